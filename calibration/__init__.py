@@ -1,0 +1,1 @@
+"""Calibration corpora: specified, assembled, sealed, versioned and held against the suite."""

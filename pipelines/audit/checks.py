@@ -1,0 +1,136 @@
+"""Checks made before any item is asked. Each returns one finding; a miss fails the variant."""
+
+from pipelines.domain.audit import AuditFinding, AuditReport
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.recipe import Calibration
+from pipelines.domain.variant import Variant
+from pipelines.runtimes.protocol import ProbeReport
+
+_SHOWN = 5
+
+
+def audit_variant(
+    variant: Variant, checkpoint: Checkpoint, base: ProbeReport, probe: ProbeReport
+) -> AuditReport:
+    """Hold a variant's facts and probe against its recipe, its checkpoint and the base's own probe."""
+    return AuditReport(
+        findings=(
+            _layers(variant),
+            _bits(variant),
+            _finite(variant),
+            _calibration(variant),
+            _source(variant, checkpoint),
+            _equal("loads in its runtime", True, probe.loads, probe.detail),
+            _equal("logits are finite", True, probe.finite_logits, probe.detail),
+            *_tokenizer(base, probe),
+        )
+    )
+
+
+def audit_base(probe: ProbeReport) -> AuditReport:
+    """Hold the base, as a runtime loads it, against its own tokenizer."""
+    return AuditReport(
+        findings=(
+            _equal("loads in its runtime", True, probe.loads, probe.detail),
+            _equal("logits are finite", True, probe.finite_logits, probe.detail),
+            _parity(probe),
+        )
+    )
+
+
+def _layers(variant: Variant) -> AuditFinding:
+    promised, missed = variant.facts.promised, variant.facts.missed
+    found = f"{len(promised) - len(missed)} of {len(promised)}"
+    if missed:
+        found += f"; not quantized: {_some(missed)}"
+    return AuditFinding(
+        check="layers quantized",
+        passed=bool(promised) and not missed,
+        promised=f"all {len(promised)} that the recipe targets" if promised else "at least one",
+        found=found,
+    )
+
+
+def _bits(variant: Variant) -> AuditFinding:
+    wanted, found = variant.recipe.bits_per_weight, variant.facts.bits_per_weight
+    return AuditFinding(
+        check="bits per weight",
+        passed=wanted.low <= found <= wanted.high,
+        promised=f"{wanted.low:g} to {wanted.high:g}",
+        found=f"{found:.3f}",
+    )
+
+
+def _finite(variant: Variant) -> AuditFinding:
+    broken = variant.facts.nonfinite_tensors
+    return AuditFinding(
+        check="weights and scales are finite",
+        passed=not broken,
+        promised="no NaN, no infinity",
+        found=f"{len(broken)} tensors with NaN or infinity: {_some(broken)}" if broken else "none",
+    )
+
+
+def _calibration(variant: Variant) -> AuditFinding:
+    facts, needed = variant.facts, variant.recipe.calibration is not Calibration.NONE
+    return AuditFinding(
+        check="calibration tokens really used",
+        passed=facts.calibration_tokens > 0 if needed else facts.calibration_tokens == 0,
+        promised=f"more than 0, from {variant.corpus_label}" if needed else "none",
+        found=f"{facts.calibration_tokens} tokens in {facts.calibration_sequences} sequences",
+    )
+
+
+def _source(variant: Variant, checkpoint: Checkpoint) -> AuditFinding:
+    return AuditFinding(
+        check="made from this base",
+        passed=variant.base == checkpoint.digests,
+        promised=checkpoint.digests.combined[:16],
+        found=variant.base.combined[:16],
+    )
+
+
+def _tokenizer(base: ProbeReport, probe: ProbeReport) -> tuple[AuditFinding, ...]:
+    return (
+        _parity(probe),
+        _equal("vocabulary size", base.vocabulary_size, probe.vocabulary_size),
+        _equal(
+            "beginning-of-sequence id",
+            base.beginning_of_sequence_id,
+            probe.beginning_of_sequence_id,
+        ),
+        _equal("end-of-sequence id", base.end_of_sequence_id, probe.end_of_sequence_id),
+        AuditFinding(
+            check="chat template",
+            passed=probe.chat_template == base.chat_template,
+            promised="equal to the base's",
+            found="equal" if probe.chat_template == base.chat_template else "differs",
+        ),
+    )
+
+
+def _parity(probe: ProbeReport) -> AuditFinding:
+    wrong = probe.mismatched_texts
+    found = f"{probe.compared_texts - len(wrong)} of {probe.compared_texts} texts"
+    return AuditFinding(
+        check="token ids equal the base's",
+        passed=probe.compared_texts > 0 and not wrong,
+        promised="every text of corpus and suite",
+        found=f"{found}; first differing: {_some(wrong)}" if wrong else found,
+    )
+
+
+def _equal(check: str, promised: object, found: object, detail: str = "") -> AuditFinding:
+    passed = promised == found
+    shown = "yes" if found is True else "no" if found is False else str(found)
+    return AuditFinding(
+        check=check,
+        passed=passed,
+        promised="yes" if promised is True else str(promised),
+        found=shown if passed or not detail else f"{shown} ({detail})",
+    )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,1 @@
+"""The nouns: frozen dataclasses of the standard library, with no behaviour beyond derived facts."""

@@ -1,0 +1,50 @@
+"""A checkpoint at rest: weights, configuration and tokenizer, each with its own digest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.values import Digest, digest_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointDigests:
+    """One digest per part, so that a changed chat template is not mistaken for changed weights."""
+
+    weights: Digest
+    tokenizer: Digest
+    chat_template: Digest
+    config: Digest
+
+    @property
+    def combined(self) -> Digest:
+        """Identity of the whole checkpoint."""
+        return digest_of([self.weights, self.tokenizer, self.chat_template, self.config])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorFacts:
+    """One weight tensor as its safetensors header describes it; `shape` is rows x columns."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint that was looked into and accepted.
+
+    `source` is what the user wrote (a folder, or `org/name@<40 hex revision>`); `name` is the MLflow
+    model name its variants are registered under.
+    """
+
+    name: str
+    source: str
+    folder: Path
+    digests: CheckpointDigests
+    architecture: str
+    dtype: str
+    parameter_count: int
+    size_bytes: int
+    context_length_tokens: int
+    tensors: tuple[TensorFacts, ...]

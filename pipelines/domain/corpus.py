@@ -1,0 +1,37 @@
+"""A calibration corpus: sealed, versioned sequences, independent of any tokenizer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.suite import Message
+from pipelines.domain.values import Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusSequence:
+    """One calibration sequence: a conversation, rendered later by the target's chat template, or raw text."""
+
+    id: str
+    messages: tuple[Message, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """A sealed corpus. `label` is what people and the registry call it: `name@version`."""
+
+    name: str
+    version: int
+    digest: Digest
+    sequence_count: int
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """Return `name@version`."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def sequences_file(self) -> Path:
+        """Return the JSONL file of `CorpusSequence` rows."""
+        return self.folder / "sequences.jsonl"

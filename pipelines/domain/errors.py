@@ -1,0 +1,94 @@
+"""Every error this program raises on purpose, and the exit code each one ends the program with.
+
+QuantgateError
+├── InputError            2   a file, flag or name the user gave is wrong
+├── CheckpointError       3   the checkpoint is refused (pickle, missing tokenizer, NaN, truncated …)
+├── ToolchainError        4   a tool, compiler, package or disk space is missing
+├── WorkerError           5   a child process crashed, timed out or broke its promise
+├── ServiceError          6   MLflow, Prefect or a hub did not answer, or refused
+└── NotFoundError        12   a look-up found nothing
+
+Exit codes 0 (something passed and is registered), 10 (all failed) and 11 (nothing passed, something
+was inconclusive) are verdicts, not errors: see `pipelines.domain.verdict`.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+
+class QuantgateError(Exception):
+    """A failure with a place, a next step and, where a child process was involved, its log."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        next_step: str | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """Say what failed; `where` names the file, unit or item, `next_step` what to do about it."""
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.next_step = next_step
+        self.log = log
+
+    def __str__(self) -> str:
+        """Render as the few lines a person reads at the terminal."""
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.next_step:
+            lines.append(f"  next: {self.next_step}")
+        if self.log:
+            lines.append(f"  log:  {self.log}")
+        return "\n".join(lines)
+
+
+class InputError(QuantgateError):
+    """A file, flag or name the user gave is wrong."""
+
+    exit_code = 2
+
+
+class CheckpointError(QuantgateError):
+    """A checkpoint is refused, or does not fit a recipe."""
+
+    exit_code = 3
+
+
+class ToolchainError(QuantgateError):
+    """A tool, compiler, package, environment or disk space is missing."""
+
+    exit_code = 4
+
+
+class WorkerError(QuantgateError):
+    """A child process crashed, timed out, or did not deliver what it promised."""
+
+    exit_code = 5
+
+
+class ServiceError(QuantgateError):
+    """A service (MLflow, Prefect, a model hub) did not answer or refused; `transient` ones may be retried."""
+
+    exit_code = 6
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        next_step: str | None = None,
+        transient: bool = False,
+    ) -> None:
+        """As `QuantgateError`; `transient` says that the same call may succeed later."""
+        super().__init__(what, where=where, next_step=next_step)
+        self.transient = transient
+
+
+class NotFoundError(QuantgateError):
+    """A look-up found nothing."""
+
+    exit_code = 12

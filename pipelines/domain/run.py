@@ -1,0 +1,89 @@
+"""An evaluation run: who answered which prompts under which contract, and what was said."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.values import Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeIdentity:
+    """What answered. `kernels` says how low-bit weights are computed: `native`, `emulated` or `reference`.
+
+    `kv_cache` is the KV-cache element type, e.g. `f16`; `device` is `cpu` or the accelerator's name.
+    """
+
+    engine: str
+    version: str
+    device: str
+    kv_cache: str
+    compute_dtype: str
+    kernels: Literal["native", "emulated", "reference"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How prompts are laid over the hardware. It can change tokens, so it is part of a run's identity.
+
+    `order_seed` 0 keeps suite order; any other value shuffles the items with that seed (A/A repeats).
+    """
+
+    slots: int
+    threads: int
+    order_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContract:
+    """All that has to be equal before two runs may be paired, plus the schedule they ran under."""
+
+    suite_digest: Digest
+    prompts_digest: Digest
+    decode: DecodeSettings
+    runtime: RuntimeIdentity
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One raw answer; `finish_reason`: `stop` (end-of-sequence), `length` (max_tokens) or `error`."""
+
+    item_id: str
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: Literal["stop", "length", "error"]
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """A grader's judgement; answers with equal `canonical` forms are the same answer."""
+
+    correct: bool
+    reason: str
+    canonical: str
+    grader: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradedAnswer:
+    """An answer with its grade."""
+
+    answer: Answer
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run: its contract, whose weights answered, and all graded answers in suite order.
+
+    `subject` is a variant's or the base's identifier, `subject_digest` the digest of its files.
+    """
+
+    key: str
+    subject: str
+    subject_digest: Digest
+    contract: RunContract
+    answers: tuple[GradedAnswer, ...]
+    seconds: float

@@ -1,0 +1,30 @@
+"""Values shared by every noun: digests and JSON."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias
+
+Digest = NewType("Digest", str)
+"""Lower-case hexadecimal sha256 (64 characters)."""
+
+if TYPE_CHECKING:
+    JsonScalar: TypeAlias = bool | int | float | str | None
+    JsonValue: TypeAlias = (
+        JsonScalar | list["JsonValue"] | tuple["JsonValue", ...] | dict[str, "JsonValue"]
+    )
+else:
+    JsonValue = Any  # record readers cannot resolve a recursive alias; JSON in is JSON out
+
+JsonObject: TypeAlias = dict[str, "JsonValue"]
+
+
+def canonical_json(value: JsonValue) -> str:
+    """Serialize with sorted keys and no spaces, so that equal values have equal text."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest_of(value: JsonValue) -> Digest:
+    """Return the sha256 of a value's canonical JSON."""
+    return Digest(hashlib.sha256(canonical_json(value).encode()).hexdigest())

@@ -1,0 +1,120 @@
+"""Variants: recipe x base x corpus x toolchain, the unit of work."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.checkpoint import CheckpointDigests
+from pipelines.domain.recipe import Recipe
+from pipelines.domain.values import Digest, digest_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolVersion:
+    """One tool that influences the bytes, with its exact version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """Everything besides base, recipe and corpus that may influence a variant's bytes."""
+
+    tools: tuple[ToolVersion, ...]
+    device: str
+    threads: int
+
+    @property
+    def digest(self) -> Digest:
+        """Identity of the toolchain."""
+        return digest_of(
+            {
+                "tools": [[tool.name, tool.version] for tool in self.tools],
+                "device": self.device,
+                "threads": self.threads,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizedTensor:
+    """One tensor of a built variant: its on-disk type (`Q4_K`, `int4`, `F16` …) and true storage cost.
+
+    `bits_per_weight` counts scales and zero points; `quantized` says whether it is below 16 bits.
+    """
+
+    name: str
+    type: str
+    parameter_count: int
+    bits_per_weight: float
+    quantized: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildFacts:
+    """What a backend reports of what it wrote, taken by reading the files back.
+
+    `promised` names the tensors the recipe says are quantized (base names); `calibration_tokens` and
+    `calibration_sequences` count what the tool really consumed, not what it was offered.
+    `warnings` are the tool's own, verbatim.
+    """
+
+    tensors: tuple[QuantizedTensor, ...]
+    promised: tuple[str, ...]
+    calibration_sequences: int
+    calibration_tokens: int
+    nonfinite_tensors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+    peak_memory_bytes: int
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Promised tensors that are not quantized, by name."""
+        quantized = {tensor.name for tensor in self.tensors if tensor.quantized}
+        return tuple(name for name in self.promised if name not in quantized)
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Mean storage cost over the quantized tensors; 16 where nothing is quantized."""
+        quantized = [tensor for tensor in self.tensors if tensor.quantized]
+        weights = sum(tensor.parameter_count for tensor in quantized)
+        if not weights:
+            return 16.0
+        return sum(t.bits_per_weight * t.parameter_count for t in quantized) / weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A built and sealed variant. `key` is its content identity; `artifact` the file or folder to load."""
+
+    identifier: str
+    key: Digest
+    recipe: Recipe
+    base: CheckpointDigests
+    corpus_label: str | None
+    corpus_digest: Digest | None
+    toolchain: Toolchain
+    facts: BuildFacts
+    folder: Path
+    artifact: Path
+    files_digest: Digest
+    size_bytes: int
+
+
+def variant_key(
+    *,
+    base: CheckpointDigests,
+    recipe_digest: Digest,
+    corpus_digest: Digest | None,
+    toolchain: Toolchain,
+) -> Digest:
+    """Return a variant's identity. What is not in here must not influence its bytes."""
+    return digest_of(
+        {
+            "base": base.combined,
+            "recipe": recipe_digest,
+            "corpus": corpus_digest,
+            "toolchain": toolchain.digest,
+        }
+    )

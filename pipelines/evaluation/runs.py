@@ -1,0 +1,184 @@
+"""One run of a suite: ask a runtime, keep the raw answers, grade them on reading."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.run import Answer, GradedAnswer, Run, RunContract, Schedule
+from pipelines.domain.suite import Suite
+from pipelines.domain.values import Digest, digest_of
+from pipelines.evaluation.graders import grade_answer, grader_for
+from pipelines.evaluation.prompts import SuitePrompts
+from pipelines.files.records import from_json, to_json, write_text
+from pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
+from pipelines.files.store import Store
+from pipelines.process.calls import OnProgress, RunWorker
+from pipelines.runtimes.protocol import AnswerRequest, Loadable, Runtime
+
+TRANSCRIPT = "transcript.jsonl"
+PROMPTS = "prompts.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """A run that is wanted: who answers, under which contract. Its key is its content identity.
+
+    `source_digest` covers the runtime's own worker code, which may change tokens like a schedule may.
+    """
+
+    subject: str
+    subject_digest: Digest
+    contract: RunContract
+    source_digest: Digest
+
+    @property
+    def key(self) -> Digest:
+        """Identity of the run."""
+        return digest_of(
+            [self.subject, self.subject_digest, to_json(self.contract), self.source_digest]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What stands in a sealed run's manifest beside its transcript."""
+
+    plan: RunPlan
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What every run of one build shares: the suite, its prompts, where runs are kept."""
+
+    suite: Suite
+    prompts: SuitePrompts
+    stop_token_ids: tuple[int, ...]
+    store: Store
+
+    def plan(
+        self,
+        *,
+        runtime: Runtime,
+        loadable: Loadable,
+        subject: str,
+        subject_digest: Digest,
+        schedule: Schedule,
+        scheme: str,
+    ) -> RunPlan:
+        """Return the plan of one run."""
+        contract = RunContract(
+            suite_digest=self.suite.digest,
+            prompts_digest=self.prompts.digest,
+            decode=self.suite.decode,
+            runtime=runtime.identity(loadable.format, scheme),
+            schedule=schedule,
+        )
+        return RunPlan(
+            subject=subject,
+            subject_digest=subject_digest,
+            contract=contract,
+            source_digest=runtime.source_digest(),
+        )
+
+    def folder(self, plan: RunPlan) -> Path:
+        """Return where this run is sealed."""
+        return self.store.run(plan.subject, plan.key)
+
+    def finished(self, plan: RunPlan) -> bool:
+        """Whether this run is sealed."""
+        return is_sealed(self.folder(plan))
+
+    def read(self, plan: RunPlan) -> Run:
+        """Read a sealed run and grade it.
+
+        Raises:
+            InputError: where it was altered since it was sealed.
+        """
+        folder = self.folder(plan)
+        manifest = read_manifest(folder, RunRecord)
+        verify(folder, manifest)
+        graded = _grade(self.suite, _read_answers(folder / TRANSCRIPT))
+        return Run(
+            key=plan.key,
+            subject=plan.subject,
+            subject_digest=plan.subject_digest,
+            contract=plan.contract,
+            answers=graded,
+            seconds=manifest.record.seconds,
+        )
+
+
+def run_suite(
+    examination: Examination,
+    plan: RunPlan,
+    *,
+    runtime: Runtime,
+    loadable: Loadable,
+    run_worker: RunWorker,
+    on_progress: OnProgress,
+) -> Run:
+    """Return the graded run, asking only the items that no earlier attempt has answered.
+
+    Raises:
+        WorkerError, ToolchainError: from the runtime; answers given so far are kept for the next try.
+    """
+    unfinished = examination.store.run_in_progress(plan.subject, plan.key)
+
+    def produce(staging: Path) -> RunRecord:
+        started = time.monotonic()
+        unfinished.mkdir(parents=True, exist_ok=True)
+        answers = unfinished / TRANSCRIPT
+        ordered = examination.prompts.in_order(plan.contract.schedule.order_seed)
+        _write_lines(unfinished / PROMPTS, ordered)
+        request = AnswerRequest(
+            loadable=loadable,
+            prompts=unfinished / PROMPTS,
+            answers=answers,
+            decode=plan.contract.decode,
+            stop_token_ids=examination.stop_token_ids,
+            schedule=plan.contract.schedule,
+            log=examination.store.logs / f"{unfinished.name}.log",
+        )
+        runtime.answer(request, run_worker, on_progress)
+        answered = {answer.item_id: answer for answer in _read_answers(answers)}
+        missing = [item.id for item in examination.suite.items if item.id not in answered]
+        if missing:
+            raise WorkerError(
+                f"{len(missing)} items were left unanswered, the first is '{missing[0]}'",
+                where=plan.subject,
+                log=request.log,
+            )
+        _write_lines(staging / TRANSCRIPT, [answered[item.id] for item in examination.suite.items])
+        _write_lines(staging / PROMPTS, examination.prompts.prompts)
+        return RunRecord(plan=plan, seconds=time.monotonic() - started)
+
+    produce_once(examination.folder(plan), RunRecord, produce)
+    _discard(unfinished)
+    return examination.read(plan)
+
+
+def _grade(suite: Suite, answers: tuple[Answer, ...]) -> tuple[GradedAnswer, ...]:
+    grader = grader_for(suite.grader)
+    by_id = {answer.item_id: answer for answer in answers}
+    return tuple(grade_answer(grader, by_id[item.id], item.expected) for item in suite.items)
+
+
+def _read_answers(path: Path) -> tuple[Answer, ...]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return tuple(from_json(Answer, json.loads(line)) for line in lines if line.strip())
+
+
+def _write_lines(path: Path, records: Iterable[object]) -> None:
+    lines = [json.dumps(to_json(record), ensure_ascii=False) for record in records]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _discard(folder: Path) -> None:
+    for path in folder.glob("*"):
+        path.unlink()
+    if folder.exists():
+        folder.rmdir()

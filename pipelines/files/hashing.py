@@ -1,0 +1,68 @@
+"""Digests of files: streamed, and remembered for large files by path, size and modification time."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipelines.domain.values import Digest, digest_of
+from pipelines.files.records import write_text
+
+_CHUNK_BYTES = 1 << 22
+_REMEMBERED_FROM_BYTES = 1 << 20
+
+
+def file_digest(path: Path) -> Digest:
+    """Return the sha256 of a file's bytes."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            sha.update(chunk)
+    return Digest(sha.hexdigest())
+
+
+def folder_digest(files: Iterable[tuple[str, Digest]]) -> Digest:
+    """Return one digest for named files (relative name, digest), whatever order they come in."""
+    return digest_of([[name, digest] for name, digest in sorted(files)])
+
+
+def source_digest(*modules: str) -> Digest:
+    """Return one digest over the source files of modules, found without importing them.
+
+    Raises:
+        ImportError: where a module does not exist.
+    """
+    digests: list[tuple[str, Digest]] = []
+    for module in modules:
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ImportError(f"no source for module {module}")
+        digests.append((module, file_digest(Path(spec.origin))))
+    return folder_digest(digests)
+
+
+class DigestMemory:
+    """Digests of large files, hashed once and remembered in `file` by path, size and mtime."""
+
+    def __init__(self, file: Path) -> None:
+        """Read what is remembered; an unreadable memory is an empty one."""
+        self._file = file
+        self._known: dict[str, str] = {}
+        try:
+            loaded = json.loads(file.read_text())
+        except (OSError, ValueError):
+            return
+        if isinstance(loaded, dict):
+            self._known = loaded
+
+    def digest(self, path: Path) -> Digest:
+        """Return the sha256 of a file, hashing it only when it is small, new or changed."""
+        stat = path.stat()
+        if stat.st_size < _REMEMBERED_FROM_BYTES:
+            return file_digest(path)
+        key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        if key not in self._known:
+            self._known[key] = file_digest(path)
+            write_text(self._file, json.dumps(self._known, indent=0, sort_keys=True))
+        return Digest(self._known[key])

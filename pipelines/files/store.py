@@ -1,0 +1,61 @@
+"""Where everything lives: the content-addressed folder tree of one machine or shared file system."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.values import Digest
+
+_KEY_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Paths under one root (default `.quantgate/`). Nothing here creates a folder."""
+
+    root: Path
+
+    def checkpoint(self, digest: Digest) -> Path:
+        """What is derived from one checkpoint: its F16 GGUF, its calibration tokens."""
+        return self.root / "checkpoints" / digest[:_KEY_LENGTH]
+
+    def download(self, repository: str, revision: str) -> Path:
+        """Return where a hub checkpoint is downloaded to."""
+        return self.root / "downloads" / repository.replace("/", "--") / revision
+
+    def corpora(self, name: str) -> Path:
+        """All versions of one corpus."""
+        return self.root / "corpora" / name
+
+    def variant(self, identifier: str, key: Digest) -> Path:
+        """One sealed variant."""
+        return self.root / "variants" / f"{identifier}--{key[:_KEY_LENGTH]}"
+
+    def run(self, subject: str, key: Digest) -> Path:
+        """One sealed run: transcript and grades."""
+        return self.root / "runs" / f"{subject}--{key[:_KEY_LENGTH]}"
+
+    def run_in_progress(self, subject: str, key: Digest) -> Path:
+        """Answers of a run that is not finished; kept so that an interrupted run resumes by item."""
+        return self.root / "unfinished" / f"{subject}--{key[:_KEY_LENGTH]}"
+
+    def audit(self, identifier: str, key: Digest) -> Path:
+        """One sealed audit."""
+        return self.root / "audits" / f"{identifier}--{key[:_KEY_LENGTH]}"
+
+    def report(self, build: str) -> Path:
+        """One build's pages and results."""
+        return self.root / "reports" / build
+
+    def receipts(self) -> Path:
+        """What was recorded in which registry, by variant and verdict."""
+        return self.root / "receipts"
+
+    @property
+    def digest_memory(self) -> Path:
+        """Digests of large files, by path, size and mtime."""
+        return self.root / "digests.json"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of child processes."""
+        return self.root / "logs"

@@ -1,0 +1,62 @@
+"""The seam to child processes: heavy and foreign code is called through a `RunWorker`, never imported."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+Reply = TypeVar("Reply")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a worker is; `total` 0 means unknown."""
+
+    done: int
+    total: int
+    what: str
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCall:
+    """One call of a worker module. `request` is a dataclass the worker parses; `log` takes all its output.
+
+    `threads` sets OMP_NUM_THREADS and its kin for the child.
+    """
+
+    module: str
+    request: object
+    log: Path
+    threads: int
+    timeout_seconds: float = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReply(Generic[Reply]):
+    """What came back, with what it cost."""
+
+    value: Reply
+    seconds: float
+    peak_memory_bytes: int
+
+
+class RunWorker(Protocol):
+    """Runs a worker to its end."""
+
+    def __call__(
+        self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
+    ) -> WorkerReply[Reply]:
+        """Run the worker and return its reply.
+
+        Raises:
+            QuantgateError: the very error the worker raised, with the log's path added.
+            WorkerError: where it crashed, was killed, timed out or left no reply.
+        """
+        ...
+
+
+def ignore_progress(_: Progress) -> None:
+    """Drop progress reports."""

@@ -1,0 +1,91 @@
+"""The child's side of a worker call.
+
+A worker module ends with `if __name__ == "__main__": serve(handle, Request)`. Its arguments are a
+request file and a reply file; progress goes as JSON lines to the file descriptor named by
+QUANTGATE_PROGRESS_FD. A `QuantgateError` becomes an error reply; anything else is a crash with its
+traceback in the log. The child dies with its parent, however the parent dies.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pipelines.domain.errors import QuantgateError
+from pipelines.domain.values import JsonValue
+from pipelines.files.records import read_record, to_json, write_text
+from pipelines.process.calls import OnProgress, Progress
+
+Request = TypeVar("Request")
+
+PROGRESS_FD = "QUANTGATE_PROGRESS_FD"
+PARENT_PID = "QUANTGATE_PARENT_PID"
+_PR_SET_PDEATHSIG = 1
+_PROGRESS_INTERVAL_SECONDS = 0.1
+
+
+def serve(handle: Callable[[Request, OnProgress], object], request_type: type[Request]) -> None:
+    """Parse the request file, handle it, write the reply file; exit 0 also for an error reply."""
+    die_with_parent(int(os.environ.get(PARENT_PID, os.getppid())))
+    request_file, reply_file = Path(sys.argv[1]), Path(sys.argv[2])
+    reply: dict[str, JsonValue]
+    try:
+        request = read_record(request_type, request_file)
+        reply = {"value": to_json(handle(request, _progress_reporter()))}
+    except QuantgateError as error:
+        reply = {"error": _error_reply(error)}
+    reply["peak_memory_bytes"] = peak_memory_bytes()
+    write_text(reply_file, json.dumps(reply))
+
+
+def die_with_parent(parent: int) -> None:
+    """Make this process die when `parent` does: by the kernel on Linux, by watching it elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def peak_memory_bytes() -> int:
+    """Return this process's peak resident set."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _error_reply(error: QuantgateError) -> dict[str, JsonValue]:
+    return {
+        "kind": type(error).__name__,
+        "what": error.what,
+        "where": error.where,
+        "next_step": error.next_step,
+    }
+
+
+def _progress_reporter() -> OnProgress:
+    descriptor = int(os.environ.get(PROGRESS_FD, "-1"))
+    last = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if descriptor < 0 or (now - last < _PROGRESS_INTERVAL_SECONDS and progress.done):
+            return
+        last = now
+        os.write(descriptor, (json.dumps(to_json(progress)) + "\n").encode())
+
+    return report

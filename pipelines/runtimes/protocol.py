@@ -1,0 +1,122 @@
+"""The seam to engines that answer items."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.recipe import Format
+from pipelines.domain.run import RuntimeIdentity, Schedule
+from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.values import Digest
+from pipelines.process.calls import OnProgress, RunWorker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One rendered and tokenized prompt; all runtimes see these very ids."""
+
+    item_id: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loadable:
+    """What a runtime is to load: a GGUF file or a checkpoint folder."""
+
+    path: Path
+    format: Format | None
+    """None for a full-precision safetensors folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRequest:
+    """Prompts to be answered. `prompts` is JSONL of `Prompt`, already in schedule order.
+
+    `answers` is JSONL of `Answer`, appended to as items finish: an interrupted run resumes by item.
+    `stop_token_ids` end an answer and are not part of its text or its token ids.
+    """
+
+    loadable: Loadable
+    prompts: Path
+    answers: Path
+    decode: DecodeSettings
+    stop_token_ids: tuple[int, ...]
+    schedule: Schedule
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRequest:
+    """A look at a loadable before any item is asked.
+
+    `texts` is JSONL of `{"id": str, "text": str, "token_ids": [int, ...]}`: rendered text and the ids the
+    base's Hugging Face tokenizer gives it (special tokens written in the text are parsed, none are added).
+    """
+
+    loadable: Loadable
+    texts: Path
+    threads: int
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeReport:
+    """What the look showed. Ids are -1 where the loadable names none.
+
+    `chat_template` is the template stored with the artifact ("" where none is).
+    `mismatched_texts` are ids of texts whose token ids differ from the base's; `compared_texts` counts all.
+    `finite_logits` covers one decode of the longest text.
+    """
+
+    loads: bool
+    finite_logits: bool
+    compared_texts: int
+    mismatched_texts: tuple[str, ...]
+    beginning_of_sequence_id: int
+    end_of_sequence_id: int
+    vocabulary_size: int
+    chat_template: str
+    detail: str
+
+
+class Runtime(Protocol):
+    """Loads checkpoints of some formats and answers prompts, in child processes."""
+
+    def missing(self) -> str | None:
+        """Return None when the engine is installed, else one sentence: what is missing and how to get it."""
+        ...
+
+    def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
+        """Return what will answer, without importing the engine."""
+        ...
+
+    def source_digest(self) -> Digest:
+        """Return the digest of this runtime's own worker code, which may influence tokens."""
+        ...
+
+    def reference(
+        self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Loadable:
+        """Return the full-precision base in a form this runtime loads (converted once into `scratch`)."""
+        ...
+
+    def schedule(self, threads: int) -> Schedule:
+        """Return this runtime's default schedule."""
+        ...
+
+    def probe(
+        self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> ProbeReport:
+        """Load, compare token ids, decode once. A loadable that does not load is a report, not an error."""
+        ...
+
+    def answer(
+        self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> None:
+        """Answer every prompt that `request.answers` does not hold yet.
+
+        Raises:
+            ToolchainError, WorkerError: with the log's path.
+        """
+        ...
