@@ -113,6 +113,9 @@ class Verdict:
     """What may be said of a variant on a suite, in a runtime, with these decode settings.
 
     `reasons` says in plain sentences why the decision is what it is (audit misses first).
+    `contract` is the variant's run's. A variant that failed its audit before any item was asked has
+    no run: then `run_key` and `whole` are None, `slices` and `items` empty, and `contract` is the
+    reference's, under which it would have been asked.
     """
 
     subject: str
@@ -121,9 +124,9 @@ class Verdict:
     policy: Policy
     contract: RunContract
     reference_key: str
-    run_key: str
+    run_key: str | None
     suite_digest: Digest
-    whole: SliceVerdict
+    whole: SliceVerdict | None
     slices: tuple[SliceVerdict, ...]
     items: tuple[PairedItem, ...]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.run import Answer, GradedAnswer, Run, RunContract, Schedule
+from pipelines.domain.run import Answer, GradedAnswer, Run, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.evaluation.graders import grade_answer, grader_for
@@ -63,18 +63,17 @@ class Examination:
         self,
         *,
         runtime: Runtime,
-        loadable: Loadable,
+        identity: RuntimeIdentity,
         subject: str,
         subject_digest: Digest,
         schedule: Schedule,
-        scheme: str,
     ) -> RunPlan:
-        """Return the plan of one run."""
+        """Return the plan of one run; `identity` is what the runtime says will answer."""
         contract = RunContract(
             suite_digest=self.suite.digest,
             prompts_digest=self.prompts.digest,
             decode=self.suite.decode,
-            runtime=runtime.identity(loadable.format, scheme),
+            runtime=identity,
             schedule=schedule,
         )
         return RunPlan(

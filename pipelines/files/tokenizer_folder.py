@@ -17,7 +17,7 @@ _ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecialTokenIds:
-    """Ids that begin and end a sequence, in the order the checkpoint names them; empty where it names none."""
+    """Ids that begin and end a sequence, as the checkpoint orders them; empty where it names none."""
 
     beginning: tuple[int, ...]
     end: tuple[int, ...]

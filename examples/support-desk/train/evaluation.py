@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
 from messages import Message
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 MAX_ANSWER_TOKENS = 80
 _BATCH_MESSAGES = 64

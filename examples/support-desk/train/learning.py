@@ -89,17 +89,15 @@ def train(
         loss, accuracy = _step(model, batch, optimizers)
         seen += len(batch)
         if step % _LOG_EVERY_STEPS == 0:
-            elapsed = time.monotonic() - started
-            log.info(
-                "step %d, %d examples, loss %.4f, token accuracy %.4f, %.0f s",
-                step, seen, loss, accuracy, elapsed,
-            )
+            progress = f"step {step}, {seen} examples, {time.monotonic() - started:.0f} s"
+            log.info("%s, loss %.4f, token accuracy %.4f", progress, loss, accuracy)
     model.eval()
     return time.monotonic() - started
 
 
 def _optimizers(model: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
-    matrices, others = [], []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, weight in model.named_parameters():
         (matrices if weight.ndim == 2 and "embed" not in name else others).append(weight)
     return [
@@ -138,7 +136,7 @@ def _step(
         hidden = model.model(input_ids=inputs, use_cache=False).last_hidden_state
         logits = model.lm_head(hidden[is_answer]).float()
     loss = nn.functional.cross_entropy(logits, targets)
-    loss.backward()
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from names import Names, Population
@@ -29,6 +29,25 @@ _LONG_CHARACTERS = (580, 650)
 _TRAINED_LONG_CHARACTERS = (80, 780)
 _SLOT_PREFIXES = ("from_", "to_", "first_", "second_", "other_")
 _STRUCTURED = ("five_arguments", "nested", "numeric")
+
+# What a message says as it stands. The slots missing here are words of the phrase book.
+_OPEN_SLOTS: dict[str, Callable[[Names], Value]] = {
+    "order_id": Names.order_id,
+    "id": Names.order_id,
+    "name": Names.person,
+    "city": Names.city,
+    "email": Names.email,
+    "phone": Names.phone,
+    "time": Names.clock,
+    "amount": Names.amount,
+    "meter": lambda names: names.number(8),
+    "invoice": lambda names: names.number(7),
+    "account": lambda names: names.number(6),
+    "reading": lambda names: int(names.number(5)),
+    "points": lambda names: int(names.number(3)),
+    "size": lambda names: names.rng.randint(36, 46),
+    "count": lambda names: names.rng.randint(2, 9),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +111,8 @@ class MessageSource:
         drawn = {slot: _draw_slot(slot, names, book) for slot in TOOLS[tool].slots}
         line = expand(self.rng.choice(book.intents[tool].of(self.population)), self.rng)
         text = fill(line, {slot: text for slot, (_, text) in drawn.items()})
-        return _capitalized(text), call_of(tool, {slot: value for slot, (value, _) in drawn.items()})
+        call = call_of(tool, {slot: value for slot, (value, _) in drawn.items()})
+        return text[:1].upper() + text[1:], call
 
     def _foreign(self, kind: str) -> Message:
         language = self.rng.choice([code for code in self.books if code != "en"])
@@ -159,42 +179,5 @@ def _draw_slot(slot: str, names: Names, book: PhraseBook) -> tuple[Value, str]:
     if kind in book.words:
         word = names.rng.choice(list(book.words[kind]))
         return word, names.rng.choice(book.words[kind][word])
-    value = _draw_open(kind, names)
+    value = _OPEN_SLOTS[kind](names)
     return value, str(value)
-
-
-def _draw_open(kind: str, names: Names) -> Value:
-    match kind:
-        case "order_id" | "id":
-            return names.order_id()
-        case "name":
-            return names.person()
-        case "city":
-            return names.city()
-        case "email":
-            return names.email()
-        case "phone":
-            return names.phone()
-        case "time":
-            return names.clock()
-        case "meter":
-            return names.number(8)
-        case "invoice":
-            return names.number(7)
-        case "account":
-            return names.number(6)
-        case "reading":
-            return int(names.number(5))
-        case "points":
-            return int(names.number(3))
-        case "amount":
-            return names.amount()
-        case "size":
-            return names.rng.randint(36, 46)
-        case "count":
-            return names.rng.randint(2, 9)
-    raise KeyError(f"no such slot: {kind}")
-
-
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]

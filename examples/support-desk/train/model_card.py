@@ -48,11 +48,14 @@ repository and to run on two CPU cores, good enough that every broken answer mea
 
 | | |
 |---|---|
-| architecture | `LlamaForCausalLM`: hidden 256, 4 layers, feed-forward 768, 4 heads over 2 KV heads, context 512, tied embeddings |
+| architecture | `LlamaForCausalLM`, tied embeddings, context 512 |
+| shape | hidden 256, 4 layers, feed-forward 768, 4 heads over 2 KV heads |
 | tokenizer | byte-level BPE, 1,024 tokens, Qwen2's pre-tokenizer; `<\\|end\\|>` ends a turn |
 | weights | fp16 file; every value is on the bf16 grid too, so both dtypes load the same model |
-| training data | {examples} messages generated from `../train/phrasebook` (English, German, Spanish, French, Swahili) |
-| training | from scratch, answer-only loss, Muon and AdamW, bf16 autocast, {minutes} minutes on two CPU cores |
+| training data | {examples} messages generated from `../train/phrasebook` |
+| languages | English, German, Spanish, French, Swahili |
+| training | from scratch, answer-only loss, Muon and AdamW, bf16 autocast |
+| training time | {minutes} minutes on two CPU cores |
 | licence | Apache-2.0, weights and data alike; no third-party text or weights were used |
 
 ## Accuracy

@@ -11,6 +11,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+
+import yaml
 
 
 class Population(StrEnum):
@@ -24,29 +27,9 @@ class Population(StrEnum):
 _POPULATION_OF_BUCKET = {0: Population.HELD_OUT, 1: Population.TRAFFIC}
 _BUCKETS = 10
 
-_ONSETS = "b c d f g h j k l m n p r s t v w z br dr fl gr kl kr pr st tr sh th ch".split()
-_VOWELS = "a e i o u a e i o ai ea ia ou ei".split()
-_CODAS = ["", "", "", "n", "r", "l", "s", "m", "t", "nd", "rk", "st", "x", "ck"]
-_CITY_ENDINGS = ["ton", "ville", "burg", "ford", "berg", "mar", "stad", "polis", "", ""]
-_RARE_ONSETS = "þ ð š ž ç ñ kj hv fj ł tř zh".split()
-_RARE_VOWELS = "ö ü é á ø å æ í ó ý ë ã".split()
-_FIRST_NAMES = (
-    "Anna Maria Peter Paul Laura Thomas Julia Daniel Sofia Lucas Emma Oscar Nina Victor Clara "
-    "Hugo Elena Martin Alice Simon Irene Felix Diana Robert Helen Adam Sarah David Lena Marco "
-    "Amina Juma Zawadi Baraka Neema Carlos Lucia Pablo Carmen Diego Claire Louis Camille Jules "
-    "Heidi Jonas Greta Stefan Ravi Priya Kenji Yuki Omar Leila Ivan Olga Tariq Samira Wei Mei"
-).split()
-_LAST_NAMES = (
-    "Smith Miller Brown Garcia Martin Weber Fischer Schmidt Lopez Perez Dubois Laurent Moreau "
-    "Novak Rossi Silva Costa Santos Kimani Otieno Mwangi Hassan Khan Patel Tanaka Larsen Berg"
-).split()
-_CITIES = (
-    "London Paris Berlin Madrid Rome Vienna Prague Oslo Lisbon Dublin Nairobi Mombasa Dodoma "
-    "Hamburg Munich Lyon Nantes Sevilla Valencia Porto Geneva Boston Denver Chicago Toronto "
-    "Sydney Delhi Mumbai Tokyo Osaka Cairo Lagos Accra Lima Quito Bogota Zanzibar Arusha"
-).split()
-_MAIL_HOSTS = ["mail", "post", "inbox", "webmail", "letter"]
-_MAIL_ENDINGS = ["com", "org", "net"]
+_POOLS: dict[str, list[str]] = yaml.safe_load(
+    Path(__file__).with_name("names.yaml").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +44,10 @@ class Names:
         """A given name, in half of the cases with a family name."""
         if self.rare:
             return self._unique(lambda: f"{self._rare_word()}-{self._rare_word()}")
-        first = self._unique(lambda: self._word_or(_FIRST_NAMES))
+        first = self._unique(lambda: self._word_or("first_names"))
         if self.rng.random() < 0.5:
             return first
-        return f"{first} {self._unique(lambda: self._word_or(_LAST_NAMES))}"
+        return f"{first} {self._unique(lambda: self._word_or('last_names'))}"
 
     def city(self) -> str:
         """A city, mostly an invented one: a closed list would be learnt by heart."""
@@ -92,8 +75,8 @@ class Names:
 
     def amount(self) -> float:
         """Money whose last cent is not zero, so that its JSON text equals what was written."""
-        cents = self._unique(lambda: f"{self.rng.randint(10, 999)}.{self.rng.randint(1, 9)}5")
-        return float(cents)
+        text = self._unique(lambda: f"{self.rng.randint(10, 999)}.{self.rng.randint(1, 9)}5")
+        return float(text)
 
     def clock(self) -> str:
         """A time of day on a five-minute grid: closed, since there are only a few hundred."""
@@ -106,35 +89,37 @@ class Names:
             if _POPULATION_OF_BUCKET.get(bucket, Population.TRAIN) is self.population:
                 return text
 
-    def _word_or(self, known: list[str]) -> str:
-        return self.rng.choice(known) if self.rng.random() < 0.25 else self._word().capitalize()
+    def _word_or(self, pool: str) -> str:
+        return self._pick(pool) if self.rng.random() < 0.25 else self._word().capitalize()
 
     def _word(self) -> str:
         return "".join(self._syllable() for _ in range(self.rng.choice((2, 2, 3))))
 
     def _syllable(self) -> str:
-        choose = self.rng.choice
-        return choose(_ONSETS) + choose(_VOWELS) + choose(_CODAS)
+        return self._pick("onsets") + self._pick("vowels") + self._pick("codas")
 
     def _rare_word(self) -> str:
-        choose = self.rng.choice
-        parts = [self._syllable(), choose(_RARE_ONSETS) + choose(_RARE_VOWELS) + choose(_CODAS)]
+        plain = self._syllable()
+        rare = self._pick("rare_onsets") + self._pick("rare_vowels") + self._pick("codas")
+        parts = [plain, rare]
         self.rng.shuffle(parts)
         return "".join(parts).capitalize()
 
     def _city(self) -> str:
         if self.rng.random() < 0.25:
-            return self.rng.choice(_CITIES)
+            return self._pick("cities")
         stem = self._syllable() + self._syllable()
-        return (stem + self.rng.choice(_CITY_ENDINGS)).capitalize()
+        return (stem + self._pick("city_endings")).capitalize()
 
     def _email(self) -> str:
-        choose = self.rng.choice
-        initial = choose("abcdefghijklmnoprstvw")
-        return f"{initial}.{self._word()}@{choose(_MAIL_HOSTS)}.{choose(_MAIL_ENDINGS)}"
+        local = f"{self.rng.choice('abcdefghijklmnoprstvw')}.{self._word()}"
+        return f"{local}@{self._pick('mail_hosts')}.{self._pick('mail_endings')}"
 
     def _capitals(self, count: int) -> str:
         return "".join(self.rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=count))
 
     def _digits(self, count: int) -> str:
         return "".join(self.rng.choices("0123456789", k=count))
+
+    def _pick(self, pool: str) -> str:
+        return self.rng.choice(_POOLS[pool])

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import yaml
-
 from names import Population
 
 BOOKS = Path(__file__).parent / "phrasebook"

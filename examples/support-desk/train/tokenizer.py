@@ -12,6 +12,7 @@ not cross our boundaries, so the tokens are the same) and which llama.cpp knows 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ CHAT_TEMPLATE = (
 )
 
 _SPACED_WORDS = 170
+_COMMON_WORD = re.compile("[a-z]{2,}")
 _SPACE = "Ġ"  # how byte-level BPE writes a space
 _LEARNT_PIECES = r"\p{L}+|\p{N}|[^\s\p{L}\p{N}]+|\s+"
 # Source: tokenizer.json of Qwen/Qwen2-0.5B; src/llama-vocab.cpp has the same as `qwen2`.
@@ -87,12 +89,8 @@ def _add_spaced_words(model: dict[str, Any], texts: Iterable[str]) -> None:
     """Append merges of a space with the commonest words that are one token already."""
     vocabulary: dict[str, int] = model["vocab"]
     counts = Counter(word for text in texts for word in text.split(" ")[1:])
-    spaced = (
-        word
-        for word, _ in counts.most_common()
-        if len(word) > 1 and word.isascii() and word.isalpha() and word.islower()
-        and word in vocabulary
-    )
+    common = (word for word, _ in counts.most_common() if _COMMON_WORD.fullmatch(word))
+    spaced = (word for word in common if word in vocabulary)
     while len(vocabulary) < VOCABULARY_SIZE:
         word = next(spaced)
         vocabulary[_SPACE + word] = len(vocabulary)

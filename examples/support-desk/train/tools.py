@@ -67,9 +67,7 @@ TOOLS: dict[str, Tool] = {
             ],
         },
     ),
-    "report_meter": Tool(
-        slice="numeric", arguments={"meter": "meter", "reading": "reading"}
-    ),
+    "report_meter": Tool(slice="numeric", arguments={"meter": "meter", "reading": "reading"}),
     "pay_invoice": Tool(slice="numeric", arguments={"invoice": "invoice", "amount": "amount"}),
     "move_points": Tool(
         slice="numeric",

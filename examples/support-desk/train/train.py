@@ -17,8 +17,6 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer
-
 from checkpoint import save_weights
 from evaluation import accuracy_by_slice, answers
 from learning import Example, Schedule, new_model, train
@@ -29,6 +27,7 @@ from phrases import load_books
 from suite import draw_suite, draw_traffic, write_suite, write_traffic
 from tokenizer import END, save_tokenizer, train_tokenizer
 from tools import answer_text
+from transformers import AutoTokenizer
 
 EXAMPLE_FOLDER = Path(__file__).resolve().parents[1]
 CONTEXT_TOKENS = 512

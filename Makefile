@@ -1,0 +1,70 @@
+# quantgate: quantize, judge on your own task, register what passes. `make help` lists the targets.
+MODEL   ?=
+SUITE   ?=
+CORPUS  ?=
+RECIPES ?=
+POLICY  ?=
+BUILD   ?= $(if $(and $(MODEL),$(SUITE)),,examples/support-desk/build.yaml)
+PYTHON  ?= python3.11
+BIN     := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev quantize plan test unit integration check format bench serve watch up down doctor clean
+
+help:  ## this list
+	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo
+	@echo "  variables: MODEL=folder|org/name[@revision] SUITE=folder CORPUS=file RECIPES=a,b POLICY=file, or BUILD=file.yaml"
+
+setup:  ## everything the main job needs, pinned, into .venv (the other targets do this by themselves)
+	@PYTHON=$(PYTHON) requirements/setup main
+
+setup-dev:  ## the same plus what checks and tests need
+	@PYTHON=$(PYTHON) requirements/setup dev
+
+quantize: setup  ## set up, then build, judge and register (default: the bundled example)
+	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \
+	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes $(RECIPES)) $(if $(POLICY),--policy $(POLICY))
+
+plan: setup  ## print what `make quantize` would do, and stop
+	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \
+	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes $(RECIPES)) $(if $(POLICY),--policy $(POLICY)) --plan
+
+test: setup-dev  ## set up, then all checks, unit tests and integration tests with the real tools
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/pytest
+
+unit: setup-dev  ## unit tests only (no tools, under a minute)
+	@$(BIN)/pytest tests/unit
+
+integration: setup-dev  ## tests with the real tools only
+	@$(BIN)/pytest tests/integration
+
+check: setup-dev  ## ruff, mypy --strict and the import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+format: setup-dev  ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: setup-dev  ## benchmarks; they print ratios measured in one run
+	@$(BIN)/python -m tests.benchmarks
+
+watch: setup  ## look once for new releases (flows/releases.yaml) and build what is new
+	@$(BIN)/quantgate watch --once
+
+serve: setup  ## follow flows/releases.yaml on a schedule, until interrupted
+	@$(BIN)/quantgate serve
+
+up: setup  ## start this project's Prefect server and let it stay
+	@$(BIN)/quantgate up
+
+down: setup  ## stop it
+	@$(BIN)/quantgate down
+
+doctor: setup  ## what is installed, what is missing, how to get it
+	@$(BIN)/quantgate doctor
+
+clean:  ## remove the virtual environment and tool caches of this folder (never the store .quantgate)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

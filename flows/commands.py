@@ -1,0 +1,149 @@
+"""What the commands do, behind the command line."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.settings import Settings
+from pipelines.domain.values import JsonValue
+from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeOptions:
+    """The command line of `quantgate quantize`, as click hands it over."""
+
+    model: str | None = None
+    build_file: Path | None = None
+    suite: Path | None = None
+    corpus: Path | None = None
+    recipes: str | None = None
+    policy: Path | None = None
+    plan_only: bool = False
+    only: str | None = None
+    as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupOptions:
+    """The command line of `quantgate lookup`."""
+
+    model: str
+    suite: str | None = None
+    runtime: str | None = None
+    file_format: str | None = None
+    max_size: str | None = None
+    as_json: bool = False
+
+
+def quantize_command(options: QuantizeOptions) -> int:
+    """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
+    from flows.console import show_plan, show_result
+    from flows.outcome import read_complete
+    from flows.planning import make_plan
+    from flows.progress import open_board
+    from flows.wiring import equipment
+
+    settings = Settings.from_environment()
+    with open_board() as board:
+        plan = make_plan(
+            _build_spec(options), settings, equipment(settings), board.say, options.only
+        )
+        console = Console(file=sys.stderr if options.as_json else sys.stdout)
+        if options.plan_only:
+            show_plan(plan, settings, console)
+            return 0
+        result = read_complete(plan, settings)
+        if result is None:
+            from flows.running import run_plan
+
+            result = run_plan(plan, settings, board)
+        else:
+            board.say("everything is built, judged and registered already")
+    if options.as_json:
+        _print_json(result.details)
+    else:
+        show_result(result, console)
+    return result.exit_code
+
+
+def lookup_command(options: LookupOptions) -> int:
+    """Print the smallest passing version."""
+    from flows.console import show_found
+    from pipelines.files.records import to_json
+    from registry import lookup, parse_size
+
+    found = lookup(
+        options.model,
+        suite=options.suite,
+        runtime=options.runtime,
+        format=options.file_format,
+        max_size_bytes=parse_size(options.max_size) if options.max_size else None,
+    )
+    if options.as_json:
+        _print_json(to_json(found))
+    else:
+        show_found(found, Console())
+    return 0
+
+
+def lineage_command(reference: str, *, as_json: bool) -> int:
+    """Print a version's lineage; the first line names its calibration corpus."""
+    from pipelines.files.records import to_json
+    from registry import lineage
+
+    found = lineage(reference)
+    if as_json:
+        _print_json(to_json(found))
+    else:
+        print(found.describe())
+    return 0
+
+
+def recipes_command() -> int:
+    """Print the catalogue."""
+    from flows.console import show_recipes
+    from pipelines.specs.recipes import catalogue
+
+    show_recipes(catalogue(), Console())
+    return 0
+
+
+def up_command() -> int:
+    """Start the project's Prefect server and let it stay."""
+    from flows.prefect_server import up
+
+    print(f"Prefect is up at {up(Settings.from_environment().store.root)}")
+    return 0
+
+
+def down_command() -> int:
+    """Stop the project's Prefect server."""
+    from flows.prefect_server import down
+
+    was_running = down(Settings.from_environment().store.root)
+    print("Prefect is stopped" if was_running else "Prefect was not running")
+    return 0
+
+
+def _build_spec(options: QuantizeOptions) -> BuildSpec:
+    from pipelines.specs.recipes import catalogue
+
+    recipes = options.recipes.split(",") if options.recipes else None
+    overrides = BuildOverrides(
+        model=options.model,
+        suite=options.suite,
+        corpus=options.corpus,
+        policy=options.policy,
+        recipes=tuple(name.strip() for name in recipes) if recipes else None,
+    )
+    return load_build(
+        options.build_file, overrides, default_recipes=tuple(r.name for r in catalogue())
+    )
+
+
+def _print_json(value: JsonValue) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))

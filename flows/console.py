@@ -1,0 +1,146 @@
+"""What a person sees at the end of a build, and on look-ups: tables and a few plain sentences."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.outcome import BuildResult
+from flows.planning import BuildPlan, needed_bytes
+from flows.settings import Settings
+from pipelines.domain.recipe import Recipe
+from pipelines.report.summary import VariantRow
+from registry import Found
+
+_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "magenta"}
+_SYMBOLS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "error": "!"}
+
+
+def show_result(result: BuildResult, console: Console) -> None:
+    """Print the final table and where to look next."""
+    table = Table(title=f"[bold]{result.name}[/]", title_justify="left", header_style="bold")
+    for name in ("variant", "weights/activations/KV"):
+        table.add_column(name, overflow="fold")
+    for name in ("size", "bits/w", "accuracy", "broke", "fixed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("worst slice")
+    table.add_column("verdict", no_wrap=True)
+    for row in result.rows:
+        table.add_row(*_cells(row))
+    console.print(table)
+    for row in result.rows:
+        if row.decision != "pass":
+            console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
+    for error in result.errors:
+        console.print(Text(f"{error.step} {error.identifier}: {error.text}"), style="magenta")
+    console.print(f"page:  {result.page}", soft_wrap=True, highlight=False)
+    console.print(_closing(result), highlight=False)
+
+
+def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
+    """Print every unit of work by identifier, and what of it is there already."""
+    table = Table(title=f"[bold]plan {plan.name}[/]", title_justify="left", header_style="bold")
+    for name in ("unit", "weights/activations/KV", "corpus", "runtime", "state"):
+        table.add_column(name, overflow="fold")
+    for variant in plan.variants:
+        table.add_row(
+            variant.identifier,
+            str(variant.recipe.numerics),
+            variant.corpus_label or "–",
+            variant.recipe.runtime,
+            "[green]built[/]" if variant.built(settings.store) else "to build",
+        )
+    console.print(table)
+    suite, checkpoint = plan.suite, plan.checkpoint
+    console.print(
+        f"{checkpoint.source}: {checkpoint.parameter_count / 1e6:.1f}M parameters, digest "
+        f"{checkpoint.digests.combined[:16]}\n"
+        f"suite {suite.name}@{suite.version}: {len(suite.items)} items, "
+        f"{plan.policy.reference_runs} reference runs in {' and '.join(plan.runtimes)}\n"
+        f"disk: about {needed_bytes(plan, settings) / 1e6:.0f} MB to be written",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def show_recipes(recipes: Sequence[Recipe], console: Console) -> None:
+    """Print the catalogue."""
+    table = Table(header_style="bold")
+    for name in ("recipe", "weights/activations/KV", "format", "algorithm", "needs", "runtime"):
+        table.add_column(name, overflow="fold")
+    for recipe in recipes:
+        needs = f"corpus ({recipe.calibration})" if recipe.calibration_tokens else "–"
+        table.add_row(
+            recipe.name,
+            str(recipe.numerics),
+            recipe.format,
+            recipe.algorithm,
+            needs,
+            recipe.runtime,
+        )
+    console.print(table)
+
+
+def show_found(found: Found, console: Console) -> None:
+    """Print a look-up's answer: what it is, where it lies, what was proved of it."""
+    facts = found.facts
+    aliases = "".join(f" @{alias}" for alias in found.aliases)
+    for name, value in (
+        ("variant", f"{facts.identifier} ({facts.format})"),
+        ("version", f"{found.model}/{found.version}{aliases}"),
+        (
+            "path",
+            str(found.artifact) if found.is_here else f"{found.artifact} (not on this machine)",
+        ),
+        ("uri", found.uri),
+        ("size", f"{megabytes(facts.size_bytes)}, {facts.bits_per_weight:.2f} bits per weight"),
+        ("numerics", facts.numerics),
+        ("verdict", f"{facts.verdict} on {facts.suite} in {facts.runtime}"),
+        ("unproven", ", ".join(facts.unproven_slices) or "no slice"),
+        ("corpus", facts.corpus),
+    ):
+        console.print(f"{name:<9} {value}", highlight=False, soft_wrap=True, markup=False)
+
+
+def megabytes(size_bytes: int) -> str:
+    """Return a size as people read it (decimal units)."""
+    if size_bytes >= 1_000_000_000:
+        return f"{size_bytes / 1e9:.2f} GB"
+    return f"{size_bytes / 1e6:.2f} MB"
+
+
+def _cells(row: VariantRow) -> tuple[str, ...]:
+    colour = _COLOURS[row.decision]
+    version = f" v{row.registered_version}" if row.registered_version else ""
+    accuracy = (
+        f"{row.reference_accuracy:.1%} → {row.accuracy:.1%}"
+        if row.accuracy is not None and row.reference_accuracy is not None
+        else "–"
+    )
+    return (
+        row.identifier,
+        row.numerics,
+        megabytes(row.size_bytes) if row.size_bytes is not None else "–",
+        f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "–",
+        accuracy,
+        _count(row.broke),
+        _count(row.fixed),
+        row.worst_slice or "–",
+        f"[{colour}]{_SYMBOLS[row.decision]} {row.decision}{version}[/]",
+    )
+
+
+def _count(number: int | None) -> str:
+    return "–" if number is None else str(number)
+
+
+def _closing(result: BuildResult) -> str:
+    versions = [row for row in result.rows if row.registered_version]
+    if not versions:
+        return "Nothing passed; nothing was registered."
+    smallest = min(versions, key=lambda row: row.size_bytes or 0)
+    return (
+        f"{len(versions)} of {len(result.rows)} variants passed and are registered; the smallest is "
+        f"{smallest.identifier} (version {smallest.registered_version})."
+    )

@@ -1,0 +1,32 @@
+"""The flow: reference runs once, then for each variant build -> audit -> answer -> judge and register."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.futures import wait
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import tasks
+from flows.settings import Settings
+from pipelines.domain.values import JsonObject
+
+_side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
+    max_workers=Settings.from_environment().workers
+)
+
+
+@flow(name="quantize", flow_run_name="{build}", task_runner=_side_by_side)
+def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
+    """Build, judge and register every variant of a plan; returns where the report is."""
+    plan = tasks.open_site(plan_file).plan
+    references = {name: tasks.reference.submit(plan_file, name) for name in plan.runtimes}
+    last = []
+    for variant in plan.variants:
+        unit = (plan_file, variant.identifier)
+        built = tasks.build.submit(*unit)
+        ready = [built, references[variant.recipe.runtime]]
+        audited = tasks.audit.submit(*unit, wait_for=ready, return_state=False)
+        answered = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
+        last.append(tasks.register.submit(*unit, wait_for=[answered], return_state=False))
+    wait(last)
+    return tasks.report(plan_file)

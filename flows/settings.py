@@ -1,0 +1,72 @@
+"""Settings of this machine, from the environment: where the store is, how many threads, which services."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.errors import InputError
+from pipelines.files.store import Store
+
+DEFAULT_STORE = ".quantgate"
+LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
+"""Name of the unpacked source distribution in the tool cache; `requirements/setup` puts it there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that may differ between machines.
+
+    `threads` is what each worker gets, `workers` how many run side by side; their product stays
+    within the machine's cores. `tracking_uri` and `prefect_api` are None for the local default.
+    """
+
+    store: Store
+    tool_cache: Path
+    threads: int
+    workers: int
+    tracking_uri: str | None
+    prefect_api: str | None
+    hub_endpoint: str | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read QUANTGATE_STORE, QUANTGATE_CACHE, QUANTGATE_THREADS, QUANTGATE_WORKERS,
+        MLFLOW_TRACKING_URI, PREFECT_API_URL and HF_ENDPOINT.
+
+        Raises:
+            InputError: where a number is not one.
+        """
+        cores = os.cpu_count() or 1
+        threads = _count(environment, "QUANTGATE_THREADS", default=1 if cores <= 4 else 4)
+        workers = _count(environment, "QUANTGATE_WORKERS", default=max(1, cores // threads))
+        return cls(
+            store=Store(root=Path(environment.get("QUANTGATE_STORE", DEFAULT_STORE)).resolve()),
+            tool_cache=_tool_cache(environment),
+            threads=threads,
+            workers=workers,
+            tracking_uri=environment.get("MLFLOW_TRACKING_URI") or None,
+            prefect_api=environment.get("PREFECT_API_URL") or None,
+            hub_endpoint=environment.get("HF_ENDPOINT") or None,
+        )
+
+    @property
+    def converter(self) -> Path:
+        """Folder with llama.cpp's own checkpoint converter."""
+        return self.tool_cache / LLAMA_CPP_SOURCE / "converter"
+
+
+def _tool_cache(environment: Mapping[str, str]) -> Path:
+    if named := environment.get("QUANTGATE_CACHE"):
+        return Path(named).expanduser().resolve()
+    base = environment.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "quantgate"
+
+
+def _count(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.isdigit() or int(text) < 1:
+        raise InputError(f"'{text}' is not a number of 1 or more", where=name)
+    return int(text)

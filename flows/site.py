@@ -1,0 +1,67 @@
+"""A plan on this machine: what all units of a build share, worked out once."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from flows.planning import BuildPlan
+from flows.settings import Settings
+from flows.wiring import Equipment
+from pipelines.build.variants import PlannedVariant, open_variant
+from pipelines.domain.values import Digest
+from pipelines.domain.variant import Variant
+from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.prompts import suite_prompts
+from pipelines.evaluation.runs import Examination
+from pipelines.files.tokenizer_folder import special_token_ids
+from pipelines.process.calls import OnProgress
+
+ShowUnit = Callable[[str, str], AbstractContextManager[OnProgress]]
+"""Shows that a unit (step, identifier) is under way; yields what hears its progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSite:
+    """A plan, on this machine, with its tools."""
+
+    plan: BuildPlan
+    settings: Settings
+    tools: Equipment
+    show: ShowUnit
+
+    @cached_property
+    def chat(self) -> ChatFormat:
+        """The base's chat template and tokenizer."""
+        return ChatFormat.of(self.plan.checkpoint.folder)
+
+    @cached_property
+    def examination(self) -> Examination:
+        """The suite as this base is asked it."""
+        checkpoint = self.plan.checkpoint
+        return Examination(
+            suite=self.plan.suite,
+            prompts=suite_prompts(self.plan.suite, self.chat, checkpoint.context_length_tokens),
+            stop_token_ids=special_token_ids(checkpoint.folder).end,
+            store=self.settings.store,
+        )
+
+    @property
+    def scratch(self) -> Path:
+        """Where what is derived from the base is kept."""
+        return self.settings.store.checkpoint(self.plan.checkpoint.digests.combined)
+
+    def open(self, planned: PlannedVariant) -> Variant:
+        """Return a sealed variant; its bytes are compared with its manifest once a process.
+
+        Raises:
+            InputError: where it is missing or was altered.
+        """
+        if planned.key not in self._opened:
+            self._opened[planned.key] = open_variant(planned, self.settings.store)
+        return self._opened[planned.key]
+
+    @cached_property
+    def _opened(self) -> dict[Digest, Variant]:
+        return {}

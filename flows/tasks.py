@@ -1,0 +1,161 @@
+"""Prefect tasks: one call of a unit each, named so that a person can read the run.
+
+A task takes the plan's file and a unit's identifier and returns a small JSON manifest. The truth is in
+the store: a task that runs again finds its unit sealed. What fails for good is kept beside the plan, so
+that the report can say it even when Prefect's own records are gone.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import ParamSpec
+
+from prefect import Task, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows import outcome, units
+from flows.planning import BuildPlan
+from flows.progress import Board, PlainBoard
+from flows.settings import Settings
+from flows.site import BuildSite
+from flows.wiring import equipment
+from pipelines.domain.errors import QuantgateError, ServiceError
+from pipelines.domain.values import JsonObject
+from pipelines.files.records import read_record
+
+Inputs = ParamSpec("Inputs")
+
+_TRIES_AFTER_THE_FIRST = 2
+_SECONDS_BETWEEN_TRIES = (5.0, 20.0)
+
+_boards: list[Board] = []
+"""The board of the command that runs this process, if any."""
+
+_registry_turn = threading.Lock()
+"""MLflow's first import and first schema creation do not like company."""
+
+
+def use_board(board: Board) -> None:
+    """Show the units of this process on `board`."""
+    _boards[:] = [board]
+
+
+@lru_cache(maxsize=4)
+def open_site(plan_file: str) -> BuildSite:
+    """Open a plan on this machine, with the real tools."""
+    settings = Settings.from_environment()
+    return BuildSite(
+        plan=read_record(BuildPlan, Path(plan_file)),
+        settings=settings,
+        tools=equipment(settings),
+        show=(_boards[0] if _boards else PlainBoard()).unit,
+    )
+
+
+def _only_transient(_task: object, _run: object, state: object) -> bool:
+    """Retry only what says that the same call may succeed later."""
+    error = getattr(state, "data", None)
+    error = getattr(error, "result", error)
+    return isinstance(error, ServiceError) and error.transient
+
+
+def _unit(run_name: str) -> Callable[[Callable[Inputs, JsonObject]], Task[Inputs, JsonObject]]:
+    """Make a function a task: never cached by Prefect, retried only for transient errors."""
+    return task(
+        name=run_name.split(" {")[0],
+        task_run_name=run_name,
+        cache_policy=NO_CACHE,
+        retries=_TRIES_AFTER_THE_FIRST,
+        retry_delay_seconds=list(_SECONDS_BETWEEN_TRIES),
+        retry_condition_fn=_only_transient,
+    )
+
+
+def _guarded(
+    plan_file: str, identifier: str, step: str, work: Callable[[BuildSite], JsonObject]
+) -> JsonObject:
+    """Do one unit's work; keep the reason of a final failure where the report finds it."""
+    site = open_site(plan_file)
+    try:
+        return work(site)
+    except QuantgateError as error:
+        outcome.record_error(site, identifier, step, error)
+        raise
+
+
+@_unit("reference {runtime}")
+def reference(plan_file: str, runtime: str) -> JsonObject:
+    """Answer the suite with the base, as often as the policy asks."""
+
+    def work(site: BuildSite) -> JsonObject:
+        runs = units.run_references(site, runtime)
+        return {"runtime": runtime, "runs": [run.key for run in runs]}
+
+    return _guarded(plan_file, units.base_in(runtime), "reference", work)
+
+
+@_unit("build {identifier}")
+def build(plan_file: str, identifier: str) -> JsonObject:
+    """Build one variant."""
+
+    def work(site: BuildSite) -> JsonObject:
+        variant = units.build(site, site.plan.variant(identifier))
+        return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
+
+    return _guarded(plan_file, identifier, "build", work)
+
+
+@_unit("audit {identifier}")
+def audit(plan_file: str, identifier: str) -> JsonObject:
+    """Audit one variant."""
+
+    def work(site: BuildSite) -> JsonObject:
+        report = units.audit(site, site.plan.variant(identifier))
+        return {"variant": identifier, "misses": [miss.check for miss in report.misses]}
+
+    return _guarded(plan_file, identifier, "audit", work)
+
+
+@_unit("answer {identifier}")
+def answer(plan_file: str, identifier: str) -> JsonObject:
+    """Run the suite on one variant, unless its audit failed."""
+
+    def work(site: BuildSite) -> JsonObject:
+        planned = site.plan.variant(identifier)
+        if not units.audit(site, planned).passed:
+            return {"variant": identifier, "run": None}
+        return {"variant": identifier, "run": units.answer(site, planned).key}
+
+    return _guarded(plan_file, identifier, "answer", work)
+
+
+@_unit("judge and register {identifier}")
+def register(plan_file: str, identifier: str) -> JsonObject:
+    """Judge one variant and record it; it becomes a version where it passed."""
+
+    def work(site: BuildSite) -> JsonObject:
+        with _registry_turn:
+            receipt = outcome.register(site, site.plan.variant(identifier))
+        return {
+            "variant": identifier,
+            "decision": receipt.decision,
+            "run": receipt.run_id,
+            "version": receipt.version,
+        }
+
+    return _guarded(plan_file, identifier, outcome.REGISTER, work)
+
+
+@_unit("report")
+def report(plan_file: str) -> JsonObject:
+    """Write the page and the JSON result."""
+    result = outcome.write_report(open_site(plan_file))
+    create_table_artifact(
+        key="verdicts",
+        table=[asdict(row) for row in result.rows],
+        description=f"Verdicts of {result.name}",
+    )
+    return {"page": str(result.page), "exit_code": result.exit_code}

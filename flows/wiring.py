@@ -1,0 +1,51 @@
+"""Which implementation stands behind each seam: the only place that names backends and runtimes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.settings import Settings
+from pipelines.backends.llamacpp import LlamaCppBackend
+from pipelines.backends.llmcompressor import LlmCompressorBackend
+from pipelines.backends.protocol import Backend
+from pipelines.process.calls import RunWorker
+from pipelines.process.runner import run_worker
+from pipelines.runtimes.llamacpp import LlamaCppRuntime
+from pipelines.runtimes.protocol import Runtime
+from pipelines.runtimes.transformers import TransformersRuntime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """Backends by the name recipes call them, runtimes likewise, and what runs their workers."""
+
+    backends: Mapping[str, Backend]
+    runtimes: Mapping[str, Runtime]
+    run_worker: RunWorker
+
+
+def equipment(settings: Settings) -> Equipment:
+    """Wire the real tools."""
+    llamacpp = LlamaCppBackend(converter=settings.converter)
+    return Equipment(
+        backends={"llamacpp": llamacpp, "llmcompressor": LlmCompressorBackend()},
+        runtimes={
+            "llamacpp": LlamaCppRuntime(convert=llamacpp.convert),
+            "transformers": TransformersRuntime(),
+        },
+        run_worker=run_worker,
+    )
+
+
+def judging_sources() -> tuple[str, ...]:
+    """Modules whose change can change a verdict without changing any transcript."""
+    root = Path(__file__).resolve().parents[1]
+    packages = ("audit", "evaluation", "paired", "gates")
+    files = [path for name in packages for path in (root / "pipelines" / name).glob("*.py")]
+    return tuple(
+        sorted(
+            ".".join(path.relative_to(root).with_suffix("").parts)
+            for path in files
+            if path.stem != "__init__"
+        )
+    )

@@ -1,0 +1,250 @@
+"""GGUF variants by llama.cpp: convert once to F16, compute an importance matrix once, quantize, read back."""
+
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pipelines.backends.llamacpp_file_types import FILE_TYPES, FileType, misfitting_shapes
+from pipelines.backends.llamacpp_messages import (
+    ConvertCall,
+    ConvertFacts,
+    ImatrixCall,
+    ImatrixFacts,
+    QuantizeCall,
+    QuantizeFacts,
+)
+from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.errors import InputError
+from pipelines.domain.recipe import Calibration, GgufOptions, Recipe
+from pipelines.domain.values import JsonValue, digest_of
+from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
+from pipelines.files.hashing import file_digest, folder_digest, source_digest
+from pipelines.files.sealed import produce_once, read_manifest
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+
+Facts = TypeVar("Facts", ConvertFacts, ImatrixFacts, QuantizeFacts)
+
+_PACKAGE = "llama-cpp-python"
+_WORKERS = "pipelines.backends.workers"
+_CONVERTER_PARTS = ("convert_hf_to_gguf.py", "conversion/base.py", "gguf-py/gguf/__init__.py")
+_CONVERT_SOURCES = (
+    "pipelines.backends.llamacpp_pretypes",
+    f"{_WORKERS}.llamacpp_convert",
+)
+_IMATRIX_SOURCES = (
+    f"{_WORKERS}.llamacpp_imatrix",
+    f"{_WORKERS}.llamacpp_ggml",
+    f"{_WORKERS}.llamacpp_gguf",
+)
+_QUANTIZE_SOURCES = (f"{_WORKERS}.llamacpp_quantize",)
+_MODEL, _IMATRIX = "model.gguf", "imatrix.gguf"
+_KEY_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spent:
+    """What the child processes of one build cost together."""
+
+    seconds: float
+    peak_memory_bytes: int
+
+
+class LlamaCppBackend:
+    """Builds recipes whose options are `GgufOptions`. `converter` holds llama.cpp's conversion scripts."""
+
+    def __init__(self, *, converter: Path) -> None:
+        """Remember where the converter was unpacked from the source distribution."""
+        self._converter = converter
+
+    def missing(self) -> str | None:
+        """Return what is missing: the package, or its converter."""
+        if importlib.util.find_spec("llama_cpp") is None:
+            return f"{_PACKAGE} is not installed: run `make setup`"
+        if not all((self._converter / part).is_file() for part in _CONVERTER_PARTS):
+            return f"llama.cpp's converter is not in {self._converter}: run `make setup`"
+        return None
+
+    def toolchain(self, threads: int) -> Toolchain:
+        """Return package versions, the converter's digest and that of our own workers' sources."""
+        sources = (*_CONVERT_SOURCES, *_IMATRIX_SOURCES, *_QUANTIZE_SOURCES)
+        return Toolchain(
+            tools=(
+                *self._conversion_tools(),
+                ToolVersion(name="quantgate-llamacpp-workers", version=source_digest(*sources)),
+            ),
+            device="cpu",
+            threads=threads,
+        )
+
+    def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        """Return unknown file types, a missing importance matrix, and rows its blocks do not divide."""
+        name = _file_type_name(recipe)
+        file_type = FILE_TYPES.get(name)
+        if file_type is None:
+            return (f"llama.cpp knows no file type {name}; known: {', '.join(FILE_TYPES)}",)
+        return (*_without_imatrix(recipe, file_type), *misfitting_shapes(checkpoint, file_type))
+
+    def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
+        """Build one variant: convert and calibrate where nobody has yet, then quantize."""
+        shop = _Workshop(run_worker=run_worker, on_progress=on_progress, log=request.log)
+        threads = request.toolchain.threads
+        base = self._f16(request.checkpoint, request.scratch, shop)
+        calibrated: ImatrixFacts | None = None
+        imatrix: Path | None = None
+        if request.recipe.calibration is Calibration.IMATRIX:
+            imatrix, calibrated = _imatrix(_calibration(request), base, request, shop)
+        artifact = request.output / _MODEL
+        facts = shop.run(
+            "llamacpp_quantize",
+            QuantizeCall(
+                source=base,
+                output=artifact,
+                file_type=_file_type_name(request.recipe),
+                imatrix=imatrix,
+                threads=threads,
+            ),
+            QuantizeFacts,
+            threads=threads,
+        )
+        return Built(artifact=artifact, facts=_build_facts(facts, calibrated, shop.spent))
+
+    def convert(
+        self,
+        checkpoint: Checkpoint,
+        scratch: Path,
+        run_worker: RunWorker,
+        on_progress: OnProgress,
+    ) -> Path:
+        """Return the checkpoint as an F16 GGUF, converted into `scratch` on first use.
+
+        Raises:
+            CheckpointError, WorkerError: with the log's path.
+        """
+        log = scratch / "gguf-f16.log"
+        return self._f16(
+            checkpoint, scratch, _Workshop(run_worker=run_worker, on_progress=on_progress, log=log)
+        )
+
+    def _f16(self, checkpoint: Checkpoint, scratch: Path, shop: "_Workshop") -> Path:
+        tools: list[JsonValue] = [[tool.name, tool.version] for tool in self._conversion_tools()]
+        key = digest_of([checkpoint.digests.combined, tools, source_digest(*_CONVERT_SOURCES)])
+        folder = scratch / f"gguf-f16-{key[:_KEY_LENGTH]}"
+
+        def produce(staging: Path) -> ConvertFacts:
+            call = ConvertCall(
+                converter=self._converter, checkpoint=checkpoint.folder, output=staging / _MODEL
+            )
+            return shop.run("llamacpp_convert", call, ConvertFacts, threads=1)
+
+        produce_once(folder, ConvertFacts, produce)
+        return folder / _MODEL
+
+    def _conversion_tools(self) -> tuple[ToolVersion, ...]:
+        scripts = (
+            self._converter / "convert_hf_to_gguf.py",
+            *(self._converter / "conversion").glob("*.py"),
+            *(self._converter / "gguf-py").rglob("*.py"),
+        )
+        converter = folder_digest(
+            (path.relative_to(self._converter).as_posix(), file_digest(path)) for path in scripts
+        )
+        return (
+            ToolVersion(name=_PACKAGE, version=importlib.metadata.version(_PACKAGE)),
+            ToolVersion(name="llama.cpp-converter", version=converter[:_KEY_LENGTH]),
+            # It reads the vocabulary that the converter writes down.
+            ToolVersion(name="transformers", version=importlib.metadata.version("transformers")),
+        )
+
+
+class _Workshop:
+    """Runs the workers of one build and adds up what they cost."""
+
+    def __init__(self, *, run_worker: RunWorker, on_progress: OnProgress, log: Path) -> None:
+        self._run_worker, self._on_progress, self._log = run_worker, on_progress, log
+        self.spent = _Spent(seconds=0.0, peak_memory_bytes=0)
+
+    def run(self, module: str, call: object, reply_type: type[Facts], *, threads: int) -> Facts:
+        """Run one worker and return its facts."""
+        worker = WorkerCall(
+            module=f"{_WORKERS}.{module}", request=call, log=self._log, threads=threads
+        )
+        reply = self._run_worker(worker, reply_type, self._on_progress)
+        self.spent = _Spent(
+            seconds=self.spent.seconds + reply.seconds,
+            peak_memory_bytes=max(self.spent.peak_memory_bytes, reply.peak_memory_bytes),
+        )
+        return reply.value
+
+
+def _imatrix(
+    tokens: CalibrationTokens, base: Path, request: BuildRequest, shop: _Workshop
+) -> tuple[Path, ImatrixFacts]:
+    """Return the importance matrix of these very tokens, shared by all recipes that ask for them."""
+    key = digest_of(
+        [
+            base.parent.name,
+            file_digest(tokens.file),
+            tokens.max_length_tokens,
+            request.toolchain.threads,
+            source_digest(*_IMATRIX_SOURCES),
+        ]
+    )
+    folder = request.scratch / f"imatrix-{key[:_KEY_LENGTH]}"
+
+    def produce(staging: Path) -> ImatrixFacts:
+        call = ImatrixCall(
+            model=base,
+            tokens=tokens.file,
+            output=staging / _IMATRIX,
+            dataset=f"sha256:{tokens.corpus_digest}",
+            max_length_tokens=tokens.max_length_tokens,
+            threads=request.toolchain.threads,
+        )
+        return shop.run("llamacpp_imatrix", call, ImatrixFacts, threads=call.threads)
+
+    produce_once(folder, ImatrixFacts, produce)
+    return folder / _IMATRIX, read_manifest(folder, ImatrixFacts).record
+
+
+def _build_facts(
+    written: QuantizeFacts, calibrated: ImatrixFacts | None, spent: _Spent
+) -> BuildFacts:
+    starved = calibrated.starved if calibrated else ()
+    return BuildFacts(
+        tensors=written.tensors,
+        promised=written.promised,
+        calibration_sequences=calibrated.sequences if calibrated else 0,
+        calibration_tokens=calibrated.tokens if calibrated else 0,
+        nonfinite_tensors=written.nonfinite_tensors,
+        warnings=(
+            *written.warnings,
+            *(f"the corpus never reaches a part of {name}" for name in starved),
+        ),
+        seconds=spent.seconds,
+        peak_memory_bytes=spent.peak_memory_bytes,
+    )
+
+
+def _calibration(request: BuildRequest) -> CalibrationTokens:
+    if request.calibration is None:
+        raise InputError(
+            "needs a calibration corpus for its importance matrix",
+            where=request.recipe.name,
+            next_step="give one with --corpus",
+        )
+    return request.calibration
+
+
+def _file_type_name(recipe: Recipe) -> str:
+    if not isinstance(recipe.options, GgufOptions):
+        raise InputError(f"is not a recipe for llama.cpp ({recipe.format})", where=recipe.name)
+    return recipe.options.file_type
+
+
+def _without_imatrix(recipe: Recipe, file_type: FileType) -> tuple[str, ...]:
+    if file_type.needs_imatrix and recipe.calibration is not Calibration.IMATRIX:
+        return (f"{file_type.name} is garbage without an importance matrix: calibration: imatrix",)
+    return ()

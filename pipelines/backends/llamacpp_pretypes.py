@@ -1,0 +1,112 @@
+"""How llama.cpp names the ways tokenizers cut text into pieces before merging.
+
+llama.cpp recognises a tokenizer by the ids it gives one sentence, so every custom vocabulary is unknown
+to it, however ordinary its rules. Here the rules themselves are compared: the `pre_tokenizer` of
+tokenizer.json in canonical form against a reviewed table. Names and rules are those of
+src/llama-vocab.cpp (`llm_tokenizer_bpe`); every row is proven by token-id parity in
+tests/integration/test_llamacpp_pretypes.py. A wrong row would be silent in text, so what is not in the
+table is refused, and token-id parity is gated over corpus and suite besides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.domain.values import JsonValue, canonical_json
+
+_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3_REGEX = rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{_TAIL}"
+QWEN2_REGEX = rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}|{_TAIL}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreType:
+    """One row: llama.cpp's name, the rules it implements and whether whole words skip the merges."""
+
+    name: str
+    pre_tokenizer: JsonValue
+    ignore_merges: bool
+
+
+def _byte_level(*, use_regex: bool) -> JsonValue:
+    return {"type": "ByteLevel", "add_prefix_space": False, "use_regex": use_regex}
+
+
+def _split(regex: str) -> JsonValue:
+    return [
+        {"type": "Split", "regex": regex, "behavior": "Isolated"},
+        _byte_level(use_regex=False),
+    ]
+
+
+PRE_TYPES: tuple[PreType, ...] = (
+    PreType(name="gpt-2", pre_tokenizer=[_byte_level(use_regex=True)], ignore_merges=False),
+    PreType(name="llama-bpe", pre_tokenizer=_split(LLAMA3_REGEX), ignore_merges=True),
+    PreType(name="smaug-bpe", pre_tokenizer=_split(LLAMA3_REGEX), ignore_merges=False),
+    PreType(name="qwen2", pre_tokenizer=_split(QWEN2_REGEX), ignore_merges=False),
+    PreType(
+        name="smollm",
+        pre_tokenizer=[
+            {"type": "Digits", "individual_digits": True},
+            _byte_level(use_regex=True),
+        ],
+        ignore_merges=False,
+    ),
+)
+
+
+def match_pretype(tokenizer: Mapping[str, JsonValue]) -> str | None:
+    """Return llama.cpp's name for a tokenizer.json's rules, or None where no row of the table is them.
+
+    A Unicode NFC normalizer is let through, as upstream does for Qwen: llama.cpp applies none, and text
+    that is not NFC shows in the parity check.
+    """
+    model = tokenizer.get("model")
+    if not isinstance(model, dict) or model.get("type") != "BPE" or model.get("byte_fallback"):
+        return None
+    if any(model.get(key) for key in ("continuing_subword_prefix", "end_of_word_suffix")):
+        return None
+    if tokenizer.get("normalizer") not in (None, {"type": "NFC"}):
+        return None
+    rules = canonical_json(_canonical(tokenizer.get("pre_tokenizer")))
+    for row in PRE_TYPES:
+        if (
+            canonical_json(row.pre_tokenizer) == rules
+            and bool(model.get("ignore_merges")) == row.ignore_merges
+        ):
+            return row.name
+    return None
+
+
+def _canonical(pre_tokenizer: JsonValue) -> JsonValue:
+    """Return the list of steps with only what decides where text is cut."""
+    if not isinstance(pre_tokenizer, dict):
+        return None
+    if pre_tokenizer.get("type") == "Sequence":
+        steps = pre_tokenizer.get("pretokenizers")
+        return [_step(step) for step in steps] if isinstance(steps, list) else None
+    return [_step(pre_tokenizer)]
+
+
+def _step(step: JsonValue) -> JsonValue:
+    if not isinstance(step, dict):
+        return step
+    if step.get("type") == "ByteLevel":
+        return {
+            "type": "ByteLevel",
+            "add_prefix_space": bool(step.get("add_prefix_space")),
+            "use_regex": bool(step.get("use_regex", True)),
+        }
+    if step.get("type") == "Split":
+        return _split_step(step)
+    return step
+
+
+def _split_step(step: dict[str, JsonValue]) -> JsonValue:
+    """Return a Split's regex; removing what does *not* match is isolating, for rules that match all text."""
+    pattern = step.get("pattern")
+    regex = pattern.get("Regex") if isinstance(pattern, dict) else None
+    behavior, invert = step.get("behavior"), bool(step.get("invert"))
+    if (behavior, invert) in (("Isolated", False), ("Removed", True)):
+        return {"type": "Split", "regex": regex, "behavior": "Isolated"}
+    return {"type": "Split", "regex": regex, "behavior": behavior, "invert": invert}

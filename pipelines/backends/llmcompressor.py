@@ -1,0 +1,105 @@
+"""Compressed-tensors variants by llm-compressor: GPTQ, FP8, NVFP4 and the other preset schemes."""
+
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.backends import llmcompressor_shapes
+from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
+from pipelines.backends.protocol import BuildRequest, Built
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.errors import CheckpointError, InputError
+from pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Recipe
+from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
+from pipelines.files.hashing import source_digest
+from pipelines.process.accelerator import accelerator_name
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+
+_WORKERS = "pipelines.backends.workers"
+_PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
+_SOURCES = (f"{_WORKERS}.llmcompressor_compress", f"{_WORKERS}.llmcompressor_recipe")
+
+
+@dataclass(frozen=True, slots=True)
+class LlmCompressorBackend:
+    """Builds recipes whose options are `CompressedTensorsOptions`; see `Backend`."""
+
+    def missing(self) -> str | None:
+        """Return None when everything needed is installed, else one sentence."""
+        modules = [name.replace("-", "_") for name in _PACKAGES]
+        lacking = [name for name in modules if importlib.util.find_spec(name) is None]
+        if not lacking:
+            return None
+        return f"the llm-compressor backend lacks {', '.join(lacking)}: run `make setup`"
+
+    def toolchain(self, threads: int) -> Toolchain:
+        """Return package versions and the digest of our worker's source; threads change GPTQ's bytes."""
+        tools = [
+            ToolVersion(name=name, version=importlib.metadata.version(name)) for name in _PACKAGES
+        ]
+        worker = ToolVersion(
+            name="quantgate-llmcompressor-worker", version=source_digest(*_SOURCES)
+        )
+        return Toolchain(
+            tools=(*tools, worker), device=accelerator_name() or "cpu", threads=threads
+        )
+
+    def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        """Return why scheme, targets or group size do not fit, one sentence each."""
+        return llmcompressor_shapes.misfits(checkpoint, _options(recipe))
+
+    def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
+        """Build a compressed-tensors folder in `request.output` in one child process."""
+        options = _options(request.recipe)
+        if misfits := self.misfits(request.checkpoint, request.recipe):
+            raise CheckpointError(
+                f"recipe {request.recipe.name} does not fit: {misfits[0]}",
+                where=request.checkpoint.name,
+            )
+        call = WorkerCall(
+            module=f"{_WORKERS}.llmcompressor_compress",
+            request=CompressCall(
+                base=request.checkpoint.folder,
+                output=request.output,
+                options=options,
+                calibration=_calibration_file(request),
+                device=request.toolchain.device,
+            ),
+            log=request.log,
+            threads=request.toolchain.threads,
+        )
+        reply = run_worker(call, CompressFacts, on_progress)
+        named = llmcompressor_shapes.addressed(request.checkpoint.tensors, options)
+        # What the tool matched in the model, and what the recipe says by name: neither alone is trusted.
+        promised = dict.fromkeys((*(tensor.name for tensor in named), *reply.value.promised))
+        facts = BuildFacts(
+            tensors=reply.value.tensors,
+            promised=tuple(promised),
+            calibration_sequences=reply.value.calibration_sequences,
+            calibration_tokens=reply.value.calibration_tokens,
+            nonfinite_tensors=reply.value.nonfinite_tensors,
+            warnings=reply.value.warnings,
+            seconds=reply.seconds,
+            peak_memory_bytes=reply.peak_memory_bytes,
+        )
+        return Built(artifact=request.output, facts=facts)
+
+
+def _options(recipe: Recipe) -> CompressedTensorsOptions:
+    if not isinstance(recipe.options, CompressedTensorsOptions):
+        raise InputError(
+            f"recipe {recipe.name} is for {recipe.options.backend}, not for llm-compressor"
+        )
+    return recipe.options
+
+
+def _calibration_file(request: BuildRequest) -> Path | None:
+    if request.recipe.calibration is Calibration.NONE:
+        return None
+    if request.calibration is None:
+        raise InputError(
+            f"recipe {request.recipe.name} needs a calibration corpus and got none",
+            next_step="name a corpus in the build file or with CORPUS=",
+        )
+    return request.calibration.file

@@ -1,0 +1,106 @@
+"""Child process: compresses one checkpoint folder with llm-compressor and reads back what it wrote."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from llmcompressor import oneshot
+from torch.utils.data import DataLoader
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+
+from pipelines.backends.llmcompressor_facts import packed_type, stored_tensors
+from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
+from pipelines.backends.workers.llmcompressor_recipe import (
+    Consumption,
+    count_consumption,
+    matched_modules,
+    modifier,
+)
+from pipelines.backends.workers.llmcompressor_warnings import collected_warnings
+from pipelines.domain.errors import ToolchainError
+from pipelines.files.safetensors_header import read_tensors
+from pipelines.files.safetensors_values import nonfinite_tensors
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+_COPIED = (
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
+)  # fmt: skip
+_SEED = 0
+
+
+def compress(call: CompressCall, on_progress: OnProgress) -> CompressFacts:
+    """Compress, save, copy the tokenizer byte for byte, and report what the files hold."""
+    if call.device != "cpu" and not torch.cuda.is_available():
+        raise ToolchainError(f"torch cannot use {call.device}", next_step="check nvidia-smi")
+    torch.manual_seed(_SEED)
+    with collected_warnings() as warnings:
+        on_progress(Progress(done=0, total=0, what="loading the base"))
+        # bfloat16: FP4 and MX formats decompress to it, and their reload fails for other dtypes.
+        model = AutoModelForCausalLM.from_pretrained(
+            call.base, dtype=torch.bfloat16, local_files_only=True
+        )
+        matched = matched_modules(model, call.options)
+        consumption = _quantize(call, model, matched, on_progress)
+        on_progress(Progress(done=0, total=0, what="saving"))
+        model.save_pretrained(call.output, save_compressed=True)
+    _copy_tokenizer(call.base, call.output)
+    on_progress(Progress(done=0, total=0, what="reading back"))
+    written = read_tensors(call.output)
+    return CompressFacts(
+        tensors=stored_tensors(
+            read_tensors(call.base), written, packed_type=packed_type(call.output)
+        ),
+        promised=tuple(f"{name}.weight" for name in matched),
+        calibration_sequences=consumption.sequences,
+        calibration_tokens=consumption.tokens,
+        nonfinite_tensors=nonfinite_tensors(written),
+        warnings=tuple(warnings),
+    )
+
+
+def _quantize(
+    call: CompressCall,
+    model: PreTrainedModel,
+    matched: dict[str, torch.nn.Module],
+    on_progress: OnProgress,
+) -> Consumption:
+    """Run llm-compressor over the calibration rows, one a batch, in the file's order."""
+    rows = _calibration_rows(call.calibration) if call.calibration else []
+    recipe = modifier(call.options)
+    consumption = count_consumption(
+        modules=matched, recipe=recipe, sequences=len(rows), on_progress=on_progress
+    )
+    oneshot(
+        model=model,
+        # Own rows, in order and unpadded: llm-compressor's own loader sorts and may drop or cut them.
+        dataset=DataLoader(rows, batch_size=None, shuffle=False) if rows else None,
+        recipe=recipe,
+        processor=PreTrainedTokenizerFast(tokenizer_file=str(call.base / "tokenizer.json")),
+        shuffle_calibration_samples=False,
+    )
+    return consumption
+
+
+def _calibration_rows(file: Path) -> list[dict[str, torch.Tensor]]:
+    """Return each sequence as 1 x tokens ids and mask."""
+    rows = []
+    for line in file.read_bytes().splitlines():
+        ids = torch.tensor([json.loads(line)["token_ids"]], dtype=torch.long)
+        if ids.numel():
+            rows.append({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    return rows
+
+
+def _copy_tokenizer(base: Path, output: Path) -> None:
+    """Copy what `save_pretrained` would rewrite; a base without a file leaves none in the output."""
+    for name in _COPIED:
+        (output / name).unlink(missing_ok=True)
+        if (base / name).is_file():
+            shutil.copyfile(base / name, output / name)
+
+
+if __name__ == "__main__":
+    serve(compress, CompressCall)

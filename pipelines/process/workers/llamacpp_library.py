@@ -1,0 +1,93 @@
+"""llama.cpp as every worker of ours opens it: its log caught, a model loaded or refused in its own words.
+
+Only worker modules import this. Its reasons for refusing anything appear in the log callback alone.
+"""
+
+import ctypes
+import sys
+from pathlib import Path
+
+import llama_cpp
+
+from pipelines.domain.errors import CheckpointError
+
+# ggml_log_level in ggml/include/ggml.h
+_DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5
+_LOADING_FAILED = "error loading model: "
+
+
+class LlamaLog:
+    """Takes over llama.cpp's log: passes it on without debugging, keeps warnings and errors."""
+
+    def __init__(self) -> None:
+        """Start listening; the object has to outlive every call into the library."""
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.errors: list[str] = []
+        self._pending = ""
+        self._pending_level = 0
+        self._level = 0
+        self._callback = llama_cpp.llama_log_callback(self._take)
+        llama_cpp.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    @property
+    def reason(self) -> str:
+        """Why the last thing failed, in llama.cpp's own words."""
+        for line in self.errors:
+            if _LOADING_FAILED in line:
+                return line.partition(_LOADING_FAILED)[2]
+        return self.errors[0] if self.errors else "llama.cpp gave no reason"
+
+    def _take(self, level: int, text: bytes, _user_data: object) -> None:
+        """Put fragments together into lines; a line is as grave as its gravest fragment."""
+        self._level = self._level if level == _CONTINUED else level
+        *complete, rest = text.decode(errors="replace").split("\n")
+        for part in complete:
+            self._pending_level = max(self._pending_level, self._level)
+            self._finish(self._pending + part)
+        self._pending += rest
+        if rest:
+            self._pending_level = max(self._pending_level, self._level)
+
+    def _finish(self, line: str) -> None:
+        level, self._pending, self._pending_level = self._pending_level, "", 0
+        if level == _DEBUG or not line.strip():
+            return
+        print(line, file=sys.stderr)  # noqa: T201 - stderr is the worker's log
+        self.lines.append(line.strip())
+        if level == _WARN:
+            self.warnings.append(line.strip())
+        elif level == _ERROR:
+            self.errors.append(line.strip())
+
+
+def open_model(path: Path, log: LlamaLog) -> ctypes.c_void_p:
+    """Load a GGUF into memory on the CPU, every tensor validated.
+
+    Raises:
+        CheckpointError: with llama.cpp's reason, where it does not load.
+    """
+    parameters = llama_cpp.llama_model_default_params()
+    parameters.n_gpu_layers = 0
+    parameters.check_tensors = True
+    llama_cpp.llama_backend_init()
+    model: ctypes.c_void_p | None = llama_cpp.llama_model_load_from_file(
+        str(path).encode(), parameters
+    )
+    if not model:
+        raise CheckpointError(f"llama.cpp does not load it: {log.reason}", where=str(path))
+    return model
+
+
+def open_context(
+    model: ctypes.c_void_p, parameters: llama_cpp.llama_context_params, log: LlamaLog
+) -> ctypes.c_void_p:
+    """Make a context for a loaded model.
+
+    Raises:
+        CheckpointError: with llama.cpp's reason, where there is none (often too little memory).
+    """
+    context: ctypes.c_void_p | None = llama_cpp.llama_init_from_model(model, parameters)
+    if not context:
+        raise CheckpointError(f"llama.cpp makes no context for it: {log.reason}")
+    return context

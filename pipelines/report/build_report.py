@@ -1,0 +1,87 @@
+"""One build, finished: everything its page, its table and its JSON result are drawn from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipelines.domain.audit import AuditReport
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.corpus import Corpus
+from pipelines.domain.policy import Policy
+from pipelines.domain.recipe import Recipe
+from pipelines.domain.run import Run
+from pipelines.domain.suite import Suite
+from pipelines.domain.variant import Variant
+from pipelines.domain.verdict import Decision, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceReport:
+    """The base in one runtime: the primary run first, then its A/A repeats; never empty."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def primary(self) -> Run:
+        """The run that variants are paired with."""
+        return self.runs[0]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of items the primary run gets right; 0 without items."""
+        answers = self.primary.answers
+        return sum(graded.grade.correct for graded in answers) / len(answers) if answers else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantReport:
+    """One planned variant and how far it came.
+
+    `failure` is the error that stopped it, None where it was judged; then `variant`, `audit` and
+    `verdict` are all there. `registered_version` is its version in the registry, None where it has none.
+    """
+
+    identifier: str
+    recipe: Recipe
+    variant: Variant | None
+    audit: AuditReport | None
+    verdict: Verdict | None
+    registered_version: str | None = None
+    failure: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was judged and passed."""
+        return self.verdict is not None and self.verdict.decision is Decision.PASS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """One build. `variants` are in plan order, `references` one for each runtime in play."""
+
+    build: str
+    created_at: datetime
+    checkpoint: Checkpoint
+    corpus: Corpus | None
+    suite: Suite
+    policy: Policy
+    references: tuple[ReferenceReport, ...]
+    variants: tuple[VariantReport, ...]
+
+    @property
+    def decision(self) -> Decision:
+        """Pass where any variant does, else inconclusive where any is, else fail."""
+        decisions = {report.verdict.decision for report in self.variants if report.verdict}
+        for decision in (Decision.PASS, Decision.INCONCLUSIVE):
+            if decision in decisions:
+                return decision
+        return Decision.FAIL
+
+    @property
+    def smallest_passing(self) -> VariantReport | None:
+        """The passing variant of the fewest bytes, or None where nothing passed."""
+        passing = [
+            (report.variant.size_bytes, report)
+            for report in self.variants
+            if report.passed and report.variant
+        ]
+        return min(passing, key=lambda sized: sized[0])[1] if passing else None

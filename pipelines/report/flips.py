@@ -1,0 +1,128 @@
+"""The items worth a person's eyes: those whose answer changed, with all variants that changed it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.domain.suite import Item, Suite
+from pipelines.domain.values import canonical_json
+from pipelines.domain.verdict import PairedItem, PairOutcome
+from pipelines.report.build_report import BuildReport
+from pipelines.report.differences import Shown, side_by_side
+from pipelines.report.wording import visible
+
+LISTED_OUTCOMES = (PairOutcome.BROKE, PairOutcome.FIXED, PairOutcome.BOTH_WRONG_DIFFERENT)
+LISTED_PER_VARIANT = 200
+_LONGEST_QUESTION = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedAnswer:
+    """One variant's changed answer to one item, beside the reference's."""
+
+    variant: str
+    outcome: PairOutcome
+    stable: bool
+    reference: Shown
+    reference_reason: str
+    answer: Shown
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedItem:
+    """One item that somebody answers differently; most breaks first in a list of these."""
+
+    item_id: str
+    slices: tuple[str, ...]
+    question: str
+    expected: str
+    answers: tuple[ChangedAnswer, ...]
+
+    @property
+    def breaks(self) -> int:
+        """How many variants break it."""
+        return sum(answer.outcome is PairOutcome.BROKE for answer in self.answers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlisted:
+    """How many of a variant's changed answers a page leaves to the transcript."""
+
+    variant: str
+    listed: int
+    total: int
+
+
+def listed_pairs(items: Sequence[PairedItem]) -> tuple[PairedItem, ...]:
+    """Return the changed answers in order of outcome: broke, fixed, then wrong in another way."""
+    return tuple(item for outcome in LISTED_OUTCOMES for item in items if item.outcome is outcome)
+
+
+def changed_items(report: BuildReport) -> tuple[ChangedItem, ...]:
+    """Group all variants' changed answers by item: those that break most variants first."""
+    by_item: dict[str, list[ChangedAnswer]] = {}
+    for variant in report.variants:
+        pairs = variant.verdict.items if variant.verdict else ()
+        for item in listed_pairs(pairs)[:LISTED_PER_VARIANT]:
+            by_item.setdefault(item.item_id, []).append(changed_answer(variant.identifier, item))
+    found = [
+        changed_item(item, by_item[item.id]) for item in report.suite.items if item.id in by_item
+    ]
+    return tuple(sorted(found, key=lambda item: -item.breaks))
+
+
+def unlisted(report: BuildReport) -> tuple[Unlisted, ...]:
+    """Return which variants changed more answers than a page lists."""
+    counts = (
+        (variant.identifier, len(listed_pairs(variant.verdict.items)))
+        for variant in report.variants
+        if variant.verdict
+    )
+    return tuple(
+        Unlisted(variant=name, listed=LISTED_PER_VARIANT, total=total)
+        for name, total in counts
+        if total > LISTED_PER_VARIANT
+    )
+
+
+def changed_between(
+    suite: Suite, name: str, pairs: Sequence[PairedItem]
+) -> tuple[ChangedItem, ...]:
+    """Return items with the changed answers of one comparison, in order of outcome."""
+    items = {item.id: item for item in suite.items}
+    return tuple(
+        changed_item(items[pair.item_id], [changed_answer(name, pair)])
+        for pair in listed_pairs(pairs)[:LISTED_PER_VARIANT]
+    )
+
+
+def changed_item(item: Item, answers: Sequence[ChangedAnswer]) -> ChangedItem:
+    """Return an item with its changed answers; the question is the last message, shortened."""
+    question = visible(item.messages[-1].content if item.messages else "")
+    if len(question) > _LONGEST_QUESTION:
+        # The middle of a long context is filler more often than its ends are.
+        half = _LONGEST_QUESTION // 2
+        left_out = len(question) - 2 * half
+        question = f"{question[:half]} … ({left_out} characters) … {question[-half:]}"
+    expected = item.expected if isinstance(item.expected, str) else canonical_json(item.expected)
+    return ChangedItem(
+        item_id=item.id,
+        slices=item.slices,
+        question=question,
+        expected=visible(expected),
+        answers=tuple(answers),
+    )
+
+
+def changed_answer(name: str, item: PairedItem) -> ChangedAnswer:
+    """Return both answers of a pair, with what differs marked."""
+    reference, answer = side_by_side(item.reference.answer.text, item.variant.answer.text)
+    return ChangedAnswer(
+        variant=name,
+        outcome=item.outcome,
+        stable=item.stable,
+        reference=reference,
+        reference_reason=visible(item.reference.grade.reason),
+        answer=answer,
+        reason=visible(item.variant.grade.reason),
+    )

@@ -1,0 +1,63 @@
+"""Writes a build's HTML page: one self-contained file that needs no network and works without JavaScript."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipelines.files.records import write_text
+from pipelines.gates.wording import percent_bound
+from pipelines.report.build_report import BuildReport
+from pipelines.report.page_view import SYMBOLS, page_view
+from pipelines.report.wording import percent, plural, points, probability, size
+
+_FOLDER = Path(__file__).parent
+
+
+def write_page(report: BuildReport, path: Path) -> None:
+    """Write the page, atomically.
+
+    Raises:
+        InputError: where the report's reference runs do not belong together.
+    """
+    write_text(path, render_page(report))
+
+
+def render_page(report: BuildReport) -> str:
+    """Return the page as text. Everything a model or a file said is escaped.
+
+    A content security policy in the page lets no script run but its own, named by hash, and nothing
+    be fetched.
+    """
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            view=page_view(report),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
+            symbols=SYMBOLS,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(_FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "percent_bound": percent_bound,
+        "points": points,
+        "probability": probability,
+        "size": size,
+        "plural": plural,
+    }
+    return environment

@@ -1,0 +1,191 @@
+"""What the page shows, in the order it shows it; the template only lays it out."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from pipelines.domain.verdict import Decision, PairOutcome, SliceVerdict
+from pipelines.gates.wording import limit, percent_bound
+from pipelines.report.build_report import BuildReport, VariantReport
+from pipelines.report.flips import (
+    ChangedItem,
+    Unlisted,
+    changed_between,
+    changed_items,
+    unlisted,
+)
+from pipelines.report.references import (
+    ReferenceSummary,
+    RuntimeDifference,
+    reference_summaries,
+    runtime_differences,
+)
+from pipelines.report.summary import ERROR, VariantRow, variant_rows
+from pipelines.report.wording import plural, size
+
+SYMBOLS = {
+    Decision.PASS.value: "✓",
+    Decision.FAIL.value: "✕",
+    Decision.INCONCLUSIVE.value: "?",
+    Decision.UNPROVEN.value: "○",
+    ERROR: "!",
+}
+_SCALE_IN_LIMITS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """Break rate and bound against the limit, each as percent of a scale that ends at twice the limit."""
+
+    rate: float
+    bound: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantView:
+    """One variant: its row, what it is called on the page, its slices in suite order."""
+
+    name: str
+    anchor: str
+    row: VariantRow
+    report: VariantReport
+    gauge: Gauge | None
+    cells: tuple[SliceVerdict, ...]
+    outcomes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceView:
+    """The base in two runtimes, with the items it answers differently."""
+
+    difference: RuntimeDifference
+    items: tuple[ChangedItem, ...]
+    right_in_first_only: int
+    right_in_second_only: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageView:
+    """The whole page. `short_names` maps identifiers to what the page calls them."""
+
+    report: BuildReport
+    headline: str
+    lead: str
+    limit: str
+    variants: tuple[VariantView, ...]
+    short_names: dict[str, str]
+    items: tuple[ChangedItem, ...]
+    unlisted: tuple[Unlisted, ...]
+    references: tuple[ReferenceSummary, ...]
+    differences: tuple[DifferenceView, ...]
+
+
+def page_view(report: BuildReport) -> PageView:
+    """Arrange a build for its page.
+
+    Raises:
+        InputError: where the reference runs do not belong together.
+    """
+    names = {variant.identifier: _short_name(report, variant) for variant in report.variants}
+    return PageView(
+        report=report,
+        headline=_headline(report),
+        lead=_lead(report),
+        limit=limit(report.policy),
+        variants=tuple(
+            _variant_view(report, variant, row, names[variant.identifier], index)
+            for index, (variant, row) in enumerate(
+                zip(report.variants, variant_rows(report), strict=True)
+            )
+        ),
+        short_names=names,
+        items=changed_items(report),
+        unlisted=unlisted(report),
+        references=reference_summaries(report),
+        differences=tuple(_difference_view(report, d) for d in runtime_differences(report)),
+    )
+
+
+def _short_name(report: BuildReport, variant: VariantReport) -> str:
+    return variant.identifier.removeprefix(f"{report.checkpoint.name}--")
+
+
+def _headline(report: BuildReport) -> str:
+    smallest = report.smallest_passing
+    if smallest:
+        return f"{_short_name(report, smallest)} is the smallest variant that passes"
+    if report.decision is Decision.INCONCLUSIVE:
+        return "Nothing passes yet: the suite is too small to tell"
+    return "No variant passes"
+
+
+def _lead(report: BuildReport) -> str:
+    counts = Counter(row.decision for row in variant_rows(report))
+    parts = [
+        f"{counts[decision]} {word}"
+        for decision, word in (
+            (Decision.PASS.value, "passed"),
+            (Decision.FAIL.value, "failed"),
+            (Decision.INCONCLUSIVE.value, "inconclusive"),
+            (ERROR, "could not be judged"),
+        )
+        if counts[decision]
+    ]
+    asked = f"Of {plural(len(report.variants), 'variant')}, {', '.join(parts) or 'none was built'}."
+    smallest = report.smallest_passing
+    whole = smallest.verdict.whole if smallest and smallest.verdict else None
+    if smallest is None or smallest.variant is None or whole is None:
+        return asked
+    counted = whole.statistics
+    registered = (
+        f" and is registered as version {smallest.registered_version}"
+        if smallest.registered_version
+        else ""
+    )
+    return (
+        f"{asked} {_short_name(report, smallest)} takes {size(smallest.variant.size_bytes)}"
+        f" where the base takes {size(report.checkpoint.size_bytes)}, broke {counted.broke} of"
+        f" {counted.reliable} reliably right items (at most"
+        f" {percent_bound(counted.break_rate_bound)} with {report.policy.confidence:.0%}"
+        f" confidence){registered}."
+    )
+
+
+def _variant_view(
+    report: BuildReport, variant: VariantReport, row: VariantRow, name: str, index: int
+) -> VariantView:
+    verdict = variant.verdict
+    outcomes = Counter(pair.outcome for pair in verdict.items) if verdict else Counter()
+    return VariantView(
+        name=name,
+        anchor=f"variant-{index}",
+        row=row,
+        report=variant,
+        gauge=_gauge(verdict.whole, report) if verdict and verdict.whole else None,
+        cells=(verdict.whole, *verdict.slices) if verdict and verdict.whole else (),
+        outcomes=tuple((outcome.value, outcomes[outcome]) for outcome in PairOutcome),
+    )
+
+
+def _gauge(whole: SliceVerdict, report: BuildReport) -> Gauge:
+    scale = _SCALE_IN_LIMITS * report.policy.max_break_rate
+
+    def place(share: float) -> float:
+        return round(100 * min(1.0, share / scale), 1)
+
+    return Gauge(
+        rate=place(whole.statistics.break_rate),
+        bound=place(whole.statistics.break_rate_bound),
+        limit=place(report.policy.max_break_rate),
+    )
+
+
+def _difference_view(report: BuildReport, difference: RuntimeDifference) -> DifferenceView:
+    return DifferenceView(
+        difference=difference,
+        items=changed_between(
+            report.suite, difference.second.contract.runtime.engine, difference.pairs
+        ),
+        right_in_first_only=difference.count(PairOutcome.BROKE),
+        right_in_second_only=difference.count(PairOutcome.FIXED),
+    )

@@ -1,0 +1,188 @@
+"""The whole result as JSON: versioned, complete, the same keys whatever happened."""
+
+from dataclasses import asdict
+
+from pipelines.domain.run import Run
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.domain.verdict import PairedItem, PairOutcome, SliceVerdict, Verdict
+from pipelines.files.records import to_json
+from pipelines.report.build_report import BuildReport, VariantReport
+from pipelines.report.flips import listed_pairs
+from pipelines.report.references import (
+    ReferenceSummary,
+    RuntimeDifference,
+    reference_summaries,
+    runtime_differences,
+)
+from pipelines.report.summary import decision_word
+
+SCHEMA = "quantgate.result/1"
+
+
+def result_json(report: BuildReport) -> JsonObject:
+    """Return a build's result as plain JSON values.
+
+    Keys are only ever added within one schema version. What is not known is null; nothing is left out
+    but raw answers that did not change, which stand in the transcripts that `run_key` names.
+    """
+    smallest = report.smallest_passing
+    return {
+        "schema": SCHEMA,
+        "build": report.build,
+        "created_at": report.created_at.isoformat(),
+        "decision": report.decision.value,
+        "smallest_passing": smallest.identifier if smallest else None,
+        "model": _model(report),
+        "corpus": _corpus(report),
+        "suite": _suite(report),
+        "policy": to_json(report.policy),
+        "references": [_reference(summary) for summary in reference_summaries(report)],
+        "runtime_differences": [_difference(d) for d in runtime_differences(report)],
+        "variants": [_variant(variant) for variant in report.variants],
+    }
+
+
+def _model(report: BuildReport) -> JsonValue:
+    checkpoint = report.checkpoint
+    return {
+        "name": checkpoint.name,
+        "source": checkpoint.source,
+        "architecture": checkpoint.architecture,
+        "dtype": checkpoint.dtype,
+        "parameter_count": checkpoint.parameter_count,
+        "size_bytes": checkpoint.size_bytes,
+        "digest": checkpoint.digests.combined,
+        "digests": to_json(checkpoint.digests),
+    }
+
+
+def _corpus(report: BuildReport) -> JsonValue:
+    corpus = report.corpus
+    if corpus is None:
+        return None
+    return {
+        "label": corpus.label,
+        "digest": corpus.digest,
+        "sequence_count": corpus.sequence_count,
+    }
+
+
+def _suite(report: BuildReport) -> JsonValue:
+    suite = report.suite
+    return {
+        "name": suite.name,
+        "version": suite.version,
+        "digest": suite.digest,
+        "grader": suite.grader.kind,
+        "items": len(suite.items),
+        "slices": [to_json(spec) for spec in suite.slices],
+    }
+
+
+def _reference(summary: ReferenceSummary) -> JsonValue:
+    return {
+        **_run(summary.run),
+        "accuracy": summary.accuracy,
+        "noise_floor": to_json(summary.noise),
+    }
+
+
+def _run(run: Run) -> JsonObject:
+    return {
+        "key": run.key,
+        "subject": run.subject,
+        "subject_digest": run.subject_digest,
+        "contract": to_json(run.contract),
+        "seconds": run.seconds,
+    }
+
+
+def _difference(difference: RuntimeDifference) -> JsonValue:
+    return {
+        "first": _run(difference.first),
+        "second": _run(difference.second),
+        "right_in_first_only": difference.count(PairOutcome.BROKE),
+        "right_in_second_only": difference.count(PairOutcome.FIXED),
+        "changed_answers": [_changed(pair) for pair in listed_pairs(difference.pairs)],
+    }
+
+
+def _variant(report: VariantReport) -> JsonValue:
+    return {
+        "identifier": report.identifier,
+        "decision": decision_word(report),
+        "registered_version": report.registered_version,
+        "failure": report.failure,
+        "recipe": to_json(report.recipe),
+        "numerics": str(report.recipe.numerics),
+        "files": _files(report),
+        "audit": to_json(report.audit) if report.audit else None,
+        "verdict": _verdict(report.verdict) if report.verdict else None,
+    }
+
+
+def _files(report: VariantReport) -> JsonValue:
+    variant = report.variant
+    if variant is None:
+        return None
+    facts = variant.facts
+    return {
+        "key": variant.key,
+        "digest": variant.files_digest,
+        "artifact": str(variant.artifact),
+        "size_bytes": variant.size_bytes,
+        "bits_per_weight": facts.bits_per_weight,
+        "corpus_label": variant.corpus_label,
+        "corpus_digest": variant.corpus_digest,
+        "toolchain": to_json(variant.toolchain),
+        "toolchain_digest": variant.toolchain.digest,
+        "calibration_sequences": facts.calibration_sequences,
+        "calibration_tokens": facts.calibration_tokens,
+        "warnings": list(facts.warnings),
+        "build_seconds": facts.seconds,
+        "build_peak_memory_bytes": facts.peak_memory_bytes,
+    }
+
+
+def _verdict(verdict: Verdict) -> JsonValue:
+    return {
+        "decision": verdict.decision.value,
+        "reasons": list(verdict.reasons),
+        "contract": to_json(verdict.contract),
+        "reference_key": verdict.reference_key,
+        "run_key": verdict.run_key,
+        "whole": _slice(verdict.whole) if verdict.whole else None,
+        "slices": [_slice(judged) for judged in verdict.slices],
+        "unproven_slices": list(verdict.unproven_slices),
+        "changed_answers": [_changed(pair) for pair in listed_pairs(verdict.items)],
+    }
+
+
+def _slice(judged: SliceVerdict) -> JsonValue:
+    counted = judged.statistics
+    return {
+        "name": judged.name,
+        "critical": judged.critical,
+        "decision": judged.decision.value,
+        "reason": judged.reason,
+        "unbroken_items_needed": judged.unbroken_items_needed,
+        **asdict(counted),
+        "reference_accuracy": counted.reference_accuracy,
+        "accuracy": counted.variant_accuracy,
+        "break_rate": counted.break_rate,
+        "flip_rate": counted.flip_rate,
+    }
+
+
+def _changed(pair: PairedItem) -> JsonValue:
+    return {
+        "item_id": pair.item_id,
+        "slices": list(pair.slices),
+        "outcome": pair.outcome.value,
+        "stable": pair.stable,
+        "reference": {
+            "text": pair.reference.answer.text,
+            "reason": pair.reference.grade.reason,
+        },
+        "variant": {"text": pair.variant.answer.text, "reason": pair.variant.grade.reason},
+    }

@@ -1,0 +1,85 @@
+"""One row a variant: for the table at the terminal and at the head of the JSON result and the page."""
+
+from dataclasses import dataclass
+
+from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
+from pipelines.report.build_report import BuildReport, VariantReport
+
+ERROR = "error"
+_WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.UNPROVEN, Decision.PASS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantRow:
+    """One variant in short. What is not known (never built, never asked) is None.
+
+    `decision` is `pass`, `fail`, `inconclusive`, or `error` where something stopped the variant.
+    `worst_slice` reads `tail 3/41` (broke / reliably right), None where no slice had a break.
+    `reason` is the first of the verdict's reasons, or the error.
+    """
+
+    identifier: str
+    numerics: str
+    size_bytes: int | None
+    bits_per_weight: float | None
+    reference_accuracy: float | None
+    accuracy: float | None
+    broke: int | None
+    fixed: int | None
+    reliable: int | None
+    break_rate_bound: float | None
+    mcnemar_p: float | None
+    worst_slice: str | None
+    decision: str
+    reason: str
+    registered_version: str | None
+
+
+def variant_rows(report: BuildReport) -> tuple[VariantRow, ...]:
+    """Return one row a variant, in plan order."""
+    return tuple(_row(variant) for variant in report.variants)
+
+
+def worst_slice(verdict: Verdict) -> SliceVerdict | None:
+    """Return the slice with breaks that stands worst: by decision, then rate, then count."""
+    broken = [judged for judged in verdict.slices if judged.statistics.broke]
+    return min(
+        broken,
+        key=lambda judged: (
+            _WORST_FIRST.index(judged.decision),
+            -judged.statistics.break_rate,
+            -judged.statistics.broke,
+        ),
+        default=None,
+    )
+
+
+def decision_word(variant: VariantReport) -> str:
+    """Return the variant's decision, or `error` where something stopped it."""
+    return variant.verdict.decision.value if variant.verdict else ERROR
+
+
+def _row(report: VariantReport) -> VariantRow:
+    verdict = report.verdict
+    counted = verdict.whole.statistics if verdict and verdict.whole else None
+    worst = worst_slice(verdict) if verdict else None
+    reasons = verdict.reasons if verdict else ()
+    return VariantRow(
+        identifier=report.identifier,
+        numerics=str(report.recipe.numerics),
+        size_bytes=report.variant.size_bytes if report.variant else None,
+        bits_per_weight=report.variant.facts.bits_per_weight if report.variant else None,
+        reference_accuracy=counted.reference_accuracy if counted else None,
+        accuracy=counted.variant_accuracy if counted else None,
+        broke=counted.broke if counted else None,
+        fixed=counted.fixed if counted else None,
+        reliable=counted.reliable if counted else None,
+        break_rate_bound=counted.break_rate_bound if counted else None,
+        mcnemar_p=counted.mcnemar_p if counted else None,
+        worst_slice=(
+            f"{worst.name} {worst.statistics.broke}/{worst.statistics.reliable}" if worst else None
+        ),
+        decision=decision_word(report),
+        reason=next(iter(reasons), report.failure or "not judged"),
+        registered_version=report.registered_version,
+    )

@@ -1,0 +1,124 @@
+"""Runtime: llama.cpp on the CPU through llama-cpp-python's low-level API, for GGUF files."""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.recipe import Format
+from pipelines.domain.run import RuntimeIdentity, Schedule
+from pipelines.domain.values import Digest
+from pipelines.files.hashing import source_digest
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from pipelines.runtimes.llamacpp_messages import (
+    AnswerCall,
+    AnswerTally,
+    ProbeCall,
+    does_not_load,
+)
+from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeReport, ProbeRequest
+
+ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
+"""Returns a checkpoint as an F16 GGUF, converted into the given folder on first use."""
+
+_PACKAGE = "llama-cpp-python"
+_WORKERS = "pipelines.runtimes.workers"
+_SOURCES = (
+    f"{_WORKERS}.llamacpp_answer",
+    f"{_WORKERS}.llamacpp_engine",
+    f"{_WORKERS}.llamacpp_vocabulary",
+    "pipelines.runtimes.llamacpp_slots",
+    "pipelines.runtimes.llamacpp_sampling",
+    "pipelines.process.workers.llamacpp_library",
+)
+# All slots share one cache; past 16 every token attends over too much of the others' (measured).
+_DEFAULT_SLOTS = 16
+_PROBE_TIMEOUT_SECONDS = 1800.0
+# What damaged files make of llama.cpp. SIGKILL is not among them: that is too little memory.
+_CRASHES = tuple(f"was killed by {name}" for name in ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE"))
+
+
+class LlamaCppRuntime:
+    """Answers prompts with llama.cpp in a child process; see `Runtime`."""
+
+    def __init__(self, *, convert: ConvertToGguf) -> None:
+        """Remember how a checkpoint becomes the F16 GGUF that variants are compared with."""
+        self._convert = convert
+
+    def missing(self) -> str | None:
+        """Return None when llama-cpp-python is installed, else one sentence."""
+        if importlib.util.find_spec("llama_cpp") is None:
+            return f"{_PACKAGE} is not installed: run `make setup`"
+        return None
+
+    def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
+        """Return what will answer.
+
+        The same for every GGUF: tensors between layers are F32, weights are multiplied by native kernels
+        of their own types (which quantize activations to 8-bit blocks as they go).
+        """
+        del loadable_format, scheme
+        return RuntimeIdentity(
+            engine="llama.cpp",
+            version=f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}",
+            device="cpu",
+            kv_cache="f16",
+            compute_dtype="f32",
+            kernels="native",
+        )
+
+    def source_digest(self) -> Digest:
+        """Return the digest of the code that lays out batches and chooses tokens."""
+        return source_digest(*_SOURCES)
+
+    def reference(
+        self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Loadable:
+        """Return the base as an F16 GGUF."""
+        path = self._convert(checkpoint, scratch, run_worker, on_progress)
+        return Loadable(path=path, format=Format.GGUF)
+
+    def schedule(self, threads: int) -> Schedule:
+        """Return 16 slots."""
+        return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
+
+    def probe(
+        self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> ProbeReport:
+        """Load, compare token ids, decode once; a file that crashes llama.cpp is a report too."""
+        call = WorkerCall(
+            module=f"{_WORKERS}.llamacpp_probe",
+            request=ProbeCall(
+                model=request.loadable.path, texts=request.texts, threads=request.threads
+            ),
+            log=request.log,
+            threads=request.threads,
+            timeout_seconds=_PROBE_TIMEOUT_SECONDS,
+        )
+        try:
+            return run_worker(call, ProbeReport, on_progress).value
+        except WorkerError as error:
+            if not error.what.startswith(_CRASHES):
+                raise
+            return does_not_load(f"llama.cpp {error.what} when loading it")
+
+    def answer(
+        self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> None:
+        """Answer every prompt that `request.answers` does not hold yet."""
+        call = WorkerCall(
+            module=f"{_WORKERS}.llamacpp_answer",
+            request=AnswerCall(
+                model=request.loadable.path,
+                prompts=request.prompts,
+                answers=request.answers,
+                decode=request.decode,
+                stop_token_ids=request.stop_token_ids,
+                schedule=request.schedule,
+            ),
+            log=request.log,
+            threads=request.schedule.threads,
+        )
+        run_worker(call, AnswerTally, on_progress)

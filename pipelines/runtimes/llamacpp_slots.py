@@ -1,0 +1,261 @@
+"""Continuous batching as plain bookkeeping: which token of which prompt goes into which batch.
+
+Many sequences decode in one context. As soon as one ends, the next prompt takes its slot, and a
+sequence's prompt tokens ride in the same batches as the others' new tokens. What the batches look like
+depends on the prompts, their order and the schedule alone, never on time, so the same run repeats
+exactly.
+
+An engine computes other last digits in other batch shapes. So prompts are laid out in groups of a fixed
+number, each starting from an empty cache: a run that was interrupted replays its first unfinished group
+from that group's start, and its answers are those of an uninterrupted run.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy
+from numpy.typing import NDArray
+
+from pipelines.runtimes.protocol import Prompt
+
+# Sharing costs a copy per prompt and a decode per group.
+_WORTH_SHARING_TOKENS = 16
+# A group ends with emptying slots, a tenth of its time at four rounds; a kill costs at most a group.
+_GROUP_ROUNDS = 4
+# 4 GiB of F16 keys and values for Llama 3 8B (128 KiB a token).
+_CACHE_TOKENS = 32768
+_BATCH_TOKENS = 512
+
+Logits = NDArray[numpy.float32]
+Choose = Callable[[Logits, "Sequence[Answering]"], Sequence[int]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """One decode call: parallel columns; `outputs` says after which tokens logits are wanted."""
+
+    tokens: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)
+    outputs: list[bool] = field(default_factory=list)
+
+    def add(
+        self, token_ids: Sequence[int], *, position: int, slot: int, last_is_output: bool
+    ) -> None:
+        """Append consecutive tokens of one slot."""
+        count = len(token_ids)
+        self.tokens += token_ids
+        self.positions += range(position, position + count)
+        self.slots += [slot] * count
+        self.outputs += [False] * (count - 1) + [last_is_output]
+
+
+class Engine(Protocol):
+    """What decodes batches and keeps one cache per slot."""
+
+    def decode(self, batch: Batch) -> Logits:
+        """Return logits, one row per wanted output, in batch order."""
+        ...
+
+    def copy(self, source: int, target: int) -> None:
+        """Let an empty slot begin with everything another slot holds."""
+        ...
+
+    def release(self, slot: int) -> None:
+        """Empty a slot."""
+        ...
+
+    def clear(self) -> None:
+        """Empty all slots, leaving no trace of what was decoded before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How prompts are laid over the context.
+
+    `shared` are the first tokens of every prompt, decoded once a group into the slot after the last one.
+    `cells` is how many tokens fit the cache besides `shared`; `batch_tokens` how many a decode takes.
+    """
+
+    slots: int
+    group_size: int
+    shared: tuple[int, ...]
+    cells: int
+    batch_tokens: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Answering:
+    """A prompt in a slot: what of it was decoded, and what was generated."""
+
+    prompt: Prompt
+    slot: int
+    room: int
+    decoded: int
+    generated: list[int] = field(default_factory=list)
+    finish: Literal["stop", "length", "error"] | None = None
+
+    @property
+    def pending(self) -> tuple[int, ...]:
+        """Tokens not decoded yet: the rest of the prompt, or the newest generated one."""
+        if self.decoded < len(self.prompt.token_ids):
+            return self.prompt.token_ids[self.decoded :]
+        return (self.generated[-1],)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """When an answer ends, and how the next token is chosen from logits."""
+
+    stop_token_ids: frozenset[int]
+    room: Callable[[Prompt], int]
+    choose: Choose
+
+
+def run_group(
+    prompts: Sequence[Prompt],
+    engine: Engine,
+    layout: Layout,
+    rules: Rules,
+    on_ended: Callable[[Sequence[Answering]], None],
+) -> None:
+    """Answer one group of prompts, in slots that are refilled in the prompts' order.
+
+    A prompt without room in the context is finished as `error` at once.
+    """
+    engine.clear()
+    waiting = deque(prompts)
+    active: dict[int, Answering] = {}
+    _decode_shared(engine, layout)
+    while waiting or active:
+        refused = _admit(waiting, active, engine, layout, rules)
+        ended = [*refused, *_step(active, engine, layout, rules)]
+        if ended:
+            on_ended(ended)
+
+
+def common_prefix(prompts: Sequence[Prompt], *, worth_tokens: int) -> tuple[int, ...]:
+    """Return the first tokens that all prompts share and leave each at least one; () below `worth_tokens`."""
+    if len(prompts) < 2:
+        return ()
+    first = min(prompt.token_ids for prompt in prompts)
+    last = max(prompt.token_ids for prompt in prompts)
+    limit = min(len(prompt.token_ids) for prompt in prompts) - 1
+    length = 0
+    while length < limit and first[length] == last[length]:
+        length += 1
+    return first[:length] if length >= worth_tokens else ()
+
+
+def lay_out(prompts: Sequence[Prompt], rules: Rules, slots: int) -> Layout:
+    """Return the layout for these prompts: a cache as large as the longest `slots` answers can need.
+
+    It is bounded, so that long prompts on a large model share fewer slots instead of exhausting memory.
+    """
+    answerable = [prompt for prompt in prompts if rules.room(prompt) > 0]
+    shared = common_prefix(answerable, worth_tokens=_WORTH_SHARING_TOKENS)
+    needs = sorted(
+        (len(prompt.token_ids) - len(shared) + rules.room(prompt) for prompt in answerable),
+        reverse=True,
+    )
+    longest = needs[0] if needs else 1
+    return Layout(
+        slots=slots,
+        group_size=slots * _GROUP_ROUNDS,
+        shared=shared,
+        cells=max(longest, min(sum(needs[:slots]), _CACHE_TOKENS)),
+        batch_tokens=_BATCH_TOKENS,
+    )
+
+
+def groups(prompts: Sequence[Prompt], size: int) -> list[Sequence[Prompt]]:
+    """Cut prompts into groups of `size`; the last may be smaller."""
+    return [prompts[start : start + size] for start in range(0, len(prompts), size)]
+
+
+def _decode_shared(engine: Engine, layout: Layout) -> None:
+    for start in range(0, len(layout.shared), layout.batch_tokens):
+        batch = Batch()
+        part = layout.shared[start : start + layout.batch_tokens]
+        batch.add(part, position=start, slot=layout.slots, last_is_output=False)
+        engine.decode(batch)
+
+
+def _admit(
+    waiting: deque[Prompt],
+    active: dict[int, Answering],
+    engine: Engine,
+    layout: Layout,
+    rules: Rules,
+) -> list[Answering]:
+    """Fill free slots while the next prompt's longest answer is sure to fit; return those without room."""
+    refused: list[Answering] = []
+    while waiting and len(active) < layout.slots:
+        slot = min(set(range(layout.slots)) - set(active))
+        room = rules.room(waiting[0])
+        next_one = Answering(prompt=waiting[0], slot=slot, room=room, decoded=len(layout.shared))
+        if room <= 0:
+            waiting.popleft()
+            next_one.finish = "error"
+            refused.append(next_one)
+            continue
+        taken = sum(_cells(other, layout) for other in active.values())
+        if active and taken + _cells(next_one, layout) > layout.cells:
+            break
+        waiting.popleft()
+        if layout.shared:
+            engine.copy(layout.slots, slot)
+        active[slot] = next_one
+    return refused
+
+
+def _step(
+    active: dict[int, Answering], engine: Engine, layout: Layout, rules: Rules
+) -> list[Answering]:
+    """Decode one batch and return the sequences it ended."""
+    if not active:
+        return []
+    batch, asking = _compose(active, layout)
+    logits = engine.decode(batch)
+    if asking:
+        _advance(asking, logits, rules)
+    ended = [sequence for sequence in asking if sequence.finish]
+    for sequence in ended:
+        engine.release(sequence.slot)
+        del active[sequence.slot]
+    return ended
+
+
+def _cells(sequence: Answering, layout: Layout) -> int:
+    return len(sequence.prompt.token_ids) - len(layout.shared) + sequence.room
+
+
+def _compose(active: dict[int, Answering], layout: Layout) -> tuple[Batch, list[Answering]]:
+    """Put every answering sequence's newest token into the batch, then prompts as far as it takes them."""
+    batch, asking = Batch(), []
+    for sequence in sorted(active.values(), key=lambda s: (not s.generated, s.slot)):
+        budget = layout.batch_tokens - len(batch.tokens)
+        part = sequence.pending[:budget]
+        if not part:
+            break
+        complete = len(part) == len(sequence.pending)
+        batch.add(part, position=sequence.decoded, slot=sequence.slot, last_is_output=complete)
+        sequence.decoded += len(part)
+        if complete:
+            asking.append(sequence)
+    return batch, asking
+
+
+def _advance(asking: Sequence[Answering], logits: Logits, rules: Rules) -> None:
+    for sequence, token, row in zip(asking, rules.choose(logits, asking), logits, strict=True):
+        if not numpy.isfinite(row[token]):
+            sequence.finish = "error"
+        elif token in rules.stop_token_ids:
+            sequence.finish = "stop"
+        else:
+            sequence.generated.append(token)
+            if len(sequence.generated) >= sequence.room:
+                sequence.finish = "length"

@@ -1,0 +1,107 @@
+"""Child process: answers prompts with a GGUF, many at a time, appending answers as they end."""
+
+import json
+from collections.abc import Callable, Sequence
+
+import llama_cpp
+
+from pipelines.domain.run import Answer
+from pipelines.files.records import from_json
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
+from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
+from pipelines.runtimes.llamacpp_sampling import chooser
+from pipelines.runtimes.llamacpp_slots import Answering, Rules, groups, lay_out, run_group
+from pipelines.runtimes.protocol import Prompt
+from pipelines.runtimes.transformers_answers import AnswerLog
+from pipelines.runtimes.workers.llamacpp_engine import LlamaEngine
+from pipelines.runtimes.workers.llamacpp_vocabulary import Vocabulary
+
+
+def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
+    """Answer every prompt the answers file lacks.
+
+    Groups are laid over all prompts, answered or not, and a group with any answer missing is decoded
+    whole: so an interrupted run gives the very answers that an uninterrupted one gives.
+
+    Raises:
+        CheckpointError: where the GGUF does not load.
+        WorkerError: where decoding fails.
+    """
+    lines = call.prompts.read_bytes().splitlines()
+    prompts = [from_json(Prompt, json.loads(line)) for line in lines]
+    answers = AnswerLog(call.answers)
+    found = len(answers.answered)
+    if all(prompt.item_id in answers.answered for prompt in prompts):
+        return AnswerTally(answered=0, generated_tokens=0)
+    on_progress(Progress(done=found, total=len(prompts), what="loading the model"))
+    log = LlamaLog()
+    model = open_model(call.model, log)
+    rules = _rules(call, llama_cpp.llama_model_n_ctx_train(model))
+    layout = lay_out(prompts, rules, call.schedule.slots)
+    engine = LlamaEngine(model, layout, call.schedule.threads, log)
+    tally = _Tally(answers, Vocabulary(model))
+    for group in groups(prompts, layout.group_size):
+        if all(prompt.item_id in answers.answered for prompt in group):
+            continue
+        run_group(
+            group,
+            engine,
+            layout,
+            rules,
+            lambda ended: _report(tally.take(ended), len(prompts), on_progress),
+        )
+    return AnswerTally(
+        answered=len(answers.answered) - found, generated_tokens=tally.generated_tokens
+    )
+
+
+class _Tally:
+    """Writes ended sequences down and counts."""
+
+    def __init__(self, answers: AnswerLog, vocabulary: Vocabulary) -> None:
+        self._answers, self._vocabulary = answers, vocabulary
+        self.generated_tokens = 0
+
+    def take(self, ended: Sequence[Answering]) -> int:
+        """Append the answers the file does not hold; return how many it holds."""
+        self.generated_tokens += sum(len(sequence.generated) for sequence in ended)
+        self._answers.append(self._answer(sequence) for sequence in ended)
+        return len(self._answers.answered)
+
+    def _answer(self, sequence: Answering) -> Answer:
+        return Answer(
+            item_id=sequence.prompt.item_id,
+            text=self._vocabulary.text(sequence.generated),
+            token_ids=tuple(sequence.generated),
+            finish_reason=sequence.finish or "error",
+            prompt_tokens=len(sequence.prompt.token_ids),
+        )
+
+
+def _report(done: int, total: int, on_progress: OnProgress) -> None:
+    on_progress(Progress(done=done, total=total, what="answering"))
+
+
+def _rules(call: AnswerCall, context_tokens: int) -> Rules:
+    return Rules(
+        stop_token_ids=frozenset(call.stop_token_ids),
+        room=_room(call.decode.max_tokens, context_tokens),
+        choose=chooser(call.decode),
+    )
+
+
+def _room(max_tokens: int, context_tokens: int) -> Callable[[Prompt], int]:
+    """Tokens an answer may have: never more than the model's context has left after the prompt."""
+
+    def room(prompt: Prompt) -> int:
+        if not prompt.token_ids:
+            return 0
+        return min(max_tokens, context_tokens - len(prompt.token_ids))
+
+    return room
+
+
+if __name__ == "__main__":
+    serve(answer, AnswerCall)

@@ -1,0 +1,56 @@
+"""Child process: answers prompts with a checkpoint folder, appending answers batch by batch."""
+
+import json
+
+from pipelines.domain.run import Answer
+from pipelines.files.records import from_json
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+from pipelines.runtimes.protocol import Prompt
+from pipelines.runtimes.transformers_answers import AnswerLog
+from pipelines.runtimes.transformers_batches import batches
+from pipelines.runtimes.transformers_jobs import AnswerJob, AnswerTally
+from pipelines.runtimes.workers.transformers_decode import Row, decode_batch
+from pipelines.runtimes.workers.transformers_model import LoadedModel, load
+
+
+def answer(job: AnswerJob, on_progress: OnProgress) -> AnswerTally:
+    """Answer every prompt the answers file lacks.
+
+    Batches are laid over all prompts, answered or not, and a batch with any answer missing is decoded
+    whole: so an interrupted run gives the very answers that an uninterrupted one gives.
+    """
+    request = job.request
+    prompts = [
+        from_json(Prompt, json.loads(line)) for line in request.prompts.read_bytes().splitlines()
+    ]
+    log = AnswerLog(request.answers)
+    found = len(log.answered)
+    layout = batches([len(prompt.token_ids) for prompt in prompts], request.schedule.slots)
+    wanted = [
+        [prompts[index] for index in batch]
+        for batch in layout
+        if any(prompts[index].item_id not in log.answered for index in batch)
+    ]
+    if wanted:
+        on_progress(Progress(done=found, total=len(prompts), what="loading the model"))
+        loaded = load(request.loadable.path, job.device)
+        for batch in wanted:
+            rows = decode_batch(loaded, batch, request.decode, frozenset(request.stop_token_ids))
+            log.append(_answer(loaded, row) for row in rows)
+            on_progress(Progress(done=len(log.answered), total=len(prompts), what="answering"))
+    return AnswerTally(answered=len(log.answered) - found, found=found)
+
+
+def _answer(loaded: LoadedModel, row: Row) -> Answer:
+    return Answer(
+        item_id=row.prompt.item_id,
+        text=loaded.tokenizer.decode(row.generated, skip_special_tokens=True),
+        token_ids=tuple(row.generated),
+        finish_reason=row.finish or "error",
+        prompt_tokens=len(row.prompt.token_ids),
+    )
+
+
+if __name__ == "__main__":
+    serve(answer, AnswerJob)

@@ -1,0 +1,169 @@
+"""Evidence: everything that was found out about one judged variant, and its identities."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipelines.domain.audit import AuditReport
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.errors import InputError
+from pipelines.domain.suite import Suite
+from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.variant import Variant
+from pipelines.domain.verdict import Decision, Verdict
+from pipelines.files.records import record_digest
+from registry.facts import NONE, Digests, RuntimeFacts, VersionFacts
+from registry.names import check_model_name, check_suite_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One variant with its audit and its verdict; `checkpoint.name` is the registered model's name.
+
+    `report` is the build's HTML page, where there is one.
+    """
+
+    checkpoint: Checkpoint
+    suite: Suite
+    variant: Variant
+    audit: AuditReport
+    verdict: Verdict
+    report: Path | None = None
+
+    @property
+    def model(self) -> str:
+        """The registered model's name, which is the experiment's too."""
+        return self.checkpoint.name
+
+    @property
+    def passed(self) -> bool:
+        """Whether the variant may become a version."""
+        return self.verdict.decision is Decision.PASS
+
+    @property
+    def policy_digest(self) -> Digest:
+        """Identity of the policy the verdict was made under."""
+        return record_digest(self.verdict.policy)
+
+    @property
+    def key(self) -> Digest:
+        """Identity of this evidence: recorded once. Covers the bytes, the audit and every statistic."""
+        return digest_of(
+            {
+                "model": self.model,
+                "variant": self.variant.key,
+                "files": self.variant.files_digest,
+                "audit": record_digest(self.audit),
+                "verdict": record_digest(replace(self.verdict, items=())),
+                "suite": self.suite.digest,
+            }
+        )
+
+    @property
+    def version_key(self) -> Digest:
+        """Identity of the version: variant x suite x policy x runtime x decode settings."""
+        contract = self.verdict.contract
+        return digest_of(
+            {
+                "variant": self.variant.key,
+                "files": self.variant.files_digest,
+                "suite": self.suite.digest,
+                "policy": self.policy_digest,
+                "runtime": record_digest(contract.runtime),
+                "decode": record_digest(contract.decode),
+            }
+        )
+
+    @property
+    def scope(self) -> Digest:
+        """What versions have in common that compete for one alias: base, suite and policy."""
+        return digest_of([self.checkpoint.digests.combined, self.suite.digest, self.policy_digest])
+
+
+def check_evidence(evidence: Evidence) -> None:
+    """Refuse evidence that does not belong together, or whose names MLflow cannot carry.
+
+    Raises:
+        InputError: naming the mismatch.
+    """
+    check_model_name(evidence.model)
+    check_suite_name(evidence.suite.name)
+    variant, verdict = evidence.variant, evidence.verdict
+    mismatches = [
+        what
+        for what, same in (
+            (
+                "the variant was built from another base",
+                variant.base == evidence.checkpoint.digests,
+            ),
+            ("the verdict is on another suite", verdict.suite_digest == evidence.suite.digest),
+            ("the verdict is on another variant", verdict.subject == variant.identifier),
+            (
+                "a variant that failed its audit has passed",
+                evidence.audit.passed or not evidence.passed,
+            ),
+            (
+                "a verdict without statistics has passed",
+                verdict.whole is not None or not evidence.passed,
+            ),
+        )
+        if not same
+    ]
+    if mismatches:
+        raise InputError(
+            f"this evidence does not belong together: {'; '.join(mismatches)}",
+            where=variant.identifier,
+        )
+
+
+def version_facts(evidence: Evidence) -> VersionFacts:
+    """Return what a version's tags (and a run's) are to say."""
+    variant, suite = evidence.variant, evidence.suite
+    recipe, runtime = variant.recipe, evidence.verdict.contract.runtime
+    return VersionFacts(
+        identifier=variant.identifier,
+        scheme=recipe.scheme,
+        algorithm=recipe.algorithm,
+        format=recipe.format.value,
+        recipe=recipe.name,
+        numerics=str(recipe.numerics),
+        size_bytes=variant.size_bytes,
+        bits_per_weight=variant.facts.bits_per_weight,
+        verdict=evidence.verdict.decision.value,
+        source=evidence.checkpoint.source,
+        suite_name=suite.name,
+        suite=f"{suite.name}@{suite.version}",
+        corpus=variant.corpus_label or NONE,
+        runtime=RuntimeFacts(
+            engine=runtime.engine,
+            version=runtime.version,
+            device=runtime.device,
+            kv_cache=runtime.kv_cache,
+            compute_dtype=runtime.compute_dtype,
+            kernels=runtime.kernels,
+        ),
+        location=str(variant.folder.absolute()),
+        artifact=str(variant.artifact.absolute()),
+        unproven_slices=evidence.verdict.unproven_slices,
+        waiver=NONE,
+        scope=evidence.scope,
+        version_key=evidence.version_key,
+        evidence_key=evidence.key,
+        digests=_digests(evidence),
+    )
+
+
+def _digests(evidence: Evidence) -> Digests:
+    base, variant = evidence.checkpoint.digests, evidence.variant
+    return Digests(
+        weights=base.weights,
+        tokenizer=base.tokenizer,
+        chat_template=base.chat_template,
+        config=base.config,
+        corpus=variant.corpus_digest or NONE,
+        recipe=record_digest(variant.recipe),
+        toolchain=variant.toolchain.digest,
+        variant_key=variant.key,
+        files=variant.files_digest,
+        suite=evidence.suite.digest,
+        policy=evidence.policy_digest,
+    )

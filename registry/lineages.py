@@ -1,0 +1,143 @@
+"""Lineage: from a registered version back to the base, by digest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.domain.errors import InputError, NotFoundError
+from registry.facts import NONE
+from registry.lookups import Found, found_version, no_such_model
+from registry.names import check_model_name
+from registry.opening import open_mlflow
+from registry.protocol import OpenRegistry, RecordedVersion
+from registry.tracking import Tracking, default_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageStep:
+    """One link: what it is (`corpus`), what it is called, and its digest (`none` where there is none)."""
+
+    kind: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """A version's whole chain, base first."""
+
+    found: Found
+    steps: tuple[LineageStep, ...]
+
+    @property
+    def answer(self) -> str:
+        """Which calibration corpus was this quantized against? In one sentence."""
+        facts = self.found.facts
+        subject = f"{self.found.model} version {self.found.version} ({facts.identifier})"
+        if facts.corpus == NONE:
+            return f"{subject} was quantized without a calibration corpus."
+        return (
+            f"{subject} was quantized against calibration corpus {facts.corpus} "
+            f"(sha256 {facts.digests.corpus})."
+        )
+
+    def describe(self) -> str:
+        """Return the answer on its first line, then the chain, one link a line with its digest."""
+        width = max(len(step.kind) for step in self.steps)
+        names = max(len(step.name) for step in self.steps)
+        lines = [
+            f"  {step.kind:<{width}}  {step.name:<{names}}  {step.digest}".rstrip()
+            for step in self.steps
+        ]
+        return "\n".join([self.answer, *lines])
+
+
+def lineage(reference: str, *, tracking_uri: str | None = None) -> Lineage:
+    """Return the lineage of `NAME`, `NAME@ALIAS` or `NAME/VERSION` (a `models:/` before it is fine).
+
+    A bare name means its only alias, else its newest version.
+
+    Raises:
+        InputError: the reference is malformed, or the version is not of this program's making.
+        NotFoundError: no such model, alias or version; it says what there is instead.
+        ServiceError: MLflow did not answer.
+    """
+    return trace(reference, Tracking.resolve(default_store(), uri=tracking_uri))
+
+
+def trace(
+    reference: str, tracking: Tracking, *, open_registry: OpenRegistry = open_mlflow
+) -> Lineage:
+    """See `lineage`."""
+    model, alias, number = _parse(reference)
+    tracking.require_database()
+    registry = open_registry(tracking)
+    aliases = registry.aliases(model)
+    if aliases is None:
+        raise no_such_model(registry, model, tracking)
+    versions = registry.versions(model, {})
+    if alias is None and number is None and len(aliases) == 1:
+        alias = next(iter(aliases))
+    if alias is not None:
+        number = aliases.get(alias)
+    elif number is None and versions:
+        number = versions[-1].number
+    version = next((version for version in versions if version.number == number), None)
+    if version is None:
+        raise _no_such_version(reference, aliases, versions)
+    found = found_version(model, version, aliases)
+    return Lineage(found=found, steps=_steps(found))
+
+
+def _parse(reference: str) -> tuple[str, str | None, str | None]:
+    """Return model, alias, version number; at most one of the last two is there."""
+    name = reference.removeprefix("models:/")
+    alias = number = None
+    if "@" in name:
+        name, _, alias = name.partition("@")
+    elif "/" in name:
+        name, _, number = name.partition("/")
+    if alias == "" or (number is not None and not number.isdecimal()):
+        raise InputError(
+            "is not a reference to a registered version",
+            where=repr(reference),
+            next_step="write NAME, NAME@ALIAS or NAME/VERSION, e.g. support-llama@support-desk",
+        )
+    check_model_name(name)
+    return name, alias, number
+
+
+def _no_such_version(
+    reference: str, aliases: Mapping[str, str], versions: tuple[RecordedVersion, ...]
+) -> NotFoundError:
+    numbers = ", ".join(version.number for version in versions) or "none"
+    names = ", ".join(f"@{alias} -> {number}" for alias, number in sorted(aliases.items()))
+    return NotFoundError(
+        f"there is no such version; versions: {numbers}; aliases: {names or 'none'}",
+        where=reference,
+    )
+
+
+def _steps(found: Found) -> tuple[LineageStep, ...]:
+    facts, digests = found.facts, found.facts.digests
+    chain = (
+        ("base weights", facts.source, digests.weights),
+        ("base tokenizer", "", digests.tokenizer),
+        ("base chat template", "", digests.chat_template),
+        ("base config", "", digests.config),
+        ("calibration corpus", facts.corpus, digests.corpus),
+        ("recipe", f"{facts.recipe}: {facts.scheme}, {facts.algorithm}", digests.recipe),
+        ("toolchain", "", digests.toolchain),
+        ("variant", f"{facts.identifier} ({facts.numerics})", digests.variant_key),
+        ("files", f"{facts.size_bytes:,} bytes {facts.format}", digests.files),
+        ("suite", facts.suite, digests.suite),
+        ("policy", "", digests.policy),
+        ("runtime", str(facts.runtime), ""),
+        ("verdict", _verdict(found), facts.evidence_key),
+    )
+    return tuple(LineageStep(kind=kind, name=name, digest=digest) for kind, name, digest in chain)
+
+
+def _verdict(found: Found) -> str:
+    unproven = ", ".join(found.facts.unproven_slices)
+    waiver = "" if found.facts.waiver == NONE else f", waiver {found.facts.waiver}"
+    return found.facts.verdict + (f", unproven: {unproven}" if unproven else "") + waiver

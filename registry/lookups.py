@@ -1,0 +1,199 @@
+"""Look up the smallest variant that passed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.errors import InputError, NotFoundError
+from registry.facts import PASSED, VersionFacts, from_tags
+from registry.names import check_model_name
+from registry.opening import open_mlflow
+from registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
+from registry.tracking import Tracking, default_store
+
+_SHOWN_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a caller can use. None leaves a question open.
+
+    `runtime` is an engine (`llama.cpp`, `transformers`; spelling of dots and case is free), `format` is
+    bytes on disk (`gguf`, `compressed-tensors`).
+    """
+
+    model: str
+    suite: str | None = None
+    runtime: str | None = None
+    format: str | None = None
+    max_size_bytes: int | None = None
+
+    def fits(self, facts: VersionFacts) -> bool:
+        """Whether a version meets every wish."""
+        return (
+            (self.suite is None or facts.suite_name == self.suite)
+            and (self.runtime is None or _plain(facts.runtime.engine) == _plain(self.runtime))
+            and (self.format is None or _plain(facts.format) == _plain(self.format))
+            and (self.max_size_bytes is None or facts.size_bytes <= self.max_size_bytes)
+        )
+
+    def __str__(self) -> str:
+        wishes = [
+            f"suite {self.suite}" if self.suite else "",
+            f"runtime {self.runtime}" if self.runtime else "",
+            f"format {self.format}" if self.format else "",
+            f"at most {self.max_size_bytes:,} bytes" if self.max_size_bytes is not None else "",
+        ]
+        return ", ".join(wish for wish in wishes if wish) or "no further wish"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A registered version. `models:/<model>/<version>` is its address in MLflow."""
+
+    model: str
+    version: str
+    aliases: tuple[str, ...]
+    run_id: str
+    facts: VersionFacts
+
+    @property
+    def uri(self) -> str:
+        """Its address in MLflow."""
+        return f"models:/{self.model}/{self.version}"
+
+    @property
+    def folder(self) -> Path:
+        """The sealed folder, as a path on the machine or shared file system that registered it."""
+        return Path(self.facts.location)
+
+    @property
+    def artifact(self) -> Path:
+        """The file or folder that a runtime loads."""
+        return Path(self.facts.artifact)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the artifact can be reached from this machine."""
+        return self.artifact.exists()
+
+
+def lookup(
+    model: str,
+    *,
+    suite: str | None = None,
+    runtime: str | None = None,
+    format: str | None = None,
+    max_size_bytes: int | None = None,
+    tracking_uri: str | None = None,
+) -> Found:
+    """Return the smallest variant of `model` that passed, among those that compete for the suite's alias.
+
+    With no wish but the suite this is what `models:/<model>@<suite>` points at: same base, suite digest
+    and policy as the newest registration. `runtime` and `format` say what the caller can load,
+    `max_size_bytes` what it can hold. `tracking_uri` overrides MLFLOW_TRACKING_URI, which overrides the
+    store (QUANTGATE_STORE, default `.quantgate`). The files are not read: `verify` does that.
+
+    Raises:
+        NotFoundError: nothing fits; it says what there is instead.
+        InputError: the model has passing variants of several suites and none was named.
+        ServiceError: MLflow did not answer.
+    """
+    wanted = Wanted(
+        model=model, suite=suite, runtime=runtime, format=format, max_size_bytes=max_size_bytes
+    )
+    return find(wanted, Tracking.resolve(default_store(), uri=tracking_uri))
+
+
+def find(wanted: Wanted, tracking: Tracking, *, open_registry: OpenRegistry = open_mlflow) -> Found:
+    """See `lookup`."""
+    check_model_name(wanted.model)
+    tracking.require_database()
+    registry = open_registry(tracking)
+    aliases = registry.aliases(wanted.model)
+    if aliases is None:
+        raise no_such_model(registry, wanted.model, tracking)
+    passing = registry.versions(wanted.model, {"verdict": PASSED})
+    ours = [version for version in passing if "version_key" in version.tags]
+    competing = _competing(ours, _one_suite(wanted, ours, tracking), aliases)
+    fitting = tuple(v for v in competing if wanted.fits(from_tags(v.tags, _place(wanted.model, v))))
+    best = smallest(fitting)
+    if best is None:
+        raise _nothing_fits(wanted, ours, tracking)
+    return found_version(wanted.model, best, aliases)
+
+
+def found_version(model: str, version: RecordedVersion, aliases: Mapping[str, str]) -> Found:
+    """Return a recorded version with its facts and the aliases that point at it.
+
+    Raises:
+        InputError: where this program did not register it.
+    """
+    return Found(
+        model=model,
+        version=version.number,
+        aliases=tuple(sorted(a for a, number in aliases.items() if number == version.number)),
+        run_id=version.run_id,
+        facts=from_tags(version.tags, _place(model, version)),
+    )
+
+
+def no_such_model(registry: Registry, model: str, tracking: Tracking) -> NotFoundError:
+    """Return the error that says which models there are instead."""
+    names = registry.model_names()
+    shown = ", ".join(names[:_SHOWN_NAMES]) + (" …" if len(names) > _SHOWN_NAMES else "")
+    return NotFoundError(
+        f"no model '{model}' is registered; there {'are: ' + shown if names else 'is none at all'}",
+        where=tracking.shown,
+        next_step=f"build it: quantgate quantize (registers what passes under '{model}')",
+    )
+
+
+def _one_suite(wanted: Wanted, versions: list[RecordedVersion], tracking: Tracking) -> str | None:
+    """Return the suite that is meant; None where nothing at all passed."""
+    suites = sorted({version.tags["suite_name"] for version in versions})
+    if wanted.suite is None and len(suites) > 1:
+        raise InputError(
+            f"'{wanted.model}' passed more than one suite: {', '.join(suites)}",
+            where=tracking.shown,
+            next_step="say which one is meant (suite=… or --suite)",
+        )
+    return wanted.suite or (suites[0] if suites else None)
+
+
+def _competing(
+    versions: list[RecordedVersion], suite: str | None, aliases: Mapping[str, str]
+) -> list[RecordedVersion]:
+    """Return the versions in the scope that the suite's alias stands for, else in the newest one's."""
+    of_suite = [version for version in versions if version.tags["suite_name"] == suite]
+    if not of_suite:
+        return []
+    champion = aliases.get(suite or "")
+    leader = next((v for v in of_suite if v.number == champion), of_suite[-1])
+    return [version for version in of_suite if version.tags["scope"] == leader.tags["scope"]]
+
+
+def _nothing_fits(
+    wanted: Wanted, passing: list[RecordedVersion], tracking: Tracking
+) -> NotFoundError:
+    there = [
+        f"{v.tags['identifier']} (version {v.number}, {v.tags['format']} in "
+        f"{v.tags['runtime_engine']}, {int(v.tags['size_bytes']):,} bytes, suite {v.tags['suite']})"
+        for v in passing
+    ]
+    instead = (
+        f"what passed is {'; '.join(there)}" if there else "none of its variants passed so far"
+    )
+    return NotFoundError(
+        f"no variant of '{wanted.model}' fits ({wanted}); {instead}",
+        where=tracking.shown,
+        next_step="ask for less, or build more recipes: quantgate quantize",
+    )
+
+
+def _place(model: str, version: RecordedVersion) -> str:
+    return f"models:/{model}/{version.number}"
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

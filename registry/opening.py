@@ -1,0 +1,11 @@
+"""Opening the real MLflow, at the last moment."""
+
+from registry.protocol import Registry
+from registry.tracking import Tracking
+
+
+def open_mlflow(tracking: Tracking) -> Registry:
+    """Open the real MLflow; importing it takes a second or two, so it happens here and not sooner."""
+    from registry.mlflow_client import MlflowRegistry
+
+    return MlflowRegistry(tracking)

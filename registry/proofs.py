@@ -1,0 +1,145 @@
+"""Cheap proofs that a receipt still holds, without importing MLflow; in doubt the answer is no."""
+
+import base64
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPException
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+from pydantic import BaseModel
+
+from registry.receipts import Receipt
+from registry.tracking import without_credentials
+
+_TIMEOUT_SECONDS = 3.0
+_RUN_QUERY = """
+    SELECT 1 FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'evidence_key'
+    WHERE runs.run_uuid = ? AND lifecycle_stage = 'active' AND status = 'FINISHED' AND tags.value = ?
+"""
+_VERSION_QUERY = """
+    SELECT 1 FROM model_versions AS version
+    JOIN model_version_tags AS tag
+        ON tag.name = version.name AND tag.version = version.version AND tag.key = ?
+    WHERE version.name = ? AND version.version = ? AND current_stage != 'Deleted_Internal'
+        AND tag.value = ?
+"""
+_ALIAS_QUERY = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
+
+
+def stands_in_database(receipt: Receipt, database: Path) -> bool:
+    """Read MLflow's own tables (as of MLflow 3.17) read-only; a schema that differs proves nothing."""
+    try:
+        with closing(
+            sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=2.0)
+        ) as tables:
+            return _in_tables(receipt, tables)
+    except (sqlite3.Error, ValueError):
+        return False
+
+
+def stands_on_server(receipt: Receipt, uri: str) -> bool:
+    """Ask an MLflow server's REST API (one call, three for a registered version)."""
+    try:
+        return _in_replies(receipt, uri)
+    except (OSError, HTTPException, ValueError, KeyError):
+        return False
+
+
+def _in_tables(receipt: Receipt, tables: sqlite3.Connection) -> bool:
+    def holds(query: str, *values: str | int) -> bool:
+        return tables.execute(query, values).fetchone() is not None
+
+    if not holds(_RUN_QUERY, receipt.run_id, receipt.evidence_key):
+        return False
+    if receipt.version is None:
+        return True
+    model, number = receipt.model, int(receipt.version)
+    champion = tables.execute(_ALIAS_QUERY, (model, receipt.alias)).fetchone()
+    return (
+        holds(_VERSION_QUERY, "version_key", model, number, receipt.version_key)
+        and holds(_VERSION_QUERY, "verdict", model, number, receipt.decision)
+        and champion is not None
+        and holds(_VERSION_QUERY, "scope", model, int(champion[0]), receipt.scope)
+    )
+
+
+class _Tag(BaseModel):
+    key: str
+    value: str
+
+
+class _RunInfo(BaseModel):
+    status: str
+    lifecycle_stage: str
+
+
+class _RunData(BaseModel):
+    tags: tuple[_Tag, ...]
+
+
+class _Run(BaseModel):
+    info: _RunInfo
+    data: _RunData
+
+
+class _RunReply(BaseModel):
+    run: _Run
+
+
+class _Version(BaseModel):
+    tags: tuple[_Tag, ...]
+
+
+class _VersionReply(BaseModel):
+    model_version: _Version
+
+
+_Reply = TypeVar("_Reply", bound=BaseModel)
+
+
+def _in_replies(receipt: Receipt, uri: str) -> bool:
+    run = _get(uri, "runs/get", {"run_id": receipt.run_id}, _RunReply).run
+    if (run.info.status, run.info.lifecycle_stage) != ("FINISHED", "active"):
+        return False
+    if _values(run.data.tags)["evidence_key"] != receipt.evidence_key:
+        return False
+    if receipt.version is None:
+        return True
+    of_version = {"name": receipt.model, "version": receipt.version}
+    of_alias = {"name": receipt.model, "alias": receipt.alias}
+    version = _get(uri, "model-versions/get", of_version, _VersionReply)
+    champion = _get(uri, "registered-models/alias", of_alias, _VersionReply)
+    tags = _values(version.model_version.tags)
+    return (
+        tags["version_key"] == receipt.version_key
+        and tags["verdict"] == receipt.decision
+        and _values(champion.model_version.tags)["scope"] == receipt.scope
+    )
+
+
+def _values(tags: tuple[_Tag, ...]) -> dict[str, str]:
+    return {tag.key: tag.value for tag in tags}
+
+
+def _get(uri: str, endpoint: str, query: Mapping[str, str], reply: type[_Reply]) -> _Reply:
+    address = f"{without_credentials(uri).rstrip('/')}/api/2.0/mlflow/{endpoint}?{urlencode(query)}"
+    request = Request(address, headers=_authorization(uri))
+    with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+        return reply.model_validate_json(answer.read())
+
+
+def _authorization(uri: str) -> dict[str, str]:
+    """Return the header MLflow's own client would send: credentials of the URI or the environment."""
+    parts = urlsplit(uri)
+    user = parts.username or os.environ.get("MLFLOW_TRACKING_USERNAME")
+    password = parts.password or os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {encoded}"}
+    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,63 @@
+"""Receipts: proof on disk that evidence is in the registry, checked in milliseconds without MLflow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.errors import InputError
+from pipelines.files.records import read_record, write_record
+from registry.tracking import Tracking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Where one piece of evidence stands. `version` is None for a variant that did not pass.
+
+    `uri` is shown without its password. `alias` is the suite's name, and `scope` what the version it
+    points at must have in common with this one.
+    """
+
+    uri: str
+    evidence_key: str
+    version_key: str
+    scope: str
+    decision: str
+    model: str
+    alias: str
+    experiment_id: str
+    run_id: str
+    version: str | None
+
+
+def find_receipt(evidence_key: str, tracking: Tracking) -> Receipt | None:
+    """Return the receipt of this evidence in this registry, or None (an unreadable one is none)."""
+    path = _path(evidence_key, tracking)
+    if not path.is_file():
+        return None
+    try:
+        return read_record(Receipt, path)
+    except InputError:
+        return None
+
+
+def write_receipt(receipt: Receipt, tracking: Tracking) -> None:
+    """Keep a receipt."""
+    write_record(_path(receipt.evidence_key, tracking), receipt)
+
+
+def still_recorded(receipt: Receipt, tracking: Tracking) -> bool:
+    """Whether the registry still holds what the receipt says: finished run, version, alias.
+
+    Proved by reading SQLite or asking the server's REST API. Anything unexpected is False: then the
+    caller records again, which finds what is there and completes it.
+    """
+    from registry import proofs
+
+    if tracking.database is not None:
+        return proofs.stands_in_database(receipt, tracking.database)
+    if tracking.is_server:
+        return proofs.stands_on_server(receipt, tracking.uri)
+    return False
+
+
+def _path(evidence_key: str, tracking: Tracking) -> Path:
+    return tracking.store.receipts() / f"{evidence_key[:16]}--{tracking.key}.json"

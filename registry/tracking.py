@@ -1,0 +1,129 @@
+"""Which MLflow is meant: a tracking URI, settled once before anything is written or read."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pipelines.domain.errors import InputError, NotFoundError
+from pipelines.files.store import Store
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+STORE_VARIABLE = "QUANTGATE_STORE"
+_DEFAULT_STORE = ".quantgate"
+_SQLITE = "sqlite:///"
+_SERVERS = ("http", "https")
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """One MLflow: its URI, and the store that receipts and the lock live in.
+
+    `artifact_root` is where a new experiment keeps its artifacts; None leaves that to the server.
+    """
+
+    uri: str
+    artifact_root: Path | None
+    store: Store
+
+    @classmethod
+    def resolve(
+        cls,
+        store: Store,
+        *,
+        uri: str | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> "Tracking":
+        """Take `uri`, else MLFLOW_TRACKING_URI, else a SQLite database in the store.
+
+        Raises:
+            InputError: where the URI is of a kind that cannot hold a registry (a folder, `file://`).
+        """
+        root = store.root.absolute()
+        chosen = uri or environment.get(URI_VARIABLE) or f"{_SQLITE}{root / 'mlflow.db'}"
+        scheme = urlsplit(chosen).scheme.split("+")[0].lower()
+        if scheme not in _SERVERS + _DATABASES and not chosen.startswith("databricks"):
+            raise InputError(
+                "is not a tracking URI that holds a model registry",
+                where=redacted(chosen),
+                next_step="use sqlite:////absolute/path/mlflow.db or the http(s) address of a server",
+            )
+        if scheme == "sqlite":
+            chosen = _absolute_sqlite(chosen)
+        database = _database_file(chosen)
+        local = (database.parent if database else root) / "mlflow-artifacts"
+        return cls(
+            uri=chosen,
+            artifact_root=local if scheme in _DATABASES else None,
+            store=Store(root=root),
+        )
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file behind the URI, or None."""
+        return _database_file(self.uri)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the URI is an MLflow server's."""
+        return urlsplit(self.uri).scheme in _SERVERS
+
+    @property
+    def shown(self) -> str:
+        """The URI without its password."""
+        return redacted(self.uri)
+
+    @property
+    def key(self) -> str:
+        """A short name for this URI, for file names."""
+        return sha256(self.uri.encode()).hexdigest()[:8]
+
+    def require_database(self) -> None:
+        """Refuse to look into a SQLite database that does not exist: opening it would create it.
+
+        Raises:
+            NotFoundError: saying that nothing was registered yet.
+        """
+        if self.database is not None and not self.database.is_file():
+            raise NotFoundError(
+                "nothing is registered yet: there is no registry here",
+                where=self.shown,
+                next_step="build something (`quantgate quantize MODEL`), or set "
+                f"{URI_VARIABLE} (a server) or {STORE_VARIABLE} (a store elsewhere)",
+            )
+
+
+def default_store(environment: Mapping[str, str] = os.environ) -> Store:
+    """Return the store named by QUANTGATE_STORE, else `.quantgate` in the working directory."""
+    return Store(root=Path(environment.get(STORE_VARIABLE) or _DEFAULT_STORE).absolute())
+
+
+def redacted(uri: str) -> str:
+    """Return a URI without its password."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
+
+
+def without_credentials(uri: str) -> str:
+    """Return a URI without user and password."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _absolute_sqlite(uri: str) -> str:
+    path = uri.partition("?")[0].partition(":///")[2]
+    if not path:
+        raise InputError(
+            "names no database file", where=uri, next_step="write sqlite:////a/path.db"
+        )
+    return f"{_SQLITE}{Path(path).absolute()}"
+
+
+def _database_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None

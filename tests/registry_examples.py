@@ -1,0 +1,320 @@
+"""Made-up evidence over a real sealed folder, and an MLflow that lives in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipelines.domain.audit import AuditFinding, AuditReport
+from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
+from pipelines.domain.policy import Policy
+from pipelines.domain.recipe import (
+    BitsPerWeight,
+    Calibration,
+    Format,
+    GgufOptions,
+    Numerics,
+    Recipe,
+)
+from pipelines.domain.run import RunContract, RuntimeIdentity, Schedule
+from pipelines.domain.suite import DecodeSettings, GraderSpec, Suite
+from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion, Variant
+from pipelines.domain.verdict import (
+    Decision,
+    Interval,
+    PairedStatistics,
+    SliceVerdict,
+    Verdict,
+)
+from pipelines.files.sealed import produce_once
+from pipelines.files.store import Store
+from registry import Evidence, Tracking
+from registry.protocol import RecordedRun, RecordedVersion, RunContent
+
+SUITE = Suite(
+    name="support-desk",
+    version=3,
+    description="",
+    folder=Path("suite"),
+    digest=digest_of("suite"),
+    grader=GraderSpec(kind="exact"),
+    decode=DecodeSettings(max_tokens=64),
+    slices=(),
+    items=(),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What differs between the pieces of evidence of a test."""
+
+    recipe: str = "Q4_K_M--imatrix"
+    size_bytes: int = 4000
+    decision: Decision = Decision.PASS
+    model: str = "support-llama"
+    suite: Suite = SUITE
+    policy: Policy = field(default_factory=Policy)
+    corpus: str | None = "support-traffic@1"
+    base: str = "base"
+    engine: str = "llama.cpp"
+    format: Format = Format.GGUF
+    broke: int = 0
+
+
+def evidence_of(sample: Sample, store: Store) -> Evidence:
+    """Return evidence whose variant is sealed in the store."""
+    checkpoint = _checkpoint(sample)
+    variant = _variant(sample, checkpoint, store)
+    return Evidence(
+        checkpoint=checkpoint,
+        suite=sample.suite,
+        variant=variant,
+        audit=AuditReport(
+            findings=(AuditFinding(check="loads", passed=True, promised="loads", found="loads"),)
+        ),
+        verdict=_verdict(sample, variant),
+    )
+
+
+def _checkpoint(sample: Sample) -> Checkpoint:
+    part = {name: digest_of([sample.base, name]) for name in ("w", "t", "ct", "c")}
+    return Checkpoint(
+        name=sample.model,
+        source=f"org/{sample.base}@{'0' * 40}",
+        folder=Path("checkpoint"),
+        digests=CheckpointDigests(
+            weights=part["w"], tokenizer=part["t"], chat_template=part["ct"], config=part["c"]
+        ),
+        architecture="LlamaForCausalLM",
+        dtype="bfloat16",
+        parameter_count=100,
+        size_bytes=200,
+        context_length_tokens=512,
+        tensors=(),
+    )
+
+
+def _variant(sample: Sample, checkpoint: Checkpoint, store: Store) -> Variant:
+    identifier = f"{checkpoint.name}--{sample.recipe}"
+    key = digest_of([sample.recipe, sample.base, sample.corpus, sample.size_bytes])
+    folder = store.variant(identifier, key)
+
+    def produce(staging: Path) -> dict[str, str]:
+        weights = (sample.recipe.encode() * sample.size_bytes)[: sample.size_bytes]
+        (staging / "model.gguf").write_bytes(weights)
+        return {"made": "for a test"}
+
+    manifest = produce_once(folder, dict[str, str], produce)
+    return Variant(
+        identifier=identifier,
+        key=key,
+        recipe=Recipe(
+            name=sample.recipe,
+            description="",
+            scheme=sample.recipe.partition("--")[0],
+            algorithm="k-quant",
+            format=sample.format,
+            numerics=Numerics(weights="W4", activations="A8", kv_cache="f16"),
+            runtime="llamacpp",
+            calibration=Calibration.IMATRIX if sample.corpus else Calibration.NONE,
+            calibration_tokens=1000,
+            bits_per_weight=BitsPerWeight(low=4, high=5),
+            options=GgufOptions(file_type="Q4_K_M"),
+        ),
+        base=checkpoint.digests,
+        corpus_label=sample.corpus,
+        corpus_digest=digest_of(sample.corpus) if sample.corpus else None,
+        toolchain=Toolchain(
+            tools=(ToolVersion(name="llama.cpp", version="1"),), device="cpu", threads=1
+        ),
+        facts=_build_facts(),
+        folder=folder,
+        artifact=folder / "model.gguf",
+        files_digest=manifest.files_digest,
+        size_bytes=manifest.size_bytes,
+    )
+
+
+def _build_facts() -> BuildFacts:
+    tensor = QuantizedTensor(
+        name="w", type="Q4_K", parameter_count=100, bits_per_weight=4.5, quantized=True
+    )
+    return BuildFacts(
+        tensors=(tensor,),
+        promised=("w",),
+        calibration_sequences=10,
+        calibration_tokens=1000,
+        nonfinite_tensors=(),
+        warnings=(),
+        seconds=1.5,
+        peak_memory_bytes=1,
+    )
+
+
+def _verdict(sample: Sample, variant: Variant) -> Verdict:
+    statistics = PairedStatistics(
+        items=400,
+        reference_right=380,
+        variant_right=380 - sample.broke,
+        unstable=2,
+        reliable=378,
+        broke=sample.broke,
+        fixed=0,
+        changed_wrong=1,
+        delta=-sample.broke / 400,
+        delta_interval=Interval(low=-0.02, high=0.01),
+        break_rate_bound=0.02,
+        mcnemar_p=1.0,
+        detectable_break_rate=0.01,
+    )
+
+    def judged(name: str, decision: Decision) -> SliceVerdict:
+        return SliceVerdict(
+            name=name,
+            critical=False,
+            decision=decision,
+            reason="",
+            statistics=statistics,
+            unbroken_items_needed=0,
+        )
+
+    return Verdict(
+        subject=variant.identifier,
+        decision=sample.decision,
+        reasons=(),
+        policy=sample.policy,
+        contract=RunContract(
+            suite_digest=sample.suite.digest,
+            prompts_digest=digest_of("prompts"),
+            decode=sample.suite.decode,
+            runtime=RuntimeIdentity(
+                engine=sample.engine,
+                version="0.3.36",
+                device="cpu",
+                kv_cache="f16",
+                compute_dtype="f16",
+                kernels="native",
+            ),
+            schedule=Schedule(slots=16, threads=1),
+        ),
+        reference_key="reference",
+        run_key="run",
+        suite_digest=sample.suite.digest,
+        whole=judged("all", sample.decision),
+        slices=(judged("tail", Decision.UNPROVEN), judged("numeric copy", Decision.PASS)),
+        items=(),
+    )
+
+
+class PowerCutError(Exception):
+    """The moment at which a fake process dies."""
+
+
+class MemoryRegistry:
+    """A `Registry` in memory. `dies_before` names the operation before which power is cut, once."""
+
+    def __init__(self, dies_before: str = "") -> None:
+        self.dies_before = dies_before
+        self.runs: dict[str, dict[str, str]] = {}
+        self.finished: set[str] = set()
+        self.contents: dict[str, RunContent] = {}
+        self.models: dict[str, dict[str, RecordedVersion]] = {}
+        self.pointers: dict[str, dict[str, str]] = {}
+        self.calls: list[str] = []
+
+    def open(self, _: Tracking) -> "MemoryRegistry":
+        return self
+
+    def experiment(self, name: str) -> str:
+        self._enter("experiment")
+        return f"experiment of {name}"
+
+    def find_run(self, experiment_id: str, evidence_key: str) -> RecordedRun | None:
+        self._enter("find_run")
+        for run_id, tags in self.runs.items():
+            if tags["evidence_key"] == evidence_key:
+                return RecordedRun(id=run_id, finished=run_id in self.finished)
+        return None
+
+    def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
+        self._enter("start_run")
+        run_id = f"run{len(self.runs)}"
+        self.runs[run_id] = dict(tags)
+        return RecordedRun(id=run_id, finished=False)
+
+    def fill_run(self, run_id: str, content: RunContent, files: Path) -> None:
+        self._enter("fill_run")
+        assert {file.name for file in files.iterdir()} >= {"verdict.json", "audit.json"}
+        self.contents[run_id] = content
+
+    def add_model(self, run_id: str, manifest: Path, work: Path) -> None:
+        self._enter("add_model")
+        assert manifest.is_file()
+
+    def finish_run(self, run_id: str) -> None:
+        self._enter("finish_run")
+        self.finished.add(run_id)
+
+    def versions(self, model: str, tags: Mapping[str, str]) -> tuple[RecordedVersion, ...]:
+        self._enter("versions")
+        return tuple(
+            version
+            for version in self.models.get(model, {}).values()
+            if tags.items() <= version.tags.items()
+        )
+
+    def create_version(self, model: str, run_id: str, tags: Mapping[str, str]) -> RecordedVersion:
+        self._enter("create_version")
+        versions = self.models.setdefault(model, {})
+        number = str(max(map(int, versions), default=0) + 1)
+        versions[number] = RecordedVersion(number=number, run_id=run_id, tags=dict(tags))
+        return versions[number]
+
+    def delete_version(self, model: str, number: str) -> None:
+        self._enter("delete_version")
+        del self.models[model][number]
+
+    def set_version_tag(self, model: str, number: str, key: str, value: str) -> None:
+        self._enter("set_version_tag")
+        version = self.models[model][number]
+        tags = dict(version.tags) | {key: value}
+        self.models[model][number] = replace(version, tags=tags)
+
+    def aliases(self, model: str) -> Mapping[str, str] | None:
+        self._enter("aliases")
+        return self.pointers.get(model, {}) if model in self.models else None
+
+    def point_alias(self, model: str, alias: str, number: str | None) -> None:
+        self._enter("point_alias")
+        pointers = self.pointers.setdefault(model, {})
+        if number is None:
+            del pointers[alias]
+        else:
+            pointers[alias] = number
+
+    def model_names(self) -> tuple[str, ...]:
+        self._enter("model_names")
+        return tuple(sorted(self.models))
+
+    def _enter(self, operation: str) -> None:
+        self.calls.append(operation)
+        if operation == self.dies_before:
+            self.dies_before = ""
+            raise PowerCutError(operation)
+
+
+def tracking_in(folder: Path) -> Tracking:
+    """Return a tracking of a SQLite database under `folder`, whatever the environment says."""
+    return Tracking.resolve(Store(root=folder), environment={})
+
+
+def empty_database(tracking: Tracking) -> None:
+    """Make a look-up believe that a registry exists (the memory registry has no file)."""
+    assert tracking.database is not None
+    tracking.database.parent.mkdir(parents=True, exist_ok=True)
+    tracking.database.touch()
+
+
+def other_digest(text: str) -> Digest:
+    """Return a digest that nothing else has."""
+    return digest_of(["other", text])
