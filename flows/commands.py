@@ -1,11 +1,8 @@
 """What the commands do, behind the command line."""
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
 
 from flows.settings import Settings
 from pipelines.domain.values import JsonValue
@@ -41,7 +38,7 @@ class LookupOptions:
 
 def quantize_command(options: QuantizeOptions) -> int:
     """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
-    from flows.console import show_plan, show_result
+    from flows.console import open_console, show_plan, show_result
     from flows.outcome import read_complete
     from flows.planning import make_plan
     from flows.progress import open_board
@@ -52,7 +49,7 @@ def quantize_command(options: QuantizeOptions) -> int:
         plan = make_plan(
             _build_spec(options), settings, equipment(settings), board.say, options.only
         )
-        console = Console(file=sys.stderr if options.as_json else sys.stdout)
+        console = open_console(to_stderr=options.as_json)
         if options.plan_only:
             show_plan(plan, settings, console)
             return 0
@@ -72,7 +69,7 @@ def quantize_command(options: QuantizeOptions) -> int:
 
 def lookup_command(options: LookupOptions) -> int:
     """Print the smallest passing version."""
-    from flows.console import show_found
+    from flows.console import open_console, show_found
     from pipelines.files.records import to_json
     from registry import lookup, parse_size
 
@@ -86,7 +83,7 @@ def lookup_command(options: LookupOptions) -> int:
     if options.as_json:
         _print_json(to_json(found))
     else:
-        show_found(found, Console())
+        show_found(found, open_console())
     return 0
 
 
@@ -105,10 +102,10 @@ def lineage_command(reference: str, *, as_json: bool) -> int:
 
 def recipes_command() -> int:
     """Print the catalogue."""
-    from flows.console import show_recipes
+    from flows.console import open_console, show_recipes
     from pipelines.specs.recipes import catalogue
 
-    show_recipes(catalogue(), Console())
+    show_recipes(catalogue(), open_console())
     return 0
 
 

@@ -14,17 +14,24 @@ from pipelines.report.summary import VariantRow
 from registry import Found
 
 _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "magenta"}
+_WIDTH_OF_A_FILE = 132
 _SYMBOLS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "error": "!"}
+
+
+def open_console(*, to_stderr: bool = False) -> Console:
+    """Return a console; where output is not a terminal it is wide enough for every table."""
+    console = Console(stderr=to_stderr)
+    return console if console.is_terminal else Console(stderr=to_stderr, width=_WIDTH_OF_A_FILE)
 
 
 def show_result(result: BuildResult, console: Console) -> None:
     """Print the final table and where to look next."""
     table = Table(title=f"[bold]{result.name}[/]", title_justify="left", header_style="bold")
-    for name in ("variant", "weights/activations/KV"):
-        table.add_column(name, overflow="fold")
+    for name in ("variant", "W/A/KV"):
+        table.add_column(name, no_wrap=True)
     for name in ("size", "bits/w", "accuracy", "broke", "fixed"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("worst slice")
+    table.add_column("worst slice", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in result.rows:
         table.add_row(*_cells(row))
@@ -41,8 +48,8 @@ def show_result(result: BuildResult, console: Console) -> None:
 def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     """Print every unit of work by identifier, and what of it is there already."""
     table = Table(title=f"[bold]plan {plan.name}[/]", title_justify="left", header_style="bold")
-    for name in ("unit", "weights/activations/KV", "corpus", "runtime", "state"):
-        table.add_column(name, overflow="fold")
+    for name in ("unit", "W/A/KV", "corpus", "runtime", "state"):
+        table.add_column(name, no_wrap=True)
     for variant in plan.variants:
         table.add_row(
             variant.identifier,
@@ -67,8 +74,8 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
 def show_recipes(recipes: Sequence[Recipe], console: Console) -> None:
     """Print the catalogue."""
     table = Table(header_style="bold")
-    for name in ("recipe", "weights/activations/KV", "format", "algorithm", "needs", "runtime"):
-        table.add_column(name, overflow="fold")
+    for name in ("recipe", "W/A/KV", "format", "algorithm", "needs", "runtime"):
+        table.add_column(name, no_wrap=True)
     for recipe in recipes:
         needs = f"corpus ({recipe.calibration})" if recipe.calibration_tokens else "–"
         table.add_row(
@@ -119,7 +126,7 @@ def _cells(row: VariantRow) -> tuple[str, ...]:
         else "–"
     )
     return (
-        row.identifier,
+        row.identifier.partition("--")[2],
         row.numerics,
         megabytes(row.size_bytes) if row.size_bytes is not None else "–",
         f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "–",

@@ -5,8 +5,7 @@ import os
 import shutil
 from dataclasses import dataclass
 
-from rich.console import Console
-
+from flows.console import open_console
 from flows.settings import Settings
 from flows.wiring import equipment
 from pipelines.domain.errors import ToolchainError
@@ -38,7 +37,7 @@ class Finding:
 def doctor_command() -> int:
     """Print every finding; the exit code is that of a missing tool where one is missing."""
     settings = Settings.from_environment()
-    console = Console()
+    console = open_console()
     findings = (*_packages(), *_tools(settings), *_machine(settings))
     for finding in findings:
         mark = "[red]✗[/]" if finding.remedy else "[green]✓[/]"

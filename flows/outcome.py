@@ -95,7 +95,13 @@ def tracking(settings: Settings) -> Tracking:
 
 
 def evidence(site: BuildSite, planned: PlannedVariant) -> Evidence:
-    """Put together what is sealed of one variant and judge it."""
+    """Put together what is sealed of one variant and judge it, once a process."""
+    if planned.key not in site.judged:
+        site.judged[planned.key] = _judge(site, planned)
+    return site.judged[planned.key]
+
+
+def _judge(site: BuildSite, planned: PlannedVariant) -> Evidence:
     audit, verdict = units.verdict(site, planned)
     return Evidence(
         checkpoint=site.plan.checkpoint,

@@ -4,14 +4,13 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
-
 from calibration.assemble import build_corpus, read_sequences
 from calibration.contamination import contaminations
 from calibration.spec import load_corpus_spec
 from flows.settings import Settings
 from flows.wiring import Equipment, judging_sources
+from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.build.hub import HubSettings
 from pipelines.build.variants import PlannedVariant, plan_variant
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
@@ -96,7 +95,7 @@ def make_plan(
         spec.model,
         name=spec.name,
         store=settings.store,
-        hub=HubSettings(endpoint=settings.hub_endpoint),
+        hub=HubSettings(endpoint=settings.hub_endpoint) if settings.hub_endpoint else HubSettings(),
     )
     corpus = None
     if corpus_spec is not None:

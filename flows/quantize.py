@@ -1,4 +1,4 @@
-"""The flow: reference runs once, then for each variant build -> audit -> answer -> judge and register."""
+"""The flow: reference runs once, then for each variant build, audit, answer, judge, register."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
 )
 
 
-@flow(name="quantize", flow_run_name="{build}", task_runner=_side_by_side)
+@flow(name="quantize", flow_run_name="{build}", task_runner=_side_by_side)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
 def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
     """Build, judge and register every variant of a plan; returns where the report is."""
     plan = tasks.open_site(plan_file).plan
@@ -27,6 +27,7 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
         ready = [built, references[variant.recipe.runtime]]
         audited = tasks.audit.submit(*unit, wait_for=ready, return_state=False)
         answered = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
-        last.append(tasks.register.submit(*unit, wait_for=[answered], return_state=False))
+        judged = tasks.judge.submit(*unit, wait_for=[answered], return_state=False)
+        last.append(tasks.register.submit(*unit, wait_for=[judged], return_state=False))
     wait(last)
     return tasks.report(plan_file)

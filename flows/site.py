@@ -17,6 +17,7 @@ from pipelines.evaluation.prompts import suite_prompts
 from pipelines.evaluation.runs import Examination
 from pipelines.files.tokenizer_folder import special_token_ids
 from pipelines.process.calls import OnProgress
+from registry import Evidence
 
 ShowUnit = Callable[[str, str], AbstractContextManager[OnProgress]]
 """Shows that a unit (step, identifier) is under way; yields what hears its progress."""
@@ -64,4 +65,9 @@ class BuildSite:
 
     @cached_property
     def _opened(self) -> dict[Digest, Variant]:
+        return {}
+
+    @cached_property
+    def judged(self) -> dict[Digest, Evidence]:
+        """What was judged in this process, by the variant's key."""
         return {}

@@ -132,19 +132,25 @@ def answer(plan_file: str, identifier: str) -> JsonObject:
     return _guarded(plan_file, identifier, "answer", work)
 
 
-@_unit("judge and register {identifier}")
+@_unit("judge {identifier}")
+def judge(plan_file: str, identifier: str) -> JsonObject:
+    """Pair one variant with the reference and judge it."""
+
+    def work(site: BuildSite) -> JsonObject:
+        judged = outcome.evidence(site, site.plan.variant(identifier)).verdict
+        return {"variant": identifier, "decision": judged.decision, "reasons": [*judged.reasons]}
+
+    return _guarded(plan_file, identifier, "judge", work)
+
+
+@_unit("register {identifier}")
 def register(plan_file: str, identifier: str) -> JsonObject:
-    """Judge one variant and record it; it becomes a version where it passed."""
+    """Record one judged variant; it becomes a version where it passed."""
 
     def work(site: BuildSite) -> JsonObject:
         with _registry_turn:
             receipt = outcome.register(site, site.plan.variant(identifier))
-        return {
-            "variant": identifier,
-            "decision": receipt.decision,
-            "run": receipt.run_id,
-            "version": receipt.version,
-        }
+        return {"variant": identifier, "run": receipt.run_id, "version": receipt.version}
 
     return _guarded(plan_file, identifier, outcome.REGISTER, work)
 

@@ -116,7 +116,7 @@ def audit(site: BuildSite, planned: PlannedVariant) -> AuditReport:
     runtime = site.tools.runtimes[runtime_name]
     key = digest_of([planned.key, texts_digest, runtime.source_digest()])
 
-    def produce(staging: Path) -> AuditRecord:
+    def produce(_: Path) -> AuditRecord:
         variant = site.open(planned)
         with site.show("audit", planned.identifier) as progress:
             probe = runtime.probe(
@@ -235,7 +235,7 @@ def _audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
         ]
     )
 
-    def produce(staging: Path) -> AuditRecord:
+    def produce(_: Path) -> AuditRecord:
         loadable = _reference(site, runtime_name)
         with site.show("audit", base_in(runtime_name)) as progress:
             probe = runtime.probe(

@@ -42,7 +42,7 @@ class Tracking:
         Raises:
             InputError: where the URI is of a kind that cannot hold a registry (a folder, `file://`).
         """
-        root = store.root.absolute()
+        root = store.root.resolve()
         chosen = uri or environment.get(URI_VARIABLE) or f"{_SQLITE}{root / 'mlflow.db'}"
         scheme = urlsplit(chosen).scheme.split("+")[0].lower()
         if scheme not in _SERVERS + _DATABASES and not chosen.startswith("databricks"):
@@ -98,7 +98,7 @@ class Tracking:
 
 def default_store(environment: Mapping[str, str] = os.environ) -> Store:
     """Return the store named by QUANTGATE_STORE, else `.quantgate` in the working directory."""
-    return Store(root=Path(environment.get(STORE_VARIABLE) or _DEFAULT_STORE).absolute())
+    return Store(root=Path(environment.get(STORE_VARIABLE) or _DEFAULT_STORE).resolve())
 
 
 def redacted(uri: str) -> str:
@@ -122,7 +122,7 @@ def _absolute_sqlite(uri: str) -> str:
         raise InputError(
             "names no database file", where=uri, next_step="write sqlite:////a/path.db"
         )
-    return f"{_SQLITE}{Path(path).absolute()}"
+    return f"{_SQLITE}{Path(path).resolve()}"
 
 
 def _database_file(uri: str) -> Path | None:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     JsonValue: TypeAlias = (
         JsonScalar | list["JsonValue"] | tuple["JsonValue", ...] | dict[str, "JsonValue"]
     )
-else:
-    JsonValue = Any  # record readers cannot resolve a recursive alias; JSON in is JSON out
-
-JsonObject: TypeAlias = dict[str, "JsonValue"]
+    JsonObject: TypeAlias = dict[str, "JsonValue"]
+else:  # record readers cannot resolve a recursive alias; JSON in is JSON out
+    JsonValue = Any
+    JsonObject = dict[str, Any]
 
 
 def canonical_json(value: JsonValue) -> str:

@@ -45,6 +45,8 @@ def parse_strictly(text: str) -> Parsed | Refused:
     try:
         value, end = _DECODER.raw_decode(stripped)
     except json.JSONDecodeError as error:
+        if error.pos == 0:
+            return Refused(reason=f"not JSON: it begins with {shorten(stripped)!r}")
         return Refused(reason=f"not JSON: {error.msg} at character {error.pos}")
     except _NotStrictError as error:
         return Refused(reason=f"not strict JSON: {error}")

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from pipelines.domain.values import Digest, digest_of
@@ -27,8 +28,11 @@ def folder_digest(files: Iterable[tuple[str, Digest]]) -> Digest:
     return digest_of([[name, digest] for name, digest in sorted(files)])
 
 
+@cache
 def source_digest(*modules: str) -> Digest:
     """Return one digest over the source files of modules, found without importing them.
+
+    Kept for the life of the process, so that an edit while a build runs does not split it.
 
     Raises:
         ImportError: where a module does not exist.

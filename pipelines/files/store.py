@@ -50,6 +50,10 @@ class Store:
         """What was recorded in which registry, by variant and verdict."""
         return self.root / "receipts"
 
+    def weight_scan(self, weights: Digest) -> Path:
+        """What a look at every value of these weights found (NaN, infinity)."""
+        return self.root / "weight-scans" / f"{weights}.json"
+
     @property
     def digest_memory(self) -> Path:
         """Digests of large files, by path, size and mtime."""

@@ -7,6 +7,7 @@ Format: the files `save_pretrained` of Hugging Face transformers writes (`tokeni
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonObject, JsonValue
@@ -83,12 +84,16 @@ def read_json_object(path: Path) -> JsonObject:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(_text(path))
+        value = json.loads(_text(path), parse_constant=_refuse_constant)
     except ValueError as error:
         raise CheckpointError(f"is not valid JSON ({error})", where=str(path)) from error
     if not isinstance(value, dict):
         raise CheckpointError("does not hold a JSON object", where=str(path))
     return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _text(path: Path) -> str:

@@ -1,10 +1,10 @@
 """The items worth a person's eyes: those whose answer changed, with all variants that changed it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.domain.suite import Item, Suite
-from pipelines.domain.values import canonical_json
 from pipelines.domain.verdict import PairedItem, PairOutcome
 from pipelines.report.build_report import BuildReport
 from pipelines.report.differences import Shown, side_by_side
@@ -104,7 +104,11 @@ def changed_item(item: Item, answers: Sequence[ChangedAnswer]) -> ChangedItem:
         half = _LONGEST_QUESTION // 2
         left_out = len(question) - 2 * half
         question = f"{question[:half]} … ({left_out} characters) … {question[-half:]}"
-    expected = item.expected if isinstance(item.expected, str) else canonical_json(item.expected)
+    expected = (
+        item.expected
+        if isinstance(item.expected, str)
+        else json.dumps(item.expected, ensure_ascii=False)
+    )
     return ChangedItem(
         item_id=item.id,
         slices=item.slices,

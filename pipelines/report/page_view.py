@@ -115,7 +115,7 @@ def _headline(report: BuildReport) -> str:
     if smallest:
         return f"{_short_name(report, smallest)} is the smallest variant that passes"
     if report.decision is Decision.INCONCLUSIVE:
-        return "Nothing passes yet: the suite is too small to tell"
+        return "Nothing passes yet: more items would settle it"
     return "No variant passes"
 
 

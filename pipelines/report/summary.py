@@ -15,7 +15,7 @@ class VariantRow:
 
     `decision` is `pass`, `fail`, `inconclusive`, or `error` where something stopped the variant.
     `worst_slice` reads `tail 3/41` (broke / reliably right), None where no slice had a break.
-    `reason` is the first of the verdict's reasons, or the error.
+    `reason` is the first of the verdict's reasons, or the first line of the error.
     """
 
     identifier: str
@@ -80,6 +80,6 @@ def _row(report: VariantReport) -> VariantRow:
             f"{worst.name} {worst.statistics.broke}/{worst.statistics.reliable}" if worst else None
         ),
         decision=decision_word(report),
-        reason=next(iter(reasons), report.failure or "not judged"),
+        reason=next(iter((*reasons, *(report.failure or "").splitlines())), "not judged"),
         registered_version=report.registered_version,
     )

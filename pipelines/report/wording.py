@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 _KILO = 1000.0
+_NEXT_UNIT_FROM = 999.5  # would round to 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 # Not among them: the zero-width joiners U+200C and U+200D, without which Persian and emoji are wrong.
 _UNSEEN = re.compile(
@@ -33,7 +34,7 @@ def probability(p: float) -> str:
 def size(size_bytes: int) -> str:
     """Write bytes in decimal units with about three significant digits, e.g. `2.14 MB`."""
     amount, power = float(size_bytes), 0
-    while amount >= _KILO and power < len(_UNITS) - 1:
+    while amount >= _NEXT_UNIT_FROM and power < len(_UNITS) - 1:
         amount, power = amount / _KILO, power + 1
     digits = 0 if power == 0 or amount >= 100 else 1 if amount >= 10 else 2
     return f"{amount:.{digits}f} {_UNITS[power]}"

@@ -46,9 +46,8 @@ class TransformersRuntime:
     def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
         """Return what will answer; low-bit weights are emulated, whatever the scheme."""
         del scheme
-        version = importlib.metadata.version("transformers")
-        if loadable_format is not None:
-            version += f" + compressed-tensors {importlib.metadata.version('compressed-tensors')}"
+        reader = importlib.metadata.version("compressed-tensors")
+        version = f"{importlib.metadata.version('transformers')} + compressed-tensors {reader}"
         return RuntimeIdentity(
             engine="transformers",
             version=version,

@@ -50,9 +50,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     uri = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-        + ["--backend-store-uri", f"sqlite:///{folder}/served.db"]
-        + ["--artifacts-destination", str(folder / "artifacts")],
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{folder}/served.db"),
+            *("--artifacts-destination", str(folder / "artifacts")),
+        ],
         cwd=folder,
         env=os.environ
         | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
@@ -201,48 +203,44 @@ def test_two_processes_recording_the_same_variant_leave_one_version(tmp_path: Pa
     assert sorted(tracking.store.root.glob(".*staging*")) == []
 
 
-def test_killed_while_recording_it_completes_with_one_run_and_one_version(tmp_path: Path) -> None:
-    """SIGKILL at spread-out moments of the same recording, then once to its end."""
+_DIE_BEFORE = """
+import os, signal, sys
+from pathlib import Path
+from registry import record
+from registry.opening import open_mlflow
+from tests.registry_examples import Sample, evidence_of, tracking_in
+
+class Dying:
+    def __init__(self, tracking):
+        self.inner = open_mlflow(tracking)
+    def __getattr__(self, operation):
+        if operation == sys.argv[2]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return getattr(self.inner, operation)
+
+tracking = tracking_in(Path(sys.argv[1]))
+record(evidence_of(Sample(), tracking.store), tracking, open_registry=Dying)
+"""
+
+
+def test_killed_again_and_again_it_completes_with_one_run_and_one_version(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    command = [sys.executable, "-W", "ignore", "-c", _RECORD_ONE, str(store)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run(command, env=environment | {"X": ""}, check=True, capture_output=True)
-    first = record(evidence_of(Sample(), tracking_in(store).store), tracking_in(store))
-    for step in range(6):
-        sample = Sample(recipe=f"recipe-{step}", size_bytes=5000 + step)
-        code = _RECORD_ONE.replace("Sample()", repr_of(sample))
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", code, str(store)],
-            env=environment,
-            stdout=subprocess.PIPE,
+    for operation in ("fill_run", "add_model", "finish_run", "create_version", "point_alias"):
+        killed = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", _DIE_BEFORE, str(store), operation],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            timeout=120,
         )
-        _wait_for_lock(store, process)
-        time.sleep(0.05 + 0.12 * step)
-        process.kill()
-        process.communicate()
-        evidence = evidence_of(sample, tracking_in(store).store)
-        record(evidence, tracking_in(store))
-    opened = open_mlflow(tracking_in(store))
-    assert len(opened.versions(MODEL, {})) == 7
+        assert killed.returncode == -signal.SIGKILL
+    tracking = tracking_in(store)
+    receipt = record(evidence_of(Sample(), tracking.store), tracking)
+    assert still_recorded(receipt, tracking)
+    assert len(open_mlflow(tracking).versions(MODEL, {})) == 1
 
     from mlflow import MlflowClient
 
-    runs = MlflowClient(tracking_uri=tracking_in(store).uri).search_runs([first.experiment_id])
-    assert sorted(run.info.status for run in runs) == ["FINISHED"] * 7
-
-
-def repr_of(sample: Sample) -> str:
-    return f"Sample(recipe={sample.recipe!r}, size_bytes={sample.size_bytes})"
-
-
-def _wait_for_lock(store: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the process has MLflow open: its runs appear only after that."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        maps = Path(f"/proc/{process.pid}/maps")
-        if maps.exists() and "_sqlite3" in maps.read_text():
-            return
-        time.sleep(0.02)
+    runs = MlflowClient(tracking_uri=tracking.uri).search_runs([receipt.experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"]
 
 
 def test_nobody_listening_is_a_transient_service_error_within_seconds(tmp_path: Path) -> None:

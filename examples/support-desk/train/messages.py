@@ -13,20 +13,20 @@ from tools import TOOLS, Call, Value, call_of, refusal
 # Shares of real traffic, which training and the traffic folder follow. Long messages are few:
 # one costs as many tokens as ten others.
 TRAFFIC_MIX: dict[str, float] = {
-    "flat": 0.14,
-    "five_arguments": 0.12,
-    "nested": 0.12,
-    "numeric": 0.13,
-    "multilingual": 0.15,
-    "long_context": 0.05,
-    "refusal": 0.12,
+    "flat": 0.12,
+    "five_arguments": 0.13,
+    "nested": 0.13,
+    "numeric": 0.12,
+    "multilingual": 0.16,
+    "long_context": 0.04,
+    "refusal": 0.11,
     "injection": 0.09,
-    "tail": 0.08,
+    "tail": 0.10,
 }
 _NEAR_MISS_SHARE = 0.35
-_LONG_CHARACTERS = (580, 650)
+_LONG_CHARACTERS = (490, 550)
 # Training also sees shorter chatter: it teaches the same skill for a fraction of the tokens.
-_TRAINED_LONG_CHARACTERS = (80, 780)
+_TRAINED_LONG_CHARACTERS = (80, 700)
 _SLOT_PREFIXES = ("from_", "to_", "first_", "second_", "other_")
 _STRUCTURED = ("five_arguments", "nested", "numeric")
 

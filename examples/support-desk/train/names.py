@@ -26,6 +26,7 @@ class Population(StrEnum):
 
 _POPULATION_OF_BUCKET = {0: Population.HELD_OUT, 1: Population.TRAFFIC}
 _BUCKETS = 10
+_REAL_SHARE = 1 / 7
 
 _POOLS: dict[str, list[str]] = yaml.safe_load(
     Path(__file__).with_name("names.yaml").read_text(encoding="utf-8")
@@ -41,11 +42,11 @@ class Names:
     rare: bool = False
 
     def person(self) -> str:
-        """A given name, in half of the cases with a family name."""
+        """A given name, one time in four with a family name."""
         if self.rare:
-            return self._unique(lambda: f"{self._rare_word()}-{self._rare_word()}")
+            return self._unique(lambda: f"{self._rare_word()}-{self._syllable().capitalize()}")
         first = self._unique(lambda: self._word_or("first_names"))
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.75:
             return first
         return f"{first} {self._unique(lambda: self._word_or('last_names'))}"
 
@@ -90,10 +91,13 @@ class Names:
                 return text
 
     def _word_or(self, pool: str) -> str:
-        return self._pick(pool) if self.rng.random() < 0.25 else self._word().capitalize()
+        return self._pick(pool) if self._is_real() else self._word().capitalize()
+
+    def _is_real(self) -> bool:
+        return self.rng.random() < _REAL_SHARE
 
     def _word(self) -> str:
-        return "".join(self._syllable() for _ in range(self.rng.choice((2, 2, 3))))
+        return self._syllable() + self._syllable()
 
     def _syllable(self) -> str:
         return self._pick("onsets") + self._pick("vowels") + self._pick("codas")
@@ -106,10 +110,9 @@ class Names:
         return "".join(parts).capitalize()
 
     def _city(self) -> str:
-        if self.rng.random() < 0.25:
+        if self._is_real():
             return self._pick("cities")
-        stem = self._syllable() + self._syllable()
-        return (stem + self._pick("city_endings")).capitalize()
+        return (self._word() + self._pick("city_endings")).capitalize()
 
     def _email(self) -> str:
         local = f"{self.rng.choice('abcdefghijklmnoprstvw')}.{self._word()}"

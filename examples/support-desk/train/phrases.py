@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -45,6 +45,17 @@ class PhraseBook:
     injections: Lines
     filler: Lines
     tails: dict[str, list[str]] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[str]:
+        """Everything in the book that training may see."""
+        groups = [*self.intents.values(), *self.refusals.values()]
+        for group in (*groups, self.near_misses, self.injections, self.filler):
+            yield from group.train
+        for texts in (self.openings, self.closings, *self.tails.values()):
+            yield from texts
+        for table in self.words.values():
+            for word, texts in table.items():
+                yield from (str(word), *texts)
 
 
 def load_books(folder: Path = BOOKS) -> dict[str, PhraseBook]:

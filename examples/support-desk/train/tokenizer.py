@@ -12,13 +12,16 @@ not cross our boundaries, so the tokens are the same) and which llama.cpp knows 
 from __future__ import annotations
 
 import json
+import random
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from phrases import PhraseBook, expand, fill
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tools import TOOLS, answer_text, call_of, refusal
 
 VOCABULARY_SIZE = 1024
 PAD, BEGIN, END = "<|pad|>", "<|begin|>", "<|end|>"
@@ -34,7 +37,8 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
-_SPACED_WORDS = 170
+_EXPANSIONS = 20  # of each phrase, whose branches are picked at random
+_SPACED_WORDS = 160
 _COMMON_WORD = re.compile("[a-z]{2,}")
 _SPACE = "Ġ"  # how byte-level BPE writes a space
 _LEARNT_PIECES = r"\p{L}+|\p{N}|[^\s\p{L}\p{N}]+|\s+"
@@ -43,6 +47,19 @@ _PUBLISHED_PIECES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+
+
+def nameless_texts(books: Mapping[str, PhraseBook], rng: random.Random) -> list[str]:
+    """Phrases and calls without names and ids, to learn the merges on.
+
+    Names then fall into short pieces, each of them common: copying one is copying any. Merges
+    learnt on names would be many and rare, and each would have to be learnt on its own.
+    """
+    lines = [line for book in books.values() for line in book.lines()] * _EXPANSIONS
+    phrases = [fill(expand(line, rng), defaultdict(lambda: "0")) for line in lines]
+    calls = [call_of(name, dict.fromkeys(tool.slots, "0")) for name, tool in TOOLS.items()]
+    calls += [refusal(reason) for reason in books["en"].refusals]
+    return phrases + [answer_text(call) for call in calls] * _EXPANSIONS
 
 
 def train_tokenizer(texts: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -25,13 +24,12 @@ from model_card import Results, model_card
 from names import Population
 from phrases import load_books
 from suite import draw_suite, draw_traffic, write_suite, write_traffic
-from tokenizer import END, save_tokenizer, train_tokenizer
+from tokenizer import END, nameless_texts, save_tokenizer, train_tokenizer
 from tools import answer_text
 from transformers import AutoTokenizer
 
 EXAMPLE_FOLDER = Path(__file__).resolve().parents[1]
 CONTEXT_TOKENS = 512
-_TOKENIZER_MESSAGES = 20_000
 # Each population has a seed of its own, so that resizing one leaves the others as they are.
 _SEEDS = {Population.TRAIN: 1, Population.TRAFFIC: 2, Population.HELD_OUT: 3}
 
@@ -67,18 +65,13 @@ def main() -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=EXAMPLE_FOLDER, help="example folder")
-    parser.add_argument("--examples", type=int, default=100_000, help="messages to learn from")
+    parser.add_argument("--examples", type=int, default=48_000, help="messages to learn from")
     return parser.parse_args()
 
 
 def _train_checkpoint(folder: Path, source: MessageSource, schedule: Schedule) -> float:
     """Write tokenizer and weights into a folder; returns the seconds of training."""
-    messages = source.stream()
-    texts = [
-        text
-        for message in islice(messages, _TOKENIZER_MESSAGES)
-        for text in (message.text, answer_text(message.call))
-    ]
+    texts = nameless_texts(source.books, source.rng)
     save_tokenizer(train_tokenizer(texts), folder, max_length_tokens=CONTEXT_TOKENS)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(_SEEDS[Population.TRAIN])
@@ -88,7 +81,8 @@ def _train_checkpoint(folder: Path, source: MessageSource, schedule: Schedule) -
         begin=tokenizer.bos_token_id,
         end=tokenizer.eos_token_id,
     )
-    seconds = train(model, _examples(messages, folder), schedule, seed=_SEEDS[Population.TRAIN])
+    examples = _examples(source.stream(), folder)
+    seconds = train(model, examples, schedule, seed=_SEEDS[Population.TRAIN])
     save_weights(model, folder)
     return seconds
 

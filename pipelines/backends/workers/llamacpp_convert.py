@@ -20,9 +20,17 @@ from pipelines.domain.errors import CheckpointError
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 
-# Only these are shown to the converter, under a folder name that never changes: it reads model cards and
-# folder names into the file's metadata, and what is not digested must not influence the bytes.
-_SEEN = ("*.json", "*.jinja", "*.model", "*.safetensors", "merges.txt", "vocab.txt")
+# The converter copies model cards, folder names and the like into the file's metadata. What is not in the
+# checkpoint's digests must not influence the bytes, so it is shown only what is, under one folder name.
+_SEEN = (
+    "chat_template.jinja",
+    "generation_config.json",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+)
+_ORIGIN_KEYS = ("_name_or_path", "name_or_path")
 _FOLDER_NAME = "base"
 
 
@@ -39,7 +47,7 @@ def convert(call: ConvertCall, on_progress: OnProgress) -> ConvertFacts:
     _wrap_detection(detected, call.checkpoint)
     with tempfile.TemporaryDirectory(prefix="quantgate-convert-") as temporary:
         view = Path(temporary) / _FOLDER_NAME
-        _link(call.checkpoint, view)
+        _show(call.checkpoint, view)
         _run(script, view, call)
     _refuse_nonfinite(call)
     return ConvertFacts(pre_tokenizer=detected.name, pre_tokenizer_source=detected.source)
@@ -86,11 +94,15 @@ def _from_table(checkpoint: Path) -> str:
     return name
 
 
-def _link(checkpoint: Path, view: Path) -> None:
+def _show(checkpoint: Path, view: Path) -> None:
+    """Link what the converter may see into a folder, and write the config without its origin."""
     view.mkdir()
-    for pattern in _SEEN:
-        for file in checkpoint.glob(pattern):
-            (view / file.name).symlink_to(file.resolve())
+    named = [checkpoint / name for name in _SEEN if (checkpoint / name).is_file()]
+    for file in (*named, *checkpoint.glob("*.safetensors")):
+        (view / file.name).symlink_to(file.resolve())
+    config = json.loads((checkpoint / "config.json").read_bytes())
+    kept = {key: value for key, value in config.items() if key not in _ORIGIN_KEYS}
+    (view / "config.json").write_text(json.dumps(kept))
 
 
 def _run(script: ModuleType, view: Path, call: ConvertCall) -> None:

@@ -52,15 +52,16 @@ class Gguf:
 
     def is_finite(self, tensor: GgufTensor) -> bool:
         """Whether no weight and no scale is NaN or infinite, by ggml's own validation of each type."""
-        raw = self._bytes(tensor)
+        raw = self.bytes_of(tensor)
         address = ctypes.c_void_p(raw.ctypes.data)
         return bool(ggml.ggml_validate_row_data(tensor.type_number, address, tensor.size_bytes))
 
     def floats(self, tensor: GgufTensor) -> FloatArray:
         """Return an F32 tensor's values, flat, copied."""
-        return self._bytes(tensor).view(numpy.float32).copy()
+        return self.bytes_of(tensor).view(numpy.float32).copy()
 
-    def _bytes(self, tensor: GgufTensor) -> NDArray[numpy.uint8]:
+    def bytes_of(self, tensor: GgufTensor) -> NDArray[numpy.uint8]:
+        """Return a tensor's bytes; valid while the file is open."""
         return self._mapped[tensor.offset_bytes : tensor.offset_bytes + tensor.size_bytes]
 
 

@@ -257,10 +257,10 @@ def _strides(tensor: Tensor) -> tuple[int, ...]:
     return tuple(tensor.nb)[::-1]
 
 
-def _memory(tensor: Tensor) -> "ctypes.Array[ctypes.c_uint8]":
+def _memory(tensor: Tensor) -> memoryview:
     """Return the bytes from a tensor's first to its last element; both types read here have four each."""
     last = sum((n - 1) * stride for n, stride in zip(tensor.ne, tensor.nb, strict=True))
-    return (ctypes.c_uint8 * (last + 4)).from_address(tensor.data)
+    return memoryview((ctypes.c_uint8 * (last + 4)).from_address(tensor.data))
 
 
 def _write(call: ImatrixCall, collector: Collector, sequences: int, tokens: int) -> ImatrixFacts:

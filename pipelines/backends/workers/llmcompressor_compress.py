@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from llmcompressor import oneshot
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from pipelines.backends.llmcompressor_facts import packed_type, stored_tensors
@@ -76,12 +76,25 @@ def _quantize(
     oneshot(
         model=model,
         # Own rows, in order and unpadded: llm-compressor's own loader sorts and may drop or cut them.
-        dataset=DataLoader(rows, batch_size=None, shuffle=False) if rows else None,
+        dataset=DataLoader(_Rows(rows), batch_size=None, shuffle=False) if rows else None,
         recipe=recipe,
         processor=PreTrainedTokenizerFast(tokenizer_file=str(call.base / "tokenizer.json")),
         shuffle_calibration_samples=False,
     )
     return consumption
+
+
+class _Rows(Dataset[dict[str, torch.Tensor]]):
+    """Calibration rows in the order they are given."""
+
+    def __init__(self, rows: list[dict[str, torch.Tensor]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        return self._rows[index]
 
 
 def _calibration_rows(file: Path) -> list[dict[str, torch.Tensor]]:

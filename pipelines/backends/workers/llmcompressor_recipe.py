@@ -53,7 +53,7 @@ def matched_modules(
     matched = dict(match_named_modules(model, list(options.targets), list(options.ignore)))
     if not matched:
         raise CheckpointError(
-            f"targets {', '.join(options.targets)} match no layer", where=model.name_or_path
+            f"targets {', '.join(options.targets)} match no layer", where=str(model.name_or_path)
         )
     return matched
 

@@ -4,6 +4,7 @@ Only worker modules import this. Its reasons for refusing anything appear in the
 """
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from pipelines.domain.errors import CheckpointError
 
 # ggml_log_level in ggml/include/ggml.h
 _DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5
-_LOADING_FAILED = "error loading model: "
+# Before the reason, on the line that has it.
+_FAILURES = ("error loading model: ", "failed to quantize: ")
+
+# An abort would attach a debugger to print a backtrace, for many seconds.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 
 class LlamaLog:
@@ -34,8 +39,9 @@ class LlamaLog:
     def reason(self) -> str:
         """Why the last thing failed, in llama.cpp's own words."""
         for line in self.errors:
-            if _LOADING_FAILED in line:
-                return line.partition(_LOADING_FAILED)[2]
+            for failure in _FAILURES:
+                if failure in line:
+                    return line.partition(failure)[2]
         return self.errors[0] if self.errors else "llama.cpp gave no reason"
 
     def _take(self, level: int, text: bytes, _user_data: object) -> None:
@@ -53,7 +59,7 @@ class LlamaLog:
         level, self._pending, self._pending_level = self._pending_level, "", 0
         if level == _DEBUG or not line.strip():
             return
-        print(line, file=sys.stderr)  # noqa: T201 - stderr is the worker's log
+        print(line, file=sys.stderr)
         self.lines.append(line.strip())
         if level == _WARN:
             self.warnings.append(line.strip())

@@ -88,7 +88,8 @@ class _Columns:
 
 def _parameters(layout: Layout, threads: int) -> llama_cpp.llama_context_params:
     parameters = llama_cpp.llama_context_default_params()
-    parameters.n_ctx = layout.cells + len(layout.shared)
+    # A context smaller than its number of sequences aborts the process.
+    parameters.n_ctx = max(layout.cells + len(layout.shared), layout.batch_tokens, layout.slots + 1)
     parameters.n_batch = parameters.n_ubatch = layout.batch_tokens
     parameters.n_seq_max = layout.slots + 1
     parameters.kv_unified = True

@@ -1,0 +1,153 @@
+"""Resolve: what the user wrote becomes a checkpoint that was looked into and accepted, or a sentence why not.
+
+Nothing here imports torch or runs a model. What is expensive on large checkpoints (hashing, looking for NaN)
+is done once and remembered in the store.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.build.checkpoint_config import check_vocabulary, check_weights, read_model_shape
+from pipelines.build.checkpoint_digests import checkpoint_digests
+from pipelines.build.checkpoint_listing import refuse_listing
+from pipelines.build.hub import HubSettings, download, parse_hub_source
+from pipelines.build.safetensors_soundness import refuse_nonfinite
+from pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from pipelines.domain.errors import InputError, ServiceError
+from pipelines.domain.values import Digest
+from pipelines.files.hashing import DigestMemory
+from pipelines.files.safetensors_header import StoredTensor, read_tensors, weight_files
+from pipelines.files.store import Store
+from pipelines.process.calls import OnProgress, Progress, ignore_progress
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A folder to look into, what to call it, and how to get digests of its files."""
+
+    folder: Path
+    source: str
+    name: str
+    file_digest: Callable[[Path], Digest]
+
+
+def resolve_checkpoint(
+    source: str,
+    *,
+    name: str | None,
+    store: Store,
+    hub: HubSettings,
+    on_progress: OnProgress = ignore_progress,
+) -> Checkpoint:
+    """Return the accepted checkpoint behind a folder or `org/name[@revision]`.
+
+    `name` is what variants are registered under; None takes the folder's or the repository's name.
+
+    Raises:
+        InputError: there is no such folder, repository or revision.
+        CheckpointError: the checkpoint is refused; one sentence and a next step.
+        ServiceError: the hub does not answer or refuses.
+    """
+    folder = Path(source).expanduser()
+    found = (
+        _local(folder.resolve(), store)
+        if folder.is_dir()
+        else _from_hub(source, store, hub, on_progress)
+    )
+    return _accepted(found, name=name, store=store, on_progress=on_progress)
+
+
+def _local(folder: Path, store: Store) -> _Found:
+    memory = DigestMemory(store.digest_memory)
+    return _Found(folder=folder, source=str(folder), name=folder.name, file_digest=memory.digest)
+
+
+def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgress) -> _Found:
+    wanted = parse_hub_source(source)
+    if wanted is None or Path(source).exists():
+        raise _no_such_folder(source)
+    try:
+        folder, manifest = download(wanted, store=store, settings=hub, on_progress=on_progress)
+    except (InputError, ServiceError) as error:
+        if neighbours := _neighbours(source):
+            error.next_step = f"did you mean the folder {neighbours[0]}?"
+        raise
+    sealed = {file.path: file.sha256 for file in manifest.files}
+    return _Found(
+        folder=folder,
+        source=f"{wanted.repository}@{manifest.record.revision}",
+        name=wanted.repository.rsplit("/", 1)[-1],
+        file_digest=lambda path: sealed[path.name],
+    )
+
+
+def _accepted(
+    found: _Found, *, name: str | None, store: Store, on_progress: OnProgress
+) -> Checkpoint:
+    """Look into the folder, cheap things first."""
+    where = found.source
+    refuse_listing((path.name for path in found.folder.iterdir()), where=where)
+    shape = read_model_shape(found.folder)
+    tensors = read_tensors(found.folder)
+    check_weights(shape, tensors, found.folder)
+    check_vocabulary(shape, found.folder)
+    on_progress(Progress(done=0, total=0, what="hashing the checkpoint"))
+    digests = checkpoint_digests(found.folder, found.file_digest)
+    refuse_nonfinite(
+        tensors, memory=store.weight_scan(digests.weights), where=where, on_progress=on_progress
+    )
+    return Checkpoint(
+        name=_registrable(name or found.name),
+        source=found.source,
+        folder=found.folder,
+        digests=digests,
+        architecture=shape.architecture,
+        dtype=_main_dtype(tensors),
+        parameter_count=sum(tensor.parameter_count for tensor in tensors),
+        size_bytes=sum(file.stat().st_size for file in weight_files(found.folder)),
+        context_length_tokens=shape.context_length_tokens,
+        tensors=tuple(
+            TensorFacts(name=tensor.name, shape=tensor.shape, dtype=tensor.dtype)
+            for tensor in tensors
+        ),
+    )
+
+
+def _main_dtype(tensors: Sequence[StoredTensor]) -> str:
+    """The type that most parameters have, as safetensors spells it."""
+    counts: Counter[str] = Counter()
+    for tensor in tensors:
+        counts[tensor.dtype] += tensor.parameter_count
+    return counts.most_common(1)[0][0]
+
+
+def _registrable(name: str) -> str:
+    """MLflow refuses slashes and colons in model names."""
+    return _NOT_IN_A_NAME.sub("-", name).strip("-") or "model"
+
+
+def _no_such_folder(source: str) -> InputError:
+    if Path(source).is_file():
+        return InputError(
+            "is a file, not a checkpoint folder",
+            where=source,
+            next_step="name the folder that holds config.json, tokenizer.json and the weights",
+        )
+    neighbours = _neighbours(source)
+    hint = f"did you mean {neighbours[0]}?" if neighbours else "name a folder or org/name@revision"
+    return InputError("there is no such folder", where=source, next_step=hint)
+
+
+def _neighbours(source: str) -> list[str]:
+    """Folders that exist and are spelled nearly like this one."""
+    path = Path(source).expanduser()
+    if not path.parent.is_dir():
+        return []
+    names = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
+    return [str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=1)]

@@ -1,0 +1,134 @@
+"""Checkpoints from a Hugging Face hub: one revision, sealed in the store, equal to the hub's checksums."""
+
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.build.checkpoint_config import read_model_shape
+from pipelines.build.checkpoint_listing import refuse_listing
+from pipelines.build.hub_errors import hub_errors
+from pipelines.build.hub_transfer import Commit, RemoteFile, fetch
+from pipelines.domain.errors import ServiceError
+from pipelines.files.sealed import Manifest, is_sealed, produce_once, read_manifest
+from pipelines.files.store import Store
+from pipelines.process.calls import OnProgress, ignore_progress
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_SOURCE = re.compile(r"^(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?$", re.ASCII)
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+_SMALL_FILES = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
+    "model.safetensors.index.json",
+)  # fmt: skip
+_WEIGHTS = re.compile(r"^model(-\d+-of-\d+)?\.safetensors$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """Which hub, and as whom; without a token huggingface-hub uses HF_TOKEN or a stored login."""
+
+    endpoint: str = "https://huggingface.co"
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSource:
+    """`org/name`, and a revision: branch, tag or commit."""
+
+    repository: str
+    revision: str = "main"
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision is a commit and can never mean anything else."""
+        return bool(_COMMIT.match(self.revision))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """What stands in a sealed download's manifest."""
+
+    repository: str
+    revision: str
+    endpoint: str
+
+
+def parse_hub_source(text: str) -> HubSource | None:
+    """Return the hub source that a text names, None where it can be none."""
+    match = _SOURCE.match(text)
+    if match is None or text.startswith(("./", "../")):
+        return None
+    return HubSource(repository=match["repository"], revision=match["revision"] or "main")
+
+
+def download(
+    source: HubSource, *, store: Store, settings: HubSettings, on_progress: OnProgress
+) -> tuple[Path, Manifest[Download]]:
+    """Return the sealed folder of the revision and its manifest, downloading it first if need be.
+
+    A pinned revision that is already there costs no request. An interrupted download goes on where it
+    stopped.
+
+    Raises:
+        InputError: no such repository or revision.
+        CheckpointError: the repository holds nothing this program accepts.
+        ServiceError: the hub does not answer, refuses, or sent other bytes than it lists.
+    """
+    if source.is_pinned:
+        folder = store.download(source.repository, source.revision)
+        if is_sealed(folder):
+            return folder, read_manifest(folder, Download)
+    with hub_errors(source.repository, source.revision, settings.endpoint):
+        from huggingface_hub import HfApi
+
+        api = HfApi(endpoint=settings.endpoint, token=settings.token, library_name="quantgate")
+        revision, files = _listing(api, source)
+    commit = Commit(
+        endpoint=settings.endpoint,
+        repository=source.repository,
+        revision=revision,
+        token=settings.token,
+    )
+    folder = store.download(source.repository, revision)
+
+    def produce(staging: Path) -> Download:
+        # Beside the staging folder, which does not outlive a failure: what was fetched shall.
+        partial = folder.parent / f".{revision}.partial"
+        with hub_errors(source.repository, source.revision, settings.endpoint):
+            small = [file for file in files if not _WEIGHTS.match(file.name)]
+            fetch(commit, small, partial, ignore_progress)
+            read_model_shape(partial)  # before the first weights are fetched
+            fetch(commit, files, partial, on_progress)
+        for file in files:
+            (partial / file.name).rename(staging / file.name)
+        shutil.rmtree(partial)
+        return Download(repository=source.repository, revision=revision, endpoint=settings.endpoint)
+
+    return folder, produce_once(folder, Download, produce)
+
+
+def _listing(api: "HfApi", source: HubSource) -> tuple[str, tuple[RemoteFile, ...]]:
+    """Resolve the revision once and return the files that are wanted of it, small ones first."""
+    listed = api.model_info(source.repository, revision=source.revision, files_metadata=True)
+    if listed.sha is None or not _COMMIT.match(listed.sha):
+        raise ServiceError(f"gave no commit for {source.repository}@{source.revision}")
+    siblings = listed.siblings or []
+    refuse_listing(
+        (sibling.rfilename for sibling in siblings), where=f"{source.repository}@{listed.sha}"
+    )
+    files = [
+        RemoteFile(
+            name=sibling.rfilename,
+            size_bytes=sibling.size or 0,
+            sha256=sibling.lfs.sha256 if sibling.lfs else None,
+            git_blob=sibling.blob_id if not sibling.lfs else None,
+        )
+        for sibling in siblings
+        if sibling.rfilename in _SMALL_FILES or _WEIGHTS.match(sibling.rfilename)
+    ]
+    return listed.sha, tuple(sorted(files, key=lambda file: (file.size_bytes, file.name)))

@@ -1,0 +1,197 @@
+"""Fakes that obey the real Protocols: a tiny checkpoint, a backend and a runtime that compute nothing."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from pipelines.backends.protocol import BuildRequest, Built
+from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.recipe import Format, Recipe
+from pipelines.domain.run import Answer, RuntimeIdentity, Schedule
+from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
+from pipelines.files.records import to_json
+from pipelines.process.calls import OnProgress, Progress, RunWorker
+from pipelines.runtimes.protocol import (
+    AnswerRequest,
+    Loadable,
+    ProbeReport,
+    ProbeRequest,
+)
+
+TEMPLATE = (
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}{{ eos_token }}"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def write_tokenizer(folder: Path, template: str = TEMPLATE) -> None:
+    """Write a byte-level tokenizer without merges, and a chat template."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {"</s>": 0} | {letter: n for n, letter in enumerate(alphabet, start=1)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.add_special_tokens(["</s>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {"eos_token": "</s>", "chat_template": template}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps({"eos_token_id": 0}))
+
+
+def fake_checkpoint(folder: Path) -> Checkpoint:
+    """A checkpoint folder with a tokenizer and no weights worth the name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tokenizer(folder)
+    parts = {name: digest_of(name) for name in ("weights", "tokenizer", "chat_template", "config")}
+    return Checkpoint(
+        name="demo",
+        source=str(folder),
+        folder=folder,
+        digests=CheckpointDigests(**parts),
+        architecture="LlamaForCausalLM",
+        dtype="float16",
+        parameter_count=1000,
+        size_bytes=2000,
+        context_length_tokens=256,
+        tensors=(TensorFacts(name="layer.weight", shape=(10, 100), dtype="float16"),),
+    )
+
+
+@dataclass
+class FakeBackend:
+    """Writes a file that says what was asked for. `fail_on` names recipes whose build crashes."""
+
+    fail_on: tuple[str, ...] = ()
+    built: list[str] = field(default_factory=list)
+    misfit: tuple[str, ...] = ()
+
+    def missing(self) -> str | None:
+        """Nothing is missing."""
+        return None
+
+    def toolchain(self, threads: int) -> Toolchain:
+        """A fixed toolchain."""
+        tools = (ToolVersion(name="fake", version="1"),)
+        return Toolchain(tools=tools, device="cpu", threads=threads)
+
+    def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        """What the test wants."""
+        return self.misfit
+
+    def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
+        """Write one small weights file."""
+        self.built.append(request.recipe.name)
+        if request.recipe.name in self.fail_on:
+            (request.output / "half").write_text("half")
+            raise WorkerError("crashed", where=request.recipe.name, log=request.log)
+        on_progress(Progress(done=1, total=1, what="fake"))
+        artifact = request.output / "model.gguf"
+        artifact.write_text(request.recipe.name)
+        bits = request.recipe.bits_per_weight.low
+        tensor = QuantizedTensor(
+            name="layer.weight",
+            type="fake",
+            parameter_count=1000,
+            bits_per_weight=bits,
+            quantized=True,
+        )
+        calibration = request.calibration
+        facts = BuildFacts(
+            tensors=(tensor,),
+            promised=("layer.weight",),
+            calibration_sequences=calibration.sequence_count if calibration else 0,
+            calibration_tokens=calibration.token_count if calibration else 0,
+            nonfinite_tensors=(),
+            warnings=(),
+            seconds=0.0,
+            peak_memory_bytes=1,
+        )
+        return Built(artifact=artifact, facts=facts)
+
+
+@dataclass
+class FakeRuntime:
+    """Answers every item `right`; `wrong` maps an artifact's text to the item ids it gets wrong.
+
+    `stop_after` makes it crash after that many new answers, once.
+    """
+
+    wrong: dict[str, set[str]] = field(default_factory=dict)
+    stop_after: int | None = None
+    asked: list[str] = field(default_factory=list)
+    probe_detail: str = ""
+
+    def missing(self) -> str | None:
+        """Nothing is missing."""
+        return None
+
+    def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
+        """A fixed identity."""
+        return RuntimeIdentity(
+            engine="fake",
+            version="1",
+            device="cpu",
+            kv_cache="f16",
+            compute_dtype="f32",
+            kernels="native" if loadable_format else "reference",
+        )
+
+    def source_digest(self) -> Digest:
+        """A fixed digest."""
+        return digest_of("fake")
+
+    def reference(
+        self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Loadable:
+        """The checkpoint itself."""
+        return Loadable(path=checkpoint.folder, format=None)
+
+    def schedule(self, threads: int) -> Schedule:
+        """One slot."""
+        return Schedule(slots=1, threads=threads)
+
+    def probe(
+        self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> ProbeReport:
+        """All is well, unless the test gave a detail."""
+        lines = request.texts.read_text().splitlines()
+        return ProbeReport(
+            loads=not self.probe_detail or request.loadable.format is None,
+            finite_logits=True,
+            compared_texts=len(lines),
+            mismatched_texts=(),
+            beginning_of_sequence_id=-1,
+            end_of_sequence_id=0,
+            vocabulary_size=257,
+            chat_template=TEMPLATE,
+            detail=self.probe_detail,
+        )
+
+    def answer(
+        self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> None:
+        """Append answers to what is not answered yet."""
+        path = request.loadable.path
+        wrong = self.wrong.get(path.read_text(), set()) if path.is_file() else set()
+        answered = request.answers.read_text().splitlines() if request.answers.exists() else []
+        done = {json.loads(line)["item_id"] for line in answered}
+        with request.answers.open("a") as file:
+            for line in request.prompts.read_text().splitlines():
+                item_id = json.loads(line)["item_id"]
+                if item_id in done:
+                    continue
+                if self.stop_after is not None and len(self.asked) >= self.stop_after:
+                    self.stop_after = None
+                    raise WorkerError("was killed by SIGKILL", where="fake", log=request.log)
+                self.asked.append(item_id)
+                answer = Answer(
+                    item_id=item_id,
+                    text="wrong" if item_id in wrong else "right",
+                    token_ids=(1, 2),
+                    finish_reason="stop",
+                    prompt_tokens=3,
+                )
+                file.write(json.dumps(to_json(answer)) + "\n")

@@ -1,0 +1,116 @@
+"""The llama.cpp runtime's own decisions, with workers that only answer or crash."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.recipe import Format
+from pipelines.domain.suite import DecodeSettings
+from pipelines.process.calls import (
+    OnProgress,
+    Reply,
+    WorkerCall,
+    WorkerReply,
+    ignore_progress,
+)
+from pipelines.runtimes.llamacpp import LlamaCppRuntime
+from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
+from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, Runtime
+
+
+class CrashingWorker:
+    """A `RunWorker` whose child always ends the same way."""
+
+    def __init__(self, ending: str) -> None:
+        self.ending = ending
+
+    def __call__(
+        self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
+    ) -> WorkerReply[Reply]:
+        raise WorkerError(self.ending, where=call.module, log=call.log)
+
+
+class AnsweringWorker:
+    """A `RunWorker` that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[WorkerCall] = []
+
+    def __call__(
+        self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
+    ) -> WorkerReply[Reply]:
+        self.calls.append(call)
+        value = AnswerTally(answered=1, generated_tokens=1)
+        assert isinstance(value, reply_type)
+        return WorkerReply(value=value, seconds=1.0, peak_memory_bytes=1)
+
+
+RUNTIME = LlamaCppRuntime(
+    convert=lambda checkpoint, scratch, run_worker, on_progress: scratch / "model.gguf"
+)
+
+
+def probe_request(folder: Path) -> ProbeRequest:
+    loadable = Loadable(path=folder / "model.gguf", format=Format.GGUF)
+    return ProbeRequest(
+        loadable=loadable, texts=folder / "texts.jsonl", threads=1, log=folder / "log"
+    )
+
+
+def test_it_is_a_runtime() -> None:
+    obeys: Runtime = RUNTIME
+    assert obeys.missing() is None or "make setup" in str(obeys.missing())
+
+
+@pytest.mark.parametrize("name", ["SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE"])
+def test_a_file_that_crashes_llama_cpp_is_a_report(name: str, tmp_path: Path) -> None:
+    worker = CrashingWorker(f"was killed by {name}")
+    report = RUNTIME.probe(probe_request(tmp_path), worker, ignore_progress)
+    assert not report.loads
+    assert name in report.detail
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "was killed by SIGKILL (often: out of memory)",
+        "ended with exit code 1: ModuleNotFoundError: No module named 'llama_cpp'",
+        "took longer than 1800 s and was stopped",
+    ],
+)
+def test_trouble_that_is_not_the_files_fault_stays_an_error(ending: str, tmp_path: Path) -> None:
+    with pytest.raises(WorkerError):
+        RUNTIME.probe(probe_request(tmp_path), CrashingWorker(ending), ignore_progress)
+
+
+def test_a_crash_while_answering_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WorkerError):
+        RUNTIME.answer(
+            answer_request(tmp_path), CrashingWorker("was killed by SIGABRT"), ignore_progress
+        )
+
+
+def answer_request(folder: Path) -> AnswerRequest:
+    return AnswerRequest(
+        loadable=Loadable(path=folder / "model.gguf", format=Format.GGUF),
+        prompts=folder / "prompts.jsonl",
+        answers=folder / "answers.jsonl",
+        decode=DecodeSettings(max_tokens=5),
+        stop_token_ids=(2,),
+        schedule=RUNTIME.schedule(3),
+        log=folder / "log",
+    )
+
+
+def test_the_schedule_reaches_the_worker_and_its_threads(tmp_path: Path) -> None:
+    worker = AnsweringWorker()
+    RUNTIME.answer(answer_request(tmp_path), worker, ignore_progress)
+    (call,) = worker.calls
+    assert isinstance(call.request, AnswerCall)
+    assert (call.request.schedule.slots, call.request.schedule.threads) == (16, 3)
+    assert call.threads == 3
+
+
+def test_the_identity_is_the_same_for_base_and_variants_so_that_they_may_be_paired() -> None:
+    assert RUNTIME.identity(Format.GGUF, "F16") == RUNTIME.identity(Format.GGUF, "Q4_K_M")

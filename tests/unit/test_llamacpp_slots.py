@@ -1,0 +1,232 @@
+"""Continuous batching, with an engine that is arithmetic instead of a model."""
+
+from collections.abc import Sequence
+
+import numpy
+import pytest
+
+from pipelines.domain.suite import DecodeSettings
+from pipelines.runtimes.llamacpp_sampling import chooser
+from pipelines.runtimes.llamacpp_slots import (
+    Answering,
+    Batch,
+    Layout,
+    Logits,
+    Rules,
+    common_prefix,
+    groups,
+    lay_out,
+    run_group,
+)
+from pipelines.runtimes.protocol import Prompt
+
+VOCABULARY = 50
+STOP = 49
+
+
+class CountingEngine:
+    """Says after each token the next higher one, and STOP after 9; remembers every slot's tokens."""
+
+    def __init__(self, *, poisoned_after: int | None = None) -> None:
+        self.cache: dict[int, list[int]] = {}
+        self.batches: list[Batch] = []
+        self.poisoned_after = poisoned_after
+
+    def decode(self, batch: Batch) -> Logits:
+        self.batches.append(batch)
+        rows: list[Logits] = []
+        columns = (batch.tokens, batch.positions, batch.slots, batch.outputs)
+        for token, position, slot, output in zip(*columns, strict=True):
+            held = self.cache.setdefault(slot, [])
+            assert position == len(held), "a token was decoded twice or skipped"
+            held.append(token)
+            if output:
+                rows.append(self._row(token))
+        return numpy.array(rows, dtype=numpy.float32).reshape(len(rows), VOCABULARY)
+
+    def _row(self, token: int) -> Logits:
+        row = numpy.zeros(VOCABULARY, dtype=numpy.float32)
+        row[STOP if token == 9 else (token + 1) % VOCABULARY] = 5.0
+        if token == self.poisoned_after:
+            row[:] = numpy.nan
+        return row
+
+    def copy(self, source: int, target: int) -> None:
+        assert not self.cache.get(target), "copied into a slot in use"
+        self.cache[target] = list(self.cache[source])
+
+    def release(self, slot: int) -> None:
+        self.cache[slot] = []
+
+    def clear(self) -> None:
+        self.cache = {}
+
+
+def prompt(item_id: str, *token_ids: int) -> Prompt:
+    return Prompt(item_id=item_id, token_ids=token_ids)
+
+
+def rules(max_tokens: int = 8, context: int = 100) -> Rules:
+    return Rules(
+        stop_token_ids=frozenset({STOP}),
+        room=lambda asked: min(max_tokens, context - len(asked.token_ids)),
+        choose=chooser(DecodeSettings(max_tokens=max_tokens)),
+    )
+
+
+def layout(
+    slots: int = 2, shared: tuple[int, ...] = (), cells: int = 1000, batch: int = 512
+) -> Layout:
+    return Layout(slots=slots, group_size=8, shared=shared, cells=cells, batch_tokens=batch)
+
+
+def answers(
+    prompts: Sequence[Prompt], engine: CountingEngine, laid: Layout, ruled: Rules
+) -> dict[str, Answering]:
+    ended: list[Answering] = []
+    run_group(prompts, engine, laid, ruled, ended.extend)
+    assert len(ended) == len(prompts)
+    return {answer.prompt.item_id: answer for answer in ended}
+
+
+def test_an_answer_ends_at_a_stop_token_which_is_not_part_of_it() -> None:
+    found = answers([prompt("a", 1, 7)], CountingEngine(), layout(), rules())
+    assert found["a"].generated == [8, 9]
+    assert found["a"].finish == "stop"
+
+
+def test_an_answer_without_a_stop_token_ends_at_the_limit() -> None:
+    found = answers([prompt("a", 20)], CountingEngine(), layout(), rules(max_tokens=3))
+    assert found["a"].generated == [21, 22, 23]
+    assert found["a"].finish == "length"
+
+
+def test_a_slot_is_refilled_as_soon_as_its_answer_ends() -> None:
+    engine = CountingEngine()
+    prompts = [prompt("long", 20), prompt("short", 9), prompt("next", 8)]
+    answers(prompts, engine, layout(slots=2), rules(max_tokens=6))
+    assert len(engine.batches) == 6, "the third prompt used the second one's slot meanwhile"
+
+
+def test_prompt_tokens_ride_with_other_answers_and_no_batch_exceeds_its_limit() -> None:
+    engine = CountingEngine()
+    prompts = [prompt(str(index), *range(10, 10 + 7)) for index in range(6)]
+    found = answers(prompts, engine, layout(slots=3, batch=5), rules(max_tokens=4))
+    assert max(len(batch.tokens) for batch in engine.batches) <= 5
+    assert {tuple(answer.generated) for answer in found.values()} == {(17, 18, 19, 20)}
+
+
+def test_what_is_answered_does_not_depend_on_slots_batches_or_sharing() -> None:
+    prompts = [prompt(str(index), 1, 2, 3, index % 11, 30 + index % 7) for index in range(25)]
+    laid = [
+        layout(slots=1),
+        layout(slots=7, batch=16),
+        layout(slots=4, shared=(1, 2, 3)),
+        layout(slots=4, shared=(1, 2, 3), batch=2),
+        layout(slots=5, cells=14),
+    ]
+    found = [
+        {k: a.generated for k, a in answers(prompts, CountingEngine(), one, rules()).items()}
+        for one in laid
+    ]
+    assert all(one == found[0] for one in found)
+
+
+def test_a_group_starts_from_nothing_so_that_a_replay_has_the_same_batches() -> None:
+    prompts = [prompt(str(index), 1, 2, index % 9) for index in range(8)]
+    fresh, used = CountingEngine(), CountingEngine()
+    answers([prompt("before", 1, 5)], used, layout(shared=(1,)), rules())
+    used.batches.clear()
+    answers(prompts, fresh, layout(shared=(1, 2)), rules())
+    answers(prompts, used, layout(shared=(1, 2)), rules())
+    assert used.batches == fresh.batches
+
+
+def test_answers_that_might_not_fit_the_cache_together_wait_for_each_other() -> None:
+    engine = CountingEngine()
+    prompts = [prompt(str(index), *range(20, 30)) for index in range(3)]
+    answers(prompts, engine, layout(slots=3, cells=15), rules(max_tokens=5))
+    assert all(len(set(batch.slots)) == 1 for batch in engine.batches)
+
+
+def test_a_prompt_longer_than_the_context_is_an_error_and_the_others_are_answered() -> None:
+    prompts = [prompt("long", *range(30)), prompt("fits", 8)]
+    found = answers(prompts, CountingEngine(), layout(slots=1), rules(context=20))
+    assert (found["long"].finish, found["long"].generated) == ("error", [])
+    assert found["fits"].finish == "stop"
+
+
+def test_logits_that_are_not_finite_end_one_answer_as_an_error() -> None:
+    prompts = [prompt("bad", 4), prompt("good", 8)]
+    found = answers(prompts, CountingEngine(poisoned_after=5), layout(), rules())
+    assert found["bad"].finish == "error"
+    assert found["good"].finish == "stop"
+
+
+def test_the_shared_prefix_leaves_every_prompt_a_token_of_its_own() -> None:
+    prompts = [prompt("a", 1, 2, 3, 4), prompt("b", 1, 2, 3), prompt("c", 1, 2, 3, 5)]
+    assert common_prefix(prompts, worth_tokens=2) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        pytest.param([prompt("a", 1, 2, 3, 4)], id="only-one-prompt"),
+        pytest.param([prompt("a", 1, 2, 3), prompt("b", 1, 3, 3)], id="too-short"),
+        pytest.param([], id="no-prompts"),
+    ],
+)
+def test_a_prefix_not_worth_it_is_not_shared(prompts: list[Prompt]) -> None:
+    assert common_prefix(prompts, worth_tokens=2) == ()
+
+
+def test_the_cache_holds_the_longest_answers_of_all_slots() -> None:
+    prompts = [prompt(str(length), *range(length)) for length in (3, 9, 6)]
+    assert lay_out(prompts, rules(max_tokens=8), slots=2).cells == (9 + 8) + (6 + 8)
+
+
+def test_a_layout_of_prompts_that_all_exceed_the_context_is_still_a_layout() -> None:
+    assert lay_out([prompt("a", *range(30))], rules(context=20), slots=4).cells == 1
+
+
+def test_groups_keep_order_and_lose_nothing() -> None:
+    prompts = [prompt(str(index), 1) for index in range(10)]
+    cut = groups(prompts, 4)
+    assert [len(group) for group in cut] == [4, 4, 2]
+    assert [p for group in cut for p in group] == prompts
+
+
+def test_sampling_repeats_for_an_item_whoever_shares_its_batch() -> None:
+    settings = DecodeSettings(max_tokens=6, temperature=3.0, seed=7)
+
+    def sampled(count: int) -> list[int]:
+        ruled = Rules(stop_token_ids=frozenset(), room=lambda asked: 6, choose=chooser(settings))
+        prompts = [prompt(str(index), 20) for index in range(count)]
+        return answers(prompts, CountingEngine(), layout(slots=3), ruled)["0"].generated
+
+    assert sampled(1) == sampled(9)
+
+
+def test_sampling_differs_between_items_and_seeds() -> None:
+    def sampled(seed: int) -> list[list[int]]:
+        settings = DecodeSettings(max_tokens=8, temperature=5.0, seed=seed)
+        ruled = Rules(stop_token_ids=frozenset(), room=lambda asked: 8, choose=chooser(settings))
+        prompts = [prompt(str(index), 20) for index in range(2)]
+        found = answers(prompts, CountingEngine(), layout(), ruled)
+        return [found["0"].generated, found["1"].generated]
+
+    one, other = sampled(1), sampled(2)
+    assert one[0] != one[1]
+    assert one[0] != other[0]
+
+
+def test_sampling_draws_from_the_softmax() -> None:
+    """At temperature 1, logits log(1..4) have probabilities .1 .2 .3 .4; 4000 draws, 4 standard errors."""
+    logits = numpy.log(numpy.array([[1.0, 2.0, 3.0, 4.0]], dtype=numpy.float32))
+    choose = chooser(DecodeSettings(max_tokens=1, temperature=1.0))
+    drawn = [
+        choose(logits, [Answering(prompt=prompt(str(index)), slot=0, room=1, decoded=0)])[0]
+        for index in range(4000)
+    ]
+    shares = numpy.bincount(drawn, minlength=4) / len(drawn)
+    assert numpy.abs(shares - [0.1, 0.2, 0.3, 0.4]).max() < 4 * (0.25 / 4000) ** 0.5

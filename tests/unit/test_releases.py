@@ -1,0 +1,308 @@
+"""Following releases: each new revision is noticed and built exactly once, whoever looks or dies."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from flows.release_claims import Claims
+from flows.release_list import WATCH_LIST, Followed, load_watch_list
+from flows.release_sources import HuggingFaceHub, folder_revision
+from flows.releases import (
+    MAX_ATTEMPTS,
+    Release,
+    ReleaseOutcome,
+    new_releases,
+    watch_once,
+)
+from pipelines.build.hub import HubSettings, HubSource
+from pipelines.domain.errors import CheckpointError, InputError, QuantgateError, ServiceError
+from pipelines.files.store import Store
+
+FIRST, SECOND = "a" * 40, "b" * 40
+
+
+class FakeHub:
+    """A hub with a branch per repository; an error stands for one that does not answer."""
+
+    def __init__(self, **revisions: str | QuantgateError) -> None:
+        self.revisions = revisions
+
+    def revision(self, source: HubSource) -> str:
+        found = self.revisions[source.repository.partition("/")[2]]
+        if isinstance(found, QuantgateError):
+            raise found
+        return found
+
+
+def followed(name: str) -> Followed:
+    return Followed(
+        label=f"org/{name}",
+        hub=HubSource(repository=f"org/{name}"),
+        folder=Path("unused"),
+        build=Path("build.yaml"),
+        suite=None,
+        corpus=None,
+        policy=None,
+        recipes=None,
+    )
+
+
+def outcome(release: Release, state: str = "done", exit_code: int = 0) -> ReleaseOutcome:
+    return ReleaseOutcome(
+        label=release.followed.label,
+        revision=release.revision,
+        state=state,  # type: ignore[arg-type]
+        exit_code=exit_code,
+        detail="",
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(root=tmp_path / "store")
+
+
+@pytest.fixture
+def built() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def build(built: list[str]) -> Callable[[Release], ReleaseOutcome]:
+    def note(release: Release) -> ReleaseOutcome:
+        built.append(release.model)
+        return outcome(release)
+
+    return note
+
+
+def test_each_revision_is_built_once_and_pinned(
+    store: Store, built: list[str], build: Callable[[Release], ReleaseOutcome]
+) -> None:
+    hub = FakeHub(model=FIRST)
+    for revision in (FIRST, FIRST, SECOND, FIRST, SECOND):
+        hub.revisions["model"] = revision
+        watch_once((followed("model"),), store, hub, build=build)
+    assert built == [f"org/model@{FIRST}", f"org/model@{SECOND}"]
+
+
+def test_one_hub_that_does_not_answer_does_not_stop_the_others(
+    store: Store, built: list[str], build: Callable[[Release], ReleaseOutcome]
+) -> None:
+    gone = ServiceError("did not answer", transient=True)
+    watch_list = (followed("gone"), followed("here"))
+    outcomes = watch_once(watch_list, store, FakeHub(gone=gone, here=FIRST), build=build)
+    assert [(o.label, o.state, o.exit_code) for o in outcomes] == [
+        ("org/gone", "unreachable", 6),
+        ("org/here", "done", 0),
+    ]
+    look = new_releases(watch_list, store, FakeHub(gone=SECOND, here=FIRST))
+    assert [release.model for release in look.releases] == [f"org/gone@{SECOND}"]
+
+
+def test_a_build_in_which_nothing_passed_is_settled(store: Store) -> None:
+    def all_fail(release: Release) -> ReleaseOutcome:
+        return outcome(release, exit_code=10)
+
+    outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=all_fail)
+    assert [(o.state, o.exit_code) for o in outcomes] == [("done", 10)]
+    assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=all_fail) == ()
+
+
+def test_a_refused_checkpoint_is_failed_and_not_tried_again(store: Store) -> None:
+    def refuse(release: Release) -> ReleaseOutcome:
+        raise CheckpointError("holds NaN")
+
+    outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=refuse)
+    assert [(o.state, o.exit_code, o.detail) for o in outcomes] == [("failed", 3, "holds NaN")]
+    claim = Claims(store.root).read("org/model", FIRST)
+    assert claim is not None
+    assert (claim.state, claim.detail) == ("failed", "holds NaN")
+    assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=refuse) == ()
+
+
+def test_a_transient_error_is_tried_again_however_often(
+    store: Store, built: list[str], build: Callable[[Release], ReleaseOutcome]
+) -> None:
+    def overloaded(release: Release) -> ReleaseOutcome:
+        raise ServiceError("is overloaded", transient=True)
+
+    hub = FakeHub(model=FIRST)
+    for _ in range(2 * MAX_ATTEMPTS):
+        outcomes = watch_once((followed("model"),), store, hub, build=overloaded)
+        assert [o.state for o in outcomes] == ["postponed"]
+    watch_once((followed("model"),), store, hub, build=build)
+    assert len(built) == 1
+
+
+def test_a_revision_that_somebody_builds_right_now_is_left_to_him(store: Store) -> None:
+    hub = FakeHub(model=FIRST)
+
+    def look_again(release: Release) -> ReleaseOutcome:
+        assert watch_once((followed("model"),), store, hub, build=look_again) == ()
+        return outcome(release)
+
+    assert len(watch_once((followed("model"),), store, hub, build=look_again)) == 1
+
+
+def _watch_and_note(root: str, noted: str, seconds: float) -> None:
+    def build(release: Release) -> ReleaseOutcome:
+        with Path(noted).open("a") as file:
+            file.write(f"{release.model}\n")
+        threading.Event().wait(seconds)
+        return outcome(release)
+
+    watch_list = tuple(followed(f"m{number}") for number in range(5))
+    hub = FakeHub(**{f"m{number}": FIRST for number in range(5)})
+    watch_once(watch_list, Store(root=Path(root)), hub, build=build)
+
+
+def _die_building(root: str) -> None:
+    def die(release: Release) -> ReleaseOutcome:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return outcome(release)
+
+    watch_once((followed("model"),), Store(root=Path(root)), FakeHub(model=FIRST), build=die)
+
+
+def test_watchers_at_once_build_each_revision_once(store: Store, tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    noted = str(tmp_path / "noted")
+    watchers = [
+        spawn.Process(target=_watch_and_note, args=(str(store.root), noted, 0.05)) for _ in range(3)
+    ]
+    for watcher in watchers:
+        watcher.start()
+    for watcher in watchers:
+        watcher.join()
+    assert sorted(Path(noted).read_text().split()) == [f"org/m{n}@{FIRST}" for n in range(5)]
+
+
+def test_a_killed_watchers_claim_is_taken_over_and_given_up_in_the_end(
+    store: Store, built: list[str], build: Callable[[Release], ReleaseOutcome]
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    for _ in range(MAX_ATTEMPTS):
+        assert new_releases((followed("model"),), store, FakeHub(model=FIRST)).releases
+        watcher = spawn.Process(target=_die_building, args=(str(store.root),))
+        watcher.start()
+        watcher.join()
+        assert watcher.exitcode == -signal.SIGKILL
+    outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=build)
+    assert [(o.state, o.exit_code) for o in outcomes] == [("failed", 5)]
+    assert "given up" in outcomes[0].detail
+    assert built == []
+
+
+def write_checkpoint(folder: Path, weights: bytes = b"\x00\x00\x00\x00") -> None:
+    folder.mkdir(exist_ok=True)
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    content = len(header).to_bytes(8, "little") + header + weights
+    (folder / "model.safetensors").write_bytes(content)
+    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "tokenizer_config.json").write_text("{}")
+
+
+def test_a_followed_folder_is_new_when_its_content_changes_and_not_when_it_is_touched(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkpoint"
+    write_checkpoint(folder)
+    before = folder_revision(folder, store)
+    os.utime(folder / "model.safetensors")
+    (folder / "README.md").write_text("a model card")
+    assert folder_revision(folder, store) == before
+    write_checkpoint(folder, weights=b"\x00\x00\x80\x3f")
+    assert folder_revision(folder, store) != before
+
+
+def test_a_followed_folder_that_is_gone_is_reported_as_such(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "releases.yaml"
+    path.write_text("follow:\n  - {model: ./gone, suite: suite}\n")
+    look = new_releases(load_watch_list(path), store, FakeHub())
+    assert look.releases == ()
+    assert "there is no such folder" in str(look.unreachable[0].error)
+
+
+def test_a_list_resolves_paths_beside_itself(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    path = tmp_path / "releases.yaml"
+    path.write_text(
+        "follow:\n"
+        "  - {model: checkpoint, build: build.yaml}\n"
+        "  - {model: org/name@next, suite: s, recipes: [Q8_0]}\n"
+    )
+    local, hub = load_watch_list(path)
+    assert (local.hub, local.folder) == (None, tmp_path / "checkpoint")
+    assert local.build == tmp_path / "build.yaml"
+    assert hub.hub == HubSource(repository="org/name", revision="next")
+    assert (hub.suite, hub.recipes) == (tmp_path / "s", ("Q8_0",))
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ("{model: org/a, biuld: b}", "did you mean 'build'"),
+        ("{model: org/a}", "say what to build"),
+        (f"{{model: org/a@{FIRST}, suite: s}}", "pinned commit"),
+        ("{model: org/a, suite: s}\n  - {model: org/a, suite: t}", "followed twice"),
+    ],
+)
+def test_a_list_with_a_fault_is_refused(tmp_path: Path, entry: str, complaint: str) -> None:
+    path = tmp_path / "releases.yaml"
+    path.write_text(f"follow:\n  - {entry}\n")
+    with pytest.raises(InputError, match=complaint):
+        load_watch_list(path)
+
+
+def test_the_list_in_the_repository_is_sound() -> None:
+    assert [entry.build is not None for entry in load_watch_list(WATCH_LIST)] == [True]
+
+
+class _HubHandler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        known = self.path.startswith("/api/models/org/name/revision/main?expand=")
+        body = json.dumps({"id": "org/name", "sha": FIRST}).encode() if known else b"{}"
+        self.send_response(200 if known else 404)
+        if not known:
+            self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _HubHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_hub_is_asked_for_the_branchs_commit(endpoint: str) -> None:
+    hub = HuggingFaceHub(HubSettings(endpoint=endpoint))
+    assert hub.revision(HubSource(repository="org/name")) == FIRST
+    with pytest.raises(InputError, match="no model of this name"):
+        hub.revision(HubSource(repository="org/other"))
+
+
+def test_a_hub_that_is_down_is_a_transient_service_error() -> None:
+    with pytest.raises(ServiceError) as caught:
+        HuggingFaceHub(HubSettings(endpoint="http://127.0.0.1:9")).revision(
+            HubSource(repository="org/name")
+        )
+    assert caught.value.transient

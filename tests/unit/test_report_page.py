@@ -1,0 +1,280 @@
+"""The page is one file that fetches nothing, says everything, and stays text whatever a model said."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_examples import (
+    built,
+    example_report,
+    example_run,
+    example_suite,
+    judged,
+    recipe,
+)
+
+from pipelines.domain.verdict import Decision
+from pipelines.report.build_report import BuildReport, ReferenceReport
+from pipelines.report.flips import LISTED_PER_VARIANT
+from pipelines.report.page import render_page, write_page
+
+SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
+VOID = {"meta", "br", "input", "link", "img"}
+
+
+class Outline(HTMLParser):
+    """Collects what the tests ask about, and checks that tags nest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.misnested: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.misnested.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def outline(page: str) -> Outline:
+    parsed = Outline()
+    parsed.feed(page)
+    parsed.close()
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def report() -> BuildReport:
+    return example_report(SMALL)
+
+
+@pytest.fixture(scope="module")
+def page(report: BuildReport) -> str:
+    return render_page(report)
+
+
+def with_answers(texts: list[str]) -> BuildReport:
+    """A build of one variant whose first answers are `texts`."""
+    suite = example_suite(SMALL)
+    reference = ReferenceReport(runs=(example_run(suite, subject="support-llama", damage={}),))
+    variant = built(recipe("Q2_K", "Q2_K/8-bit blocks/f16"), size_bytes=1_641_000, bits=2.96)
+    return replace(
+        example_report(SMALL),
+        suite=suite,
+        references=(reference,),
+        variants=(judged(suite, variant, reference, {}, texts=texts),),
+    )
+
+
+def test_the_page_is_well_formed_and_fetches_nothing(page: str) -> None:
+    parsed = outline(page)
+
+    assert parsed.misnested == []
+    assert parsed.open == []
+    for tag, attributes in parsed.tags:
+        assert tag not in {"link", "img", "iframe", "object", "embed", "base"}
+        assert not {"src", "action", "srcset"} & attributes.keys()
+        assert not [name for name in attributes if name.startswith("on")]
+        if tag == "a":
+            assert (attributes["href"] or "").startswith("#")
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_every_link_leads_somewhere_and_no_id_comes_twice(page: str) -> None:
+    tags = outline(page).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+
+    assert len(ids) == len(set(ids))
+    for _, attributes in tags:
+        if "href" in attributes:
+            assert (attributes["href"] or "")[1:] in ids
+
+
+def test_only_the_pages_own_script_may_run(page: str) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    policy = next(
+        attributes["content"]
+        for tag, attributes in outline(page).tags
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert len(scripts) == 1
+    assert policy is not None
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_what_a_model_says_stays_text() -> None:
+    hostile = [
+        "</script><script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "</p></section></main><h1>pass</h1>",
+        "{{ 7 * 7 }}{% include 'page.py' %}",
+        "&lt;b&gt; \" ' `",
+        "\x00\ud800\u202e",
+        "",
+        "-->]]>",
+    ]
+
+    drawn = render_page(with_answers(hostile))
+
+    parsed = outline(drawn)
+    assert parsed.misnested == []
+    assert [tag for tag, _ in parsed.tags].count("script") == 1
+    assert [tag for tag, _ in parsed.tags].count("h1") == 1
+    assert not [tag for tag, _ in parsed.tags if tag == "img"]
+    said = "".join(parsed.text)
+    for text in hostile[:5]:
+        assert text in said
+    assert "␀⟨U+D800⟩⟨U+202E" in said
+    assert "(nothing)" in said
+    drawn.encode("utf-8")
+
+
+def test_hostile_names_stay_text_too(report: BuildReport) -> None:
+    failed = replace(
+        report.variants[0],
+        identifier='"><script>alert(2)</script>',
+        verdict=None,
+        audit=None,
+        variant=None,
+        failure="<script>alert(3)</script>",
+    )
+
+    parsed = outline(render_page(replace(report, build="<b>", variants=(failed,))))
+
+    assert [tag for tag, _ in parsed.tags].count("script") == 1
+    assert parsed.misnested == []
+    assert "<script>alert(2)</script>" in "".join(parsed.text)
+
+
+def test_the_headline_names_the_smallest_passing_variant(page: str, report: BuildReport) -> None:
+    smallest = report.smallest_passing
+
+    assert smallest is not None
+    assert smallest.identifier == "support-llama--Q4_K_M--imatrix"
+    assert "<h1>Q4_K_M--imatrix is the smallest variant that passes</h1>" in page
+    assert "registered as version 3" in page
+
+
+def test_a_build_in_which_nothing_passes_says_so(report: BuildReport) -> None:
+    failing = replace(report, variants=report.variants[2:3])
+    nothing = replace(report, variants=())
+
+    assert report.variants[2].verdict is not None
+    assert report.variants[2].verdict.decision is Decision.FAIL
+    assert "<h1>No variant passes</h1>" in render_page(failing)
+    assert "No variant changed any answer." in render_page(nothing)
+
+
+def test_every_decision_is_readable_without_colour(page: str, report: BuildReport) -> None:
+    cells = re.findall(r'class="cell (\w+)".*?</(?:a|span)></td>', page)
+    shown = re.findall(
+        r'class="cell \w+".*?<b aria-hidden="true">(.)</b>(\d+)/(\d+)'
+        r'<span class="unseen"> (\w+)</span>',
+        page,
+    )
+
+    assert len(cells) == len(shown) == 4 * (1 + len(SMALL))
+    symbols = {"pass": "✓", "fail": "✕", "inconclusive": "?", "unproven": "○"}
+    assert all(symbols[word] == symbol for symbol, _, _, word in shown)
+    assert "unproven" in cells
+    for variant in report.variants:
+        for judged_slice in variant.verdict.slices if variant.verdict else ():
+            counted = judged_slice.statistics
+            assert f"{counted.broke}/{counted.reliable}" in page
+
+
+def test_reasons_audits_errors_contracts_and_digests_are_on_the_page(
+    page: str, report: BuildReport
+) -> None:
+    said = "".join(outline(page).text)
+
+    for variant in report.variants:
+        for reason in variant.verdict.reasons if variant.verdict else ():
+            assert reason in said
+        for finding in variant.audit.findings if variant.audit else ():
+            assert finding.found in said
+    for fact in (
+        "was killed by SIGKILL",
+        ".quantgate/logs/GPTQ_W4A16.log",
+        "emulated kernels",
+        "llamacpp 0.3.36 on cpu",
+        "temperature 0",
+        report.suite.digest,
+        report.checkpoint.digests.chat_template,
+        "support-traffic@1",
+        "1 of 108: flat-000",
+        "Between llamacpp and transformers the base itself differs",
+    ):
+        assert fact in said
+
+
+def test_every_changed_answer_is_listed_with_both_texts_and_filter_fields(
+    page: str, report: BuildReport
+) -> None:
+    listed = re.findall(r'data-variant="([^"]+)" data-outcome="([^"]+)"', page)
+    section = page[page.index('<section id="changed">') :]
+
+    flips = sum(
+        pair.outcome.value in ("broke", "fixed", "both wrong, different answer")
+        for variant in report.variants
+        if variant.verdict
+        for pair in variant.verdict.items
+    )
+    assert flips > 10
+    assert section.count('<section class="answer"') == flips
+    assert ("Q2_K", "broke") in listed
+    assert "<mark>" in section
+
+
+def test_without_javascript_everything_shows_but_the_filter_bar(page: str) -> None:
+    hidden = [attributes for _, attributes in outline(page).tags if "hidden" in attributes]
+
+    assert [attributes["id"] for attributes in hidden] == ["filters"]
+
+
+def test_an_unstable_item_is_marked_as_not_counting() -> None:
+    report = example_report(SMALL)
+    variant = report.variants[2]
+    assert variant.verdict is not None
+    items = tuple(replace(pair, stable=False) for pair in variant.verdict.items)
+    shown = replace(variant, verdict=replace(variant.verdict, items=items))
+
+    assert "the reference disagrees with itself" in render_page(replace(report, variants=(shown,)))
+
+
+def test_a_wreck_of_a_build_stays_a_page_one_can_open(tmp_path: Path) -> None:
+    report = example_report({"flat": 200, "numeric": 200, "long-context": 100, "refusal": 40})
+    reference = report.references[0]
+    wrecks = tuple(
+        judged(
+            report.suite,
+            built(recipe(f"IQ{bits}", "IQ/8-bit blocks/f16"), size_bytes=bits, bits=bits),
+            reference,
+            {"*": 1.0},
+        )
+        for bits in range(1, 7)
+    )
+
+    write_page(replace(report, variants=wrecks), tmp_path / "page.html")
+
+    assert (tmp_path / "page.html").stat().st_size < 1_500_000
+    said = (tmp_path / "page.html").read_text()
+    assert f"the {LISTED_PER_VARIANT} weightiest are listed" in said
+    assert said.count("changed answers the") == 6

@@ -1,0 +1,180 @@
+"""The road of a build with fakes at the seams: planning, resuming, judging, failing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flows import units
+from flows.outcome import forget_errors, read_errors, record_error
+from flows.planning import BuildPlan
+from flows.settings import Settings
+from flows.site import BuildSite
+from flows.wiring import Equipment
+from pipelines.build.variants import plan_variant
+from pipelines.domain.errors import CheckpointError, InputError, WorkerError
+from pipelines.domain.policy import Policy
+from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
+from pipelines.domain.values import digest_of
+from pipelines.domain.verdict import Decision
+from pipelines.files.records import read_record, write_record
+from pipelines.files.store import Store
+from pipelines.process.calls import OnProgress, ignore_progress
+from pipelines.process.runner import run_worker
+from pipelines.specs.recipes import find_recipes
+from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint
+
+
+@contextmanager
+def silent(step: str, identifier: str) -> Iterator[OnProgress]:
+    yield ignore_progress
+
+
+def suite(count: int = 40) -> Suite:
+    items = tuple(
+        Item(
+            id=f"i{n}",
+            messages=(Message(role="user", content=f"question {n}"),),
+            expected="right",
+            slices=("all",),
+        )
+        for n in range(count)
+    )
+    return Suite(
+        name="exam",
+        version=1,
+        description="",
+        folder=Path("exam"),
+        digest=digest_of(count),
+        grader=GraderSpec(kind="exact"),
+        decode=DecodeSettings(max_tokens=4),
+        slices=(SliceSpec(name="all", description=""),),
+        items=items,
+    )
+
+
+def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> BuildSite:
+    settings = replace(
+        Settings.from_environment({}), store=Store(root=tmp_path / "store"), threads=1, workers=1
+    )
+    checkpoint = fake_checkpoint(tmp_path / "model")
+    recipes = find_recipes(("Q8_0", "Q2_K"), Path())
+    plan = BuildPlan(
+        checkpoint=checkpoint,
+        suite=suite(),
+        policy=Policy(reference_runs=2),
+        corpus=None,
+        variants=tuple(plan_variant(checkpoint, recipe, None, backend, 1) for recipe in recipes),
+        contracts=(),
+    )
+    tools = Equipment(
+        backends={"llamacpp": backend}, runtimes={"llamacpp": runtime}, run_worker=run_worker
+    )
+    return BuildSite(plan=plan, settings=settings, tools=tools, show=silent)
+
+
+def test_a_variant_that_breaks_nothing_passes_and_one_that_breaks_a_third_fails(
+    tmp_path: Path,
+) -> None:
+    runtime = FakeRuntime(wrong={"Q2_K": {f"i{n}" for n in range(13)}})
+    here = site(tmp_path, FakeBackend(), runtime)
+    for planned in here.plan.variants:
+        units.build(here, planned)
+    decisions = [units.verdict(here, planned)[1].decision for planned in here.plan.variants]
+    assert decisions == [Decision.PASS, Decision.FAIL]
+
+
+def test_nothing_is_asked_or_built_twice(tmp_path: Path) -> None:
+    backend, runtime = FakeBackend(), FakeRuntime()
+    for _ in range(2):
+        here = site(tmp_path, backend, runtime)
+        for planned in here.plan.variants:
+            units.build(here, planned)
+            units.verdict(here, planned)
+    assert sorted(backend.built) == ["Q2_K", "Q8_0"]
+    runs = 2 + len(here.plan.variants)
+    assert len(runtime.asked) == runs * 40
+
+
+def test_an_interrupted_run_resumes_by_item(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    here = site(tmp_path, FakeBackend(), runtime)
+    runtime.stop_after = 25
+    with pytest.raises(WorkerError, match="SIGKILL"):
+        units.run_references(here, "llamacpp")
+    units.run_references(here, "llamacpp")
+    assert len(runtime.asked) == 2 * 40
+    assert not list((tmp_path / "store" / "unfinished").iterdir())
+
+
+def test_a_crashed_build_leaves_nothing_and_the_others_go_on(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(fail_on=("Q8_0",)), FakeRuntime())
+    broken, sound = here.plan.variants
+    with pytest.raises(WorkerError, match="crashed"):
+        units.build(here, broken)
+    assert not broken.folder(here.settings.store).exists()
+    assert not list((tmp_path / "store" / "variants").glob(".*.staging-*"))
+    units.build(here, sound)
+    assert units.verdict(here, sound)[1].decision is Decision.PASS
+
+
+def test_a_variant_that_does_not_load_fails_without_being_asked(tmp_path: Path) -> None:
+    runtime = FakeRuntime(probe_detail="tensor data is truncated")
+    here = site(tmp_path, FakeBackend(), runtime)
+    planned = here.plan.variants[0]
+    units.build(here, planned)
+    audit, verdict = units.verdict(here, planned)
+    assert verdict.decision is Decision.FAIL
+    assert "tensor data is truncated" in verdict.reasons[0]
+    assert not audit.passed
+    assert len(runtime.asked) == 2 * 40, "only the reference was asked"
+
+
+def test_an_altered_variant_is_noticed_before_it_is_asked(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    planned = here.plan.variants[0]
+    variant = units.build(here, planned)
+    variant.artifact.write_text("another model")
+    with pytest.raises(InputError, match=r"model\.gguf: a sealed file was altered"):
+        units.verdict(here, planned)
+
+
+def test_an_altered_transcript_is_noticed(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    units.run_references(here, "llamacpp")
+    transcript = next((tmp_path / "store" / "runs").glob("*/transcript.jsonl"))
+    transcript.write_text(transcript.read_text().replace("right", "wrong", 1))
+    with pytest.raises(InputError, match="altered"):
+        units.run_references(here, "llamacpp")
+
+
+def test_a_plan_survives_being_written_and_read(tmp_path: Path) -> None:
+    plan = site(tmp_path, FakeBackend(), FakeRuntime()).plan
+    write_record(tmp_path / "plan.json", plan)
+    assert read_record(BuildPlan, tmp_path / "plan.json") == plan
+
+
+def test_shapes_that_do_not_fit_are_refused_while_planning(tmp_path: Path) -> None:
+    backend = FakeBackend(misfit=("layer.weight: 100 columns, not divisible by 256",))
+    checkpoint = fake_checkpoint(tmp_path / "model")
+    recipe = find_recipes(("Q2_K",), Path())[0]
+    with pytest.raises(CheckpointError, match=r"demo--Q2_K: does not fit .* 100 columns"):
+        plan_variant(checkpoint, recipe, None, backend, 1)
+
+
+def test_a_calibrated_recipe_needs_a_corpus(tmp_path: Path) -> None:
+    recipe = find_recipes(("Q4_K_M--imatrix",), Path())[0]
+    with pytest.raises(CheckpointError, match="names no corpus"):
+        plan_variant(fake_checkpoint(tmp_path / "model"), recipe, None, FakeBackend(), 1)
+
+
+def test_what_failed_is_kept_until_the_next_try(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    record_error(here, "demo--Q2_K", "build", WorkerError("crashed", log=Path("a.log")))
+    errors = read_errors(here.plan, here.settings)
+    assert [(e.identifier, e.step, e.exit_code) for e in errors] == [("demo--Q2_K", "build", 5)]
+    assert "a.log" in errors[0].text
+    forget_errors(here.plan, here.settings)
+    assert not read_errors(here.plan, here.settings)

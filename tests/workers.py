@@ -1,0 +1,51 @@
+"""A small worker for tests of the process seam: it does what its request says."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """`act` names what to do; `path` is where to leave a trace."""
+
+    act: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What was seen."""
+
+    text: str
+
+
+def work(order: Order, on_progress: OnProgress) -> Done:
+    """Carry out the order."""
+    if order.act == "refuse":
+        raise CheckpointError("cannot be used", where="layer 3", next_step="use another")
+    if order.act == "crash":
+        raise ZeroDivisionError("a bug")
+    if order.act in {"SIGABRT", "SIGBUS", "SIGKILL", "SIGSEGV"}:
+        os.kill(os.getpid(), getattr(signal, order.act))
+    if order.act == "sleep":
+        order.path.write_text(str(os.getpid()))
+        time.sleep(60)
+    if order.act == "silent exit":
+        os._exit(0)
+    for step in range(3):
+        on_progress(Progress(done=step, total=3, what="steps"))
+        time.sleep(0.15)
+    sys.stdout.write("chatter on stdout\n")
+    return Done(text=os.environ["OMP_WAIT_POLICY"] + os.environ["OMP_NUM_THREADS"])
+
+
+if __name__ == "__main__":
+    serve(work, Order)
