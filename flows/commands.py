@@ -1,6 +1,7 @@
 """What the commands do, behind the command line."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,27 +40,20 @@ class LookupOptions:
 def quantize_command(options: QuantizeOptions) -> int:
     """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
     from flows.console import open_console, show_plan, show_result
-    from flows.outcome import read_complete
     from flows.planning import make_plan
     from flows.progress import open_board
+    from flows.running import execute
     from flows.wiring import equipment
 
     settings = Settings.from_environment()
+    spec = _build_spec(options)
+    console = open_console(to_stderr=options.as_json)
     with open_board() as board:
-        plan = make_plan(
-            _build_spec(options), settings, equipment(settings), board.say, options.only
-        )
-        console = open_console(to_stderr=options.as_json)
         if options.plan_only:
+            plan = make_plan(spec, settings, equipment(settings), board.say, options.only)
             show_plan(plan, settings, console)
             return 0
-        result = read_complete(plan, settings)
-        if result is None:
-            from flows.running import run_plan
-
-            result = run_plan(plan, settings, board)
-        else:
-            board.say("everything is built, judged and registered already")
+        result = execute(spec, settings, board, options.only)
     if options.as_json:
         _print_json(result.details)
     else:
@@ -113,7 +107,7 @@ def up_command() -> int:
     """Start the project's Prefect server and let it stay."""
     from flows.prefect_server import up
 
-    print(f"Prefect is up at {up(Settings.from_environment().store.root)}")
+    print(f"Prefect is up at {up(Settings.from_environment().store.root, _say).url}")
     return 0
 
 
@@ -121,9 +115,14 @@ def down_command() -> int:
     """Stop the project's Prefect server."""
     from flows.prefect_server import down
 
-    was_running = down(Settings.from_environment().store.root)
-    print("Prefect is stopped" if was_running else "Prefect was not running")
+    status = down(Settings.from_environment().store.root, _say)
+    clients = f"; {status.clients} running builds keep it until they end" if status.url else ""
+    print(f"Prefect is {'asked to stop' if status.url else 'stopped'}{clients}")
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:

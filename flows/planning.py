@@ -10,7 +10,6 @@ from calibration.spec import load_corpus_spec
 from flows.settings import Settings
 from flows.wiring import Equipment, judging_sources
 from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
 from pipelines.build.variants import PlannedVariant, plan_variant
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
@@ -95,7 +94,7 @@ def make_plan(
         spec.model,
         name=spec.name,
         store=settings.store,
-        hub=HubSettings(endpoint=settings.hub_endpoint) if settings.hub_endpoint else HubSettings(),
+        hub=settings.hub,
     )
     corpus = None
     if corpus_spec is not None:

@@ -2,13 +2,15 @@
 
 import os
 
-from flows.outcome import COMPLETION, BuildResult, forget_errors
-from flows.planning import BuildPlan
+from flows.outcome import COMPLETION, BuildResult, forget_errors, read_complete
+from flows.planning import BuildPlan, make_plan
 from flows.prefect_server import prefect_api
 from flows.progress import Board
 from flows.settings import Settings
+from flows.wiring import equipment
 from pipelines.domain.errors import WorkerError
 from pipelines.files.records import read_record, write_record
+from pipelines.specs.builds import BuildSpec
 
 _ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -16,6 +18,22 @@ _ENVIRONMENT = {
     # Our own board and error texts speak to the terminal; Prefect's log goes to its server.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
+
+
+def execute(
+    spec: BuildSpec, settings: Settings, board: Board, only: str | None = None
+) -> BuildResult:
+    """Plan a build and, unless all of it is done and recorded already, run it.
+
+    Raises:
+        QuantgateError: for whatever is wrong with the build as a whole; a unit's error is in the result.
+    """
+    plan = make_plan(spec, settings, equipment(settings), board.say, only)
+    result = read_complete(plan, settings)
+    if result is None:
+        return run_plan(plan, settings, board)
+    board.say("everything is built, judged and registered already")
+    return result
 
 
 def run_plan(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
@@ -30,7 +48,7 @@ def run_plan(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
     write_record(plan_file, plan)
     result_file = settings.store.report(plan.name) / COMPLETION
     result_file.unlink(missing_ok=True)
-    with prefect_api(settings.store.root, api_url=settings.prefect_api) as url:
+    with prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url:
         os.environ.update(_ENVIRONMENT | {"PREFECT_API_URL": url})
         from flows import tasks
         from flows.quantize import quantize

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.build.hub import HubSettings
 from pipelines.domain.errors import InputError
 from pipelines.files.store import Store
 
@@ -27,7 +28,7 @@ class Settings:
     workers: int
     tracking_uri: str | None
     prefect_api: str | None
-    hub_endpoint: str | None
+    hub: HubSettings
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -47,13 +48,18 @@ class Settings:
             workers=workers,
             tracking_uri=environment.get("MLFLOW_TRACKING_URI") or None,
             prefect_api=environment.get("PREFECT_API_URL") or None,
-            hub_endpoint=environment.get("HF_ENDPOINT") or None,
+            hub=_hub(environment),
         )
 
     @property
     def converter(self) -> Path:
         """Folder with llama.cpp's own checkpoint converter."""
         return self.tool_cache / LLAMA_CPP_SOURCE / "converter"
+
+
+def _hub(environment: Mapping[str, str]) -> HubSettings:
+    endpoint = environment.get("HF_ENDPOINT")
+    return HubSettings(endpoint=endpoint) if endpoint else HubSettings()
 
 
 def _tool_cache(environment: Mapping[str, str]) -> Path:

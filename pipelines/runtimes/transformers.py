@@ -4,9 +4,9 @@ Compressed weights are expanded to bfloat16 at the first forward pass and quanti
 computed as emulation, on every device: it measures a variant's accuracy, never its speed or memory.
 """
 
-import importlib.metadata
 import importlib.util
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from pipelines.domain.checkpoint import Checkpoint
@@ -46,11 +46,11 @@ class TransformersRuntime:
     def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
         """Return what will answer; low-bit weights are emulated, whatever the scheme."""
         del scheme
-        reader = importlib.metadata.version("compressed-tensors")
-        version = f"{importlib.metadata.version('transformers')} + compressed-tensors {reader}"
+        # The same words for base and variant: runs of different versions are never paired.
+        beside = ", ".join(f"{name} {version(name)}" for name in ("torch", "compressed-tensors"))
         return RuntimeIdentity(
             engine="transformers",
-            version=version,
+            version=f"{version('transformers')} ({beside})",
             device=accelerator_name() or "cpu",
             kv_cache="bf16",
             compute_dtype="bfloat16",

@@ -1,0 +1,88 @@
+"""Following releases: one look by command, or the same look on a schedule through Prefect."""
+
+import os
+from pathlib import Path
+
+from flows.progress import Board, open_board
+from flows.release_list import WATCH_LIST, Followed, load_watch_list
+from flows.release_sources import HuggingFaceHub
+from flows.releases import Release, ReleaseOutcome, watch_once
+from flows.running import execute
+from flows.settings import Settings
+from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+from pipelines.specs.recipes import catalogue
+
+
+def watch_command(watch_list: Path | None) -> int:
+    """Look once and build what is new; returns the first exit code that is not 0."""
+    with open_board() as board:
+        outcomes = look(watch_list or WATCH_LIST, board)
+    return next((outcome.exit_code for outcome in outcomes if outcome.exit_code), 0)
+
+
+def serve_command(watch_list: Path | None, cron: str) -> int:
+    """Follow releases on a cron schedule until interrupted; the project's Prefect server stays meanwhile."""
+    from flows.prefect_server import prefect_api
+
+    chosen = (watch_list or WATCH_LIST).resolve()
+    load_watch_list(chosen)
+    settings = Settings.from_environment()
+    with (
+        open_board() as board,
+        prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url,
+    ):
+        os.environ["PREFECT_API_URL"] = url
+        os.environ["QUANTGATE_STORE"] = str(settings.store.root)
+        from flows.watching import serve_releases
+
+        board.say(f"following {chosen} at '{cron}'; runs are shown at {url.removesuffix('/api')}")
+        serve_releases(chosen, cron)
+    return 0
+
+
+def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
+    """Look at every followed source once and build each new revision.
+
+    Raises:
+        InputError: where the releases file has problems.
+    """
+    settings = Settings.from_environment()
+    followed = load_watch_list(watch_list)
+    outcomes = watch_once(
+        followed,
+        settings.store,
+        HuggingFaceHub(settings.hub),
+        build=lambda release: _build(release, settings, board),
+    )
+    for outcome in outcomes:
+        revision = f"@{outcome.revision[:12]}" if outcome.revision else ""
+        board.say(f"{outcome.label}{revision}: {outcome.state}: {outcome.detail}")
+    if not outcomes:
+        board.say(f"nothing new in {len(followed)} followed sources")
+    return outcomes
+
+
+def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome:
+    followed = release.followed
+    result = execute(_spec(followed, release.model), settings, board)
+    passed = sum(row.registered_version is not None for row in result.rows)
+    return ReleaseOutcome(
+        label=followed.label,
+        revision=release.revision,
+        state="failed" if result.errors else "done",
+        exit_code=result.exit_code,
+        detail=f"{passed} of {len(result.rows)} variants passed; {result.page}",
+    )
+
+
+def _spec(followed: Followed, model: str) -> BuildSpec:
+    overrides = BuildOverrides(
+        model=model,
+        suite=followed.suite,
+        corpus=followed.corpus,
+        policy=followed.policy,
+        recipes=followed.recipes,
+    )
+    return load_build(
+        followed.build, overrides, default_recipes=tuple(recipe.name for recipe in catalogue())
+    )
