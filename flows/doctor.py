@@ -60,14 +60,14 @@ def _packages() -> tuple[Finding, ...]:
 
 def _tools(settings: Settings) -> tuple[Finding, ...]:
     tools = equipment(settings)
-    seams = [("backend", tools.backends), ("runtime", tools.runtimes)]
+    missing: dict[str, str | None] = {}
+    for name, backend in tools.backends.items():
+        missing[f"backend {name}"] = backend.missing()
+    for name, runtime in tools.runtimes.items():
+        missing[f"runtime {name}"] = runtime.missing()
     findings = [
-        Finding(
-            name=f"{kind} {name}", found=missing or "ready", remedy="make setup" if missing else ""
-        )
-        for kind, table in seams
-        for name, tool in table.items()
-        for missing in [tool.missing()]
+        Finding(name=name, found=what or "ready", remedy="make setup" if what else "")
+        for name, what in missing.items()
     ]
     absent = [name for name in _COMPILER if shutil.which(name) is None]
     findings.append(
@@ -99,5 +99,5 @@ def _machine(settings: Settings) -> tuple[Finding, ...]:
         Finding(
             name="Prefect", found=settings.prefect_api or "a server of this project, on demand"
         ),
-        Finding(name="hub", found=settings.hub_endpoint or "the default endpoint"),
+        Finding(name="hub", found=settings.hub.endpoint),
     )

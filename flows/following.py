@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from flows.prefect_state import client_environment
 from flows.progress import Board, open_board
 from flows.release_list import WATCH_LIST, Followed, load_watch_list
 from flows.release_sources import HuggingFaceHub
@@ -31,7 +32,7 @@ def serve_command(watch_list: Path | None, cron: str) -> int:
         open_board() as board,
         prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url,
     ):
-        os.environ["PREFECT_API_URL"] = url
+        os.environ.update(client_environment(settings.store.root, url, os.environ))
         os.environ["QUANTGATE_STORE"] = str(settings.store.root)
         from flows.watching import serve_releases
 

@@ -5,6 +5,7 @@ import os
 from flows.outcome import COMPLETION, BuildResult, forget_errors, read_complete
 from flows.planning import BuildPlan, make_plan
 from flows.prefect_server import prefect_api
+from flows.prefect_state import client_environment
 from flows.progress import Board
 from flows.settings import Settings
 from flows.wiring import equipment
@@ -12,12 +13,8 @@ from pipelines.domain.errors import WorkerError
 from pipelines.files.records import read_record, write_record
 from pipelines.specs.builds import BuildSpec
 
-_ENVIRONMENT = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    # Our own board and error texts speak to the terminal; Prefect's log goes to its server.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-}
+_QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+"""Our own board and error texts speak to the terminal; Prefect's log goes to its server."""
 
 
 def execute(
@@ -49,7 +46,7 @@ def run_plan(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
     result_file = settings.store.report(plan.name) / COMPLETION
     result_file.unlink(missing_ok=True)
     with prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url:
-        os.environ.update(_ENVIRONMENT | {"PREFECT_API_URL": url})
+        os.environ.update(client_environment(settings.store.root, url, os.environ) | _QUIET)
         from flows import tasks
         from flows.quantize import quantize
 
