@@ -1,6 +1,9 @@
 """Running a plan as a Prefect flow, against the server that is configured or a project-local one."""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from flows.outcome import COMPLETION, BuildResult, forget_errors, read_complete
 from flows.planning import BuildPlan, make_plan
@@ -45,13 +48,37 @@ def run_plan(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
     write_record(plan_file, plan)
     result_file = settings.store.report(plan.name) / COMPLETION
     result_file.unlink(missing_ok=True)
-    with prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url:
-        os.environ.update(client_environment(settings.store.root, url, os.environ) | _QUIET)
-        from flows import tasks
-        from flows.quantize import quantize
-
-        tasks.use_board(board)
-        quantize(str(plan_file), plan.name)
+    with (
+        prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url,
+        _environment(client_environment(settings.store.root, url, os.environ) | _QUIET),
+    ):
+        _run_flow(plan_file, plan.name, url, board)
     if not result_file.is_file():
         raise WorkerError("the flow ended without a report", where=plan.name)
     return read_record(BuildResult, result_file)
+
+
+def _run_flow(plan_file: Path, build: str, url: str, board: Board) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows import tasks
+    from flows.quantize import quantize
+
+    tasks.use_board(board)
+    with temporary_settings({PREFECT_API_URL: url}):  # a second build may have another server
+        quantize(str(plan_file), build)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for Prefect's first import, and take them back: the server ends with its lease."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

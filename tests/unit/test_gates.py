@@ -3,14 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from judging_examples import (
-    MISSED_AUDIT,
-    PASSED_AUDIT,
-    paired_items,
-    repeat_of,
-    run_of,
-    suite_of,
-)
 
 from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import InputError
@@ -21,6 +13,14 @@ from pipelines.gates.judge import audit_failure, judge
 from pipelines.gates.slices import judge_slice, judge_whole
 from pipelines.gates.wording import percent_bound
 from pipelines.paired.statistics import statistics
+from tests.unit.judging_examples import (
+    MISSED_AUDIT,
+    PASSED_AUDIT,
+    paired_items,
+    repeat_of,
+    run_of,
+    suite_of,
+)
 
 POLICY = Policy()
 PASS, FAIL = Decision.PASS, Decision.FAIL

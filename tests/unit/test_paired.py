@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from judging_examples import paired_items, repeat_of, run_of, suite_of
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Run
@@ -12,6 +11,7 @@ from pipelines.domain.values import Digest
 from pipelines.domain.verdict import PairOutcome
 from pipelines.paired.pairing import noise_floor, pair, pair_across_runtimes
 from pipelines.paired.statistics import statistics
+from tests.unit.judging_examples import paired_items, repeat_of, run_of, suite_of
 
 SUITE = suite_of([("a",), ("a", "b"), ("b",), ("b",), ()])
 BASE = run_of(SUITE, ["yes", "yes", "no", "no", "no"])

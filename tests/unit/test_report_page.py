@@ -8,7 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_examples import (
+
+from pipelines.domain.verdict import Decision
+from pipelines.report.build_report import BuildReport, ReferenceReport
+from pipelines.report.flips import LISTED_PER_VARIANT
+from pipelines.report.page import render_page, write_page
+from tests.unit.report_examples import (
     built,
     example_report,
     example_run,
@@ -16,11 +21,6 @@ from report_examples import (
     judged,
     recipe,
 )
-
-from pipelines.domain.verdict import Decision
-from pipelines.report.build_report import BuildReport, ReferenceReport
-from pipelines.report.flips import LISTED_PER_VARIANT
-from pipelines.report.page import render_page, write_page
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
 VOID = {"meta", "br", "input", "link", "img"}

@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from report_examples import example_report
 
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import Decision
 from pipelines.report.build_report import BuildReport
 from pipelines.report.result import SCHEMA, result_json
 from pipelines.report.summary import variant_rows
+from tests.unit.report_examples import example_report
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
 

@@ -3,7 +3,6 @@
 from math import comb
 
 import pytest
-from judging_examples import paired_items
 
 from pipelines.domain.errors import InputError
 from pipelines.paired.exact import (
@@ -16,6 +15,7 @@ from pipelines.paired.exact import (
 )
 from pipelines.paired.interval import paired_difference_interval
 from pipelines.paired.statistics import statistics
+from tests.unit.judging_examples import paired_items
 
 
 def at_most(breaks: int, items: int, rate: float) -> float:

@@ -1,0 +1,108 @@
+"""SIGKILL at any moment, then the same command: it completes, repeats nothing, leaves nothing behind."""
+
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.road import Road, leftovers, make_road
+
+pytestmark = pytest.mark.integration
+
+RECIPES = ("Q8_0", "Q4_K_M--imatrix", "FP8_DYNAMIC")
+KILL_AT = (
+    r"resolving",
+    r"assembling",
+    r"load base: base in llamacpp",
+    r"audit: base in",
+    r"reference 1/2: base in llamacpp$",
+    r"reference 2/2: base in llamacpp$",
+    r"reference 2/2: base in transformers$",
+    r"build: support-llama--Q8_0$",
+    r"answer: support-llama--Q8_0$",
+    r"register: support-llama--Q8_0$",
+    r"build: support-llama--FP8_DYNAMIC$",
+    r"answer: support-llama--FP8_DYNAMIC$",
+    r"answer: support-llama--Q4_K_M--imatrix$",
+)
+
+
+def kill_at(road: Road, line_pattern: str, delay_seconds: float) -> bool:
+    """Kill the command shortly after a line appears; False where it ended before."""
+    process = road.start(*road.build)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if re.search(line_pattern, line.rstrip()):
+            time.sleep(delay_seconds)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return True
+    process.wait()
+    return False
+
+
+def sealed(road: Road) -> dict[str, int]:
+    """Modification times of everything sealed so far."""
+    return {
+        str(path.relative_to(road.store)): path.stat().st_mtime_ns
+        for folder in ("variants", "runs", "audits", "corpora")
+        for path in (road.store / folder).rglob("manifest.json")
+        if ".staging-" not in str(path)
+    }
+
+
+def processes_of(store: Path) -> str:
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
+    return "\n".join(line for line in listed.stdout.splitlines() if str(store) in line)
+
+
+def test_killed_at_thirteen_points_the_same_command_completes_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    road = make_road(tmp_path, RECIPES, items_a_slice=5)
+    killed = []
+    for number, pattern in enumerate(KILL_AT):
+        before = sealed(road)
+        if kill_at(road, pattern, delay_seconds=0.15 * (number % 4)):
+            killed.append(pattern)
+        after = sealed(road)
+        assert before.items() <= after.items(), f"something sealed was made again after {pattern}"
+    assert len(killed) >= 10, f"only these points were reached: {killed}"
+
+    before = sealed(road)
+    finished = road.run(*road.build)
+    assert finished.returncode in (0, 11), finished.stderr
+    assert before.items() <= sealed(road).items()
+    assert leftovers(road.store) == []
+    with sqlite3.connect(road.store / "mlflow.db") as database:
+        versions = database.execute(
+            "select value, count(*) from model_version_tags where key = 'identifier' group by value"
+        ).fetchall()
+    assert all(count == 1 for _, count in versions), versions
+
+    for _ in range(60):
+        if not processes_of(road.store):
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"left running:\n{processes_of(road.store)}")
+
+
+def test_two_builds_of_the_same_thing_at_once_share_their_work(tmp_path: Path) -> None:
+    road = make_road(tmp_path, ("Q8_0", "Q2_K"), items_a_slice=5)
+    both = [road.start(*road.build) for _ in range(2)]
+    outputs = [process.communicate(timeout=900) for process in both]
+    codes = [process.returncode for process in both]
+    assert codes[0] == codes[1] and codes[0] in (0, 10, 11), outputs
+    assert leftovers(road.store) == []
+    assert len(list((road.store / "variants").glob("*/manifest.json"))) == 2
+    with sqlite3.connect(road.store / "mlflow.db") as database:
+        runs = database.execute("select count(*) from runs").fetchone()
+        versions = database.execute(
+            "select value, count(*) from model_version_tags where key = 'identifier' group by value"
+        ).fetchall()
+    assert runs == (2,)
+    assert all(count == 1 for _, count in versions), versions
