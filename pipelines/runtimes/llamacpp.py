@@ -33,7 +33,7 @@ _SOURCES = (
     "pipelines.runtimes.llamacpp_sampling",
     "pipelines.process.workers.llamacpp_library",
 )
-# All slots share one cache; past 16 every token attends over too much of the others' (measured).
+# 2.2 times the answers per CPU-second of one at a time on a 60M model; 32 slots add little (measured).
 _DEFAULT_SLOTS = 16
 _PROBE_TIMEOUT_SECONDS = 1800.0
 # What damaged files make of llama.cpp. SIGKILL is not among them: that is too little memory.

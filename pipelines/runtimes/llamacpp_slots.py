@@ -6,7 +6,7 @@ depends on the prompts, their order and the schedule alone, never on time, so th
 exactly.
 
 An engine computes other last digits in other batch shapes. So prompts are laid out in groups of a fixed
-number, each starting from an empty cache: a run that was interrupted replays its first unfinished group
+number, each with a fresh engine: a run that was interrupted replays its first unfinished group
 from that group's start, and its answers are those of an uninterrupted run.
 """
 
@@ -67,24 +67,24 @@ class Engine(Protocol):
         """Empty a slot."""
         ...
 
-    def clear(self) -> None:
-        """Empty all slots, leaving no trace of what was decoded before."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How prompts are laid over the context.
+    """How a group's prompts are laid over a context.
 
-    `shared` are the first tokens of every prompt, decoded once a group into the slot after the last one.
-    `cells` is how many tokens fit the cache besides `shared`; `batch_tokens` how many a decode takes.
+    `shared` are the first tokens of every prompt, decoded once into the slot after the last one.
+    Each slot holds `slot_tokens`; one decode takes at most `batch_tokens`.
     """
 
     slots: int
-    group_size: int
     shared: tuple[int, ...]
-    cells: int
+    slot_tokens: int
     batch_tokens: int
+
+    @property
+    def sequences(self) -> int:
+        """Slots, and one more where there is something to share."""
+        return self.slots + bool(self.shared)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,9 +124,8 @@ def run_group(
 ) -> None:
     """Answer one group of prompts, in slots that are refilled in the prompts' order.
 
-    A prompt without room in the context is finished as `error` at once.
+    The engine has to be a fresh one. A prompt without room in the context ends as `error` at once.
     """
-    engine.clear()
     waiting = deque(prompts)
     active: dict[int, Answering] = {}
     _decode_shared(engine, layout)
@@ -151,28 +150,26 @@ def common_prefix(prompts: Sequence[Prompt], *, worth_tokens: int) -> tuple[int,
 
 
 def lay_out(prompts: Sequence[Prompt], rules: Rules, slots: int) -> Layout:
-    """Return the layout for these prompts: a cache as large as the longest `slots` answers can need.
+    """Return a group's layout: slots as long as its longest answer can need.
 
-    It is bounded, so that long prompts on a large model share fewer slots instead of exhausting memory.
+    The cache is bounded: long prompts get fewer slots instead of exhausting memory.
     """
     answerable = [prompt for prompt in prompts if rules.room(prompt) > 0]
     shared = common_prefix(answerable, worth_tokens=_WORTH_SHARING_TOKENS)
-    needs = sorted(
-        (len(prompt.token_ids) - len(shared) + rules.room(prompt) for prompt in answerable),
-        reverse=True,
-    )
-    longest = needs[0] if needs else 1
+    needs = [len(prompt.token_ids) + rules.room(prompt) for prompt in answerable]
+    slot_tokens = max(needs, default=1)
+    affordable = _CACHE_TOKENS // slot_tokens - bool(shared)
     return Layout(
-        slots=slots,
-        group_size=slots * _GROUP_ROUNDS,
+        slots=max(1, min(slots, len(answerable), affordable)),
         shared=shared,
-        cells=max(longest, min(sum(needs[:slots]), _CACHE_TOKENS)),
+        slot_tokens=slot_tokens,
         batch_tokens=_BATCH_TOKENS,
     )
 
 
-def groups(prompts: Sequence[Prompt], size: int) -> list[Sequence[Prompt]]:
-    """Cut prompts into groups of `size`; the last may be smaller."""
+def groups(prompts: Sequence[Prompt], slots: int) -> list[Sequence[Prompt]]:
+    """Cut prompts into groups of some rounds for `slots`; the last may be smaller."""
+    size = slots * _GROUP_ROUNDS
     return [prompts[start : start + size] for start in range(0, len(prompts), size)]
 
 
@@ -191,7 +188,7 @@ def _admit(
     layout: Layout,
     rules: Rules,
 ) -> list[Answering]:
-    """Fill free slots while the next prompt's longest answer is sure to fit; return those without room."""
+    """Fill free slots with the next prompts; return those without room."""
     refused: list[Answering] = []
     while waiting and len(active) < layout.slots:
         slot = min(set(range(layout.slots)) - set(active))
@@ -202,9 +199,6 @@ def _admit(
             next_one.finish = "error"
             refused.append(next_one)
             continue
-        taken = sum(_cells(other, layout) for other in active.values())
-        if active and taken + _cells(next_one, layout) > layout.cells:
-            break
         waiting.popleft()
         if layout.shared:
             engine.copy(layout.slots, slot)
@@ -227,10 +221,6 @@ def _step(
         engine.release(sequence.slot)
         del active[sequence.slot]
     return ended
-
-
-def _cells(sequence: Answering, layout: Layout) -> int:
-    return len(sequence.prompt.token_ids) - len(layout.shared) + sequence.room
 
 
 def _compose(active: dict[int, Answering], layout: Layout) -> tuple[Batch, list[Answering]]:

@@ -112,7 +112,9 @@ def byte_level_tokenizer(
     """Train a byte-level BPE on the nasty texts, cut by a regex or by ByteLevel's own."""
     tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
     level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=regex is None)
-    steps = [pre_tokenizers.Split(Regex(regex), "isolated")] if regex else []
+    steps: list[pre_tokenizers.PreTokenizer] = []
+    if regex:
+        steps.append(pre_tokenizers.Split(Regex(regex), "isolated"))
     if digits:
         steps.append(pre_tokenizers.Digits(individual_digits=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*steps, level]) if steps else level
@@ -204,7 +206,8 @@ def _digest(path: Path) -> Digest:
 def _weights(random: numpy.random.Generator, shape: tuple[int, ...]) -> NDArray[numpy.float16]:
     if len(shape) == 1:
         return numpy.ones(shape, dtype=numpy.float16)
-    return (random.standard_normal(shape) / shape[-1] ** 0.5).astype(numpy.float16)
+    values = random.standard_normal(shape) / shape[-1] ** 0.5
+    return numpy.asarray(values, dtype=numpy.float16)
 
 
 def _config(sizes: Sizes, vocabulary: int) -> dict[str, object]:

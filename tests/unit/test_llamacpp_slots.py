@@ -58,9 +58,6 @@ class CountingEngine:
     def release(self, slot: int) -> None:
         self.cache[slot] = []
 
-    def clear(self) -> None:
-        self.cache = {}
-
 
 def prompt(item_id: str, *token_ids: int) -> Prompt:
     return Prompt(item_id=item_id, token_ids=token_ids)
@@ -74,10 +71,8 @@ def rules(max_tokens: int = 8, context: int = 100) -> Rules:
     )
 
 
-def layout(
-    slots: int = 2, shared: tuple[int, ...] = (), cells: int = 1000, batch: int = 512
-) -> Layout:
-    return Layout(slots=slots, group_size=8, shared=shared, cells=cells, batch_tokens=batch)
+def layout(slots: int = 2, shared: tuple[int, ...] = (), batch: int = 512) -> Layout:
+    return Layout(slots=slots, shared=shared, slot_tokens=100, batch_tokens=batch)
 
 
 def answers(
@@ -123,7 +118,6 @@ def test_what_is_answered_does_not_depend_on_slots_batches_or_sharing() -> None:
         layout(slots=7, batch=16),
         layout(slots=4, shared=(1, 2, 3)),
         layout(slots=4, shared=(1, 2, 3), batch=2),
-        layout(slots=5, cells=14),
     ]
     found = [
         {k: a.generated for k, a in answers(prompts, CountingEngine(), one, rules()).items()}
@@ -132,21 +126,12 @@ def test_what_is_answered_does_not_depend_on_slots_batches_or_sharing() -> None:
     assert all(one == found[0] for one in found)
 
 
-def test_a_group_starts_from_nothing_so_that_a_replay_has_the_same_batches() -> None:
+def test_a_replayed_group_has_the_same_batches() -> None:
     prompts = [prompt(str(index), 1, 2, index % 9) for index in range(8)]
-    fresh, used = CountingEngine(), CountingEngine()
-    answers([prompt("before", 1, 5)], used, layout(shared=(1,)), rules())
-    used.batches.clear()
-    answers(prompts, fresh, layout(shared=(1, 2)), rules())
-    answers(prompts, used, layout(shared=(1, 2)), rules())
-    assert used.batches == fresh.batches
-
-
-def test_answers_that_might_not_fit_the_cache_together_wait_for_each_other() -> None:
-    engine = CountingEngine()
-    prompts = [prompt(str(index), *range(20, 30)) for index in range(3)]
-    answers(prompts, engine, layout(slots=3, cells=15), rules(max_tokens=5))
-    assert all(len(set(batch.slots)) == 1 for batch in engine.batches)
+    first, again = CountingEngine(), CountingEngine()
+    for engine in (first, again):
+        answers(prompts, engine, layout(shared=(1, 2)), rules())
+    assert first.batches == again.batches
 
 
 def test_a_prompt_longer_than_the_context_is_an_error_and_the_others_are_answered() -> None:
@@ -180,18 +165,27 @@ def test_a_prefix_not_worth_it_is_not_shared(prompts: list[Prompt]) -> None:
     assert common_prefix(prompts, worth_tokens=2) == ()
 
 
-def test_the_cache_holds_the_longest_answers_of_all_slots() -> None:
+def test_a_slot_holds_the_longest_prompt_and_its_answer() -> None:
     prompts = [prompt(str(length), *range(length)) for length in (3, 9, 6)]
-    assert lay_out(prompts, rules(max_tokens=8), slots=2).cells == (9 + 8) + (6 + 8)
+    assert lay_out(prompts, rules(max_tokens=8), slots=2).slot_tokens == 9 + 8
+
+
+def test_long_prompts_get_fewer_slots_and_at_least_one() -> None:
+    def slots_for(length: int) -> int:
+        prompts = [prompt(str(index), *range(index, index + length)) for index in range(9)]
+        return lay_out(prompts, rules(max_tokens=8, context=10**6), slots=8).slots
+
+    assert (slots_for(100), slots_for(10_000), slots_for(100_000)) == (8, 3, 1)
 
 
 def test_a_layout_of_prompts_that_all_exceed_the_context_is_still_a_layout() -> None:
-    assert lay_out([prompt("a", *range(30))], rules(context=20), slots=4).cells == 1
+    laid = lay_out([prompt("a", *range(30))], rules(context=20), slots=4)
+    assert (laid.slots, laid.slot_tokens) == (1, 1)
 
 
 def test_groups_keep_order_and_lose_nothing() -> None:
     prompts = [prompt(str(index), 1) for index in range(10)]
-    cut = groups(prompts, 4)
+    cut = groups(prompts, slots=1)
     assert [len(group) for group in cut] == [4, 4, 2]
     assert [p for group in cut for p in group] == prompts
 

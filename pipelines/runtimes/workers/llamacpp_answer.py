@@ -39,12 +39,12 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
     log = LlamaLog()
     model = open_model(call.model, log)
     rules = _rules(call, llama_cpp.llama_model_n_ctx_train(model))
-    layout = lay_out(prompts, rules, call.schedule.slots)
-    engine = LlamaEngine(model, layout, call.schedule.threads, log)
     tally = _Tally(answers, Vocabulary(model))
-    for group in groups(prompts, layout.group_size):
+    for group in groups(prompts, call.schedule.slots):
         if all(prompt.item_id in answers.answered for prompt in group):
             continue
+        layout = lay_out(group, rules, call.schedule.slots)
+        engine = LlamaEngine(model, layout, call.schedule.threads, log)
         run_group(
             group,
             engine,
@@ -52,6 +52,7 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
             rules,
             lambda ended: _report(tally.take(ended), len(prompts), on_progress),
         )
+        engine.close()
     return AnswerTally(
         answered=len(answers.answered) - found, generated_tokens=tally.generated_tokens
     )

@@ -80,7 +80,7 @@ def _decode(
     """Decode as much as fits the context and return whether every logit is finite, with a remark."""
     known = [token for token in token_ids if 0 <= token < vocabulary.size] or [0]
     known = known[: llama_cpp.llama_model_n_ctx_train(model)]
-    layout = Layout(slots=1, group_size=1, shared=(), cells=len(known), batch_tokens=_BATCH_TOKENS)
+    layout = Layout(slots=1, shared=(), slot_tokens=len(known), batch_tokens=_BATCH_TOKENS)
     try:
         engine = LlamaEngine(model, layout, threads, log)
         for start in range(0, len(known), _BATCH_TOKENS):

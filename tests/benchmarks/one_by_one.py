@@ -1,0 +1,43 @@
+"""Child process: answers prompts one at a time through `Llama.create_completion`, for comparison."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp
+
+from pipelines.process.calls import OnProgress
+from pipelines.process.harness import serve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneByOne:
+    """A GGUF, JSONL of prompts, how many tokens an answer may have and how many threads compute."""
+
+    model: Path
+    prompts: Path
+    max_tokens: int
+    threads: int
+
+
+def answer(call: OneByOne, on_progress: OnProgress) -> int:
+    """Return how many tokens were generated."""
+    del on_progress
+    model = llama_cpp.Llama(
+        str(call.model),
+        n_ctx=0,
+        n_threads=call.threads,
+        n_threads_batch=call.threads,
+        verbose=False,
+    )
+    generated = 0
+    for line in call.prompts.read_text().splitlines():
+        completion = model.create_completion(
+            json.loads(line)["token_ids"], max_tokens=call.max_tokens, temperature=0.0
+        )
+        generated += completion["usage"]["completion_tokens"]
+    return generated
+
+
+if __name__ == "__main__":
+    serve(answer, OneByOne)
