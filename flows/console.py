@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.outcome import BuildResult
-from flows.planning import BuildPlan, needed_bytes
+from flows.planning import BuildPlan
+from flows.preflight import needed_bytes, provable, seconds_a_run
 from flows.settings import Settings
 from pipelines.domain.recipe import Recipe
 from pipelines.report.summary import VariantRow
@@ -59,16 +60,23 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
             "[green]built[/]" if variant.built(settings.store) else "to build",
         )
     console.print(table)
-    suite, checkpoint = plan.suite, plan.checkpoint
-    console.print(
-        f"{checkpoint.source}: {checkpoint.parameter_count / 1e6:.1f}M parameters, digest "
-        f"{checkpoint.digests.combined[:16]}\n"
-        f"suite {suite.name}@{suite.version}: {len(suite.items)} items, "
-        f"{plan.policy.reference_runs} reference runs in {' and '.join(plan.runtimes)}\n"
-        f"disk: about {needed_bytes(plan, settings) / 1e6:.0f} MB to be written",
-        highlight=False,
-        soft_wrap=True,
-    )
+    suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
+    slices = provable(suite, policy)
+    weak = [f"{one.name} ({one.items})" for one in slices if one.passing_breaks < 0]
+    runs = len(plan.variants) + policy.reference_runs * len(plan.runtimes)
+    seconds = seconds_a_run(suite, settings)
+    took = f", {seconds:.0f} s each so far" if seconds else ", not timed on this machine yet"
+    size = needed_bytes(checkpoint, plan.variants, settings)
+    for name, value in (
+        ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
+        ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
+        ("suite", f"{suite.name}@{suite.version}, {len(suite.items)} items"),
+        ("", f"passes with at most {slices[0].passing_breaks} broken of {slices[0].items}"),
+        ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),
+        ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
+        ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
+    ):
+        console.print(f"{name:<6} {value}", highlight=False, soft_wrap=True, markup=False)
 
 
 def show_recipes(recipes: Sequence[Recipe], console: Console) -> None:

@@ -1,33 +1,33 @@
 """From what the user asked for to a plan: all is resolved and checked before the first expensive minute."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from calibration.assemble import build_corpus, read_sequences
-from calibration.contamination import contaminations
+from calibration.assemble import build_corpus
 from calibration.spec import load_corpus_spec
+from flows.preflight import (
+    refuse_contamination,
+    refuse_full_disk,
+    refuse_missing_tools,
+    refuse_unanswerable,
+)
 from flows.settings import Settings
 from flows.wiring import Equipment, judging_sources
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.build.variants import PlannedVariant, plan_variant
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError, QuantgateError, ToolchainError
+from pipelines.domain.errors import InputError, QuantgateError
 from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import Recipe
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
-from pipelines.evaluation.graders import expectation_problem
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest, to_json
 from pipelines.specs.builds import BuildSpec
 from pipelines.specs.policies import load_policy
 from pipelines.specs.recipes import find_recipes
 from pipelines.specs.suites import load_suite
-
-_FULL_PRECISION_BITS = 16
-_SPARE_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +87,8 @@ def make_plan(
     policy = load_policy(spec.policy, suite)
     recipes = find_recipes(spec.recipes, spec.folder)
     corpus_spec = load_corpus_spec(spec.corpus) if spec.corpus else None
-    _refuse_unanswerable(suite)
-    _refuse_missing_tools(recipes, tools)
+    refuse_unanswerable(suite)
+    refuse_missing_tools(recipes, tools)
     say(f"resolving {spec.model}")
     checkpoint = resolve_checkpoint(
         spec.model,
@@ -100,11 +100,12 @@ def make_plan(
     if corpus_spec is not None:
         say(f"assembling corpus {corpus_spec.name}")
         corpus = build_corpus(corpus_spec, settings.store)
-        _refuse_contamination(corpus, suite)
+        refuse_contamination(corpus, suite)
     variants = _plan_variants(checkpoint, recipes, corpus, settings, tools)
     if only is not None:
         variants = _only(variants, only)
-    plan = BuildPlan(
+    refuse_full_disk(checkpoint, variants, settings)
+    return BuildPlan(
         checkpoint=checkpoint,
         suite=suite,
         policy=policy,
@@ -112,17 +113,6 @@ def make_plan(
         variants=variants,
         contracts=_contracts(variants, settings, tools),
     )
-    _refuse_full_disk(plan, settings)
-    return plan
-
-
-def needed_bytes(plan: BuildPlan, settings: Settings) -> int:
-    """Estimate the disk space of everything that is not built yet."""
-    parameters = plan.checkpoint.parameter_count
-    missing = [v for v in plan.variants if not v.built(settings.store)]
-    bits = sum(v.recipe.bits_per_weight.high for v in missing)
-    converted = _FULL_PRECISION_BITS if any(v.recipe.runtime == "llamacpp" for v in missing) else 0
-    return int(parameters * (bits + converted) / 8)
 
 
 def _plan_variants(
@@ -165,52 +155,3 @@ def _contracts(
         parts.append(digest_of(to_json(runtime.identity(None, ""))))
         parts.append(digest_of(to_json(runtime.schedule(settings.threads))))
     return (*parts, source_digest(*judging_sources()))
-
-
-def _refuse_unanswerable(suite: Suite) -> None:
-    problems = [
-        f"item '{item.id}': {problem}"
-        for item in suite.items
-        if (problem := expectation_problem(suite.grader, item.expected))
-    ]
-    if problems:
-        shown = "\n  ".join(problems[:20])
-        raise InputError(
-            f"the grader '{suite.grader.kind}' cannot use these expectations:\n  {shown}",
-            where=str(suite.folder),
-        )
-
-
-def _refuse_missing_tools(recipes: tuple[Recipe, ...], tools: Equipment) -> None:
-    for recipe in recipes:
-        for tool in (tools.backends[recipe.options.backend], tools.runtimes[recipe.runtime]):
-            if missing := tool.missing():
-                raise ToolchainError(
-                    missing, where=f"recipe {recipe.name}", next_step="`make doctor` says more"
-                )
-
-
-def _refuse_contamination(corpus: Corpus, suite: Suite) -> None:
-    found = contaminations(read_sequences(corpus), suite.items)
-    if found:
-        first = found[0]
-        raise InputError(
-            f"{len(found)} items of suite {suite.name} stand in the corpus; the first is "
-            f"'{first.item_id}' (sequence '{first.sequence_id}'): {first.text[:80]!r}",
-            where=f"corpus {corpus.label}",
-            next_step="take these sequences out of the corpus, or the items out of the suite",
-        )
-
-
-def _refuse_full_disk(plan: BuildPlan, settings: Settings) -> None:
-    folder = settings.store.root
-    while not folder.exists():
-        folder = folder.parent
-    free, needed = shutil.disk_usage(folder).free, needed_bytes(plan, settings)
-    if needed and free < needed + _SPARE_BYTES:
-        raise ToolchainError(
-            f"this build needs about {(needed + _SPARE_BYTES) / 1e9:.1f} GB of disk and "
-            f"{free / 1e9:.1f} GB are free",
-            where=str(settings.store.root),
-            next_step="free some space, or set QUANTGATE_STORE to another disk",
-        )

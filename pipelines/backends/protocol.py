@@ -63,7 +63,7 @@ class Backend(Protocol):
         ...
 
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
-        """Return why the recipe does not fit the checkpoint's shapes, one sentence each; empty when it fits."""
+        """Return why the recipe does not fit the checkpoint, one sentence each; empty when it fits."""
         ...
 
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:

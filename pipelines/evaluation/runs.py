@@ -13,7 +13,7 @@ from pipelines.domain.values import Digest, digest_of
 from pipelines.evaluation.graders import grade_answer, grader_for
 from pipelines.evaluation.prompts import SuitePrompts
 from pipelines.files.records import from_json, to_json, write_text
-from pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
+from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.runtimes.protocol import AnswerRequest, Loadable, Runtime
@@ -158,6 +158,15 @@ def run_suite(
     produce_once(examination.folder(plan), RunRecord, produce)
     _discard(unfinished)
     return examination.read(plan)
+
+
+def seconds_so_far(store: Store, suite_digest: Digest) -> tuple[float, ...]:
+    """Return how long each sealed run of a suite took."""
+    records = [
+        read_manifest(path.parent, RunRecord).record
+        for path in (store.root / "runs").glob(f"*/{MANIFEST}")
+    ]
+    return tuple(r.seconds for r in records if r.plan.contract.suite_digest == suite_digest)
 
 
 def _grade(suite: Suite, answers: tuple[Answer, ...]) -> tuple[GradedAnswer, ...]:

@@ -1,5 +1,6 @@
 """Small checkpoints and prompts for the llama.cpp tests; weights are random but for the real one."""
 
+import atexit
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ from pipelines.runtimes.llamacpp import LlamaCppRuntime
 from pipelines.runtimes.protocol import Loadable, ProbeReport, ProbeRequest
 
 REAL = Path(__file__).parents[2] / "../shared/data/models/babyllama361-llama-pad256"
+EXAMPLE = Path(__file__).parents[2] / "examples/support-desk"
 BEGIN, END = "<|begin|>", "<|end|>"
 NASTY_TEXTS = (
     "It's 12345 o'clock, they'RE late!!\n\n  Really?\t\tYes.",
@@ -94,10 +96,20 @@ def real_checkpoint() -> Checkpoint:
     return described(REAL, {"model.layers.0.mlp.up_proj.weight": (512, width)}, context=256)
 
 
+def example_checkpoint() -> Checkpoint:
+    """Return the bundled example's checkpoint; skips where it is not trained yet."""
+    if not (EXAMPLE / "checkpoint" / "model.safetensors").is_file():
+        pytest.skip("the bundled example has no checkpoint yet")
+    shapes = {"model.layers.0.mlp.up_proj.weight": (768, 256)}
+    return described(EXAMPLE / "checkpoint", shapes, context=512)
+
+
 @cache
 def work_folder() -> Path:
     """Return a folder of this test run that several tests share."""
-    return Path(tempfile.mkdtemp(prefix="quantgate-llamacpp-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="quantgate-llamacpp-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def f16(checkpoint: Checkpoint) -> Path:

@@ -17,9 +17,11 @@ from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeReport, Pr
 from tests.integration.llamacpp_checkpoints import (
     BEGIN,
     END,
+    EXAMPLE,
     NASTY_TEXTS,
     REAL,
     byte_level_tokenizer,
+    example_checkpoint,
     f16,
     probe,
     random_checkpoint,
@@ -160,6 +162,21 @@ def test_a_sentencepiece_checkpoint_without_template_has_equal_ids(tmp_path: Pat
     assert tokenizer is not None
     report = probe(model, tokenizer, STORIES, tmp_path)
     assert (report.mismatched_texts, report.chat_template) == ((), "")
+
+
+def test_the_examples_suite_and_traffic_have_equal_ids(tmp_path: Path) -> None:
+    checkpoint = example_checkpoint()
+    tokenizer = Tokenizer.from_file(str(checkpoint.folder / "tokenizer.json"))
+    files = (EXAMPLE / "suite/items.jsonl", EXAMPLE / "traffic/messages.jsonl")
+    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    texts = [
+        f"{BEGIN}<|{message['role']}|>{message['content']}{END}"
+        for row in rows
+        for message in row.get("messages", [{"role": "user", "content": row.get("text")}])
+    ]
+    report = probe(f16(checkpoint), tokenizer, texts, tmp_path)
+    assert report.compared_texts == len(texts) > 1000
+    assert report.mismatched_texts == ()
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.001, 0.3, 0.99])

@@ -1,6 +1,7 @@
 """An accepted checkpoint: what is read of it, its four digests, and what is not done twice."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -123,8 +124,6 @@ def test_the_second_look_neither_hashes_nor_scans_large_weights(
     stat = file.stat()
     tensors["model.extra"][:] = np.nan
     write_safetensors(file, tensors)
-    import os
-
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert _resolve(folder, store).digests == before.digests
 

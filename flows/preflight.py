@@ -1,0 +1,134 @@
+"""Everything that can be known before the first expensive minute."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calibration.assemble import read_sequences
+from calibration.contamination import contaminations
+from flows.settings import Settings
+from flows.wiring import Equipment
+from pipelines.build.variants import PlannedVariant
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.corpus import Corpus
+from pipelines.domain.errors import InputError, ToolchainError
+from pipelines.domain.policy import Policy
+from pipelines.domain.recipe import Recipe
+from pipelines.domain.suite import Suite
+from pipelines.evaluation.graders import expectation_problem
+from pipelines.evaluation.runs import seconds_so_far
+
+_FULL_PRECISION_BITS = 16
+_SPARE_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provable:
+    """What a slice can show: the most breaks with which it passes, -1 where it cannot pass at all."""
+
+    name: str
+    items: int
+    passing_breaks: int
+
+
+def provable(suite: Suite, policy: Policy) -> tuple[Provable, ...]:
+    """Return what the whole suite and every slice can prove if the reference gets every item right."""
+    from pipelines.paired.exact import largest_passing_breaks
+
+    sizes = {"all": len(suite.items)}
+    sizes |= {s.name: sum(s.name in item.slices for item in suite.items) for s in suite.slices}
+    return tuple(
+        Provable(
+            name=name,
+            items=count,
+            passing_breaks=largest_passing_breaks(count, policy.max_break_rate, policy.confidence),
+        )
+        for name, count in sizes.items()
+    )
+
+
+def needed_bytes(
+    checkpoint: Checkpoint, variants: Sequence[PlannedVariant], settings: Settings
+) -> int:
+    """Estimate the disk space of everything that is not built yet."""
+    missing = [v for v in variants if not v.built(settings.store)]
+    bits = sum(v.recipe.bits_per_weight.high for v in missing)
+    converted = _FULL_PRECISION_BITS if any(v.recipe.runtime == "llamacpp" for v in missing) else 0
+    return int(checkpoint.parameter_count * (bits + converted) / 8)
+
+
+def seconds_a_run(suite: Suite, settings: Settings) -> float | None:
+    """Return the mean time of the runs of this suite in the store; None before the first one."""
+    seconds = seconds_so_far(settings.store, suite.digest)
+    return sum(seconds) / len(seconds) if seconds else None
+
+
+def refuse_unanswerable(suite: Suite) -> None:
+    """Refuse expectations that the suite's grader cannot use.
+
+    Raises:
+        InputError: naming the items.
+    """
+    problems = [
+        f"item '{item.id}': {problem}"
+        for item in suite.items
+        if (problem := expectation_problem(suite.grader, item.expected))
+    ]
+    if problems:
+        shown = "\n  ".join(problems[:20])
+        raise InputError(
+            f"the grader '{suite.grader.kind}' cannot use these expectations:\n  {shown}",
+            where=str(suite.folder),
+        )
+
+
+def refuse_missing_tools(recipes: Sequence[Recipe], tools: Equipment) -> None:
+    """Refuse recipes whose backend or runtime is not installed.
+
+    Raises:
+        ToolchainError: saying what is missing.
+    """
+    for recipe in recipes:
+        for tool in (tools.backends[recipe.options.backend], tools.runtimes[recipe.runtime]):
+            if missing := tool.missing():
+                raise ToolchainError(
+                    missing, where=f"recipe {recipe.name}", next_step="`make doctor` says more"
+                )
+
+
+def refuse_contamination(corpus: Corpus, suite: Suite) -> None:
+    """Refuse a corpus that holds questions of the suite.
+
+    Raises:
+        InputError: naming the first item and the sequence it stands in.
+    """
+    found = contaminations(read_sequences(corpus), suite.items)
+    if found:
+        first = found[0]
+        raise InputError(
+            f"{len(found)} items of suite {suite.name} stand in the corpus; the first is "
+            f"'{first.item_id}' (sequence '{first.sequence_id}'): {first.text[:80]!r}",
+            where=f"corpus {corpus.label}",
+            next_step="take these sequences out of the corpus, or the items out of the suite",
+        )
+
+
+def refuse_full_disk(
+    checkpoint: Checkpoint, variants: Sequence[PlannedVariant], settings: Settings
+) -> None:
+    """Refuse a build that the disk cannot hold.
+
+    Raises:
+        ToolchainError: with what is needed and what is free.
+    """
+    folder = settings.store.root
+    while not folder.exists():
+        folder = folder.parent
+    free, needed = shutil.disk_usage(folder).free, needed_bytes(checkpoint, variants, settings)
+    if needed and free < needed + _SPARE_BYTES:
+        raise ToolchainError(
+            f"this build needs about {(needed + _SPARE_BYTES) / 1e9:.1f} GB of disk and "
+            f"{free / 1e9:.1f} GB are free",
+            where=str(settings.store.root),
+            next_step="free some space, or set QUANTGATE_STORE to another disk",
+        )
