@@ -123,6 +123,7 @@ class FakeRuntime:
     stop_after: int | None = None
     asked: list[str] = field(default_factory=list)
     probe_detail: str = ""
+    wrong_text: str = "wrong"
 
     def missing(self) -> str | None:
         """Nothing is missing."""
@@ -176,8 +177,10 @@ class FakeRuntime:
         """Append answers to what is not answered yet."""
         path = request.loadable.path
         wrong = self.wrong.get(path.read_text(), set()) if path.is_file() else set()
-        answered = request.answers.read_text().splitlines() if request.answers.exists() else []
-        done = {json.loads(line)["item_id"] for line in answered}
+        answered = (
+            request.answers.read_text().strip().split("\n") if request.answers.exists() else []
+        )
+        done = {json.loads(line)["item_id"] for line in answered if line}
         with request.answers.open("a") as file:
             for line in request.prompts.read_text().splitlines():
                 item_id = json.loads(line)["item_id"]
@@ -189,7 +192,7 @@ class FakeRuntime:
                 self.asked.append(item_id)
                 answer = Answer(
                     item_id=item_id,
-                    text="wrong" if item_id in wrong else "right",
+                    text=self.wrong_text if item_id in wrong else "right",
                     token_ids=(1, 2),
                     finish_reason="stop",
                     prompt_tokens=3,

@@ -176,8 +176,8 @@ def _grade(suite: Suite, answers: tuple[Answer, ...]) -> tuple[GradedAnswer, ...
 
 
 def _read_answers(path: Path) -> tuple[Answer, ...]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return tuple(from_json(Answer, json.loads(line)) for line in lines if line.strip())
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    return tuple(from_json(Answer, json.loads(line)) for line in lines if line)
 
 
 def _write_lines(path: Path, records: Iterable[object]) -> None:

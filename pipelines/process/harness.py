@@ -83,7 +83,8 @@ def _progress_reporter() -> OnProgress:
     def report(progress: Progress) -> None:
         nonlocal last
         now = time.monotonic()
-        if descriptor < 0 or (now - last < _PROGRESS_INTERVAL_SECONDS and progress.done):
+        between = 0 < progress.done != progress.total  # the first and the last are never dropped
+        if descriptor < 0 or (between and now - last < _PROGRESS_INTERVAL_SECONDS):
             return
         last = now
         os.write(descriptor, (json.dumps(to_json(progress)) + "\n").encode())

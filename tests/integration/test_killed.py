@@ -33,15 +33,13 @@ KILL_AT = (
 
 def kill_at(road: Road, line_pattern: str, delay_seconds: float) -> bool:
     """Kill the command shortly after a line appears; False where it ended before."""
-    process = road.start(*road.build)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if re.search(line_pattern, line.rstrip()):
-            time.sleep(delay_seconds)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            return True
-    process.wait()
+    with road.start(*road.build) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if re.search(line_pattern, line.rstrip()):
+                time.sleep(delay_seconds)
+                process.send_signal(signal.SIGKILL)
+                return True
     return False
 
 

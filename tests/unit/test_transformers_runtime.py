@@ -11,9 +11,9 @@ from pipelines.domain.recipe import Format
 from pipelines.domain.run import Answer, Schedule
 from pipelines.domain.suite import DecodeSettings
 from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from pipelines.runtimes.answer_log import AnswerLog
 from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, Runtime
 from pipelines.runtimes.transformers import TransformersRuntime
-from pipelines.runtimes.transformers_answers import AnswerLog
 from pipelines.runtimes.transformers_batches import batches
 from pipelines.runtimes.transformers_jobs import AnswerTally
 from tests.fakes import fake_checkpoint

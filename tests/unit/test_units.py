@@ -178,3 +178,12 @@ def test_what_failed_is_kept_until_the_next_try(tmp_path: Path) -> None:
     assert "a.log" in errors[0].text
     forget_errors(here.plan, here.settings)
     assert not read_errors(here.plan, here.settings)
+
+
+def test_a_unicode_line_separator_in_an_answer_does_not_split_its_line(tmp_path: Path) -> None:
+    runtime = FakeRuntime(wrong_text="wrong\u2028\u0085answer", wrong={"Q8_0": {"i0"}})
+    here = site(tmp_path, FakeBackend(), runtime)
+    planned = here.plan.variants[0]
+    units.build(here, planned)
+    _, verdict = units.verdict(here, planned)
+    assert verdict.items[0].variant.answer.text == "wrong\u2028\u0085answer"

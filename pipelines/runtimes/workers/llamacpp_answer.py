@@ -10,11 +10,11 @@ from pipelines.files.records import from_json
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
+from pipelines.runtimes.answer_log import AnswerLog
 from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
 from pipelines.runtimes.llamacpp_sampling import chooser
 from pipelines.runtimes.llamacpp_slots import Answering, Rules, groups, lay_out, run_group
 from pipelines.runtimes.protocol import Prompt
-from pipelines.runtimes.transformers_answers import AnswerLog
 from pipelines.runtimes.workers.llamacpp_engine import LlamaEngine
 from pipelines.runtimes.workers.llamacpp_vocabulary import Vocabulary
 

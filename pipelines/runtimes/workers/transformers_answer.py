@@ -6,8 +6,8 @@ from pipelines.domain.run import Answer
 from pipelines.files.records import from_json
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
+from pipelines.runtimes.answer_log import AnswerLog
 from pipelines.runtimes.protocol import Prompt
-from pipelines.runtimes.transformers_answers import AnswerLog
 from pipelines.runtimes.transformers_batches import batches
 from pipelines.runtimes.transformers_jobs import AnswerJob, AnswerTally
 from pipelines.runtimes.workers.transformers_decode import Row, decode_batch
