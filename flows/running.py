@@ -1,9 +1,12 @@
 """Running a plan as a Prefect flow, against the server that is configured or a project-local one."""
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from flows.outcome import COMPLETION, BuildResult, forget_errors, read_complete
 from flows.planning import BuildPlan, make_plan
@@ -14,6 +17,7 @@ from flows.settings import Settings
 from flows.wiring import equipment
 from pipelines.domain.errors import WorkerError
 from pipelines.files.records import read_record, write_record
+from pipelines.process.runner import stop_workers
 from pipelines.specs.builds import BuildSpec
 
 _QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
@@ -47,7 +51,6 @@ def run_plan(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
     plan_file = settings.store.root / "plans" / plan.name / "plan.json"
     write_record(plan_file, plan)
     result_file = settings.store.report(plan.name) / COMPLETION
-    result_file.unlink(missing_ok=True)
     with (
         prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url,
         _environment(client_environment(settings.store.root, url, os.environ) | _QUIET),
@@ -65,8 +68,18 @@ def _run_flow(plan_file: Path, build: str, url: str, board: Board) -> None:
     from flows.quantize import quantize
 
     tasks.use_board(board)
-    with temporary_settings({PREFECT_API_URL: url}):  # a second build may have another server
-        quantize(str(plan_file), build)
+    before = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        with temporary_settings({PREFECT_API_URL: url}):  # a second build may have another server
+            quantize(str(plan_file), build)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End the children first: Prefect waits for its threads, and those wait for them."""
+    stop_workers()
+    raise KeyboardInterrupt
 
 
 @contextmanager

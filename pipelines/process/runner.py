@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +21,17 @@ from pipelines.process.harness import PARENT_PID, PROGRESS_FD
 _GRACE_SECONDS = 3.0
 _LOG_TAIL_BYTES = 8192
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+_live: set["subprocess.Popen[bytes]"] = set()
+_stopping = threading.Event()
+
+
+def stop_workers() -> None:
+    """Kill every running worker and let no new one start; for a process that is being interrupted."""
+    _stopping.set()
+    for child in tuple(_live):
+        _kill_group(child)
 
 
 def run_worker(
@@ -65,6 +77,8 @@ def worker_environment(threads: int) -> dict[str, str]:
 
 
 def _run(call: WorkerCall, arguments: list[str], on_progress: OnProgress) -> None:
+    if _stopping.is_set():
+        raise WorkerError("was not started: the program is ending", where=call.module)
     read_end, write_end = os.pipe()
     try:
         with call.log.open("ab") as log:
@@ -79,11 +93,14 @@ def _run(call: WorkerCall, arguments: list[str], on_progress: OnProgress) -> Non
             )
         os.close(write_end)
         write_end = -1
+        _live.add(child)
         try:
             _watch(child, read_end, call, on_progress)
         except BaseException:
             _kill_group(child)
             raise
+        finally:
+            _live.discard(child)
     finally:
         os.close(read_end)
         if write_end >= 0:
