@@ -84,6 +84,10 @@ def _guarded(
     except QuantgateError as error:
         outcome.record_error(site, identifier, step, error)
         raise
+    except Exception as error:
+        unexpected = QuantgateError(f"unexpected {type(error).__name__}: {error}", where=identifier)
+        outcome.record_error(site, identifier, step, unexpected)
+        raise
 
 
 @_unit("reference {runtime}")

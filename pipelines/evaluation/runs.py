@@ -1,6 +1,7 @@
 """One run of a suite: ask a runtime, keep the raw answers, grade them on reading."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def run_suite(
         return RunRecord(plan=plan, seconds=time.monotonic() - started)
 
     produce_once(examination.folder(plan), RunRecord, produce)
-    _discard(unfinished)
+    shutil.rmtree(unfinished, ignore_errors=True)  # who waited for the same run may do so too
     return examination.read(plan)
 
 
@@ -183,10 +184,3 @@ def _read_answers(path: Path) -> tuple[Answer, ...]:
 def _write_lines(path: Path, records: Iterable[object]) -> None:
     lines = [json.dumps(to_json(record), ensure_ascii=False) for record in records]
     write_text(path, "\n".join(lines) + "\n")
-
-
-def _discard(folder: Path) -> None:
-    for path in folder.glob("*"):
-        path.unlink()
-    if folder.exists():
-        folder.rmdir()
