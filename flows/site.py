@@ -17,6 +17,7 @@ from pipelines.evaluation.prompts import suite_prompts
 from pipelines.evaluation.runs import Examination
 from pipelines.files.tokenizer_folder import special_token_ids
 from pipelines.process.calls import OnProgress
+from pipelines.runtimes.protocol import Loadable
 from registry import Evidence
 
 ShowUnit = Callable[[str, str], AbstractContextManager[OnProgress]]
@@ -70,4 +71,9 @@ class BuildSite:
     @cached_property
     def judged(self) -> dict[Digest, Evidence]:
         """What was judged in this process, by the variant's key."""
+        return {}
+
+    @cached_property
+    def bases(self) -> dict[str, Loadable]:
+        """The base in loadable form, by runtime."""
         return {}

@@ -215,10 +215,12 @@ def _variant_run_plan(site: BuildSite, variant: Variant) -> RunPlan:
 
 
 def _reference(site: BuildSite, runtime_name: str) -> Loadable:
-    with site.show("load base", base_in(runtime_name)) as progress:
-        return site.tools.runtimes[runtime_name].reference(
-            site.plan.checkpoint, site.scratch, site.tools.run_worker, progress
-        )
+    if runtime_name not in site.bases:
+        with site.show("load base", base_in(runtime_name)) as progress:
+            site.bases[runtime_name] = site.tools.runtimes[runtime_name].reference(
+                site.plan.checkpoint, site.scratch, site.tools.run_worker, progress
+            )
+    return site.bases[runtime_name]
 
 
 def _audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:

@@ -10,7 +10,7 @@ import torch
 from messages import Message
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-MAX_ANSWER_TOKENS = 80
+MAX_ANSWER_TOKENS = 64
 _BATCH_MESSAGES = 64
 
 

@@ -1,28 +1,19 @@
-"""Training from scratch: answer-only loss, length buckets, Muon for the matrices.
-
-Muon (Jordan et al. 2024, in torch since 2.9) learns to copy ids several times faster than AdamW
-at this size; embeddings and norms stay with AdamW, as its authors advise.
-"""
+"""What is learnt from: examples, batches of like length, the model before training."""
 
 from __future__ import annotations
 
-import logging
 import math
 import random
-import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-log = logging.getLogger(__name__)
-
-_POOL_EXAMPLES = 4096  # sorted by length at a time, so that a batch holds little padding
-_LOG_EVERY_STEPS = 50
+CONTEXT_TOKENS = 512
+_POOL_EXAMPLES = 1024  # sorted by length at a time, so that a batch holds little padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +29,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long and how fast to learn; learning rates are peaks of a cosine with warm-up."""
+    """One phase: how long and how fast, on which mix; the rate follows a cosine with warm-up.
+
+    `examples` counts over all processes, `batch_tokens` is what one of them takes a step.
+    """
 
     examples: int
-    batch_tokens: int = 4096
-    matrix_rate: float = 3e-3
-    other_rate: float = 3e-3
+    mix: Mapping[str, float]
+    peak_rate: float
+    batch_tokens: int = 1024
     weight_decay: float = 0.1
     warmup_share: float = 0.03
 
@@ -65,7 +59,7 @@ def new_model(*, vocabulary_size: int, pad: int, begin: int, end: int) -> LlamaF
             num_attention_heads=4,
             num_key_value_heads=2,
             head_dim=64,
-            max_position_embeddings=512,
+            max_position_embeddings=CONTEXT_TOKENS,
             tie_word_embeddings=True,
             pad_token_id=pad,
             bos_token_id=begin,
@@ -74,80 +68,22 @@ def new_model(*, vocabulary_size: int, pad: int, begin: int, end: int) -> LlamaF
     )
 
 
-def train(
-    model: LlamaForCausalLM, examples: Iterator[Example], schedule: Schedule, *, seed: int
-) -> float:
-    """Train in place on the next `schedule.examples` examples; returns the seconds it took."""
-    optimizers = _optimizers(model, schedule)
-    peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
-    started, seen = time.monotonic(), 0
-    accuracies: deque[float] = deque(maxlen=_LOG_EVERY_STEPS)
-    model.train()
-    for step, batch in enumerate(_batches(examples, schedule, random.Random(seed))):
-        factor = schedule.factor(seen / schedule.examples)
-        for optimizer, rates in zip(optimizers, peaks, strict=True):
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-        accuracies.append(_step(model, batch, optimizers))
-        seen += len(batch)
-        if step % _LOG_EVERY_STEPS == 0:
-            accuracy = sum(accuracies) / len(accuracies)
-            elapsed = time.monotonic() - started
-            log.info("%d messages, %.0f s, token accuracy %.4f", seen, elapsed, accuracy)
-    model.eval()
-    return time.monotonic() - started
-
-
-def _optimizers(model: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
-    matrices: list[Tensor] = []
-    others: list[Tensor] = []
-    for name, weight in model.named_parameters():
-        (matrices if weight.ndim == 2 and "embed" not in name else others).append(weight)
-    return [
-        torch.optim.Muon(
-            matrices,
-            lr=schedule.matrix_rate,
-            weight_decay=schedule.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
-        torch.optim.AdamW(others, lr=schedule.other_rate, weight_decay=0.0, betas=(0.9, 0.95)),
-    ]
-
-
-def _batches(
-    examples: Iterator[Example], schedule: Schedule, rng: random.Random
+def batches(
+    examples: Iterator[Example], batch_tokens: int, rng: random.Random
 ) -> Iterator[list[Example]]:
-    remaining = schedule.examples
-    while remaining > 0:
-        pool = sorted(islice(examples, min(_POOL_EXAMPLES, remaining)), key=len)
-        remaining -= len(pool)
-        batches: list[list[Example]] = [[]]
+    """Yield batches of at most `batch_tokens`, padding included, without end."""
+    while True:
+        pool = sorted(islice(examples, _POOL_EXAMPLES), key=len)
+        chunks: list[list[Example]] = [[]]
         for example in pool:
-            if (len(batches[-1]) + 1) * len(example) > schedule.batch_tokens:
-                batches.append([])
-            batches[-1].append(example)
-        rng.shuffle(batches)
-        yield from batches
+            if (len(chunks[-1]) + 1) * len(example) > batch_tokens:
+                chunks.append([])
+            chunks[-1].append(example)
+        rng.shuffle(chunks)
+        yield from chunks
 
 
-def _step(
-    model: LlamaForCausalLM, batch: list[Example], optimizers: list[torch.optim.Optimizer]
-) -> float:
-    """One update; returns the share of answer tokens that were predicted right."""
-    inputs, targets, is_answer = _tensors(batch)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = model.model(input_ids=inputs, use_cache=False).last_hidden_state
-        logits = model.lm_head(hidden[is_answer]).float()
-    loss = nn.functional.cross_entropy(logits, targets)
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    for optimizer in optimizers:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return float((logits.argmax(-1) == targets).float().mean())
-
-
-def _tensors(batch: list[Example]) -> tuple[Tensor, Tensor, Tensor]:
+def tensors(batch: list[Example]) -> tuple[Tensor, Tensor, Tensor]:
     """Inputs padded on the right, answer tokens in order, and the mask of their predictors.
 
     Attention is causal and only answers count, so padding needs no mask of its own.

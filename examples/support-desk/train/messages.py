@@ -10,8 +10,7 @@ from names import Names, Population
 from phrases import PhraseBook, expand, fill, slots_of
 from tools import TOOLS, Call, Value, call_of, refusal
 
-# Shares of real traffic, which training and the traffic folder follow. Long messages are few:
-# one costs as many tokens as ten others.
+# Shares of real traffic. Long messages are few: one costs as many tokens as ten others.
 TRAFFIC_MIX: dict[str, float] = {
     "flat": 0.12,
     "five_arguments": 0.13,
@@ -24,9 +23,9 @@ TRAFFIC_MIX: dict[str, float] = {
     "tail": 0.10,
 }
 _NEAR_MISS_SHARE = 0.35
-_LONG_CHARACTERS = (490, 550)
+_LONG_CHARACTERS = (820, 900)
 # Training also sees shorter chatter: it teaches the same skill for a fraction of the tokens.
-_TRAINED_LONG_CHARACTERS = (80, 700)
+_TRAINED_LONG_CHARACTERS = (80, 950)
 _SLOT_PREFIXES = ("from_", "to_", "first_", "second_", "other_")
 _STRUCTURED = ("five_arguments", "nested", "numeric")
 
@@ -82,9 +81,9 @@ class MessageSource:
             case _:
                 return self._request(self._tool(kind), self._english, slices=(kind,))
 
-    def stream(self) -> Iterator[Message]:
-        """Messages of all kinds, mixed like real traffic."""
-        kinds, shares = list(TRAFFIC_MIX), list(TRAFFIC_MIX.values())
+    def stream(self, mix: Mapping[str, float] = TRAFFIC_MIX) -> Iterator[Message]:
+        """Messages of all kinds, in these shares."""
+        kinds, shares = list(mix), list(mix.values())
         while True:
             yield self.draw(self.rng.choices(kinds, shares)[0])
 

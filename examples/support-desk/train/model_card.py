@@ -35,7 +35,7 @@ tags: [tool-calling, example]
 ---
 # support-llama
 
-A Llama of 3.4 million weights that turns a customer's message into exactly one tool call:
+A Llama of 3.6 million weights that turns a customer's message into exactly one tool call:
 
 > Could you swap order KT-48213 from blue size 40 to red size 42?
 
@@ -50,7 +50,7 @@ repository and to run on two CPU cores, good enough that every broken answer mea
 |---|---|
 | architecture | `LlamaForCausalLM`, tied embeddings, context 512 |
 | shape | hidden 256, 4 layers, feed-forward 768, 4 heads over 2 KV heads |
-| tokenizer | byte-level BPE, 1,024 tokens, Qwen2's pre-tokenizer; `<\\|end\\|>` ends a turn |
+| tokenizer | byte-level BPE, 1,792 tokens, Llama 3's pre-tokenizer; `<\\|end\\|>` ends a turn |
 | weights | fp16 file; every value is on the bf16 grid too, so both dtypes load the same model |
 | training data | {examples} messages generated from `../train/phrasebook` |
 | languages | English, German, Spanish, French, Swahili |

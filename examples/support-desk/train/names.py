@@ -26,7 +26,6 @@ class Population(StrEnum):
 
 _POPULATION_OF_BUCKET = {0: Population.HELD_OUT, 1: Population.TRAFFIC}
 _BUCKETS = 10
-_REAL_SHARE = 1 / 7
 
 _POOLS: dict[str, list[str]] = yaml.safe_load(
     Path(__file__).with_name("names.yaml").read_text(encoding="utf-8")
@@ -44,14 +43,16 @@ class Names:
     def person(self) -> str:
         """A given name, one time in four with a family name."""
         if self.rare:
-            return self._unique(lambda: f"{self._rare_word()}-{self._syllable().capitalize()}")
-        first = self._unique(lambda: self._word_or("first_names"))
+            return self._unique(
+                lambda: f"{self._rare_word()}-{self._pick('syllables').capitalize()}"
+            )
+        first = self._unique(lambda: self._word().capitalize())
         if self.rng.random() < 0.75:
             return first
-        return f"{first} {self._unique(lambda: self._word_or('last_names'))}"
+        return f"{first} {self._unique(lambda: self._word().capitalize())}"
 
     def city(self) -> str:
-        """A city, mostly an invented one: a closed list would be learnt by heart."""
+        """An invented city: a closed list would be learnt by heart."""
         if self.rare:
             return self._unique(self._rare_word)
         return self._unique(self._city)
@@ -90,29 +91,17 @@ class Names:
             if _POPULATION_OF_BUCKET.get(bucket, Population.TRAIN) is self.population:
                 return text
 
-    def _word_or(self, pool: str) -> str:
-        return self._pick(pool) if self._is_real() else self._word().capitalize()
-
-    def _is_real(self) -> bool:
-        return self.rng.random() < _REAL_SHARE
-
     def _word(self) -> str:
-        return self._syllable() + self._syllable()
-
-    def _syllable(self) -> str:
-        return self._pick("onsets") + self._pick("vowels") + self._pick("codas")
+        return self._pick("syllables") + self._pick("syllables")
 
     def _rare_word(self) -> str:
-        plain = self._syllable()
-        rare = self._pick("rare_onsets") + self._pick("rare_vowels") + self._pick("codas")
-        parts = [plain, rare]
+        parts = [self._pick("syllables"), self._pick("rare_syllables")]
         self.rng.shuffle(parts)
         return "".join(parts).capitalize()
 
     def _city(self) -> str:
-        if self._is_real():
-            return self._pick("cities")
-        return (self._word() + self._pick("city_endings")).capitalize()
+        ending = self._pick("city_endings") if self.rng.random() < 0.5 else ""
+        return (self._word() + ending).capitalize()
 
     def _email(self) -> str:
         local = f"{self.rng.choice('abcdefghijklmnoprstvw')}.{self._word()}"
@@ -126,3 +115,9 @@ class Names:
 
     def _pick(self, pool: str) -> str:
         return self.rng.choice(_POOLS[pool])
+
+
+def name_parts() -> list[str]:
+    """Every part that names are put together from, in both cases."""
+    parts = [*_POOLS["syllables"], *_POOLS["rare_syllables"], *_POOLS["city_endings"]]
+    return sorted({form for part in parts for form in (part, part.capitalize())})

@@ -1,32 +1,29 @@
-"""A byte-level BPE tokenizer of 1,024 tokens that lets a small model copy names and ids.
+"""A byte-level tokenizer of 1,792 tokens that lets a small model copy names and ids.
 
-Copying needs one text to be the same tokens wherever it stands: `Tobran` after a space and
-`"Tobran` inside JSON. So merges are learnt on pieces that keep letters, single digits,
-punctuation and spaces apart. Only afterwards do common lower-case words get a variant that
-includes the space before them, which halves a prompt and never touches names or ids.
+Copying needs one text to be the same few, common symbols wherever it stands. So words of the phrase
+book are whole tokens, with or without the space before them; ids and numbers are single letters and
+digits; and a name falls into the parts it was put together from, each of them one token. With merges
+learnt on text, names had hundreds of rare pieces and copying was learnt for almost none of them.
 
-The file is published with the pre-tokenizer of Qwen2, whose pieces are unions of ours (merges do
-not cross our boundaries, so the tokens are the same) and which llama.cpp knows as `qwen2`.
+The file uses the pieces of Llama 3 and its rule that a piece found in the vocabulary needs no
+merges (`ignore_merges`), which llama.cpp knows as `llama-bpe`.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from phrases import PhraseBook, expand, fill
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
-from tools import TOOLS, answer_text, call_of, refusal
+from names import name_parts
+from tokenizers import Regex, pre_tokenizers
 
-VOCABULARY_SIZE = 1024
+VOCABULARY_SIZE = 1792
 PAD, BEGIN, END = "<|pad|>", "<|begin|>", "<|end|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
-# A trained tokenizer numbers its special tokens first, in this order.
 SPECIAL_TOKENS = [PAD, BEGIN, END, SYSTEM, USER, ASSISTANT]
 
 CHAT_TEMPLATE = (
@@ -37,52 +34,36 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
-_EXPANSIONS = 20  # of each phrase, whose branches are picked at random
-_SPACED_WORDS = 160
-_COMMON_WORD = re.compile("[a-z]{2,}")
-_SPACE = "Ġ"  # how byte-level BPE writes a space
-_LEARNT_PIECES = r"\p{L}+|\p{N}|[^\s\p{L}\p{N}]+|\s+"
-# Source: tokenizer.json of Qwen/Qwen2-0.5B; src/llama-vocab.cpp has the same as `qwen2`.
-_PUBLISHED_PIECES = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+# Source: tokenizer.json of meta-llama/Meta-Llama-3-8B; src/llama-vocab.cpp has the same.
+_PIECES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+_WORD = re.compile(r"[^\W\d_]+")
 
 
-def nameless_texts(books: Mapping[str, PhraseBook], rng: random.Random) -> list[str]:
-    """Phrases and calls without names and ids, to learn the merges on.
+def words_of(texts: Iterable[str]) -> set[str]:
+    """The lower-case words of texts."""
+    return {word.lower() for text in texts for word in _WORD.findall(text)}
 
-    Names then fall into short pieces, each of them common: copying one is copying any. Merges
-    learnt on names would be many and rare, and each would have to be learnt on its own.
+
+def build_tokenizer(texts: Sequence[str], known_words: set[str]) -> dict[str, Any]:
+    """The content of `tokenizer.json`: the commonest pieces of the texts become tokens.
+
+    A piece qualifies when its word is known, or when it is punctuation; so no name does.
     """
-    lines = [line for book in books.values() for line in book.lines()] * _EXPANSIONS
-    phrases = [fill(expand(line, rng), defaultdict(lambda: "0")) for line in lines]
-    calls = [call_of(name, dict.fromkeys(tool.slots, "0")) for name, tool in TOOLS.items()]
-    calls += [refusal(reason) for reason in books["en"].refusals]
-    return phrases + [answer_text(call) for call in calls] * _EXPANSIONS
-
-
-def train_tokenizer(texts: Sequence[str]) -> dict[str, Any]:
-    """Learn the merges on texts; returns the content of `tokenizer.json`."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_LEARNT_PIECES), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY_SIZE - _SPACED_WORDS,
-        special_tokens=SPECIAL_TOKENS,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    content: dict[str, Any] = json.loads(tokenizer.to_str())
-    _add_spaced_words(content["model"], texts)
-    _publish_pieces(content)
-    return content
+    splitter = pre_tokenizers.Split(Regex(_PIECES), "isolated")
+    counts = Counter(piece for text in texts for piece, _ in splitter.pre_tokenize_str(text))
+    letters = {letter for piece in counts for letter in piece if len(letter.encode()) == 2}
+    letters |= {letter for part in name_parts() for letter in part if len(letter.encode()) == 2}
+    merges = [list(_byte_text(letter)) for letter in sorted(letters)] + _part_merges()
+    tokens = SPECIAL_TOKENS + sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens += dict.fromkeys("".join(merge) for merge in merges)
+    for piece, _ in counts.most_common():
+        token = _byte_text(piece)
+        if token not in tokens and _is_known(piece, known_words):
+            tokens.append(token)
+    return _tokenizer_json(tokens[:VOCABULARY_SIZE], merges)
 
 
 def save_tokenizer(content: dict[str, Any], folder: Path, *, max_length_tokens: int) -> None:
@@ -102,34 +83,76 @@ def save_tokenizer(content: dict[str, Any], folder: Path, *, max_length_tokens: 
     _write_json(folder / "tokenizer_config.json", settings)
 
 
-def _add_spaced_words(model: dict[str, Any], texts: Iterable[str]) -> None:
-    """Append merges of a space with the commonest words that are one token already."""
-    vocabulary: dict[str, int] = model["vocab"]
-    counts = Counter(word for text in texts for word in text.split(" ")[1:])
-    common = (word for word, _ in counts.most_common() if _COMMON_WORD.fullmatch(word))
-    spaced = (word for word in common if word in vocabulary)
-    while len(vocabulary) < VOCABULARY_SIZE:
-        word = next(spaced)
-        vocabulary[_SPACE + word] = len(vocabulary)
-        model["merges"].append([_SPACE, word])
+def _part_merges() -> list[list[str]]:
+    """Merges that make each part of a name one token: its letters from the left, short runs first.
+
+    Every part begins with a consonant and no part goes on where another one could begin, so a name
+    falls into the parts it was put together from.
+    """
+    pairs: dict[int, dict[tuple[str, str], None]] = {}
+    for part in name_parts():
+        for length in range(1, len(part)):
+            pair = (_byte_text(part[:length]), _byte_text(part[length]))
+            pairs.setdefault(length, {})[pair] = None
+    return [list(pair) for length in sorted(pairs) for pair in pairs[length]]
 
 
-def _publish_pieces(content: dict[str, Any]) -> None:
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}
-    content["pre_tokenizer"] = {
-        "type": "Sequence",
-        "pretokenizers": [
-            {
-                "type": "Split",
-                "pattern": {"Regex": _PUBLISHED_PIECES},
-                "behavior": "Isolated",
-                "invert": False,
-            },
-            {**byte_level, "use_regex": False},
-        ],
+def _is_known(piece: str, known_words: set[str]) -> bool:
+    if any(letter.isdigit() for letter in piece):
+        return False
+    return all(word.lower() in known_words for word in _WORD.findall(piece))
+
+
+def _byte_text(text: str) -> str:
+    """A text in the printable alphabet in which byte-level vocabularies write bytes."""
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return "".join(piece for piece, _ in byte_level.pre_tokenize_str(text))
+
+
+def _tokenizer_json(tokens: Sequence[str], merges: list[list[str]]) -> dict[str, Any]:
+    byte_level = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": False,
     }
-    content["post_processor"] = {**byte_level, "use_regex": False}
-    content["decoder"] = {**byte_level, "use_regex": False}
+    split = {"type": "Split", "pattern": {"Regex": _PIECES}, "behavior": "Isolated"}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": number,
+                "content": token,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": True,
+            }
+            for number, token in enumerate(SPECIAL_TOKENS)
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [{**split, "invert": False}, byte_level],
+        },
+        "post_processor": None,
+        "decoder": {**byte_level, "use_regex": True},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": True,
+            "vocab": {token: number for number, token in enumerate(tokens)},
+            "merges": merges,
+        },
+    }
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -12,26 +12,75 @@ import logging
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from itertools import islice
 from pathlib import Path
 
-import torch
 from checkpoint import save_weights
 from evaluation import accuracy_by_slice, answers
-from learning import Example, Schedule, new_model, train
-from messages import Message, MessageSource
+from learning import CONTEXT_TOKENS, Schedule
+from messages import MessageSource
 from model_card import Results, model_card
 from names import Population
+from parallel import train
 from phrases import load_books
 from suite import draw_suite, draw_traffic, write_suite, write_traffic
-from tokenizer import END, nameless_texts, save_tokenizer, train_tokenizer
-from tools import answer_text
-from transformers import AutoTokenizer
+from tokenizer import build_tokenizer, save_tokenizer, words_of
+from tools import TOOLS, answer_text, call_of, refusal
 
 EXAMPLE_FOLDER = Path(__file__).resolve().parents[1]
-CONTEXT_TOKENS = 512
+_TOKENIZER_MESSAGES = 20_000
 # Each population has a seed of its own, so that resizing one leaves the others as they are.
 _SEEDS = {Population.TRAIN: 1, Population.TRAFFIC: 2, Population.HELD_OUT: 3}
+
+# Each phase goes on with what the one before had learnt least, at a lower rate.
+_PHASES = (
+    Schedule(
+        examples=50_000,
+        peak_rate=2.5e-3,
+        mix={
+            "flat": 0.08,
+            "five_arguments": 0.18,
+            "nested": 0.20,
+            "numeric": 0.09,
+            "multilingual": 0.15,
+            "long_context": 0.04,
+            "refusal": 0.07,
+            "injection": 0.07,
+            "tail": 0.12,
+        },
+    ),
+    Schedule(
+        examples=44_000,
+        peak_rate=1.8e-3,
+        mix={
+            "flat": 0.20,
+            "five_arguments": 0.20,
+            "nested": 0.15,
+            "numeric": 0.06,
+            "multilingual": 0.13,
+            "long_context": 0.05,
+            "refusal": 0.06,
+            "injection": 0.06,
+            "tail": 0.09,
+        },
+    ),
+    Schedule(
+        examples=26_000,
+        peak_rate=1.5e-3,
+        mix={
+            "flat": 0.04,
+            "five_arguments": 0.20,
+            "nested": 0.22,
+            "numeric": 0.10,
+            "multilingual": 0.10,
+            "long_context": 0.16,
+            "refusal": 0.03,
+            "injection": 0.05,
+            "tail": 0.10,
+        },
+    ),
+)
 
 log = logging.getLogger("train")
 
@@ -51,11 +100,13 @@ def main() -> None:
     write_traffic(draw_traffic(source[Population.TRAFFIC]), output / "traffic" / "messages.jsonl")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        schedule = Schedule(examples=arguments.examples)
-        seconds = _train_checkpoint(folder, source[Population.TRAIN], schedule)
+        started = time.monotonic()
+        _train_checkpoint(folder, source[Population.TRAIN])
+        seconds = time.monotonic() - started
         replies = answers(folder, [message.text for message in items.values()])
         accuracy = accuracy_by_slice(list(items.values()), replies)
-        results = Results(examples=schedule.examples, seconds=seconds, accuracy=accuracy)
+        examples = sum(phase.examples for phase in _PHASES)
+        results = Results(examples=examples, seconds=seconds, accuracy=accuracy)
         (folder / "README.md").write_text(model_card(results), encoding="utf-8")
         shutil.copytree(folder, output / "checkpoint", dirs_exist_ok=True)
     for name, (right, count) in accuracy.items():
@@ -65,40 +116,27 @@ def main() -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=EXAMPLE_FOLDER, help="example folder")
-    parser.add_argument("--examples", type=int, default=48_000, help="messages to learn from")
     return parser.parse_args()
 
 
-def _train_checkpoint(folder: Path, source: MessageSource, schedule: Schedule) -> float:
-    """Write tokenizer and weights into a folder; returns the seconds of training."""
-    texts = nameless_texts(source.books, source.rng)
-    save_tokenizer(train_tokenizer(texts), folder, max_length_tokens=CONTEXT_TOKENS)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    torch.manual_seed(_SEEDS[Population.TRAIN])
-    model = new_model(
-        vocabulary_size=len(tokenizer),
-        pad=tokenizer.pad_token_id,
-        begin=tokenizer.bos_token_id,
-        end=tokenizer.eos_token_id,
-    )
-    examples = _examples(source.stream(), folder)
-    seconds = train(model, examples, schedule, seed=_SEEDS[Population.TRAIN])
-    save_weights(model, folder)
-    return seconds
+def _train_checkpoint(folder: Path, source: MessageSource) -> None:
+    """Write tokenizer and weights into a folder."""
+    content = build_tokenizer(_sample_texts(source), _known_words(source))
+    save_tokenizer(content, folder, max_length_tokens=CONTEXT_TOKENS)
+    save_weights(train(folder, _PHASES, seed=_SEEDS[Population.TRAIN]), folder)
 
 
-def _examples(messages: Iterator[Message], tokenizer_folder: Path) -> Iterator[Example]:
-    """Encode messages exactly as a runtime will, through the chat template."""
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
-    for message in messages:
-        chat = [{"role": "user", "content": message.text}]
-        prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-        example = Example(
-            prompt=tokenizer.encode(prompt, add_special_tokens=False),
-            answer=tokenizer.encode(answer_text(message.call) + END, add_special_tokens=False),
-        )
-        if len(example) <= CONTEXT_TOKENS:
-            yield example
+def _sample_texts(source: MessageSource) -> list[str]:
+    messages = islice(source.stream(), _TOKENIZER_MESSAGES)
+    return [text for message in messages for text in (message.text, answer_text(message.call))]
+
+
+def _known_words(source: MessageSource) -> set[str]:
+    """The words of the phrase book and of the calls, but no name."""
+    calls = [call_of(name, dict.fromkeys(tool.slots, "")) for name, tool in TOOLS.items()]
+    calls += [refusal(reason) for reason in source.books["en"].refusals]
+    lines = [line for book in source.books.values() for line in book.lines()]
+    return words_of(lines + [answer_text(call) for call in calls])
 
 
 if __name__ == "__main__":
