@@ -13,6 +13,9 @@ from pipelines.domain.values import Digest, JsonValue, digest_of
 
 Record = TypeVar("Record")
 
+_SHARED_MODE = 0o644
+"""Temporary files are private; what is kept may be read by everybody who may enter the folder."""
+
 
 def to_json(record: object) -> JsonValue:
     """Return a dataclass as plain JSON values; paths become strings."""
@@ -78,6 +81,7 @@ def write_text(path: Path, text: str) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), _SHARED_MODE)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
