@@ -34,10 +34,18 @@ def rows(road: Road) -> dict[str, dict[str, object]]:
     return {str(row["identifier"]): row for row in variants}
 
 
+def size_bytes(row: dict[str, object]) -> int:
+    files = row["files"]
+    assert isinstance(files, dict)
+    return int(files["size_bytes"])
+
+
 def test_all_six_recipes_are_built_audited_and_judged(road: Road) -> None:
     assert set(rows(road)) == {f"support-llama--{name}" for name in RECIPES}
     for identifier, row in rows(road).items():
-        assert row["decision"] in ("pass", "fail", "inconclusive"), f"{identifier}: {row['reason']}"
+        assert row["decision"] in ("pass", "fail", "inconclusive"), (
+            f"{identifier}: {row['failure']}"
+        )
 
 
 def test_exactly_the_passing_variants_are_versions(road: Road) -> None:
@@ -96,11 +104,11 @@ def test_lookup_and_lineage_answer_for_what_passed(road: Road) -> None:
         assert looked_up.returncode == 12
         return
     found = json.loads(looked_up.stdout)
-    smallest = min(passing, key=lambda row: int(str(row["size_bytes"])))
+    smallest = min(passing, key=size_bytes)
     assert found["facts"]["identifier"] == smallest["identifier"]
     traced = road.run("lineage", "support-llama@support-desk")
     first_line = traced.stdout.splitlines()[0]
-    assert "support-traffic@1" in first_line or "none" in first_line or "no " in first_line
+    assert "calibration corpus" in first_line
 
 
 def test_a_server_that_nobody_asked_to_stay_is_gone(road: Road) -> None:
@@ -136,7 +144,7 @@ def test_help_never_imports_what_is_heavy() -> None:
         "import sys; from flows.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'mlflow', 'prefect', 'transformers', 'llama_cpp', 'pydantic', 'scipy'}\n"
-        "sys.exit(', '.join(heavy & set(sys.modules)))"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     finished = subprocess.run(
         [str(Path(PROJECT) / ".venv" / "bin" / "python"), "-c", program],
