@@ -1,7 +1,7 @@
 """What became of a build: recorded, written as a page and as JSON, and read back without any tool.
 
-`reports/<build>/` holds `index.html`, `result.json` and, once nothing is left to do, `complete.json`
-with the receipts: a second run of the same build checks those and prints, starting nothing.
+`reports/<build>/` holds `index.html`, `result.json` and `complete.json` with errors and receipts: where
+there is no error and every receipt still holds, a second run of the same build prints and starts nothing.
 """
 
 import json
@@ -87,6 +87,12 @@ def forget_errors(plan: BuildPlan, settings: Settings) -> None:
     """Start a new try."""
     for path in errors_folder(plan, settings).glob("*.json"):
         path.unlink(missing_ok=True)
+
+
+def forget_error(site: BuildSite, identifier: str) -> None:
+    """A retry of this unit succeeded."""
+    folder = errors_folder(site.plan, site.settings)
+    (folder / f"{identifier}.json").unlink(missing_ok=True)
 
 
 def tracking(settings: Settings) -> Tracking:

@@ -80,7 +80,7 @@ def _guarded(
     """Do one unit's work; keep the reason of a final failure where the report finds it."""
     site = open_site(plan_file)
     try:
-        return work(site)
+        done = work(site)
     except QuantgateError as error:
         outcome.record_error(site, identifier, step, error)
         raise
@@ -88,6 +88,8 @@ def _guarded(
         unexpected = QuantgateError(f"unexpected {type(error).__name__}: {error}", where=identifier)
         outcome.record_error(site, identifier, step, unexpected)
         raise
+    outcome.forget_error(site, identifier)  # an earlier try of this very unit may have left one
+    return done
 
 
 @_unit("reference {runtime}")

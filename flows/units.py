@@ -118,17 +118,10 @@ def audit(site: BuildSite, planned: PlannedVariant) -> AuditReport:
 
     def produce(_: Path) -> AuditRecord:
         variant = site.open(planned)
+        log = site.settings.store.logs / f"audit-{planned.identifier}--{key[:16]}.log"
         with site.show("audit", planned.identifier) as progress:
-            probe = runtime.probe(
-                ProbeRequest(
-                    loadable=_loadable(variant),
-                    texts=texts,
-                    threads=site.settings.threads,
-                    log=site.settings.store.logs / f"audit-{planned.identifier}--{key[:16]}.log",
-                ),
-                site.tools.run_worker,
-                progress,
-            )
+            request = _probe_request(site, _loadable(variant), texts, log)
+            probe = runtime.probe(request, site.tools.run_worker, progress)
         report = audit_variant(variant, site.plan.checkpoint, base, probe)
         return AuditRecord(report=report, probe=probe)
 
@@ -239,20 +232,17 @@ def _audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
 
     def produce(_: Path) -> AuditRecord:
         loadable = _reference(site, runtime_name)
+        log = site.settings.store.logs / f"audit-{subject}--{key[:16]}.log"
         with site.show("audit", base_in(runtime_name)) as progress:
-            probe = runtime.probe(
-                ProbeRequest(
-                    loadable=loadable,
-                    texts=texts,
-                    threads=site.settings.threads,
-                    log=site.settings.store.logs / f"audit-{subject}--{key[:16]}.log",
-                ),
-                site.tools.run_worker,
-                progress,
-            )
-        return AuditRecord(report=audit_base(probe), probe=probe)
+            request = _probe_request(site, loadable, texts, log)
+            probe = runtime.probe(request, site.tools.run_worker, progress)
+        return AuditRecord(report=audit_base(probe, site.chat.template), probe=probe)
 
     return produce_once(site.settings.store.audit(subject, key), AuditRecord, produce).record
+
+
+def _probe_request(site: BuildSite, loadable: Loadable, texts: Path, log: Path) -> ProbeRequest:
+    return ProbeRequest(loadable=loadable, texts=texts, threads=site.settings.threads, log=log)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

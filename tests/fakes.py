@@ -124,6 +124,7 @@ class FakeRuntime:
     asked: list[str] = field(default_factory=list)
     probe_detail: str = ""
     wrong_text: str = "wrong"
+    template: str = TEMPLATE
 
     def missing(self) -> str | None:
         """Nothing is missing."""
@@ -167,7 +168,7 @@ class FakeRuntime:
             beginning_of_sequence_id=-1,
             end_of_sequence_id=0,
             vocabulary_size=257,
-            chat_template=TEMPLATE,
+            chat_template=self.template,
             detail=self.probe_detail,
         )
 

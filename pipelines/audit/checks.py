@@ -27,13 +27,14 @@ def audit_variant(
     )
 
 
-def audit_base(probe: ProbeReport) -> AuditReport:
-    """Hold the base, as a runtime loads it, against its own tokenizer."""
+def audit_base(probe: ProbeReport, chat_template: str) -> AuditReport:
+    """Hold the base, as a runtime loads it, against the checkpoint's own tokenizer and template."""
     return AuditReport(
         findings=(
             _equal("loads in its runtime", True, probe.loads, probe.detail),
             _equal("logits are finite", True, probe.finite_logits, probe.detail),
             _parity(probe),
+            _template(chat_template, probe),
         )
     )
 
@@ -100,12 +101,17 @@ def _tokenizer(base: ProbeReport, probe: ProbeReport) -> tuple[AuditFinding, ...
             probe.beginning_of_sequence_id,
         ),
         _equal("end-of-sequence id", base.end_of_sequence_id, probe.end_of_sequence_id),
-        AuditFinding(
-            check="chat template",
-            passed=probe.chat_template == base.chat_template,
-            promised="equal to the base's",
-            found="equal" if probe.chat_template == base.chat_template else "differs",
-        ),
+        _template(base.chat_template, probe),
+    )
+
+
+def _template(chat_template: str, probe: ProbeReport) -> AuditFinding:
+    equal = probe.chat_template == chat_template
+    return AuditFinding(
+        check="chat template",
+        passed=equal,
+        promised="equal to the base's",
+        found="equal" if equal else "differs",
     )
 
 

@@ -56,18 +56,16 @@ class Sizes:
 
 
 def backend() -> LlamaCppBackend:
-    """Return the real backend; skips where it is not installed."""
+    """Return the real backend; set-up installs it, so a missing one is a failure."""
     real = LlamaCppBackend(converter=Settings.from_environment().converter)
-    if reason := real.missing():
-        pytest.skip(reason)
+    assert real.missing() is None, real.missing()
     return real
 
 
 def runtime() -> LlamaCppRuntime:
-    """Return the real runtime; skips where it is not installed."""
+    """Return the real runtime; set-up installs it, so a missing one is a failure."""
     real = LlamaCppRuntime(convert=backend().convert)
-    if reason := real.missing():
-        pytest.skip(reason)
+    assert real.missing() is None, real.missing()
     return real
 
 
@@ -97,9 +95,7 @@ def real_checkpoint() -> Checkpoint:
 
 
 def example_checkpoint() -> Checkpoint:
-    """Return the bundled example's checkpoint; skips where it is not trained yet."""
-    if not (EXAMPLE / "checkpoint" / "model.safetensors").is_file():
-        pytest.skip("the bundled example has no checkpoint yet")
+    """Return the bundled example's checkpoint."""
     shapes = {"model.layers.0.mlp.up_proj.weight": (768, 256)}
     return described(EXAMPLE / "checkpoint", shapes, context=512)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows import units
-from flows.outcome import forget_errors, read_errors, record_error
+from flows.outcome import forget_error, forget_errors, read_errors, record_error
 from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.site import BuildSite
@@ -187,3 +187,17 @@ def test_a_unicode_line_separator_in_an_answer_does_not_split_its_line(tmp_path:
     units.build(here, planned)
     _, verdict = units.verdict(here, planned)
     assert verdict.items[0].variant.answer.text == "wrong\u2028\u0085answer"
+
+
+def test_an_error_is_forgotten_when_a_retry_succeeds(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    record_error(here, "demo--Q2_K", "register", WorkerError("no answer"))
+    forget_error(here, "demo--Q2_K")
+    forget_error(here, "demo--Q2_K")
+    assert not read_errors(here.plan, here.settings)
+
+
+def test_a_base_whose_conversion_swapped_the_template_is_refused(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime(template="another template"))
+    with pytest.raises(CheckpointError, match="chat template"):
+        units.run_references(here, "llamacpp")
