@@ -23,6 +23,8 @@ TRAFFIC_MIX: dict[str, float] = {
     "tail": 0.10,
 }
 _NEAR_MISS_SHARE = 0.35
+# The smallest language counts double: its own slice has to be large enough for a verdict.
+_LANGUAGE_SHARES = {"sw": 2}
 _LONG_CHARACTERS = (820, 900)
 # Training also sees shorter chatter: it teaches the same skill for a fraction of the tokens.
 _TRAINED_LONG_CHARACTERS = (80, 950)
@@ -114,7 +116,9 @@ class MessageSource:
         return text[:1].upper() + text[1:], call
 
     def _foreign(self, kind: str) -> Message:
-        language = self.rng.choice([code for code in self.books if code != "en"])
+        languages = [code for code in self.books if code != "en"]
+        shares = [_LANGUAGE_SHARES.get(code, 1) for code in languages]
+        language = self.rng.choices(languages, shares)[0]
         # A tail message is always structured; other foreign ones mostly ask for simple things.
         structured = kind == "tail" or self.rng.random() < 0.4
         structure = self.rng.choice(_STRUCTURED) if structured else "flat"

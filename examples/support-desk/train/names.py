@@ -41,15 +41,12 @@ class Names:
     rare: bool = False
 
     def person(self) -> str:
-        """A given name, one time in four with a family name."""
+        """A given name; the rare form has two parts with a hyphen."""
         if self.rare:
             return self._unique(
                 lambda: f"{self._rare_word()}-{self._pick('syllables').capitalize()}"
             )
-        first = self._unique(lambda: self._word().capitalize())
-        if self.rng.random() < 0.75:
-            return first
-        return f"{first} {self._unique(lambda: self._word().capitalize())}"
+        return self._unique(lambda: self._word().capitalize())
 
     def city(self) -> str:
         """An invented city: a closed list would be learnt by heart."""

@@ -14,6 +14,7 @@ from names import Population
 
 BOOKS = Path(__file__).parent / "phrasebook"
 _CHOICE = re.compile(r"\(([^()]*)\)")
+_ANY_ORDER = re.compile(r"\[\[(.*?)\]\]")
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 # A word of a closed table is a string, or a boolean for yes/no arguments.
@@ -64,8 +65,9 @@ def load_books(folder: Path = BOOKS) -> dict[str, PhraseBook]:
 
 
 def expand(line: str, rng: random.Random) -> str:
-    """Pick one branch of every `(a|b)` in a template line."""
-    return _CHOICE.sub(lambda match: rng.choice(match[1].split("|")), line)
+    """Pick one branch of every `(a|b)` in a template line and one order of every `[[a; b; c]]`."""
+    line = _CHOICE.sub(lambda match: rng.choice(match[1].split("|")), line)
+    return _ANY_ORDER.sub(lambda match: _in_any_order(match[1].split("; "), rng), line)
 
 
 def slots_of(line: str) -> list[str]:
@@ -76,6 +78,10 @@ def slots_of(line: str) -> list[str]:
 def fill(line: str, texts: Mapping[str, str]) -> str:
     """Put texts into the `{slots}` of a line; braces of pasted JSON are left alone."""
     return _SLOT.sub(lambda match: texts[match[1]], line)
+
+
+def _in_any_order(parts: list[str], rng: random.Random) -> str:
+    return rng.choice((" ", ", ")).join(rng.sample(parts, len(parts)))
 
 
 def _load_book(path: Path) -> PhraseBook:
