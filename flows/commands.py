@@ -126,7 +126,7 @@ def _say(text: str) -> None:
 
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
-    from pipelines.specs.recipes import catalogue
+    from pipelines.specs.recipes import DEFAULT_RECIPES
 
     recipes = options.recipes.split(",") if options.recipes else None
     overrides = BuildOverrides(
@@ -136,9 +136,7 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         policy=options.policy,
         recipes=tuple(name.strip() for name in recipes) if recipes else None,
     )
-    return load_build(
-        options.build_file, overrides, default_recipes=tuple(r.name for r in catalogue())
-    )
+    return load_build(options.build_file, overrides, DEFAULT_RECIPES)
 
 
 def _print_json(value: JsonValue) -> None:

@@ -152,6 +152,6 @@ def _contracts(
     for name in sorted({variant.recipe.runtime for variant in variants}):
         runtime = tools.runtimes[name]
         parts.append(runtime.source_digest())
-        parts.append(digest_of(to_json(runtime.identity(None, ""))))
+        parts.append(digest_of(to_json(runtime.identity(None))))
         parts.append(digest_of(to_json(runtime.schedule(settings.threads))))
     return (*parts, source_digest(*judging_sources()))

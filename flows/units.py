@@ -180,7 +180,7 @@ def _reference_plans(site: BuildSite, runtime_name: str) -> tuple[RunPlan, ...]:
     checkpoint = site.plan.checkpoint
     first = site.examination.plan(
         runtime=runtime,
-        identity=runtime.identity(None, ""),
+        identity=runtime.identity(None),
         subject=f"{checkpoint.name}--base-{runtime_name}",
         subject_digest=checkpoint.digests.combined,
         schedule=runtime.schedule(site.settings.threads),
@@ -200,7 +200,7 @@ def _variant_run_plan(site: BuildSite, variant: Variant) -> RunPlan:
     runtime = site.tools.runtimes[variant.recipe.runtime]
     return site.examination.plan(
         runtime=runtime,
-        identity=runtime.identity(variant.recipe.format, variant.recipe.scheme),
+        identity=runtime.identity(variant.recipe),
         subject=variant.identifier,
         subject_digest=variant.files_digest,
         schedule=runtime.schedule(site.settings.threads),
@@ -224,7 +224,7 @@ def _audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
     key = digest_of(
         [
             checkpoint.digests.combined,
-            to_json(runtime.identity(None, "")),
+            to_json(runtime.identity(None)),
             texts_digest,
             runtime.source_digest(),
         ]
@@ -290,4 +290,6 @@ def _calibration(site: BuildSite, planned: PlannedVariant) -> CalibrationTokens 
 
 
 def _loadable(variant: Variant) -> Loadable:
-    return Loadable(path=variant.artifact, format=variant.recipe.format)
+    return Loadable(
+        path=variant.artifact, format=variant.recipe.format, kv_cache=variant.recipe.kv_cache
+    )

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from pipelines.backends.protocol import BuildRequest, Built
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import Format, Recipe
+from pipelines.domain.recipe import Recipe
 from pipelines.domain.run import Answer, RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
@@ -130,7 +130,7 @@ class FakeRuntime:
         """Nothing is missing."""
         return None
 
-    def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
+    def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
         """A fixed identity."""
         return RuntimeIdentity(
             engine="fake",
@@ -138,7 +138,7 @@ class FakeRuntime:
             device="cpu",
             kv_cache="f16",
             compute_dtype="f32",
-            kernels="native" if loadable_format else "reference",
+            kernels="native" if recipe else "reference",
         )
 
     def source_digest(self) -> Digest:

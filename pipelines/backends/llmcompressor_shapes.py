@@ -42,6 +42,8 @@ def addressed(
 
 def misfits(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> tuple[str, ...]:
     """Return why scheme, targets or group size do not fit the checkpoint; empty when they fit."""
+    if options.scheme is None:
+        return ()  # only the KV cache is quantized, which no shape hinders
     scheme = options.scheme.upper()
     if scheme not in PRESET_GROUPS:
         close = difflib.get_close_matches(scheme, PRESET_GROUPS, n=1)

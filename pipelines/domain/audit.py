@@ -14,6 +14,19 @@ class AuditFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """How far next-token distributions drift from the base's, over `tokens` positions.
+
+    `mean_kl` is the mean Kullback-Leibler divergence KL(base || other) in nats a token;
+    `top1_agreement` the share of positions at which both find the same token likeliest.
+    """
+
+    mean_kl: float
+    top1_agreement: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
     """All findings on one variant, in the order they were made; never empty."""
 

@@ -10,6 +10,8 @@ class Format(StrEnum):
 
     GGUF = "gguf"
     COMPRESSED_TENSORS = "compressed-tensors"
+    AWQ = "awq"
+    GPTQ = "gptq"
 
 
 class Calibration(StrEnum):
@@ -40,12 +42,42 @@ class BitsPerWeight:
     high: float
 
 
+KvCacheType = Literal["f16", "q8_0", "q4_0"]
+"""How llama.cpp holds keys and values while it answers; `f16` is its full precision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorTypeRule:
+    """Tensors whose GGUF name a regular expression matches get this ggml type, e.g. `Q6_K`."""
+
+    pattern: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredMix:
+    """Types assigned to tensor groups by measured sensitivity, under a size budget.
+
+    The mean storage cost of the quantized weights is at most `budget_bits_per_weight`;
+    `candidates` are ggml types, any of which a group may get.
+    """
+
+    budget_bits_per_weight: float
+    candidates: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufOptions:
-    """For llama.cpp: the file type as `llama-quantize` spells it, e.g. `Q4_K_M`."""
+    """For llama.cpp: the file type as `llama-quantize` spells it, e.g. `Q4_K_M`.
+
+    `tensor_types` override it by name, first match first; `mix` has the overrides measured. A recipe
+    has at most one of the two.
+    """
 
     backend: Literal["llamacpp"] = "llamacpp"
     file_type: str
+    tensor_types: tuple[TensorTypeRule, ...] = ()
+    mix: MeasuredMix | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +85,40 @@ class CompressedTensorsOptions:
     """For llm-compressor: preset scheme, modifier, which modules it applies to and which it leaves.
 
     `group_size` is in weights along the input dimension; None where the scheme has no groups.
+    `scheme` is None where only the KV cache is quantized. `smoothing_strength` (0 to 1) puts
+    SmoothQuant before the modifier; `kv_cache` stores scales for a quantized KV cache in the checkpoint.
     """
 
     backend: Literal["llmcompressor"] = "llmcompressor"
-    scheme: str
-    modifier: Literal["QuantizationModifier", "GPTQModifier"]
+    scheme: str | None
+    modifier: Literal["QuantizationModifier", "GPTQModifier", "AWQModifier"]
     targets: tuple[str, ...] = ("Linear",)
     ignore: tuple[str, ...] = ("lm_head",)
     group_size: int | None = None
     actorder: Literal["static", "weight"] | None = None
     dampening_fraction: float | None = None
+    smoothing_strength: float | None = None
+    kv_cache: Literal["fp8"] | None = None
 
 
-BackendOptions = GgufOptions | CompressedTensorsOptions
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoAwqOptions:
+    """For autoawq (archived): 4-bit groups of `group_size` with zero points, in AWQ's gemm layout."""
+
+    backend: Literal["autoawq"] = "autoawq"
+    group_size: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoGptqOptions:
+    """For auto-gptq (archived): 4-bit symmetric groups of `group_size`, in GPTQ's layout."""
+
+    backend: Literal["autogptq"] = "autogptq"
+    group_size: int = 128
+    dampening_fraction: float = 0.01
+
+
+BackendOptions = GgufOptions | CompressedTensorsOptions | AutoAwqOptions | AutoGptqOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +127,8 @@ class Recipe:
 
     `name` is unique in the catalogue and stands in unit identifiers (`demo--Q4_K_M--imatrix`).
     `runtime` is the engine its variants are judged in. `calibration_tokens` is how many corpus tokens
-    it wants at most (0 where calibration is none).
+    it wants at most (0 where calibration is none). `kv_cache` is how the runtime holds keys and values;
+    it changes no byte of the variant.
     """
 
     name: str
@@ -88,3 +142,4 @@ class Recipe:
     calibration_tokens: int
     bits_per_weight: BitsPerWeight
     options: BackendOptions
+    kv_cache: KvCacheType = "f16"

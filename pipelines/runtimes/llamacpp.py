@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import Format
+from pipelines.domain.recipe import Format, Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import source_digest
@@ -53,18 +53,18 @@ class LlamaCppRuntime:
             return f"{_PACKAGE} is not installed: run `make setup`"
         return None
 
-    def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
+    def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
         """Return what will answer.
 
-        The same for every GGUF: tensors between layers are F32, weights are multiplied by native kernels
-        of their own types (which quantize activations to 8-bit blocks as they go).
+        The same for every GGUF but for the KV cache: tensors between layers are F32, weights are
+        multiplied by native kernels of their own types (which quantize activations to 8-bit blocks as
+        they go).
         """
-        del loadable_format, scheme
         return RuntimeIdentity(
             engine="llama.cpp",
             version=f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}",
             device="cpu",
-            kv_cache="f16",
+            kv_cache=recipe.kv_cache if recipe else "f16",
             compute_dtype="f32",
             kernels="native",
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Format
+from pipelines.domain.recipe import Format, KvCacheType, Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.suite import DecodeSettings
 from pipelines.domain.values import Digest
@@ -22,11 +22,15 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loadable:
-    """What a runtime is to load: a GGUF file or a checkpoint folder."""
+    """What a runtime is to load: a GGUF file or a checkpoint folder.
+
+    `format` is None for a full-precision safetensors folder; `kv_cache` is how keys and values are to be
+    held where the runtime has a choice.
+    """
 
     path: Path
     format: Format | None
-    """None for a full-precision safetensors folder."""
+    kv_cache: KvCacheType = "f16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +91,8 @@ class Runtime(Protocol):
         """Return None when the engine is installed, else one sentence: what is missing and how to get it."""
         ...
 
-    def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
-        """Return what will answer, without importing the engine."""
+    def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
+        """Return what will answer for a recipe's variants, or for the base (None), without importing it."""
         ...
 
     def source_digest(self) -> Digest:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.domain.recipe import Format
+from pipelines.domain.recipe import Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import source_digest
@@ -43,9 +43,8 @@ class TransformersRuntime:
             return None
         return f"the transformers runtime lacks {', '.join(lacking)}: run `make setup`"
 
-    def identity(self, loadable_format: Format | None, scheme: str) -> RuntimeIdentity:
+    def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
         """Return what will answer; low-bit weights are emulated, whatever the scheme."""
-        del scheme
         # The same words for base and variant: runs of different versions are never paired.
         beside = ", ".join(f"{name} {version(name)}" for name in ("torch", "compressed-tensors"))
         return RuntimeIdentity(
@@ -54,7 +53,7 @@ class TransformersRuntime:
             device=accelerator_name() or "cpu",
             kv_cache="bf16",
             compute_dtype="bfloat16",
-            kernels="reference" if loadable_format is None else "emulated",
+            kernels="reference" if recipe is None else "emulated",
         )
 
     def reference(

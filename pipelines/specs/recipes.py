@@ -2,24 +2,32 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import (
+    AutoAwqOptions,
+    AutoGptqOptions,
     BackendOptions,
     BitsPerWeight,
     Calibration,
     CompressedTensorsOptions,
     Format,
     GgufOptions,
+    KvCacheType,
+    MeasuredMix,
     Numerics,
     Recipe,
+    TensorTypeRule,
 )
 from pipelines.specs.loading import Spec, did_you_mean, load_yaml
 
 CATALOGUE = Path(__file__).parent / "catalogue"
+
+DEFAULT_RECIPES = ("Q8_0", "FP8_DYNAMIC", "Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "Q2_K")
+"""What is built where nobody says what: one of each kind that is commonly shipped, and one to fear."""
 
 
 class _NumericsSpec(Spec):
@@ -33,20 +41,83 @@ class _BitsSpec(Spec):
     high: float = Field(gt=0, le=16)
 
 
+class _TensorTypeSpec(Spec):
+    pattern: str
+    type: str
+
+
+class _MixSpec(Spec):
+    budget_bits_per_weight: float = Field(gt=0, le=16)
+    candidates: tuple[str, ...] = Field(min_length=2)
+
+
 class _GgufSpec(Spec):
     backend: Literal["llamacpp"]
     file_type: str
+    tensor_types: tuple[_TensorTypeSpec, ...] = ()
+    mix: _MixSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if self.tensor_types and self.mix:
+            raise ValueError("tensor_types and mix exclude each other")
+        return self
+
+    def options(self) -> GgufOptions:
+        """Return the domain object."""
+        return GgufOptions(
+            file_type=self.file_type,
+            tensor_types=tuple(TensorTypeRule(**rule.model_dump()) for rule in self.tensor_types),
+            mix=MeasuredMix(**self.mix.model_dump()) if self.mix else None,
+        )
 
 
 class _CompressedTensorsSpec(Spec):
     backend: Literal["llmcompressor"]
-    scheme: str
-    modifier: Literal["QuantizationModifier", "GPTQModifier"]
+    scheme: str | None = None
+    modifier: Literal["QuantizationModifier", "GPTQModifier", "AWQModifier"]
     targets: tuple[str, ...] = ("Linear",)
     ignore: tuple[str, ...] = ("lm_head",)
     group_size: int | None = Field(default=None, gt=0)
     actorder: Literal["static", "weight"] | None = None
     dampening_fraction: float | None = Field(default=None, gt=0, lt=1)
+    smoothing_strength: float | None = Field(default=None, ge=0, le=1)
+    kv_cache: Literal["fp8"] | None = None
+
+    @model_validator(mode="after")
+    def _quantizes_something(self) -> Self:
+        if self.scheme is None and self.kv_cache is None:
+            raise ValueError("name a scheme, or a kv_cache, or both")
+        return self
+
+    def options(self) -> CompressedTensorsOptions:
+        """Return the domain object."""
+        return CompressedTensorsOptions(**self.model_dump())
+
+
+class _AutoAwqSpec(Spec):
+    backend: Literal["autoawq"]
+    group_size: int = Field(default=128, gt=0)
+
+    def options(self) -> AutoAwqOptions:
+        """Return the domain object."""
+        return AutoAwqOptions(**self.model_dump())
+
+
+class _AutoGptqSpec(Spec):
+    backend: Literal["autogptq"]
+    group_size: int = Field(default=128, gt=0)
+    dampening_fraction: float = Field(default=0.01, gt=0, lt=1)
+
+    def options(self) -> AutoGptqOptions:
+        """Return the domain object."""
+        return AutoGptqOptions(**self.model_dump())
+
+
+_OptionsSpec = Annotated[
+    _GgufSpec | _CompressedTensorsSpec | _AutoAwqSpec | _AutoGptqSpec,
+    Field(discriminator="backend"),
+]
 
 
 class RecipeSpec(Spec):
@@ -62,15 +133,12 @@ class RecipeSpec(Spec):
     calibration: Calibration = Calibration.NONE
     calibration_tokens: int = Field(default=0, ge=0)
     bits_per_weight: _BitsSpec
-    options: Annotated[_GgufSpec | _CompressedTensorsSpec, Field(discriminator="backend")]
+    options: _OptionsSpec
+    kv_cache: KvCacheType = "f16"
 
     def recipe(self) -> Recipe:
         """Return the domain object."""
-        options: BackendOptions
-        if isinstance(self.options, _GgufSpec):
-            options = GgufOptions(file_type=self.options.file_type)
-        else:
-            options = CompressedTensorsOptions(**self.options.model_dump())
+        options: BackendOptions = self.options.options()
         return Recipe(
             name=self.name,
             description=self.description,
@@ -83,6 +151,7 @@ class RecipeSpec(Spec):
             calibration_tokens=self.calibration_tokens,
             bits_per_weight=BitsPerWeight(**self.bits_per_weight.model_dump()),
             options=options,
+            kv_cache=self.kv_cache,
         )
 
 

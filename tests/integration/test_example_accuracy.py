@@ -41,7 +41,7 @@ def test_the_base_is_as_accurate_in_every_slice_as_its_card_says(tmp_path: Path)
     loadable = runtime.reference(checkpoint, tmp_path, tools.run_worker, ignore_progress)
     plan = examination.plan(
         runtime=runtime,
-        identity=runtime.identity(None, ""),
+        identity=runtime.identity(None),
         subject="base",
         subject_digest=checkpoint.digests.combined,
         schedule=runtime.schedule(1),

@@ -1,5 +1,6 @@
 """The llama.cpp runtime's own decisions, with workers that only answer or crash."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from pipelines.process.calls import (
 from pipelines.runtimes.llamacpp import LlamaCppRuntime
 from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
 from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, Runtime
+from pipelines.specs.recipes import find_recipes
 
 
 class CrashingWorker:
@@ -113,4 +115,10 @@ def test_the_schedule_reaches_the_worker_and_its_threads(tmp_path: Path) -> None
 
 
 def test_the_identity_is_the_same_for_base_and_variants_so_that_they_may_be_paired() -> None:
-    assert RUNTIME.identity(Format.GGUF, "F16") == RUNTIME.identity(Format.GGUF, "Q4_K_M")
+    (q2,) = find_recipes(("Q2_K",), Path())
+    assert RUNTIME.identity(None) == RUNTIME.identity(q2)
+
+
+def test_the_identity_says_how_keys_and_values_are_held() -> None:
+    (q2,) = find_recipes(("Q2_K",), Path())
+    assert RUNTIME.identity(replace(q2, kv_cache="q8_0")).kv_cache == "q8_0"

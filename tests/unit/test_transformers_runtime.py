@@ -16,6 +16,7 @@ from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, R
 from pipelines.runtimes.transformers import TransformersRuntime
 from pipelines.runtimes.transformers_batches import batches
 from pipelines.runtimes.transformers_jobs import AnswerTally
+from pipelines.specs.recipes import find_recipes
 from tests.fakes import fake_checkpoint
 
 
@@ -54,10 +55,8 @@ def test_it_is_a_runtime() -> None:
 
 def test_the_base_is_the_reference_and_low_bit_weights_are_emulated() -> None:
     runtime = TransformersRuntime()
-    base, variant = (
-        runtime.identity(None, "F16"),
-        runtime.identity(Format.COMPRESSED_TENSORS, "NVFP4"),
-    )
+    (nvfp4,) = find_recipes(("NVFP4",), Path())
+    base, variant = runtime.identity(None), runtime.identity(nvfp4)
     assert (base.kernels, variant.kernels) == ("reference", "emulated")
     assert base.version == variant.version, "else they would not be comparable"
     assert "torch" in base.version
