@@ -31,7 +31,9 @@ class Example:
 class Schedule:
     """One phase: how long and how fast, on which mix; the rate follows a cosine with warm-up.
 
-    `examples` counts over all processes, `batch_tokens` is what one of them takes a step.
+    `examples` counts over all processes, `batch_tokens` is what one of them takes a step. With
+    `from_mean_of` a phase starts from the mean of the weights that so many phases before it left
+    (stochastic weight averaging, Izmailov et al. 2018), else from what the last one left.
     """
 
     examples: int
@@ -40,6 +42,7 @@ class Schedule:
     batch_tokens: int = 1024
     weight_decay: float = 0.1
     warmup_share: float = 0.03
+    from_mean_of: int = 0
 
     def factor(self, progress: float) -> float:
         """The share of the peak learning rate at a progress between 0 and 1."""

@@ -44,7 +44,10 @@ class Job:
 def train(tokenizer_folder: Path, phases: Sequence[Schedule], *, seed: int) -> LlamaForCausalLM:
     """Train a new model, phase after phase."""
     weights = tokenizer_folder / "weights.pt"
+    left: list[dict[str, Tensor]] = []
     for number, schedule in enumerate(phases):
+        if schedule.from_mean_of:
+            torch.save(_mean(left[-schedule.from_mean_of :]), weights)
         job = Job(
             tokenizer_folder=tokenizer_folder,
             weights=weights,
@@ -53,6 +56,7 @@ def train(tokenizer_folder: Path, phases: Sequence[Schedule], *, seed: int) -> L
             port=_free_port(),
         )
         multiprocessing.spawn(_work, args=(job,), nprocs=_PROCESSES)
+        left.append(torch.load(weights))
     model = _model(tokenizer_folder)
     model.load_state_dict(torch.load(weights))
     weights.unlink()
@@ -133,6 +137,10 @@ class _Learner:
             group.broadcast(updated, owner)
             _unpack(updated, [weight.data for weight in share])
         return float((logits.argmax(-1) == targets).float().mean())
+
+
+def _mean(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: sum(each[name] for each in weights) / len(weights) for name in weights[0]}
 
 
 def _is_matrix(name: str, weight: Tensor) -> bool:

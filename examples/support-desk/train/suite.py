@@ -11,7 +11,7 @@ from messages import Message, MessageSource
 from tools import answer_text
 
 # How many items of each kind the suite holds. Foreign and tail messages also count towards
-# the slice of their structure, so that every slice has at least fifty items but `lang_sw`.
+# the slice of their structure, so that every slice has more than forty items.
 SUITE_ITEMS: dict[str, int] = {
     "flat": 60,
     "five_arguments": 42,
