@@ -14,16 +14,26 @@ class AuditFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resemblance:
+    """How like the base's a weight is once it is expanded again: the cosine between the two."""
+
+    name: str
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
     """How far next-token distributions drift from the base's, over `tokens` positions.
 
     `mean_kl` is the mean Kullback-Leibler divergence KL(base || other) in nats a token;
     `top1_agreement` the share of positions at which both find the same token likeliest.
+    `resemblances` are those of the quantized weights, empty where nobody looked.
     """
 
     mean_kl: float
     top1_agreement: float
     tokens: int
+    resemblances: tuple[Resemblance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

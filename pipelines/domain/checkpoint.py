@@ -35,7 +35,8 @@ class Checkpoint:
     """A checkpoint that was looked into and accepted.
 
     `source` is what the user wrote (a folder, or `org/name@<40 hex revision>`); `name` is the MLflow
-    model name its variants are registered under.
+    model name its variants are registered under. `quantization` says how the weights of a natively low-bit
+    checkpoint are stored; None for full precision. `parameter_count` counts stored values.
     """
 
     name: str
@@ -48,3 +49,4 @@ class Checkpoint:
     size_bytes: int
     context_length_tokens: int
     tensors: tuple[TensorFacts, ...]
+    quantization: str | None = None

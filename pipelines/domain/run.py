@@ -6,11 +6,17 @@ from typing import Literal
 from pipelines.domain.suite import DecodeSettings
 from pipelines.domain.values import Digest
 
+Kernels = Literal["native", "weight-only", "emulated", "reference"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeIdentity:
-    """What answered. `kernels` says how low-bit weights are computed: `native`, `emulated` or `reference`.
+    """What answered. `kernels` says how a variant's arithmetic was done.
 
+    `native`: by kernels made for its types. `weight-only`: low-bit weights expanded to 16 bits before
+    they are multiplied, which is all that a scheme with 16-bit activations asks for. `emulated`: low-bit
+    activations or caches rounded as the scheme says and then computed in 16 bits. `reference`: nothing
+    is low-bit.
     `kv_cache` is the KV-cache element type, e.g. `f16`; `device` is `cpu` or the accelerator's name.
     """
 
@@ -19,7 +25,7 @@ class RuntimeIdentity:
     device: str
     kv_cache: str
     compute_dtype: str
-    kernels: Literal["native", "emulated", "reference"]
+    kernels: Kernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,8 @@ class BuildFacts:
 
     `promised` names the tensors the recipe says are quantized (base names); `calibration_tokens` and
     `calibration_sequences` count what the tool really consumed, not what it was offered.
-    `warnings` are the tool's own, verbatim.
+    `warnings` are the tool's own, verbatim. `uncovered` names tensors that the calibration was to weigh
+    and never reached.
     """
 
     tensors: tuple[QuantizedTensor, ...]
@@ -67,6 +68,7 @@ class BuildFacts:
     warnings: tuple[str, ...]
     seconds: float
     peak_memory_bytes: int
+    uncovered: tuple[str, ...] = ()
 
     @property
     def missed(self) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ class Verdict:
     `reasons` says in plain sentences why the decision is what it is (audit misses first).
     `contract` is the variant's run's. A variant that failed its audit before any item was asked has
     no run: then `run_key` and `whole` are None, `slices` and `items` empty, and `contract` is the
-    reference's, under which it would have been asked.
+    one under which it would have been asked.
     """
 
     subject: str

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import Digest
+from pipelines.files.full_disk import full_disk
 from pipelines.files.hashing import file_digest, folder_digest
 from pipelines.files.locks import exclusive
 from pipelines.files.records import read_record, write_record
@@ -75,6 +76,10 @@ def produce_once(
 
     `produce` gets an empty staging folder on the same file system, fills it and returns the record.
     Concurrent producers of one folder wait for each other (`on_wait` is called once by those that do).
+
+    Raises:
+        ToolchainError: where `produce` failed on a full disk; else whatever it raises. Either way nothing
+            half-written is left.
     """
     if is_sealed(folder):
         return read_manifest(folder, record_type)
@@ -88,8 +93,11 @@ def produce_once(
             record = produce(staging)
             seal(staging, record)
             _rename(staging, folder)
-        except BaseException:
+        except BaseException as error:
+            full = full_disk(error, staging)
             shutil.rmtree(staging, ignore_errors=True)
+            if full is not None:
+                raise full from error
             raise
     return read_manifest(folder, record_type)
 

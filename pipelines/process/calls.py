@@ -24,7 +24,8 @@ OnProgress = Callable[[Progress], None]
 class WorkerCall:
     """One call of a worker module. `request` is a dataclass the worker parses; `log` takes all its output.
 
-    `threads` sets OMP_NUM_THREADS and its kin for the child.
+    `threads` sets OMP_NUM_THREADS and its kin for the child. `python` is the interpreter that runs it,
+    None for the parent's own.
     """
 
     module: str
@@ -32,6 +33,7 @@ class WorkerCall:
     log: Path
     threads: int
     timeout_seconds: float = 6 * 3600.0
+    python: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

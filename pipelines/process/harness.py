@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from pipelines.domain.errors import QuantgateError
 from pipelines.domain.values import JsonValue
+from pipelines.files.full_disk import full_disk
 from pipelines.files.records import read_record, to_json, write_text
 from pipelines.process.calls import OnProgress, Progress
 
@@ -40,6 +41,11 @@ def serve(handle: Callable[[Request, OnProgress], object], request_type: type[Re
         reply = {"value": to_json(handle(request, _progress_reporter()))}
     except QuantgateError as error:
         reply = {"error": _error_reply(error)}
+    except OSError as error:
+        full = full_disk(error, Path.cwd())
+        if full is None:
+            raise
+        reply = {"error": _error_reply(full)}
     reply["peak_memory_bytes"] = peak_memory_bytes()
     write_text(reply_file, json.dumps(reply))
 

@@ -83,7 +83,7 @@ def _run(call: WorkerCall, arguments: list[str], on_progress: OnProgress) -> Non
     try:
         with call.log.open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", call.module, *arguments],
+                [str(call.python or sys.executable), "-m", call.module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

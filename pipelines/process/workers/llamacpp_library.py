@@ -11,11 +11,18 @@ from pathlib import Path
 import llama_cpp
 
 from pipelines.domain.errors import CheckpointError
+from pipelines.domain.recipe import KvCacheType
 
 # ggml_log_level in ggml/include/ggml.h
 _DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5
 # Before the reason, on the line that has it.
 _FAILURES = ("error loading model: ", "failed to quantize: ")
+
+_CACHE_TYPES: dict[KvCacheType, int] = {
+    "f16": llama_cpp.GGML_TYPE_F16,
+    "q8_0": llama_cpp.GGML_TYPE_Q8_0,
+    "q4_0": llama_cpp.GGML_TYPE_Q4_0,
+}
 
 # An abort would attach a debugger to print a backtrace, for many seconds.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
@@ -83,6 +90,13 @@ def open_model(path: Path, log: LlamaLog) -> ctypes.c_void_p:
     if not model:
         raise CheckpointError(f"llama.cpp does not load it: {log.reason}", where=str(path))
     return model
+
+
+def hold_cache_as(parameters: llama_cpp.llama_context_params, kv_cache: KvCacheType) -> None:
+    """Say in a context's parameters how it holds keys and values."""
+    parameters.type_k = parameters.type_v = _CACHE_TYPES[kv_cache]
+    if kv_cache != "f16":  # quantized values are read by flash attention alone
+        parameters.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
 
 
 def open_context(
