@@ -2,22 +2,43 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.domain.errors import InputError
+from pipelines.domain.recipe import KvCacheType
 from pipelines.specs.loading import Spec, load_yaml
 
 
 class BuildFile(Spec):
-    """A build file as a person writes it; paths are relative to the file."""
+    """A build file: what to build, on what to judge it. Paths are relative to the file."""
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """What variants are registered under; without it the checkpoint's own name."""
     model: str
+    """The full-precision checkpoint: a folder, or `org/name[@revision]` on a model hub."""
     suite: str
+    """Folder with suite.yaml and its items."""
     corpus: str | None = None
+    """Corpus spec (YAML) that calibrated recipes take their text from."""
     policy: str | None = None
-    recipes: tuple[str, ...] = Field(min_length=1)
+    """Policy file (YAML); without it the default policy."""
+    recipes: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Recipe names, patterns such as `Q4*`, or recipe files; without it one recipe of each common kind."""
+    kv: KvCacheType | tuple[KvCacheType, ...] = ()
+    """KV-cache types in which every GGUF recipe is judged, e.g. `[f16, q8_0]`; their files are built once."""
+
+    @model_validator(mode="after")
+    def _names_no_type_twice(self) -> Self:
+        if len(set(self.kv_caches)) != len(self.kv_caches):
+            raise ValueError("kv names a type twice")
+        return self
+
+    @property
+    def kv_caches(self) -> tuple[KvCacheType, ...]:
+        """The types as a sequence; empty leaves each recipe its own."""
+        return (self.kv,) if isinstance(self.kv, str) else self.kv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +46,8 @@ class BuildSpec:
     """What the user asked for. `model` is a folder or `org/name[@revision]`.
 
     `name` is what variants are registered under; None takes the checkpoint's own name. `folder` is
-    where relative recipe files are looked for.
+    where relative recipe files are looked for. `kv_caches` are the types in which every recipe that has
+    the choice is judged; empty leaves each its own.
     """
 
     name: str | None
@@ -34,6 +56,7 @@ class BuildSpec:
     corpus: Path | None
     policy: Path | None
     recipes: tuple[str, ...]
+    kv_caches: tuple[KvCacheType, ...] = ()
     folder: Path
 
 
@@ -46,6 +69,7 @@ class BuildOverrides:
     corpus: Path | None = None
     policy: Path | None = None
     recipes: tuple[str, ...] | None = None
+    kv_caches: tuple[KvCacheType, ...] | None = None
 
 
 def load_build(
@@ -57,7 +81,7 @@ def load_build(
         InputError: where the file has problems, or model or suite are said nowhere.
     """
     if path is not None:
-        spec = _from_file(path)
+        spec = _from_file(path, default_recipes)
     else:
         if not overrides.model or not overrides.suite:
             raise InputError(
@@ -82,10 +106,11 @@ def load_build(
         corpus=overrides.corpus or spec.corpus,
         policy=overrides.policy or spec.policy,
         recipes=overrides.recipes or spec.recipes,
+        kv_caches=overrides.kv_caches or spec.kv_caches,
     )
 
 
-def _from_file(path: Path) -> BuildSpec:
+def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
     file = load_yaml(path, BuildFile)
     folder = path.resolve().parent
     local = folder / file.model
@@ -95,6 +120,7 @@ def _from_file(path: Path) -> BuildSpec:
         suite=folder / file.suite,
         corpus=folder / file.corpus if file.corpus else None,
         policy=folder / file.policy if file.policy else None,
-        recipes=file.recipes,
+        recipes=file.recipes or default_recipes,
+        kv_caches=file.kv_caches,
         folder=folder,
     )

@@ -14,9 +14,12 @@ from pipelines.domain.errors import InputError
 
 
 class Spec(BaseModel):
-    """Base of everything a person writes: frozen, unknown keys refused."""
+    """Base of everything a person writes: frozen, unknown keys refused, a JSON schema for editors.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    A docstring below a field is its description in that schema.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 Model = TypeVar("Model", bound=BaseModel)

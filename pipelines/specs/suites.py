@@ -31,40 +31,62 @@ class MessageSpec(Spec):
 
 
 class _GraderFile(Spec):
+    """What judges an answer."""
+
     kind: Literal["tool_call", "exact"]
+    """`tool_call` compares a JSON call by meaning, `exact` the text."""
 
 
 class _DecodeFile(Spec):
+    """How answers are sampled."""
+
     max_tokens: int = Field(gt=0)
+    """The most tokens an answer may have."""
     temperature: float = Field(default=0.0, ge=0)
+    """0 is greedy."""
     seed: int = 0
+    """Seed of the sampler above temperature 0."""
 
 
 class _SliceFile(Spec):
+    """A part of the suite that is judged on its own."""
+
     description: str = ""
+    """What its items have in common."""
     critical: bool = False
+    """Whether not a single item of it may break."""
 
 
 class SuiteSpec(Spec):
-    """`suite.yaml` as a person writes it."""
+    """A suite: the team's own tasks. It stands in `suite.yaml` beside its items."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """What it is called in verdicts and in the registry."""
     version: int = Field(ge=1)
+    """Raise it when items change."""
     description: str = ""
+    """What it is about."""
     items: str = "items.jsonl"
+    """File with one item a line, beside this one."""
     grader: _GraderFile
     decode: _DecodeFile
     slices: dict[str, _SliceFile]
+    """Names that items give in their `slices`."""
 
 
 class ItemSpec(Spec):
     """One line of the items file: `messages`, or `prompt` for a single user message."""
 
     id: str = Field(min_length=1)
+    """Unique in the suite."""
     messages: tuple[MessageSpec, ...] = ()
+    """The conversation so far, rendered by the model's own chat template."""
     prompt: str = ""
+    """A single user message, instead of messages."""
     expected: JsonValue
+    """What the grader compares the answer with."""
     slices: tuple[str, ...] = Field(min_length=1)
+    """Where it counts."""
 
     @model_validator(mode="after")
     def _asks_something(self) -> "ItemSpec":

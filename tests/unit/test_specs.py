@@ -3,10 +3,16 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Calibration, CompressedTensorsOptions, GgufOptions
+from pipelines.domain.recipe import Calibration, GgufOptions
 from pipelines.specs.builds import BuildOverrides, load_build
 from pipelines.specs.policies import load_policy
-from pipelines.specs.recipes import catalogue, find_recipes, load_recipe
+from pipelines.specs.recipes import (
+    CATALOGUE,
+    DEFAULT_RECIPES,
+    catalogue,
+    find_recipes,
+    load_recipe,
+)
 from pipelines.specs.suites import load_suite
 
 SUITE = """\
@@ -109,8 +115,9 @@ def test_the_catalogue_has_unique_consistent_recipes() -> None:
     }
     for recipe in recipes:
         assert (recipe.calibration is Calibration.NONE) == (recipe.calibration_tokens == 0)
-        expected = {"llamacpp": GgufOptions, "transformers": CompressedTensorsOptions}
-        assert isinstance(recipe.options, expected[recipe.runtime])
+        assert isinstance(recipe.options, GgufOptions) == (recipe.runtime == "llamacpp")
+        assert recipe.name == Path(CATALOGUE / f"{recipe.name}.yaml").stem
+        assert recipe.kv_cache == "f16", "the catalogue leaves the cache to the build"
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
@@ -135,6 +142,62 @@ def test_a_calibrated_recipe_without_tokens_is_refused(tmp_path: Path) -> None:
     path.write_text(bundled.replace("calibration: none", "calibration: imatrix"))
     with pytest.raises(InputError, match="calibration_tokens is 0"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("low: 2.98", "low: 5.6", "bits_per_weight: low is above high"),
+        (
+            "calibration_tokens: 0",
+            "calibration_tokens: 9",
+            "calibration_tokens is 9 and calibration",
+        ),
+        ("weights: W2", "weights: 2 bit", "numerics.weights: String should match"),
+        ("format: gguf", "format: awq", "llamacpp does not write format awq"),
+        ("runtime: llamacpp", "runtime: transformers", "format gguf does not run in transformers"),
+        ("KV16}", "KV8}", "numerics.kv_cache is KV8, and kv_cache f16 means KV16"),
+        ("KV16}", "KV16}\nkv_cache: q8_0", "KV16, and kv_cache q8_0 means KV8"),
+        ("KV16}", "KV16}\nkv_cache: q8", "kv_cache: Input should be 'f16', 'q8_0' or 'q4_0'"),
+        ("file_type:", "filetype:", "(did you mean 'file_type'?)"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused(
+    tmp_path: Path, before: str, after: str, problem: str
+) -> None:
+    text = (CATALOGUE / "Q2_K.yaml").read_text()
+    assert before in text
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace(before, after))
+    with pytest.raises(InputError) as refused:
+        load_recipe(path)
+    assert problem in str(refused.value)
+
+
+def test_the_recipe_that_the_documentation_shows_is_one(tmp_path: Path) -> None:
+    page = Path("docs/recipes.md").read_text()
+    shown = next(part for part in page.split("```yaml\n") if "yaml-language-server" in part)
+    (tmp_path / "shown.yaml").write_text(shown.partition("```")[0])
+    (recipe,) = find_recipes(("shown.yaml",), tmp_path)
+    assert isinstance(recipe.options, GgufOptions) and recipe.options.tensor_types
+
+
+def test_a_pattern_names_every_recipe_that_matches_and_none_twice() -> None:
+    named = [recipe.name for recipe in find_recipes(("Q8_0", "Q*"), Path())]
+    assert named[0] == "Q8_0"
+    assert {"Q2_K", "Q4_K_M--imatrix"} < set(named)
+    assert len(named) == len(set(named))
+    with pytest.raises(InputError, match=r"no recipe matches 'Z\*'"):
+        find_recipes(("Z*",), Path())
+
+
+def test_without_recipes_a_build_has_one_of_each_common_kind(tmp_path: Path) -> None:
+    path = tmp_path / "build.yaml"
+    path.write_text("model: org/name\nsuite: suite\n")
+    assert load_build(path, BuildOverrides(), DEFAULT_RECIPES).recipes == DEFAULT_RECIPES
+    command = BuildOverrides(model="org/name", suite=Path("suite"))
+    assert load_build(None, command, DEFAULT_RECIPES).recipes == DEFAULT_RECIPES
+    assert len(find_recipes(DEFAULT_RECIPES, tmp_path)) == len(DEFAULT_RECIPES)
 
 
 def test_a_critical_slice_the_suite_lacks_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""JSON schemas of everything a person writes, generated from the very models that parse it.
+
+`python -m flows.schemas` (or `make schemas`) writes them to `pipelines/specs/schemas/`. An editor that
+finds `# yaml-language-server: $schema=…` in the first lines of a file completes and checks it as it is
+typed.
+"""
+
+import json
+from pathlib import Path
+
+from calibration.spec import CorpusFile
+from flows.release_list import WatchListSpec
+from pipelines.domain.values import JsonValue
+from pipelines.files.records import write_text
+from pipelines.specs.builds import BuildFile
+from pipelines.specs.loading import Spec
+from pipelines.specs.policies import PolicySpec
+from pipelines.specs.recipe_files import RecipeSpec
+from pipelines.specs.suites import ItemSpec, SuiteSpec
+
+SCHEMAS = Path(__file__).resolve().parents[1] / "pipelines" / "specs" / "schemas"
+MODELS: dict[str, type[Spec]] = {
+    "recipe": RecipeSpec,
+    "build": BuildFile,
+    "policy": PolicySpec,
+    "suite": SuiteSpec,
+    "item": ItemSpec,
+    "corpus": CorpusFile,
+    "releases": WatchListSpec,
+}
+
+
+def schema_text(model: type[Spec]) -> str:
+    """Return a model's JSON schema as it stands in its file."""
+    schema: JsonValue = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_untitled(model.model_json_schema()),
+    }
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_schemas() -> None:
+    """Write every schema."""
+    for name, model in MODELS.items():
+        write_text(SCHEMAS / f"{name}.json", schema_text(model))
+
+
+def _untitled(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Leave out pydantic's titles, which repeat names: `Max Break Rate` of `max_break_rate`."""
+    return {
+        key: _inside(value, named=key in ("properties", "$defs"))
+        for key, value in schema.items()
+        if key != "title"
+    }
+
+
+def _inside(value: JsonValue, *, named: bool) -> JsonValue:
+    """Go on below; the keys of `properties` and `$defs` are names, of which none is left out."""
+    if isinstance(value, dict):
+        if named:
+            return {name: _inside(part, named=False) for name, part in value.items()}
+        return _untitled(value)
+    if isinstance(value, list):
+        return [_inside(part, named=False) for part in value]
+    return value
+
+
+if __name__ == "__main__":
+    write_schemas()
