@@ -2,11 +2,8 @@
 
 import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from pipelines.backends.llamacpp_file_types import FILE_TYPES, FileType, misfitting_shapes
 from pipelines.backends.llamacpp_messages import (
     ConvertCall,
     ConvertFacts,
@@ -15,41 +12,39 @@ from pipelines.backends.llamacpp_messages import (
     QuantizeCall,
     QuantizeFacts,
 )
+from pipelines.backends.llamacpp_misfits import misfits
+from pipelines.backends.llamacpp_mix import MIX_SOURCES, Ingredients, measured_mix, mix_rules
+from pipelines.backends.llamacpp_workshop import WORKERS, Spent, Workshop
 from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Calibration, GgufOptions, Recipe
+from pipelines.domain.recipe import Calibration, GgufOptions, MeasuredMix, Recipe, TensorTypeRule
 from pipelines.domain.values import JsonValue, digest_of
 from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
 from pipelines.files.hashing import file_digest, folder_digest, source_digest
+from pipelines.files.records import write_record
 from pipelines.files.sealed import produce_once, read_manifest
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-
-Facts = TypeVar("Facts", ConvertFacts, ImatrixFacts, QuantizeFacts)
+from pipelines.process.calls import OnProgress, RunWorker
 
 _PACKAGE = "llama-cpp-python"
-_WORKERS = "pipelines.backends.workers"
 _CONVERTER_PARTS = ("convert_hf_to_gguf.py", "conversion/base.py", "gguf-py/gguf/__init__.py")
 _CONVERT_SOURCES = (
     "pipelines.backends.llamacpp_pretypes",
-    f"{_WORKERS}.llamacpp_convert",
+    f"{WORKERS}.llamacpp_convert",
 )
 _IMATRIX_SOURCES = (
-    f"{_WORKERS}.llamacpp_imatrix",
-    f"{_WORKERS}.llamacpp_ggml",
-    f"{_WORKERS}.llamacpp_gguf",
+    f"{WORKERS}.llamacpp_imatrix",
+    f"{WORKERS}.llamacpp_ggml",
+    f"{WORKERS}.llamacpp_gguf",
+    f"{WORKERS}.llamacpp_packing",
 )
-_QUANTIZE_SOURCES = (f"{_WORKERS}.llamacpp_quantize",)
-_MODEL, _IMATRIX = "model.gguf", "imatrix.gguf"
+_QUANTIZE_SOURCES = (
+    "pipelines.backends.llamacpp_file_types",
+    "pipelines.backends.llamacpp_tensor_names",
+    f"{WORKERS}.llamacpp_quantize",
+)
+_MODEL, _IMATRIX, _MIX = "model.gguf", "imatrix.gguf", "mix.json"
 _KEY_LENGTH = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Spent:
-    """What the child processes of one build cost together."""
-
-    seconds: float
-    peak_memory_bytes: int
 
 
 class LlamaCppBackend:
@@ -69,7 +64,7 @@ class LlamaCppBackend:
 
     def toolchain(self, threads: int) -> Toolchain:
         """Return package versions, the converter's digest and that of our own workers' sources."""
-        sources = (*_CONVERT_SOURCES, *_IMATRIX_SOURCES, *_QUANTIZE_SOURCES)
+        sources = (*_CONVERT_SOURCES, *_IMATRIX_SOURCES, *_QUANTIZE_SOURCES, *MIX_SOURCES)
         return Toolchain(
             tools=(
                 *self._conversion_tools(),
@@ -80,31 +75,32 @@ class LlamaCppBackend:
         )
 
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
-        """Return unknown file types, a missing importance matrix, and rows its blocks do not divide."""
-        name = _file_type_name(recipe)
-        file_type = FILE_TYPES.get(name)
-        if file_type is None:
-            return (f"llama.cpp knows no file type {name}; known: {', '.join(FILE_TYPES)}",)
-        return (*_without_imatrix(recipe, file_type), *misfitting_shapes(checkpoint, file_type))
+        """Return what contradicts itself, what matches nothing, and rows that blocks do not divide."""
+        return misfits(checkpoint, recipe, _options(recipe))
 
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build one variant: convert and calibrate where nobody has yet, then quantize."""
-        shop = _Workshop(run_worker=run_worker, on_progress=on_progress, log=request.log)
+        shop = Workshop(run_worker=run_worker, on_progress=on_progress, log=request.log)
         threads = request.toolchain.threads
+        options = _options(request.recipe)
         base = self._f16(request.checkpoint, request.scratch, shop)
         calibrated: ImatrixFacts | None = None
         imatrix: Path | None = None
+        rules = options.tensor_types
         if request.recipe.calibration is Calibration.IMATRIX:
             imatrix, calibrated = _imatrix(_calibration(request), base, request, shop)
+            if options.mix is not None:
+                rules = _mixed(options.mix, base, imatrix, request, shop)
         artifact = request.output / _MODEL
         facts = shop.run(
             "llamacpp_quantize",
             QuantizeCall(
                 source=base,
                 output=artifact,
-                file_type=_file_type_name(request.recipe),
+                file_type=options.file_type,
                 imatrix=imatrix,
                 threads=threads,
+                tensor_types=rules,
             ),
             QuantizeFacts,
             threads=threads,
@@ -125,10 +121,10 @@ class LlamaCppBackend:
         """
         log = scratch / "gguf-f16.log"
         return self._f16(
-            checkpoint, scratch, _Workshop(run_worker=run_worker, on_progress=on_progress, log=log)
+            checkpoint, scratch, Workshop(run_worker=run_worker, on_progress=on_progress, log=log)
         )
 
-    def _f16(self, checkpoint: Checkpoint, scratch: Path, shop: "_Workshop") -> Path:
+    def _f16(self, checkpoint: Checkpoint, scratch: Path, shop: Workshop) -> Path:
         tools: list[JsonValue] = [[tool.name, tool.version] for tool in self._conversion_tools()]
         key = digest_of([checkpoint.digests.combined, tools, source_digest(*_CONVERT_SOURCES)])
         folder = scratch / f"gguf-f16-{key[:_KEY_LENGTH]}"
@@ -159,28 +155,8 @@ class LlamaCppBackend:
         )
 
 
-class _Workshop:
-    """Runs the workers of one build and adds up what they cost."""
-
-    def __init__(self, *, run_worker: RunWorker, on_progress: OnProgress, log: Path) -> None:
-        self._run_worker, self._on_progress, self._log = run_worker, on_progress, log
-        self.spent = _Spent(seconds=0.0, peak_memory_bytes=0)
-
-    def run(self, module: str, call: object, reply_type: type[Facts], *, threads: int) -> Facts:
-        """Run one worker and return its facts."""
-        worker = WorkerCall(
-            module=f"{_WORKERS}.{module}", request=call, log=self._log, threads=threads
-        )
-        reply = self._run_worker(worker, reply_type, self._on_progress)
-        self.spent = _Spent(
-            seconds=self.spent.seconds + reply.seconds,
-            peak_memory_bytes=max(self.spent.peak_memory_bytes, reply.peak_memory_bytes),
-        )
-        return reply.value
-
-
 def _imatrix(
-    tokens: CalibrationTokens, base: Path, request: BuildRequest, shop: _Workshop
+    tokens: CalibrationTokens, base: Path, request: BuildRequest, shop: Workshop
 ) -> tuple[Path, ImatrixFacts]:
     """Return the importance matrix of these very tokens, shared by all recipes that ask for them."""
     key = digest_of(
@@ -209,8 +185,23 @@ def _imatrix(
     return folder / _IMATRIX, read_manifest(folder, ImatrixFacts).record
 
 
+def _mixed(
+    mix: MeasuredMix, base: Path, imatrix: Path, request: BuildRequest, shop: Workshop
+) -> tuple[TensorTypeRule, ...]:
+    """Return the rules of a measured mix; what was measured is written down beside the file."""
+    ingredients = Ingredients(
+        base=base,
+        imatrix=imatrix,
+        tokens=_calibration(request),
+        threads=request.toolchain.threads,
+    )
+    mixed = measured_mix(mix, ingredients, request.scratch, shop)
+    write_record(request.output / _MIX, mixed)
+    return mix_rules(mixed)
+
+
 def _build_facts(
-    written: QuantizeFacts, calibrated: ImatrixFacts | None, spent: _Spent
+    written: QuantizeFacts, calibrated: ImatrixFacts | None, spent: Spent
 ) -> BuildFacts:
     starved = calibrated.starved if calibrated else ()
     return BuildFacts(
@@ -225,6 +216,7 @@ def _build_facts(
         ),
         seconds=spent.seconds,
         peak_memory_bytes=spent.peak_memory_bytes,
+        uncovered=written.uncovered,
     )
 
 
@@ -238,13 +230,7 @@ def _calibration(request: BuildRequest) -> CalibrationTokens:
     return request.calibration
 
 
-def _file_type_name(recipe: Recipe) -> str:
+def _options(recipe: Recipe) -> GgufOptions:
     if not isinstance(recipe.options, GgufOptions):
         raise InputError(f"is not a recipe for llama.cpp ({recipe.format})", where=recipe.name)
-    return recipe.options.file_type
-
-
-def _without_imatrix(recipe: Recipe, file_type: FileType) -> tuple[str, ...]:
-    if file_type.needs_imatrix and recipe.calibration is not Calibration.IMATRIX:
-        return (f"{file_type.name} is garbage without an importance matrix: calibration: imatrix",)
-    return ()
+    return recipe.options

@@ -5,12 +5,15 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.backends import llmcompressor_shapes
+from pipelines.backends import packed_layouts
+from pipelines.backends.llmcompressor_alternatives import nearest
 from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
+from pipelines.backends.llmcompressor_schemes import mistakes
+from pipelines.backends.llmcompressor_shapes import addressed, cache_scales, misfits
 from pipelines.backends.protocol import BuildRequest, Built
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Recipe
+from pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Format, Recipe
 from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
 from pipelines.files.hashing import source_digest
 from pipelines.process.accelerator import accelerator_name
@@ -18,7 +21,10 @@ from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
 _WORKERS = "pipelines.backends.workers"
 _PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
-_SOURCES = (f"{_WORKERS}.llmcompressor_compress", f"{_WORKERS}.llmcompressor_recipe")
+_SOURCES = (
+    *(f"{_WORKERS}.llmcompressor_{part}" for part in ("compress", "recipe", "smoothing")),
+    *packed_layouts.SOURCES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,44 +52,63 @@ class LlmCompressorBackend:
         )
 
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
-        """Return why scheme, targets or group size do not fit, one sentence each."""
-        return llmcompressor_shapes.misfits(checkpoint, _options(recipe))
+        """Return what is wrong with the recipe, or why it does not fit and what does, one sentence each."""
+        options = _options(recipe)
+        if wrong := mistakes(recipe, options):
+            return wrong
+        reasons = (*misfits(checkpoint, options), *packed_layouts.misfits(checkpoint, recipe))
+        other = nearest(checkpoint, recipe) if reasons else None
+        remedy = f"; the nearest recipe that fits is {other.name}" if other else ""
+        return tuple(f"{reason}{remedy}" for reason in reasons)
 
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
-        """Build a compressed-tensors folder in `request.output` in one child process."""
-        options = _options(request.recipe)
+        """Build a folder in `request.output` in one child process, and a second where it is repacked."""
         if misfits := self.misfits(request.checkpoint, request.recipe):
             raise CheckpointError(
                 f"recipe {request.recipe.name} does not fit: {misfits[0]}",
                 where=request.checkpoint.name,
             )
-        call = WorkerCall(
-            module=f"{_WORKERS}.llmcompressor_compress",
-            request=CompressCall(
-                base=request.checkpoint.folder,
-                output=request.output,
-                options=options,
-                calibration=_calibration_file(request),
-                device=request.toolchain.device,
-            ),
-            log=request.log,
-            threads=request.toolchain.threads,
-        )
-        reply = run_worker(call, CompressFacts, on_progress)
-        named = llmcompressor_shapes.addressed(request.checkpoint.tensors, options)
-        # What the tool matched in the model, and what the recipe says by name: neither alone is trusted.
-        promised = dict.fromkeys((*(tensor.name for tensor in named), *reply.value.promised))
-        facts = BuildFacts(
-            tensors=reply.value.tensors,
-            promised=tuple(promised),
-            calibration_sequences=reply.value.calibration_sequences,
-            calibration_tokens=reply.value.calibration_tokens,
-            nonfinite_tensors=reply.value.nonfinite_tensors,
-            warnings=reply.value.warnings,
-            seconds=reply.seconds,
-            peak_memory_bytes=reply.peak_memory_bytes,
-        )
+
+        def compress(asked: BuildRequest) -> BuildFacts:
+            return _compress(asked, run_worker, on_progress)
+
+        if request.recipe.format is Format.COMPRESSED_TENSORS:
+            facts = compress(request)
+        else:
+            facts = packed_layouts.build_packed(request, compress, run_worker, on_progress)
         return Built(artifact=request.output, facts=facts)
+
+
+def _compress(request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> BuildFacts:
+    """Write the compressed-tensors folder and return what its files hold."""
+    options = _options(request.recipe)
+    call = WorkerCall(
+        module=f"{_WORKERS}.llmcompressor_compress",
+        request=CompressCall(
+            base=request.checkpoint.folder,
+            output=request.output,
+            options=options,
+            calibration=_calibration_file(request),
+            device=request.toolchain.device,
+        ),
+        log=request.log,
+        threads=request.toolchain.threads,
+    )
+    reply = run_worker(call, CompressFacts, on_progress)
+    tensors = request.checkpoint.tensors
+    named = [tensor.name for tensor in addressed(tensors, options)]
+    # What the tool matched in the model, and what the recipe says by name: neither alone is trusted.
+    promised = dict.fromkeys((*named, *cache_scales(tensors, options), *reply.value.promised))
+    return BuildFacts(
+        tensors=reply.value.tensors,
+        promised=tuple(promised),
+        calibration_sequences=reply.value.calibration_sequences,
+        calibration_tokens=reply.value.calibration_tokens,
+        nonfinite_tensors=reply.value.nonfinite_tensors,
+        warnings=reply.value.warnings,
+        seconds=reply.seconds,
+        peak_memory_bytes=reply.peak_memory_bytes,
+    )
 
 
 def _options(recipe: Recipe) -> CompressedTensorsOptions:

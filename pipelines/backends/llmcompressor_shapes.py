@@ -1,35 +1,40 @@
-"""Which weights a recipe addresses and whether its groups fit them, told from names and shapes alone.
+"""Which layers a recipe addresses and whether it fits them, told from names and shapes alone.
 
 Matching follows compressed-tensors' `match_named_modules`: a target is a class name, an exact module name,
 or a regular expression after `re:` that matches from the start of a module's name.
-Divisors come from the presets in compressed_tensors/quantization/quant_scheme.py (0.19).
 """
 
-import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from pipelines.backends.llmcompressor_architectures import (
+    AWQ_ARCHITECTURES,
+    SMOOTHQUANT_ARCHITECTURES,
+)
+from pipelines.backends.llmcompressor_facts import CACHE_SCALES
+from pipelines.backends.llmcompressor_schemes import BLOCK_SCHEMES, group_size
 from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.recipe import CompressedTensorsOptions
 
-PRESET_GROUPS: dict[str, int | None] = {
-    "W4A16": 128, "W4A16_ASYM": 128, "W8A16": 128, "W3A16": 128, "W2A16": 128,
-    "W4A8": 128, "W4AFP8": 128, "W8A8": None, "INT8": None,
-    "FP8": None, "FP8_DYNAMIC": None, "FP8_BLOCK": 128,
-    "NVFP4": 16, "NVFP4A16": 16, "MXFP4": 32, "MXFP4A16": 32, "MXFP8": 32, "MXFP8A16": 32,
-}  # fmt: skip
-"""Weights that share a scale along the input dimension; None where a whole row or tensor does."""
-
 _WEIGHT = ".weight"
-_GROUP_SIZES = (128, 64, 32, 16)
+_BLOCK = 128
 _LAYER_NUMBER = re.compile(r"\.\d+\.")
+# The children by which compressed-tensors tells an attention layer (quantization/lifecycle/initialize.py).
+_KEY_PROJECTIONS = ("k_proj", "v_proj", "qkv_proj", "kv_b_proj")
+# ... and the names under which llm-compressor observes one (quantization/utils/helpers.py).
+_ATTENTION = re.compile(r".*(self_attn|attention)$")
 
 
 def addressed(
     tensors: Iterable[TensorFacts], options: CompressedTensorsOptions
 ) -> tuple[TensorFacts, ...]:
-    """Return the 2-D weights that the recipe's targets match and its ignore list does not."""
+    """Return the 2-D weights that the recipe's targets match and its ignore list does not.
+
+    None where the recipe quantizes the KV cache alone.
+    """
+    if options.scheme is None:
+        return ()
     return tuple(
         tensor
         for tensor in tensors
@@ -40,46 +45,81 @@ def addressed(
     )
 
 
+def cache_scales(
+    tensors: Iterable[TensorFacts], options: CompressedTensorsOptions
+) -> tuple[str, ...]:
+    """Return the scales that a recipe with a quantized KV cache promises: two in every attention layer."""
+    if options.kv_cache is None:
+        return ()
+    owners: dict[str, None] = {}
+    for tensor in tensors:
+        attention, _, projection = tensor.name.removesuffix(_WEIGHT).rpartition(".")
+        if projection in _KEY_PROJECTIONS and _ATTENTION.match(attention):
+            owners[attention] = None
+    return tuple(f"{attention}.{scale}" for attention in owners for scale in CACHE_SCALES)
+
+
 def misfits(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> tuple[str, ...]:
-    """Return why scheme, targets or group size do not fit the checkpoint; empty when they fit."""
-    if options.scheme is None:
-        return ()  # only the KV cache is quantized, which no shape hinders
-    scheme = options.scheme.upper()
-    if scheme not in PRESET_GROUPS:
-        close = difflib.get_close_matches(scheme, PRESET_GROUPS, n=1)
-        hint = f", did you mean {close[0]}?" if close else f": choose of {', '.join(PRESET_GROUPS)}"
-        return (f"scheme {options.scheme} is unknown{hint}",)
-    preset = PRESET_GROUPS[scheme]
-    if options.group_size is not None and preset is None:
-        return (
-            f"scheme {scheme} has no groups, so group_size {options.group_size} has no meaning",
-        )
+    """Return why a sound recipe does not fit the checkpoint, one sentence each; empty when it fits."""
     weights = addressed(checkpoint.tensors, options)
-    if not weights:
+    if options.scheme is not None and not weights:
         targets, ignored = ", ".join(options.targets), ", ".join(options.ignore) or "nothing"
         return (f"targets {targets} (ignoring {ignored}) match no layer of {checkpoint.name}",)
-    group = options.group_size or preset
-    return _indivisible(weights, group, scheme) if group else ()
+    return (
+        *_indivisible(weights, options),
+        *_unsmoothable(checkpoint, options),
+        *_uncached(checkpoint, options),
+    )
 
 
-def _indivisible(weights: Iterable[TensorFacts], group: int, scheme: str) -> tuple[str, ...]:
-    """One sentence for each kind of layer whose input dimension the group size does not divide."""
+def _indivisible(
+    weights: Iterable[TensorFacts], options: CompressedTensorsOptions
+) -> Iterator[str]:
+    """One sentence for each kind of layer whose dimensions groups or blocks do not divide.
+
+    Blocks have to divide outputs as well: engines that fuse layers refuse a block across two of them.
+    """
+    scheme = (options.scheme or "").upper()
+    if scheme in BLOCK_SCHEMES:
+        yield from _ragged(weights, 0, _BLOCK, f"outputs, which blocks of 128 x 128 ({scheme})")
+        yield from _ragged(weights, 1, _BLOCK, f"inputs, which blocks of 128 x 128 ({scheme})")
+    elif group := group_size(options):
+        yield from _ragged(weights, 1, group, f"inputs, which groups of {group} ({scheme})")
+
+
+def _ragged(
+    weights: Iterable[TensorFacts], dimension: int, divisor: int, what: str
+) -> Iterator[str]:
     kinds: dict[tuple[str, tuple[int, ...]], list[str]] = defaultdict(list)
     for tensor in weights:
-        if tensor.shape[1] % group:
+        if tensor.shape[dimension] % divisor:
             kinds[_LAYER_NUMBER.sub(".*.", tensor.name), tensor.shape].append(tensor.name)
-    sentences = []
     for (_, shape), names in kinds.items():
-        fitting = [str(size) for size in _GROUP_SIZES if size < group and shape[1] % size == 0]
-        others = f" and {len(names) - 1} more like it" if len(names) > 1 else ""
-        remedy = (
-            f"group size {', '.join(fitting)} fits" if fitting else "no smaller group size fits"
+        subject = f"{names[0]} has"
+        if len(names) > 1:
+            subject = f"{names[0]} and {len(names) - 1} more like it have"
+        yield f"{subject} {shape[dimension]} {what} do not divide (shape {shape[0]} x {shape[1]})"
+
+
+def _unsmoothable(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
+    asked = {
+        "AWQ": (options.modifier == "AWQModifier", AWQ_ARCHITECTURES),
+        "SmoothQuant": (options.smoothing_strength is not None, SMOOTHQUANT_ARCHITECTURES),
+    }
+    for algorithm, (wanted, known) in asked.items():
+        if wanted and checkpoint.architecture not in known:
+            yield (
+                f"{algorithm} has no reviewed way to smooth {checkpoint.architecture}: which layer scales "
+                "may be moved out of, and into which, is not known for it"
+            )
+
+
+def _uncached(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
+    if options.kv_cache is not None and not cache_scales(checkpoint.tensors, options):
+        yield (
+            f"{checkpoint.name} has no attention layer with {', '.join(_KEY_PROJECTIONS)}, "
+            "so that no scale for its keys and values would be stored"
         )
-        sentences.append(
-            f"{names[0]}{others} has {shape[1]} inputs (shape {shape[0]} x {shape[1]}), which groups "
-            f"of {group} ({scheme}) do not divide; {remedy}, and so does FP8_DYNAMIC"
-        )
-    return tuple(sentences)
 
 
 def _matches(tensor_name: str, target: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import llama_cpp._ggml
 
-from pipelines.domain.errors import ToolchainError
+from pipelines.domain.errors import InputError, ToolchainError
 
 _DIMENSIONS, _SOURCES, _NAME_BYTES, _PARAMETER_BYTES = 4, 10, 64, 64
 _MIBI = 1 << 20
@@ -63,6 +63,7 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "ggml_mul_mat": (c_void_p, (c_void_p, c_void_p, c_void_p)),
     "ggml_mul_mat_id": (c_void_p, (c_void_p, c_void_p, c_void_p, c_void_p)),
     "ggml_type_name": (c_char_p, (c_int,)),
+    "ggml_type_size": (c_size_t, (c_int,)),
     "ggml_validate_row_data": (c_bool, (c_int, c_void_p, c_size_t)),
     "ggml_backend_buffer_is_host": (c_bool, (c_void_p,)),
     "gguf_init_empty": (c_void_p, ()),
@@ -92,6 +93,19 @@ def _declare() -> ctypes.CDLL:
 
 
 ggml = _declare()
+
+
+def type_number(name: str) -> int:
+    """Return the ggml type of that name, in whatever case.
+
+    Raises:
+        InputError: where this build has none.
+    """
+    for number in range(llama_cpp.GGML_TYPE_COUNT):
+        known = ggml.ggml_type_name(number)
+        if known and known.decode().upper() == name.upper():
+            return number
+    raise InputError(f"this llama.cpp knows no tensor type {name}")
 
 
 def tensor_at(address: int) -> Tensor:

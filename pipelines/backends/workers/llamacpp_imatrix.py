@@ -11,9 +11,7 @@ tokens used.
 """
 
 import ctypes
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import llama_cpp
 import numpy
@@ -22,6 +20,12 @@ from numpy.typing import NDArray
 from pipelines.backends.llamacpp_messages import ImatrixCall, ImatrixFacts
 from pipelines.backends.workers.llamacpp_ggml import F32, Operations, Tensor, ggml, tensor_at
 from pipelines.backends.workers.llamacpp_gguf import FloatArray, write_imatrix
+from pipelines.backends.workers.llamacpp_packing import (
+    decode,
+    pack,
+    packed_context,
+    read_sequences,
+)
 from pipelines.domain.errors import InputError, WorkerError
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
@@ -30,7 +34,6 @@ from pipelines.process.workers.llamacpp_library import LlamaLog, open_context, o
 ExpertIds = NDArray[numpy.int32]
 
 _BATCH_TOKENS = 512
-_BATCH_SEQUENCES = 64
 
 
 @dataclass(slots=True)
@@ -39,15 +42,6 @@ class _Sums:
 
     squares: NDArray[numpy.float64]
     counts: NDArray[numpy.int64]
-
-
-@dataclass(slots=True)
-class _Packed:
-    """Tokens of several sequences that fit one batch."""
-
-    tokens: list[int] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    sequences: list[int] = field(default_factory=list)
 
 
 class Collector:
@@ -135,9 +129,10 @@ def compute(call: ImatrixCall, on_progress: OnProgress) -> ImatrixFacts:
     context = open_context(model, _parameters(call, collector), log)
     sequences = tokens = 0
     total = sum(1 for _ in call.tokens.open("rb"))
-    for packed in _pack(_sequences(call, vocabulary)):
-        _decode(context, packed, log)
-        collector.check()
+    wanted = read_sequences(call.tokens, vocabulary, longest=call.max_length_tokens)
+    for packed in pack(wanted, _BATCH_TOKENS):
+        for _ in decode(context, packed, _BATCH_TOKENS, log):
+            collector.check()
         sequences += len(set(packed.sequences))
         tokens += len(packed.tokens)
         on_progress(Progress(done=sequences, total=total, what="importance matrix"))
@@ -147,79 +142,9 @@ def compute(call: ImatrixCall, on_progress: OnProgress) -> ImatrixFacts:
 
 
 def _parameters(call: ImatrixCall, collector: Collector) -> llama_cpp.llama_context_params:
-    parameters = llama_cpp.llama_context_default_params()
-    longest = max(call.max_length_tokens, _BATCH_TOKENS)
-    parameters.n_ctx = longest
-    parameters.n_batch = parameters.n_ubatch = min(longest, _BATCH_TOKENS)
-    parameters.n_seq_max = _BATCH_SEQUENCES
-    parameters.kv_unified = True
-    parameters.n_threads = parameters.n_threads_batch = call.threads
-    parameters.op_offload = False
+    parameters = packed_context(call.max_length_tokens, _BATCH_TOKENS, call.threads)
     parameters.cb_eval = collector.callback
     return parameters
-
-
-def _sequences(call: ImatrixCall, vocabulary: int) -> Iterator[list[int]]:
-    with call.tokens.open(encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
-            ids: list[int] = row["token_ids"][: call.max_length_tokens]
-            if ids and not 0 <= min(ids) <= max(ids) < vocabulary:
-                raise InputError(
-                    f"sequence {row['id']} has token ids outside the model's vocabulary of {vocabulary}",
-                    where=str(call.tokens),
-                )
-            if ids:
-                yield ids
-
-
-def _pack(sequences: Iterator[list[int]]) -> Iterator[_Packed]:
-    """Put whole sequences together up to a batch; one longer than a batch stands alone."""
-    packed, count = _Packed(), 0
-    for ids in sequences:
-        if packed.tokens and (
-            len(packed.tokens) + len(ids) > _BATCH_TOKENS or count == _BATCH_SEQUENCES
-        ):
-            yield packed
-            packed, count = _Packed(), 0
-        packed.tokens += ids
-        packed.positions += range(len(ids))
-        packed.sequences += [count] * len(ids)
-        count += 1
-    if packed.tokens:
-        yield packed
-
-
-def _decode(context: ctypes.c_void_p, packed: _Packed, log: LlamaLog) -> None:
-    """Decode from an empty cache. Outputs are asked for every token: else the last layer skips the others."""
-    llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
-    batch = llama_cpp.llama_batch_init(_BATCH_TOKENS, 0, 1)
-    try:
-        for start in range(0, len(packed.tokens), _BATCH_TOKENS):
-            part = slice(start, start + _BATCH_TOKENS)
-            _fill(batch, packed.tokens[part], packed.positions[part], packed.sequences[part])
-            code = llama_cpp.llama_decode(context, batch)
-            if code:
-                raise WorkerError(f"llama_decode failed with {code}: {log.reason}")
-    finally:
-        llama_cpp.llama_batch_free(batch)
-
-
-def _fill(
-    batch: llama_cpp.llama_batch,
-    tokens: Sequence[int],
-    positions: Sequence[int],
-    sequences: Sequence[int],
-) -> None:
-    batch.n_tokens = len(tokens)
-    for index, (token, position, sequence) in enumerate(
-        zip(tokens, positions, sequences, strict=True)
-    ):
-        batch.token[index] = token
-        batch.pos[index] = position
-        batch.n_seq_id[index] = 1
-        batch.seq_id[index][0] = sequence
-        batch.logits[index] = 1
 
 
 def _weight_name(tensor: Tensor) -> str:

@@ -12,7 +12,10 @@ from pathlib import Path
 import llama_cpp
 import numpy
 
+from pipelines.backends.llamacpp_file_types import TENSOR_TYPES
 from pipelines.backends.llamacpp_messages import QuantizeCall, QuantizeFacts
+from pipelines.backends.llamacpp_tensor_names import NEVER_COVERED, is_quantized
+from pipelines.backends.workers.llamacpp_ggml import type_number
 from pipelines.backends.workers.llamacpp_gguf import FloatArray, Gguf, GgufTensor, read_gguf
 from pipelines.domain.errors import InputError, WorkerError
 from pipelines.domain.variant import QuantizedTensor
@@ -20,27 +23,26 @@ from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.workers.llamacpp_library import LlamaLog
 
+_OVERRIDE = "applying manual override"
+"""What llama.cpp says for every tensor that a rule is followed for."""
 _HIGH_PRECISION = frozenset({"f32", "f16", "bf16"})
-_NO_WEIGHTS_FOUND = re.compile(r"=+ .*(did not find weights for|imatrix size .* different)")
-# Two-dimensional weights that llama.cpp never quantizes: `tensor_allows_quantization` in
-# src/llama-quant.cpp, the part that is not about one architecture's oddities.
-_LEFT_ALONE = re.compile(
-    r"_norm\.weight|ffn_gate_inp|ffn_gate_tid2eid|altup|laurel|per_layer_model_proj|position_embd"
-    r"|token_types|ssm_conv1d|shortconv\.conv|indexer|time_mix_|attn_rel_b"
-)
+_OVERRIDE = "applying manual override"
+"""What llama.cpp says for every tensor that a rule is followed for."""
+_HIGH_PRECISION = frozenset({"f32", "f16", "bf16"})
 
 
 def quantize(call: QuantizeCall, on_progress: OnProgress) -> QuantizeFacts:
     """Quantize, then report the file's tensors.
 
     Raises:
-        InputError: where source and output are one file (llama.cpp would destroy it), or it knows no such
-            file type.
-        WorkerError: with llama.cpp's reason, where it fails.
+        InputError: where source and output are one file (llama.cpp would destroy it), it knows no such
+            file or tensor type, or a pattern matches no tensor that is quantized.
+        WorkerError: with llama.cpp's reason, where it fails; or where a tensor did not get its type.
     """
     if call.output.exists() and call.output.samefile(call.source):
         raise InputError("source and output are the same file", where=str(call.source))
     log = LlamaLog()
+    _refuse_idle_rules(call)
     parameters, keep = _parameters(call)
     on_progress(Progress(done=0, total=0, what=f"quantizing to {call.file_type}"))
     code = llama_cpp.llama_model_quantize(
@@ -50,6 +52,7 @@ def quantize(call: QuantizeCall, on_progress: OnProgress) -> QuantizeFacts:
     if code:
         raise WorkerError(f"llama_model_quantize failed: {log.reason}", where=str(call.source))
     with read_gguf(call.output) as gguf, read_gguf(call.source) as source:
+        _hold_to_rules(call, gguf)
         return _facts(call, gguf, source, log)
 
 
@@ -64,6 +67,12 @@ def _parameters(
     parameters.ftype = number
     parameters.nthread = call.threads
     keep: list[object] = []
+    if call.tensor_types:
+        rules = (llama_cpp.llama_model_tensor_override * (len(call.tensor_types) + 1))()
+        for entry, rule in zip(rules, call.tensor_types, strict=False):
+            entry.pattern, entry.type = rule.pattern.encode(), type_number(rule.type)
+        parameters.tt_overrides = rules
+        keep.append(rules)
     if call.imatrix:
         means = dict(_means(call.imatrix))
         entries = (llama_cpp.llama_model_imatrix_data * (len(means) + 1))()
@@ -71,11 +80,36 @@ def _parameters(
             entry.name = name.encode()
             entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
             entry.size = values.size
-        parameters.imatrix = ctypes.cast(
-            entries, ctypes.POINTER(llama_cpp.llama_model_imatrix_data)
-        )
+        parameters.imatrix = entries
         keep += [means, entries]
     return parameters, keep
+
+
+def _refuse_idle_rules(call: QuantizeCall) -> None:
+    """Raise for a pattern that finds nothing: llama.cpp would pass over it in silence."""
+    if not call.tensor_types:
+        return
+    with read_gguf(call.source) as source:
+        names = [tensor.name for tensor in source.tensors if _is_promised(tensor)]
+    for rule in call.tensor_types:
+        if not any(re.search(rule.pattern, name) for name in names):
+            raise InputError(
+                f"tensor_types: '{rule.pattern}' matches none of {len(names)} tensors",
+                where=str(call.source),
+                next_step=f"tensors are called as in {', '.join(names[:3])}",
+            )
+
+
+def _hold_to_rules(call: QuantizeCall, gguf: Gguf) -> None:
+    """Raise where a tensor did not get the type of the first rule that matches it."""
+    for tensor in gguf.tensors:
+        ruled = (rule.type for rule in call.tensor_types if re.search(rule.pattern, tensor.name))
+        wanted = next(ruled, None) if _is_promised(tensor) else None
+        if wanted is not None and tensor.type_name.upper() != wanted.upper():
+            raise WorkerError(
+                f"{tensor.name} became {tensor.type_name.upper()} where tensor_types say {wanted}",
+                where=str(call.output),
+            )
 
 
 def _means(imatrix: Path) -> Iterator[tuple[str, FloatArray]]:
@@ -96,23 +130,15 @@ def _facts(call: QuantizeCall, gguf: Gguf, source: Gguf, log: LlamaLog) -> Quant
     tensors = tuple(_fact(tensor) for tensor in gguf.tensors)
     return QuantizeFacts(
         tensors=tensors,
-        promised=tuple(tensor.name for tensor in source.tensors if is_promised(tensor)),
+        promised=tuple(tensor.name for tensor in source.tensors if _is_promised(tensor)),
         nonfinite_tensors=tuple(t.name for t in gguf.tensors if not gguf.is_finite(t)),
-        warnings=(*log.warnings, *_uncovered(call, log)),
+        uncovered=tuple(_uncovered(call, tensors)),
+        warnings=tuple(line for line in log.warnings if _OVERRIDE not in line),
     )
 
 
-def is_promised(tensor: GgufTensor) -> bool:
-    """Whether llama.cpp quantizes this tensor in every file type where its shape allows.
-
-    That is every two- and three-dimensional weight, token embeddings and output head included (those
-    get a type of their own, mostly Q6_K), except the few kinds it always leaves alone.
-    """
-    return (
-        len(tensor.shape) >= 2
-        and tensor.name.endswith("weight")
-        and not _LEFT_ALONE.search(tensor.name)
-    )
+def _is_promised(tensor: GgufTensor) -> bool:
+    return is_quantized(tensor.name, len(tensor.shape))
 
 
 def _fact(tensor: GgufTensor) -> QuantizedTensor:
@@ -125,15 +151,20 @@ def _fact(tensor: GgufTensor) -> QuantizedTensor:
     )
 
 
-def _uncovered(call: QuantizeCall, log: LlamaLog) -> list[str]:
-    """Return llama.cpp's remarks on weights without importance, which it makes at its lowest level.
+def _uncovered(call: QuantizeCall, tensors: tuple[QuantizedTensor, ...]) -> Iterator[str]:
+    """Yield tensors whose type weighs errors by importance and that the matrix does not know.
 
-    Embeddings never have any (nothing is multiplied with them) and are left out, as upstream says.
+    llama.cpp remarks on these at its lowest level, and then quantizes as if there were no matrix.
     """
     if not call.imatrix:
-        return []
-    found = [line.strip("= ") for line in log.lines if _NO_WEIGHTS_FOUND.match(line)]
-    return [line for line in found if not re.search(r"(token_embd|output)\.weight", line)]
+        return
+    with read_gguf(call.imatrix) as gguf:
+        covered = {tensor.name.removesuffix(".in_sum2") for tensor in gguf.tensors}
+    for tensor in tensors:
+        kind = TENSOR_TYPES.get(tensor.type)
+        weighed = tensor.quantized and (kind is None or kind.uses_importance)
+        if weighed and tensor.name not in covered and tensor.name not in NEVER_COVERED:
+            yield tensor.name
 
 
 if __name__ == "__main__":

@@ -9,18 +9,24 @@ from llmcompressor import oneshot
 from torch.utils.data import DataLoader, Dataset
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from pipelines.backends.llmcompressor_facts import packed_type, stored_tensors
+from pipelines.backends.llmcompressor_facts import (
+    stored_scheme,
+    stored_tensors,
+    unsound_tensors,
+)
 from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
 from pipelines.backends.workers.llmcompressor_recipe import (
     Consumption,
+    Matched,
     count_consumption,
     matched_modules,
-    modifier,
+    modifiers,
+    unpinned_caches,
 )
+from pipelines.backends.workers.llmcompressor_smoothing import smoothing_notes, watch
 from pipelines.backends.workers.llmcompressor_warnings import collected_warnings
 from pipelines.domain.errors import ToolchainError
 from pipelines.files.safetensors_header import read_tensors
-from pipelines.files.safetensors_values import nonfinite_tensors
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 
@@ -43,45 +49,49 @@ def compress(call: CompressCall, on_progress: OnProgress) -> CompressFacts:
             call.base, dtype=torch.bfloat16, local_files_only=True
         )
         matched = matched_modules(model, call.options)
-        consumption = _quantize(call, model, matched, on_progress)
+        consumption, notes = _quantize(call, model, matched, on_progress)
         on_progress(Progress(done=0, total=0, what="saving"))
         model.save_pretrained(call.output, save_compressed=True)
     _copy_tokenizer(call.base, call.output)
     on_progress(Progress(done=0, total=0, what="reading back"))
-    written = read_tensors(call.output)
+    written, scheme = read_tensors(call.output), stored_scheme(call.output)
     return CompressFacts(
-        tensors=stored_tensors(
-            read_tensors(call.base), written, packed_type=packed_type(call.output)
-        ),
-        promised=tuple(f"{name}.weight" for name in matched),
+        tensors=stored_tensors(read_tensors(call.base), written, scheme),
+        promised=matched.promised,
         calibration_sequences=consumption.sequences,
         calibration_tokens=consumption.tokens,
-        nonfinite_tensors=nonfinite_tensors(written),
-        warnings=tuple(warnings),
+        nonfinite_tensors=unsound_tensors(written, scheme),
+        warnings=(*notes, *warnings),
     )
 
 
 def _quantize(
     call: CompressCall,
     model: PreTrainedModel,
-    matched: dict[str, torch.nn.Module],
+    matched: Matched,
     on_progress: OnProgress,
-) -> Consumption:
-    """Run llm-compressor over the calibration rows, one a batch, in the file's order."""
+) -> tuple[Consumption, tuple[str, ...]]:
+    """Run llm-compressor over the calibration rows, one a batch, in the file's order.
+
+    Returns what was consumed, and notes on what was smoothed.
+    """
     rows = _calibration_rows(call.calibration) if call.calibration else []
-    recipe = modifier(call.options)
+    recipe = modifiers(call.options)
     consumption = count_consumption(
-        modules=matched, recipe=recipe, sequences=len(rows), on_progress=on_progress
+        model=model, matched=matched, recipe=recipe, sequences=len(rows), on_progress=on_progress
     )
-    oneshot(
-        model=model,
-        # Own rows, in order and unpadded: llm-compressor's own loader sorts and may drop or cut them.
-        dataset=DataLoader(_Rows(rows), batch_size=None, shuffle=False) if rows else None,
-        recipe=recipe,
-        processor=PreTrainedTokenizerFast(tokenizer_file=str(call.base / "tokenizer.json")),
-        shuffle_calibration_samples=False,
-    )
-    return consumption
+    if rows:
+        watch(recipe, rows[0]["input_ids"])
+    with unpinned_caches():
+        oneshot(
+            model=model,
+            # Own rows, in order and unpadded: llm-compressor's own loader sorts and may drop or cut them.
+            dataset=DataLoader(_Rows(rows), batch_size=None, shuffle=False) if rows else None,
+            recipe=recipe,
+            processor=PreTrainedTokenizerFast(tokenizer_file=str(call.base / "tokenizer.json")),
+            shuffle_calibration_samples=False,
+        )
+    return consumption, smoothing_notes(recipe, matched.layers, where=str(call.base))
 
 
 class _Rows(Dataset[dict[str, torch.Tensor]]):

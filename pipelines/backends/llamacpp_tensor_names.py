@@ -1,0 +1,62 @@
+"""What llama.cpp calls a checkpoint's tensors, and which of them it quantizes."""
+
+import re
+
+# gguf-py/gguf/tensor_mapping.py, the rows of Llama, Qwen, Mistral, Mixtral and their kin.
+_OUTSIDE = {
+    "model.embed_tokens.weight": "token_embd.weight",
+    "lm_head.weight": "output.weight",
+}
+_INSIDE = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+_EXPERTS = {
+    "gate_proj": "ffn_gate_exps",
+    "up_proj": "ffn_up_exps",
+    "down_proj": "ffn_down_exps",
+    "w1": "ffn_gate_exps",
+    "w3": "ffn_up_exps",
+    "w2": "ffn_down_exps",
+}
+_LAYER = re.compile(r"model\.layers\.(?P<layer>\d+)\.(?P<module>.+)\.weight")
+_EXPERT = re.compile(r"(?:mlp|block_sparse_moe)\.experts\.\d+\.(?P<part>\w+)")
+
+# Two-dimensional weights that llama.cpp never quantizes: `tensor_allows_quantization` in
+# src/llama-quant.cpp, the part that is not about one architecture's oddities.
+_LEFT_ALONE = re.compile(
+    r"_norm\.weight|ffn_gate_inp|ffn_gate_tid2eid|altup|laurel|per_layer_model_proj|position_embd"
+    r"|token_types|ssm_conv1d|shortconv\.conv|indexer|time_mix_|attn_rel_b"
+)
+
+NEVER_COVERED = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "output.weight"})
+"""What an importance matrix has no entry for.
+
+Nothing is multiplied with token embeddings, and the output head is left out upstream as well.
+"""
+
+
+def is_quantized(name: str, dimensions: int) -> bool:
+    """Whether llama.cpp quantizes a GGUF's tensor in every file type where its shape allows.
+
+    That is every two- and three-dimensional weight, token embeddings and output head included (those
+    get a type of their own, mostly Q6_K), except the few kinds it always leaves alone.
+    """
+    return dimensions >= 2 and name.endswith("weight") and not _LEFT_ALONE.search(name)
+
+
+def gguf_name(name: str) -> str | None:
+    """Return a tensor's name in the GGUF; None where the converter alone knows it."""
+    if name in _OUTSIDE:
+        return _OUTSIDE[name]
+    found = _LAYER.fullmatch(name)
+    if found is None:
+        return None
+    expert = _EXPERT.fullmatch(found["module"])
+    kind = _EXPERTS.get(expert["part"]) if expert else _INSIDE.get(found["module"])
+    return f"blk.{found['layer']}.{kind}.weight" if kind else None

@@ -1,0 +1,46 @@
+"""The catalogue's nearest recipe that fits a checkpoint where the wanted one does not."""
+
+from pipelines.backends import packed_layouts
+from pipelines.backends.llmcompressor_shapes import misfits
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.recipe import CompressedTensorsOptions, Recipe
+from pipelines.specs.recipes import catalogue
+
+
+def nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
+    """Return the recipe for llm-compressor that fits and is most like the wanted one; None where none fits.
+
+    Alike means, in this order: the same format and KV cache, weights of as many bits, activations as
+    wanted, the same kind of number, the same algorithm, calibrated or not, and bits per weight.
+    """
+    fitting = [
+        other
+        for other in catalogue()
+        if isinstance(other.options, CompressedTensorsOptions)
+        and other.options.scheme is not None
+        and other.name != recipe.name
+        and not misfits(checkpoint, other.options)
+        and not packed_layouts.misfits(checkpoint, other)
+    ]
+    return min(fitting, key=lambda other: _distance(recipe, other), default=None)
+
+
+def _distance(
+    wanted: Recipe, other: Recipe
+) -> tuple[bool, bool, int, bool, bool, bool, bool, float, str]:
+    ours, theirs = wanted.numerics, other.numerics
+    return (
+        wanted.format != other.format,
+        ours.kv_cache != theirs.kv_cache,
+        abs(round(_bits(wanted)) - round(_bits(other))),
+        ours.activations != theirs.activations,
+        ours.weights.endswith("f") != theirs.weights.endswith("f"),
+        wanted.algorithm != other.algorithm,
+        wanted.calibration != other.calibration,
+        abs(_bits(wanted) - _bits(other)),
+        other.name,
+    )
+
+
+def _bits(recipe: Recipe) -> float:
+    return (recipe.bits_per_weight.low + recipe.bits_per_weight.high) / 2

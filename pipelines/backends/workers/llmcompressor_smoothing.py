@@ -1,0 +1,162 @@
+"""AWQ and SmoothQuant as llm-compressor has them, watched: what they smoothed, and that it changed nothing.
+
+Both divide a layer's output channels by scales and multiply them into the layers behind it, before anything
+is rounded: in exact arithmetic the model computes the same. llm-compressor skips a layer that saw no tokens,
+or NaN, with a log line at most, and what it takes from its table of architectures is wrong for some
+(SmoothQuant destroys Gemma2 and Gemma3).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from llmcompressor.core import Event, State
+from llmcompressor.modifiers import Modifier
+from llmcompressor.modifiers.transform.awq import AWQModifier
+from llmcompressor.modifiers.transform.smoothquant import SmoothQuantModifier
+from llmcompressor.modifiers.utils.hooks import HooksMixin
+from llmcompressor.utils.dev import get_main_device
+from pydantic import PrivateAttr
+from transformers import PreTrainedModel
+
+from pipelines.domain.errors import CheckpointError
+
+_BLOCK = re.compile(r".*?\.\d+(?=\.)")
+_LONGEST_ROW_TOKENS = 512
+_TOLERATED_CHANGE = 0.1
+"""Share of the hidden states' norm. Rounding scaled weights to bfloat16 moves them by about 0.01."""
+
+
+@dataclass(slots=True)
+class Smoothed:
+    """Names of the layers that were to be smoothed, and of those that were, in the order they were.
+
+    `before` and `after` are the last hidden states for `row` (1 x tokens ids).
+    """
+
+    row: torch.Tensor | None = None
+    wanted: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    before: torch.Tensor | None = None
+    after: torch.Tensor | None = None
+
+    @property
+    def change(self) -> float:
+        """How far the hidden states moved, as a share of their norm; NaN where they were not taken."""
+        if self.before is None or self.after is None:
+            return float("nan")
+        return float((self.after - self.before).norm() / self.before.norm())
+
+    def hidden_states(self, model: PreTrainedModel) -> torch.Tensor | None:
+        """Return the model's last hidden states for the row, in float32 on the CPU."""
+        if self.row is None:
+            return None
+        row = self.row[:, :_LONGEST_ROW_TOKENS].to(get_main_device())
+        with torch.no_grad(), HooksMixin.disable_hooks():
+            states: torch.Tensor = model.base_model(input_ids=row, use_cache=False)[0]
+        return states.float().cpu()
+
+
+class Awq(AWQModifier):  # type: ignore[misc]  # llm-compressor has no types
+    """AWQ that remembers what it did; llm-compressor forgets it as it finishes."""
+
+    _smoothed: Smoothed = PrivateAttr(default_factory=Smoothed)
+
+    @property
+    def smoothed(self) -> Smoothed:
+        """What was smoothed."""
+        return self._smoothed
+
+    def on_calibration_start(self, state: State, event: Event, **named: object) -> None:
+        """Look at the model, then do as `AWQModifier` does."""
+        self._smoothed.before = self._smoothed.hidden_states(state.model)
+        super().on_calibration_start(state, event, **named)
+        self._smoothed.wanted = [mapping.smooth_name for mapping in self._resolved_mappings]
+
+    def on_calibration_end(self, state: State, event: Event, **named: object) -> None:
+        """Do as `AWQModifier` does, then look at the model again."""
+        super().on_calibration_end(state, event, **named)
+        self._smoothed.done = [str(metric["layer_name"]) for metric in self._error_metrics]
+        self._smoothed.after = self._smoothed.hidden_states(state.model)
+
+
+class SmoothQuant(SmoothQuantModifier):  # type: ignore[misc]  # llm-compressor has no types
+    """SmoothQuant that remembers what it did."""
+
+    _smoothed: Smoothed = PrivateAttr(default_factory=Smoothed)
+
+    @property
+    def smoothed(self) -> Smoothed:
+        """What was smoothed."""
+        return self._smoothed
+
+    def on_calibration_start(self, state: State, event: Event, **named: object) -> None:
+        """Look at the model, then do as `SmoothQuantModifier` does."""
+        self._smoothed.before = self._smoothed.hidden_states(state.model)
+        super().on_calibration_start(state, event, **named)
+        self._smoothed.wanted = [mapping.smooth_name for mapping in self.resolved_mappings_]
+
+    def on_calibration_end(self, state: State, event: Event, **named: object) -> None:
+        """Do as `SmoothQuantModifier` does, then look at the model again."""
+        super().on_calibration_end(state, event, **named)
+        self._smoothed.after = self._smoothed.hidden_states(state.model)
+
+    def _apply_smoothing(self, model: torch.nn.Module) -> None:
+        """Smooth; a layer's statistics are dropped once it is."""
+        before = list(self.scales_)
+        super()._apply_smoothing(model)
+        self._smoothed.done += [name for name in before if name not in self.scales_]
+
+
+def watch(recipe: Iterable[Modifier], row: torch.Tensor) -> None:
+    """Have every smoothing modifier of a recipe compare the model's answer to a row before and after."""
+    for modifier in recipe:
+        if isinstance(modifier, Awq | SmoothQuant):
+            modifier.smoothed.row = row
+
+
+def smoothing_notes(
+    recipe: Iterable[Modifier], layers: Iterable[str], *, where: str
+) -> tuple[str, ...]:
+    """Return one sentence for each smoothing modifier of a recipe that has run: what it smoothed.
+
+    `layers` are the names of those the recipe addresses.
+
+    Raises:
+        CheckpointError: where a layer was left out, a decoder block has fewer smoothed layers than
+            others, or the model does not compute what it did before.
+    """
+    blocks = list(dict.fromkeys(found.group() for name in layers if (found := _BLOCK.match(name))))
+    return tuple(
+        _note(type(modifier).__name__, modifier.smoothed, blocks, where)
+        for modifier in recipe
+        if isinstance(modifier, Awq | SmoothQuant)
+    )
+
+
+def _note(name: str, smoothed: Smoothed, blocks: Sequence[str], where: str) -> str:
+    left_out = [layer for layer in smoothed.wanted if layer not in smoothed.done]
+    counts = Counter(found.group() for layer in smoothed.done if (found := _BLOCK.match(layer)))
+    most = max(counts.values(), default=0)
+    short = [block for block in blocks if counts[block] < max(most, 1)]
+    if left_out or short:
+        named = ", ".join((left_out or short)[:3])
+        raise CheckpointError(
+            f"{name} smoothed {len(smoothed.done)} of {len(smoothed.wanted)} layers, "
+            f"and none or fewer of {named}",
+            where=where,
+            next_step="see the log; choose a recipe without smoothing",
+        )
+    if not smoothed.change <= _TOLERATED_CHANGE:
+        raise CheckpointError(
+            f"{name} changed what the model computes by {smoothed.change:.0%}, and smoothing alone must "
+            "change nothing: llm-compressor's table of layers is wrong for this architecture",
+            where=where,
+            next_step="choose a recipe without smoothing",
+        )
+    return (
+        f"{name} smoothed {len(smoothed.done)} of {len(smoothed.wanted)} layers, {most} in each of "
+        f"{len(blocks)} blocks; the last hidden states moved by {smoothed.change:.2%}"
+    )
