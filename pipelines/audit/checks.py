@@ -2,11 +2,13 @@
 
 from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import Calibration
 from pipelines.domain.variant import Variant
 from pipelines.runtimes.protocol import ProbeReport
 
 _SHOWN = 5
+_NONE = -1
 
 
 def audit_variant(
@@ -19,6 +21,7 @@ def audit_variant(
             _bits(variant),
             _finite(variant),
             _calibration(variant),
+            _coverage(variant),
             _source(variant, checkpoint),
             _equal("loads in its runtime", True, probe.loads, probe.detail),
             _equal("logits are finite", True, probe.finite_logits, probe.detail),
@@ -27,7 +30,9 @@ def audit_variant(
     )
 
 
-def audit_base(probe: ProbeReport, chat_template: str) -> AuditReport:
+def audit_base(
+    probe: ProbeReport, chat_template: str, stop_token_ids: tuple[int, ...]
+) -> AuditReport:
     """Hold the base, as a runtime loads it, against the checkpoint's own tokenizer and template."""
     return AuditReport(
         findings=(
@@ -35,7 +40,25 @@ def audit_base(probe: ProbeReport, chat_template: str) -> AuditReport:
             _equal("logits are finite", True, probe.finite_logits, probe.detail),
             _parity(probe),
             _template(chat_template, probe),
+            _end(stop_token_ids, probe),
         )
+    )
+
+
+def audit_files(problem: InputError | None) -> AuditFinding:
+    """Return the finding on a variant's files, read again after engines have had them."""
+    return AuditFinding(
+        check="file checksums",
+        passed=problem is None,
+        promised="every byte as it was sealed",
+        found=str(problem) if problem else "equal",
+    )
+
+
+def unreadable(what: str) -> AuditFinding:
+    """Return the finding on an artifact whose own headers cannot be read."""
+    return AuditFinding(
+        check="headers can be read", passed=False, promised="whole and well-formed", found=what
     )
 
 
@@ -82,6 +105,17 @@ def _calibration(variant: Variant) -> AuditFinding:
     )
 
 
+def _coverage(variant: Variant) -> AuditFinding:
+    """A weight without calibration statistics is quantized without them, and no tool says so."""
+    starved = variant.facts.uncovered
+    return AuditFinding(
+        check="calibration reached every weight",
+        passed=not starved,
+        promised="all that calibration weighs",
+        found=f"{len(starved)} never reached: {_some(starved)}" if starved else "all",
+    )
+
+
 def _source(variant: Variant, checkpoint: Checkpoint) -> AuditFinding:
     return AuditFinding(
         check="made from this base",
@@ -102,6 +136,16 @@ def _tokenizer(base: ProbeReport, probe: ProbeReport) -> tuple[AuditFinding, ...
         ),
         _equal("end-of-sequence id", base.end_of_sequence_id, probe.end_of_sequence_id),
         _template(base.chat_template, probe),
+    )
+
+
+def _end(stop_token_ids: tuple[int, ...], probe: ProbeReport) -> AuditFinding:
+    """A checkpoint may end answers with several ids; a GGUF names one of them."""
+    return AuditFinding(
+        check="end-of-sequence id",
+        passed=probe.end_of_sequence_id in (stop_token_ids or (_NONE,)),
+        promised=" or ".join(map(str, stop_token_ids)) or "none",
+        found=str(probe.end_of_sequence_id),
     )
 
 

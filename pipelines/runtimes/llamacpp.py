@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.recipe import Format, Recipe
@@ -12,13 +13,21 @@ from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import source_digest
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from pipelines.process.divergences import DivergenceCall, Divergences
+from pipelines.runtimes.contents import Contents, gguf_contents
 from pipelines.runtimes.llamacpp_messages import (
     AnswerCall,
     AnswerTally,
     ProbeCall,
     does_not_load,
 )
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeReport, ProbeRequest
+from pipelines.runtimes.protocol import (
+    AnswerRequest,
+    DivergenceRequest,
+    Loadable,
+    ProbeReport,
+    ProbeRequest,
+)
 
 ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
 """Returns a checkpoint as an F16 GGUF, converted into the given folder on first use."""
@@ -91,7 +100,10 @@ class LlamaCppRuntime:
         call = WorkerCall(
             module=f"{_WORKERS}.llamacpp_probe",
             request=ProbeCall(
-                model=request.loadable.path, texts=request.texts, threads=request.threads
+                model=request.loadable.path,
+                texts=request.texts,
+                threads=request.threads,
+                kv_cache=request.loadable.kv_cache,
             ),
             log=request.log,
             threads=request.threads,
@@ -103,6 +115,29 @@ class LlamaCppRuntime:
             if not error.what.startswith(_CRASHES):
                 raise
             return does_not_load(f"llama.cpp {error.what} when loading it")
+
+    def contents(self, loadable: Loadable) -> Contents:
+        """Return what a GGUF says of itself."""
+        return gguf_contents(loadable.path)
+
+    def divergence(
+        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Divergence:
+        """Hold a GGUF against the base's F16 GGUF, its KV cache held as it will be when it answers."""
+        call = WorkerCall(
+            module="pipelines.process.workers.llamacpp_divergence",
+            request=DivergenceCall(
+                base=request.base.path,
+                others=(request.variant.path,),
+                sequences=request.sequences,
+                max_tokens=request.max_tokens,
+                threads=request.threads,
+                kv_cache=request.variant.kv_cache,
+            ),
+            log=request.log,
+            threads=request.threads,
+        )
+        return run_worker(call, Divergences, on_progress).value.values[0]
 
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
@@ -117,6 +152,7 @@ class LlamaCppRuntime:
                 decode=request.decode,
                 stop_token_ids=request.stop_token_ids,
                 schedule=request.schedule,
+                kv_cache=request.loadable.kv_cache,
             ),
             log=request.log,
             threads=request.schedule.threads,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.domain.recipe import KvCacheType
 from pipelines.domain.run import Schedule
 from pipelines.domain.suite import DecodeSettings
 from pipelines.runtimes.protocol import ProbeReport
@@ -18,6 +19,7 @@ class AnswerCall:
     decode: DecodeSettings
     stop_token_ids: tuple[int, ...]
     schedule: Schedule
+    kv_cache: KvCacheType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class ProbeCall:
     model: Path
     texts: Path
     threads: int
+    kv_cache: KvCacheType
 
 
 def does_not_load(detail: str) -> ProbeReport:

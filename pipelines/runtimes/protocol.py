@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import Format, KvCacheType, Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.suite import DecodeSettings
 from pipelines.domain.values import Digest
 from pipelines.process.calls import OnProgress, RunWorker
+from pipelines.runtimes.contents import Contents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,21 @@ class ProbeReport:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivergenceRequest:
+    """Next-token distributions of a variant to hold against its base's in the same runtime.
+
+    `sequences` is JSONL of `{"id": str, "token_ids": [int, ...]}`; see `DivergenceCall`.
+    """
+
+    base: Loadable
+    variant: Loadable
+    sequences: Path
+    max_tokens: int
+    threads: int
+    log: Path
+
+
 class Runtime(Protocol):
     """Loads checkpoints of some formats and answers prompts, in child processes."""
 
@@ -113,6 +130,25 @@ class Runtime(Protocol):
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
         """Load, compare token ids, decode once. A loadable that does not load is a report, not an error."""
+        ...
+
+    def contents(self, loadable: Loadable) -> Contents:
+        """Return what the files say of themselves, without loading them.
+
+        Raises:
+            CheckpointError: where a file is damaged or cut off.
+        """
+        ...
+
+    def divergence(
+        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Divergence:
+        """Return how far a variant drifts from its base; infinitely where its logits are not finite.
+
+        Raises:
+            CheckpointError: where one of them does not load, or their vocabularies differ.
+            InputError, ToolchainError, WorkerError: with the log's path.
+        """
         ...
 
     def answer(

@@ -1,7 +1,7 @@
-"""Runtime: Hugging Face transformers, for full-precision and compressed-tensors folders.
+"""Runtime: Hugging Face transformers, for full-precision, compressed-tensors, AWQ and GPTQ folders.
 
-Compressed weights are expanded to bfloat16 at the first forward pass and quantized activations are
-computed as emulation, on every device: it measures a variant's accuracy, never its speed or memory.
+Low-bit weights are expanded to bfloat16 and quantized activations are computed as emulation, on every
+device: it measures a variant's accuracy, never its speed or memory.
 """
 
 import importlib.util
@@ -9,16 +9,25 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.run import RuntimeIdentity, Schedule
+from pipelines.domain.recipe import CompressedTensorsOptions, Recipe
+from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import source_digest
 from pipelines.process.accelerator import accelerator_name
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeReport, ProbeRequest
-from pipelines.runtimes.transformers_jobs import AnswerJob, AnswerTally, ProbeJob
+from pipelines.process.divergences import DivergenceCall, Divergences
+from pipelines.runtimes.contents import Contents, folder_contents
+from pipelines.runtimes.protocol import (
+    AnswerRequest,
+    DivergenceRequest,
+    Loadable,
+    ProbeReport,
+    ProbeRequest,
+)
+from pipelines.runtimes.transformers_jobs import AnswerJob, AnswerTally, DivergenceJob, ProbeJob
 
 _WORKERS = "pipelines.runtimes.workers"
 _PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
@@ -26,7 +35,12 @@ _SOURCES = (
     f"{_WORKERS}.transformers_answer",
     f"{_WORKERS}.transformers_decode",
     f"{_WORKERS}.transformers_model",
+    f"{_WORKERS}.packed_checkpoint",
     "pipelines.runtimes.transformers_batches",
+    "pipelines.files.packed_int4",
+    "pipelines.files.packed_config",
+    "pipelines.files.packed_weights",
+    "pipelines.files.safetensors_arrays",
 )
 _DEFAULT_SLOTS = 32
 _PROBE_TIMEOUT_SECONDS = 1800.0
@@ -44,16 +58,16 @@ class TransformersRuntime:
         return f"the transformers runtime lacks {', '.join(lacking)}: run `make setup`"
 
     def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
-        """Return what will answer; low-bit weights are emulated, whatever the scheme."""
+        """Return what will answer."""
         # The same words for base and variant: runs of different versions are never paired.
         beside = ", ".join(f"{name} {version(name)}" for name in ("torch", "compressed-tensors"))
         return RuntimeIdentity(
             engine="transformers",
             version=f"{version('transformers')} ({beside})",
             device=accelerator_name() or "cpu",
-            kv_cache="bf16",
+            kv_cache=_kv_cache(recipe),
             compute_dtype="bfloat16",
-            kernels="reference" if recipe is None else "emulated",
+            kernels=_kernels(recipe),
         )
 
     def reference(
@@ -87,6 +101,29 @@ class TransformersRuntime:
         except (WorkerError, CheckpointError) as error:
             return _does_not_load(error.what)
 
+    def contents(self, loadable: Loadable) -> Contents:
+        """Return what a folder says of itself."""
+        return folder_contents(loadable.path)
+
+    def divergence(
+        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Divergence:
+        """Hold a folder against the base's."""
+        call = DivergenceCall(
+            base=request.base.path,
+            others=(request.variant.path,),
+            sequences=request.sequences,
+            max_tokens=request.max_tokens,
+            threads=request.threads,
+        )
+        worker = WorkerCall(
+            module=f"{_WORKERS}.transformers_divergence",
+            request=DivergenceJob(call=call, device=accelerator_name() or "cpu"),
+            log=request.log,
+            threads=request.threads,
+        )
+        return run_worker(worker, Divergences, on_progress).value.values[0]
+
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
@@ -98,6 +135,23 @@ class TransformersRuntime:
             threads=request.schedule.threads,
         )
         run_worker(call, AnswerTally, on_progress)
+
+
+def _kernels(recipe: Recipe | None) -> Kernels:
+    if recipe is None:
+        return "reference"
+    only_weights = (recipe.numerics.activations, recipe.numerics.kv_cache) == ("A16", "KV16")
+    return "weight-only" if only_weights else "emulated"
+
+
+def _kv_cache(recipe: Recipe | None) -> str:
+    """Where scales are stored for it, keys and values are rounded to E4M3 as they enter the cache.
+
+    They are held in bfloat16 then; those are the very numbers that an FP8 cache would give back.
+    """
+    options = recipe.options if recipe else None
+    stored = isinstance(options, CompressedTensorsOptions) and options.kv_cache == "fp8"
+    return "fp8" if stored else "bf16"
 
 
 def _does_not_load(detail: str) -> ProbeReport:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipelines.process.divergences import DivergenceCall
 from pipelines.runtimes.protocol import AnswerRequest, ProbeRequest
 
 
@@ -27,3 +28,11 @@ class AnswerTally:
 
     answered: int
     found: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivergenceJob:
+    """Folders to hold against a base on a device."""
+
+    call: DivergenceCall
+    device: str

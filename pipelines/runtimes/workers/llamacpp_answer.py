@@ -15,7 +15,7 @@ from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
 from pipelines.runtimes.llamacpp_sampling import chooser
 from pipelines.runtimes.llamacpp_slots import Answering, Rules, groups, lay_out, run_group
 from pipelines.runtimes.protocol import Prompt
-from pipelines.runtimes.workers.llamacpp_engine import LlamaEngine
+from pipelines.runtimes.workers.llamacpp_engine import EngineSettings, LlamaEngine
 from pipelines.runtimes.workers.llamacpp_vocabulary import Vocabulary
 
 
@@ -40,11 +40,12 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
     model = open_model(call.model, log)
     rules = _rules(call, llama_cpp.llama_model_n_ctx_train(model))
     tally = _Tally(answers, Vocabulary(model))
+    settings = EngineSettings(threads=call.schedule.threads, kv_cache=call.kv_cache)
     for group in groups(prompts, call.schedule.slots):
         if all(prompt.item_id in answers.answered for prompt in group):
             continue
         layout = lay_out(group, rules, call.schedule.slots)
-        engine = LlamaEngine(model, layout, call.schedule.threads, log)
+        engine = LlamaEngine(model, layout, settings, log)
         run_group(
             group,
             engine,

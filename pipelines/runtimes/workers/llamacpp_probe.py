@@ -16,7 +16,7 @@ from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
 from pipelines.runtimes.llamacpp_messages import ProbeCall, does_not_load
 from pipelines.runtimes.llamacpp_slots import Batch, Layout
 from pipelines.runtimes.protocol import ProbeReport
-from pipelines.runtimes.workers.llamacpp_engine import LlamaEngine
+from pipelines.runtimes.workers.llamacpp_engine import EngineSettings, LlamaEngine
 from pipelines.runtimes.workers.llamacpp_vocabulary import Vocabulary
 
 # Every token's logits are looked at, and there are a vocabulary of them each.
@@ -40,7 +40,8 @@ def probe(call: ProbeCall, on_progress: OnProgress) -> ProbeReport:
         return does_not_load(error.what)
     vocabulary = Vocabulary(model)
     compared = _compare(call.texts, vocabulary, on_progress)
-    finite, detail = _decode(model, compared.longest, vocabulary, call.threads, log)
+    settings = EngineSettings(threads=call.threads, kv_cache=call.kv_cache)
+    finite, detail = _decode(model, compared.longest, vocabulary, settings, log)
     return ProbeReport(
         loads=True,
         finite_logits=finite,
@@ -74,7 +75,7 @@ def _decode(
     model: ctypes.c_void_p,
     token_ids: Sequence[int],
     vocabulary: Vocabulary,
-    threads: int,
+    settings: EngineSettings,
     log: LlamaLog,
 ) -> tuple[bool, str]:
     """Decode as much as fits the context and return whether every logit is finite, with a remark."""
@@ -82,7 +83,7 @@ def _decode(
     known = known[: llama_cpp.llama_model_n_ctx_train(model)]
     layout = Layout(slots=1, shared=(), slot_tokens=len(known), batch_tokens=_BATCH_TOKENS)
     try:
-        engine = LlamaEngine(model, layout, threads, log)
+        engine = LlamaEngine(model, layout, settings, log)
         for start in range(0, len(known), _BATCH_TOKENS):
             batch = Batch()
             for offset, token in enumerate(known[start : start + _BATCH_TOKENS]):

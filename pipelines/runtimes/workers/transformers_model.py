@@ -1,15 +1,26 @@
 """Loading a checkpoint folder with transformers, strictly: no random weights, no remote code."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedModel,
+)
 
 from pipelines.domain.errors import CheckpointError, ToolchainError
+from pipelines.files.packed_config import PackedLayout, stored_layout
+from pipelines.runtimes.workers.packed_checkpoint import dense_state
 
 COMPUTE_DTYPE = torch.bfloat16
+
+_REFUSED = ("missing_keys", "mismatched_keys", "error_msgs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,25 +34,18 @@ class LoadedModel:
 
 
 def load(folder: Path, device_name: str) -> LoadedModel:
-    """Load a full-precision or compressed-tensors folder in bfloat16.
+    """Load a full-precision, compressed-tensors, AWQ (gemm) or GPTQ folder in bfloat16.
 
     transformers fills tensors that a checkpoint lacks with random numbers; here that is an error.
 
     Raises:
-        CheckpointError: where tensors are missing or of another shape than the configuration says.
+        CheckpointError: where tensors are missing or of another shape than the configuration says, or
+            packed weights are not what their layout says.
         ToolchainError: where the named accelerator cannot be used.
     """
     device = _device(device_name)
-    model, loading = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=COMPUTE_DTYPE, output_loading_info=True, local_files_only=True
-    )
-    for kind in ("missing_keys", "mismatched_keys", "error_msgs"):
-        if loading.get(kind):
-            named = ", ".join(str(key) for key in sorted(loading[kind], key=str)[:3])
-            raise CheckpointError(
-                f"does not load cleanly: {len(loading[kind])} {kind.replace('_', ' ')} ({named})",
-                where=str(folder),
-            )
+    layout = stored_layout(folder)
+    model = _read(folder) if layout is None else _read_packed(folder, layout)
     model.eval().to(device)
     return LoadedModel(
         model=model,
@@ -49,6 +53,49 @@ def load(folder: Path, device_name: str) -> LoadedModel:
         context_length_tokens=int(model.config.get_text_config().max_position_embeddings),
         device=device,
     )
+
+
+def _read(folder: Path) -> PreTrainedModel:
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=COMPUTE_DTYPE,
+        output_loading_info=True,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,  # they are refused below, by name
+    )
+    _require_clean(folder, loading, _REFUSED)
+    return model
+
+
+def _read_packed(folder: Path, layout: PackedLayout) -> PreTrainedModel:
+    """Expand packed weights and load them as an unquantized model's; a tensor left over is an error too."""
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    del config.quantization_config
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise CheckpointError(
+            f"{type(config).__name__} has no causal language model in transformers",
+            where=str(folder / "config.json"),
+        )
+    model, loading = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
+        None,
+        config=config,
+        state_dict=dense_state(folder, layout, COMPUTE_DTYPE),
+        dtype=COMPUTE_DTYPE,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused below, by name
+    )
+    _require_clean(folder, loading, (*_REFUSED, "unexpected_keys"))
+    return model
+
+
+def _require_clean(folder: Path, loading: Mapping[str, Any], refused: tuple[str, ...]) -> None:
+    for kind in refused:
+        if loading.get(kind):
+            named = ", ".join(str(key) for key in sorted(loading[kind], key=str)[:3])
+            raise CheckpointError(
+                f"does not load cleanly: {len(loading[kind])} {kind.replace('_', ' ')} ({named})",
+                where=str(folder),
+            )
 
 
 def _device(name: str) -> torch.device:

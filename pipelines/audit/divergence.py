@@ -1,0 +1,55 @@
+"""Divergence from the base, held against plain round-to-nearest, and each weight against the base's own.
+
+An explanation and a tripwire, never the gate of quality: it finds what was corrupted on the way (a tool
+that swaps, zeroes or overwrites weights and exits 0), not what a suite would miss.
+"""
+
+from pipelines.domain.audit import AuditFinding, Divergence
+from pipelines.domain.ruler import Ruler
+
+FACTOR = 2.5
+FLOOR = 1e-4
+"""Measured on the bundled example, honest variants of every type and scheme have 0.15 to 1.5 times their
+ruler's divergence, and autoawq's corruption on a CPU fifty times."""
+
+LEAST_COSINE = 0.5
+"""Of a weight with the base's: ternary values have 0.7 and more, noise, zeros and other layers' none."""
+
+_SHOWN = 3
+_CHECK = "divergence from the base against round-to-nearest"
+
+
+def audit_divergence(measured: Divergence, ruler: Ruler, nearest: Divergence) -> AuditFinding:
+    """Hold a variant's divergence against its ruler's at the same tokens.
+
+    A divergence of exactly zero is the base itself, passed off as quantized.
+    """
+    limit = FACTOR * nearest.mean_kl + FLOOR
+    return AuditFinding(
+        check=_CHECK,
+        passed=0 < measured.mean_kl <= limit,
+        promised=f"more than 0, at most {limit:.3g} nats a token: {FACTOR:g} times the "
+        f"{nearest.mean_kl:.3g} of {ruler.label} rounded to nearest",
+        found=f"{measured.mean_kl:.3g} nats a token; the likeliest token is the base's at "
+        f"{100 * measured.top1_agreement:.1f} % of {measured.tokens} positions",
+    )
+
+
+def unmeasured_divergence(reason: str) -> AuditFinding:
+    """Return the finding on a variant whose divergence cannot be measured."""
+    return AuditFinding(check=_CHECK, passed=False, promised="measured", found=reason)
+
+
+def audit_resemblance(measured: Divergence) -> AuditFinding:
+    """Find weights that are not the base's: one layer of many hardly shows in what a model says."""
+    found = sorted(measured.resemblances, key=lambda weight: weight.cosine)
+    strange = [weight for weight in found if not weight.cosine >= LEAST_COSINE]
+    shown = strange[:_SHOWN] or found[:1]
+    least = ", ".join(f"{weight.cosine:.3f} in {weight.name}" for weight in shown)
+    return AuditFinding(
+        check="weights resemble the base's",
+        passed=bool(found) and not strange,
+        promised=f"each, with a cosine of at least {LEAST_COSINE:g}",
+        found=f"{len(found) - len(strange)} of {len(found)}"
+        + (f"; least: {least}" if least else ""),
+    )

@@ -1,0 +1,181 @@
+"""The label on the file: what an artifact says that it is, held against what its recipe promises."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from pipelines.audit.rulers import main_type, ruler_of
+from pipelines.domain.audit import AuditFinding
+from pipelines.domain.recipe import GgufOptions, Recipe
+from pipelines.domain.ruler import Grid, ScaleType, SharedBy, Values
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.domain.variant import QuantizedTensor
+from pipelines.files.tensor_floats import FLOAT_TYPES
+from pipelines.runtimes.contents import Contents
+
+# llama_ftype in include/llama.h, without the prefix LLAMA_FTYPE_MOSTLY_.
+FILE_TYPES = {
+    "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_S": 11,
+    "Q3_K_M": 12, "Q3_K_L": 13, "Q4_K_S": 14, "Q4_K_M": 15, "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18,
+    "IQ2_XXS": 19, "IQ2_XS": 20, "Q2_K_S": 21, "IQ3_XS": 22, "IQ3_XXS": 23, "IQ1_S": 24,
+    "IQ4_NL": 25, "IQ3_S": 26, "IQ3_M": 27, "IQ2_S": 28, "IQ2_M": 29, "IQ4_XS": 30, "IQ1_M": 31,
+    "BF16": 32, "TQ1_0": 36, "TQ2_0": 37, "MXFP4_MOE": 38, "NVFP4": 39,
+}  # fmt: skip
+_SHARED_BY: Mapping[str, SharedBy] = {
+    "tensor": "tensor",
+    "channel": "row",
+    "token": "row",
+    "group": "group",
+    "tensor_group": "group",
+    "block": "block",
+}
+_SCALES: Mapping[str, ScaleType] = {"torch.float8_e4m3fn": "e4m3", "torch.uint8": "e8m0"}
+_BYTE_BITS = 8
+_CACHE = " cache"
+"""Ends the type of what is stored for a quantized KV cache, beside the weights."""
+_FLOATS: Mapping[int, Values] = {4: "e2m1", 8: "e4m3"}
+
+
+def audit_labels(
+    recipe: Recipe, tensors: Iterable[QuantizedTensor], contents: Contents
+) -> tuple[AuditFinding, ...]:
+    """Hold the types of the tensors and the label on the file against the recipe."""
+    if isinstance(recipe.options, GgufOptions):
+        types = Counter(tensor.dtype for tensor in contents.tensors)
+        return _gguf_types(recipe.options, types), _gguf_label(recipe.options, contents)
+    types = Counter(tensor.type for tensor in tensors)
+    return _folder_types(recipe, types), _folder_label(recipe, contents.quantization)
+
+
+def _gguf_types(options: GgufOptions, types: Counter[str]) -> AuditFinding:
+    """A file type mixes tensor types, but the one it is named for is among them."""
+    if options.mix is not None:
+        allowed = [name.upper() for name in options.mix.candidates]
+        present = [name for name in allowed if types[name]]
+        return _types(types, passed=bool(present), promised=f"some of {', '.join(allowed)}")
+    named = [rule.type.upper() for rule in options.tensor_types] or [main_type(options.file_type)]
+    passed = all(types[name] for name in named)
+    return _types(types, passed=passed, promised=" and ".join(dict.fromkeys(named)))
+
+
+def _folder_types(recipe: Recipe, types: Counter[str]) -> AuditFinding:
+    grid = ruler_of(recipe).weights
+    if grid is None:
+        weights = [name for name in types if not name.endswith(_CACHE)]
+        passed = bool(weights) and all(name in FLOAT_TYPES for name in weights)
+        return _types(types, passed=passed, promised="weights as they were")
+    names = _stored_names(grid)
+    return _types(types, passed=any(types[name] for name in names), promised=" or ".join(names))
+
+
+def _stored_names(grid: Grid) -> tuple[str, ...]:
+    """Return what our readers call weights that are stored on a grid."""
+    if grid.values == "integer":
+        return (f"int{grid.bits}", "I8") if grid.bits == _BYTE_BITS else (f"int{grid.bits}",)
+    if grid.values == "e4m3":
+        return ("mxfp8", "float8", "F8_E4M3") if grid.scale == "e8m0" else ("float8", "F8_E4M3")
+    return ("mxfp4",) if grid.scale == "e8m0" else ("nvfp4",)
+
+
+def _types(types: Counter[str], *, passed: bool, promised: str) -> AuditFinding:
+    found = ", ".join(f"{name} x {count}" for name, count in types.most_common())
+    return AuditFinding(check="tensor types", passed=passed, promised=promised, found=found)
+
+
+def _gguf_label(options: GgufOptions, contents: Contents) -> AuditFinding:
+    names = {number: name for name, number in FILE_TYPES.items()}
+    return AuditFinding(
+        check="label on the file",
+        passed=contents.file_type == FILE_TYPES.get(options.file_type),
+        promised=options.file_type,
+        found=names.get(contents.file_type, f"file type {contents.file_type}"),
+    )
+
+
+def _folder_label(recipe: Recipe, quantization: JsonObject) -> AuditFinding:
+    """What config.json says of weights, activations and KV cache has to be the scheme's definition."""
+    ruler = ruler_of(recipe)
+    method = quantization.get("quant_method")
+    if method in ("awq", "gptq"):
+        declared = [_packed(quantization)]
+        # Their layouts always have room for zero points, used or not.
+        promised = [_without_zero_point(ruler.weights)]
+        passed = method == recipe.format and declared == promised
+    else:
+        declared = _declared(quantization)
+        promised = [ruler.weights, ruler.activations, ruler.kv_cache]
+        passed = method == recipe.format and declared == promised
+    return AuditFinding(
+        check="label on the file",
+        passed=passed,
+        promised=f"{recipe.format}: {_spelled(promised)}",
+        found=f"{method or 'no quantization'}: {_spelled(declared)}",
+    )
+
+
+def _declared(quantization: JsonObject) -> list[Grid | None]:
+    """Return the grids of weights, activations and KV cache that compressed-tensors' format declares."""
+    groups = quantization.get("config_groups")
+    listed = [*groups.values()] if isinstance(groups, dict) else []
+    parts: list[Grid | None] = []
+    for name in ("weights", "input_activations"):
+        found = {_grid(group.get(name)) for group in listed if isinstance(group, dict)}
+        parts.append(found.pop() if len(found) == 1 else None)
+    return [*parts, _grid(quantization.get("kv_cache_scheme"))]
+
+
+def _grid(arguments: JsonValue) -> Grid | None:
+    """Read compressed-tensors' QuantizationArgs; None where there are none or they mean nothing known."""
+    if not isinstance(arguments, dict):
+        return None
+    match arguments:
+        case {"type": str(kind), "num_bits": int(bits), "strategy": str(strategy)}:
+            pass
+        case _:
+            return None
+    shared, scale_type = _SHARED_BY.get(strategy), arguments.get("scale_dtype")
+    values: Values | None = "integer" if kind == "int" else _FLOATS.get(bits)
+    if shared is None or values is None:
+        return None
+    return Grid(
+        values=values,
+        shared_by=shared,
+        size=_size(shared, arguments),
+        bits=bits if values == "integer" else 0,
+        zero_point=arguments.get("symmetric") is False,
+        scale=_SCALES.get(scale_type, "float") if isinstance(scale_type, str) else "float",
+    )
+
+
+def _size(shared: SharedBy, arguments: JsonObject) -> int:
+    if shared == "block":
+        match arguments.get("block_structure"):
+            case [int(rows), int(columns)] if rows == columns:
+                return rows
+        return 0
+    size = arguments.get("group_size")
+    return size if shared == "group" and isinstance(size, int) else 0
+
+
+def _packed(quantization: JsonObject) -> Grid | None:
+    """Read the layouts of AutoAWQ and AutoGPTQ: `bits` and `group_size`."""
+    match quantization:
+        case {"bits": int(bits), "group_size": int(size)}:
+            return Grid(values="integer", shared_by="group", size=size, bits=bits)
+        case _:
+            return None
+
+
+def _without_zero_point(grid: Grid | None) -> Grid | None:
+    if grid is None:
+        return None
+    return Grid(values=grid.values, shared_by=grid.shared_by, size=grid.size, bits=grid.bits)
+
+
+def _spelled(grids: Iterable[Grid | None]) -> str:
+    return " / ".join(_one(grid) if grid else "16 bits" for grid in grids)
+
+
+def _one(grid: Grid) -> str:
+    name = f"int{grid.bits}" if grid.values == "integer" else grid.values
+    shared = f"{grid.shared_by} of {grid.size}" if grid.size else grid.shared_by
+    return f"{name} by {shared}{', zero points' if grid.zero_point else ''}"

@@ -1,0 +1,205 @@
+"""Which ruler a recipe is held against: a literal table from its scheme to plain round-to-nearest.
+
+Schemes of compressed-tensors are those of its `quant_scheme.py` (PRESET_SCHEMES), of which round-to-nearest
+is exact. Types of llama.cpp are those of ggml/src/ggml-common.h. They have codebooks and nested scales of
+their own, so the ruler is an integer grid of the same nominal width in groups as small as theirs.
+"""
+
+from dataclasses import dataclass, replace
+
+from pipelines.domain.errors import InputError
+from pipelines.domain.recipe import (
+    AutoAwqOptions,
+    AutoGptqOptions,
+    CompressedTensorsOptions,
+    GgufOptions,
+    KvCacheType,
+    Recipe,
+)
+from pipelines.domain.ruler import Grid, Ruler
+
+
+def _integer(bits: int, size: int, *, zero_point: bool = False) -> Grid:
+    return Grid(values="integer", shared_by="group", size=size, bits=bits, zero_point=zero_point)
+
+
+_INT8_ROW = Grid(values="integer", shared_by="row", bits=8)
+_INT4_ROW = Grid(values="integer", shared_by="row", bits=4)
+_FP8_TENSOR = Grid(values="e4m3", shared_by="tensor")
+_FP8_ROW = Grid(values="e4m3", shared_by="row")
+_FP8_BLOCK = Grid(values="e4m3", shared_by="block", size=128)
+_FP8_GROUP = Grid(values="e4m3", shared_by="group", size=128)
+_NVFP4 = Grid(values="e2m1", shared_by="group", size=16, scale="e4m3")
+_MXFP4 = Grid(values="e2m1", shared_by="group", size=32, scale="e8m0")
+_MXFP8 = Grid(values="e4m3", shared_by="group", size=32, scale="e8m0")
+
+_WEIGHTS_AND_ACTIVATIONS: dict[str, tuple[Grid, Grid | None]] = {
+    "W4A16_ASYM": (_integer(4, 128, zero_point=True), None),
+    "W8A8": (_INT8_ROW, _INT8_ROW),
+    "INT8": (_INT8_ROW, _INT8_ROW),
+    "W4AFP8": (_integer(4, 128), _FP8_ROW),
+    "FP8": (_FP8_TENSOR, _FP8_TENSOR),
+    "FP8_DYNAMIC": (_FP8_ROW, _FP8_ROW),
+    "FP8_BLOCK": (_FP8_BLOCK, _FP8_GROUP),
+    "NVFP4A16": (_NVFP4, None),
+    "NVFP4": (_NVFP4, _NVFP4),
+    "MXFP4A16": (_MXFP4, None),
+    "MXFP4": (_MXFP4, _MXFP4),
+    "MXFP8A16": (_MXFP8, None),
+    "MXFP8": (_MXFP8, _MXFP8),
+    **{f"W{bits}A16": (_integer(bits, 128), None) for bits in range(2, 9)},
+    **{f"W{bits}A8": (_integer(bits, 128), _INT8_ROW) for bits in range(2, 8)},
+    **{f"W{bits}A4": (_integer(bits, 128), _INT4_ROW) for bits in range(2, 5)},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GgmlType:
+    """A tensor type: what it truly costs, its ruler's grid, and over how many activations a scale goes."""
+
+    bits_per_weight: float
+    grid: Grid
+    activation_group: int
+
+
+def _ternary(size: int) -> Grid:
+    return Grid(values="ternary", shared_by="group", size=size)
+
+
+_GGML_TYPES: dict[str, _GgmlType] = {
+    name: _GgmlType(bits_per_weight=bits, grid=grid, activation_group=group)
+    for name, bits, grid, group in (
+        ("Q8_0", 8.5, _integer(8, 32), 32),
+        ("Q6_K", 6.5625, _integer(6, 16), 256),
+        ("Q5_1", 6.0, _integer(5, 32, zero_point=True), 32),
+        ("Q5_0", 5.5, _integer(5, 32), 32),
+        ("Q5_K", 5.5, _integer(5, 32, zero_point=True), 256),
+        ("Q4_1", 5.0, _integer(4, 32, zero_point=True), 32),
+        ("Q4_0", 4.5, _integer(4, 32), 32),
+        ("Q4_K", 4.5, _integer(4, 32, zero_point=True), 256),
+        ("NVFP4", 4.5, _NVFP4, 32),
+        ("IQ4_NL", 4.5, _integer(4, 32, zero_point=True), 32),
+        ("IQ4_XS", 4.25, _integer(4, 32, zero_point=True), 256),
+        ("MXFP4", 4.25, _MXFP4, 32),
+        ("Q3_K", 3.4375, _integer(3, 16), 256),
+        ("IQ3_S", 3.4375, _integer(3, 32), 256),
+        ("IQ3_XXS", 3.0625, _integer(3, 32), 256),
+        ("Q2_K", 2.625, _integer(2, 16, zero_point=True), 256),
+        ("IQ2_S", 2.5625, _integer(2, 16, zero_point=True), 256),
+        ("IQ2_XS", 2.3125, _integer(2, 16, zero_point=True), 256),
+        ("IQ2_XXS", 2.0625, _integer(2, 32, zero_point=True), 256),
+        ("TQ2_0", 2.0625, _ternary(256), 256),
+        ("IQ1_M", 1.75, _ternary(32), 256),
+        ("TQ1_0", 1.6875, _ternary(256), 256),
+        ("IQ1_S", 1.5625, _ternary(32), 256),
+    )
+}
+
+_MAIN_TYPES: dict[str, str] = {
+    **{name: name for name in _GGML_TYPES},
+    **dict.fromkeys(("Q5_K_M", "Q5_K_S"), "Q5_K"),
+    **dict.fromkeys(("Q4_K_M", "Q4_K_S"), "Q4_K"),
+    **dict.fromkeys(("Q3_K_L", "Q3_K_M", "Q3_K_S"), "Q3_K"),
+    **dict.fromkeys(("IQ3_M", "IQ3_S", "IQ3_XS"), "IQ3_S"),
+    "Q2_K_S": "Q2_K",
+    "IQ2_M": "IQ2_S",
+    "IQ2_S": "IQ2_XS",
+}
+"""The tensor type that a file type is named for: `llama_ftype_get_default_type` in src/llama-quant.cpp."""
+
+_KV_CACHES: dict[KvCacheType, Grid | None] = {
+    "f16": None,
+    "q8_0": _integer(8, 32),
+    "q4_0": _integer(4, 32),
+}
+
+
+def ruler_of(recipe: Recipe) -> Ruler:
+    """Return what a recipe's variants are held against.
+
+    Raises:
+        InputError: where the table has no row for the recipe's scheme.
+    """
+    options = recipe.options
+    match options:
+        case GgufOptions():
+            ruler = _gguf(options)
+        case CompressedTensorsOptions():
+            ruler = _compressed_tensors(options)
+        case AutoAwqOptions():
+            grid = _integer(4, options.group_size, zero_point=True)
+            ruler = Ruler(label=f"W4A16, zero points, groups of {options.group_size}", weights=grid)
+        case AutoGptqOptions():
+            grid = _integer(4, options.group_size)
+            ruler = Ruler(label=f"W4A16, groups of {options.group_size}", weights=grid)
+    held = _KV_CACHES[recipe.kv_cache]
+    if held is None:
+        return ruler
+    return replace(ruler, label=f"{ruler.label}, KV {recipe.kv_cache}", kv_cache=held)
+
+
+def main_type(file_type: str) -> str:
+    """Return the tensor type that one of llama.cpp's file types is named for.
+
+    Raises:
+        InputError: where the table has no row for it.
+    """
+    if file_type not in _MAIN_TYPES:
+        raise _unknown(file_type)
+    return _MAIN_TYPES[file_type]
+
+
+def _compressed_tensors(options: CompressedTensorsOptions) -> Ruler:
+    weights: Grid | None = None
+    activations: Grid | None = None
+    if options.scheme is not None:
+        if options.scheme not in _WEIGHTS_AND_ACTIVATIONS:
+            raise _unknown(options.scheme)
+        weights, activations = _WEIGHTS_AND_ACTIVATIONS[options.scheme]
+    if weights is not None and options.group_size is not None:
+        weights = replace(weights, size=options.group_size)
+    sized = f", groups of {options.group_size}" if options.group_size else ""
+    cache = ", KV FP8" if options.kv_cache else ""
+    return Ruler(
+        label=f"{options.scheme or '16 bits'}{sized}{cache}",
+        weights=weights,
+        activations=activations,
+        kv_cache=_FP8_TENSOR if options.kv_cache else None,
+    )
+
+
+def _gguf(options: GgufOptions) -> Ruler:
+    """A file is as good as its coarsest type, or, where types are measured, as the budget's uniform one."""
+    main = main_type(options.file_type)
+    if options.mix is not None:
+        main = _widest_within(options.mix.budget_bits_per_weight, options.mix.candidates)
+    kinds = [main, *(rule.type.upper() for rule in options.tensor_types)]
+    known = [kind for kind in kinds if kind in _GGML_TYPES]
+    coarsest = min(known, key=lambda kind: _GGML_TYPES[kind].bits_per_weight)
+    row = _GGML_TYPES[coarsest]
+    return Ruler(
+        label=coarsest,
+        weights=row.grid,
+        activations=_integer(8, row.activation_group),
+        head=_integer(8, 32) if coarsest == "Q8_0" else _integer(6, 16),
+        embeddings=row.grid,
+    )
+
+
+def _widest_within(budget_bits_per_weight: float, candidates: tuple[str, ...]) -> str:
+    """Return the type that fits a budget if it is used for everything; the narrowest where none does."""
+    known = sorted(
+        (name.upper() for name in candidates if name.upper() in _GGML_TYPES),
+        key=lambda name: _GGML_TYPES[name].bits_per_weight,
+    )
+    if not known:
+        raise _unknown(", ".join(candidates))
+    fitting = [n for n in known if _GGML_TYPES[n].bits_per_weight <= budget_bits_per_weight]
+    return fitting[-1] if fitting else known[0]
+
+
+def _unknown(scheme: str) -> InputError:
+    return InputError(
+        f"there is no round-to-nearest ruler for {scheme}",
+        next_step="add its row to pipelines/audit/rulers.py: a variant has to be held against one",
+    )

@@ -1,0 +1,95 @@
+"""Faults for the audit to find: a finished variant is delivered once more, with one thing wrong with it."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flows import units
+from flows.site import BuildSite
+from pipelines.backends.protocol import BuildRequest, Built
+from pipelines.build.variants import PlannedVariant
+from pipelines.domain.audit import AuditReport
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.recipe import Recipe
+from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion, Variant
+from pipelines.process.calls import OnProgress, RunWorker
+
+Damage = Callable[[Path], BuildFacts | None]
+"""Damages a copy of an artifact; returns other facts where the tool would have noticed something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedBackend:
+    """A tool that exits 0: it delivers `artifact`, damaged, under the facts of a sound build."""
+
+    fault: str
+    artifact: Path
+    facts: BuildFacts
+    damage: Damage
+
+    def missing(self) -> str | None:
+        """Nothing is missing."""
+        return None
+
+    def toolchain(self, threads: int) -> Toolchain:
+        """Named for the fault, so that every fault is a variant of its own."""
+        tools = (ToolVersion(name="planted", version=self.fault),)
+        return Toolchain(tools=tools, device="cpu", threads=threads)
+
+    def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        """Everything fits."""
+        del checkpoint, recipe
+        return ()
+
+    def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
+        """Copy and damage."""
+        del run_worker, on_progress
+        copy = request.output
+        if self.artifact.is_dir():
+            shutil.copytree(self.artifact, copy, dirs_exist_ok=True)
+        else:
+            copy = request.output / "model.gguf"
+            shutil.copyfile(self.artifact, copy)
+        return Built(artifact=copy, facts=self.damage(copy) or self.facts)
+
+
+def planted_audit(
+    site: BuildSite,
+    sound: Variant,
+    fault: str,
+    damage: Damage,
+    *,
+    artifact: Path | None = None,
+) -> AuditReport:
+    """Build a variant with one fault where a sound one is wanted, and audit it.
+
+    `artifact` is what is delivered instead of a copy of the sound one.
+    """
+    planned = site.plan.variant(sound.identifier)
+    backend = PlantedBackend(
+        fault=fault, artifact=artifact or sound.artifact, facts=sound.facts, damage=damage
+    )
+    return built_and_audited(site, planned, backend)
+
+
+def built_and_audited(
+    site: BuildSite, planned: PlannedVariant, backend: PlantedBackend
+) -> AuditReport:
+    """Take the road of a build with another backend."""
+    name = planned.recipe.options.backend
+    tools = replace(site.tools, backends={**site.tools.backends, name: backend})
+    here = replace(site, tools=tools)
+    faulty = replace(planned, toolchain=backend.toolchain(1))
+    units.build(here, faulty)
+    return units.audit(here, faulty)
+
+
+def missed(report: AuditReport) -> set[str]:
+    """Return the names of the findings that did not pass."""
+    return {finding.check for finding in report.misses}
+
+
+def found(report: AuditReport, check: str) -> str:
+    """Return what one finding says that it found."""
+    return next(finding.found for finding in report.findings if finding.check == check)
