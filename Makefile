@@ -3,20 +3,21 @@ MODEL   ?=
 SUITE   ?=
 CORPUS  ?=
 RECIPES ?=
+KV      ?=
 POLICY  ?=
 BUILD   ?= $(if $(and $(MODEL),$(SUITE)),,examples/support-desk/build.yaml)
 PYTHON  ?= python3.11
 BIN     := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev quantize plan test unit integration check format bench serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-archived quantize plan test unit integration check format schemas bench serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
 	@echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo
-	@echo "  variables: MODEL=folder|org/name[@revision] SUITE=folder CORPUS=file RECIPES=a,b POLICY=file, or BUILD=file.yaml"
+	@echo "  variables: MODEL=folder|org/name[@revision] SUITE=folder CORPUS=file RECIPES=a,b KV=f16,q8_0 POLICY=file, or BUILD=file.yaml"
 
 setup:  ## everything the main job needs, pinned, into .venv (the other targets do this by themselves)
 	@PYTHON=$(PYTHON) requirements/setup main
@@ -24,22 +25,25 @@ setup:  ## everything the main job needs, pinned, into .venv (the other targets 
 setup-dev:  ## the same plus what checks and tests need
 	@PYTHON=$(PYTHON) requirements/setup dev
 
+setup-archived:  ## the environment of autoawq and auto-gptq (about 1.6 GB in the tool cache), for recipes that name them
+	@PYTHON=$(PYTHON) requirements/setup archived
+
 quantize: setup  ## set up, then build, judge and register (default: the bundled example)
 	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \
-	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes $(RECIPES)) $(if $(POLICY),--policy $(POLICY))
+	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes '$(RECIPES)') $(if $(KV),--kv $(KV)) $(if $(POLICY),--policy $(POLICY))
 
 plan: setup  ## print what `make quantize` would do, and stop
 	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \
-	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes $(RECIPES)) $(if $(POLICY),--policy $(POLICY)) --plan
+	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes '$(RECIPES)') $(if $(KV),--kv $(KV)) $(if $(POLICY),--policy $(POLICY)) --plan
 
-test: setup-dev  ## set up, then all checks, unit tests and integration tests with the real tools
+test: setup-dev setup-archived  ## set up, then all checks, unit tests and integration tests with the real tools
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/pytest
 
 unit: setup-dev  ## unit tests only (no tools, under a minute)
 	@$(BIN)/pytest tests/unit
 
-integration: setup-dev  ## tests with the real tools only
+integration: setup-dev setup-archived  ## tests with the real tools only
 	@$(BIN)/pytest tests/integration
 
 check: setup-dev  ## ruff, mypy --strict and the import contracts
@@ -47,6 +51,9 @@ check: setup-dev  ## ruff, mypy --strict and the import contracts
 
 format: setup-dev  ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+schemas: setup  ## write the JSON schemas of recipe, build, policy, suite and corpus files anew
+	@$(BIN)/python -m flows.schemas
 
 bench: setup-dev  ## benchmarks; they print ratios measured in one run
 	@$(BIN)/python -m tests.benchmarks

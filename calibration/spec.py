@@ -9,18 +9,27 @@ from pipelines.specs.loading import Spec, load_yaml
 
 
 class _SourceFile(Spec):
+    """Where text comes from."""
+
     path: str
+    """JSON-lines file of conversations or texts, relative to the spec."""
 
 
 class CorpusFile(Spec):
-    """A corpus spec as a person writes it; source paths are relative to the file."""
+    """A corpus spec: what calibration may look at."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """What it is registered as, with a version: `name@version`."""
     description: str = ""
+    """What it holds."""
     licence: str = ""
+    """Under which terms it may be used."""
     sources: tuple[_SourceFile, ...] = Field(min_length=1)
+    """Files that sequences are taken from."""
     sequences: int = Field(gt=0)
+    """How many sequences are sampled from all sources together."""
     seed: int = 0
+    """Seed of that sample."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

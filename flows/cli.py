@@ -14,11 +14,14 @@ from typing import ParamSpec
 import click
 
 from pipelines.domain.errors import QuantgateError
+from pipelines.domain.recipe import Format
+from pipelines.files.full_disk import full_disk
 
 Parameters = ParamSpec("Parameters")
 
 _INTERRUPTED = 130
 _FOLDER = click.Path(path_type=Path)
+_FORMATS = click.Choice([one.value for one in Format])
 
 
 def _clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None]:
@@ -31,6 +34,12 @@ def _clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None
         except QuantgateError as error:
             click.echo(f"quantgate: {error}", err=True)
             code = error.exit_code
+        except OSError as error:
+            full = full_disk(error, Path.cwd())
+            if full is None:
+                raise
+            click.echo(f"quantgate: {full}", err=True)
+            code = full.exit_code
         except KeyboardInterrupt:
             click.echo("quantgate: interrupted; finished units are kept", err=True)
             code = _INTERRUPTED
@@ -50,7 +59,8 @@ def main() -> None:
 @click.option("--build", "build_file", type=_FOLDER, help="Build file (YAML); options override it.")
 @click.option("--suite", type=_FOLDER, help="Folder with suite.yaml and its items.")
 @click.option("--corpus", type=_FOLDER, help="Corpus spec (YAML) to calibrate on.")
-@click.option("--recipes", help="Recipe names or files, separated by commas.")
+@click.option("--recipes", help="Recipe names, patterns or files, by commas: 'Q4*,mine.yaml'.")
+@click.option("--kv", metavar="TYPES", help="KV-cache types of GGUF recipes: f16, q8_0, q4_0.")
 @click.option("--policy", type=_FOLDER, help="Policy file (YAML).")
 @click.option("--plan", "plan_only", is_flag=True, help="Print every unit of work and stop.")
 @click.option("--only", metavar="ID", help="Run a single unit, by identifier or recipe name.")
@@ -73,7 +83,9 @@ def quantize(model: str | None, **options: object) -> int:
 @click.argument("model")
 @click.option("--suite", help="Only versions judged on this suite.")
 @click.option("--runtime", help="Only versions judged in this runtime.")
-@click.option("--format", "file_format", help="Only this format: gguf or compressed-tensors.")
+@click.option(
+    "--format", "file_format", help="Only this format: gguf, compressed-tensors, awq or gptq."
+)
 @click.option("--max-size", help="Only versions up to this size, e.g. 6GB or 500MiB.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_clean_exit
@@ -96,12 +108,14 @@ def lineage(reference: str, as_json: bool) -> int:
 
 
 @main.command()
+@click.option("--format", "file_format", type=_FORMATS, help="Only recipes of this format.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_clean_exit
-def recipes() -> int:
-    """List the bundled recipes."""
-    from flows.commands import recipes_command
+def recipes(file_format: str | None, as_json: bool) -> int:
+    """List the bundled recipes: what they make, what they need, what judges them."""
+    from flows.recipe_list import recipes_command
 
-    return recipes_command()
+    return recipes_command(Format(file_format) if file_format else None, as_json=as_json)
 
 
 @main.command()

@@ -19,6 +19,7 @@ class QuantizeOptions:
     suite: Path | None = None
     corpus: Path | None = None
     recipes: str | None = None
+    kv: str | None = None
     policy: Path | None = None
     plan_only: bool = False
     only: str | None = None
@@ -94,15 +95,6 @@ def lineage_command(reference: str, *, as_json: bool) -> int:
     return 0
 
 
-def recipes_command() -> int:
-    """Print the catalogue."""
-    from flows.console import open_console, show_recipes
-    from pipelines.specs.recipes import catalogue
-
-    show_recipes(catalogue(), open_console())
-    return 0
-
-
 def up_command() -> int:
     """Start the project's Prefect server and let it stay."""
     from flows.prefect_server import up
@@ -126,6 +118,7 @@ def _say(text: str) -> None:
 
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
+    from pipelines.specs.kv_caches import parse_kv_caches
     from pipelines.specs.recipes import DEFAULT_RECIPES
 
     recipes = options.recipes.split(",") if options.recipes else None
@@ -135,6 +128,7 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         corpus=options.corpus,
         policy=options.policy,
         recipes=tuple(name.strip() for name in recipes) if recipes else None,
+        kv_caches=parse_kv_caches(options.kv) if options.kv else None,
     )
     return load_build(options.build_file, overrides, DEFAULT_RECIPES)
 

@@ -1,7 +1,5 @@
 """What a person sees at the end of a build, and on look-ups: tables and a few plain sentences."""
 
-from collections.abc import Sequence
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -10,7 +8,7 @@ from flows.outcome import BuildResult
 from flows.planning import BuildPlan
 from flows.preflight import needed_bytes, provable, seconds_a_run
 from flows.settings import Settings
-from pipelines.domain.recipe import Recipe
+from pipelines.build.variants import PlannedVariant
 from pipelines.report.summary import VariantRow
 from registry import Found
 
@@ -57,7 +55,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
             str(variant.recipe.numerics),
             variant.corpus_label or "–",
             variant.recipe.runtime,
-            "[green]built[/]" if variant.built(settings.store) else "to build",
+            _state(plan, variant, settings),
         )
     console.print(table)
     suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
@@ -79,22 +77,10 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         console.print(f"{name:<6} {value}", highlight=False, soft_wrap=True, markup=False)
 
 
-def show_recipes(recipes: Sequence[Recipe], console: Console) -> None:
-    """Print the catalogue."""
-    table = Table(header_style="bold")
-    for name in ("recipe", "W/A/KV", "format", "algorithm", "needs", "runtime"):
-        table.add_column(name, no_wrap=True)
-    for recipe in recipes:
-        needs = f"corpus ({recipe.calibration})" if recipe.calibration_tokens else "–"
-        table.add_row(
-            recipe.name,
-            str(recipe.numerics),
-            recipe.format,
-            recipe.algorithm,
-            needs,
-            recipe.runtime,
-        )
-    console.print(table)
+def _state(plan: BuildPlan, variant: PlannedVariant, settings: Settings) -> str:
+    if variant.built(settings.store):
+        return "[green]built[/]"
+    return "to build" if plan.builder(variant) is variant else "same files"
 
 
 def show_found(found: Found, console: Console) -> None:
@@ -154,7 +140,9 @@ def _closing(result: BuildResult) -> str:
     versions = [row for row in result.rows if row.registered_version]
     if not versions:
         return "Nothing passed; nothing was registered."
-    smallest = min(versions, key=lambda row: row.size_bytes or 0)
+    smallest = min(
+        versions, key=lambda row: (row.size_bytes or 0, not row.numerics.endswith("/KV16"))
+    )
     return (
         f"{len(versions)} of {len(result.rows)} variants passed and are registered; the smallest is "
         f"{smallest.identifier} (version {smallest.registered_version})."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flows.console import open_console
 from flows.settings import Settings
-from flows.wiring import equipment
+from flows.wiring import archived_environment, equipment
 from pipelines.domain.errors import ToolchainError
 
 _PACKAGES = (
@@ -21,30 +21,33 @@ _PACKAGES = (
     "mlflow",
     "prefect",
 )
+_ARCHIVED = {"autoawq": "autoawq", "autogptq": "auto-gptq"}
+"""Backends whose package stands in an environment of its own."""
 _COMPILER = ("gcc", "g++", "make", "git")
 _LEAST_FREE_BYTES = 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing looked at. `remedy` is empty where it is well."""
+    """One thing looked at. `remedy` is empty where it is well; not everything is `needed` to be well."""
 
     name: str
     found: str
     remedy: str = ""
+    needed: bool = True
 
 
 def doctor_command() -> int:
     """Print every finding; the exit code is that of a missing tool where one is missing."""
     settings = Settings.from_environment()
     console = open_console()
-    findings = (*_packages(), *_tools(settings), *_machine(settings))
+    findings = (*_packages(), *_tools(settings), *_archived(settings), *_machine(settings))
     for finding in findings:
-        mark = "[red]✗[/]" if finding.remedy else "[green]✓[/]"
+        mark = "[green]✓[/]" if not finding.remedy else "[red]✗[/]" if finding.needed else "–"
         console.print(f"{mark} {finding.name:<22} {finding.found}", highlight=False, soft_wrap=True)
         if finding.remedy:
             console.print(f"  {'':<22} next: {finding.remedy}", highlight=False, soft_wrap=True)
-    ill = any(finding.remedy for finding in findings)
+    ill = any(finding.remedy and finding.needed for finding in findings)
     return ToolchainError.exit_code if ill else 0
 
 
@@ -60,14 +63,11 @@ def _packages() -> tuple[Finding, ...]:
 
 def _tools(settings: Settings) -> tuple[Finding, ...]:
     tools = equipment(settings)
-    missing: dict[str, str | None] = {}
-    for name, backend in tools.backends.items():
-        missing[f"backend {name}"] = backend.missing()
-    for name, runtime in tools.runtimes.items():
-        missing[f"runtime {name}"] = runtime.missing()
     findings = [
-        Finding(name=name, found=what or "ready", remedy="make setup" if what else "")
-        for name, what in missing.items()
+        _tool(f"{kind} {name}", tool.missing())
+        for kind, named in (("backend", tools.backends), ("runtime", tools.runtimes))
+        for name, tool in named.items()
+        if name not in _ARCHIVED
     ]
     absent = [name for name in _COMPILER if shutil.which(name) is None]
     findings.append(
@@ -78,6 +78,27 @@ def _tools(settings: Settings) -> tuple[Finding, ...]:
         )
     )
     return tuple(findings)
+
+
+def _tool(name: str, missing: str | None) -> Finding:
+    return Finding(name=name, found=missing or "ready", remedy="make setup" if missing else "")
+
+
+def _archived(settings: Settings) -> tuple[Finding, ...]:
+    """Packages in the environment of their own, which only recipes that name them need."""
+    environment = archived_environment(settings)
+    if environment.missing() is None:
+        return tuple(
+            Finding(
+                name=f"backend {name}", found=f"ready ({package} {environment.version(package)})"
+            )
+            for name, package in _ARCHIVED.items()
+        )
+    remedy = f"{environment.command}, if a recipe of it is wanted"
+    return tuple(
+        Finding(name=f"backend {name}", found="not set up", remedy=remedy, needed=False)
+        for name in _ARCHIVED
+    )
 
 
 def _machine(settings: Settings) -> tuple[Finding, ...]:

@@ -27,6 +27,7 @@ from registry import Evidence, Receipt, Tracking, find_receipt, record, still_re
 
 PASSED, ALL_FAILED, OPEN = 0, 10, 11
 COMPLETION = "complete.json"
+BUILD = "build"
 REGISTER = "register"
 
 
@@ -150,7 +151,12 @@ def write_report(site: BuildSite) -> BuildResult:
             if units.references_finished(site, name)
         ),
         variants=tuple(
-            _variant_report(v, judged.get(v.identifier), receipts.get(v.identifier), errors)
+            _variant_report(
+                v,
+                judged.get(v.identifier),
+                receipts.get(v.identifier),
+                _errors_of(site.plan, v, errors),
+            )
             for v in site.plan.variants
         ),
     )
@@ -193,12 +199,24 @@ def read_complete(plan: BuildPlan, settings: Settings) -> BuildResult | None:
 
 def _judged(site: BuildSite, errors: tuple[UnitError, ...]) -> dict[str, Evidence]:
     """Judge every variant that nothing stopped before its verdict."""
-    stopped = {error.identifier for error in errors if error.step != REGISTER}
     return {
         v.identifier: evidence(site, v)
         for v in site.plan.variants
-        if not {v.identifier, units.base_in(v.recipe.runtime)} & stopped
+        if all(error.step == REGISTER for error in _errors_of(site.plan, v, errors))
     }
+
+
+def _errors_of(
+    plan: BuildPlan, planned: PlannedVariant, errors: tuple[UnitError, ...]
+) -> tuple[UnitError, ...]:
+    """The errors that concern a variant: its own, its base's, and that of the unit that builds its files."""
+    names = {planned.identifier, units.base_in(planned.recipe.runtime)}
+    builder = plan.builder(planned).identifier
+    return tuple(
+        error
+        for error in errors
+        if error.identifier in names or (error.identifier == builder and error.step == BUILD)
+    )
 
 
 def _receipts(site: BuildSite, judged: Mapping[str, Evidence]) -> dict[str, Receipt]:
@@ -213,8 +231,7 @@ def _variant_report(
     receipt: Receipt | None,
     errors: tuple[UnitError, ...],
 ) -> VariantReport:
-    names = (planned.identifier, units.base_in(planned.recipe.runtime))
-    texts = [error.text for error in errors if error.identifier in names]
+    texts = [error.text for error in errors]
     return VariantReport(
         identifier=planned.identifier,
         recipe=planned.recipe,

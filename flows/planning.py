@@ -1,6 +1,6 @@
 """From what the user asked for to a plan: all is resolved and checked before the first expensive minute."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from calibration.assemble import build_corpus
@@ -25,6 +25,7 @@ from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest, to_json
 from pipelines.specs.builds import BuildSpec
+from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.policies import load_policy
 from pipelines.specs.recipes import find_recipes
 from pipelines.specs.suites import load_suite
@@ -70,6 +71,14 @@ class BuildPlan:
         """Return one planned variant by its identifier."""
         return next(v for v in self.variants if v.identifier == identifier)
 
+    def builder(self, variant: PlannedVariant) -> PlannedVariant:
+        """Return the first variant with these very files: the one whose unit builds them."""
+        return next(
+            v
+            for v in self.variants
+            if (v.files_identifier, v.files_key) == (variant.files_identifier, variant.files_key)
+        )
+
 
 def make_plan(
     spec: BuildSpec,
@@ -85,7 +94,7 @@ def make_plan(
     """
     suite = load_suite(spec.suite)
     policy = load_policy(spec.policy, suite)
-    recipes = find_recipes(spec.recipes, spec.folder)
+    recipes = over_kv_caches(find_recipes(spec.recipes, spec.folder), spec.kv_caches)
     corpus_spec = load_corpus_spec(spec.corpus) if spec.corpus else None
     refuse_unanswerable(suite)
     refuse_missing_tools(recipes, tools)
@@ -122,19 +131,36 @@ def _plan_variants(
     settings: Settings,
     tools: Equipment,
 ) -> tuple[PlannedVariant, ...]:
+    """Plan every recipe, or refuse the build with all that stands against any of them.
+
+    A build that silently left recipes out would read as if they had been judged.
+    """
     planned: list[PlannedVariant] = []
-    refusals: list[QuantgateError] = []
+    refusals: dict[str, QuantgateError] = {}
     for recipe in recipes:
         backend = tools.backends[recipe.options.backend]
         try:
             planned.append(plan_variant(checkpoint, recipe, corpus, backend, settings.threads))
         except QuantgateError as error:
-            refusals.append(error)
+            refusals[recipe.name] = error
     if refusals:
-        first = refusals[0]
-        others = "".join(f"\n{error}" for error in refusals[1:])
-        raise type(first)(f"{first.what}{others}", where=first.where, next_step=first.next_step)
+        raise _together(refusals, len(recipes))
     return tuple(planned)
+
+
+def _together(refusals: Mapping[str, QuantgateError], recipe_count: int) -> QuantgateError:
+    """One error of the first one's kind that says all of them, by recipe name, and how to go on."""
+    errors = tuple(refusals.values())
+    steps = list(dict.fromkeys(error.next_step for error in errors if error.next_step))
+    if len(refusals) < recipe_count:
+        steps.append(f"leave out {', '.join(refusals)}")
+    next_step = "; or ".join(steps) or None
+    if len(errors) == 1:
+        return type(errors[0])(errors[0].what, where=errors[0].where, next_step=next_step)
+    told = "".join(f"\n  {error.where}: {error.what}" for error in errors)
+    return type(errors[0])(
+        f"{len(errors)} of {recipe_count} recipes cannot be built:{told}", next_step=next_step
+    )
 
 
 def _only(variants: tuple[PlannedVariant, ...], only: str) -> tuple[PlannedVariant, ...]:
@@ -154,4 +180,8 @@ def _contracts(
         parts.append(runtime.source_digest())
         parts.append(digest_of(to_json(runtime.identity(None))))
         parts.append(digest_of(to_json(runtime.schedule(settings.threads))))
+    parts += [
+        digest_of(to_json(tools.runtimes[variant.recipe.runtime].identity(variant.recipe)))
+        for variant in variants
+    ]
     return (*parts, source_digest(*judging_sources()))

@@ -50,10 +50,11 @@ def provable(suite: Suite, policy: Policy) -> tuple[Provable, ...]:
 def needed_bytes(
     checkpoint: Checkpoint, variants: Sequence[PlannedVariant], settings: Settings
 ) -> int:
-    """Estimate the disk space of everything that is not built yet."""
-    missing = [v for v in variants if not v.built(settings.store)]
-    bits = sum(v.recipe.bits_per_weight.high for v in missing)
-    converted = _FULL_PRECISION_BITS if any(v.recipe.runtime == "llamacpp" for v in missing) else 0
+    """Estimate the disk space of everything that is not built yet; files that are shared count once."""
+    store = settings.store
+    missing = {v.folder(store): v.recipe for v in variants if not v.built(store)}.values()
+    bits = sum(recipe.bits_per_weight.high for recipe in missing)
+    converted = _FULL_PRECISION_BITS if any(r.runtime == "llamacpp" for r in missing) else 0
     return int(checkpoint.parameter_count * (bits + converted) / 8)
 
 
@@ -86,14 +87,19 @@ def refuse_missing_tools(recipes: Sequence[Recipe], tools: Equipment) -> None:
     """Refuse recipes whose backend or runtime is not installed.
 
     Raises:
-        ToolchainError: saying what is missing.
+        ToolchainError: saying all that is missing, and which recipes need it.
     """
+    lacking: dict[str, list[str]] = {}
     for recipe in recipes:
         for tool in (tools.backends[recipe.options.backend], tools.runtimes[recipe.runtime]):
             if missing := tool.missing():
-                raise ToolchainError(
-                    missing, where=f"recipe {recipe.name}", next_step="`make doctor` says more"
-                )
+                lacking.setdefault(missing, []).append(recipe.name)
+    if not lacking:
+        return
+    stopped = list(dict.fromkeys(name for names in lacking.values() for name in names))
+    without = f"; or leave out {', '.join(stopped)}" if len(stopped) < len(recipes) else ""
+    told = [f"{sentence} (for {', '.join(names)})" for sentence, names in lacking.items()]
+    raise ToolchainError("\n  ".join(told), next_step=f"`make doctor` says more{without}")
 
 
 def refuse_contamination(corpus: Corpus, suite: Suite) -> None:

@@ -20,11 +20,15 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
     """Build, judge and register every variant of a plan; returns where the report is."""
     plan = tasks.open_site(plan_file).plan
     references = {name: tasks.reference.submit(plan_file, name) for name in plan.runtimes}
+    built = {
+        variant.identifier: tasks.build.submit(plan_file, variant.identifier)
+        for variant in plan.variants
+        if plan.builder(variant) is variant
+    }
     last = []
     for variant in plan.variants:
         unit = (plan_file, variant.identifier)
-        built = tasks.build.submit(*unit)
-        ready = [built, references[variant.recipe.runtime]]
+        ready = [built[plan.builder(variant).identifier], references[variant.recipe.runtime]]
         audited = tasks.audit.submit(*unit, wait_for=ready, return_state=False)
         answered = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
         judged = tasks.judge.submit(*unit, wait_for=[answered], return_state=False)

@@ -37,6 +37,7 @@ class WatchListSpec(Spec):
     """A releases file as a person writes it."""
 
     follow: tuple[FollowedSpec, ...]
+    """What is looked at for new revisions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

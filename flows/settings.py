@@ -36,11 +36,17 @@ class Settings:
         MLFLOW_TRACKING_URI, PREFECT_API_URL and HF_ENDPOINT.
 
         Raises:
-            InputError: where a number is not one.
+            InputError: where a number is not one, or workers side by side would outnumber the cores.
         """
-        cores = os.cpu_count() or 1
+        cores = cores_here()
         threads = _count(environment, "QUANTGATE_THREADS", default=1 if cores <= 4 else 4)
         workers = _count(environment, "QUANTGATE_WORKERS", default=max(1, cores // threads))
+        if workers > 1 and workers * threads > cores:
+            raise InputError(
+                f"{workers} workers of {threads} threads are more than the {cores} cores of this machine",
+                where="QUANTGATE_WORKERS",
+                next_step=f"set it to at most {max(1, cores // threads)}, or leave it out",
+            )
         return cls(
             store=Store(root=Path(environment.get("QUANTGATE_STORE", DEFAULT_STORE)).resolve()),
             tool_cache=_tool_cache(environment),
@@ -55,6 +61,12 @@ class Settings:
     def converter(self) -> Path:
         """Folder with llama.cpp's own checkpoint converter."""
         return self.tool_cache / LLAMA_CPP_SOURCE / "converter"
+
+
+def cores_here() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _hub(environment: Mapping[str, str]) -> HubSettings:

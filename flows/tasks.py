@@ -19,11 +19,14 @@ from prefect.cache_policies import NO_CACHE
 from flows import outcome, units
 from flows.planning import BuildPlan
 from flows.progress import Board, PlainBoard
+from flows.room import Memory, Need, Room, available_bytes, needed_to_build, needed_to_run
 from flows.settings import Settings
 from flows.site import BuildSite
 from flows.wiring import equipment
+from pipelines.build.variants import PlannedVariant
 from pipelines.domain.errors import QuantgateError, ServiceError
 from pipelines.domain.values import JsonObject
+from pipelines.files.full_disk import full_disk
 from pipelines.files.records import read_record
 
 Inputs = ParamSpec("Inputs")
@@ -53,6 +56,13 @@ def open_site(plan_file: str) -> BuildSite:
         tools=equipment(settings),
         show=(_boards[0] if _boards else PlainBoard()).unit,
     )
+
+
+@lru_cache(maxsize=1)
+def _room() -> Room:
+    """What the builds of this process share."""
+    turn = Settings.from_environment().tool_cache / "accelerator.lock"
+    return Room(Memory(available_bytes), turn)
 
 
 def _only_transient(_task: object, _run: object, state: object) -> bool:
@@ -85,11 +95,18 @@ def _guarded(
         outcome.record_error(site, identifier, step, error)
         raise
     except Exception as error:
-        unexpected = QuantgateError(f"unexpected {type(error).__name__}: {error}", where=identifier)
+        unexpected = full_disk(error, site.settings.store.root) or QuantgateError(
+            f"unexpected {type(error).__name__}: {error}", where=identifier
+        )
         outcome.record_error(site, identifier, step, unexpected)
         raise
     outcome.forget_error(site, identifier)  # an earlier try of this very unit may have left one
     return done
+
+
+def _needed_to_run(site: BuildSite, planned: PlannedVariant) -> Need:
+    identity = site.tools.runtimes[planned.recipe.runtime].identity(planned.recipe)
+    return needed_to_run(site.plan.checkpoint, identity)
 
 
 @_unit("reference {runtime}")
@@ -97,7 +114,9 @@ def reference(plan_file: str, runtime: str) -> JsonObject:
     """Answer the suite with the base, as often as the policy asks."""
 
     def work(site: BuildSite) -> JsonObject:
-        runs = units.run_references(site, runtime)
+        identity = site.tools.runtimes[runtime].identity(None)
+        with _room().take(needed_to_run(site.plan.checkpoint, identity)):
+            runs = units.run_references(site, runtime)
         return {"runtime": runtime, "runs": [run.key for run in runs]}
 
     return _guarded(plan_file, units.base_in(runtime), "reference", work)
@@ -108,10 +127,12 @@ def build(plan_file: str, identifier: str) -> JsonObject:
     """Build one variant."""
 
     def work(site: BuildSite) -> JsonObject:
-        variant = units.build(site, site.plan.variant(identifier))
+        planned = site.plan.variant(identifier)
+        with _room().take(needed_to_build(site.plan.checkpoint, planned)):
+            variant = units.build(site, planned)
         return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
 
-    return _guarded(plan_file, identifier, "build", work)
+    return _guarded(plan_file, identifier, outcome.BUILD, work)
 
 
 @_unit("audit {identifier}")
@@ -119,7 +140,9 @@ def audit(plan_file: str, identifier: str) -> JsonObject:
     """Audit one variant."""
 
     def work(site: BuildSite) -> JsonObject:
-        report = units.audit(site, site.plan.variant(identifier))
+        planned = site.plan.variant(identifier)
+        with _room().take(_needed_to_run(site, planned)):
+            report = units.audit(site, planned)
         return {"variant": identifier, "misses": [miss.check for miss in report.misses]}
 
     return _guarded(plan_file, identifier, "audit", work)
@@ -133,7 +156,8 @@ def answer(plan_file: str, identifier: str) -> JsonObject:
         planned = site.plan.variant(identifier)
         if not units.audit(site, planned).passed:
             return {"variant": identifier, "run": None}
-        return {"variant": identifier, "run": units.answer(site, planned).key}
+        with _room().take(_needed_to_run(site, planned)):
+            return {"variant": identifier, "run": units.answer(site, planned).key}
 
     return _guarded(plan_file, identifier, "answer", work)
 

@@ -4,37 +4,26 @@ Nothing here knows Prefect. Every function may be called again at any time, in a
 sealed is read, what is missing is made.
 """
 
-import json
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-from calibration.assemble import read_sequences
-from calibration.tokens import calibration_tokens, rendered_text
+from calibration.tokens import calibration_tokens
+from flows.audits import audit_base, audit_built, base_in, base_loadable, loadable
 from flows.site import BuildSite
 from pipelines.audit.behaviour import audit_behaviour
-from pipelines.audit.checks import audit_base, audit_variant
 from pipelines.backends.protocol import CalibrationTokens
 from pipelines.build.variants import PlannedVariant, Workshop, build_variant
 from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import Calibration
 from pipelines.domain.run import Run
-from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import Variant
 from pipelines.domain.verdict import Verdict
 from pipelines.evaluation.runs import RunPlan, run_suite
-from pipelines.files.records import to_json, write_text
-from pipelines.files.sealed import produce_once
 from pipelines.gates.judge import audit_failure, judge
-from pipelines.runtimes.protocol import Loadable, ProbeReport, ProbeRequest
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRecord:
-    """What stands in a sealed audit's manifest."""
-
-    report: AuditReport
-    probe: ProbeReport
+__all__ = [
+    "answer", "audit", "base_in", "build", "references_finished", "run_references", "verdict",
+]  # fmt: skip
 
 
 def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
@@ -48,10 +37,10 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
     plans = _reference_plans(site, runtime_name)
     if all(site.examination.finished(plan) for plan in plans):
         return tuple(site.examination.read(plan) for plan in plans)
-    loadable = _reference(site, runtime_name)
-    audit = _audit_base(site, runtime_name).report
-    if not audit.passed:
-        miss = audit.misses[0]
+    base = base_loadable(site, runtime_name)
+    report = audit_base(site, runtime_name).report
+    if not report.passed:
+        miss = report.misses[0]
         raise CheckpointError(
             f"the base fails in {runtime_name}: {miss.check}: promised {miss.promised}, "
             f"found {miss.found}",
@@ -66,17 +55,12 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
                     site.examination,
                     plan,
                     runtime=runtime,
-                    loadable=loadable,
+                    loadable=base,
                     run_worker=site.tools.run_worker,
                     on_progress=progress,
                 )
             )
     return tuple(runs)
-
-
-def base_in(runtime_name: str) -> str:
-    """Return what the base is called as a unit."""
-    return f"base in {runtime_name}"
 
 
 def references_finished(site: BuildSite, runtime_name: str) -> bool:
@@ -105,28 +89,13 @@ def build(site: BuildSite, planned: PlannedVariant) -> Variant:
 
 
 def audit(site: BuildSite, planned: PlannedVariant) -> AuditReport:
-    """Audit a built variant before any item is asked.
+    """Audit a built variant before any item is asked; the reference's own answers are part of it.
 
     Raises:
         InputError: where its sealed files were altered since.
     """
-    runtime_name = planned.recipe.runtime
-    base = _audit_base(site, runtime_name).probe
-    texts, texts_digest = _parity_texts(site)
-    runtime = site.tools.runtimes[runtime_name]
-    key = digest_of([planned.key, texts_digest, runtime.source_digest()])
-
-    def produce(_: Path) -> AuditRecord:
-        variant = site.open(planned)
-        log = site.settings.store.logs / f"audit-{planned.identifier}--{key[:16]}.log"
-        with site.show("audit", planned.identifier) as progress:
-            request = _probe_request(site, _loadable(variant), texts, log)
-            probe = runtime.probe(request, site.tools.run_worker, progress)
-        report = audit_variant(variant, site.plan.checkpoint, base, probe)
-        return AuditRecord(report=report, probe=probe)
-
-    folder = site.settings.store.audit(planned.identifier, key)
-    return produce_once(folder, AuditRecord, produce).record.report
+    reference = run_references(site, planned.recipe.runtime)[0]
+    return audit_built(site, planned, reference)
 
 
 def answer(site: BuildSite, planned: PlannedVariant) -> Run:
@@ -144,7 +113,7 @@ def answer(site: BuildSite, planned: PlannedVariant) -> Run:
             site.examination,
             plan,
             runtime=site.tools.runtimes[planned.recipe.runtime],
-            loadable=_loadable(variant),
+            loadable=loadable(variant),
             run_worker=site.tools.run_worker,
             on_progress=progress,
         )
@@ -160,13 +129,15 @@ def verdict(site: BuildSite, planned: PlannedVariant) -> tuple[AuditReport, Verd
     references = run_references(site, planned.recipe.runtime)
     suite, policy = site.plan.suite, site.plan.policy
     if not report.passed:
-        return report, audit_failure(
+        failed = audit_failure(
             subject=planned.identifier,
             suite=suite,
             policy=policy,
             audit=report,
             reference_run=references[0],
         )
+        contract = _variant_run_plan(site, site.open(planned)).contract
+        return report, replace(failed, contract=contract)
     run = answer(site, planned)
     report = AuditReport(findings=(*report.findings, *audit_behaviour(references[0], run)))
     return report, judge(
@@ -207,76 +178,6 @@ def _variant_run_plan(site: BuildSite, variant: Variant) -> RunPlan:
     )
 
 
-def _reference(site: BuildSite, runtime_name: str) -> Loadable:
-    if runtime_name not in site.bases:
-        with site.show("load base", base_in(runtime_name)) as progress:
-            site.bases[runtime_name] = site.tools.runtimes[runtime_name].reference(
-                site.plan.checkpoint, site.scratch, site.tools.run_worker, progress
-            )
-    return site.bases[runtime_name]
-
-
-def _audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
-    texts, texts_digest = _parity_texts(site)
-    runtime = site.tools.runtimes[runtime_name]
-    checkpoint = site.plan.checkpoint
-    subject = f"{checkpoint.name}--base-{runtime_name}"
-    key = digest_of(
-        [
-            checkpoint.digests.combined,
-            to_json(runtime.identity(None)),
-            texts_digest,
-            runtime.source_digest(),
-        ]
-    )
-
-    def produce(_: Path) -> AuditRecord:
-        loadable = _reference(site, runtime_name)
-        log = site.settings.store.logs / f"audit-{subject}--{key[:16]}.log"
-        with site.show("audit", base_in(runtime_name)) as progress:
-            request = _probe_request(site, loadable, texts, log)
-            probe = runtime.probe(request, site.tools.run_worker, progress)
-        return AuditRecord(report=audit_base(probe, site.chat.template), probe=probe)
-
-    return produce_once(site.settings.store.audit(subject, key), AuditRecord, produce).record
-
-
-def _probe_request(site: BuildSite, loadable: Loadable, texts: Path, log: Path) -> ProbeRequest:
-    return ProbeRequest(loadable=loadable, texts=texts, threads=site.settings.threads, log=log)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TextsRecord:
-    count: int
-    digest: Digest
-
-
-def _parity_texts(site: BuildSite) -> tuple[Path, Digest]:
-    """Every text of suite and corpus, rendered, with the base's own token ids: sealed once."""
-    corpus = site.plan.corpus
-    digest = digest_of([site.examination.prompts.digest, corpus.digest if corpus else ""])
-    folder = site.scratch / f"parity-{digest[:16]}"
-
-    def produce(staging: Path) -> _TextsRecord:
-        texts = [
-            (prompt.item_id, text)
-            for prompt, text in zip(
-                site.examination.prompts.prompts, site.examination.prompts.texts, strict=True
-            )
-        ]
-        if corpus is not None:
-            texts += [(s.id, rendered_text(s, site.chat)) for s in read_sequences(corpus)]
-        lines = [
-            json.dumps({"id": i, "text": t, "token_ids": list(site.chat.token_ids(t))}) + "\n"
-            for i, t in texts
-        ]
-        write_text(staging / "texts.jsonl", "".join(lines))
-        return _TextsRecord(count=len(texts), digest=digest)
-
-    produce_once(folder, _TextsRecord, produce)
-    return folder / "texts.jsonl", digest
-
-
 def _calibration(site: BuildSite, planned: PlannedVariant) -> CalibrationTokens | None:
     if planned.recipe.calibration is Calibration.NONE or site.plan.corpus is None:
         return None
@@ -286,10 +187,4 @@ def _calibration(site: BuildSite, planned: PlannedVariant) -> CalibrationTokens 
         context_length_tokens=site.plan.checkpoint.context_length_tokens,
         wanted_tokens=planned.recipe.calibration_tokens,
         folder=site.scratch,
-    )
-
-
-def _loadable(variant: Variant) -> Loadable:
-    return Loadable(
-        path=variant.artifact, format=variant.recipe.format, kv_cache=variant.recipe.kv_cache
     )

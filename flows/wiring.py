@@ -5,35 +5,56 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.settings import Settings
+from pipelines.backends.autoawq import AutoAwqBackend
+from pipelines.backends.autogptq import AutoGptqBackend
 from pipelines.backends.llamacpp import LlamaCppBackend
 from pipelines.backends.llmcompressor import LlmCompressorBackend
 from pipelines.backends.protocol import Backend
 from pipelines.process.calls import RunWorker
+from pipelines.process.environments import LockedEnvironment
 from pipelines.process.runner import run_worker
 from pipelines.runtimes.llamacpp import LlamaCppRuntime
 from pipelines.runtimes.protocol import Runtime
+from pipelines.runtimes.rulers import MeasureRulers, measure_rulers
 from pipelines.runtimes.transformers import TransformersRuntime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equipment:
-    """Backends by the name recipes call them, runtimes likewise, and what runs their workers."""
+    """Backends by the name recipes call them, runtimes likewise, and what runs workers and rulers."""
 
     backends: Mapping[str, Backend]
     runtimes: Mapping[str, Runtime]
     run_worker: RunWorker
+    measure_rulers: MeasureRulers = measure_rulers
 
 
 def equipment(settings: Settings) -> Equipment:
     """Wire the real tools."""
     llamacpp = LlamaCppBackend(converter=settings.converter)
+    archived = archived_environment(settings)
     return Equipment(
-        backends={"llamacpp": llamacpp, "llmcompressor": LlmCompressorBackend()},
+        backends={
+            "llamacpp": llamacpp,
+            "llmcompressor": LlmCompressorBackend(),
+            "autoawq": AutoAwqBackend(environment=archived),
+            "autogptq": AutoGptqBackend(environment=archived),
+        },
         runtimes={
             "llamacpp": LlamaCppRuntime(convert=llamacpp.convert),
             "transformers": TransformersRuntime(),
         },
         run_worker=run_worker,
+    )
+
+
+def archived_environment(settings: Settings) -> LockedEnvironment:
+    """Return the environment of the packages whose pins clash with ours, made or not."""
+    return LockedEnvironment(
+        name="archived",
+        lock=Path(__file__).resolve().parents[1] / "requirements" / "archived.lock",
+        tool_cache=settings.tool_cache,
+        command="make setup-archived",
     )
 
 

@@ -34,7 +34,7 @@ class Digests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeFacts:
-    """What answered when the verdict was made. `kernels` is `native`, `emulated` or `reference`."""
+    """What answered when the verdict was made. `kernels`: see `RuntimeIdentity`."""
 
     engine: str
     version: str

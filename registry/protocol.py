@@ -113,9 +113,17 @@ class OpenRegistry(Protocol):
 
 
 def smallest(versions: tuple[RecordedVersion, ...]) -> RecordedVersion | None:
-    """Return the version with the fewest bytes, the newest of equals; None of none."""
+    """Return the version with the fewest bytes; None of none.
+
+    Of equals the one judged with a full-precision KV cache, as a server that is told nothing has it; then
+    the newest.
+    """
     return min(
         versions,
-        key=lambda version: (int(version.tags["size_bytes"]), -int(version.number)),
+        key=lambda version: (
+            int(version.tags["size_bytes"]),
+            not version.tags.get("numerics", "").endswith("/KV16"),
+            -int(version.number),
+        ),
         default=None,
     )

@@ -6,26 +6,44 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from pipelines.audit.labels import FILE_TYPES
+from pipelines.audit.rulers import main_type
 from pipelines.backends.protocol import BuildRequest, Built
+from pipelines.domain.audit import Divergence, Resemblance
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import Recipe
+from pipelines.domain.recipe import GgufOptions, Recipe
 from pipelines.domain.run import Answer, RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
 from pipelines.files.records import to_json
+from pipelines.files.safetensors_header import StoredTensor
 from pipelines.process.calls import OnProgress, Progress, RunWorker
+from pipelines.runtimes.contents import Contents
 from pipelines.runtimes.protocol import (
     AnswerRequest,
+    DivergenceRequest,
     Loadable,
     ProbeReport,
     ProbeRequest,
 )
+from pipelines.runtimes.rulers import RulersCall
+from pipelines.specs.kv_caches import without_kv_suffix
+from pipelines.specs.recipes import catalogue
 
 TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}{{ eos_token }}"
     "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+
+
+DRIFT = Divergence(
+    mean_kl=0.01,
+    top1_agreement=0.99,
+    tokens=100,
+    resemblances=(Resemblance(name="layer.weight", cosine=0.9),),
+)
+"""What round-to-nearest drifts, whatever the ruler."""
 
 
 def write_tokenizer(folder: Path, template: str = TEMPLATE) -> None:
@@ -125,18 +143,19 @@ class FakeRuntime:
     probe_detail: str = ""
     wrong_text: str = "wrong"
     template: str = TEMPLATE
+    drift: Divergence = DRIFT
 
     def missing(self) -> str | None:
         """Nothing is missing."""
         return None
 
     def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
-        """A fixed identity."""
+        """An identity that is fixed but for what the recipe says of the KV cache."""
         return RuntimeIdentity(
             engine="fake",
             version="1",
             device="cpu",
-            kv_cache="f16",
+            kv_cache=recipe.kv_cache if recipe else "f16",
             compute_dtype="f32",
             kernels="native" if recipe else "reference",
         )
@@ -172,6 +191,23 @@ class FakeRuntime:
             detail=self.probe_detail,
         )
 
+    def contents(self, loadable: Loadable) -> Contents:
+        """Labels and types as the recipe named in the file promises; a norm that equals the base's."""
+        file_type = _file_type(loadable.path)
+        weight = _stored("layer.weight", main_type(file_type) if file_type else "F16")
+        return Contents(
+            tensors=(_stored("norm", "F32"), weight),
+            file_type=FILE_TYPES[file_type or "F16"],
+            quantization={},
+            stop_token_ids=(0,),
+        )
+
+    def divergence(
+        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Divergence:
+        """As far as round-to-nearest, unless the test wants another."""
+        return self.drift
+
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
@@ -199,3 +235,27 @@ class FakeRuntime:
                     prompt_tokens=3,
                 )
                 file.write(json.dumps(to_json(answer)) + "\n")
+
+
+def fake_rulers(
+    call: RulersCall, run_worker: RunWorker, on_progress: OnProgress
+) -> tuple[Divergence, ...]:
+    """The same for every ruler."""
+    return (DRIFT,) * len(call.rulers)
+
+
+def _file_type(artifact: Path) -> str | None:
+    """The file type of the recipe that a fake artifact names; None for the base's folder."""
+    if not artifact.is_file():
+        return None
+    named = {recipe.name: recipe for recipe in catalogue()}
+    recipe = named.get(without_kv_suffix(artifact.read_text()))
+    options = recipe.options if recipe else None
+    return options.file_type if isinstance(options, GgufOptions) else None
+
+
+def _stored(name: str, dtype: str) -> StoredTensor:
+    """One value, wherever: any file has four bytes to be read as a float."""
+    return StoredTensor(
+        name=name, dtype=dtype, shape=(1,), file=Path(__file__), start=0, size_bytes=4
+    )

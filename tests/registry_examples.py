@@ -114,7 +114,7 @@ def _variant(sample: Sample, checkpoint: Checkpoint, store: Store) -> Variant:
             scheme=sample.recipe.partition("--")[0],
             algorithm="k-quant",
             format=sample.format,
-            numerics=Numerics(weights="W4", activations="A8", kv_cache="f16"),
+            numerics=Numerics(weights="W4", activations="A8", kv_cache="KV16"),
             runtime="llamacpp",
             calibration=Calibration.IMATRIX if sample.corpus else Calibration.NONE,
             calibration_tokens=1000,

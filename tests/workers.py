@@ -1,6 +1,7 @@
 """A small worker for tests of the process seam: it does what its request says."""
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -35,6 +36,12 @@ def work(order: Order, on_progress: OnProgress) -> Done:
         raise ZeroDivisionError("a bug")
     if order.act in {"SIGABRT", "SIGBUS", "SIGKILL", "SIGSEGV"}:
         os.kill(os.getpid(), getattr(signal, order.act))
+    if order.act.startswith("half then "):
+        order.path.write_text("half")
+        os.kill(os.getpid(), getattr(signal, order.act.removeprefix("half then ")))
+    if order.act == "full disk":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        order.path.write_bytes(b"x" * 100_000)
     if order.act == "sleep":
         order.path.write_text(str(os.getpid()))
         time.sleep(60)

@@ -12,26 +12,31 @@ from pipelines.files.safetensors_header import StoredTensor
 from pipelines.files.tokenizer_folder import read_json_object, special_token_ids
 
 _FULL_PRECISION = ("F64", "F32", "F16", "BF16")
+_LOADABLE_METHODS = ("compressed-tensors",)
 _LAYER = re.compile(r"^model\.layers\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """The part of config.json that weights and tokenizer have to agree with; sizes are counts."""
+    """The part of config.json that weights and tokenizer have to agree with; sizes are counts.
+
+    `quantization` is how low-bit weights are stored, None in full precision.
+    """
 
     architecture: str
     hidden_size: int
     vocabulary_size: int
     layer_count: int
     context_length_tokens: int
+    quantization: str | None
 
 
 def read_model_shape(folder: Path) -> ModelShape:
     """Read and judge config.json (and that tokenizer_config.json asks for no code).
 
     Raises:
-        CheckpointError: where it is missing or damaged, asks for remote code, describes an already
-            quantized checkpoint, or an architecture outside the reviewed table.
+        CheckpointError: where it is missing or damaged, asks for remote code, describes a quantization
+            that no runtime here loads, or an architecture outside the reviewed table.
     """
     file = folder / "config.json"
     config = read_json_object(file)
@@ -47,19 +52,13 @@ def read_model_shape(folder: Path) -> ModelShape:
                 where=str(folder / name),
                 next_step="use a revision of the model that transformers supports by itself",
             )
-    for key in ("quantization_config", "compression_config"):
-        if config.get(key):
-            raise CheckpointError(
-                f"is already quantized ({key} in config.json), so its damage could not be told from ours",
-                where=str(folder),
-                next_step="name the full-precision checkpoint it was made from",
-            )
     return ModelShape(
         architecture=_architecture(config, file),
         hidden_size=_count(config, "hidden_size", file),
         vocabulary_size=_count(config, "vocab_size", file),
         layer_count=_count(config, "num_hidden_layers", file),
         context_length_tokens=_count(config, "max_position_embeddings", file),
+        quantization=_quantization(config, folder),
     )
 
 
@@ -70,10 +69,10 @@ def check_weights(shape: ModelShape, tensors: Sequence[StoredTensor], folder: Pa
         CheckpointError: naming the first tensor that does not agree.
     """
     by_name = {tensor.name: tensor for tensor in tensors}
-    for tensor in tensors:
+    for tensor in tensors if shape.quantization is None else ():
         if len(tensor.shape) == 2 and tensor.dtype not in _FULL_PRECISION:
             raise CheckpointError(
-                f"is already quantized: {tensor.name} is stored as {tensor.dtype}",
+                f"is already quantized and does not say how: {tensor.name} is stored as {tensor.dtype}",
                 where=str(folder),
                 next_step="name the full-precision checkpoint it was made from",
             )
@@ -116,6 +115,36 @@ def check_vocabulary(shape: ModelShape, folder: Path) -> None:
             folder,
             f"the tokenizer gives ids up to {largest}, the model has {shape.vocabulary_size} of them",
         )
+
+
+def head_size(folder: Path) -> int | None:
+    """Return how many values an attention head has, None where config.json does not say."""
+    config = read_json_object(folder / "config.json")
+    hidden, heads, said = (
+        config.get(key) for key in ("hidden_size", "num_attention_heads", "head_dim")
+    )
+    if isinstance(said, int):
+        return said
+    if not isinstance(hidden, int) or not isinstance(heads, int) or heads <= 0:
+        return None
+    return hidden // heads
+
+
+def _quantization(config: JsonObject, folder: Path) -> str | None:
+    """How low-bit weights are stored: method, and layout where it is named."""
+    said = config.get("quantization_config") or config.get("compression_config")
+    if not said:
+        return None
+    method = said.get("quant_method") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or method not in _LOADABLE_METHODS:
+        raise CheckpointError(
+            f"is already quantized ({method or 'by a method it does not name'}), in a way that no "
+            f"runtime here loads; known: {', '.join(_LOADABLE_METHODS)}",
+            where=str(folder),
+            next_step="name the full-precision checkpoint it was made from",
+        )
+    layout = said.get("format")
+    return f"{method}, {layout}" if isinstance(layout, str) else str(method)
 
 
 def _architecture(config: JsonObject, file: Path) -> str:

@@ -116,6 +116,7 @@ def _accepted(
             TensorFacts(name=tensor.name, shape=tensor.shape, dtype=tensor.dtype)
             for tensor in tensors
         ),
+        quantization=shape.quantization,
     )
 
 

@@ -4,22 +4,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.backends.protocol import Backend, BuildRequest, CalibrationTokens
+from pipelines.build.checkpoint_config import head_size
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import CheckpointError, WorkerError
 from pipelines.domain.recipe import Calibration, Recipe
-from pipelines.domain.values import Digest
+from pipelines.domain.values import Digest, JsonValue, digest_of
 from pipelines.domain.variant import BuildFacts, Toolchain, Variant, variant_key
-from pipelines.files.records import record_digest
+from pipelines.files.records import record_digest, to_json
 from pipelines.files.sealed import Manifest, is_sealed, produce_once, read_manifest, verify
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker
+from pipelines.specs.kv_caches import KV_CACHE_BLOCK, without_kv_suffix
+
+_MISFITS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedVariant:
     """A variant that is wanted, known before anything is built.
 
+    Its key identifies it for verdicts and in the registry. Variants that differ only in how their runtime
+    holds keys and values have the same files, which have a key of their own and are built once.
     `corpus_label` and `corpus_digest` are None for recipes that take nothing from a corpus.
     """
 
@@ -40,9 +46,26 @@ class PlannedVariant:
             toolchain=self.toolchain,
         )
 
+    @property
+    def files_identifier(self) -> str:
+        """What its files are called: the identifier without the KV cache's suffix."""
+        return without_kv_suffix(self.identifier)
+
+    @property
+    def files_key(self) -> Digest:
+        """Identity of its files: all of the recipe that may influence a byte, and nothing else."""
+        recipe = self.recipe
+        calibration: list[JsonValue] = [recipe.calibration, recipe.calibration_tokens]
+        return variant_key(
+            base=self.base,
+            recipe_digest=digest_of([recipe.format, calibration, to_json(recipe.options)]),
+            corpus_digest=self.corpus_digest,
+            toolchain=self.toolchain,
+        )
+
     def folder(self, store: Store) -> Path:
-        """Return where it is sealed."""
-        return store.variant(self.identifier, self.key)
+        """Return where its files are sealed."""
+        return store.variant(self.files_identifier, self.files_key)
 
     def built(self, store: Store) -> bool:
         """Whether it is sealed."""
@@ -51,7 +74,10 @@ class PlannedVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRecord:
-    """What stands in a sealed variant's manifest; `artifact` is relative to its folder ('.': all of it)."""
+    """What stands in a sealed variant's manifest; `artifact` is relative to its folder ('.': all of it).
+
+    `plan` is that of whoever built it first; others may have the same files under another recipe's name.
+    """
 
     plan: PlannedVariant
     facts: BuildFacts
@@ -68,14 +94,17 @@ def plan_variant(
     """Name and key one variant.
 
     Raises:
-        CheckpointError: where the recipe does not fit the checkpoint's shapes, or needs a corpus and
-            there is none.
+        CheckpointError: where the recipe does not fit the checkpoint's shapes, needs a corpus and there
+            is none, or the checkpoint is low-bit already.
     """
     identifier = f"{checkpoint.name}--{recipe.name}"
-    misfits = backend.misfits(checkpoint, recipe)
+    _refuse_low_bit_source(checkpoint, identifier)
+    misfits = (*backend.misfits(checkpoint, recipe), *_cache_misfits(checkpoint, recipe))
     if misfits:
-        more = f" (and {len(misfits) - 1} more)" if len(misfits) > 1 else ""
-        raise CheckpointError(f"does not fit this checkpoint: {misfits[0]}{more}", where=identifier)
+        shown = "; ".join(misfits[:_MISFITS_SHOWN])
+        left = len(misfits) - _MISFITS_SHOWN
+        more = f" (and {left} more)" if left > 0 else ""
+        raise CheckpointError(f"does not fit this checkpoint: {shown}{more}", where=identifier)
     calibrated = recipe.calibration is not Calibration.NONE
     if calibrated and corpus is None:
         raise CheckpointError(
@@ -91,6 +120,28 @@ def plan_variant(
         corpus_label=used.label if used else None,
         corpus_digest=used.digest if used else None,
         toolchain=backend.toolchain(threads),
+    )
+
+
+def _refuse_low_bit_source(checkpoint: Checkpoint, identifier: str) -> None:
+    if checkpoint.quantization is None:
+        return
+    raise CheckpointError(
+        f"the source is low-bit already ({checkpoint.quantization}) and is its own reference: quantized "
+        "again, the damage of both would be in one number, and the first part would go unseen",
+        where=identifier,
+        next_step="build from the full-precision checkpoint that it was made from",
+    )
+
+
+def _cache_misfits(checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+    """llama.cpp refuses a cache whose blocks do not divide an attention head."""
+    size = head_size(checkpoint.folder) if recipe.kv_cache != "f16" else None
+    if size is None or size % KV_CACHE_BLOCK == 0:
+        return ()
+    return (
+        f"attention heads have {size} values, which the blocks of {KV_CACHE_BLOCK} of a "
+        f"{recipe.kv_cache} cache do not divide; f16 fits",
     )
 
 
@@ -115,7 +166,7 @@ def build_variant(
     Raises:
         CheckpointError, ToolchainError, WorkerError: from the backend; nothing half-written is left.
     """
-    log = workshop.store.logs / f"build-{planned.identifier}--{planned.key[:16]}.log"
+    log = workshop.store.logs / f"build-{planned.files_identifier}--{planned.files_key[:16]}.log"
 
     def produce(staging: Path) -> VariantRecord:
         output = staging / "files"
@@ -143,11 +194,11 @@ def build_variant(
         )
 
     folder = planned.folder(workshop.store)
-    return _variant(produce_once(folder, VariantRecord, produce), folder)
+    return _variant(planned, produce_once(folder, VariantRecord, produce), folder)
 
 
 def open_variant(planned: PlannedVariant, store: Store) -> Variant:
-    """Open a sealed variant after comparing every byte with its manifest.
+    """Open a sealed variant, as it is planned here, after comparing every byte with its manifest.
 
     Raises:
         InputError: where it is missing or was altered.
@@ -155,11 +206,10 @@ def open_variant(planned: PlannedVariant, store: Store) -> Variant:
     folder = planned.folder(store)
     manifest = read_manifest(folder, VariantRecord)
     verify(folder, manifest)
-    return _variant(manifest, folder)
+    return _variant(planned, manifest, folder)
 
 
-def _variant(manifest: Manifest[VariantRecord], folder: Path) -> Variant:
-    plan = manifest.record.plan
+def _variant(plan: PlannedVariant, manifest: Manifest[VariantRecord], folder: Path) -> Variant:
     return Variant(
         identifier=plan.identifier,
         key=plan.key,

@@ -39,8 +39,8 @@ def question_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
 def condition_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
     """Return in what the conditions differ.
 
-    Kernels may differ (a variant's low-bit weights have their own), and so may the order of items,
-    whose influence the A/A repeats measure.
+    What belongs to a variant may differ: its kernels, and how it holds keys and values. So may the order
+    of items, whose influence the A/A repeats measure.
     """
     first, second = reference.contract.runtime, other.contract.runtime
     laid, out = reference.contract.schedule, other.contract.schedule
@@ -49,7 +49,6 @@ def condition_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
             ("runtime engine", first.engine, second.engine),
             ("runtime version", first.version, second.version),
             ("runtime device", first.device, second.device),
-            ("runtime kv_cache", first.kv_cache, second.kv_cache),
             ("runtime compute_dtype", first.compute_dtype, second.compute_dtype),
             ("schedule slots", laid.slots, out.slots),
             ("schedule threads", laid.threads, out.threads),
@@ -90,6 +89,15 @@ def require_repeats(reference_runs: Sequence[Run]) -> None:
     primary = reference_runs[0]
     for position, repeat in enumerate(reference_runs[1:], start=1):
         require_comparable(primary, repeat)
+        if repeat.contract.runtime != primary.contract.runtime:
+            raise InputError(
+                f"repeat {position} of the reference was computed another way "
+                f"({primary.contract.runtime.kv_cache} cache and {primary.contract.runtime.kernels} "
+                f"kernels in the first, {repeat.contract.runtime.kv_cache} and "
+                f"{repeat.contract.runtime.kernels} in this one)",
+                where=repeat.subject,
+                next_step="run the suite on the base again",
+            )
         if repeat.subject_digest != primary.subject_digest:
             raise InputError(
                 f"repeat {position} of the reference was answered by other weights",

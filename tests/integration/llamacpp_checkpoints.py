@@ -69,20 +69,25 @@ def runtime() -> LlamaCppRuntime:
     return real
 
 
-def run_tool(name: str, *arguments: object) -> None:
-    """Run one of llama.cpp's own programs, from PATH or beside the wheel; skips where absent."""
+def run_tool(name: str, *arguments: object) -> str:
+    """Run one of llama.cpp's own programs, from PATH or beside the wheel; skips where absent.
+
+    Returns what it printed.
+    """
     beside = Path(llama_cpp.__file__).parents[1] / "bin" / name
     program = shutil.which(name) or str(beside)
     if not Path(program).is_file():
         pytest.skip(f"{name} is not installed: it is an oracle, not needed to run")
     libraries = str(Path(llama_cpp.__file__).parents[1] / "lib")
-    subprocess.run(
+    finished = subprocess.run(
         [program, *map(str, arguments)],
         check=True,
         capture_output=True,
+        text=True,
         timeout=300,
         env=os.environ | {"LD_LIBRARY_PATH": libraries},
     )
+    return finished.stdout + finished.stderr
 
 
 def real_checkpoint() -> Checkpoint:

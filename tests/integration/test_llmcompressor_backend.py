@@ -1,6 +1,7 @@
 """Real builds by llm-compressor of a tiny checkpoint: what is written, counted, warned of, loaded again."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -8,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from pipelines.backends.llmcompressor import LlmCompressorBackend
+from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
 from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.build.hub import HubSettings
@@ -26,7 +30,7 @@ from pipelines.domain.recipe import (
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import file_digest
 from pipelines.files.store import Store
-from pipelines.process.calls import Progress, ignore_progress
+from pipelines.process.calls import Progress, WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker
 from pipelines.runtimes.protocol import Loadable, ProbeRequest
 from pipelines.runtimes.transformers import TransformersRuntime
@@ -93,14 +97,8 @@ def _build(
 ) -> Built:
     output = folder / f"{recipe.name}-output"
     output.mkdir(parents=True)
-    rows = [
-        {"id": str(at), "token_ids": [1 + (at * 17 + k * k) % 250 for k in range(20 + at)]}
-        for at in range(SEQUENCES)
-    ]
-    tokens = folder / "tokens.jsonl"
-    tokens.write_text("".join(json.dumps(row) + "\n" for row in rows))
     calibration = CalibrationTokens(
-        file=tokens,
+        file=_tokens(folder),
         corpus_label="c@1",
         corpus_digest=Digest("0" * 64),
         sequence_count=SEQUENCES,
@@ -119,6 +117,16 @@ def _build(
     )
     on_progress = progress.append if progress is not None else ignore_progress
     return backend.build(request, run_worker, on_progress)
+
+
+def _tokens(folder: Path) -> Path:
+    rows = [
+        {"id": str(at), "token_ids": [1 + (at * 17 + k * k) % 250 for k in range(20 + at)]}
+        for at in range(SEQUENCES)
+    ]
+    tokens = folder / "tokens.jsonl"
+    tokens.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tokens
 
 
 Result = tuple[Case, Built, list[Progress]]
@@ -216,3 +224,45 @@ def test_targets_that_match_no_module_stop_the_worker(base: Checkpoint, tmp_path
     recipe = replace(CASES["FP8_DYNAMIC"].recipe, name="stray", options=options)
     with pytest.raises(CheckpointError, match="targets head match no layer"):
         _build(stray, recipe, tmp_path)
+
+
+def test_smoothing_that_destroys_a_model_stops_the_worker(base: Checkpoint, tmp_path: Path) -> None:
+    """llm-compressor's SmoothQuant divides a norm of Gemma2 that does not feed what it multiplies."""
+    folder = tmp_path / "gemma2"
+    shutil.copytree(base.folder, folder)
+    _write_gemma2(folder)
+    (tmp_path / "output").mkdir()
+    call = WorkerCall(
+        module="pipelines.backends.workers.llmcompressor_compress",
+        request=CompressCall(
+            base=folder,
+            output=tmp_path / "output",
+            options=replace(FP8, scheme="W8A8", smoothing_strength=0.8),
+            calibration=_tokens(tmp_path),
+            device="cpu",
+        ),
+        log=tmp_path / "log",
+        threads=1,
+    )
+    with pytest.raises(CheckpointError, match="smoothing alone must change nothing"):
+        run_worker(call, CompressFacts, ignore_progress)
+
+
+def _write_gemma2(folder: Path) -> None:
+    """Replace a folder's weights and configuration by those of a small random Gemma2."""
+    torch.manual_seed(0)
+    config = Gemma2Config(
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        head_dim=32,
+        vocab_size=257,
+        max_position_embeddings=128,
+    )
+    model = Gemma2ForCausalLM(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.uniform_(0, 0.5) if parameter.ndim == 1 else parameter.normal_(std=0.15)
+    model.save_pretrained(folder)

@@ -175,7 +175,7 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
     ),
     "quantized without saying so": (
         _with("model.layers.0.mlp.up_proj.weight", np.zeros((256, 128), dtype=np.uint8)),
-        "is already quantized: model.layers.0.mlp.up_proj.weight is stored as F8_E4M3",
+        "is already quantized and does not say how: model.layers.0.mlp.up_proj.weight is stored as F8_E4M3",
     ),
     "truncated by one byte": (_truncated, "is truncated"),
     "truncated in the header": (_truncated_in_header, "is truncated"),

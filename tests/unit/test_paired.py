@@ -91,8 +91,8 @@ def test_unstable_items_count_for_accuracy_but_never_as_reliable_broke_or_fixed(
         ),
         (with_runtime(VARIANT, engine="transformers"), ["runtime engine (llamacpp"]),
         (
-            with_runtime(VARIANT, version="9", device="cuda", kv_cache="q8_0"),
-            ["runtime version", "runtime device", "runtime kv_cache"],
+            with_runtime(VARIANT, version="9", device="cuda"),
+            ["runtime version", "runtime device"],
         ),
         (with_runtime(VARIANT, compute_dtype="bf16"), ["runtime compute_dtype"]),
         (with_schedule(VARIANT, slots=1, threads=1), ["schedule slots", "schedule threads"]),
@@ -124,8 +124,9 @@ def test_runs_under_different_contracts_refuse_to_pair_and_every_difference_is_n
         assert field in refused.value.what
 
 
-def test_kernels_and_item_order_may_differ() -> None:
-    other = with_schedule(with_runtime(VARIANT, kernels="emulated"), order_seed=7)
+def test_kernels_kv_cache_and_item_order_may_differ() -> None:
+    of_its_own = with_runtime(VARIANT, kernels="emulated", kv_cache="q8_0")
+    other = with_schedule(of_its_own, order_seed=7)
 
     assert len(pair(suite=SUITE, reference_runs=[BASE], variant=other)) == 5
 
@@ -136,6 +137,7 @@ def test_repeats_have_to_be_repeats() -> None:
         ([], "no reference run"),
         ([BASE, other_weights], "other weights"),
         ([BASE, with_runtime(repeat_of(BASE, seed=1), device="cuda")], "runtime device"),
+        ([BASE, with_runtime(repeat_of(BASE, seed=1), kv_cache="q8_0")], "q8_0 and native"),
         ([BASE, BASE], "listed twice"),
     ):
         with pytest.raises(InputError, match=message):

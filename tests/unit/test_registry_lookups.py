@@ -63,6 +63,28 @@ def test_the_smallest_passing_variant_is_found(tracking: Tracking, mlflow: Memor
     verify(found)
 
 
+def test_of_equal_sizes_the_one_judged_with_a_full_cache_is_found(
+    tracking: Tracking, mlflow: MemoryRegistry
+) -> None:
+    plain = evidence_of(Sample(recipe="Q4_K_M", size_bytes=4000), tracking.store)
+    reduced = replace(
+        plain,
+        variant=replace(
+            plain.variant,
+            key=other_digest("reduced"),
+            recipe=replace(
+                plain.variant.recipe,
+                name="Q4_K_M--kv_q8_0",
+                numerics=replace(plain.variant.recipe.numerics, kv_cache="KV8"),
+            ),
+        ),
+    )
+    record(plain, tracking, open_registry=mlflow.open)
+    record(reduced, tracking, open_registry=mlflow.open)
+    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    assert found.facts.recipe == "Q4_K_M", "the newest of those with a full cache"
+
+
 @pytest.mark.parametrize(
     ("wish", "recipe"),
     [

@@ -55,7 +55,7 @@ def test_a_passing_variant_becomes_a_run_and_a_version_with_its_lineage(tracking
     assert version.tags["corpus"] == "support-traffic@1"
     assert version.tags["suite"] == "support-desk@3"
     assert version.tags["unproven_slices"] == "tail"
-    assert version.tags["numerics"] == "W4/A8/f16"
+    assert version.tags["numerics"] == "W4/A8/KV16"
     assert mlflow.finished == {receipt.run_id}
     content = mlflow.contents[receipt.run_id]
     assert content.metrics["accuracy_reference"] == 0.95

@@ -75,7 +75,7 @@ def test_a_worker_that_exits_without_a_reply_is_an_error(tmp_path: Path) -> None
 
 def test_a_worker_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match="longer than"):
-        run_worker(call(tmp_path, "sleep", timeout_seconds=1.5), Done, ignore_progress)
+        run_worker(call(tmp_path, "sleep", timeout_seconds=3.0), Done, ignore_progress)
     assert gone(wait_for(tmp_path / "trace"))
 
 

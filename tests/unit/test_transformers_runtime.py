@@ -53,9 +53,10 @@ def test_it_is_a_runtime() -> None:
     assert runtime.missing() is None
 
 
-def test_the_base_is_the_reference_and_low_bit_weights_are_emulated() -> None:
+def test_low_bit_activations_are_emulated_and_weights_alone_are_expanded() -> None:
     runtime = TransformersRuntime()
-    (nvfp4,) = find_recipes(("NVFP4",), Path())
+    nvfp4, gptq = find_recipes(("NVFP4", "W4A16--gptq"), Path())
+    assert runtime.identity(gptq).kernels == "weight-only"
     base, variant = runtime.identity(None), runtime.identity(nvfp4)
     assert (base.kernels, variant.kernels) == ("reference", "emulated")
     assert base.version == variant.version, "else they would not be comparable"

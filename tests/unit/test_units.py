@@ -23,8 +23,9 @@ from pipelines.files.records import read_record, write_record
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, ignore_progress
 from pipelines.process.runner import run_worker
+from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.recipes import find_recipes
-from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint
+from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_rulers
 
 
 @contextmanager
@@ -70,7 +71,10 @@ def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> BuildSit
         contracts=(),
     )
     tools = Equipment(
-        backends={"llamacpp": backend}, runtimes={"llamacpp": runtime}, run_worker=run_worker
+        backends={"llamacpp": backend},
+        runtimes={"llamacpp": runtime},
+        run_worker=run_worker,
+        measure_rulers=fake_rulers,
     )
     return BuildSite(plan=plan, settings=settings, tools=tools, show=silent)
 
@@ -201,3 +205,49 @@ def test_a_base_whose_conversion_swapped_the_template_is_refused(tmp_path: Path)
     here = site(tmp_path, FakeBackend(), FakeRuntime(template="another template"))
     with pytest.raises(CheckpointError, match="chat template"):
         units.run_references(here, "llamacpp")
+
+
+def test_variants_that_differ_in_their_cache_share_files_and_have_verdicts_of_their_own(
+    tmp_path: Path,
+) -> None:
+    backend, runtime = FakeBackend(), FakeRuntime()
+    here = site(tmp_path, backend, runtime)
+    recipes = over_kv_caches(find_recipes(("Q8_0",), Path()), ("f16", "q8_0"))
+    variants = tuple(plan_variant(here.plan.checkpoint, r, None, backend, 1) for r in recipes)
+    here = replace(here, plan=replace(here.plan, variants=variants))
+    built = [units.build(here, planned) for planned in reversed(variants)]
+    assert backend.built == ["Q8_0--kv_q8_0"], "whoever comes first builds for all"
+    assert built[0].folder == built[1].folder
+    for planned in variants:
+        assert here.open(planned).recipe == planned.recipe, "the caller's, not the builder's"
+        assert here.open(planned).key == planned.key
+        _, verdict = units.verdict(here, planned)
+        assert verdict.decision is Decision.PASS
+        assert verdict.subject == planned.identifier
+        assert verdict.contract.runtime.kv_cache == planned.recipe.kv_cache
+    assert len(runtime.asked) == (2 + 2) * 40, "the reference twice, each variant once"
+
+
+def test_what_does_not_change_a_byte_builds_nothing_anew(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    here = site(tmp_path, backend, FakeRuntime())
+    planned = here.plan.variants[0]
+    units.build(here, planned)
+    reworded = replace(planned, recipe=replace(planned.recipe, description="other words"))
+    assert reworded.key != planned.key
+    units.build(here, reworded)
+    other = replace(planned.recipe.options, file_type="Q4_0")
+    changed = replace(planned, recipe=replace(planned.recipe, options=other))
+    units.build(here, changed)
+    assert backend.built == ["Q8_0", "Q8_0"]
+
+
+def test_a_verdict_without_a_run_carries_the_contract_it_would_have_had(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    here = site(tmp_path, backend, FakeRuntime(probe_detail="tensor data is truncated"))
+    (recipe,) = find_recipes(("Q8_0--kv_q4_0",), Path())
+    planned = plan_variant(here.plan.checkpoint, recipe, None, backend, 1)
+    here = replace(here, plan=replace(here.plan, variants=(planned,)))
+    units.build(here, planned)
+    _, verdict = units.verdict(here, planned)
+    assert (verdict.run_key, verdict.contract.runtime.kv_cache) == (None, "q4_0")

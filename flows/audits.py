@@ -1,0 +1,192 @@
+"""Audits of a build: of the base in each runtime, and of each variant, sealed in the store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.audit_texts import DIVERGENCE_TOKENS, divergence_tokens, parity_texts
+from flows.measured_rulers import measured_ruler
+from flows.site import BuildSite
+from pipelines.audit.checks import audit_base as hold_base
+from pipelines.audit.checks import audit_files, audit_variant, unreadable
+from pipelines.audit.divergence import audit_divergence, audit_resemblance, unmeasured_divergence
+from pipelines.audit.labels import audit_labels
+from pipelines.audit.origin import audit_origin
+from pipelines.audit.rulers import ruler_of
+from pipelines.build.variants import PlannedVariant, open_variant
+from pipelines.domain.audit import AuditFinding, AuditReport
+from pipelines.domain.errors import CheckpointError, InputError
+from pipelines.domain.run import Run
+from pipelines.domain.values import digest_of
+from pipelines.domain.variant import Variant
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json
+from pipelines.files.sealed import produce_once
+from pipelines.runtimes.protocol import DivergenceRequest, Loadable, ProbeReport, ProbeRequest
+
+_SOURCES = (
+    "flows.audits",
+    "flows.audit_texts",
+    "pipelines.audit.checks",
+    "pipelines.audit.divergence",
+    "pipelines.audit.labels",
+    "pipelines.audit.origin",
+    "pipelines.audit.rulers",
+    "pipelines.process.workers.divergence_sums",
+    "pipelines.process.workers.ggml_resemblance",
+    "pipelines.process.workers.llamacpp_divergence",
+    "pipelines.runtimes.contents",
+    "pipelines.runtimes.workers.rounding",
+    "pipelines.runtimes.workers.transformers_divergence",
+    "pipelines.runtimes.workers.transformers_resemblance",
+    "pipelines.runtimes.workers.transformers_rulers",
+)
+"""What an audit says depends on these; the store keeps audits by their digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """What stands in a sealed audit's manifest."""
+
+    report: AuditReport
+    probe: ProbeReport
+
+
+def base_in(runtime_name: str) -> str:
+    """Return what the base is called as a unit."""
+    return f"base in {runtime_name}"
+
+
+def base_loadable(site: BuildSite, runtime_name: str) -> Loadable:
+    """Return the base in a form that a runtime loads, made once a process."""
+    if runtime_name not in site.bases:
+        with site.show("load base", base_in(runtime_name)) as progress:
+            site.bases[runtime_name] = site.tools.runtimes[runtime_name].reference(
+                site.plan.checkpoint, site.scratch, site.tools.run_worker, progress
+            )
+    return site.bases[runtime_name]
+
+
+def loadable(variant: Variant) -> Loadable:
+    """Return what a runtime is to load."""
+    return Loadable(
+        path=variant.artifact, format=variant.recipe.format, kv_cache=variant.recipe.kv_cache
+    )
+
+
+def audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
+    """Return the audit of the base in a runtime."""
+    texts, texts_digest = parity_texts(site)
+    runtime = site.tools.runtimes[runtime_name]
+    checkpoint = site.plan.checkpoint
+    subject = f"{checkpoint.name}--base-{runtime_name}"
+    key = digest_of(
+        [
+            checkpoint.digests.combined,
+            to_json(runtime.identity(None)),
+            texts_digest,
+            runtime.source_digest(),
+            source_digest(*_SOURCES),
+        ]
+    )
+
+    def produce(_: Path) -> AuditRecord:
+        base = base_loadable(site, runtime_name)
+        log = site.settings.store.logs / f"audit-{subject}--{key[:16]}.log"
+        with site.show("audit", base_in(runtime_name)) as progress:
+            request = ProbeRequest(
+                loadable=base, texts=texts, threads=site.settings.threads, log=log
+            )
+            probe = runtime.probe(request, site.tools.run_worker, progress)
+        stops = site.examination.stop_token_ids
+        return AuditRecord(report=hold_base(probe, site.chat.template, stops), probe=probe)
+
+    return produce_once(site.settings.store.audit(subject, key), AuditRecord, produce).record
+
+
+def audit_built(site: BuildSite, planned: PlannedVariant, reference: Run) -> AuditReport:
+    """Return the audit of a built variant.
+
+    Raises:
+        InputError: where its sealed files were altered since.
+    """
+    variant = site.open(planned)
+    runtime = site.tools.runtimes[planned.recipe.runtime]
+    texts, texts_digest = parity_texts(site)
+    key = digest_of(
+        [
+            planned.key,
+            variant.files_digest,
+            texts_digest,
+            reference.key,
+            runtime.source_digest(),
+            source_digest(*_SOURCES),
+        ]
+    )
+    log = site.settings.store.logs / f"audit-{planned.identifier}--{key[:16]}.log"
+
+    def produce(_: Path) -> AuditRecord:
+        with site.show("audit", planned.identifier) as progress:
+            request = ProbeRequest(
+                loadable=loadable(variant), texts=texts, threads=site.settings.threads, log=log
+            )
+            probe = runtime.probe(request, site.tools.run_worker, progress)
+        base = audit_base(site, planned.recipe.runtime).probe
+        findings = (
+            *audit_variant(variant, site.plan.checkpoint, base, probe).findings,
+            *_contents(site, variant),
+            *_divergence(site, variant, probe, reference),
+            _unchanged(site, planned),
+        )
+        return AuditRecord(report=AuditReport(findings=findings), probe=probe)
+
+    folder = site.settings.store.audit(planned.identifier, key)
+    return produce_once(folder, AuditRecord, produce).record.report
+
+
+def _contents(site: BuildSite, variant: Variant) -> tuple[AuditFinding, ...]:
+    """What the files say of themselves; a file that cannot be read is a finding."""
+    runtime = site.tools.runtimes[variant.recipe.runtime]
+    base = runtime.contents(base_loadable(site, variant.recipe.runtime))
+    try:
+        contents = runtime.contents(loadable(variant))
+    except CheckpointError as error:
+        return (unreadable(error.what),)
+    return (
+        *audit_labels(variant.recipe, variant.facts.tensors, contents),
+        *audit_origin(variant.recipe, base, contents),
+    )
+
+
+def _divergence(
+    site: BuildSite, variant: Variant, probe: ProbeReport, reference: Run
+) -> tuple[AuditFinding, ...]:
+    if not (probe.loads and probe.finite_logits):
+        return (unmeasured_divergence("not measured: it has no finite logits"),)
+    runtime_name = variant.recipe.runtime
+    tokens = divergence_tokens(site, reference)
+    ruler = ruler_of(variant.recipe)
+    nearest = measured_ruler(site, runtime_name, ruler, tokens)
+    with site.show("audit", variant.identifier) as progress:
+        request = DivergenceRequest(
+            base=base_loadable(site, runtime_name),
+            variant=loadable(variant),
+            sequences=tokens[0],
+            max_tokens=DIVERGENCE_TOKENS,
+            threads=site.settings.threads,
+            log=site.settings.store.logs / f"divergence-{variant.identifier}.log",
+        )
+        runtime = site.tools.runtimes[runtime_name]
+        try:
+            measured = runtime.divergence(request, site.tools.run_worker, progress)
+        except CheckpointError as error:
+            return (unmeasured_divergence(error.what),)
+    return audit_divergence(measured, ruler, nearest), audit_resemblance(measured)
+
+
+def _unchanged(site: BuildSite, planned: PlannedVariant) -> AuditFinding:
+    """Read every byte again, after engines had the files: nothing may have been written into them."""
+    try:
+        open_variant(planned, site.settings.store)
+    except InputError as error:
+        return audit_files(error)
+    return audit_files(None)

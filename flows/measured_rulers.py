@@ -1,0 +1,84 @@
+"""Rulers of a build: measured together, once for a base and its tokens, and sealed each on its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.audit_texts import DIVERGENCE_TOKENS
+from flows.site import BuildSite
+from pipelines.audit.rulers import ruler_of
+from pipelines.domain.audit import Divergence
+from pipelines.domain.ruler import Ruler
+from pipelines.domain.values import Digest, digest_of
+from pipelines.files.hashing import source_digest
+from pipelines.files.locks import exclusive
+from pipelines.files.records import to_json
+from pipelines.files.sealed import is_sealed, produce_once, read_manifest
+from pipelines.runtimes.rulers import RulersCall
+
+_SOURCES = (
+    "pipelines.process.workers.divergence_sums",
+    "pipelines.runtimes.workers.rounding",
+    "pipelines.runtimes.workers.transformers_divergence",
+    "pipelines.runtimes.workers.transformers_rulers",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulerRecord:
+    """What stands in a sealed ruler's manifest."""
+
+    ruler: Ruler
+    divergence: Divergence
+
+
+def measured_ruler(
+    site: BuildSite, runtime_name: str, ruler: Ruler, tokens: tuple[Path, Digest]
+) -> Divergence:
+    """Return a ruler's divergence from the base at these tokens.
+
+    The first variant that asks has all rulers of its runtime measured: the base is then run once.
+
+    Raises:
+        CheckpointError, ToolchainError, WorkerError: from the worker.
+    """
+    wanted = {
+        ruler: None,
+        **{
+            ruler_of(variant.recipe): None
+            for variant in site.plan.variants
+            if variant.recipe.runtime == runtime_name
+        },
+    }
+    with exclusive(site.scratch / f".rulers-{tokens[1][:16]}.lock"):
+        missing = tuple(r for r in wanted if not is_sealed(_folder(site, r, tokens[1])))
+        for each, divergence in zip(missing, _measure(site, missing, tokens[0]), strict=True):
+            _seal(site, RulerRecord(ruler=each, divergence=divergence), tokens[1])
+    return read_manifest(_folder(site, ruler, tokens[1]), RulerRecord).record.divergence
+
+
+def _measure(site: BuildSite, rulers: tuple[Ruler, ...], sequences: Path) -> tuple[Divergence, ...]:
+    if not rulers:
+        return ()
+    with site.show("audit", f"{len(rulers)} rulers") as progress:
+        return site.tools.measure_rulers(
+            RulersCall(
+                base=site.plan.checkpoint.folder,
+                rulers=rulers,
+                sequences=sequences,
+                max_tokens=DIVERGENCE_TOKENS,
+                threads=site.settings.threads,
+                log=site.settings.store.logs / "rulers.log",
+            ),
+            site.tools.run_worker,
+            progress,
+        )
+
+
+def _folder(site: BuildSite, ruler: Ruler, tokens_digest: Digest) -> Path:
+    key = digest_of([to_json(ruler), tokens_digest, source_digest(*_SOURCES)])
+    return site.scratch / f"ruler-{key[:16]}"
+
+
+def _seal(site: BuildSite, record: RulerRecord, tokens_digest: Digest) -> None:
+    folder = _folder(site, record.ruler, tokens_digest)
+    produce_once(folder, RulerRecord, lambda _: record)
