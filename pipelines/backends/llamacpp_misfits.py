@@ -93,7 +93,7 @@ def _rule_misfits(checkpoint: Checkpoint, options: GgufOptions) -> Iterator[str]
 
 def _shape_misfits(checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions) -> Iterator[str]:
     """One sentence per row size that blocks do not divide, largest group first."""
-    ragged = ragged_rows(checkpoint, options)
+    ragged = _ragged_rows(checkpoint, options)
     if not ragged:
         return
     alternative = _nearest(checkpoint, recipe)
@@ -112,7 +112,7 @@ def _shape_misfits(checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions)
         )
 
 
-def ragged_rows(
+def _ragged_rows(
     checkpoint: Checkpoint, options: GgufOptions
 ) -> tuple[tuple[TensorFacts, TensorType], ...]:
     """Return the weights whose rows are no multiple of the blocks of the type that they would get.
@@ -128,19 +128,28 @@ def ragged_rows(
 
 
 def _nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
-    """Return the catalogue's GGUF recipe that fits and costs about as much; None where none fits."""
+    """Return the catalogue's GGUF recipe that fits and is most like the wanted one; None where none fits."""
     fitting = [
         other
         for other in catalogue()
         if isinstance(other.options, GgufOptions)
         and other.name != recipe.name
-        and not ragged_rows(checkpoint, other.options)
+        and not _ragged_rows(checkpoint, other.options)
+        and not any(_rule_misfits(checkpoint, other.options))
     ]
     return min(fitting, key=lambda other: _distance(recipe, other), default=None)
 
 
-def _distance(wanted: Recipe, other: Recipe) -> tuple[float, bool, str]:
-    return abs(_bits(wanted) - _bits(other)), wanted.calibration != other.calibration, other.name
+def _distance(wanted: Recipe, other: Recipe) -> tuple[bool, int, bool, float, str]:
+    """Alike means the same kind of number, about as many bits, calibrated or not, and bits per weight."""
+    apart = abs(_bits(wanted) - _bits(other))
+    return (
+        wanted.numerics.weights.endswith("f") != other.numerics.weights.endswith("f"),
+        round(apart),
+        wanted.calibration != other.calibration,
+        apart,
+        other.name,
+    )
 
 
 def _bits(recipe: Recipe) -> float:

@@ -23,6 +23,7 @@ from pipelines.backends.llamacpp_messages import (
 )
 from pipelines.backends.llamacpp_mix import Mix
 from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
+from pipelines.backends.workers.llamacpp_gguf import read_gguf, write_imatrix
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.build.hub import HubSettings
 from pipelines.domain.audit import Divergence
@@ -369,10 +370,11 @@ def test_a_pattern_that_matches_no_tensor_is_refused_by_name(bench: Bench) -> No
         bench.quantize(call)
 
 
-def test_entries_missing_from_a_matrix_are_named(bench: Bench) -> None:
+def test_entries_missing_from_a_matrix_are_named(
+    bench: Bench, results: Mapping[str, Result]
+) -> None:
     """llama.cpp writes such a file without a word, and those tensors as if there were no matrix."""
-    from pipelines.backends.workers.llamacpp_gguf import read_gguf, write_imatrix
-
+    assert results
     name = "blk.2.ffn_down.weight"
     holed = bench.folder / "holed.gguf"
     with read_gguf(bench.imatrix()) as gguf:

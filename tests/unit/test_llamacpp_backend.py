@@ -26,6 +26,7 @@ from pipelines.domain.recipe import (
     GgufOptions,
     Numerics,
     Recipe,
+    TensorTypeRule,
 )
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import QuantizedTensor
@@ -77,7 +78,11 @@ class ScriptedWorkers:
             quantized=True,
         )
         return QuantizeFacts(
-            tensors=(tensor,), promised=(tensor.name,), nonfinite_tensors=(), warnings=("careful",)
+            tensors=(tensor,),
+            promised=(tensor.name,),
+            nonfinite_tensors=(),
+            uncovered=("blk.0.ffn_up.weight",) if request.imatrix else (),
+            warnings=("careful",),
         )
 
     @property
@@ -233,6 +238,24 @@ def test_weights_the_corpus_never_reaches_are_warned_about(
     request = ask(recipe("Q4_K_M", Calibration.IMATRIX))
     warnings = backend.build(request, workers, ignore_progress).facts.warnings
     assert any("blk.0.ffn_up_exps.weight" in warning for warning in warnings)
+
+
+def test_weights_the_matrix_has_no_entry_for_are_facts_that_an_audit_fails_on(
+    backend: LlamaCppBackend, ask: Ask
+) -> None:
+    workers = ScriptedWorkers()
+    weighed = backend.build(ask(recipe("Q4_K_M", Calibration.IMATRIX)), workers, ignore_progress)
+    assert weighed.facts.uncovered == ("blk.0.ffn_up.weight",)
+    assert backend.build(ask(recipe("Q8_0")), workers, ignore_progress).facts.uncovered == ()
+
+
+def test_types_by_name_are_handed_to_the_tool(backend: LlamaCppBackend, ask: Ask) -> None:
+    workers = ScriptedWorkers()
+    rules = (TensorTypeRule(pattern="ffn_down", type="Q6_K"),)
+    options = GgufOptions(file_type="Q4_K_S", tensor_types=rules)
+    backend.build(ask(replace(recipe("mine"), options=options)), workers, ignore_progress)
+    (call,) = (request for request in workers.requests if isinstance(request, QuantizeCall))
+    assert call.tensor_types == rules
 
 
 def test_a_matrix_without_a_corpus_is_refused_before_anything_is_quantized(
