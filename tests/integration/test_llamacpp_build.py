@@ -20,6 +20,7 @@ from pipelines.domain.recipe import (
     GgufOptions,
     Numerics,
     Recipe,
+    TensorTypeRule,
 )
 from pipelines.domain.values import Digest
 from pipelines.process.calls import WorkerCall, ignore_progress
@@ -132,6 +133,20 @@ def test_the_file_is_the_one_llama_quantize_writes(name: str, tmp_path: Path) ->
     checkpoint, theirs = real_checkpoint(), tmp_path / "theirs.gguf"
     run_tool("llama-quantize", f16(checkpoint), theirs, name, 1)
     ours = build(checkpoint, recipe(name), tmp_path).artifact
+    assert sha256(ours) == sha256(theirs)
+
+
+def test_types_by_name_give_the_file_that_llama_quantize_writes_for_them(tmp_path: Path) -> None:
+    checkpoint, theirs = real_checkpoint(), tmp_path / "theirs.gguf"
+    rules = (
+        TensorTypeRule(pattern=r"blk\.0\.ffn_down", type="Q6_K"),
+        TensorTypeRule(pattern="attn_v", type="Q5_K"),
+    )
+    named = [f"{rule.pattern}={rule.type.lower()}" for rule in rules]
+    options = [word for one in named for word in ("--tensor-type", one)]
+    run_tool("llama-quantize", *options, f16(checkpoint), theirs, "Q2_K", 1)
+    mixed = GgufOptions(file_type="Q2_K", tensor_types=rules)
+    ours = build(checkpoint, replace(recipe("Q2_K"), options=mixed), tmp_path).artifact
     assert sha256(ours) == sha256(theirs)
 
 
