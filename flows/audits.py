@@ -26,6 +26,7 @@ from pipelines.runtimes.protocol import DivergenceRequest, Loadable, ProbeReport
 _SOURCES = (
     "flows.audits",
     "flows.audit_texts",
+    "flows.measured_rulers",
     "pipelines.audit.checks",
     "pipelines.audit.divergence",
     "pipelines.audit.labels",

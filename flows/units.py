@@ -129,15 +129,14 @@ def verdict(site: BuildSite, planned: PlannedVariant) -> tuple[AuditReport, Verd
     references = run_references(site, planned.recipe.runtime)
     suite, policy = site.plan.suite, site.plan.policy
     if not report.passed:
-        failed = audit_failure(
+        return report, audit_failure(
             subject=planned.identifier,
             suite=suite,
             policy=policy,
             audit=report,
-            reference_run=references[0],
+            contract=_variant_run_plan(site, site.open(planned)).contract,
+            reference_key=references[0].key,
         )
-        contract = _variant_run_plan(site, site.open(planned)).contract
-        return report, replace(failed, contract=contract)
     run = answer(site, planned)
     report = AuditReport(findings=(*report.findings, *audit_behaviour(references[0], run)))
     return report, judge(

@@ -22,6 +22,7 @@ _SOURCES = (
     "pipelines.backends.archived_config",
     "pipelines.backends.archived_rope",
     "pipelines.backends.workers.archived_checkpoint",
+    "pipelines.files.tokenizer_folder",
 )
 
 

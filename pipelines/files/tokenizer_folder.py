@@ -5,6 +5,7 @@ Format: the files `save_pretrained` of Hugging Face transformers writes (`tokeni
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +14,10 @@ from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonObject, JsonValue
 
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
+_FILES = (
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", CHAT_TEMPLATE_FILE, "generation_config.json",
+)  # fmt: skip
 _ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
@@ -22,6 +27,14 @@ class SpecialTokenIds:
 
     beginning: tuple[int, ...]
     end: tuple[int, ...]
+
+
+def copy_tokenizer(base: Path, output: Path) -> None:
+    """Copy tokenizer, template and generation settings byte for byte; what the base lacks is removed."""
+    for name in _FILES:
+        (output / name).unlink(missing_ok=True)
+        if (base / name).is_file():
+            shutil.copyfile(base / name, output / name)
 
 
 def chat_template_text(folder: Path) -> str:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import InputError
 from pipelines.domain.policy import Policy
-from pipelines.domain.run import Run
+from pipelines.domain.run import Run, RunContract
 from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import Decision, PairedItem, PairedStatistics, SliceVerdict, Verdict
 from pipelines.gates.slices import judge_slice, judge_whole
@@ -59,9 +59,17 @@ def judge(
 
 
 def audit_failure(
-    *, subject: str, suite: Suite, policy: Policy, audit: AuditReport, reference_run: Run
+    *,
+    subject: str,
+    suite: Suite,
+    policy: Policy,
+    audit: AuditReport,
+    contract: RunContract,
+    reference_key: str,
 ) -> Verdict:
     """Return the failed verdict of a variant whose audit missed before any item was asked.
+
+    `contract` is the one under which it would have been asked.
 
     Raises:
         ValueError: where the audit passed; such a variant has to be asked.
@@ -73,8 +81,8 @@ def audit_failure(
         decision=Decision.FAIL,
         reasons=(*_audit_reasons(audit), "no item was asked"),
         policy=policy,
-        contract=reference_run.contract,
-        reference_key=reference_run.key,
+        contract=contract,
+        reference_key=reference_key,
         run_key=None,
         suite_digest=suite.digest,
         whole=None,

@@ -13,8 +13,6 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from flows.settings import Settings
-from flows.wiring import archived_environment
 from pipelines.backends.llmcompressor import LlmCompressorBackend
 from pipelines.backends.llmcompressor_messages import CompressCall
 from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
@@ -42,6 +40,7 @@ from pipelines.runtimes.workers.transformers_model import load
 from pipelines.specs.recipes import catalogue
 from tests.archived_readers_call import READER, ReadCall, Weights
 from tests.conftest import PROJECT
+from tests.integration.archived import archived
 from tests.tiny_checkpoints import edit_json
 
 pytestmark = pytest.mark.integration
@@ -151,9 +150,7 @@ def test_weights_and_logits_are_those_of_compressed_tensors_bit_for_bit(pair: Pa
 def test_the_packages_whose_layouts_they_are_read_the_same_weights(
     pair: Pair, tmp_path: Path
 ) -> None:
-    environment = archived_environment(Settings.from_environment())
-    if missing := environment.missing():
-        pytest.skip(missing)
+    environment = archived()
     layout = stored_layout(pair.built.artifact)
     assert layout is not None
     call = WorkerCall(

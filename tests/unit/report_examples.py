@@ -352,7 +352,8 @@ def _failed_audit(suite: Suite, made_from: Recipe, reference: Run) -> VariantRep
             suite=suite,
             policy=POLICY,
             audit=missed,
-            reference_run=reference,
+            contract=reference.contract,
+            reference_key=reference.key,
         ),
     )
 

@@ -253,7 +253,12 @@ def test_a_variant_that_was_never_asked_fails_with_its_misses_and_no_statistics(
     base = run_of(suite, ["yes"] * 3)
 
     judged = audit_failure(
-        subject="demo--FP8", suite=suite, policy=POLICY, audit=MISSED_AUDIT, reference_run=base
+        subject="demo--FP8",
+        suite=suite,
+        policy=POLICY,
+        audit=MISSED_AUDIT,
+        contract=base.contract,
+        reference_key=base.key,
     )
 
     assert judged.decision is FAIL
@@ -263,7 +268,12 @@ def test_a_variant_that_was_never_asked_fails_with_its_misses_and_no_statistics(
     assert judged.reference_key == base.key
     with pytest.raises(ValueError, match="passed its audit"):
         audit_failure(
-            subject="demo--FP8", suite=suite, policy=POLICY, audit=PASSED_AUDIT, reference_run=base
+            subject="demo--FP8",
+            suite=suite,
+            policy=POLICY,
+            audit=PASSED_AUDIT,
+            contract=base.contract,
+            reference_key=base.key,
         )
 
 
@@ -295,12 +305,14 @@ def test_a_tighter_policy_asks_for_more_items() -> None:
 
 def test_a_verdict_survives_being_written_and_read() -> None:
     suite = suite_of([("s",)] * 3)
+    base = run_of(suite, ["yes"] * 3)
     unasked = audit_failure(
         subject="demo--FP8",
         suite=suite,
         policy=POLICY,
         audit=MISSED_AUDIT,
-        reference_run=run_of(suite, ["yes"] * 3),
+        contract=base.contract,
+        reference_key=base.key,
     )
     for judged in (verdict([(1, 30), (0, 5)]), unasked):
         assert from_json(Verdict, to_json(judged)) == judged

@@ -6,7 +6,6 @@ Runs under the archived interpreter: transformers 4.51, no loguru, no compressed
 import json
 import logging
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from pipelines.domain.values import JsonObject
 from pipelines.files.packed_config import PARTS
 from pipelines.files.safetensors_header import INDEX_FILE, read_tensors, weight_files
 from pipelines.files.safetensors_values import nonfinite_tensors
+from pipelines.files.tokenizer_folder import copy_tokenizer
 from pipelines.process.calls import OnProgress, Progress
 
 COMPUTE_DTYPE = torch.float32
@@ -37,10 +37,6 @@ _STORED_DTYPES = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
-_COPIED = (
-    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
-)  # fmt: skip
 _SEED = 0
 _SHARED_MODE = 0o644
 """The library writes weights for their owner alone."""
@@ -135,9 +131,7 @@ def save(model: PreTrainedModel, source: ArchivedSource, quantization: JsonObjec
     config = json.loads((source.base / "config.json").read_bytes())
     text = json.dumps(config | {"quantization_config": quantization}, indent=2)
     (source.output / "config.json").write_text(text + "\n")
-    for name in _COPIED:
-        if (source.base / name).is_file():
-            shutil.copyfile(source.base / name, source.output / name)
+    copy_tokenizer(source.base, source.output)
 
 
 def read_back(

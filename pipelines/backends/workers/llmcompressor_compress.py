@@ -1,7 +1,6 @@
 """Child process: compresses one checkpoint folder with llm-compressor and reads back what it wrote."""
 
 import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -27,13 +26,10 @@ from pipelines.backends.workers.llmcompressor_smoothing import smoothing_notes, 
 from pipelines.backends.workers.llmcompressor_warnings import collected_warnings
 from pipelines.domain.errors import ToolchainError
 from pipelines.files.safetensors_header import read_tensors
+from pipelines.files.tokenizer_folder import copy_tokenizer
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 
-_COPIED = (
-    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
-)  # fmt: skip
 _SEED = 0
 
 
@@ -52,7 +48,7 @@ def compress(call: CompressCall, on_progress: OnProgress) -> CompressFacts:
         consumption, notes = _quantize(call, model, matched, on_progress)
         on_progress(Progress(done=0, total=0, what="saving"))
         model.save_pretrained(call.output, save_compressed=True)
-    _copy_tokenizer(call.base, call.output)
+    copy_tokenizer(call.base, call.output)
     on_progress(Progress(done=0, total=0, what="reading back"))
     written, scheme = read_tensors(call.output), stored_scheme(call.output)
     return CompressFacts(
@@ -115,14 +111,6 @@ def _calibration_rows(file: Path) -> list[dict[str, torch.Tensor]]:
         if ids.numel():
             rows.append({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
     return rows
-
-
-def _copy_tokenizer(base: Path, output: Path) -> None:
-    """Copy what `save_pretrained` would rewrite; a base without a file leaves none in the output."""
-    for name in _COPIED:
-        (output / name).unlink(missing_ok=True)
-        if (base / name).is_file():
-            shutil.copyfile(base / name, output / name)
 
 
 if __name__ == "__main__":
