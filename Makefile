@@ -5,12 +5,13 @@ CORPUS  ?=
 RECIPES ?=
 KV      ?=
 POLICY  ?=
+BENCH   ?=
 BUILD   ?= $(if $(and $(MODEL),$(SUITE)),,examples/support-desk/build.yaml)
 PYTHON  ?= python3.11
 BIN     := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-archived quantize plan test unit integration check format schemas bench serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-archived setup-oracles quantize plan test unit integration check format schemas bench serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -25,8 +26,14 @@ setup:  ## everything the main job needs, pinned, into .venv (the other targets 
 setup-dev:  ## the same plus what checks and tests need
 	@PYTHON=$(PYTHON) requirements/setup dev
 
+setup-evals:  ## lm-evaluation-harness and inspect-ai, for suites `lm-eval:TASK` and `quantgate export`
+	@PYTHON=$(PYTHON) requirements/setup evals
+
 setup-archived:  ## the environment of autoawq and auto-gptq (about 1.6 GB in the tool cache), for recipes that name them
 	@PYTHON=$(PYTHON) requirements/setup archived
+
+setup-oracles:  ## llama.cpp's own programs (two minutes, in the tool cache), which tests and benchmarks compare with
+	@PYTHON=$(PYTHON) requirements/setup oracles
 
 quantize: setup  ## set up, then build, judge and register (default: the bundled example)
 	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \
@@ -36,14 +43,14 @@ plan: setup  ## print what `make quantize` would do, and stop
 	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \
 	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes '$(RECIPES)') $(if $(KV),--kv $(KV)) $(if $(POLICY),--policy $(POLICY)) --plan
 
-test: setup-dev setup-archived  ## set up, then all checks, unit tests and integration tests with the real tools
+test: setup-oracles setup-archived  ## set up, then all checks, unit tests and integration tests with the real tools
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/pytest
 
 unit: setup-dev  ## unit tests only (no tools, under a minute)
 	@$(BIN)/pytest tests/unit
 
-integration: setup-dev setup-archived  ## tests with the real tools only
+integration: setup-oracles setup-archived  ## tests with the real tools only
 	@$(BIN)/pytest tests/integration
 
 check: setup-dev  ## ruff, mypy --strict and the import contracts
@@ -55,8 +62,8 @@ format: setup-dev  ## let ruff rewrite what it can
 schemas: setup  ## write the JSON schemas of recipe, build, policy, suite and corpus files anew
 	@$(BIN)/python -m flows.schemas
 
-bench: setup-dev  ## benchmarks; they print ratios measured in one run
-	@$(BIN)/python -m tests.benchmarks
+bench: setup-oracles  ## benchmarks: ratios measured in one run; BENCH='imatrix conversion' runs those (docs/benchmarks.md)
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 watch: setup  ## look once for new releases (flows/releases.yaml) and build what is new
 	@$(BIN)/quantgate watch --once

@@ -63,21 +63,41 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facet:
+    """One aspect of an answer that a grader scores apart, 0 to 1, e.g. `schema` or `fields`."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
-    """A grader's judgement; answers with equal `canonical` forms are the same answer."""
+    """A grader's judgement; answers with equal `canonical` forms are the same answer.
+
+    `score` is 0 to 1: graders that only tell right from wrong give 0 or 1. `grader` is its name and
+    version.
+    """
 
     correct: bool
     reason: str
     canonical: str
     grader: str
+    score: float
+    facets: tuple[Facet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradedAnswer:
-    """An answer with its grade."""
+    """An item's answer with its grade.
+
+    Where an item was sampled several times, `samples` holds them all; `answer` is the first one that
+    was given the grade most samples have, and `grade` is theirs together (see
+    `pipelines.evaluation.sampling`).
+    """
 
     answer: Answer
     grade: Grade
+    samples: tuple["GradedAnswer", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

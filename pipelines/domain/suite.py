@@ -1,44 +1,87 @@
 """A task suite: items with expectations, in slices that are judged on their own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pipelines.domain.values import Digest, JsonValue
+from pipelines.domain.values import Digest, JsonObject, JsonValue
+
+GraderKind = Literal[
+    "exact",
+    "choice",
+    "regex",
+    "contains",
+    "json",
+    "tool_call",
+    "bfcl",
+    "number",
+    "math",
+    "code",
+    "refusal",
+    "injection",
+    "language",
+    "chrf",
+    "rouge",
+    "similarity",
+    "judge",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One chat message."""
+    """One chat message, as OpenAI's chat format has it; `tool_calls` are an assistant's earlier calls."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
+    name: str | None = None
+    tool_calls: tuple[JsonObject, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeSettings:
-    """How answers are sampled; temperature 0 is greedy."""
+    """How answers are sampled; temperature 0 is greedy.
+
+    `samples` answers are drawn of each item. `stop` are texts that end an answer and are not part of it.
+    `constrained` binds an item's answer to its JSON schema by a grammar, where it has one.
+    """
 
     max_tokens: int
     temperature: float = 0.0
     seed: int = 0
+    samples: int = 1
+    stop: tuple[str, ...] = ()
+    constrained: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraderSpec:
-    """Which grader judges the answers: `tool_call` or `exact`."""
+    """Which grader judges an answer, with its options (JSON values; every grader lists its own)."""
 
-    kind: Literal["tool_call", "exact"]
+    kind: GraderKind
+    options: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One question. `expected` is what its grader compares with; `slices` names where it counts."""
+    """One question. `expected` is what its grader compares with; `slices` names where it counts.
+
+    `tools` are function definitions in OpenAI's form, offered through the model's own chat template.
+    `schema` is the JSON schema (draft 2020-12) that the answer has to meet. A critical item may never
+    break. Items of one `group` share their cause (one document, one conversation) and are not
+    independent. `grader` and `decode` are the suite's where they are None.
+    """
 
     id: str
     messages: tuple[Message, ...]
     expected: JsonValue
     slices: tuple[str, ...]
+    tools: tuple[JsonObject, ...] = ()
+    schema: JsonObject | None = None
+    critical: bool = False
+    group: str | None = None
+    grader: GraderSpec | None = None
+    decode: DecodeSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +106,11 @@ class Suite:
     decode: DecodeSettings
     slices: tuple[SliceSpec, ...]
     items: tuple[Item, ...]
+
+    def grader_of(self, item: Item) -> GraderSpec:
+        """Return which grader judges an item."""
+        return item.grader or self.grader
+
+    def decode_of(self, item: Item) -> DecodeSettings:
+        """Return how an item's answers are sampled."""
+        return item.decode or self.decode

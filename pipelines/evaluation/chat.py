@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.suite import Message
+from pipelines.domain.values import JsonObject
 from pipelines.files.tokenizer_folder import chat_template_text, special_tokens
 
 _FIXED_NOW = datetime(2000, 1, 1, tzinfo=UTC)
@@ -47,9 +48,12 @@ class ChatFormat:
             ) from error
         return cls(chat_template_text(folder), special_tokens(folder), tokenizer)
 
-    def render(self, messages: tuple[Message, ...], *, ask: bool) -> str:
+    def render(
+        self, messages: tuple[Message, ...], *, ask: bool, tools: tuple[JsonObject, ...] = ()
+    ) -> str:
         """Return a conversation as the model sees it; `ask` opens the assistant's turn.
 
+        `tools` reach the template in OpenAI's form, as `apply_chat_template(tools=…)` hands them over.
         A checkpoint without a chat template is a plain language model: contents are joined by newlines.
 
         Raises:
@@ -65,7 +69,9 @@ class ChatFormat:
         environment.globals["strftime_now"] = _FIXED_NOW.strftime
         try:
             return environment.from_string(self.template).render(
-                messages=[{"role": m.role, "content": m.content} for m in messages],
+                messages=[_plain(message) for message in messages],
+                tools=[function_tool(tool) for tool in tools] or None,
+                documents=None,
                 add_generation_prompt=ask,
                 **self.tokens,
             )
@@ -78,6 +84,22 @@ class ChatFormat:
     def token_ids(self, text: str) -> tuple[int, ...]:
         """Return the ids of rendered text; special tokens written in it are parsed, none are added."""
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def function_tool(tool: JsonObject) -> JsonObject:
+    """Return a tool's definition as `{"type": "function", "function": {…}}`, wrapping a bare function."""
+    return tool if "function" in tool else {"type": "function", "function": tool}
+
+
+def _plain(message: Message) -> JsonObject:
+    plain: JsonObject = {"role": message.role, "content": message.content}
+    if message.name is not None:
+        plain["name"] = message.name
+    if message.tool_calls:
+        plain["tool_calls"] = list(message.tool_calls)
+    if message.tool_call_id is not None:
+        plain["tool_call_id"] = message.tool_call_id
+    return plain
 
 
 def _to_json(value: object, indent: int | None = None) -> str:

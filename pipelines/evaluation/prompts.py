@@ -1,18 +1,24 @@
 """A suite's prompts for one checkpoint: rendered, tokenized, and known by one digest."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Suite
-from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.suite import Item, Suite
+from pipelines.domain.values import Digest, canonical_json, digest_of
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.sampling import sample_id
+from pipelines.files.records import to_json
 from pipelines.runtimes.protocol import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuitePrompts:
-    """Prompts in suite order with their rendered texts; `digest` covers every token id."""
+    """Prompts in suite order, an item's samples one after another, with their rendered texts.
+
+    `digest` covers every token id and every setting that a single prompt has of its own.
+    """
 
     prompts: tuple[Prompt, ...]
     texts: tuple[str, ...]
@@ -31,20 +37,50 @@ def suite_prompts(suite: Suite, chat: ChatFormat, context_length_tokens: int) ->
     Raises:
         InputError: naming the items whose prompt and answer cannot fit the model's context.
     """
-    texts = tuple(chat.render(item.messages, ask=True) for item in suite.items)
-    prompts = tuple(
-        Prompt(item_id=item.id, token_ids=chat.token_ids(text))
-        for item, text in zip(suite.items, texts, strict=True)
+    texts: list[str] = []
+    prompts: list[Prompt] = []
+    for item in suite.items:
+        text = chat.render(item.messages, ask=True, tools=item.tools)
+        first = _prompt(suite, item, chat.token_ids(text))
+        asked = [*_samples(first, suite.decode_of(item).samples)]
+        prompts += asked
+        texts += [text] * len(asked)
+    _refuse_too_long(suite, prompts, context_length_tokens)
+    digest = digest_of([to_json(prompt) for prompt in prompts])
+    return SuitePrompts(prompts=tuple(prompts), texts=tuple(texts), digest=digest)
+
+
+def _prompt(suite: Suite, item: Item, token_ids: tuple[int, ...]) -> Prompt:
+    decode = suite.decode_of(item)
+    bound = item.schema is not None and decode.constrained
+    return Prompt(
+        item_id=item.id,
+        token_ids=token_ids,
+        max_tokens=decode.max_tokens if decode.max_tokens != suite.decode.max_tokens else None,
+        temperature=decode.temperature if decode.temperature != suite.decode.temperature else None,
+        stop=decode.stop,
+        schema=canonical_json(item.schema) if bound else None,
     )
-    room = context_length_tokens - suite.decode.max_tokens
-    too_long = [p for p in prompts if len(p.token_ids) > room]
-    if too_long:
-        named = ", ".join(f"{p.item_id} ({len(p.token_ids)} tokens)" for p in too_long[:5])
-        raise InputError(
-            f"{len(too_long)} of {len(prompts)} items do not fit the model's context of "
-            f"{context_length_tokens} tokens with {suite.decode.max_tokens} for the answer: {named}",
-            where=f"suite {suite.name}",
-            next_step="shorten or remove these items, or lower decode.max_tokens",
-        )
-    digest = digest_of([[p.item_id, list(p.token_ids)] for p in prompts])
-    return SuitePrompts(prompts=prompts, texts=texts, digest=digest)
+
+
+def _samples(first: Prompt, count: int) -> Iterator[Prompt]:
+    for number in range(count):
+        yield replace(first, item_id=sample_id(first.item_id, number))
+
+
+def _refuse_too_long(suite: Suite, prompts: list[Prompt], context_length_tokens: int) -> None:
+    too_long = [
+        prompt
+        for prompt in prompts
+        if len(prompt.token_ids) + (prompt.max_tokens or suite.decode.max_tokens)
+        > context_length_tokens
+    ]
+    if not too_long:
+        return
+    named = ", ".join(f"{p.item_id} ({len(p.token_ids)} tokens)" for p in too_long[:5])
+    raise InputError(
+        f"{len(too_long)} of {len(prompts)} items do not fit the model's context of "
+        f"{context_length_tokens} tokens with {suite.decode.max_tokens} for the answer: {named}",
+        where=f"suite {suite.name}",
+        next_step="shorten or remove these items, or lower decode.max_tokens",
+    )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.run import Answer, GradedAnswer, Run, RunContract, RuntimeIdentity, Schedule
+from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
-from pipelines.evaluation.graders import grade_answer, grader_for
+from pipelines.evaluation.grading import grade_answers
+from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import SuitePrompts
 from pipelines.files.records import from_json, to_json, write_text
 from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
@@ -53,12 +54,17 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What every run of one build shares: the suite, its prompts, where runs are kept."""
+    """What every run of one build shares: the suite, its prompts, where runs are kept and graded."""
 
     suite: Suite
     prompts: SuitePrompts
     stop_token_ids: tuple[int, ...]
-    store: Store
+    observatory: Observatory
+
+    @property
+    def store(self) -> Store:
+        """Where runs are kept."""
+        return self.observatory.store
 
     def plan(
         self,
@@ -93,15 +99,16 @@ class Examination:
         return is_sealed(self.folder(plan))
 
     def read(self, plan: RunPlan) -> Run:
-        """Read a sealed run and grade it.
+        """Read a sealed run and grade it; what graders need observed is observed once.
 
         Raises:
             InputError: where it was altered since it was sealed.
+            ToolchainError, ServiceError, WorkerError: from a grader's worker.
         """
         folder = self.folder(plan)
         manifest = read_manifest(folder, RunRecord)
         verify(folder, manifest)
-        graded = _grade(self.suite, _read_answers(folder / TRANSCRIPT))
+        graded = grade_answers(self.suite, _read_answers(folder / TRANSCRIPT), self.observatory)
         return Run(
             key=plan.key,
             subject=plan.subject,
@@ -145,14 +152,15 @@ def run_suite(
         )
         runtime.answer(request, run_worker, on_progress)
         answered = {answer.item_id: answer for answer in _read_answers(answers)}
-        missing = [item.id for item in examination.suite.items if item.id not in answered]
+        asked = [prompt.item_id for prompt in examination.prompts.prompts]
+        missing = [item_id for item_id in asked if item_id not in answered]
         if missing:
             raise WorkerError(
-                f"{len(missing)} items were left unanswered, the first is '{missing[0]}'",
+                f"{len(missing)} prompts were left unanswered, the first is '{missing[0]}'",
                 where=plan.subject,
                 log=request.log,
             )
-        _write_lines(staging / TRANSCRIPT, [answered[item.id] for item in examination.suite.items])
+        _write_lines(staging / TRANSCRIPT, [answered[item_id] for item_id in asked])
         _write_lines(staging / PROMPTS, examination.prompts.prompts)
         return RunRecord(plan=plan, seconds=time.monotonic() - started)
 
@@ -168,12 +176,6 @@ def seconds_so_far(store: Store, suite_digest: Digest) -> tuple[float, ...]:
         for path in (store.root / "runs").glob(f"*/{MANIFEST}")
     ]
     return tuple(r.seconds for r in records if r.plan.contract.suite_digest == suite_digest)
-
-
-def _grade(suite: Suite, answers: tuple[Answer, ...]) -> tuple[GradedAnswer, ...]:
-    grader = grader_for(suite.grader)
-    by_id = {answer.item_id: answer for answer in answers}
-    return tuple(grade_answer(grader, by_id[item.id], item.expected) for item in suite.items)
 
 
 def _read_answers(path: Path) -> tuple[Answer, ...]:

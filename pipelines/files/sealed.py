@@ -9,6 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -104,12 +105,19 @@ def produce_once(
 
 def seal(folder: Path, record: object) -> None:
     """Hash and sync every file of a folder and write its manifest, last."""
-    files = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        _sync(path)
-        name = path.relative_to(folder).as_posix()
-        size = path.stat().st_size
-        files.append(SealedFile(path=name, size_bytes=size, sha256=file_digest(path)))
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    with ThreadPoolExecutor(max_workers=1) as disk:  # the disk writes while the processor hashes
+        synced = [disk.submit(_sync, path) for path in paths]
+        files = [
+            SealedFile(
+                path=path.relative_to(folder).as_posix(),
+                size_bytes=path.stat().st_size,
+                sha256=file_digest(path),
+            )
+            for path in paths
+        ]
+        for done in synced:
+            done.result()
     write_record(folder / MANIFEST, Manifest(record=record, files=tuple(files)))
 
 

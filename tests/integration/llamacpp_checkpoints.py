@@ -3,7 +3,6 @@
 import atexit
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import llama_cpp
 import numpy
 import pytest
 from numpy.typing import NDArray
@@ -28,6 +26,7 @@ from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
 from pipelines.runtimes.llamacpp import LlamaCppRuntime
 from pipelines.runtimes.protocol import Loadable, ProbeReport, ProbeRequest
+from tests.oracles import oracle
 
 REAL = Path(__file__).parents[2] / "../shared/data/models/babyllama361-llama-pad256"
 EXAMPLE = Path(__file__).parents[2] / "examples/support-desk"
@@ -70,23 +69,9 @@ def runtime() -> LlamaCppRuntime:
 
 
 def run_tool(name: str, *arguments: object) -> str:
-    """Run one of llama.cpp's own programs, from PATH or beside the wheel; skips where absent.
-
-    Returns what it printed.
-    """
-    beside = Path(llama_cpp.__file__).parents[1] / "bin" / name
-    program = shutil.which(name) or str(beside)
-    if not Path(program).is_file():
-        pytest.skip(f"{name} is not installed: it is an oracle, not needed to run")
-    libraries = str(Path(llama_cpp.__file__).parents[1] / "lib")
-    finished = subprocess.run(
-        [program, *map(str, arguments)],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ | {"LD_LIBRARY_PATH": libraries},
-    )
+    """Run one of llama.cpp's own programs and return what it printed."""
+    command = [str(oracle(name)), *map(str, arguments)]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     return finished.stdout + finished.stderr
 
 

@@ -128,5 +128,11 @@ def _graded(item_id: str, text: str) -> GradedAnswer:
         answer=Answer(
             item_id=item_id, text=text, token_ids=(1,), finish_reason="stop", prompt_tokens=4
         ),
-        grade=Grade(correct=text == "yes", reason="made up", canonical=text, grader="exact@1"),
+        grade=Grade(
+            correct=text == "yes",
+            reason="made up",
+            canonical=text,
+            grader="exact@1",
+            score=float(text == "yes"),
+        ),
     )

@@ -7,10 +7,11 @@ import pytest
 from pipelines.domain.run import Answer, Grade
 from pipelines.domain.suite import GraderSpec
 from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders import GRADERS, expectation_problem, grade_answer, grader_for
+from pipelines.evaluation.graders.table import grade_answer, grader_for
+from tests.grading import expecting, pure_grader
 
-TOOL_CALL = GRADERS["tool_call"]
-EXACT = GRADERS["exact"]
+TOOL_CALL = pure_grader("tool_call")
+EXACT = pure_grader("exact")
 EXPECTED: JsonValue = {
     "name": "create_ticket",
     "arguments": {
@@ -28,7 +29,7 @@ def call(**changes: JsonValue) -> str:
 
 
 def grade(text: str) -> Grade:
-    return TOOL_CALL.grade(text, EXPECTED)
+    return TOOL_CALL.grade(text, expecting(EXPECTED))
 
 
 @pytest.mark.parametrize(
@@ -122,8 +123,10 @@ def test_any_of_several_accepted_calls_is_right() -> None:
         {"name": "exchange", "arguments": {"order": 1}},
     ]
 
-    assert TOOL_CALL.grade('{"name":"exchange","arguments":{"order":1}}', accepted).correct
-    wrong = TOOL_CALL.grade('{"name":"exchange","arguments":{"order":2}}', accepted)
+    assert TOOL_CALL.grade(
+        '{"name":"exchange","arguments":{"order":1}}', expecting(accepted)
+    ).correct
+    wrong = TOOL_CALL.grade('{"name":"exchange","arguments":{"order":2}}', expecting(accepted))
     assert not wrong.correct
     assert wrong.reason == ("wrong value at $.order: 2 instead of 1 (nearest of 2 accepted calls)")
 
@@ -139,13 +142,13 @@ def test_large_integers_are_compared_exactly() -> None:
     expected: JsonValue = {"name": "pay", "arguments": {"cents": 9007199254740993}}
 
     assert TOOL_CALL.grade(
-        '{"name":"pay","arguments":{"cents":9007199254740993}}', expected
+        '{"name":"pay","arguments":{"cents":9007199254740993}}', expecting(expected)
     ).correct
     assert not TOOL_CALL.grade(
-        '{"name":"pay","arguments":{"cents":9007199254740992}}', expected
+        '{"name":"pay","arguments":{"cents":9007199254740992}}', expecting(expected)
     ).correct
     assert not TOOL_CALL.grade(
-        '{"name":"pay","arguments":{"cents":9007199254740993.0}}', expected
+        '{"name":"pay","arguments":{"cents":9007199254740993.0}}', expecting(expected)
     ).correct
 
 
@@ -186,10 +189,10 @@ def test_hostile_answers_are_graded_wrong_the_same_way_each_time_and_can_be_stor
 ) -> None:
     expected: JsonValue = EXPECTED if kind == "tool_call" else "Ada"
 
-    judged = GRADERS[kind].grade(text, expected)
+    judged = pure_grader(kind).grade(text, expecting(expected))
 
     assert not judged.correct
-    assert judged == GRADERS[kind].grade(text, expected)
+    assert judged == pure_grader(kind).grade(text, expecting(expected))
     (judged.reason + judged.canonical).encode("utf-8")
     assert 0 < len(judged.reason) < 400
 
@@ -207,16 +210,16 @@ def test_nesting_is_judged_the_same_from_a_deep_call_stack() -> None:
 
 
 def test_exact_ignores_unicode_form_and_outer_whitespace_but_not_case() -> None:
-    assert EXACT.grade("  Cafe\u0301\n", "Caf\u00e9").correct
-    assert EXACT.grade("Café", "Cafe\u0301 ").canonical == "Café"
-    judged = EXACT.grade("café", "Café")
+    assert EXACT.grade("  Cafe\u0301\n", expecting("Caf\u00e9")).correct
+    assert EXACT.grade("Café", expecting("Cafe\u0301 ")).canonical == "Café"
+    judged = EXACT.grade("café", expecting("Café"))
     assert not judged.correct
     assert judged.reason == "'café' instead of 'Café'"
     assert judged.grader == "exact@1"
 
 
 def test_exact_says_how_much_of_a_long_answer_it_left_out() -> None:
-    assert "(40 more characters)" in EXACT.grade("x" * 100, "y").reason
+    assert "(40 more characters)" in EXACT.grade("x" * 100, expecting("y")).reason
 
 
 def answer(text: str, finish_reason: str) -> Answer:
@@ -230,7 +233,7 @@ def answer(text: str, finish_reason: str) -> Answer:
 
 
 def test_an_answer_that_ended_in_an_error_is_wrong_even_with_the_right_text() -> None:
-    graded = grade_answer(EXACT, answer("yes", "error"), "yes")
+    graded = grade_answer(EXACT, answer("yes", "error"), expecting("yes"))
 
     assert not graded.grade.correct
     assert "error" in graded.grade.reason
@@ -238,8 +241,8 @@ def test_an_answer_that_ended_in_an_error_is_wrong_even_with_the_right_text() ->
 
 
 def test_a_truncated_answer_is_graded_on_its_text_and_the_reason_says_so() -> None:
-    right = grade_answer(EXACT, answer("yes", "length"), "yes").grade
-    wrong = grade_answer(TOOL_CALL, answer(call()[:-5], "length"), EXPECTED).grade
+    right = grade_answer(EXACT, answer("yes", "length"), expecting("yes")).grade
+    wrong = grade_answer(TOOL_CALL, answer(call()[:-5], "length"), expecting(EXPECTED)).grade
 
     assert right.correct
     assert "cut off at max_tokens" in right.reason
@@ -249,9 +252,9 @@ def test_a_truncated_answer_is_graded_on_its_text_and_the_reason_says_so() -> No
 
 
 def test_a_complete_answer_is_graded_as_the_grader_says() -> None:
-    graded = grade_answer(EXACT, answer("yes", "stop"), "yes")
+    graded = grade_answer(EXACT, answer("yes", "stop"), expecting("yes"))
 
-    assert graded.grade == EXACT.grade("yes", "yes")
+    assert graded.grade == EXACT.grade("yes", expecting("yes"))
 
 
 @pytest.mark.parametrize(
@@ -271,6 +274,6 @@ def test_expectations_that_nothing_can_meet_are_named(
 ) -> None:
     spec = GraderSpec(kind=kind)  # type: ignore[arg-type]
 
-    assert expectation_problem(spec, expected) == problem
+    assert grader_for(spec).problem(expecting(expected)) == problem
     if problem:
-        assert problem in grader_for(spec).grade(call(), expected).reason
+        assert problem in pure_grader(kind).grade(call(), expecting(expected)).reason

@@ -45,16 +45,25 @@ class GgufTensor:
 class Gguf:
     """An open GGUF: its tensors in file order, their bytes mapped."""
 
-    def __init__(self, tensors: tuple[GgufTensor, ...], mapped: NDArray[numpy.uint8]) -> None:
+    def __init__(self, tensors: tuple[GgufTensor, ...], view: mmap.mmap) -> None:
         """Use `read_gguf`."""
         self.tensors = tensors
-        self._mapped = mapped
+        self._view = view
+        self._mapped: NDArray[numpy.uint8] = numpy.frombuffer(view, dtype=numpy.uint8)
 
     def is_finite(self, tensor: GgufTensor) -> bool:
-        """Whether no weight and no scale is NaN or infinite, by ggml's own validation of each type."""
+        """Whether no weight and no scale is NaN or infinite, by ggml's own validation of each type.
+
+        Its pages are let go afterwards: a look at all tensors would hold the whole file in memory.
+        """
         raw = self.bytes_of(tensor)
         address = ctypes.c_void_p(raw.ctypes.data)
-        return bool(ggml.ggml_validate_row_data(tensor.type_number, address, tensor.size_bytes))
+        finite = bool(ggml.ggml_validate_row_data(tensor.type_number, address, tensor.size_bytes))
+        start = tensor.offset_bytes - tensor.offset_bytes % mmap.PAGESIZE
+        self._view.madvise(
+            mmap.MADV_DONTNEED, start, tensor.offset_bytes + tensor.size_bytes - start
+        )
+        return finite
 
     def floats(self, tensor: GgufTensor) -> FloatArray:
         """Return an F32 tensor's values, flat, copied."""
@@ -83,13 +92,12 @@ def read_gguf(path: Path) -> Iterator[Gguf]:
     if path.stat().st_size < end:
         raise WorkerError("is shorter than its own table of tensors says", where=str(path))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        mapped = numpy.frombuffer(view, dtype=numpy.uint8)
-        gguf = Gguf(tensors, mapped)
+        gguf = Gguf(tensors, view)
         try:
             yield gguf
         finally:
             # A mapping cannot close while an array looks into it.
-            del gguf._mapped, mapped
+            del gguf._mapped
 
 
 def write_imatrix(

@@ -4,9 +4,16 @@ import re
 from dataclasses import dataclass
 
 from pipelines.domain.run import Grade
+from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders_json import Refused, first_difference, normalize, parse_strictly
-from pipelines.evaluation.graders_text import shorten, storable
+from pipelines.evaluation.graders.grades import judged, wrong
+from pipelines.evaluation.graders.strict_json import (
+    Refused,
+    first_difference,
+    normalize,
+    parse_strictly,
+)
+from pipelines.evaluation.graders.wording import shorten
 
 _FENCE = re.compile(r"\A```(?:json)?[ \t]*\r?\n(?P<body>.*?)\r?\n?```\Z", re.DOTALL)
 _KEYS = ("name", "arguments")
@@ -28,40 +35,28 @@ class ToolCallGrader:
     `expected` is such a call, or a list of them of which any is accepted.
     """
 
-    name: str = "tool_call@1"
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        return "tool_call@1"
 
-    def grade(self, answer_text: str, expected: JsonValue) -> Grade:
+    def problem(self, item: Item) -> str | None:
+        """Say why the expectation can never be met, or None where it is well-formed calls."""
+        accepted = _accepted_calls(item.expected)
+        return accepted.reason if isinstance(accepted, Refused) else None
+
+    def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; the reason names what differs first. Never raises."""
         found = _read_answer(answer_text)
         if isinstance(found, Refused):
-            return self._wrong(found.reason, canonical=answer_text.strip())
-        canonical = canonical_json({"name": found.name, "arguments": found.arguments})
-        accepted = _accepted_calls(expected)
+            return wrong(self.name, canonical=answer_text.strip(), reason=found.reason)
+        accepted = _accepted_calls(item.expected)
         if isinstance(accepted, Refused):
-            return self._wrong(f"the expectation is unusable: {accepted.reason}", canonical)
-        difference = _difference(accepted, found)
-        if difference:
-            return self._wrong(difference, canonical)
-        return Grade(
-            correct=True,
-            reason="the expected call",
-            canonical=storable(canonical),
-            grader=self.name,
-        )
-
-    def _wrong(self, reason: str, canonical: str) -> Grade:
-        return Grade(
-            correct=False,
-            reason=storable(reason),
-            canonical=storable(canonical),
-            grader=self.name,
-        )
-
-
-def tool_call_expectation_problem(expected: JsonValue) -> str | None:
-    """Say why `expected` can never be met, or None where it is one or several well-formed calls."""
-    accepted = _accepted_calls(expected)
-    return accepted.reason if isinstance(accepted, Refused) else None
+            problem: str | None = f"the expectation is unusable: {accepted.reason}"
+        else:
+            problem = _difference(accepted, found)
+        canonical = canonical_json({"name": found.name, "arguments": found.arguments})
+        return judged(self.name, problem=problem, canonical=canonical, expected="the expected call")
 
 
 def _read_answer(text: str) -> _Call | Refused:

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders_text import shorten
+from pipelines.evaluation.graders.wording import shorten
 
 _MAX_DEPTH = 100
 _WHITESPACE = " \t\r\n"

@@ -1,0 +1,1 @@
+"""Graders: total, versioned judgements of an answer against an item's expectation."""

@@ -1,0 +1,62 @@
+"""Which grader stands behind which name, and how an answer's end bears on its grade."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import cast
+
+from pipelines.domain.run import Answer, Grade, GradedAnswer
+from pipelines.domain.suite import GraderKind, GraderSpec, Item
+from pipelines.domain.values import JsonValue, canonical_json
+from pipelines.evaluation.graders.exact import ExactGrader
+from pipelines.evaluation.graders.grades import wrong
+from pipelines.evaluation.graders.protocol import AnyGrader, ObservedGrader
+from pipelines.evaluation.graders.tool_call import ToolCallGrader
+from pipelines.files.records import from_json
+
+GRADERS: Mapping[GraderKind, type] = MappingProxyType(
+    {
+        "exact": ExactGrader,
+        "tool_call": ToolCallGrader,
+    }
+)
+"""A grader's fields are its options, under the names that suite files use."""
+
+
+def grader_for(spec: GraderSpec) -> AnyGrader:
+    """Return the grader that a suite or an item asks for."""
+    return _made(spec.kind, canonical_json(spec.options))
+
+
+def grade_answer(
+    grader: AnyGrader, answer: Answer, item: Item, observation: JsonValue = None
+) -> GradedAnswer:
+    """Grade one raw answer, with regard to how it ended.
+
+    `error` is wrong whatever its text. `length` is graded on its text, and the reason says that the
+    answer was cut off at `max_tokens`. `observation` is what an observed grader's worker saw.
+    """
+    if answer.finish_reason == "error":
+        refused = wrong(
+            grader.name,
+            canonical=answer.text.strip(),
+            reason="the runtime reported an error instead of an answer",
+        )
+        return GradedAnswer(answer=answer, grade=refused)
+    grade = _grade(grader, answer, item, observation)
+    if answer.finish_reason == "length":
+        grade = replace(grade, reason=f"{grade.reason}; the answer was cut off at max_tokens")
+    return GradedAnswer(answer=answer, grade=grade)
+
+
+def _grade(grader: AnyGrader, answer: Answer, item: Item, observation: JsonValue) -> Grade:
+    if isinstance(grader, ObservedGrader):
+        return grader.grade_observed(answer.text, item, observation)
+    return grader.grade(answer.text, item)
+
+
+@lru_cache(maxsize=256)
+def _made(kind: GraderKind, options: str) -> AnyGrader:
+    return cast("AnyGrader", from_json(GRADERS[kind], json.loads(options)))

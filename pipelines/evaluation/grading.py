@@ -1,0 +1,73 @@
+"""Grading a transcript: every answer by its item's grader, samples of an item together."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.run import Answer, GradedAnswer
+from pipelines.domain.suite import Item, Suite
+from pipelines.domain.values import JsonValue, canonical_json
+from pipelines.evaluation.graders.protocol import ObservedGrader
+from pipelines.evaluation.graders.table import grade_answer, grader_for
+from pipelines.evaluation.observing import Observatory, Question
+from pipelines.evaluation.sampling import sample_id, together
+from pipelines.process.calls import ignore_progress
+
+
+def grade_answers(
+    suite: Suite, answers: Sequence[Answer], observatory: Observatory | None
+) -> tuple[GradedAnswer, ...]:
+    """Grade a whole transcript; one graded answer an item, in suite order.
+
+    Without an observatory nothing can be observed: then a suite with observed graders is refused.
+
+    Raises:
+        WorkerError: where an item has no answer.
+        InputError, ToolchainError, ServiceError, WorkerError: from observing.
+    """
+    answered = {answer.item_id: answer for answer in answers}
+    observed = _observed(suite, answered, observatory)
+    return tuple(
+        together(
+            [
+                grade_answer(
+                    grader_for(suite.grader_of(item)), answer, item, observed.get(answer.item_id)
+                )
+                for answer in _samples(suite, item, answered)
+            ]
+        )
+        for item in suite.items
+    )
+
+
+def _samples(suite: Suite, item: Item, answered: Mapping[str, Answer]) -> list[Answer]:
+    ids = [sample_id(item.id, number) for number in range(suite.decode_of(item).samples)]
+    missing = [one for one in ids if one not in answered]
+    if missing:
+        raise WorkerError(f"the transcript has no answer to '{missing[0]}'", where=suite.name)
+    return [answered[one] for one in ids]
+
+
+def _observed(
+    suite: Suite, answered: Mapping[str, Answer], observatory: Observatory | None
+) -> Mapping[str, JsonValue]:
+    """Return observations by answer id: one worker a grader, for all answers that it judges."""
+    questions: dict[str, list[Question]] = defaultdict(list)
+    graders: dict[str, ObservedGrader] = {}
+    for item in suite.items:
+        spec = suite.grader_of(item)
+        grader = grader_for(spec)
+        if not isinstance(grader, ObservedGrader):
+            continue
+        key = f"{spec.kind} {canonical_json(spec.options)}"
+        graders[key] = grader
+        for answer in _samples(suite, item, answered):
+            if answer.finish_reason != "error":
+                asked = grader.question(answer.text, item)
+                questions[key].append(Question(id=answer.item_id, question=asked))
+    observations: dict[str, JsonValue] = {}
+    for key, grader in graders.items():
+        if observatory is None:
+            raise WorkerError(f"{grader.name} needs a worker to observe answers", where=suite.name)
+        observations |= observatory.observe(grader, questions[key], ignore_progress)
+    return observations

@@ -1,0 +1,131 @@
+"""Observations: what has to be measured of an answer before it can be graded, made once and sealed.
+
+Running tests, checking a formula or asking a judge is neither pure nor free. A child process looks at all
+answers of a run that share a grader and writes one JSON line for each; the lines are sealed under the
+identity of what was looked at, so that grading again, in any process, reads them.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from pipelines.evaluation.graders.protocol import ObservedGrader
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json, write_text
+from pipelines.files.sealed import produce_once, read_manifest, verify
+from pipelines.files.store import Store
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+
+_LINES = "observations.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveCall:
+    """Look at JSONL `questions` (`{"id": str, "question": any}`), append to JSONL `observations`.
+
+    Each line is `{"id": str, "observation": any}`; ids that the file holds already are left alone, so
+    that an interrupted call goes on. `options` are the grader's.
+    """
+
+    questions: Path
+    observations: Path
+    options: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveTally:
+    """How many questions were looked at by this call."""
+
+    observed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a worker is to look at for one answer."""
+
+    id: str
+    question: JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservationRecord:
+    """What stands in the manifest of sealed observations."""
+
+    grader: str
+    source_digest: Digest
+    questions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observatory:
+    """Where observations are kept and who runs the workers."""
+
+    store: Store
+    run_worker: RunWorker
+    threads: int = 1
+
+    def observe(
+        self, grader: ObservedGrader, questions: Sequence[Question], on_progress: OnProgress
+    ) -> Mapping[str, JsonValue]:
+        """Return the observation of every question by its id.
+
+        Raises:
+            InputError: where sealed observations were altered.
+            ToolchainError, ServiceError, WorkerError: from the worker; what it observed is kept.
+        """
+        asked = [to_json(question) for question in questions]
+        source = source_digest(*grader.sources)
+        key = digest_of([grader.name, grader.options, source, asked])
+        folder = self.store.observations(grader.name, key)
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
+
+        def produce(staging: Path) -> ObservationRecord:
+            unfinished.mkdir(parents=True, exist_ok=True)
+            write_text(unfinished / "questions.jsonl", _lines(asked))
+            call = WorkerCall(
+                module=grader.sources[0],
+                request=ObserveCall(
+                    questions=unfinished / "questions.jsonl",
+                    observations=unfinished / _LINES,
+                    options=grader.options,
+                ),
+                log=self.store.logs / f"{folder.name}.log",
+                threads=self.threads,
+            )
+            self.run_worker(call, ObserveTally, on_progress)
+            found = _read(unfinished / _LINES)
+            missing = [question.id for question in questions if question.id not in found]
+            if missing:
+                raise WorkerError(
+                    f"{len(missing)} answers were not observed, the first is '{missing[0]}'",
+                    where=grader.name,
+                    log=call.log,
+                )
+            rows: list[JsonValue] = [
+                {"id": question.id, "observation": found[question.id]} for question in questions
+            ]
+            write_text(staging / _LINES, _lines(rows))
+            return ObservationRecord(
+                grader=grader.name,
+                source_digest=source,
+                questions=len(questions),
+            )
+
+        produce_once(folder, ObservationRecord, produce)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        verify(folder, read_manifest(folder, ObservationRecord))
+        return _read(folder / _LINES)
+
+
+def _lines(rows: Sequence[JsonValue]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _read(path: Path) -> dict[str, JsonValue]:
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    rows = [json.loads(line) for line in lines if line]
+    return {row["id"]: row["observation"] for row in rows}

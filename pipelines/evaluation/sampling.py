@@ -1,0 +1,43 @@
+"""Several answers to one item: their prompts' ids, and the one grade they have together."""
+
+from collections.abc import Sequence
+
+from pipelines.domain.run import Facet, Grade, GradedAnswer
+
+_MARK = "#"
+
+
+def sample_id(item_id: str, number: int) -> str:
+    """Return the id under which sample `number` (from 0) of an item is asked and answered."""
+    return item_id if number == 0 else f"{item_id}{_MARK}{number + 1}"
+
+
+def together(samples: Sequence[GradedAnswer]) -> GradedAnswer:
+    """Return one graded answer for all samples of an item, at least one.
+
+    The score is their mean; the item is right where more than half of its samples are. The answer shown
+    is the first one graded like the whole.
+    """
+    if len(samples) == 1:
+        return samples[0]
+    right = sum(sample.grade.correct for sample in samples)
+    correct = 2 * right > len(samples)
+    shown = next((s for s in samples if s.grade.correct is correct), samples[0])
+    grade = Grade(
+        correct=correct,
+        reason=f"{right} of {len(samples)} samples right; {shown.grade.reason}",
+        canonical=shown.grade.canonical,
+        grader=shown.grade.grader,
+        score=sum(sample.grade.score for sample in samples) / len(samples),
+        facets=_mean_facets(samples),
+    )
+    return GradedAnswer(answer=shown.answer, grade=grade, samples=tuple(samples))
+
+
+def _mean_facets(samples: Sequence[GradedAnswer]) -> tuple[Facet, ...]:
+    """Means over the samples that have a facet, in order of first appearance."""
+    scores: dict[str, list[float]] = {}
+    for sample in samples:
+        for facet in sample.grade.facets:
+            scores.setdefault(facet.name, []).append(facet.score)
+    return tuple(Facet(name=name, score=sum(v) / len(v)) for name, v in scores.items())

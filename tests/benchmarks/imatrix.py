@@ -1,0 +1,86 @@
+"""The importance matrix by our worker against `llama-imatrix`, over the same windows of tokens."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy
+
+from pipelines.backends.llamacpp_messages import ImatrixCall, ImatrixFacts
+from pipelines.backends.protocol import CalibrationTokens
+from pipelines.backends.workers.llamacpp_gguf import read_gguf
+from pipelines.files.store import Store
+from pipelines.process.calls import WorkerCall, ignore_progress
+from pipelines.process.runner import run_worker
+from tests.benchmarks.building import THREADS, llamacpp, traffic, windows
+from tests.benchmarks.processes import cost_of, cost_of_command
+from tests.benchmarks.random_llama import LARGE, random_llama
+from tests.benchmarks.ratios import Comparison, Cost, in_turns
+from tests.oracles import oracle
+
+WINDOWS, WINDOW_TOKENS = 4, 512
+MOST_TIME, MOST_MEMORY = 1.15, 1.1
+_TOLERANCE = 1e-3
+"""Sums of squares differ by the order in which 32-bit floats are added."""
+
+
+def run(store: Store) -> None:
+    """Print time and memory, after comparing what both wrote."""
+    checkpoint = random_llama(LARGE, store)
+    model = llamacpp().convert(checkpoint, store.root / "f16", run_worker, ignore_progress)
+    tokens = windows(checkpoint, WINDOWS, WINDOW_TOKENS, store.root)
+    text = store.root / "traffic.txt"
+    text.write_text(traffic())
+    ours, theirs = in_turns(partial(_ours, model, tokens), partial(_theirs, model, text))
+    _refuse_other_work(model.with_name("ours.gguf"), model.with_name("theirs.gguf"))
+    Comparison(
+        what=f"importance matrix, {WINDOWS} windows of {WINDOW_TOKENS} tokens",
+        ours=ours,
+        theirs=theirs,
+        most_time=MOST_TIME,
+        most_memory=MOST_MEMORY,
+    ).show()
+
+
+def _ours(model: Path, tokens: CalibrationTokens, _turn: int) -> Cost:
+    call = ImatrixCall(
+        model=model,
+        tokens=tokens.file,
+        output=model.with_name("ours.gguf"),
+        dataset="traffic",
+        max_length_tokens=WINDOW_TOKENS,
+        threads=THREADS,
+    )
+    worker = WorkerCall(
+        module="pipelines.backends.workers.llamacpp_imatrix",
+        request=call,
+        log=model.with_name("ours.log"),
+        threads=THREADS,
+    )
+    return cost_of(lambda: run_worker(worker, ImatrixFacts, ignore_progress))
+
+
+def _theirs(model: Path, text: Path, _turn: int) -> Cost:
+    command = [
+        oracle("llama-imatrix"),
+        "-m",
+        model,
+        "-f",
+        text,
+        "-o",
+        model.with_name("theirs.gguf"),
+    ]
+    command += ["--no-ppl", "--chunks", WINDOWS, "-t", THREADS, "-ngl", 0]
+    command += ["-c", WINDOW_TOKENS, "-b", WINDOW_TOKENS, "-ub", WINDOW_TOKENS]
+    # Its threads would spin while they wait, which costs them dearly where others compute too.
+    passive = {"OMP_WAIT_POLICY": "passive"}
+    return cost_of_command([str(word) for word in command], model.with_name("theirs.log"), passive)
+
+
+def _refuse_other_work(ours: Path, theirs: Path) -> None:
+    """A ratio means something only where both computed the same."""
+    with read_gguf(ours) as one, read_gguf(theirs) as other:
+        expected = {tensor.name: tensor for tensor in other.tensors}
+        assert {tensor.name for tensor in one.tensors} == set(expected), "other entries"
+        for tensor in one.tensors:
+            left, right = one.floats(tensor), other.floats(expected[tensor.name])
+            numpy.testing.assert_allclose(left, right, rtol=_TOLERANCE, err_msg=tensor.name)
