@@ -29,17 +29,20 @@ def behaviour(run: Run) -> Behaviour:
     answers = [graded.answer for graded in run.answers]
     return Behaviour(
         items=len(answers),
-        mean_tokens=sum(len(a.token_ids) for a in answers) / max(1, len(answers)),
+        mean_tokens=sum(a.length_tokens for a in answers) / max(1, len(answers)),
         truncated=sum(a.finish_reason != "stop" for a in answers),
         loops=sum(loops(a) for a in answers),
     )
 
 
 def loops(answer: Answer) -> bool:
-    """Whether an answer that ran into its limit ends in a short block of tokens repeated over and over."""
+    """Whether an answer that ran into its limit ends in a short block of tokens repeated over and over.
+
+    Where its token ids are unknown, words stand for them.
+    """
     if answer.finish_reason != "length":
         return False
-    ids = answer.token_ids
+    ids: tuple[object, ...] = answer.token_ids or tuple(answer.text.split())
     return any(
         len(ids) >= period * _LOOP_REPEATS
         and ids[-period * _LOOP_REPEATS :] == ids[-period:] * _LOOP_REPEATS

@@ -31,7 +31,18 @@ def audit_divergence(measured: Divergence, ruler: Ruler, nearest: Divergence) ->
         promised=f"more than 0, at most {limit:.3g} nats a token: {FACTOR:g} times the "
         f"{nearest.mean_kl:.3g} of {ruler.label} rounded to nearest",
         found=f"{measured.mean_kl:.3g} nats a token; the likeliest token is the base's at "
-        f"{100 * measured.top1_agreement:.1f} % of {measured.tokens} positions",
+        f"{100 * measured.top1_agreement:.1f} % of {measured.tokens} positions{_signs(measured)}",
+    )
+
+
+def _signs(measured: Divergence) -> str:
+    """Say what else was measured on the way; shown, and held to nothing."""
+    signs = measured.tripwires
+    if signs is None:
+        return ""
+    return (
+        f"; perplexity {signs.perplexity:.3g} for the base's {signs.base_perplexity:.3g}"
+        f" ({signs.perplexity_ratio:.3f} times), decision margin {signs.margin_ratio:.3f} times"
     )
 
 

@@ -1,21 +1,26 @@
-"""What the backends of both archived packages do alike, in the parent: refuse, call the worker, report.
+"""The backend of both archived packages: refuse what does not fit, call the package's worker, report.
 
 They compute on the CPU everywhere: their GPU kernels were made for a torch of their own time, and
 llm-compressor builds the same schemes on a GPU.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from pipelines.backends.archived_config import older_config
 from pipelines.backends.archived_messages import ArchivedFacts, ArchivedSource
-from pipelines.backends.archived_shapes import layer_weights
+from pipelines.backends.archived_shapes import group_misfits, layer_weights
 from pipelines.backends.protocol import BuildRequest, Built
-from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions, Recipe
 from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
 from pipelines.files.hashing import source_digest
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.environments import LockedEnvironment
+
+Options = TypeVar("Options", bound=AutoAwqOptions | AutoGptqOptions)
 
 _BESIDE = ("transformers", "torch", "accelerate")
 _SOURCES = (
@@ -27,35 +32,32 @@ _SOURCES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArchivedPackage:
-    """One of the packages: where it is, its worker, and the architectures that it takes.
+class ArchivedPackage(Generic[Options]):
+    """What sets one of the packages apart: its worker, what it takes, and what it is to be told.
 
     An architecture is listed where the package and transformers 4.51 both have it and a small random
-    checkpoint of it was quantized and read back.
+    checkpoint of it was quantized and read back. `output_misfits` tells why the outputs of some weights
+    do not fit it; `message` is what its worker is sent.
     """
 
     name: str
-    environment: LockedEnvironment
     worker: str
     architectures: tuple[str, ...]
+    options: type[Options]
+    output_misfits: Callable[[tuple[TensorFacts, ...]], tuple[str, ...]]
+    message: Callable[[ArchivedSource, Options], object]
 
-    def toolchain(self, threads: int) -> Toolchain:
-        """Return package versions, the lock's digest and our worker's; threads change the bytes.
+    def options_of(self, recipe: Recipe) -> Options:
+        """Return a recipe's options.
 
         Raises:
-            ToolchainError: where the environment is not made.
+            InputError: where they are another backend's.
         """
-        versions = [
-            ToolVersion(name=name, version=self.environment.version(name))
-            for name in (self.name, *_BESIDE)
-        ]
-        lock = ToolVersion(
-            name=f"quantgate-{self.environment.name}-lock", version=self.environment.digest
-        )
-        worker = ToolVersion(
-            name=f"quantgate-{self.name}-worker", version=source_digest(self.worker, *_SOURCES)
-        )
-        return Toolchain(tools=(*versions, lock, worker), device="cpu", threads=threads)
+        if not isinstance(recipe.options, self.options):
+            raise InputError(
+                f"recipe {recipe.name} is for {recipe.options.backend}, not for {self.name}"
+            )
+        return recipe.options
 
     def refusals(self, checkpoint: Checkpoint) -> tuple[str, ...]:
         """Return why the package cannot take the checkpoint, whatever its shapes; empty when it can."""
@@ -72,20 +74,59 @@ class ArchivedPackage:
             return (f"in config.json, {error.what}; {error.next_step}",)
         return ()
 
-    def build(
-        self, request: BuildRequest, message: object, run_worker: RunWorker, on_progress: OnProgress
-    ) -> Built:
-        """Have the worker quantize; `message` is what it is to do.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedBackend(Generic[Options]):
+    """Builds the recipes of one archived package in the environment that both share; see `Backend`."""
+
+    package: ArchivedPackage[Options]
+    environment: LockedEnvironment
+
+    def missing(self) -> str | None:
+        """Return None when the environment is made, else one sentence with the command that makes it."""
+        return self.environment.missing()
+
+    def toolchain(self, threads: int) -> Toolchain:
+        """Return package versions, the lock's digest and our worker's; threads change the bytes.
 
         Raises:
             ToolchainError: where the environment is not made.
-            CheckpointError, WorkerError: from the worker.
         """
+        package, environment = self.package, self.environment
+        versions = [
+            ToolVersion(name=name, version=environment.version(name))
+            for name in (package.name, *_BESIDE)
+        ]
+        lock = ToolVersion(name=f"quantgate-{environment.name}-lock", version=environment.digest)
+        worker = ToolVersion(
+            name=f"quantgate-{package.name}-worker",
+            version=source_digest(package.worker, *_SOURCES),
+        )
+        return Toolchain(tools=(*versions, lock, worker), device="cpu", threads=threads)
+
+    def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        """Return why architecture, configuration or shapes do not fit, one sentence each."""
+        options = self.package.options_of(recipe)
+        weights = layer_weights(checkpoint)
+        return (
+            *self.package.refusals(checkpoint),
+            *group_misfits(weights, options.group_size),
+            *self.package.output_misfits(weights),
+        )
+
+    def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
+        """Build a folder in the package's layout in `request.output`, in one child process."""
+        if misfits := self.misfits(request.checkpoint, request.recipe):
+            raise CheckpointError(
+                f"recipe {request.recipe.name} does not fit: {misfits[0]}",
+                where=request.checkpoint.name,
+            )
+        source = archived_source(request)
         if missing := self.environment.missing():
             raise ToolchainError(missing, where=request.recipe.name)
         call = WorkerCall(
-            module=self.worker,
-            request=message,
+            module=self.package.worker,
+            request=self.package.message(source, self.package.options_of(request.recipe)),
             log=request.log,
             threads=request.toolchain.threads,
             python=self.environment.python,

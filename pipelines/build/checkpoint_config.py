@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.build.checkpoint_architectures import SUPPORTED_ARCHITECTURES
+from pipelines.build.checkpoint_numerics import stored_quantization
+from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonObject
 from pipelines.files.safetensors_header import StoredTensor
 from pipelines.files.tokenizer_folder import read_json_object, special_token_ids
 
 _FULL_PRECISION = ("F64", "F32", "F16", "BF16")
-_LOADABLE_METHODS = ("compressed-tensors",)
 _LAYER = re.compile(r"^model\.layers\.(\d+)\.")
 
 
@@ -20,7 +21,7 @@ _LAYER = re.compile(r"^model\.layers\.(\d+)\.")
 class ModelShape:
     """The part of config.json that weights and tokenizer have to agree with; sizes are counts.
 
-    `quantization` is how low-bit weights are stored, None in full precision.
+    `quantization` is None in full precision.
     """
 
     architecture: str
@@ -28,7 +29,7 @@ class ModelShape:
     vocabulary_size: int
     layer_count: int
     context_length_tokens: int
-    quantization: str | None
+    quantization: StoredQuantization | None
 
 
 def read_model_shape(folder: Path) -> ModelShape:
@@ -58,7 +59,7 @@ def read_model_shape(folder: Path) -> ModelShape:
         vocabulary_size=_count(config, "vocab_size", file),
         layer_count=_count(config, "num_hidden_layers", file),
         context_length_tokens=_count(config, "max_position_embeddings", file),
-        quantization=_quantization(config, folder),
+        quantization=stored_quantization(folder),
     )
 
 
@@ -128,23 +129,6 @@ def head_size(folder: Path) -> int | None:
     if not isinstance(hidden, int) or not isinstance(heads, int) or heads <= 0:
         return None
     return hidden // heads
-
-
-def _quantization(config: JsonObject, folder: Path) -> str | None:
-    """How low-bit weights are stored: method, and layout where it is named."""
-    said = config.get("quantization_config") or config.get("compression_config")
-    if not said:
-        return None
-    method = said.get("quant_method") if isinstance(said, dict) else None
-    if not isinstance(said, dict) or method not in _LOADABLE_METHODS:
-        raise CheckpointError(
-            f"is already quantized ({method or 'by a method it does not name'}), in a way that no "
-            f"runtime here loads; known: {', '.join(_LOADABLE_METHODS)}",
-            where=str(folder),
-            next_step="name the full-precision checkpoint it was made from",
-        )
-    layout = said.get("format")
-    return f"{method}, {layout}" if isinstance(layout, str) else str(method)
 
 
 def _architecture(config: JsonObject, file: Path) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pipelines.build.checkpoint_config import check_vocabulary, check_weights, read_model_shape
 from pipelines.build.checkpoint_digests import checkpoint_digests
 from pipelines.build.checkpoint_listing import refuse_listing
+from pipelines.build.checkpoint_numerics import parameter_count
 from pipelines.build.hub import HubSettings, download, parse_hub_source
 from pipelines.build.safetensors_soundness import refuse_nonfinite
 from pipelines.domain.checkpoint import Checkpoint, TensorFacts
@@ -109,7 +110,7 @@ def _accepted(
         digests=digests,
         architecture=shape.architecture,
         dtype=_main_dtype(tensors),
-        parameter_count=sum(tensor.parameter_count for tensor in tensors),
+        parameter_count=parameter_count(tensors, shape.quantization),
         size_bytes=sum(file.stat().st_size for file in weight_files(found.folder)),
         context_length_tokens=shape.context_length_tokens,
         tensors=tuple(

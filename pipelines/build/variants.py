@@ -94,11 +94,10 @@ def plan_variant(
     """Name and key one variant.
 
     Raises:
-        CheckpointError: where the recipe does not fit the checkpoint's shapes, needs a corpus and there
-            is none, or the checkpoint is low-bit already.
+        CheckpointError: where the recipe does not fit the checkpoint's shapes, or needs a corpus and
+            there is none.
     """
     identifier = f"{checkpoint.name}--{recipe.name}"
-    _refuse_low_bit_source(checkpoint, identifier)
     misfits = (*backend.misfits(checkpoint, recipe), *_cache_misfits(checkpoint, recipe))
     if misfits:
         shown = "; ".join(misfits[:_MISFITS_SHOWN])
@@ -120,17 +119,6 @@ def plan_variant(
         corpus_label=used.label if used else None,
         corpus_digest=used.digest if used else None,
         toolchain=backend.toolchain(threads),
-    )
-
-
-def _refuse_low_bit_source(checkpoint: Checkpoint, identifier: str) -> None:
-    if checkpoint.quantization is None:
-        return
-    raise CheckpointError(
-        f"the source is low-bit already ({checkpoint.quantization}) and is its own reference: quantized "
-        "again, the damage of both would be in one number, and the first part would go unseen",
-        where=identifier,
-        next_step="build from the full-precision checkpoint that it was made from",
     )
 
 

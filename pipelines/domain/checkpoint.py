@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.domain.recipe import Format, Numerics
 from pipelines.domain.values import Digest, digest_of
 
 
@@ -31,12 +32,29 @@ class TensorFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredQuantization:
+    """How a natively low-bit checkpoint is stored, and the numerics that it was made for.
+
+    `layout` says in what way weights are packed, e.g. `pack-quantized` or `in groups of 128`.
+    `weight_bits` is what a weight of its narrowest layers takes, scales left out.
+    """
+
+    format: Format
+    layout: str
+    numerics: Numerics
+    weight_bits: int
+
+    def __str__(self) -> str:
+        return f"{self.numerics}, {self.format} {self.layout}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A checkpoint that was looked into and accepted.
 
     `source` is what the user wrote (a folder, or `org/name@<40 hex revision>`); `name` is the MLflow
-    model name its variants are registered under. `quantization` says how the weights of a natively low-bit
-    checkpoint are stored; None for full precision. `parameter_count` counts stored values.
+    model name its variants are registered under. `quantization` is None for full precision.
+    `parameter_count` counts weights: packed ones each, their scales not.
     """
 
     name: str
@@ -49,4 +67,9 @@ class Checkpoint:
     size_bytes: int
     context_length_tokens: int
     tensors: tuple[TensorFacts, ...]
-    quantization: str | None = None
+    quantization: StoredQuantization | None = None
+
+    @property
+    def numerics(self) -> Numerics | None:
+        """What its own weights, activations and cache are made for; None for full precision."""
+        return self.quantization.numerics if self.quantization else None

@@ -38,6 +38,10 @@ class Store:
         """Answers of a run that is not finished; kept so that an interrupted run resumes by item."""
         return self.root / "unfinished" / f"{subject}--{key[:_KEY_LENGTH]}"
 
+    def observations(self, grader: str, key: Digest) -> Path:
+        """Return where what a child process observed of answers is sealed."""
+        return self.root / "observations" / f"{grader.replace('@', '-')}--{key[:_KEY_LENGTH]}"
+
     def audit(self, identifier: str, key: Digest) -> Path:
         """One sealed audit."""
         return self.root / "audits" / f"{identifier}--{key[:_KEY_LENGTH]}"

@@ -11,8 +11,9 @@ import pytest
 from calibration.assemble import build_corpus
 from calibration.spec import load_corpus_spec
 from calibration.tokens import calibration_tokens
-from pipelines.backends.autoawq import AutoAwqBackend
-from pipelines.backends.autogptq import AutoGptqBackend
+from pipelines.backends.archived import ArchivedBackend
+from pipelines.backends.autoawq import AUTOAWQ
+from pipelines.backends.autogptq import AUTOGPTQ
 from pipelines.backends.protocol import Backend, BuildRequest, Built, CalibrationTokens
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.build.hub import HubSettings
@@ -55,14 +56,14 @@ class Case:
 AWQ_PARTS = frozenset({"qweight", "qzeros", "scales"})
 CASES = {
     "autoawq": Case(
-        lambda environment: AutoAwqBackend(environment=environment),
+        lambda environment: ArchivedBackend(package=AUTOAWQ, environment=environment),
         "AWQ--autoawq",
         Format.AWQ,
         AWQ_PARTS,
         "awq",
     ),
     "auto-gptq": Case(
-        lambda environment: AutoGptqBackend(environment=environment),
+        lambda environment: ArchivedBackend(package=AUTOGPTQ, environment=environment),
         "GPTQ--autogptq",
         Format.GPTQ,
         AWQ_PARTS | {"g_idx"},

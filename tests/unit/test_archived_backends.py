@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from pipelines.backends.archived import ArchivedBackend
 from pipelines.backends.archived_messages import ArchivedFacts, AutoAwqCall, AutoGptqCall
-from pipelines.backends.autoawq import AutoAwqBackend
-from pipelines.backends.autogptq import AutoGptqBackend
+from pipelines.backends.autoawq import AUTOAWQ
+from pipelines.backends.autogptq import AUTOGPTQ
 from pipelines.backends.protocol import Backend, BuildRequest, CalibrationTokens
 from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
@@ -104,11 +105,11 @@ Make = Callable[[LockedEnvironment], Backend]
 
 
 def _awq(environment: LockedEnvironment) -> Backend:
-    return AutoAwqBackend(environment=environment)
+    return ArchivedBackend(package=AUTOAWQ, environment=environment)
 
 
 def _gptq(environment: LockedEnvironment) -> Backend:
-    return AutoGptqBackend(environment=environment)
+    return ArchivedBackend(package=AUTOGPTQ, environment=environment)
 
 
 BOTH = pytest.mark.parametrize(("make", "recipe"), [(_awq, AWQ), (_gptq, GPTQ)])
@@ -210,7 +211,7 @@ def test_a_configuration_without_an_equal_is_a_misfit_at_plan_time(
 def test_autoawq_clips_64_outputs_together_but_not_of_queries_and_keys(
     tmp_path: Path, environment: LockedEnvironment
 ) -> None:
-    backend = AutoAwqBackend(environment=environment)
+    backend = ArchivedBackend(package=AUTOAWQ, environment=environment)
     assert backend.misfits(_checkpoint(tmp_path, key=(32, 128)), AWQ) == ()
     (misfit,) = backend.misfits(_checkpoint(tmp_path, up=(96, 128)), AWQ)
     assert f"{UP} has 96 outputs (shape 96 x 128), not a multiple of 64" in misfit
@@ -219,7 +220,7 @@ def test_autoawq_clips_64_outputs_together_but_not_of_queries_and_keys(
 def test_auto_gptq_packs_zero_points_of_32_outputs_together(
     tmp_path: Path, environment: LockedEnvironment
 ) -> None:
-    backend = AutoGptqBackend(environment=environment)
+    backend = ArchivedBackend(package=AUTOGPTQ, environment=environment)
     assert backend.misfits(_checkpoint(tmp_path, up=(96, 128)), GPTQ) == ()
     (misfit,) = backend.misfits(_checkpoint(tmp_path, key=(40, 128)), GPTQ)
     assert f"{KEY} has 40 outputs" in misfit

@@ -170,8 +170,16 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
     "no architecture": (_config(architectures=None), "names no single architecture"),
     "no context length": (_config(max_position_embeddings=None), "max_position_embeddings is None"),
     "quantized already": (
-        _config(quantization_config={"quant_method": "awq"}),
-        "already quantized",
+        _config(quantization_config={"quant_method": "mxfp4"}),
+        "already quantized (mxfp4), in a way that no runtime here loads",
+    ),
+    "quantized in a kernel's own layout": (
+        _config(quantization_config={"quant_method": "awq", "version": "gemv"}),
+        "quantization_config.version is 'gemv', which is not known",
+    ),
+    "quantized to numerics it does not say": (
+        _config(quantization_config={"quant_method": "compressed-tensors", "config_groups": {}}),
+        "not to which numerics",
     ),
     "quantized without saying so": (
         _with("model.layers.0.mlp.up_proj.weight", np.zeros((256, 128), dtype=np.uint8)),

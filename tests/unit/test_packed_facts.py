@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from pipelines.backends.archived_facts import stored_tensors
+from pipelines.backends.packed_facts import stored_tensors
 from pipelines.files.safetensors_header import DTYPE_BITS, StoredTensor
 
 LAYER, EMBEDDING = "model.layers.0.mlp.up_proj", "model.embed_tokens.weight"

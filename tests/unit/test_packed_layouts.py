@@ -1,27 +1,19 @@
 """Repacking a compressed-tensors folder: nothing changes but the layout; what cannot stand in it stops."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipelines.backends.llmcompressor import LlmCompressorBackend
-from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
-from pipelines.backends.packed_layouts import RepackCall, RepackFacts, misfits
-from pipelines.backends.protocol import BuildRequest, CalibrationTokens
+from pipelines.backends.packed_layouts import RepackCall, RepackFacts
 from pipelines.backends.workers.packed_layouts_repack import repack
-from pipelines.domain.checkpoint import TensorFacts
 from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
-from pipelines.domain.values import Digest
-from pipelines.domain.variant import QuantizedTensor
+from pipelines.domain.recipe import Format
 from pipelines.files.packed_config import (
-    PackedLayout,
     awq_config,
-    gptq_config,
     stored_layout,
 )
 from pipelines.files.packed_int4 import IN_ORDER, pack
@@ -33,14 +25,11 @@ from pipelines.files.packed_weights import (
     from_gptq,
 )
 from pipelines.files.safetensors_arrays import Array, read_array, read_bytes, write_tensors
-from pipelines.files.safetensors_header import INDEX_FILE, read_header, read_tensors
-from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
-from pipelines.specs.recipes import catalogue
-from tests.fakes import fake_checkpoint
+from pipelines.files.safetensors_header import INDEX_FILE, read_tensors
+from pipelines.process.calls import ignore_progress
 from tests.tiny_checkpoints import edit_json, weights, write_checkpoint
 
 GROUP = 64
-RECIPES = {recipe.name: recipe for recipe in catalogue()}
 
 
 def _scheme(*, symmetric: bool) -> dict[str, Any]:
@@ -270,216 +259,3 @@ def test_other_schemes_are_not_taken_for_four_bit_groups(symmetric: Folders, cas
     symmetric.edit_scheme(*path, to=value)
     with pytest.raises(CheckpointError, match="no folder of 4-bit integer weights"):
         symmetric.repack(Format.GPTQ)
-
-
-def _declared(folder: Path, config: object) -> PackedLayout | None:
-    (folder / "config.json").write_text(json.dumps({"quantization_config": config}))
-    return stored_layout(folder)
-
-
-def test_declarations_that_are_written_are_understood(tmp_path: Path) -> None:
-    awq = PackedLayout(format=Format.AWQ, group_size=128)
-    gptq = PackedLayout(format=Format.GPTQ, group_size=32, symmetric=True, zero_offset=1)
-    assert _declared(tmp_path, awq_config(128, ())) == awq
-    assert _declared(tmp_path, gptq_config(32)) == gptq
-
-
-def test_declarations_of_other_writers_are_understood(tmp_path: Path) -> None:
-    loud = awq_config(-1, ()) | {"version": "GEMM"}
-    assert _declared(tmp_path, loud) == PackedLayout(format=Format.AWQ, group_size=None)
-    ordered = gptq_config(64) | {"desc_act": True, "sym": False}
-    del ordered["checkpoint_format"]  # as auto-gptq before 0.7
-    assert _declared(tmp_path, ordered) == PackedLayout(
-        format=Format.GPTQ, group_size=64, any_order=True, zero_offset=1
-    )
-    later = gptq_config(64) | {"checkpoint_format": "gptq_v2"}
-    found = _declared(tmp_path, later)
-    assert found is not None
-    assert found.zero_offset == 0
-
-
-@pytest.mark.parametrize("config", [None, {"quant_method": "compressed-tensors"}])
-def test_other_folders_declare_no_packed_layout(tmp_path: Path, config: object) -> None:
-    assert _declared(tmp_path, config) is None
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("bits", 8),
-        ("version", "gemv"),
-        ("version", None),
-        ("zero_point", False),
-        ("group_size", None),
-        ("group_size", 0),
-        ("group_size", True),
-        ("group_size", "128"),
-    ],
-)
-def test_another_awq_is_refused_by_its_key(tmp_path: Path, key: str, value: object) -> None:
-    with pytest.raises(CheckpointError, match=f"quantization_config.{key} is {value!r}"):
-        _declared(tmp_path, awq_config(128, ()) | {key: value})  # type: ignore[dict-item]
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("bits", 3), ("sym", None), ("desc_act", "no"), ("checkpoint_format", "marlin")],
-)
-def test_another_gptq_is_refused_by_its_key(tmp_path: Path, key: str, value: object) -> None:
-    with pytest.raises(CheckpointError, match=f"quantization_config.{key} is {value!r}"):
-        _declared(tmp_path, gptq_config(128) | {key: value})  # type: ignore[dict-item]
-
-
-def _with_options(recipe: Recipe, **changes: object) -> Recipe:
-    assert isinstance(recipe.options, CompressedTensorsOptions)
-    return replace(recipe, options=replace(recipe.options, **changes))  # type: ignore[arg-type]
-
-
-UP = TensorFacts(name="model.layers.0.mlp.up_proj.weight", shape=(256, 128), dtype="F16")
-HEAD = TensorFacts(name="lm_head.weight", shape=(256, 128), dtype="F16")
-MISFITS: dict[str, tuple[Recipe, tuple[TensorFacts, ...], str]] = {
-    "zero points in gptq": (
-        _with_options(RECIPES["GPTQ"], scheme="W4A16_ASYM"),
-        (UP,),
-        "the gptq layout holds W4A16, not W4A16_ASYM",
-    ),
-    "eight bits": (_with_options(RECIPES["AWQ"], scheme="W8A16"), (UP,), "not W8A16"),
-    "low-bit cache": (_with_options(RECIPES["AWQ"], kv_cache="fp8"), (UP,), "KV-cache scales"),
-    "output head": (
-        _with_options(RECIPES["AWQ"], ignore=()),
-        (UP, HEAD),
-        "expect lm_head.weight in full precision",
-    ),
-    "odd outputs": (
-        RECIPES["AWQ"],
-        (replace(UP, shape=(252, 128)),),
-        "is 252 x 128, and the awq layout packs eight outputs to a word",
-    ),
-    "odd outputs in gptq": (
-        RECIPES["GPTQ"],
-        (replace(UP, shape=(252, 128)),),
-        "packs eight inputs, and eight outputs, to a word",
-    ),
-    "a layer left out of gptq": (
-        _with_options(RECIPES["GPTQ"], ignore=("lm_head", r"re:.*up_proj")),
-        (UP, replace(UP, name="model.layers.0.mlp.down_proj.weight")),
-        "up_proj.weight stays whole",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", MISFITS)
-def test_what_cannot_stand_in_a_layout_is_told_before_it_is_built(
-    case: str, tmp_path: Path
-) -> None:
-    recipe, tensors, sentence = MISFITS[case]
-    checkpoint = replace(fake_checkpoint(tmp_path / "base"), tensors=tensors)
-    found = misfits(checkpoint, recipe)
-    assert len(found) == 1
-    assert sentence in found[0]
-
-
-def test_awq_can_say_which_layers_are_left_out(tmp_path: Path) -> None:
-    recipe = _with_options(RECIPES["AWQ"], ignore=("lm_head", r"re:.*up_proj"))
-    tensors = (UP, replace(UP, name="model.layers.0.mlp.down_proj.weight"))
-    checkpoint = replace(fake_checkpoint(tmp_path / "base"), tensors=tensors)
-    assert misfits(checkpoint, recipe) == ()
-    assert misfits(checkpoint, replace(recipe, format=Format.COMPRESSED_TENSORS)) == ()
-
-
-@dataclass
-class FakeWorkers:
-    """Stands for both workers: leaves a file where each is told to write, and replies with its facts."""
-
-    outputs: list[Path] = field(default_factory=list)
-
-    def __call__(
-        self, call: WorkerCall, reply_type: type[Any], on_progress: OnProgress
-    ) -> WorkerReply[Any]:
-        request = call.request
-        assert isinstance(request, CompressCall | RepackCall)
-        assert request.output.is_dir()
-        self.outputs.append(request.output)
-        (request.output / "config.json").write_text(reply_type.__name__)
-        if isinstance(request, RepackCall):
-            assert (request.compressed / "config.json").is_file()
-            packed = QuantizedTensor(
-                name=UP.name, type="int4", parameter_count=9, bits_per_weight=4.2, quantized=True
-            )
-            return _reply(RepackFacts(tensors=(packed,), nonfinite_tensors=()), memory=5)
-        facts = CompressFacts(
-            tensors=(),
-            promised=(UP.name,),
-            calibration_sequences=2,
-            calibration_tokens=20,
-            nonfinite_tensors=("of the folder that does not stay",),
-            warnings=("careful",),
-        )
-        return _reply(facts, memory=7)
-
-
-def _reply(value: Any, *, memory: int) -> WorkerReply[Any]:
-    return WorkerReply(value=value, seconds=1.5, peak_memory_bytes=memory)
-
-
-def test_a_build_repacks_and_keeps_nothing_between(tmp_path: Path) -> None:
-    workers, backend = FakeWorkers(), LlmCompressorBackend()
-    output = tmp_path / "output"
-    output.mkdir()
-    request = BuildRequest(
-        checkpoint=replace(fake_checkpoint(tmp_path / "base"), tensors=(UP,)),
-        recipe=RECIPES["GPTQ"],
-        calibration=CalibrationTokens(
-            file=tmp_path / "tokens.jsonl",
-            corpus_label="c@1",
-            corpus_digest=Digest("0" * 64),
-            sequence_count=2,
-            token_count=20,
-            max_length_tokens=10,
-        ),
-        output=output,
-        scratch=tmp_path / "scratch",
-        log=tmp_path / "log",
-        toolchain=backend.toolchain(threads=1),
-    )
-    built = backend.build(request, workers, ignore_progress)
-    assert built.artifact == output
-    assert workers.outputs[0].parent == workers.outputs[1] == output
-    assert [path.name for path in output.iterdir()] == ["config.json"]
-    assert (output / "config.json").read_text() == "RepackFacts"
-    facts = built.facts
-    assert (facts.promised, facts.missed, facts.nonfinite_tensors) == ((UP.name,), (), ())
-    assert (facts.calibration_tokens, facts.warnings) == (20, ("careful",))
-    assert (facts.seconds, facts.peak_memory_bytes) == (3.0, 7)
-
-
-def test_a_written_file_reads_back_aligned(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    arrays: dict[str, Array] = {
-        "short": np.array([1, 2, 3], dtype=np.float16),
-        "a long": np.array([[4]], dtype=np.int64),
-        "word": np.array([5, 6, 7], dtype=np.int32),
-    }
-    write_tensors(path, arrays)
-    found = {tensor.name: tensor for tensor in read_header(path)}
-    assert {name: read_array(tensor).tolist() for name, tensor in found.items()} == {
-        name: array.tolist() for name, array in arrays.items()
-    }
-    assert all(t.start % (t.size_bytes // t.parameter_count) == 0 for t in found.values())
-
-
-def test_bfloat16_is_read_as_the_float_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    write_tensors(path, {"x": np.array([0x3FC0, 0xC000], dtype=np.float16)})
-    (stored,) = read_header(path)
-    path.write_bytes(path.read_bytes()[: stored.start] + b"\xc0\x3f\x00\xc0")
-    assert read_array(replace(stored, dtype="BF16")).tolist() == [1.5, -2.0]
-
-
-def test_a_file_that_ends_early_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    write_tensors(path, {"x": np.arange(4, dtype=np.int32)})
-    (stored,) = read_header(path)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match="ends inside x"):
-        read_array(stored)

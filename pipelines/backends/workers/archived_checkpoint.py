@@ -17,8 +17,8 @@ import torch
 from huggingface_hub import save_torch_state_dict
 from transformers import PreTrainedModel
 
-from pipelines.backends.archived_facts import stored_tensors
 from pipelines.backends.archived_messages import ArchivedFacts, ArchivedSource
+from pipelines.backends.packed_facts import stored_tensors
 from pipelines.domain.errors import CheckpointError, WorkerError
 from pipelines.domain.recipe import Format
 from pipelines.domain.values import JsonObject

@@ -40,7 +40,7 @@ def measure(call: SensitivityCall, on_progress: OnProgress) -> Sensitivities:
         CheckpointError, ToolchainError, WorkerError: from llama.cpp.
     """
     log = LlamaLog()
-    model = open_model(call.base, log)
+    model = open_model(call.base, log, layout="plain")  # whose weights are swapped in place
     names = frozenset(name for group in call.groups for name in group.tensors)
     files = {candidate.type: candidate.path for candidate in call.candidates}
     with swappable_weights(model, names, files, log) as weights:

@@ -59,49 +59,56 @@ class Smoothed:
         return states.float().cpu()
 
 
-class Awq(AWQModifier):  # type: ignore[misc]  # llm-compressor has no types
+class _Watched:
+    """What both do beside smoothing: look at the model before and after, note what is to be done.
+
+    No `Modifier` itself: pydantic would take that one's defaults before those of the modifier behind it.
+    """
+
+    _smoothed: Smoothed
+
+    @property
+    def smoothed(self) -> Smoothed:
+        """What was smoothed."""
+        return self._smoothed
+
+    def on_calibration_start(self, state: State, event: Event, **named: object) -> None:
+        """Look at the model, then do as llm-compressor does."""
+        self._smoothed.before = self._smoothed.hidden_states(state.model)
+        super().on_calibration_start(state, event, **named)  # type: ignore[misc]  # the modifier's
+        self._smoothed.wanted = self._wanted()
+
+    def on_calibration_end(self, state: State, event: Event, **named: object) -> None:
+        """Do as llm-compressor does, then look at the model again."""
+        super().on_calibration_end(state, event, **named)  # type: ignore[misc]  # the modifier's
+        self._smoothed.after = self._smoothed.hidden_states(state.model)
+
+    def _wanted(self) -> list[str]:
+        """Return the names of the layers that are to be smoothed."""
+        raise NotImplementedError
+
+
+class Awq(_Watched, AWQModifier):  # type: ignore[misc]  # llm-compressor has no types
     """AWQ that remembers what it did; llm-compressor forgets it as it finishes."""
 
     _smoothed: Smoothed = PrivateAttr(default_factory=Smoothed)
 
-    @property
-    def smoothed(self) -> Smoothed:
-        """What was smoothed."""
-        return self._smoothed
-
-    def on_calibration_start(self, state: State, event: Event, **named: object) -> None:
-        """Look at the model, then do as `AWQModifier` does."""
-        self._smoothed.before = self._smoothed.hidden_states(state.model)
-        super().on_calibration_start(state, event, **named)
-        self._smoothed.wanted = [mapping.smooth_name for mapping in self._resolved_mappings]
-
     def on_calibration_end(self, state: State, event: Event, **named: object) -> None:
-        """Do as `AWQModifier` does, then look at the model again."""
+        """Do as `AWQModifier` does; its metrics name each layer that was smoothed."""
         super().on_calibration_end(state, event, **named)
         self._smoothed.done = [str(metric["layer_name"]) for metric in self._error_metrics]
-        self._smoothed.after = self._smoothed.hidden_states(state.model)
+
+    def _wanted(self) -> list[str]:
+        return [mapping.smooth_name for mapping in self._resolved_mappings]
 
 
-class SmoothQuant(SmoothQuantModifier):  # type: ignore[misc]  # llm-compressor has no types
+class SmoothQuant(_Watched, SmoothQuantModifier):  # type: ignore[misc]  # llm-compressor has no types
     """SmoothQuant that remembers what it did."""
 
     _smoothed: Smoothed = PrivateAttr(default_factory=Smoothed)
 
-    @property
-    def smoothed(self) -> Smoothed:
-        """What was smoothed."""
-        return self._smoothed
-
-    def on_calibration_start(self, state: State, event: Event, **named: object) -> None:
-        """Look at the model, then do as `SmoothQuantModifier` does."""
-        self._smoothed.before = self._smoothed.hidden_states(state.model)
-        super().on_calibration_start(state, event, **named)
-        self._smoothed.wanted = [mapping.smooth_name for mapping in self.resolved_mappings_]
-
-    def on_calibration_end(self, state: State, event: Event, **named: object) -> None:
-        """Do as `SmoothQuantModifier` does, then look at the model again."""
-        super().on_calibration_end(state, event, **named)
-        self._smoothed.after = self._smoothed.hidden_states(state.model)
+    def _wanted(self) -> list[str]:
+        return [mapping.smooth_name for mapping in self.resolved_mappings_]
 
     def _apply_smoothing(self, model: torch.nn.Module) -> None:
         """Smooth; a layer's statistics are dropped once it is."""
@@ -113,7 +120,7 @@ class SmoothQuant(SmoothQuantModifier):  # type: ignore[misc]  # llm-compressor 
 def watch(recipe: Iterable[Modifier], row: torch.Tensor) -> None:
     """Have every smoothing modifier of a recipe compare the model's answer to a row before and after."""
     for modifier in recipe:
-        if isinstance(modifier, Awq | SmoothQuant):
+        if isinstance(modifier, _Watched):
             modifier.smoothed.row = row
 
 
@@ -132,7 +139,7 @@ def smoothing_notes(
     return tuple(
         _note(type(modifier).__name__, modifier.smoothed, blocks, where)
         for modifier in recipe
-        if isinstance(modifier, Awq | SmoothQuant)
+        if isinstance(modifier, _Watched)
     )
 
 

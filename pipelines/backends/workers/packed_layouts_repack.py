@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.backends.archived_facts import stored_tensors
+from pipelines.backends.packed_facts import stored_tensors
 from pipelines.backends.packed_layouts import RepackCall, RepackFacts
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import Format

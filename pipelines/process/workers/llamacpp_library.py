@@ -7,6 +7,7 @@ import ctypes
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 import llama_cpp
 
@@ -74,8 +75,13 @@ class LlamaLog:
             self.errors.append(line.strip())
 
 
-def open_model(path: Path, log: LlamaLog) -> ctypes.c_void_p:
+def open_model(
+    path: Path, log: LlamaLog, *, layout: Literal["fastest", "plain"] = "fastest"
+) -> ctypes.c_void_p:
     """Load a GGUF into memory on the CPU, every tensor validated.
+
+    llama.cpp may repack weights for this CPU's matrix instructions (`fastest`); in the `plain` layout
+    they lie in memory as they do in the file.
 
     Raises:
         CheckpointError: with llama.cpp's reason, where it does not load.
@@ -83,6 +89,7 @@ def open_model(path: Path, log: LlamaLog) -> ctypes.c_void_p:
     parameters = llama_cpp.llama_model_default_params()
     parameters.n_gpu_layers = 0
     parameters.check_tensors = True
+    parameters.use_extra_bufts = layout == "fastest"
     llama_cpp.llama_backend_init()
     model: ctypes.c_void_p | None = llama_cpp.llama_model_load_from_file(
         str(path).encode(), parameters
