@@ -31,7 +31,7 @@ class Decision(StrEnum):
 class PairedItem:
     """One item answered by both. `stable` is False where the reference disagrees with itself (A/A).
 
-    Unstable items are listed and kept out of the break rate.
+    Unstable items are listed and kept out of the break rate. `critical` and `group` are the item's.
     """
 
     item_id: str
@@ -40,6 +40,8 @@ class PairedItem:
     stable: bool
     reference: GradedAnswer
     variant: GradedAnswer
+    critical: bool = False
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,49 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clusters:
+    """How many independent pieces of evidence items that share groups amount to.
+
+    `groups` counts groups, an item of none being one by itself. `effective_items` of all items and
+    `effective_reliable` of the reliable ones: see `pipelines.paired.clusters`.
+    """
+
+    groups: int
+    effective_items: float
+    effective_reliable: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreStatistics:
+    """Mean scores, 0 to 1, where graders say more than right and wrong or items were sampled often.
+
+    `delta` is variant minus reference; its interval is two-sided, `delta_lower_bound` one-sided, both
+    by a paired bootstrap (`pipelines.paired.scores`).
+    """
+
+    reference_mean: float
+    variant_mean: float
+    delta: float
+    delta_interval: Interval
+    delta_lower_bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalStatistics:
+    """How many of the items whose grader tells refusals were refused.
+
+    `increase` is variant minus reference as a share of these items, `increase_upper_bound` its one-sided
+    paired bound.
+    """
+
+    items: int
+    reference_refused: int
+    variant_refused: int
+    increase: float
+    increase_upper_bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairedStatistics:
     """Counts and inference for one slice, or for the whole suite.
 
@@ -59,6 +104,11 @@ class PairedStatistics:
     `reference_right` and `variant_right`, but never in `reliable`, `broke` or `fixed`.
     `delta` is variant minus reference accuracy over all items, with its paired interval.
     `detectable_break_rate`: see `pipelines.paired`.
+
+    `break_rate_p` is the probability of so few breaks if the true rate were the limit;
+    `delta_lower_bound` and `accuracy_lower_bound` are one-sided. Tokens are those of all answers.
+    `clusters` is None where no two items share a group, `scores` where every grade is 0 or 1,
+    `refusals` where no grader tells them.
     """
 
     items: int
@@ -74,6 +124,14 @@ class PairedStatistics:
     break_rate_bound: float
     mcnemar_p: float
     detectable_break_rate: float
+    break_rate_p: float = 1.0
+    delta_lower_bound: float = -1.0
+    accuracy_lower_bound: float = 0.0
+    reference_tokens: int = 0
+    variant_tokens: int = 0
+    clusters: Clusters | None = None
+    scores: ScoreStatistics | None = None
+    refusals: RefusalStatistics | None = None
 
     @property
     def reference_accuracy(self) -> float:
@@ -95,10 +153,33 @@ class PairedStatistics:
         """Share of all items whose correctness changed, unstable ones not counted as flips."""
         return (self.broke + self.fixed) / self.items if self.items else 0.0
 
+    @property
+    def effective_reliable(self) -> float:
+        """How many independent items the reliable ones amount to."""
+        return self.clusters.effective_reliable if self.clusters else float(self.reliable)
+
+    @property
+    def verbosity_ratio(self) -> float:
+        """Tokens of the variant's answers for one of the reference's; a reference of none counts as one."""
+        return self.variant_tokens / max(1, self.reference_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleVerdict:
+    """A further rule of the policy, judged. `rule` is its key in the policy file."""
+
+    rule: str
+    decision: Decision
+    reason: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceVerdict:
-    """One slice (or, named `all`, the whole suite) judged; `unbroken_items_needed` more would settle it."""
+    """One slice (or, named `all`, the whole suite) judged; `unbroken_items_needed` more would settle it.
+
+    `decision` is the worst of the break rate's and the further `rules`'; `reason` has the sentences of
+    those that decided.
+    """
 
     name: str
     critical: bool
@@ -106,6 +187,20 @@ class SliceVerdict:
     reason: str
     statistics: PairedStatistics
     unbroken_items_needed: int
+    rules: tuple[RuleVerdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyAdjustment:
+    """What being one of several variants of a build did to the whole suite's test (Holm, 1979).
+
+    `raw_p` is the probability of so few breaks if the true rate were the limit, `adjusted_p` the same
+    with all `variants` tried taken into account.
+    """
+
+    variants: int
+    raw_p: float
+    adjusted_p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +210,9 @@ class Verdict:
     `reasons` says in plain sentences why the decision is what it is (audit misses first).
     `contract` is the variant's run's. A variant that failed its audit before any item was asked has
     no run: then `run_key` and `whole` are None, `slices` and `items` empty, and `contract` is the
-    one under which it would have been asked.
+    one under which it would have been asked. `not_asked` lists the items of a variant that was stopped
+    because nothing they could answer would have changed the decision; statistics are then of the others.
+    `family` is None where the policy does not ask for family-wise control.
     """
 
     subject: str
@@ -129,6 +226,8 @@ class Verdict:
     whole: SliceVerdict | None
     slices: tuple[SliceVerdict, ...]
     items: tuple[PairedItem, ...]
+    not_asked: tuple[str, ...] = ()
+    family: FamilyAdjustment | None = None
 
     @property
     def unproven_slices(self) -> tuple[str, ...]:

@@ -1,101 +1,110 @@
-"""The default policy's rules for the whole suite and for one slice."""
+"""The rules of a policy for the whole suite and for one slice."""
 
-from pipelines.domain.policy import Policy
-from pipelines.domain.verdict import Decision, PairedStatistics, SliceVerdict
+from collections.abc import Iterable
+
+from pipelines.domain.policy import Limits
+from pipelines.domain.verdict import Decision, PairedStatistics, RuleVerdict, SliceVerdict
+from pipelines.gates.rules import further_rules
 from pipelines.gates.wording import counts, limit
-from pipelines.paired.exact import items_needed, largest_passing_breaks
+from pipelines.paired.exact import break_rate_bound, items_needed
 
 WHOLE = "all"
+_WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.UNPROVEN, Decision.PASS)
 _FEWEST_BREAKS_THAT_ARE_EVIDENCE = 2
 
 
-def judge_whole(statistics: PairedStatistics, policy: Policy) -> SliceVerdict:
-    """Judge the suite as a whole: passes by its bound, fails by its rate, else inconclusive."""
-    return _verdict(
-        name=WHOLE,
-        critical=False,
-        statistics=statistics,
-        policy=policy,
-        decision=_by_bound_and_rate(statistics, policy),
-    )
-
-
-def judge_slice(
-    *, name: str, critical: bool, statistics: PairedStatistics, policy: Policy
+def judge_whole(
+    statistics: PairedStatistics, limits: Limits, more: tuple[RuleVerdict, ...] = ()
 ) -> SliceVerdict:
+    """Judge the suite as a whole: passes by its bound, fails by its rate, else inconclusive.
+
+    `more` are rules on it that were judged already.
+    """
+    decision = _by_bound_and_rate(statistics, limits)
+    return _verdict(WHOLE, statistics, limits, decision, more)
+
+
+def judge_slice(name: str, statistics: PairedStatistics, limits: Limits) -> SliceVerdict:
     """Judge a slice.
 
     One that could pass with no break is judged as the whole is. A smaller one is unproven, and fails
     only on evidence: a rate above the limit with at least two breaks. A critical one fails on any.
     """
-    if critical and statistics.broke:
+    if limits.critical and statistics.broke:
         decision = Decision.FAIL
-    elif able_to_pass(statistics, policy):
-        decision = _by_bound_and_rate(statistics, policy)
+    elif able_to_pass(statistics, limits):
+        decision = _by_bound_and_rate(statistics, limits)
     elif (
-        statistics.break_rate > policy.max_break_rate
+        statistics.break_rate > limits.max_break_rate
         and statistics.broke >= _FEWEST_BREAKS_THAT_ARE_EVIDENCE
     ):
         decision = Decision.FAIL
     else:
         decision = Decision.UNPROVEN
-    return _verdict(
-        name=name, critical=critical, statistics=statistics, policy=policy, decision=decision
-    )
+    return _verdict(name, statistics, limits, decision, ())
 
 
-def able_to_pass(statistics: PairedStatistics, policy: Policy) -> bool:
+def able_to_pass(statistics: PairedStatistics, limits: Limits) -> bool:
     """Whether there are items enough that no break at all would pass."""
-    return (
-        largest_passing_breaks(statistics.reliable, policy.max_break_rate, policy.confidence) >= 0
-    )
+    reliable, effective = statistics.reliable, statistics.effective_reliable
+    return break_rate_bound(0, reliable, limits.confidence, effective) <= limits.max_break_rate
 
 
-def _by_bound_and_rate(statistics: PairedStatistics, policy: Policy) -> Decision:
-    if statistics.break_rate_bound <= policy.max_break_rate:
+def worst(decisions: Iterable[Decision]) -> Decision:
+    """Return the decision that outweighs the others; pass where there is none."""
+    return min(decisions, key=_WORST_FIRST.index, default=Decision.PASS)
+
+
+def _by_bound_and_rate(statistics: PairedStatistics, limits: Limits) -> Decision:
+    if statistics.break_rate_bound <= limits.max_break_rate:
         return Decision.PASS
-    if statistics.break_rate > policy.max_break_rate:
+    if statistics.break_rate > limits.max_break_rate:
         return Decision.FAIL
     return Decision.INCONCLUSIVE
 
 
 def _verdict(
-    *,
     name: str,
-    critical: bool,
     statistics: PairedStatistics,
-    policy: Policy,
-    decision: Decision,
+    limits: Limits,
+    by_breaks: Decision,
+    more: tuple[RuleVerdict, ...],
 ) -> SliceVerdict:
     needed = 0
-    if decision in (Decision.INCONCLUSIVE, Decision.UNPROVEN):
+    if by_breaks in (Decision.INCONCLUSIVE, Decision.UNPROVEN):
         needed = items_needed(
             statistics.broke,
             statistics.reliable,
-            max_break_rate=policy.max_break_rate,
-            confidence=policy.confidence,
+            max_break_rate=limits.max_break_rate,
+            confidence=limits.confidence,
+            effective=statistics.effective_reliable if statistics.clusters else None,
         )
     label = "the whole suite" if name == WHOLE else name
+    rules = (*more, *further_rules(label, statistics, limits))
+    decision = worst([by_breaks, *(rule.decision for rule in rules)])
+    reason = counts(label, statistics) + _therefore(by_breaks, limits, needed)
+    told = [(by_breaks, reason), *((rule.decision, rule.reason) for rule in rules)]
     return SliceVerdict(
         name=name,
-        critical=critical,
+        critical=limits.critical,
         decision=decision,
-        reason=counts(label, statistics) + _therefore(decision, critical, needed, policy),
+        reason="; ".join(sentence for judged, sentence in told if judged is decision),
         statistics=statistics,
         unbroken_items_needed=needed,
+        rules=rules,
     )
 
 
-def _therefore(decision: Decision, critical: bool, needed: int, policy: Policy) -> str:
+def _therefore(decision: Decision, limits: Limits, needed: int) -> str:
     more = f"{needed} more unbroken {'item' if needed == 1 else 'items'}"
     match decision:
         case Decision.PASS:
-            return f", within the limit of {limit(policy)}"
-        case Decision.FAIL if critical:
+            return f", within the limit of {limit(limits)}"
+        case Decision.FAIL if limits.critical:
             return ", and a critical slice tolerates no break"
         case Decision.FAIL:
-            return f", which is above the limit of {limit(policy)}"
+            return f", which is above the limit of {limit(limits)}"
         case Decision.INCONCLUSIVE:
             return f": {more} would settle it"
         case Decision.UNPROVEN:
-            return f": too few items to prove {limit(policy)}, {more} would"
+            return f": too few items to prove {limit(limits)}, {more} would"

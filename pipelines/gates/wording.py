@@ -1,9 +1,9 @@
 """Reasons in plain sentences, with their numbers."""
 
-from math import ceil
+from math import ceil, floor
 
 from pipelines.domain.audit import AuditFinding
-from pipelines.domain.policy import Policy
+from pipelines.domain.policy import Limits, Policy
 from pipelines.domain.verdict import PairedStatistics
 
 
@@ -17,19 +17,44 @@ def percent_bound(share: float) -> str:
     return f"{ceil(1000 * share - 1e-9) / 10:.1f} %"
 
 
+def percent_lower_bound(share: float) -> str:
+    """Write a lower bound, rounded down, so that one below a limit never reads as equal to it."""
+    return f"{floor(1000 * share + 1e-9) / 10:.1f} %"
+
+
+def points(difference: float) -> str:
+    """Write a difference of shares in percentage points with their sign, e.g. `+3.1 points`."""
+    return f"{100 * difference:+.1f}".replace("-", "−") + " points"  # noqa: RUF001 - a minus sign
+
+
+def points_bound(difference: float) -> str:
+    """Write a lower bound of a difference in points, rounded down: a shortfall never looks like none."""
+    return points(floor(1000 * difference + 1e-9) / 1000)
+
+
 def counts(name: str, statistics: PairedStatistics) -> str:
-    """Say what broke: `tail: 3 of 41 reliably right items broke (7.3 %, bound 17.9 %)`."""
+    """Say what broke: `tail: 3 of 41 reliably right items broke (7.3 %, bound 17.9 %)`.
+
+    Where items share groups the bound is that of as many groups: `(7.3 %, bound 31.9 % over 12 groups)`.
+    """
     if not statistics.reliable:
         return f"{name}: the reference gets no item reliably right, so nothing can break"
+    groups = f" over {statistics.clusters.groups} groups" if statistics.clusters else ""
     return (
         f"{name}: {statistics.broke} of {statistics.reliable} reliably right items broke"
-        f" ({percent(statistics.break_rate)}, bound {percent_bound(statistics.break_rate_bound)})"
+        f" ({percent(statistics.break_rate)}, bound {percent_bound(statistics.break_rate_bound)}"
+        f"{groups})"
     )
 
 
-def limit(policy: Policy) -> str:
-    """Write the policy's limit as short as it is: `10 %`."""
-    return f"{100 * policy.max_break_rate:g} %"
+def limit(rules: Policy | Limits) -> str:
+    """Write the limit of the break rate as short as it is: `10 %`."""
+    return share(rules.max_break_rate)
+
+
+def share(value: float) -> str:
+    """Write a share that a person chose as short as it is: `10 %`, `2.5 %`."""
+    return f"{100 * value:g} %"
 
 
 def audit_miss(finding: AuditFinding) -> str:

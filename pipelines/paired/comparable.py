@@ -1,7 +1,7 @@
 """Whether runs may be paired at all: same questions, same conditions, same graders."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Run
@@ -25,15 +25,20 @@ class Difference:
 def question_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
     """Return in what the questions differ: suite, prompts, decode settings, items, graders."""
     first, second = reference.contract, other.contract
-    fields = (
+    compared = (
         ("suite digest", first.suite_digest[:12], second.suite_digest[:12]),
         ("prompts digest", first.prompts_digest[:12], second.prompts_digest[:12]),
-        ("decode max_tokens", first.decode.max_tokens, second.decode.max_tokens),
-        ("decode temperature", first.decode.temperature, second.decode.temperature),
-        ("decode seed", first.decode.seed, second.decode.seed),
+        *(
+            (
+                f"decode {one.name}",
+                getattr(first.decode, one.name),
+                getattr(second.decode, one.name),
+            )
+            for one in fields(first.decode)
+        ),
         ("graders", _graders(reference), _graders(other)),
     )
-    return (*_unequal(fields), *_item_differences(reference, other))
+    return (*_unequal(compared), *_item_differences(reference, other))
 
 
 def condition_differences(reference: Run, other: Run) -> tuple[Difference, ...]:

@@ -88,6 +88,8 @@ def _paired(suite: Suite, reference_runs: Sequence[Run], other: Run) -> tuple[Pa
             stable=item.id not in unstable,
             reference=reference,
             variant=variant,
+            critical=item.critical,
+            group=item.group,
         )
         for item, reference, variant in zip(
             suite.items, primary.answers, other.answers, strict=True

@@ -4,47 +4,81 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.verdict import PairedItem, PairedStatistics, PairOutcome
-from pipelines.paired.exact import break_rate_bound, detectable_break_rate, mcnemar_p
-from pipelines.paired.interval import paired_difference_interval
+from pipelines.domain.run import GradedAnswer
+from pipelines.domain.verdict import (
+    Clusters,
+    Interval,
+    PairedItem,
+    PairedStatistics,
+    PairOutcome,
+    ScoreStatistics,
+)
+from pipelines.paired.clusters import effective_items, group_of, share_groups
+from pipelines.paired.exact import (
+    break_rate_bound,
+    break_rate_p,
+    detectable_break_rate,
+    mcnemar_p,
+    share_lower_bound,
+)
+from pipelines.paired.interval import difference_lower_bound, paired_difference_interval
+from pipelines.paired.refusals import refusal_statistics
+from pipelines.paired.scores import mean_difference_limits
 
 _REFERENCE_RIGHT = (PairOutcome.BOTH_RIGHT, PairOutcome.BROKE)
 _VARIANT_RIGHT = (PairOutcome.BOTH_RIGHT, PairOutcome.FIXED)
 
 
 def statistics(
-    items: Sequence[PairedItem], *, confidence: float, max_break_rate: float
+    items: Sequence[PairedItem],
+    *,
+    confidence: float,
+    max_break_rate: float,
+    by_scores: bool = False,
 ) -> PairedStatistics:
     """Count outcomes and infer; see `PairedStatistics` for what each number means.
 
-    The delta, its interval and McNemar's p are over all items, unstable ones included. The bound is
-    one-sided at `confidence`, the interval two-sided at the same.
+    The delta, its interval and McNemar's p are over all items, unstable ones included. Bounds are
+    one-sided at `confidence`, intervals two-sided at the same. `by_scores` asks for mean scores also
+    where every grade is 0 or 1.
 
     Raises:
         InputError: where a rate or confidence is not strictly between 0 and 1.
     """
     _require_fraction("max_break_rate", max_break_rate)
     _require_fraction("confidence", confidence)
-    every = Counter(item.outcome for item in items)
-    stable = Counter(item.outcome for item in items if item.stable)
-    reliable = sum(stable[outcome] for outcome in _REFERENCE_RIGHT)
-    lost, gained = every[PairOutcome.BROKE], every[PairOutcome.FIXED]
+    every = Counter([item.outcome for item in items])
+    stable = Counter([item.outcome for item in items if item.stable])
+    reliable, broke = sum(stable[one] for one in _REFERENCE_RIGHT), stable[PairOutcome.BROKE]
+    right = sum(every[one] for one in _VARIANT_RIGHT)
+    clusters = _clusters(items)
+    effective = clusters.effective_reliable if clusters else None
+    whole = clusters.effective_items if clusters else None
+    delta, interval, lower_bound = _delta(items, every, confidence, whole)
     return PairedStatistics(
         items=len(items),
         reference_right=sum(every[outcome] for outcome in _REFERENCE_RIGHT),
-        variant_right=sum(every[outcome] for outcome in _VARIANT_RIGHT),
+        variant_right=right,
         unstable=sum(not item.stable for item in items),
         reliable=reliable,
-        broke=stable[PairOutcome.BROKE],
+        broke=broke,
         fixed=stable[PairOutcome.FIXED],
         changed_wrong=every[PairOutcome.BOTH_WRONG_DIFFERENT],
-        delta=(gained - lost) / len(items) if items else 0.0,
-        delta_interval=paired_difference_interval(
-            gained=gained, lost=lost, items=len(items), confidence=confidence
+        delta=delta,
+        delta_interval=interval,
+        break_rate_bound=break_rate_bound(broke, reliable, confidence, effective),
+        mcnemar_p=_mcnemar(items, every, clusters),
+        detectable_break_rate=detectable_break_rate(
+            reliable if effective is None else int(effective), max_break_rate, confidence
         ),
-        break_rate_bound=break_rate_bound(stable[PairOutcome.BROKE], reliable, confidence),
-        mcnemar_p=mcnemar_p(lost, gained),
-        detectable_break_rate=detectable_break_rate(reliable, max_break_rate, confidence),
+        break_rate_p=break_rate_p(broke, reliable, max_break_rate, effective),
+        delta_lower_bound=lower_bound,
+        accuracy_lower_bound=share_lower_bound(right, len(items), confidence, whole),
+        reference_tokens=sum([_tokens(item.reference) for item in items]),
+        variant_tokens=sum([_tokens(item.variant) for item in items]),
+        clusters=clusters,
+        scores=_scores(items, confidence, by_scores=by_scores),
+        refusals=refusal_statistics(items, confidence),
     )
 
 
@@ -55,3 +89,77 @@ def _require_fraction(name: str, value: float) -> None:
             where="policy",
             next_step="mark a slice critical where no break at all is tolerable",
         )
+
+
+def _clusters(items: Sequence[PairedItem]) -> Clusters | None:
+    if not share_groups(items):
+        return None
+    return Clusters(
+        groups=len({group_of(item) for item in items}),
+        effective_items=effective_items(group_of(item) for item in items),
+        effective_reliable=effective_items(
+            group_of(item) for item in items if item.stable and item.outcome in _REFERENCE_RIGHT
+        ),
+    )
+
+
+def _delta(
+    items: Sequence[PairedItem],
+    outcomes: Counter[PairOutcome],
+    confidence: float,
+    effective: float | None,
+) -> tuple[float, Interval, float]:
+    """Return variant minus reference accuracy, its interval and its one-sided lower bound."""
+    gained, lost = float(outcomes[PairOutcome.FIXED]), float(outcomes[PairOutcome.BROKE])
+    count = float(len(items))
+    delta = (gained - lost) / count if items else 0.0
+    if effective is not None:
+        share = effective / count
+        gained, lost, count = gained * share, lost * share, effective
+    return (
+        delta,
+        paired_difference_interval(gained=gained, lost=lost, items=count, confidence=confidence),
+        difference_lower_bound(gained=gained, lost=lost, items=count, confidence=confidence),
+    )
+
+
+def _mcnemar(
+    items: Sequence[PairedItem], outcomes: Counter[PairOutcome], clusters: Clusters | None
+) -> float:
+    """Return McNemar's p; with groups, of those that lost more than they gained against the others."""
+    if clusters is None:
+        return mcnemar_p(outcomes[PairOutcome.BROKE], outcomes[PairOutcome.FIXED])
+    balance: Counter[tuple[bool, str]] = Counter()
+    for item in items:
+        if item.outcome is PairOutcome.FIXED:
+            balance[group_of(item)] += 1
+        elif item.outcome is PairOutcome.BROKE:
+            balance[group_of(item)] -= 1
+    changes = balance.values()
+    return mcnemar_p(sum(change < 0 for change in changes), sum(change > 0 for change in changes))
+
+
+def _tokens(graded: GradedAnswer) -> int:
+    if graded.samples:
+        return sum(sample.answer.length_tokens for sample in graded.samples)
+    return graded.answer.length_tokens
+
+
+def _scores(
+    items: Sequence[PairedItem], confidence: float, *, by_scores: bool
+) -> ScoreStatistics | None:
+    reference = [item.reference.grade.score for item in items]
+    variant = [item.variant.grade.score for item in items]
+    if not items or not (by_scores or {*reference, *variant} - {0.0, 1.0}):
+        return None
+    differences = [after - before for before, after in zip(reference, variant, strict=True)]
+    limits = mean_difference_limits(
+        differences, [group_of(item) for item in items], confidence=confidence
+    )
+    return ScoreStatistics(
+        reference_mean=sum(reference) / len(items),
+        variant_mean=sum(variant) / len(items),
+        delta=sum(differences) / len(items),
+        delta_interval=limits.interval,
+        delta_lower_bound=limits.lower_bound,
+    )

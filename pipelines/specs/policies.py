@@ -2,15 +2,42 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy
+from pipelines.domain.policy import FamilyWise, Policy, SlicePolicy
 from pipelines.domain.suite import Suite
 from pipelines.specs.loading import Spec, did_you_mean, load_yaml
 
 
-class PolicySpec(Spec):
+class RulesSpec(Spec):
+    """Rules that may be asked of the whole suite and of a slice; what is left out is not asked."""
+
+    non_inferiority: float | None = Field(default=None, gt=0, lt=1)
+    """How much accuracy (the mean score where grades are graded) may have fallen at most: 0.02 is two points.
+    It passes by the one-sided lower bound of the paired difference."""
+    min_accuracy: float | None = Field(default=None, gt=0, lt=1)
+    """The least accuracy of the variant itself. It passes by its exact one-sided lower bound, and fails where
+    the observed accuracy is below."""
+    max_verbosity_ratio: float | None = Field(default=None, gt=0)
+    """The most tokens of answers for one of the reference's on the same items, e.g. 1.2."""
+    max_refusal_rate_increase: float | None = Field(default=None, gt=0, lt=1)
+    """How much the rate of refusals may have risen at most: 0.05 is five points. It passes by the one-sided
+    upper bound of the paired difference, on items whose grader tells refusals."""
+
+
+class SlicePolicySpec(RulesSpec):
+    """What one slice is held to apart from the rest."""
+
+    critical: bool = False
+    """Whether not a single item of it may break."""
+    max_break_rate: float | None = Field(default=None, gt=0, lt=1)
+    """Its own limit of the break rate; the policy's where it is left out."""
+    confidence: float | None = Field(default=None, gt=0.5, lt=1)
+    """Its own confidence; the policy's where it is left out."""
+
+
+class PolicySpec(RulesSpec):
     """A policy file: when a variant may ship. Every key has a default."""
 
     max_break_rate: float = Field(default=0.10, gt=0, lt=1)
@@ -23,21 +50,46 @@ class PolicySpec(Spec):
     """Whether slices too small to prove themselves block as well."""
     reference_runs: int = Field(default=3, ge=1, le=50)
     """How often the base answers the suite; items it disagrees on with itself do not count."""
+    family_wise: FamilyWise = "none"
+    """`holm` holds all variants of a build to the confidence together: many tries pass less by luck."""
+    early_stopping: bool = False
+    """Whether a variant is not asked the rest of the suite once no answer can change its decision."""
+    slices: dict[str, SlicePolicySpec] = Field(default_factory=dict)
+    """Slices with limits and rules of their own, by name."""
+
+    @model_validator(mode="after")
+    def _needs_every_p_value(self) -> "PolicySpec":
+        if self.early_stopping and self.family_wise == "holm":
+            raise ValueError(
+                "early_stopping and family_wise: holm exclude each other, because Holm's adjustment "
+                "of one variant needs the finished runs of all others"
+            )
+        return self
+
+    def policy(self) -> Policy:
+        """Return the policy."""
+        own = {name: one.model_dump() for name, one in self.slices.items()}
+        return Policy(
+            **self.model_dump(exclude={"slices"}),
+            slices=tuple(SlicePolicy(name=name, **limits) for name, limits in own.items()),
+        )
 
 
 def load_policy(path: Path | None, suite: Suite) -> Policy:
     """Read a policy file (the default policy where there is none) and hold it against the suite.
 
     Raises:
-        InputError: with every problem, and for a critical slice that the suite does not have.
+        InputError: with every problem, and for slices that the suite does not have.
     """
     spec = load_yaml(path, PolicySpec) if path else PolicySpec()
-    names = [spec.name for spec in suite.slices]
-    for name in spec.critical_slices:
-        if name not in names:
-            raise InputError(
-                f"critical slice '{name}' is not in suite '{suite.name}'"
-                f"{did_you_mean(name, names)}",
-                where=str(path),
-            )
-    return Policy(**spec.model_dump())
+    policy = spec.policy()
+    names = [one.name for one in suite.slices]
+    problems = [
+        f"{'critical slice' if name in policy.critical_slices else 'slice'} '{name}' is not in suite "
+        f"'{suite.name}'{did_you_mean(name, names)}"
+        for name in policy.named_slices
+        if name not in names
+    ]
+    if problems:
+        raise InputError("\n  ".join(problems), where=str(path))
+    return policy

@@ -85,9 +85,7 @@ def run_of(
             runtime=identity,
             schedule=Schedule(slots=8, threads=2, order_seed=order_seed),
         ),
-        answers=tuple(
-            _graded(item.id, text) for item, text in zip(suite.items, texts, strict=True)
-        ),
+        answers=tuple(graded(item.id, text) for item, text in zip(suite.items, texts, strict=True)),
         seconds=1.0,
     )
 
@@ -95,8 +93,8 @@ def run_of(
 def repeat_of(run: Run, *, seed: int, wrong: Sequence[int] = ()) -> Run:
     """An A/A repeat of `run` that gets the items at `wrong` wrong."""
     answers = tuple(
-        _graded(graded.answer.item_id, "hm") if index in wrong else graded
-        for index, graded in enumerate(run.answers)
+        graded(one.answer.item_id, "hm") if index in wrong else one
+        for index, one in enumerate(run.answers)
     )
     schedule = replace(run.contract.schedule, order_seed=seed)
     return replace(
@@ -123,7 +121,8 @@ def paired_items(
     )
 
 
-def _graded(item_id: str, text: str) -> GradedAnswer:
+def graded(item_id: str, text: str) -> GradedAnswer:
+    """An answer with this text, right where it is `yes`."""
     return GradedAnswer(
         answer=Answer(
             item_id=item_id, text=text, token_ids=(1,), finish_reason="stop", prompt_tokens=4

@@ -32,17 +32,16 @@ def whole(broke: int, reliable: int, policy: Policy = POLICY) -> SliceVerdict:
     items = paired_items(both_right=reliable - broke, broke=broke)
     return judge_whole(
         statistics(items, confidence=policy.confidence, max_break_rate=policy.max_break_rate),
-        policy,
+        policy.limits(),
     )
 
 
 def one_slice(broke: int, reliable: int, *, critical: bool = False) -> SliceVerdict:
     items = paired_items(both_right=reliable - broke, broke=broke)
     return judge_slice(
-        name="tail",
-        critical=critical,
-        statistics=statistics(items, confidence=0.95, max_break_rate=0.1),
-        policy=POLICY,
+        "tail",
+        statistics(items, confidence=0.95, max_break_rate=0.1),
+        POLICY.slice_limits("tail", critical=critical),
     )
 
 

@@ -89,6 +89,13 @@ def test_unstable_items_count_for_accuracy_but_never_as_reliable_broke_or_fixed(
             with_contract(VARIANT, decode=DecodeSettings(max_tokens=64, temperature=0.7, seed=4)),
             ["decode temperature", "decode seed"],
         ),
+        (
+            with_contract(
+                VARIANT,
+                decode=DecodeSettings(max_tokens=64, samples=3, stop=("x",), constrained=True),
+            ),
+            ["decode samples", "decode stop", "decode constrained"],
+        ),
         (with_runtime(VARIANT, engine="transformers"), ["runtime engine (llamacpp"]),
         (
             with_runtime(VARIANT, version="9", device="cuda"),

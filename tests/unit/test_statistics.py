@@ -7,14 +7,19 @@ import pytest
 from pipelines.domain.errors import InputError
 from pipelines.paired.exact import (
     break_rate_bound,
+    break_rate_p,
     detectable_break_rate,
     fewest_failing_breaks,
     items_needed,
     largest_passing_breaks,
     mcnemar_p,
+    share_lower_bound,
 )
-from pipelines.paired.interval import paired_difference_interval
+from pipelines.paired.family import holm
+from pipelines.paired.interval import difference_lower_bound, paired_difference_interval
+from pipelines.paired.scores import mean_difference_limits
 from pipelines.paired.statistics import statistics
+from tests.newcombe import newcombe_interval
 from tests.unit.judging_examples import paired_items
 
 
@@ -60,6 +65,41 @@ def test_at_its_bound_so_few_breaks_have_a_probability_of_five_percent(
     assert at_most(breaks, items, break_rate_bound(breaks, items, 0.95)) == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize(
+    ("breaks", "items", "low", "high"),
+    [
+        # statsmodels 0.15.0, proportion_confint(breaks, items, alpha=0.10, method="beta").
+        (0, 30, 0.0, 0.09503385285530414),
+        (1, 50, 0.0010253398672320636, 0.09139813071969738),
+        (3, 41, 0.02023978708481503, 0.1783953555392591),
+        (40, 400, 0.07634953364570246, 0.1281812320507177),
+        (97, 100, 0.92428920625017, 0.9917741708923473),
+    ],
+)
+def test_both_bounds_agree_with_statsmodels(
+    breaks: int, items: int, low: float, high: float
+) -> None:
+    assert break_rate_bound(breaks, items, 0.95) == pytest.approx(high, abs=1e-12)
+    assert share_lower_bound(breaks, items, 0.95) == pytest.approx(low, abs=1e-12)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.3])
+def test_the_p_value_is_small_exactly_where_the_bound_is_within_the_limit(rate: float) -> None:
+    for items in (5, 28, 29, 46, 130):
+        for broke in range(items + 1):
+            p = break_rate_p(broke, items, rate)
+            assert p == pytest.approx(at_most(broke, items, rate) if broke < items else 1.0)
+            assert (p <= 0.05) == (break_rate_bound(broke, items, 0.95) <= rate)
+
+
+def test_holm_agrees_with_statsmodels_and_keeps_the_order() -> None:
+    # statsmodels 0.15.0, multipletests(p, method="holm").
+    found = holm([0.01, 0.04, 0.03, 0.005, 0.5, 0.04])
+    assert found == pytest.approx((0.05, 0.12, 0.12, 0.03, 0.5, 0.12))
+    assert holm([]) == ()
+    assert holm([0.7, 0.9]) == (1.0, 1.0)
+
+
 def test_the_bound_is_one_where_nothing_is_known_or_everything_broke() -> None:
     assert break_rate_bound(0, 0, 0.95) == 1.0
     assert break_rate_bound(7, 7, 0.95) == 1.0
@@ -76,6 +116,9 @@ def test_the_bound_is_one_where_nothing_is_known_or_everything_broke() -> None:
         (3, 3, 1.0),
         (0, 5, 2 / 32),
         (12, 2, 2 * (1 + 14 + 91) / 2**14),
+        # statsmodels 0.15.0, mcnemar(table, exact=True).
+        (40, 31, 0.34247099841986794),
+        (0, 9, 0.00390625),
     ],
 )
 def test_mcnemar_agrees_with_published_examples(broke: int, fixed: int, p: float) -> None:
@@ -125,6 +168,99 @@ def test_paired_intervals_hold_their_estimate_and_stay_within_one(items: int) ->
                 gained=lost, lost=gained, items=items, confidence=0.95
             )
             assert mirrored.low == pytest.approx(-interval.high, abs=1e-7)
+
+
+def test_one_more_gained_or_one_less_lost_never_lowers_a_bound() -> None:
+    for items, share in ((5, 1.0), (16, 1.0), (12, 0.37)):
+        for confidence in (0.6, 0.95):
+            bounds = {
+                (gained, lost): difference_lower_bound(
+                    gained=gained * share,
+                    lost=lost * share,
+                    items=items * share,
+                    confidence=confidence,
+                )
+                for lost in range(items + 1)
+                for gained in range(items - lost + 1)
+            }
+            for (gained, lost), bound in bounds.items():
+                assert bounds.get((gained + 1, lost), 1.0) >= bound - 1e-9
+                assert bounds.get((gained, lost - 1), 1.0) >= bound - 1e-9
+
+
+def test_a_one_sided_bound_is_the_end_of_the_two_sided_interval_of_twice_the_risk() -> None:
+    for gained, lost in ((0, 0), (3, 1), (0, 9), (9, 0), (4, 4)):
+        interval = paired_difference_interval(gained=gained, lost=lost, items=30, confidence=0.90)
+        bound = difference_lower_bound(gained=gained, lost=lost, items=30, confidence=0.95)
+        assert bound == pytest.approx(interval.low, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("table", "low", "high"),
+    [
+        # (both right, lost, gained, both wrong). Altman et al., Statistics with Confidence (2000), table
+        # 6.2, with its published two digits; Bentur 2009 as above.
+        ((14, 0, 5, 22), 0.01, 0.23),
+        ((1, 7, 1, 12), -0.507, -0.026),
+    ],
+)
+def test_the_comparison_interval_of_newcombe_agrees_with_published_examples(
+    table: tuple[int, int, int, int], low: float, high: float
+) -> None:
+    right, lost, gained, wrong = table
+    found = newcombe_interval(
+        both_right=right, lost=lost, gained=gained, both_wrong=wrong, confidence=0.95
+    )
+    assert found == pytest.approx((low, high), abs=5e-3 if low > 0 else 5e-4)
+
+
+@pytest.mark.parametrize(("lost", "gained"), [(0, 0), (5, 0), (6, 16), (20, 20), (1, 12)])
+def test_tango_and_newcombe_say_nearly_the_same(lost: int, gained: int) -> None:
+    ours = paired_difference_interval(gained=gained, lost=lost, items=200, confidence=0.95)
+    low, high = newcombe_interval(
+        both_right=150 - lost, lost=lost, gained=gained, both_wrong=50 - gained, confidence=0.95
+    )
+    assert (ours.low, ours.high) == (
+        pytest.approx(low, abs=0.02), pytest.approx(high, abs=0.02),
+    )  # fmt: skip
+
+
+def test_limits_of_scores_are_clopper_and_pearsons_where_scores_are_whole() -> None:
+    for lost, items in ((0, 5), (0, 30), (1, 50), (5, 200)):
+        limits = mean_difference_limits(
+            [-1.0] * lost + [0.0] * (items - lost), range(items), confidence=0.95
+        )
+        exact = -break_rate_bound(lost, items, 0.95)
+        assert exact * 1.06 <= limits.lower_bound <= exact  # by resampling: a little more cautious
+
+
+def test_limits_of_scores_are_wider_for_groups_and_mirror_each_other() -> None:
+    scores = [-0.5, 0.25, 0.0, 0.0, 1.0, -0.25] * 5
+    alone = mean_difference_limits(scores, range(30), confidence=0.95)
+    tied = mean_difference_limits(sorted(scores), [n // 5 for n in range(30)], confidence=0.95)
+    mirrored = mean_difference_limits([-s for s in scores], range(30), confidence=0.95)
+
+    assert tied.interval.low < alone.interval.low < alone.lower_bound
+    assert alone.interval.high < tied.interval.high
+    assert mirrored.interval.low == pytest.approx(-alone.interval.high)
+    assert mirrored.interval.high == pytest.approx(-alone.interval.low)
+
+
+def test_one_better_score_never_lowers_a_limit_of_scores() -> None:
+    scores = [0.0, -1.0, 0.5, -0.25] * 6
+    before = mean_difference_limits(scores, range(24), confidence=0.8)
+    for place in range(4):
+        better = [*scores]
+        better[place] = min(1.0, better[place] + 0.3)
+        after = mean_difference_limits(better, range(24), confidence=0.8)
+        assert after.lower_bound >= before.lower_bound
+        assert after.interval.high >= before.interval.high
+
+
+def test_without_scores_nothing_is_known_of_their_mean() -> None:
+    limits = mean_difference_limits([], [], confidence=0.95)
+
+    assert (limits.interval.low, limits.interval.high, limits.lower_bound) == (-1.0, 1.0, -1.0)
 
 
 def test_without_items_the_paired_interval_says_nothing() -> None:

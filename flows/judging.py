@@ -1,0 +1,163 @@
+"""`quantgate judge`: two runs, paired and judged on their transcripts alone.
+
+Transcripts (`flows.transcripts`) hold no grades: they are made anew, with the graders and the decisions about
+answers that the suite has by now.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flows.settings import Settings
+from flows.transcripts import Transcript, read_transcript
+from pipelines.audit.behaviour import audit_behaviour
+from pipelines.domain.audit import AuditReport
+from pipelines.domain.errors import InputError
+from pipelines.domain.run import Run
+from pipelines.domain.suite import Suite
+from pipelines.domain.values import Digest, JsonObject
+from pipelines.domain.verdict import Decision, PairOutcome, Verdict
+from pipelines.evaluation.grading import grade_answers
+from pipelines.evaluation.observing import Observatory
+from pipelines.files.records import to_json
+from pipelines.gates.judge import judge
+from pipelines.gates.wording import percent, percent_bound
+from pipelines.specs.policies import load_policy
+from pipelines.specs.suites import load_suite
+
+SCHEMA = "quantgate.verdict/1"
+EXIT_CODES = {Decision.PASS: 0, Decision.FAIL: 10, Decision.INCONCLUSIVE: 11}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOptions:
+    """The command line of `quantgate judge`."""
+
+    reference: Path
+    variant: Path
+    policy: Path | None = None
+    suite: Path | None = None
+    repeat: tuple[Path, ...] = ()
+    as_json: bool = False
+
+
+def judge_command(options: JudgeOptions) -> int:
+    """Print the verdict and return its exit code: 0 pass, 10 fail, 11 inconclusive."""
+    verdict = judge_transcripts(options, Settings.from_environment())
+    if options.as_json:
+        print(json.dumps(verdict_json(verdict), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(verdict, repeats=len(options.repeat))))
+    return EXIT_CODES[verdict.decision]
+
+
+def judge_transcripts(options: JudgeOptions, settings: Settings) -> Verdict:
+    """Grade, pair and judge.
+
+    Raises:
+        InputError: where a run cannot be read, belongs to another suite, or the two are not comparable.
+        ToolchainError, ServiceError, WorkerError: from a grader that has to observe answers first.
+    """
+    paths = (options.reference, *options.repeat, options.variant)
+    transcripts = [read_transcript(path) for path in paths]
+    suite = _suite(options.suite, transcripts[0], settings)
+    policy = load_policy(options.policy, suite)
+    *references, variant = (_graded(one, suite, settings) for one in transcripts)
+    return judge(
+        suite=suite,
+        policy=policy,
+        audit=AuditReport(findings=audit_behaviour(references[0], variant)),
+        reference_runs=references,
+        variant_run=variant,
+    )
+
+
+def verdict_json(verdict: Verdict) -> JsonObject:
+    """Return a verdict as JSON values; of the items those that changed. Keys are only ever added."""
+    changed = tuple(i for i in verdict.items if i.outcome is not PairOutcome.BOTH_RIGHT)
+    told = to_json(replace(verdict, items=changed))
+    assert isinstance(told, dict)
+    return {"schema": SCHEMA, **told}
+
+
+def _suite(folder: Path | None, reference: Transcript, settings: Settings) -> Suite:
+    """Return the suite of a run; without a folder the one that a build of this store was planned with."""
+    wanted = reference.record.plan.contract.suite_digest
+    if folder is None:
+        folder = _known_suite(wanted, settings)
+    suite = load_suite(folder)
+    if suite.digest != wanted:
+        raise InputError(
+            f"the run answers another suite ({wanted[:12]}) than {suite.name}@{suite.version} as it is "
+            f"in {folder} now ({suite.digest[:12]})",
+            where=str(reference.source),
+            next_step="name the suite it was made with (--suite), or run it again",
+        )
+    return suite
+
+
+def _known_suite(wanted: Digest, settings: Settings) -> Path:
+    for plan in sorted((settings.store.root / "plans").glob("*/plan.json")):
+        found = json.loads(plan.read_bytes()).get("suite", {})
+        if found.get("digest") == wanted:
+            return Path(found["folder"])
+    raise InputError(
+        f"a run knows its suite by digest only, and no build of this store has {wanted[:12]}",
+        where=str(settings.store.root),
+        next_step="name its folder: --suite DIR",
+    )
+
+
+def _graded(transcript: Transcript, suite: Suite, settings: Settings) -> Run:
+    from pipelines.process.runner import run_worker
+
+    plan = transcript.record.plan
+    if plan.contract.suite_digest != suite.digest:
+        raise InputError(
+            f"answers another suite than {suite.name}@{suite.version}",
+            where=str(transcript.source),
+            next_step="name two runs of one suite",
+        )
+    observatory = Observatory(store=settings.store, run_worker=run_worker, threads=settings.threads)
+    return Run(
+        key=plan.key,
+        subject=plan.subject,
+        subject_digest=plan.subject_digest,
+        contract=plan.contract,
+        answers=grade_answers(suite, transcript.answers, observatory),
+        seconds=transcript.record.seconds,
+    )
+
+
+def _lines(verdict: Verdict, *, repeats: int) -> Iterator[str]:
+    yield f"{verdict.subject}: {verdict.decision.value}"
+    yield from (f"  {reason}" for reason in verdict.reasons)
+    whole = verdict.whole
+    judged = (whole, *verdict.slices) if whole else verdict.slices
+    rows = [("slice", "items", "reference", "variant", "broke", "fixed", "bound", "decision")]
+    for one in judged:
+        counted = one.statistics
+        rows.append(
+            (
+                one.name,
+                str(counted.items),
+                percent(counted.reference_accuracy),
+                percent(counted.variant_accuracy),
+                f"{counted.broke}/{counted.reliable}",
+                str(counted.fixed),
+                percent_bound(counted.break_rate_bound),
+                one.decision.value,
+            )
+        )
+    yield from _table(rows)
+    yield "judged on transcripts alone: the variant's files were not audited"
+    if not repeats:
+        yield "the reference answered once (--repeat adds runs): none of its items is known as unstable"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells, decision in rows:
+        padded = (cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True))
+        yield f"{name.ljust(widths[0])}  {'  '.join(padded)}  {decision}"

@@ -1,0 +1,91 @@
+"""The whole suite and its slices judged, and what they come to together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from pipelines.domain.audit import AuditReport
+from pipelines.domain.errors import InputError
+from pipelines.domain.policy import Limits, Policy
+from pipelines.domain.suite import Suite
+from pipelines.domain.verdict import Decision, PairedItem, PairedStatistics, SliceVerdict
+from pipelines.gates.rules import critical_items
+from pipelines.gates.slices import judge_slice, judge_whole
+from pipelines.paired.statistics import statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scopes:
+    """The whole suite and every slice of it, in its order, judged."""
+
+    whole: SliceVerdict
+    slices: tuple[SliceVerdict, ...]
+
+
+def judge_scopes(
+    suite: Suite, policy: Policy, items: Sequence[PairedItem], *, by_scores: bool = False
+) -> Scopes:
+    """Judge paired items in every scope; `by_scores` holds scores of 0 and 1 for graded ones.
+
+    Raises:
+        InputError: where the policy does not fit the suite, or a rate is not one.
+    """
+    require_known_slices(policy, suite)
+    limits = policy.limits()
+    judged = []
+    for spec in suite.slices:
+        own = policy.slice_limits(spec.name, critical=spec.critical)
+        inside = [item for item in items if spec.name in item.slices]
+        judged.append(judge_slice(spec.name, _statistics(inside, own, by_scores=by_scores), own))
+    return Scopes(
+        whole=judge_whole(
+            _statistics(items, limits, by_scores=by_scores), limits, critical_items(items)
+        ),
+        slices=tuple(judged),
+    )
+
+
+def overall(
+    audit: AuditReport, whole: Decision, slices: Sequence[Decision], policy: Policy
+) -> Decision:
+    """Return what a variant's decisions come to.
+
+    It fails where its audit, the whole or any slice fails; is inconclusive where the whole or a slice
+    large enough to pass is (or a slice is unproven under `require_all_slices`); passes otherwise.
+    """
+    decisions = {whole, *slices}
+    if not audit.passed or Decision.FAIL in decisions:
+        return Decision.FAIL
+    if Decision.INCONCLUSIVE in decisions:
+        return Decision.INCONCLUSIVE
+    if Decision.UNPROVEN in decisions and policy.require_all_slices:
+        return Decision.INCONCLUSIVE
+    return Decision.PASS
+
+
+def require_known_slices(policy: Policy, suite: Suite) -> None:
+    """Refuse a policy that speaks of slices which the suite does not have.
+
+    Raises:
+        InputError: naming all of them, and the likely one.
+    """
+    known = [spec.name for spec in suite.slices]
+    unknown = [name for name in policy.named_slices if name not in known]
+    if unknown:
+        close = get_close_matches(unknown[0], known, n=1)
+        raise InputError(
+            f"the policy names {', '.join(unknown)}, which {suite.name} does not have",
+            where="policy",
+            next_step=f"did you mean {close[0]}?" if close else f"slices: {', '.join(known)}",
+        )
+
+
+def _statistics(
+    items: Sequence[PairedItem], limits: Limits, *, by_scores: bool
+) -> PairedStatistics:
+    return statistics(
+        items,
+        confidence=limits.confidence,
+        max_break_rate=limits.max_break_rate,
+        by_scores=by_scores,
+    )

@@ -1,0 +1,44 @@
+"""How often the reference refused and how often the variant did, item by item."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pipelines.domain.run import GradedAnswer
+from pipelines.domain.verdict import PairedItem, RefusalStatistics
+from pipelines.paired.clusters import effective_items, group_of
+from pipelines.paired.interval import difference_lower_bound
+
+REFUSED = "refused"
+"""The facet by which a grader tells refusals: 1 where the answer is one, 0 where it is not."""
+
+
+def refusal_statistics(items: Sequence[PairedItem], confidence: float) -> RefusalStatistics | None:
+    """Count refusals on the items of which the reference's grade tells them; None where none does.
+
+    A variant's answer that is not told (the runtime reported an error) counts as no refusal.
+    """
+    told = [(item, refused) for item in items if (refused := _refused(item.reference)) is not None]
+    if not told:
+        return None
+    count = len(told)
+    before = sum(refused for _, refused in told)
+    changes = Counter([bool(_refused(item.variant)) - refused for item, refused in told])
+    more, fewer = changes[1], changes[-1]
+    share = effective_items(group_of(item) for item, _ in told) / count
+    return RefusalStatistics(
+        items=count,
+        reference_refused=before,
+        variant_refused=before + more - fewer,
+        increase=(more - fewer) / count,
+        increase_upper_bound=-difference_lower_bound(
+            gained=fewer * share, lost=more * share, items=count * share, confidence=confidence
+        ),
+    )
+
+
+def _refused(graded: GradedAnswer) -> bool | None:
+    """Whether an answer is a refusal (most of an item's samples are); None where its grade does not tell."""
+    for facet in graded.grade.facets:
+        if facet.name == REFUSED:
+            return facet.score > 0.5
+    return None
