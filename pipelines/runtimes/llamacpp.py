@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import Format, Recipe
+from pipelines.domain.errors import CheckpointError, WorkerError
+from pipelines.domain.recipe import Format, Numerics, Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import source_digest
@@ -37,9 +37,14 @@ _WORKERS = "pipelines.runtimes.workers"
 _SOURCES = (
     f"{_WORKERS}.llamacpp_answer",
     f"{_WORKERS}.llamacpp_engine",
+    f"{_WORKERS}.llamacpp_grammar",
     f"{_WORKERS}.llamacpp_vocabulary",
     "pipelines.runtimes.llamacpp_slots",
     "pipelines.runtimes.llamacpp_sampling",
+    "pipelines.runtimes.json_grammar",
+    "pipelines.runtimes.json_grammar_numbers",
+    "pipelines.runtimes.json_grammar_parts",
+    "pipelines.runtimes.stop_texts",
     "pipelines.process.workers.llamacpp_library",
 )
 # 2.2 times the answers per CPU-second of one at a time on a 60M model; 32 slots add little (measured).
@@ -62,7 +67,11 @@ class LlamaCppRuntime:
             return f"{_PACKAGE} is not installed: run `make setup`"
         return None
 
-    def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
+    def constrains(self) -> bool:
+        """Say that JSON schemas bind answers, by grammars."""
+        return True
+
+    def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
         """Return what will answer.
 
         The same for every GGUF but for the KV cache: tensors between layers are F32, weights are
@@ -73,7 +82,7 @@ class LlamaCppRuntime:
             engine="llama.cpp",
             version=f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}",
             device="cpu",
-            kv_cache=recipe.kv_cache if recipe else "f16",
+            kv_cache=subject.kv_cache if isinstance(subject, Recipe) else "f16",
             compute_dtype="f32",
             kernels="native",
         )
@@ -85,7 +94,17 @@ class LlamaCppRuntime:
     def reference(
         self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
     ) -> Loadable:
-        """Return the base as an F16 GGUF."""
+        """Return the base as an F16 GGUF.
+
+        Raises:
+            CheckpointError: where it is low-bit: what llama.cpp would answer with are other weights.
+        """
+        if checkpoint.quantization is not None:
+            raise CheckpointError(
+                f"is low-bit ({checkpoint.quantization}), and a GGUF of it would hold expanded weights",
+                where=checkpoint.source,
+                next_step="judge it as it is, in transformers",
+            )
         path = self._convert(checkpoint, scratch, run_worker, on_progress)
         return Loadable(path=path, format=Format.GGUF)
 

@@ -19,6 +19,7 @@ import numpy
 from numpy.typing import NDArray
 
 from pipelines.runtimes.protocol import Prompt
+from pipelines.runtimes.stop_texts import TextOf, reaches_stop
 
 # Sharing costs a copy per prompt and a decode per group.
 _WORTH_SHARING_TOKENS = 16
@@ -30,6 +31,10 @@ _BATCH_TOKENS = 512
 
 Logits = NDArray[numpy.float32]
 Choose = Callable[[Logits, "Sequence[Answering]"], Sequence[int]]
+"""Returns a token for each row, or `COMPLETE`."""
+
+COMPLETE = -1
+"""Chosen instead of a token where an answer is whole and may not go on."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,11 +113,15 @@ class Answering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """When an answer ends, and how the next token is chosen from logits."""
+    """When an answer ends, and how the next token is chosen from logits.
+
+    Stop texts are looked for where there is a `text_of`; the answer then still holds the one found.
+    """
 
     stop_token_ids: frozenset[int]
     room: Callable[[Prompt], int]
     choose: Choose
+    text_of: TextOf | None = None
 
 
 def run_group(
@@ -241,11 +250,22 @@ def _compose(active: dict[int, Answering], layout: Layout) -> tuple[Batch, list[
 
 def _advance(asking: Sequence[Answering], logits: Logits, rules: Rules) -> None:
     for sequence, token, row in zip(asking, rules.choose(logits, asking), logits, strict=True):
-        if not numpy.isfinite(row[token]):
+        if token == COMPLETE:
+            sequence.finish = "stop"
+        elif not numpy.isfinite(row[token]):
             sequence.finish = "error"
         elif token in rules.stop_token_ids:
             sequence.finish = "stop"
         else:
             sequence.generated.append(token)
-            if len(sequence.generated) >= sequence.room:
+            if _stopped_by_text(sequence, rules):
+                sequence.finish = "stop"
+            elif len(sequence.generated) >= sequence.room:
                 sequence.finish = "length"
+
+
+def _stopped_by_text(sequence: Answering, rules: Rules) -> bool:
+    stops = sequence.prompt.stop
+    if not stops or rules.text_of is None:
+        return False
+    return reaches_stop(sequence.generated, stops, rules.text_of)

@@ -6,20 +6,33 @@ from typing import Protocol
 
 from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Format, KvCacheType, Recipe
+from pipelines.domain.recipe import Format, KvCacheType, Numerics, Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.suite import DecodeSettings
-from pipelines.domain.values import Digest
+from pipelines.domain.values import Digest, JsonObject
 from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.runtimes.contents import Contents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One rendered and tokenized prompt; all runtimes see these very ids."""
+    """One rendered and tokenized prompt; all runtimes see these very ids.
+
+    `item_id` is unique in a run; further samples of an item have ids of their own (`<item>#<number>`).
+    `max_tokens` and `temperature` are the request's where they are None. `stop` are texts that end the
+    answer and are not part of it; `schema` is the JSON schema (as JSON text) that binds it.
+    `text` and `chat` (`{"messages": [...], "tools": [...]}`) are what the ids were made from, for servers
+    that take no ids.
+    """
 
     item_id: str
     token_ids: tuple[int, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    stop: tuple[str, ...] = ()
+    schema: str | None = None
+    text: str = ""
+    chat: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +121,15 @@ class Runtime(Protocol):
         """Return None when the engine is installed, else one sentence: what is missing and how to get it."""
         ...
 
-    def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
-        """Return what will answer for a recipe's variants, or for the base (None), without importing it."""
+    def constrains(self) -> bool:
+        """Say whether a prompt's JSON schema binds its answer here; prompts with one are refused else."""
+        ...
+
+    def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
+        """Return what will answer, without importing it.
+
+        The subject is a recipe's variants, or a base: its own numerics where it is low-bit, else None.
+        """
         ...
 
     def source_digest(self) -> Digest:
@@ -119,7 +139,11 @@ class Runtime(Protocol):
     def reference(
         self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
     ) -> Loadable:
-        """Return the full-precision base in a form this runtime loads (converted once into `scratch`)."""
+        """Return the base in a form this runtime loads (converted once into `scratch`).
+
+        Raises:
+            CheckpointError: where it is low-bit and this runtime would have to expand it first.
+        """
         ...
 
     def schedule(self, threads: int) -> Schedule:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.domain.recipe import CompressedTensorsOptions, Recipe
+from pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
 from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import source_digest
@@ -37,6 +37,7 @@ _SOURCES = (
     f"{_WORKERS}.transformers_model",
     f"{_WORKERS}.packed_checkpoint",
     "pipelines.runtimes.transformers_batches",
+    "pipelines.runtimes.stop_texts",
     "pipelines.files.packed_int4",
     "pipelines.files.packed_config",
     "pipelines.files.packed_weights",
@@ -57,17 +58,22 @@ class TransformersRuntime:
             return None
         return f"the transformers runtime lacks {', '.join(lacking)}: run `make setup`"
 
-    def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
-        """Return what will answer."""
+    def constrains(self) -> bool:
+        """Say that nothing here binds answers to JSON schemas."""
+        return False
+
+    def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
+        """Return what will answer; a natively low-bit base is computed as a variant of its numerics is."""
+        numerics = subject.numerics if isinstance(subject, Recipe) else subject
         # The same words for base and variant: runs of different versions are never paired.
         beside = ", ".join(f"{name} {version(name)}" for name in ("torch", "compressed-tensors"))
         return RuntimeIdentity(
             engine="transformers",
             version=f"{version('transformers')} ({beside})",
             device=accelerator_name() or "cpu",
-            kv_cache=_kv_cache(recipe),
+            kv_cache=_kv_cache(subject),
             compute_dtype="bfloat16",
-            kernels=_kernels(recipe),
+            kernels=_kernels(numerics),
         )
 
     def reference(
@@ -75,7 +81,8 @@ class TransformersRuntime:
     ) -> Loadable:
         """Return the checkpoint's own folder: nothing has to be converted."""
         del scratch, run_worker, on_progress
-        return Loadable(path=checkpoint.folder, format=None)
+        stored = checkpoint.quantization
+        return Loadable(path=checkpoint.folder, format=stored.format if stored else None)
 
     def schedule(self, threads: int) -> Schedule:
         """Return batches of 32."""
@@ -137,21 +144,24 @@ class TransformersRuntime:
         run_worker(call, AnswerTally, on_progress)
 
 
-def _kernels(recipe: Recipe | None) -> Kernels:
-    if recipe is None:
+def _kernels(numerics: Numerics | None) -> Kernels:
+    if numerics is None:
         return "reference"
-    only_weights = (recipe.numerics.activations, recipe.numerics.kv_cache) == ("A16", "KV16")
+    only_weights = (numerics.activations, numerics.kv_cache) == ("A16", "KV16")
     return "weight-only" if only_weights else "emulated"
 
 
-def _kv_cache(recipe: Recipe | None) -> str:
+def _kv_cache(subject: Recipe | Numerics | None) -> str:
     """Where scales are stored for it, keys and values are rounded to E4M3 as they enter the cache.
 
     They are held in bfloat16 then; those are the very numbers that an FP8 cache would give back.
     """
-    options = recipe.options if recipe else None
-    stored = isinstance(options, CompressedTensorsOptions) and options.kv_cache == "fp8"
-    return "fp8" if stored else "bf16"
+    if isinstance(subject, Recipe):
+        options = subject.options
+        stored = isinstance(options, CompressedTensorsOptions) and options.kv_cache == "fp8"
+        return "fp8" if stored else "bf16"
+    kept = subject.kv_cache if subject else "KV16"
+    return {"KV16": "bf16", "KV8f": "fp8"}.get(kept, kept)
 
 
 def _does_not_load(detail: str) -> ProbeReport:

@@ -5,14 +5,17 @@ go to a temporary file, once, and come back block by block beside each of the ot
 """
 
 import json
+import math
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.audit import Divergence, Resemblance
+from pipelines.domain.audit import Divergence, Resemblance, Tripwires
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
 
 Logits = NDArray[numpy.float32]
@@ -57,12 +60,15 @@ def batch_tokens(vocabulary_size: int) -> int:
 class BaseLogits:
     """The base's logits of every compared position, on disk, in the order in which they were added.
 
+    `next_tokens` are the ids that really came next at these positions, where they are known: with them
+    perplexities and decision margins are measured beside the divergence.
     Used in a `with` statement it gives its space back at the end of that, else when it is collected.
     """
 
-    def __init__(self, vocabulary_size: int) -> None:
+    def __init__(self, vocabulary_size: int, next_tokens: Sequence[int] | None = None) -> None:
         """Begin with none, in a file without a name."""
         self.vocabulary_size = vocabulary_size
+        self.next_tokens = None if next_tokens is None else numpy.array(next_tokens)
         self._file = tempfile.TemporaryFile(prefix="quantgate-logits-")  # noqa: SIM115 - see `__exit__`
 
     def __enter__(self) -> Self:
@@ -106,6 +112,7 @@ class DivergenceSums:
         self._tokens = 0
         self._agreed = 0
         self._divergence = 0.0
+        self._base_signs, self._signs = _Signs(), _Signs()
 
     def add(self, logits: Logits) -> None:
         """Take the other's logits of the next positions; logits that are not finite diverge infinitely.
@@ -121,13 +128,21 @@ class DivergenceSums:
         step = max(1, _BLOCK_ELEMENTS // self._base.vocabulary_size)
         for start in range(0, len(logits), step):
             block = logits[start : start + step]
-            base = self._base.read(self._tokens, len(block))
+            self._compare(self._base.read(self._tokens, len(block)), block)
             self._tokens += len(block)
-            if not numpy.isfinite(block).all():
-                self._divergence = float("inf")
-                continue
-            self._agreed += int((base.argmax(axis=1) == block.argmax(axis=1)).sum())
-            self._divergence += float(_divergences(base, block).sum())
+
+    def _compare(self, base: Logits, block: Logits) -> None:
+        if not numpy.isfinite(block).all():
+            self._divergence = self._signs.loss = math.inf
+            return
+        likeliest, others = base.argmax(axis=1), block.argmax(axis=1)
+        base_logs, other_logs = _log_softmax(base), _log_softmax(block)
+        self._agreed += int((likeliest == others).sum())
+        self._divergence += float((numpy.exp(base_logs) * (base_logs - other_logs)).sum())
+        if self._base.next_tokens is not None:
+            came = self._base.next_tokens[self._tokens : self._tokens + len(block)]
+            self._base_signs.add(base_logs, came, likeliest)
+            self._signs.add(other_logs, came, others)
 
     def result(self, resemblances: tuple[Resemblance, ...] = ()) -> Divergence:
         """Return the mean over all positions; rounding may not make it negative."""
@@ -136,16 +151,48 @@ class DivergenceSums:
             top1_agreement=self._agreed / self._tokens,
             tokens=self._tokens,
             resemblances=resemblances,
+            tripwires=self._tripwires(),
+        )
+
+    def _tripwires(self) -> Tripwires | None:
+        if self._base.next_tokens is None:
+            return None
+        return Tripwires(
+            base_perplexity=self._base_signs.perplexity(self._tokens),
+            perplexity=self._signs.perplexity(self._tokens),
+            base_margin=self._base_signs.margin / self._tokens,
+            margin=self._signs.margin / self._tokens,
         )
 
 
-def _divergences(base: Logits, other: Logits) -> NDArray[numpy.float64]:
-    """Return KL(base || other) in nats of every position: sum of p (log p - log q)."""
-    base_logs, other_logs = _log_softmax(base), _log_softmax(other)
-    divergences: NDArray[numpy.float64] = (numpy.exp(base_logs) * (base_logs - other_logs)).sum(
-        axis=1
-    )
-    return divergences
+class _Signs:
+    """Adds up one model's loss at the tokens that came next, and its decision margins."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self.margin = 0.0
+
+    def add(
+        self,
+        logs: NDArray[numpy.float64],
+        came: NDArray[numpy.int64],
+        likeliest: NDArray[numpy.int64],
+    ) -> None:
+        """Take the next positions; `logs` is used up: its largest values are overwritten."""
+        rows = numpy.arange(len(logs))
+        self.loss -= float(logs[rows, came].sum())
+        first = logs[rows, likeliest]
+        logs[rows, likeliest] = -math.inf
+        self.margin += float((first - logs.max(axis=1)).sum())
+
+    def perplexity(self, tokens: int) -> float:
+        mean = self.loss / tokens
+        return math.exp(mean) if mean < math.log(sys.float_info.max) else math.inf
+
+
+def next_tokens(windows: Sequence[tuple[int, ...]]) -> list[int]:
+    """Return the tokens that came next at the compared positions of these windows, in their order."""
+    return [token for window in windows for token in window[1:]]
 
 
 def _log_softmax(logits: Logits) -> NDArray[numpy.float64]:

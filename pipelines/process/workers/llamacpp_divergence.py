@@ -23,6 +23,7 @@ from pipelines.process.workers.divergence_sums import (
     DivergenceSums,
     Logits,
     batch_tokens,
+    next_tokens,
     read_windows,
 )
 from pipelines.process.workers.ggml_resemblance import resemblances
@@ -53,7 +54,7 @@ def measure(call: DivergenceCall, on_progress: OnProgress) -> Divergences:
                 max_tokens=call.max_tokens,
                 context_tokens=llama_cpp.llama_model_n_ctx_train(model),
             )
-            base = kept.enter_context(BaseLogits(_vocabulary_size(model)))
+            base = kept.enter_context(BaseLogits(_vocabulary_size(model), next_tokens(windows)))
             _refuse_unknown(windows, base.vocabulary_size, call.sequences)
             for logits in _logits(model, windows, "f16", call.threads, log):
                 base.add(logits)

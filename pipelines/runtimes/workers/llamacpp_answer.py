@@ -15,7 +15,9 @@ from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
 from pipelines.runtimes.llamacpp_sampling import chooser
 from pipelines.runtimes.llamacpp_slots import Answering, Rules, groups, lay_out, run_group
 from pipelines.runtimes.protocol import Prompt
+from pipelines.runtimes.stop_texts import before_stop
 from pipelines.runtimes.workers.llamacpp_engine import EngineSettings, LlamaEngine
+from pipelines.runtimes.workers.llamacpp_grammar import SchemaGrammars
 from pipelines.runtimes.workers.llamacpp_vocabulary import Vocabulary
 
 
@@ -27,6 +29,7 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
 
     Raises:
         CheckpointError: where the GGUF does not load.
+        InputError: where a JSON schema that binds an answer cannot be made a grammar.
         WorkerError: where decoding fails.
     """
     lines = call.prompts.read_bytes().splitlines()
@@ -38,8 +41,18 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
     on_progress(Progress(done=found, total=len(prompts), what="loading the model"))
     log = LlamaLog()
     model = open_model(call.model, log)
-    rules = _rules(call, llama_cpp.llama_model_n_ctx_train(model))
-    tally = _Tally(answers, Vocabulary(model))
+    vocabulary = Vocabulary(model)
+    stops = frozenset(call.stop_token_ids)
+    begin = None
+    if any(prompt.schema is not None for prompt in prompts):
+        begin = SchemaGrammars(model, stops, log).begin
+    rules = Rules(
+        stop_token_ids=stops,
+        room=_room(call.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model)),
+        choose=chooser(call.decode, begin, stops),
+        text_of=vocabulary.text,
+    )
+    tally = _Tally(answers, vocabulary)
     settings = EngineSettings(threads=call.schedule.threads, kv_cache=call.kv_cache)
     for group in groups(prompts, call.schedule.slots):
         if all(prompt.item_id in answers.answered for prompt in group):
@@ -73,11 +86,15 @@ class _Tally:
         return len(self._answers.answered)
 
     def _answer(self, sequence: Answering) -> Answer:
+        finish = sequence.finish or "error"
+        token_ids, text, stopped = before_stop(
+            sequence.generated, sequence.prompt.stop, self._vocabulary.text
+        )
         return Answer(
             item_id=sequence.prompt.item_id,
-            text=self._vocabulary.text(sequence.generated),
-            token_ids=tuple(sequence.generated),
-            finish_reason=sequence.finish or "error",
+            text=text,
+            token_ids=token_ids,
+            finish_reason="stop" if stopped and finish != "error" else finish,
             prompt_tokens=len(sequence.prompt.token_ids),
         )
 
@@ -86,21 +103,14 @@ def _report(done: int, total: int, on_progress: OnProgress) -> None:
     on_progress(Progress(done=done, total=total, what="answering"))
 
 
-def _rules(call: AnswerCall, context_tokens: int) -> Rules:
-    return Rules(
-        stop_token_ids=frozenset(call.stop_token_ids),
-        room=_room(call.decode.max_tokens, context_tokens),
-        choose=chooser(call.decode),
-    )
-
-
 def _room(max_tokens: int, context_tokens: int) -> Callable[[Prompt], int]:
     """Tokens an answer may have: never more than the model's context has left after the prompt."""
 
     def room(prompt: Prompt) -> int:
         if not prompt.token_ids:
             return 0
-        return min(max_tokens, context_tokens - len(prompt.token_ids))
+        wanted = max_tokens if prompt.max_tokens is None else prompt.max_tokens
+        return min(wanted, context_tokens - len(prompt.token_ids))
 
     return room
 

@@ -1,13 +1,16 @@
 """Child process: answers prompts with a checkpoint folder, appending answers batch by batch."""
 
 import json
+from collections.abc import Sequence
 
+from pipelines.domain.errors import ToolchainError
 from pipelines.domain.run import Answer
 from pipelines.files.records import from_json
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.runtimes.answer_log import AnswerLog
 from pipelines.runtimes.protocol import Prompt
+from pipelines.runtimes.stop_texts import before_stop
 from pipelines.runtimes.transformers_batches import batches
 from pipelines.runtimes.transformers_jobs import AnswerJob, AnswerTally
 from pipelines.runtimes.workers.transformers_decode import Row, decode_batch
@@ -19,11 +22,15 @@ def answer(job: AnswerJob, on_progress: OnProgress) -> AnswerTally:
 
     Batches are laid over all prompts, answered or not, and a batch with any answer missing is decoded
     whole: so an interrupted run gives the very answers that an uninterrupted one gives.
+
+    Raises:
+        ToolchainError: where a schema is to bind an answer, which nothing here can do.
     """
     request = job.request
     prompts = [
         from_json(Prompt, json.loads(line)) for line in request.prompts.read_bytes().splitlines()
     ]
+    _refuse_bound(prompts)
     log = AnswerLog(request.answers)
     found = len(log.answered)
     layout = batches([len(prompt.token_ids) for prompt in prompts], request.schedule.slots)
@@ -42,12 +49,23 @@ def answer(job: AnswerJob, on_progress: OnProgress) -> AnswerTally:
     return AnswerTally(answered=len(log.answered) - found, found=found)
 
 
+def _refuse_bound(prompts: Sequence[Prompt]) -> None:
+    bound = [prompt.item_id for prompt in prompts if prompt.schema is not None]
+    if bound:
+        raise ToolchainError(
+            f"transformers cannot bind answers to a JSON schema ({len(bound)} items, first '{bound[0]}')",
+            next_step="judge it in llama.cpp, or ask these items without `constrained`",
+        )
+
+
 def _answer(loaded: LoadedModel, row: Row) -> Answer:
+    finish = row.finish or "error"
+    token_ids, text, stopped = before_stop(row.generated, row.prompt.stop, loaded.text_of)
     return Answer(
         item_id=row.prompt.item_id,
-        text=loaded.tokenizer.decode(row.generated, skip_special_tokens=True),
-        token_ids=tuple(row.generated),
-        finish_reason=row.finish or "error",
+        text=text,
+        token_ids=token_ids,
+        finish_reason="stop" if stopped and finish != "error" else finish,
         prompt_tokens=len(row.prompt.token_ids),
     )
 

@@ -10,6 +10,7 @@ from transformers import DynamicCache
 
 from pipelines.domain.suite import DecodeSettings
 from pipelines.runtimes.protocol import Prompt
+from pipelines.runtimes.stop_texts import TextOf, reaches_stop
 from pipelines.runtimes.workers.transformers_model import LoadedModel
 
 
@@ -20,18 +21,24 @@ class Row:
     prompt: Prompt
     room_tokens: int
     generator: torch.Generator | None
+    temperature: float = 0.0
     generated: list[int] = field(default_factory=list)
     finish: Literal["stop", "length", "error"] | None = None
 
-    def take(self, token: int, stop_ids: frozenset[int], *, finite: bool) -> None:
-        """Add one decoded token, or finish: on NaN logits, a stop token, or no room left."""
+    def take(self, token: int, stop_ids: frozenset[int], text_of: TextOf, *, finite: bool) -> None:
+        """Add one decoded token, or finish: on NaN logits, a stop token or text, or no room left.
+
+        A stop text that was reached is still among `generated`; see `before_stop`.
+        """
         if not finite:
             self.finish = "error"
         elif token in stop_ids:
             self.finish = "stop"
         else:
             self.generated.append(token)
-            if len(self.generated) >= self.room_tokens:
+            if reaches_stop(self.generated, self.prompt.stop, text_of):
+                self.finish = "stop"
+            elif len(self.generated) >= self.room_tokens:
                 self.finish = "length"
 
 
@@ -66,10 +73,10 @@ def decode_batch(
             .logits[:, -1]
             .float()
         )
-        chosen = _choose(logits, running, settings)
+        chosen = _choose(logits, running)
         finite = torch.isfinite(logits).all(dim=1).tolist()
         for row, token, is_finite in zip(running, chosen.tolist(), finite, strict=True):
-            row.take(token, stop_ids, finite=is_finite)
+            row.take(token, stop_ids, loaded.text_of, finite=is_finite)
         keep = [at for at, row in enumerate(running) if row.finish is None]
         if not keep:
             return rows
@@ -84,14 +91,16 @@ def decode_batch(
 
 
 def _row(loaded: LoadedModel, prompt: Prompt, settings: DecodeSettings) -> Row:
-    room = min(settings.max_tokens, loaded.context_length_tokens - len(prompt.token_ids))
+    max_tokens = settings.max_tokens if prompt.max_tokens is None else prompt.max_tokens
+    temperature = settings.temperature if prompt.temperature is None else prompt.temperature
+    room = min(max_tokens, loaded.context_length_tokens - len(prompt.token_ids))
     generator = None
-    if settings.temperature > 0:
+    if temperature > 0:
         # Seeded by item, so that a sampled answer does not depend on who shares its batch.
         digest = hashlib.sha256(f"{settings.seed}:{prompt.item_id}".encode()).digest()
         generator = torch.Generator(device=loaded.device)
         generator.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-    row = Row(prompt=prompt, room_tokens=room, generator=generator)
+    row = Row(prompt=prompt, room_tokens=room, generator=generator, temperature=temperature)
     if room <= 0 or not prompt.token_ids:
         row.finish = "error"
     return row
@@ -110,13 +119,18 @@ def _left_padded(
     return tokens.to(device), mask.to(device)
 
 
-def _choose(logits: torch.Tensor, running: Sequence[Row], settings: DecodeSettings) -> torch.Tensor:
-    """Return the next token of each row: the likeliest, or a sample at the given temperature."""
-    if settings.temperature <= 0:
+def _choose(logits: torch.Tensor, running: Sequence[Row]) -> torch.Tensor:
+    """Return the next token of each row: the likeliest, or a sample at the row's temperature."""
+    if all(row.generator is None for row in running):
         return logits.argmax(dim=1)
-    shares = (logits / settings.temperature).softmax(dim=1)
     picks = [
-        torch.multinomial(shares[at].nan_to_num(nan=1.0), 1, generator=row.generator)
+        logits[at].argmax(dim=0, keepdim=True)
+        if row.generator is None
+        else torch.multinomial(
+            (logits[at] / row.temperature).softmax(dim=0).nan_to_num(nan=1.0),
+            1,
+            generator=row.generator,
+        )
         for at, row in enumerate(running)
     ]
     return torch.cat(picks)

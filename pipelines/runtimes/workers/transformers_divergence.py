@@ -22,6 +22,7 @@ from pipelines.process.workers.divergence_sums import (
     DivergenceSums,
     Logits,
     batch_tokens,
+    next_tokens,
     read_windows,
 )
 from pipelines.runtimes.transformers_jobs import DivergenceJob
@@ -71,7 +72,8 @@ def base_logits(
     highest = max(max(window) for window in windows)
     if highest >= known:
         raise InputError(f"token id {highest} is none of the base's {known}", where=str(sequences))
-    base = BaseLogits(loaded.model.config.get_text_config().vocab_size)
+    size = loaded.model.config.get_text_config().vocab_size
+    base = BaseLogits(size, next_tokens(windows))
     for logits in _logits(loaded, windows, DynamicCache):
         base.add(logits)
     return windows, base

@@ -1,6 +1,6 @@
 """Loading a checkpoint folder with transformers, strictly: no random weights, no remote code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ class LoadedModel:
     tokenizer: Tokenizer
     context_length_tokens: int
     device: torch.device
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """Return the text of generated tokens, special ones left out."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
 
 def load(folder: Path, device_name: str) -> LoadedModel:

@@ -1,0 +1,58 @@
+"""What the server runtime and its workers say to each other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.recipe import KvCacheType
+from pipelines.domain.server import Server
+from pipelines.domain.suite import DecodeSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A model to be served by a server, or found there. `server_log` takes a started one's output."""
+
+    server: Server
+    model: Path
+    kv_cache: KvCacheType
+    threads: int
+    slots: int
+    server_log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedAnswersCall:
+    """Answer JSONL `prompts` in file order, appending to JSONL `answers` what it does not hold yet."""
+
+    serving: Serving
+    prompts: Path
+    answers: Path
+    decode: DecodeSettings
+    stop_token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerTally:
+    """How many answers were added and how many an earlier call had left."""
+
+    answered: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedProbeCall:
+    """Serve a model, compare token ids of JSONL `texts` where the server offers that, ask one prompt."""
+
+    serving: Serving
+    texts: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedProbe:
+    """What came of it. `finite` is False where the server gave a log probability that is no number."""
+
+    answers: bool
+    finite: bool
+    compared_texts: int
+    mismatched_texts: tuple[str, ...]
+    detail: str

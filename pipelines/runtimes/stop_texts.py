@@ -1,0 +1,51 @@
+"""Texts that end an answer: where they are reached, and what of the answer is before them.
+
+Every runtime cuts alike. The text ends where the first stop text begins. The token ids kept are the fewest
+that hold all of that text: the last one may hold the beginning of the stop text too, since a token cannot
+be cut.
+"""
+
+from collections.abc import Callable, Sequence
+
+TextOf = Callable[[Sequence[int]], str]
+"""Returns the text of generated tokens, special ones left out."""
+
+# Tokens without text of their own (special ones) may stand among those of a stop text.
+_SPARE_TOKENS = 8
+
+
+def reaches_stop(token_ids: Sequence[int], stops: Sequence[str], text_of: TextOf) -> bool:
+    """Say whether the newest token completes a stop text.
+
+    Only the last tokens are looked at: a token with text has at least one byte, so a stop text is no
+    longer in tokens than in bytes.
+    """
+    if not stops:
+        return False
+    window = max(len(stop.encode("utf-8", "surrogatepass")) for stop in stops) + _SPARE_TOKENS
+    tail = text_of(token_ids[-window:])
+    return any(stop and stop in tail for stop in stops)
+
+
+def before_stop(
+    token_ids: Sequence[int], stops: Sequence[str], text_of: TextOf
+) -> tuple[tuple[int, ...], str, bool]:
+    """Return the token ids and the text before the first stop text, and whether there was one."""
+    text = text_of(token_ids)
+    found = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+    if not found:
+        return tuple(token_ids), text, False
+    kept = text[: min(found)]
+    return tuple(token_ids[: _fewest(token_ids, kept, text_of)]), kept, True
+
+
+def _fewest(token_ids: Sequence[int], kept: str, text_of: TextOf) -> int:
+    """Return how many tokens hold `kept`; more of them never hold less, so the count is bisected."""
+    low, high = 0, len(token_ids)
+    while low < high:
+        middle = (low + high) // 2
+        if text_of(token_ids[:middle]).startswith(kept):
+            high = middle
+        else:
+            low = middle + 1
+    return low
