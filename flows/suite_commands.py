@@ -1,0 +1,90 @@
+"""What `quantgate suite check` and `quantgate suite mine` do, behind the command line."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOptions:
+    """The command line of `quantgate suite check`."""
+
+    folder: Path
+    model: str | None = None
+    policy: Path | None = None
+    as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MineOptions:
+    """The command line of `quantgate suite mine`."""
+
+    traffic: Path
+    model: str
+    take: int
+    out: Path
+    look_at: int
+    max_tokens: int
+    seed: int
+
+
+def check_command(options: CheckOptions) -> int:
+    """Print what is wrong with a suite and what it can prove; 0 fine, 2 problems."""
+    from flows.lm_eval_suites import suite_folder
+    from flows.settings import Settings
+    from flows.suite_check import check_suite
+    from flows.suite_fit import view_model
+    from flows.suite_tables import table_reader
+    from flows.suite_view import as_json, plain_lines, show
+    from pipelines.process.runner import run_worker
+
+    settings = Settings.from_environment()
+    report = check_suite(
+        suite_folder(options.folder, settings, run_worker),
+        policy_file=options.policy,
+        model=view_model(options.model, settings) if options.model else None,
+        read_table=table_reader(settings),
+    )
+    if options.as_json:
+        print(as_json(report))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        show(report, Console())
+    else:
+        print("\n".join(plain_lines(report)))
+    return report.exit_code
+
+
+def mine_command(options: MineOptions) -> int:
+    """Write a draft suite and say what is in it and what remains to be done."""
+    from flows.progress import open_board
+    from flows.settings import Settings
+    from flows.suite_draft import write_draft
+    from flows.suite_mine import MineRequest, mine
+    from flows.wiring import equipment
+
+    settings = Settings.from_environment()
+    request = MineRequest(
+        traffic=options.traffic,
+        model=options.model,
+        take=options.take,
+        look_at=options.look_at,
+        max_tokens=options.max_tokens,
+        seed=options.seed,
+    )
+    with open_board() as board, board.unit("mine", str(options.traffic)) as progress:
+        mined = mine(request, settings, equipment(settings), progress)
+    write_draft(mined, options.out)
+    traffic = mined.traffic
+    print(
+        f"{traffic.rows} rows: {len(traffic.candidates)} candidates ({traffic.repeated} repeated, "
+        f"{traffic.unasked} that ask nothing, {traffic.too_long} too long); "
+        f"{len(mined.margins)} answered by {mined.model}"
+    )
+    for ranking in mined.rankings:
+        count = sum(one.slices[0] == ranking.slice for one in mined.chosen)
+        print(f"{ranking.slice}: {count} items, {ranking.description}")
+    print(f"{options.out}: {len(mined.chosen)} items without expectations")
+    print(f"next: write them, then `quantgate suite check {options.out}`")
+    return 0

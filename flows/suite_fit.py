@@ -1,0 +1,100 @@
+"""Whether a suite's items fit a model: rendered by its chat template, counted by its tokenizer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.settings import Settings
+from pipelines.build.checkpoint_config import read_model_shape
+from pipelines.domain.errors import InputError
+from pipelines.domain.suite import Item, Suite
+from pipelines.evaluation.chat import ChatFormat
+from pipelines.specs.suite_long_context import LongContextFile, length_tokens, long_slice
+
+_MUCH_TOO_SHORT = 0.85
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelView:
+    """What of a model decides whether items fit it."""
+
+    source: str
+    chat: ChatFormat
+    context_length_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """Prompt tokens of every item that the chat template takes, and why it refuses the others, by id."""
+
+    prompt_tokens: Mapping[str, int]
+    refusals: Mapping[str, str]
+
+
+def view_model(source: str, settings: Settings) -> ModelView:
+    """Look at a model without its weights; one on the hub is downloaded first.
+
+    Raises:
+        InputError, CheckpointError, ServiceError: where there is none, or it is refused.
+    """
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        from pipelines.build.checkpoints import resolve_checkpoint
+
+        found = resolve_checkpoint(source, name=None, store=settings.store, hub=settings.hub)
+        folder = found.folder
+    return ModelView(
+        source=source,
+        chat=ChatFormat.of(folder),
+        context_length_tokens=read_model_shape(folder).context_length_tokens,
+    )
+
+
+def fit(suite: Suite, model: ModelView) -> Fit:
+    """Render and count every item."""
+    tokens: dict[str, int] = {}
+    refusals: dict[str, str] = {}
+    for item in suite.items:
+        try:
+            text = model.chat.render(item.messages, ask=True, tools=item.tools)
+        except InputError as error:
+            refusals[item.id] = error.what
+        else:
+            tokens[item.id] = len(model.chat.token_ids(text))
+    return Fit(prompt_tokens=tokens, refusals=refusals)
+
+
+def overlong(suite: Suite, found: Fit, model: ModelView) -> list[tuple[Item, str]]:
+    """Return items that do not fit the context with their answer, and what to say of each."""
+    context = model.context_length_tokens
+    told = []
+    for item in suite.items:
+        answer = suite.decode_of(item).max_tokens
+        asked = found.prompt_tokens.get(item.id, 0)
+        if asked + answer > context:
+            text = (
+                f"{asked:,} tokens and {answer:,} for the answer exceed the model's context "
+                f"of {context:,}"
+            )
+            told.append((item, text))
+    return told
+
+
+def measured_lengths(suite: Suite, file: LongContextFile, found: Fit) -> list[str]:
+    """Say how long stretched items are with this model, where a length is missed by much."""
+    told = []
+    for length in file.lengths:
+        items = [item for item in suite.items if long_slice(length) in item.slices]
+        sizes = [found.prompt_tokens[one.id] for one in items if one.id in found.prompt_tokens]
+        if not sizes:
+            continue
+        room = length_tokens(length) - suite.decode.max_tokens
+        if _MUCH_TOO_SHORT * room <= min(sizes) and max(sizes) <= room:
+            continue
+        characters = sum(len(m.content) for item in items for m in item.messages)
+        told.append(
+            f"{long_slice(length)}: {min(sizes):,} to {max(sizes):,} tokens with this model, where "
+            f"{room:,} were meant: name its `tokenizer` in long_context, or set "
+            f"characters_per_token: {characters / sum(sizes):.2f}"
+        )
+    return told
