@@ -6,7 +6,7 @@ from typing import Literal
 from pipelines.domain.suite import DecodeSettings
 from pipelines.domain.values import Digest
 
-Kernels = Literal["native", "weight-only", "emulated", "reference"]
+Kernels = Literal["native", "weight-only", "emulated", "reference", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class RuntimeIdentity:
     `native`: by kernels made for its types. `weight-only`: low-bit weights expanded to 16 bits before
     they are multiplied, which is all that a scheme with 16-bit activations asks for. `emulated`: low-bit
     activations or caches rounded as the scheme says and then computed in 16 bits. `reference`: nothing
-    is low-bit.
+    is low-bit. `unknown`: a server answered that does not say.
     `kv_cache` is the KV-cache element type, e.g. `f16`; `device` is `cpu` or the accelerator's name.
     """
 
@@ -53,13 +53,22 @@ class RunContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One raw answer; `finish_reason`: `stop` (end-of-sequence), `length` (max_tokens) or `error`."""
+    """One raw answer; `finish_reason`: `stop` (end-of-sequence), `length` (max_tokens) or `error`.
+
+    Where a server does not tell its token ids they are empty, and `generated_tokens` is its own count.
+    """
 
     item_id: str
     text: str
     token_ids: tuple[int, ...]
     finish_reason: Literal["stop", "length", "error"]
     prompt_tokens: int
+    generated_tokens: int | None = None
+
+    @property
+    def length_tokens(self) -> int:
+        """How many tokens were generated, the end-of-sequence token aside where ids are known."""
+        return len(self.token_ids) if self.generated_tokens is None else self.generated_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pipelines.domain.adjudication import Adjudication
 from pipelines.domain.values import Digest, JsonObject, JsonValue
 
 GraderKind = Literal[
@@ -24,6 +25,7 @@ GraderKind = Literal[
     "rouge",
     "similarity",
     "judge",
+    "lm_eval",
 ]
 
 
@@ -69,7 +71,8 @@ class Item:
     `tools` are function definitions in OpenAI's form, offered through the model's own chat template.
     `schema` is the JSON schema (draft 2020-12) that the answer has to meet. A critical item may never
     break. Items of one `group` share their cause (one document, one conversation) and are not
-    independent. `grader` and `decode` are the suite's where they are None.
+    independent. `grader` and `decode` are the suite's where they are None. A raw item's text is completed
+    as it stands, without a chat template.
     """
 
     id: str
@@ -82,6 +85,7 @@ class Item:
     group: str | None = None
     grader: GraderSpec | None = None
     decode: DecodeSettings | None = None
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,11 @@ class SliceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """Items in file order with one grader and one set of decode settings; `digest` covers all of it."""
+    """Items in file order with one grader and one set of decode settings; `digest` covers all of it.
+
+    `adjudications` are what people decided about answers. They are not in the digest, because no answer
+    depends on them: a new decision is a new verdict on the same run.
+    """
 
     name: str
     version: int
@@ -106,6 +114,7 @@ class Suite:
     decode: DecodeSettings
     slices: tuple[SliceSpec, ...]
     items: tuple[Item, ...]
+    adjudications: tuple[Adjudication, ...] = ()
 
     def grader_of(self, item: Item) -> GraderSpec:
         """Return which grader judges an item."""

@@ -81,9 +81,12 @@ class ChatFormat:
                 f"the model's chat template refuses a conversation ({roles}): {error}"
             ) from error
 
-    def token_ids(self, text: str) -> tuple[int, ...]:
-        """Return the ids of rendered text; special tokens written in it are parsed, none are added."""
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+    def token_ids(self, text: str, *, begin: bool = False) -> tuple[int, ...]:
+        """Return the ids of rendered text; special tokens written in it are parsed, none are added.
+
+        `begin` adds those that the tokenizer itself puts around plain text, e.g. a beginning-of-sequence.
+        """
+        return tuple(self.tokenizer.encode(text, add_special_tokens=begin).ids)
 
 
 def function_tool(tool: JsonObject) -> JsonObject:

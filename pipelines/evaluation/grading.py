@@ -7,7 +7,8 @@ from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, GradedAnswer
 from pipelines.domain.suite import Item, Suite
 from pipelines.domain.values import JsonValue, canonical_json
-from pipelines.evaluation.graders.protocol import ObservedGrader
+from pipelines.evaluation.adjudications import adjudicated, decisions
+from pipelines.evaluation.graders.protocol import ObservedGrader, observes
 from pipelines.evaluation.graders.table import grade_answer, grader_for
 from pipelines.evaluation.observing import Observatory, Question
 from pipelines.evaluation.sampling import sample_id, together
@@ -19,6 +20,7 @@ def grade_answers(
 ) -> tuple[GradedAnswer, ...]:
     """Grade a whole transcript; one graded answer an item, in suite order.
 
+    What people decided about an answer goes before what its grader says.
     Without an observatory nothing can be observed: then a suite with observed graders is refused.
 
     Raises:
@@ -26,16 +28,16 @@ def grade_answers(
         InputError, ToolchainError, ServiceError, WorkerError: from observing.
     """
     answered = {answer.item_id: answer for answer in answers}
+    decided = decisions(suite.adjudications, suite.items)
     observed = _observed(suite, answered, observatory)
+
+    def graded(item: Item, answer: Answer) -> GradedAnswer:
+        grader = grader_for(suite.grader_of(item))
+        judged = grade_answer(grader, answer, item, observed.get(answer.item_id))
+        return adjudicated(judged, item, decided)
+
     return tuple(
-        together(
-            [
-                grade_answer(
-                    grader_for(suite.grader_of(item)), answer, item, observed.get(answer.item_id)
-                )
-                for answer in _samples(suite, item, answered)
-            ]
-        )
+        together([graded(item, answer) for answer in _samples(suite, item, answered)])
         for item in suite.items
     )
 
@@ -57,7 +59,7 @@ def _observed(
     for item in suite.items:
         spec = suite.grader_of(item)
         grader = grader_for(spec)
-        if not isinstance(grader, ObservedGrader):
+        if not observes(grader):
             continue
         key = f"{spec.kind} {canonical_json(spec.options)}"
         graders[key] = grader

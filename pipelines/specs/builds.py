@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import KvCacheType
+from pipelines.domain.server import Server
 from pipelines.specs.loading import Spec, load_yaml
+from pipelines.specs.servers import ServerFile, refuse_names
 
 
 class BuildFile(Spec):
@@ -17,22 +19,28 @@ class BuildFile(Spec):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """What variants are registered under; without it the checkpoint's own name."""
     model: str
-    """The full-precision checkpoint: a folder, or `org/name[@revision]` on a model hub."""
+    """The checkpoint: a folder, or `org/name[@revision]` on a model hub."""
     suite: str
     """Folder with suite.yaml and its items."""
     corpus: str | None = None
     """Corpus spec (YAML) that calibrated recipes take their text from."""
     policy: str | None = None
     """Policy file (YAML); without it the default policy."""
-    recipes: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Recipe names, patterns such as `Q4*`, or recipe files; without it one recipe of each common kind."""
+    recipes: tuple[str, ...] | None = None
+    """Recipe names, patterns such as `Q4*`, or recipe files; without it one recipe of each common kind,
+    and where it is empty the checkpoint is judged on its own."""
     kv: KvCacheType | tuple[KvCacheType, ...] = ()
     """KV-cache types in which every GGUF recipe is judged, e.g. `[f16, q8_0]`; their files are built once."""
+    servers: dict[str, ServerFile] = Field(default_factory=dict)
+    """Servers that speak OpenAI's interface, by name (docs/runtimes.md)."""
+    judge_in: str | tuple[str, ...] = ()
+    """Servers in which recipes are judged: each in the first that serves its format, others as they say."""
 
     @model_validator(mode="after")
     def _names_no_type_twice(self) -> Self:
         if len(set(self.kv_caches)) != len(self.kv_caches):
             raise ValueError("kv names a type twice")
+        refuse_names(tuple(self.servers))
         return self
 
     @property
@@ -40,14 +48,20 @@ class BuildFile(Spec):
         """The types as a sequence; empty leaves each recipe its own."""
         return (self.kv,) if isinstance(self.kv, str) else self.kv
 
+    @property
+    def judged_in(self) -> tuple[str, ...]:
+        """The servers' names as a sequence; empty leaves each recipe its own runtime."""
+        return (self.judge_in,) if isinstance(self.judge_in, str) else self.judge_in
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSpec:
     """What the user asked for. `model` is a folder or `org/name[@revision]`.
 
     `name` is what variants are registered under; None takes the checkpoint's own name. `folder` is
-    where relative recipe files are looked for. `kv_caches` are the types in which every recipe that has
-    the choice is judged; empty leaves each its own.
+    where relative recipe files are looked for. Without any recipe the checkpoint is judged on its own.
+    `kv_caches` are the types in which every recipe that has the choice is judged; empty leaves each its own.
+    `judge_in` names those of `servers` in which recipes are judged instead of their own runtimes.
     """
 
     name: str | None
@@ -58,11 +72,13 @@ class BuildSpec:
     recipes: tuple[str, ...]
     kv_caches: tuple[KvCacheType, ...] = ()
     folder: Path
+    servers: tuple[Server, ...] = ()
+    judge_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOverrides:
-    """What stands on the command line; None leaves the build file's word."""
+    """What stands on the command line; None leaves the build file's word, no recipes asks for none."""
 
     model: str | None = None
     suite: Path | None = None
@@ -105,7 +121,7 @@ def load_build(
         suite=overrides.suite or spec.suite,
         corpus=overrides.corpus or spec.corpus,
         policy=overrides.policy or spec.policy,
-        recipes=overrides.recipes or spec.recipes,
+        recipes=spec.recipes if overrides.recipes is None else overrides.recipes,
         kv_caches=overrides.kv_caches or spec.kv_caches,
     )
 
@@ -120,7 +136,9 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         suite=folder / file.suite,
         corpus=folder / file.corpus if file.corpus else None,
         policy=folder / file.policy if file.policy else None,
-        recipes=file.recipes or default_recipes,
+        recipes=default_recipes if file.recipes is None else file.recipes,
         kv_caches=file.kv_caches,
         folder=folder,
+        servers=tuple(one.server(name, folder) for name, one in file.servers.items()),
+        judge_in=file.judged_in,
     )

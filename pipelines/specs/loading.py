@@ -90,6 +90,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from error
 
 
+def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return what a validation error says of a document for `model`, one sentence a problem."""
+    return [_sentence(detail, model) for detail in error.errors()]
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return ` (did you mean 'x'?)`, or nothing where no known word is near."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)

@@ -15,6 +15,9 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 DEFAULT_RECIPES = ("Q8_0", "FP8_DYNAMIC", "Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "Q2_K")
 """What is built where nobody says what: one of each kind that is commonly shipped, and one to fear."""
 
+NO_RECIPES = "none"
+"""How a command line asks for the checkpoint to be judged on its own."""
+
 _WILDCARDS = frozenset("*?[")
 _LISTED = "`quantgate recipes` lists what there is"
 
@@ -57,6 +60,22 @@ def find_recipes(names: tuple[str, ...], folder: Path) -> tuple[Recipe, ...]:
                 raise InputError(f"recipe '{recipe.name}' is asked for twice")
             found[recipe.name] = recipe
     return tuple(found.values())
+
+
+def parse_recipes(text: str) -> tuple[str, ...]:
+    """Read recipe names as the command line writes them: by commas, `none` for no recipe at all.
+
+    Raises:
+        InputError: where `none` does not stand alone.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    if NO_RECIPES not in names:
+        return names
+    if len(names) > 1:
+        raise InputError(
+            "'none' stands alone", where="--recipes", next_step="leave one or the other out"
+        )
+    return ()
 
 
 def _matching(pattern: str) -> tuple[Recipe, ...]:

@@ -1,115 +1,64 @@
-"""Suite folders: `suite.yaml` beside its items."""
+"""Suite folders: `suite.yaml` beside its items, or beside nothing where it says where items come from."""
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
-
-from pydantic import Field, JsonValue, model_validator
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import (
-    DecodeSettings,
-    GraderSpec,
-    Item,
-    Message,
-    SliceSpec,
-    Suite,
-)
-from pipelines.domain.values import JsonValue as Expected
+from pipelines.domain.suite import Item, SliceSpec, Suite
 from pipelines.domain.values import digest_of
 from pipelines.files.records import to_json
-from pipelines.specs.loading import Spec, did_you_mean, load_json_lines, load_yaml
+from pipelines.specs.loading import did_you_mean, load_yaml
+from pipelines.specs.suite_constrained import asked_both_ways, slices_both_ways
+from pipelines.specs.suite_files import SuiteSpec
+from pipelines.specs.suite_items import Placed, place_of, read_items
+from pipelines.specs.suite_long_context import long_slice
+from pipelines.specs.suite_problems import Problem, refused
+from pipelines.specs.suite_sources import ItemsFile
+from pipelines.specs.suite_stretching import chosen_items, clustered, stretched
+from pipelines.specs.suite_tables import ReadTable
 
 SUITE_FILE = "suite.yaml"
+WHOLE = "all"
 
 
-class MessageSpec(Spec):
-    """One chat message as OpenAI's chat format writes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExaminedSuite:
+    """A suite as far as it can be read, and all that is wrong with it.
 
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
+    `items_at` names the place items come from, `lines` where each stands in it by id; stretched items
+    stand nowhere. `drafts` are ids of items whose expectation is not written yet.
+    """
 
-
-class _GraderFile(Spec):
-    """What judges an answer."""
-
-    kind: Literal["tool_call", "exact"]
-    """`tool_call` compares a JSON call by meaning, `exact` the text."""
-
-
-class _DecodeFile(Spec):
-    """How answers are sampled."""
-
-    max_tokens: int = Field(gt=0)
-    """The most tokens an answer may have."""
-    temperature: float = Field(default=0.0, ge=0)
-    """0 is greedy."""
-    seed: int = 0
-    """Seed of the sampler above temperature 0."""
+    suite: Suite | None
+    spec: SuiteSpec
+    items_at: str
+    lines: Mapping[str, int]
+    drafts: frozenset[str]
+    problems: tuple[Problem, ...]
 
 
-class _SliceFile(Spec):
-    """A part of the suite that is judged on its own."""
-
-    description: str = ""
-    """What its items have in common."""
-    critical: bool = False
-    """Whether not a single item of it may break."""
-
-
-class SuiteSpec(Spec):
-    """A suite: the team's own tasks. It stands in `suite.yaml` beside its items."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    """What it is called in verdicts and in the registry."""
-    version: int = Field(ge=1)
-    """Raise it when items change."""
-    description: str = ""
-    """What it is about."""
-    items: str = "items.jsonl"
-    """File with one item a line, beside this one."""
-    grader: _GraderFile
-    decode: _DecodeFile
-    slices: dict[str, _SliceFile]
-    """Names that items give in their `slices`."""
-
-
-class ItemSpec(Spec):
-    """One line of the items file: `messages`, or `prompt` for a single user message."""
-
-    id: str = Field(min_length=1)
-    """Unique in the suite."""
-    messages: tuple[MessageSpec, ...] = ()
-    """The conversation so far, rendered by the model's own chat template."""
-    prompt: str = ""
-    """A single user message, instead of messages."""
-    expected: JsonValue
-    """What the grader compares the answer with."""
-    slices: tuple[str, ...] = Field(min_length=1)
-    """Where it counts."""
-
-    @model_validator(mode="after")
-    def _asks_something(self) -> "ItemSpec":
-        if bool(self.messages) == bool(self.prompt):
-            raise ValueError(f"item '{self.id}' needs either messages or prompt")
-        return self
-
-    def item(self) -> Item:
-        """Return the domain object."""
-        messages = self.messages or (MessageSpec(role="user", content=self.prompt),)
-        return Item(
-            id=self.id,
-            messages=tuple(Message(role=m.role, content=m.content) for m in messages),
-            expected=cast("Expected", self.expected),
-            slices=self.slices,
-        )
-
-
-def load_suite(folder: Path) -> Suite:
+def load_suite(folder: Path, read_table: ReadTable | None = None) -> Suite:
     """Read a suite folder; its digest covers name, version, grader, decode settings, slices, items.
+
+    `read_table` reads what needs a child process: parquet files and hub datasets.
 
     Raises:
         InputError: with every problem of the file at fault and its lines.
+        ToolchainError, ServiceError, WorkerError: where a table cannot be read.
+    """
+    examined = examine_suite(folder, read_table)
+    if examined.problems or examined.suite is None:
+        raise refused(examined.problems)
+    return examined.suite
+
+
+def examine_suite(folder: Path, read_table: ReadTable | None = None) -> ExaminedSuite:
+    """Read a suite folder, going on where something is wrong.
+
+    Raises:
+        InputError: where there is no suite file, or it or the source of items cannot be used at all.
+        ToolchainError, ServiceError, WorkerError: where a table cannot be read.
     """
     path = folder / SUITE_FILE
     if not path.is_file():
@@ -120,38 +69,148 @@ def load_suite(folder: Path) -> Suite:
             "examples/support-desk/suite is one to copy",
         )
     spec = load_yaml(path, SuiteSpec)
-    items_file = folder / spec.items
-    items = tuple(row.item() for row in load_json_lines(items_file, ItemSpec))
-    problems = _problems(items, tuple(spec.slices))
-    if problems:
-        raise InputError("\n  ".join(["cannot be used:", *problems[:20]]), where=str(items_file))
-    return _suite(spec, items, folder)
+    placed, problems = read_items(spec.items, folder, read_table)
+    items_at = place_of(spec.items, folder)
+    decode = spec.decode.settings()
+    items = tuple(_declared(one.row.item(decode), spec) for one in placed)
+    problems = (*problems, *_problems(placed, items, spec, items_at, complete=not problems))
+    suite: Suite | None = None
+    try:
+        suite = _suite(spec, _asked(spec, placed, items), folder) if items else None
+    except InputError as error:
+        problems = (*problems, Problem(where=error.where or str(path), text=error.what))
+        suite = _suite(spec.model_copy(update={"long_context": None}), items, folder)
+    return ExaminedSuite(
+        suite=suite,
+        spec=spec,
+        items_at=items_at,
+        lines={item.id: one.line for one, item in zip(placed, items, strict=True)},
+        drafts=frozenset(one.row.id for one in placed if one.row.is_incomplete),
+        problems=problems,
+    )
 
 
-def _problems(items: tuple[Item, ...], slices: tuple[str, ...]) -> list[str]:
+def _asked(spec: SuiteSpec, placed: Sequence[Placed], items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Return the items as they are asked: freely and bound by their schemas, where it says so."""
+    if spec.decode.constrained != "both":
+        return items
+    own = frozenset(
+        one.row.id
+        for one in placed
+        if one.row.decode is not None and one.row.decode.constrained is not None
+    )
+    return asked_both_ways(items, spec.decode.settings(), own)
+
+
+def _declared(item: Item, spec: SuiteSpec) -> Item:
+    """Drop slices that the suite file does not name, where it says so."""
+    if spec.items.other_slices != "ignore":
+        return item
+    return replace(item, slices=tuple(name for name in item.slices if name in spec.slices))
+
+
+def _problems(
+    placed: Sequence[Placed],
+    items: Sequence[Item],
+    spec: SuiteSpec,
+    items_at: str,
+    *,
+    complete: bool,
+) -> list[Problem]:
+    """What is wrong with items that can be read; `complete` says that there are no others."""
     if not items:
-        return ["there are no items"]
-    problems = [
-        f"item id '{item_id}' stands here {count} times"
-        for item_id, count in Counter(item.id for item in items).items()
-        if count > 1
-    ]
-    named = Counter(name for item in items for name in item.slices)
-    problems += [
-        f"slice '{name}' is not in {SUITE_FILE}{did_you_mean(name, slices)}"
-        for name in named
-        if name not in slices
-    ]
-    return problems + [f"slice '{name}' has no items" for name in slices if name not in named]
+        return [Problem(where=items_at, text="there are no items")] if complete else []
+    texts = [text for one in placed for text in _item_problems(one, spec)]
+    problems = [Problem(where=items_at, line=line, text=text) for line, text in texts]
+    problems += _twice(placed, items_at)
+    if WHOLE in spec.slices:
+        text = f"no slice may be called '{WHOLE}': that is the whole suite"
+        problems.append(Problem(where=items_at, text=text))
+    if complete:
+        named = {name for item in items for name in item.slices} | set(_long_slices(spec))
+        problems += [
+            Problem(where=items_at, text=f"slice '{name}' has no items")
+            for name in spec.slices
+            if name not in named
+        ]
+    return problems
 
 
-def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
-    grader = GraderSpec(kind=spec.grader.kind)
-    decode = DecodeSettings(**spec.decode.model_dump())
-    slices = tuple(
+def _item_problems(one: Placed, spec: SuiteSpec) -> list[tuple[int, str]]:
+    texts = []
+    if one.row.is_incomplete:
+        texts.append("a draft without an expectation: write its `expected`, or take it out")
+    unknown = [name for name in one.row.slices if name not in spec.slices]
+    if spec.items.other_slices == "refuse":
+        texts += [
+            f"slice '{name}' is not in {SUITE_FILE}{did_you_mean(name, tuple(spec.slices))}"
+            for name in unknown
+        ]
+    elif spec.items.other_slices == "ignore" and len(unknown) == len(one.row.slices):
+        texts.append(f"item '{one.row.id}' is in no slice that {SUITE_FILE} names")
+    return [(one.line, text) for text in texts]
+
+
+def _twice(placed: Sequence[Placed], items_at: str) -> list[Problem]:
+    lines: dict[str, list[int]] = {}
+    for one in placed:
+        lines.setdefault(one.row.id, []).append(one.line)
+    return [
+        Problem(
+            where=items_at,
+            line=numbers[1],
+            text=f"item id '{item_id}' stands here {len(numbers)} times, first in line {numbers[0]}",
+        )
+        for item_id, numbers in lines.items()
+        if len(numbers) > 1
+    ]
+
+
+def _long_slices(spec: SuiteSpec) -> list[str]:
+    return [long_slice(length) for length in spec.long_context.lengths] if spec.long_context else []
+
+
+def _long_context(spec: SuiteSpec, items: Sequence[Item]) -> tuple[Item, ...]:
+    """Return the items that are to be stretched.
+
+    Raises:
+        InputError: where a slice is not in the suite, or has no items.
+    """
+    assert spec.long_context is not None
+    for name in spec.long_context.slices:
+        if not any(name in item.slices for item in items):
+            raise InputError(
+                f"long_context: slice '{name}' has no items{did_you_mean(name, tuple(spec.slices))}",
+                where=SUITE_FILE,
+            )
+    return chosen_items(spec.long_context, items)
+
+
+def _slices(spec: SuiteSpec, items: Sequence[Item]) -> tuple[SliceSpec, ...]:
+    """Slices as the suite file names them, then those that only items name, where it says so."""
+    named = tuple(
         SliceSpec(name=name, description=one.description, critical=one.critical)
         for name, one in spec.slices.items()
     )
+    source: ItemsFile = spec.items
+    if source.other_slices != "declare":
+        return named
+    others = dict.fromkeys(name for item in items for name in item.slices)
+    return (
+        *named,
+        *(SliceSpec(name=name, description="") for name in others if name not in spec.slices),
+    )
+
+
+def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
+    grader = spec.grader.spec()
+    decode = spec.decode.settings()
+    slices = slices_both_ways(_slices(spec, items), items)
+    if spec.long_context is not None:
+        chosen = _long_context(spec, items)
+        longer = stretched(spec.long_context, chosen, folder, decode)
+        items = (*clustered(items, chosen), *longer.items)
+        slices = (*slices, *(one for one in longer.slices if one.name not in spec.slices))
     digest = digest_of(
         {
             "name": spec.name,

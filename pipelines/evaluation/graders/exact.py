@@ -1,17 +1,26 @@
 """Grades a text answer by equality."""
 
-import unicodedata
 from dataclasses import dataclass
 
 from pipelines.domain.run import Grade
 from pipelines.domain.suite import Item
+from pipelines.domain.values import JsonValue
+from pipelines.evaluation.graders.expectations import unusable
 from pipelines.evaluation.graders.grades import judged
+from pipelines.evaluation.graders.normal_forms import Difference, normal_form
+from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactGrader:
-    """Compares texts after Unicode NFC and removal of surrounding whitespace; case counts."""
+    """Compares texts after Unicode NFC and removal of surrounding whitespace; all else counts.
+
+    `expected` is a text, or a list of them of which any is accepted. `ignore` names differences that
+    do not count (`pipelines.evaluation.graders.normal_forms`).
+    """
+
+    ignore: tuple[Difference, ...] = ()
 
     @property
     def name(self) -> str:
@@ -19,19 +28,32 @@ class ExactGrader:
         return "exact@1"
 
     def problem(self, item: Item) -> str | None:
-        """Say why the expectation can never be met, or None where it is a text."""
-        return None if isinstance(item.expected, str) else "it is not a text"
+        """Say why the expectation can never be met, or None where it is a text or texts."""
+        accepted = self._accepted(item.expected)
+        return accepted.reason if isinstance(accepted, Refused) else None
 
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; the reason shows both texts, shortened. Never raises."""
-        found = _canonical(answer_text)
-        problem = self.problem(item)
-        if problem:
-            problem = f"the expectation is unusable: {problem}"
-        elif found != (wanted := _canonical(str(item.expected))):
-            problem = f"{shorten(found)!r} instead of {shorten(wanted)!r}"
+        found = normal_form(answer_text, self.ignore)
+        accepted = self._accepted(item.expected)
+        problem: str | None = None
+        if isinstance(accepted, Refused):
+            problem = unusable(accepted.reason)
+        elif found not in accepted:
+            others = f" (or {len(accepted) - 1} others)" if len(accepted) > 1 else ""
+            problem = f"{shorten(found)!r} instead of {shorten(accepted[0])!r}{others}"
         return judged(self.name, problem=problem, canonical=found, expected="the expected text")
 
-
-def _canonical(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
+    def _accepted(self, expected: JsonValue) -> tuple[str, ...] | Refused:
+        """An expectation may be blank only where it is written so: normalizing must not blank it."""
+        listed = expected if isinstance(expected, list | tuple) else [expected]
+        if not listed:
+            return Refused(reason="the list of accepted texts is empty")
+        accepted = []
+        for text in listed:
+            if not isinstance(text, str):
+                return Refused(reason="it is not a text")
+            accepted.append(normal_form(text, self.ignore))
+            if text.strip() and not accepted[-1]:
+                return Refused(reason=f"nothing is left of {shorten(text)!r} to compare")
+        return tuple(accepted)

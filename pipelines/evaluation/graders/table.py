@@ -10,16 +10,48 @@ from typing import cast
 from pipelines.domain.run import Answer, Grade, GradedAnswer
 from pipelines.domain.suite import GraderKind, GraderSpec, Item
 from pipelines.domain.values import JsonValue, canonical_json
+from pipelines.evaluation.graders.bfcl import BfclGrader
+from pipelines.evaluation.graders.choice import ChoiceGrader
+from pipelines.evaluation.graders.chrf import ChrfGrader
+from pipelines.evaluation.graders.code import CodeGrader
+from pipelines.evaluation.graders.contains import ContainsGrader
 from pipelines.evaluation.graders.exact import ExactGrader
 from pipelines.evaluation.graders.grades import wrong
-from pipelines.evaluation.graders.protocol import AnyGrader, ObservedGrader
+from pipelines.evaluation.graders.injection import InjectionGrader
+from pipelines.evaluation.graders.json_answer import JsonGrader
+from pipelines.evaluation.graders.judge import JudgeGrader
+from pipelines.evaluation.graders.language import LanguageGrader
+from pipelines.evaluation.graders.lm_eval import LmEvalGrader
+from pipelines.evaluation.graders.math import MathGrader
+from pipelines.evaluation.graders.number import NumberGrader
+from pipelines.evaluation.graders.protocol import AnyGrader, observes
+from pipelines.evaluation.graders.refusal import RefusalGrader
+from pipelines.evaluation.graders.regex import RegexGrader
+from pipelines.evaluation.graders.rouge import RougeGrader
+from pipelines.evaluation.graders.similarity import SimilarityGrader
 from pipelines.evaluation.graders.tool_call import ToolCallGrader
 from pipelines.files.records import from_json
 
 GRADERS: Mapping[GraderKind, type] = MappingProxyType(
     {
         "exact": ExactGrader,
+        "choice": ChoiceGrader,
+        "regex": RegexGrader,
+        "contains": ContainsGrader,
+        "number": NumberGrader,
+        "refusal": RefusalGrader,
+        "injection": InjectionGrader,
+        "language": LanguageGrader,
         "tool_call": ToolCallGrader,
+        "lm_eval": LmEvalGrader,
+        "json": JsonGrader,
+        "bfcl": BfclGrader,
+        "code": CodeGrader,
+        "math": MathGrader,
+        "chrf": ChrfGrader,
+        "rouge": RougeGrader,
+        "similarity": SimilarityGrader,
+        "judge": JudgeGrader,
     }
 )
 """A grader's fields are its options, under the names that suite files use."""
@@ -27,7 +59,7 @@ GRADERS: Mapping[GraderKind, type] = MappingProxyType(
 
 def grader_for(spec: GraderSpec) -> AnyGrader:
     """Return the grader that a suite or an item asks for."""
-    return _made(spec.kind, canonical_json(spec.options))
+    return _made(spec.kind, canonical_json(spec.options) if spec.options else "{}")
 
 
 def grade_answer(
@@ -52,7 +84,7 @@ def grade_answer(
 
 
 def _grade(grader: AnyGrader, answer: Answer, item: Item, observation: JsonValue) -> Grade:
-    if isinstance(grader, ObservedGrader):
+    if observes(grader):
         return grader.grade_observed(answer.text, item, observation)
     return grader.grade(answer.text, item)
 

@@ -1,11 +1,14 @@
 """Grades one tool call: exactly one JSON object with a tool's name and its arguments."""
 
-import re
 from dataclasses import dataclass
+from typing import Literal
 
 from pipelines.domain.run import Grade
 from pipelines.domain.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from pipelines.domain.values import JsonValue, canonical_json
+from pipelines.evaluation.graders.call_formats import CallFormat, read_calls
+from pipelines.evaluation.graders.calls import Call, NoCall
+from pipelines.evaluation.graders.fences import unfenced
 from pipelines.evaluation.graders.grades import judged, wrong
 from pipelines.evaluation.graders.strict_json import (
     Refused,
@@ -13,16 +16,10 @@ from pipelines.evaluation.graders.strict_json import (
     normalize,
     parse_strictly,
 )
+from pipelines.evaluation.graders.tool_schemas import offered_tools
 from pipelines.evaluation.graders.wording import shorten
 
-_FENCE = re.compile(r"\A```(?:json)?[ \t]*\r?\n(?P<body>.*?)\r?\n?```\Z", re.DOTALL)
 _KEYS = ("name", "arguments")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    name: str
-    arguments: JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +30,11 @@ class ToolCallGrader:
     other. Tolerated around it: whitespace and one Markdown fence, since every tool router strips
     both. Not tolerated: any prose, a second object, arguments as a string of JSON.
     `expected` is such a call, or a list of them of which any is accepted.
+    `format` other than `json` reads the answer as a model family writes calls (see `call_formats`);
+    there has to be one call in it.
     """
+
+    format: CallFormat | Literal["auto"] = "json"
 
     @property
     def name(self) -> str:
@@ -47,7 +48,11 @@ class ToolCallGrader:
 
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; the reason names what differs first. Never raises."""
-        found = _read_answer(answer_text)
+        found = (
+            _read_answer(answer_text)
+            if self.format == "json"
+            else self._read_format(answer_text, item)
+        )
         if isinstance(found, Refused):
             return wrong(self.name, canonical=answer_text.strip(), reason=found.reason)
         accepted = _accepted_calls(item.expected)
@@ -58,15 +63,23 @@ class ToolCallGrader:
         canonical = canonical_json({"name": found.name, "arguments": found.arguments})
         return judged(self.name, problem=problem, canonical=canonical, expected="the expected call")
 
+    def _read_format(self, text: str, item: Item) -> Call | Refused:
+        read = read_calls(text, self.format, offered_tools(item.tools))
+        if isinstance(read, Refused):
+            return read
+        if isinstance(read, NoCall):
+            return Refused(reason="missing call: nothing is called")
+        if len(read.calls) > 1:
+            return Refused(reason=f"{len(read.calls)} calls instead of one")
+        return read.calls[0]
 
-def _read_answer(text: str) -> _Call | Refused:
-    stripped = text.strip()
-    fenced = _FENCE.match(stripped)
-    parsed = parse_strictly(fenced["body"] if fenced else stripped)
+
+def _read_answer(text: str) -> Call | Refused:
+    parsed = parse_strictly(unfenced(text))
     return parsed if isinstance(parsed, Refused) else _as_call(parsed.value)
 
 
-def _accepted_calls(expected: JsonValue) -> tuple[_Call, ...] | Refused:
+def _accepted_calls(expected: JsonValue) -> tuple[Call, ...] | Refused:
     wanted = expected if isinstance(expected, list | tuple) else [expected]
     if not wanted:
         return Refused(reason="the list of accepted calls is empty")
@@ -79,7 +92,7 @@ def _accepted_calls(expected: JsonValue) -> tuple[_Call, ...] | Refused:
     return tuple(calls)
 
 
-def _as_call(value: JsonValue) -> _Call | Refused:
+def _as_call(value: JsonValue) -> Call | Refused:
     if not isinstance(value, dict):
         return Refused(reason="not a JSON object")
     for key in _KEYS:
@@ -93,10 +106,10 @@ def _as_call(value: JsonValue) -> _Call | Refused:
         return Refused(reason="'name' is not a string")
     if not isinstance(arguments, dict):
         return Refused(reason="'arguments' is not an object")
-    return _Call(name=name, arguments=arguments)
+    return Call(name=name, arguments=arguments)
 
 
-def _difference(accepted: tuple[_Call, ...], found: _Call) -> str | None:
+def _difference(accepted: tuple[Call, ...], found: Call) -> str | None:
     """Return None where any accepted call is met, else what differs from the nearest one."""
     differences = [_call_difference(call, found) for call in accepted]
     if not all(differences):
@@ -106,7 +119,7 @@ def _difference(accepted: tuple[_Call, ...], found: _Call) -> str | None:
     return f"{differences[nearest]}{others}"
 
 
-def _call_difference(expected: _Call, found: _Call) -> str | None:
+def _call_difference(expected: Call, found: Call) -> str | None:
     if expected.name != found.name:
         return f"wrong tool: {shorten(found.name)!r} instead of {shorten(expected.name)!r}"
     return first_difference(expected.arguments, found.arguments, "$")

@@ -1,0 +1,67 @@
+"""Applying what people decided: a grade that a person has overruled or confirmed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pipelines.domain.adjudication import Adjudication, Mark
+from pipelines.domain.run import GradedAnswer
+from pipelines.domain.suite import Item
+from pipelines.domain.values import Digest, digest_of
+from pipelines.evaluation.graders.wording import storable
+from pipelines.files.records import to_json
+
+Decided = Mapping[tuple[str, Digest], Adjudication]
+"""Decisions by item id and answer digest; only those made on the items as they are."""
+
+
+def answer_digest(text: str) -> Digest:
+    """Return the sha256 of an answer's text, as UTF-8 (what cannot be encoded is spelled out)."""
+    return Digest(hashlib.sha256(storable(text).encode()).hexdigest())
+
+
+def item_digest(item: Item) -> Digest:
+    """Return the digest of what an item asks and expects; where it counts does not matter."""
+    return digest_of(
+        {
+            "messages": to_json(item.messages),
+            "tools": list(item.tools),
+            "schema": item.schema,
+            "expected": item.expected,
+        }
+    )
+
+
+def decisions(adjudications: Sequence[Adjudication], items: Sequence[Item]) -> Decided:
+    """Return the decisions that hold: the last of each answer, made on an item that did not change."""
+    named = {one.item_id for one in adjudications}
+    current = {item.id: item_digest(item) for item in items if item.id in named}
+    return {
+        (one.item_id, one.answer_sha256): one
+        for one in adjudications
+        if current.get(one.item_id) == one.item_sha256
+    }
+
+
+def adjudicated(graded: GradedAnswer, item: Item, decided: Decided) -> GradedAnswer:
+    """Return the answer as a person decided, else as it was graded.
+
+    An answer that the runtime reported as an error stays wrong. The grader's reason is kept in the new
+    one, so that nothing it saw is lost.
+    """
+    if not decided or graded.answer.finish_reason == "error":
+        return graded
+    decision = decided.get((item.id, answer_digest(graded.answer.text)))
+    if decision is None:
+        return graded
+    correct = decision.mark is not Mark.WORSE
+    said = f"{decision.mark} in the eyes of {decision.decided_by} ({decision.decided_on})"
+    if decision.note:
+        said += f": {decision.note}"
+    grade = replace(
+        graded.grade,
+        correct=correct,
+        score=float(correct),
+        reason=storable(f"{said}; the grader: {graded.grade.reason}"),
+    )
+    return replace(graded, grade=grade)

@@ -1,0 +1,236 @@
+"""Where programs that a model wrote may run: sandboxes that this machine has, tried before they are trusted.
+
+What a sandbox holds is listed, not what it hides: the interpreter and the system's libraries, read-only,
+four devices and an empty `/tmp` of its own. There is no network, no home, no `/proc`, and no file of this
+project. Limits on processor time, memory, processes and file sizes hold for each process, and the whole
+process tree ends with the clock.
+"""
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pipelines.domain.errors import ToolchainError
+from pipelines.domain.suite import GraderSpec, Suite
+from pipelines.domain.values import JsonObject
+
+SandboxKind = Literal["bwrap", "nsjail", "unshare", "none"]
+"""`unshare` are the kernel's namespaces, entered by ourselves; `none` is no sandbox, only limits."""
+
+ALLOW_UNSANDBOXED = "QUANTGATE_ALLOW_UNSANDBOXED"
+NEXT_STEP = (
+    "install bubblewrap (`bwrap`) or nsjail, or allow unprivileged user namespaces; in a container that "
+    "is thrown away afterwards, `allow_unsandboxed: true` in the grader's options or "
+    f"{ALLOW_UNSANDBOXED}=1 runs answers with limits and nothing else"
+)
+
+_INSIDE = Path(__file__).with_name("sandbox_inside.py")
+_MEBIBYTE = 1 << 20
+_NOBODY = 65534
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/nix/store")
+_DEVICES = ("null", "zero", "random", "urandom")
+_SCRATCH_BYTES = 64 * _MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a program may take.
+
+    `seconds` is wall time for program and tests; processor time of each process may be little more.
+    `packages` lets it import the packages of this program's own environment.
+    """
+
+    seconds: float = 10.0
+    memory_bytes: int = 1024 * _MEBIBYTE
+    packages: bool = False
+    processes: int = 32
+    file_bytes: int = 16 * _MEBIBYTE
+    open_files: int = 64
+
+
+def refuse_unsandboxed(suite: Suite) -> None:
+    """Refuse a suite whose answers would have to be run where nothing contains them.
+
+    Raises:
+        ToolchainError: where no sandbox works here and none of the ways to do without was chosen.
+    """
+    specs: Iterable[GraderSpec] = (suite.grader_of(item) for item in suite.items)
+    contained = [s for s in specs if s.kind == "code" and not s.options.get("allow_unsandboxed")]
+    if contained:
+        chosen_sandbox(allow_unsandboxed=False)
+
+
+def chosen_sandbox(*, allow_unsandboxed: bool) -> SandboxKind:
+    """Return the first sandbox that works here, `none` only where there is none and that is allowed.
+
+    Raises:
+        ToolchainError: where there is none.
+    """
+    found = working_sandbox()
+    if found:
+        return found
+    if allow_unsandboxed or os.environ.get(ALLOW_UNSANDBOXED) == "1":
+        return "none"
+    raise ToolchainError(
+        "grader `code` runs what models wrote, and no sandbox works here "
+        "(tried: bubblewrap, nsjail, the kernel's own namespaces)",
+        next_step=NEXT_STEP,
+    )
+
+
+@cache
+def working_sandbox() -> SandboxKind | None:
+    """Return the first sandbox that contains a program which tries to get out; asked once a process."""
+    from pipelines.evaluation.sandbox_trial import contains
+
+    kinds: tuple[SandboxKind, ...] = ("bwrap", "nsjail", "unshare")
+    return next((kind for kind in kinds if _present(kind) and contains(kind)), None)
+
+
+def _present(kind: SandboxKind) -> bool:
+    return sys.platform == "linux" if kind == "unshare" else shutil.which(kind) is not None
+
+
+def start(kind: SandboxKind, limits: Limits) -> "subprocess.Popen[bytes]":
+    """Start a sandbox that waits for its order on standard input."""
+    return subprocess.Popen(
+        command(kind, limits),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_ENVIRONMENT,
+        cwd="/",
+    )
+
+
+def command(kind: SandboxKind, limits: Limits) -> list[str]:
+    """Return the command line of a sandbox with our side of it inside."""
+    inside = [
+        interpreter(limits),
+        *("-P", "-B", "-s"),
+        *(() if limits.packages else ("-S",)),
+        *("-c", _INSIDE.read_text(encoding="utf-8"), kind),
+    ]
+    return [*_prefix(kind, limits), *inside]
+
+
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "TMPDIR": "/tmp",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+def order(limits: Limits, programs: list[str]) -> JsonObject:
+    """Return what the inside is told; of `programs` the first that compiles is run."""
+    links, readable = _system()
+    return {
+        "programs": list(programs),
+        "links": [list(link) for link in links],
+        "readable": [*readable, *held_folders(limits)],
+        "memory_bytes": limits.memory_bytes,
+        "cpu_seconds": math.ceil(limits.seconds) + 1,
+        "processes": limits.processes,
+        "file_bytes": limits.file_bytes,
+        "open_files": limits.open_files,
+        "scratch_bytes": _SCRATCH_BYTES,
+    }
+
+
+def interpreter(limits: Limits) -> str:
+    """Return the Python that runs answers: our environment's, or the one it was made from."""
+    base = getattr(sys, "_base_executable", "") or sys.executable
+    return sys.executable if limits.packages else os.path.realpath(base)
+
+
+def _prefix(kind: SandboxKind, limits: Limits) -> list[str]:
+    if kind == "bwrap":
+        return _bubblewrap(limits)
+    return _nsjail(limits) if kind == "nsjail" else []
+
+
+def _bubblewrap(limits: Limits) -> list[str]:
+    links, readable = _system()
+    arguments = [
+        _found("bwrap"),
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+    ]
+    if os.geteuid() == 0:  # the inside becomes nobody, whom limits bind
+        arguments = [one if one != "--unshare-all" else "--unshare-pid" for one in arguments]
+        arguments += ["--unshare-net", "--unshare-ipc", "--unshare-uts"]
+        arguments += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    for name, value in _ENVIRONMENT.items():
+        arguments += ["--setenv", name, value]
+    held = (*readable, *held_folders(limits))
+    for folder in dict.fromkeys(_parents((*held, "/dev/null"))):  # made 0700 unless named
+        arguments += ["--dir", folder]
+    for path in held:
+        arguments += ["--ro-bind", path, path]
+    for target, link in links:
+        arguments += ["--symlink", link, target]
+    for device in _DEVICES:
+        arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    scratch = ["--perms", "1777", "--size", str(_SCRATCH_BYTES), "--tmpfs", "/tmp"]
+    return [*arguments, *scratch, "--remount-ro", "/", "--chdir", "/tmp", "--"]
+
+
+def _nsjail(limits: Limits) -> list[str]:
+    links, readable = _system()
+    identity = str(_NOBODY if os.geteuid() == 0 else os.getuid())
+    arguments = [
+        _found("nsjail"),
+        "--mode",
+        "o",
+        "--really_quiet",
+        "--disable_proc",
+        "--disable_rlimits",
+    ]
+    arguments += ["--user", f"{identity}:{identity}", "--cwd", "/tmp", "--time_limit", "0"]
+    if os.geteuid() == 0:
+        arguments += ["--group", f"{_NOBODY}:{_NOBODY}"]
+    for name, value in _ENVIRONMENT.items():
+        arguments += ["--env", f"{name}={value}"]
+    for path in (*readable, *held_folders(limits)):
+        arguments += ["--bindmount_ro", path]
+    for target, link in links:
+        arguments += ["--symlink", f"{link}:{target}"]
+    for device in _DEVICES:
+        arguments += ["--bindmount", f"/dev/{device}"]
+    return [*arguments, "--mount", f"none:/tmp:tmpfs:size={_SCRATCH_BYTES},mode=1777", "--"]
+
+
+def _parents(paths: Iterable[str]) -> list[str]:
+    return [str(one) for path in paths for one in reversed(Path(path).parents) if one != Path("/")]
+
+
+def _found(program: str) -> str:
+    return shutil.which(program) or program
+
+
+def held_folders(limits: Limits) -> list[str]:
+    """Return the interpreter's folders that stand outside the system's; a sandbox holds them too."""
+    wanted = {sys.base_prefix, os.path.realpath(sys.base_prefix)}
+    if limits.packages:
+        wanted.add(sys.prefix)
+    return sorted(path for path in wanted if not path.startswith("/usr"))
+
+
+def _system() -> tuple[list[tuple[str, str]], list[str]]:
+    """Return (symbolic links with what they point at, folders and files) of the system's libraries."""
+    present = [path for path in _SYSTEM if os.path.lexists(path)]
+    links = [(path, str(Path(path).readlink())) for path in present if Path(path).is_symlink()]
+    return links, [path for path in present if not Path(path).is_symlink()]

@@ -1,0 +1,40 @@
+"""Worker: runs programs against their tests, in a sandbox."""
+
+from dataclasses import asdict
+from typing import cast
+
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.evaluation.graders.code import CodeGrader
+from pipelines.evaluation.observing import ObserveCall, ObserveTally
+from pipelines.evaluation.sandbox import Limits, chosen_sandbox
+from pipelines.evaluation.sandbox_run import run_program
+from pipelines.evaluation.workers.observations import observe_each, threads_allowed
+from pipelines.files.records import from_json
+from pipelines.process.calls import OnProgress
+from pipelines.process.harness import serve
+
+
+def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
+    """Run the question's programs; an observation is `{passed, reason, sandbox}`.
+
+    Raises:
+        ToolchainError: where no sandbox works here and none of the ways to do without was chosen.
+    """
+    options = from_json(CodeGrader, {k: v for k, v in call.options.items() if k != "python"})
+    kind = chosen_sandbox(allow_unsandboxed=options.allow_unsandboxed)
+    limits = Limits(
+        seconds=options.seconds,
+        memory_bytes=options.memory_mib << 20,
+        packages=options.packages,
+    )
+
+    def observed(question: JsonValue) -> JsonValue:
+        asked = cast("JsonObject", question)
+        programs = [str(program) for program in cast("list[JsonValue]", asked["programs"])]
+        return asdict(run_program(kind, programs, str(asked["tests"]), limits))
+
+    return observe_each(call, observed, on_progress, at_once=threads_allowed())
+
+
+if __name__ == "__main__":
+    serve(observe, ObserveCall)

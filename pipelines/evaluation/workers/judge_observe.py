@@ -1,0 +1,108 @@
+"""Worker: asks a judge model over an OpenAI-compatible endpoint."""
+
+import json
+import os
+import re
+from typing import cast
+
+from pipelines.domain.errors import InputError, ServiceError
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.evaluation.observing import ObserveCall, ObserveTally
+from pipelines.evaluation.workers.observations import observe_each
+from pipelines.process.calls import OnProgress
+from pipelines.process.harness import serve
+from pipelines.runtimes.openai_client import Endpoint, Patience, ServerClient
+
+
+def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
+    """Ask about every answer; an observation is `{verdict, said, reply}`.
+
+    `verdict` is `right`, `wrong`, or None where the judge gave none; `said` its text; `reply` the whole
+    raw reply. What was not asked has None in all three.
+
+    Raises:
+        InputError: where an environment variable that the options name is not set.
+        ServiceError: where the endpoint refuses, or fails too often; what was judged is kept.
+    """
+    options = call.options
+    at_once = int(str(options["concurrency"]))
+    endpoint = _endpoint(options)
+    client = ServerClient(endpoint, patience=Patience(tries=int(str(options["retries"])) + 1))
+
+    def observed(question: JsonValue) -> JsonValue:
+        prompt = cast("JsonObject", question)["prompt"]
+        if prompt is None:
+            return {"verdict": None, "said": None, "reply": None}
+        reply = client.post("/v1/chat/completions", _body(str(prompt), options), "the judge")
+        reply = _without(endpoint.api_key, reply)
+        said = _said(reply, str(options["model"]))
+        return {"verdict": verdict(said, options), "said": said, "reply": reply}
+
+    try:
+        return observe_each(call, observed, on_progress, at_once=at_once)
+    finally:
+        client.close()
+
+
+def verdict(said: str, options: JsonObject) -> str | None:
+    """Return which label stands on the last line that is not blank; None for none of them, or both."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    last = lines[-1] if lines else ""
+    found = {
+        name
+        for name in ("right", "wrong")
+        if re.search(rf"(?<!\w){re.escape(str(options[name]))}(?!\w)", last, re.IGNORECASE)
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _body(prompt: str, options: JsonObject) -> JsonObject:
+    return {
+        "model": options["model"],
+        "messages": [{"role": "user", "content": prompt}],
+        "temperature": 0,
+        "max_tokens": options["max_tokens"],
+    }
+
+
+def _without(key: str | None, reply: JsonObject) -> JsonObject:
+    """The reply, should a server repeat the key in it."""
+    if not key:
+        return reply
+    return cast("JsonObject", json.loads(json.dumps(reply).replace(json.dumps(key)[1:-1], "***")))
+
+
+def _said(reply: JsonObject, model: str) -> str:
+    choices = reply.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = first.get("message") if isinstance(first, dict) else None
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or not isinstance(content, str | None):
+        raise ServiceError("the reply has no choices[0].message.content", where=f"judge {model}")
+    return content or ""
+
+
+def _endpoint(options: JsonObject) -> Endpoint:
+    url = str(options["url"] or _variable(str(options["url_env"])))
+    key = str(options["api_key_env"])
+    return Endpoint(
+        url=url.rstrip("/").removesuffix("/v1"),
+        timeout_seconds=float(str(options["seconds"])),
+        connections=int(str(options["concurrency"])),
+        api_key=_variable(key) if key else None,
+    )
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise InputError(
+            f"the environment variable {name} is not set",
+            where="grader judge",
+            next_step=f"set {name}",
+        )
+    return value
+
+
+if __name__ == "__main__":
+    serve(observe, ObserveCall)

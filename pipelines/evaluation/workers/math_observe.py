@@ -1,0 +1,172 @@
+"""Worker: compares formulas by meaning, each in a process of its own that may run out of time or memory.
+
+sympy can compute for ever, and take all memory, on one short line (`10^{10^{10}}`). Signals, by which
+math-verify bounds its own time, do not interrupt native code; a killed process always ends.
+"""
+
+import json
+import os
+import re
+import resource
+import select
+import signal
+import sys
+import time
+import unicodedata
+from typing import Any, NoReturn, cast
+
+from math_verify import parse, verify
+
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.evaluation.observing import ObserveCall, ObserveTally
+from pipelines.evaluation.workers.observations import observe_each
+from pipelines.process.calls import OnProgress
+from pipelines.process.harness import serve
+
+_MEMORY_BYTES = 2 << 30
+_MOST_SAID_BYTES = 64 * 1024
+_MOST_FORMULA_CHARACTERS = 500
+_MATHS = ("$", "\\boxed", "\\(", "\\[", "\\begin")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_FUNCTION = re.compile(
+    r"(?<![\\A-Za-z])((?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|exp|ln|max|min)(?![A-Za-z])"
+)
+_WORD = re.compile(r"[^\W\d_]{3}")
+_DIGITS = 0.5
+
+
+def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
+    """Compare every answer; an observation is `{state, equal, found, wanted}`.
+
+    `state` is `compared`, `unparsed` (nothing that is a formula in the answer), `unusable` (none in the
+    expectation), `late`, or `failed`.
+    """
+
+    def observed(question: JsonValue) -> JsonValue:
+        return _in_a_process(cast("JsonObject", question), call.options)
+
+    return observe_each(call, observed, on_progress)
+
+
+def _in_a_process(question: JsonObject, options: JsonObject) -> JsonValue:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _answer(writer, question, options)
+    os.close(writer)
+    try:
+        said, late = _read(reader, time.monotonic() + float(str(options["seconds"])))
+    finally:
+        os.close(reader)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    if late:
+        return {"state": "late"}
+    try:
+        value: JsonValue = json.loads(said)
+    except ValueError:
+        return {"state": "failed"}
+    return value
+
+
+def _read(reader: int, deadline: float) -> tuple[bytes, bool]:
+    """Return what was said until the end, and whether the deadline came first."""
+    said = b""
+    while len(said) <= _MOST_SAID_BYTES:
+        ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return said, True
+        chunk = os.read(reader, 8192)
+        if not chunk:
+            break
+        said += chunk
+    return said, False
+
+
+def _answer(writer: int, question: JsonObject, options: JsonObject) -> NoReturn:
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        said = json.dumps(compared(question, options)).encode()
+    except BaseException as error:  # noqa: BLE001 – sympy raises whatever it likes, MemoryError too
+        sys.stderr.write(f"{type(error).__name__}\n")
+        said = b'{"state": "failed"}'
+    os.write(writer, said[:_MOST_SAID_BYTES])
+    os._exit(0)
+
+
+def compared(question: JsonObject, options: JsonObject) -> JsonObject:
+    """Say whether the answer's last formula means the same as any that is expected."""
+    found = _formulas(str(question["answer"]))
+    expected = [str(one) for one in cast("list[JsonValue]", question["expected"])]
+    wanted = [formulas for text in expected if (formulas := _formulas(text, whole=True))]
+    if not wanted:
+        return {"state": "unusable"}
+    shown = {"wanted": _shown(wanted[0])}
+    if not found:
+        return {"state": "unparsed", **shown}
+    equal = any(_equal(one, found, options) for one in wanted)
+    return {"state": "compared", "equal": equal, "found": _shown(found), **shown}
+
+
+def _equal(wanted: list[Any], found: list[Any], options: JsonObject) -> bool:
+    decimals = int(str(options["decimals"]))
+    same = verify(
+        wanted,
+        found,
+        float_rounding=decimals,
+        strict=bool(options["strict"]),
+        timeout_seconds=None,
+    )
+    return bool(same) and _near(wanted[0], found[0], decimals)
+
+
+def _near(wanted: Any, found: Any, digits: int) -> bool:
+    """Rounded to decimals, all small numbers are equal: they have to agree in significant digits too."""
+    try:
+        left, right = complex(wanted), complex(found)
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        return True
+    percent = (right, right / 100, right * 100)  # math-verify reads 50 % as 50 and as 0.5
+    return any(abs(left - one) <= _DIGITS * 10 ** (1 - digits) * abs(left) for one in percent)
+
+
+def _formulas(text: str, *, whole: bool = False) -> list[Any]:
+    """What math-verify makes of a text: the formula, and how it was written.
+
+    `whole` says that all of the text is a formula. An answer without any is tried as one where it is a
+    line without words.
+    """
+    text = _plain_digits(text)
+    marked = any(mark in text for mark in _MATHS)
+    if whole and not marked and (read := _parsed(f"${text}$")):
+        return read
+    if read := _parsed(text):
+        return read
+    line = _FUNCTION.sub(r"\\\1", text.strip())
+    short = len(line) <= _MOST_FORMULA_CHARACTERS and "\n" not in line
+    if line and short and not marked and not _WORD.search(_COMMAND.sub(" ", line)):
+        return _parsed(f"${line}$")
+    return []
+
+
+def _parsed(text: str) -> list[Any]:
+    read: list[Any] = parse(text, parsing_timeout=None)
+    return read if read and not isinstance(read[0], str) else []
+
+
+def _plain_digits(text: str) -> str:
+    """Every script's decimal digits as ASCII ones, and the minus sign as a hyphen."""
+    plain = text.replace("\N{MINUS SIGN}", "-").replace("\N{ARABIC DECIMAL SEPARATOR}", ".")
+    return "".join(
+        str(unicodedata.decimal(one)) if one.isdecimal() and not one.isascii() else one
+        for one in plain
+    )
+
+
+def _shown(formulas: list[Any]) -> str:
+    return str(formulas[0])[:2000]
+
+
+if __name__ == "__main__":
+    serve(observe, ObserveCall)
