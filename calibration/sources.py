@@ -9,7 +9,7 @@ from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Message
 from pipelines.specs.loading import load_json_lines, numbered_lines
-from pipelines.specs.suites import MessageSpec
+from pipelines.specs.suite_files import MessageSpec
 
 
 class _Row(BaseModel):

@@ -21,6 +21,7 @@ from pipelines.domain.variant import Variant
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
 from pipelines.files.sealed import produce_once
+from pipelines.process.calls import OnProgress
 from pipelines.runtimes.protocol import DivergenceRequest, Loadable, ProbeReport, ProbeRequest
 
 _SOURCES = (
@@ -83,7 +84,7 @@ def audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
     key = digest_of(
         [
             checkpoint.digests.combined,
-            to_json(runtime.identity(None)),
+            to_json(runtime.identity(checkpoint.numerics)),
             texts_digest,
             runtime.source_digest(),
             source_digest(*_SOURCES),
@@ -126,18 +127,18 @@ def audit_built(site: BuildSite, planned: PlannedVariant, reference: Run) -> Aud
     log = site.settings.store.logs / f"audit-{planned.identifier}--{key[:16]}.log"
 
     def produce(_: Path) -> AuditRecord:
+        base = audit_base(site, planned.recipe.runtime).probe
         with site.show("audit", planned.identifier) as progress:
             request = ProbeRequest(
                 loadable=loadable(variant), texts=texts, threads=site.settings.threads, log=log
             )
             probe = runtime.probe(request, site.tools.run_worker, progress)
-        base = audit_base(site, planned.recipe.runtime).probe
-        findings = (
-            *audit_variant(variant, site.plan.checkpoint, base, probe).findings,
-            *_contents(site, variant),
-            *_divergence(site, variant, probe, reference),
-            _unchanged(site, planned),
-        )
+            findings = (
+                *audit_variant(variant, site.plan.checkpoint, base, probe).findings,
+                *_contents(site, variant),
+                *_divergence(site, variant, probe, reference, progress),
+                _unchanged(site, planned),
+            )
         return AuditRecord(report=AuditReport(findings=findings), probe=probe)
 
     folder = site.settings.store.audit(planned.identifier, key)
@@ -159,7 +160,11 @@ def _contents(site: BuildSite, variant: Variant) -> tuple[AuditFinding, ...]:
 
 
 def _divergence(
-    site: BuildSite, variant: Variant, probe: ProbeReport, reference: Run
+    site: BuildSite,
+    variant: Variant,
+    probe: ProbeReport,
+    reference: Run,
+    on_progress: OnProgress,
 ) -> tuple[AuditFinding, ...]:
     if not (probe.loads and probe.finite_logits):
         return (unmeasured_divergence("not measured: it has no finite logits"),)
@@ -167,20 +172,19 @@ def _divergence(
     tokens = divergence_tokens(site, reference)
     ruler = ruler_of(variant.recipe)
     nearest = measured_ruler(site, runtime_name, ruler, tokens)
-    with site.show("audit", variant.identifier) as progress:
-        request = DivergenceRequest(
-            base=base_loadable(site, runtime_name),
-            variant=loadable(variant),
-            sequences=tokens[0],
-            max_tokens=DIVERGENCE_TOKENS,
-            threads=site.settings.threads,
-            log=site.settings.store.logs / f"divergence-{variant.identifier}.log",
-        )
-        runtime = site.tools.runtimes[runtime_name]
-        try:
-            measured = runtime.divergence(request, site.tools.run_worker, progress)
-        except CheckpointError as error:
-            return (unmeasured_divergence(error.what),)
+    request = DivergenceRequest(
+        base=base_loadable(site, runtime_name),
+        variant=loadable(variant),
+        sequences=tokens[0],
+        max_tokens=DIVERGENCE_TOKENS,
+        threads=site.settings.threads,
+        log=site.settings.store.logs / f"divergence-{variant.identifier}.log",
+    )
+    runtime = site.tools.runtimes[runtime_name]
+    try:
+        measured = runtime.divergence(request, site.tools.run_worker, on_progress)
+    except CheckpointError as error:
+        return (unmeasured_divergence(error.what),)
     return audit_divergence(measured, ruler, nearest), audit_resemblance(measured)
 
 

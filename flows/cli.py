@@ -59,7 +59,10 @@ def main() -> None:
 @click.option("--build", "build_file", type=_FOLDER, help="Build file (YAML); options override it.")
 @click.option("--suite", type=_FOLDER, help="Folder with suite.yaml and its items.")
 @click.option("--corpus", type=_FOLDER, help="Corpus spec (YAML) to calibrate on.")
-@click.option("--recipes", help="Recipe names, patterns or files, by commas: 'Q4*,mine.yaml'.")
+@click.option(
+    "--recipes",
+    help="Recipe names, patterns or files, by commas: 'Q4*,mine.yaml'; 'none' judges MODEL on its own.",
+)
 @click.option("--kv", metavar="TYPES", help="KV-cache types of GGUF recipes: f16, q8_0, q4_0.")
 @click.option("--policy", type=_FOLDER, help="Policy file (YAML).")
 @click.option("--plan", "plan_only", is_flag=True, help="Print every unit of work and stop.")
@@ -71,8 +74,8 @@ def main() -> None:
 def quantize(model: str | None, **options: object) -> int:
     """Build, judge and register variants of MODEL (a folder, or org/name[@revision]).
 
-    Exit codes: 0 something passed and is registered, 10 all failed, 11 nothing passed and something
-    was inconclusive, 2-6 an error.
+    Exit codes: 0 something passed and is registered (or MODEL was judged on its own, as asked),
+    10 all failed, 11 nothing passed and something was inconclusive, 2-6 an error.
     """
     from flows.commands import QuantizeOptions, quantize_command
 
@@ -107,6 +110,50 @@ def lineage(reference: str, as_json: bool) -> int:
     return lineage_command(reference, as_json=as_json)
 
 
+@main.group()
+def suite() -> None:
+    """Check a suite of your own, or propose items for one from real traffic."""
+
+
+@suite.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.option("--model", help="Also hold items against this model's chat template and context.")
+@click.option("--policy", type=_FOLDER, help="Policy file (YAML) that says what has to be proved.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean_exit
+def check(**options: object) -> int:
+    """Report every problem of the suite in DIR with its line, and what each slice can prove.
+
+    Exit codes: 0 fine, 2 problems (notes are not), 3-6 an error.
+    """
+    from flows.suite_commands import CheckOptions, check_command
+
+    return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
+@suite.command()
+@click.argument("traffic", metavar="TRAFFIC", type=_FOLDER)
+@click.option(
+    "--model", required=True, help="The full-precision model: folder or org/name[@revision]."
+)
+@click.option("--take", default=50, show_default=True, help="How many items.")
+@click.option(
+    "--out", type=_FOLDER, default=Path("draft-suite"), show_default=True, help="Where to write."
+)
+@click.option("--look-at", default=2000, show_default=True, help="Rows the model answers at most.")
+@click.option("--max-tokens", default=128, show_default=True, help="Tokens of an answer at most.")
+@click.option("--seed", default=0, show_default=True, help="Of the rows the model answers.")
+@_clean_exit
+def mine(**options: object) -> int:
+    """Propose items from TRAFFIC (chat logs, JSON lines) on which a quant is most likely to break.
+
+    Writes a draft suite without expectations: those are for a person to write.
+    """
+    from flows.suite_commands import MineOptions, mine_command
+
+    return mine_command(MineOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
 @main.command()
 @click.option("--format", "file_format", type=_FORMATS, help="Only recipes of this format.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -116,6 +163,63 @@ def recipes(file_format: str | None, as_json: bool) -> int:
     from flows.recipe_list import recipes_command
 
     return recipes_command(Format(file_format) if file_format else None, as_json=as_json)
+
+
+@main.command()
+@click.argument("build")
+@click.option("--html", type=_FOLDER, help="Write the queue as an HTML form instead of asking.")
+@click.option("--import", "import_file", type=_FOLDER, help="Take decisions from a saved file.")
+@click.option("--who", help="Who decides (default: your user name).")
+@click.option("--all", "everything", is_flag=True, help="Ask again about what was decided before.")
+@_clean_exit
+def review(**options: object) -> int:
+    """Decide about the changed answers of BUILD: equivalent, better or worse.
+
+    Decisions are kept in the suite's adjudications.jsonl, for your team to commit; the same build run
+    again is judged with them, and nothing is asked anew.
+    """
+    from flows.review import ReviewOptions, review_command
+
+    return review_command(ReviewOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
+@main.command()
+@click.argument("build")
+@click.option(
+    "--to", "folder", type=_FOLDER, default=Path("logs"), show_default=True, help="Folder."
+)
+@_clean_exit
+def export(build: str, folder: Path) -> int:
+    """Write BUILD's runs as .eval logs, which inspect-ai opens."""
+    from flows.export import export_command
+
+    return export_command(build, folder)
+
+
+@main.command()
+@click.argument("reference", metavar="RUN_A", type=_FOLDER)
+@click.argument("variant", metavar="RUN_B", type=_FOLDER)
+@click.option("--policy", type=_FOLDER, help="Policy file (YAML).")
+@click.option(
+    "--suite", type=_FOLDER, help="Suite folder; by default that of a build in the store."
+)
+@click.option(
+    "--repeat",
+    multiple=True,
+    type=_FOLDER,
+    help="Another run of RUN_A's model, for the noise floor.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean_exit
+def judge(**options: object) -> int:
+    """Pair RUN_B with the reference RUN_A and judge it, on their transcripts alone.
+
+    A run is a folder below `runs/` of a store, or an exported file of JSON lines.
+    Exit codes: 0 pass, 10 fail, 11 inconclusive, 2 not comparable or unreadable.
+    """
+    from flows.judging import JudgeOptions, judge_command
+
+    return judge_command(JudgeOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
 @main.command()

@@ -41,7 +41,7 @@ class LookupOptions:
 def quantize_command(options: QuantizeOptions) -> int:
     """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
     from flows.console import open_console, show_plan, show_result
-    from flows.planning import make_plan
+    from flows.planning import make_plan, servers_in_use
     from flows.progress import open_board
     from flows.running import execute
     from flows.wiring import equipment
@@ -51,7 +51,8 @@ def quantize_command(options: QuantizeOptions) -> int:
     console = open_console(to_stderr=options.as_json)
     with open_board() as board:
         if options.plan_only:
-            plan = make_plan(spec, settings, equipment(settings), board.say, options.only)
+            tools = equipment(settings, servers_in_use(spec))
+            plan = make_plan(spec, settings, tools, board.say, options.only)
             show_plan(plan, settings, console)
             return 0
         result = execute(spec, settings, board, options.only)
@@ -119,15 +120,14 @@ def _say(text: str) -> None:
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
     from pipelines.specs.kv_caches import parse_kv_caches
-    from pipelines.specs.recipes import DEFAULT_RECIPES
+    from pipelines.specs.recipes import DEFAULT_RECIPES, parse_recipes
 
-    recipes = options.recipes.split(",") if options.recipes else None
     overrides = BuildOverrides(
         model=options.model,
         suite=options.suite,
         corpus=options.corpus,
         policy=options.policy,
-        recipes=tuple(name.strip() for name in recipes) if recipes else None,
+        recipes=parse_recipes(options.recipes) if options.recipes else None,
         kv_caches=parse_kv_caches(options.kv) if options.kv else None,
     )
     return load_build(options.build_file, overrides, DEFAULT_RECIPES)

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.audits import base_in
 from flows.outcome import BuildResult
 from flows.planning import BuildPlan
 from flows.preflight import needed_bytes, provable, seconds_a_run
@@ -25,6 +26,9 @@ def open_console(*, to_stderr: bool = False) -> Console:
 
 def show_result(result: BuildResult, console: Console) -> None:
     """Print the final table and where to look next."""
+    if not result.rows:
+        _show_base(result, console)
+        return
     table = Table(title=f"[bold]{result.name}[/]", title_justify="left", header_style="bold")
     for name in ("variant", "W/A/KV"):
         table.add_column(name, no_wrap=True)
@@ -38,10 +42,33 @@ def show_result(result: BuildResult, console: Console) -> None:
     for row in result.rows:
         if row.decision != "pass":
             console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
+    _show_errors(result, console)
+    console.print(_closing(result), highlight=False)
+
+
+def _show_base(result: BuildResult, console: Console) -> None:
+    """Print what the base does by itself: one row a slice, below the whole suite."""
+    for row in result.references:
+        where = f"{row.runtime} on {row.device} ({row.kernels} kernels)"
+        told = f"{row.accuracy:.1%} of {row.items} items right, {row.unstable} unstable"
+        title = f"[bold]{result.name}[/] in {where}: {told} in {row.repeats} repeats"
+        table = Table(title=title, title_justify="left", header_style="bold")
+        table.add_column("slice", no_wrap=True)
+        for name in ("items", "right", "accuracy", "unstable"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for one in row.slices:
+            table.add_row(
+                one.name, str(one.items), str(one.right), f"{one.accuracy:.1%}", str(one.unstable)
+            )
+        console.print(table)
+    _show_errors(result, console)
+    console.print("No recipe was asked for; nothing was built or registered.", highlight=False)
+
+
+def _show_errors(result: BuildResult, console: Console) -> None:
     for error in result.errors:
         console.print(Text(f"{error.step} {error.identifier}: {error.text}"), style="magenta")
     console.print(f"page:  {result.page}", soft_wrap=True, highlight=False)
-    console.print(_closing(result), highlight=False)
 
 
 def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
@@ -57,6 +84,15 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
             variant.recipe.runtime,
             _state(plan, variant, settings),
         )
+    if not plan.variants:
+        for name in plan.runtimes:
+            table.add_row(
+                base_in(name),
+                str(plan.checkpoint.numerics or plan.checkpoint.dtype),
+                "–",
+                name,
+                "to answer",
+            )
     console.print(table)
     suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
     slices = provable(suite, policy)
@@ -68,6 +104,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     for name, value in (
         ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
         ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
+        ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
         ("suite", f"{suite.name}@{suite.version}, {len(suite.items)} items"),
         ("", f"passes with at most {slices[0].passing_breaks} broken of {slices[0].items}"),
         ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),

@@ -22,7 +22,7 @@ from pipelines.files.records import read_record, write_record, write_text
 from pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
 from pipelines.report.page import write_page
 from pipelines.report.result import result_json
-from pipelines.report.summary import VariantRow, variant_rows
+from pipelines.report.summary import ReferenceRow, VariantRow, reference_rows, variant_rows
 from registry import Evidence, Receipt, Tracking, find_receipt, record, still_recorded
 
 PASSED, ALL_FAILED, OPEN = 0, 10, 11
@@ -51,10 +51,16 @@ class BuildResult:
     errors: tuple[UnitError, ...]
     receipts: tuple[Receipt, ...]
     details: JsonObject
+    references: tuple[ReferenceRow, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0: something passed and is registered; else an error's own; 11: something is open; 10."""
+        """0: something passed and is registered; else an error's own; 11: something is open; 10.
+
+        A build without variants did what it was asked once its base is judged: 0, or an error's own.
+        """
+        if not self.rows:
+            return self.errors[0].exit_code if self.errors else PASSED
         if any(row.registered_version for row in self.rows):
             return PASSED
         if self.errors:
@@ -159,6 +165,12 @@ def write_report(site: BuildSite) -> BuildResult:
             )
             for v in site.plan.variants
         ),
+        base_failures=tuple(
+            error.text
+            for name in site.plan.runtimes
+            for error in errors
+            if error.identifier == units.base_in(name)
+        ),
     )
     folder = site.settings.store.report(site.plan.name)
     write_page(finished, folder / "index.html")
@@ -169,6 +181,7 @@ def write_report(site: BuildSite) -> BuildResult:
         errors=errors,
         receipts=tuple(receipts.values()),
         details=result_json(finished),
+        references=reference_rows(finished),
     )
     text = json.dumps(result.details, indent=1, ensure_ascii=False)
     write_text(folder / "result.json", text + "\n")

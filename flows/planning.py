@@ -1,15 +1,18 @@
 """From what the user asked for to a plan: all is resolved and checked before the first expensive minute."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from calibration.assemble import build_corpus
 from calibration.spec import load_corpus_spec
+from flows.lm_eval_suites import suite_folder
 from flows.preflight import (
     refuse_contamination,
     refuse_full_disk,
+    refuse_low_bit_source,
     refuse_missing_tools,
     refuse_unanswerable,
+    refuse_unbound,
 )
 from flows.settings import Settings
 from flows.wiring import Equipment, judging_sources
@@ -20,20 +23,29 @@ from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError, QuantgateError
 from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import Recipe
+from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest, to_json
+from pipelines.runtimes.openai_versions import identified
 from pipelines.specs.builds import BuildSpec
 from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.policies import load_policy
 from pipelines.specs.recipes import find_recipes
+from pipelines.specs.servers import judged_in
 from pipelines.specs.suites import load_suite
+
+_SOURCE_RUNTIME = "transformers"
+"""Where a checkpoint is judged that nothing is built of: it loads every format of checkpoint as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPlan:
-    """A build, resolved: all that its verdicts depend on. Its key is its content identity."""
+    """A build, resolved: all that its verdicts depend on. Its key is its content identity.
+
+    Without variants the checkpoint is judged on its own.
+    """
 
     checkpoint: Checkpoint
     suite: Suite
@@ -42,6 +54,10 @@ class BuildPlan:
     variants: tuple[PlannedVariant, ...]
     contracts: tuple[str, ...]
     """Canonical runtime identities and schedules in play, and the digest of the judging code."""
+    servers: tuple[Server, ...] = ()
+    """Servers that are asked, with the versions they had when this was planned."""
+    source_runtime: str = _SOURCE_RUNTIME
+    """Where the checkpoint is judged if there are no variants."""
 
     @property
     def key(self) -> Digest:
@@ -51,6 +67,7 @@ class BuildPlan:
                 "name": self.checkpoint.name,
                 "checkpoint": self.checkpoint.digests.combined,
                 "suite": self.suite.digest,
+                "adjudications": [record_digest(one) for one in self.suite.adjudications],
                 "policy": record_digest(self.policy),
                 "variants": [variant.key for variant in self.variants],
                 "contracts": list(self.contracts),
@@ -65,7 +82,7 @@ class BuildPlan:
     @property
     def runtimes(self) -> tuple[str, ...]:
         """Runtimes in play, in order of first use."""
-        return tuple(dict.fromkeys(variant.recipe.runtime for variant in self.variants))
+        return _runtimes([variant.recipe for variant in self.variants], self.source_runtime)
 
     def variant(self, identifier: str) -> PlannedVariant:
         """Return one planned variant by its identifier."""
@@ -92,12 +109,15 @@ def make_plan(
     Raises:
         QuantgateError: for whatever is wrong, before anything expensive was done.
     """
-    suite = load_suite(spec.suite)
+    suite = load_suite(suite_folder(spec.suite, settings, tools.run_worker))
     policy = load_policy(spec.policy, suite)
     recipes = over_kv_caches(find_recipes(spec.recipes, spec.folder), spec.kv_caches)
+    recipes = judged_in(recipes, spec.servers, spec.judge_in)
+    source_runtime = spec.judge_in[0] if spec.judge_in else _SOURCE_RUNTIME
     corpus_spec = load_corpus_spec(spec.corpus) if spec.corpus else None
     refuse_unanswerable(suite)
-    refuse_missing_tools(recipes, tools)
+    refuse_missing_tools(recipes, _runtimes(recipes, source_runtime), tools)
+    refuse_unbound(suite, _runtimes(recipes, source_runtime), tools)
     say(f"resolving {spec.model}")
     checkpoint = resolve_checkpoint(
         spec.model,
@@ -105,6 +125,7 @@ def make_plan(
         store=settings.store,
         hub=settings.hub,
     )
+    refuse_low_bit_source(checkpoint, recipes)
     corpus = None
     if corpus_spec is not None:
         say(f"assembling corpus {corpus_spec.name}")
@@ -120,8 +141,25 @@ def make_plan(
         policy=policy,
         corpus=corpus,
         variants=variants,
-        contracts=_contracts(variants, settings, tools),
+        contracts=_contracts(checkpoint, variants, source_runtime, settings, tools),
+        servers=tools.servers,
+        source_runtime=source_runtime,
     )
+
+
+def servers_in_use(spec: BuildSpec) -> tuple[Server, ...]:
+    """Return the servers that recipes are judged in, with their versions.
+
+    Raises:
+        ServiceError: where a running one cannot be reached.
+        InputError: where nothing tells a version.
+    """
+    return tuple(identified(server) for server in spec.servers if server.name in spec.judge_in)
+
+
+def _runtimes(recipes: Sequence[Recipe], source_runtime: str) -> tuple[str, ...]:
+    """Return the runtimes that recipes are judged in, in order of first use."""
+    return tuple(dict.fromkeys(recipe.runtime for recipe in recipes)) or (source_runtime,)
 
 
 def _plan_variants(
@@ -167,18 +205,24 @@ def _only(variants: tuple[PlannedVariant, ...], only: str) -> tuple[PlannedVaria
     kept = tuple(v for v in variants if only in (v.identifier, v.recipe.name))
     if not kept:
         known = ", ".join(v.identifier for v in variants)
-        raise InputError(f"no unit is called '{only}'", next_step=f"this build has: {known}")
+        raise InputError(
+            f"no unit is called '{only}'", next_step=f"this build has: {known or 'no recipes'}"
+        )
     return kept
 
 
 def _contracts(
-    variants: tuple[PlannedVariant, ...], settings: Settings, tools: Equipment
+    checkpoint: Checkpoint,
+    variants: tuple[PlannedVariant, ...],
+    source_runtime: str,
+    settings: Settings,
+    tools: Equipment,
 ) -> tuple[str, ...]:
     parts = []
-    for name in sorted({variant.recipe.runtime for variant in variants}):
+    for name in sorted(_runtimes([variant.recipe for variant in variants], source_runtime)):
         runtime = tools.runtimes[name]
         parts.append(runtime.source_digest())
-        parts.append(digest_of(to_json(runtime.identity(None))))
+        parts.append(digest_of(to_json(runtime.identity(checkpoint.numerics))))
         parts.append(digest_of(to_json(runtime.schedule(settings.threads))))
     parts += [
         digest_of(to_json(tools.runtimes[variant.recipe.runtime].identity(variant.recipe)))

@@ -1,5 +1,6 @@
 """Everything that can be known before the first expensive minute."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +9,17 @@ from calibration.assemble import read_sequences
 from calibration.contamination import contaminations
 from flows.settings import Settings
 from flows.wiring import Equipment
+from pipelines.backends.llamacpp_file_types import TENSOR_TYPES
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError, ToolchainError
+from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
 from pipelines.domain.policy import Policy
-from pipelines.domain.recipe import Recipe
+from pipelines.domain.recipe import Format, GgufOptions, Recipe
 from pipelines.domain.suite import Suite
-from pipelines.evaluation.graders import expectation_problem
+from pipelines.evaluation.graders.table import grader_for
 from pipelines.evaluation.runs import seconds_so_far
+from pipelines.runtimes.json_grammar import grammar_of
 
 _FULL_PRECISION_BITS = 16
 _SPARE_BYTES = 256 * 1024 * 1024
@@ -50,11 +53,20 @@ def provable(suite: Suite, policy: Policy) -> tuple[Provable, ...]:
 def needed_bytes(
     checkpoint: Checkpoint, variants: Sequence[PlannedVariant], settings: Settings
 ) -> int:
-    """Estimate the disk space of everything that is not built yet; files that are shared count once."""
+    """Estimate the disk space of everything that is not built yet; files that are shared count once.
+
+    A measured mix has all its candidates on the disk while it is measured, and removes them then.
+    """
     store = settings.store
     missing = {v.folder(store): v.recipe for v in variants if not v.built(store)}.values()
     bits = sum(recipe.bits_per_weight.high for recipe in missing)
-    converted = _FULL_PRECISION_BITS if any(r.runtime == "llamacpp" for r in missing) else 0
+    mixes = {r.options.mix for r in missing if isinstance(r.options, GgufOptions) and r.options.mix}
+    bits += sum(
+        TENSOR_TYPES[kind].bits_per_weight
+        for candidates in {mix.candidates for mix in mixes}  # measured once for all budgets
+        for kind in candidates
+    )
+    converted = _FULL_PRECISION_BITS if any(r.format is Format.GGUF for r in missing) else 0
     return int(checkpoint.parameter_count * (bits + converted) / 8)
 
 
@@ -65,35 +77,93 @@ def seconds_a_run(suite: Suite, settings: Settings) -> float | None:
 
 
 def refuse_unanswerable(suite: Suite) -> None:
-    """Refuse expectations that the suite's grader cannot use.
+    """Refuse expectations that their graders cannot use.
 
     Raises:
         InputError: naming the items.
     """
     problems = [
-        f"item '{item.id}': {problem}"
+        f"item '{item.id}' ({spec.kind}): {problem}"
         for item in suite.items
-        if (problem := expectation_problem(suite.grader, item.expected))
+        if (problem := grader_for(spec := suite.grader_of(item)).problem(item))
     ]
     if problems:
         shown = "\n  ".join(problems[:20])
         raise InputError(
-            f"the grader '{suite.grader.kind}' cannot use these expectations:\n  {shown}",
+            f"graders cannot use these expectations:\n  {shown}",
             where=str(suite.folder),
         )
 
 
-def refuse_missing_tools(recipes: Sequence[Recipe], tools: Equipment) -> None:
-    """Refuse recipes whose backend or runtime is not installed.
+def refuse_unbound(suite: Suite, runtimes: Sequence[str], tools: Equipment) -> None:
+    """Refuse answers that are to be bound by a JSON schema where a runtime or a schema cannot do it.
+
+    Raises:
+        ToolchainError: naming the runtimes that cannot.
+        InputError: naming the items whose schemas no grammar can be made of.
+    """
+    bound = {
+        item.id: item.schema
+        for item in suite.items
+        if item.schema is not None and suite.decode_of(item).constrained
+    }
+    if not bound:
+        return
+    unable = [name for name in runtimes if not tools.runtimes[name].constrains()]
+    if unable:
+        raise ToolchainError(
+            f"{' and '.join(unable)} cannot bind answers to a JSON schema, as `constrained` asks of "
+            f"{len(bound)} items (first '{next(iter(bound))}')",
+            where=str(suite.folder),
+            next_step="take recipes that are judged in llama.cpp, or set `decode.constrained: false`",
+        )
+    problems = []
+    for item_id, schema in bound.items():
+        try:
+            grammar_of(json.dumps(schema))
+        except InputError as error:
+            problems.append(f"item '{item_id}': {error.what}")
+    if problems:
+        shown = "\n  ".join(problems[:20])
+        raise InputError(f"no grammar can bind these answers:\n  {shown}", where=str(suite.folder))
+
+
+def refuse_low_bit_source(checkpoint: Checkpoint, recipes: Sequence[Recipe]) -> None:
+    """Refuse to quantize what is quantized already: the damage of both would be in one number.
+
+    Raises:
+        CheckpointError: naming the source's own numerics, and what can be done with it.
+    """
+    if checkpoint.quantization is None or not recipes:
+        return
+    named = ", ".join(recipe.name for recipe in recipes)
+    raise CheckpointError(
+        f"the source is low-bit already ({checkpoint.quantization}) and is its own reference, so that "
+        f"nothing is built from it ({named}): every recipe would first expand its weights and then round "
+        "them once more, and the loss it came with would go unseen",
+        where=checkpoint.source,
+        next_step="build from the full-precision checkpoint that it was made from; or judge it as it is: "
+        "`--recipes none`, in a build file `recipes: []`",
+    )
+
+
+def refuse_missing_tools(
+    recipes: Sequence[Recipe], runtimes: Sequence[str], tools: Equipment
+) -> None:
+    """Refuse a build of which a backend or a runtime is not installed.
 
     Raises:
         ToolchainError: saying all that is missing, and which recipes need it.
     """
+    needed = [
+        (recipe.name, tool)
+        for recipe in recipes
+        for tool in (tools.backends[recipe.options.backend], tools.runtimes[recipe.runtime])
+    ] or [("the base", tools.runtimes[name]) for name in runtimes]
     lacking: dict[str, list[str]] = {}
-    for recipe in recipes:
-        for tool in (tools.backends[recipe.options.backend], tools.runtimes[recipe.runtime]):
-            if missing := tool.missing():
-                lacking.setdefault(missing, []).append(recipe.name)
+    for name, tool in needed:
+        if missing := tool.missing():
+            lacking.setdefault(missing, []).append(name)
     if not lacking:
         return
     stopped = list(dict.fromkeys(name for names in lacking.values() for name in names))

@@ -1,4 +1,4 @@
-"""The flow: reference runs once, then for each variant build, audit, answer, judge, register."""
+"""The flow: reference runs once, and for each variant build, audit, answer, judge, register."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
 
 @flow(name="quantize", flow_run_name="{build}", task_runner=_side_by_side)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
 def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
-    """Build, judge and register every variant of a plan; returns where the report is."""
+    """Build, judge and register every variant of a plan, if any; returns where the report is."""
     plan = tasks.open_site(plan_file).plan
     references = {name: tasks.reference.submit(plan_file, name) for name in plan.runtimes}
     built = {
@@ -25,7 +25,7 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
         for variant in plan.variants
         if plan.builder(variant) is variant
     }
-    last = []
+    last = [*references.values()]
     for variant in plan.variants:
         unit = (plan_file, variant.identifier)
         ready = [built[plan.builder(variant).identifier], references[variant.recipe.runtime]]

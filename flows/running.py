@@ -9,7 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from flows.outcome import COMPLETION, BuildResult, forget_errors, read_complete
-from flows.planning import BuildPlan, make_plan
+from flows.planning import BuildPlan, make_plan, servers_in_use
 from flows.prefect_server import prefect_api
 from flows.prefect_state import client_environment
 from flows.progress import Board
@@ -32,7 +32,8 @@ def execute(
     Raises:
         QuantgateError: for whatever is wrong with the build as a whole; a unit's error is in the result.
     """
-    plan = make_plan(spec, settings, equipment(settings), board.say, only)
+    tools = equipment(settings, servers_in_use(spec))
+    plan = make_plan(spec, settings, tools, board.say, only)
     result = read_complete(plan, settings)
     if result is None:
         return run_plan(plan, settings, board)

@@ -16,7 +16,7 @@ from pipelines.specs.builds import BuildFile
 from pipelines.specs.loading import Spec
 from pipelines.specs.policies import PolicySpec
 from pipelines.specs.recipe_files import RecipeSpec
-from pipelines.specs.suites import ItemSpec, SuiteSpec
+from pipelines.specs.suite_files import ItemSpec, SuiteSpec
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "pipelines" / "specs" / "schemas"
 MODELS: dict[str, type[Spec]] = {

@@ -10,11 +10,13 @@ from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.build.variants import PlannedVariant, open_variant
+from pipelines.domain.run import Run
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import Variant
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import suite_prompts
-from pipelines.evaluation.runs import Examination
+from pipelines.evaluation.runs import Examination, RunPlan
 from pipelines.files.tokenizer_folder import special_token_ids
 from pipelines.process.calls import OnProgress
 from pipelines.runtimes.protocol import Loadable
@@ -46,7 +48,11 @@ class BuildSite:
             suite=self.plan.suite,
             prompts=suite_prompts(self.plan.suite, self.chat, checkpoint.context_length_tokens),
             stop_token_ids=special_token_ids(checkpoint.folder).end,
-            store=self.settings.store,
+            observatory=Observatory(
+                store=self.settings.store,
+                run_worker=self.tools.run_worker,
+                threads=self.settings.threads,
+            ),
         )
 
     @property
@@ -71,6 +77,20 @@ class BuildSite:
     @cached_property
     def judged(self) -> dict[Digest, Evidence]:
         """What was judged in this process, by the variant's key."""
+        return {}
+
+    def read(self, plan: RunPlan) -> Run:
+        """Return a sealed run; it is compared with its manifest and graded once a process.
+
+        Raises:
+            InputError: where it was altered since it was sealed.
+        """
+        if plan.key not in self._read:  # two threads may both read it, and read the same
+            self._read[plan.key] = self.examination.read(plan)
+        return self._read[plan.key]
+
+    @cached_property
+    def _read(self) -> dict[Digest, Run]:
         return {}
 
     @cached_property

@@ -50,10 +50,11 @@ def use_board(board: Board) -> None:
 def open_site(plan_file: str) -> BuildSite:
     """Open a plan on this machine, with the real tools."""
     settings = Settings.from_environment()
+    plan = read_record(BuildPlan, Path(plan_file))
     return BuildSite(
-        plan=read_record(BuildPlan, Path(plan_file)),
+        plan=plan,
         settings=settings,
-        tools=equipment(settings),
+        tools=equipment(settings, plan.servers),
         show=(_boards[0] if _boards else PlainBoard()).unit,
     )
 
@@ -114,7 +115,7 @@ def reference(plan_file: str, runtime: str) -> JsonObject:
     """Answer the suite with the base, as often as the policy asks."""
 
     def work(site: BuildSite) -> JsonObject:
-        identity = site.tools.runtimes[runtime].identity(None)
+        identity = site.tools.runtimes[runtime].identity(site.plan.checkpoint.numerics)
         with _room().take(needed_to_run(site.plan.checkpoint, identity)):
             runs = units.run_references(site, runtime)
         return {"runtime": runtime, "runs": [run.key for run in runs]}

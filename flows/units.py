@@ -22,7 +22,8 @@ from pipelines.evaluation.runs import RunPlan, run_suite
 from pipelines.gates.judge import audit_failure, judge
 
 __all__ = [
-    "answer", "audit", "base_in", "build", "references_finished", "run_references", "verdict",
+    "answer", "answered", "audit", "base_in", "build", "primary_reference",
+    "references_finished", "run_references", "verdict",
 ]  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
     runtime = site.tools.runtimes[runtime_name]
     plans = _reference_plans(site, runtime_name)
     if all(site.examination.finished(plan) for plan in plans):
-        return tuple(site.examination.read(plan) for plan in plans)
+        return tuple(site.read(plan) for plan in plans)
     base = base_loadable(site, runtime_name)
     report = audit_base(site, runtime_name).report
     if not report.passed:
@@ -61,6 +62,18 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
                 )
             )
     return tuple(runs)
+
+
+def primary_reference(site: BuildSite, runtime_name: str) -> Run:
+    """Return the base's primary run in a runtime; its repeats are not read where it is sealed.
+
+    Raises:
+        CheckpointError, WorkerError, ToolchainError: as `run_references`.
+    """
+    primary = _reference_plans(site, runtime_name)[0]
+    if site.examination.finished(primary):
+        return site.read(primary)
+    return run_references(site, runtime_name)[0]
 
 
 def references_finished(site: BuildSite, runtime_name: str) -> bool:
@@ -94,8 +107,7 @@ def audit(site: BuildSite, planned: PlannedVariant) -> AuditReport:
     Raises:
         InputError: where its sealed files were altered since.
     """
-    reference = run_references(site, planned.recipe.runtime)[0]
-    return audit_built(site, planned, reference)
+    return audit_built(site, planned, primary_reference(site, planned.recipe.runtime))
 
 
 def answer(site: BuildSite, planned: PlannedVariant) -> Run:
@@ -107,7 +119,7 @@ def answer(site: BuildSite, planned: PlannedVariant) -> Run:
     variant = site.open(planned)
     plan = _variant_run_plan(site, variant)
     if site.examination.finished(plan):
-        return site.examination.read(plan)
+        return site.read(plan)
     with site.show("answer", planned.identifier) as progress:
         return run_suite(
             site.examination,
@@ -117,6 +129,11 @@ def answer(site: BuildSite, planned: PlannedVariant) -> Run:
             run_worker=site.tools.run_worker,
             on_progress=progress,
         )
+
+
+def answered(site: BuildSite, planned: PlannedVariant) -> bool:
+    """Whether a built variant's run is sealed."""
+    return site.examination.finished(_variant_run_plan(site, site.open(planned)))
 
 
 def verdict(site: BuildSite, planned: PlannedVariant) -> tuple[AuditReport, Verdict]:
@@ -150,7 +167,7 @@ def _reference_plans(site: BuildSite, runtime_name: str) -> tuple[RunPlan, ...]:
     checkpoint = site.plan.checkpoint
     first = site.examination.plan(
         runtime=runtime,
-        identity=runtime.identity(None),
+        identity=runtime.identity(checkpoint.numerics),
         subject=f"{checkpoint.name}--base-{runtime_name}",
         subject_digest=checkpoint.digests.combined,
         schedule=runtime.schedule(site.settings.threads),

@@ -1,19 +1,23 @@
 """Which implementation stands behind each seam: the only place that names backends and runtimes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.settings import Settings
-from pipelines.backends.autoawq import AutoAwqBackend
-from pipelines.backends.autogptq import AutoGptqBackend
+from pipelines.backends.archived import ArchivedBackend
+from pipelines.backends.autoawq import AUTOAWQ
+from pipelines.backends.autogptq import AUTOGPTQ
 from pipelines.backends.llamacpp import LlamaCppBackend
 from pipelines.backends.llmcompressor import LlmCompressorBackend
 from pipelines.backends.protocol import Backend
+from pipelines.domain.recipe import Format
+from pipelines.domain.server import Server
 from pipelines.process.calls import RunWorker
 from pipelines.process.environments import LockedEnvironment
 from pipelines.process.runner import run_worker
 from pipelines.runtimes.llamacpp import LlamaCppRuntime
+from pipelines.runtimes.openai_server import OpenAiServerRuntime
 from pipelines.runtimes.protocol import Runtime
 from pipelines.runtimes.rulers import MeasureRulers, measure_rulers
 from pipelines.runtimes.transformers import TransformersRuntime
@@ -21,30 +25,42 @@ from pipelines.runtimes.transformers import TransformersRuntime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equipment:
-    """Backends by the name recipes call them, runtimes likewise, and what runs workers and rulers."""
+    """Backends by the name recipes call them, runtimes likewise, and what runs workers and rulers.
+
+    `servers` are those of the build; each is a runtime too, by its name.
+    """
 
     backends: Mapping[str, Backend]
     runtimes: Mapping[str, Runtime]
     run_worker: RunWorker
     measure_rulers: MeasureRulers = measure_rulers
+    servers: tuple[Server, ...] = ()
 
 
-def equipment(settings: Settings) -> Equipment:
-    """Wire the real tools."""
+def equipment(settings: Settings, servers: Sequence[Server] = ()) -> Equipment:
+    """Wire the real tools, and a build's servers, whose versions are known."""
     llamacpp = LlamaCppBackend(converter=settings.converter)
     archived = archived_environment(settings)
+    native: dict[str, Runtime] = {
+        "llamacpp": LlamaCppRuntime(convert=llamacpp.convert),
+        "transformers": TransformersRuntime(),
+    }
+    served = {
+        server.name: OpenAiServerRuntime(
+            server, native["llamacpp" if Format.GGUF in server.formats else "transformers"]
+        )
+        for server in servers
+    }
     return Equipment(
         backends={
             "llamacpp": llamacpp,
             "llmcompressor": LlmCompressorBackend(),
-            "autoawq": AutoAwqBackend(environment=archived),
-            "autogptq": AutoGptqBackend(environment=archived),
+            "autoawq": ArchivedBackend(package=AUTOAWQ, environment=archived),
+            "autogptq": ArchivedBackend(package=AUTOGPTQ, environment=archived),
         },
-        runtimes={
-            "llamacpp": LlamaCppRuntime(convert=llamacpp.convert),
-            "transformers": TransformersRuntime(),
-        },
+        runtimes={**native, **served},
         run_worker=run_worker,
+        servers=tuple(servers),
     )
 
 
@@ -62,7 +78,7 @@ def judging_sources() -> tuple[str, ...]:
     """Modules whose change can change a verdict without changing any transcript."""
     root = Path(__file__).resolve().parents[1]
     packages = ("audit", "evaluation", "paired", "gates")
-    files = [path for name in packages for path in (root / "pipelines" / name).glob("*.py")]
+    files = [path for name in packages for path in (root / "pipelines" / name).rglob("*.py")]
     return tuple(
         sorted(
             ".".join(path.relative_to(root).with_suffix("").parts)

@@ -12,7 +12,7 @@ from pipelines.backends.protocol import BuildRequest, Built
 from pipelines.domain.audit import Divergence, Resemblance
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import GgufOptions, Recipe
+from pipelines.domain.recipe import GgufOptions, Numerics, Recipe
 from pipelines.domain.run import Answer, RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
@@ -144,20 +144,25 @@ class FakeRuntime:
     wrong_text: str = "wrong"
     template: str = TEMPLATE
     drift: Divergence = DRIFT
+    binds: bool = True
 
     def missing(self) -> str | None:
         """Nothing is missing."""
         return None
 
-    def identity(self, recipe: Recipe | None) -> RuntimeIdentity:
+    def constrains(self) -> bool:
+        """What the test wants."""
+        return self.binds
+
+    def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
         """An identity that is fixed but for what the recipe says of the KV cache."""
         return RuntimeIdentity(
             engine="fake",
             version="1",
             device="cpu",
-            kv_cache=recipe.kv_cache if recipe else "f16",
+            kv_cache=subject.kv_cache if isinstance(subject, Recipe) else "f16",
             compute_dtype="f32",
-            kernels="native" if recipe else "reference",
+            kernels="native" if subject else "reference",
         )
 
     def source_digest(self) -> Digest:

@@ -5,7 +5,7 @@ QuantgateError
 ├── CheckpointError       3   the checkpoint is refused (pickle, missing tokenizer, NaN, truncated …)
 ├── ToolchainError        4   a tool, compiler, package or disk space is missing
 ├── WorkerError           5   a child process crashed, timed out or broke its promise
-├── ServiceError          6   MLflow, Prefect or a hub did not answer, or refused
+├── ServiceError          6   MLflow, Prefect, a hub or a model server did not answer, or refused
 └── NotFoundError        12   a look-up found nothing
 
 Exit codes 0 (something passed and is registered), 10 (all failed) and 11 (nothing passed, something
@@ -71,7 +71,7 @@ class WorkerError(QuantgateError):
 
 
 class ServiceError(QuantgateError):
-    """A service (MLflow, Prefect, a model hub) did not answer or refused; `transient` ones may be retried."""
+    """A service (MLflow, Prefect, a hub, a server) did not answer or refused; `transient`: may be retried."""
 
     exit_code = 6
 

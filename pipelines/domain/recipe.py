@@ -126,7 +126,8 @@ class Recipe:
     """Scheme + algorithm + ignore list + format.
 
     `name` is unique in the catalogue and stands in unit identifiers (`demo--Q4_K_M--imatrix`).
-    `runtime` is the engine its variants are judged in. `calibration_tokens` is how many corpus tokens
+    `runtime` is the engine its variants are judged in: `llamacpp`, `transformers`, or the name of one of
+    the build's servers. `calibration_tokens` is how many corpus tokens
     it wants at most (0 where calibration is none). `kv_cache` is how the runtime holds keys and values;
     it changes no byte of the variant.
     """
@@ -137,7 +138,7 @@ class Recipe:
     algorithm: str
     format: Format
     numerics: Numerics
-    runtime: Literal["llamacpp", "transformers"]
+    runtime: str
     calibration: Calibration
     calibration_tokens: int
     bits_per_weight: BitsPerWeight

@@ -56,7 +56,10 @@ class VariantReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
-    """One build. `variants` are in plan order, `references` one for each runtime in play."""
+    """One build. `variants` are in plan order, `references` one for each runtime in play.
+
+    Without variants the base was judged on its own; `base_failures` says why where it was not.
+    """
 
     build: str
     created_at: datetime
@@ -66,10 +69,13 @@ class BuildReport:
     policy: Policy
     references: tuple[ReferenceReport, ...]
     variants: tuple[VariantReport, ...]
+    base_failures: tuple[str, ...] = ()
 
     @property
-    def decision(self) -> Decision:
-        """Pass where any variant does, else inconclusive where any is, else fail."""
+    def decision(self) -> Decision | None:
+        """Pass where any variant does, else inconclusive where any is, else fail; None without variants."""
+        if not self.variants:
+            return None
         decisions = {report.verdict.decision for report in self.variants if report.verdict}
         for decision in (Decision.PASS, Decision.INCONCLUSIVE):
             if decision in decisions:

@@ -12,7 +12,8 @@ from pipelines.report.build_report import BuildReport
 from pipelines.report.page_view import SYMBOLS, page_view
 from pipelines.report.wording import percent, plural, points, probability, size
 
-_FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent
+"""Where templates, styles and scripts of pages lie."""
 
 
 def write_page(report: BuildReport, path: Path) -> None:
@@ -30,24 +31,30 @@ def render_page(report: BuildReport) -> str:
     A content security policy in the page lets no script run but its own, named by hash, and nothing
     be fetched.
     """
-    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
     return (
-        _environment()
+        page_environment()
         .get_template("page.html")
         .render(
             view=page_view(report),
             script=script,
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
+            script_hash=script_hash(script),
+            style=(FOLDER / "page.css").read_text(encoding="utf-8"),
             symbols=SYMBOLS,
         )
     )
 
 
-def _environment() -> Environment:
+def script_hash(script: str) -> str:
+    """Return a script's sha256 as a content security policy names it."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def page_environment() -> Environment:
+    """Return what renders pages: everything is escaped, and what is not given is an error."""
     environment = Environment(
         autoescape=True,
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(FOLDER),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

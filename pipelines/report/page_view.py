@@ -20,7 +20,7 @@ from pipelines.report.references import (
     runtime_differences,
 )
 from pipelines.report.summary import ERROR, VariantRow, variant_rows
-from pipelines.report.wording import plural, size
+from pipelines.report.wording import percent, plural, size
 
 SYMBOLS = {
     Decision.PASS.value: "✓",
@@ -111,6 +111,10 @@ def _short_name(report: BuildReport, variant: VariantReport) -> str:
 
 
 def _headline(report: BuildReport) -> str:
+    if not report.variants:
+        accuracies = [percent(reference.accuracy) for reference in report.references]
+        right = " and ".join(accuracies)
+        return f"The base by itself gets {right} right" if right else "The base could not be judged"
     smallest = report.smallest_passing
     if smallest:
         return f"{_short_name(report, smallest)} is the smallest variant that passes"
@@ -120,6 +124,10 @@ def _headline(report: BuildReport) -> str:
 
 
 def _lead(report: BuildReport) -> str:
+    if not report.variants:
+        return (
+            "No recipe was asked for: the checkpoint is judged as it is, and is its own reference."
+        )
     counts = Counter(row.decision for row in variant_rows(report))
     parts = [
         f"{counts[decision]} {word}"

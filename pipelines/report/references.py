@@ -3,18 +3,35 @@
 from dataclasses import dataclass
 
 from pipelines.domain.run import Run
+from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import PairedItem, PairOutcome
 from pipelines.paired.pairing import NoiseFloor, noise_floor, pair_across_runtimes
-from pipelines.report.build_report import BuildReport
+from pipelines.report.build_report import BuildReport, ReferenceReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceAccuracy:
+    """How many items of a slice the base gets right, and how many its repeats do not agree on."""
+
+    name: str
+    items: int
+    right: int
+    unstable: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of items it gets right; 0 without items."""
+        return self.right / self.items if self.items else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceSummary:
-    """The base in one runtime."""
+    """The base in one runtime; `slices` are in suite order."""
 
     run: Run
     accuracy: float
     noise: NoiseFloor
+    slices: tuple[SliceAccuracy, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +49,30 @@ class RuntimeDifference:
 
 def reference_summaries(report: BuildReport) -> tuple[ReferenceSummary, ...]:
     """Return one summary for each runtime in play."""
-    return tuple(
-        ReferenceSummary(
-            run=reference.primary,
-            accuracy=reference.accuracy,
-            noise=noise_floor(reference.runs),
-        )
-        for reference in report.references
+    return tuple(_summary(report.suite, reference) for reference in report.references)
+
+
+def _summary(suite: Suite, reference: ReferenceReport) -> ReferenceSummary:
+    noise = noise_floor(reference.runs)
+    return ReferenceSummary(
+        run=reference.primary,
+        accuracy=reference.accuracy,
+        noise=noise,
+        slices=tuple(
+            _slice(spec.name, suite, reference.primary, frozenset(noise.unstable))
+            for spec in suite.slices
+        ),
+    )
+
+
+def _slice(name: str, suite: Suite, run: Run, unstable: frozenset[str]) -> SliceAccuracy:
+    right = {graded.answer.item_id: graded.grade.correct for graded in run.answers}
+    ids = [item.id for item in suite.items if name in item.slices]
+    return SliceAccuracy(
+        name=name,
+        items=len(ids),
+        right=sum(right[item_id] for item_id in ids),
+        unstable=sum(item_id in unstable for item_id in ids),
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.run import Run
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import PairedItem, PairOutcome, SliceVerdict, Verdict
@@ -30,7 +31,7 @@ def result_json(report: BuildReport) -> JsonObject:
         "schema": SCHEMA,
         "build": report.build,
         "created_at": report.created_at.isoformat(),
-        "decision": report.decision.value,
+        "decision": report.decision.value if report.decision else None,
         "smallest_passing": smallest.identifier if smallest else None,
         "model": _model(report),
         "corpus": _corpus(report),
@@ -39,6 +40,7 @@ def result_json(report: BuildReport) -> JsonObject:
         "references": [_reference(summary) for summary in reference_summaries(report)],
         "runtime_differences": [_difference(d) for d in runtime_differences(report)],
         "variants": [_variant(variant) for variant in report.variants],
+        "base_failures": list(report.base_failures),
     }
 
 
@@ -49,10 +51,21 @@ def _model(report: BuildReport) -> JsonValue:
         "source": checkpoint.source,
         "architecture": checkpoint.architecture,
         "dtype": checkpoint.dtype,
+        "quantization": _quantization(checkpoint.quantization),
         "parameter_count": checkpoint.parameter_count,
         "size_bytes": checkpoint.size_bytes,
         "digest": checkpoint.digests.combined,
         "digests": to_json(checkpoint.digests),
+    }
+
+
+def _quantization(stored: StoredQuantization | None) -> JsonValue:
+    if stored is None:
+        return None
+    return {
+        "format": stored.format.value,
+        "layout": stored.layout,
+        "numerics": str(stored.numerics),
     }
 
 
@@ -84,6 +97,7 @@ def _reference(summary: ReferenceSummary) -> JsonValue:
         **_run(summary.run),
         "accuracy": summary.accuracy,
         "noise_floor": to_json(summary.noise),
+        "slices": [{**asdict(one), "accuracy": one.accuracy} for one in summary.slices],
     }
 
 

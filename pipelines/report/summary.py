@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
 from pipelines.report.build_report import BuildReport, VariantReport
+from pipelines.report.references import SliceAccuracy, reference_summaries
 
 ERROR = "error"
 _WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.UNPROVEN, Decision.PASS)
@@ -33,6 +34,37 @@ class VariantRow:
     decision: str
     reason: str
     registered_version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRow:
+    """The base in one runtime in short. `unstable` counts items that its repeats do not agree on."""
+
+    runtime: str
+    device: str
+    kernels: str
+    items: int
+    accuracy: float
+    repeats: int
+    unstable: int
+    slices: tuple[SliceAccuracy, ...]
+
+
+def reference_rows(report: BuildReport) -> tuple[ReferenceRow, ...]:
+    """Return one row a runtime, in order of first use."""
+    return tuple(
+        ReferenceRow(
+            runtime=summary.run.contract.runtime.engine,
+            device=summary.run.contract.runtime.device,
+            kernels=summary.run.contract.runtime.kernels,
+            items=summary.noise.items,
+            accuracy=summary.accuracy,
+            repeats=summary.noise.repeats,
+            unstable=len(summary.noise.unstable),
+            slices=summary.slices,
+        )
+        for summary in reference_summaries(report)
+    )
 
 
 def variant_rows(report: BuildReport) -> tuple[VariantRow, ...]:

@@ -11,6 +11,7 @@ from flows.settings import Settings
 from flows.wiring import equipment
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.evaluation.runs import Examination, run_suite
 from pipelines.files.store import Store
@@ -36,7 +37,7 @@ def test_the_base_is_as_accurate_in_every_slice_as_its_card_says(tmp_path: Path)
         suite=suite,
         prompts=suite_prompts(suite, chat, checkpoint.context_length_tokens),
         stop_token_ids=special_token_ids(checkpoint.folder).end,
-        store=store,
+        observatory=Observatory(store=store, run_worker=tools.run_worker),
     )
     loadable = runtime.reference(checkpoint, tmp_path, tools.run_worker, ignore_progress)
     plan = examination.plan(

@@ -23,9 +23,10 @@ from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Sche
 from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
 from pipelines.domain.values import JsonValue, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion, Variant
-from pipelines.evaluation.graders import grade_answer, grader_for
+from pipelines.evaluation.graders.table import grade_answer, grader_for
 from pipelines.gates.judge import audit_failure, judge
 from pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
+from tests.grading import expecting
 
 POLICY = Policy(critical_slices=("refusal",))
 LLAMACPP = RuntimeIdentity(
@@ -141,7 +142,7 @@ def example_run(
                     finish_reason="stop",
                     prompt_tokens=90,
                 ),
-                item.expected,
+                item,
             )
             for item, text in zip(suite.items, texts, strict=True)
         ),
@@ -153,7 +154,11 @@ def repeat(run: Run, *, seed: int, other: Mapping[str, str]) -> Run:
     """An A/A repeat of a run in which some items (by id) got another text."""
     grader = grader_for(GraderSpec(kind="tool_call"))
     answers = tuple(
-        grade_answer(grader, replace(graded.answer, text=other[graded.answer.item_id]), "none")
+        grade_answer(
+            grader,
+            replace(graded.answer, text=other[graded.answer.item_id]),
+            expecting("none"),
+        )
         if graded.answer.item_id in other
         else graded
         for graded in run.answers
@@ -318,7 +323,7 @@ def judged(
     )
     grader = grader_for(suite.grader)
     answers = tuple(
-        grade_answer(grader, replace(graded.answer, text=text), item.expected)
+        grade_answer(grader, replace(graded.answer, text=text), item)
         for graded, item, text in zip(run.answers, suite.items, texts, strict=False)
     )
     run = replace(run, answers=(*answers, *run.answers[len(answers) :]))

@@ -15,7 +15,7 @@ from pipelines.audit.divergence import (
     audit_resemblance,
     unmeasured_divergence,
 )
-from pipelines.domain.audit import Divergence, Resemblance
+from pipelines.domain.audit import Divergence, Resemblance, Tripwires
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.ruler import Ruler
 from pipelines.files.records import from_json, to_json
@@ -23,6 +23,7 @@ from pipelines.process.workers.divergence_sums import (
     BaseLogits,
     DivergenceSums,
     batch_tokens,
+    next_tokens,
     read_windows,
 )
 
@@ -105,6 +106,45 @@ def test_a_large_vocabulary_is_taken_in_pieces_with_the_same_result() -> None:
     drifted -= numpy.log(numpy.exp(drifted).sum(axis=1, keepdims=True))
     expected = (numpy.exp(exact) * (exact - drifted)).sum(axis=1).mean()
     assert sums.result().mean_kl == pytest.approx(expected, rel=1e-12)
+
+
+def test_perplexities_and_margins_are_the_ones_computed_by_hand() -> None:
+    """Tokens 1 and 0 came: the base gives them 3/4 and 1/2, the other 1/2 and 1/4."""
+    with BaseLogits(2, next_tokens([(9, 1), (9, 0)])) as logits:
+        logits.add(numpy.array([[0.0, math.log(3)], [0.0, 0.0]], dtype=numpy.float32))
+        sums = DivergenceSums(logits)
+        sums.add(numpy.array([[0.0, 0.0]], dtype=numpy.float32))
+        sums.add(numpy.array([[0.0, math.log(3)]], dtype=numpy.float32))
+        found = sums.result()
+
+    assert found.tripwires is not None
+    assert found.tripwires.base_perplexity == pytest.approx((3 / 4 * 1 / 2) ** -0.5)
+    assert found.tripwires.perplexity == pytest.approx((1 / 2 * 1 / 4) ** -0.5)
+    assert found.tripwires.base_margin == pytest.approx(math.log(3) / 2)
+    assert found.tripwires.margin == pytest.approx(math.log(3) / 2)
+    assert found.tripwires.perplexity_ratio == pytest.approx(3**0.5)
+    assert found.tripwires.margin_ratio == pytest.approx(1.0)
+    shown = audit_divergence(found, RULER, replace(found, mean_kl=1.0)).found
+    assert "perplexity 2.83 for the base's 1.63 (1.732 times), decision margin 1.000 times" in shown
+
+
+def test_a_perplexity_beyond_all_numbers_is_infinite_and_judges_nothing() -> None:
+    with BaseLogits(2, next_tokens([(9, 1)])) as logits:
+        logits.add(numpy.array([[0.0, 0.0]], dtype=numpy.float32))
+        sums = DivergenceSums(logits)
+        sums.add(numpy.array([[0.0, math.nan]], dtype=numpy.float32))
+        found = sums.result()
+
+    assert found.tripwires is not None
+    assert math.isinf(found.tripwires.perplexity)
+    assert from_json(Divergence, to_json(found)) == found
+
+
+def test_a_variant_of_twice_the_perplexity_passes_the_audit_by_its_divergence_alone() -> None:
+    signs = Tripwires(base_perplexity=2.0, perplexity=4.0, base_margin=3.0, margin=1.0)
+    found = replace(measured(0.01), tripwires=signs)
+
+    assert audit_divergence(found, RULER, measured(0.01)).passed
 
 
 def test_batches_stay_within_64_mebibytes_of_logits() -> None:

@@ -55,6 +55,8 @@ DOWN = UnitError(identifier="demo--Q8_0", step="register", text="no answer", exi
         (result(row("fail"), row("inconclusive")), 11),
         (result(row("fail"), row("error"), errors=(CRASH,)), 5),
         (result(row("pass"), errors=(DOWN,)), 6),
+        (result(), 0),
+        (result(errors=(CRASH,)), 5),
     ],
 )
 def test_the_exit_code_says_what_became_of_a_build(outcome: BuildResult, code: int) -> None:

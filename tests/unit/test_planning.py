@@ -10,15 +10,16 @@ from flows.planning import BuildPlan, make_plan
 from flows.preflight import needed_bytes
 from flows.settings import Settings
 from flows.wiring import Equipment, equipment
+from pipelines.backends.llamacpp_file_types import TENSOR_TYPES
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError, QuantgateError, ToolchainError
-from pipelines.domain.recipe import Recipe
+from pipelines.domain.recipe import GgufOptions, Recipe
 from pipelines.files.store import Store
 from pipelines.process.runner import run_worker
 from pipelines.specs.builds import BuildSpec
-from pipelines.specs.recipes import CATALOGUE
+from pipelines.specs.recipes import CATALOGUE, find_recipes
 from tests.fakes import FakeBackend, FakeRuntime
-from tests.tiny_checkpoints import edit_json, weights, write_checkpoint, write_safetensors
+from tests.tiny_checkpoints import edit_json, write_checkpoint
 
 SUITE = """\
 name: demo
@@ -144,6 +145,33 @@ def test_a_reduced_cache_is_another_variant_of_the_same_files(tmp_path: Path) ->
     assert needed_bytes(planned.checkpoint, planned.variants, here) == one
 
 
+def test_a_measured_mix_needs_disk_for_its_candidates_once_for_all_budgets(tmp_path: Path) -> None:
+    smaller, larger = find_recipes(("mixed@2.7bpw", "mixed@3.4bpw"), Path())
+    assert isinstance(smaller.options, GgufOptions)
+    assert isinstance(larger.options, GgufOptions)
+    assert smaller.options.mix is not None
+    assert larger.options.mix is not None
+    wanted = spec(tmp_path, "Q2_K")
+    planned = plan(tmp_path, wanted)
+    (plain,), here = planned.variants, settings(tmp_path)
+    weights = planned.checkpoint.parameter_count
+
+    def bits_of(*recipes: Recipe) -> float:
+        variants = [replace(plain, identifier=f"demo--{r.name}", recipe=r) for r in recipes]
+        return 8 * needed_bytes(planned.checkpoint, variants, here) / weights
+
+    finished = smaller.bits_per_weight.high + 16
+    candidates = {
+        name: TENSOR_TYPES[name].bits_per_weight for name in smaller.options.mix.candidates
+    }
+    assert bits_of(smaller) == pytest.approx(finished + sum(candidates.values()), abs=0.001)
+    same = replace(larger.options.mix, candidates=smaller.options.mix.candidates)
+    twin = replace(larger, options=replace(larger.options, mix=same))
+    assert bits_of(smaller, twin) == pytest.approx(
+        bits_of(smaller) + larger.bits_per_weight.high, abs=0.001
+    )
+
+
 def test_a_head_that_the_caches_blocks_do_not_divide_is_refused(tmp_path: Path) -> None:
     wanted = replace(spec(tmp_path, "Q2_K"), kv_caches=("f16", "q4_0"))
     edit_json(tmp_path / "model" / "config.json", num_attention_heads=8, num_key_value_heads=4)
@@ -152,30 +180,6 @@ def test_a_head_that_the_caches_blocks_do_not_divide_is_refused(tmp_path: Path) 
         error
     )
     assert error.next_step == "leave out Q2_K--kv_q4_0"
-
-
-def test_a_low_bit_source_is_its_own_reference_and_is_not_quantized_again(tmp_path: Path) -> None:
-    wanted = spec(tmp_path, "Q2_K", "FP8_DYNAMIC")
-    folder = tmp_path / "model"
-    quantized = {"quant_method": "compressed-tensors", "format": "float-quantized"}
-    edit_json(folder / "config.json", quantization_config=quantized)
-    name = "model.layers.0.mlp.up_proj.weight"
-    stored = weights()
-    stored[name] = (stored[name] * 0).astype("uint8")
-    write_safetensors(folder / "model.safetensors", stored)
-    error = refused(tmp_path, wanted)
-    assert isinstance(error, CheckpointError)
-    assert str(error).count("compressed-tensors, float-quantized) and is its own reference") == 2
-    assert error.next_step and "full-precision checkpoint" in error.next_step
-
-
-def test_a_low_bit_source_that_nothing_here_loads_is_refused_as_such(tmp_path: Path) -> None:
-    wanted = spec(tmp_path, "Q2_K")
-    edit_json(tmp_path / "model" / "config.json", quantization_config={"quant_method": "mxfp4"})
-    assert (
-        "already quantized (mxfp4), in a way that no runtime here loads"
-        in refused(tmp_path, wanted).what
-    )
 
 
 def test_a_unit_that_is_none_is_refused_with_those_there_are(tmp_path: Path) -> None:

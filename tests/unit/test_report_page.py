@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.domain.checkpoint import StoredQuantization
+from pipelines.domain.recipe import Format, Numerics
 from pipelines.domain.verdict import Decision
 from pipelines.report.build_report import BuildReport, ReferenceReport
 from pipelines.report.flips import LISTED_PER_VARIANT
 from pipelines.report.page import render_page, write_page
+from pipelines.report.result import result_json
 from tests.unit.report_examples import (
     built,
     example_report,
@@ -174,12 +177,56 @@ def test_the_headline_names_the_smallest_passing_variant(page: str, report: Buil
 
 def test_a_build_in_which_nothing_passes_says_so(report: BuildReport) -> None:
     failing = replace(report, variants=report.variants[2:3])
-    nothing = replace(report, variants=())
+    unchanged = replace(report, variants=report.variants[4:5])
 
     assert report.variants[2].verdict is not None
     assert report.variants[2].verdict.decision is Decision.FAIL
     assert "<h1>No variant passes</h1>" in render_page(failing)
-    assert "No variant changed any answer." in render_page(nothing)
+    assert "No variant changed any answer." in render_page(unchanged)
+
+
+def test_a_base_judged_on_its_own_is_shown_by_slice_and_nothing_of_variants(
+    report: BuildReport,
+) -> None:
+    alone = replace(report, variants=())
+    drawn = render_page(alone)
+    parsed = outline(drawn)
+
+    assert parsed.misnested == [] == parsed.open
+    accuracies = [f"{100 * one.accuracy:.1f} %" for one in report.references]
+    assert f"<h1>The base by itself gets {' and '.join(accuracies)} right</h1>" in drawn
+    assert 'id="verdicts"' not in drawn
+    assert 'id="changed"' not in drawn
+    primary = report.references[0].primary
+    right = {g.answer.item_id for g in primary.answers if g.grade.correct}
+    for spec in report.suite.slices:
+        ids = [item.id for item in report.suite.items if spec.name in item.slices]
+        assert f"{len(right & set(ids))} of {len(ids)}<" in drawn
+
+
+def test_a_base_that_could_not_be_judged_on_its_own_says_why(report: BuildReport) -> None:
+    failed = replace(report, variants=(), references=(), base_failures=("out of <memory>",))
+    drawn = render_page(failed)
+
+    assert "<h1>The base could not be judged</h1>" in drawn
+    assert "out of &lt;memory&gt;" in drawn
+
+
+def test_a_low_bit_base_is_shown_with_its_own_numerics(report: BuildReport) -> None:
+    stored = StoredQuantization(
+        format=Format.AWQ,
+        layout="in groups of 128",
+        numerics=Numerics(weights="W4", activations="A16", kv_cache="KV16"),
+        weight_bits=4,
+    )
+    low_bit = replace(report, checkpoint=replace(report.checkpoint, quantization=stored))
+
+    assert "W4/A16/KV16, awq in groups of 128" in render_page(low_bit)
+    assert result_json(low_bit)["model"]["quantization"] == {  # type: ignore[index,call-overload]
+        "format": "awq",
+        "layout": "in groups of 128",
+        "numerics": "W4/A16/KV16",
+    }
 
 
 def test_every_decision_is_readable_without_colour(page: str, report: BuildReport) -> None:

@@ -9,7 +9,7 @@ from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import Decision
 from pipelines.report.build_report import BuildReport
 from pipelines.report.result import SCHEMA, result_json
-from pipelines.report.summary import variant_rows
+from pipelines.report.summary import reference_rows, variant_rows
 from tests.unit.report_examples import example_report
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
@@ -40,6 +40,29 @@ def test_rows_are_in_plan_order_with_every_decision(report: BuildReport) -> None
     assert [row.registered_version for row in rows] == ["2", "3", None, None, None, None]
     assert rows[0].numerics == "Q8_0/8-bit blocks/f16"
     assert rows[0].size_bytes == 3_652_800
+
+
+def test_a_base_on_its_own_is_counted_by_slice_and_decides_nothing(report: BuildReport) -> None:
+    alone = replace(report, variants=())
+    found = result_json(alone)
+    primary = report.references[0].primary
+
+    assert found["decision"] is None
+    assert at(found, "variants") == [] == at(found, "base_failures")
+    slices = at(found, "references", 0, "slices")
+    assert isinstance(slices, list)
+    assert [at(one, "name") for one in slices] == [*SMALL]
+    assert [at(one, "items") for one in slices] == [*SMALL.values()]
+    total = sum(int(str(at(one, "right"))) for one in slices)
+    assert total == sum(graded.grade.correct for graded in primary.answers)
+    assert sum(int(str(at(one, "unstable"))) for one in slices) == 1
+    for one in slices:
+        share = int(str(at(one, "right"))) / int(str(at(one, "items")))
+        assert at(one, "accuracy") == share
+
+    first = reference_rows(alone)[0]
+    assert (first.runtime, first.kernels) == ("llamacpp", "native")
+    assert (first.items, first.repeats, first.unstable) == (sum(SMALL.values()), 2, 1)
 
 
 def test_a_judged_row_repeats_the_verdicts_numbers(report: BuildReport) -> None:
@@ -82,7 +105,7 @@ def test_a_build_stands_as_its_best_variant_does(report: BuildReport) -> None:
     assert report.decision is Decision.PASS
     assert replace(report, variants=report.variants[2:]).decision is Decision.INCONCLUSIVE
     assert replace(report, variants=report.variants[4:]).decision is Decision.FAIL
-    assert replace(report, variants=()).decision is Decision.FAIL
+    assert replace(report, variants=()).decision is None
     assert replace(report, variants=report.variants[4:5]).decision is Decision.FAIL
 
 
@@ -112,6 +135,7 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
         "references",
         "runtime_differences",
         "variants",
+        "base_failures",
     ]
     variants = result["variants"]
     assert isinstance(variants, list)

@@ -1,5 +1,6 @@
 """The road of a build with fakes at the seams: planning, resuming, judging, failing."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -151,7 +152,40 @@ def test_an_altered_transcript_is_noticed(tmp_path: Path) -> None:
     transcript = next((tmp_path / "store" / "runs").glob("*/transcript.jsonl"))
     transcript.write_text(transcript.read_text().replace("right", "wrong", 1))
     with pytest.raises(InputError, match="altered"):
-        units.run_references(here, "llamacpp")
+        units.run_references(site(tmp_path, FakeBackend(), FakeRuntime()), "llamacpp")
+
+
+def test_a_variant_is_shown_as_audited_once(tmp_path: Path) -> None:
+    shown: list[tuple[str, str]] = []
+
+    @contextmanager
+    def listed(step: str, identifier: str) -> Iterator[OnProgress]:
+        shown.append((step, identifier))
+        yield ignore_progress
+
+    here = replace(site(tmp_path, FakeBackend(), FakeRuntime()), show=listed)
+    planned = here.plan.variants[0]
+    units.build(here, planned)
+    units.audit(here, planned)
+    assert shown.count(("audit", planned.identifier)) == 1
+
+
+def test_a_run_is_read_and_graded_once_a_process(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    units.run_references(here, "llamacpp")
+    first = units.run_references(here, "llamacpp")
+    assert units.primary_reference(here, "llamacpp") is first[0]
+    assert all(a is b for a, b in zip(first, units.run_references(here, "llamacpp"), strict=True))
+
+
+def test_an_audit_reads_no_more_than_the_primary_reference(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    _, repeat = units.run_references(here, "llamacpp")
+    anew = site(tmp_path, FakeBackend(), FakeRuntime())
+    shutil.rmtree(next((tmp_path / "store" / "runs").glob(f"demo-*{repeat.key[:12]}*")))
+    planned = anew.plan.variants[0]
+    units.build(anew, planned)
+    assert units.audit(anew, planned).passed
 
 
 def test_a_plan_survives_being_written_and_read(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""The review queue as an HTML form: one self-contained file that saves the file which the terminal writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.adjudication import Mark
+from pipelines.domain.suite import Suite
+from pipelines.domain.verdict import PairOutcome
+from pipelines.files.records import write_text
+from pipelines.report.differences import Shown, side_by_side
+from pipelines.report.page import FOLDER, page_environment, script_hash
+from pipelines.report.review_queue import ReviewEntry
+from pipelines.report.wording import visible
+
+_STYLES = {PairOutcome.BROKE.value: "broke", PairOutcome.FIXED.value: "fixed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One entry as shown."""
+
+    number: int
+    entry: ReviewEntry
+    style: str
+    question: str
+    expected: str
+    reference: Shown
+    answer: Shown
+    reason: str
+
+
+def write_review_page(build: str, suite: Suite, entries: Sequence[ReviewEntry], path: Path) -> None:
+    """Write the form, atomically."""
+    write_text(path, render_review_page(build, suite, entries))
+
+
+def render_review_page(build: str, suite: Suite, entries: Sequence[ReviewEntry]) -> str:
+    """Return the form as text. Everything a model or a file said is escaped."""
+    script = (FOLDER / "review.js").read_text(encoding="utf-8")
+    style = "".join(
+        (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "review.css")
+    )
+    return (
+        page_environment()
+        .get_template("review.html")
+        .render(
+            build=build,
+            suite=suite,
+            cards=[_card(number, entry) for number, entry in enumerate(entries)],
+            marks=[mark.value for mark in Mark],
+            style=style,
+            script=script,
+            script_hash=script_hash(script),
+        )
+    )
+
+
+def _card(number: int, entry: ReviewEntry) -> Card:
+    reference, answer = side_by_side(entry.reference.answer.text, entry.answer.answer.text)
+    return Card(
+        number=number,
+        entry=entry,
+        style=_STYLES.get(entry.why, "wrong"),
+        question=visible(entry.question),
+        expected=visible(entry.expected),
+        reference=reference,
+        answer=answer,
+        reason=visible(entry.answer.grade.reason),
+    )
