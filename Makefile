@@ -11,7 +11,7 @@ PYTHON  ?= python3.11
 BIN     := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-archived setup-oracles quantize plan test unit integration check format schemas bench serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-archived setup-oracles quantize plan test unit integration slow check format schemas bench serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -45,13 +45,16 @@ plan: setup  ## print what `make quantize` would do, and stop
 
 test: setup-oracles setup-archived  ## set up, then all checks, unit tests and integration tests with the real tools
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest
+	@$(BIN)/pytest -m 'not slow'
 
-unit: setup-dev  ## unit tests only (no tools, under a minute)
-	@$(BIN)/pytest tests/unit
+slow: setup-dev  ## the tests that take minutes each: simulated verdicts, the base judged against itself twenty times
+	@$(BIN)/pytest -m slow
+
+unit: setup-dev  ## unit tests only (no tools, about two minutes)
+	@$(BIN)/pytest -m 'not slow' tests/unit
 
 integration: setup-oracles setup-archived  ## tests with the real tools only
-	@$(BIN)/pytest tests/integration
+	@$(BIN)/pytest -m 'not slow' tests/integration
 
 check: setup-dev  ## ruff, mypy --strict and the import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -19,7 +19,7 @@ from pipelines.specs.builds import BuildOverrides, load_build
 from tests.integration.audit_site import silent
 from tests.integration.road import make_road
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 REPEATS, REFERENCES = 20, 3
 ITEMS_A_SLICE = 20

@@ -54,7 +54,12 @@ class LmEvalGrader:
         expected = item.expected if isinstance(item.expected, dict) else {}
         return {**expected, "answer": answer_text}
 
-    def grade_observed(self, answer_text: str, item: Item, observation: JsonValue) -> Grade:
+    def grade_observed(
+        self,
+        answer_text: str,
+        item: Item,  # noqa: ARG002 – the task has seen it
+        observation: JsonValue,
+    ) -> Grade:
         """Grade by the metric that decides; the others are facets. Never raises."""
         canonical = answer_text.strip()
         scores = self._scores(observation)
