@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.settings import Settings
+from flows.suite_tables import table_reader
 from flows.transcripts import Transcript, read_transcript
 from pipelines.audit.behaviour import audit_behaviour
 from pipelines.domain.audit import AuditReport
@@ -86,7 +87,7 @@ def _suite(folder: Path | None, reference: Transcript, settings: Settings) -> Su
     wanted = reference.record.plan.contract.suite_digest
     if folder is None:
         folder = _known_suite(wanted, settings)
-    suite = load_suite(folder)
+    suite = load_suite(folder, table_reader(settings))
     if suite.digest != wanted:
         raise InputError(
             f"the run answers another suite ({wanted[:12]}) than {suite.name}@{suite.version} as it is "

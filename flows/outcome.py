@@ -14,8 +14,10 @@ from flows import units
 from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.site import BuildSite
+from flows.unit_errors import REGISTER, UnitError, errors_of, read_errors
+from flows.verdicts import evidence
 from pipelines.build.variants import PlannedVariant
-from pipelines.domain.errors import InputError, QuantgateError
+from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject
 from pipelines.domain.verdict import Decision
 from pipelines.files.records import read_record, write_record, write_text
@@ -27,18 +29,6 @@ from registry import Evidence, Receipt, Tracking, find_receipt, record, still_re
 
 PASSED, ALL_FAILED, OPEN = 0, 10, 11
 COMPLETION = "complete.json"
-BUILD = "build"
-REGISTER = "register"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitError:
-    """Why a unit has no verdict: the error's text and the exit code of its kind."""
-
-    identifier: str
-    step: str
-    text: str
-    exit_code: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,59 +60,9 @@ class BuildResult:
         )
 
 
-def errors_folder(plan: BuildPlan, settings: Settings) -> Path:
-    """Return where the errors of a build's units are kept until they are tried again."""
-    return settings.store.root / "plans" / plan.name / "errors"
-
-
-def record_error(site: BuildSite, identifier: str, step: str, error: QuantgateError) -> None:
-    """Keep why a unit failed."""
-    folder = errors_folder(site.plan, site.settings)
-    write_record(
-        folder / f"{identifier}.json",
-        UnitError(identifier=identifier, step=step, text=str(error), exit_code=error.exit_code),
-    )
-
-
-def read_errors(plan: BuildPlan, settings: Settings) -> tuple[UnitError, ...]:
-    """Return what failed in the latest try."""
-    folder = errors_folder(plan, settings)
-    return tuple(read_record(UnitError, path) for path in sorted(folder.glob("*.json")))
-
-
-def forget_errors(plan: BuildPlan, settings: Settings) -> None:
-    """Start a new try."""
-    for path in errors_folder(plan, settings).glob("*.json"):
-        path.unlink(missing_ok=True)
-
-
-def forget_error(site: BuildSite, identifier: str) -> None:
-    """A retry of this unit succeeded."""
-    folder = errors_folder(site.plan, site.settings)
-    (folder / f"{identifier}.json").unlink(missing_ok=True)
-
-
 def tracking(settings: Settings) -> Tracking:
     """Return the MLflow that these settings mean."""
     return Tracking.resolve(settings.store, uri=settings.tracking_uri)
-
-
-def evidence(site: BuildSite, planned: PlannedVariant) -> Evidence:
-    """Put together what is sealed of one variant and judge it, once a process."""
-    if planned.key not in site.judged:
-        site.judged[planned.key] = _judge(site, planned)
-    return site.judged[planned.key]
-
-
-def _judge(site: BuildSite, planned: PlannedVariant) -> Evidence:
-    audit, verdict = units.verdict(site, planned)
-    return Evidence(
-        checkpoint=site.plan.checkpoint,
-        suite=site.plan.suite,
-        variant=site.open(planned),
-        audit=audit,
-        verdict=verdict,
-    )
 
 
 def register(site: BuildSite, planned: PlannedVariant) -> Receipt:
@@ -161,7 +101,7 @@ def write_report(site: BuildSite) -> BuildResult:
                 v,
                 judged.get(v.identifier),
                 receipts.get(v.identifier),
-                _errors_of(site.plan, v, errors),
+                errors_of(site.plan, v, errors),
             )
             for v in site.plan.variants
         ),
@@ -215,21 +155,8 @@ def _judged(site: BuildSite, errors: tuple[UnitError, ...]) -> dict[str, Evidenc
     return {
         v.identifier: evidence(site, v)
         for v in site.plan.variants
-        if all(error.step == REGISTER for error in _errors_of(site.plan, v, errors))
+        if all(error.step == REGISTER for error in errors_of(site.plan, v, errors))
     }
-
-
-def _errors_of(
-    plan: BuildPlan, planned: PlannedVariant, errors: tuple[UnitError, ...]
-) -> tuple[UnitError, ...]:
-    """The errors that concern a variant: its own, its base's, and that of the unit that builds its files."""
-    names = {planned.identifier, units.base_in(planned.recipe.runtime)}
-    builder = plan.builder(planned).identifier
-    return tuple(
-        error
-        for error in errors
-        if error.identifier in names or (error.identifier == builder and error.step == BUILD)
-    )
 
 
 def _receipts(site: BuildSite, judged: Mapping[str, Evidence]) -> dict[str, Receipt]:

@@ -15,6 +15,7 @@ from flows.preflight import (
     refuse_unbound,
 )
 from flows.settings import Settings
+from flows.suite_tables import table_reader
 from flows.wiring import Equipment, judging_sources
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.build.variants import PlannedVariant, plan_variant
@@ -26,6 +27,7 @@ from pipelines.domain.recipe import Recipe
 from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
+from pipelines.evaluation.sandbox import refuse_unsandboxed
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest, to_json
 from pipelines.runtimes.openai_versions import identified
@@ -68,6 +70,7 @@ class BuildPlan:
                 "checkpoint": self.checkpoint.digests.combined,
                 "suite": self.suite.digest,
                 "adjudications": [record_digest(one) for one in self.suite.adjudications],
+                "anchors": [record_digest(one) for one in self.suite.anchors],
                 "policy": record_digest(self.policy),
                 "variants": [variant.key for variant in self.variants],
                 "contracts": list(self.contracts),
@@ -109,13 +112,15 @@ def make_plan(
     Raises:
         QuantgateError: for whatever is wrong, before anything expensive was done.
     """
-    suite = load_suite(suite_folder(spec.suite, settings, tools.run_worker))
+    folder = suite_folder(spec.suite, settings, tools.run_worker)
+    suite = load_suite(folder, table_reader(settings))
     policy = load_policy(spec.policy, suite)
     recipes = over_kv_caches(find_recipes(spec.recipes, spec.folder), spec.kv_caches)
     recipes = judged_in(recipes, spec.servers, spec.judge_in)
     source_runtime = spec.judge_in[0] if spec.judge_in else _SOURCE_RUNTIME
     corpus_spec = load_corpus_spec(spec.corpus) if spec.corpus else None
     refuse_unanswerable(suite)
+    refuse_unsandboxed(suite)
     refuse_missing_tools(recipes, _runtimes(recipes, source_runtime), tools)
     refuse_unbound(suite, _runtimes(recipes, source_runtime), tools)
     say(f"resolving {spec.model}")

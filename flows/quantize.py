@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from prefect import flow
+from prefect import allow_failure, flow
 from prefect.futures import wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -25,13 +25,17 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
         for variant in plan.variants
         if plan.builder(variant) is variant
     }
-    last = [*references.values()]
+    answered = {}
     for variant in plan.variants:
         unit = (plan_file, variant.identifier)
         ready = [built[plan.builder(variant).identifier], references[variant.recipe.runtime]]
         audited = tasks.audit.submit(*unit, wait_for=ready, return_state=False)
-        answered = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
-        judged = tasks.judge.submit(*unit, wait_for=[answered], return_state=False)
+        answered[unit] = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
+    together = plan.policy.family_wise != "none"
+    all_tried = [allow_failure(one) for one in answered.values()] if together else []
+    last = [*references.values()]
+    for unit, own in answered.items():
+        judged = tasks.judge.submit(*unit, wait_for=[own, *all_tried], return_state=False)
         last.append(tasks.register.submit(*unit, wait_for=[judged], return_state=False))
     wait(last)
     return tasks.report(plan_file)

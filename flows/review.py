@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows import outcome
 from flows.planning import BuildPlan
 from flows.progress import open_board
 from flows.settings import Settings
 from flows.site import BuildSite
+from flows.suite_tables import table_reader
+from flows.unit_errors import read_errors
+from flows.verdicts import evidence
 from flows.wiring import equipment
 from pipelines.domain.adjudication import Adjudication
 from pipelines.domain.errors import InputError, QuantgateError
@@ -106,7 +108,7 @@ def open_review(plan: BuildPlan, settings: Settings) -> Reviewed:
         InputError: where the suite asks something else by now, or no variant has been asked.
     """
     file = plan.suite.folder / ADJUDICATIONS_FILE
-    current = load_suite(plan.suite.folder)
+    current = load_suite(plan.suite.folder, table_reader(settings))
     if current.digest != plan.suite.digest:
         raise InputError(
             "the suite is not the one that this build was judged on",
@@ -123,13 +125,13 @@ def open_review(plan: BuildPlan, settings: Settings) -> Reviewed:
 
 def _verdicts(site: BuildSite) -> list[Verdict]:
     """Judge every variant that has been answered; the others are said, not waited for."""
-    failed = {error.identifier for error in outcome.read_errors(site.plan, site.settings)}
+    failed = {error.identifier for error in read_errors(site.plan, site.settings)}
     verdicts = []
     for planned in site.plan.variants:
         if planned.identifier in failed or not planned.built(site.settings.store):
             continue
         try:
-            verdicts.append(outcome.evidence(site, planned).verdict)
+            verdicts.append(evidence(site, planned).verdict)
         except QuantgateError as error:
             print(f"left out: {error}", file=sys.stderr)
     if not verdicts:

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from flows.outcome import COMPLETION, BuildResult, forget_errors, read_complete
+from flows.outcome import COMPLETION, BuildResult, read_complete
 from flows.planning import BuildPlan, make_plan, servers_in_use
 from flows.prefect_server import prefect_api
 from flows.prefect_state import client_environment
 from flows.progress import Board
 from flows.settings import Settings
+from flows.unit_errors import forget_errors
 from flows.wiring import equipment
 from pipelines.domain.errors import WorkerError
 from pipelines.files.records import read_record, write_record

@@ -22,6 +22,8 @@ from flows.progress import Board, PlainBoard
 from flows.room import Memory, Need, Room, available_bytes, needed_to_build, needed_to_run
 from flows.settings import Settings
 from flows.site import BuildSite
+from flows.unit_errors import BUILD, REGISTER, forget_error, record_error
+from flows.verdicts import evidence
 from flows.wiring import equipment
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.errors import QuantgateError, ServiceError
@@ -93,15 +95,15 @@ def _guarded(
     try:
         done = work(site)
     except QuantgateError as error:
-        outcome.record_error(site, identifier, step, error)
+        record_error(site, identifier, step, error)
         raise
     except Exception as error:
         unexpected = full_disk(error, site.settings.store.root) or QuantgateError(
             f"unexpected {type(error).__name__}: {error}", where=identifier
         )
-        outcome.record_error(site, identifier, step, unexpected)
+        record_error(site, identifier, step, unexpected)
         raise
-    outcome.forget_error(site, identifier)  # an earlier try of this very unit may have left one
+    forget_error(site, identifier)  # an earlier try of this very unit may have left one
     return done
 
 
@@ -133,7 +135,7 @@ def build(plan_file: str, identifier: str) -> JsonObject:
             variant = units.build(site, planned)
         return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
 
-    return _guarded(plan_file, identifier, outcome.BUILD, work)
+    return _guarded(plan_file, identifier, BUILD, work)
 
 
 @_unit("audit {identifier}")
@@ -168,7 +170,7 @@ def judge(plan_file: str, identifier: str) -> JsonObject:
     """Pair one variant with the reference and judge it."""
 
     def work(site: BuildSite) -> JsonObject:
-        judged = outcome.evidence(site, site.plan.variant(identifier)).verdict
+        judged = evidence(site, site.plan.variant(identifier)).verdict
         return {"variant": identifier, "decision": judged.decision, "reasons": [*judged.reasons]}
 
     return _guarded(plan_file, identifier, "judge", work)
@@ -183,7 +185,7 @@ def register(plan_file: str, identifier: str) -> JsonObject:
             receipt = outcome.register(site, site.plan.variant(identifier))
         return {"variant": identifier, "run": receipt.run_id, "version": receipt.version}
 
-    return _guarded(plan_file, identifier, outcome.REGISTER, work)
+    return _guarded(plan_file, identifier, REGISTER, work)
 
 
 @_unit("report")

@@ -1,27 +1,8 @@
-"""What is known of a judge model: people's labels on answers, and how far its verdicts can be trusted."""
+"""How far a judge model's verdicts on one run can be trusted."""
 
-import hashlib
 from dataclasses import dataclass
 
-from pipelines.domain.values import Digest
-from pipelines.domain.verdict import Decision, Interval
-
-
-def anchor_digest(answer_text: str) -> Digest:
-    """Return the sha256 of an answer's text in UTF-8, by which labels bind to it.
-
-    Lone surrogates, which UTF-8 cannot hold, are spelled out. The same digest binds adjudications.
-    """
-    return Digest(hashlib.sha256(answer_text.encode("utf-8", "backslashreplace")).hexdigest())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorLabel:
-    """What a person says of one answer to one item; it says nothing of any other answer."""
-
-    item_id: str
-    answer_digest: Digest
-    right: bool
+from pipelines.domain.decision import Decision, Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

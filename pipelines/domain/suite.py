@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.domain.adjudication import Adjudication
+from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.values import Digest, JsonObject, JsonValue
 
 GraderKind = Literal[
@@ -101,8 +102,9 @@ class SliceSpec:
 class Suite:
     """Items in file order with one grader and one set of decode settings; `digest` covers all of it.
 
-    `adjudications` are what people decided about answers. They are not in the digest, because no answer
-    depends on them: a new decision is a new verdict on the same run.
+    `adjudications` are what people decided about answers, `anchors` their labels on answers that a judge
+    model grades. They are not in the digest, because no answer depends on them: a new decision is a new
+    verdict on the same run.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Suite:
     slices: tuple[SliceSpec, ...]
     items: tuple[Item, ...]
     adjudications: tuple[Adjudication, ...] = ()
+    anchors: tuple[AnchorLabel, ...] = ()
 
     def grader_of(self, item: Item) -> GraderSpec:
         """Return which grader judges an item."""

@@ -3,9 +3,26 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipelines.domain.decision import Decision, Interval
+from pipelines.domain.judge_evidence import JudgeEvidence
 from pipelines.domain.policy import Policy
 from pipelines.domain.run import GradedAnswer, RunContract
 from pipelines.domain.values import Digest
+
+__all__ = [
+    "Clusters",
+    "Decision",
+    "FamilyAdjustment",
+    "Interval",
+    "PairOutcome",
+    "PairedItem",
+    "PairedStatistics",
+    "RefusalStatistics",
+    "RuleVerdict",
+    "ScoreStatistics",
+    "SliceVerdict",
+    "Verdict",
+]
 
 
 class PairOutcome(StrEnum):
@@ -16,15 +33,6 @@ class PairOutcome(StrEnum):
     FIXED = "fixed"
     BOTH_WRONG_SAME = "both wrong, same answer"
     BOTH_WRONG_DIFFERENT = "both wrong, different answer"
-
-
-class Decision(StrEnum):
-    """A verdict in one word; `unproven` exists for slices only (too few items to be able to pass)."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
-    UNPROVEN = "unproven"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +50,6 @@ class PairedItem:
     variant: GradedAnswer
     critical: bool = False
     group: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A two-sided confidence interval."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +212,8 @@ class Verdict:
     no run: then `run_key` and `whole` are None, `slices` and `items` empty, and `contract` is the
     one under which it would have been asked. `not_asked` lists the items of a variant that was stopped
     because nothing they could answer would have changed the decision; statistics are then of the others.
-    `family` is None where the policy does not ask for family-wise control.
+    `family` is None where the policy does not ask for family-wise control, `judge` where no answer was
+    graded by a judge model.
     """
 
     subject: str
@@ -228,6 +229,7 @@ class Verdict:
     items: tuple[PairedItem, ...]
     not_asked: tuple[str, ...] = ()
     family: FamilyAdjustment | None = None
+    judge: JudgeEvidence | None = None
 
     @property
     def unproven_slices(self) -> tuple[str, ...]:

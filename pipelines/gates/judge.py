@@ -43,6 +43,7 @@ def judge(
         whole=scopes.whole,
         slices=scopes.slices,
         items=items,
+        judge=scopes.judge,
     )
 
 

@@ -6,9 +6,11 @@ from difflib import get_close_matches
 
 from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import InputError
+from pipelines.domain.judge_evidence import JudgeEvidence
 from pipelines.domain.policy import Limits, Policy
 from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import Decision, PairedItem, PairedStatistics, SliceVerdict
+from pipelines.gates.judged_by_model import refuse_family, with_judge
 from pipelines.gates.rules import critical_items
 from pipelines.gates.slices import judge_slice, judge_whole
 from pipelines.paired.statistics import statistics
@@ -16,10 +18,14 @@ from pipelines.paired.statistics import statistics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scopes:
-    """The whole suite and every slice of it, in its order, judged."""
+    """The whole suite and every slice of it, in its order, judged.
+
+    `judge` is what is known of the judge model that graded, None where none did.
+    """
 
     whole: SliceVerdict
     slices: tuple[SliceVerdict, ...]
+    judge: JudgeEvidence | None = None
 
 
 def judge_scopes(
@@ -31,18 +37,19 @@ def judge_scopes(
         InputError: where the policy does not fit the suite, or a rate is not one.
     """
     require_known_slices(policy, suite)
+    refuse_family(policy, items)
     limits = policy.limits()
     judged = []
     for spec in suite.slices:
         own = policy.slice_limits(spec.name, critical=spec.critical)
         inside = [item for item in items if spec.name in item.slices]
-        judged.append(judge_slice(spec.name, _statistics(inside, own, by_scores=by_scores), own))
-    return Scopes(
-        whole=judge_whole(
-            _statistics(items, limits, by_scores=by_scores), limits, critical_items(items)
-        ),
-        slices=tuple(judged),
+        found = judge_slice(spec.name, _statistics(inside, own, by_scores=by_scores), own)
+        judged.append(with_judge(found, inside, suite.anchors, own)[0])
+    counted = _statistics(items, limits, by_scores=by_scores)
+    whole, evidence = with_judge(
+        judge_whole(counted, limits, critical_items(items)), items, suite.anchors, limits
     )
+    return Scopes(whole=whole, slices=tuple(judged), judge=evidence)
 
 
 def overall(

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.domain.judge_evidence import AnchorLabel
+from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.values import Digest
 from pipelines.specs.loading import Spec, load_json_lines
 

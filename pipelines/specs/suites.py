@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Item, SliceSpec, Suite
+from pipelines.domain.suite import GraderSpec, Item, SliceSpec, Suite
 from pipelines.domain.values import digest_of
 from pipelines.files.records import to_json
+from pipelines.specs.adjudications import ADJUDICATIONS_FILE, load_adjudications
+from pipelines.specs.judge_anchors import load_anchor
 from pipelines.specs.loading import did_you_mean, load_yaml
 from pipelines.specs.suite_constrained import asked_both_ways, slices_both_ways
 from pipelines.specs.suite_files import SuiteSpec
@@ -231,4 +234,13 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
         decode=decode,
         slices=slices,
         items=items,
+        adjudications=load_adjudications(folder / ADJUDICATIONS_FILE),
+        anchors=_anchors(grader, items, folder),
     )
+
+
+def _anchors(grader: GraderSpec, items: Sequence[Item], folder: Path) -> tuple[AnchorLabel, ...]:
+    """Return people's labels from every anchor file that a grader of this suite names."""
+    graders = [grader, *(item.grader for item in items if item.grader is not None)]
+    files = dict.fromkeys(str(one.options.get("anchor") or "") for one in graders)
+    return tuple(label for name in files if name for label in load_anchor(folder / name))

@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flows.cli import main
-from flows.outcome import BuildResult, UnitError
+from flows.outcome import BuildResult
+from flows.unit_errors import UnitError
 from flows.settings import Settings
 from pipelines.domain import errors
 from pipelines.domain.errors import InputError, QuantgateError

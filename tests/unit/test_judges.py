@@ -6,7 +6,8 @@ from math import log, sqrt
 
 import pytest
 
-from pipelines.domain.judge_evidence import AnchorLabel, JudgedAnswer, anchor_digest
+from pipelines.domain.anchor import AnchorLabel, anchor_digest
+from pipelines.domain.judge_evidence import JudgedAnswer
 from pipelines.domain.run import Facet
 from pipelines.domain.verdict import Decision
 from pipelines.evaluation.adjudications import answer_digest

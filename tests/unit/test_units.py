@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows import units
-from flows.outcome import forget_error, forget_errors, read_errors, record_error
+from flows.unit_errors import forget_error, forget_errors, read_errors, record_error
 from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.site import BuildSite

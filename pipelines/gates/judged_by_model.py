@@ -1,0 +1,157 @@
+"""Scopes in which a judge model has graded: its verdicts count only as far as people's labels carry them.
+
+Where items of a scope are graded by a judge, its breaks are not counted. The scope's break rate is
+estimated instead, over two strata weighted by their reliable items: those that other graders judge,
+counted exactly, and those of the judge, corrected by prediction-powered inference from the labels on the
+variant's own answers (`pipelines.paired.judges`). Each stratum's bound is at half the error (Bonferroni),
+so that their weighted sum is a bound at the policy's confidence. Without enough labels nothing is shown
+either way: then a scope fails only where the items that no judge graded fail it by themselves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pipelines.domain.anchor import AnchorLabel
+from pipelines.domain.decision import Decision
+from pipelines.domain.errors import InputError
+from pipelines.domain.judge_evidence import JudgeEvidence
+from pipelines.domain.policy import Limits, Policy
+from pipelines.domain.verdict import PairedItem, PairOutcome, RuleVerdict, SliceVerdict
+from pipelines.gates.slices import WHOLE, worst
+from pipelines.gates.wording import limit, percent, percent_bound
+from pipelines.paired.exact import break_rate_bound
+from pipelines.paired.judges import JUDGE, judge_evidence, judged_answers
+
+RULE = "judge_model"
+_COUNTED_RULES = frozenset({"non_inferiority", "min_accuracy"})
+_REFERENCE_RIGHT = (PairOutcome.BOTH_RIGHT, PairOutcome.BROKE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimated:
+    """A scope's break rate from both strata, and its one-sided upper bound; shares of reliable items."""
+
+    rate: float
+    bound: float
+
+
+def by_a_judge(item: PairedItem) -> bool:
+    """Whether a judge model graded the variant's answer to an item."""
+    return item.variant.grade.grader.startswith(JUDGE)
+
+
+def refuse_family(policy: Policy, items: Sequence[PairedItem]) -> None:
+    """Refuse family-wise control where a judge grades: what it adjusts is an exact test of counts.
+
+    Raises:
+        InputError: where the policy asks for it all the same.
+    """
+    if policy.family_wise != "none" and any(map(by_a_judge, items)):
+        raise InputError(
+            f"family_wise: {policy.family_wise} adjusts the exact test of a count of breaks, and a judge "
+            "model's verdicts are corrected, not counted",
+            where="policy",
+            next_step="leave family_wise out, or grade these items without a judge model",
+        )
+
+
+def with_judge(
+    scope: SliceVerdict, items: Sequence[PairedItem], anchors: Sequence[AnchorLabel], limits: Limits
+) -> tuple[SliceVerdict, JudgeEvidence | None]:
+    """Return a scope as it is judged where a judge model graded some of its `items`, and its evidence.
+
+    It is returned as it is, with None, where no judge did.
+    """
+    if not any(map(by_a_judge, items)):
+        return scope, None
+    others = [item for item in items if not by_a_judge(item) and _reliable(item)]
+    broke = sum(item.outcome is PairOutcome.BROKE for item in others)
+    share = 1.0 - limits.confidence
+    confidence = 1.0 - share / 2.0 if others else limits.confidence
+    answers = judged_answers(items, anchors)
+    evidence = judge_evidence(answers, labels=len(anchors), confidence=confidence)
+    rule = _rule(scope, evidence, (broke, len(others)), limits, confidence)
+    rules = (rule, *map(_as_far_as_it_counts, scope.rules))
+    decision = worst(one.decision for one in rules)
+    reason = "; ".join(one.reason for one in rules if one.decision is decision)
+    judged = replace(scope, decision=decision, reason=reason, rules=rules, unbroken_items_needed=0)
+    return judged, evidence
+
+
+def _rule(
+    scope: SliceVerdict,
+    evidence: JudgeEvidence,
+    others: tuple[int, int],
+    limits: Limits,
+    confidence: float,
+) -> RuleVerdict:
+    label = "the whole suite" if scope.name == WHOLE else scope.name
+    broke, count = others
+    undecided = Decision.INCONCLUSIVE if scope.name == WHOLE else Decision.UNPROVEN
+    certain = broke / max(1, scope.statistics.reliable)
+    if certain > limits.max_break_rate and broke > 1:
+        told = f"{label}: {broke} of {count} items that no judge graded broke, of {scope.statistics.reliable}"
+        return _told(Decision.FAIL, f"{told}, which is above the limit of {limit(limits)}")
+    problem = _problem(scope, evidence)
+    if problem:
+        return _told(undecided, f"{label}: a judge's verdicts do not count here: {problem}")
+    found = _estimate(evidence, others, confidence)
+    told = (
+        f"{label}: {percent(found.rate)} of reliably right items broke, with the judge's verdicts corrected "
+        f"by {evidence.labels} labels (bound {percent_bound(found.bound)})"
+    )
+    if found.bound <= limits.max_break_rate and not (limits.critical and found.rate > 0):
+        return _told(Decision.PASS, f"{told}, within the limit of {limit(limits)}")
+    if limits.critical and found.rate > 0:
+        return _told(Decision.FAIL, f"{told}, and a critical slice tolerates no break")
+    if found.rate > limits.max_break_rate:
+        return _told(Decision.FAIL, f"{told}, which is above the limit of {limit(limits)}")
+    return _told(undecided, f"{told}: more items and labels would settle it")
+
+
+def _as_far_as_it_counts(rule: RuleVerdict) -> RuleVerdict:
+    """Accuracies are counted from the judge's verdicts as they are, which shows nothing."""
+    if rule.rule not in _COUNTED_RULES:
+        return rule
+    return replace(
+        rule,
+        decision=Decision.INCONCLUSIVE,
+        reason=f"{rule.reason}; but a judge's verdicts are corrected for the break rate alone",
+    )
+
+
+def _problem(scope: SliceVerdict, evidence: JudgeEvidence) -> str | None:
+    if evidence.decision is not Decision.PASS:
+        return evidence.reason
+    if evidence.break_rate is None:
+        return "the reference gets none of its items reliably right"
+    if scope.statistics.clusters is not None:
+        return "items share groups, and labels are corrected for as if each stood alone"
+    return None
+
+
+def _estimate(evidence: JudgeEvidence, others: tuple[int, int], confidence: float) -> Estimated:
+    corrected = evidence.break_rate
+    assert corrected is not None
+    broke, count = others
+    if not count:
+        return Estimated(rate=_share(corrected.corrected), bound=_share(corrected.upper_bound))
+    weight = count / (count + corrected.answers)
+    counted = break_rate_bound(broke, count, confidence)
+    return Estimated(
+        rate=weight * broke / count + (1.0 - weight) * _share(corrected.corrected),
+        bound=weight * counted + (1.0 - weight) * _share(corrected.upper_bound),
+    )
+
+
+def _share(value: float) -> float:
+    """A corrected rate may leave 0 to 1 by a little."""
+    return min(1.0, max(0.0, value))
+
+
+def _reliable(item: PairedItem) -> bool:
+    return item.stable and item.outcome in _REFERENCE_RIGHT
+
+
+def _told(decision: Decision, reason: str) -> RuleVerdict:
+    return RuleVerdict(rule=RULE, decision=decision, reason=reason)
