@@ -9,6 +9,7 @@ from dataclasses import replace
 from calibration.tokens import calibration_tokens
 from flows.audits import audit_base, audit_built, base_in, base_loadable, loadable
 from flows.site import BuildSite
+from flows.stopping import PORTIONS, Ending, ending, stops_early
 from pipelines.audit.behaviour import audit_behaviour
 from pipelines.backends.protocol import CalibrationTokens
 from pipelines.build.variants import PlannedVariant, Workshop, build_variant
@@ -18,7 +19,8 @@ from pipelines.domain.recipe import Calibration
 from pipelines.domain.run import Run
 from pipelines.domain.variant import Variant
 from pipelines.domain.verdict import Verdict
-from pipelines.evaluation.runs import RunPlan, run_suite
+from pipelines.evaluation.runs import RunPlan, never, run_suite
+from pipelines.gates.early import Examined, judge_stopped
 from pipelines.gates.judge import audit_failure, judge
 
 __all__ = [
@@ -57,7 +59,6 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
                     plan,
                     runtime=runtime,
                     loadable=base,
-                    run_worker=site.tools.run_worker,
                     on_progress=progress,
                 )
             )
@@ -117,7 +118,10 @@ def answer(site: BuildSite, planned: PlannedVariant) -> Run:
         WorkerError, ToolchainError: from the runtime; answers given so far are kept.
     """
     variant = site.open(planned)
-    plan = _variant_run_plan(site, variant)
+    plan, end = _variant_run_plan(site, planned), None
+    if stops_early(site):
+        end = _ending(site, planned)
+        plan = _in_portions(plan, end)
     if site.examination.finished(plan):
         return site.read(plan)
     with site.show("answer", planned.identifier) as progress:
@@ -126,14 +130,17 @@ def answer(site: BuildSite, planned: PlannedVariant) -> Run:
             plan,
             runtime=site.tools.runtimes[planned.recipe.runtime],
             loadable=loadable(variant),
-            run_worker=site.tools.run_worker,
             on_progress=progress,
+            ended=end or never,
         )
 
 
 def answered(site: BuildSite, planned: PlannedVariant) -> bool:
     """Whether a built variant's run is sealed."""
-    return site.examination.finished(_variant_run_plan(site, site.open(planned)))
+    plan = _variant_run_plan(site, planned)
+    if stops_early(site):
+        plan = _in_portions(plan, _ending(site, planned))
+    return site.examination.finished(plan)
 
 
 def verdict(site: BuildSite, planned: PlannedVariant) -> tuple[AuditReport, Verdict]:
@@ -151,10 +158,15 @@ def verdict(site: BuildSite, planned: PlannedVariant) -> tuple[AuditReport, Verd
             suite=suite,
             policy=policy,
             audit=report,
-            contract=_variant_run_plan(site, site.open(planned)).contract,
+            contract=_variant_run_plan(site, planned).contract,
             reference_key=references[0].key,
         )
     run = answer(site, planned)
+    if len(run.answers) < len(suite.items):
+        stopped = Examined(
+            suite=suite, policy=policy, audit=report, reference_runs=references, asked=run
+        )
+        return report, judge_stopped(stopped)
     report = AuditReport(findings=(*report.findings, *audit_behaviour(references[0], run)))
     return report, judge(
         suite=suite, policy=policy, audit=report, reference_runs=references, variant_run=run
@@ -183,7 +195,18 @@ def _reference_plans(site: BuildSite, runtime_name: str) -> tuple[RunPlan, ...]:
     )
 
 
-def _variant_run_plan(site: BuildSite, variant: Variant) -> RunPlan:
+def _ending(site: BuildSite, planned: PlannedVariant) -> Ending:
+    return ending(site, audit(site, planned), run_references(site, planned.recipe.runtime))
+
+
+def _in_portions(plan: RunPlan, end: Ending) -> RunPlan:
+    schedule = replace(plan.contract.schedule, portions=PORTIONS)
+    contract = replace(plan.contract, schedule=schedule)
+    return replace(plan, contract=contract, ended_by=end.identity)
+
+
+def _variant_run_plan(site: BuildSite, planned: PlannedVariant) -> RunPlan:
+    variant = site.open(planned)
     runtime = site.tools.runtimes[variant.recipe.runtime]
     return site.examination.plan(
         runtime=runtime,

@@ -33,11 +33,13 @@ class Schedule:
     """How prompts are laid over the hardware. It can change tokens, so it is part of a run's identity.
 
     `order_seed` 0 keeps suite order; any other value shuffles the items with that seed (A/A repeats).
+    `portions` is in how many pieces the suite was asked: more than one where a run may end early.
     """
 
     slots: int
     threads: int
     order_seed: int = 0
+    portions: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,8 +42,13 @@ def grade_answers(
     )
 
 
+def asked(suite: Suite, item: Item) -> list[str]:
+    """Return the ids under which an item is answered: one for each of its samples."""
+    return [sample_id(item.id, number) for number in range(suite.decode_of(item).samples)]
+
+
 def _samples(suite: Suite, item: Item, answered: Mapping[str, Answer]) -> list[Answer]:
-    ids = [sample_id(item.id, number) for number in range(suite.decode_of(item).samples)]
+    ids = asked(suite, item)
     missing = [one for one in ids if one not in answered]
     if missing:
         raise WorkerError(f"the transcript has no answer to '{missing[0]}'", where=suite.name)

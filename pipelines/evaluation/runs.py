@@ -3,22 +3,23 @@
 import json
 import shutil
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
-from pipelines.evaluation.grading import grade_answers
+from pipelines.evaluation.grading import asked, grade_answers
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import SuitePrompts
 from pipelines.files.records import from_json, to_json, write_text
 from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
 from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, Runtime
+from pipelines.process.calls import OnProgress
+from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt, Runtime
 
 TRANSCRIPT = "transcript.jsonl"
 PROMPTS = "prompts.jsonl"
@@ -29,19 +30,20 @@ class RunPlan:
     """A run that is wanted: who answers, under which contract. Its key is its content identity.
 
     `source_digest` covers the runtime's own worker code, which may change tokens like a schedule may.
+    `ended_by` is the identity of what may end the run before all items are asked, None where nothing may.
     """
 
     subject: str
     subject_digest: Digest
     contract: RunContract
     source_digest: Digest
+    ended_by: Digest | None = None
 
     @property
     def key(self) -> Digest:
         """Identity of the run."""
-        return digest_of(
-            [self.subject, self.subject_digest, to_json(self.contract), self.source_digest]
-        )
+        parts = [self.subject, self.subject_digest, to_json(self.contract), self.source_digest]
+        return digest_of([*parts, self.ended_by] if self.ended_by else parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,8 @@ class Examination:
     def read(self, plan: RunPlan) -> Run:
         """Read a sealed run and grade it; what graders need observed is observed once.
 
+        A run that was ended early holds the items asked until then.
+
         Raises:
             InputError: where it was altered since it was sealed.
             ToolchainError, ServiceError, WorkerError: from a grader's worker.
@@ -108,15 +112,35 @@ class Examination:
         folder = self.folder(plan)
         manifest = read_manifest(folder, RunRecord)
         verify(folder, manifest)
-        graded = grade_answers(self.suite, _read_answers(folder / TRANSCRIPT), self.observatory)
+        answers = _read_answers(folder / TRANSCRIPT)
+        return self.graded(plan, answers, seconds=manifest.record.seconds)
+
+    def graded(self, plan: RunPlan, answers: Sequence[Answer], *, seconds: float) -> Run:
+        """Return the run of these raw answers; where it may end early, of the items answered in full.
+
+        Raises:
+            ToolchainError, ServiceError, WorkerError: from a grader's worker.
+        """
+        suite = self.suite
+        if plan.ended_by is not None:
+            known = {answer.item_id for answer in answers}
+            suite = replace(
+                suite,
+                items=tuple(item for item in suite.items if known.issuperset(asked(suite, item))),
+            )
         return Run(
             key=plan.key,
             subject=plan.subject,
             subject_digest=plan.subject_digest,
             contract=plan.contract,
-            answers=graded,
-            seconds=manifest.record.seconds,
+            answers=grade_answers(suite, answers, self.observatory),
+            seconds=seconds,
         )
+
+
+def never(_so_far: Run) -> bool:
+    """Let a run go on to its end."""
+    return False
 
 
 def run_suite(
@@ -125,10 +149,12 @@ def run_suite(
     *,
     runtime: Runtime,
     loadable: Loadable,
-    run_worker: RunWorker,
     on_progress: OnProgress,
+    ended: Callable[[Run], bool] = never,
 ) -> Run:
     """Return the graded run, asking only the items that no earlier attempt has answered.
+
+    Between portions (`Schedule.portions`) `ended` sees what is answered so far, and may end the run.
 
     Raises:
         WorkerError, ToolchainError: from the runtime; answers given so far are kept for the next try.
@@ -140,33 +166,53 @@ def run_suite(
         unfinished.mkdir(parents=True, exist_ok=True)
         answers = unfinished / TRANSCRIPT
         ordered = examination.prompts.in_order(plan.contract.schedule.order_seed)
-        _write_lines(unfinished / PROMPTS, ordered)
-        request = AnswerRequest(
-            loadable=loadable,
-            prompts=unfinished / PROMPTS,
-            answers=answers,
-            decode=plan.contract.decode,
-            stop_token_ids=examination.stop_token_ids,
-            schedule=plan.contract.schedule,
-            log=examination.store.logs / f"{unfinished.name}.log",
-        )
-        runtime.answer(request, run_worker, on_progress)
-        answered = {answer.item_id: answer for answer in _read_answers(answers)}
-        asked = [prompt.item_id for prompt in examination.prompts.prompts]
-        missing = [item_id for item_id in asked if item_id not in answered]
-        if missing:
-            raise WorkerError(
-                f"{len(missing)} prompts were left unanswered, the first is '{missing[0]}'",
-                where=plan.subject,
-                log=request.log,
+        log = examination.store.logs / f"{unfinished.name}.log"
+        for portion in _portions(ordered, plan.contract.schedule.portions):
+            _write_lines(unfinished / PROMPTS, portion)
+            request = AnswerRequest(
+                loadable=loadable,
+                prompts=unfinished / PROMPTS,
+                answers=answers,
+                decode=plan.contract.decode,
+                stop_token_ids=examination.stop_token_ids,
+                schedule=plan.contract.schedule,
+                log=log,
             )
-        _write_lines(staging / TRANSCRIPT, [answered[item_id] for item_id in asked])
+            runtime.answer(request, examination.observatory.run_worker, on_progress)
+            answered = {answer.item_id: answer for answer in _read_answers(answers)}
+            _require_answers(portion, answered, plan.subject, log)
+            seconds = time.monotonic() - started
+            if len(portion) < len(ordered) and ended(
+                examination.graded(plan, tuple(answered.values()), seconds=seconds)
+            ):
+                break
+        asked_ids = [prompt.item_id for prompt in examination.prompts.prompts]
+        _write_lines(staging / TRANSCRIPT, [answered[one] for one in asked_ids if one in answered])
         _write_lines(staging / PROMPTS, examination.prompts.prompts)
         return RunRecord(plan=plan, seconds=time.monotonic() - started)
 
     produce_once(examination.folder(plan), RunRecord, produce)
     shutil.rmtree(unfinished, ignore_errors=True)  # who waited for the same run may do so too
     return examination.read(plan)
+
+
+def _portions(ordered: Sequence[Prompt], count: int) -> Iterator[Sequence[Prompt]]:
+    """Yield what is to be answered by the end of each portion: more of the same order each time."""
+    size = max(1, ceil(len(ordered) / count))
+    for end in range(size, len(ordered) + size, size):
+        yield ordered[:end]
+
+
+def _require_answers(
+    prompts: Sequence[Prompt], answered: Mapping[str, Answer], subject: str, log: Path
+) -> None:
+    missing = [prompt.item_id for prompt in prompts if prompt.item_id not in answered]
+    if missing:
+        raise WorkerError(
+            f"{len(missing)} prompts were left unanswered, the first is '{missing[0]}'",
+            where=subject,
+            log=log,
+        )
 
 
 def seconds_so_far(store: Store, suite_digest: Digest) -> tuple[float, ...]:

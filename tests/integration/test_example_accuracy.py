@@ -52,7 +52,6 @@ def test_the_base_is_as_accurate_in_every_slice_as_its_card_says(tmp_path: Path)
         plan,
         runtime=runtime,
         loadable=loadable,
-        run_worker=tools.run_worker,
         on_progress=ignore_progress,
     )
     right: Counter[str] = Counter()

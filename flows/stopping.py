@@ -1,0 +1,63 @@
+"""Ending a variant's run early, where its policy allows it and nothing it could still answer matters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flows.site import BuildSite
+from flows.wiring import judging_sources
+from pipelines.domain.audit import AuditReport
+from pipelines.domain.run import Run
+from pipelines.domain.values import Digest, digest_of
+from pipelines.evaluation.graders.protocol import observes
+from pipelines.evaluation.graders.table import grader_for
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import record_digest
+from pipelines.gates.early import Examined, settled
+
+PORTIONS = 8
+"""In how many pieces a suite is asked: each one starts the runtime once more, and may be the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What a variant's decision depends on before it is asked, with the identity of it."""
+
+    examined: Callable[[Run], Examined]
+    identity: Digest
+
+    def __call__(self, so_far: Run) -> bool:
+        """Whether the decision is settled by what is answered so far."""
+        return settled(self.examined(so_far)) is not None
+
+
+def stops_early(site: BuildSite) -> bool:
+    """Whether runs of this build may end early.
+
+    Answers that something has to observe first (a sandbox, a judge model) are observed once, together:
+    suites with such graders are asked whole.
+    """
+    suite = site.plan.suite
+    return site.plan.policy.early_stopping and not any(
+        observes(grader_for(suite.grader_of(item))) for item in suite.items
+    )
+
+
+def ending(site: BuildSite, audit: AuditReport, references: tuple[Run, ...]) -> Ending:
+    """Return what ends a variant's run, given its audit and the base's complete runs."""
+    suite, policy = site.plan.suite, site.plan.policy
+
+    def examined(so_far: Run) -> Examined:
+        return Examined(
+            suite=suite, policy=policy, audit=audit, reference_runs=references, asked=so_far
+        )
+
+    identity = digest_of(
+        [
+            record_digest(policy),
+            [run.key for run in references],
+            record_digest(audit),
+            [record_digest(one) for one in suite.adjudications],
+            source_digest(*judging_sources()),
+        ]
+    )
+    return Ending(examined=examined, identity=identity)
