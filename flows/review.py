@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from flows.planning import BuildPlan
@@ -17,8 +18,10 @@ from flows.verdicts import evidence
 from flows.wiring import equipment
 from pipelines.domain.adjudication import Adjudication
 from pipelines.domain.errors import InputError, QuantgateError
+from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import Verdict
-from pipelines.files.records import read_record
+from pipelines.files.records import read_record, write_text
+from pipelines.report.label_sheet import label_sheet, sheet_lines
 from pipelines.report.review_page import write_review_page
 from pipelines.report.review_queue import ReviewEntry, review_queue
 from pipelines.specs.adjudications import (
@@ -39,17 +42,25 @@ class ReviewOptions:
     build: str
     html: Path | None = None
     import_file: Path | None = None
+    labels: Path | None = None
+    take: int = 60
     who: str | None = None
     everything: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Reviewed:
     """A build opened for review: where its suite keeps decisions, and what awaits one."""
 
     plan: BuildPlan
+    suite: Suite
     file: Path
-    queue: tuple[ReviewEntry, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @cached_property
+    def queue(self) -> tuple[ReviewEntry, ...]:
+        """What awaits a decision. Verdicts are the build's; what was decided since stands beside them."""
+        return review_queue(self.suite, self.verdicts)
 
 
 def review_command(options: ReviewOptions) -> int:
@@ -59,6 +70,8 @@ def review_command(options: ReviewOptions) -> int:
     if options.import_file is not None:
         return _import(plan, options.import_file)
     reviewed = open_review(plan, settings)
+    if options.labels is not None:
+        return _write_sheet(reviewed, options.labels, options.take)
     waiting = tuple(
         entry for entry in reviewed.queue if options.everything or entry.decided is None
     )
@@ -108,6 +121,7 @@ def open_review(plan: BuildPlan, settings: Settings) -> Reviewed:
         InputError: where the suite asks something else by now, or no variant has been asked.
     """
     file = plan.suite.folder / ADJUDICATIONS_FILE
+    _refuse_imported(plan, settings)
     current = load_suite(plan.suite.folder, table_reader(settings))
     if current.digest != plan.suite.digest:
         raise InputError(
@@ -119,8 +133,22 @@ def open_review(plan: BuildPlan, settings: Settings) -> Reviewed:
         tools = equipment(settings, plan.servers)
         site = BuildSite(plan=plan, settings=settings, tools=tools, show=board.unit)
         verdicts = _verdicts(site)
-    # The verdicts are those of the build; what was decided since is shown beside them.
-    return Reviewed(plan=plan, file=file, queue=review_queue(current, verdicts))
+    return Reviewed(plan=plan, suite=current, file=file, verdicts=tuple(verdicts))
+
+
+def _refuse_imported(plan: BuildPlan, settings: Settings) -> None:
+    """Decisions belong beside the items that a team commits, not into the store.
+
+    Raises:
+        InputError: where the suite was imported for this build and nobody keeps it.
+    """
+    folder = plan.suite.folder.resolve()
+    if folder.is_relative_to((settings.store.root / "suites").resolve()):
+        raise InputError(
+            f"suite {plan.suite.name} was imported for this build and is kept nowhere else",
+            where=str(folder),
+            next_step="`quantgate suite import lm-eval:TASK --out DIR`, and build with that folder",
+        )
 
 
 def _verdicts(site: BuildSite) -> list[Verdict]:
@@ -137,6 +165,27 @@ def _verdicts(site: BuildSite) -> list[Verdict]:
     if not verdicts:
         raise InputError("no variant of this build has been judged", where=site.plan.name)
     return verdicts
+
+
+def _write_sheet(reviewed: Reviewed, file: Path, take: int) -> int:
+    rows = label_sheet(reviewed.suite, reviewed.verdicts, take)
+    if not rows:
+        raise InputError(
+            "no answer of this build was graded by a judge model", where=reviewed.plan.name
+        )
+    if file.exists():
+        raise InputError(
+            "there is a file of this name already, perhaps with labels in it",
+            where=str(file),
+            next_step="name another file; labels that the suite knows stand in it from the start",
+        )
+    write_text(file, "".join(f"{line}\n" for line in sheet_lines(rows)))
+    missing = sum(row.label is None for row in rows)
+    print(f"{file}: {len(rows)} answers, {missing} without a label")
+    print(
+        'next: write "right" or "wrong" as each label, and name the file as the judge\'s `anchor`'
+    )
+    return 0
 
 
 def _import(plan: BuildPlan, file: Path) -> int:

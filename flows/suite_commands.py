@@ -1,4 +1,4 @@
-"""What `quantgate suite check` and `quantgate suite mine` do, behind the command line."""
+"""What `quantgate suite check`, `import` and `mine` do, behind the command line."""
 
 import sys
 from dataclasses import dataclass
@@ -54,6 +54,21 @@ def check_command(options: CheckOptions) -> int:
     else:
         print("\n".join(plain_lines(report)))
     return report.exit_code
+
+
+def import_command(task: str, out: Path) -> int:
+    """Import a task of lm-evaluation-harness as a suite folder; prints what to do next."""
+    from flows.lm_eval_suites import PREFIX, copy_suite, suite_folder
+    from flows.settings import Settings
+    from pipelines.domain.errors import InputError
+    from pipelines.process.runner import run_worker
+
+    if not task.startswith(PREFIX):
+        raise InputError(f"'{task}' is not {PREFIX}TASK", next_step=f"e.g. {PREFIX}gsm8k")
+    copy_suite(suite_folder(Path(task), Settings.from_environment(), run_worker), out)
+    print(f"{out}: imported {task}")
+    print(f"next: `quantgate suite check {out}`")
+    return 0
 
 
 def mine_command(options: MineOptions) -> int:

@@ -26,9 +26,6 @@ from pipelines.process.workers.llamacpp_library import LlamaLog
 _OVERRIDE = "applying manual override"
 """What llama.cpp says for every tensor that a rule is followed for."""
 _HIGH_PRECISION = frozenset({"f32", "f16", "bf16"})
-_OVERRIDE = "applying manual override"
-"""What llama.cpp says for every tensor that a rule is followed for."""
-_HIGH_PRECISION = frozenset({"f32", "f16", "bf16"})
 
 
 def quantize(call: QuantizeCall, on_progress: OnProgress) -> QuantizeFacts:

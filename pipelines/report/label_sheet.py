@@ -1,0 +1,90 @@
+"""A random part of the answers that a judge model graded, for people to say right or wrong.
+
+Items are drawn by the hash of their ids, the same ones for every variant, so that no answer is chosen for
+what it is and a larger sheet is a smaller one with more below it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipelines.domain.anchor import AnchorLabel, anchor_digest
+from pipelines.domain.suite import Item, Suite
+from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.verdict import PairedItem, Verdict
+from pipelines.paired.judges import JUDGE, judged_answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetRow:
+    """One answer to label, with what its item asks and expects; `label` is None until a person wrote it."""
+
+    item_id: str
+    answer_digest: Digest
+    label: str | None
+    question: str
+    expected: str
+    answer: str
+
+
+def label_sheet(suite: Suite, verdicts: Sequence[Verdict], take: int) -> tuple[SheetRow, ...]:
+    """Return answers of every variant to `take` items that count for its break rate, equal ones once.
+
+    Labels that the suite holds already stand in their rows.
+    """
+    known = {(one.item_id, one.answer_digest): one for one in suite.anchors}
+    items = {item.id: item for item in suite.items}
+    rows: dict[tuple[str, Digest], SheetRow] = {}
+    for verdict in verdicts:
+        for pair in _drawn(verdict, take):
+            text = pair.variant.answer.text
+            key = (pair.item_id, anchor_digest(text))
+            rows.setdefault(key, _row(items[pair.item_id], key, text, known.get(key)))
+    return tuple(sorted(rows.values(), key=lambda row: (_rank(row.item_id), row.answer_digest)))
+
+
+def sheet_lines(rows: Sequence[SheetRow]) -> Iterator[str]:
+    """Yield the lines of an anchor file; `label` is to become `right` or `wrong`."""
+    for row in rows:
+        yield json.dumps(
+            {
+                "item_id": row.item_id,
+                "answer_digest": row.answer_digest,
+                "label": row.label,
+                "question": row.question,
+                "expected": row.expected,
+                "answer": row.answer,
+            },
+            ensure_ascii=False,
+        )
+
+
+def _drawn(verdict: Verdict, take: int) -> Iterator[PairedItem]:
+    """Yield judged answers in the order of their rank until `take` of them are to reliable items."""
+    graded = [pair for pair in verdict.items if pair.variant.grade.grader.startswith(JUDGE)]
+    reliable = {one.item_id for one in judged_answers(graded, ()) if one.reliable}
+    counted = 0
+    for pair in sorted(graded, key=lambda one: _rank(one.item_id)):
+        if counted >= take:
+            return
+        counted += pair.item_id in reliable
+        yield pair
+
+
+def _rank(item_id: str) -> Digest:
+    return digest_of(["label", item_id])
+
+
+def _row(item: Item, key: tuple[str, Digest], text: str, known: AnchorLabel | None) -> SheetRow:
+    expected = item.expected
+    label = None if known is None else "right" if known.right else "wrong"
+    return SheetRow(
+        item_id=key[0],
+        answer_digest=key[1],
+        label=label,
+        question="\n\n".join(f"{one.role}: {one.content}" for one in item.messages),
+        expected=expected
+        if isinstance(expected, str)
+        else json.dumps(expected, ensure_ascii=False),
+        answer=text,
+    )
