@@ -11,7 +11,7 @@ from pipelines.domain.values import Digest, digest_of
 from pipelines.files.records import write_text
 
 _WINDOW_BYTES = 1 << 20
-"""Read into again and again: it stays in the processor's cache, which a new buffer for every read does not."""
+"""Read into again and again: it stays in the processor's cache, as a new buffer each time does not."""
 _REMEMBERED_FROM_BYTES = 1 << 20
 
 
