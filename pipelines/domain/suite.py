@@ -123,6 +123,11 @@ class Suite:
         """Return which grader judges an item."""
         return item.grader or self.grader
 
+    @property
+    def grader_kinds(self) -> tuple[GraderKind, ...]:
+        """Kinds of all graders that judge an item, in order of first use."""
+        return tuple(dict.fromkeys(self.grader_of(item).kind for item in self.items))
+
     def decode_of(self, item: Item) -> DecodeSettings:
         """Return how an item's answers are sampled."""
         return item.decode or self.decode

@@ -3,9 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from pipelines.domain.verdict import Decision, PairOutcome, SliceVerdict
+from pipelines.domain.verdict import Decision, PairOutcome, RuleVerdict, SliceVerdict
 from pipelines.gates.wording import limit, percent_bound
 from pipelines.report.build_report import BuildReport, VariantReport
+from pipelines.report.facets import FacetRow, facet_rows
 from pipelines.report.flips import (
     ChangedItem,
     Unlisted,
@@ -52,6 +53,8 @@ class VariantView:
     gauge: Gauge | None
     cells: tuple[SliceVerdict, ...]
     outcomes: tuple[tuple[str, int], ...]
+    rules: tuple[RuleVerdict, ...]
+    facets: tuple[FacetRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +167,17 @@ def _variant_view(
 ) -> VariantView:
     verdict = variant.verdict
     outcomes = Counter(pair.outcome for pair in verdict.items) if verdict else Counter()
+    cells = (verdict.whole, *verdict.slices) if verdict and verdict.whole else ()
     return VariantView(
         name=name,
         anchor=f"variant-{index}",
         row=row,
         report=variant,
         gauge=_gauge(verdict.whole, report) if verdict and verdict.whole else None,
-        cells=(verdict.whole, *verdict.slices) if verdict and verdict.whole else (),
+        cells=cells,
         outcomes=tuple((outcome.value, outcomes[outcome]) for outcome in PairOutcome),
+        rules=tuple(rule for cell in cells for rule in cell.rules),
+        facets=facet_rows(verdict.items) if verdict else (),
     )
 
 

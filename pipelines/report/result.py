@@ -8,6 +8,7 @@ from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import PairedItem, PairOutcome, SliceVerdict, Verdict
 from pipelines.files.records import to_json
 from pipelines.report.build_report import BuildReport, VariantReport
+from pipelines.report.facets import facet_rows
 from pipelines.report.flips import listed_pairs
 from pipelines.report.references import (
     ReferenceSummary,
@@ -87,6 +88,7 @@ def _suite(report: BuildReport) -> JsonValue:
         "version": suite.version,
         "digest": suite.digest,
         "grader": suite.grader.kind,
+        "graders": list(suite.grader_kinds),
         "items": len(suite.items),
         "slices": [to_json(spec) for spec in suite.slices],
     }
@@ -168,6 +170,10 @@ def _verdict(verdict: Verdict) -> JsonValue:
         "whole": _slice(verdict.whole) if verdict.whole else None,
         "slices": [_slice(judged) for judged in verdict.slices],
         "unproven_slices": list(verdict.unproven_slices),
+        "family": to_json(verdict.family) if verdict.family else None,
+        "judge": to_json(verdict.judge) if verdict.judge else None,
+        "facets": [asdict(row) for row in facet_rows(verdict.items)],
+        "not_asked": list(verdict.not_asked),
         "changed_answers": [_changed(pair) for pair in listed_pairs(verdict.items)],
     }
 
@@ -180,6 +186,7 @@ def _slice(judged: SliceVerdict) -> JsonValue:
         "decision": judged.decision.value,
         "reason": judged.reason,
         "unbroken_items_needed": judged.unbroken_items_needed,
+        "rules": [asdict(rule) for rule in judged.rules],
         **asdict(counted),
         "reference_accuracy": counted.reference_accuracy,
         "accuracy": counted.variant_accuracy,

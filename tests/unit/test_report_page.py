@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.checkpoint import StoredQuantization
+from pipelines.domain.judge_evidence import JudgedAnswer
 from pipelines.domain.recipe import Format, Numerics
-from pipelines.domain.verdict import Decision
+from pipelines.domain.run import Facet
+from pipelines.domain.verdict import Decision, FamilyAdjustment, RuleVerdict
+from pipelines.paired.judges import judge_evidence
 from pipelines.report.build_report import BuildReport, ReferenceReport
 from pipelines.report.flips import LISTED_PER_VARIANT
 from pipelines.report.page import render_page, write_page
@@ -325,3 +329,58 @@ def test_a_wreck_of_a_build_stays_a_page_one_can_open(tmp_path: Path) -> None:
     said = (tmp_path / "page.html").read_text()
     assert f"the {LISTED_PER_VARIANT} weightiest are listed" in said
     assert said.count("changed answers the") == 6
+
+
+def test_what_decided_beside_the_break_rate_is_on_the_page_and_in_the_result(
+    report: BuildReport,
+) -> None:
+    first, *others = report.variants
+    assert first.verdict is not None
+    assert first.verdict.whole is not None
+    evidence = judge_evidence(
+        [
+            JudgedAnswer(
+                item_id=str(n), judge_right=n > 4, person_right=n > 2, characters=n, reliable=True
+            )
+            for n in range(60)
+        ],
+        labels=70,
+        confidence=0.95,
+    )
+    rule = RuleVerdict(rule="min_accuracy", decision=Decision.PASS, reason="90 % is enough")
+    facets = (Facet(name="parses", score=1.0), Facet(name="depth_2", score=0.5))
+    items = tuple(
+        replace(
+            item, variant=replace(item.variant, grade=replace(item.variant.grade, facets=facets)),
+            reference=replace(
+                item.reference, grade=replace(item.reference.grade, facets=facets[:1])
+            ),
+        )
+        for item in first.verdict.items
+    )  # fmt: skip
+    verdict = replace(
+        first.verdict,
+        items=items,
+        judge=evidence,
+        family=FamilyAdjustment(variants=7, raw_p=0.01, adjusted_p=0.07),
+        not_asked=("i-1", "i-2"),
+        whole=replace(first.verdict.whole, rules=(rule,)),
+    )
+    changed = replace(report, variants=(replace(first, verdict=verdict), *others))
+
+    text = " ".join(outline(render_page(changed)).text)
+
+    for said in (
+        "90 % is enough",
+        "2 items were not asked",
+        "One of 7 variants tried together",
+        "60 of 60 judged answers, 10 of other answers",
+        "Cohen's kappa",
+        "parses",
+    ):
+        assert said in text, said
+    assert "depth_2" not in text, "the reference was not scored on it"
+    told = json.loads(json.dumps(result_json(changed)))["variants"][0]["verdict"]
+    (facet,) = told["facets"]
+    assert facet["fell"] == 0
+    assert facet["items"] == len(items)
