@@ -11,7 +11,7 @@ PYTHON  ?= python3.11
 BIN     := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-archived setup-oracles quantize plan test unit integration slow check format schemas bench serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize plan test unit integration slow check format schemas bench serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -28,6 +28,9 @@ setup-dev:  ## the same plus what checks and tests need
 
 setup-evals:  ## lm-evaluation-harness and inspect-ai, for suites `lm-eval:TASK` and `quantgate export`
 	@PYTHON=$(PYTHON) requirements/setup evals
+
+setup-redaction:  ## presidio (about 250 MB), for corpora that ask for `redaction`
+	@PYTHON=$(PYTHON) requirements/setup redaction
 
 setup-archived:  ## the environment of autoawq and auto-gptq (about 1.6 GB in the tool cache), for recipes that name them
 	@PYTHON=$(PYTHON) requirements/setup archived

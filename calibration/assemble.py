@@ -1,40 +1,56 @@
-"""From sources to a sealed, versioned corpus. The same spec on the same sources gives the same bytes."""
+"""From a spec to a sealed, versioned corpus. The same spec on the same sources gives the same bytes."""
 
-import hashlib
-import json
-from dataclasses import dataclass
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from calibration.sources import read_source
-from calibration.spec import CorpusSpec
+from calibration.building import Drawn, draw
+from calibration.card import mix_rows
+from calibration.sealing import (
+    SEQUENCES,
+    CorpusRecord,
+    MovedSource,
+    corpus_record,
+    iterate_sequences,
+    open_corpus,
+    read_card,
+    read_sequences,
+    seal_corpus,
+    sealed_versions,
+    sequences_digest,
+    tokenizer_digest,
+)
+from calibration.sources import LocalSource, local_sources, refuse_changed
+from calibration.wanted import CorpusSpec
+from calibration.workplace import Workplace
 from pipelines.domain.corpus import Corpus, CorpusSequence
 from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest, JsonValue, digest_of
+from pipelines.domain.values import Digest, digest_of
+from pipelines.evaluation.chat import ChatFormat
+from pipelines.files.hashing import DigestMemory, source_digest
 from pipelines.files.locks import exclusive
-from pipelines.files.records import from_json, to_json, write_text
-from pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
+from pipelines.files.records import read_record, to_json, write_record
+from pipelines.files.sealed import is_sealed
 from pipelines.files.store import Store
 
-SEQUENCES = "sequences.jsonl"
+__all__ = [
+    "SEQUENCES", "CorpusRecord", "MovedSource", "Sample", "build_corpus", "corpus_record",
+    "iterate_sequences", "open_corpus", "read_card", "read_sequences", "sample", "sealed_versions",
+    "sequences_digest", "tokenizer_digest",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusRecord:
-    """What stands in a sealed corpus's manifest: identity, and how the rows came about.
-
-    `digest` covers the sequences in order and nothing else, so that a reworded description does not
-    make another corpus.
-    """
-
-    name: str
-    version: int
-    digest: Digest
-    description: str
-    licence: str
-    seed: int
-    sequence_count: int
-    source_rows: int
-    duplicate_rows: int
+_CODE = tuple(
+    f"calibration.{name}"
+    for name in (
+        "assemble", "building", "card", "card_page", "fetching", "languages", "messages", "mixing",
+        "parquet", "parts", "passes", "readers", "redaction", "redaction_call", "redaction_entities",
+        "redaction_replacing", "redaction_tally", "redaction_texts", "reduction", "rendering", "rows",
+        "scanning", "sealing", "sources", "workers.detector", "workers.recognizers",
+    )
+)  # fmt: skip
+_TOLERATED_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,110 +64,138 @@ class Sample:
     @property
     def digest(self) -> Digest:
         """Content digest over the sequences in order."""
-        return digest_of([_content(sequence) for sequence in self.sequences])
+        return sequences_digest(self.sequences)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Receipt:
+    """Which version came of a spec and sources: what lets a build that was done before end at once."""
+
+    version: int
 
 
 def sample(spec: CorpusSpec) -> Sample:
-    """Choose `spec.sequences` distinct rows: those whose hash with the seed is smallest.
+    """Choose the rows that a spec asks for from local text files: those whose ranks are smallest.
 
     That makes the choice independent of file order and machine, and a larger number a superset.
 
     Raises:
         InputError: where sources cannot be read or have fewer distinct rows than asked for.
     """
-    chosen: dict[Digest, tuple[str, CorpusSequence]] = {}
-    source_rows = 0
-    for source in spec.sources:
-        for sequence in read_source(source):
-            source_rows += 1
-            content = digest_of(_content(sequence))
-            rank = hashlib.sha256(f"{spec.seed}:{content}".encode()).hexdigest()
-            chosen.setdefault(content, (rank, sequence))
-    if len(chosen) < spec.sequences:
-        raise InputError(
-            f"{spec.sequences} sequences are asked for and the sources hold {len(chosen)} "
-            "distinct ones",
-            where=f"corpus {spec.name}",
-            next_step="lower `sequences` or add sources",
-        )
-    ranked = sorted(chosen.values(), key=lambda entry: entry[0])[: spec.sequences]
+    with TemporaryDirectory() as folder:
+        place = Workplace(store=Store(root=Path(folder)))
+        sources = local_sources(spec, DigestMemory(Path(folder) / "digests.json"), None)
+        drawn = draw(spec, sources, place, chat=_chat(spec, place), scratch=Path(folder))
+    _refuse_shortfall(spec, drawn)
     return Sample(
-        sequences=tuple(sequence for _, sequence in ranked),
-        source_rows=source_rows,
-        duplicate_rows=source_rows - len(chosen),
+        sequences=drawn.sequences,
+        source_rows=sum(drawn.scanned.rows.values()),
+        duplicate_rows=drawn.scanned.passed - drawn.scanned.distinct,
     )
 
 
-def build_corpus(spec: CorpusSpec, store: Store) -> Corpus:
+def build_corpus(spec: CorpusSpec, store: Store, place: Workplace | None = None) -> Corpus:
     """Seal the corpus that a spec describes, or return the version that already has this content.
 
-    The version rises when and only when the content changes.
+    The version rises when and only when the content changes. Builds of one name wait for each other.
+    Without a `place`, sources have to be local text files.
 
     Raises:
-        InputError: where sources are unusable or a sealed version was altered.
+        InputError: where sources are unusable, have too few rows, or a sealed version was altered.
+        ServiceError, WorkerError, ToolchainError: from the hub, from child processes, from the disk.
     """
-    chosen = sample(spec)
+    place = place or Workplace(store=store)
+    sources = local_sources(spec, DigestMemory(store.digest_memory), place.fetch_remote)
+    chat = _chat(spec, place)
+    key = _key(spec, sources, chat)
     folder = store.corpora(spec.name)
+    receipt = folder / ".receipts" / f"{key[:16]}.json"
     with exclusive(folder / ".versions.lock"):
-        versions = sealed_versions(folder)
-        for version in versions:
-            record = read_manifest(folder / str(version), CorpusRecord).record
-            if record.digest == chosen.digest:
-                return open_corpus(folder / str(version))
-        return _seal(spec, chosen, folder / str(max(versions, default=0) + 1))
+        if known := _known(folder, receipt):
+            return known
+        scratch = _scratch(store, spec.name, key)
+        drawn = draw(spec, sources, place, chat=chat, scratch=scratch)
+        for source in sources:
+            refuse_changed(source)
+        _refuse_shortfall(spec, drawn)
+        corpus = seal_corpus(spec, sources, drawn, chat, folder)
+        write_record(receipt, _Receipt(version=corpus.version))
+        shutil.rmtree(scratch, ignore_errors=True)
+    return corpus
 
 
-def sealed_versions(folder: Path) -> tuple[int, ...]:
-    """Return the sealed versions of a corpus folder, rising."""
-    if not folder.is_dir():
-        return ()
-    return tuple(sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit() and is_sealed(p)))
+def _known(folder: Path, receipt: Path) -> Corpus | None:
+    """Return the version that a receipt names, where it is still there."""
+    try:
+        version = read_record(_Receipt, receipt).version
+    except InputError:  # there is none, or it is damaged: then the work is done again
+        return None
+    return open_corpus(folder / str(version)) if is_sealed(folder / str(version)) else None
 
 
-def open_corpus(folder: Path) -> Corpus:
-    """Open a sealed version after comparing its bytes with its manifest.
+def _chat(spec: CorpusSpec, place: Workplace) -> ChatFormat | None:
+    if spec.tokenizer is None:
+        return None
+    local = spec.folder / spec.tokenizer
+    return place.chat_of(str(local) if local.is_dir() else spec.tokenizer)
 
-    Raises:
-        InputError: where it was altered.
-    """
-    manifest = read_manifest(folder, CorpusRecord)
-    verify(folder, manifest)
-    record = manifest.record
-    return Corpus(
-        name=record.name,
-        version=record.version,
-        digest=record.digest,
-        sequence_count=record.sequence_count,
-        folder=folder,
+
+def _key(spec: CorpusSpec, sources: Sequence[LocalSource], chat: ChatFormat | None) -> Digest:
+    """Identity of all that decides what is sealed, and of the code that does it."""
+    plain = replace(
+        spec,
+        folder=Path(),
+        description="",
+        sources=tuple(replace(source, path=None) for source in spec.sources),
+    )
+    return digest_of(
+        {
+            "spec": to_json(plain),
+            "sources": [[one.label, one.stem, one.sha256, one.commit] for one in sources],
+            "tokenizer": tokenizer_digest(chat) if chat else None,
+            "code": source_digest(*_CODE),
+        }
     )
 
 
-def read_sequences(corpus: Corpus) -> tuple[CorpusSequence, ...]:
-    """Return the sequences of a sealed corpus, in order."""
-    lines = (corpus.folder / SEQUENCES).read_text(encoding="utf-8").split("\n")
-    return tuple(from_json(CorpusSequence, json.loads(line)) for line in lines if line)
+def _scratch(store: Store, name: str, key: Digest) -> Path:
+    """Return the folder that keeps this build's parts; parts of the name's earlier builds are removed."""
+    unfinished = store.root / "unfinished"
+    scratch = unfinished / f"corpus-{name}@{key[:16]}"
+    for other in unfinished.glob(f"corpus-{name}@*"):
+        if other != scratch:
+            shutil.rmtree(other, ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    return scratch
 
 
-def _seal(spec: CorpusSpec, chosen: Sample, folder: Path) -> Corpus:
-    def produce(staging: Path) -> CorpusRecord:
-        lines = [json.dumps(to_json(s), ensure_ascii=False) for s in chosen.sequences]
-        write_text(staging / SEQUENCES, "\n".join(lines) + "\n")
-        return CorpusRecord(
-            name=spec.name,
-            version=int(folder.name),
-            digest=chosen.digest,
-            description=spec.description,
-            licence=spec.licence,
-            seed=spec.seed,
-            sequence_count=len(chosen.sequences),
-            source_rows=chosen.source_rows,
-            duplicate_rows=chosen.duplicate_rows,
+def _refuse_shortfall(spec: CorpusSpec, drawn: Drawn) -> None:
+    """Refuse a sample that is smaller than asked for, or misses its mix."""
+    where, count = f"corpus {spec.name}", len(drawn.sequences)
+    tokens = sum(drawn.token_counts or ())
+    enough_tokens = spec.tokens is not None and tokens >= spec.tokens
+    if spec.sequences is not None and count < spec.sequences and not enough_tokens:
+        raise InputError(
+            f"{spec.sequences} sequences are asked for and the sources hold {count} distinct ones",
+            where=where,
+            next_step="lower `sequences` or add sources",
         )
-
-    produce_once(folder, CorpusRecord, produce)
-    return open_corpus(folder)
-
-
-def _content(sequence: CorpusSequence) -> JsonValue:
-    turns: list[JsonValue] = [[message.role, message.content] for message in sequence.messages]
-    return [sequence.text, *turns]
+    if spec.sequences is None and not enough_tokens:
+        raise InputError(
+            f"{spec.tokens} tokens are asked for and the sources hold {tokens}",
+            where=where,
+            next_step="lower `tokens` or add sources",
+        )
+    if spec.mix.shortfall == "spread":
+        return
+    short = [
+        f"{row.dimension} '{row.value}' is to have {row.share * count:.0f} and has {row.sequences}"
+        for row in mix_rows(spec, drawn)
+        if row.sequences < row.share * count - 1 - _TOLERATED_SHARE * count
+    ]
+    if short:
+        raise InputError(
+            f"the sources do not hold the mix in {count} sequences: {'; '.join(short)}",
+            where=where,
+            next_step="change the weights, lower `sequences`, or say `shortfall: spread`",
+        )

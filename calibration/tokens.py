@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.assemble import read_sequences
+from calibration.rendering import rendered_ids, rendered_text
 from pipelines.backends.protocol import CalibrationTokens
-from pipelines.domain.corpus import Corpus, CorpusSequence
+from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import digest_of
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.records import write_text
 from pipelines.files.sealed import produce_once
+
+__all__ = ["TOKENS", "TokensRecord", "calibration_tokens", "rendered_ids", "rendered_text"]
 
 TOKENS = "tokens.jsonl"
 _LONGEST_SEQUENCE_TOKENS = 2048
@@ -85,13 +88,3 @@ def calibration_tokens(
         token_count=record.token_count,
         max_length_tokens=record.max_length_tokens,
     )
-
-
-def rendered_text(sequence: CorpusSequence, chat: ChatFormat) -> str:
-    """Return a sequence as the model would see it: conversations through the chat template."""
-    return chat.render(sequence.messages, ask=False) if sequence.messages else sequence.text
-
-
-def rendered_ids(sequence: CorpusSequence, chat: ChatFormat) -> tuple[int, ...]:
-    """Return the token ids of `rendered_text`."""
-    return chat.token_ids(rendered_text(sequence, chat))

@@ -4,16 +4,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.suite import Message
-from pipelines.domain.values import Digest
+from pipelines.domain.values import Digest, JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusSequence:
-    """One calibration sequence: a conversation, rendered later by the target's chat template, or raw text."""
+    """One calibration sequence: a conversation, rendered later by the target's chat template, or raw text.
+
+    `tools` are function definitions in OpenAI's form, offered through that template. `source`, `language`
+    (ISO 639-1, "" where unknown) and `domain` say where it comes from: they are no part of its content.
+    """
 
     id: str
     messages: tuple[Message, ...] = ()
     text: str = ""
+    tools: tuple[JsonObject, ...] = ()
+    source: str = ""
+    language: str = ""
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

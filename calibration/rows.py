@@ -1,0 +1,220 @@
+"""One row of any source as a conversation or a text: the hot path, so plain values and no models.
+
+Understood are our own names (`messages`, `prompt` with `response`, `text`), columns that a spec maps, logged
+calls of an OpenAI-style API (`{"request": {"messages": …}, "response": {"choices": …}}`) and the
+`from`/`value` turns of shared chats. Nulls count as absent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from calibration.messages import (
+    BrokenRowError,
+    ForeignContentError,
+    as_text,
+    messages_of,
+    parsed,
+    tools_of,
+)
+from calibration.wanted import Fields, Rendering
+from pipelines.domain.corpus import CorpusSequence
+from pipelines.domain.suite import Message
+from pipelines.domain.values import JsonObject, JsonValue
+
+__all__ = [
+    "OWN_COLUMNS", "BrokenRowError", "ForeignContentError", "Row", "RowReader", "content_of", "plain_message",
+]  # fmt: skip
+
+_CONTENT = ("messages", "prompt", "response", "text")
+OWN_COLUMNS = (*_CONTENT, "request", "conversations", "id", "tools", "language", "domain")
+
+
+@dataclass(slots=True)
+class Row:
+    """A row's parts. Messages are plain objects with a role, a content and what else they have."""
+
+    identifier: str = ""
+    messages: list[JsonObject] = field(default_factory=list)
+    text: str = ""
+    tools: list[JsonObject] = field(default_factory=list)
+    language: str = ""
+    domain: str = ""
+
+    @property
+    def contents(self) -> list[str]:
+        """All that is said in it."""
+        said = [cast("str", message["content"]) for message in self.messages]
+        return [*said, self.text] if self.text else said
+
+    @property
+    def asked(self) -> str:
+        """What tells its language: what users wrote, or all of it where no user did."""
+        asked = [cast("str", m["content"]) for m in self.messages if m["role"] == "user"]
+        return "\n".join(part for part in asked if part) or "\n".join(self.contents)
+
+    def content(self) -> JsonValue:
+        """Return what identity is made of: see `content_of`."""
+        return _content(self.text, self.messages, self.tools)
+
+    def sequence(self, *, source: str) -> CorpusSequence:
+        """Return the domain object."""
+        return CorpusSequence(
+            id=self.identifier,
+            messages=tuple(
+                Message(
+                    role=cast("str", m["role"]),  # type: ignore[arg-type]  # one of the four, see _ROLES
+                    content=cast("str", m["content"]),
+                    name=cast("str | None", m.get("name")),
+                    tool_calls=tuple(cast("list[JsonObject]", m.get("tool_calls", ()))),
+                    tool_call_id=cast("str | None", m.get("tool_call_id")),
+                )
+                for m in self.messages
+            ),
+            text=self.text,
+            tools=tuple(self.tools),
+            source=source,
+            language=self.language,
+            domain=self.domain,
+        )
+
+
+def content_of(sequence: CorpusSequence) -> JsonValue:
+    """Return what a sequence's identity is made of: text, messages and tools, never where it comes from.
+
+    A message is `[role, content]`, with an object of what else it has where it has more.
+    """
+    messages = [plain_message(message) for message in sequence.messages]
+    return _content(sequence.text, messages, sequence.tools)
+
+
+def plain_message(message: Message) -> JsonObject:
+    """Return a message as an object of what it has."""
+    plain: JsonObject = {"role": message.role, "content": message.content}
+    if message.name is not None:
+        plain["name"] = message.name
+    if message.tool_calls:
+        plain["tool_calls"] = list(message.tool_calls)
+    if message.tool_call_id is not None:
+        plain["tool_call_id"] = message.tool_call_id
+    return plain
+
+
+def _content(text: str, messages: list[JsonObject], tools: Sequence[JsonObject]) -> JsonValue:
+    content: list[JsonValue] = [text]
+    for message in messages:
+        if len(message) == 2:
+            content.append([message["role"], message["content"]])
+        else:
+            more = {k: part for k, part in message.items() if k not in ("role", "content")}
+            content.append([message["role"], message["content"], more])
+    if tools:
+        content.append({"tools": list(tools)})
+    return content
+
+
+class RowReader:
+    """Reads rows of one source; `unseen` are mapped columns that no row has had so far."""
+
+    def __init__(self, fields: Fields, json_columns: Sequence[str], rendering: Rendering) -> None:
+        """Prepare for the columns that a spec names."""
+        self._fields = fields
+        self._json_columns = json_columns
+        self._raw = rendering == "raw"
+        self._mapped = any(getattr(fields, name) for name in _CONTENT)
+        named = (getattr(fields, name) for name in Fields.__dataclass_fields__)
+        self.unseen = {column for column in named if column}
+
+    def read(self, row: JsonObject) -> Row:
+        """Return a row's parts; one without content has neither messages nor text.
+
+        Raises:
+            BrokenRowError: where it is not what it has to be.
+            ForeignContentError: where it holds more than text.
+        """
+        if self._json_columns:
+            row = self._with_json(row)
+        if self.unseen:
+            self.unseen = {one for one in self.unseen if _cell(row, one) is None}
+        fields = self._fields
+        found = Row(
+            identifier=_text(row, fields.id or "id"),
+            tools=tools_of(_cell(row, fields.tools or "tools")),
+            language=_text(row, fields.language or "language"),
+            domain=_text(row, fields.domain or "domain"),
+        )
+        self._fill(found, row)
+        if self._raw and found.messages:
+            contents = (cast("str", message["content"]) for message in found.messages)
+            found.text = "\n".join(part for part in contents if part)
+            found.messages, found.tools = [], []
+        return found
+
+    def _fill(self, found: Row, row: JsonObject) -> None:
+        """Put in the conversation, or the text."""
+        values = {name: self._column(row, name) for name in _CONTENT}
+        if not self._mapped and values["messages"] is None:
+            if isinstance(row.get("conversations"), list):
+                values["messages"] = row["conversations"]
+            elif "request" in row:
+                _fill_from_call(found, row)
+                return
+        if values["messages"] is not None:
+            found.messages = messages_of(values["messages"])
+        text = as_text(values["text"], "text")
+        if found.messages and text and not self._mapped:
+            raise BrokenRowError("has both messages and text: name one of them in `fields`")
+        if not found.messages:
+            for role, name in (("user", "prompt"), ("assistant", "response")):
+                if (said := as_text(values[name], name)) and not (text and not self._mapped):
+                    found.messages.append({"role": role, "content": said})
+        if not found.messages:
+            found.text = text if text.strip() else ""
+
+    def _column(self, row: JsonObject, name: str) -> JsonValue:
+        column = getattr(self._fields, name)
+        if column:
+            return _cell(row, column)
+        return None if self._mapped else row.get(name)
+
+    def _with_json(self, row: JsonObject) -> JsonObject:
+        opened = dict(row)
+        for column in self._json_columns:
+            value = row.get(column)
+            if isinstance(value, str):
+                opened[column] = parsed(value, column) if value.strip() else None
+        return opened
+
+
+def _fill_from_call(found: Row, row: JsonObject) -> None:
+    """Fill in a logged call: what was asked, and the first choice that answered it."""
+    request, response = (_object(row.get(name), name) for name in ("request", "response"))
+    found.messages = messages_of(request.get("messages") or [])
+    found.tools = found.tools or tools_of(request.get("tools"))
+    choices = response.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        answer = choices[0].get("message")
+        if isinstance(answer, dict):
+            found.messages += messages_of([{"role": "assistant", **answer}])
+
+
+def _object(value: JsonValue, name: str) -> JsonObject:
+    if isinstance(value, str) and value.strip():
+        value = parsed(value, name)
+    return value if isinstance(value, dict) else {}
+
+
+def _cell(row: JsonObject, column: str) -> JsonValue:
+    if column in row or "." not in column:
+        return row.get(column)
+    value: JsonValue = row
+    for part in column.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _text(row: JsonObject, column: str) -> str:
+    value = _cell(row, column)
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""

@@ -1,0 +1,8 @@
+"""Child process: drawn rows of a source, written as sequences."""
+
+from calibration.fetching import fetch_rows
+from calibration.parts import FetchCall
+from pipelines.process.harness import serve
+
+if __name__ == "__main__":
+    serve(fetch_rows, FetchCall)

@@ -1,0 +1,8 @@
+"""Child process: one part of a source scanned."""
+
+from calibration.parts import ScanCall
+from calibration.scanning import scan
+from pipelines.process.harness import serve
+
+if __name__ == "__main__":
+    serve(scan, ScanCall)
