@@ -58,7 +58,10 @@ def main() -> None:
 @click.argument("model", required=False)
 @click.option("--build", "build_file", type=_FOLDER, help="Build file (YAML); options override it.")
 @click.option("--suite", type=_FOLDER, help="Folder with suite.yaml and its items.")
-@click.option("--corpus", type=_FOLDER, help="Corpus spec (YAML) to calibrate on.")
+@click.option(
+    "--corpus",
+    help="Corpus spec (YAML) to calibrate on; several by commas ('none' is one) are compared.",
+)
 @click.option(
     "--recipes",
     help="Recipe names, patterns or files, by commas: 'Q4*,mine.yaml'; 'none' judges MODEL on its own.",
@@ -115,6 +118,17 @@ def suite() -> None:
     """Check a suite of your own, or propose items for one from real traffic."""
 
 
+@suite.command(name="import")
+@click.argument("task", metavar="lm-eval:TASK")
+@click.option("--out", type=_FOLDER, required=True, help="Folder of the new suite.")
+@_clean_exit
+def import_(task: str, out: Path) -> int:
+    """Copy a task of lm-evaluation-harness into a suite folder of your own."""
+    from flows.suite_commands import import_command
+
+    return import_command(task, out)
+
+
 @suite.command()
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--model", help="Also hold items against this model's chat template and context.")
@@ -154,6 +168,108 @@ def mine(**options: object) -> int:
     return mine_command(MineOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
+@main.group()
+def corpus() -> None:
+    """Build, look at, compare and check calibration corpora."""
+
+
+@corpus.command("build")
+@click.argument("spec", metavar="SPEC|NAME", type=_FOLDER)
+@click.option(
+    "--model", help="Also count tokens as this model would: folder or org/name[@revision]."
+)
+@click.option("--record", is_flag=True, help="Also record it in MLflow.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean_exit
+def corpus_build(**options: object) -> int:
+    """Seal the corpus that SPEC (YAML) describes; its version rises only when the content changes.
+
+    A bare NAME stands for calibration/corpora/NAME.yaml.
+    """
+    from flows.corpus_commands import BuildOptions, build_command
+
+    return build_command(BuildOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
+@corpus.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean_exit
+def corpus_list(as_json: bool) -> int:
+    """List the sealed corpora of this store."""
+    from flows.corpus_commands import list_command
+
+    return list_command(as_json=as_json)
+
+
+@corpus.command("show")
+@click.argument("reference", metavar="NAME[@VERSION]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean_exit
+def corpus_show(reference: str, as_json: bool) -> int:
+    """Print a corpus's data card; without a version, that of the latest."""
+    from flows.corpus_commands import show_command
+
+    return show_command(reference, as_json=as_json)
+
+
+@corpus.command("diff")
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean_exit
+def corpus_diff(one: str, other: str, as_json: bool) -> int:
+    """Compare two corpora (NAME[@VERSION]): what was added, removed and kept."""
+    from flows.corpus_commands import diff_command
+
+    return diff_command(one, other, as_json=as_json)
+
+
+@corpus.command("export")
+@click.argument("reference", metavar="NAME[@VERSION]")
+@click.option("--to", "target", type=_FOLDER, required=True, help="File to write, JSON lines.")
+@click.option("--model", help="Write texts as this model's chat template renders them.")
+@_clean_exit
+def corpus_export(**options: object) -> int:
+    """Write a corpus's sequences as JSON lines."""
+    from flows.corpus_commands import ExportOptions, export_command
+
+    return export_command(ExportOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
+@corpus.command("check")
+@click.argument("corpus", metavar="NAME[@VERSION]|SPEC")
+@click.option("--suite", type=_FOLDER, required=True, help="Folder with suite.yaml and its items.")
+@click.option("--model", help="Also say what this model's tokenizer and backends make of it.")
+@click.option("--recipes", help="Recipe names or patterns whose effective use is shown, by commas.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean_exit
+def corpus_check(**options: object) -> int:
+    """Hold a corpus against a suite: contamination, coverage, effective use, health.
+
+    Exit codes: 0 fine, 2 problems, 3-6 an error.
+    """
+    from flows.corpus_check import CheckOptions, check_command
+
+    return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
+@corpus.command("drift")
+@click.argument("corpus", metavar="NAME[@VERSION]")
+@click.option("--traffic", required=True, help="Chat log (JSON lines), or mlflow:EXPERIMENT.")
+@click.option("--model", help="Also compare tokens as this model would count them.")
+@click.option("--alpha", default=0.01, show_default=True, help="False-alarm rate of the whole.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean_exit
+def corpus_drift(**options: object) -> int:
+    """Hold today's traffic against a corpus.
+
+    Exit codes: 0 no drift, 10 drift found, 2-6 an error.
+    """
+    from flows.corpus_drift import DriftOptions, drift_command
+
+    return drift_command(DriftOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
 @main.command()
 @click.option("--format", "file_format", type=_FORMATS, help="Only recipes of this format.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -169,6 +285,10 @@ def recipes(file_format: str | None, as_json: bool) -> int:
 @click.argument("build")
 @click.option("--html", type=_FOLDER, help="Write the queue as an HTML form instead of asking.")
 @click.option("--import", "import_file", type=_FOLDER, help="Take decisions from a saved file.")
+@click.option(
+    "--labels", type=_FOLDER, help="Write answers that a judge model graded, to be labelled."
+)
+@click.option("--take", default=60, show_default=True, help="Items a variant on that sheet.")
 @click.option("--who", help="Who decides (default: your user name).")
 @click.option("--all", "everything", is_flag=True, help="Ask again about what was decided before.")
 @_clean_exit

@@ -8,6 +8,7 @@ from pathlib import Path
 from flows.settings import Settings
 from pipelines.domain.values import JsonValue
 from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+from pipelines.specs.corpora_axis import NO_CORPUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,7 @@ class QuantizeOptions:
     model: str | None = None
     build_file: Path | None = None
     suite: Path | None = None
-    corpus: Path | None = None
+    corpus: str | None = None
     recipes: str | None = None
     kv: str | None = None
     policy: Path | None = None
@@ -125,12 +126,18 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
     overrides = BuildOverrides(
         model=options.model,
         suite=options.suite,
-        corpus=options.corpus,
+        corpora=_corpora(options.corpus),
         policy=options.policy,
         recipes=parse_recipes(options.recipes) if options.recipes else None,
         kv_caches=parse_kv_caches(options.kv) if options.kv else None,
     )
     return load_build(options.build_file, overrides, DEFAULT_RECIPES)
+
+
+def _corpora(text: str | None) -> tuple[Path | None, ...]:
+    """Read `mine.yaml,web.yaml,none` as the command line writes it."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    return tuple(None if name == NO_CORPUS else Path(name) for name in names)
 
 
 def _print_json(value: JsonValue) -> None:

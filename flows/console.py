@@ -137,6 +137,7 @@ def show_found(found: Found, console: Console) -> None:
         ("verdict", f"{facts.verdict} on {facts.suite} in {facts.runtime}"),
         ("unproven", ", ".join(facts.unproven_slices) or "no slice"),
         ("corpus", facts.corpus),
+        *([("traffic", str(found.drift))] if found.drift else []),
     ):
         console.print(f"{name:<9} {value}", highlight=False, soft_wrap=True, markup=False)
 

@@ -80,7 +80,7 @@ def _spec(followed: Followed, model: str) -> BuildSpec:
     overrides = BuildOverrides(
         model=model,
         suite=followed.suite,
-        corpus=followed.corpus,
+        corpora=(followed.corpus,) if followed.corpus else (),
         policy=followed.policy,
         recipes=followed.recipes,
     )

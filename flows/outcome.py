@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows import units
+from flows.corpus_recording import record_in_registry
 from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.site import BuildSite
@@ -75,7 +76,10 @@ def register(site: BuildSite, planned: PlannedVariant) -> Receipt:
     receipt = find_receipt(found.key, where)
     if receipt is not None and still_recorded(receipt, where):
         return receipt
+    corpus = site.plan.corpus_of(planned)
     with site.show("register", planned.identifier):
+        if corpus is not None:
+            record_in_registry(corpus, site.settings)
         return record(found, where)
 
 
@@ -88,7 +92,7 @@ def write_report(site: BuildSite) -> BuildResult:
         build=site.plan.name,
         created_at=datetime.now(UTC).replace(microsecond=0),
         checkpoint=site.plan.checkpoint,
-        corpus=site.plan.corpus,
+        corpora=site.plan.corpora,
         suite=site.plan.suite,
         policy=site.plan.policy,
         references=tuple(
@@ -111,6 +115,7 @@ def write_report(site: BuildSite) -> BuildResult:
             for error in errors
             if error.identifier == units.base_in(name)
         ),
+        contamination_waivers=site.plan.contamination_waivers,
     )
     folder = site.settings.store.report(site.plan.name)
     write_page(finished, folder / "index.html")

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from calibration.assemble import build_corpus
-from calibration.spec import load_corpus_spec
+from flows.corpora_planning import Assembled, assemble, corpora_specs
 from flows.lm_eval_suites import suite_folder
 from flows.preflight import (
-    refuse_contamination,
     refuse_full_disk,
     refuse_low_bit_source,
     refuse_missing_tools,
@@ -26,12 +24,14 @@ from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import Recipe
 from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
-from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.values import Digest, JsonValue, digest_of
+from pipelines.domain.waiver import ContaminationWaiver
 from pipelines.evaluation.sandbox import refuse_unsandboxed
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest, to_json
 from pipelines.runtimes.openai_versions import identified
 from pipelines.specs.builds import BuildSpec
+from pipelines.specs.corpora_axis import NO_CORPUS, split_corpus
 from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.policies import load_policy
 from pipelines.specs.recipes import find_recipes
@@ -52,7 +52,7 @@ class BuildPlan:
     checkpoint: Checkpoint
     suite: Suite
     policy: Policy
-    corpus: Corpus | None
+    corpora: tuple[Corpus, ...]
     variants: tuple[PlannedVariant, ...]
     contracts: tuple[str, ...]
     """Canonical runtime identities and schedules in play, and the digest of the judging code."""
@@ -60,12 +60,16 @@ class BuildPlan:
     """Servers that are asked, with the versions they had when this was planned."""
     source_runtime: str = _SOURCE_RUNTIME
     """Where the checkpoint is judged if there are no variants."""
+    contamination_waivers: tuple[ContaminationWaiver, ...] = ()
+    """Those without which the corpus would have been refused."""
 
     @property
     def key(self) -> Digest:
         """Identity of the build."""
+        waived: list[JsonValue] = [record_digest(one) for one in self.contamination_waivers]
         return digest_of(
             {
+                **({"contamination_waivers": waived} if waived else {}),
                 "name": self.checkpoint.name,
                 "checkpoint": self.checkpoint.digests.combined,
                 "suite": self.suite.digest,
@@ -76,6 +80,15 @@ class BuildPlan:
                 "contracts": list(self.contracts),
             }
         )
+
+    @property
+    def corpus(self) -> Corpus | None:
+        """The first corpus: audits take texts from it for every variant alike."""
+        return next(iter(self.corpora), None)
+
+    def corpus_of(self, variant: PlannedVariant) -> Corpus | None:
+        """Return what a variant is calibrated on, None where it takes nothing from a corpus."""
+        return next((c for c in self.corpora if c.digest == variant.corpus_digest), None)
 
     @property
     def name(self) -> str:
@@ -115,10 +128,11 @@ def make_plan(
     folder = suite_folder(spec.suite, settings, tools.run_worker)
     suite = load_suite(folder, table_reader(settings))
     policy = load_policy(spec.policy, suite)
-    recipes = over_kv_caches(find_recipes(spec.recipes, spec.folder), spec.kv_caches)
+    specs = corpora_specs(spec)
+    recipes = specs.recipes(find_recipes(spec.recipes, spec.folder), say)
+    recipes = over_kv_caches(recipes, spec.kv_caches)
     recipes = judged_in(recipes, spec.servers, spec.judge_in)
     source_runtime = spec.judge_in[0] if spec.judge_in else _SOURCE_RUNTIME
-    corpus_spec = load_corpus_spec(spec.corpus) if spec.corpus else None
     refuse_unanswerable(suite)
     refuse_unsandboxed(suite)
     refuse_missing_tools(recipes, _runtimes(recipes, source_runtime), tools)
@@ -131,12 +145,8 @@ def make_plan(
         hub=settings.hub,
     )
     refuse_low_bit_source(checkpoint, recipes)
-    corpus = None
-    if corpus_spec is not None:
-        say(f"assembling corpus {corpus_spec.name}")
-        corpus = build_corpus(corpus_spec, settings.store)
-        refuse_contamination(corpus, suite)
-    variants = _plan_variants(checkpoint, recipes, corpus, settings, tools)
+    calibrated = assemble(specs, checkpoint, suite, recipes, spec, (settings, tools, say))
+    variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
     if only is not None:
         variants = _only(variants, only)
     refuse_full_disk(checkpoint, variants, settings)
@@ -144,11 +154,12 @@ def make_plan(
         checkpoint=checkpoint,
         suite=suite,
         policy=policy,
-        corpus=corpus,
+        corpora=calibrated.corpora,
         variants=variants,
         contracts=_contracts(checkpoint, variants, source_runtime, settings, tools),
         servers=tools.servers,
         source_runtime=source_runtime,
+        contamination_waivers=calibrated.waivers,
     )
 
 
@@ -170,22 +181,27 @@ def _runtimes(recipes: Sequence[Recipe], source_runtime: str) -> tuple[str, ...]
 def _plan_variants(
     checkpoint: Checkpoint,
     recipes: tuple[Recipe, ...],
-    corpus: Corpus | None,
+    calibrated: Assembled,
     settings: Settings,
     tools: Equipment,
+    say: Callable[[str], None],
 ) -> tuple[PlannedVariant, ...]:
     """Plan every recipe, or refuse the build with all that stands against any of them.
 
-    A build that silently left recipes out would read as if they had been judged.
+    A build that silently left recipes out would read as if they had been judged. Only where corpora are
+    compared, what cannot be built without one is left out of the comparison, and that is said.
     """
     planned: list[PlannedVariant] = []
     refusals: dict[str, QuantgateError] = {}
     for recipe in recipes:
-        backend = tools.backends[recipe.options.backend]
+        backend, corpus = tools.backends[recipe.options.backend], calibrated.of(recipe)
         try:
             planned.append(plan_variant(checkpoint, recipe, corpus, backend, settings.threads))
         except QuantgateError as error:
-            refusals[recipe.name] = error
+            if split_corpus(recipe.name)[1] == NO_CORPUS:
+                say(f"{recipe.name} {error.what}: left out of the comparison")
+            else:
+                refusals[recipe.name] = error
     if refusals:
         raise _together(refusals, len(recipes))
     return tuple(planned)

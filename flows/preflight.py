@@ -5,14 +5,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calibration.assemble import read_sequences
-from calibration.contamination import contaminations
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.backends.llamacpp_file_types import TENSOR_TYPES
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
 from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import Format, GgufOptions, Recipe
@@ -170,23 +167,6 @@ def refuse_missing_tools(
     without = f"; or leave out {', '.join(stopped)}" if len(stopped) < len(recipes) else ""
     told = [f"{sentence} (for {', '.join(names)})" for sentence, names in lacking.items()]
     raise ToolchainError("\n  ".join(told), next_step=f"`make doctor` says more{without}")
-
-
-def refuse_contamination(corpus: Corpus, suite: Suite) -> None:
-    """Refuse a corpus that holds questions of the suite.
-
-    Raises:
-        InputError: naming the first item and the sequence it stands in.
-    """
-    found = contaminations(read_sequences(corpus), suite.items)
-    if found:
-        first = found[0]
-        raise InputError(
-            f"{len(found)} items of suite {suite.name} stand in the corpus; the first is "
-            f"'{first.item_id}' (sequence '{first.sequence_id}'): {first.text[:80]!r}",
-            where=f"corpus {corpus.label}",
-            next_step="take these sequences out of the corpus, or the items out of the suite",
-        )
 
 
 def refuse_full_disk(

@@ -218,10 +218,11 @@ def _variant_run_plan(site: BuildSite, planned: PlannedVariant) -> RunPlan:
 
 
 def _calibration(site: BuildSite, planned: PlannedVariant) -> CalibrationTokens | None:
-    if planned.recipe.calibration is Calibration.NONE or site.plan.corpus is None:
+    corpus = site.plan.corpus_of(planned)
+    if planned.recipe.calibration is Calibration.NONE or corpus is None:
         return None
     return calibration_tokens(
-        site.plan.corpus,
+        corpus,
         site.chat,
         context_length_tokens=site.plan.checkpoint.context_length_tokens,
         wanted_tokens=planned.recipe.calibration_tokens,

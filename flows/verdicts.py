@@ -38,6 +38,9 @@ def _alone(site: BuildSite, planned: PlannedVariant) -> Evidence:
             variant=site.open(planned),
             audit=audit,
             verdict=verdict,
+            contamination_waivers=tuple(
+                one for one in site.plan.contamination_waivers if one.corpus == planned.corpus_label
+            ),
         )
     return site.judged[planned.key]
 

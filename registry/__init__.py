@@ -13,6 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from registry.datasets import record_corpus
+    from registry.drift import CorpusDrift
+    from registry.drift_recording import record_drift
     from registry.evidence import Evidence
     from registry.facts import Digests, RuntimeFacts, VersionFacts
     from registry.integrity import verify
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from registry.tracking import Tracking
 
 _HOMES = {
+    "CorpusDrift": "registry.drift",
     "Digests": "registry.facts",
     "Evidence": "registry.evidence",
     "Found": "registry.lookups",
@@ -41,11 +45,14 @@ _HOMES = {
     "lookup": "registry.lookups",
     "parse_size": "registry.sizes",
     "record": "registry.recording",
+    "record_corpus": "registry.datasets",
+    "record_drift": "registry.drift_recording",
     "still_recorded": "registry.receipts",
     "verify": "registry.integrity",
 }
 
 __all__ = [
+    "CorpusDrift",
     "Digests",
     "Evidence",
     "Found",
@@ -62,6 +69,8 @@ __all__ = [
     "lookup",
     "parse_size",
     "record",
+    "record_corpus",
+    "record_drift",
     "still_recorded",
     "verify",
 ]

@@ -10,6 +10,7 @@ from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import Variant
 from pipelines.domain.verdict import Decision, Verdict
+from pipelines.domain.waiver import ContaminationWaiver
 from pipelines.files.records import record_digest
 from registry.facts import NONE, Digests, RuntimeFacts, VersionFacts
 from registry.names import check_model_name, check_suite_name
@@ -19,7 +20,8 @@ from registry.names import check_model_name, check_suite_name
 class Evidence:
     """One variant with its audit and its verdict; `checkpoint.name` is the registered model's name.
 
-    `report` is the build's HTML page, where there is one.
+    `report` is the build's HTML page, where there is one. `contamination_waivers` are those without which
+    the corpus would have been refused.
     """
 
     checkpoint: Checkpoint
@@ -28,6 +30,14 @@ class Evidence:
     audit: AuditReport
     verdict: Verdict
     report: Path | None = None
+    contamination_waivers: tuple[ContaminationWaiver, ...] = ()
+
+    @property
+    def waiver(self) -> str:
+        """What was waived, `none` where nothing was, or the variant has nothing of the corpus."""
+        if self.variant.corpus_label is None or not self.contamination_waivers:
+            return NONE
+        return "contamination: " + "; ".join(map(str, self.contamination_waivers))
 
     @property
     def model(self) -> str:
@@ -55,6 +65,7 @@ class Evidence:
                 "audit": record_digest(self.audit),
                 "verdict": record_digest(replace(self.verdict, items=())),
                 "suite": self.suite.digest,
+                **({} if self.waiver == NONE else {"waiver": self.waiver}),
             }
         )
 
@@ -144,7 +155,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         location=str(variant.folder.absolute()),
         artifact=str(variant.artifact.absolute()),
         unproven_slices=evidence.verdict.unproven_slices,
-        waiver=NONE,
+        waiver=evidence.waiver,
         scope=evidence.scope,
         version_key=evidence.version_key,
         evidence_key=evidence.key,

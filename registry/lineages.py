@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.domain.errors import InputError, NotFoundError
+from registry.corpora import card_line, recorded_corpus
 from registry.facts import NONE
-from registry.lookups import Found, found_version, no_such_model
+from registry.lookups import Found, found_version, no_such_model, with_drift
 from registry.names import check_model_name
 from registry.opening import open_mlflow
-from registry.protocol import OpenRegistry, RecordedVersion
+from registry.protocol import OpenRegistry, RecordedVersion, TaggedRun
 from registry.tracking import Tracking, default_store
 
 
@@ -84,8 +85,9 @@ def trace(
     version = next((version for version in versions if version.number == number), None)
     if version is None:
         raise _no_such_version(reference, aliases, versions)
-    found = found_version(model, version, aliases)
-    return Lineage(found=found, steps=_steps(found))
+    found = with_drift(found_version(model, version, aliases), registry)
+    corpus = recorded_corpus(registry, found.facts.corpus, found.facts.digests.corpus)
+    return Lineage(found=found, steps=_steps(found, corpus))
 
 
 def _parse(reference: str) -> tuple[str, str | None, str | None]:
@@ -117,7 +119,7 @@ def _no_such_version(
     )
 
 
-def _steps(found: Found) -> tuple[LineageStep, ...]:
+def _steps(found: Found, corpus: TaggedRun | None) -> tuple[LineageStep, ...]:
     facts, digests = found.facts, found.facts.digests
     chain = (
         ("base weights", facts.source, digests.weights),
@@ -125,6 +127,7 @@ def _steps(found: Found) -> tuple[LineageStep, ...]:
         ("base chat template", "", digests.chat_template),
         ("base config", "", digests.config),
         ("calibration corpus", facts.corpus, digests.corpus),
+        *_corpus_steps(found, corpus),
         ("recipe", f"{facts.recipe}: {facts.scheme}, {facts.algorithm}", digests.recipe),
         ("toolchain", "", digests.toolchain),
         ("variant", f"{facts.identifier} ({facts.numerics})", digests.variant_key),
@@ -135,6 +138,16 @@ def _steps(found: Found) -> tuple[LineageStep, ...]:
         ("verdict", _verdict(found), facts.evidence_key),
     )
     return tuple(LineageStep(kind=kind, name=name, digest=digest) for kind, name, digest in chain)
+
+
+def _corpus_steps(found: Found, corpus: TaggedRun | None) -> list[tuple[str, str, str]]:
+    """What MLflow holds of the corpus besides its name: its data card, and how far traffic has moved."""
+    steps = []
+    if corpus is not None:
+        steps.append(("corpus card", card_line(corpus), f"run {corpus.id}"))
+    if found.drift is not None:
+        steps.append(("traffic since", str(found.drift), found.drift.key))
+    return steps
 
 
 def _verdict(found: Found) -> str:

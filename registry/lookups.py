@@ -1,10 +1,11 @@
 """Look up the smallest variant that passed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.domain.errors import InputError, NotFoundError
+from registry.drift import CorpusDrift, newest_drift
 from registry.facts import PASSED, VersionFacts, from_tags
 from registry.names import check_model_name
 from registry.opening import open_mlflow
@@ -49,13 +50,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A registered version. `models:/<model>/<version>` is its address in MLflow."""
+    """A registered version. `models:/<model>/<version>` is its address in MLflow.
+
+    `drift` is how far the newest traffic that was compared is from the corpus it was calibrated on; None
+    where it used none, or nobody compared any.
+    """
 
     model: str
     version: str
     aliases: tuple[str, ...]
     run_id: str
     facts: VersionFacts
+    drift: CorpusDrift | None = None
 
     @property
     def uri(self) -> str:
@@ -120,7 +126,13 @@ def find(wanted: Wanted, tracking: Tracking, *, open_registry: OpenRegistry = op
     best = smallest(fitting)
     if best is None:
         raise _nothing_fits(wanted, ours, tracking)
-    return found_version(wanted.model, best, aliases)
+    return with_drift(found_version(wanted.model, best, aliases), registry)
+
+
+def with_drift(found: Found, registry: Registry) -> Found:
+    """Return a version with the newest drift result of its corpus."""
+    facts = found.facts
+    return replace(found, drift=newest_drift(registry, facts.corpus, facts.digests.corpus))
 
 
 def found_version(model: str, version: RecordedVersion, aliases: Mapping[str, str]) -> Found:

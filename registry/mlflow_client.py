@@ -13,15 +13,17 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from pipelines.domain.errors import ServiceError
-from registry.protocol import DatasetInput, RecordedRun, RecordedVersion, RunContent
+from registry.protocol import DatasetInput, RecordedRun, RecordedVersion, RunContent, TaggedRun
 from registry.tracking import Tracking
 
-# Read by MLflow when it is imported or used: no telemetry, no progress bars, and an answer about an
-# unreachable server within seconds instead of minutes. A user's own settings win.
+# Read by MLflow when it is imported or used: no telemetry, no progress bars, no addresses of runs on
+# standard output (which may be JSON), and an answer about an unreachable server within seconds instead of
+# minutes. A user's own settings win.
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }.items():
@@ -62,13 +64,13 @@ class MlflowRegistry:
             tracking.database.parent.mkdir(parents=True, exist_ok=True)
         if tracking.is_server:
             _require_listener(tracking)
-        with _translated(tracking):
+        with translated(tracking):
             self._client = MlflowClient(tracking_uri=tracking.uri, registry_uri=tracking.uri)
             self._client.search_registered_models(max_results=1)
 
     def experiment(self, name: str) -> str:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 return self._create_experiment(name)
@@ -82,7 +84,7 @@ class MlflowRegistry:
 
     def find_run(self, experiment_id: str, evidence_key: str) -> RecordedRun | None:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             found = self._client.search_runs(
                 [experiment_id], f"tags.evidence_key = '{evidence_key}'", max_results=_PAGE
             )
@@ -91,15 +93,30 @@ class MlflowRegistry:
         ]
         return max(runs, key=lambda run: run.finished, default=None)
 
+    def tagged_runs(self, experiment: str, tags: Mapping[str, str]) -> tuple[TaggedRun, ...]:
+        """See `Registry`."""
+        conditions = [f"tags.{key} = '{value}'" for key, value in tags.items()]
+        with translated(self._tracking):
+            home = self._client.get_experiment_by_name(experiment)
+            if home is None:
+                return ()
+            found = self._client.search_runs(
+                [home.experiment_id],
+                " and ".join([*conditions, "attributes.status = 'FINISHED'"]),
+                max_results=_PAGE,
+                order_by=["attributes.start_time DESC"],
+            )
+        return tuple(TaggedRun(id=run.info.run_id, tags=dict(run.data.tags)) for run in found)
+
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             run = self._client.create_run(experiment_id, tags=dict(tags), run_name=name)
         return RecordedRun(id=run.info.run_id, finished=False)
 
     def fill_run(self, run_id: str, content: RunContent, files: Path) -> None:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             # One moment per run: MLflow keeps equal (name, value, moment) only once.
             moment = self._client.get_run(run_id).info.start_time
             self._client.log_batch(
@@ -116,7 +133,7 @@ class MlflowRegistry:
     def add_model(self, run_id: str, manifest: Path, work: Path) -> None:
         """See `Registry`."""
         folder = work / _MODEL_FOLDER
-        with _translated(self._tracking), warnings.catch_warnings():
+        with translated(self._tracking), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow's advice on signatures and environments
             mlflow.pyfunc.save_model(
                 str(folder),
@@ -128,7 +145,7 @@ class MlflowRegistry:
 
     def finish_run(self, run_id: str) -> None:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             self._client.set_terminated(run_id, "FINISHED", end_time=int(time() * 1000))
 
     def versions(self, model: str, tags: Mapping[str, str]) -> tuple[RecordedVersion, ...]:
@@ -137,7 +154,7 @@ class MlflowRegistry:
         conditions += [f"tags.{key} = '{value}'" for key, value in tags.items()]
         found: list[RecordedVersion] = []
         token = None
-        with _translated(self._tracking):
+        with translated(self._tracking):
             while True:
                 page = self._client.search_model_versions(
                     " and ".join(conditions), max_results=_PAGE, page_token=token
@@ -149,7 +166,7 @@ class MlflowRegistry:
 
     def create_version(self, model: str, run_id: str, tags: Mapping[str, str]) -> RecordedVersion:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             try:
                 self._client.create_registered_model(model)
             except MlflowException as error:
@@ -163,17 +180,17 @@ class MlflowRegistry:
 
     def delete_version(self, model: str, number: str) -> None:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             self._client.delete_model_version(model, number)
 
     def set_version_tag(self, model: str, number: str, key: str, value: str) -> None:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             self._client.set_model_version_tag(model, number, key, value)
 
     def aliases(self, model: str) -> Mapping[str, str] | None:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             try:
                 found = self._client.get_registered_model(model)
             except MlflowException as error:
@@ -184,7 +201,7 @@ class MlflowRegistry:
 
     def point_alias(self, model: str, alias: str, number: str | None) -> None:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             if number is None:
                 self._client.delete_registered_model_alias(model, alias)
             else:
@@ -192,7 +209,7 @@ class MlflowRegistry:
 
     def model_names(self) -> tuple[str, ...]:
         """See `Registry`."""
-        with _translated(self._tracking):
+        with translated(self._tracking):
             found = self._client.search_registered_models(max_results=_PAGE)
         return tuple(sorted(model.name for model in found))
 
@@ -246,7 +263,7 @@ def _require_listener(tracking: Tracking) -> None:
 
 
 @contextmanager
-def _translated(tracking: Tracking) -> Iterator[None]:
+def translated(tracking: Tracking) -> Iterator[None]:
     """Turn MLflow's, SQLAlchemy's and HTTP's errors into a ServiceError that names the URI."""
     try:
         yield

@@ -1,6 +1,7 @@
 """Opening the real MLflow, at the last moment."""
 
 from registry.protocol import Registry
+from registry.traces import TraceSource
 from registry.tracking import Tracking
 
 
@@ -9,3 +10,10 @@ def open_mlflow(tracking: Tracking) -> Registry:
     from registry.mlflow_client import MlflowRegistry
 
     return MlflowRegistry(tracking)
+
+
+def open_mlflow_traces(tracking: Tracking) -> TraceSource:
+    """Open the real MLflow for its traces; see `open_mlflow`."""
+    from registry.mlflow_traces import MlflowTraces
+
+    return MlflowTraces(tracking)

@@ -10,7 +10,7 @@ from registry.tracking import Tracking
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInput:
-    """One input of a run. `role` is `calibration` or `evaluation`; `sha256` its whole digest."""
+    """One input of a run. `role`: `calibration`, `evaluation` or `traffic`; `sha256`: its whole digest."""
 
     role: str
     name: str
@@ -36,6 +36,14 @@ class RecordedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedRun:
+    """A finished run and its tags."""
+
+    id: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedVersion:
     """A version of a registered model as MLflow holds it."""
 
@@ -53,6 +61,10 @@ class Registry(Protocol):
 
     def find_run(self, experiment_id: str, evidence_key: str) -> RecordedRun | None:
         """Return the run tagged with this evidence key; a finished one before an unfinished one."""
+        ...
+
+    def tagged_runs(self, experiment: str, tags: Mapping[str, str]) -> tuple[TaggedRun, ...]:
+        """Return an experiment's finished runs with these tags, newest first; () without experiment."""
         ...
 
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
