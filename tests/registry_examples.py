@@ -29,7 +29,7 @@ from pipelines.domain.verdict import (
 from pipelines.files.sealed import produce_once
 from pipelines.files.store import Store
 from registry import Evidence, Tracking
-from registry.protocol import RecordedRun, RecordedVersion, RunContent
+from registry.protocol import RecordedRun, RecordedVersion, RunContent, TaggedRun
 
 SUITE = Suite(
     name="support-desk",
@@ -216,6 +216,8 @@ class MemoryRegistry:
     def __init__(self, dies_before: str = "") -> None:
         self.dies_before = dies_before
         self.runs: dict[str, dict[str, str]] = {}
+        self.homes: dict[str, str] = {}
+        self.files: dict[str, dict[str, bytes]] = {}
         self.finished: set[str] = set()
         self.contents: dict[str, RunContent] = {}
         self.models: dict[str, dict[str, RecordedVersion]] = {}
@@ -236,15 +238,28 @@ class MemoryRegistry:
                 return RecordedRun(id=run_id, finished=run_id in self.finished)
         return None
 
+    def tagged_runs(self, experiment: str, tags: Mapping[str, str]) -> tuple[TaggedRun, ...]:
+        self._enter("tagged_runs")
+        return tuple(
+            TaggedRun(id=run_id, tags=held)
+            for run_id, held in reversed(self.runs.items())
+            if self.homes[run_id] == f"experiment of {experiment}"
+            and run_id in self.finished
+            and tags.items() <= held.items()
+        )
+
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
         self._enter("start_run")
         run_id = f"run{len(self.runs)}"
         self.runs[run_id] = dict(tags)
+        self.homes[run_id] = experiment_id
         return RecordedRun(id=run_id, finished=False)
 
     def fill_run(self, run_id: str, content: RunContent, files: Path) -> None:
         self._enter("fill_run")
-        assert {file.name for file in files.iterdir()} >= {"verdict.json", "audit.json"}
+        self.files[run_id] = {file.name: file.read_bytes() for file in files.iterdir()}
+        if "verdict" in self.runs[run_id]:
+            assert self.files[run_id].keys() >= {"verdict.json", "audit.json"}
         self.contents[run_id] = content
 
     def add_model(self, run_id: str, manifest: Path, work: Path) -> None:

@@ -12,6 +12,7 @@ from pipelines.domain.run import Run
 from pipelines.domain.suite import Suite
 from pipelines.domain.variant import Variant
 from pipelines.domain.verdict import Decision, Verdict
+from pipelines.domain.waiver import ContaminationWaiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +60,19 @@ class BuildReport:
     """One build. `variants` are in plan order, `references` one for each runtime in play.
 
     Without variants the base was judged on its own; `base_failures` says why where it was not.
+    `contamination_waivers` are those without which the corpus would have been refused.
     """
 
     build: str
     created_at: datetime
     checkpoint: Checkpoint
-    corpus: Corpus | None
+    corpora: tuple[Corpus, ...]
     suite: Suite
     policy: Policy
     references: tuple[ReferenceReport, ...]
     variants: tuple[VariantReport, ...]
     base_failures: tuple[str, ...] = ()
+    contamination_waivers: tuple[ContaminationWaiver, ...] = ()
 
     @property
     def decision(self) -> Decision | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipelines.domain.verdict import Decision, PairOutcome, RuleVerdict, SliceVerdict
 from pipelines.gates.wording import limit, percent_bound
 from pipelines.report.build_report import BuildReport, VariantReport
+from pipelines.report.corpus_comparison import CorpusComparison, corpus_comparisons
 from pipelines.report.facets import FacetRow, facet_rows
 from pipelines.report.flips import (
     ChangedItem,
@@ -81,6 +82,7 @@ class PageView:
     unlisted: tuple[Unlisted, ...]
     references: tuple[ReferenceSummary, ...]
     differences: tuple[DifferenceView, ...]
+    comparisons: tuple[CorpusComparison, ...]
 
 
 def page_view(report: BuildReport) -> PageView:
@@ -106,6 +108,7 @@ def page_view(report: BuildReport) -> PageView:
         unlisted=unlisted(report),
         references=reference_summaries(report),
         differences=tuple(_difference_view(report, d) for d in runtime_differences(report)),
+        comparisons=corpus_comparisons(report),
     )
 
 

@@ -3,11 +3,13 @@
 from dataclasses import asdict
 
 from pipelines.domain.checkpoint import StoredQuantization
+from pipelines.domain.corpus import Corpus
 from pipelines.domain.run import Run
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import PairedItem, PairOutcome, SliceVerdict, Verdict
 from pipelines.files.records import to_json
 from pipelines.report.build_report import BuildReport, VariantReport
+from pipelines.report.corpus_comparison import corpus_comparisons
 from pipelines.report.facets import facet_rows
 from pipelines.report.flips import listed_pairs
 from pipelines.report.references import (
@@ -35,7 +37,10 @@ def result_json(report: BuildReport) -> JsonObject:
         "decision": report.decision.value if report.decision else None,
         "smallest_passing": smallest.identifier if smallest else None,
         "model": _model(report),
-        "corpus": _corpus(report),
+        "corpus": _corpus(report.corpora[0]) if report.corpora else None,
+        "corpora": [_corpus(corpus) for corpus in report.corpora],
+        "contamination_waivers": [to_json(waiver) for waiver in report.contamination_waivers],
+        "corpus_comparisons": [asdict(one) for one in corpus_comparisons(report)],
         "suite": _suite(report),
         "policy": to_json(report.policy),
         "references": [_reference(summary) for summary in reference_summaries(report)],
@@ -70,10 +75,7 @@ def _quantization(stored: StoredQuantization | None) -> JsonValue:
     }
 
 
-def _corpus(report: BuildReport) -> JsonValue:
-    corpus = report.corpus
-    if corpus is None:
-        return None
+def _corpus(corpus: Corpus) -> JsonValue:
     return {
         "label": corpus.label,
         "digest": corpus.digest,

@@ -47,8 +47,8 @@ _SOURCES = (
     "pipelines.runtimes.stop_texts",
     "pipelines.process.workers.llamacpp_library",
 )
-# 2.2 times the answers per CPU-second of one at a time on a 60M model; 32 slots add little (measured).
-_DEFAULT_SLOTS = 16
+# A token costs a seventh less than with 16 slots, each with a cache of its own (measured under load).
+_DEFAULT_SLOTS = 32
 _PROBE_TIMEOUT_SECONDS = 1800.0
 # What damaged files make of llama.cpp. SIGKILL is not among them: that is too little memory.
 _CRASHES = tuple(f"was killed by {name}" for name in ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE"))
@@ -109,7 +109,7 @@ class LlamaCppRuntime:
         return Loadable(path=path, format=Format.GGUF)
 
     def schedule(self, threads: int) -> Schedule:
-        """Return 16 slots."""
+        """Return 32 slots."""
         return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
 
     def probe(

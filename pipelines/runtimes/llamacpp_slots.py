@@ -1,9 +1,12 @@
 """Continuous batching as plain bookkeeping: which token of which prompt goes into which batch.
 
-Many sequences decode in one context. As soon as one ends, the next prompt takes its slot, and a
-sequence's prompt tokens ride in the same batches as the others' new tokens. What the batches look like
-depends on the prompts, their order and the schedule alone, never on time, so the same run repeats
-exactly.
+Many sequences decode in one context. As soon as one ends, the next prompt takes its slot. What the
+batches look like depends on the prompts, their order and the schedule alone, never on time, so the same
+run repeats exactly.
+
+llama.cpp computes in one go only what has as many tokens in each of consecutive slots; any other batch it
+cuts into such pieces, and each piece reads all weights again. So a batch here is either one slot's prompt
+or the newest token of every slot, and towards a group's end slots move up into emptied ones.
 
 An engine computes other last digits in other batch shapes. So prompts are laid out in groups of a fixed
 number, each with a fresh engine: a run that was interrupted replays its first unfinished group
@@ -140,6 +143,7 @@ def run_group(
     _decode_shared(engine, layout)
     while waiting or active:
         refused = _admit(waiting, active, engine, layout, rules)
+        _move_up(active, engine)
         ended = [*refused, *_step(active, engine, layout, rules)]
         if ended:
             on_ended(ended)
@@ -215,6 +219,17 @@ def _admit(
     return refused
 
 
+def _move_up(active: dict[int, Answering], engine: Engine) -> None:
+    """Let the last slots' sequences move into empty ones, so that those in use are the first ones."""
+    for slot in range(len(active)):
+        if slot not in active:
+            last = max(active)
+            engine.copy(last, slot)
+            engine.release(last)
+            active[slot] = active.pop(last)
+            active[slot].slot = slot
+
+
 def _step(
     active: dict[int, Answering], engine: Engine, layout: Layout, rules: Rules
 ) -> list[Answering]:
@@ -233,13 +248,12 @@ def _step(
 
 
 def _compose(active: dict[int, Answering], layout: Layout) -> tuple[Batch, list[Answering]]:
-    """Put every answering sequence's newest token into the batch, then prompts as far as it takes them."""
+    """Return the first slot's prompt that is not decoded yet, else every sequence's newest token."""
     batch, asking = Batch(), []
-    for sequence in sorted(active.values(), key=lambda s: (not s.generated, s.slot)):
-        budget = layout.batch_tokens - len(batch.tokens)
-        part = sequence.pending[:budget]
-        if not part:
-            break
+    in_order = [active[slot] for slot in sorted(active)]
+    beginning = [sequence for sequence in in_order if not sequence.generated]
+    for sequence in beginning[:1] or in_order[: layout.batch_tokens]:
+        part = sequence.pending[: layout.batch_tokens]
         complete = len(part) == len(sequence.pending)
         batch.add(part, position=sequence.decoded, slot=sequence.slot, last_is_output=complete)
         sequence.decoded += len(part)

@@ -1,6 +1,7 @@
 """Build files: which checkpoint, which corpus, which suite, which policy, which recipes."""
 
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Self
 
@@ -9,8 +10,30 @@ from pydantic import Field, model_validator
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import KvCacheType
 from pipelines.domain.server import Server
+from pipelines.domain.waiver import ContaminationWaiver
+from pipelines.specs.corpora_axis import NO_CORPUS
 from pipelines.specs.loading import Spec, load_yaml
 from pipelines.specs.servers import ServerFile, refuse_names
+
+
+class WaiverFile(Spec):
+    """One item that may stand in the corpus all the same."""
+
+    item: str = Field(min_length=1)
+    """Its id in the suite."""
+    reason: str = Field(min_length=1)
+    """Why this is no contamination, or bearable."""
+    who: str = Field(min_length=1)
+    """Who says so."""
+    expires: date
+    """The last day on which this holds, e.g. 2026-12-31."""
+
+    @property
+    def waiver(self) -> ContaminationWaiver:
+        """As the domain has it."""
+        return ContaminationWaiver(
+            item_id=self.item, reason=self.reason, who=self.who, expires=self.expires
+        )
 
 
 class BuildFile(Spec):
@@ -24,6 +47,9 @@ class BuildFile(Spec):
     """Folder with suite.yaml and its items."""
     corpus: str | None = None
     """Corpus spec (YAML) that calibrated recipes take their text from."""
+    corpora: tuple[str, ...] = ()
+    """Several corpus specs instead: every calibrated recipe is built on each, and they are compared. `none`
+    stands for the same numerics without calibration."""
     policy: str | None = None
     """Policy file (YAML); without it the default policy."""
     recipes: tuple[str, ...] | None = None
@@ -35,6 +61,19 @@ class BuildFile(Spec):
     """Servers that speak OpenAI's interface, by name (docs/runtimes.md)."""
     judge_in: str | tuple[str, ...] = ()
     """Servers in which recipes are judged: each in the first that serves its format, others as they say."""
+    contamination_waivers: tuple[WaiverFile, ...] = ()
+    """Items of the suite that may stand in the corpus; each stays in the lineage of what is registered."""
+
+    @property
+    def named_corpora(self) -> tuple[str, ...]:
+        """All corpora that it names, however it does."""
+        return self.corpora or ((self.corpus,) if self.corpus else ())
+
+    @model_validator(mode="after")
+    def _names_corpora_once(self) -> Self:
+        if self.corpora and self.corpus:
+            raise ValueError("a build has either `corpus` or `corpora`")
+        return self
 
     @model_validator(mode="after")
     def _names_no_type_twice(self) -> Self:
@@ -67,13 +106,14 @@ class BuildSpec:
     name: str | None
     model: str
     suite: Path
-    corpus: Path | None
     policy: Path | None
     recipes: tuple[str, ...]
     kv_caches: tuple[KvCacheType, ...] = ()
     folder: Path
     servers: tuple[Server, ...] = ()
     judge_in: tuple[str, ...] = ()
+    contamination_waivers: tuple[ContaminationWaiver, ...] = ()
+    corpora: tuple[Path | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +122,7 @@ class BuildOverrides:
 
     model: str | None = None
     suite: Path | None = None
-    corpus: Path | None = None
+    corpora: tuple[Path | None, ...] = ()
     policy: Path | None = None
     recipes: tuple[str, ...] | None = None
     kv_caches: tuple[KvCacheType, ...] | None = None
@@ -108,7 +148,6 @@ def load_build(
             name=None,
             model=overrides.model,
             suite=overrides.suite,
-            corpus=None,
             policy=None,
             recipes=default_recipes,
             folder=Path.cwd(),
@@ -119,7 +158,7 @@ def load_build(
         name=None if renamed else spec.name,
         model=overrides.model or spec.model,
         suite=overrides.suite or spec.suite,
-        corpus=overrides.corpus or spec.corpus,
+        corpora=overrides.corpora or spec.corpora,
         policy=overrides.policy or spec.policy,
         recipes=spec.recipes if overrides.recipes is None else overrides.recipes,
         kv_caches=overrides.kv_caches or spec.kv_caches,
@@ -134,11 +173,12 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         name=file.name,
         model=str(local) if local.is_dir() or file.model.startswith(".") else file.model,
         suite=folder / file.suite,
-        corpus=folder / file.corpus if file.corpus else None,
+        corpora=tuple(None if one == NO_CORPUS else folder / one for one in file.named_corpora),
         policy=folder / file.policy if file.policy else None,
         recipes=default_recipes if file.recipes is None else file.recipes,
         kv_caches=file.kv_caches,
         folder=folder,
         servers=tuple(one.server(name, folder) for name, one in file.servers.items()),
         judge_in=file.judged_in,
+        contamination_waivers=tuple(one.waiver for one in file.contamination_waivers),
     )

@@ -10,16 +10,36 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipelines.files.store import Store
-from tests.benchmarks import answering, conversion, imatrix, judging, oneshot, start_up, verdicts
+from tests.benchmarks import (
+    answering,
+    answering_memory,
+    contamination,
+    conversion,
+    corpora,
+    divergence,
+    drift,
+    imatrix,
+    judging,
+    oneshot,
+    start_up,
+    transformers_answering,
+    verdicts,
+)
 
 BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "start_up": start_up.run,
     "answering": answering.run,
+    "answering_memory": answering_memory.run,
+    "transformers_answering": transformers_answering.run,
+    "divergence": divergence.run,
     "conversion": conversion.run,
     "imatrix": imatrix.run,
     "oneshot": oneshot.run,
     "judging": judging.run,
     "verdicts": verdicts.run,
+    "contamination": contamination.run,
+    "drift": drift.run,
+    "corpora": corpora.run,
 }
 
 

@@ -1,82 +1,99 @@
-"""Answering prompts in batches against one prompt at a time."""
+"""llama.cpp through our runtime against one prompt at a time, and against llama.cpp's own server."""
 
 import json
-import resource
-from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from flows.settings import Settings
-from flows.wiring import equipment
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.suite import DecodeSettings
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.files.records import to_json
+from pipelines.domain.recipe import Format
 from pipelines.files.store import Store
-from pipelines.files.tokenizer_folder import special_token_ids
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import AnswerRequest
-from pipelines.specs.suites import load_suite
+from pipelines.runtimes.llamacpp import LlamaCppRuntime
+from pipelines.runtimes.protocol import Loadable
+from tests.benchmarks import llama_server
+from tests.benchmarks.asking import Questions, in_rounds
+from tests.benchmarks.building import THREADS, build, llamacpp
 from tests.benchmarks.one_by_one import OneByOne
-from tests.benchmarks.random_llama import EXAMPLE
-from tests.benchmarks.ratios import show_ratio
+from tests.benchmarks.random_llama import EXAMPLE, MIDDLE, random_llama
+from tests.benchmarks.ratios import ROUNDS
 
-ITEMS = 96
+EXAMPLE_ITEMS, EXAMPLE_TOKENS = 192, 64
+RANDOM_ITEMS, RANDOM_TOKENS = 64, 48
+"""Random weights never stop, so every answer is as long as it may be."""
+LEAST = {"F16": 2.5, "Q4_K_M": 2.1}
+LEAST_SERVER = 1.4
 
 
 def run(store: Store) -> None:
-    """Print how many times more items a CPU-second answers in batches."""
+    """Print the ratios of both checkpoints in both types."""
     settings = Settings.from_environment()
-    checkpoint = resolve_checkpoint(
-        str(EXAMPLE / "checkpoint"), name="bench", store=store, hub=settings.hub
+    example = resolve_checkpoint(
+        str(EXAMPLE / "checkpoint"), name="example", store=store, hub=settings.hub
     )
-    show_ratio(
-        "llama.cpp F16, items per CPU-second, batched / one at a time", batched(checkpoint, store)
+    for checkpoint, items, tokens in (
+        (example, EXAMPLE_ITEMS, EXAMPLE_TOKENS),
+        (random_llama(MIDDLE, store), RANDOM_ITEMS, RANDOM_TOKENS),
+    ):
+        questions = Questions.of(checkpoint, store.root / checkpoint.name, items, tokens)
+        for name, model in models(checkpoint, store).items():
+            _compare(f"{checkpoint.name} {name}", questions, model, LEAST[name])
+
+
+def models(checkpoint: Checkpoint, store: Store) -> dict[str, Path]:
+    """Return the checkpoint as F16 and as Q4_K_M."""
+    folder = store.root / f"{checkpoint.name}-f16"
+    full = llamacpp().convert(checkpoint, folder, run_worker, ignore_progress)
+    return {"F16": full, "Q4_K_M": build(checkpoint, "Q4_K_M", llamacpp(), store).artifact}
+
+
+def _compare(what: str, questions: Questions, model: Path, least: float) -> None:
+    sides = {
+        "ours": partial(ours, model, THREADS),
+        "ours with one thread": partial(ours, model, 1),
+        "one at a time": partial(_one_by_one, model),
+        "llama-server": partial(_server, model),
+    }
+    rates = in_rounds(sides, questions, ROUNDS)
+    rates.show(what, "ours", "one at a time", least)
+    rates.show(what, "ours with one thread", "one at a time", None)
+    rates.show(what, "ours", "llama-server", LEAST_SERVER)
+
+
+def ours(model: Path, threads: int, questions: Questions) -> list[str]:
+    """Return the answers of our runtime with its default slots."""
+    runtime = LlamaCppRuntime(convert=llamacpp().convert)
+    loadable = Loadable(path=model, format=Format.GGUF)
+    return questions.answered_by(runtime, loadable, threads)
+
+
+def _one_by_one(model: Path, questions: Questions) -> list[str]:
+    texts = questions.folder / "texts.json"
+    call = WorkerCall(
+        module="tests.benchmarks.one_by_one",
+        request=OneByOne(
+            model=model,
+            prompts=questions.file,
+            texts=texts,
+            max_tokens=questions.max_tokens,
+            threads=THREADS,
+        ),
+        log=questions.folder / "one-by-one.log",
+        threads=THREADS,
     )
+    run_worker(call, int, ignore_progress)
+    return list(json.loads(texts.read_text()))
 
 
-def batched(checkpoint: Checkpoint, store: Store) -> float:
-    """Return how many times more items a CPU-second answers in batches than one prompt at a time."""
-    tools = equipment(Settings.from_environment())
-    runtime = tools.runtimes["llamacpp"]
-    suite = load_suite(EXAMPLE / "suite")
-    chat = ChatFormat.of(checkpoint.folder)
-    prompts = suite_prompts(suite, chat, checkpoint.context_length_tokens).prompts[:ITEMS]
-    file = store.root / "prompts.jsonl"
-    file.write_text("".join(json.dumps(to_json(prompt)) + "\n" for prompt in prompts))
-    base = runtime.reference(checkpoint, store.root, run_worker, ignore_progress)
-    decode = DecodeSettings(max_tokens=suite.decode.max_tokens)
-
-    def in_batches() -> None:
-        request = AnswerRequest(
-            loadable=base,
-            prompts=file,
-            answers=store.root / "answers.jsonl",
-            decode=decode,
-            stop_token_ids=special_token_ids(checkpoint.folder).end,
-            schedule=runtime.schedule(1),
-            log=store.root / "batched.log",
-        )
-        runtime.answer(request, run_worker, ignore_progress)
-
-    def one_by_one() -> None:
-        call = WorkerCall(
-            module="tests.benchmarks.one_by_one",
-            request=OneByOne(
-                model=base.path, prompts=file, max_tokens=decode.max_tokens, threads=1
-            ),
-            log=store.root / "one-by-one.log",
-            threads=1,
-        )
-        run_worker(call, int, ignore_progress)
-
-    return child_cpu_seconds(one_by_one) / child_cpu_seconds(in_batches)
-
-
-def child_cpu_seconds(work: Callable[[], None]) -> float:
-    """Return the CPU seconds of the child processes that `work` starts and waits for."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    work()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+def _server(model: Path, questions: Questions) -> list[str]:
+    longest = max(len(prompt.token_ids) for prompt in questions.prompts)
+    server = llama_server.Server(
+        model=model,
+        context_tokens=longest + questions.max_tokens,
+        threads=THREADS,
+        log=questions.folder / "server.log",
+    )
+    ids = [prompt.token_ids for prompt in questions.prompts]
+    return [text for text, _ in llama_server.answers(server, ids, questions.max_tokens)]

@@ -12,16 +12,19 @@ from pipelines.process.harness import serve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneByOne:
-    """A GGUF, JSONL of prompts, how many tokens an answer may have and how many threads compute."""
+    """A GGUF, JSONL of prompts, where to write the texts of their answers (a JSON list), how many tokens an
+    answer may have and how many threads compute.
+    """
 
     model: Path
     prompts: Path
+    texts: Path
     max_tokens: int
     threads: int
 
 
 def answer(call: OneByOne, on_progress: OnProgress) -> int:
-    """Return how many tokens were generated."""
+    """Return how many tokens were generated; nothing is set but what has to be."""
     del on_progress
     model = llama_cpp.Llama(
         str(call.model),
@@ -30,12 +33,14 @@ def answer(call: OneByOne, on_progress: OnProgress) -> int:
         n_threads_batch=call.threads,
         verbose=False,
     )
-    generated = 0
+    generated, texts = 0, []
     for line in call.prompts.read_text().splitlines():
         completion = model.create_completion(
             json.loads(line)["token_ids"], max_tokens=call.max_tokens, temperature=0.0
         )
         generated += completion["usage"]["completion_tokens"]
+        texts.append(completion["choices"][0]["text"])
+    call.texts.write_text(json.dumps(texts))
     return generated
 
 

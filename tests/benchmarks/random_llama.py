@@ -31,6 +31,8 @@ class Shape:
 
 LARGE = Shape(hidden=1536, feed_forward=4096, layers=11)
 """277 million weights, 0.56 GB in bfloat16."""
+MIDDLE = Shape(hidden=768, feed_forward=2048, layers=15)
+"""96 million weights, 0.19 GB in F16."""
 SMALL = Shape(hidden=768, feed_forward=2048, layers=6)
 """41 million weights."""
 

@@ -40,7 +40,9 @@ def make_site(
         Settings.from_environment(), store=Store(root=store or road.store), threads=1, workers=1
     )
     tools = equipment(settings)
-    overrides = BuildOverrides(model=str(model) if model else None, corpus=corpus)
+    overrides = BuildOverrides(
+        model=str(model) if model else None, corpora=(corpus,) if corpus else ()
+    )
     spec = load_build(folder / "build.yaml", overrides, ())
     plan = make_plan(spec, settings, tools, lambda _: None)
     return BuildSite(plan=plan, settings=settings, tools=tools, show=silent)

@@ -296,7 +296,7 @@ def example_report(sizes: Mapping[str, int] = SLICES) -> BuildReport:
         build="support-llama--support-desk--4be19c02aa17",
         created_at=datetime(2026, 11, 20, 9, 30, tzinfo=UTC),
         checkpoint=CHECKPOINT,
-        corpus=CORPUS,
+        corpora=(CORPUS,),
         suite=suite,
         policy=POLICY,
         references=references,

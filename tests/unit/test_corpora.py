@@ -5,7 +5,8 @@ import pytest
 
 from calibration.assemble import build_corpus, open_corpus, read_sequences, sample
 from calibration.contamination import contaminations
-from calibration.spec import CorpusSpec, load_corpus_spec
+from calibration.spec import load_corpus_spec
+from calibration.wanted import CorpusSpec, SourceSpec
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Item, Message
@@ -26,7 +27,7 @@ def spec(*sources: Path, sequences: int = 2, seed: int = 0, description: str = "
         name="demo",
         description=description,
         licence="",
-        sources=sources,
+        sources=tuple(SourceSpec(name=path.name, path=path) for path in sources),
         sequences=sequences,
         seed=seed,
     )
@@ -96,7 +97,7 @@ def test_sequences_come_back_as_they_were_sealed(tmp_path: Path, store: Store) -
         ("a.jsonl", b'{"messages": 3}\n', "line 1"),
         ("a.jsonl", b"{\n", "line 1"),
         ("a.jsonl", b'{"text": "\xff"}\n', "not UTF-8"),
-        ("a.csv", b"a,b\n", r"\.jsonl or \.txt"),
+        ("a.csv", b"a,b\n", "no rows with content"),
         ("missing.jsonl", None, "cannot be read"),
     ],
 )
@@ -113,7 +114,7 @@ def test_an_unusable_source_is_one_error_with_its_place(
 
 def test_source_paths_are_relative_to_the_spec(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("name: c\nsequences: 1\nsources: [{path: t.txt}]\n")
-    assert load_corpus_spec(tmp_path / "c.yaml").sources == (tmp_path / "t.txt",)
+    assert load_corpus_spec(tmp_path / "c.yaml").sources[0].path == tmp_path / "t.txt"
 
 
 def item(text: str) -> Item:

@@ -61,6 +61,7 @@ def test_the_checkpoint_is_small_and_safetensors_only() -> None:
 def test_build_corpus_and_policy_files_are_read_as_they_are() -> None:
     spec = load_build(EXAMPLE / "build.yaml", BuildOverrides(), ())
     assert (spec.name, len(find_recipes(spec.recipes, spec.folder))) == ("support-llama", 8)
-    assert spec.corpus is not None
-    assert load_corpus_spec(spec.corpus).name == "support-traffic"
+    (corpus,) = spec.corpora
+    assert corpus is not None
+    assert load_corpus_spec(corpus).name == "support-traffic"
     assert load_policy(spec.policy, load_suite(spec.suite)).max_break_rate == 0.1

@@ -110,7 +110,7 @@ def test_the_schedule_reaches_the_worker_and_its_threads(tmp_path: Path) -> None
     RUNTIME.answer(answer_request(tmp_path), worker, ignore_progress)
     (call,) = worker.calls
     assert isinstance(call.request, AnswerCall)
-    assert (call.request.schedule.slots, call.request.schedule.threads) == (16, 3)
+    assert (call.request.schedule.slots, call.request.schedule.threads) == (32, 3)
     assert call.threads == 3
 
 

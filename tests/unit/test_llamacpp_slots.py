@@ -100,10 +100,27 @@ def test_a_slot_is_refilled_as_soon_as_its_answer_ends() -> None:
     engine = CountingEngine()
     prompts = [prompt("long", 20), prompt("short", 9), prompt("next", 8)]
     answers(prompts, engine, layout(slots=2), rules(max_tokens=6))
-    assert len(engine.batches) == 6, "the third prompt used the second one's slot meanwhile"
+    answering = [batch for batch in engine.batches if len(batch.tokens) == 2]
+    assert [batch.tokens for batch in answering] == [[21, 9]], (
+        "the third prompt took the second's slot"
+    )
+    assert len(engine.batches) == 3 + 5, (
+        "three prompts, and as many steps as the longest answer has"
+    )
 
 
-def test_prompt_tokens_ride_with_other_answers_and_no_batch_exceeds_its_limit() -> None:
+def test_a_batch_is_one_prompt_or_one_token_each_of_the_first_slots() -> None:
+    """Anything else llama.cpp would cut into pieces, each of which reads all weights again."""
+    engine = CountingEngine()
+    prompts = [prompt(str(n), *range(20, 23 + n % 5), n % 10) for n in range(20)]
+    found = answers(prompts, engine, layout(slots=6), rules(max_tokens=7))
+    assert {answer.finish for answer in found.values()} == {"stop", "length"}
+    for batch in engine.batches:
+        one_prompt = len(set(batch.slots)) == 1
+        assert one_prompt or batch.slots == list(range(len(batch.slots)))
+
+
+def test_no_batch_exceeds_its_limit() -> None:
     engine = CountingEngine()
     prompts = [prompt(str(index), *range(10, 10 + 7)) for index in range(6)]
     found = answers(prompts, engine, layout(slots=3, batch=5), rules(max_tokens=4))

@@ -109,7 +109,7 @@ def spec(tmp_path: Path, *recipes: str) -> BuildSpec:
         name="demo",
         model=str(tmp_path / "model"),
         suite=suite,
-        corpus=None,
+        corpora=(),
         policy=None,
         recipes=recipes,
         folder=tmp_path,

@@ -63,7 +63,6 @@ def spec(tmp_path: Path, *recipes: str) -> BuildSpec:
         name="demo",
         model=str(folder),
         suite=suite,
-        corpus=None,
         policy=None,
         recipes=recipes,
         folder=tmp_path,

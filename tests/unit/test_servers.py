@@ -194,7 +194,7 @@ def wanted_build(folder: Path, *names: str) -> BuildSpec:
         name="demo",
         model=str(folder / "model"),
         suite=suite,
-        corpus=None,
+        corpora=(),
         policy=None,
         recipes=names,
         folder=folder,

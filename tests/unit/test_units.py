@@ -67,7 +67,7 @@ def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> BuildSit
         checkpoint=checkpoint,
         suite=suite(),
         policy=Policy(reference_runs=2),
-        corpus=None,
+        corpora=(),
         variants=tuple(plan_variant(checkpoint, recipe, None, backend, 1) for recipe in recipes),
         contracts=(),
     )

@@ -20,7 +20,8 @@ from pipelines.files.safetensors_header import StoredTensor
 from pipelines.files.tensor_floats import FLOAT_TYPES
 
 _ToFloat = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-_CHUNK_WEIGHTS = 1 << 20
+# Small enough that a piece is expanded, widened and multiplied within a core's own cache.
+_CHUNK_WEIGHTS = 1 << 15
 
 
 class _Traits(ctypes.Structure):
@@ -79,26 +80,36 @@ def _cosine(
     """Return the cosine of two streams of equal pieces; 0 where one of them is all zeros."""
     product = one_square = other_square = 0.0
     for first, second in zip(one, other, strict=True):
-        product += float(first @ second)
-        one_square += float(first @ first)
-        other_square += float(second @ second)
+        product += _dot(first, second)
+        one_square += _dot(first, first)
+        other_square += _dot(second, second)
     length = (one_square * other_square) ** 0.5
     return product / length if length > 0 else 0.0
 
 
+def _dot(one: NDArray[numpy.float64], other: NDArray[numpy.float64]) -> float:
+    """Multiply in this thread: BLAS would wake its others for every piece, which spin between pieces."""
+    return float(numpy.einsum("i,i->", one, other))
+
+
 def _floats(mapped: mmap, tensor: StoredTensor) -> Iterator[NDArray[numpy.float64]]:
-    """Yield a tensor's values in pieces of a fixed number of weights, whole blocks of any type."""
+    """Yield a tensor's values in pieces of a fixed number of weights, whole blocks of any type.
+
+    A piece is valid until the next one is asked for.
+    """
     traits = _traits_of(TYPE_NUMBERS[tensor.dtype]).contents
     expand = _ToFloat(traits.to_float) if traits.to_float else None
+    values = numpy.empty(_CHUNK_WEIGHTS, dtype=numpy.float32)
+    widened = numpy.empty(_CHUNK_WEIGHTS, dtype=numpy.float64)
     left, place = tensor.parameter_count, tensor.start
     while left:
         count = min(left, _CHUNK_WEIGHTS)
         size = count // traits.block_weights * traits.block_bytes
         raw = mapped[place : place + size]
-        values = numpy.empty(count, dtype=numpy.float32)
         if expand is None:  # single precision needs no expanding
-            values[:] = numpy.frombuffer(raw, dtype=numpy.float32)
+            widened[:count] = numpy.frombuffer(raw, dtype=numpy.float32)
         else:
             expand(raw, values.ctypes.data, count)
-        yield values.astype(numpy.float64)
+            widened[:count] = values[:count]
+        yield widened[:count]
         left, place = left - count, place + size

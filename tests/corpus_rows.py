@@ -1,0 +1,53 @@
+"""Rows and specs for tests of corpora."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from calibration.spec import load_corpus_spec
+from calibration.wanted import CorpusSpec
+from pipelines.domain.values import JsonObject
+
+SAID = {
+    "en": "Could you please tell me when my order will arrive, I have been waiting.",
+    "de": "Können Sie mir bitte sagen, wann meine Bestellung endlich bei mir ankommt?",
+    "fr": "Pourriez-vous me dire quand ma commande arrivera, je l'attends depuis des jours.",
+}
+
+
+def chat_row(number: int, text: str, **more: object) -> JsonObject:
+    """Return a conversation of two messages."""
+    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "Soon."}]
+    return {"id": f"r{number}", "messages": messages, **more}  # type: ignore[dict-item]  # JSON all through
+
+
+def chat_rows(
+    count: int, *, seed: int = 0, languages: Sequence[str] = ("en", "de", "fr")
+) -> list[JsonObject]:
+    """Return conversations of random length in several languages; one in ten repeats an earlier one."""
+    draw = random.Random(seed)
+    rows: list[JsonObject] = []
+    for number in range(count):
+        if rows and number % 10 == 9:
+            rows.append(draw.choice(rows))
+        else:
+            said = SAID[draw.choice(languages)] + " "
+            text = said * draw.randint(1, 6) + f"Number {draw.randrange(10**9)}."
+            rows.append(chat_row(number, text, domain=draw.choice(["returns", "billing"])))
+    return rows
+
+
+def write_rows(path: Path, rows: Sequence[JsonObject]) -> Path:
+    """Write JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def spec_of(folder: Path, text: str) -> CorpusSpec:
+    """Return the spec that a YAML text is, named `demo`, beside its sources."""
+    path = folder / "corpus.yaml"
+    path.write_text(f"name: demo\n{text}", encoding="utf-8")
+    return load_corpus_spec(path)
