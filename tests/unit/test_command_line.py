@@ -6,8 +6,8 @@ from click.testing import CliRunner, Result
 
 from flows.cli import main
 from flows.outcome import BuildResult
-from flows.unit_errors import UnitError
 from flows.settings import Settings
+from flows.unit_errors import UnitError
 from pipelines.domain import errors
 from pipelines.domain.errors import InputError, QuantgateError
 from pipelines.report.summary import VariantRow

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.anchor import AnchorLabel
+from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.run import Grade
 from pipelines.domain.suite import Message
 from pipelines.domain.values import JsonObject, JsonValue

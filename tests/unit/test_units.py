@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from flows import units
-from flows.unit_errors import forget_error, forget_errors, read_errors, record_error
 from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.site import BuildSite
+from flows.unit_errors import forget_error, forget_errors, read_errors, record_error
 from flows.wiring import Equipment
 from pipelines.build.variants import plan_variant
 from pipelines.domain.errors import CheckpointError, InputError, WorkerError
