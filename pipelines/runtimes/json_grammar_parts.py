@@ -9,7 +9,9 @@ from pipelines.domain.values import JsonObject, JsonValue
 PRIMITIVES: Mapping[str, str] = MappingProxyType(
     {
         "ws": r'| " " | "\n" [ \t]{0,20}',
-        "char": r'[^"\\\x7F\x00-\x1F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})',
+        # No control characters, surrogates or what is beyond Unicode: they read as several.
+        "char": r"[\x20-\x21\x23-\x5B\x5D-\x7E\u0080-\uD7FF\uE000-\U0010FFFF]"
+        r' | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})',
         "string": r'"\"" char* "\""',
         "positive": '("0" | [1-9] [0-9]{0,15}) ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,2})?',
         "number": '"-"? positive',
