@@ -30,7 +30,7 @@ class AgainstFirst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusRow:
-    """One recipe on one corpus. What is not known is None; `divergence` is as its audit says it."""
+    """One recipe on one corpus. What is not known is None; `divergence` is the mean, as its audit says it."""
 
     corpus: str
     identifier: str
@@ -78,7 +78,9 @@ def _row(corpus: str, variant: VariantReport, first: VariantReport) -> CorpusRow
         accuracy=counted.variant_accuracy if counted else None,
         broke=counted.broke if counted else None,
         reliable=counted.reliable if counted else None,
-        divergence=next((f.found for f in findings if f.check.startswith(_DIVERGENCE)), None),
+        divergence=next(
+            (f.found.split(";")[0] for f in findings if f.check.startswith(_DIVERGENCE)), None
+        ),
         against_first=None if variant is first else _against(variant.verdict, first.verdict),
     )
 
