@@ -12,10 +12,6 @@ from pipelines.process.workers.llamacpp_library import LlamaLog, hold_cache_as, 
 from pipelines.runtimes.llamacpp_slots import Batch, Layout, Logits
 
 _CACHE_STEP = 256
-# Without flash attention answers of 32 short sequences cost a fifth less processor time and prompts a tenth
-# more (measured under load), and sums of values are kept in F32 instead of F16; but a table of scores for
-# every token of a batch grows with the cache.
-_FLASH_ATTENTION_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +112,6 @@ def _parameters(layout: Layout, settings: EngineSettings) -> llama_cpp.llama_con
     parameters.n_batch = parameters.n_ubatch = layout.batch_tokens
     parameters.n_seq_max = layout.sequences
     parameters.kv_unified = False
-    if rounded <= _FLASH_ATTENTION_TOKENS:
-        parameters.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    hold_cache_as(parameters, settings.kv_cache)  # has the last word: quantized values need it
+    hold_cache_as(parameters, settings.kv_cache)
     parameters.n_threads = parameters.n_threads_batch = settings.threads
     return parameters
