@@ -1,6 +1,7 @@
 """What `quantgate corpus …` does, behind the command line."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -230,11 +231,13 @@ def _all_records(settings: "Settings") -> "Sequence[tuple[Path, CorpusRecord]]":
 
     root = settings.store.root / "corpora"
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return [
-        (folder / str(version), read_manifest(folder / str(version), CorpusRecord).record)
-        for folder in folders
-        for version in sealed_versions(folder)
-    ]
+    found = []
+    for folder in (one / str(version) for one in folders for version in sealed_versions(one)):
+        try:
+            found.append((folder, read_manifest(folder, CorpusRecord).record))
+        except InputError as error:  # one damaged version does not hide the others
+            print(f"left out: {error}", file=sys.stderr)
+    return found
 
 
 def _state(folder: Path) -> str:

@@ -150,3 +150,17 @@ def test_a_wrong_spec_ends_with_its_line_and_no_traceback(spec: Path) -> None:
     assert result.exit_code == 2
     assert "unknown key 'sequence' (did you mean 'sequences'?)" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_a_damaged_version_does_not_hide_the_others_from_the_list(spec: Path) -> None:
+    rebuilt(spec, range(40))
+    rebuilt(spec, range(20, 60))
+    manifest = spec.parent / "store" / "corpora" / "demo" / "1" / "manifest.json"
+    manifest.write_text("{")
+
+    result = run(spec.parent, "list")
+
+    assert result.exit_code == 0
+    assert [row[0] for row in lines(result.stdout, "corpora")] == ["demo@2"]
+    assert "left out:" in result.stderr
+    assert str(manifest) in result.stderr
