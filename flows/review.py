@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from flows import units
 from flows.planning import BuildPlan
 from flows.progress import open_board
 from flows.settings import Settings
@@ -32,6 +33,7 @@ from pipelines.specs.adjudications import (
 from pipelines.specs.loading import did_you_mean
 from pipelines.specs.suites import load_suite
 
+_BUILD = "run the build again, then review it"
 _AGAIN = "run the same build again: answers are kept, only verdicts are made anew"
 
 
@@ -158,12 +160,21 @@ def _verdicts(site: BuildSite) -> list[Verdict]:
     for planned in site.plan.variants:
         if planned.identifier in failed or not planned.built(site.settings.store):
             continue
+        finished = units.references_finished(site, planned.recipe.runtime)
+        if not finished or not units.answered(site, planned):
+            print(
+                f"left out: {planned.identifier} has no answers, or those of other code",
+                file=sys.stderr,
+            )
+            continue
         try:
             verdicts.append(evidence(site, planned).verdict)
         except QuantgateError as error:
             print(f"left out: {error}", file=sys.stderr)
     if not verdicts:
-        raise InputError("no variant of this build has been judged", where=site.plan.name)
+        raise InputError(
+            "no variant of this build has been judged", where=site.plan.name, next_step=_BUILD
+        )
     return verdicts
 
 
