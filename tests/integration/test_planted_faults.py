@@ -255,9 +255,8 @@ def test_a_corpus_without_anything_to_predict_is_refused(tmp_path: Path) -> None
     (tmp_path / "rows.jsonl").write_text('{"id": "a", "text": "x"}\n{"id": "b", "text": "y"}\n')
     corpus = tmp_path / "corpus.yaml"
     corpus.write_text("name: nothing\nsequences: 2\nsources:\n  - path: rows.jsonl\n")
-    site = make_site(tmp_path / "site", (GGUF,), corpus=corpus)
-    with pytest.raises(InputError, match="no sequence has two tokens"):
-        units.build(site, site.plan.variants[0])
+    with pytest.raises(InputError, match="would get nothing of this corpus"):
+        make_site(tmp_path / "site", (GGUF,), corpus=corpus)
 
 
 def test_targets_that_match_nothing_are_refused(tmp_path: Path) -> None:
