@@ -97,7 +97,14 @@ def build(
 
 
 @pytest.mark.parametrize(
-    "name", ["Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "AWQ--autoawq", "GPTQ--autogptq"]
+    "name",
+    [
+        "Q4_K_M--imatrix",
+        "W4A16--gptq",
+        "AWQ--autoawq",
+        pytest.param("NVFP4", marks=pytest.mark.slow),
+        pytest.param("GPTQ--autogptq", marks=pytest.mark.slow),
+    ],
 )
 def test_sequences_and_tokens_are_those_that_the_tool_reports(name: str, build: Build) -> None:
     said, reported = build(name)
