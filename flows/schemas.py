@@ -12,7 +12,9 @@ from calibration.spec import CorpusFile
 from flows.release_list import WatchListSpec
 from pipelines.domain.values import JsonValue
 from pipelines.files.records import write_text
+from pipelines.specs.adjudications import AdjudicationSpec
 from pipelines.specs.builds import BuildFile
+from pipelines.specs.judge_anchors import AnchorSpec
 from pipelines.specs.loading import Spec
 from pipelines.specs.policies import PolicySpec
 from pipelines.specs.recipe_files import RecipeSpec
@@ -27,6 +29,8 @@ MODELS: dict[str, type[Spec]] = {
     "item": ItemSpec,
     "corpus": CorpusFile,
     "releases": WatchListSpec,
+    "adjudication": AdjudicationSpec,
+    "anchor": AnchorSpec,
 }
 
 
