@@ -57,7 +57,9 @@ def test_exactly_the_passing_variants_are_versions(road: Road) -> None:
         runs = database.execute("select count(*) from runs").fetchone()
     assert {identifier for (identifier,) in registered} == passing
     assert len(registered) == len(passing), "one version a variant"
-    assert runs == (len(RECIPES) + 1,), "every variant is a run with its evidence, and so is the corpus"
+    assert runs == (len(RECIPES) + 1,), (
+        "every variant is a run with its evidence, and so is the corpus"
+    )
 
 
 def test_nothing_half_written_is_left(road: Road) -> None:
