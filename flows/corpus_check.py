@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipelines.evaluation.chat import ChatFormat
 
 _FOUND_PROBLEMS = 2
-_SPEC_ENDINGS = (".yaml", ".yml")
 _UNSEEN_SHARE = 0.02
 
 
@@ -80,14 +79,17 @@ def check_command(options: CheckOptions) -> int:
         ServiceError, WorkerError, ToolchainError: from building the corpus of a spec, or from the hub.
     """
     from flows.corpus_check_view import as_json, plain_lines, show
+    from flows.corpus_commands import find_or_build
     from flows.lm_eval_suites import suite_folder
     from flows.settings import Settings
+    from flows.suite_tables import table_reader
     from pipelines.process.runner import run_worker
     from pipelines.specs.suites import load_suite
 
     settings = Settings.from_environment()
-    suite = load_suite(suite_folder(options.suite, settings, run_worker))
-    corpus = _corpus(options.corpus, settings)
+    folder = suite_folder(options.suite, settings, run_worker)
+    suite = load_suite(folder, table_reader(settings))
+    corpus = find_or_build(options.corpus, settings)
     report = check_corpus(
         corpus, suite, settings, model=options.model, recipes=_names(options.recipes)
     )
@@ -276,21 +278,6 @@ def _prompt(item: "Item", chat: "ChatFormat") -> str:
         except InputError:  # `suite check` tells why
             pass
     return "\n".join(message.content for message in item.messages)
-
-
-def _corpus(reference: str, settings: "Settings") -> "Corpus":
-    """A spec is built (or found) first, a name is looked up."""
-    from flows.corpus_commands import find_corpus
-
-    if not reference.endswith(_SPEC_ENDINGS):
-        return find_corpus(reference, settings)
-    from calibration.assemble import build_corpus
-    from calibration.spec import load_corpus_spec
-    from flows.corpus_sources import corpus_workplace
-    from pipelines.process.runner import run_worker
-
-    spec = load_corpus_spec(Path(reference))
-    return build_corpus(spec, settings.store, corpus_workplace(settings, run_worker))
 
 
 def _names(recipes: str | None) -> tuple[str, ...]:

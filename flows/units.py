@@ -4,12 +4,13 @@ Nothing here knows Prefect. Every function may be called again at any time, in a
 sealed is read, what is missing is made.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from calibration.tokens import calibration_tokens
 from flows.audits import audit_base, audit_built, base_in, base_loadable, loadable
 from flows.site import BuildSite
-from flows.stopping import PORTIONS, Ending, ending, stops_early
+from flows.stopping import PORTIONS, ending, stops_early
 from pipelines.audit.behaviour import audit_behaviour
 from pipelines.backends.protocol import CalibrationTokens
 from pipelines.build.variants import PlannedVariant, Workshop, build_variant
@@ -118,10 +119,7 @@ def answer(site: BuildSite, planned: PlannedVariant) -> Run:
         WorkerError, ToolchainError: from the runtime; answers given so far are kept.
     """
     variant = site.open(planned)
-    plan, end = _variant_run_plan(site, planned), None
-    if stops_early(site):
-        end = _ending(site, planned)
-        plan = _in_portions(plan, end)
+    plan, end = _asked(site, planned)
     if site.examination.finished(plan):
         return site.read(plan)
     with site.show("answer", planned.identifier) as progress:
@@ -131,16 +129,13 @@ def answer(site: BuildSite, planned: PlannedVariant) -> Run:
             runtime=site.tools.runtimes[planned.recipe.runtime],
             loadable=loadable(variant),
             on_progress=progress,
-            ended=end or never,
+            ended=end,
         )
 
 
 def answered(site: BuildSite, planned: PlannedVariant) -> bool:
     """Whether a built variant's run is sealed."""
-    plan = _variant_run_plan(site, planned)
-    if stops_early(site):
-        plan = _in_portions(plan, _ending(site, planned))
-    return site.examination.finished(plan)
+    return site.examination.finished(_asked(site, planned)[0])
 
 
 def verdict(site: BuildSite, planned: PlannedVariant) -> tuple[AuditReport, Verdict]:
@@ -195,14 +190,16 @@ def _reference_plans(site: BuildSite, runtime_name: str) -> tuple[RunPlan, ...]:
     )
 
 
-def _ending(site: BuildSite, planned: PlannedVariant) -> Ending:
-    return ending(site, audit(site, planned), run_references(site, planned.recipe.runtime))
-
-
-def _in_portions(plan: RunPlan, end: Ending) -> RunPlan:
+def _asked(site: BuildSite, planned: PlannedVariant) -> tuple[RunPlan, Callable[[Run], bool]]:
+    """Return the run that is wanted of a variant, and what may end it before all items are asked."""
+    plan = _variant_run_plan(site, planned)
+    if not stops_early(site):
+        return plan, never
+    references = run_references(site, planned.recipe.runtime)
+    end = ending(site, audit(site, planned), references)
     schedule = replace(plan.contract.schedule, portions=PORTIONS)
     contract = replace(plan.contract, schedule=schedule)
-    return replace(plan, contract=contract, ended_by=end.identity)
+    return replace(plan, contract=contract, ended_by=end.identity), end
 
 
 def _variant_run_plan(site: BuildSite, planned: PlannedVariant) -> RunPlan:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipelines.domain.values import Digest
 
 
-def anchor_digest(answer_text: str) -> Digest:
+def answer_digest(answer_text: str) -> Digest:
     """Return the sha256 of an answer's text in UTF-8, by which labels bind to it.
 
     Lone surrogates, which UTF-8 cannot hold, are spelled out. The same digest binds adjudications.

@@ -1,10 +1,10 @@
 """Applying what people decided: a grade that a person has overruled or confirmed."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pipelines.domain.adjudication import Adjudication, Mark
+from pipelines.domain.anchor import answer_digest
 from pipelines.domain.run import GradedAnswer
 from pipelines.domain.suite import Item
 from pipelines.domain.values import Digest, digest_of
@@ -13,11 +13,6 @@ from pipelines.files.records import to_json
 
 Decided = Mapping[tuple[str, Digest], Adjudication]
 """Decisions by item id and answer digest; only those made on the items as they are."""
-
-
-def answer_digest(text: str) -> Digest:
-    """Return the sha256 of an answer's text, as UTF-8 (what cannot be encoded is spelled out)."""
-    return Digest(hashlib.sha256(storable(text).encode()).hexdigest())
 
 
 def item_digest(item: Item) -> Digest:

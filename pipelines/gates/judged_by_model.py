@@ -87,7 +87,11 @@ def _rule(
 ) -> RuleVerdict:
     label = "the whole suite" if scope.name == WHOLE else scope.name
     broke, count = others
-    undecided = Decision.INCONCLUSIVE if scope.name == WHOLE else Decision.UNPROVEN
+    open_ = scope.name == WHOLE or (limits.critical and scope.statistics.broke > 0)
+    undecided = Decision.INCONCLUSIVE if open_ else Decision.UNPROVEN
+    if limits.critical and broke:
+        told = f"{label}: {broke} of {count} items that no judge graded broke"
+        return _told(Decision.FAIL, f"{told}, and a critical slice tolerates no break")
     certain = broke / max(1, scope.statistics.reliable)
     if certain > limits.max_break_rate and broke > 1:
         told = f"{label}: {broke} of {count} items that no judge graded broke, of {scope.statistics.reliable}"

@@ -7,7 +7,7 @@ count only with an anchor: labels that people gave to a random part of the very 
 from collections.abc import Sequence
 from math import atanh, log1p, sqrt, tanh
 
-from pipelines.domain.anchor import AnchorLabel, anchor_digest
+from pipelines.domain.anchor import AnchorLabel, answer_digest
 from pipelines.domain.judge_evidence import Estimate, JudgedAnswer, JudgeEvidence
 from pipelines.domain.verdict import Decision, Interval, PairedItem, PairOutcome
 from pipelines.paired.agreement import cohens_kappa, share
@@ -46,7 +46,7 @@ def judged_answers(
             JudgedAnswer(
                 item_id=item.item_id,
                 judge_right=verdict >= 0.5,
-                person_right=known.get((item.item_id, anchor_digest(text))),
+                person_right=known.get((item.item_id, answer_digest(text))),
                 characters=len(text),
                 reliable=item.stable
                 and item.outcome in (PairOutcome.BOTH_RIGHT, PairOutcome.BROKE),

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.anchor import AnchorLabel, anchor_digest
+from pipelines.domain.anchor import AnchorLabel, answer_digest
 from pipelines.domain.suite import Item, Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.verdict import PairedItem, Verdict
@@ -38,7 +38,7 @@ def label_sheet(suite: Suite, verdicts: Sequence[Verdict], take: int) -> tuple[S
     for verdict in verdicts:
         for pair in _drawn(verdict, take):
             text = pair.variant.answer.text
-            key = (pair.item_id, anchor_digest(text))
+            key = (pair.item_id, answer_digest(text))
             rows.setdefault(key, _row(items[pair.item_id], key, text, known.get(key)))
     return tuple(sorted(rows.values(), key=lambda row: (_rank(row.item_id), row.answer_digest)))
 

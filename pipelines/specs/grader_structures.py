@@ -4,23 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipelines.domain.call_format import CallFormat
 from pipelines.specs.grader_base import GraderFile
 
-CallFormatName = Literal[
-    "auto",
-    "json",
-    "openai",
-    "hermes",
-    "llama",
-    "pythonic",
-    "mistral",
-    "deepseek",
-    "functionary",
-    "qwen_coder",
-    "glm",
-    "gemma",
-    "granite",
-]
+CallFormatName = Literal["auto", CallFormat]
 """How a model family writes calls; `auto` decides by what the answer holds."""
 
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.domain.anchor import AnchorLabel, anchor_digest
+from pipelines.domain.anchor import AnchorLabel, answer_digest
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import Digest
 from pipelines.specs.loading import Spec, load_json_lines
@@ -31,7 +31,7 @@ class AnchorSpec(Spec):
 
     @model_validator(mode="after")
     def _is_of_this_answer(self) -> Self:
-        if self.answer is not None and anchor_digest(self.answer) != self.answer_digest:
+        if self.answer is not None and answer_digest(self.answer) != self.answer_digest:
             raise ValueError(
                 "answer_digest is of another text than `answer`: leave both as they are"
             )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.anchor import AnchorLabel, anchor_digest
+from pipelines.domain.anchor import AnchorLabel, answer_digest
 from pipelines.domain.errors import InputError
 from pipelines.domain.policy import Policy
 from pipelines.domain.run import Facet, GradedAnswer, Run
@@ -40,7 +40,7 @@ def labels(suite: Suite, texts: Sequence[str], right: Sequence[bool | None]) -> 
     return replace(
         suite,
         anchors=tuple(
-            AnchorLabel(item_id=item.id, answer_digest=anchor_digest(text), right=said)
+            AnchorLabel(item_id=item.id, answer_digest=answer_digest(text), right=said)
             for item, text, said in zip(suite.items, texts, right, strict=True)
             if said is not None
         ),
@@ -159,3 +159,20 @@ def test_accuracies_that_a_judge_counted_are_not_held_against_a_policy() -> None
 def test_holm_is_refused_where_a_judge_grades() -> None:
     with pytest.raises(InputError, match="family_wise: holm"):
         judged(suite_of([("s",)] * 10), ["yes"] * 10, Policy(family_wise="holm"))
+
+
+def test_a_break_in_a_critical_slice_is_never_waved_through_for_want_of_labels() -> None:
+    suite = suite_of([("s", "vital")] * 10 + [("s",)] * 110, critical=("vital",))
+    counted = ["no"] + ["yes"] * 119
+    labelled = labels(suite, counted, [None] * 10 + [True] * 110)
+
+    exact = judged(labelled, counted, items=range(5, 120))
+    by_the_judge = judged(labelled, counted, items=range(120))
+
+    def vital(verdict: Verdict) -> Decision:
+        return next(one.decision for one in verdict.slices if one.name == "vital")
+
+    assert vital(exact) is FAIL
+    assert exact.decision is FAIL
+    assert vital(by_the_judge) is OPEN
+    assert by_the_judge.decision is OPEN

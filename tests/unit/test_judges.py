@@ -1,16 +1,16 @@
 """A judge's verdicts are worth what people's labels make of them: agreement, bias, corrected rates."""
 
+import hashlib
 import random
 from dataclasses import replace
 from math import log, sqrt
 
 import pytest
 
-from pipelines.domain.anchor import AnchorLabel, anchor_digest
+from pipelines.domain.anchor import AnchorLabel, answer_digest
 from pipelines.domain.judge_evidence import JudgedAnswer
 from pipelines.domain.run import Facet
 from pipelines.domain.verdict import Decision
-from pipelines.evaluation.adjudications import answer_digest
 from pipelines.paired.agreement import cohens_kappa, share
 from pipelines.paired.judges import MIN_LABELS, judge_evidence, judged_answers
 from pipelines.paired.prediction_powered import (
@@ -256,9 +256,9 @@ def test_labels_bind_to_the_very_answer() -> None:
         paired.append(replace(item, variant=replace(item.variant, grade=grade)))
     first, second, *_ = paired
     labels = [
-        AnchorLabel(item_id=first.item_id, answer_digest=anchor_digest("yes"), right=True),
-        AnchorLabel(item_id=first.item_id, answer_digest=anchor_digest("yes"), right=False),
-        AnchorLabel(item_id=second.item_id, answer_digest=anchor_digest("another"), right=True),
+        AnchorLabel(item_id=first.item_id, answer_digest=answer_digest("yes"), right=True),
+        AnchorLabel(item_id=first.item_id, answer_digest=answer_digest("yes"), right=False),
+        AnchorLabel(item_id=second.item_id, answer_digest=answer_digest("another"), right=True),
     ]
 
     found = judged_answers(paired, labels)
@@ -268,6 +268,9 @@ def test_labels_bind_to_the_very_answer() -> None:
     assert judged_answers(paired_items(both_right=2), labels) == ()
 
 
-@pytest.mark.parametrize("text", ["", "é", "\ud800 lone"])
-def test_the_digest_is_the_one_that_adjudications_use(text: str) -> None:
-    assert anchor_digest(text) == answer_digest(text)
+@pytest.mark.parametrize(
+    ("text", "encoded"),
+    [("", b""), ("é", b"\xc3\xa9"), ("\ud800 lone", rb"\ud800 lone")],
+)
+def test_labels_bind_to_the_sha256_of_an_answers_utf_8(text: str, encoded: bytes) -> None:
+    assert answer_digest(text) == hashlib.sha256(encoded).hexdigest()

@@ -4,11 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.domain.call_format import CallFormat
 from pipelines.domain.run import Facet, Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.bfcl_values import Arguments, StringRule, judge_arguments
-from pipelines.evaluation.graders.call_formats import CallFormat, read_calls
+from pipelines.evaluation.graders.call_formats import read_calls
 from pipelines.evaluation.graders.calls import Call, NoCall, canonical_calls
 from pipelines.evaluation.graders.grades import right, wrong
 from pipelines.evaluation.graders.matching import MOST, best_pairs

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+from pipelines.domain.call_format import CallFormat
 from pipelines.domain.values import JsonObject
 from pipelines.evaluation.graders import call_markup
 from pipelines.evaluation.graders.call_python import python_calls
@@ -23,20 +24,6 @@ from pipelines.evaluation.graders.fences import spoken, unfenced
 from pipelines.evaluation.graders.strict_json import Refused, parse_strictly
 from pipelines.evaluation.graders.wording import shorten
 
-CallFormat = Literal[
-    "json",
-    "openai",
-    "hermes",
-    "llama",
-    "pythonic",
-    "mistral",
-    "deepseek",
-    "functionary",
-    "qwen_coder",
-    "glm",
-    "gemma",
-    "granite",
-]
 CALL_FORMATS: tuple[CallFormat, ...] = get_args(CallFormat)
 
 _GRANITE = ("<|tool_call|>", "<tool_call>")

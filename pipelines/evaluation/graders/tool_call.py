@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.domain.call_format import CallFormat
 from pipelines.domain.run import Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonValue, canonical_json
-from pipelines.evaluation.graders.call_formats import CallFormat, read_calls
+from pipelines.evaluation.graders.call_formats import read_calls
 from pipelines.evaluation.graders.calls import Call, NoCall
 from pipelines.evaluation.graders.fences import unfenced
 from pipelines.evaluation.graders.grades import judged, wrong
