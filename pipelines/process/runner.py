@@ -56,13 +56,19 @@ def run_worker(
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Return the environment every worker gets: few threads, passive waiting, no network, no telemetry."""
+    """Return the environment every worker gets: few threads that wait briefly, no network, no telemetry.
+
+    Threads that wait for each other look for the others a thousand times, then sleep. Looking as often as
+    OpenMP would by itself costs several times the processor time on busy cores; sleeping at once costs a
+    small model as much on idle ones (docs/benchmarks.md).
+    """
     count = str(threads)
     return os.environ | {
         "OMP_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OMP_WAIT_POLICY": "passive",
+        "GOMP_SPINCOUNT": "1000",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",

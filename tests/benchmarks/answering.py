@@ -1,4 +1,8 @@
-"""llama.cpp through our runtime against one prompt at a time, and against llama.cpp's own server."""
+"""llama.cpp through our runtime against one prompt at a time, and against llama.cpp's own server.
+
+Each of the other sides answers twice: with threads that wait passively, under which the targets were set, and
+as they come, spinning until they are needed. On a machine that does nothing else the second is the faster way.
+"""
 
 import json
 from functools import partial
@@ -52,14 +56,16 @@ def models(checkpoint: Checkpoint, store: Store) -> dict[str, Path]:
 def _compare(what: str, questions: Questions, model: Path, least: float) -> None:
     sides = {
         "ours": partial(ours, model, THREADS),
-        "ours with one thread": partial(ours, model, 1),
-        "one at a time": partial(_one_by_one, model),
-        "llama-server": partial(_server, model),
+        "one at a time": partial(_one_by_one, model, True),
+        "one at a time, spinning": partial(_one_by_one, model, False),
+        "llama-server": partial(_server, model, True),
+        "llama-server, spinning": partial(_server, model, False),
     }
     rates = in_rounds(sides, questions, ROUNDS)
     rates.show(what, "ours", "one at a time", least)
-    rates.show(what, "ours with one thread", "one at a time", None)
+    rates.show(what, "ours", "one at a time, spinning", None)
     rates.show(what, "ours", "llama-server", LEAST_SERVER)
+    rates.show(what, "ours", "llama-server, spinning", None)
 
 
 def ours(model: Path, threads: int, questions: Questions) -> list[str]:
@@ -69,7 +75,7 @@ def ours(model: Path, threads: int, questions: Questions) -> list[str]:
     return questions.answered_by(runtime, loadable, threads)
 
 
-def _one_by_one(model: Path, questions: Questions) -> list[str]:
+def _one_by_one(model: Path, passive: bool, questions: Questions) -> list[str]:
     texts = questions.folder / "texts.json"
     call = WorkerCall(
         module="tests.benchmarks.one_by_one",
@@ -79,6 +85,7 @@ def _one_by_one(model: Path, questions: Questions) -> list[str]:
             texts=texts,
             max_tokens=questions.max_tokens,
             threads=THREADS,
+            passive=passive,
         ),
         log=questions.folder / "one-by-one.log",
         threads=THREADS,
@@ -87,12 +94,13 @@ def _one_by_one(model: Path, questions: Questions) -> list[str]:
     return list(json.loads(texts.read_text()))
 
 
-def _server(model: Path, questions: Questions) -> list[str]:
+def _server(model: Path, passive: bool, questions: Questions) -> list[str]:
     longest = max(len(prompt.token_ids) for prompt in questions.prompts)
     server = llama_server.Server(
         model=model,
         context_tokens=longest + questions.max_tokens,
         threads=THREADS,
+        passive=passive,
         log=questions.folder / "server.log",
     )
     ids = [prompt.token_ids for prompt in questions.prompts]

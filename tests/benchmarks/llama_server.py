@@ -21,11 +21,15 @@ _START_SECONDS, _ANSWER_SECONDS = 120.0, 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What the server is given: a GGUF, tokens for one prompt with its answer, threads, a log."""
+    """What the server is given: a GGUF, tokens for one prompt with its answer, threads, a log.
+
+    `passive` threads sleep while they wait for each other; else they spin, as they come.
+    """
 
     model: Path
     context_tokens: int
     threads: int
+    passive: bool
     log: Path
 
 
@@ -58,12 +62,12 @@ def _running(server: Server) -> Iterator[int]:
     command += ["-np", SLOTS, "-c", SLOTS * server.context_tokens, "--no-webui"]
     command += ["-t", server.threads, "-tb", server.threads]
     with server.log.open("ab") as log:
-        # Passive, as every worker of ours: threads that spin while they wait cost it dearly.
+        waiting = {"OMP_WAIT_POLICY": "passive"} if server.passive else {}
         child = subprocess.Popen(
             [str(word) for word in command],
             stdout=log,
             stderr=log,
-            env=os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(server.threads)},
+            env=os.environ | {"OMP_NUM_THREADS": str(server.threads)} | waiting,
         )
     try:
         _wait(child, port)

@@ -1,10 +1,9 @@
 """Child process: answers prompts one at a time through `Llama.create_completion`, for comparison."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import llama_cpp
 
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
@@ -13,7 +12,7 @@ from pipelines.process.harness import serve
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneByOne:
     """A GGUF, JSONL of prompts, where to write the texts of their answers (a JSON list), how many tokens an
-    answer may have and how many threads compute.
+    answer may have, how many threads compute, and whether they sleep or spin while they wait for each other.
     """
 
     model: Path
@@ -21,11 +20,17 @@ class OneByOne:
     texts: Path
     max_tokens: int
     threads: int
+    passive: bool
 
 
 def answer(call: OneByOne, on_progress: OnProgress) -> int:
     """Return how many tokens were generated; nothing is set but what has to be."""
     del on_progress
+    os.environ.pop("GOMP_SPINCOUNT", None)
+    if not call.passive:
+        os.environ.pop("OMP_WAIT_POLICY", None)
+    import llama_cpp  # loads OpenMP, which looks into the environment once
+
     model = llama_cpp.Llama(
         str(call.model),
         n_ctx=0,

@@ -14,6 +14,7 @@ from pipelines.runtimes.llamacpp_slots import (
     Logits,
     Rules,
     common_prefix,
+    engine_count,
     groups,
     lay_out,
     run_group,
@@ -201,10 +202,35 @@ def test_a_layout_of_prompts_that_all_exceed_the_context_is_still_a_layout() -> 
 
 
 def test_groups_keep_order_and_lose_nothing() -> None:
-    prompts = [prompt(str(index), 1) for index in range(10)]
-    cut = groups(prompts, slots=1)
-    assert [len(group) for group in cut] == [4, 4, 2]
+    prompts = [prompt(str(index), 1) for index in range(10)] + [prompt("none")]
+    cut = groups(prompts, lambda asked: 3 if asked.token_ids else 0, slots=1)
+    assert [len(group) for group in cut] == [4, 3, 4]
     assert [p for group in cut for p in group] == prompts
+    assert groups([], lambda asked: 3, slots=1) == []
+
+
+def test_groups_of_engines_side_by_side_cost_the_same() -> None:
+    prompts = [prompt(str(index), *range(90 if index < 3 else 10)) for index in range(30)]
+    first, second = groups(prompts, lambda asked: 10, slots=16, engines=2)
+    assert (len(first), len(second)) == (9, 21)  # 3 x 100 + 6 x 20 of 840
+
+
+def test_small_models_get_an_engine_for_each_thread_that_can_be_filled() -> None:
+    small, large = 3_400_000, 7_000_000_000
+    assert engine_count(200, 32, 2, small) == 2
+    assert engine_count(50, 32, 16, small) == 1
+    assert engine_count(200, 32, 16, small) == 6
+    assert engine_count(200, 32, 2, large) == 1
+
+
+def test_flash_attention_is_left_to_groups_of_unlike_or_very_long_prompts() -> None:
+    def flash(*lengths: int) -> bool:
+        prompts = [prompt(str(at), *range(length)) for at, length in enumerate(lengths)]
+        return lay_out(prompts, rules(max_tokens=8, context=10**6), slots=8).flash_attention
+
+    assert not flash(300, 280, 310, 290)
+    assert flash(*(30,) * 12, 300)
+    assert flash(5000, 5000)
 
 
 def test_sampling_repeats_for_an_item_whoever_shares_its_batch() -> None:

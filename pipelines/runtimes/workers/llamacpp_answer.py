@@ -1,7 +1,10 @@
 """Child process: answers prompts with a GGUF, many at a time, appending answers as they end."""
 
+import ctypes
 import json
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import llama_cpp
 
@@ -13,7 +16,14 @@ from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
 from pipelines.runtimes.answer_log import AnswerLog
 from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
 from pipelines.runtimes.llamacpp_sampling import chooser
-from pipelines.runtimes.llamacpp_slots import Answering, Rules, groups, lay_out, run_group
+from pipelines.runtimes.llamacpp_slots import (
+    Answering,
+    Rules,
+    engine_count,
+    groups,
+    lay_out,
+    run_group,
+)
 from pipelines.runtimes.protocol import Prompt
 from pipelines.runtimes.stop_texts import before_stop
 from pipelines.runtimes.workers.llamacpp_engine import EngineSettings, LlamaEngine
@@ -41,49 +51,69 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
     on_progress(Progress(done=found, total=len(prompts), what="loading the model"))
     log = LlamaLog()
     model = open_model(call.model, log)
-    vocabulary = Vocabulary(model)
-    stops = frozenset(call.stop_token_ids)
-    begin = None
-    if any(prompt.schema is not None for prompt in prompts):
-        begin = SchemaGrammars(model, stops, log).begin
-    rules = Rules(
-        stop_token_ids=stops,
-        room=_room(call.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model)),
-        choose=chooser(call.decode, begin, stops),
-        text_of=vocabulary.text,
+    schedule = call.schedule
+    engines = engine_count(
+        len(prompts), schedule.slots, schedule.threads, llama_cpp.llama_model_n_params(model)
     )
-    tally = _Tally(answers, vocabulary)
-    settings = EngineSettings(threads=call.schedule.threads, kv_cache=call.kv_cache)
-    for group in groups(prompts, call.schedule.slots):
+    room = _room(call.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
+    settings = EngineSettings(threads=schedule.threads // engines, kv_cache=call.kv_cache)
+    tally = _Tally(answers, Vocabulary(model), len(prompts), on_progress)
+
+    def answer_group(group: Sequence[Prompt]) -> None:
         if all(prompt.item_id in answers.answered for prompt in group):
-            continue
-        layout = lay_out(group, rules, call.schedule.slots)
+            return
+        rules = _rules(call, group, room, model, log)
+        layout = lay_out(group, rules, schedule.slots)
         engine = LlamaEngine(model, layout, settings, log)
-        run_group(
-            group,
-            engine,
-            layout,
-            rules,
-            lambda ended: _report(tally.take(ended), len(prompts), on_progress),
-        )
+        run_group(group, engine, layout, rules, tally.take)
         engine.close()
+
+    cut = groups(prompts, room, schedule.slots, engines)
+    with ThreadPoolExecutor(engines) as side_by_side:
+        for _ in side_by_side.map(answer_group, cut):
+            pass
     return AnswerTally(
         answered=len(answers.answered) - found, generated_tokens=tally.generated_tokens
     )
 
 
-class _Tally:
-    """Writes ended sequences down and counts."""
+def _rules(
+    call: AnswerCall,
+    group: Sequence[Prompt],
+    room: Callable[[Prompt], int],
+    model: ctypes.c_void_p,
+    log: LlamaLog,
+) -> Rules:
+    """A group's own rules: grammars and random streams are not shared between threads."""
+    stops = frozenset(call.stop_token_ids)
+    bound = any(prompt.schema is not None for prompt in group)
+    begin = SchemaGrammars(model, stops, log).begin if bound else None
+    return Rules(
+        stop_token_ids=stops,
+        room=room,
+        choose=chooser(call.decode, begin, stops),
+        text_of=Vocabulary(model).text,
+    )
 
-    def __init__(self, answers: AnswerLog, vocabulary: Vocabulary) -> None:
+
+class _Tally:
+    """Writes ended sequences down, counts and reports them; engines side by side take turns."""
+
+    def __init__(
+        self, answers: AnswerLog, vocabulary: Vocabulary, total: int, on_progress: OnProgress
+    ) -> None:
         self._answers, self._vocabulary = answers, vocabulary
+        self._total, self._on_progress = total, on_progress
+        self._turn = threading.Lock()
         self.generated_tokens = 0
 
-    def take(self, ended: Sequence[Answering]) -> int:
-        """Append the answers the file does not hold; return how many it holds."""
-        self.generated_tokens += sum(len(sequence.generated) for sequence in ended)
-        self._answers.append(self._answer(sequence) for sequence in ended)
-        return len(self._answers.answered)
+    def take(self, ended: Sequence[Answering]) -> None:
+        """Append the answers the file does not hold."""
+        with self._turn:
+            self.generated_tokens += sum(len(sequence.generated) for sequence in ended)
+            self._answers.append(self._answer(sequence) for sequence in ended)
+            done = len(self._answers.answered)
+            self._on_progress(Progress(done=done, total=self._total, what="answering"))
 
     def _answer(self, sequence: Answering) -> Answer:
         finish = sequence.finish or "error"
@@ -97,10 +127,6 @@ class _Tally:
             finish_reason="stop" if stopped and finish != "error" else finish,
             prompt_tokens=len(sequence.prompt.token_ids),
         )
-
-
-def _report(done: int, total: int, on_progress: OnProgress) -> None:
-    on_progress(Progress(done=done, total=total, what="answering"))
 
 
 def _room(max_tokens: int, context_tokens: int) -> Callable[[Prompt], int]:

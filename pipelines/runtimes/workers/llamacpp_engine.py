@@ -112,6 +112,8 @@ def _parameters(layout: Layout, settings: EngineSettings) -> llama_cpp.llama_con
     parameters.n_batch = parameters.n_ubatch = layout.batch_tokens
     parameters.n_seq_max = layout.sequences
     parameters.kv_unified = False
-    hold_cache_as(parameters, settings.kv_cache)
+    if not layout.flash_attention:
+        parameters.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    hold_cache_as(parameters, settings.kv_cache)  # has the last word: quantized values need it
     parameters.n_threads = parameters.n_threads_batch = settings.threads
     return parameters

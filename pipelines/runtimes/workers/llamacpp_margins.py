@@ -39,7 +39,7 @@ def measure(call: MarginsCall, on_progress: OnProgress) -> MarginsTally:
     vocabulary = Vocabulary(model)
     answered = 0
     with call.margins.open("w", encoding="utf-8") as file:
-        for group in groups(prompts, call.slots):
+        for group in groups(prompts, rules.room, call.slots):
             layout = lay_out(group, rules, call.slots)
             engine = LlamaEngine(
                 model, layout, EngineSettings(threads=call.threads, kv_cache="f16"), log
