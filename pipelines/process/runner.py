@@ -18,6 +18,12 @@ from pipelines.files.records import from_json, write_record
 from pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
 from pipelines.process.harness import PARENT_PID, PROGRESS_FD
 
+WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""How a worker's threads wait for each other: they look a thousand times (some microseconds), then sleep.
+
+Spinning for as long as OpenMP does by itself costs several times the processor time on busy cores; sleeping
+at once costs small models as much on idle ones (docs/benchmarks.md).
+"""
 _GRACE_SECONDS = 3.0
 _LOG_TAIL_BYTES = 8192
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -56,30 +62,27 @@ def run_worker(
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Return the environment every worker gets: few threads that wait briefly, no network, no telemetry.
-
-    Threads that wait for each other look for the others a thousand times, then sleep. Looking as often as
-    OpenMP would by itself costs several times the processor time on busy cores; sleeping at once costs a
-    small model as much on idle ones (docs/benchmarks.md).
-    """
+    """Return the environment every worker gets: few threads, `WAITING`, no network, no telemetry."""
     count = str(threads)
-    return os.environ | {
-        "OMP_NUM_THREADS": count,
-        "OPENBLAS_NUM_THREADS": count,
-        "MKL_NUM_THREADS": count,
-        "OMP_WAIT_POLICY": "passive",
-        "GOMP_SPINCOUNT": "1000",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "DO_NOT_TRACK": "1",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": os.pathsep.join(
-            part for part in (str(_PROJECT_ROOT), os.environ.get("PYTHONPATH")) if part
-        ),
-        PARENT_PID: str(os.getpid()),
-    }
+    return (
+        os.environ
+        | WAITING
+        | {
+            "OMP_NUM_THREADS": count,
+            "OPENBLAS_NUM_THREADS": count,
+            "MKL_NUM_THREADS": count,
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_OFFLINE": "1",
+            "HF_DATASETS_OFFLINE": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "DO_NOT_TRACK": "1",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join(
+                part for part in (str(_PROJECT_ROOT), os.environ.get("PYTHONPATH")) if part
+            ),
+            PARENT_PID: str(os.getpid()),
+        }
+    )
 
 
 def _run(call: WorkerCall, arguments: list[str], on_progress: OnProgress) -> None:

@@ -11,7 +11,7 @@ from pipelines.domain.audit import Divergence
 from pipelines.files.store import Store
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.divergences import DivergenceCall, Divergences
-from pipelines.process.runner import run_worker
+from pipelines.process.runner import WAITING, run_worker
 from tests.benchmarks.building import THREADS, build, llamacpp, traffic
 from tests.benchmarks.processes import cost_of, cost_of_command
 from tests.benchmarks.random_llama import MIDDLE, random_llama
@@ -71,13 +71,13 @@ def _theirs(base: Path, variant: Path, folder: Path, _turn: int) -> Cost:
     kept = ["--kl-divergence-base", folder / "base.kld", "-f", folder / "traffic.txt"]
     kept += ["-c", WINDOW_TOKENS, "--chunks", WINDOWS, "-t", THREADS]
     program = oracle("llama-perplexity")
-    passive = {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(THREADS)}
+    waiting = {"OMP_NUM_THREADS": str(THREADS)} | WAITING
     costs = []
     for name, asked in (("base", ["-m", base]), ("variant", ["-m", variant, "--kl-divergence"])):
         log = folder / f"theirs-{name}.log"
         log.unlink(missing_ok=True)
         command = [str(word) for word in (program, *asked, *kept)]
-        costs.append(cost_of_command(command, log, passive))
+        costs.append(cost_of_command(command, log, waiting))
     return costs[0].then(costs[1])
 
 

@@ -10,7 +10,7 @@ from pipelines.backends.protocol import CalibrationTokens
 from pipelines.backends.workers.llamacpp_gguf import read_gguf
 from pipelines.files.store import Store
 from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
+from pipelines.process.runner import WAITING, run_worker
 from tests.benchmarks.building import THREADS, llamacpp, traffic, windows
 from tests.benchmarks.processes import cost_of, cost_of_command
 from tests.benchmarks.random_llama import LARGE, random_llama
@@ -71,9 +71,7 @@ def _theirs(model: Path, text: Path, _turn: int) -> Cost:
     ]
     command += ["--no-ppl", "--chunks", WINDOWS, "-t", THREADS, "-ngl", 0]
     command += ["-c", WINDOW_TOKENS, "-b", WINDOW_TOKENS, "-ub", WINDOW_TOKENS]
-    # Its threads would spin while they wait, which costs them dearly where others compute too.
-    passive = {"OMP_WAIT_POLICY": "passive"}
-    return cost_of_command([str(word) for word in command], model.with_name("theirs.log"), passive)
+    return cost_of_command([str(word) for word in command], model.with_name("theirs.log"), WAITING)
 
 
 def _refuse_other_work(ours: Path, theirs: Path) -> None:

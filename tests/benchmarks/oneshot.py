@@ -10,6 +10,7 @@ from pipelines.backends.protocol import CalibrationTokens
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.files.safetensors_header import read_tensors
 from pipelines.files.store import Store
+from pipelines.process.runner import WAITING
 from tests.benchmarks.building import THREADS, build, windows
 from tests.benchmarks.processes import cost_of, cost_of_command
 from tests.benchmarks.random_llama import SMALL, random_llama
@@ -59,8 +60,7 @@ def _theirs(
     output = folder / f"theirs-{turn}"
     command = [sys.executable, "-m", "tests.benchmarks.plain_oneshot", recipe]
     command += [str(checkpoint.folder), str(tokens.file), str(output)]
-    # Threads that spin while they wait would cost it dearly where others compute too.
-    environment = {"OMP_NUM_THREADS": str(THREADS), "OMP_WAIT_POLICY": "passive"}
+    environment = {"OMP_NUM_THREADS": str(THREADS)} | WAITING
     cost = cost_of_command(command, folder / "theirs.log", environment | {"HF_HUB_OFFLINE": "1"})
     assert any("scale" in tensor.name for tensor in read_tensors(output)), "nothing was quantized"
     return cost

@@ -14,9 +14,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from calibration.assemble import build_corpus
+from calibration.assemble import build_corpus, read_sequences
 from calibration.drift.sealing import EVENT, DriftEvent, sealed_events
 from calibration.spec import load_corpus_spec
+from flows.corpus_commands import build_from_spec
 from flows.corpus_drift import DriftOptions, drift_command
 from flows.corpus_drift_events import emit
 from flows.corpus_traces import export_record, export_traces
@@ -173,6 +174,30 @@ def test_traces_are_exported_once_by_content(
     assert export_traces(experiment, settings) == path
     with pytest.raises(InputError, match="MLflow has no experiment 'chatt'"):
         export_traces("chatt", settings)
+
+
+def test_a_corpus_of_traces_is_one_version_until_there_are_others(
+    tmp_path: Path, experiment: str, settings: Settings
+) -> None:
+    spec = tmp_path / "traced.yaml"
+    spec.write_text(
+        f"name: traced\nsequences: 100\nsources: [{{mlflow: {{experiment: '{experiment}'}}}}]\n"
+    )
+    built = build_from_spec(spec, settings)
+    assert (built.label, built.sequence_count) == ("traced@1", 100)
+    assert build_from_spec(spec, settings) == built
+    rows = list(read_sequences(built))
+    assert {message.role for row in rows for message in row.messages} == {"user", "assistant"}
+    assert any("ich warte schon" in row.messages[0].content for row in rows)
+
+    import mlflow
+
+    with mlflow.start_span("one more", span_type="CHAT_MODEL") as span:
+        span.set_inputs({"messages": [{"role": "user", "content": "what is new since then"}]})
+        span.set_outputs({"choices": [{"message": {"role": "assistant", "content": "this"}}]})
+    mlflow.flush_trace_async_logging()
+    spec.write_text(spec.read_text().replace("sequences: 100", "sequences: 121"))
+    assert build_from_spec(spec, settings).label == "traced@2"
 
 
 def test_drift_of_traced_traffic_is_recorded_and_shown_with_the_variant(

@@ -16,6 +16,9 @@ from calibration.redaction_call import DetectCall, Detected
 from calibration.redaction_entities import wanted
 from calibration.redaction_options import RedactionOptions
 from calibration.redaction_texts import parts_of
+from flows.corpus_commands import build_from_spec
+from flows.corpus_drift import DriftOptions, drift_command
+from flows.settings import Settings
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import ToolchainError
 from pipelines.domain.suite import Message
@@ -336,3 +339,36 @@ def test_hundreds_of_rows_are_looked_through_a_second(tmp_path: Path) -> None:
     seconds = after.children_user - before.children_user
     assert len(rows) / seconds > 250  # of processor time, its start included; twice that when quiet
     assert parts_of(rows[0])
+
+
+def asked(count: int, *, domain: str, start: int) -> str:
+    """Rows of one kind of traffic; nothing but addresses differs between two domains."""
+    rows = []
+    for at in range(start, start + count):
+        question = f"please send the invoice {at % 7} of last month to person.{at}@{domain} again"
+        user = {"role": "user", "content": question}
+        rows.append(
+            json.dumps({"messages": [user, {"role": "assistant", "content": f"sent {at}"}]})
+        )
+    return "\n".join(rows)
+
+
+def test_drift_looks_at_redacted_traffic_and_keeps_no_personal_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "store"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (tmp_path / "rows.jsonl").write_text(asked(300, domain="example.org", start=0))
+    (tmp_path / "corpus.yaml").write_text(
+        "name: desk\nsequences: 250\nsources: [{path: rows.jsonl}]\n"
+        "redaction: {mode: enforce, languages: [en]}\n"
+    )
+    settings = Settings.from_environment()
+    corpus = build_from_spec(tmp_path / "corpus.yaml", settings)
+    (tmp_path / "today.jsonl").write_text(asked(300, domain="mail.example.net", start=1000))
+    today = str(tmp_path / "today.jsonl")
+    assert drift_command(DriftOptions(corpus=corpus.label, traffic=today, as_json=True)) == 0
+    kept = [path for path in settings.store.root.rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"mail.example.net" in path.read_bytes()]
+    assert "example.net" not in capsys.readouterr().out
