@@ -119,6 +119,12 @@ def test_prompts_of_like_length_share_a_batch() -> None:
     assert batches([1, 9, 1, 9, 1, 9], slots=3) == ((1, 3, 5), (0, 2, 4))
 
 
+def test_long_prompts_do_not_pad_short_ones() -> None:
+    assert batches([40, 300, 30, 290, 50], slots=4) == ((1, 3), (4, 0, 2))
+    assert batches([300, 150, 149], slots=4) == ((0, 1), (2,))
+    assert batches([70, 8], slots=4) == ((0, 1),), "little padding is cheaper than another batch"
+
+
 def test_another_order_is_another_set_of_batches() -> None:
     """Otherwise repeating the reference in another order would measure no noise."""
     lengths = [10] * 64
