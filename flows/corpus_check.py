@@ -250,7 +250,7 @@ def _model(
         uses=tuple(one.use for one in uses),
         tokens=tokens,
         experts=experts,
-        is_sparse=any("experts" in tensor.name for tensor in checkpoint.tensors),
+        is_sparse=checkpoint.is_sparse,
     )
 
 

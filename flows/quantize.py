@@ -18,7 +18,8 @@ _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
 @flow(name="quantize", flow_run_name="{build}", task_runner=_side_by_side)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
 def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
     """Build, judge and register every variant of a plan, if any; returns where the report is."""
-    plan = tasks.open_site(plan_file).plan
+    site = tasks.open_site(plan_file)
+    plan, _ = site.plan, site.examination  # what no context holds is said before anything is built
     references = {name: tasks.reference.submit(plan_file, name) for name in plan.runtimes}
     built = {
         variant.identifier: tasks.build.submit(plan_file, variant.identifier)

@@ -61,6 +61,11 @@ def cache_scales(
 
 def misfits(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> tuple[str, ...]:
     """Return why a sound recipe does not fit the checkpoint, one sentence each; empty when it fits."""
+    if checkpoint.is_sparse:
+        return (
+            f"{checkpoint.architecture} is a mixture of experts: calibration may never reach some of them, "
+            "and llm-compressor's ways around that are not reviewed here; GGUF recipes fit",
+        )
     weights = addressed(checkpoint.tensors, options)
     if options.scheme is not None and not weights:
         targets, ignored = ", ".join(options.targets), ", ".join(options.ignore) or "nothing"

@@ -2,7 +2,9 @@
 
 A row stands here when llama.cpp's converter (llama-cpp-python 0.3.36) and transformers 5.17 both have the
 class, it is a dense decoder whose weights are 2-D `Linear`s under `model.layers.<n>.`, and a small random
-checkpoint of it went through llm-compressor's FP8_DYNAMIC and W4A16 and back into transformers.
+checkpoint of it went through llm-compressor's FP8_DYNAMIC and W4A16 and back into transformers. Mixtures of
+experts are for llama.cpp's recipes alone: a small random one was converted, calibrated (every expert's counts
+equal llama-imatrix's) and quantized.
 """
 
 SUPPORTED_ARCHITECTURES = (
@@ -20,4 +22,5 @@ SUPPORTED_ARCHITECTURES = (
     "SmolLM3ForCausalLM",
     "StableLmForCausalLM",
     "Starcoder2ForCausalLM",
+    "MixtralForCausalLM",
 )

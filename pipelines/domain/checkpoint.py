@@ -73,3 +73,8 @@ class Checkpoint:
     def numerics(self) -> Numerics | None:
         """What its own weights, activations and cache are made for; None for full precision."""
         return self.quantization.numerics if self.quantization else None
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it is a mixture of experts: a router sends each token to a few of them."""
+        return any(".experts." in tensor.name for tensor in self.tensors)

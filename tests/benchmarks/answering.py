@@ -25,7 +25,7 @@ from tests.benchmarks.random_llama import EXAMPLE, MIDDLE, random_llama
 from tests.benchmarks.ratios import ROUNDS
 
 EXAMPLE_ITEMS, EXAMPLE_TOKENS = 192, 64
-RANDOM_ITEMS, RANDOM_TOKENS, RANDOM_ROUNDS = 32, 128, 2
+RANDOM_ITEMS, RANDOM_TOKENS, RANDOM_ROUNDS = 64, 128, 1
 """Random weights never stop, so every answer is as long as it may be; the example's are short."""
 LEAST = {"F16": 2.5, "Q4_K_M": 2.1}
 LEAST_SERVER = 1.4

@@ -25,7 +25,7 @@ servers:
 
 @pytest.fixture(scope="module")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
-    road = make_road(tmp_path_factory.mktemp("served"), ("Q8_0", "Q2_K"), items_a_slice=4)
+    road = make_road(tmp_path_factory.mktemp("served"), ("Q8_0", "TQ2_0"), items_a_slice=4)
     with (road.folder / "build.yaml").open("a") as build:
         build.write(SERVERS.format(program=oracle("llama-server")))
     return road
@@ -36,13 +36,13 @@ def test_a_build_judged_in_a_server_says_so_and_is_found_by_it(road: Road) -> No
     assert finished.returncode in (0, 11), finished.stderr
     rows = {row["identifier"]: row for row in json.loads(finished.stdout)["variants"]}
     assert rows["support-llama--Q8_0"]["decision"] == "pass"
-    assert rows["support-llama--Q2_K"]["decision"] == "fail"
-    runs = [json.loads(path.read_text()) for path in (road.store / "runs").glob("*/run.json")]
-    engines = {run["contract"]["runtime"]["engine"] for run in runs}
+    assert rows["support-llama--TQ2_0"]["decision"] == "fail"
+    runs = [json.loads(path.read_text()) for path in (road.store / "runs").glob("*/manifest.json")]
+    engines = {run["record"]["plan"]["contract"]["runtime"]["engine"] for run in runs}
     assert engines == {"llama-server"}, "the base answers where its variants do"
     assert len(runs) == 2 + 2, "two variants, two runs of the base"
     found = road.run("lookup", "support-llama", "--suite", "support-desk", "--json")
-    assert json.loads(found.stdout)["facts"]["engine"] == "llama-server"
+    assert json.loads(found.stdout)["facts"]["runtime"]["engine"] == "llama-server"
     assert leftovers(road.store) == []
 
 
@@ -54,5 +54,6 @@ def test_a_server_that_does_not_start_is_one_message_in_the_servers_words(road: 
     )
     finished = road.run("quantize", "--build", str(build))
     assert finished.returncode not in (0, 11)
-    assert "no-such-option" in finished.stderr
-    assert "Traceback" not in finished.stderr
+    said = finished.stdout + finished.stderr
+    assert "no-such-option" in said, said
+    assert "Traceback" not in said

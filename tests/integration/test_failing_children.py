@@ -118,3 +118,14 @@ def test_a_smaller_cache_is_judged_on_the_same_files_and_registered_as_such(
     assert caches[plain["identifier"]] == "f16"
     pages = "".join(one.read_text() for one in (road.store / "reports").glob("*/index.html"))
     assert "W8/A8/KV4" in pages and "q4_0 KV cache" in pages
+
+
+def test_items_that_no_context_holds_are_said_before_anything_is_built(tmp_path: Path) -> None:
+    road = make_road(tmp_path, ("Q8_0",), items_a_slice=1)
+    suite = road.folder / "suite" / "suite.yaml"
+    suite.write_text(suite.read_text().replace("max_tokens: 64", "max_tokens: 500"))
+    finished = road.run(*road.build)
+    assert finished.returncode == 2, finished.stderr
+    assert "items do not fit the model's context of 512 tokens" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert not (road.store / "variants").exists()

@@ -5,6 +5,7 @@ Every planted value is made up or a published specimen; check digits hold.
 
 import json
 import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -341,15 +342,15 @@ def test_hundreds_of_rows_are_looked_through_a_second(tmp_path: Path) -> None:
     assert parts_of(rows[0])
 
 
-def asked(count: int, *, domain: str, start: int) -> str:
-    """Rows of one kind of traffic; nothing but addresses differs between two domains."""
-    rows = []
-    for at in range(start, start + count):
-        question = f"please send the invoice {at % 7} of last month to person.{at}@{domain} again"
+def asked(count: int, *, domain: str, seed: int) -> str:
+    """Rows of one kind of traffic: from one domain to another nothing differs but addresses."""
+    draw, rows = random.Random(seed), []
+    for at in range(count):
+        order, item = draw.randint(10000, 99999), draw.choice(("lamp", "table", "chair", "shelf"))
+        question = f"please send the invoice of {item} {order} to person.{at}@{domain} again"
         user = {"role": "user", "content": question}
-        rows.append(
-            json.dumps({"messages": [user, {"role": "assistant", "content": f"sent {at}"}]})
-        )
+        answer = {"role": "assistant", "content": f"the invoice of {order} was sent"}
+        rows.append(json.dumps({"messages": [user, answer]}))
     return "\n".join(rows)
 
 
@@ -359,14 +360,14 @@ def test_drift_looks_at_redacted_traffic_and_keeps_no_personal_data(
     monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    (tmp_path / "rows.jsonl").write_text(asked(300, domain="example.org", start=0))
+    (tmp_path / "rows.jsonl").write_text(asked(300, domain="example.org", seed=1))
     (tmp_path / "corpus.yaml").write_text(
         "name: desk\nsequences: 250\nsources: [{path: rows.jsonl}]\n"
         "redaction: {mode: enforce, languages: [en]}\n"
     )
     settings = Settings.from_environment()
     corpus = build_from_spec(tmp_path / "corpus.yaml", settings)
-    (tmp_path / "today.jsonl").write_text(asked(300, domain="mail.example.net", start=1000))
+    (tmp_path / "today.jsonl").write_text(asked(300, domain="mail.example.net", seed=2))
     today = str(tmp_path / "today.jsonl")
     assert drift_command(DriftOptions(corpus=corpus.label, traffic=today, as_json=True)) == 0
     kept = [path for path in settings.store.root.rglob("*") if path.is_file()]

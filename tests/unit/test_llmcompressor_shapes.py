@@ -130,6 +130,15 @@ def test_awq_is_refused_for_an_architecture_without_its_layers(tmp_path: Path) -
     assert sentence.startswith("AWQ has no reviewed way to smooth Starcoder2ForCausalLM")
 
 
+def test_a_mixture_of_experts_is_refused_with_what_fits_it(tmp_path: Path) -> None:
+    dense = _checkpoint(tmp_path)
+    expert = replace(dense.tensors[0], name="model.layers.0.block_sparse_moe.experts.0.w1.weight")
+    mixture = replace(dense, architecture="MixtralForCausalLM", tensors=(*dense.tensors, expert))
+    (sentence,) = misfits(mixture, INT8)
+    assert sentence.startswith("MixtralForCausalLM is a mixture of experts")
+    assert sentence.endswith("GGUF recipes fit")
+
+
 def test_a_quantized_cache_promises_two_scales_in_every_attention_layer(tmp_path: Path) -> None:
     checkpoint = _checkpoint(tmp_path)
     assert cache_scales(checkpoint.tensors, CACHE) == (
