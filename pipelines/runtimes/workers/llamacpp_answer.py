@@ -45,10 +45,10 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
     lines = call.prompts.read_bytes().splitlines()
     prompts = [from_json(Prompt, json.loads(line)) for line in lines]
     answers = AnswerLog(call.answers)
-    found = len(answers.answered)
-    if all(prompt.item_id in answers.answered for prompt in prompts):
+    known = answers.answered
+    if all(prompt.item_id in known for prompt in prompts):
         return AnswerTally(answered=0, generated_tokens=0)
-    on_progress(Progress(done=found, total=len(prompts), what="loading the model"))
+    on_progress(Progress(done=len(known), total=len(prompts), what="loading the model"))
     log = LlamaLog()
     model = open_model(call.model, log)
     schedule = call.schedule
@@ -60,7 +60,7 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
     tally = _Tally(answers, Vocabulary(model), len(prompts), on_progress)
 
     def answer_group(group: Sequence[Prompt]) -> None:
-        if all(prompt.item_id in answers.answered for prompt in group):
+        if all(prompt.item_id in known for prompt in group):
             return
         rules = _rules(call, group, room, model, log)
         layout = lay_out(group, rules, schedule.slots)
@@ -73,7 +73,7 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
         for _ in side_by_side.map(answer_group, cut):
             pass
     return AnswerTally(
-        answered=len(answers.answered) - found, generated_tokens=tally.generated_tokens
+        answered=len(answers.answered) - len(known), generated_tokens=tally.generated_tokens
     )
 
 
