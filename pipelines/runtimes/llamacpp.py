@@ -39,6 +39,7 @@ _SOURCES = (
     f"{_WORKERS}.llamacpp_engine",
     f"{_WORKERS}.llamacpp_grammar",
     f"{_WORKERS}.llamacpp_vocabulary",
+    "pipelines.runtimes.llamacpp_layout",
     "pipelines.runtimes.llamacpp_slots",
     "pipelines.runtimes.llamacpp_sampling",
     "pipelines.runtimes.json_grammar",

@@ -6,8 +6,9 @@ import numpy
 import pytest
 
 from pipelines.domain.suite import DecodeSettings
+from pipelines.runtimes.llamacpp_layout import Layout
 from pipelines.runtimes.llamacpp_sampling import chooser
-from pipelines.runtimes.llamacpp_slots import Answering, Layout, Logits, Rules, run_group
+from pipelines.runtimes.llamacpp_slots import Answering, Logits, Rules, run_group
 from pipelines.runtimes.protocol import Prompt
 from tests.unit.test_llamacpp_slots import STOP, VOCABULARY, CountingEngine
 

@@ -6,19 +6,9 @@ import numpy
 import pytest
 
 from pipelines.domain.suite import DecodeSettings
+from pipelines.runtimes.llamacpp_layout import Layout, common_prefix, engine_count, groups, lay_out
 from pipelines.runtimes.llamacpp_sampling import chooser
-from pipelines.runtimes.llamacpp_slots import (
-    Answering,
-    Batch,
-    Layout,
-    Logits,
-    Rules,
-    common_prefix,
-    engine_count,
-    groups,
-    lay_out,
-    run_group,
-)
+from pipelines.runtimes.llamacpp_slots import Answering, Batch, Logits, Rules, run_group
 from pipelines.runtimes.protocol import Prompt
 
 VOCABULARY = 50
@@ -185,19 +175,19 @@ def test_a_prefix_not_worth_it_is_not_shared(prompts: list[Prompt]) -> None:
 
 def test_a_slot_holds_the_longest_prompt_and_its_answer() -> None:
     prompts = [prompt(str(length), *range(length)) for length in (3, 9, 6)]
-    assert lay_out(prompts, rules(max_tokens=8), slots=2).slot_tokens == 9 + 8
+    assert lay_out(prompts, rules(max_tokens=8).room, slots=2).slot_tokens == 9 + 8
 
 
 def test_long_prompts_get_fewer_slots_and_at_least_one() -> None:
     def slots_for(length: int) -> int:
         prompts = [prompt(str(index), *range(index, index + length)) for index in range(9)]
-        return lay_out(prompts, rules(max_tokens=8, context=10**6), slots=8).slots
+        return lay_out(prompts, rules(max_tokens=8, context=10**6).room, slots=8).slots
 
     assert (slots_for(100), slots_for(10_000), slots_for(100_000)) == (8, 3, 1)
 
 
 def test_a_layout_of_prompts_that_all_exceed_the_context_is_still_a_layout() -> None:
-    laid = lay_out([prompt("a", *range(30))], rules(context=20), slots=4)
+    laid = lay_out([prompt("a", *range(30))], rules(context=20).room, slots=4)
     assert (laid.slots, laid.slot_tokens) == (1, 1)
 
 
@@ -226,7 +216,7 @@ def test_small_models_get_an_engine_for_each_thread_that_can_be_filled() -> None
 def test_flash_attention_is_left_to_groups_of_unlike_or_very_long_prompts() -> None:
     def flash(*lengths: int) -> bool:
         prompts = [prompt(str(at), *range(length)) for at, length in enumerate(lengths)]
-        return lay_out(prompts, rules(max_tokens=8, context=10**6), slots=8).flash_attention
+        return lay_out(prompts, rules(max_tokens=8, context=10**6).room, slots=8).flash_attention
 
     assert not flash(300, 280, 310, 290)
     assert flash(*(30,) * 12, 300)

@@ -3,7 +3,7 @@
 import ctypes
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import llama_cpp
@@ -14,16 +14,10 @@ from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
 from pipelines.runtimes.answer_log import AnswerLog
+from pipelines.runtimes.llamacpp_layout import Room, engine_count, groups, lay_out
 from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
 from pipelines.runtimes.llamacpp_sampling import chooser
-from pipelines.runtimes.llamacpp_slots import (
-    Answering,
-    Rules,
-    engine_count,
-    groups,
-    lay_out,
-    run_group,
-)
+from pipelines.runtimes.llamacpp_slots import Answering, Rules, run_group
 from pipelines.runtimes.protocol import Prompt
 from pipelines.runtimes.stop_texts import before_stop
 from pipelines.runtimes.workers.llamacpp_engine import EngineSettings, LlamaEngine
@@ -59,19 +53,20 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
     settings = EngineSettings(threads=schedule.threads // engines, kv_cache=call.kv_cache)
     tally = _Tally(answers, Vocabulary(model), len(prompts), on_progress)
 
-    def answer_group(group: Sequence[Prompt]) -> None:
-        if all(prompt.item_id in known for prompt in group):
-            return
-        rules = _rules(call, group, room, model, log)
-        layout = lay_out(group, rules, schedule.slots)
-        engine = LlamaEngine(model, layout, settings, log)
-        run_group(group, engine, layout, rules, tally.take)
-        engine.close()
+    def answer_groups(share: Sequence[Sequence[Prompt]]) -> None:
+        rules = _rules(call, prompts, room, model, log)
+        for group in share:
+            if all(prompt.item_id in known for prompt in group):
+                continue
+            layout = lay_out(group, room, schedule.slots)
+            engine = LlamaEngine(model, layout, settings, log)
+            run_group(group, engine, layout, rules, tally.take)
+            engine.close()
 
     cut = groups(prompts, room, schedule.slots, engines)
     with ThreadPoolExecutor(engines) as side_by_side:
-        for _ in side_by_side.map(answer_group, cut):
-            pass
+        shares = [cut[first::engines] for first in range(engines)]
+        list(side_by_side.map(answer_groups, shares))  # raises what one of them raised
     return AnswerTally(
         answered=len(answers.answered) - len(known), generated_tokens=tally.generated_tokens
     )
@@ -79,14 +74,14 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
 
 def _rules(
     call: AnswerCall,
-    group: Sequence[Prompt],
-    room: Callable[[Prompt], int],
+    prompts: Sequence[Prompt],
+    room: Room,
     model: ctypes.c_void_p,
     log: LlamaLog,
 ) -> Rules:
-    """A group's own rules: grammars and random streams are not shared between threads."""
+    """One thread's rules: grammars and random streams are not shared with others."""
     stops = frozenset(call.stop_token_ids)
-    bound = any(prompt.schema is not None for prompt in group)
+    bound = any(prompt.schema is not None for prompt in prompts)
     begin = SchemaGrammars(model, stops, log).begin if bound else None
     return Rules(
         stop_token_ids=stops,
@@ -129,7 +124,7 @@ class _Tally:
         )
 
 
-def _room(max_tokens: int, context_tokens: int) -> Callable[[Prompt], int]:
+def _room(max_tokens: int, context_tokens: int) -> Room:
     """Tokens an answer may have: never more than the model's context has left after the prompt."""
 
     def room(prompt: Prompt) -> int:

@@ -9,7 +9,8 @@ import numpy
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.recipe import KvCacheType
 from pipelines.process.workers.llamacpp_library import LlamaLog, hold_cache_as, open_context
-from pipelines.runtimes.llamacpp_slots import Batch, Layout, Logits
+from pipelines.runtimes.llamacpp_layout import Layout
+from pipelines.runtimes.llamacpp_slots import Batch, Logits
 
 _CACHE_STEP = 256
 

@@ -10,7 +10,8 @@ from pipelines.files.records import from_json, to_json
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
-from pipelines.runtimes.llamacpp_slots import Answering, Logits, Rules, groups, lay_out, run_group
+from pipelines.runtimes.llamacpp_layout import groups, lay_out
+from pipelines.runtimes.llamacpp_slots import Answering, Logits, Rules, run_group
 from pipelines.runtimes.margins import AnswerMargin, MarginsCall, MarginsTally
 from pipelines.runtimes.protocol import Prompt
 from pipelines.runtimes.workers.llamacpp_engine import EngineSettings, LlamaEngine
@@ -40,7 +41,7 @@ def measure(call: MarginsCall, on_progress: OnProgress) -> MarginsTally:
     answered = 0
     with call.margins.open("w", encoding="utf-8") as file:
         for group in groups(prompts, rules.room, call.slots):
-            layout = lay_out(group, rules, call.slots)
+            layout = lay_out(group, rules.room, call.slots)
             engine = LlamaEngine(
                 model, layout, EngineSettings(threads=call.threads, kv_cache="f16"), log
             )

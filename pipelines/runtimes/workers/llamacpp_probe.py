@@ -13,8 +13,9 @@ from pipelines.domain.errors import CheckpointError, WorkerError
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
+from pipelines.runtimes.llamacpp_layout import Layout
 from pipelines.runtimes.llamacpp_messages import ProbeCall, does_not_load
-from pipelines.runtimes.llamacpp_slots import Batch, Layout
+from pipelines.runtimes.llamacpp_slots import Batch
 from pipelines.runtimes.protocol import ProbeReport
 from pipelines.runtimes.workers.llamacpp_engine import EngineSettings, LlamaEngine
 from pipelines.runtimes.workers.llamacpp_vocabulary import Vocabulary
