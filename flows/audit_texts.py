@@ -11,13 +11,21 @@ from calibration.tokens import rendered_ids, rendered_text
 from flows.site import BuildSite
 from pipelines.domain.run import Run
 from pipelines.domain.values import Digest, digest_of
-from pipelines.files.records import write_text
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json, write_text
 from pipelines.files.sealed import produce_once
 
 DIVERGENCE_TOKENS = 4096
 """Positions compared: two runs of the example differ by a few percent in mean divergence, and an audit
 takes seconds on a small model."""
 
+_LOGITS_SOURCES = (
+    "pipelines.process.workers.base_logits",
+    "pipelines.process.workers.llamacpp_divergence",
+    "pipelines.process.workers.llamacpp_library",
+    "pipelines.runtimes.workers.transformers_divergence",
+    "pipelines.runtimes.workers.transformers_model",
+)
 _SUITE_TOKENS = DIVERGENCE_TOKENS // 2
 _SEED = 0
 
@@ -82,6 +90,13 @@ def divergence_tokens(site: BuildSite, reference: Run) -> tuple[Path, Digest]:
 
     produce_once(folder, _TokensRecord, produce)
     return folder / "tokens.jsonl", digest
+
+
+def kept_logits(site: BuildSite, runtime_name: str, tokens_digest: Digest) -> Path:
+    """Return where the base's logits at these tokens are, or will be: a runtime runs the base once."""
+    identity = site.tools.runtimes[runtime_name].identity(site.plan.checkpoint.numerics)
+    key = digest_of([tokens_digest, to_json(identity), source_digest(*_LOGITS_SOURCES)])
+    return site.scratch / f"logits-{runtime_name}-{key[:16]}"
 
 
 def _answered(site: BuildSite, reference: Run) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.audit_texts import DIVERGENCE_TOKENS, divergence_tokens, parity_texts
+from flows.audit_texts import DIVERGENCE_TOKENS, divergence_tokens, kept_logits, parity_texts
 from flows.measured_rulers import measured_ruler
 from flows.site import BuildSite
 from pipelines.audit.checks import audit_base as hold_base
@@ -33,6 +33,7 @@ _SOURCES = (
     "pipelines.audit.labels",
     "pipelines.audit.origin",
     "pipelines.audit.rulers",
+    "pipelines.process.workers.base_logits",
     "pipelines.process.workers.divergence_sums",
     "pipelines.process.workers.ggml_resemblance",
     "pipelines.process.workers.llamacpp_divergence",
@@ -179,6 +180,7 @@ def _divergence(
         max_tokens=DIVERGENCE_TOKENS,
         threads=site.settings.threads,
         log=site.settings.store.logs / f"divergence-{variant.identifier}.log",
+        base_logits=kept_logits(site, runtime_name, tokens[1]),
     )
     runtime = site.tools.runtimes[runtime_name]
     try:

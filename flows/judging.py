@@ -19,6 +19,7 @@ from pipelines.domain.run import Run
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, JsonObject
 from pipelines.domain.verdict import Decision, PairOutcome, Verdict
+from pipelines.evaluation.graders.table import KnownGrades
 from pipelines.evaluation.grading import grade_answers
 from pipelines.evaluation.observing import Observatory
 from pipelines.files.records import to_json
@@ -64,7 +65,8 @@ def judge_transcripts(options: JudgeOptions, settings: Settings) -> Verdict:
     transcripts = [read_transcript(path) for path in paths]
     suite = _suite(options.suite, transcripts[0], settings)
     policy = load_policy(options.policy, suite)
-    *references, variant = (_graded(one, suite, settings) for one in transcripts)
+    known: KnownGrades = {}
+    *references, variant = (_graded(one, suite, settings, known) for one in transcripts)
     return judge(
         suite=suite,
         policy=policy,
@@ -110,7 +112,7 @@ def _known_suite(wanted: Digest, settings: Settings) -> Path:
     )
 
 
-def _graded(transcript: Transcript, suite: Suite, settings: Settings) -> Run:
+def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: KnownGrades) -> Run:
     from pipelines.process.runner import run_worker
 
     plan = transcript.record.plan
@@ -126,7 +128,7 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings) -> Run:
         subject=plan.subject,
         subject_digest=plan.subject_digest,
         contract=plan.contract,
-        answers=grade_answers(suite, transcript.answers, observatory),
+        answers=grade_answers(suite, transcript.answers, observatory, known),
         seconds=transcript.record.seconds,
     )
 

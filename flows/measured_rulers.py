@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.audit_texts import DIVERGENCE_TOKENS
+from flows.audit_texts import DIVERGENCE_TOKENS, kept_logits
 from flows.site import BuildSite
 from pipelines.audit.rulers import ruler_of
 from pipelines.domain.audit import Divergence
@@ -15,7 +15,10 @@ from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed, produce_once, read_manifest
 from pipelines.runtimes.rulers import RulersCall
 
+_RUNTIME = "transformers"
+"""What rulers are emulated in."""
 _SOURCES = (
+    "pipelines.process.workers.base_logits",
     "pipelines.process.workers.divergence_sums",
     "pipelines.runtimes.workers.rounding",
     "pipelines.runtimes.workers.transformers_divergence",
@@ -51,12 +54,14 @@ def measured_ruler(
     }
     with exclusive(site.scratch / f".rulers-{tokens[1][:16]}.lock"):
         missing = tuple(r for r in wanted if not is_sealed(_folder(site, r, tokens[1])))
-        for each, divergence in zip(missing, _measure(site, missing, tokens[0]), strict=True):
+        for each, divergence in zip(missing, _measure(site, missing, tokens), strict=True):
             _seal(site, RulerRecord(ruler=each, divergence=divergence), tokens[1])
     return read_manifest(_folder(site, ruler, tokens[1]), RulerRecord).record.divergence
 
 
-def _measure(site: BuildSite, rulers: tuple[Ruler, ...], sequences: Path) -> tuple[Divergence, ...]:
+def _measure(
+    site: BuildSite, rulers: tuple[Ruler, ...], tokens: tuple[Path, Digest]
+) -> tuple[Divergence, ...]:
     if not rulers:
         return ()
     with site.show("audit", f"{len(rulers)} rulers") as progress:
@@ -64,10 +69,11 @@ def _measure(site: BuildSite, rulers: tuple[Ruler, ...], sequences: Path) -> tup
             RulersCall(
                 base=site.plan.checkpoint.folder,
                 rulers=rulers,
-                sequences=sequences,
+                sequences=tokens[0],
                 max_tokens=DIVERGENCE_TOKENS,
                 threads=site.settings.threads,
                 log=site.settings.store.logs / "rulers.log",
+                base_logits=kept_logits(site, _RUNTIME, tokens[1]),
             ),
             site.tools.run_worker,
             progress,

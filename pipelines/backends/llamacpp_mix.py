@@ -31,6 +31,7 @@ MIX_SOURCES = (
     f"{WORKERS}.llamacpp_packing",
     f"{WORKERS}.llamacpp_sensitivity",
     f"{WORKERS}.llamacpp_swapping",
+    "pipelines.process.workers.base_logits",
     "pipelines.process.workers.divergence_sums",
 )
 _MOST_TOKENS = 2048

@@ -9,19 +9,23 @@ from pipelines.domain.suite import Item, Suite
 from pipelines.domain.values import JsonValue, canonical_json
 from pipelines.evaluation.adjudications import adjudicated, decisions
 from pipelines.evaluation.graders.protocol import ObservedGrader, observes
-from pipelines.evaluation.graders.table import grade_answer, grader_for
+from pipelines.evaluation.graders.table import KnownGrades, grade_answer, grader_for
 from pipelines.evaluation.observing import Observatory, Question
 from pipelines.evaluation.sampling import sample_id, together
 from pipelines.process.calls import ignore_progress
 
 
 def grade_answers(
-    suite: Suite, answers: Sequence[Answer], observatory: Observatory | None
+    suite: Suite,
+    answers: Sequence[Answer],
+    observatory: Observatory | None,
+    known: KnownGrades | None = None,
 ) -> tuple[GradedAnswer, ...]:
     """Grade a whole transcript; one graded answer an item, in suite order.
 
     What people decided about an answer goes before what its grader says.
     Without an observatory nothing can be observed: then a suite with observed graders is refused.
+    `known` is shared by transcripts of one suite: an item's answer that is the same again is graded once.
 
     Raises:
         WorkerError: where an item has no answer.
@@ -33,7 +37,7 @@ def grade_answers(
 
     def graded(item: Item, answer: Answer) -> GradedAnswer:
         grader = grader_for(suite.grader_of(item))
-        judged = grade_answer(grader, answer, item, observed.get(answer.item_id))
+        judged = grade_answer(grader, answer, item, observed.get(answer.item_id), known)
         return adjudicated(judged, item, decided)
 
     return tuple(

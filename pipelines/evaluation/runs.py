@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
+from pipelines.evaluation.graders.table import KnownGrades
 from pipelines.evaluation.grading import asked, grade_answers
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import SuitePrompts
@@ -62,6 +63,7 @@ class Examination:
     prompts: SuitePrompts
     stop_token_ids: tuple[int, ...]
     observatory: Observatory
+    known: KnownGrades = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def store(self) -> Store:
@@ -133,7 +135,7 @@ class Examination:
             subject=plan.subject,
             subject_digest=plan.subject_digest,
             contract=plan.contract,
-            answers=grade_answers(suite, answers, self.observatory),
+            answers=grade_answers(suite, answers, self.observatory, self.known),
             seconds=seconds,
         )
 

@@ -14,6 +14,8 @@ class DivergenceCall:
     `sequences` is JSONL of `{"id": str, "token_ids": [int, ...]}`; every position but a sequence's last
     counts, and sequences are taken in order until `max_tokens` positions are compared (the last one is
     cut). `kv_cache` is how the others hold keys and values; the base holds them in full precision.
+    `base_logits` is a folder where the base's logits are, or will be, for the calls that come after; it has
+    to be named by all that they depend on. With None they are not kept.
     """
 
     base: Path
@@ -21,6 +23,7 @@ class DivergenceCall:
     sequences: Path
     max_tokens: int
     threads: int
+    base_logits: Path | None = None
     kv_cache: KvCacheType = "f16"
 
 

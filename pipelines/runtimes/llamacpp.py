@@ -152,6 +152,7 @@ class LlamaCppRuntime:
                 sequences=request.sequences,
                 max_tokens=request.max_tokens,
                 threads=request.threads,
+                base_logits=request.base_logits,
                 kv_cache=request.variant.kv_cache,
             ),
             log=request.log,

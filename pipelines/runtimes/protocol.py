@@ -103,7 +103,8 @@ class ProbeReport:
 class DivergenceRequest:
     """Next-token distributions of a variant to hold against its base's in the same runtime.
 
-    `sequences` is JSONL of `{"id": str, "token_ids": [int, ...]}`; see `DivergenceCall`.
+    `sequences` is JSONL of `{"id": str, "token_ids": [int, ...]}`, and the base's logits are kept in
+    `base_logits` from the first request on; see `DivergenceCall`.
     """
 
     base: Loadable
@@ -112,6 +113,7 @@ class DivergenceRequest:
     max_tokens: int
     threads: int
     log: Path
+    base_logits: Path | None = None
 
 
 class Runtime(Protocol):

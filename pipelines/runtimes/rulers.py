@@ -15,7 +15,7 @@ _WORKER = "pipelines.runtimes.workers.transformers_rulers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulersCall:
-    """Rulers to measure on a checkpoint folder; see `DivergenceCall` for sequences and tokens."""
+    """Rulers to measure on a checkpoint folder; see `DivergenceCall` for sequences, tokens and logits."""
 
     base: Path
     rulers: tuple[Ruler, ...]
@@ -23,6 +23,7 @@ class RulersCall:
     max_tokens: int
     threads: int
     log: Path
+    base_logits: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

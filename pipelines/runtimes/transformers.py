@@ -122,6 +122,7 @@ class TransformersRuntime:
             sequences=request.sequences,
             max_tokens=request.max_tokens,
             threads=request.threads,
+            base_logits=request.base_logits,
         )
         worker = WorkerCall(
             module=f"{_WORKERS}.transformers_divergence",

@@ -1,7 +1,12 @@
-"""A GGUF's divergence from its base against `llama-perplexity --kl-divergence`, base pass included."""
+"""A GGUF's divergence from its base against `llama-perplexity --kl-divergence`, which keeps the base's too.
+
+Both run the same windows. It compares the second half of each, we compare every position, so the time that a
+compared position takes is the speed; the whole time is printed as well.
+"""
 
 import json
 import struct
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +24,8 @@ from tests.benchmarks.ratios import Comparison, Cost, in_turns
 from tests.oracles import oracle
 
 WINDOWS, WINDOW_TOKENS = 8, 512
+OURS_COMPARED = WINDOWS * (WINDOW_TOKENS - 1)
+THEIRS_COMPARED = WINDOWS * (WINDOW_TOKENS // 2 - 1)
 MOST_TIME = 1.0
 _TOLERANCE = 1e-3
 """It keeps the base's log-probabilities in 16 bits, so the last digits differ: by 3e-4 on random weights."""
@@ -26,37 +33,67 @@ _HEADER_BYTES = 20
 """`_logits_`, then window, vocabulary and number of windows (tools/perplexity/perplexity.cpp)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    base: Path
+    variant: Path
+    folder: Path
+
+
 def run(store: Store) -> None:
     """Print the time of both, after comparing what they found."""
     checkpoint = random_llama(MIDDLE, store)
-    base = llamacpp().convert(checkpoint, store.root / "f16", run_worker, ignore_progress)
-    variant = build(checkpoint, "Q4_K_M", llamacpp(), store).artifact
-    (store.root / "traffic.txt").write_text(traffic())
-    _theirs(base, variant, store.root, 0)  # it cuts the windows
-    windows = _windows(store.root, WINDOW_TOKENS)
-    ours, theirs = in_turns(
-        partial(_ours, base, variant, windows), partial(_theirs, base, variant, store.root)
+    files = _Files(
+        base=llamacpp().convert(checkpoint, store.root / "f16", run_worker, ignore_progress),
+        variant=build(checkpoint, "Q4_K_M", llamacpp(), store).artifact,
+        folder=store.root,
     )
-    _refuse_other_digits(base, variant, store.root)
+    (store.root / "traffic.txt").write_text(traffic())
+    _theirs(files, 0)  # it cuts the windows
+    windows = _windows(store.root, WINDOW_TOKENS)
+    _refuse_other_digits(files)
+    both = in_turns(partial(_ours, files, windows), partial(_theirs, files))
+    _show("base and variant", both)
+    kept = store.root / "logits"
+    _measured(files, windows, kept)
+    _show(
+        "another variant, the base's logits kept",
+        in_turns(partial(_ours, files, windows, kept=kept), partial(_their_variant, files)),
+    )
+
+
+def _show(what: str, both: tuple[list[Cost], list[Cost]]) -> None:
+    ours, theirs = both
+    windows = f"divergence, {WINDOWS} windows of {WINDOW_TOKENS}, {what}"
+    Comparison(what=windows, ours=ours, theirs=theirs, most_time=None).show()
     Comparison(
-        what=f"divergence, {WINDOWS} windows of {WINDOW_TOKENS} tokens",
-        ours=ours,
-        theirs=theirs,
+        what=f"{windows}, 1,000 compared positions",
+        ours=[_by_thousand(cost, OURS_COMPARED) for cost in ours],
+        theirs=[_by_thousand(cost, THEIRS_COMPARED) for cost in theirs],
         most_time=MOST_TIME,
     ).show()
 
 
-def _ours(base: Path, variant: Path, windows: Path, _turn: int) -> Cost:
-    return cost_of(lambda: _measured(base, variant, windows))
+def _by_thousand(cost: Cost, positions: int) -> Cost:
+    return Cost(
+        seconds=1000 * cost.seconds / positions,
+        cpu_seconds=1000 * cost.cpu_seconds / positions,
+        peak_bytes=cost.peak_bytes,
+    )
 
 
-def _measured(base: Path, variant: Path, windows: Path) -> Divergence:
+def _ours(files: _Files, windows: Path, _turn: int, *, kept: Path | None = None) -> Cost:
+    return cost_of(lambda: _measured(files, windows, kept))
+
+
+def _measured(files: _Files, windows: Path, kept: Path | None = None) -> Divergence:
     call = DivergenceCall(
-        base=base,
-        others=(variant,),
+        base=files.base,
+        others=(files.variant,),
         sequences=windows,
         max_tokens=WINDOWS * WINDOW_TOKENS,
         threads=THREADS,
+        base_logits=kept,
     )
     worker = WorkerCall(
         module="pipelines.process.workers.llamacpp_divergence",
@@ -67,18 +104,21 @@ def _measured(base: Path, variant: Path, windows: Path) -> Divergence:
     return run_worker(worker, Divergences, ignore_progress).value.values[0]
 
 
-def _theirs(base: Path, variant: Path, folder: Path, _turn: int) -> Cost:
-    kept = ["--kl-divergence-base", folder / "base.kld", "-f", folder / "traffic.txt"]
+def _theirs(files: _Files, turn: int) -> Cost:
+    return _perplexity(files, "base", "-m", files.base).then(_their_variant(files, turn))
+
+
+def _their_variant(files: _Files, _turn: int) -> Cost:
+    return _perplexity(files, "variant", "-m", files.variant, "--kl-divergence")
+
+
+def _perplexity(files: _Files, name: str, *asked: object) -> Cost:
+    kept = ["--kl-divergence-base", files.folder / "base.kld", "-f", files.folder / "traffic.txt"]
     kept += ["-c", WINDOW_TOKENS, "--chunks", WINDOWS, "-t", THREADS]
-    program = oracle("llama-perplexity")
-    waiting = {"OMP_NUM_THREADS": str(THREADS)} | WAITING
-    costs = []
-    for name, asked in (("base", ["-m", base]), ("variant", ["-m", variant, "--kl-divergence"])):
-        log = folder / f"theirs-{name}.log"
-        log.unlink(missing_ok=True)
-        command = [str(word) for word in (program, *asked, *kept)]
-        costs.append(cost_of_command(command, log, waiting))
-    return costs[0].then(costs[1])
+    log = files.folder / f"theirs-{name}.log"
+    log.unlink(missing_ok=True)
+    command = [str(word) for word in (oracle("llama-perplexity"), *asked, *kept)]
+    return cost_of_command(command, log, {"OMP_NUM_THREADS": str(THREADS)} | WAITING)
 
 
 def _windows(folder: Path, length: int) -> Path:
@@ -95,14 +135,16 @@ def _windows(folder: Path, length: int) -> Path:
     return file
 
 
-def _refuse_other_digits(base: Path, variant: Path, folder: Path) -> None:
+def _refuse_other_digits(files: _Files) -> None:
     """It looks at the second half of each window, so the first half is taken off ours."""
     whole, first = (
-        _measured(base, variant, _windows(folder, length))
+        _measured(files, _windows(files.folder, length))
         for length in (WINDOW_TOKENS, WINDOW_TOKENS // 2 + 1)
     )
+    if (whole.tokens, whole.tokens - first.tokens) != (OURS_COMPARED, THEIRS_COMPARED):
+        raise AssertionError(f"{whole.tokens} and {first.tokens} positions were compared")
     sums = whole.mean_kl * whole.tokens - first.mean_kl * first.tokens
-    printed = (folder / "theirs-variant.log").read_text().splitlines()
+    printed = (files.folder / "theirs-variant.log").read_text().splitlines()
     (line,) = [row for row in printed if row.startswith("Mean    KLD")]
     numpy.testing.assert_allclose(
         sums / (whole.tokens - first.tokens), float(line.split()[2]), rtol=_TOLERANCE

@@ -109,6 +109,20 @@ def test_fewer_bits_diverge_more_and_the_base_from_itself_not_at_all() -> None:
     assert alone == fewer, "what else is asked for changes nothing"
 
 
+def test_logits_kept_of_the_base_stand_in_for_it(tmp_path: Path) -> None:
+    kept = {"base_logits": tmp_path / "logits"}
+    first = gguf_divergences((quantized("Q2_K"),), **kept)
+    (log := work_folder() / "log").unlink()
+
+    assert (
+        gguf_divergences((quantized("Q2_K"),), **kept)
+        == first
+        == gguf_divergences((quantized("Q2_K"),))
+    )
+    loads = log.read_text().count("llama_model_loader: loaded meta data")
+    assert loads == 1 + 2, "the first of these two calls did not load the base"
+
+
 def test_a_quantized_cache_counts() -> None:
     base = f16(example_checkpoint())
     (eight,) = gguf_divergences((base,), kv_cache="q8_0")
@@ -191,7 +205,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("tiny") / "base")
 
 
-def folder_divergence(base: Path, variant: Path, where: Path) -> Divergence:
+def folder_divergence(
+    base: Path, variant: Path, where: Path, kept: Path | None = None
+) -> Divergence:
     rows = [{"id": "a", "token_ids": [1 + (at * 31) % 250 for at in range(CONTEXT + 9)]}]
     request = DivergenceRequest(
         base=Loadable(path=base, format=None),
@@ -200,6 +216,7 @@ def folder_divergence(base: Path, variant: Path, where: Path) -> Divergence:
         max_tokens=500,
         threads=1,
         log=where / "log",
+        base_logits=kept,
     )
     return TransformersRuntime().divergence(request, run_worker, ignore_progress)
 
@@ -211,6 +228,25 @@ def test_a_folder_does_not_diverge_from_itself_and_is_cut_to_its_context(
     assert (found.mean_kl, found.top1_agreement, found.tokens) == (0.0, 1.0, CONTEXT - 1)
     assert all(weight.cosine > 0.999 for weight in found.resemblances)
     assert len(found.resemblances) == 7 * LAYERS
+
+
+def test_rulers_and_folders_share_the_logits_kept_of_their_base(tiny: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "logits"
+    fresh = folder_divergence(tiny, tiny, tmp_path, kept)
+    sealed = (kept / "manifest.json").stat()
+    call = RulersCall(
+        base=tiny,
+        rulers=(Ruler(label="nothing"),),
+        sequences=tmp_path / "nowhere.jsonl",  # it is not read where the base is not run
+        max_tokens=500,
+        threads=1,
+        log=tmp_path / "rulers.log",
+        base_logits=kept,
+    )
+    (nothing,) = measure_rulers(call, run_worker, ignore_progress)
+
+    assert (nothing.mean_kl, nothing.tripwires) == (fresh.mean_kl, fresh.tripwires)
+    assert (kept / "manifest.json").stat() == sealed
 
 
 def test_a_folder_whose_logits_overflow_diverges_infinitely(tiny: Path, tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 import json
 import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy
@@ -19,13 +23,15 @@ from pipelines.domain.audit import Divergence, Resemblance, Tripwires
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.ruler import Ruler
 from pipelines.files.records import from_json, to_json
-from pipelines.process.workers.divergence_sums import (
+from pipelines.process.workers.base_logits import (
     BaseLogits,
-    DivergenceSums,
+    BasePass,
+    Logits,
+    base_logits,
     batch_tokens,
-    next_tokens,
     read_windows,
 )
+from pipelines.process.workers.divergence_sums import DivergenceSums
 
 RULER = Ruler(label="W4")
 
@@ -35,20 +41,15 @@ def measured(mean_kl: float) -> Divergence:
 
 
 def base(*rows: list[float]) -> BaseLogits:
-    logits = BaseLogits(len(rows[0]))
-    try:
-        logits.add(numpy.array(rows, dtype=numpy.float32))
-    except CheckpointError:
-        logits.__exit__()
-        raise
+    logits = BaseLogits(len(rows[0]), BytesIO())
+    logits.add(numpy.array(rows, dtype=numpy.float32))
     return logits
 
 
 def divergence(logits: BaseLogits, *rows: list[float]) -> Divergence:
-    with logits:
-        sums = DivergenceSums(logits)
-        sums.add(numpy.array(rows, dtype=numpy.float32))
-        return sums.result()
+    sums = DivergenceSums(logits)
+    sums.add(numpy.array(rows, dtype=numpy.float32))
+    return sums.result()
 
 
 def test_equal_distributions_do_not_diverge_at_all() -> None:
@@ -96,11 +97,11 @@ def test_a_large_vocabulary_is_taken_in_pieces_with_the_same_result() -> None:
     random = numpy.random.default_rng(0)
     rows = random.standard_normal((40, 128_256)).astype(numpy.float32)
     noise = rows + random.standard_normal(rows.shape).astype(numpy.float32)
-    with BaseLogits(rows.shape[1]) as logits:
-        logits.add(rows)
-        sums = DivergenceSums(logits)
-        sums.add(noise[:7])
-        sums.add(noise[7:])
+    logits = BaseLogits(rows.shape[1], BytesIO())
+    logits.add(rows)
+    sums = DivergenceSums(logits)
+    sums.add(noise[:7])
+    sums.add(noise[7:])
     exact, drifted = rows.astype(numpy.float64), noise.astype(numpy.float64)
     exact -= numpy.log(numpy.exp(exact).sum(axis=1, keepdims=True))
     drifted -= numpy.log(numpy.exp(drifted).sum(axis=1, keepdims=True))
@@ -110,12 +111,12 @@ def test_a_large_vocabulary_is_taken_in_pieces_with_the_same_result() -> None:
 
 def test_perplexities_and_margins_are_the_ones_computed_by_hand() -> None:
     """Tokens 1 and 0 came: the base gives them 3/4 and 1/2, the other 1/2 and 1/4."""
-    with BaseLogits(2, next_tokens([(9, 1), (9, 0)])) as logits:
-        logits.add(numpy.array([[0.0, math.log(3)], [0.0, 0.0]], dtype=numpy.float32))
-        sums = DivergenceSums(logits)
-        sums.add(numpy.array([[0.0, 0.0]], dtype=numpy.float32))
-        sums.add(numpy.array([[0.0, math.log(3)]], dtype=numpy.float32))
-        found = sums.result()
+    logits = BaseLogits(2, BytesIO(), [(9, 1), (9, 0)])
+    logits.add(numpy.array([[0.0, math.log(3)], [0.0, 0.0]], dtype=numpy.float32))
+    sums = DivergenceSums(logits)
+    sums.add(numpy.array([[0.0, 0.0]], dtype=numpy.float32))
+    sums.add(numpy.array([[0.0, math.log(3)]], dtype=numpy.float32))
+    found = sums.result()
 
     assert found.tripwires is not None
     assert found.tripwires.base_perplexity == pytest.approx((3 / 4 * 1 / 2) ** -0.5)
@@ -129,11 +130,11 @@ def test_perplexities_and_margins_are_the_ones_computed_by_hand() -> None:
 
 
 def test_a_perplexity_beyond_all_numbers_is_infinite_and_judges_nothing() -> None:
-    with BaseLogits(2, next_tokens([(9, 1)])) as logits:
-        logits.add(numpy.array([[0.0, 0.0]], dtype=numpy.float32))
-        sums = DivergenceSums(logits)
-        sums.add(numpy.array([[0.0, math.nan]], dtype=numpy.float32))
-        found = sums.result()
+    logits = BaseLogits(2, BytesIO(), [(9, 1)])
+    logits.add(numpy.array([[0.0, 0.0]], dtype=numpy.float32))
+    sums = DivergenceSums(logits)
+    sums.add(numpy.array([[0.0, math.nan]], dtype=numpy.float32))
+    found = sums.result()
 
     assert found.tripwires is not None
     assert math.isinf(found.tripwires.perplexity)
@@ -145,6 +146,60 @@ def test_a_variant_of_twice_the_perplexity_passes_the_audit_by_its_divergence_al
     found = replace(measured(0.01), tripwires=signs)
 
     assert audit_divergence(found, RULER, measured(0.01)).passed
+
+
+class Base:
+    """A base of two positions; counts how often it was run."""
+
+    def __init__(self, *rows: list[float]) -> None:
+        self.rows, self.runs = rows, 0
+
+    @contextmanager
+    def load(self) -> Iterator[BasePass]:
+        self.runs += 1
+        yield BasePass(vocabulary_size=2, windows=[(7, 1, 0)], logits=self._logits())
+
+    def _logits(self) -> Iterator[Logits]:
+        for row in self.rows:
+            yield numpy.array([row], dtype=numpy.float32)
+
+
+def test_a_base_is_run_once_and_its_logits_are_kept(tmp_path: Path) -> None:
+    base, folder = Base([1.0, 2.0], [3.0, 4.0]), tmp_path / "kept"
+    for _ in range(3):
+        with base_logits(folder, base.load) as logits:
+            assert logits.windows == ((7, 1, 0),)
+            assert logits.read(1, 1).tolist() == [[3.0, 4.0]]
+            assert divergence(logits, [1.0, 2.0], [3.0, 4.0]).mean_kl == 0.0
+    assert base.runs == 1
+
+
+def test_logits_that_nobody_wants_kept_leave_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with base_logits(None, Base([1.0, 2.0], [3.0, 4.0]).load) as logits:
+        assert divergence(logits, [1.0, 2.0], [3.0, 4.0]).mean_kl == 0.0
+    assert not list(tmp_path.iterdir())
+
+
+def test_kept_logits_that_were_altered_are_refused(tmp_path: Path) -> None:
+    base, folder = Base([1.0, 2.0], [3.0, 4.0]), tmp_path / "kept"
+    with base_logits(folder, base.load):
+        pass
+    file = folder / "logits.f32"
+    file.write_bytes(bytes(reversed(file.read_bytes())))
+    with pytest.raises(InputError, match="altered"), base_logits(folder, base.load):
+        pass
+
+
+def test_a_base_that_fails_on_its_way_keeps_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    broken = Base([1.0, 2.0], [3.0, math.inf])
+    with pytest.raises(CheckpointError, match="not finite"), base_logits(folder, broken.load):
+        pass
+    with base_logits(folder, Base([1.0, 2.0], [3.0, 4.0]).load) as logits:
+        assert logits.read(1, 1).tolist() == [[3.0, 4.0]]
 
 
 def test_batches_stay_within_64_mebibytes_of_logits() -> None:

@@ -11,8 +11,9 @@ from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, Grade
 from pipelines.domain.suite import DecodeSettings, GraderSpec, Item
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.evaluation.graders.exact import ExactGrader
 from pipelines.evaluation.graders.grades import judged
-from pipelines.evaluation.graders.table import grade_answer
+from pipelines.evaluation.graders.table import KnownGrades, grade_answer
 from pipelines.evaluation.grading import grade_answers
 from pipelines.evaluation.observing import Observatory, ObserveCall, ObserveTally, Question
 from pipelines.evaluation.sampling import sample_id, together
@@ -78,6 +79,34 @@ def test_items_are_graded_by_their_own_grader_and_samples() -> None:
     assert len(graded[0].samples) == 2
     with pytest.raises(WorkerError, match=f"no answer to '{twice.id}#2'"):
         grade_answers(suite, [answers[0], answers[2]], None)
+
+
+def test_an_answer_given_again_is_graded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    graded: list[str] = []
+
+    def grade(self: ExactGrader, answer_text: str, item: Item) -> Grade:
+        graded.append(f"{item.id}: {answer_text}")
+        return judged("exact@1", problem=None, canonical=answer_text, expected="yes")
+
+    monkeypatch.setattr(ExactGrader, "grade", grade)
+    suite = suite_of([("some",), ("some",)])
+    first, second = (item.id for item in suite.items)
+    known: KnownGrades = {}
+    for texts in (("yes", "yes"), ("yes", "no"), ("yes", "yes")):
+        answers = [answer(first, texts[0]), answer(second, texts[1])]
+        found = grade_answers(suite, answers, None, known)
+        assert [one.grade.canonical for one in found] == list(texts)
+    assert graded == [f"{first}: yes", f"{second}: yes", f"{second}: no"]
+
+
+def test_a_known_grade_still_tells_that_this_answer_was_cut_off() -> None:
+    suite = suite_of([("some",)])
+    whole = answer(suite.items[0].id, "yes")
+    known: KnownGrades = {}
+    (first,) = grade_answers(suite, [whole], None, known)
+    (cut,) = grade_answers(suite, [replace(whole, finish_reason="length")], None, known)
+    assert "cut off" in cut.grade.reason
+    assert "cut off" not in first.grade.reason
 
 
 class LengthGrader:

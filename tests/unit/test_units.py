@@ -73,7 +73,7 @@ def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> BuildSit
     )
     tools = Equipment(
         backends={"llamacpp": backend},
-        runtimes={"llamacpp": runtime},
+        runtimes={"llamacpp": runtime, "transformers": FakeRuntime()},
         run_worker=run_worker,
         measure_rulers=fake_rulers,
     )

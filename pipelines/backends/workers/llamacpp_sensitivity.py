@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Iterator, Mapping
+from tempfile import TemporaryFile
 
 import llama_cpp
 import numpy
@@ -25,7 +26,8 @@ from pipelines.domain.audit import Divergence
 from pipelines.domain.errors import InputError
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
-from pipelines.process.workers.divergence_sums import BaseLogits, DivergenceSums, batch_tokens
+from pipelines.process.workers.base_logits import BaseLogits, batch_tokens
+from pipelines.process.workers.divergence_sums import DivergenceSums
 from pipelines.process.workers.llamacpp_library import LlamaLog, open_context, open_model
 
 Types = Mapping[str, str]
@@ -66,7 +68,8 @@ class _Lab:
         self._packed = self._read(call)
         parameters = packed_context(call.max_length_tokens, self._batch_tokens, call.threads)
         self._context = open_context(model, parameters, log)
-        self._base = BaseLogits(self._vocabulary)
+        file = TemporaryFile(prefix="quantgate-logits-")  # noqa: SIM115 - closed with this object
+        self._base = BaseLogits(self._vocabulary, file)
         self._pass(self._base)
 
     def divergence(self, types: Types) -> Divergence:

@@ -62,13 +62,22 @@ def grader_for(spec: GraderSpec) -> AnyGrader:
     return _made(spec.kind, canonical_json(spec.options) if spec.options else "{}")
 
 
+KnownGrades = dict[tuple[str, str], Grade]
+"""Grades of one suite's items by id and text: variants often answer word for word as the reference did."""
+
+
 def grade_answer(
-    grader: AnyGrader, answer: Answer, item: Item, observation: JsonValue = None
+    grader: AnyGrader,
+    answer: Answer,
+    item: Item,
+    observation: JsonValue = None,
+    known: KnownGrades | None = None,
 ) -> GradedAnswer:
     """Grade one raw answer, with regard to how it ended.
 
     `error` is wrong whatever its text. `length` is graded on its text, and the reason says that the
-    answer was cut off at `max_tokens`. `observation` is what an observed grader's worker saw.
+    answer was cut off at `max_tokens`. `observation` is what an observed grader's worker saw; a grade that
+    needs none is looked up in `known`, and remembered there.
     """
     if answer.finish_reason == "error":
         refused = wrong(
@@ -77,16 +86,27 @@ def grade_answer(
             reason="the runtime reported an error instead of an answer",
         )
         return GradedAnswer(answer=answer, grade=refused)
-    grade = _grade(grader, answer, item, observation)
+    grade = _grade(grader, answer, item, observation, known)
     if answer.finish_reason == "length":
         grade = replace(grade, reason=f"{grade.reason}; the answer was cut off at max_tokens")
     return GradedAnswer(answer=answer, grade=grade)
 
 
-def _grade(grader: AnyGrader, answer: Answer, item: Item, observation: JsonValue) -> Grade:
+def _grade(
+    grader: AnyGrader,
+    answer: Answer,
+    item: Item,
+    observation: JsonValue,
+    known: KnownGrades | None,
+) -> Grade:
     if observes(grader):
         return grader.grade_observed(answer.text, item, observation)
-    return grader.grade(answer.text, item)
+    if known is None:
+        return grader.grade(answer.text, item)
+    asked = item.id, answer.text
+    if asked not in known:
+        known[asked] = grader.grade(answer.text, item)
+    return known[asked]
 
 
 @lru_cache(maxsize=256)

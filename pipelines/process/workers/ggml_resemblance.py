@@ -6,6 +6,7 @@ inside the pinned llama-cpp-python.
 
 import ctypes
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -42,8 +43,10 @@ _traits_of.restype = ctypes.POINTER(_Traits)
 _traits_of.argtypes = (ctypes.c_int,)
 
 
-def resemblances(base: Path, other: Path) -> tuple[Resemblance, ...]:
+def resemblances(base: Path, other: Path, threads: int) -> tuple[Resemblance, ...]:
     """Return the cosine of every quantized tensor of `other` with the base's tensor of that name.
+
+    Threads take a tensor each; what expands and multiplies leaves the interpreter to the others.
 
     Raises:
         CheckpointError: where one of the headers is damaged.
@@ -55,13 +58,13 @@ def resemblances(base: Path, other: Path) -> tuple[Resemblance, ...]:
         if tensor.dtype not in FLOAT_TYPES and _comparable(bases.get(tensor.name), tensor)
     ]
     with _mapped(base) as base_map, _mapped(other) as other_map:
-        return tuple(
-            Resemblance(
-                name=tensor.name,
-                cosine=_cosine(_floats(base_map, bases[tensor.name]), _floats(other_map, tensor)),
-            )
-            for tensor in quantized
-        )
+
+        def compared(tensor: StoredTensor) -> Resemblance:
+            values = _floats(base_map, bases[tensor.name]), _floats(other_map, tensor)
+            return Resemblance(name=tensor.name, cosine=_cosine(*values))
+
+        with ThreadPoolExecutor(max_workers=threads) as workers:
+            return tuple(workers.map(compared, quantized))
 
 
 @contextmanager

@@ -6,26 +6,29 @@ window). Models are loaded one after the other, never together.
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import llama_cpp
 import numpy
 
 from pipelines.domain.audit import Divergence
-from pipelines.domain.errors import InputError, WorkerError
+from pipelines.domain.errors import WorkerError
 from pipelines.domain.recipe import KvCacheType
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.divergences import DivergenceCall, Divergences
 from pipelines.process.harness import serve
-from pipelines.process.workers.divergence_sums import (
+from pipelines.process.workers.base_logits import (
     BaseLogits,
-    DivergenceSums,
+    BasePass,
     Logits,
+    Windows,
+    base_logits,
     batch_tokens,
-    next_tokens,
     read_windows,
+    refuse_unknown,
 )
+from pipelines.process.workers.divergence_sums import DivergenceSums
 from pipelines.process.workers.ggml_resemblance import resemblances
 from pipelines.process.workers.llamacpp_library import (
     LlamaLog,
@@ -46,49 +49,54 @@ def measure(call: DivergenceCall, on_progress: OnProgress) -> Divergences:
         WorkerError: where decoding fails.
     """
     log = LlamaLog()
-    counter = _Counter(on_progress, models=1 + len(call.others))
-    with ExitStack() as kept:
-        with _opened(call.base, log) as model:
-            windows = read_windows(
-                call.sequences,
-                max_tokens=call.max_tokens,
-                context_tokens=llama_cpp.llama_model_n_ctx_train(model),
-            )
-            base = kept.enter_context(BaseLogits(_vocabulary_size(model), next_tokens(windows)))
-            _refuse_unknown(windows, base.vocabulary_size, call.sequences)
-            for logits in _logits(model, windows, "f16", call.threads, log):
-                base.add(logits)
-                counter.count(windows, len(logits))
-        others = [_compare(path, base, windows, call, log, counter) for path in call.others]
+    counter = _Counter(on_progress, models=len(call.others))
+    with base_logits(call.base_logits, lambda: _base(call, log, counter)) as base:
+        others = [_compare(path, base, call, log, counter) for path in call.others]
     return Divergences(values=tuple(others))
 
 
+@contextmanager
+def _base(call: DivergenceCall, log: LlamaLog, counter: "_Counter") -> Iterator[BasePass]:
+    counter.models += 1
+    with _opened(call.base, log) as model:
+        windows = read_windows(
+            call.sequences,
+            max_tokens=call.max_tokens,
+            context_tokens=llama_cpp.llama_model_n_ctx_train(model),
+        )
+        refuse_unknown(windows, _vocabulary_size(model), call.sequences)
+        logits = _logits(model, windows, "f16", call.threads, log)
+        yield BasePass(
+            vocabulary_size=_vocabulary_size(model),
+            windows=windows,
+            logits=counter.counted(windows, logits),
+        )
+
+
 def _compare(
-    path: Path,
-    base: BaseLogits,
-    windows: Sequence[tuple[int, ...]],
-    call: DivergenceCall,
-    log: LlamaLog,
-    counter: "_Counter",
+    path: Path, base: BaseLogits, call: DivergenceCall, log: LlamaLog, counter: "_Counter"
 ) -> Divergence:
-    sums = DivergenceSums(base)
+    sums, windows = DivergenceSums(base), base.windows or ()
     with _opened(path, log) as model:
-        for logits in _logits(model, windows, call.kv_cache, call.threads, log):
-            sums.add(logits)
-            counter.count(windows, len(logits))
-    return sums.result(resemblances(call.base, path))
+        logits = _logits(model, windows, call.kv_cache, call.threads, log)
+        for batch in counter.counted(windows, logits):
+            sums.add(batch)
+    return sums.result(resemblances(call.base, path, call.threads))
 
 
 class _Counter:
     """Counts positions over all models."""
 
     def __init__(self, on_progress: OnProgress, *, models: int) -> None:
-        self._on_progress, self._models, self._done = on_progress, models, 0
+        self.models = models
+        self._on_progress, self._done = on_progress, 0
 
-    def count(self, windows: Sequence[tuple[int, ...]], positions: int) -> None:
-        self._done += positions
-        total = self._models * sum(len(window) - 1 for window in windows)
-        self._on_progress(Progress(done=self._done, total=total, what="measuring divergence"))
+    def counted(self, windows: Windows, batches: Iterator[Logits]) -> Iterator[Logits]:
+        total = self.models * sum(len(window) - 1 for window in windows)
+        for logits in batches:
+            yield logits
+            self._done += len(logits)
+            self._on_progress(Progress(done=self._done, total=total, what="measuring divergence"))
 
 
 @contextmanager
@@ -102,7 +110,7 @@ def _opened(path: Path, log: LlamaLog) -> Iterator[ctypes.c_void_p]:
 
 def _logits(
     model: ctypes.c_void_p,
-    windows: Sequence[tuple[int, ...]],
+    windows: Windows,
     cache: KvCacheType,
     threads: int,
     log: LlamaLog,
@@ -155,15 +163,6 @@ def _parameters(
 
 def _vocabulary_size(model: ctypes.c_void_p) -> int:
     return int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model)))
-
-
-def _refuse_unknown(windows: Sequence[tuple[int, ...]], vocabulary_size: int, where: Path) -> None:
-    """Raise for ids that llama.cpp would refuse to decode."""
-    highest = max(max(window) for window in windows)
-    if highest >= vocabulary_size:
-        raise InputError(
-            f"token id {highest} is none of the base's {vocabulary_size}", where=str(where)
-        )
 
 
 if __name__ == "__main__":

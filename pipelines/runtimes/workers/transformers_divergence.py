@@ -4,32 +4,33 @@ Models are loaded one after the other, never together, and asked through a KV ca
 answer, so that a cache stored in low precision counts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from transformers import DynamicCache
 
 from pipelines.domain.audit import Divergence
-from pipelines.domain.errors import InputError
 from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.divergences import Divergences
+from pipelines.process.divergences import DivergenceCall, Divergences
 from pipelines.process.harness import serve
-from pipelines.process.workers.divergence_sums import (
+from pipelines.process.workers.base_logits import (
     BaseLogits,
-    DivergenceSums,
+    BasePass,
     Logits,
+    Windows,
+    base_logits,
     batch_tokens,
-    next_tokens,
     read_windows,
+    refuse_unknown,
 )
+from pipelines.process.workers.divergence_sums import DivergenceSums
+from pipelines.runtimes.rulers import RulersCall
 from pipelines.runtimes.transformers_jobs import DivergenceJob
 from pipelines.runtimes.workers.transformers_model import LoadedModel, load
 from pipelines.runtimes.workers.transformers_resemblance import resemblances
 
-Windows = Sequence[tuple[int, ...]]
 NewCache = Callable[..., DynamicCache]
 """Makes an empty KV cache for `config=`, a model's configuration."""
 
@@ -44,46 +45,37 @@ def measure(job: DivergenceJob, on_progress: OnProgress) -> Divergences:
     call, values = job.call, []
     total = 1 + len(call.others)
     on_progress(Progress(done=0, total=total, what="measuring divergence"))
-    with ExitStack() as kept:
-        loaded = load(call.base, job.device)
-        windows, base = base_logits(loaded, call.sequences, max_tokens=call.max_tokens)
-        kept.enter_context(base)
-        for path in call.others:
-            del loaded  # before the next one takes its room
+    with base_logits(call.base_logits, lambda: base_pass(call, job.device)) as base:
+        for done, path in enumerate(call.others, start=2):
             loaded = load(path, job.device)
-            found = divergence(loaded, windows, base)
+            found = divergence(loaded, base)
             values.append(replace(found, resemblances=resemblances(loaded, call.base)))
-            on_progress(Progress(done=len(values), total=total, what="measuring divergence"))
+            del loaded  # before the next one takes its room
+            on_progress(Progress(done=done, total=total, what="measuring divergence"))
     return Divergences(values=tuple(values))
 
 
-def base_logits(
-    loaded: LoadedModel, sequences: Path, *, max_tokens: int
-) -> tuple[Windows, BaseLogits]:
-    """Return the windows to compare at, and the base's logits there.
+@contextmanager
+def base_pass(call: DivergenceCall | RulersCall, device: str) -> Iterator[BasePass]:
+    """Yield a base's pass over the windows to compare at.
 
     Raises:
         InputError: where there is no position to compare, or a token id that the base does not know.
     """
+    loaded = load(call.base, device)
     windows = read_windows(
-        sequences, max_tokens=max_tokens, context_tokens=loaded.context_length_tokens
+        call.sequences, max_tokens=call.max_tokens, context_tokens=loaded.context_length_tokens
     )
-    known = loaded.model.get_input_embeddings().num_embeddings
-    highest = max(max(window) for window in windows)
-    if highest >= known:
-        raise InputError(f"token id {highest} is none of the base's {known}", where=str(sequences))
-    size = loaded.model.config.get_text_config().vocab_size
-    base = BaseLogits(size, next_tokens(windows))
-    for logits in _logits(loaded, windows, DynamicCache):
-        base.add(logits)
-    return windows, base
+    refuse_unknown(windows, loaded.model.get_input_embeddings().num_embeddings, call.sequences)
+    yield BasePass(
+        vocabulary_size=loaded.model.config.get_text_config().vocab_size,
+        windows=windows,
+        logits=_logits(loaded, windows, DynamicCache),
+    )
 
 
 def divergence(
-    loaded: LoadedModel,
-    windows: Windows,
-    base: BaseLogits,
-    new_cache: NewCache = DynamicCache,
+    loaded: LoadedModel, base: BaseLogits, new_cache: NewCache = DynamicCache
 ) -> Divergence:
     """Return a model's divergence from the base; `new_cache` makes what holds its keys and values.
 
@@ -91,7 +83,7 @@ def divergence(
         CheckpointError: where its vocabulary is not the base's.
     """
     sums = DivergenceSums(base)
-    for logits in _logits(loaded, windows, new_cache):
+    for logits in _logits(loaded, base.windows or (), new_cache):
         sums.add(logits)
     return sums.result()
 

@@ -1,7 +1,6 @@
 """Child process: divergence from the base of plain round-to-nearest, emulated on the base's own weights."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
 
 import torch
@@ -13,9 +12,10 @@ from pipelines.domain.ruler import Grid, Ruler
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.divergences import Divergences
 from pipelines.process.harness import serve
+from pipelines.process.workers.base_logits import base_logits
 from pipelines.runtimes.rulers import RulersJob
 from pipelines.runtimes.workers.rounding import rounded
-from pipelines.runtimes.workers.transformers_divergence import NewCache, base_logits, divergence
+from pipelines.runtimes.workers.transformers_divergence import NewCache, base_pass, divergence
 from pipelines.runtimes.workers.transformers_model import LoadedModel, load
 
 _EXPERT_DIMENSIONS = 3
@@ -31,16 +31,13 @@ def measure(job: RulersJob, on_progress: OnProgress) -> Divergences:
     call, values = job.call, []
     total, what = 1 + len(call.rulers), "measuring round-to-nearest"
     on_progress(Progress(done=0, total=total, what=what))
-    with ExitStack() as kept:
-        loaded = load(call.base, job.device)
-        windows, base = base_logits(loaded, call.sequences, max_tokens=call.max_tokens)
-        kept.enter_context(base)
-        for ruler in call.rulers:
-            del loaded  # before the next one takes its room
+    with base_logits(call.base_logits, lambda: base_pass(call, job.device)) as base:
+        for done, ruler in enumerate(call.rulers, start=2):
             loaded = load(call.base, job.device)
             _apply(ruler, loaded)
-            values.append(divergence(loaded, windows, base, _cache(ruler)))
-            on_progress(Progress(done=len(values), total=total, what=what))
+            values.append(divergence(loaded, base, _cache(ruler)))
+            del loaded  # before the next one takes its room
+            on_progress(Progress(done=done, total=total, what=what))
     return Divergences(values=tuple(values))
 
 
