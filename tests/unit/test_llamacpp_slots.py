@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from pipelines.domain.suite import DecodeSettings
-from pipelines.runtimes.llamacpp_layout import Layout, common_prefix, engine_count, groups, lay_out
+from pipelines.runtimes.llamacpp_layout import Layout, common_prefix, groups, lay_out, side_by_side
 from pipelines.runtimes.llamacpp_sampling import chooser
 from pipelines.runtimes.llamacpp_slots import Answering, Batch, Logits, Rules, run_group
 from pipelines.runtimes.protocol import Prompt
@@ -207,10 +207,27 @@ def test_groups_of_engines_side_by_side_cost_the_same() -> None:
 
 def test_small_models_get_an_engine_for_each_thread_that_can_be_filled() -> None:
     small, large = 3_400_000, 7_000_000_000
-    assert engine_count(200, 32, 2, small) == 2
-    assert engine_count(50, 32, 16, small) == 1
-    assert engine_count(200, 32, 16, small) == 6
-    assert engine_count(200, 32, 2, large) == 1
+    assert side_by_side(200, 32, 2, small) == (2, 16)
+    assert side_by_side(30, 32, 16, small) == (1, 16)
+    assert side_by_side(200, 32, 16, small) == (12, 16)
+    assert side_by_side(200, 8, 2, small) == (2, 8)
+    assert side_by_side(200, 32, 2, large) == (1, 32)
+
+
+def test_long_prompts_are_answered_apart_from_short_ones() -> None:
+    prompts = [prompt(str(at), *range(300 if at % 3 == 0 else 30)) for at in range(24)]
+    long, short = groups(prompts, lambda asked: 64, slots=16)
+    assert long == prompts[::3]
+    assert short == [one for one in prompts if one not in long]
+
+
+def test_a_few_long_prompts_are_answered_with_the_next_shorter_ones() -> None:
+    lengths = [900] * 3 + [300] * 3 + [100] * 9
+    prompts = [prompt(str(at), *range(length)) for at, length in enumerate(lengths)]
+    first, second = groups(prompts, lambda asked: 64, slots=16)
+    assert (len(first), len(second)) == (6, 9)
+    (together,) = groups(prompts, lambda asked: 64, slots=64)
+    assert together == prompts
 
 
 def test_flash_attention_is_left_to_groups_of_unlike_or_very_long_prompts() -> None:

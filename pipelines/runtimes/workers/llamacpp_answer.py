@@ -14,7 +14,7 @@ from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
 from pipelines.runtimes.answer_log import AnswerLog
-from pipelines.runtimes.llamacpp_layout import Room, engine_count, groups, lay_out
+from pipelines.runtimes.llamacpp_layout import Room, groups, lay_out, side_by_side
 from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
 from pipelines.runtimes.llamacpp_sampling import chooser
 from pipelines.runtimes.llamacpp_slots import Answering, Rules, run_group
@@ -46,7 +46,7 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
     log = LlamaLog()
     model = open_model(call.model, log)
     schedule = call.schedule
-    engines = engine_count(
+    engines, slots = side_by_side(
         len(prompts), schedule.slots, schedule.threads, llama_cpp.llama_model_n_params(model)
     )
     room = _room(call.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
@@ -58,15 +58,15 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
         for group in share:
             if all(prompt.item_id in known for prompt in group):
                 continue
-            layout = lay_out(group, room, schedule.slots)
+            layout = lay_out(group, room, slots)
             engine = LlamaEngine(model, layout, settings, log)
             run_group(group, engine, layout, rules, tally.take)
             engine.close()
 
-    cut = groups(prompts, room, schedule.slots, engines)
-    with ThreadPoolExecutor(engines) as side_by_side:
+    cut = groups(prompts, room, slots, engines)
+    with ThreadPoolExecutor(engines) as pool:
         shares = [cut[first::engines] for first in range(engines)]
-        list(side_by_side.map(answer_groups, shares))  # raises what one of them raised
+        list(pool.map(answer_groups, shares))  # raises what one of them raised
     return AnswerTally(
         answered=len(answers.answered) - len(known), generated_tokens=tally.generated_tokens
     )
