@@ -9,23 +9,12 @@ from pathlib import Path
 from calibration.assemble import read_sequences
 from calibration.tokens import rendered_ids, rendered_text
 from flows.site import BuildSite
+from pipelines.audit.divergence import DIVERGENCE_TOKENS
 from pipelines.domain.run import Run
 from pipelines.domain.values import Digest, digest_of
-from pipelines.files.hashing import source_digest
-from pipelines.files.records import to_json, write_text
+from pipelines.files.records import write_text
 from pipelines.files.sealed import produce_once
 
-DIVERGENCE_TOKENS = 4096
-"""Positions compared: two runs of the example differ by a few percent in mean divergence, and an audit
-takes seconds on a small model."""
-
-_LOGITS_SOURCES = (
-    "pipelines.process.workers.base_logits",
-    "pipelines.process.workers.llamacpp_divergence",
-    "pipelines.process.workers.llamacpp_library",
-    "pipelines.runtimes.workers.transformers_divergence",
-    "pipelines.runtimes.workers.transformers_model",
-)
 _SUITE_TOKENS = DIVERGENCE_TOKENS // 2
 _SEED = 0
 
@@ -71,7 +60,8 @@ def divergence_tokens(site: BuildSite, reference: Run) -> tuple[Path, Digest]:
     """Return the tokens that divergence is measured on: what the base said, and what the corpus says.
 
     One half are prompts, drawn from all over the suite, each followed by the reference run's own answer:
-    there a variant answers next. The other half is the corpus, where there is one.
+    there a variant answers next. The other half is the corpus, where there is one. The digest is that of the
+    tokens alone: where two runtimes' references answered alike, what is measured on them is shared.
     """
     corpus = site.plan.corpus
     digest = digest_of([reference.key, corpus.digest if corpus else "", DIVERGENCE_TOKENS])
@@ -88,15 +78,8 @@ def divergence_tokens(site: BuildSite, reference: Run) -> tuple[Path, Digest]:
         write_text(staging / "tokens.jsonl", "".join(lines))
         return _TokensRecord(sequences=len(sequences), positions=_positions(sequences))
 
-    produce_once(folder, _TokensRecord, produce)
-    return folder / "tokens.jsonl", digest
-
-
-def kept_logits(site: BuildSite, runtime_name: str, tokens_digest: Digest) -> Path:
-    """Return where the base's logits at these tokens are, or will be: a runtime runs the base once."""
-    identity = site.tools.runtimes[runtime_name].identity(site.plan.checkpoint.numerics)
-    key = digest_of([tokens_digest, to_json(identity), source_digest(*_LOGITS_SOURCES)])
-    return site.scratch / f"logits-{runtime_name}-{key[:16]}"
+    sealed = produce_once(folder, _TokensRecord, produce)
+    return folder / "tokens.jsonl", sealed.files_digest
 
 
 def _answered(site: BuildSite, reference: Run) -> Iterator[tuple[str, tuple[int, ...]]]:

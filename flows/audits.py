@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.audit_texts import DIVERGENCE_TOKENS, divergence_tokens, kept_logits, parity_texts
+from flows.audit_texts import divergence_tokens, parity_texts
+from flows.base_logits import kept_logits
 from flows.measured_rulers import measured_ruler
 from flows.site import BuildSite
 from pipelines.audit.checks import audit_base as hold_base
 from pipelines.audit.checks import audit_files, audit_variant, unreadable
-from pipelines.audit.divergence import audit_divergence, audit_resemblance, unmeasured_divergence
+from pipelines.audit.divergence import (
+    DIVERGENCE_TOKENS,
+    audit_divergence,
+    audit_resemblance,
+    unmeasured_divergence,
+)
 from pipelines.audit.labels import audit_labels
 from pipelines.audit.origin import audit_origin
 from pipelines.audit.rulers import ruler_of
@@ -27,6 +33,7 @@ from pipelines.runtimes.protocol import DivergenceRequest, Loadable, ProbeReport
 _SOURCES = (
     "flows.audits",
     "flows.audit_texts",
+    "flows.base_logits",
     "flows.measured_rulers",
     "pipelines.audit.checks",
     "pipelines.audit.divergence",
@@ -173,14 +180,15 @@ def _divergence(
     tokens = divergence_tokens(site, reference)
     ruler = ruler_of(variant.recipe)
     nearest = measured_ruler(site, runtime_name, ruler, tokens)
+    base = base_loadable(site, runtime_name)
     request = DivergenceRequest(
-        base=base_loadable(site, runtime_name),
+        base=base,
         variant=loadable(variant),
         sequences=tokens[0],
         max_tokens=DIVERGENCE_TOKENS,
         threads=site.settings.threads,
         log=site.settings.store.logs / f"divergence-{variant.identifier}.log",
-        base_logits=kept_logits(site, runtime_name, tokens[1]),
+        base_logits=kept_logits(site, runtime_name, base, tokens[1]),
     )
     runtime = site.tools.runtimes[runtime_name]
     try:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.audit_texts import DIVERGENCE_TOKENS, kept_logits
+from flows.base_logits import kept_logits, logits_key
 from flows.site import BuildSite
+from pipelines.audit.divergence import DIVERGENCE_TOKENS
 from pipelines.audit.rulers import ruler_of
 from pipelines.domain.audit import Divergence
 from pipelines.domain.ruler import Ruler
@@ -13,6 +14,7 @@ from pipelines.files.hashing import source_digest
 from pipelines.files.locks import exclusive
 from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed, produce_once, read_manifest
+from pipelines.runtimes.protocol import Loadable
 from pipelines.runtimes.rulers import RulersCall
 
 _RUNTIME = "transformers"
@@ -73,15 +75,32 @@ def _measure(
                 max_tokens=DIVERGENCE_TOKENS,
                 threads=site.settings.threads,
                 log=site.settings.store.logs / "rulers.log",
-                base_logits=kept_logits(site, _RUNTIME, tokens[1]),
+                base_logits=_kept(site, tokens[1]),
             ),
             site.tools.run_worker,
             progress,
         )
 
 
+def _kept(site: BuildSite, tokens_digest: Digest) -> Path | None:
+    """Return where the base's logits are kept; None where nobody asks for them after the rulers."""
+    numerics, runtimes = site.plan.checkpoint.numerics, site.tools.runtimes
+    measuring = {
+        runtimes[variant.recipe.runtime].divergence_digest(numerics)
+        for variant in site.plan.variants
+    }
+    if runtimes[_RUNTIME].divergence_digest(numerics) not in measuring:
+        return None
+    return kept_logits(site, _RUNTIME, _base(site), tokens_digest)
+
+
+def _base(site: BuildSite) -> Loadable:
+    return Loadable(path=site.plan.checkpoint.folder, format=None)
+
+
 def _folder(site: BuildSite, ruler: Ruler, tokens_digest: Digest) -> Path:
-    key = digest_of([to_json(ruler), tokens_digest, source_digest(*_SOURCES)])
+    measured_on = logits_key(site, _RUNTIME, _base(site), tokens_digest)
+    key = digest_of([to_json(ruler), measured_on, source_digest(*_SOURCES)])
     return site.scratch / f"ruler-{key[:16]}"
 
 

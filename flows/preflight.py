@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flows.settings import Settings
 from flows.wiring import Equipment
+from pipelines.audit.divergence import DIVERGENCE_TOKENS
 from pipelines.backends.llamacpp_file_types import TENSOR_TYPES
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.checkpoint import Checkpoint
@@ -19,6 +20,8 @@ from pipelines.evaluation.runs import seconds_so_far
 from pipelines.runtimes.json_grammar import grammar_of
 
 _FULL_PRECISION_BITS = 16
+_LOGIT_BYTES = 4
+_MATRIX_DIMENSIONS = 2
 _SPARE_BYTES = 256 * 1024 * 1024
 
 
@@ -181,10 +184,18 @@ def refuse_full_disk(
     while not folder.exists():
         folder = folder.parent
     free, needed = shutil.disk_usage(folder).free, needed_bytes(checkpoint, variants, settings)
-    if needed and free < needed + _SPARE_BYTES:
+    runtimes = {variant.recipe.runtime for variant in variants}
+    spare = _SPARE_BYTES + len(runtimes) * _logits_bytes(checkpoint)
+    if needed and free < needed + spare:
         raise ToolchainError(
-            f"this build needs about {(needed + _SPARE_BYTES) / 1e9:.1f} GB of disk and "
+            f"this build needs about {(needed + spare) / 1e9:.1f} GB of disk and "
             f"{free / 1e9:.1f} GB are free",
             where=str(settings.store.root),
             next_step="free some space, or set QUANTGATE_STORE to another disk",
         )
+
+
+def _logits_bytes(checkpoint: Checkpoint) -> int:
+    """Estimate what a base's logits take at most: some matrix has a row for each token of its vocabulary."""
+    rows = [each.shape[0] for each in checkpoint.tensors if len(each.shape) == _MATRIX_DIMENSIONS]
+    return _LOGIT_BYTES * DIVERGENCE_TOKENS * max(rows, default=0)

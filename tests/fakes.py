@@ -145,6 +145,8 @@ class FakeRuntime:
     template: str = TEMPLATE
     drift: Divergence = DRIFT
     binds: bool = True
+    measured_by: str = "fake 1"
+    measured: list[DivergenceRequest] = field(default_factory=list)
 
     def missing(self) -> str | None:
         """Nothing is missing."""
@@ -207,10 +209,15 @@ class FakeRuntime:
             stop_token_ids=(0,),
         )
 
+    def divergence_digest(self, numerics: Numerics | None) -> Digest:
+        """What the test wants."""
+        return digest_of(self.measured_by)
+
     def divergence(
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> Divergence:
-        """As far as round-to-nearest, unless the test wants another."""
+        """As far as round-to-nearest, unless the test wants another; requests are remembered."""
+        self.measured.append(request)
         return self.drift
 
     def answer(

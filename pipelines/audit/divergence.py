@@ -7,6 +7,10 @@ that swaps, zeroes or overwrites weights and exits 0), not what a suite would mi
 from pipelines.domain.audit import AuditFinding, Divergence
 from pipelines.domain.ruler import Ruler
 
+DIVERGENCE_TOKENS = 4096
+"""Positions compared: two runs of the example differ by a few percent in mean divergence, and an audit
+takes seconds on a small model."""
+
 FACTOR = 2.5
 FLOOR = 1e-4
 """Measured on the bundled example, honest variants of every type and scheme have 0.15 to 1.5 times their

@@ -19,7 +19,7 @@ from pipelines.evaluation.prompts import SuitePrompts
 from pipelines.files.records import from_json, to_json, write_text
 from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
 from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress
+from pipelines.process.calls import OnProgress, Progress
 from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt, Runtime
 
 TRANSCRIPT = "transcript.jsonl"
@@ -63,7 +63,7 @@ class Examination:
     prompts: SuitePrompts
     stop_token_ids: tuple[int, ...]
     observatory: Observatory
-    known: KnownGrades = field(default_factory=dict, compare=False, repr=False)
+    known_grades: KnownGrades = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def store(self) -> Store:
@@ -135,7 +135,7 @@ class Examination:
             subject=plan.subject,
             subject_digest=plan.subject_digest,
             contract=plan.contract,
-            answers=grade_answers(suite, answers, self.observatory, self.known),
+            answers=grade_answers(suite, answers, self.observatory, self.known_grades),
             seconds=seconds,
         )
 
@@ -166,25 +166,28 @@ def run_suite(
     def produce(staging: Path) -> RunRecord:
         started = time.monotonic()
         unfinished.mkdir(parents=True, exist_ok=True)
-        answers = unfinished / TRANSCRIPT
         ordered = examination.prompts.in_order(plan.contract.schedule.order_seed)
         log = examination.store.logs / f"{unfinished.name}.log"
-        for portion in _portions(ordered, plan.contract.schedule.portions):
-            _write_lines(unfinished / PROMPTS, portion)
+        answered: dict[str, Answer] = {}
+        for number, portion in enumerate(_portions(ordered, plan.contract.schedule.portions)):
+            prompts = unfinished / f"{number}-{PROMPTS}"
+            answers = unfinished / f"{number}-{TRANSCRIPT}"
+            _write_lines(prompts, portion)
             request = AnswerRequest(
                 loadable=loadable,
-                prompts=unfinished / PROMPTS,
+                prompts=prompts,
                 answers=answers,
                 decode=plan.contract.decode,
                 stop_token_ids=examination.stop_token_ids,
                 schedule=plan.contract.schedule,
                 log=log,
             )
-            runtime.answer(request, examination.observatory.run_worker, on_progress)
-            answered = {answer.item_id: answer for answer in _read_answers(answers)}
+            heard = _counted_on(on_progress, len(answered), len(ordered))
+            runtime.answer(request, examination.observatory.run_worker, heard)
+            answered |= {answer.item_id: answer for answer in _read_answers(answers)}
             _require_answers(portion, answered, plan.subject, log)
             seconds = time.monotonic() - started
-            if len(portion) < len(ordered) and ended(
+            if len(answered) < len(ordered) and ended(
                 examination.graded(plan, tuple(answered.values()), seconds=seconds)
             ):
                 break
@@ -199,10 +202,19 @@ def run_suite(
 
 
 def _portions(ordered: Sequence[Prompt], count: int) -> Iterator[Sequence[Prompt]]:
-    """Yield what is to be answered by the end of each portion: more of the same order each time."""
+    """Yield what each portion asks: its batches, and so its answers, depend on no other portion."""
     size = max(1, ceil(len(ordered) / count))
-    for end in range(size, len(ordered) + size, size):
-        yield ordered[:end]
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def _counted_on(on_progress: OnProgress, before: int, total: int) -> OnProgress:
+    """Return what counts a portion's prompts among all of them."""
+
+    def heard(progress: Progress) -> None:
+        on_progress(replace(progress, done=before + progress.done, total=total))
+
+    return heard
 
 
 def _require_answers(

@@ -24,8 +24,8 @@ OnProgress = Callable[[Progress], None]
 class WorkerCall:
     """One call of a worker module. `request` is a dataclass the worker parses; `log` takes all its output.
 
-    `threads` sets OMP_NUM_THREADS and its kin for the child. `python` is the interpreter that runs it,
-    None for the parent's own.
+    `threads` sets OMP_NUM_THREADS and MKL_NUM_THREADS for the child. `python` is the interpreter that runs
+    it, None for the parent's own.
     """
 
     module: str

@@ -69,7 +69,8 @@ def worker_environment(threads: int) -> dict[str, str]:
         | WAITING
         | {
             "OMP_NUM_THREADS": count,
-            "OPENBLAS_NUM_THREADS": "1",  # its threads spin from the import on; we multiply nothing with them
+            # numpy's, which start when it is imported and spin for a tenth of a second
+            "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": count,
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_OFFLINE": "1",

@@ -10,8 +10,9 @@ from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, WorkerError
 from pipelines.domain.recipe import Format, Numerics, Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
-from pipelines.domain.values import Digest
+from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.divergences import DivergenceCall, Divergences
 from pipelines.runtimes.contents import Contents, gguf_contents
@@ -47,6 +48,10 @@ _SOURCES = (
     "pipelines.runtimes.json_grammar_parts",
     "pipelines.runtimes.stop_texts",
     "pipelines.process.workers.llamacpp_library",
+)
+_DIVERGENCE_SOURCES = (
+    "pipelines.process.workers.base_logits",
+    "pipelines.process.workers.llamacpp_divergence",
 )
 # A token costs a seventh less than with 16 slots, each with a cache of its own (measured under load).
 _DEFAULT_SLOTS = 32
@@ -139,6 +144,19 @@ class LlamaCppRuntime:
     def contents(self, loadable: Loadable) -> Contents:
         """Return what a GGUF says of itself."""
         return gguf_contents(loadable.path)
+
+    def divergence_digest(self, numerics: Numerics | None) -> Digest:
+        """Return the digest of engine, versions, device and code."""
+        return digest_of(
+            [
+                to_json(self.identity(numerics)),
+                self.source_digest(),
+                source_digest(
+                    "pipelines.process.workers.base_logits",
+                    "pipelines.process.workers.llamacpp_divergence",
+                ),
+            ]
+        )
 
     def divergence(
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress

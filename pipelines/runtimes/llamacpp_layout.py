@@ -127,19 +127,27 @@ def groups(
 def _alike(prompts: Sequence[Prompt], room: Room, *, least: int) -> list[Sequence[Prompt]]:
     """Part prompts by the size of slot they need, within a factor of two, each part in their order.
 
-    A part of fewer than `least` joins the next one, of smaller slots.
+    Sizes that fewer than `least` prompts need go with the next smaller ones, the smallest with the next
+    larger.
     """
     sizes = [max(1, len(prompt.token_ids) + room(prompt)) for prompt in prompts]
     classes = [(-(-size // _SLOT_STEP) - 1).bit_length() for size in sizes]
     parts: list[set[int]] = [set()]
     for one in sorted(set(classes), reverse=True):
-        if sum(known in parts[-1] for known in classes) >= least:
+        if _count(classes, parts[-1]) >= least:
             parts.append(set())
         parts[-1].add(one)
+    if len(parts) > 1 and _count(classes, parts[-1]) < least:
+        smallest = parts.pop()
+        parts[-1] |= smallest
     return [
-        [prompt for prompt, known in zip(prompts, classes, strict=True) if known in part]
+        [prompt for prompt, one in zip(prompts, classes, strict=True) if one in part]
         for part in parts
     ]
+
+
+def _count(classes: Sequence[int], wanted: set[int]) -> int:
+    return sum(one in wanted for one in classes)
 
 
 def _of_equal_cost(prompts: Sequence[Prompt], room: Room, count: int) -> list[Sequence[Prompt]]:

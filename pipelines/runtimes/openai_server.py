@@ -145,6 +145,10 @@ class OpenAiServerRuntime:
         """Return what the files say of themselves."""
         return self.native.contents(loadable)
 
+    def divergence_digest(self, numerics: Numerics | None) -> Digest:
+        """Return the native runtime's, which measures."""
+        return self.native.divergence_digest(numerics)
+
     def divergence(
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> Divergence:

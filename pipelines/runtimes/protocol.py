@@ -166,6 +166,13 @@ class Runtime(Protocol):
         """
         ...
 
+    def divergence_digest(self, numerics: Numerics | None) -> Digest:
+        """Return the digest of what a base's logits depend on beside base, tokens and threads.
+
+        Engine, versions, device and code of the runtime that measures: a server's native one.
+        """
+        ...
+
     def divergence(
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> Divergence:

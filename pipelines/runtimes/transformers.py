@@ -14,8 +14,9 @@ from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, WorkerError
 from pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
 from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
-from pipelines.domain.values import Digest
+from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json
 from pipelines.process.accelerator import accelerator_name
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.divergences import DivergenceCall, Divergences
@@ -111,6 +112,18 @@ class TransformersRuntime:
     def contents(self, loadable: Loadable) -> Contents:
         """Return what a folder says of itself."""
         return folder_contents(loadable.path)
+
+    def divergence_digest(self, numerics: Numerics | None) -> Digest:
+        """Return the digest of engine, versions, device and code."""
+        return digest_of(
+            [
+                to_json(self.identity(numerics)),
+                self.source_digest(),
+                source_digest(
+                    "pipelines.process.workers.base_logits", f"{_WORKERS}.transformers_divergence"
+                ),
+            ]
+        )
 
     def divergence(
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress

@@ -35,6 +35,7 @@ from tests.integration.llamacpp_checkpoints import (
     described,
     example_checkpoint,
     f16,
+    real_checkpoint,
     run_tool,
     work_folder,
     write_lines,
@@ -130,13 +131,18 @@ def test_a_quantized_cache_counts() -> None:
     assert 0 < eight.mean_kl < four.mean_kl / 10
 
 
-def test_an_unknown_token_or_another_vocabulary_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_token_or_a_damaged_file_is_refused(tmp_path: Path) -> None:
     stray = write_lines(tmp_path / "stray.jsonl", [{"id": "a", "token_ids": [1, 2, 9999]}])
     with pytest.raises(InputError, match="token id 9999"):
         gguf_divergences((), stray)
     (tmp_path / "none.gguf").write_bytes(b"GGUF")
     with pytest.raises(CheckpointError, match="does not load"):
         gguf_divergences((tmp_path / "none.gguf",))
+
+
+def test_another_vocabulary_is_refused_before_it_is_asked_for_tokens_it_lacks() -> None:
+    with pytest.raises(CheckpointError, match="between different vocabularies"):
+        gguf_divergences((f16(real_checkpoint()),))
 
 
 def test_it_is_what_llama_perplexity_prints(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Divergence: the arithmetic against hand-computed values, and what the audit makes of it."""
 
+import errno
 import json
 import math
 import tempfile
@@ -20,7 +21,7 @@ from pipelines.audit.divergence import (
     unmeasured_divergence,
 )
 from pipelines.domain.audit import Divergence, Resemblance, Tripwires
-from pipelines.domain.errors import CheckpointError, InputError
+from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
 from pipelines.domain.ruler import Ruler
 from pipelines.files.records import from_json, to_json
 from pipelines.process.workers.base_logits import (
@@ -30,6 +31,7 @@ from pipelines.process.workers.base_logits import (
     base_logits,
     batch_tokens,
     read_windows,
+    temporary_file,
 )
 from pipelines.process.workers.divergence_sums import DivergenceSums
 
@@ -174,13 +176,18 @@ def test_a_base_is_run_once_and_its_logits_are_kept(tmp_path: Path) -> None:
     assert base.runs == 1
 
 
-def test_logits_that_nobody_wants_kept_leave_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_logits_that_nobody_wants_kept_are_gone_afterwards() -> None:
     with base_logits(None, Base([1.0, 2.0], [3.0, 4.0]).load) as logits:
         assert divergence(logits, [1.0, 2.0], [3.0, 4.0]).mean_kl == 0.0
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="closed file"):
+        logits.read(0, 1)
+
+
+def test_a_full_temporary_folder_is_named() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(ToolchainError, match=r"No space left") as caught, temporary_file():
+        raise full
+    assert caught.value.where == tempfile.gettempdir()
 
 
 def test_kept_logits_that_were_altered_are_refused(tmp_path: Path) -> None:

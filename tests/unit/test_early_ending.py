@@ -1,5 +1,8 @@
 """Runs that end early on the road of a build, and variants that are judged as one of several."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from pipelines.domain.errors import WorkerError
 from pipelines.domain.policy import Policy
 from pipelines.domain.suite import GraderSpec
 from pipelines.domain.verdict import Decision
+from pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
+from pipelines.runtimes.protocol import AnswerRequest
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_units import site
 
@@ -90,6 +95,38 @@ def test_an_interrupted_portion_is_taken_up_again(tmp_path: Path) -> None:
 
     assert len(runtime.asked) == before + ITEMS / PORTIONS
     assert len(set(runtime.asked[before:])) == ITEMS / PORTIONS
+
+
+def test_a_portion_is_asked_without_those_before_it(tmp_path: Path) -> None:
+    """What a batch holds, and so what a model answers, must not depend on what was answered before."""
+    asked: list[set[str]] = []
+
+    class Listening(FakeRuntime):
+        def answer(
+            self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
+        ) -> None:
+            lines = request.prompts.read_text().splitlines()
+            asked.append({json.loads(line)["item_id"] for line in lines})
+            on_progress(Progress(done=len(lines), total=len(lines), what="answering"))
+            super().answer(request, run_worker, on_progress)
+
+    heard: list[Progress] = []
+
+    @contextmanager
+    def show(step: str, _identifier: str) -> Iterator[OnProgress]:
+        yield heard.append if step == "answer" else ignore_progress
+
+    here = replace(site_with(tmp_path, Listening(), EARLY), show=show)
+    first = here.plan.variants[0]
+    units.build(here, first)
+    units.run_references(here, "llamacpp")
+    asked.clear()
+    heard.clear()
+    units.answer(here, first)
+
+    assert [len(portion) for portion in asked] == [ITEMS // PORTIONS] * PORTIONS
+    assert len(set().union(*asked)) == ITEMS
+    assert heard[-1] == Progress(done=ITEMS, total=ITEMS, what="answering")
 
 
 def test_answers_that_are_observed_are_asked_whole(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, Grade
 from pipelines.domain.suite import DecodeSettings, GraderSpec, Item
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.exact import ExactGrader
 from pipelines.evaluation.graders.grades import judged
 from pipelines.evaluation.graders.table import KnownGrades, grade_answer
 from pipelines.evaluation.grading import grade_answers
@@ -81,22 +80,19 @@ def test_items_are_graded_by_their_own_grader_and_samples() -> None:
         grade_answers(suite, [answers[0], answers[2]], None)
 
 
-def test_an_answer_given_again_is_graded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    graded: list[str] = []
-
-    def grade(self: ExactGrader, answer_text: str, item: Item) -> Grade:
-        graded.append(f"{item.id}: {answer_text}")
-        return judged("exact@1", problem=None, canonical=answer_text, expected="yes")
-
-    monkeypatch.setattr(ExactGrader, "grade", grade)
+def test_an_answer_given_again_is_graded_once() -> None:
     suite = suite_of([("some",), ("some",)])
     first, second = (item.id for item in suite.items)
     known: KnownGrades = {}
-    for texts in (("yes", "yes"), ("yes", "no"), ("yes", "yes")):
-        answers = [answer(first, texts[0]), answer(second, texts[1])]
-        found = grade_answers(suite, answers, None, known)
-        assert [one.grade.canonical for one in found] == list(texts)
-    assert graded == [f"{first}: yes", f"{second}: yes", f"{second}: no"]
+    grade_answers(suite, [answer(first, "yes"), answer(second, "yes")], None, known)
+    assert set(known) == {(first, "yes"), (second, "yes")}
+
+    known[first, "yes"] = replace(known[first, "yes"], reason="looked up")
+    again = grade_answers(suite, [answer(first, "yes"), answer(second, "no")], None, known)
+
+    assert [one.grade.correct for one in again] == [True, False]
+    assert again[0].grade.reason == "looked up"
+    assert set(known) == {(first, "yes"), (second, "yes"), (second, "no")}
 
 
 def test_a_known_grade_still_tells_that_this_answer_was_cut_off() -> None:

@@ -230,6 +230,11 @@ def test_a_few_long_prompts_are_answered_with_the_next_shorter_ones() -> None:
     assert together == prompts
 
 
+def test_a_few_short_prompts_are_answered_with_the_next_longer_ones() -> None:
+    prompts = [prompt(str(at), *range(300 if at else 30)) for at in range(40)]
+    assert groups(prompts, lambda asked: 64, slots=16) == [prompts]
+
+
 def test_flash_attention_is_left_to_groups_of_unlike_or_very_long_prompts() -> None:
     def flash(*lengths: int) -> bool:
         prompts = [prompt(str(at), *range(length)) for at, length in enumerate(lengths)]

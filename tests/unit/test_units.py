@@ -103,6 +103,37 @@ def test_nothing_is_asked_or_built_twice(tmp_path: Path) -> None:
     assert len(runtime.asked) == runs * 40
 
 
+def test_answers_that_are_alike_are_graded_once(tmp_path: Path) -> None:
+    runtime = FakeRuntime(wrong={"Q2_K": {"i0", "i1"}})
+    here = site(tmp_path, FakeBackend(), runtime)
+    for planned in here.plan.variants:
+        units.build(here, planned)
+        units.verdict(here, planned)
+    assert len(here.examination.known_grades) == 40 + 2
+
+
+def test_the_bases_logits_are_kept_for_all_variants_of_a_runtime(tmp_path: Path) -> None:
+    def kept(name: str, runtime: FakeRuntime, *, threads: int = 1) -> set[Path | None]:
+        here = site(tmp_path / name, FakeBackend(), runtime)
+        here = replace(here, settings=replace(here.settings, threads=threads))
+        for planned in here.plan.variants:
+            units.build(here, planned)
+            units.audit(here, planned)
+        assert len(runtime.measured) == 2
+        return {
+            request.base_logits and request.base_logits.relative_to(here.scratch)
+            for request in runtime.measured
+        }
+
+    (one,) = kept("one", FakeRuntime())
+    (same,) = kept("same", FakeRuntime(wrong={"Q2_K": {"i0"}}))
+    (newer,) = kept("newer", FakeRuntime(measured_by="fake 2"))
+    (wider,) = kept("wider", FakeRuntime(), threads=2)
+    assert one is not None
+    assert one == same
+    assert len({one, newer, wider}) == 3
+
+
 def test_an_interrupted_run_resumes_by_item(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     here = site(tmp_path, FakeBackend(), runtime)

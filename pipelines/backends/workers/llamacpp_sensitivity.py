@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Iterator, Mapping
-from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import llama_cpp
 import numpy
@@ -26,7 +26,7 @@ from pipelines.domain.audit import Divergence
 from pipelines.domain.errors import InputError
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
-from pipelines.process.workers.base_logits import BaseLogits, batch_tokens
+from pipelines.process.workers.base_logits import BaseLogits, batch_tokens, temporary_file
 from pipelines.process.workers.divergence_sums import DivergenceSums
 from pipelines.process.workers.llamacpp_library import LlamaLog, open_context, open_model
 
@@ -45,8 +45,8 @@ def measure(call: SensitivityCall, on_progress: OnProgress) -> Sensitivities:
     model = open_model(call.base, log, layout="plain")  # whose weights are swapped in place
     names = frozenset(name for group in call.groups for name in group.tensors)
     files = {candidate.type: candidate.path for candidate in call.candidates}
-    with swappable_weights(model, names, files, log) as weights:
-        lab = _Lab(model, weights, call, log)
+    with swappable_weights(model, names, files, log) as weights, temporary_file() as file:
+        lab = _Lab(model, weights, call, log, file)
         return Sensitivities(groups=call.groups, measured=tuple(_alone(lab, call, on_progress)))
 
 
@@ -59,6 +59,7 @@ class _Lab:
         weights: SwappableWeights,
         call: SensitivityCall,
         log: LlamaLog,
+        file: BinaryIO,
     ) -> None:
         vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
         self._vocabulary = int(vocabulary)
@@ -68,7 +69,6 @@ class _Lab:
         self._packed = self._read(call)
         parameters = packed_context(call.max_length_tokens, self._batch_tokens, call.threads)
         self._context = open_context(model, parameters, log)
-        file = TemporaryFile(prefix="quantgate-logits-")  # noqa: SIM115 - closed with this object
         self._base = BaseLogits(self._vocabulary, file)
         self._pass(self._base)
 

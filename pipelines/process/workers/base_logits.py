@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import BinaryIO
 
 import numpy
@@ -53,15 +53,17 @@ def read_windows(
     return tuple(windows)
 
 
-def refuse_unknown(windows: Windows, known: int, sequences: Path) -> None:
+def refuse_unknown(windows: Windows, vocabulary_size: int, sequences: Path) -> None:
     """Raise for ids that the base's engine would refuse.
 
     Raises:
         InputError: naming the highest.
     """
     highest = max(max(window) for window in windows)
-    if highest >= known:
-        raise InputError(f"token id {highest} is none of the base's {known}", where=str(sequences))
+    if highest >= vocabulary_size:
+        raise InputError(
+            f"token id {highest} is none of the base's {vocabulary_size}", where=str(sequences)
+        )
 
 
 def next_tokens(windows: Windows) -> list[int]:
@@ -82,12 +84,10 @@ class BaseLogits:
     margins are measured beside the divergence.
     """
 
-    def __init__(
-        self, vocabulary_size: int, file: BinaryIO, windows: Windows | None = None
-    ) -> None:
+    def __init__(self, vocabulary_size: int, file: BinaryIO, windows: Windows = ()) -> None:
         """Read from, or add to, a file that somebody else closes."""
         self.vocabulary_size, self.windows = vocabulary_size, windows
-        self.next_tokens = None if windows is None else numpy.array(next_tokens(windows))
+        self.next_tokens = numpy.array(next_tokens(windows)) if windows else None
         self._file = file
 
     def add(self, logits: Logits) -> None:
@@ -95,18 +95,24 @@ class BaseLogits:
 
         Raises:
             CheckpointError: where the base's logits are not finite: nothing can be held against them.
-            ToolchainError: where the disk is full.
+            OSError: where the disk is full.
         """
         if not numpy.isfinite(logits).all():
             raise CheckpointError("the base's own logits are not finite")
-        try:
-            self._file.write(numpy.ascontiguousarray(logits, dtype=numpy.float32).tobytes())
-            self._file.flush()
-        except OSError as error:
-            raise ToolchainError(
-                f"cannot keep the base's logits ({error})",
-                next_step="free space in the store, or in TMPDIR where nothing is kept",
-            ) from error
+        self._file.write(numpy.ascontiguousarray(logits, dtype=numpy.float32).tobytes())
+        self._file.flush()
+
+    def refuse_other(self, vocabulary_size: int) -> None:
+        """Refuse to be compared with another vocabulary.
+
+        Raises:
+            CheckpointError: with both sizes.
+        """
+        if vocabulary_size != self.vocabulary_size:
+            raise CheckpointError(
+                f"has {vocabulary_size} logits a token and the base {self.vocabulary_size}: "
+                "there is no divergence between different vocabularies"
+            )
 
     def read(self, start: int, count: int) -> Logits:
         """Return `count` positions from `start` on."""
@@ -136,6 +142,24 @@ LoadBase = Callable[[], AbstractContextManager[BasePass]]
 
 
 @contextmanager
+def temporary_file() -> Iterator[BinaryIO]:
+    """Yield a file without a name for logits that are not kept.
+
+    Raises:
+        ToolchainError: where the temporary folder is full.
+    """
+    with TemporaryFile(prefix="quantgate-logits-") as file:
+        try:
+            yield file
+        except OSError as error:
+            raise ToolchainError(
+                f"cannot keep the base's logits ({error})",
+                where=gettempdir(),
+                next_step="free space there, or set TMPDIR to a folder that has some",
+            ) from error
+
+
+@contextmanager
 def base_logits(kept: Path | None, load: LoadBase) -> Iterator[BaseLogits]:
     """Yield a base's logits, which are run for only where `kept` does not hold them yet.
 
@@ -148,7 +172,7 @@ def base_logits(kept: Path | None, load: LoadBase) -> Iterator[BaseLogits]:
         ToolchainError: where the disk is full.
     """
     if kept is None:
-        with TemporaryFile(prefix="quantgate-logits-") as file:
+        with temporary_file() as file:
             yield _run(load, file)
         return
     if is_sealed(kept):
@@ -161,7 +185,7 @@ def base_logits(kept: Path | None, load: LoadBase) -> Iterator[BaseLogits]:
 def _keep(load: LoadBase, staging: Path) -> KeptLogits:
     with (staging / _FILE).open("wb") as file:
         logits = _run(load, file)
-    return KeptLogits(vocabulary_size=logits.vocabulary_size, windows=tuple(logits.windows or ()))
+    return KeptLogits(vocabulary_size=logits.vocabulary_size, windows=tuple(logits.windows))
 
 
 def _run(load: LoadBase, file: BinaryIO) -> BaseLogits:

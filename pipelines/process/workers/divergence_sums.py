@@ -10,7 +10,6 @@ import numpy
 from numpy.typing import NDArray
 
 from pipelines.domain.audit import Divergence, Resemblance, Tripwires
-from pipelines.domain.errors import CheckpointError
 from pipelines.process.workers.base_logits import BaseLogits, Logits
 
 _BLOCK_ELEMENTS = 1 << 21
@@ -33,11 +32,7 @@ class DivergenceSums:
         Raises:
             CheckpointError: where the other has another vocabulary than the base.
         """
-        if logits.shape[1] != self._base.vocabulary_size:
-            raise CheckpointError(
-                f"has {logits.shape[1]} logits a token and the base {self._base.vocabulary_size}: "
-                "there is no divergence between different vocabularies"
-            )
+        self._base.refuse_other(logits.shape[1])
         step = max(1, _BLOCK_ELEMENTS // self._base.vocabulary_size)
         for start in range(0, len(logits), step):
             block = logits[start : start + step]

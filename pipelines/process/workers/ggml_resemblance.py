@@ -83,16 +83,11 @@ def _cosine(
     """Return the cosine of two streams of equal pieces; 0 where one of them is all zeros."""
     product = one_square = other_square = 0.0
     for first, second in zip(one, other, strict=True):
-        product += _dot(first, second)
-        one_square += _dot(first, first)
-        other_square += _dot(second, second)
+        product += float(first @ second)
+        one_square += float(first @ first)
+        other_square += float(second @ second)
     length = (one_square * other_square) ** 0.5
     return product / length if length > 0 else 0.0
-
-
-def _dot(one: NDArray[numpy.float64], other: NDArray[numpy.float64]) -> float:
-    """Multiply in this thread: BLAS would wake its others for every piece, which spin between pieces."""
-    return float(numpy.einsum("i,i->", one, other))
 
 
 def _floats(mapped: mmap, tensor: StoredTensor) -> Iterator[NDArray[numpy.float64]]:

@@ -5,8 +5,8 @@ window). Models are loaded one after the other, never together.
 """
 
 import ctypes
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import llama_cpp
@@ -65,22 +65,23 @@ def _base(call: DivergenceCall, log: LlamaLog, counter: "_Counter") -> Iterator[
             context_tokens=llama_cpp.llama_model_n_ctx_train(model),
         )
         refuse_unknown(windows, _vocabulary_size(model), call.sequences)
-        logits = _logits(model, windows, "f16", call.threads, log)
-        yield BasePass(
-            vocabulary_size=_vocabulary_size(model),
-            windows=windows,
-            logits=counter.counted(windows, logits),
-        )
+        with closing(_logits(model, windows, "f16", call.threads, log)) as logits:
+            yield BasePass(
+                vocabulary_size=_vocabulary_size(model),
+                windows=windows,
+                logits=counter.counted(windows, logits),
+            )
 
 
 def _compare(
     path: Path, base: BaseLogits, call: DivergenceCall, log: LlamaLog, counter: "_Counter"
 ) -> Divergence:
-    sums, windows = DivergenceSums(base), base.windows or ()
+    sums, windows = DivergenceSums(base), base.windows
     with _opened(path, log) as model:
-        logits = _logits(model, windows, call.kv_cache, call.threads, log)
-        for batch in counter.counted(windows, logits):
-            sums.add(batch)
+        base.refuse_other(_vocabulary_size(model))  # before it is asked for tokens that it lacks
+        with closing(_logits(model, windows, call.kv_cache, call.threads, log)) as logits:
+            for batch in counter.counted(windows, logits):
+                sums.add(batch)
     return sums.result(resemblances(call.base, path, call.threads))
 
 
@@ -114,7 +115,7 @@ def _logits(
     cache: KvCacheType,
     threads: int,
     log: LlamaLog,
-) -> Iterator[Logits]:
+) -> Generator[Logits, None, None]:
     """Yield the logits after every token but the last of each window, in batches.
 
     The arrays are llama.cpp's own memory, valid until the next one is asked for.

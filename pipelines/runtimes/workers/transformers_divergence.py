@@ -83,7 +83,7 @@ def divergence(
         CheckpointError: where its vocabulary is not the base's.
     """
     sums = DivergenceSums(base)
-    for logits in _logits(loaded, base.windows or (), new_cache):
+    for logits in _logits(loaded, base.windows, new_cache):
         sums.add(logits)
     return sums.result()
 
