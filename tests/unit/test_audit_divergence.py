@@ -188,6 +188,12 @@ def test_a_full_temporary_folder_is_named() -> None:
     with pytest.raises(ToolchainError, match=r"No space left") as caught, temporary_file():
         raise full
     assert caught.value.where == tempfile.gettempdir()
+    assert "TMPDIR" in str(caught.value.next_step)
+
+
+def test_other_troubles_with_files_are_not_taken_for_a_full_disk() -> None:
+    with pytest.raises(FileNotFoundError), temporary_file():
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
 
 def test_kept_logits_that_were_altered_are_refused(tmp_path: Path) -> None:

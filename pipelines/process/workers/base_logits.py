@@ -16,6 +16,7 @@ import numpy
 from numpy.typing import NDArray
 
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from pipelines.files.full_disk import full_disk
 from pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
 
 Logits = NDArray[numpy.float32]
@@ -152,11 +153,11 @@ def temporary_file() -> Iterator[BinaryIO]:
         try:
             yield file
         except OSError as error:
-            raise ToolchainError(
-                f"cannot keep the base's logits ({error})",
-                where=gettempdir(),
-                next_step="free space there, or set TMPDIR to a folder that has some",
-            ) from error
+            full = full_disk(error, Path(gettempdir()))
+            if full is None:
+                raise
+            hint = "free space there, or set TMPDIR to a folder that has some"
+            raise ToolchainError(full.what, where=full.where, next_step=hint) from error
 
 
 @contextmanager
