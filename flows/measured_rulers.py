@@ -85,10 +85,8 @@ def _measure(
 def _kept(site: BuildSite, tokens_digest: Digest) -> Path | None:
     """Return where the base's logits are kept; None where nobody asks for them after the rulers."""
     numerics, runtimes = site.plan.checkpoint.numerics, site.tools.runtimes
-    measuring = {
-        runtimes[variant.recipe.runtime].divergence_digest(numerics)
-        for variant in site.plan.variants
-    }
+    names = {variant.recipe.runtime for variant in site.plan.variants}
+    measuring = {runtimes[name].divergence_digest(numerics) for name in names}
     if runtimes[_RUNTIME].divergence_digest(numerics) not in measuring:
         return None
     return kept_logits(site, _RUNTIME, _base(site), tokens_digest)

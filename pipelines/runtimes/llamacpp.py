@@ -151,10 +151,7 @@ class LlamaCppRuntime:
             [
                 to_json(self.identity(numerics)),
                 self.source_digest(),
-                source_digest(
-                    "pipelines.process.workers.base_logits",
-                    "pipelines.process.workers.llamacpp_divergence",
-                ),
+                source_digest(*_DIVERGENCE_SOURCES),
             ]
         )
 

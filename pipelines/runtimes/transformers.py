@@ -44,6 +44,10 @@ _SOURCES = (
     "pipelines.files.packed_weights",
     "pipelines.files.safetensors_arrays",
 )
+_DIVERGENCE_SOURCES = (
+    "pipelines.process.workers.base_logits",
+    f"{_WORKERS}.transformers_divergence",
+)
 _DEFAULT_SLOTS = 32
 _PROBE_TIMEOUT_SECONDS = 1800.0
 
@@ -119,9 +123,7 @@ class TransformersRuntime:
             [
                 to_json(self.identity(numerics)),
                 self.source_digest(),
-                source_digest(
-                    "pipelines.process.workers.base_logits", f"{_WORKERS}.transformers_divergence"
-                ),
+                source_digest(*_DIVERGENCE_SOURCES),
             ]
         )
 

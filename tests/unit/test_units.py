@@ -15,6 +15,7 @@ from flows.site import BuildSite
 from flows.unit_errors import forget_error, forget_errors, read_errors, record_error
 from flows.wiring import Equipment
 from pipelines.build.variants import plan_variant
+from pipelines.domain.audit import Divergence
 from pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from pipelines.domain.policy import Policy
 from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
@@ -22,8 +23,9 @@ from pipelines.domain.values import digest_of
 from pipelines.domain.verdict import Decision
 from pipelines.files.records import read_record, write_record
 from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, ignore_progress
+from pipelines.process.calls import OnProgress, RunWorker, ignore_progress
 from pipelines.process.runner import run_worker
+from pipelines.runtimes.rulers import RulersCall
 from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.recipes import find_recipes
 from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_rulers
@@ -132,6 +134,29 @@ def test_the_bases_logits_are_kept_for_all_variants_of_a_runtime(tmp_path: Path)
     assert one is not None
     assert one == same
     assert len({one, newer, wider}) == 3
+
+
+@pytest.mark.parametrize(("measured_by", "shared"), [("fake 1", True), ("another", False)])
+def test_rulers_keep_the_bases_logits_only_for_variants_that_ask_for_them(
+    tmp_path: Path, measured_by: str, shared: bool
+) -> None:
+    calls: list[RulersCall] = []
+
+    def listening(
+        call: RulersCall, run_worker: RunWorker, on_progress: OnProgress
+    ) -> tuple[Divergence, ...]:
+        calls.append(call)
+        return fake_rulers(call, run_worker, on_progress)
+
+    runtime = FakeRuntime(measured_by=measured_by)
+    here = site(tmp_path, FakeBackend(), runtime)
+    here = replace(here, tools=replace(here.tools, measure_rulers=listening))
+    first = here.plan.variants[0]
+    units.build(here, first)
+    units.audit(here, first)
+
+    asked = runtime.measured[0].base_logits
+    assert [call.base_logits for call in calls] == [asked if shared else None]
 
 
 def test_an_interrupted_run_resumes_by_item(tmp_path: Path) -> None:
