@@ -41,14 +41,15 @@ __all__ = [
     "sequences_digest", "tokenizer_digest",
 ]  # fmt: skip
 
-_CODE = tuple(
-    f"calibration.{name}"
-    for name in (
-        "assemble", "building", "card", "card_page", "fetching", "languages", "messages", "mixing",
+_CODE = (
+    "pipelines.files.csv_rows",
+    "pipelines.specs.chat_messages",
+    *(f"calibration.{name}" for name in (
+        "assemble", "building", "card", "card_page", "fetching", "languages", "mixing",
         "parquet", "parts", "passes", "readers", "redaction", "redaction_call", "redaction_entities",
         "redaction_replacing", "redaction_tally", "redaction_texts", "reduction", "rendering", "rows",
         "scanning", "sealing", "sources", "workers.detector", "workers.recognizers",
-    )
+    )),
 )  # fmt: skip
 _TOLERATED_SHARE = 0.02
 

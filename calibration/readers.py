@@ -4,7 +4,6 @@ Lines (`.jsonl`, `.txt`) are cut by bytes: a part has the lines that begin in it
 groups, csv is not cut. A position is a byte offset for lines and a row's index for tables.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +14,17 @@ from pydantic_core import from_json
 from calibration.rows import BrokenRowError
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject
+from pipelines.files.csv_rows import csv_rows
+from pipelines.files.reading import (
+    LONGEST_LINE_BYTES,
+    refuse_other_encodings,
+    refuse_other_than_file,
+)
 
 Kind = Literal["jsonl", "txt", "csv", "parquet"]
 
-LONGEST_LINE_BYTES = 16 << 20
-"""A longer line is no row but a file that lost its line breaks."""
-
 _BLOCK_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Place(NamedTuple):
@@ -38,11 +39,12 @@ RawRow: TypeAlias = "tuple[Place, JsonObject | BrokenRowError]"
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what the system says of a file into an error that names it.
+    """Turn what the system says of a file into an error that names it; a pipe or a folder is not opened.
 
     Raises:
         InputError: where it cannot be read.
     """
+    refuse_other_than_file(path)
     try:
         yield
     except OSError as error:
@@ -133,10 +135,9 @@ def _lines(path: Path, start: int, end: int) -> Iterator[tuple[Place, bytes]]:
 def _begin(file: IO[bytes], path: Path, start: int) -> int:
     """Go to the first line that begins at `start` or later; return where that is."""
     if start == 0:
-        head = file.read(3)
-        if head[:2] in _UTF_16:
-            raise InputError("is UTF-16 text", where=str(path), next_step="convert it to UTF-8")
-        file.seek(len(_BOM) if head == _BOM else 0)
+        head = file.read(4)
+        refuse_other_encodings(head, path)
+        file.seek(len(_BOM) if head.startswith(_BOM) else 0)
         return file.tell()
     file.seek(start - 1)
     while (line := file.readline(_BLOCK_BYTES)) and not line.endswith(b"\n"):
@@ -176,33 +177,11 @@ def _fetched_lines(
 
 
 def _csv_rows(path: Path) -> Iterator[RawRow]:
-    csv.field_size_limit(LONGEST_LINE_BYTES)
-    index = 0
-    try:
-        with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(_bounded(file, path), strict=True)
-            for row in reader:
-                place = Place(index, 0)
-                index += 1
-                if None in row or None in row.values():
-                    yield place, BrokenRowError("has more or fewer cells than the first line")
-                else:
-                    yield place, cast("JsonObject", dict(row))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"is not a csv in UTF-8 after row {index} ({error})", where=str(path)
-        ) from error
-
-
-def _bounded(file: IO[str], path: Path) -> Iterator[str]:
-    number = 0
-    while line := file.readline(LONGEST_LINE_BYTES + 1):
-        number += 1
-        if len(line) > LONGEST_LINE_BYTES:
-            raise InputError(
-                f"line {number} is longer than {LONGEST_LINE_BYTES >> 20} MiB", where=str(path)
-            )
-        yield line
+    for index, (_, row) in enumerate(csv_rows(path)):
+        if isinstance(row, str):
+            yield Place(index, 0), BrokenRowError(row)
+        else:
+            yield Place(index, 0), cast("JsonObject", row)
 
 
 def _picked(

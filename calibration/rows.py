@@ -9,18 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from calibration.messages import (
+from calibration.wanted import Fields, Rendering
+from pipelines.domain.corpus import CorpusSequence
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.specs.chat_messages import (
     BrokenRowError,
     ForeignContentError,
     as_text,
+    message_from,
     messages_of,
     parsed,
+    plain_message,
     tools_of,
+    with_open_arguments,
 )
-from calibration.wanted import Fields, Rendering
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suite import Message
-from pipelines.domain.values import JsonObject, JsonValue
 
 __all__ = [
     "OWN_COLUMNS", "BrokenRowError", "ForeignContentError", "Row", "RowReader", "content_of", "plain_message",
@@ -61,16 +63,7 @@ class Row:
         """Return the domain object."""
         return CorpusSequence(
             id=self.identifier,
-            messages=tuple(
-                Message(
-                    role=cast("str", m["role"]),  # type: ignore[arg-type]  # one of the four, see _ROLES
-                    content=cast("str", m["content"]),
-                    name=cast("str | None", m.get("name")),
-                    tool_calls=tuple(cast("list[JsonObject]", m.get("tool_calls", ()))),
-                    tool_call_id=cast("str | None", m.get("tool_call_id")),
-                )
-                for m in self.messages
-            ),
+            messages=tuple(message_from(message) for message in self.messages),
             text=self.text,
             tools=tuple(self.tools),
             source=source,
@@ -86,18 +79,6 @@ def content_of(sequence: CorpusSequence) -> JsonValue:
     """
     messages = [plain_message(message) for message in sequence.messages]
     return _content(sequence.text, messages, sequence.tools)
-
-
-def plain_message(message: Message) -> JsonObject:
-    """Return a message as an object of what it has."""
-    plain: JsonObject = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        plain["name"] = message.name
-    if message.tool_calls:
-        plain["tool_calls"] = list(message.tool_calls)
-    if message.tool_call_id is not None:
-        plain["tool_call_id"] = message.tool_call_id
-    return plain
 
 
 def _content(text: str, messages: list[JsonObject], tools: Sequence[JsonObject]) -> JsonValue:
@@ -160,7 +141,7 @@ class RowReader:
                 _fill_from_call(found, row)
                 return
         if values["messages"] is not None:
-            found.messages = messages_of(values["messages"])
+            found.messages = _opened(values["messages"])
         text = as_text(values["text"], "text")
         if found.messages and text and not self._mapped:
             raise BrokenRowError("has both messages and text: name one of them in `fields`")
@@ -189,13 +170,18 @@ class RowReader:
 def _fill_from_call(found: Row, row: JsonObject) -> None:
     """Fill in a logged call: what was asked, and the first choice that answered it."""
     request, response = (_object(row.get(name), name) for name in ("request", "response"))
-    found.messages = messages_of(request.get("messages") or [])
+    found.messages = _opened(request.get("messages") or [])
     found.tools = found.tools or tools_of(request.get("tools"))
     choices = response.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         answer = choices[0].get("message")
         if isinstance(answer, dict):
-            found.messages += messages_of([{"role": "assistant", **answer}])
+            found.messages += _opened([{"role": "assistant", **answer}])
+
+
+def _opened(messages: JsonValue) -> list[JsonObject]:
+    """Return messages with arguments of calls as objects: text and object are one content."""
+    return [with_open_arguments(message) for message in messages_of(messages)]
 
 
 def _object(value: JsonValue, name: str) -> JsonObject:

@@ -6,9 +6,9 @@ from pathlib import Path
 from flows.suite_choosing import Chosen
 from flows.suite_mine import Mined
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Message
 from pipelines.domain.values import JsonObject
 from pipelines.files.records import write_text
+from pipelines.specs.chat_messages import plain_message
 from pipelines.specs.suite_sources import ITEMS_FILE
 from pipelines.specs.suites import SUITE_FILE
 
@@ -70,7 +70,7 @@ def _row(mined: Mined, one: Chosen, number: int) -> JsonObject:
     margin = mined.margins.get(one.candidate.source)
     row: JsonObject = {
         "id": f"mined-{number:03}",
-        "messages": [_message(message) for message in one.candidate.messages],
+        "messages": [plain_message(message) for message in one.candidate.messages],
         "expected": None,
         "slices": list(one.slices),
         "draft": {
@@ -81,15 +81,4 @@ def _row(mined: Mined, one: Chosen, number: int) -> JsonObject:
     }
     if one.candidate.tools:
         row["tools"] = list(one.candidate.tools)
-    return row
-
-
-def _message(message: Message) -> JsonObject:
-    row: JsonObject = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        row["name"] = message.name
-    if message.tool_calls:
-        row["tool_calls"] = list(message.tool_calls)
-    if message.tool_call_id is not None:
-        row["tool_call_id"] = message.tool_call_id
     return row

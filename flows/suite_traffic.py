@@ -1,45 +1,19 @@
 """Real traffic as candidates for a suite: each row's conversation up to what the user asked last."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
-
-from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 
 from calibration.contamination import normalized
+from calibration.readers import RowNumbers, rows
+from calibration.rows import ForeignContentError, Row, RowReader
+from calibration.wanted import Fields
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Message
 from pipelines.domain.values import JsonObject
 from pipelines.evaluation.chat import ChatFormat
-from pipelines.specs.loading import load_json_lines
-from pipelines.specs.suite_files import MessageSpec
-
-_MESSAGE_KEYS = frozenset(MessageSpec.model_fields)
-
-
-class _Row(BaseModel):
-    """A row of a chat log; other columns are the log's own business."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    id: str | int = ""
-    messages: tuple[MessageSpec, ...] = ()
-    prompt: str = ""
-    text: str = ""
-    tools: tuple[dict[str, JsonValue], ...] = ()
-
-    @field_validator("messages", mode="before")
-    @classmethod
-    def _what_counts(cls, value: JsonValue) -> JsonValue:
-        """Logs hold nulls, and keys that no chat template reads."""
-        if not isinstance(value, list):
-            return value
-        return [
-            {key: part for key, part in one.items() if key in _MESSAGE_KEYS and part is not None}
-            if isinstance(one, dict)
-            else one
-            for one in value
-        ]
+from pipelines.specs.chat_messages import BrokenRowError, message_from
+from pipelines.specs.suite_problems import Problem, refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +39,16 @@ class Traffic:
 
 
 def read_traffic(path: Path, chat: ChatFormat, room_tokens: int) -> Traffic:
-    """Read a chat log (JSON lines of `messages`, `prompt` or `text`), tokenized; equal questions once.
+    """Read a chat log (JSON lines as corpora read them), tokenized; equal questions once.
 
     Raises:
         InputError: with the lines that cannot be used, or where no row asks anything that fits.
     """
-    rows = load_json_lines(path, _Row)
+    read = _rows(path)
     seen: set[str] = set()
     kept: list[Candidate] = []
     repeated = unasked = too_long = 0
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(read, start=1):
         candidate = _candidate(row, f"{path.stem}:{number}")
         if candidate is None:
             unasked += 1
@@ -94,25 +68,51 @@ def read_traffic(path: Path, chat: ChatFormat, room_tokens: int) -> Traffic:
         raise InputError("no row asks anything that fits the model's context", where=str(path))
     return Traffic(
         candidates=tuple(kept),
-        rows=len(rows),
+        rows=len(read),
         repeated=repeated,
         unasked=unasked,
         too_long=too_long,
     )
 
 
-def _candidate(row: _Row, numbered: str) -> Candidate | None:
-    messages = [one.message() for one in row.messages]
+def _rows(path: Path) -> list[Row | None]:
+    """Return the rows of a chat log; None where one holds more than text.
+
+    Raises:
+        InputError: with the lines that cannot be used.
+    """
+    reader, lines = RowReader(Fields(), (), "chat"), RowNumbers(path, "jsonl")
+    read: list[Row | None] = []
+    problems: list[Problem] = []
+    for place, row in rows(path, "jsonl", 0, sys.maxsize):
+        try:
+            if isinstance(row, BrokenRowError):
+                raise row
+            read.append(reader.read(row))
+        except ForeignContentError:
+            read.append(None)
+        except BrokenRowError as error:
+            line = lines.of(place.position)
+            problems.append(Problem(where=str(path), line=line, text=str(error)))
+    if problems:
+        raise refused(problems)
+    return read
+
+
+def _candidate(row: Row | None, numbered: str) -> Candidate | None:
+    if row is None:
+        return None
+    messages = [message_from(message) for message in row.messages]
     while messages and messages[-1].role != "user":
         messages.pop()
-    if not messages and (text := (row.prompt or row.text).strip()):
+    if not messages and (text := row.text.strip()):
         messages = [Message(role="user", content=text)]
     if not messages or not messages[-1].content.strip():
         return None
     return Candidate(
-        source=str(row.id) if row.id != "" else numbered,
+        source=row.identifier or numbered,
         messages=tuple(messages),
-        tools=cast("tuple[JsonObject, ...]", row.tools),
+        tools=tuple(row.tools),
         question=messages[-1].content,
     )
 

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer
 from pipelines.evaluation.runs import TRANSCRIPT, RunRecord
+from pipelines.files.reading import numbered_lines
 from pipelines.files.records import from_json, to_json
 from pipelines.files.sealed import MANIFEST, is_sealed, read_manifest, verify
-from pipelines.specs.loading import numbered_lines
 
 _HEADER = "run"
 

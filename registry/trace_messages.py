@@ -5,16 +5,9 @@ LangChain leaves in spans, and anything else with a list of messages in it.
 """
 
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.specs.chat_messages import LOG_ROLES
 
-_ROLES = {
-    "human": "user",
-    "ai": "assistant",
-    "model": "assistant",
-    "AIMessageChunk": "assistant",
-    "developer": "system",
-    "function": "tool",
-}
-_KNOWN = ("system", "user", "assistant", "tool")
+_ROLES = LOG_ROLES | {"AIMessageChunk": "assistant"}
 _INPUT = "input"
 """May be a list of messages, or what a user asked as it stands."""
 
@@ -80,10 +73,9 @@ def _messages(given: JsonValue) -> list[JsonObject]:
         if not isinstance(one, dict):
             return []
         role = str(one.get("role") or one.get("type") or "")
-        role = _ROLES.get(role, role)
-        if role not in _KNOWN:
+        if role not in _ROLES:
             continue
-        message = _message(role, _text(one.get("content")))
+        message = _message(_ROLES[role], _text(one.get("content")))
         if calls := one.get("tool_calls"):
             message["tool_calls"] = calls
         if identifier := one.get("tool_call_id"):

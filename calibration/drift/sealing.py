@@ -38,6 +38,8 @@ _SOURCES = (
     "calibration.readers",
     "calibration.rows",
     "calibration.scanning",
+    "pipelines.files.csv_rows",
+    "pipelines.specs.chat_messages",
 )
 
 

@@ -32,13 +32,18 @@ GraderKind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One chat message, as OpenAI's chat format has it; `tool_calls` are an assistant's earlier calls."""
+    """One chat message, as OpenAI's chat format has it; `tool_calls` are an assistant's earlier calls.
+
+    Arguments of calls are as the file says: an object, or JSON text as the API writes it.
+    `reasoning_content` is what an assistant thought before it answered.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     name: str | None = None
     tool_calls: tuple[JsonObject, ...] = ()
     tool_call_id: str | None = None
+    reasoning_content: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """YAML and JSON lines to pydantic models: every problem of a file at once, with its line."""
 
 import difflib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -11,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipelines.domain.errors import InputError
+from pipelines.files.json_text import JsonTextError, parse_json
+from pipelines.files.reading import numbered_lines, read_text
 
 
 class Spec(BaseModel):
@@ -61,7 +62,9 @@ def load_json_lines(path: Path, model: type[Model]) -> tuple[Model, ...]:
     problems: list[str] = []
     for number, line in numbered_lines(path):
         try:
-            rows.append(model.model_validate_json(line))
+            rows.append(model.model_validate(parse_json(line)))
+        except JsonTextError as error:
+            problems.append(f"line {number}: {not_json(error)}")
         except ValidationError as error:
             problems += [f"line {number}: {_sentence(d, model)}" for d in error.errors()]
     if problems:
@@ -69,25 +72,9 @@ def load_json_lines(path: Path, model: type[Model]) -> tuple[Model, ...]:
     return tuple(rows)
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, text) of every line that is not blank.
-
-    Raises:
-        InputError: where the file is missing or is not UTF-8.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"is not UTF-8 text (byte {error.start})",
-            where=str(path),
-            next_step="convert it to UTF-8",
-        ) from error
+def not_json(error: JsonTextError) -> str:
+    """Return the sentence about a line that is not JSON."""
+    return f"is not valid JSON: {error}"
 
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -103,11 +90,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 def _compose(path: Path) -> yaml.Node | None:
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InputError("is not UTF-8 text", where=str(path)) from error
+        return yaml.compose(read_text(path), Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"is not valid YAML: {reason}", where=str(path)) from error
@@ -182,17 +165,3 @@ def _models_in(annotation: object) -> list[type[BaseModel]]:
 
 def _keys(model: type[BaseModel]) -> str:
     return ", ".join(model.model_fields)
-
-
-def parse_json_document(path: Path) -> object:
-    """Read a JSON document.
-
-    Raises:
-        InputError: where the file cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    except ValueError as error:
-        raise InputError(f"is not valid JSON: {error}", where=str(path)) from error

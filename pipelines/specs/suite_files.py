@@ -1,32 +1,18 @@
 """What a team writes: a suite file, and one line an item."""
 
 from dataclasses import replace
-from typing import Literal, Self, cast
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from pipelines.domain.suite import DecodeSettings, Item, Message
+from pipelines.domain.suite import DecodeSettings, Item
 from pipelines.domain.values import JsonObject
 from pipelines.domain.values import JsonValue as Expected
 from pipelines.specs.grader_files import AnyGraderFile
 from pipelines.specs.loading import Spec
 from pipelines.specs.suite_long_context import LongContextFile
+from pipelines.specs.suite_messages import MessageSpec, as_list
 from pipelines.specs.suite_sources import ITEMS_FILE, AnyItemsFile, ItemsFile
-
-
-class MessageSpec(Spec):
-    """One chat message as OpenAI's chat format writes it."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str = ""
-    name: str | None = None
-    tool_calls: tuple[dict[str, JsonValue], ...] = ()
-    """Calls that the assistant made earlier in the conversation."""
-    tool_call_id: str | None = None
-
-    def message(self) -> Message:
-        """Return the domain object."""
-        return Message(**self.model_dump())
 
 
 class _DecodeFile(Spec):
@@ -122,7 +108,10 @@ class ItemSpec(Spec):
 
     id: str = Field(min_length=1)
     """Unique in the suite."""
-    messages: tuple[MessageSpec, ...] = ()
+    messages: Annotated[
+        tuple[MessageSpec, ...],
+        BeforeValidator(as_list, json_schema_input_type=tuple[MessageSpec, ...]),
+    ] = ()
     """The conversation so far, rendered by the model's own chat template."""
     prompt: str = ""
     """A single user message, instead of messages."""

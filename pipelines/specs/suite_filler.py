@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import yaml
-from pydantic_core import from_json
 
 from pipelines.domain.errors import InputError
-from pipelines.specs.loading import numbered_lines
+from pipelines.files.json_text import JsonTextError, parse_json
+from pipelines.files.reading import numbered_lines
+from pipelines.specs.chat_messages import BrokenRowError, ForeignContentError, messages_of
 
 _SENTENCES = Path(__file__).with_name("suite_filler.yaml")
 _FALL_BACK = "en"
@@ -86,11 +87,11 @@ def _json_texts(path: Path) -> tuple[str, ...]:
     texts: list[str] = []
     for number, line in numbered_lines(path):
         try:
-            row = from_json(line)
-        except ValueError as error:
-            raise InputError(f"line {number} is not JSON: {error}", where=str(path)) from error
-        columns = row if isinstance(row, dict) else {}
-        messages = columns.get("messages") or []
-        users = [one.get("content") for one in messages if one.get("role") == "user"]
+            row = parse_json(line)
+            columns = row if isinstance(row, dict) else {}
+            messages = messages_of(columns.get("messages") or [])
+        except (JsonTextError, BrokenRowError, ForeignContentError) as error:
+            raise InputError(f"line {number}: {error}", where=str(path)) from error
+        users = [message["content"] for message in messages if message["role"] == "user"]
         texts += [text for text in (columns.get("text"), *users) if isinstance(text, str)]
     return tuple(text.strip() for text in texts if text.strip())

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipelines.specs.loading import numbered_lines, sentences
+from pipelines.files.json_text import JsonTextError, parse_json
+from pipelines.files.reading import numbered_lines
+from pipelines.specs.loading import not_json, sentences
 from pipelines.specs.suite_files import ItemSpec
 from pipelines.specs.suite_problems import Problem
 from pipelines.specs.suite_sources import ItemsFile
@@ -49,7 +51,9 @@ def read_items(
 def _plain(path: Path) -> Iterator[tuple[int, ItemSpec | list[str]]]:
     for number, line in numbered_lines(path):
         try:
-            yield number, ItemSpec.model_validate_json(line)
+            yield number, ItemSpec.model_validate(parse_json(line))
+        except JsonTextError as error:
+            yield number, [not_json(error)]
         except ValidationError as error:
             yield number, sentences(error, ItemSpec)
 

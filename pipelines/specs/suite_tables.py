@@ -1,16 +1,15 @@
 """Foreign rows as items: csv and JSON lines read here, other tables as JSON lines that a child made."""
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
-
-from pydantic_core import from_json
 
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.specs.loading import did_you_mean, numbered_lines
+from pipelines.files.csv_rows import csv_rows
+from pipelines.files.json_text import JsonTextError, parse_json
+from pipelines.files.reading import numbered_lines
+from pipelines.specs.loading import did_you_mean, not_json
 from pipelines.specs.suite_sources import FieldsFile, ItemsFile
 
 _OWN_KEYS = (
@@ -60,7 +59,7 @@ def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> 
     """
     path = folder / source.path if source.path else None
     if path is not None and path.suffix == ".csv":
-        rows = _csv_rows(path)
+        rows = _csv(path)
     elif path is not None and path.suffix == ".jsonl":
         rows = _json_rows(path)
     else:
@@ -83,27 +82,17 @@ def _through_a_child(source: ItemsFile, path: Path | None, read_table: ReadTable
     return read_table(TableSource(hub=source.hub, config=source.config, split=source.split))
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, JsonObject | str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            for row in reader:
-                if None in row or None in row.values():
-                    yield reader.line_num, "the row has more or fewer cells than the first line"
-                else:
-                    yield reader.line_num, dict(row)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"is not a csv in UTF-8 ({error})", where=str(path)) from error
+def _csv(path: Path) -> Iterator[tuple[int, JsonObject | str]]:
+    for line, row in csv_rows(path):
+        yield line, row if isinstance(row, str) else dict(row)
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, JsonObject | str]]:
     for number, line in numbered_lines(path):
         try:
-            value: JsonValue = from_json(line, allow_inf_nan=False)
-        except ValueError as error:
-            yield number, f"Invalid JSON: {error}"
+            value = parse_json(line)
+        except JsonTextError as error:
+            yield number, not_json(error)
             continue
         yield number, value if isinstance(value, dict) else "is not a JSON object"
 
@@ -181,8 +170,8 @@ class _Reader:
         if not value.strip():
             return None
         try:
-            return cast("JsonValue", from_json(value, allow_inf_nan=False))
-        except ValueError as error:
+            return parse_json(value)
+        except JsonTextError as error:
             self.problems.append(f"column '{column}' is not JSON: {error}")
             return None
 

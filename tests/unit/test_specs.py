@@ -70,7 +70,7 @@ def test_broken_items_are_named_by_line(tmp_path: Path) -> None:
     items = ITEM + '{"id": "2"}\nnot json\n'
     text = refusal(suite_folder(tmp_path, SUITE, items))
     assert "line 2: key 'expected' is missing" in text
-    assert "line 3: Invalid JSON" in text
+    assert "line 3: is not valid JSON" in text
 
 
 @pytest.mark.parametrize(

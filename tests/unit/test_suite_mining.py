@@ -92,7 +92,7 @@ def test_a_row_asks_what_its_user_asked_last_and_logs_may_hold_more_than_we_read
 def test_traffic_that_asks_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no row asks anything"):
         read_traffic(log(tmp_path, {"messages": []}), chat(tmp_path), room_tokens=200)
-    with pytest.raises(InputError, match="line 1: Invalid JSON"):
+    with pytest.raises(InputError, match="line 1: is not valid JSON"):
         (tmp_path / "traffic.jsonl").write_text("not json\n")
         read_traffic(tmp_path / "traffic.jsonl", ChatFormat.of(tmp_path / "model"), 200)
 

@@ -1,0 +1,207 @@
+"""JSON that people and tools wrote, read strictly (RFC 8259), within bounds, with the line of what is wrong.
+
+Python's `json` keeps the last of two equal keys, reads NaN, turns `1e999` into infinity and `"\\ud800"` into
+text that cannot be written, and ends in a RecursionError where brackets nest. Here each is one sentence.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from pipelines.domain.errors import InputError
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.files.reading import LARGEST_DOCUMENT_BYTES, read_text
+
+DEEPEST = 100
+"""Levels of objects and lists; what people write has ten."""
+
+_TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:,]', re.DOTALL)
+_HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
+_SUSPECT_ESCAPES = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
+_SHOWN_CHARACTERS = 60
+_MOST_DIGITS = 308
+"""Whole numbers of more have no double, which is what other programs read them as."""
+
+
+class JsonTextError(ValueError):
+    """What is wrong with a text that is to be JSON; `line` counts from 1."""
+
+    def __init__(self, what: str, line: int = 1) -> None:
+        """Say what is wrong, and in which line of the text."""
+        super().__init__(what)
+        self.line = line
+
+
+class _TwiceError(ValueError):
+    """A key stands twice in one object; never leaves this module."""
+
+
+class _NumberError(ValueError):
+    """A number that JSON or a double does not have; never leaves this module."""
+
+
+def parse_json(text: str) -> JsonValue:
+    """Return the one JSON value that a text is.
+
+    Raises:
+        JsonTextError: where it is none; for a key given twice, NaN, infinities, numbers beyond a double, half
+            of a surrogate pair, null characters, more than 100 levels.
+    """
+    try:
+        if _may_be_too_deep(text):
+            _refuse_too_deep(text)
+        value = cast("JsonValue", _DECODER.decode(text))
+    except json.JSONDecodeError as error:
+        raise JsonTextError(_syntax(error, text), error.lineno) from error
+    except _TwiceError as error:
+        key, line = _first_twice(text)
+        raise JsonTextError(f"key '{_short(key)}' stands here twice", line) from error
+    except _NumberError as error:
+        number = str(error)
+        raise JsonTextError(
+            f"{_short(number)} is no number that a program can hold", _line_of(text, number)
+        ) from error
+    if _SUSPECT_ESCAPES.search(text) or _HALF_CHARACTERS.search(text):
+        _refuse_characters(value)
+    return value
+
+
+def read_json(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> JsonValue:
+    """Read a JSON document.
+
+    Raises:
+        InputError: where the file cannot be read or is not JSON, with the line.
+    """
+    text = read_text(path, at_most_bytes)
+    if not text.strip():
+        raise InputError("is empty", where=str(path))
+    try:
+        return parse_json(text)
+    except JsonTextError as error:
+        raise InputError(
+            f"is not valid JSON: line {error.line}: {error}", where=str(path)
+        ) from error
+
+
+def read_json_object(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> JsonObject:
+    """Read a JSON document that has to be an object.
+
+    Raises:
+        InputError: where the file cannot be read, is not JSON, or holds something else.
+    """
+    value = read_json(path, at_most_bytes)
+    if not isinstance(value, dict):
+        raise InputError("is JSON, but no object", where=str(path))
+    return value
+
+
+def _may_be_too_deep(text: str) -> bool:
+    return text.count("[") + text.count("{") > DEEPEST
+
+
+def _refuse_too_deep(text: str) -> None:
+    depth = 0
+    for token, line in _tokens(text):
+        depth += (token in "{[") - (token in "}]")
+        if depth > DEEPEST:
+            raise JsonTextError(f"is nested deeper than {DEEPEST} levels", line)
+
+
+def _tokens(text: str) -> Iterator[tuple[str, int]]:
+    """Yield brackets, colons, commas and strings in order, each with its line."""
+    line, counted = 1, 0
+    for match in _TOKENS.finditer(text):
+        line += text.count("\n", counted, match.start())
+        counted = match.start()
+        yield match[0], line
+
+
+def _first_twice(text: str) -> tuple[str, int]:
+    """Return the first key that its object already has, and the line where it stands again."""
+    objects: list[set[str] | None] = []
+    before = ("", 1)
+    for token, line in _tokens(text):
+        if token in "{[":
+            objects.append(set() if token == "{" else None)
+        elif token in "}]" and objects:
+            objects.pop()
+        elif token == ":" and objects and (keys := objects[-1]) is not None:
+            key = str(json.loads(before[0]))
+            if key in keys:
+                return key, before[1]
+            keys.add(key)
+        before = (token, line)
+    return "", 1
+
+
+def _refuse_characters(value: JsonValue) -> None:
+    """Walk level by level; depth is bounded by now, width is not."""
+    level: list[JsonValue] = [value]
+    while level:
+        children: list[JsonValue] = []
+        for part in level:
+            if isinstance(part, str):
+                _refuse_in(part)
+            elif isinstance(part, dict):
+                children += [*part.keys(), *part.values()]
+            elif isinstance(part, list):
+                children += part
+        level = children
+
+
+def _refuse_in(text: str) -> None:
+    if half := _HALF_CHARACTERS.search(text):
+        raise JsonTextError(f"a text has half a character (\\u{ord(half[0]):04x} alone)")
+    if "\0" in text:
+        raise JsonTextError("a text has a null character (\\u0000)")
+
+
+def _syntax(error: json.JSONDecodeError, text: str) -> str:
+    if not text.strip():
+        return "is empty"
+    where = f"column {error.colno}"
+    return f"{error.msg[0].lower()}{error.msg[1:]} ({where})"
+
+
+def _line_of(text: str, part: str) -> int:
+    return text.count("\n", 0, max(text.find(part), 0)) + 1
+
+
+def _short(text: str) -> str:
+    shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def _unique_keys(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise _TwiceError
+    return unique
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _NumberError(digits)
+    return number
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise _NumberError(digits)
+    return int(digits)
+
+
+def _no_constant(name: str) -> float:
+    raise _NumberError(name)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_keys,
+    parse_float=_finite,
+    parse_int=_whole,
+    parse_constant=_no_constant,
+)

@@ -1,0 +1,155 @@
+"""Files that people name, opened: only regular ones, never a pipe that blocks, and only UTF-8 text.
+
+A FIFO or a device blocks the program that opens it, a folder and a loop of links fail with words of the
+system; here each is one sentence. UTF-8 may begin with a byte-order mark; UTF-16 and UTF-32 are named.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from pipelines.domain.errors import InputError
+
+LARGEST_DOCUMENT_BYTES = 64 << 20
+"""A larger file is no document that somebody wrote."""
+
+LONGEST_LINE_BYTES = 16 << 20
+"""A longer line is no row but a file that lost its line breaks."""
+
+_MARK = b"\xef\xbb\xbf"
+_OTHER_ENCODINGS = (
+    (b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"),
+)  # fmt: skip
+_SAVE_AS_UTF8 = "save it as UTF-8"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading bytes.
+
+    Raises:
+        InputError: where there is none, or it is something else, or may not be read.
+    """
+    refuse_other_than_file(path)
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+
+
+def refuse_other_than_file(path: Path) -> None:
+    """Look what a path leads to, without opening it.
+
+    Raises:
+        InputError: where that is no regular file, or cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name has a null character"
+        raise InputError(f"cannot be read ({reason})", where=_shown(path)) from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"is no file but {_kind(mode)}", where=str(path))
+
+
+def read_bytes(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        InputError: where it cannot be read, or is larger than `at_most_bytes`.
+    """
+    with opened(path) as file:
+        content = file.read(at_most_bytes + 1)
+    if len(content) > at_most_bytes:
+        raise InputError(f"is larger than {at_most_bytes >> 20} MiB", where=str(path))
+    return content
+
+
+def read_text(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> str:
+    """Return a file's text without its byte-order mark.
+
+    Raises:
+        InputError: where it cannot be read, is too large, or is not UTF-8.
+    """
+    content = read_bytes(path, at_most_bytes)
+    refuse_other_encodings(content, path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"is not UTF-8 text (line {line}, byte {error.start})",
+            where=str(path),
+            next_step=_SAVE_AS_UTF8,
+        ) from error
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, text) of every line that is not blank.
+
+    Raises:
+        InputError: where the file cannot be read, is not UTF-8, or has a line longer than 16 MiB.
+    """
+    with opened(path) as file:
+        number = 0
+        while line := file.readline(LONGEST_LINE_BYTES + 1):
+            number += 1
+            if number == 1:
+                refuse_other_encodings(line, path)
+                line = line.removeprefix(_MARK)
+            if len(line) > LONGEST_LINE_BYTES:
+                raise InputError(
+                    f"line {number} is longer than {LONGEST_LINE_BYTES >> 20} MiB",
+                    where=str(path),
+                    next_step="write one row a line",
+                )
+            if line.strip():
+                yield number, _decoded(line, number, path)
+
+
+def refuse_other_encodings(head: bytes, path: Path) -> None:
+    """Refuse what begins as UTF-16 or UTF-32 does, with or without its mark.
+
+    Raises:
+        InputError: naming the encoding.
+    """
+    name = next((name for mark, name in _OTHER_ENCODINGS if head.startswith(mark)), None)
+    if name is None and len(head) >= 4 and 0 in head[:4]:
+        name = "UTF-16" if head[:4].count(0) == 2 and head[0] != head[1] else "binary"
+    if name == "binary":
+        raise InputError("is no text (it has null bytes)", where=str(path))
+    if name:
+        raise InputError(f"is {name} text", where=str(path), next_step=_SAVE_AS_UTF8)
+
+
+def _decoded(line: bytes, number: int, path: Path) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"is not UTF-8 text (line {number}, byte {error.start} of it)",
+            where=str(path),
+            next_step=_SAVE_AS_UTF8,
+        ) from error
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe (FIFO)",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path).decode("ascii", "backslashreplace").replace("\0", "\\x00")
