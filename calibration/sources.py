@@ -126,10 +126,10 @@ def refuse_changed(source: LocalSource) -> None:
 def _local(
     source: SourceSpec, path: Path, *, label: str, stem: str, commit: str, memory: DigestMemory
 ) -> LocalSource:
+    if path.is_dir():
+        raise InputError("is a folder: name its files, e.g. with *", where=str(path))
     with reading(path):
         facts = path.stat()
-        if path.is_dir():
-            raise InputError("is a folder: name its files, e.g. with *", where=str(path))
         if not facts.st_size:
             raise InputError("this source is empty: no rows with content", where=str(path))
         return LocalSource(

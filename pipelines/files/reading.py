@@ -56,7 +56,7 @@ def refuse_other_than_file(path: Path) -> None:
         reason = error.strerror if isinstance(error, OSError) else "its name has a null character"
         raise InputError(f"cannot be read ({reason})", where=_shown(path)) from error
     if not stat.S_ISREG(mode):
-        raise InputError(f"is no file but {_kind(mode)}", where=str(path))
+        raise InputError(f"is {_kind(mode)}, not a file", where=str(path))
 
 
 def read_bytes(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> bytes:

@@ -31,14 +31,14 @@ def listener(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (fifo, r"pipe: is no file but a pipe \(FIFO\)"),
+        (fifo, r"pipe: is a pipe \(FIFO\), not a file"),
         (loop, "cannot be read"),
-        (listener, "is no file but a socket"),
-        (lambda folder: folder, "is no file but a folder"),
+        (listener, "is a socket, not a file"),
+        (lambda folder: folder, "is a folder, not a file"),
         (lambda folder: folder / "missing", "No such file or directory"),
         (lambda folder: folder / ("n" * 300), "cannot be read"),
         (lambda folder: folder / "a\0b", "its name has a null character"),
-        (lambda folder: Path("/dev/zero"), "is no file but a device"),
+        (lambda folder: Path("/dev/zero"), "is a device, not a file"),
     ],
 )
 def test_what_is_no_file_is_refused_before_it_is_opened(
