@@ -3,15 +3,16 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeAlias, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipelines.domain.errors import InputError
 from pipelines.files.json_text import JsonTextError, parse_json
-from pipelines.files.reading import numbered_lines, read_text
+from pipelines.files.reading import numbered_lines
+from pipelines.files.validation_wording import place, sentence
+from pipelines.specs.yaml_text import line_of, read_yaml, refused
 
 
 class Spec(BaseModel):
@@ -24,6 +25,8 @@ class Spec(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+Place: TypeAlias = tuple[int | str, ...]
+"""Keys and positions on the way to a value of a document."""
 
 
 def load_yaml(path: Path, model: type[Model]) -> Model:
@@ -32,24 +35,17 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
     Raises:
         InputError: naming the file and every problem in it with its line, and near-miss keys.
     """
-    root = _compose(path)
-    if root is None:
+    document = read_yaml(path)
+    if document is None:
         raise InputError("is empty", where=str(path), next_step=f"it needs {_keys(model)}")
-    duplicates = [
-        f"line {line}: key '{key}' stands here twice" for key, line in _duplicate_keys(root)
-    ]
-    if duplicates:
-        raise _refused(path, duplicates)
     try:
-        return model.model_validate(yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader))
+        return model.model_validate(document.value)
     except ValidationError as error:
-        raise _refused(
-            path,
-            [
-                f"line {_line(root, detail['loc'])}: {_sentence(detail, model)}"
-                for detail in error.errors()
-            ],
-        ) from error
+        problems = [
+            f"line {line_of(document.root, where)}: {text}"
+            for where, text in _placed(error, model, document.value)
+        ]
+        raise refused(path, problems) from error
 
 
 def load_json_lines(path: Path, model: type[Model]) -> tuple[Model, ...]:
@@ -61,25 +57,35 @@ def load_json_lines(path: Path, model: type[Model]) -> tuple[Model, ...]:
     rows: list[Model] = []
     problems: list[str] = []
     for number, line in numbered_lines(path):
-        try:
-            rows.append(model.model_validate(parse_json(line)))
-        except JsonTextError as error:
-            problems.append(f"line {number}: {not_json(error)}")
-        except ValidationError as error:
-            problems += [f"line {number}: {_sentence(d, model)}" for d in error.errors()]
+        row = read_row(line, model)
+        if isinstance(row, model):
+            rows.append(row)
+        else:
+            problems += [f"line {number}: {text}" for text in row]
     if problems:
-        raise _refused(path, problems)
+        raise refused(path, problems)
     return tuple(rows)
+
+
+def read_row(line: str, model: type[Model]) -> Model | list[str]:
+    """Return a line of JSON as `model`, or one sentence for each thing that is wrong with it."""
+    try:
+        return validated(parse_json(line), model)
+    except JsonTextError as error:
+        return [not_json(error)]
+
+
+def validated(value: object, model: type[Model]) -> Model | list[str]:
+    """Return plain JSON values as `model`, or one sentence for each thing that is wrong with them."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        return [text for _, text in _placed(error, model, value)]
 
 
 def not_json(error: JsonTextError) -> str:
     """Return the sentence about a line that is not JSON."""
     return f"is not valid JSON: {error}"
-
-
-def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return what a validation error says of a document for `model`, one sentence a problem."""
-    return [_sentence(detail, model) for detail in error.errors()]
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -88,59 +94,32 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 
-def _compose(path: Path) -> yaml.Node | None:
-    try:
-        return yaml.compose(read_text(path), Loader=yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"is not valid YAML: {reason}", where=str(path)) from error
+def _placed(
+    error: ValidationError, model: type[BaseModel], document: object
+) -> Iterator[tuple[Place, str]]:
+    """Yield what is wrong with its place; what all parts of a union say of one place is one sentence."""
+    sentences: dict[Place, list[str]] = {}
+    for detail in error.errors():
+        where = place(detail, document)
+        sentences.setdefault(where, []).append(_sentence(detail, where, model))
+    for where, texts in sentences.items():
+        name = ".".join(map(str, where))
+        joined = ", or ".join(dict.fromkeys(texts))
+        yield where, f"{name}: {joined}" if name and not _names_its_key(joined) else joined
 
 
-def _refused(path: Path, problems: list[str]) -> InputError:
-    shown = problems[:20]
-    more = f"\n  … and {len(problems) - 20} more" if len(problems) > 20 else ""
-    return InputError("\n  ".join(["cannot be used:", *shown]) + more, where=str(path))
+def _names_its_key(text: str) -> bool:
+    return text.startswith(("unknown key '", "key '"))
 
 
-def _duplicate_keys(node: yaml.Node) -> Iterator[tuple[str, int]]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.value, key.start_mark.line + 1
-            seen.add(key.value)
-            yield from _duplicate_keys(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for child in node.value:
-            yield from _duplicate_keys(child)
-
-
-def _line(node: yaml.Node, location: tuple[int | str, ...]) -> int:
-    """Return the line of the deepest node on the way to a pydantic error location."""
-    line = node.start_mark.line + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                continue  # a union tag of pydantic's, not a key of the file
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
-
-
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    place = ".".join(str(part) for part in detail["loc"])
+def _sentence(detail: ErrorDetails, where: Place, model: type[BaseModel]) -> str:
+    name = ".".join(map(str, where))
     if detail["type"] == "extra_forbidden":
-        key = str(detail["loc"][-1])
-        return f"unknown key '{place}'{did_you_mean(key, _field_names(model, detail['loc'][:-1]))}"
+        near = did_you_mean(str(detail["loc"][-1]), _field_names(model, detail["loc"][:-1]))
+        return f"unknown key '{name}'{near}"
     if detail["type"] == "missing":
-        return f"key '{place}' is missing"
-    if detail["type"] == "json_invalid":
-        return str(detail["msg"])
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
+        return f"key '{name}' is missing"
+    return sentence(detail)
 
 
 def _field_names(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

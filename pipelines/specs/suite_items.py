@@ -4,11 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from pipelines.files.json_text import JsonTextError, parse_json
 from pipelines.files.reading import numbered_lines
-from pipelines.specs.loading import not_json, sentences
+from pipelines.specs.loading import read_row, validated
 from pipelines.specs.suite_files import ItemSpec
 from pipelines.specs.suite_problems import Problem
 from pipelines.specs.suite_sources import ItemsFile
@@ -50,22 +47,11 @@ def read_items(
 
 def _plain(path: Path) -> Iterator[tuple[int, ItemSpec | list[str]]]:
     for number, line in numbered_lines(path):
-        try:
-            yield number, ItemSpec.model_validate(parse_json(line))
-        except JsonTextError as error:
-            yield number, [not_json(error)]
-        except ValidationError as error:
-            yield number, sentences(error, ItemSpec)
+        yield number, read_row(line, ItemSpec)
 
 
 def _tabular(
     source: ItemsFile, folder: Path, read_table: ReadTable | None
 ) -> Iterator[tuple[int, ItemSpec | list[str]]]:
     for row in read_rows(source, folder, read_table):
-        if row.problems:
-            yield row.number, list(row.problems)
-            continue
-        try:
-            yield row.number, ItemSpec.model_validate(row.item)
-        except ValidationError as error:
-            yield row.number, sentences(error, ItemSpec)
+        yield row.number, list(row.problems) or validated(row.item, ItemSpec)

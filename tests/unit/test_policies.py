@@ -72,7 +72,7 @@ def test_the_suites_own_word_makes_a_slice_critical() -> None:
         ),
         ("non_inferiority: 0\n", "line 1: non_inferiority"),
         ("min_accuracy: 95\n", "line 1: min_accuracy"),
-        ("max_verbosity_ratio: .nan\n", "line 1: max_verbosity_ratio"),
+        ("max_verbosity_ratio: .nan\n", "line 1: '.nan' is no finite number"),
         ("confidence: 0.5\n", "line 1: confidence"),
         ("family_wise: bonferroni\n", "line 1: family_wise"),
         ("early_stopping: true\nfamily_wise: holm\n", "exclude each other"),

@@ -57,7 +57,7 @@ def test_every_problem_of_a_file_is_told_at_once_with_its_line(tmp_path: Path) -
     broken = SUITE.replace("grader:", "gradder:").replace("max_tokens: 8", "max_tokens: none")
     text = refusal(suite_folder(tmp_path, broken))
     assert "line 3: unknown key 'gradder' (did you mean 'grader'?)" in text
-    assert "line 4: decode.max_tokens: Input should be a valid integer" in text
+    assert "line 4: decode.max_tokens: has to be a whole number, not 'none'" in text
     assert "key 'grader' is missing" in text
 
 
@@ -153,12 +153,12 @@ def test_a_calibrated_recipe_without_tokens_is_refused(tmp_path: Path) -> None:
             "calibration_tokens: 9",
             "calibration_tokens is 9 and calibration",
         ),
-        ("weights: W2", "weights: 2 bit", "numerics.weights: String should match"),
+        ("weights: W2", "weights: 2 bit", "numerics.weights: is '2 bit', which does not fit"),
         ("format: gguf", "format: awq", "llamacpp does not write format awq"),
         ("runtime: llamacpp", "runtime: transformers", "format gguf does not run in transformers"),
         ("KV16}", "KV8}", "numerics.kv_cache is KV8, and kv_cache f16 means KV16"),
         ("KV16}", "KV16}\nkv_cache: q8_0", "KV16, and kv_cache q8_0 means KV8"),
-        ("KV16}", "KV16}\nkv_cache: q8", "kv_cache: Input should be 'f16', 'q8_0' or 'q4_0'"),
+        ("KV16}", "KV16}\nkv_cache: q8", "kv_cache: has to be 'f16', 'q8_0' or 'q4_0', not 'q8'"),
         ("file_type:", "filetype:", "(did you mean 'file_type'?)"),
     ],
 )
