@@ -2,9 +2,11 @@
 
 Exit codes: 0 something passed and is registered (or the command did what it was asked), 10 all
 variants failed, 11 nothing passed and something was inconclusive, 12 a look-up found nothing, 2-6 the
-kind of error (see pipelines.domain.errors), 130 interrupted.
+kind of error (see pipelines.domain.errors), 1 a fault of this program (its traceback is in the file that the
+last line names), 130 interrupted, 141 nobody read what was printed.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -13,13 +15,13 @@ from typing import ParamSpec
 
 import click
 
-from pipelines.domain.errors import QuantgateError
+from flows.crashes import failure_of
 from pipelines.domain.recipe import Format
-from pipelines.files.full_disk import full_disk
 
 Parameters = ParamSpec("Parameters")
 
 _INTERRUPTED = 130
+_UNREAD = 141  # what a shell says of a program that SIGPIPE ended
 _FOLDER = click.Path(path_type=Path)
 _FORMATS = click.Choice([one.value for one in Format])
 
@@ -31,18 +33,16 @@ def _clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
             code = command(*args, **kwargs)
-        except QuantgateError as error:
-            click.echo(f"quantgate: {error}", err=True)
-            code = error.exit_code
-        except OSError as error:
-            full = full_disk(error, Path.cwd())
-            if full is None:
-                raise
-            click.echo(f"quantgate: {full}", err=True)
-            code = full.exit_code
+        except BrokenPipeError:  # `quantgate … | head`: nobody reads on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = _UNREAD
         except KeyboardInterrupt:
             click.echo("quantgate: interrupted; finished units are kept", err=True)
             code = _INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - the last net: a sentence, never a traceback
+            failure = failure_of(error)
+            click.echo(f"quantgate: {failure}", err=True)
+            code = failure.exit_code
         sys.exit(code)
 
     return run

@@ -12,8 +12,10 @@ from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonObject
 from pipelines.files.safetensors_header import StoredTensor
 from pipelines.files.tokenizer_folder import read_json_object, special_token_ids
+from pipelines.files.validation_wording import given as shown
 
 _FULL_PRECISION = ("F64", "F32", "F16", "BF16")
+_LARGEST_COUNT = 2**31 - 1
 _LAYER = re.compile(r"^model\.layers\.(\d+)\.")
 
 
@@ -87,7 +89,7 @@ def check_weights(shape: ModelShape, tensors: Sequence[StoredTensor], folder: Pa
                 f"{name} is {_times(by_name[name].shape)}, config.json says {_times(expected)}",
             )
     layers = {int(match[1]) for name in by_name if (match := _LAYER.match(name))}
-    if layers != set(range(shape.layer_count)):
+    if len(layers) != shape.layer_count or max(layers, default=-1) + 1 != shape.layer_count:
         raise _disagrees(
             folder,
             f"weights of {len(layers)} layers are there, config.json says {shape.layer_count}",
@@ -147,9 +149,11 @@ def _architecture(config: JsonObject, file: Path) -> str:
 
 def _count(config: JsonObject, key: str, file: Path) -> int:
     value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _LARGEST_COUNT:
         raise CheckpointError(
-            f"{key} is {value!r}, not a positive number", where=str(file), next_step=_COPY
+            f"{key} is {shown(value)}, not a number between 1 and {_LARGEST_COUNT:,}",
+            where=str(file),
+            next_step=_COPY,
         )
     return value
 

@@ -1,6 +1,8 @@
 """What a checkpoint's file names alone give away, before a byte is downloaded or read."""
 
+import stat
 from collections.abc import Iterable
+from pathlib import Path
 
 from pipelines.domain.errors import CheckpointError
 from pipelines.files.safetensors_header import INDEX_FILE, SINGLE_FILE
@@ -30,6 +32,23 @@ def refuse_listing(names: Iterable[str], *, where: str) -> None:
             where=where,
             next_step="let transformers write it: AutoTokenizer.from_pretrained(x).save_pretrained(x)",
         )
+
+
+def refuse_pipes(folder: Path) -> None:
+    """Refuse entries that are neither files nor folders: opening a pipe would wait for ever.
+
+    Raises:
+        CheckpointError: naming the first, also where a link leads nowhere.
+    """
+    for path in sorted(folder.iterdir()):
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            raise CheckpointError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise CheckpointError(
+                "is neither a file nor a folder", where=str(path), next_step="take it out"
+            )
 
 
 def _without_weights(present: set[str], where: str) -> CheckpointError:

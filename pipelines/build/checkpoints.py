@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipelines.build.checkpoint_config import check_vocabulary, check_weights, read_model_shape
 from pipelines.build.checkpoint_digests import checkpoint_digests
-from pipelines.build.checkpoint_listing import refuse_listing
+from pipelines.build.checkpoint_listing import refuse_listing, refuse_pipes
 from pipelines.build.checkpoint_numerics import parameter_count
 from pipelines.build.hub import HubSettings, download, parse_hub_source
 from pipelines.build.safetensors_soundness import refuse_nonfinite
@@ -94,6 +94,7 @@ def _accepted(
     """Look into the folder, cheap things first."""
     where = found.source
     refuse_listing((path.name for path in found.folder.iterdir()), where=where)
+    refuse_pipes(found.folder)
     shape = read_model_shape(found.folder)
     tensors = read_tensors(found.folder)
     check_weights(shape, tensors, found.folder)

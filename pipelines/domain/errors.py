@@ -1,6 +1,7 @@
 """Every error this program raises on purpose, and the exit code each one ends the program with.
 
 QuantgateError
+├── CrashError            1   a fault of this program (flows.crashes): its traceback is in the log
 ├── InputError            2   a file, flag or name the user gave is wrong
 ├── CheckpointError       3   the checkpoint is refused (pickle, missing tokenizer, NaN, truncated …)
 ├── ToolchainError        4   a tool, compiler, package or disk space is missing

@@ -5,6 +5,7 @@ key-value pairs; for each tensor its name, dimensions (innermost first), type nu
 which begins at the next multiple of `general.alignment` (32).
 """
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ _NUMBERS = {
     0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
 }  # fmt: skip
 _ALIGNMENT_BYTES = 32
+_DEEPEST_ARRAY = 8
+_MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
 _LONGEST_STRING_BYTES = 1 << 26
 # ggml_type in ggml/include/ggml.h, with the weights and bytes of a block (ggml/src/ggml-common.h).
 _TYPES: dict[int, tuple[str, int, int]] = {
@@ -93,7 +96,10 @@ def _header(reader: "_Reader", file: Path) -> GgufHeader:
 def _entry(reader: "_Reader", file: Path) -> tuple[str, str, tuple[int, ...], int, int]:
     """Return a tensor's name, type, shape, offset into the data and size in bytes."""
     name = reader.string()
-    shape = tuple(reversed([reader.number("Q") for _ in range(reader.number("I"))]))
+    dimensions = reader.number("I")
+    if dimensions > _MOST_DIMENSIONS:
+        raise struct.error("a tensor has more dimensions than ggml knows")
+    shape = tuple(reversed([reader.number("Q") for _ in range(dimensions)]))
     kind, offset = reader.number("I"), reader.number("Q")
     if kind not in _TYPES:
         raise CheckpointError(f"holds {name} in an unknown type ({kind})", where=str(file))
@@ -109,6 +115,7 @@ class _Reader:
 
     def __init__(self, handle: BinaryIO) -> None:
         self._handle = handle
+        self._size = os.fstat(handle.fileno()).st_size
 
     @property
     def position(self) -> int:
@@ -124,23 +131,30 @@ class _Reader:
     def number(self, layout: str) -> int:
         return self.numbers(layout)[0]
 
+    def skip(self, count: int) -> None:
+        if self.position + count > self._size:
+            raise struct.error("a list ends behind the file")
+        self._handle.seek(count, 1)
+
     def string(self) -> str:
         length = self.number("Q")
         if length > _LONGEST_STRING_BYTES:
             raise struct.error("a string is longer than any header")
         return self._handle.read(length).decode()
 
-    def value(self, kind: int) -> JsonValue:
+    def value(self, kind: int, depth: int = 0) -> JsonValue:
         if kind == _STRING:
             return self.string()
         if kind != _ARRAY:
             return self.number(_layout(kind))
+        if depth > _DEEPEST_ARRAY:
+            raise struct.error("lists nest too deep")
         inner, count = self.numbers("IQ")
         if inner in _NUMBERS:
-            self._handle.seek(struct.calcsize(f"<{_layout(inner)}") * count, 1)
+            self.skip(struct.calcsize(f"<{_layout(inner)}") * count)
             return None
         for _ in range(count):
-            self.value(inner)
+            self.value(inner, depth + 1)
         return None
 
 

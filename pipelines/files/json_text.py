@@ -44,16 +44,29 @@ class _NumberError(ValueError):
 
 
 def parse_json(text: str) -> JsonValue:
-    """Return the one JSON value that a text is.
+    """Return the one JSON value that a text is, as people write it.
 
     Raises:
-        JsonTextError: where it is none; for a key given twice, NaN, infinities, numbers beyond a double, half
-            of a surrogate pair, null characters, more than 100 levels.
+        JsonTextError: where it is none; for all that `parse_structure` refuses, half of a surrogate pair, and
+            null characters.
+    """
+    value = parse_structure(text)
+    if _SUSPECT_ESCAPES.search(text) or _HALF_CHARACTERS.search(text):
+        _refuse_characters(value)
+    return value
+
+
+def parse_structure(text: str) -> JsonValue:
+    """Return the one JSON value that a text is; its texts may hold anything, as vocabularies do.
+
+    Raises:
+        JsonTextError: where it is none; for a key given twice, NaN, infinities, numbers beyond a double, more
+            than 100 levels.
     """
     try:
-        if _may_be_too_deep(text):
-            _refuse_too_deep(text)
         value = cast("JsonValue", _DECODER.decode(text))
+    except RecursionError:
+        raise _too_deep(text) from None
     except json.JSONDecodeError as error:
         raise JsonTextError(_syntax(error, text), error.lineno) from error
     except _TwiceError as error:
@@ -64,8 +77,8 @@ def parse_json(text: str) -> JsonValue:
         raise JsonTextError(
             f"{_short(number)} is no number that a program can hold", _line_of(text, number)
         ) from error
-    if _SUSPECT_ESCAPES.search(text) or _HALF_CHARACTERS.search(text):
-        _refuse_characters(value)
+    if text.count("[") + text.count("{") > DEEPEST and _is_too_deep(value):
+        raise _too_deep(text)
     return value
 
 
@@ -98,16 +111,28 @@ def read_json_object(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) ->
     return value
 
 
-def _may_be_too_deep(text: str) -> bool:
-    return text.count("[") + text.count("{") > DEEPEST
+def _is_too_deep(value: JsonValue) -> bool:
+    """Walk level by level, which no stack bounds."""
+    level: list[JsonValue] = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
 
 
-def _refuse_too_deep(text: str) -> None:
+def _too_deep(text: str) -> JsonTextError:
     depth = 0
     for token, line in _tokens(text):
         depth += (token in "{[") - (token in "}]")
         if depth > DEEPEST:
-            raise JsonTextError(f"is nested deeper than {DEEPEST} levels", line)
+            return JsonTextError(f"is nested deeper than {DEEPEST} levels", line)
+    return JsonTextError(f"is nested deeper than {DEEPEST} levels")
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int]]:

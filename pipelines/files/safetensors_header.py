@@ -5,7 +5,6 @@ header naming dtype, shape and byte offsets of each tensor, then the tensors wit
 that does not fit its own header was truncated or altered, and is refused.
 """
 
-import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from math import prod
 from pathlib import Path
 
 from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.domain.values import JsonObject
+from pipelines.files.json_text import JsonTextError, parse_structure
 from pipelines.files.tokenizer_folder import read_json_object
 
 SINGLE_FILE = "model.safetensors"
@@ -26,6 +26,8 @@ DTYPE_BITS = {
 }  # fmt: skip
 _LENGTH_BYTES = 8
 _HEADER_LIMIT_BYTES = 100_000_000
+_HUGE = 1 << 63
+_MOST_DIMENSIONS = 16
 _AGAIN = "download or copy the checkpoint again and compare its checksums"
 
 
@@ -97,14 +99,9 @@ def read_header(file: Path) -> tuple[StoredTensor, ...]:
 
 
 def _parse(text: bytes, file: Path) -> JsonObject:
-    def unique(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
-        if len({name for name, _ in pairs}) != len(pairs):
-            raise ValueError("a name stands twice")
-        return dict(pairs)
-
     try:
-        header = json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
+        header = parse_structure(text.decode())
+    except (JsonTextError, UnicodeDecodeError) as error:
         raise _damaged(file, f"has a header that is not valid JSON ({error})") from error
     if not isinstance(header, dict):
         raise _damaged(file, "has a header that is not a JSON object")
@@ -121,12 +118,16 @@ def _tensors(header: JsonObject, file: Path, begin: int) -> Iterator[StoredTenso
                 "shape": list(shape),
                 "data_offsets": [int(start), int(end)],
             }:
-                sizes = tuple(size for size in shape if isinstance(size, int) and size >= 0)
-                if dtype not in DTYPE_BITS or len(sizes) != len(shape):
-                    raise _damaged(file, f"describes {name} as {dtype} {shape}, which is unknown")
+                sizes = tuple(size for size in shape if isinstance(size, int) and 0 <= size < _HUGE)
+                if len(sizes) != len(shape) or len(sizes) > _MOST_DIMENSIONS:
+                    raise _damaged(file, f"gives {name[:200]} a shape that no tensor has")
+                if dtype not in DTYPE_BITS:
+                    raise _damaged(file, f"stores {name[:200]} as {dtype[:200]}, which is unknown")
+                if not 0 <= start <= end < _HUGE:
+                    raise _damaged(file, f"gives {name[:200]} offsets that no file has")
                 if (end - start) * 8 != prod(sizes) * DTYPE_BITS[dtype]:
                     raise _damaged(
-                        file, f"gives {name} {end - start:,} bytes, not those of its shape"
+                        file, f"gives {name[:200]} {end - start:,} bytes, not those of its shape"
                     )
                 yield StoredTensor(
                     name=name,
@@ -137,7 +138,7 @@ def _tensors(header: JsonObject, file: Path, begin: int) -> Iterator[StoredTenso
                     size_bytes=end - start,
                 )
             case _:
-                raise _damaged(file, f"has no readable description of {name}")
+                raise _damaged(file, f"has no readable description of {name[:200]}")
 
 
 def _require_no_holes(
@@ -146,7 +147,7 @@ def _require_no_holes(
     position = begin
     for tensor in tensors:
         if tensor.start != position:
-            raise _damaged(file, f"has a hole or an overlap before {tensor.name}")
+            raise _damaged(file, f"has a hole or an overlap before {tensor.name[:200]}")
         position += tensor.size_bytes
     if position > end:
         raise _damaged(

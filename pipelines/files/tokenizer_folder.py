@@ -4,20 +4,23 @@ Format: the files `save_pretrained` of Hugging Face transformers writes (`tokeni
 `tokenizer_config.json`, `chat_template.jinja`, `config.json`, `generation_config.json`).
 """
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.files.json_text import JsonTextError, parse_structure
+from pipelines.files.reading import read_bytes
 
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 _FILES = (
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "merges.txt", CHAT_TEMPLATE_FILE, "generation_config.json",
 )  # fmt: skip
+_LARGEST_FILE_BYTES = 512 << 20
+"""Vocabularies have tens of megabytes."""
+
 _ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
@@ -97,22 +100,22 @@ def read_json_object(path: Path) -> JsonObject:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(_text(path), parse_constant=_refuse_constant)
-    except ValueError as error:
-        raise CheckpointError(f"is not valid JSON ({error})", where=str(path)) from error
+        value = parse_structure(_text(path))
+    except JsonTextError as error:
+        raise CheckpointError(
+            f"is not valid JSON (line {error.line}: {error})", where=str(path)
+        ) from error
     if not isinstance(value, dict):
         raise CheckpointError("does not hold a JSON object", where=str(path))
     return value
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_bytes(path, _LARGEST_FILE_BYTES).decode()
+    except InputError as error:
+        raise CheckpointError(error.what, where=str(path)) from error
+    except UnicodeDecodeError as error:
         raise CheckpointError(f"cannot be read ({error})", where=str(path)) from error
 
 

@@ -162,13 +162,16 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
     "no config": (_gone("config.json"), "config.json is missing"),
     "config is not JSON": (_text("config.json", "{'a': 1}"), "is not valid JSON"),
     "config is no object": (_text("config.json", "[]"), "does not hold a JSON object"),
-    "config with NaN": (_text("config.json", '{"hidden_size": NaN}'), "NaN is no JSON number"),
+    "config with NaN": (
+        _text("config.json", '{"hidden_size": NaN}'),
+        "NaN is no number that a program can hold",
+    ),
     "unknown architecture": (
         _config(architectures=["MambaForCausalLM"]),
         "MambaForCausalLM is not",
     ),
     "no architecture": (_config(architectures=None), "names no single architecture"),
-    "no context length": (_config(max_position_embeddings=None), "max_position_embeddings is None"),
+    "no context length": (_config(max_position_embeddings=None), "max_position_embeddings is null"),
     "quantized already": (
         _config(quantization_config={"quant_method": "mxfp4"}),
         "already quantized (mxfp4), in a way that no runtime here loads",

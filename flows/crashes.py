@@ -1,0 +1,70 @@
+"""What the command line says where something fails that nobody thought of.
+
+The traceback goes to a file in the store's logs, or in the system's temporary folder where there is no store.
+"""
+
+import os
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.settings import DEFAULT_STORE
+from pipelines.domain.errors import QuantgateError, ToolchainError
+from pipelines.files.full_disk import full_disk
+
+CRASHED = 1
+"""The exit code of a fault in this program."""
+
+_SHOWN_CHARACTERS = 200
+
+
+class CrashError(QuantgateError):
+    """A fault in this program; `log` holds its traceback."""
+
+    exit_code = CRASHED
+
+
+def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
+    """Return what to tell of an error that ends a command; only faults of this program get a log.
+
+    `store` is where the store lies, None: where QUANTGATE_STORE says.
+    """
+    if isinstance(error, QuantgateError):
+        return error
+    if isinstance(error, MemoryError):
+        return ToolchainError(
+            "there is not enough memory",
+            next_step="lower QUANTGATE_WORKERS, or use a machine with more",
+        )
+    if isinstance(error, OSError):
+        if full := full_disk(error, Path.cwd()):
+            return full
+        if error.filename is not None and error.strerror:
+            return ToolchainError(f"cannot be used ({error.strerror})", where=str(error.filename))
+    return _fault(error, store or Path(os.environ.get("QUANTGATE_STORE", DEFAULT_STORE)))
+
+
+def _fault(error: Exception, store: Path) -> CrashError:
+    said = " ".join(str(error).split())[:_SHOWN_CHARACTERS]
+    what = type(error).__name__ + (f": {said}" if said else "")
+    return CrashError(
+        f"this is a fault of quantgate, not of yours ({what})",
+        next_step="report it with the file below; the same command may go on where it stopped",
+        log=_written(error, store / "logs"),
+    )
+
+
+def _written(error: Exception, logs: Path) -> Path | None:
+    text = "".join(traceback.format_exception(error))
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    for folder in (logs, Path(tempfile.gettempdir())):
+        if not folder.is_dir():
+            continue
+        path = folder / f"crash-{moment}-{os.getpid()}.log"
+        try:
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError:
+            continue
+        return path
+    return None

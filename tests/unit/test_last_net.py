@@ -1,0 +1,81 @@
+"""What nobody thought of ends in one sentence, a documented exit code, and a traceback in a file."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import _clean_exit, main
+from flows.crashes import failure_of
+from pipelines.domain.errors import InputError
+
+
+def raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except Exception as caught:  # noqa: BLE001 - with its traceback, as the command line gets it
+        return caught
+
+
+def test_a_fault_is_one_sentence_and_its_traceback_lies_in_the_store(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    failure = failure_of(raised(KeyError("weights")), tmp_path)
+    assert failure.exit_code == 1
+    assert "a fault of quantgate, not of yours (KeyError: 'weights')" in str(failure)
+    assert failure.log is not None
+    assert failure.log.parent == tmp_path / "logs"
+    assert "Traceback" in failure.log.read_text()
+    assert str(failure.log) in str(failure)
+
+
+def test_without_a_store_the_traceback_lies_in_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    failure = failure_of(raised(ValueError("a\nb" + "x" * 10_000 + "\ud800")), tmp_path / "none")
+    assert failure.log is not None
+    assert failure.log.parent == tmp_path
+    assert len(failure.what) < 400
+    assert not (tmp_path / "none").exists(), "asking creates nothing"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (InputError("is wrong", where="a.yaml"), 2, "a.yaml: is wrong"),
+        (PermissionError(13, "Permission denied", "/a"), 4, "/a: cannot be used (Permission denied)"),
+        (OSError(28, "No space left on device"), 4, "the disk is full"),
+        (MemoryError(), 4, "not enough memory"),
+        (RecursionError("maximum recursion depth"), 1, "a fault of quantgate"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_failure_has_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, sentence: str
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    failure = failure_of(raised(error), tmp_path)
+    assert failure.exit_code == code
+    assert sentence in str(failure)
+
+
+def test_every_command_stands_over_the_net() -> None:
+    """Each command's callback is `_clean_exit`'s wrapper; `--help` of a group has no body to fail."""
+    waiting = [main]
+    while waiting:
+        for command in waiting.pop().commands.values():
+            if hasattr(command, "commands"):
+                waiting.append(command)
+            else:
+                code = command.callback.__code__
+                assert code is _clean_exit(lambda: 0).__code__, command.name
+
+
+def test_a_fault_in_a_command_ends_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path))
+    monkeypatch.setenv("QUANTGATE_THREADS", "²")  # a digit to `isdigit`, and no number to `int`
+    result = CliRunner().invoke(main, ["corpus", "list"])
+    assert result.exit_code in (1, 2)
+    assert "Traceback" not in result.output
+    assert result.output.startswith("quantgate: ")
