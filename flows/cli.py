@@ -17,13 +17,14 @@ import click
 
 from flows.crashes import failure_of
 from pipelines.domain.recipe import Format
+from pipelines.files.store import STORE_FOLDER, STORE_VARIABLE
 
 Parameters = ParamSpec("Parameters")
 
 _INTERRUPTED = 130
 _UNREAD = 141  # what a shell says of a program that SIGPIPE ended
 _FOLDER = click.Path(path_type=Path)
-_FORMATS = click.Choice([one.value for one in Format])
+_FORMATS = click.Choice([one.value for one in Format], case_sensitive=False)
 
 
 def _clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None]:
@@ -46,6 +47,26 @@ def _clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None
         sys.exit(code)
 
     return run
+
+
+def _use_store(_context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
+    """Let this process and its children open the store that `--store` names."""
+    if folder is not None:
+        os.environ[STORE_VARIABLE] = str(folder.expanduser().resolve())
+
+
+_store_option = click.option(
+    "--store",
+    type=_FOLDER,
+    expose_value=False,
+    callback=_use_store,
+    help=f"Store folder (default {STORE_VARIABLE}, else the nearest {STORE_FOLDER} upwards).",
+)
+
+
+def _in_store(command: Callable[Parameters, int]) -> Callable[Parameters, None]:
+    """As `_clean_exit`, for commands that read or write a store: they take `--store`."""
+    return _store_option(_clean_exit(command))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -73,7 +94,7 @@ def main() -> None:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
 )
-@_clean_exit
+@_in_store
 def quantize(model: str | None, **options: object) -> int:
     """Build, judge and register variants of MODEL (a folder, or org/name[@revision]).
 
@@ -89,12 +110,10 @@ def quantize(model: str | None, **options: object) -> int:
 @click.argument("model")
 @click.option("--suite", help="Only versions judged on this suite.")
 @click.option("--runtime", help="Only versions judged in this runtime.")
-@click.option(
-    "--format", "file_format", help="Only this format: gguf, compressed-tensors, awq or gptq."
-)
+@click.option("--format", "file_format", type=_FORMATS, help="Only versions in this format.")
 @click.option("--max-size", help="Only versions up to this size, e.g. 6GB or 500MiB.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def lookup(model: str, **options: str | bool | None) -> int:
     """Print the smallest passing variant of MODEL: name, version, where it lies, verdict."""
     from flows.commands import LookupOptions, lookup_command
@@ -105,7 +124,7 @@ def lookup(model: str, **options: str | bool | None) -> int:
 @main.command()
 @click.argument("reference", metavar="NAME[@ALIAS|/VERSION]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def lineage(reference: str, as_json: bool) -> int:
     """Print which corpus a registered variant was quantized against, and its whole lineage."""
     from flows.commands import lineage_command
@@ -121,7 +140,7 @@ def suite() -> None:
 @suite.command(name="import")
 @click.argument("task", metavar="lm-eval:TASK")
 @click.option("--out", type=_FOLDER, required=True, help="Folder of the new suite.")
-@_clean_exit
+@_in_store
 def import_(task: str, out: Path) -> int:
     """Copy a task of lm-evaluation-harness into a suite folder of your own."""
     from flows.suite_commands import import_command
@@ -134,7 +153,7 @@ def import_(task: str, out: Path) -> int:
 @click.option("--model", help="Also hold items against this model's chat template and context.")
 @click.option("--policy", type=_FOLDER, help="Policy file (YAML) that says what has to be proved.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def check(**options: object) -> int:
     """Report every problem of the suite in DIR with its line, and what each slice can prove.
 
@@ -157,7 +176,7 @@ def check(**options: object) -> int:
 @click.option("--look-at", default=2000, show_default=True, help="Rows the model answers at most.")
 @click.option("--max-tokens", default=128, show_default=True, help="Tokens of an answer at most.")
 @click.option("--seed", default=0, show_default=True, help="Of the rows the model answers.")
-@_clean_exit
+@_in_store
 def mine(**options: object) -> int:
     """Propose items from TRAFFIC (chat logs, JSON lines) on which a quant is most likely to break.
 
@@ -180,7 +199,7 @@ def corpus() -> None:
 )
 @click.option("--record", is_flag=True, help="Also record it in MLflow.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def corpus_build(**options: object) -> int:
     """Seal the corpus that SPEC (YAML) describes; its version rises only when the content changes.
 
@@ -193,7 +212,7 @@ def corpus_build(**options: object) -> int:
 
 @corpus.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def corpus_list(as_json: bool) -> int:
     """List the sealed corpora of this store."""
     from flows.corpus_commands import list_command
@@ -204,7 +223,7 @@ def corpus_list(as_json: bool) -> int:
 @corpus.command("show")
 @click.argument("reference", metavar="NAME[@VERSION]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def corpus_show(reference: str, as_json: bool) -> int:
     """Print a corpus's data card; without a version, that of the latest."""
     from flows.corpus_commands import show_command
@@ -216,7 +235,7 @@ def corpus_show(reference: str, as_json: bool) -> int:
 @click.argument("one", metavar="A")
 @click.argument("other", metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def corpus_diff(one: str, other: str, as_json: bool) -> int:
     """Compare two corpora (NAME[@VERSION]): what was added, removed and kept."""
     from flows.corpus_commands import diff_command
@@ -228,7 +247,7 @@ def corpus_diff(one: str, other: str, as_json: bool) -> int:
 @click.argument("reference", metavar="NAME[@VERSION]")
 @click.option("--to", "target", type=_FOLDER, required=True, help="File to write, JSON lines.")
 @click.option("--model", help="Write texts as this model's chat template renders them.")
-@_clean_exit
+@_in_store
 def corpus_export(**options: object) -> int:
     """Write a corpus's sequences as JSON lines."""
     from flows.corpus_commands import ExportOptions, export_command
@@ -242,7 +261,7 @@ def corpus_export(**options: object) -> int:
 @click.option("--model", help="Also say what this model's tokenizer and backends make of it.")
 @click.option("--recipes", help="Recipe names or patterns whose effective use is shown, by commas.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def corpus_check(**options: object) -> int:
     """Hold a corpus against a suite: contamination, coverage, effective use, health.
 
@@ -259,7 +278,7 @@ def corpus_check(**options: object) -> int:
 @click.option("--model", help="Also compare tokens as this model would count them.")
 @click.option("--alpha", default=0.01, show_default=True, help="False-alarm rate of the whole.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def corpus_drift(**options: object) -> int:
     """Hold today's traffic against a corpus.
 
@@ -291,7 +310,7 @@ def recipes(file_format: str | None, as_json: bool) -> int:
 @click.option("--take", default=60, show_default=True, help="Items a variant on that sheet.")
 @click.option("--who", help="Who decides (default: your user name).")
 @click.option("--all", "everything", is_flag=True, help="Ask again about what was decided before.")
-@_clean_exit
+@_in_store
 def review(**options: object) -> int:
     """Decide about the changed answers of BUILD: equivalent, better or worse.
 
@@ -308,7 +327,7 @@ def review(**options: object) -> int:
 @click.option(
     "--to", "folder", type=_FOLDER, default=Path("logs"), show_default=True, help="Folder."
 )
-@_clean_exit
+@_in_store
 def export(build: str, folder: Path) -> int:
     """Write BUILD's runs as .eval logs, which inspect-ai opens."""
     from flows.export import export_command
@@ -330,7 +349,7 @@ def export(build: str, folder: Path) -> int:
     help="Another run of RUN_A's model, for the noise floor.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_clean_exit
+@_in_store
 def judge(**options: object) -> int:
     """Pair RUN_B with the reference RUN_A and judge it, on their transcripts alone.
 
@@ -343,7 +362,7 @@ def judge(**options: object) -> int:
 
 
 @main.command()
-@_clean_exit
+@_in_store
 def doctor() -> int:
     """Say what is installed, what is missing and how to get it."""
     from flows.doctor import doctor_command
@@ -356,7 +375,7 @@ def doctor() -> int:
     "--list", "watch_list", type=_FOLDER, help="Releases file (default flows/releases.yaml)."
 )
 @click.option("--once", is_flag=True, required=True, help="Look once and end.")
-@_clean_exit
+@_in_store
 def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once is the only way as yet
     """Look for new releases of the models that are followed, and build what is new."""
     from flows.following import watch_command
@@ -369,7 +388,7 @@ def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once 
     "--list", "watch_list", type=_FOLDER, help="Releases file (default flows/releases.yaml)."
 )
 @click.option("--cron", default="0 * * * *", show_default=True, help="When to look.")
-@_clean_exit
+@_in_store
 def serve(watch_list: Path | None, cron: str) -> int:
     """Follow releases on a schedule, until interrupted."""
     from flows.following import serve_command
@@ -378,7 +397,7 @@ def serve(watch_list: Path | None, cron: str) -> int:
 
 
 @main.command()
-@_clean_exit
+@_in_store
 def up() -> int:
     """Start this project's Prefect server and let it stay."""
     from flows.commands import up_command
@@ -387,7 +406,7 @@ def up() -> int:
 
 
 @main.command()
-@_clean_exit
+@_in_store
 def down() -> int:
     """Stop this project's Prefect server."""
     from flows.commands import down_command

@@ -51,6 +51,7 @@ def quantize_command(options: QuantizeOptions) -> int:
     spec = _build_spec(options)
     console = open_console(to_stderr=options.as_json)
     with open_board() as board:
+        board.say(f"store {settings.store.root}")
         if options.plan_only:
             tools = equipment(settings, servers_in_use(spec))
             plan = make_plan(spec, settings, tools, board.say, options.only)

@@ -109,6 +109,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("", f"passes with at most {slices[0].passing_breaks} broken of {slices[0].items}"),
         ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),
         ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
+        ("store", str(settings.store.root)),
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
     ):
         console.print(f"{name:<6} {value}", highlight=False, soft_wrap=True, markup=False)

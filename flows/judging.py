@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flows.plan_files import plan_files, read_plan
 from flows.settings import Settings
 from flows.suite_tables import table_reader
 from flows.transcripts import Transcript, read_transcript
@@ -101,10 +102,13 @@ def _suite(folder: Path | None, reference: Transcript, settings: Settings) -> Su
 
 
 def _known_suite(wanted: Digest, settings: Settings) -> Path:
-    for plan in sorted((settings.store.root / "plans").glob("*/plan.json")):
-        found = json.loads(plan.read_bytes()).get("suite", {})
-        if found.get("digest") == wanted:
-            return Path(found["folder"])
+    for path in plan_files(settings.store):
+        try:
+            suite = read_plan(path).suite
+        except InputError:  # of another version, or edited: another build may know the suite
+            continue
+        if suite.digest == wanted:
+            return suite.folder
     raise InputError(
         f"a run knows its suite by digest only, and no build of this store has {wanted[:12]}",
         where=str(settings.store.root),

@@ -5,7 +5,7 @@ there is no error and every receipt still holds, a second run of the same build 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +17,12 @@ from flows.settings import Settings
 from flows.site import BuildSite
 from flows.unit_errors import REGISTER, UnitError, errors_of, read_errors
 from flows.verdicts import evidence
-from pipelines.build.variants import PlannedVariant
+from pipelines.build.variants import PlannedVariant, VariantRecord
 from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject
+from pipelines.domain.values import Digest, JsonObject
 from pipelines.domain.verdict import Decision
-from pipelines.files.records import read_record, write_record, write_text
+from pipelines.files.records import read_checked, write_checked, write_text
+from pipelines.files.sealed import read_sealed
 from pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
 from pipelines.report.page import write_page
 from pipelines.report.result import result_json
@@ -30,6 +31,7 @@ from registry import Evidence, Receipt, Tracking, find_receipt, record, still_re
 
 PASSED, ALL_FAILED, OPEN = 0, 10, 11
 COMPLETION = "complete.json"
+PAGE = "index.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,11 @@ def register(site: BuildSite, planned: PlannedVariant) -> Receipt:
     """
     found, where = evidence(site, planned), tracking(site.settings)
     receipt = find_receipt(found.key, where)
-    if receipt is not None and still_recorded(receipt, where):
+    if (
+        receipt is not None
+        and _names_files(receipt, found.variant.folder, found.variant.manifest_digest)
+        and still_recorded(receipt, where)
+    ):
         return receipt
     corpus = site.plan.corpus_of(planned)
     with site.show("register", planned.identifier):
@@ -118,10 +124,10 @@ def write_report(site: BuildSite) -> BuildResult:
         contamination_waivers=site.plan.contamination_waivers,
     )
     folder = site.settings.store.report(site.plan.name)
-    write_page(finished, folder / "index.html")
+    write_page(finished, folder / PAGE)
     result = BuildResult(
         name=site.plan.name,
-        page=folder / "index.html",
+        page=folder / PAGE,
         rows=variant_rows(finished),
         errors=errors,
         receipts=tuple(receipts.values()),
@@ -130,29 +136,49 @@ def write_report(site: BuildSite) -> BuildResult:
     )
     text = json.dumps(result.details, indent=1, ensure_ascii=False)
     write_text(folder / "result.json", text + "\n")
-    write_record(folder / COMPLETION, result)
+    write_checked(folder / COMPLETION, result)
     return result
 
 
 def read_complete(plan: BuildPlan, settings: Settings) -> BuildResult | None:
     """Return the result of a build that has nothing left to do: all sealed, all still recorded.
 
-    Anything less, or anything that cannot be proved cheaply, is None.
+    Anything less, or anything that cannot be proved cheaply, is None; so are results that were edited, and
+    those of a store that lay elsewhere.
+
+    Raises:
+        InputError: where a variant's sealed folder holds something else than its manifest names.
     """
     path = settings.store.report(plan.name) / COMPLETION
     if not path.is_file() or not all(v.built(settings.store) for v in plan.variants):
         return None
     try:
-        result = read_record(BuildResult, path)
+        result = read_checked(BuildResult, path)
     except InputError:
         return None
     where = tracking(settings)
     recorded = {receipt.evidence_key for receipt in result.receipts}
     if result.errors or len(recorded) != len(plan.variants) or not result.page.is_file():
         return None
+    if result.page != path.parent / PAGE or not _hold_files(result.receipts, plan, settings):
+        return None
     if not all(still_recorded(receipt, where) for receipt in result.receipts):
         return None
     return result
+
+
+def _hold_files(receipts: Sequence[Receipt], plan: BuildPlan, settings: Settings) -> bool:
+    """Whether every variant of a plan, as it lies in this store, has a receipt."""
+    for variant in plan.variants:
+        folder = variant.folder(settings.store)
+        digest = read_sealed(folder, VariantRecord).digest
+        if not any(_names_files(receipt, folder, digest) for receipt in receipts):
+            return False
+    return True
+
+
+def _names_files(receipt: Receipt, folder: Path, manifest_digest: Digest) -> bool:
+    return (receipt.location, receipt.manifest_digest) == (str(folder.absolute()), manifest_digest)
 
 
 def _judged(site: BuildSite, errors: tuple[UnitError, ...]) -> dict[str, Evidence]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from flows import units
+from flows.plan_files import PLAN, plan_files, read_plan
 from flows.planning import BuildPlan
 from flows.progress import open_board
 from flows.settings import Settings
@@ -21,7 +22,7 @@ from pipelines.domain.adjudication import Adjudication
 from pipelines.domain.errors import InputError, QuantgateError
 from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import Verdict
-from pipelines.files.records import read_record, write_text
+from pipelines.files.records import write_text
 from pipelines.report.label_sheet import label_sheet, sheet_lines
 from pipelines.report.review_page import write_review_page
 from pipelines.report.review_queue import ReviewEntry, review_queue
@@ -100,11 +101,11 @@ def find_plan(build: str, settings: Settings) -> BuildPlan:
         InputError: where none or several have that name.
     """
     folder = settings.store.root / "plans"
-    known = sorted(path.parent.name for path in folder.glob("*/plan.json"))
+    known = [path.parent.name for path in plan_files(settings.store)]
     name = Path(build).name
     found = [one for one in known if one == name] or [one for one in known if one.startswith(name)]
     if len(found) == 1:
-        return read_record(BuildPlan, folder / found[0] / "plan.json")
+        return read_plan(folder / found[0] / PLAN)
     if found:
         listed = ", ".join(found)
         raise InputError(f"several builds begin with '{name}': {listed}", where=str(folder))

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import NoReturn
 
 from flows.outcome import COMPLETION, BuildResult, read_complete
+from flows.plan_files import write_plan
 from flows.planning import BuildPlan, make_plan, servers_in_use
 from flows.prefect_server import prefect_api
 from flows.prefect_state import client_environment
@@ -17,7 +18,7 @@ from flows.settings import Settings
 from flows.unit_errors import forget_errors
 from flows.wiring import equipment
 from pipelines.domain.errors import WorkerError
-from pipelines.files.records import read_record, write_record
+from pipelines.files.records import read_checked
 from pipelines.process.runner import stop_workers
 from pipelines.specs.builds import BuildSpec
 
@@ -50,8 +51,7 @@ def run_plan(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
         WorkerError: where the flow ended without a result.
     """
     forget_errors(plan, settings)
-    plan_file = settings.store.root / "plans" / plan.name / "plan.json"
-    write_record(plan_file, plan)
+    plan_file = write_plan(plan, settings.store)
     result_file = settings.store.report(plan.name) / COMPLETION
     with (
         prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url,
@@ -60,7 +60,7 @@ def run_plan(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
         _run_flow(plan_file, plan.name, url, board)
     if not result_file.is_file():
         raise WorkerError("the flow ended without a report", where=plan.name)
-    return read_record(BuildResult, result_file)
+    return read_checked(BuildResult, result_file)
 
 
 def _run_flow(plan_file: Path, build: str, url: str, board: Board) -> None:

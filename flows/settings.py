@@ -7,9 +7,8 @@ from pathlib import Path
 
 from pipelines.build.hub import HubSettings
 from pipelines.domain.errors import InputError
-from pipelines.files.store import Store
+from pipelines.files.store import Store, open_store
 
-DEFAULT_STORE = ".quantgate"
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
 """Name of the unpacked source distribution in the tool cache; `requirements/setup` puts it there."""
 
@@ -48,7 +47,7 @@ class Settings:
                 next_step=f"set it to at most {max(1, cores // threads)}, or leave it out",
             )
         return cls(
-            store=Store(root=Path(environment.get("QUANTGATE_STORE", DEFAULT_STORE)).resolve()),
+            store=open_store(environment),
             tool_cache=_tool_cache(environment),
             threads=threads,
             workers=workers,

@@ -17,7 +17,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows import outcome, units
-from flows.planning import BuildPlan
+from flows.plan_files import read_plan
 from flows.progress import Board, PlainBoard
 from flows.room import Memory, Need, Room, available_bytes, needed_to_build, needed_to_run
 from flows.settings import Settings
@@ -29,7 +29,6 @@ from pipelines.build.variants import PlannedVariant
 from pipelines.domain.errors import QuantgateError, ServiceError
 from pipelines.domain.values import JsonObject
 from pipelines.files.full_disk import full_disk
-from pipelines.files.records import read_record
 
 Inputs = ParamSpec("Inputs")
 
@@ -52,7 +51,7 @@ def use_board(board: Board) -> None:
 def open_site(plan_file: str) -> BuildSite:
     """Open a plan on this machine, with the real tools."""
     settings = Settings.from_environment()
-    plan = read_record(BuildPlan, Path(plan_file))
+    plan = read_plan(Path(plan_file))
     return BuildSite(
         plan=plan,
         settings=settings,

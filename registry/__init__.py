@@ -3,7 +3,7 @@
     from registry import lookup, verify
     found = lookup("support-llama", suite="support-desk", max_size_bytes=4_000_000)
     verify(found)                      # every byte against the sha256 it was registered with
-    print(found.artifact, found.verdict)
+    print(found.artifact, found.facts.verdict)
 
 Importing this package is cheap: names are resolved on first use, and MLflow is imported by the first
 call that has to talk to it.

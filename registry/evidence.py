@@ -175,6 +175,7 @@ def _digests(evidence: Evidence) -> Digests:
         toolchain=variant.toolchain.digest,
         variant_key=variant.key,
         files=variant.files_digest,
+        manifest=variant.manifest_digest,
         suite=evidence.suite.digest,
         policy=evidence.policy_digest,
     )

@@ -28,6 +28,7 @@ class Digests:
     toolchain: str
     variant_key: str
     files: str
+    manifest: str
     suite: str
     policy: str
 
@@ -55,7 +56,8 @@ class VersionFacts:
     """Everything a version's tags hold.
 
     `location` is the sealed folder of the variant and `artifact` the file or folder in it to load,
-    both as paths on the machine (or shared file system) that registered it. `scope` is equal for
+    both as paths on the machine (or shared file system) that registered it; a look-up resolves them in
+    the store that is open. `scope` is equal for
     versions that compete for one alias: same base, suite digest and policy. `suite` and `corpus` are
     `name@version` (`none` where no corpus was used).
     """
@@ -82,6 +84,10 @@ class VersionFacts:
     version_key: str
     evidence_key: str
     digests: Digests
+
+
+PLACE_TAGS = ("location", "artifact", "manifest_digest")
+"""Tags that say where the very same bytes lie now; recording them again refreshes these and no other."""
 
 
 def to_tags(facts: VersionFacts) -> dict[str, str]:
@@ -116,6 +122,7 @@ def to_tags(facts: VersionFacts) -> dict[str, str]:
         "evidence_key": facts.evidence_key,
         "variant_key": digests.variant_key,
         "files_digest": digests.files,
+        "manifest_digest": digests.manifest,
         "base_weights_digest": digests.weights,
         "base_tokenizer_digest": digests.tokenizer,
         "base_chat_template_digest": digests.chat_template,
@@ -190,6 +197,7 @@ def _digests(tags: Mapping[str, str]) -> Digests:
         toolchain=tags["toolchain_digest"],
         variant_key=tags["variant_key"],
         files=tags["files_digest"],
+        manifest=tags["manifest_digest"],
         suite=tags["suite_digest"],
         policy=tags["policy_digest"],
     )

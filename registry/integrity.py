@@ -1,15 +1,21 @@
 """Is what was registered still what is on disk? MLflow checks nothing; this hashes every byte."""
 
+from pathlib import Path
+
 from pipelines.domain.errors import InputError
 from pipelines.files import sealed
+from pipelines.files.records import read_json
 from registry.lookups import Found
 
 
 def verify(found: Found) -> None:
-    """Compare the variant's manifest with the registered digest, and every file with the manifest.
+    """Compare the variant's manifest with the registered digests, and the folder with the manifest.
+
+    The artifact has to be the one that the manifest names: what a runtime would load is what was hashed.
 
     Raises:
-        InputError: naming the file that is missing or altered, or the folder that is not here.
+        InputError: naming the file that is missing, altered or not in the manifest, the artifact that lies
+            elsewhere, or the folder that is not here.
     """
     folder = found.folder
     if not folder.is_dir():
@@ -19,10 +25,23 @@ def verify(found: Found) -> None:
             next_step="mount or copy the store it was built in, or build the variant here",
         )
     manifest: sealed.Manifest[object] = sealed.read_manifest(folder, object)
-    if manifest.files_digest != found.facts.digests.files:
+    digests = found.facts.digests
+    if (manifest.files_digest, manifest.digest) != (digests.files, digests.manifest):
         raise InputError(
             "the manifest is not the one that was registered",
             where=str(folder / sealed.MANIFEST),
             next_step=f"build the variant again, or look up another one than {found.uri}",
         )
+    _require_artifact(found, folder)
     sealed.verify(folder, manifest)
+
+
+def _require_artifact(found: Found, folder: Path) -> None:
+    record = read_json(folder / sealed.MANIFEST)["record"]
+    named = record.get("artifact") if isinstance(record, dict) else None
+    if not isinstance(named, str) or found.artifact != folder / named:
+        raise InputError(
+            f"the registered artifact is not the one that was built: the manifest names {named}",
+            where=str(found.artifact),
+            next_step="run the same build again, which registers where its files lie",
+        )

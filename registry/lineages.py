@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.domain.errors import InputError, NotFoundError
+from pipelines.files.store import open_store
 from registry.corpora import card_line, recorded_corpus
 from registry.facts import NONE
 from registry.lookups import Found, found_version, no_such_model, with_drift
 from registry.names import check_model_name
 from registry.opening import open_mlflow
 from registry.protocol import OpenRegistry, RecordedVersion, TaggedRun
-from registry.tracking import Tracking, default_store
+from registry.tracking import Tracking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def lineage(reference: str, *, tracking_uri: str | None = None) -> Lineage:
         NotFoundError: no such model, alias or version; it says what there is instead.
         ServiceError: MLflow did not answer.
     """
-    return trace(reference, Tracking.resolve(default_store(), uri=tracking_uri))
+    return trace(reference, Tracking.resolve(open_store(), uri=tracking_uri))
 
 
 def trace(
@@ -85,7 +86,7 @@ def trace(
     version = next((version for version in versions if version.number == number), None)
     if version is None:
         raise _no_such_version(reference, aliases, versions)
-    found = with_drift(found_version(model, version, aliases), registry)
+    found = with_drift(found_version(model, version, aliases, tracking), registry)
     corpus = recorded_corpus(registry, found.facts.corpus, found.facts.digests.corpus)
     return Lineage(found=found, steps=_steps(found, corpus))
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.domain.errors import InputError, NotFoundError
+from pipelines.domain.recipe import Format
+from pipelines.files.store import MANIFEST, Store, open_store
 from registry.drift import CorpusDrift, newest_drift
 from registry.facts import PASSED, VersionFacts, from_tags
 from registry.names import check_model_name
 from registry.opening import open_mlflow
 from registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
-from registry.tracking import Tracking, default_store
+from registry.tracking import Tracking
 
 _SHOWN_NAMES = 20
 
@@ -70,7 +72,7 @@ class Found:
 
     @property
     def folder(self) -> Path:
-        """The sealed folder, as a path on the machine or shared file system that registered it."""
+        """The sealed folder: in the open store where that holds it, else where it was registered."""
         return Path(self.facts.location)
 
     @property
@@ -98,22 +100,25 @@ def lookup(
     With no wish but the suite this is what `models:/<model>@<suite>` points at: same base, suite digest
     and policy as the newest registration. `runtime` and `format` say what the caller can load,
     `max_size_bytes` what it can hold. `tracking_uri` overrides MLFLOW_TRACKING_URI, which overrides the
-    store (QUANTGATE_STORE, default `.quantgate`). The files are not read: `verify` does that.
+    store (QUANTGATE_STORE, else the nearest `.quantgate` upwards). The files are not read: `verify` does
+    that.
 
     Raises:
         NotFoundError: nothing fits; it says what there is instead.
-        InputError: the model has passing variants of several suites and none was named.
+        InputError: there is no such format, or the model has passing variants of several suites and none
+            was named.
         ServiceError: MLflow did not answer.
     """
     wanted = Wanted(
         model=model, suite=suite, runtime=runtime, format=format, max_size_bytes=max_size_bytes
     )
-    return find(wanted, Tracking.resolve(default_store(), uri=tracking_uri))
+    return find(wanted, Tracking.resolve(open_store(), uri=tracking_uri))
 
 
 def find(wanted: Wanted, tracking: Tracking, *, open_registry: OpenRegistry = open_mlflow) -> Found:
     """See `lookup`."""
     check_model_name(wanted.model)
+    _check_format(wanted.format)
     tracking.require_database()
     registry = open_registry(tracking)
     aliases = registry.aliases(wanted.model)
@@ -126,7 +131,18 @@ def find(wanted: Wanted, tracking: Tracking, *, open_registry: OpenRegistry = op
     best = smallest(fitting)
     if best is None:
         raise _nothing_fits(wanted, ours, tracking)
-    return with_drift(found_version(wanted.model, best, aliases), registry)
+    return with_drift(found_version(wanted.model, best, aliases, tracking), registry)
+
+
+def _check_format(name: str | None) -> None:
+    """Refuse a format that there is none of: a misspelt one would find nothing, as if nothing had passed."""
+    known = [one.value for one in Format]
+    if name is not None and _plain(name) not in map(_plain, known):
+        raise InputError(
+            f"there is no format '{name}'",
+            where="format",
+            next_step=f"name one of {', '.join(known)}",
+        )
 
 
 def with_drift(found: Found, registry: Registry) -> Found:
@@ -135,8 +151,13 @@ def with_drift(found: Found, registry: Registry) -> Found:
     return replace(found, drift=newest_drift(registry, facts.corpus, facts.digests.corpus))
 
 
-def found_version(model: str, version: RecordedVersion, aliases: Mapping[str, str]) -> Found:
+def found_version(
+    model: str, version: RecordedVersion, aliases: Mapping[str, str], tracking: Tracking
+) -> Found:
     """Return a recorded version with its facts and the aliases that point at it.
+
+    Its files are those of the store that is open, where that holds the variant; else they lie where they
+    were registered.
 
     Raises:
         InputError: where this program did not register it.
@@ -146,8 +167,26 @@ def found_version(model: str, version: RecordedVersion, aliases: Mapping[str, st
         version=version.number,
         aliases=tuple(sorted(a for a, number in aliases.items() if number == version.number)),
         run_id=version.run_id,
-        facts=from_tags(version.tags, _place(model, version)),
+        facts=located(from_tags(version.tags, _place(model, version)), tracking.store),
     )
+
+
+def located(facts: VersionFacts, store: Store) -> VersionFacts:
+    """Return facts whose paths are in `store`, where it holds the sealed folder they name.
+
+    A store may have been moved or copied since it was registered; its folders are named by content. An
+    artifact that lies outside its own folder stays as it is: `verify` refuses it.
+    """
+    registered, artifact = Path(facts.location), Path(facts.artifact)
+    here = store.variants / registered.name
+    if (
+        here == registered
+        or not (here / MANIFEST).is_file()
+        or not artifact.is_relative_to(registered)
+    ):
+        return facts
+    inside = artifact.relative_to(registered)
+    return replace(facts, location=str(here), artifact=str(here / inside))
 
 
 def no_such_model(registry: Registry, model: str, tracking: Tracking) -> NotFoundError:

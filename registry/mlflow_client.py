@@ -38,6 +38,8 @@ with warnings.catch_warnings():
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
+    from registry.mlflow_relocation import settle_artifacts
+
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
@@ -67,6 +69,8 @@ class MlflowRegistry:
         with translated(tracking):
             self._client = MlflowClient(tracking_uri=tracking.uri, registry_uri=tracking.uri)
             self._client.search_registered_models(max_results=1)
+            if tracking.database is not None and tracking.artifact_root is not None:
+                settle_artifacts(self._client, tracking.uri, tracking.artifact_root)
 
     def experiment(self, name: str) -> str:
         """See `Registry`."""
@@ -147,6 +151,11 @@ class MlflowRegistry:
         """See `Registry`."""
         with translated(self._tracking):
             self._client.set_terminated(run_id, "FINISHED", end_time=int(time() * 1000))
+
+    def set_run_tag(self, run_id: str, key: str, value: str) -> None:
+        """See `Registry`."""
+        with translated(self._tracking):
+            self._client.set_tag(run_id, key, value)
 
     def versions(self, model: str, tags: Mapping[str, str]) -> tuple[RecordedVersion, ...]:
         """See `Registry`."""

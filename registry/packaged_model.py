@@ -6,12 +6,14 @@ nothing on download, so loading compares every file of the variant with its reco
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import mlflow
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 _CHUNK_BYTES = 1 << 22
+_MANIFEST = "manifest.json"
 
 
 class QuantizedVariant(PythonModel):  # type: ignore[misc]  # MLflow ships no types we follow
@@ -30,7 +32,7 @@ class QuantizedVariant(PythonModel):  # type: ignore[misc]  # MLflow ships no ty
             FileNotFoundError, ValueError: a file is not there, or is not what was registered.
         """
         manifest = json.loads(Path(context.artifacts["manifest"]).read_text(encoding="utf-8"))
-        folder = Path(manifest["location"])
+        folder = _folder(Path(manifest["location"]))
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"{folder}: the variant's folder is not on this machine; mount or copy the store"
@@ -41,6 +43,10 @@ class QuantizedVariant(PythonModel):  # type: ignore[misc]  # MLflow ships no ty
                 raise FileNotFoundError(f"{path}: a file of the registered variant is missing")
             if path.stat().st_size != file["size_bytes"] or _sha256(path) != file["sha256"]:
                 raise ValueError(f"{path}: the file was altered since the variant was registered")
+        named = {folder / file["path"] for file in manifest["files"]} | {folder / _MANIFEST}
+        strangers = [path for path in folder.rglob("*") if path not in named and not path.is_dir()]
+        if strangers:
+            raise ValueError(f"{strangers[0]}: was added since the variant was registered")
         artifact = str(folder / manifest["artifact"])
         self.facts = manifest["facts"] | {"location": str(folder), "artifact": artifact}
 
@@ -51,6 +57,13 @@ class QuantizedVariant(PythonModel):  # type: ignore[misc]  # MLflow ships no ty
             known = ", ".join(sorted(self.facts))
             raise ValueError(f"no such fact: {', '.join(unknown)}; known are {known}")
         return [self.facts[name] for name in model_input]
+
+
+def _folder(registered: Path) -> Path:
+    """Return where the variant lies: in the store named by QUANTGATE_STORE if that holds it."""
+    store = os.environ.get("QUANTGATE_STORE")
+    here = Path(store, "variants", registered.name) if store else registered
+    return here if (here / _MANIFEST).is_file() else registered
 
 
 def _sha256(path: Path) -> str:

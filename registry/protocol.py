@@ -83,6 +83,10 @@ class Registry(Protocol):
         """Mark the run as complete."""
         ...
 
+    def set_run_tag(self, run_id: str, key: str, value: str) -> None:
+        """Set one tag of a run."""
+        ...
+
     def versions(self, model: str, tags: Mapping[str, str]) -> tuple[RecordedVersion, ...]:
         """Return all versions with these tags, oldest first; empty where there is no such model."""
         ...

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.errors import InputError
-from pipelines.files.records import read_record, write_record
+from pipelines.files.records import read_checked, write_checked
 from registry.tracking import Tracking
 
 
@@ -12,8 +12,10 @@ from registry.tracking import Tracking
 class Receipt:
     """Where one piece of evidence stands. `version` is None for a variant that did not pass.
 
-    `uri` is shown without its password. `alias` is the suite's name, and `scope` what the version it
-    points at must have in common with this one.
+    `uri` is shown without its password. `location` is the sealed folder that the registry names, as it lay
+    when this was recorded, and `manifest_digest` its manifest's: a store that was moved, or a variant that
+    was built again, is recorded anew. Both are empty for what has no variant. `alias` is the suite's name,
+    and `scope` what the version it points at must have in common with this one.
     """
 
     uri: str
@@ -26,6 +28,8 @@ class Receipt:
     experiment_id: str
     run_id: str
     version: str | None
+    location: str = ""
+    manifest_digest: str = ""
 
 
 def find_receipt(evidence_key: str, tracking: Tracking) -> Receipt | None:
@@ -34,14 +38,14 @@ def find_receipt(evidence_key: str, tracking: Tracking) -> Receipt | None:
     if not path.is_file():
         return None
     try:
-        return read_record(Receipt, path)
+        return read_checked(Receipt, path)
     except InputError:
         return None
 
 
 def write_receipt(receipt: Receipt, tracking: Tracking) -> None:
     """Keep a receipt."""
-    write_record(_path(receipt.evidence_key, tracking), receipt)
+    write_checked(_path(receipt.evidence_key, tracking), receipt)
 
 
 def still_recorded(receipt: Receipt, tracking: Tracking) -> bool:

@@ -12,7 +12,7 @@ from pipelines.files.locks import exclusive
 from pipelines.files.sealed import Manifest, read_manifest
 from registry.content import run_content, run_tags, write_files, write_model_manifest
 from registry.evidence import Evidence, check_evidence, version_facts
-from registry.facts import PASSED, to_tags
+from registry.facts import PASSED, PLACE_TAGS, to_tags
 from registry.opening import open_mlflow
 from registry.protocol import OpenRegistry, Registry, smallest
 from registry.receipts import Receipt, write_receipt
@@ -34,6 +34,7 @@ def record(
     """
     check_evidence(evidence)
     manifest = _sealed_manifest(evidence)
+    facts = version_facts(evidence)
     with exclusive(tracking.store.root / "registry.lock"):
         registry = open_registry(tracking)
         experiment_id = registry.experiment(evidence.model)
@@ -52,6 +53,8 @@ def record(
             experiment_id=experiment_id,
             run_id=run_id,
             version=version,
+            location=facts.location,
+            manifest_digest=facts.digests.manifest,
         )
         write_receipt(receipt, tracking)
     return receipt
@@ -60,7 +63,7 @@ def record(
 def _sealed_manifest(evidence: Evidence) -> Manifest[object]:
     variant = evidence.variant
     manifest: Manifest[object] = read_manifest(variant.folder, object)
-    if manifest.files_digest != variant.files_digest:
+    if (manifest.files_digest, manifest.digest) != (variant.files_digest, variant.manifest_digest):
         raise InputError(
             "the sealed folder is not the one that was judged",
             where=str(variant.folder),
@@ -73,9 +76,11 @@ def _ensure_run(
     registry: Registry, experiment_id: str, evidence: Evidence, manifest: Manifest[object]
 ) -> str:
     run = registry.find_run(experiment_id, evidence.key)
+    tags = run_tags(version_facts(evidence))
     if run is None:
-        tags = run_tags(version_facts(evidence))
         run = registry.start_run(experiment_id, evidence.variant.identifier, tags)
+    elif run.finished:
+        _refresh_run(registry, run.id, evidence, manifest)
     if not run.finished:
         with tempfile.TemporaryDirectory(prefix="quantgate-") as work:
             files, model = Path(work) / "files", Path(work) / "model"
@@ -90,6 +95,19 @@ def _ensure_run(
     return run.id
 
 
+def _refresh_run(
+    registry: Registry, run_id: str, evidence: Evidence, manifest: Manifest[object]
+) -> None:
+    """The same evidence is recorded again: where its files lie now is what may have changed."""
+    tags = to_tags(version_facts(evidence))
+    for key in PLACE_TAGS:
+        registry.set_run_tag(run_id, key, tags[key])
+    if evidence.passed:
+        with tempfile.TemporaryDirectory(prefix="quantgate-") as work:
+            write_model_manifest(evidence, manifest, Path(work) / "manifest.json")
+            registry.add_model(run_id, Path(work) / "manifest.json", Path(work))
+
+
 def _ensure_version(registry: Registry, run_id: str, evidence: Evidence) -> str:
     same = {"version_key": evidence.version_key}
     versions = registry.versions(evidence.model, same)
@@ -101,8 +119,10 @@ def _ensure_version(registry: Registry, run_id: str, evidence: Evidence) -> str:
         if versions[0].number != created.number:
             registry.delete_version(evidence.model, created.number)
     version = versions[0]
-    if version.tags["verdict"] != PASSED:
-        registry.set_version_tag(evidence.model, version.number, "verdict", PASSED)
+    current = to_tags(version_facts(evidence))
+    for key in ("verdict", *PLACE_TAGS):
+        if version.tags.get(key) != current[key]:
+            registry.set_version_tag(evidence.model, version.number, key, current[key])
     _point_alias(registry, evidence)
     return version.number
 

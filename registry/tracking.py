@@ -8,11 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.files.store import Store
+from pipelines.files.store import STORE_VARIABLE, Store
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
-STORE_VARIABLE = "QUANTGATE_STORE"
-_DEFAULT_STORE = ".quantgate"
 _SQLITE = "sqlite:///"
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -94,11 +92,6 @@ class Tracking:
                 next_step="build something (`quantgate quantize MODEL`), or set "
                 f"{URI_VARIABLE} (a server) or {STORE_VARIABLE} (a store elsewhere)",
             )
-
-
-def default_store(environment: Mapping[str, str] = os.environ) -> Store:
-    """Return the store named by QUANTGATE_STORE, else `.quantgate` in the working directory."""
-    return Store(root=Path(environment.get(STORE_VARIABLE) or _DEFAULT_STORE).resolve())
 
 
 def redacted(uri: str) -> str:

@@ -102,7 +102,7 @@ def _variant(sample: Sample, checkpoint: Checkpoint, store: Store) -> Variant:
     def produce(staging: Path) -> dict[str, str]:
         weights = (sample.recipe.encode() * sample.size_bytes)[: sample.size_bytes]
         (staging / "model.gguf").write_bytes(weights)
-        return {"made": "for a test"}
+        return {"artifact": "model.gguf"}
 
     manifest = produce_once(folder, dict[str, str], produce)
     return Variant(
@@ -131,6 +131,7 @@ def _variant(sample: Sample, checkpoint: Checkpoint, store: Store) -> Variant:
         folder=folder,
         artifact=folder / "model.gguf",
         files_digest=manifest.files_digest,
+        manifest_digest=manifest.digest,
         size_bytes=manifest.size_bytes,
     )
 
@@ -284,6 +285,10 @@ class MemoryRegistry:
         number = str(max(map(int, versions), default=0) + 1)
         versions[number] = RecordedVersion(number=number, run_id=run_id, tags=dict(tags))
         return versions[number]
+
+    def set_run_tag(self, run_id: str, key: str, value: str) -> None:
+        self._enter("set_run_tag")
+        self.runs[run_id][key] = value
 
     def delete_version(self, model: str, number: str) -> None:
         self._enter("delete_version")

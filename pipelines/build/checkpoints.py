@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.build.checkpoint_config import check_vocabulary, check_weights, read_model_shape
 from pipelines.build.checkpoint_digests import checkpoint_digests
+from pipelines.build.checkpoint_links import refuse_leaving_links
 from pipelines.build.checkpoint_listing import refuse_listing, refuse_pipes
 from pipelines.build.checkpoint_numerics import parameter_count
 from pipelines.build.hub import HubSettings, download, parse_hub_source
@@ -22,6 +23,7 @@ from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import DigestMemory
 from pipelines.files.safetensors_header import StoredTensor, read_tensors, weight_files
+from pipelines.files.sealed import verify
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, Progress, ignore_progress
 
@@ -79,12 +81,13 @@ def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgre
         if neighbours := _neighbours(source):
             error.next_step = f"did you mean the folder {neighbours[0]}?"
         raise
-    sealed = {file.path: file.sha256 for file in manifest.files}
+    memory = DigestMemory(store.digest_memory)
+    verify(folder, manifest, memory.digest)
     return _Found(
         folder=folder,
         source=f"{wanted.repository}@{manifest.record.revision}",
         name=wanted.repository.rsplit("/", 1)[-1],
-        file_digest=lambda path: sealed[path.name],
+        file_digest=memory.digest,
     )
 
 
@@ -93,6 +96,7 @@ def _accepted(
 ) -> Checkpoint:
     """Look into the folder, cheap things first."""
     where = found.source
+    refuse_leaving_links(found.folder, where=where)
     refuse_listing((path.name for path in found.folder.iterdir()), where=where)
     refuse_pipes(found.folder)
     shape = read_model_shape(found.folder)

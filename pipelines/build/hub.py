@@ -11,7 +11,7 @@ from pipelines.build.checkpoint_listing import refuse_listing
 from pipelines.build.hub_errors import hub_errors
 from pipelines.build.hub_transfer import Commit, RemoteFile, fetch
 from pipelines.domain.errors import ServiceError
-from pipelines.files.sealed import Manifest, is_sealed, produce_once, read_manifest
+from pipelines.files.sealed import Manifest, is_sealed, produce_once, read_sealed
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, ignore_progress
 
@@ -82,7 +82,7 @@ def download(
     if source.is_pinned:
         folder = store.download(source.repository, source.revision)
         if is_sealed(folder):
-            return folder, read_manifest(folder, Download)
+            return folder, read_sealed(folder, Download)
     with hub_errors(source.repository, source.revision, settings.endpoint):
         from huggingface_hub import HfApi
 

@@ -210,6 +210,7 @@ def _variant(plan: PlannedVariant, manifest: Manifest[VariantRecord], folder: Pa
         folder=folder,
         artifact=folder / manifest.record.artifact,
         files_digest=manifest.files_digest,
+        manifest_digest=manifest.digest,
         size_bytes=sum(
             file.size_bytes for file in manifest.files if file.path.endswith(_WEIGHT_SUFFIXES)
         ),

@@ -101,6 +101,7 @@ class Variant:
     folder: Path
     artifact: Path
     files_digest: Digest
+    manifest_digest: Digest
     size_bytes: int
 
 

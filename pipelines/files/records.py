@@ -1,5 +1,6 @@
 """Dataclasses to JSON files and back, through pydantic so that a damaged file is noticed."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest, JsonValue, digest_of
+from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
 
 Record = TypeVar("Record")
 
@@ -38,6 +39,57 @@ def record_digest(record: object) -> Digest:
     return digest_of(to_json(record))
 
 
+def checksum(value: JsonValue) -> Digest:
+    """Return the sha256 of a value's canonical JSON, in which NaN and infinities may stand.
+
+    What is checked with it was written by this program; identities come from `digest_of`, which has no NaN.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return Digest(hashlib.sha256(text.encode()).hexdigest())
+
+
+def write_checked(path: Path, record: object) -> None:
+    """Write a dataclass with its checksum, so that `read_checked` notices an edited number."""
+    value = to_json(record)
+    document = {"record": value, "sha256": checksum(value)}
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_checked(record_type: type[Record], path: Path) -> Record:
+    """Read back what `write_checked` wrote.
+
+    Raises:
+        InputError: where the file is missing, damaged, of another type, or was edited.
+    """
+    document = read_json(path)
+    if document.get("sha256") != checksum(document.get("record")):
+        raise InputError("was edited or damaged", where=str(path), next_step=_AFTER_DAMAGE)
+    try:
+        return from_json(record_type, document["record"])
+    except ValidationError as error:
+        raise _misfit(error, path) from error
+
+
+def read_json(path: Path) -> JsonObject:
+    """Read a file that holds one JSON object of this program's own.
+
+    Raises:
+        InputError: where it is missing, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError("file is missing", where=str(path)) from error
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError("is damaged", where=str(path), next_step=_AFTER_DAMAGE)
+    return value
+
+
+_AFTER_DAMAGE = "move it away and run the same command again"
+
+
 def write_record(path: Path, record: object) -> None:
     """Write a dataclass as indented JSON, atomically (a reader sees the old file or the new one)."""
     write_text(path, json.dumps(to_json(record), indent=1, ensure_ascii=False) + "\n")
@@ -55,13 +107,17 @@ def read_record(record_type: type[Record], path: Path) -> Record:
     except FileNotFoundError as error:
         raise InputError("file is missing", where=str(path)) from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise InputError(
-            f"is damaged or of another version ({place}: {problem['msg']})",
-            where=str(path),
-            next_step="move it away and run the same command again",
-        ) from error
+        raise _misfit(error, path) from error
+
+
+def _misfit(error: ValidationError, path: Path) -> InputError:
+    problem = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    return InputError(
+        f"is damaged or of another version ({place}: {problem['msg']})",
+        where=str(path),
+        next_step=_AFTER_DAMAGE,
+    )
 
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}

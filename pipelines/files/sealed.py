@@ -1,14 +1,16 @@
 """Sealed folders: made in a staging sibling, manifest written last, renamed. A manifest means complete.
 
-A sealed folder is immutable. `manifest.json` lists every file with size and sha256 beside the record
-that describes the content. Staging folders left by a killed process are removed by the next producer
-of the same folder, which holds the folder's lock and so knows that their owner is gone.
+A sealed folder is immutable, and what its manifest names is all there is: `manifest.json` lists every file
+with size and sha256 beside the record that describes the content, and has a digest over both. A file that
+was added, an altered one and an edited record are refused alike. Staging folders left by a killed process
+are removed by the next producer of the same folder, which holds the folder's lock and so knows that their
+owner is gone.
 """
 
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +21,15 @@ from pipelines.domain.values import Digest
 from pipelines.files.full_disk import full_disk
 from pipelines.files.hashing import file_digest, folder_digest
 from pipelines.files.locks import exclusive
-from pipelines.files.records import read_record, write_record
+from pipelines.files.records import checksum, read_json, read_record, to_json, write_record
+from pipelines.files.store import MANIFEST
+
+__all__ = [
+    "MANIFEST", "Manifest", "SealedFile", "is_sealed", "produce_once", "read_manifest", "read_sealed",
+    "seal", "verify",
+]  # fmt: skip
 
 Record = TypeVar("Record")
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +43,11 @@ class SealedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Generic[Record]):
-    """What stands in `manifest.json`."""
+    """What stands in `manifest.json`; `digest` is the checksum of its `record` and `files`."""
 
     record: Record
     files: tuple[SealedFile, ...]
+    digest: Digest
 
     @property
     def files_digest(self) -> Digest:
@@ -62,9 +69,31 @@ def read_manifest(folder: Path, record_type: type[Record]) -> Manifest[Record]:
     """Read a sealed folder's manifest.
 
     Raises:
-        InputError: where it is missing or damaged.
+        InputError: where it is missing or damaged, or was edited.
     """
-    return read_record(Manifest[record_type], folder / MANIFEST)  # type: ignore[valid-type]
+    path = folder / MANIFEST
+    manifest: Manifest[Record] = read_record(Manifest[record_type], path)  # type: ignore[valid-type]
+    written = read_json(path)
+    if checksum([written["record"], written["files"]]) != manifest.digest:
+        raise InputError("a sealed manifest was edited", where=str(path), next_step=_AFTER_DAMAGE)
+    return manifest
+
+
+def read_sealed(folder: Path, record_type: type[Record]) -> Manifest[Record]:
+    """Read a manifest and look whether the folder holds what it names.
+
+    Contents are compared only of files that were written later than the manifest; `verify` compares all.
+
+    Raises:
+        InputError: as `read_manifest`, or naming a file that is missing, altered, or not in it.
+    """
+    manifest = read_manifest(folder, record_type)
+    _check_listing(folder, manifest)
+    sealed_at = (folder / MANIFEST).stat().st_mtime_ns
+    for file in manifest.files:
+        if (folder / file.path).stat().st_mtime_ns > sealed_at:
+            _check_content(folder / file.path, file, file_digest)
+    return manifest
 
 
 def produce_once(
@@ -83,10 +112,10 @@ def produce_once(
             half-written is left.
     """
     if is_sealed(folder):
-        return read_manifest(folder, record_type)
+        return read_sealed(folder, record_type)
     with exclusive(folder.parent / f".{folder.name}.lock", on_wait):
         if is_sealed(folder):
-            return read_manifest(folder, record_type)
+            return read_sealed(folder, record_type)
         _remove_leftovers(folder)
         staging = folder.parent / f".{folder.name}.staging-{uuid.uuid4().hex[:8]}"
         staging.mkdir(parents=True)
@@ -104,8 +133,15 @@ def produce_once(
 
 
 def seal(folder: Path, record: object) -> None:
-    """Hash and sync every file of a folder and write its manifest, last."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    """Hash and sync every file of a folder and write its manifest, last.
+
+    Raises:
+        InputError: where something in it is no plain file: its content would lie elsewhere.
+    """
+    paths = sorted(_contents(folder))
+    for path in paths:
+        if path.is_symlink() or not path.is_file():
+            raise InputError("is no plain file and cannot be sealed", where=str(path))
     with ThreadPoolExecutor(max_workers=1) as disk:  # the disk writes while the processor hashes
         synced = [disk.submit(_sync, path) for path in paths]
         files = [
@@ -118,21 +154,55 @@ def seal(folder: Path, record: object) -> None:
         ]
         for done in synced:
             done.result()
-    write_record(folder / MANIFEST, Manifest(record=record, files=tuple(files)))
+    named = tuple(files)
+    digest = checksum([to_json(record), [to_json(file) for file in named]])
+    write_record(folder / MANIFEST, Manifest(record=record, files=named, digest=digest))
 
 
-def verify(folder: Path, manifest: Manifest[Record]) -> None:
-    """Compare every file with its recorded size and sha256.
+def verify(
+    folder: Path,
+    manifest: Manifest[Record],
+    digest: Callable[[Path], Digest] = file_digest,
+) -> None:
+    """Compare a folder with its manifest: every file's size and sha256, and that there is no other one.
+
+    `digest` returns a file's sha256 and may remember it.
 
     Raises:
-        InputError: naming the first file that is missing or altered.
+        InputError: naming the first file that is missing, altered, or not in the manifest.
     """
+    _check_listing(folder, manifest)
+    for file in manifest.files:
+        _check_content(folder / file.path, file, digest)
+
+
+def _check_content(path: Path, file: SealedFile, digest: Callable[[Path], Digest]) -> None:
+    if digest(path) != file.sha256:
+        raise InputError("a sealed file was altered", where=str(path), next_step=_AFTER_DAMAGE)
+
+
+def _check_listing(folder: Path, manifest: Manifest[Record]) -> None:
     for file in manifest.files:
         path = folder / file.path
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             raise InputError("a sealed file is missing", where=str(path), next_step=_AFTER_DAMAGE)
-        if path.stat().st_size != file.size_bytes or file_digest(path) != file.sha256:
+        if path.stat().st_size != file.size_bytes:
             raise InputError("a sealed file was altered", where=str(path), next_step=_AFTER_DAMAGE)
+    named = {folder / file.path for file in manifest.files} | {folder / MANIFEST}
+    strangers = sorted(path for path in _contents(folder) if path not in named)
+    if strangers:
+        raise InputError(
+            "was added to a sealed folder, whose manifest does not name it",
+            where=str(strangers[0]),
+            next_step=f"remove it, or {_AFTER_DAMAGE}",
+        )
+
+
+def _contents(folder: Path) -> Iterator[Path]:
+    """Yield everything below a folder but plain folders: empty ones hold nothing that anybody reads."""
+    for place, folders, files in os.walk(folder, followlinks=False):
+        yield from (Path(place, name) for name in files)
+        yield from (link for name in folders if (link := Path(place, name)).is_symlink())
 
 
 _AFTER_DAMAGE = "remove the folder it stands in and run the same command again"

@@ -1,11 +1,18 @@
 """Where everything lives: the content-addressed folder tree of one machine or shared file system."""
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.values import Digest
 
 _KEY_LENGTH = 16
+
+STORE_VARIABLE = "QUANTGATE_STORE"
+STORE_FOLDER = ".quantgate"
+MANIFEST = "manifest.json"
+"""Written last into a folder of the store: where it stands, the folder is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +33,14 @@ class Store:
         """All versions of one corpus."""
         return self.root / "corpora" / name
 
+    @property
+    def variants(self) -> Path:
+        """All sealed variants."""
+        return self.root / "variants"
+
     def variant(self, identifier: str, key: Digest) -> Path:
         """One sealed variant."""
-        return self.root / "variants" / f"{identifier}--{key[:_KEY_LENGTH]}"
+        return self.variants / f"{identifier}--{key[:_KEY_LENGTH]}"
 
     def run(self, subject: str, key: Digest) -> Path:
         """One sealed run: transcript and grades."""
@@ -67,3 +79,19 @@ class Store:
     def logs(self) -> Path:
         """Logs of child processes."""
         return self.root / "logs"
+
+
+def open_store(
+    environment: Mapping[str, str] = os.environ, working_directory: Path | None = None
+) -> Store:
+    """Return the store that is meant.
+
+    That is the folder named by QUANTGATE_STORE, else the nearest `.quantgate` in the working directory or
+    a folder above it, else a new one in the working directory.
+    """
+    if named := environment.get(STORE_VARIABLE):
+        return Store(root=Path(named).expanduser().resolve())
+    start = (working_directory or Path.cwd()).resolve()
+    candidates = (folder / STORE_FOLDER for folder in (start, *start.parents))
+    nearest = next((folder for folder in candidates if folder.is_dir()), start / STORE_FOLDER)
+    return Store(root=nearest)

@@ -221,6 +221,7 @@ def built(made_from: Recipe, *, size_bytes: int, bits: float) -> Variant:
         folder=Path("variant"),
         artifact=Path("variant/model.gguf"),
         files_digest=digest_of([made_from.name, "files"]),
+        manifest_digest=digest_of([made_from.name, "manifest"]),
         size_bytes=size_bytes,
     )
 

@@ -10,9 +10,12 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.judging import JudgeOptions, judge_command, judge_transcripts
+from flows.plan_files import write_plan
+from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.transcripts import exported_lines, read_transcript
 from pipelines.domain.errors import InputError
+from pipelines.domain.policy import Policy
 from pipelines.domain.run import Answer, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
@@ -22,6 +25,7 @@ from pipelines.files.records import to_json
 from pipelines.files.sealed import seal
 from pipelines.files.store import Store
 from pipelines.specs.suites import load_suite
+from tests.fakes import fake_checkpoint
 
 COUNT = 60
 
@@ -206,11 +210,20 @@ def test_without_a_suite_that_of_a_build_in_the_store_is_found(
     with pytest.raises(InputError, match="no build of this store has"):
         judge_transcripts(options, here)
 
-    plan = here.store.root / "plans" / "a-build" / "plan.json"
-    plan.parent.mkdir(parents=True)
-    plan.write_text(json.dumps({"suite": to_json(load_suite(folder))}))
+    write_plan(plan_of(load_suite(folder), tmp_path), here.store)
 
     assert judge_transcripts(options, here).decision is Decision.PASS
+
+
+def plan_of(suite: Suite, tmp_path: Path) -> BuildPlan:
+    return BuildPlan(
+        checkpoint=fake_checkpoint(tmp_path / "model"),
+        suite=suite,
+        policy=Policy(),
+        corpora=(),
+        variants=(),
+        contracts=(),
+    )
 
 
 @pytest.mark.parametrize(

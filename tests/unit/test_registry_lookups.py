@@ -10,6 +10,7 @@ import pytest
 from pipelines.domain.errors import InputError, NotFoundError
 from pipelines.domain.recipe import Format
 from pipelines.domain.verdict import Decision
+from pipelines.files.sealed import seal
 from registry import Tracking, check_model_name, check_suite_name, parse_size, record, verify
 from registry.evidence import version_facts
 from registry.facts import PASSED, from_tags, to_tags
@@ -203,9 +204,11 @@ def test_verify_notices_a_manifest_rewritten_to_match_altered_bytes(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
     found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
-    manifest = found.folder / "manifest.json"
-    sha256 = manifest.read_text().partition('"sha256": "')[2][:64]
-    manifest.write_text(manifest.read_text().replace(sha256, "0" * 64))
+    content = bytearray(found.artifact.read_bytes())
+    content[7] ^= 1
+    found.artifact.write_bytes(content)
+    (found.folder / "manifest.json").unlink()
+    seal(found.folder, {"artifact": "model.gguf"})
     with pytest.raises(InputError, match="not the one that was registered"):
         verify(found)
 

@@ -1,3 +1,5 @@
+import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -5,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import InputError
-from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
+from pipelines.files.sealed import (
+    MANIFEST,
+    is_sealed,
+    produce_once,
+    read_manifest,
+    read_sealed,
+    verify,
+)
 
 
 @dataclass(frozen=True)
@@ -90,4 +99,73 @@ def test_a_damaged_manifest_is_refused_with_its_path(tmp_path: Path) -> None:
     produce_once(tmp_path / "x", Note, produce)
     (tmp_path / "x" / MANIFEST).write_text("{}")
     with pytest.raises(InputError, match=r"manifest\.json: is damaged"):
+        read_manifest(tmp_path / "x", Note)
+
+
+@pytest.mark.parametrize("name", ["chat_template.jinja", "sub/added.json", ".hidden", "new/x"])
+def test_a_file_that_was_added_is_refused_by_whoever_opens_the_folder(
+    tmp_path: Path, name: str
+) -> None:
+    manifest = produce_once(tmp_path / "x", Note, produce)
+    added = tmp_path / "x" / name
+    added.parent.mkdir(exist_ok=True)
+    added.write_text("{{ messages }}")
+    with pytest.raises(InputError, match="was added to a sealed folder"):
+        verify(tmp_path / "x", manifest)
+    with pytest.raises(InputError, match="was added to a sealed folder"):
+        produce_once(tmp_path / "x", Note, produce)
+
+
+def test_a_sealed_file_that_became_a_link_is_missing(tmp_path: Path) -> None:
+    manifest = produce_once(tmp_path / "x", Note, produce)
+    file = tmp_path / "x" / "a.txt"
+    file.rename(tmp_path / "elsewhere.txt")
+    file.symlink_to(tmp_path / "elsewhere.txt")
+    with pytest.raises(InputError, match=r"a\.txt: a sealed file is missing"):
+        verify(tmp_path / "x", manifest)
+
+
+@pytest.mark.parametrize("link", ["file", "folder"])
+def test_what_lies_elsewhere_cannot_be_sealed(tmp_path: Path, link: str) -> None:
+    def linked(staging: Path) -> Note:
+        (staging / "link").symlink_to(tmp_path if link == "folder" else tmp_path / "outside")
+        return Note("made")
+
+    (tmp_path / "outside").write_text("content")
+    with pytest.raises(InputError, match="is no plain file and cannot be sealed"):
+        produce_once(tmp_path / "x", Note, linked)
+    assert not (tmp_path / "x").exists()
+
+
+def test_bytes_written_after_sealing_are_compared_on_opening_without_hashing_the_others(
+    tmp_path: Path,
+) -> None:
+    produce_once(tmp_path / "x", Note, produce)
+    file = tmp_path / "x" / "a.txt"
+    file.write_text("CONTENT")
+    os.utime(file, (file.stat().st_mtime + 5, file.stat().st_mtime + 5))
+    with pytest.raises(InputError, match=r"a\.txt: a sealed file was altered"):
+        read_sealed(tmp_path / "x", Note)
+
+
+def test_a_folder_that_was_copied_with_new_times_opens(tmp_path: Path) -> None:
+    produce_once(tmp_path / "x", Note, produce)
+    for file in ("a.txt", "sub/b.bin"):
+        os.utime(tmp_path / "x" / file, (4e9, 4e9))
+    assert read_sealed(tmp_path / "x", Note).record == Note("made")
+
+
+@pytest.mark.parametrize("place", ["record", "sha256", "size_bytes", "path", "digest"])
+def test_an_edited_manifest_is_refused(tmp_path: Path, place: str) -> None:
+    produce_once(tmp_path / "x", Note, produce)
+    path = tmp_path / "x" / MANIFEST
+    written = json.loads(path.read_text())
+    if place == "record":
+        written["record"]["text"] = "better"
+    elif place == "digest":
+        written["digest"] = "0" * 64
+    else:
+        written["files"][0][place] = 1 if place == "size_bytes" else "0" * 64
+    path.write_text(json.dumps(written))
+    with pytest.raises(InputError, match=r"manifest\.json: a sealed manifest was edited"):
         read_manifest(tmp_path / "x", Note)

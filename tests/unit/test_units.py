@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows import units
+from flows.plan_files import read_plan, write_plan
 from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.site import BuildSite
@@ -21,7 +22,6 @@ from pipelines.domain.policy import Policy
 from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
 from pipelines.domain.values import digest_of
 from pipelines.domain.verdict import Decision
-from pipelines.files.records import read_record, write_record
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, ignore_progress
 from pipelines.process.runner import run_worker
@@ -246,8 +246,7 @@ def test_an_audit_reads_no_more_than_the_primary_reference(tmp_path: Path) -> No
 
 def test_a_plan_survives_being_written_and_read(tmp_path: Path) -> None:
     plan = site(tmp_path, FakeBackend(), FakeRuntime()).plan
-    write_record(tmp_path / "plan.json", plan)
-    assert read_record(BuildPlan, tmp_path / "plan.json") == plan
+    assert read_plan(write_plan(plan, Store(root=tmp_path / "store"))) == plan
 
 
 def test_shapes_that_do_not_fit_are_refused_while_planning(tmp_path: Path) -> None:
