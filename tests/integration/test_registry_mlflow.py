@@ -203,6 +203,38 @@ def test_two_processes_recording_the_same_variant_leave_one_version(tmp_path: Pa
     assert sorted(tracking.store.root.glob(".*staging*")) == []
 
 
+def test_a_moved_store_keeps_its_models_and_files_and_writes_new_ones_where_it_lies(
+    tmp_path: Path,
+) -> None:
+    subprocess.run(  # MLflow remembers for each run where its artifacts lie, as long as a process lives
+        [sys.executable, "-W", "ignore", "-c", _RECORD_ONE, str(tmp_path / "before")],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        check=True,
+    )
+    (tmp_path / "before").rename(tmp_path / "now")
+    now = tracking_in(tmp_path / "now")
+
+    evidence = evidence_of(Sample(recipe="Q2_K", size_bytes=2000), now.store)
+    newer = record(evidence, now)
+    older = record(evidence_of(Sample(), now.store), now)
+    assert (older.version, newer.version) == ("1", "2")
+    assert not (tmp_path / "before").exists()
+
+    import mlflow
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=now.uri)
+    for run_id in (older.run_id, newer.run_id):
+        assert {file.path for file in client.list_artifacts(run_id)} >= {"verdict.json", "model"}
+    mlflow.set_tracking_uri(now.uri)
+    for recipe, version in (("Q4_K_M--imatrix", older.version), ("Q2_K", newer.version)):
+        loaded = mlflow.pyfunc.load_model(f"models:/{MODEL}/{version}")
+        artifact, named = loaded.predict(["artifact", "recipe"])
+        assert named == recipe
+        assert Path(artifact).is_relative_to(tmp_path / "now")
+        assert Path(artifact).is_file()
+
+
 _DIE_BEFORE = """
 import os, signal, sys
 from pathlib import Path

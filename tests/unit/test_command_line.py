@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -116,3 +117,33 @@ def test_workers_times_threads_stay_within_the_cores() -> None:
 
     settings = Settings.from_environment({})
     assert 1 <= settings.workers * settings.threads <= max(1, os.cpu_count() or 1)
+
+
+def test_a_misspelt_format_is_refused_with_the_ones_there_are(tmp_path: Path) -> None:
+    told = run(["lookup", "demo", "--format", "ggfu"], tmp_path)
+    assert told.exit_code == 2
+    assert "'gguf', 'compressed-tensors', 'awq', 'gptq'" in told.output
+
+
+@pytest.mark.parametrize("command", ["lookup", "lineage"])
+def test_a_store_can_be_named_and_is_said(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "another"))
+    named = tmp_path / "named"
+    told = CliRunner().invoke(main, [command, "demo", "--store", str(named)])
+    assert told.exit_code == 12
+    assert str(named / "mlflow.db") in told.output
+
+
+def test_every_command_but_the_list_of_recipes_takes_a_store() -> None:
+    def commands(group: click.Group) -> list[click.Command]:
+        inner = group.commands.values()
+        return [
+            c for one in inner for c in (commands(one) if isinstance(one, click.Group) else [one])
+        ]
+
+    without = [
+        one.name for one in commands(main) if "store" not in [option.name for option in one.params]
+    ]
+    assert without == ["recipes"]

@@ -15,7 +15,7 @@ from registry import Tracking, check_model_name, check_suite_name, parse_size, r
 from registry.evidence import version_facts
 from registry.facts import PASSED, from_tags, to_tags
 from registry.lineages import trace
-from registry.lookups import Wanted, find
+from registry.lookups import Found, Wanted, find
 from tests.registry_examples import (
     SUITE,
     MemoryRegistry,
@@ -288,3 +288,29 @@ def test_importing_the_look_up_imports_neither_mlflow_nor_pydantic() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert printed.stdout.strip() == "[]"
+
+
+def test_the_example_in_the_packages_docstring_runs(
+    tracking: Tracking, mlflow: MemoryRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import registry
+
+    assert registry.__doc__ is not None
+    code = [line[4:] for line in registry.__doc__.splitlines() if line.startswith("    ")]
+    assert code[0] == "from registry import lookup, verify"
+
+    def lookup_here(model: str, *, suite: str, max_size_bytes: int) -> Found:
+        wanted = Wanted(model=model, suite=suite, max_size_bytes=max_size_bytes)
+        return find(wanted, tracking, open_registry=mlflow.open)
+
+    exec("\n".join(code[1:]), {"lookup": lookup_here, "verify": verify})
+    assert capsys.readouterr().out.split()[-1] == "pass"
+
+
+@pytest.mark.parametrize("name", ["ggfu", "", "Q4_K_M"])
+def test_a_format_that_there_is_none_of_is_refused_and_not_looked_up(
+    tracking: Tracking, mlflow: MemoryRegistry, name: str
+) -> None:
+    with pytest.raises(InputError, match="there is no format") as caught:
+        find(Wanted(model=MODEL, format=name), tracking, open_registry=mlflow.open)
+    assert "gguf, compressed-tensors, awq, gptq" in str(caught.value)
