@@ -9,9 +9,9 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.settings import DEFAULT_STORE
 from pipelines.domain.errors import QuantgateError, ToolchainError
 from pipelines.files.full_disk import full_disk
+from pipelines.files.store import open_store
 
 CRASHED = 1
 """The exit code of a fault in this program."""
@@ -42,7 +42,7 @@ def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
             return full
         if error.filename is not None and error.strerror:
             return ToolchainError(f"cannot be used ({error.strerror})", where=str(error.filename))
-    return _fault(error, store or Path(os.environ.get("QUANTGATE_STORE", DEFAULT_STORE)))
+    return _fault(error, store or open_store().root)
 
 
 def _fault(error: Exception, store: Path) -> CrashError:
