@@ -20,6 +20,7 @@ from pipelines.domain.run import Run
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, JsonObject
 from pipelines.domain.verdict import Decision, PairOutcome, Verdict
+from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.graders.table import KnownGrades
 from pipelines.evaluation.grading import grade_answers
 from pipelines.evaluation.observing import Observatory
@@ -127,12 +128,13 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: Kno
             next_step="name two runs of one suite",
         )
     observatory = Observatory(store=settings.store, run_worker=run_worker, threads=settings.threads)
+    reader = AnswerReader(thoughts=suite.thoughts, prompts=transcript.prompts)
     return Run(
         key=plan.key,
         subject=plan.subject,
         subject_digest=plan.subject_digest,
         contract=plan.contract,
-        answers=grade_answers(suite, transcript.answers, observatory, known),
+        answers=grade_answers(suite, transcript.answers, observatory, known, reader),
         seconds=transcript.record.seconds,
     )
 

@@ -50,7 +50,7 @@ def ask(
 
 
 def _panel(entry: ReviewEntry, number: int, total: int) -> Panel:
-    reference, answer = side_by_side(entry.reference.answer.text, entry.answer.answer.text)
+    reference, answer = side_by_side(entry.reference.shown, entry.answer.shown)
     text = Text()
     text.append(visible(entry.question) + "\n\n")
     text.append("expected   ", style="dim").append(visible(entry.expected) + "\n")

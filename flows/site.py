@@ -13,6 +13,7 @@ from pipelines.build.variants import PlannedVariant, open_variant
 from pipelines.domain.run import Run
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import Variant
+from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import suite_prompts
@@ -44,9 +45,15 @@ class BuildSite:
     def examination(self) -> Examination:
         """The suite as this base is asked it."""
         checkpoint = self.plan.checkpoint
+        prompts = suite_prompts(self.plan.suite, self.chat, checkpoint.context_length_tokens)
         return Examination(
             suite=self.plan.suite,
-            prompts=suite_prompts(self.plan.suite, self.chat, checkpoint.context_length_tokens),
+            prompts=prompts,
+            reader=AnswerReader(
+                thoughts=self.plan.suite.thoughts,
+                prompts={one.item_id: one.text for one in prompts.prompts},
+                tokenizer=self.chat.tokenizer,
+            ),
             stop_token_ids=special_token_ids(checkpoint.folder).end,
             observatory=Observatory(
                 store=self.settings.store,

@@ -5,15 +5,15 @@ stands in that folder's manifest, then its answers.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer
-from pipelines.evaluation.runs import TRANSCRIPT, RunRecord
+from pipelines.evaluation.runs import PROMPTS, TRANSCRIPT, RunRecord
 from pipelines.files.reading import numbered_lines
 from pipelines.files.records import from_json, to_json
 from pipelines.files.sealed import MANIFEST, is_sealed, read_manifest, verify
@@ -23,11 +23,15 @@ _HEADER = "run"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """A run's raw answers, with what its manifest says of it."""
+    """A run's raw answers, with what its manifest says of it.
+
+    `prompts` are rendered prompts by answer id, where they lie beside the answers.
+    """
 
     record: RunRecord
     answers: tuple[Answer, ...]
     source: Path
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_transcript(path: Path) -> Transcript:
@@ -41,7 +45,12 @@ def read_transcript(path: Path) -> Transcript:
         manifest = read_manifest(folder, RunRecord)
         verify(folder, manifest)
         rows = numbered_lines(folder / TRANSCRIPT)
-        return Transcript(record=manifest.record, answers=_answers(rows, folder), source=path)
+        return Transcript(
+            record=manifest.record,
+            answers=_answers(rows, folder),
+            source=path,
+            prompts=_prompts(folder / PROMPTS),
+        )
     if not path.is_file():
         raise InputError(
             "is no finished run",
@@ -69,6 +78,13 @@ def _header(rows: Iterator[tuple[int, str]], path: Path) -> RunRecord:
             f"a run's {MANIFEST}, or nothing tells under which contract it was made",
             where=str(path),
         ) from error
+
+
+def _prompts(path: Path) -> dict[str, str]:
+    """What was asked: an answer to a prompt that opened a thought begins inside it."""
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    rows = [json.loads(line) for line in lines if line]
+    return {row["item_id"]: row.get("text", "") for row in rows}
 
 
 def _answers(rows: Iterator[tuple[int, str]], path: Path) -> tuple[Answer, ...]:

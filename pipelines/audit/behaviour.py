@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 
 from pipelines.domain.audit import AuditFinding
-from pipelines.domain.run import Answer, Run
-
-_LOOP_PERIODS = range(1, 9)
-_LOOP_REPEATS = 6
-"""A tail that repeats a block of up to eight tokens six times is a degenerate loop."""
+from pipelines.domain.loops import loops
+from pipelines.domain.run import GradedAnswer, Run
 
 _MOST_VERBOSE = 1.5
 _MORE_OFTEN = 0.02
@@ -16,10 +13,14 @@ _MORE_OFTEN = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How a run's answers behave, apart from being right: mean tokens and two counts."""
+    """How a run's answers behave, apart from being right: mean tokens and two counts.
+
+    `mean_tokens` are those of what is said, `mean_thought_tokens` those of thoughts before it.
+    """
 
     items: int
     mean_tokens: float
+    mean_thought_tokens: float
     truncated: int
     loops: int
 
@@ -27,45 +28,43 @@ class Behaviour:
 def behaviour(run: Run) -> Behaviour:
     """Summarize a run's answers."""
     answers = [graded.answer for graded in run.answers]
+    thoughts = [_thought_tokens(graded) for graded in run.answers]
+    count = max(1, len(answers))
     return Behaviour(
         items=len(answers),
-        mean_tokens=sum(a.length_tokens for a in answers) / max(1, len(answers)),
+        mean_tokens=(sum(a.length_tokens for a in answers) - sum(thoughts)) / count,
+        mean_thought_tokens=sum(thoughts) / count,
         truncated=sum(a.finish_reason != "stop" for a in answers),
         loops=sum(loops(a) for a in answers),
-    )
-
-
-def loops(answer: Answer) -> bool:
-    """Whether an answer that ran into its limit ends in a short block of tokens repeated over and over.
-
-    Where its token ids are unknown, words stand for them.
-    """
-    if answer.finish_reason != "length":
-        return False
-    ids: tuple[object, ...] = answer.token_ids or tuple(answer.text.split())
-    return any(
-        len(ids) >= period * _LOOP_REPEATS
-        and ids[-period * _LOOP_REPEATS :] == ids[-period:] * _LOOP_REPEATS
-        for period in _LOOP_PERIODS
     )
 
 
 def audit_behaviour(reference: Run, variant: Run) -> tuple[AuditFinding, ...]:
     """Hold a variant's behaviour against the reference's on the same items."""
     base, found = behaviour(reference), behaviour(variant)
-    ratio = (
-        found.mean_tokens / base.mean_tokens if base.mean_tokens else float(found.mean_tokens > 0)
-    )
     allowed = _MORE_OFTEN * base.items
+    length = _length("answer length against the reference", base.mean_tokens, found.mean_tokens)
+    thought = base.mean_thought_tokens, found.mean_thought_tokens
     return (
-        AuditFinding(
-            check="answer length against the reference",
-            passed=ratio <= _MOST_VERBOSE,
-            promised=f"at most {_MOST_VERBOSE} times its tokens",
-            found=f"{ratio:.2f} times ({found.mean_tokens:.1f} against {base.mean_tokens:.1f})",
-        ),
+        length,
+        *([_length("length of thoughts against the reference", *thought)] if any(thought) else []),
         _counted("truncated answers", base.truncated, found.truncated, allowed),
         _counted("degenerate loops", base.loops, found.loops, allowed),
+    )
+
+
+def _thought_tokens(graded: GradedAnswer) -> int:
+    """Those of the answer that is shown, as its length is."""
+    return (graded.spoken.thought_tokens or 0) if graded.spoken else 0
+
+
+def _length(check: str, base: float, found: float) -> AuditFinding:
+    ratio = found / base if base else float(found > 0)
+    return AuditFinding(
+        check=check,
+        passed=ratio <= _MOST_VERBOSE,
+        promised=f"at most {_MOST_VERBOSE} times its tokens",
+        found=f"{ratio:.2f} times ({found:.1f} against {base:.1f})",
     )
 
 

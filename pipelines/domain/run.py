@@ -4,7 +4,38 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.thoughts import Spoken
 from pipelines.domain.values import Digest
+
+Way = Literal[
+    "runtime error",
+    "still thinking",
+    "empty",
+    "degenerate loop",
+    "truncated",
+    "followed the injection",
+    "refused",
+    "did not refuse",
+    "half refused",
+    "wrong language",
+    "not JSON",
+    "breaks its schema",
+    "unreadable call",
+    "missing call",
+    "needless call",
+    "wrong tool",
+    "wrong arguments",
+    "no answer in it",
+    "undecided",
+    "forbidden text",
+    "wrong unit",
+    "program fails",
+    "too slow",
+    "unlike the reference",
+    "judged wrong",
+    "wrong value",
+]
+"""How an answer is wrong; see docs/verdicts.md. `wrong value` is what none of the others says better."""
 
 Kernels = Literal["native", "weight-only", "emulated", "reference", "unknown"]
 
@@ -58,6 +89,8 @@ class Answer:
     """One raw answer; `finish_reason`: `stop` (end-of-sequence), `length` (max_tokens) or `error`.
 
     Where a server does not tell its token ids they are empty, and `generated_tokens` is its own count.
+    `reasoning` is what a server told apart from the text as the model's thoughts; its tokens count as
+    generated ones.
     """
 
     item_id: str
@@ -66,6 +99,7 @@ class Answer:
     finish_reason: Literal["stop", "length", "error"]
     prompt_tokens: int
     generated_tokens: int | None = None
+    reasoning: str = ""
 
     @property
     def length_tokens(self) -> int:
@@ -86,7 +120,7 @@ class Grade:
     """A grader's judgement; answers with equal `canonical` forms are the same answer.
 
     `score` is 0 to 1: graders that only tell right from wrong give 0 or 1. `grader` is its name and
-    version.
+    version. `way` says how a wrong answer is wrong; None of a right one.
     """
 
     correct: bool
@@ -95,11 +129,14 @@ class Grade:
     grader: str
     score: float
     facets: tuple[Facet, ...] = ()
+    way: Way | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradedAnswer:
     """An item's answer with its grade.
+
+    `spoken` is the answer taken apart, None where it has no thoughts: then it says what its text says.
 
     Where an item was sampled several times, `samples` holds them all; `answer` is the first one that
     was given the grade most samples have, and `grade` is theirs together (see
@@ -109,6 +146,26 @@ class GradedAnswer:
     answer: Answer
     grade: Grade
     samples: tuple["GradedAnswer", ...] = ()
+    spoken: Spoken | None = None
+
+    @property
+    def said(self) -> str:
+        """What it says, thoughts left out; "" where it never stopped thinking."""
+        return self.answer.text if self.spoken is None else self.spoken.text
+
+    @property
+    def shown(self) -> str:
+        """What a person is shown: what it says, or all of it where it never stopped thinking."""
+        if self.spoken is None or self.spoken.finished:
+            return self.said
+        return self.spoken.thoughts
+
+    @property
+    def thought_tokens(self) -> int:
+        """How many of its tokens are thoughts; over all samples where it has several."""
+        if self.samples:
+            return sum(sample.thought_tokens for sample in self.samples)
+        return (self.spoken.thought_tokens or 0) if self.spoken else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

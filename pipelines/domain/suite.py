@@ -6,6 +6,7 @@ from typing import Literal
 
 from pipelines.domain.adjudication import Adjudication
 from pipelines.domain.anchor import AnchorLabel
+from pipelines.domain.thoughts import FAMILIES, Thoughts
 from pipelines.domain.values import Digest, JsonObject, JsonValue
 
 GraderKind = Literal[
@@ -109,7 +110,7 @@ class Suite:
 
     `adjudications` are what people decided about answers, `anchors` their labels on answers that a judge
     model grades. They are not in the digest, because no answer depends on them: a new decision is a new
-    verdict on the same run.
+    verdict on the same run. `thoughts` says which marks of thoughts its answers may have.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Suite:
     items: tuple[Item, ...]
     adjudications: tuple[Adjudication, ...] = ()
     anchors: tuple[AnchorLabel, ...] = ()
+    thoughts: Thoughts = FAMILIES
 
     def grader_of(self, item: Item) -> GraderSpec:
         """Return which grader judges an item."""

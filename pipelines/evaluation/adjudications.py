@@ -41,12 +41,14 @@ def decisions(adjudications: Sequence[Adjudication], items: Sequence[Item]) -> D
 def adjudicated(graded: GradedAnswer, item: Item, decided: Decided) -> GradedAnswer:
     """Return the answer as a person decided, else as it was graded.
 
-    An answer that the runtime reported as an error stays wrong. The grader's reason is kept in the new
+    Decisions are about what answers say: thoughts before it do not matter. An answer that the runtime
+    reported as an error, or that never stopped thinking, stays wrong. The grader's reason is kept in the new
     one, so that nothing it saw is lost.
     """
-    if not decided or graded.answer.finish_reason == "error":
+    thinking = graded.spoken is not None and not graded.spoken.finished
+    if not decided or thinking or graded.answer.finish_reason == "error":
         return graded
-    decision = decided.get((item.id, answer_digest(graded.answer.text)))
+    decision = decided.get((item.id, answer_digest(graded.said)))
     if decision is None:
         return graded
     correct = decision.mark is not Mark.WORSE
@@ -57,6 +59,7 @@ def adjudicated(graded: GradedAnswer, item: Item, decided: Decided) -> GradedAns
         graded.grade,
         correct=correct,
         score=float(correct),
+        way=None if correct else graded.grade.way or "judged wrong",
         reason=storable(f"{said}; the grader: {graded.grade.reason}"),
     )
     return replace(graded, grade=grade)

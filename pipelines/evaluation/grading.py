@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, GradedAnswer
 from pipelines.domain.suite import Item, Suite
+from pipelines.domain.thoughts import Spoken
 from pipelines.domain.values import JsonValue, canonical_json
 from pipelines.evaluation.adjudications import adjudicated, decisions
-from pipelines.evaluation.graders.protocol import ObservedGrader, observes
+from pipelines.evaluation.answer_reading import AnswerReader
+from pipelines.evaluation.graders.speech import SpokenObservedGrader
 from pipelines.evaluation.graders.table import KnownGrades, grade_answer, grader_for
 from pipelines.evaluation.observing import Observatory, Question
 from pipelines.evaluation.sampling import sample_id, together
@@ -20,12 +22,14 @@ def grade_answers(
     answers: Sequence[Answer],
     observatory: Observatory | None,
     known: KnownGrades | None = None,
+    reader: AnswerReader | None = None,
 ) -> tuple[GradedAnswer, ...]:
     """Grade a whole transcript; one graded answer an item, in suite order.
 
     What people decided about an answer goes before what its grader says.
     Without an observatory nothing can be observed: then a suite with observed graders is refused.
     `known` is shared by transcripts of one suite: an item's answer that is the same again is graded once.
+    `reader` tells thoughts from what is said; without one, texts alone tell, by the suite's marks.
 
     Raises:
         WorkerError: where an item has no answer.
@@ -33,11 +37,14 @@ def grade_answers(
     """
     answered = {answer.item_id: answer for answer in answers}
     decided = decisions(suite.adjudications, suite.items)
-    observed = _observed(suite, answered, observatory)
+    reader = reader or AnswerReader(thoughts=suite.thoughts)
+    spoken = {answer.item_id: reader.read(answer) for answer in answers}
+    observed = _observed(suite, answered, spoken, observatory)
 
     def graded(item: Item, answer: Answer) -> GradedAnswer:
-        grader = grader_for(suite.grader_of(item))
-        judged = grade_answer(grader, answer, item, observed.get(answer.item_id), known)
+        grader = grader_for(suite.grader_of(item), suite.thoughts)
+        said, seen = spoken[answer.item_id], observed.get(answer.item_id)
+        judged = grade_answer(grader, answer, item, seen, known, said)
         return adjudicated(judged, item, decided)
 
     return tuple(
@@ -60,21 +67,25 @@ def _samples(suite: Suite, item: Item, answered: Mapping[str, Answer]) -> list[A
 
 
 def _observed(
-    suite: Suite, answered: Mapping[str, Answer], observatory: Observatory | None
+    suite: Suite,
+    answered: Mapping[str, Answer],
+    spoken: Mapping[str, Spoken | None],
+    observatory: Observatory | None,
 ) -> Mapping[str, JsonValue]:
     """Return observations by answer id: one worker a grader, for all answers that it judges."""
     questions: dict[str, list[Question]] = defaultdict(list)
-    graders: dict[str, ObservedGrader] = {}
+    graders: dict[str, SpokenObservedGrader] = {}
     for item in suite.items:
         spec = suite.grader_of(item)
-        grader = grader_for(spec)
-        if not observes(grader):
+        grader = grader_for(spec, suite.thoughts)
+        if not isinstance(grader, SpokenObservedGrader):
             continue
         key = f"{spec.kind} {canonical_json(spec.options)}"
         graders[key] = grader
         for answer in _samples(suite, item, answered):
             if answer.finish_reason != "error":
-                asked = grader.question(answer.text, item)
+                said = spoken[answer.item_id] or Spoken(text=answer.text)
+                asked = grader.question_spoken(said, item)
                 questions[key].append(Question(id=answer.item_id, question=asked))
     observations: dict[str, JsonValue] = {}
     for key, grader in graders.items():

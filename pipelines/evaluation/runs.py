@@ -12,6 +12,7 @@ from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
+from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.graders.table import KnownGrades
 from pipelines.evaluation.grading import asked, grade_answers
 from pipelines.evaluation.observing import Observatory
@@ -57,12 +58,16 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What every run of one build shares: the suite, its prompts, where runs are kept and graded."""
+    """What every run of one build shares: the suite, its prompts, where runs are kept and graded.
+
+    `reader` knows the checkpoint's tokens and the prompts' ends when it tells thoughts from answers.
+    """
 
     suite: Suite
     prompts: SuitePrompts
     stop_token_ids: tuple[int, ...]
     observatory: Observatory
+    reader: AnswerReader | None = None
     known_grades: KnownGrades = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -135,7 +140,7 @@ class Examination:
             subject=plan.subject,
             subject_digest=plan.subject_digest,
             contract=plan.contract,
-            answers=grade_answers(suite, answers, self.observatory, self.known_grades),
+            answers=grade_answers(suite, answers, self.observatory, self.known_grades, self.reader),
             seconds=seconds,
         )
 

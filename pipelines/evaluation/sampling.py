@@ -30,8 +30,11 @@ def together(samples: Sequence[GradedAnswer]) -> GradedAnswer:
         grader=shown.grade.grader,
         score=sum(sample.grade.score for sample in samples) / len(samples),
         facets=_mean_facets(samples),
+        way=None if correct else shown.grade.way,
     )
-    return GradedAnswer(answer=shown.answer, grade=grade, samples=tuple(samples))
+    return GradedAnswer(
+        answer=shown.answer, grade=grade, samples=tuple(samples), spoken=shown.spoken
+    )
 
 
 def _mean_facets(samples: Sequence[GradedAnswer]) -> tuple[Facet, ...]:

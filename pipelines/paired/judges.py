@@ -41,7 +41,7 @@ def judged_answers(
         verdict = {facet.name: facet.score for facet in graded.grade.facets}.get(JUDGE_FACET)
         if not graded.grade.grader.startswith(JUDGE) or verdict is None:
             continue
-        text = graded.answer.text
+        text = graded.said
         found.append(
             JudgedAnswer(
                 item_id=item.item_id,

@@ -120,7 +120,7 @@ def changed_item(item: Item, answers: Sequence[ChangedAnswer]) -> ChangedItem:
 
 def changed_answer(name: str, item: PairedItem) -> ChangedAnswer:
     """Return both answers of a pair, with what differs marked."""
-    reference, answer = side_by_side(item.reference.answer.text, item.variant.answer.text)
+    reference, answer = side_by_side(item.reference.shown, item.variant.shown)
     return ChangedAnswer(
         variant=name,
         outcome=item.outcome,

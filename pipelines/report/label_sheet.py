@@ -37,7 +37,7 @@ def label_sheet(suite: Suite, verdicts: Sequence[Verdict], take: int) -> tuple[S
     rows: dict[tuple[str, Digest], SheetRow] = {}
     for verdict in verdicts:
         for pair in _drawn(verdict, take):
-            text = pair.variant.answer.text
+            text = pair.variant.said
             key = (pair.item_id, answer_digest(text))
             rows.setdefault(key, _row(items[pair.item_id], key, text, known.get(key)))
     return tuple(sorted(rows.values(), key=lambda row: (_rank(row.item_id), row.answer_digest)))

@@ -57,7 +57,7 @@ def render_review_page(build: str, suite: Suite, entries: Sequence[ReviewEntry])
 
 
 def _card(number: int, entry: ReviewEntry) -> Card:
-    reference, answer = side_by_side(entry.reference.answer.text, entry.answer.answer.text)
+    reference, answer = side_by_side(entry.reference.shown, entry.answer.shown)
     return Card(
         number=number,
         entry=entry,

@@ -60,7 +60,7 @@ def review_queue(suite: Suite, verdicts: Sequence[Verdict]) -> tuple[ReviewEntry
             why = _why(pair, asked)
             if why is None:
                 continue
-            digest = answer_digest(pair.variant.answer.text)
+            digest = answer_digest(pair.variant.said)
             key = (pair.item_id, digest)
             before = found[key].given_by if key in found else ()
             found[key] = ReviewEntry(
@@ -80,7 +80,8 @@ def review_queue(suite: Suite, verdicts: Sequence[Verdict]) -> tuple[ReviewEntry
 
 
 def _why(pair: PairedItem, asked: Sequence[Verdict]) -> str | None:
-    if not pair.stable:
+    thinking = pair.variant.spoken is not None and not pair.variant.spoken.finished
+    if not pair.stable or thinking:  # a thought without an end says nothing to decide about
         return None
     if pair.outcome in _FLIPS:
         return pair.outcome.value

@@ -85,6 +85,7 @@ class Asking:
             finish_reason=_FINISHES.get(choice.finish_reason or "", "error"),
             prompt_tokens=len(prompt.token_ids),
             generated_tokens=None if ids is not None or usage is None else usage.completion_tokens,
+            reasoning=choice.thought(),
         )
 
     def _question(self, prompt: Prompt) -> JsonObject:
@@ -134,13 +135,19 @@ class Asking:
 
 
 class _Message(BaseModel):
+    """A message; thoughts are called `reasoning_content` or, in vLLM since 0.12, `reasoning`."""
+
     content: str | None = None
     tool_calls: list[JsonObject] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
 
 class _Choice(BaseModel):
     text: str | None = None
     message: _Message | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
     finish_reason: str | None = None
 
     def said(self) -> str:
@@ -154,6 +161,11 @@ class _Choice(BaseModel):
             else []
         )
         return "\n".join([*([self.message.content] if self.message.content else []), *told])
+
+    def thought(self) -> str:
+        """What the server took out of the text as thoughts."""
+        told = self.message or self
+        return told.reasoning_content or told.reasoning or ""
 
 
 class _Usage(BaseModel):

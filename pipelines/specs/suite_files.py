@@ -13,6 +13,7 @@ from pipelines.specs.loading import Spec
 from pipelines.specs.suite_long_context import LongContextFile
 from pipelines.specs.suite_messages import MessageSpec, as_list
 from pipelines.specs.suite_sources import ITEMS_FILE, AnyItemsFile, ItemsFile
+from pipelines.specs.suite_thoughts import ThoughtsFile
 
 
 class _DecodeFile(Spec):
@@ -90,6 +91,8 @@ class SuiteSpec(Spec):
     """Names that items give in their `slices`."""
     long_context: LongContextFile | None = None
     """Items to be stretched with distractor text, in slices `long_8k` and the like that need no entry."""
+    thoughts: ThoughtsFile = ThoughtsFile()
+    """How a model marks what it thinks before it answers; the known families' marks need no entry."""
 
 
 class DraftFile(Spec):

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import GraderSpec, Item, SliceSpec, Suite
+from pipelines.domain.thoughts import FAMILIES
 from pipelines.domain.values import digest_of
 from pipelines.files.records import to_json
 from pipelines.specs.adjudications import ADJUDICATIONS_FILE, load_adjudications
@@ -208,6 +209,7 @@ def _slices(spec: SuiteSpec, items: Sequence[Item]) -> tuple[SliceSpec, ...]:
 def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
     grader = spec.grader.spec()
     decode = spec.decode.settings()
+    thoughts = spec.thoughts.thoughts()
     slices = slices_both_ways(_slices(spec, items), items)
     if spec.long_context is not None:
         chosen = _long_context(spec, items)
@@ -222,6 +224,7 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
             "decode": to_json(decode),
             "slices": to_json(slices),
             "items": to_json(items),
+            **({"thoughts": to_json(thoughts)} if thoughts != FAMILIES else {}),
         }
     )
     return Suite(
@@ -236,6 +239,7 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
         items=items,
         adjudications=load_adjudications(folder / ADJUDICATIONS_FILE),
         anchors=_anchors(grader, items, folder),
+        thoughts=thoughts,
     )
 
 

@@ -164,4 +164,4 @@ def test_inspect_opens_an_exported_run_and_finds_every_sample(tmp_path: Path) ->
     assert log.eval.metadata["contract"]["runtime"]["kv_cache"] == "f16"
     assert first.scores is not None
     assert first.scores["correct"].value == "C"
-    assert first.scores["correct"].metadata == {"score": 1.0, "grader": "exact@1"}
+    assert first.scores["correct"].metadata == {"score": 1.0, "grader": "exact@2"}

@@ -99,7 +99,6 @@ def test_plain_answers_call_nothing(text: str, form: str) -> None:
     [
         '<tool_call>{"name": "search", "arguments": {"limit": 3}}</tool_call>',
         'Let me look.\n<tool_call>{"name": "search", "arguments": {"limit": 3}}</tool_call>',
-        '<think>\nsearch or not?\n</think>\n\n{"name": "search", "arguments": {"limit": 3}}',
         '```json\n{"name": "search", "arguments": {"limit": 3}}\n```<|im_end|>',
         '{"type": "function", "name": "search", "parameters": {"limit": 3.0}}',
         '<tool_call>{"name": "search", "arguments": {"limit": 3}}',

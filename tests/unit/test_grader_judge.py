@@ -49,7 +49,7 @@ def test_verdicts_are_grades_and_raw_replies_are_kept(tmp_path: Path) -> None:
 
     assert (right.correct, wrong.correct, nothing.correct) == (True, False, False)
     assert right.reason.startswith("big-judge calls it right")
-    assert nothing.reason == "no answer"
+    assert nothing.reason == "still thinking when it ended"
     assert right.facets[0].name == "judge"
     assert len(engine.requests) == 2
     assert all(body["temperature"] == 0 for body in engine.requests)

@@ -63,7 +63,7 @@ def test_formulas_that_mean_the_same_are_right(expected: JsonValue, answer: str)
         ("5", "I have no idea", "there is no formula and no number in it"),
         ("i", "I cannot say", "there is no formula and no number in it"),
         ("2", "", "there is no formula and no number in it"),
-        ("18", "<think>18", "there is no formula and no number in it"),
+        ("18", "<think>18", "still thinking when it ended"),
         ("dog bites $", "5", "the expectation is unusable"),
         (["2", "3"], "4", "4 instead of 2 (or 1 others)"),
     ],

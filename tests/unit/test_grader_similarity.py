@@ -55,7 +55,7 @@ def test_what_was_not_embedded_is_wrong(grader: ObservedGrader, seen: JsonValue)
 
 
 def test_no_answer_is_wrong_however_near_nothing_is(grader: ObservedGrader) -> None:
-    grade = grader.grade_observed("<think>a", expecting("a"), {"cosines": [1.0]})
+    grade = grader.grade_observed("<|im_end|>", expecting("a"), {"cosines": [1.0]})
 
     assert (grade.correct, grade.score, grade.reason) == (False, 0.0, "no answer")
 

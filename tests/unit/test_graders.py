@@ -50,7 +50,7 @@ def test_the_expected_call_is_right_however_it_is_laid_out(text: str) -> None:
     judged = grade(text)
 
     assert judged.correct, judged.reason
-    assert judged.grader == "tool_call@1"
+    assert judged.grader == "tool_call@2"
     assert judged.canonical == grade(call()).canonical
 
 
@@ -172,7 +172,7 @@ HOSTILE = [
     "```json\n" * 2_000,
     "```json",
     "```json\n```",
-    "\ufeff" + call(),
+    call().replace(",", "\ufeff,"),
     "\u202e{}\u2066",
     "{}" * 5_000,
     '"' * 9_999,
@@ -215,7 +215,7 @@ def test_exact_ignores_unicode_form_and_outer_whitespace_but_not_case() -> None:
     judged = EXACT.grade("café", expecting("Café"))
     assert not judged.correct
     assert judged.reason == "'café' instead of 'Café'"
-    assert judged.grader == "exact@1"
+    assert judged.grader == "exact@2"
 
 
 def test_exact_says_how_much_of_a_long_answer_it_left_out() -> None:

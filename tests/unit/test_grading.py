@@ -10,6 +10,7 @@ import pytest
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, Grade
 from pipelines.domain.suite import DecodeSettings, GraderSpec, Item
+from pipelines.domain.thoughts import Spoken
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.grades import judged
 from pipelines.evaluation.graders.table import KnownGrades, grade_answer
@@ -74,7 +75,7 @@ def test_items_are_graded_by_their_own_grader_and_samples() -> None:
     graded = grade_answers(suite, answers, None)
 
     assert [one.grade.correct for one in graded] == [True, True]
-    assert [one.grade.grader for one in graded] == ["exact@1", "tool_call@1"]
+    assert [one.grade.grader for one in graded] == ["exact@2", "tool_call@2"]
     assert len(graded[0].samples) == 2
     with pytest.raises(WorkerError, match=f"no answer to '{twice.id}#2'"):
         grade_answers(suite, [answers[0], answers[2]], None)
@@ -85,14 +86,15 @@ def test_an_answer_given_again_is_graded_once() -> None:
     first, second = (item.id for item in suite.items)
     known: KnownGrades = {}
     grade_answers(suite, [answer(first, "yes"), answer(second, "yes")], None, known)
-    assert set(known) == {(first, "yes"), (second, "yes")}
+    yes, no = Spoken(text="yes"), Spoken(text="no")
+    assert set(known) == {(first, yes), (second, yes)}
 
-    known[first, "yes"] = replace(known[first, "yes"], reason="looked up")
+    known[first, yes] = replace(known[first, yes], reason="looked up")
     again = grade_answers(suite, [answer(first, "yes"), answer(second, "no")], None, known)
 
     assert [one.grade.correct for one in again] == [True, False]
     assert again[0].grade.reason == "looked up"
-    assert set(known) == {(first, "yes"), (second, "yes"), (second, "no")}
+    assert set(known) == {(first, yes), (second, yes), (second, no)}
 
 
 def test_a_known_grade_still_tells_that_this_answer_was_cut_off() -> None:

@@ -221,3 +221,14 @@ def test_prompts_carry_what_their_ids_were_made_from_and_are_known_by_ids_alone(
         replace(suite, items=(replace(item, tools=()),)), ChatFormat.of(tmp_path), 512
     )
     assert untold.digest == asked.digest
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_thoughts_that_a_server_tells_apart_are_kept_beside_the_text(name: str) -> None:
+    message = {"content": "six", name: "two threes"}
+
+    answer = asking("vllm").answer(
+        PROMPT, reply(choices=[{"message": message, "finish_reason": "stop"}])
+    )
+
+    assert (answer.text, answer.reasoning) == ("six", "two threes")

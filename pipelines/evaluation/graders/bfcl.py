@@ -47,7 +47,7 @@ class BfclGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "bfcl@1"
+        return "bfcl@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why no answer could be right, or None where one could."""

@@ -20,7 +20,7 @@ from pipelines.domain.values import JsonObject
 from pipelines.evaluation.graders import call_markup
 from pipelines.evaluation.graders.call_python import python_calls
 from pipelines.evaluation.graders.calls import Call, NoCall, ReadCalls, call_of, calls_in, gathered
-from pipelines.evaluation.graders.fences import spoken, unfenced
+from pipelines.evaluation.graders.fences import unfenced, without_end_tokens
 from pipelines.evaluation.graders.strict_json import Refused, parse_strictly
 from pipelines.evaluation.graders.wording import shorten
 
@@ -41,9 +41,9 @@ def read_calls(
 ) -> ReadCalls:
     """Return the calls of an answer; `tools` are parameter schemas by name, for formats without types.
 
-    Thoughts that the answer begins with and a template's end tokens are left out first. Never raises.
+    A template's end tokens are left out first. Never raises.
     """
-    said = spoken(text)
+    said = without_end_tokens(text)
     return _read(said, _detected(said) if form == "auto" else form, tools)
 
 

@@ -31,7 +31,7 @@ class ChoiceGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "choice@1"
+        return "choice@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is among the choices."""

@@ -31,7 +31,7 @@ class ChrfGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "chrf@1"
+        return "chrf@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why nothing could be like the expectation, or None where it is a text or texts."""

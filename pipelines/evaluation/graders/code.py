@@ -9,7 +9,7 @@ from pipelines.domain.run import Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.expectations import unusable
-from pipelines.evaluation.graders.fences import spoken
+from pipelines.evaluation.graders.fences import without_end_tokens
 from pipelines.evaluation.graders.grades import judged
 from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten, storable
@@ -54,7 +54,7 @@ class CodeGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "code@1"
+        return "code@2"
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def _code(answer: str, entry_point: str) -> str:
 
     Spaces before its first line are kept: in a continuation they mean something.
     """
-    said = spoken(answer)
+    said = without_end_tokens(answer)
     blocks = [m["body"] for m in _FENCE.finditer(said) if m["mark"].strip().lower() in _MARKS]
     if not blocks and (unclosed := _OPEN_FENCE.search(said)):
         blocks = [unclosed["body"]]

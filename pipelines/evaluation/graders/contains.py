@@ -30,7 +30,7 @@ class ContainsGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "contains@1"
+        return "contains@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is texts that can stand together."""

@@ -25,7 +25,7 @@ class ExactGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "exact@1"
+        return "exact@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is a text or texts."""

@@ -1,9 +1,8 @@
-"""What stands around an answer and is no part of it: a Markdown fence, thoughts, a template's end tokens."""
+"""What stands around an answer and is no part of it: a Markdown fence, a template's end tokens."""
 
 import re
 
 _FENCE = re.compile(r"\A```(?:json)?[ \t]*\r?\n(?P<body>.*?)\r?\n?```\Z", re.DOTALL)
-_THOUGHTS = ("<think>", "</think>")
 _ENDS = (
     "<|im_end|>",
     "<|eot_id|>",
@@ -25,15 +24,9 @@ def unfenced(text: str) -> str:
     return fenced["body"] if fenced else stripped
 
 
-def spoken(text: str) -> str:
-    """Return what an answer says: without thoughts that it begins with, without end tokens, stripped.
-
-    Thoughts that never end are all there is: then nothing was said.
-    """
-    opening, closing = _THOUGHTS
+def without_end_tokens(text: str) -> str:
+    """Return what an answer says: without the end tokens of a template, stripped."""
     rest = text.strip()
-    if rest.startswith(opening):
-        rest = rest.partition(closing)[2].strip()
     while ended := next((end for end in _ENDS if rest.endswith(end)), None):
         rest = rest.removesuffix(ended).rstrip()
     return rest

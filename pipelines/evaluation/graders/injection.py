@@ -55,7 +55,7 @@ class InjectionGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "injection@1"
+        return "injection@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it can."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipelines.domain.run import Facet, Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json, digest_of
-from pipelines.evaluation.graders.fences import spoken
+from pipelines.evaluation.graders.fences import without_end_tokens
 from pipelines.evaluation.graders.grades import scored
 from pipelines.evaluation.graders.wording import shorten, storable
 
@@ -65,12 +65,18 @@ class JudgeGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "judge@1"
+        return "judge@2"
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The worker, and what it asks with."""
-        return ("pipelines.evaluation.workers.judge_observe", "pipelines.runtimes.openai_client")
+        return (
+            "pipelines.evaluation.workers.judge_observe",
+            "pipelines.evaluation.invisible",
+            "pipelines.evaluation.thought_tags",
+            "pipelines.evaluation.thoughts",
+            "pipelines.runtimes.openai_client",
+        )
 
     @property
     def options(self) -> JsonObject:
@@ -100,7 +106,7 @@ class JudgeGrader:
 
     def question(self, answer_text: str, item: Item) -> JsonValue:
         """Return the prompt; None for an answer that is too long to be shown."""
-        answer = storable(spoken(answer_text))
+        answer = storable(without_end_tokens(answer_text))
         if not answer or len(answer) > self.max_characters:
             return {"prompt": None}
         asked = "\n\n".join(f"{one.role}: {one.content}" for one in item.messages)
@@ -137,7 +143,7 @@ class JudgeGrader:
         if verdict in ("right", "wrong"):
             reason = f"{self.model} calls it {verdict}: {shorten(str(seen.get('said') or ''))}"
         elif seen.get("said") is None:
-            length = len(spoken(answer_text))
+            length = len(without_end_tokens(answer_text))
             unshown = length > self.max_characters
             reason = f"not judged: {length} characters" if unshown else "not judged"
             reason = "no answer" if not length else reason
@@ -147,7 +153,7 @@ class JudgeGrader:
             self.name,
             score=float(correct),
             correct=correct,
-            canonical=spoken(answer_text),
+            canonical=without_end_tokens(answer_text),
             reason=reason,
             facets=(Facet(name=FACET, score=float(correct)),),
         )

@@ -50,7 +50,7 @@ class LanguageGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "language@1"
+        return "language@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is a known language or script."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipelines.domain.run import Grade
 from pipelines.domain.suite import Item
 from pipelines.evaluation.graders.expectations import accepted_texts, composed, unusable
-from pipelines.evaluation.graders.fences import spoken
+from pipelines.evaluation.graders.fences import without_end_tokens
 from pipelines.evaluation.graders.grades import scored, wrong
 from pipelines.evaluation.graders.strict_json import Refused
 
@@ -36,7 +36,7 @@ def graded_by_likeness(
     score: Callable[[str, Sequence[str]], float],
 ) -> Grade:
     """Grade by the score of an answer against its reference texts; an empty answer scores 0."""
-    answer = composed(spoken(answer_text))
+    answer = composed(without_end_tokens(answer_text))
     references = accepted_texts(item.expected)
     if isinstance(references, Refused):
         return wrong(likeness.grader, canonical=answer, reason=unusable(references.reason))

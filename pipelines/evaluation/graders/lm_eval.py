@@ -28,7 +28,7 @@ class LmEvalGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "lm_eval@1"
+        return "lm_eval@2"
 
     @property
     def sources(self) -> tuple[str, ...]:

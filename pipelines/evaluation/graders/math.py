@@ -8,7 +8,7 @@ from pipelines.domain.run import Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.expectations import unusable
-from pipelines.evaluation.graders.fences import spoken
+from pipelines.evaluation.graders.fences import without_end_tokens
 from pipelines.evaluation.graders.grades import judged
 from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten, storable
@@ -32,7 +32,7 @@ class MathGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "math@1"
+        return "math@2"
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ class MathGrader:
         """Return what the answer says after its thoughts, and what is expected."""
         wanted = _wanted(item.expected)
         expected = [] if isinstance(wanted, Refused) else [storable(one) for one in wanted]
-        return {"answer": storable(spoken(answer_text)), "expected": list(expected)}
+        return {"answer": storable(without_end_tokens(answer_text)), "expected": list(expected)}
 
     def grade_observed(self, answer_text: str, item: Item, observation: JsonValue) -> Grade:
         """Grade by what was compared; the reason shows both formulas as they were understood."""
@@ -75,7 +75,7 @@ class MathGrader:
         return judged(
             self.name,
             problem=self._problem(seen, wanted),
-            canonical=found if isinstance(found, str) else spoken(answer_text),
+            canonical=found if isinstance(found, str) else without_end_tokens(answer_text),
             expected="means what is expected",
         )
 

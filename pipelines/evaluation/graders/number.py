@@ -54,7 +54,7 @@ class NumberGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "number@1"
+        return "number@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is numbers."""

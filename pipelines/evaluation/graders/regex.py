@@ -42,7 +42,7 @@ class RegexGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "regex@1"
+        return "regex@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where its patterns can be searched."""

@@ -38,7 +38,7 @@ class RougeGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "rouge@1"
+        return "rouge@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why nothing could be like the expectation, or None where it is texts with words."""

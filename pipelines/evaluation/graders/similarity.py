@@ -8,7 +8,7 @@ from pipelines.domain.run import Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import Digest, JsonObject, JsonValue
 from pipelines.evaluation.graders.expectations import accepted_texts, unusable
-from pipelines.evaluation.graders.fences import spoken
+from pipelines.evaluation.graders.fences import without_end_tokens
 from pipelines.evaluation.graders.grades import scored, wrong
 from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten, storable
@@ -35,7 +35,7 @@ class SimilarityGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "similarity@1"
+        return "similarity@2"
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -61,12 +61,12 @@ class SimilarityGrader:
         """Return the texts to embed."""
         texts = accepted_texts(item.expected)
         references = [] if isinstance(texts, Refused) else [storable(text) for text in texts]
-        return {"answer": storable(spoken(answer_text)), "references": list(references)}
+        return {"answer": storable(without_end_tokens(answer_text)), "references": list(references)}
 
     def grade_observed(self, answer_text: str, item: Item, observation: JsonValue) -> Grade:
         """Grade by the largest cosine; the score is 0 where it is negative."""
         texts = accepted_texts(item.expected)
-        canonical = spoken(answer_text)
+        canonical = without_end_tokens(answer_text)
         if isinstance(texts, Refused):
             return wrong(self.name, canonical=canonical, reason=unusable(texts.reason))
         seen = observation.get("cosines") if isinstance(observation, dict) else None

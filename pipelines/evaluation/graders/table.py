@@ -7,8 +7,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
+from pipelines.domain.loops import loops
 from pipelines.domain.run import Answer, Grade, GradedAnswer
 from pipelines.domain.suite import GraderKind, GraderSpec, Item
+from pipelines.domain.thoughts import FAMILIES, Spoken, Thoughts
 from pipelines.domain.values import JsonValue, canonical_json
 from pipelines.evaluation.graders.bfcl import BfclGrader
 from pipelines.evaluation.graders.choice import ChoiceGrader
@@ -24,12 +26,19 @@ from pipelines.evaluation.graders.language import LanguageGrader
 from pipelines.evaluation.graders.lm_eval import LmEvalGrader
 from pipelines.evaluation.graders.math import MathGrader
 from pipelines.evaluation.graders.number import NumberGrader
-from pipelines.evaluation.graders.protocol import AnyGrader, observes
+from pipelines.evaluation.graders.protocol import AnyGrader
 from pipelines.evaluation.graders.refusal import RefusalGrader
 from pipelines.evaluation.graders.regex import RegexGrader
 from pipelines.evaluation.graders.rouge import RougeGrader
 from pipelines.evaluation.graders.similarity import SimilarityGrader
+from pipelines.evaluation.graders.speech import (
+    AnySpokenGrader,
+    SpokenObservedGrader,
+    of_spoken,
+)
 from pipelines.evaluation.graders.tool_call import ToolCallGrader
+from pipelines.evaluation.thoughts import spoken_part
+from pipelines.evaluation.ways import way_of
 from pipelines.files.records import from_json
 
 GRADERS: Mapping[GraderKind, type] = MappingProxyType(
@@ -57,13 +66,14 @@ GRADERS: Mapping[GraderKind, type] = MappingProxyType(
 """A grader's fields are its options, under the names that suite files use."""
 
 
-def grader_for(spec: GraderSpec) -> AnyGrader:
-    """Return the grader that a suite or an item asks for."""
-    return _made(spec.kind, canonical_json(spec.options) if spec.options else "{}")
+def grader_for(spec: GraderSpec, thoughts: Thoughts = FAMILIES) -> AnySpokenGrader:
+    """Return the grader that a suite or an item asks for; it reads what answers say, and no `thoughts`."""
+    options = canonical_json(spec.options) if spec.options else "{}"
+    return _made(spec.kind, options, thoughts)
 
 
-KnownGrades = dict[tuple[str, str], Grade]
-"""Grades of one suite's items by id and text: variants often answer word for word as the reference did."""
+KnownGrades = dict[tuple[str, Spoken], Grade]
+"""Grades of one suite's items by id and what is said: variants often answer as the reference did."""
 
 
 def grade_answer(
@@ -72,43 +82,52 @@ def grade_answer(
     item: Item,
     observation: JsonValue = None,
     known: KnownGrades | None = None,
+    spoken: Spoken | None = None,
 ) -> GradedAnswer:
-    """Grade one raw answer, with regard to how it ended.
+    """Grade one raw answer, with regard to its thoughts and to how it ended.
 
-    `error` is wrong whatever its text. `length` is graded on its text, and the reason says that the
-    answer was cut off at `max_tokens`. `observation` is what an observed grader's worker saw; a grade that
-    needs none is looked up in `known`, and remembered there.
+    `spoken` is the answer taken apart by one who knows more than its text (its prompt, its tokens). One
+    that never stopped thinking is wrong, and so is `error` whatever its text. `length` is graded on what
+    was said, and the reason says that the answer was cut off at `max_tokens`. `observation` is what an
+    observed grader's worker saw; a grade that needs none is looked up in `known`, and remembered there.
     """
+    reading = of_spoken(grader, FAMILIES)
+    said = spoken or spoken_part(answer.text, reading.thoughts)
+    apart = said if said.thoughts or not said.finished else None
     if answer.finish_reason == "error":
-        refused = wrong(
+        grade = wrong(
             grader.name,
             canonical=answer.text.strip(),
             reason="the runtime reported an error instead of an answer",
         )
-        return GradedAnswer(answer=answer, grade=refused)
-    grade = _grade(grader, answer, item, observation, known)
+    else:
+        grade = _grade(reading, said, item, observation, known)
+    if not said.finished and answer.finish_reason != "error":
+        count = f" after {answer.length_tokens} tokens" if answer.length_tokens else ""
+        grade = replace(grade, reason=f"still thinking{count}")
     if answer.finish_reason == "length":
         grade = replace(grade, reason=f"{grade.reason}; the answer was cut off at max_tokens")
-    return GradedAnswer(answer=answer, grade=grade)
+    way = way_of(answer, said, grade, item, in_loop=loops(answer))
+    return GradedAnswer(answer=answer, grade=replace(grade, way=way), spoken=apart)
 
 
 def _grade(
-    grader: AnyGrader,
-    answer: Answer,
+    grader: AnySpokenGrader,
+    spoken: Spoken,
     item: Item,
     observation: JsonValue,
     known: KnownGrades | None,
 ) -> Grade:
-    if observes(grader):
-        return grader.grade_observed(answer.text, item, observation)
+    if isinstance(grader, SpokenObservedGrader):
+        return grader.grade_spoken_observed(spoken, item, observation)
     if known is None:
-        return grader.grade(answer.text, item)
-    asked = item.id, answer.text
+        return grader.grade_spoken(spoken, item)
+    asked = item.id, replace(spoken, thoughts="", thought_tokens=None)
     if asked not in known:
-        known[asked] = grader.grade(answer.text, item)
+        known[asked] = grader.grade_spoken(spoken, item)
     return known[asked]
 
 
 @lru_cache(maxsize=256)
-def _made(kind: GraderKind, options: str) -> AnyGrader:
-    return cast("AnyGrader", from_json(GRADERS[kind], json.loads(options)))
+def _made(kind: GraderKind, options: str, thoughts: Thoughts) -> AnySpokenGrader:
+    return of_spoken(cast("AnyGrader", from_json(GRADERS[kind], json.loads(options))), thoughts)

@@ -40,7 +40,7 @@ class ToolCallGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "tool_call@1"
+        return "tool_call@2"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is well-formed calls."""

@@ -8,6 +8,7 @@ from typing import cast
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
+from pipelines.evaluation.thoughts import spoken_part
 from pipelines.evaluation.workers.observations import observe_each
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
@@ -45,8 +46,11 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
 
 
 def verdict(said: str, options: JsonObject) -> str | None:
-    """Return which label stands on the last line that is not blank; None for none of them, or both."""
-    lines = [line for line in said.splitlines() if line.strip()]
+    """Return which label stands on the last line that is not blank; None for none of them, or both.
+
+    A judge's own thoughts are no verdict.
+    """
+    lines = [line for line in spoken_part(said).text.splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     found = {
         name

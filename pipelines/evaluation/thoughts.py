@@ -1,0 +1,107 @@
+"""Thoughts are not answers: the one place where they are told apart.
+
+- A thought stands at the beginning of an answer, marked at both ends. Several may follow each other.
+- Where the prompt has opened it already, or the opening was lost, the closing mark alone ends it.
+- An answer that began with a thought may think again further on; what it said in between stays.
+- A thought that never ends is no answer.
+- Marks inside an answer that did not begin with a thought are part of it. So are marks in code (fenced or
+  not) and between double quotes, hence in texts of JSON.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from pipelines.domain.thoughts import FAMILIES, Spoken, Thoughts
+from pipelines.evaluation.invisible import INVISIBLE, without_invisible_ends
+from pipelines.evaluation.thought_tags import HEADER, TRAILER, Mark, marks_of
+
+_QUOTED = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`|\"(?:\\.|[^\"\\\n])*\""
+_BLANK = re.compile(rf"[\s{INVISIBLE}]*")
+_BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
+
+
+def spoken_part(text: str, thoughts: Thoughts = FAMILIES, *, opened: Mark | None = None) -> Spoken:
+    """Take an answer apart; `opened` is the mark with which its prompt ended.
+
+    Text without thoughts comes back as it is, but for characters at its ends that nobody sees. The spaces
+    before its first line stay: in code they mean something.
+    """
+    marks = marks_of(thoughts)
+    end, parts, finished = _after_leading(text, marks, opened)
+    rest = text[end:]
+    if finished and parts:
+        rest, later, finished = _without_later(rest, marks)
+        parts = [*parts, *later]
+    header = HEADER.match(rest.lstrip())
+    if header and thoughts.families:
+        rest = TRAILER.sub("", rest.lstrip()[header.end() :])
+    return Spoken(
+        text=without_invisible_ends(rest) if finished else "",
+        thoughts="\n".join(one.strip() for one in parts if one.strip()),
+        finished=finished,
+    )
+
+
+def opened_mark(prompt: str, thoughts: Thoughts = FAMILIES) -> Mark | None:
+    """Return the mark with which a rendered prompt ends: the answer to it begins inside a thought."""
+    end = prompt.rstrip()
+    tail = end[-200:]
+    for mark in marks_of(thoughts):
+        if any(found.end() == len(tail) for found in mark.opens.finditer(tail)):
+            return mark
+    return None
+
+
+def _after_leading(
+    text: str, marks: Sequence[Mark], opened: Mark | None
+) -> tuple[int, list[str], bool]:
+    """Return where the thoughts at the beginning end, these, and whether the last one did end."""
+    thoughts, at = list[str](), 0
+    while True:
+        start = _BLANK.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        mark = opened or next((one for one in marks if one.opens.match(text, start)), None)
+        again = mark.opens.match(text, start) if mark else None
+        begin = again.end() if again else at
+        closed = mark.closes.search(text, begin) if mark else _bare_closing(text, at, marks)
+        if closed is None:
+            return (len(text), [*thoughts, text[begin:]], False) if mark else (at, thoughts, True)
+        thoughts.append(text[begin : closed.start()])
+        at, opened = _BLANK_LINES.match(text, closed.end()).end(), None  # type: ignore[union-attr]
+
+
+def _bare_closing(text: str, at: int, marks: Sequence[Mark]) -> re.Match[str] | None:
+    """The first closing mark outside code and quotes, where none of its kind was opened before it."""
+    bare = [mark for mark in marks if mark.bare]
+    closing = _first(_outside_quotes(tuple(mark.closes.pattern for mark in bare)), text, at)
+    if closing is None:
+        return None
+    mark = next(one for one in bare if one.closes.match(text, closing.start()))
+    return None if mark.opens.search(text, at, closing.start()) else closing
+
+
+def _without_later(text: str, marks: Sequence[Mark]) -> tuple[str, list[str], bool]:
+    """Cut thoughts out of what follows the first ones; outside code and quotes only."""
+    again = [mark for mark in marks if mark.again]
+    opening = _outside_quotes(tuple(mark.opens.pattern for mark in again))
+    kept, thoughts, at = list[str](), list[str](), 0
+    while found := _first(opening, text, at):
+        mark = next(one for one in again if one.opens.match(text, found.start()))
+        closed = mark.closes.search(text, found.end())
+        kept.append(text[at : found.start()])
+        if closed is None:
+            return "".join(kept), [*thoughts, text[found.end() :]], False
+        thoughts.append(text[found.end() : closed.start()])
+        at = closed.end()
+    return "".join([*kept, text[at:]]), thoughts, True
+
+
+def _first(pattern: re.Pattern[str], text: str, at: int) -> re.Match[str] | None:
+    return next((one for one in pattern.finditer(text, at) if one["mark"] is not None), None)
+
+
+@lru_cache(maxsize=256)
+def _outside_quotes(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Find code, quotes and the patterns in turn; what is one of the patterns is called `mark`."""
+    joined = "|".join(f"(?:{one})" for one in patterns) or "(?!)"
+    return re.compile(rf"(?:{_QUOTED})|(?P<mark>{joined})", re.IGNORECASE | re.DOTALL)
