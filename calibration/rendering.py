@@ -2,19 +2,40 @@
 
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError
-from pipelines.evaluation.chat import ChatFormat
+from pipelines.domain.values import Digest, JsonObject, digest_of
+from pipelines.evaluation.chat import ChatFormat, Reading
+from pipelines.files.hashing import source_digest
+
+_SOURCES = (
+    "calibration.rendering",
+    "calibration.tokens",
+    "pipelines.evaluation.chat",
+    "pipelines.evaluation.template_environment",
+    "pipelines.files.chat_templates",
+    "pipelines.files.own_tokenizer",
+    "pipelines.files.special_tokens",
+)
+"""What decides, with the checkpoint's files, which ids a sequence gets."""
 
 
-def rendered_text(sequence: CorpusSequence, chat: ChatFormat) -> str:
-    """Return a sequence as the model would see it: conversations, with tools, through the chat template.
+def rendering_digest(variables: JsonObject) -> Digest:
+    """Return the identity of what turns a corpus into a checkpoint's tokens, beside corpus and checkpoint."""
+    return digest_of([source_digest(*_SOURCES), variables])
+
+
+def reading_of(sequence: CorpusSequence, chat: ChatFormat) -> Reading:
+    """Return a sequence as the model reads it.
+
+    Conversations, with tools, go through the chat template; plain text gets what the tokenizer itself puts
+    around it, as in training.
 
     Raises:
         InputError: where the template refuses it, naming the sequence.
     """
-    if not sequence.messages:
-        return sequence.text
     try:
-        return chat.render(sequence.messages, ask=False, tools=sequence.tools)
+        if not sequence.messages:
+            return chat.read_text(sequence.text)
+        return chat.read(sequence.messages, ask=False, tools=sequence.tools)
     except InputError as error:
         raise InputError(
             error.what,
@@ -23,6 +44,11 @@ def rendered_text(sequence: CorpusSequence, chat: ChatFormat) -> str:
         ) from error
 
 
+def rendered_text(sequence: CorpusSequence, chat: ChatFormat) -> str:
+    """Return the text of `reading_of`."""
+    return reading_of(sequence, chat).text
+
+
 def rendered_ids(sequence: CorpusSequence, chat: ChatFormat) -> tuple[int, ...]:
-    """Return the token ids of `rendered_text`."""
-    return chat.token_ids(rendered_text(sequence, chat))
+    """Return the token ids of `reading_of`."""
+    return reading_of(sequence, chat).token_ids

@@ -14,7 +14,7 @@ from calibration.rows import content_of
 from calibration.sources import LocalSource
 from calibration.wanted import CorpusSpec, Filters
 from pipelines.domain.corpus import Corpus, CorpusSequence
-from pipelines.domain.values import Digest, canonical_json, digest_of
+from pipelines.domain.values import Digest, canonical_json
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.records import read_record, write_record, write_text
 from pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
@@ -113,7 +113,7 @@ def sequences_digest(sequences: Iterable[CorpusSequence]) -> Digest:
 
 def tokenizer_digest(chat: ChatFormat) -> Digest:
     """Return the identity of a tokenizer with its chat template."""
-    return digest_of([chat.template, chat.tokens, chat.tokenizer.to_str()])  # type: ignore[list-item]  # texts by name
+    return chat.digest
 
 
 def seal_corpus(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.assemble import read_sequences
-from calibration.rendering import rendered_ids, rendered_text
+from calibration.rendering import rendered_ids, rendered_text, rendering_digest
 from pipelines.backends.protocol import CalibrationTokens
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError
@@ -51,7 +51,9 @@ def calibration_tokens(
         InputError: where no sequence is left.
     """
     longest = min(context_length_tokens, _LONGEST_SEQUENCE_TOKENS)
-    destination = folder / f"calibration-{corpus.digest[:16]}-{wanted_tokens}"
+    rendering = rendering_digest(chat.variables)
+    digest = digest_of([corpus.digest, wanted_tokens, rendering])
+    destination = folder / f"calibration-{digest[:16]}"
 
     def produce(staging: Path) -> TokensRecord:
         lines: list[str] = []
@@ -83,7 +85,7 @@ def calibration_tokens(
     return CalibrationTokens(
         file=destination / TOKENS,
         corpus_label=corpus.label,
-        corpus_digest=digest_of([corpus.digest, wanted_tokens]),
+        corpus_digest=digest,
         sequence_count=record.sequence_count,
         token_count=record.token_count,
         max_length_tokens=record.max_length_tokens,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.assemble import read_sequences
-from calibration.tokens import rendered_ids, rendered_text
+from calibration.rendering import rendered_ids, rendered_text, rendering_digest
 from flows.site import BuildSite
 from pipelines.audit.divergence import DIVERGENCE_TOKENS
 from pipelines.domain.run import Run
-from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.values import Digest, JsonValue, digest_of
 from pipelines.files.records import write_text
 from pipelines.files.sealed import produce_once
 
@@ -34,7 +34,10 @@ class _TokensRecord:
 def parity_texts(site: BuildSite) -> tuple[Path, Digest]:
     """Return every text of suite and corpus, rendered, with the base's own token ids."""
     corpus = site.plan.corpus
-    digest = digest_of([site.examination.prompts.digest, corpus.digest if corpus else ""])
+    rendering = rendering_digest(site.chat.variables)
+    digest = digest_of(
+        [site.examination.prompts.digest, corpus.digest if corpus else "", rendering]
+    )
     folder = site.scratch / f"parity-{digest[:16]}"
 
     def produce(staging: Path) -> _TextsRecord:
@@ -64,7 +67,9 @@ def divergence_tokens(site: BuildSite, reference: Run) -> tuple[Path, Digest]:
     tokens alone: where two runtimes' references answered alike, what is measured on them is shared.
     """
     corpus = site.plan.corpus
-    digest = digest_of([reference.key, corpus.digest if corpus else "", DIVERGENCE_TOKENS])
+    rendering = rendering_digest(site.chat.variables)
+    parts: list[JsonValue] = [reference.key, corpus.digest if corpus else "", DIVERGENCE_TOKENS]
+    digest = digest_of([*parts, rendering])
     folder = site.scratch / f"divergence-{digest[:16]}"
 
     def produce(staging: Path) -> _TokensRecord:

@@ -222,7 +222,7 @@ def _model(
     from pipelines.specs.recipes import DEFAULT_RECIPES, find_recipes
 
     checkpoint = resolve_checkpoint(source, name=None, store=settings.store, hub=settings.hub)
-    chat = ChatFormat.of(checkpoint.folder)
+    chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
     scratch = settings.store.checkpoint(checkpoint.digests.combined)
     recipes = calibrated(find_recipes(tuple(names) or DEFAULT_RECIPES, Path.cwd()))
     uses = [
@@ -259,7 +259,7 @@ def slice_tokens(suite: "Suite", chat: "ChatFormat") -> Mapping[str, Sequence[Se
     from calibration.coverage import expected_text
 
     ids = {
-        item.id: (*chat.token_ids(_prompt(item, chat)), *chat.token_ids(expected_text(item)))
+        item.id: (*_prompt_ids(suite, item, chat), *chat.token_ids(expected_text(item)))
         for item in suite.items
     }
     return {
@@ -268,16 +268,15 @@ def slice_tokens(suite: "Suite", chat: "ChatFormat") -> Mapping[str, Sequence[Se
     }
 
 
-def _prompt(item: "Item", chat: "ChatFormat") -> str:
+def _prompt_ids(suite: "Suite", item: "Item", chat: "ChatFormat") -> tuple[int, ...]:
     """Return an item's prompt; where the chat template refuses it, what its messages say."""
     from pipelines.domain.errors import InputError
+    from pipelines.evaluation.prompts import read_item
 
-    if not item.raw:
-        try:
-            return chat.render(item.messages, ask=True, tools=item.tools)
-        except InputError:  # `suite check` tells why
-            pass
-    return "\n".join(message.content for message in item.messages)
+    try:
+        return read_item(suite, item, chat).token_ids
+    except InputError:  # `suite check` tells why
+        return chat.token_ids("\n".join(message.content for message in item.messages))
 
 
 def _names(recipes: str | None) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def refuse_useless(flight: Preflight) -> tuple[str, ...]:
     wanting = calibrated(flight.recipes)
     if not wanting:
         return ()
-    chat = ChatFormat.of(flight.checkpoint.folder)
+    chat = ChatFormat.of(flight.checkpoint.folder, flight.suite.template_variables)
     scratch = flight.settings.store.checkpoint(flight.checkpoint.digests.combined)
     context = flight.checkpoint.context_length_tokens
     uses = [

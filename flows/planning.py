@@ -1,8 +1,9 @@
 """From what the user asked for to a plan: all is resolved and checked before the first expensive minute."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from calibration.rendering import rendering_digest
 from flows.corpora_planning import Assembled, assemble, corpora_specs
 from flows.lm_eval_suites import suite_folder
 from flows.preflight import (
@@ -12,6 +13,7 @@ from flows.preflight import (
     refuse_unanswerable,
     refuse_unbound,
 )
+from flows.prompt_preflight import Asked, preflight_prompts
 from flows.settings import Settings
 from flows.suite_tables import table_reader
 from flows.wiring import Equipment, judging_sources
@@ -126,7 +128,7 @@ def make_plan(
         QuantgateError: for whatever is wrong, before anything expensive was done.
     """
     folder = suite_folder(spec.suite, settings, tools.run_worker)
-    suite = load_suite(folder, table_reader(settings))
+    suite = _with_variables(load_suite(folder, table_reader(settings)), spec)
     policy = load_policy(spec.policy, suite)
     specs = corpora_specs(spec)
     recipes = specs.recipes(find_recipes(spec.recipes, spec.folder), say)
@@ -145,8 +147,10 @@ def make_plan(
         hub=settings.hub,
     )
     refuse_low_bit_source(checkpoint, recipes)
+    preflight_prompts(Asked(suite=suite, checkpoint=checkpoint, servers=tools.servers), say)
     calibrated = assemble(specs, checkpoint, suite, recipes, spec, (settings, tools, say))
     variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
+    variants = _rendered(variants, rendering_digest(suite.template_variables))
     if only is not None:
         variants = _only(variants, only)
     refuse_full_disk(checkpoint, variants, settings)
@@ -156,10 +160,20 @@ def make_plan(
         policy=policy,
         corpora=calibrated.corpora,
         variants=variants,
-        contracts=_contracts(checkpoint, variants, source_runtime, settings, tools),
+        contracts=(
+            *_contracts(checkpoint, variants, source_runtime, settings, tools),
+            *((digest_of(spec.template_variables),) if spec.template_variables else ()),
+        ),
         servers=tools.servers,
         source_runtime=source_runtime,
         contamination_waivers=calibrated.waivers,
+    )
+
+
+def _with_variables(suite: Suite, spec: BuildSpec) -> Suite:
+    """Lay a build's template variables over the suite's; the suite stays the one that its digest names."""
+    return replace(
+        suite, template_variables={**suite.template_variables, **spec.template_variables}
     )
 
 
@@ -205,6 +219,16 @@ def _plan_variants(
     if refusals:
         raise _together(refusals, len(recipes))
     return tuple(planned)
+
+
+def _rendered(
+    variants: tuple[PlannedVariant, ...], rendering: Digest
+) -> tuple[PlannedVariant, ...]:
+    """Put into calibrated variants' keys how their corpora become tokens."""
+    return tuple(
+        replace(one, rendering=rendering) if one.corpus_digest is not None else one
+        for one in variants
+    )
 
 
 def _together(refusals: Mapping[str, QuantgateError], recipe_count: int) -> QuantgateError:

@@ -38,8 +38,8 @@ class BuildSite:
 
     @cached_property
     def chat(self) -> ChatFormat:
-        """The base's chat template and tokenizer."""
-        return ChatFormat.of(self.plan.checkpoint.folder)
+        """The base's chat template and tokenizer, with the variables that suite and build give."""
+        return ChatFormat.of(self.plan.checkpoint.folder, self.plan.suite.template_variables)
 
     @cached_property
     def examination(self) -> Examination:

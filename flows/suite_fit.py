@@ -9,6 +9,7 @@ from pipelines.build.checkpoint_config import read_model_shape
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Item, Suite
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.prompts import item_readings
 from pipelines.specs.suite_long_context import LongContextFile, length_tokens, long_slice
 
 _MUCH_TOO_SHORT = 0.85
@@ -54,13 +55,11 @@ def fit(suite: Suite, model: ModelView) -> Fit:
     """Render and count every item."""
     tokens: dict[str, int] = {}
     refusals: dict[str, str] = {}
-    for item in suite.items:
-        try:
-            text = model.chat.render(item.messages, ask=True, tools=item.tools)
-        except InputError as error:
-            refusals[item.id] = error.what
+    for item, reading in item_readings(suite, model.chat):
+        if isinstance(reading, InputError):
+            refusals[item.id] = reading.what
         else:
-            tokens[item.id] = len(model.chat.token_ids(text))
+            tokens[item.id] = len(reading.token_ids)
     return Fit(prompt_tokens=tokens, refusals=refusals)
 
 

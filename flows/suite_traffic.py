@@ -120,6 +120,6 @@ def _candidate(row: Row | None, numbered: str) -> Candidate | None:
 def _token_ids(candidate: Candidate, chat: ChatFormat) -> tuple[int, ...] | None:
     """None where the model's chat template refuses the conversation."""
     try:
-        return chat.token_ids(chat.render(candidate.messages, ask=True, tools=candidate.tools))
+        return chat.ids(candidate.messages, tools=candidate.tools)
     except InputError:
         return None

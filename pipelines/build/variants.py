@@ -26,7 +26,8 @@ class PlannedVariant:
 
     Its key identifies it for verdicts and in the registry. Variants that differ only in how their runtime
     holds keys and values have the same files, which have a key of their own and are built once.
-    `corpus_label` and `corpus_digest` are None for recipes that take nothing from a corpus.
+    `corpus_label` and `corpus_digest` are None for recipes that take nothing from a corpus; `rendering` is
+    the identity of what turns the corpus into tokens, beside corpus and base.
     """
 
     identifier: str
@@ -35,6 +36,7 @@ class PlannedVariant:
     corpus_label: str | None
     corpus_digest: Digest | None
     toolchain: Toolchain
+    rendering: Digest | None = None
 
     @property
     def key(self) -> Digest:
@@ -42,7 +44,7 @@ class PlannedVariant:
         return variant_key(
             base=self.base,
             recipe_digest=record_digest(self.recipe),
-            corpus_digest=self.corpus_digest,
+            corpus_digest=self._calibration,
             toolchain=self.toolchain,
         )
 
@@ -59,9 +61,16 @@ class PlannedVariant:
         return variant_key(
             base=self.base,
             recipe_digest=digest_of([recipe.format, calibration, to_json(recipe.options)]),
-            corpus_digest=self.corpus_digest,
+            corpus_digest=self._calibration,
             toolchain=self.toolchain,
         )
+
+    @property
+    def _calibration(self) -> Digest | None:
+        """Identity of what it is calibrated on."""
+        if self.corpus_digest is None or self.rendering is None:
+            return self.corpus_digest
+        return digest_of([self.corpus_digest, self.rendering])
 
     def folder(self, store: Store) -> Path:
         """Return where its files are sealed."""

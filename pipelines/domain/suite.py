@@ -79,7 +79,7 @@ class Item:
     `schema` is the JSON schema (draft 2020-12) that the answer has to meet. A critical item may never
     break. Items of one `group` share their cause (one document, one conversation) and are not
     independent. `grader` and `decode` are the suite's where they are None. A raw item's text is completed
-    as it stands, without a chat template.
+    as it stands, without a chat template. `template_variables` are laid over the suite's.
     """
 
     id: str
@@ -93,6 +93,7 @@ class Item:
     grader: GraderSpec | None = None
     decode: DecodeSettings | None = None
     raw: bool = False
+    template_variables: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,8 @@ class Suite:
     `adjudications` are what people decided about answers, `anchors` their labels on answers that a judge
     model grades. They are not in the digest, because no answer depends on them: a new decision is a new
     verdict on the same run. `thoughts` says which marks of thoughts its answers may have.
+    `template_variables` are handed to the model's chat template with every conversation, e.g.
+    `{"enable_thinking": False}`; a build may lay its own over them.
     """
 
     name: str
@@ -125,6 +128,11 @@ class Suite:
     adjudications: tuple[Adjudication, ...] = ()
     anchors: tuple[AnchorLabel, ...] = ()
     thoughts: Thoughts = FAMILIES
+    template_variables: JsonObject = field(default_factory=dict)
+
+    def variables_of(self, item: Item) -> JsonObject:
+        """Return what the chat template is handed beside an item's conversation."""
+        return {**self.template_variables, **item.template_variables}
 
     def grader_of(self, item: Item) -> GraderSpec:
         """Return which grader judges an item."""

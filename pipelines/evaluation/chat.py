@@ -1,92 +1,181 @@
 """The chat template and tokenizer of a checkpoint, applied once by us so that all runtimes see the same ids.
 
-Rendering follows the environment that `transformers.apply_chat_template` sets up (sandboxed Jinja2 with
-`trim_blocks`, `lstrip_blocks`, loop controls, a non-escaping `tojson`, `raise_exception` and
-`strftime_now`); tokenizing uses the checkpoint's own tokenizer.json, adding no special tokens of its own.
+Ids are those that Hugging Face transformers gives: `apply_chat_template(tokenize=True)` for conversations,
+`tokenizer(text)` for plain text. Templates run in a child process within bounds of time and memory
+(`template_child`), tokenizing uses the checkpoint's own tokenizer.json (`pipelines.files.own_tokenizer`).
 """
 
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NoReturn
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from pipelines.domain.errors import CheckpointError, InputError
+from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Message
-from pipelines.domain.values import JsonObject
-from pipelines.files.tokenizer_folder import chat_template_text, special_tokens
+from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from pipelines.evaluation.template_calls import RenderCall, RenderReply
+from pipelines.evaluation.template_child import TemplateChild, template_key
+from pipelines.files.chat_templates import ChatTemplates, read_chat_templates, template_notes
+from pipelines.files.own_tokenizer import own_tokenizer
 
-_FIXED_NOW = datetime(2000, 1, 1, tzinfo=UTC)
-"""Templates that print today's date would make every day another suite; they get this date instead."""
+_CHILD = TemplateChild()
+"""Serves every chat format of this process."""
+
+_LONGEST_QUOTE = 100
+
+
+class TemplateRefusalError(InputError):
+    """A chat template refuses a conversation or fails on it; `limited`: it took more than it may."""
+
+    limited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A text as a model reads it, and its token ids.
+
+    A whole text (`begins`) got what the tokenizer itself puts around plain text, a rendered conversation not.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    begins: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ChatFormat:
-    """Renders conversations and turns text into token ids, as one checkpoint wants it."""
+    """Renders conversations and turns text into token ids, as one checkpoint wants it.
 
-    template: str
-    tokens: dict[str, str]
+    `tokens` are special tokens by role, `variables` what a suite or build gives the template beside them.
+    """
+
+    templates: ChatTemplates
+    tokens: Mapping[str, str]
     tokenizer: Tokenizer
+    variables: JsonObject = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    source: str = ""
+    child: TemplateChild = field(default=_CHILD, compare=False, repr=False)
 
     @classmethod
-    def of(cls, folder: Path) -> "ChatFormat":
-        """Read template and tokenizer of a checkpoint folder.
+    def of(cls, folder: Path, variables: JsonObject | None = None) -> "ChatFormat":
+        """Read templates and tokenizer of a checkpoint folder.
 
         Raises:
-            CheckpointError: where the tokenizer cannot be read.
+            CheckpointError: where the tokenizer or a template cannot be read.
         """
-        try:
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the Rust library raises bare Exception
-            raise CheckpointError(
-                f"the tokenizer cannot be read ({error})", where=str(folder / "tokenizer.json")
-            ) from error
-        return cls(chat_template_text(folder), special_tokens(folder), tokenizer)
+        own = own_tokenizer(folder)
+        return cls(
+            templates=read_chat_templates(folder),
+            tokens=own.names.texts,
+            tokenizer=own.tokenizer,
+            variables=variables or {},
+            notes=(*own.notes, *template_notes(folder)),
+            source=str(folder),
+        )
+
+    @property
+    def template(self) -> str:
+        """The template of conversations without tools, "" for a plain language model."""
+        return self.templates.default
+
+    @property
+    def digest(self) -> Digest:
+        """Identity of all that decides ids: templates, special tokens, tokenizer, variables."""
+        parts: list[JsonValue] = [self.templates.digest, dict(self.tokens), self.tokenizer.to_str()]
+        return digest_of([*parts, self.variables] if self.variables else parts)
 
     def render(
-        self, messages: tuple[Message, ...], *, ask: bool, tools: tuple[JsonObject, ...] = ()
+        self,
+        messages: Sequence[Message],
+        *,
+        ask: bool,
+        tools: Sequence[JsonObject] = (),
+        variables: Mapping[str, JsonValue] | None = None,
+        continue_final: bool = False,
     ) -> str:
         """Return a conversation as the model sees it; `ask` opens the assistant's turn.
 
-        `tools` reach the template in OpenAI's form, as `apply_chat_template(tools=…)` hands them over.
-        A checkpoint without a chat template is a plain language model: contents are joined by newlines.
+        `tools` reach the template in OpenAI's form, as `apply_chat_template(tools=…)` hands them over;
+        `variables` win over those of this format. `continue_final` leaves the last message open. A checkpoint
+        without a chat template is a plain language model: contents are joined by newlines.
 
         Raises:
-            InputError: where the template refuses the conversation.
+            TemplateRefusalError: where the template refuses the conversation, fails on it or takes too much.
         """
-        if not self.template:
+        template = self.templates.of(has_tools=bool(tools))
+        if not template:
             return "\n".join(message.content for message in messages)
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        call = RenderCall(
+            key=template_key(template),
+            messages=[template_message(message) for message in messages],
+            tools=[function_tool(tool) for tool in tools] or None,
+            ask=ask and not continue_final,
+            continue_final=continue_final,
+            variables={**self.tokens, **self.variables, **(variables or {})},
         )
-        environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = _FIXED_NOW.strftime
-        try:
-            return environment.from_string(self.template).render(
-                messages=[_plain(message) for message in messages],
-                tools=[function_tool(tool) for tool in tools] or None,
-                documents=None,
-                add_generation_prompt=ask,
-                **self.tokens,
-            )
-        except TemplateError as error:
-            roles = ", ".join(message.role for message in messages)
-            raise InputError(
-                f"the model's chat template refuses a conversation ({roles}): {error}"
-            ) from error
+        reply = self.child.render(template, call)
+        if reply.problem is not None:
+            raise _refusal(reply, template, messages)
+        return reply.text
+
+    def read(
+        self,
+        messages: Sequence[Message],
+        *,
+        ask: bool = True,
+        tools: Sequence[JsonObject] = (),
+        variables: Mapping[str, JsonValue] | None = None,
+        continue_final: bool = False,
+    ) -> Reading:
+        """Return a conversation's text and ids; see `render`.
+
+        Raises:
+            TemplateRefusalError: as `render`.
+        """
+        text = self.render(
+            messages, ask=ask, tools=tools, variables=variables, continue_final=continue_final
+        )
+        if self.templates.named:
+            return Reading(text=text, token_ids=self.token_ids(text), begins=False)
+        return self.read_text(text)
+
+    def ids(
+        self,
+        messages: Sequence[Message],
+        *,
+        ask: bool = True,
+        tools: Sequence[JsonObject] = (),
+        variables: Mapping[str, JsonValue] | None = None,
+        continue_final: bool = False,
+    ) -> tuple[int, ...]:
+        """Return a conversation's token ids; see `read`."""
+        reading = self.read(
+            messages, ask=ask, tools=tools, variables=variables, continue_final=continue_final
+        )
+        return reading.token_ids
+
+    def read_text(self, text: str) -> Reading:
+        """Return plain text with the ids that `tokenizer(text)` gives it."""
+        return Reading(text=text, token_ids=self.token_ids(text, begin=True), begins=True)
 
     def token_ids(self, text: str, *, begin: bool = False) -> tuple[int, ...]:
         """Return the ids of rendered text; special tokens written in it are parsed, none are added.
 
         `begin` adds those that the tokenizer itself puts around plain text, e.g. a beginning-of-sequence.
+
+        Raises:
+            InputError: where the text is none: half of a surrogate pair.
         """
-        return tuple(self.tokenizer.encode(text, add_special_tokens=begin).ids)
+        try:
+            return tuple(self.tokenizer.encode(text, add_special_tokens=begin).ids)
+        except (UnicodeEncodeError, TypeError) as error:
+            raise InputError(
+                f"holds half of a character and cannot be tokenized ({error})",
+                next_step="look for \\ud800 to \\udfff in it",
+            ) from error
 
 
 def function_tool(tool: JsonObject) -> JsonObject:
@@ -94,20 +183,41 @@ def function_tool(tool: JsonObject) -> JsonObject:
     return tool if "function" in tool else {"type": "function", "function": tool}
 
 
-def _plain(message: Message) -> JsonObject:
+def template_message(message: Message) -> JsonObject:
+    """Return a message as templates read it: what it does not have is left out, arguments are objects."""
     plain: JsonObject = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        plain["name"] = message.name
+    for each in fields(message):
+        value = getattr(message, each.name)
+        if each.name not in plain and value is not None and value != ():
+            plain[each.name] = value
     if message.tool_calls:
-        plain["tool_calls"] = list(message.tool_calls)
-    if message.tool_call_id is not None:
-        plain["tool_call_id"] = message.tool_call_id
+        plain["tool_calls"] = [_opened(call) for call in message.tool_calls]
     return plain
 
 
-def _to_json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _opened(call: JsonObject) -> JsonObject:
+    """Return a call with its arguments as an object; OpenAI's interface sends them as JSON text."""
+    function = call.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+        return call
+    try:
+        arguments = json.loads(str(function["arguments"]))
+    except (ValueError, RecursionError):
+        return call
+    opened = isinstance(arguments, dict)
+    return {**call, "function": {**function, "arguments": arguments}} if opened else call
 
 
-def _raise(message: str) -> NoReturn:
-    raise TemplateError(message)
+def _refusal(
+    reply: RenderReply, template: str, messages: Sequence[Message]
+) -> TemplateRefusalError:
+    roles = ", ".join(message.role for message in messages)
+    lines = template.splitlines()
+    quote = lines[reply.line - 1].strip() if 0 < reply.line <= len(lines) else ""
+    shown = f": `{quote}`" if 0 < len(quote) <= _LONGEST_QUOTE else ""
+    place = f" (line {reply.line} of the template{shown})" if reply.line else ""
+    error = TemplateRefusalError(
+        f"the model's chat template refuses a conversation ({roles}): {reply.problem}{place}"
+    )
+    error.limited = reply.limit is not None
+    return error

@@ -2,17 +2,20 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Item, Suite
+from pipelines.domain.suite import Item, Message, Suite
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.chat import ChatFormat, Reading, TemplateRefusalError
 from pipelines.evaluation.sampling import sample_id
 from pipelines.files.records import to_json
 from pipelines.runtimes.protocol import Prompt
 from pipelines.specs.suite_long_context import beyond_context, lengths_of
+
+_MOST_LIMITED = 2
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,42 +41,92 @@ def suite_prompts(suite: Suite, chat: ChatFormat, context_length_tokens: int) ->
     """Render and tokenize every item.
 
     Raises:
-        InputError: naming the items whose prompt and answer cannot fit the model's context.
+        InputError: naming the items on which the chat template fails, or whose prompt and answer cannot fit
+            the model's context.
     """
     texts: list[str] = []
     prompts: list[Prompt] = []
-    for item in suite.items:
-        text = chat.render(item.messages, ask=True, tools=item.tools)
-        first = _prompt(suite, item, text, chat.token_ids(text))
+    for item, reading in zip(suite.items, _readings(suite, chat), strict=True):
+        first = _prompt(suite, item, reading)
         asked = [*_samples(first, suite.decode_of(item).samples)]
         prompts += asked
-        texts += [text] * len(asked)
+        texts += [reading.text] * len(asked)
     _refuse_too_long(suite, prompts, context_length_tokens)
-    digest = digest_of([to_json(replace(prompt, text="", chat=None)) for prompt in prompts])
+    digest = _digest(prompts, {item.id: suite.variables_of(item) for item in suite.items})
     return SuitePrompts(prompts=tuple(prompts), texts=tuple(texts), digest=digest)
 
 
-def _asked(item: Item, chat: ChatFormat) -> tuple[str, tuple[int, ...]]:
-    """Return an item's text as the model sees it, and its ids."""
+def _digest(prompts: Sequence[Prompt], variables: Mapping[str, JsonObject]) -> Digest:
+    rows: list[JsonValue] = [to_json(replace(one, text="", chat=None)) for one in prompts]
+    used: JsonObject = {item_id: given for item_id, given in variables.items() if given}
+    return digest_of([*rows, {"template_variables": used}] if used else rows)
+
+
+def read_item(suite: Suite, item: Item, chat: ChatFormat) -> Reading:
+    """Return an item as the model reads it: through the chat template, or as plain text where it is raw.
+
+    Raises:
+        TemplateRefusalError: where the chat template refuses it.
+    """
     if item.raw:
-        text = "\n".join(message.content for message in item.messages)
-        return text, chat.token_ids(text, begin=True)
-    text = chat.render(item.messages, ask=True, tools=item.tools)
-    return text, chat.token_ids(text)
+        return chat.read_text("\n".join(message.content for message in item.messages))
+    return chat.read(item.messages, tools=item.tools, variables=suite.variables_of(item))
 
 
-def _prompt(suite: Suite, item: Item, text: str, token_ids: tuple[int, ...]) -> Prompt:
+def item_readings(suite: Suite, chat: ChatFormat) -> Iterator[tuple[Item, Reading | InputError]]:
+    """Yield every item with its reading, or with why there is none.
+
+    After two items that took too long the template is not tried again: each would take as long once more.
+    """
+    limited: TemplateRefusalError | None = None
+    spent = 0
+    for item in suite.items:
+        if limited is not None and spent >= _MOST_LIMITED and not item.raw:
+            yield item, limited
+            continue
+        try:
+            yield item, read_item(suite, item, chat)
+        except InputError as error:
+            if isinstance(error, TemplateRefusalError) and error.limited:
+                limited, spent = error, spent + 1
+            yield item, error
+
+
+def _readings(suite: Suite, chat: ChatFormat) -> list[Reading]:
+    readings = []
+    refused: list[tuple[Item, InputError]] = []
+    for item, result in item_readings(suite, chat):
+        if isinstance(result, InputError):
+            refused.append((item, result))
+        else:
+            readings.append(result)
+    if refused:
+        item, error = refused[0]
+        others = ", ".join(f"'{one.id}'" for one, _ in refused[1 : _MOST_NAMED + 1])
+        left = len(refused) - 1 - _MOST_NAMED
+        more = f"; so it is with {others}" if others else ""
+        more += f" and {left} more" if left > 0 else ""
+        raise InputError(
+            f"item '{item.id}': {error.what}{more}",
+            where=f"suite {suite.name}",
+            next_step="change these items, or correct the model's chat template (its folder's "
+            "chat_template.jinja wins over tokenizer_config.json)",
+        ) from error
+    return readings
+
+
+def _prompt(suite: Suite, item: Item, reading: Reading) -> Prompt:
     decode = suite.decode_of(item)
     bound = item.schema is not None and decode.constrained
     return Prompt(
         item_id=item.id,
-        token_ids=token_ids,
+        token_ids=reading.token_ids,
         max_tokens=decode.max_tokens if decode.max_tokens != suite.decode.max_tokens else None,
         temperature=decode.temperature if decode.temperature != suite.decode.temperature else None,
         stop=decode.stop,
         schema=_in_order(item.schema) if bound else None,
-        text=text,
-        chat=_chat(item),
+        text=reading.text,
+        chat=None if reading.begins else _chat(suite, item),
     )
 
 
@@ -82,13 +135,35 @@ def _in_order(schema: JsonObject | None) -> str:
     return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
 
 
-def _chat(item: Item) -> JsonObject:
-    """What OpenAI's chat interface is sent; fields that a message does not have are left out."""
-    messages: list[JsonValue] = [
-        {key: value for key, value in asdict(message).items() if value or key == "content"}
-        for message in item.messages
-    ]
-    return {"messages": messages, **({"tools": list(item.tools)} if item.tools else {})}
+def _chat(suite: Suite, item: Item) -> JsonObject:
+    """What OpenAI's chat interface is sent; fields that a message does not have are left out.
+
+    `chat_template_kwargs` is how llama-server, vLLM and SGLang call a template's variables.
+    """
+    chat: JsonObject = {"messages": [_sent(message) for message in item.messages]}
+    if item.tools:
+        chat["tools"] = list(item.tools)
+    if variables := suite.variables_of(item):
+        chat["chat_template_kwargs"] = variables
+    return chat
+
+
+def _sent(message: Message) -> JsonObject:
+    """Return a message in OpenAI's form, where a call's arguments are JSON text."""
+    sent: JsonObject = {
+        key: value for key, value in asdict(message).items() if value or key == "content"
+    }
+    if message.tool_calls:
+        sent["tool_calls"] = [_sent_call(call) for call in message.tool_calls]
+    return sent
+
+
+def _sent_call(call: JsonObject) -> JsonObject:
+    function = call.get("function")
+    if not isinstance(function, dict) or isinstance(function.get("arguments"), str | None):
+        return call
+    arguments = json.dumps(function["arguments"], ensure_ascii=False)
+    return {**call, "function": {**function, "arguments": arguments}}
 
 
 def _samples(first: Prompt, count: int) -> Iterator[Prompt]:

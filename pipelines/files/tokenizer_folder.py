@@ -8,20 +8,25 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.files.json_text import JsonTextError, parse_structure
-from pipelines.files.reading import read_bytes
+from pipelines.files.chat_templates import (
+    CHAT_TEMPLATE_FILE,
+    PROCESSOR_TEMPLATE_FILE,
+    TEMPLATES_FOLDER,
+    read_chat_templates,
+)
+from pipelines.files.json_files import read_json_object
+from pipelines.files.special_tokens import read_token_names
 
-CHAT_TEMPLATE_FILE = "chat_template.jinja"
+__all__ = [
+    "CHAT_TEMPLATE_FILE", "SpecialTokenIds", "chat_template_text", "copy_tokenizer", "read_json_object",
+    "special_token_ids", "special_tokens",
+]  # fmt: skip
+
 _FILES = (
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "merges.txt", CHAT_TEMPLATE_FILE, "generation_config.json",
+    "added_tokens.json", "vocab.json", "merges.txt", CHAT_TEMPLATE_FILE, PROCESSOR_TEMPLATE_FILE,
+    "generation_config.json",
 )  # fmt: skip
-_LARGEST_FILE_BYTES = 512 << 20
-"""Vocabularies have tens of megabytes."""
-
-_ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,47 +38,33 @@ class SpecialTokenIds:
 
 
 def copy_tokenizer(base: Path, output: Path) -> None:
-    """Copy tokenizer, template and generation settings byte for byte; what the base lacks is removed."""
+    """Copy tokenizer, templates and generation settings byte for byte; what the base lacks is removed."""
     for name in _FILES:
         (output / name).unlink(missing_ok=True)
         if (base / name).is_file():
             shutil.copyfile(base / name, output / name)
+    shutil.rmtree(output / TEMPLATES_FOLDER, ignore_errors=True)
+    for template in sorted((base / TEMPLATES_FOLDER).glob("*.jinja")):
+        (output / TEMPLATES_FOLDER).mkdir(exist_ok=True)
+        shutil.copyfile(template, output / TEMPLATES_FOLDER / template.name)
 
 
 def chat_template_text(folder: Path) -> str:
-    """Return the chat template, "" where the checkpoint has none.
-
-    `chat_template.jinja` wins over `tokenizer_config.json`; of several named templates the one called
-    `default` is taken.
+    """Return the chat template, "" where the checkpoint has none; of several the one called `default`.
 
     Raises:
         CheckpointError: where a file is not what its name says, or no named template is the default.
     """
-    file = folder / CHAT_TEMPLATE_FILE
-    if file.is_file():
-        return _text(file)
-    template = read_json_object(folder / "tokenizer_config.json").get("chat_template")
-    if isinstance(template, list):
-        named = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}
-        template = named.get("default")
-        if named and template is None:
-            raise CheckpointError(
-                f"has {len(named)} chat templates and none is called 'default'",
-                where=str(folder / "tokenizer_config.json"),
-                next_step="write the one to be used into chat_template.jinja",
-            )
-    return template if isinstance(template, str) else ""
+    return read_chat_templates(folder).default
 
 
 def special_tokens(folder: Path) -> dict[str, str]:
-    """Return the texts of the special tokens by role (`bos_token`, `eos_token`, `pad_token`, `unk_token`).
+    """Return the texts of the special tokens by role: `bos_token`, `sep_token`, a model's own `image_token`.
 
     Raises:
-        CheckpointError: where tokenizer_config.json is not JSON.
+        CheckpointError: where a file that names them is not JSON.
     """
-    config = read_json_object(folder / "tokenizer_config.json")
-    texts = {role: _token_text(config.get(role)) for role in _ROLES}
-    return {role: text for role, text in texts.items() if text is not None}
+    return read_token_names(folder).texts
 
 
 def special_token_ids(folder: Path) -> SpecialTokenIds:
@@ -89,41 +80,6 @@ def special_token_ids(folder: Path) -> SpecialTokenIds:
         beginning=_ids(folder, "bos_token_id", "bos_token"),
         end=_ids(folder, "eos_token_id", "eos_token"),
     )
-
-
-def read_json_object(path: Path) -> JsonObject:
-    """Return a JSON file's object, {} where the file does not exist.
-
-    Raises:
-        CheckpointError: where it is not a JSON object.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        value = parse_structure(_text(path))
-    except JsonTextError as error:
-        raise CheckpointError(
-            f"is not valid JSON (line {error.line}: {error})", where=str(path)
-        ) from error
-    if not isinstance(value, dict):
-        raise CheckpointError("does not hold a JSON object", where=str(path))
-    return value
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_bytes(path, _LARGEST_FILE_BYTES).decode()
-    except InputError as error:
-        raise CheckpointError(error.what, where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"cannot be read ({error})", where=str(path)) from error
-
-
-def _token_text(value: JsonValue) -> str | None:
-    """A special token is written as its text, or as an AddedToken object."""
-    if isinstance(value, dict):
-        value = value.get("content")
-    return value if isinstance(value, str) else None
 
 
 def _ids(folder: Path, key: str, role: str) -> tuple[int, ...]:

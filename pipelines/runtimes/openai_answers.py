@@ -16,6 +16,7 @@ from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.runtimes.openai_dialects import Dialect, chat_schema, dialect_of
 from pipelines.runtimes.protocol import Prompt
 
+_CHAT, _COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 _SEED_BITS = 0x7FFFFFFF  # what every server takes
 
 
@@ -35,8 +36,12 @@ class Asking:
 
     @property
     def path(self) -> str:
-        """Where requests go."""
-        return "/v1/chat/completions" if self.server.prompts == "chat" else "/v1/completions"
+        """Where conversations are sent."""
+        return _CHAT if self.server.prompts == "chat" else _COMPLETIONS
+
+    def path_of(self, prompt: Prompt) -> str:
+        """Where a prompt is sent: plain text is completed, also by servers that are sent chats."""
+        return _CHAT if self._is_chat(prompt) else _COMPLETIONS
 
     def body(self, prompt: Prompt) -> JsonObject:
         """Return one request's body.
@@ -61,7 +66,7 @@ class Asking:
         if dialect.stop_token_ids:
             body["stop_token_ids"] = list(self.stop_token_ids)
         if prompt.schema is not None:
-            body |= self._bound(json.loads(prompt.schema))
+            body |= self._bound(prompt, json.loads(prompt.schema))
         return body | self.server.body
 
     def answer(self, prompt: Prompt, reply: JsonObject) -> Answer:
@@ -88,15 +93,18 @@ class Asking:
             reasoning=choice.thought(),
         )
 
-    def _question(self, prompt: Prompt) -> JsonObject:
-        if self.server.prompts == "ids":
-            return {"prompt": list(prompt.token_ids)}
-        if self.server.prompts == "text":
-            return {"prompt": prompt.text}
-        return dict(prompt.chat or {})
+    def _is_chat(self, prompt: Prompt) -> bool:
+        return self.server.prompts == "chat" and prompt.chat is not None
 
-    def _bound(self, schema: JsonObject) -> JsonObject:
-        if self.server.prompts == "chat":
+    def _question(self, prompt: Prompt) -> JsonObject:
+        if self._is_chat(prompt):
+            return dict(prompt.chat or {})
+        if self.server.prompts == "text":
+            return {"prompt": prompt.text, **({} if prompt.chat else self.dialect.plain_text)}
+        return {"prompt": list(prompt.token_ids)}
+
+    def _bound(self, prompt: Prompt, schema: JsonObject) -> JsonObject:
+        if self._is_chat(prompt):
             return chat_schema(schema)
         if self.dialect.schema is None:
             raise InputError(

@@ -20,20 +20,23 @@ class Dialect:
 
     `sampling` is sent always: it takes back defaults that a server, or a model's generation_config.json,
     would put between the softmax and the draw. `asking` makes replies hold token ids, which `token_ids`
-    finds. `schema` returns the fields that bind a completion to a JSON schema. `version` and `model_path`
-    are where the server tells them: a path and the keys below it. `tokenize` returns the body of POST
-    /tokenize.
+    finds. `plain_text` goes with text that is no conversation: it asks for what the tokenizer puts around
+    it, where a server leaves that out. `schema` returns the fields that bind a completion to a JSON schema.
+    `version` and `model_path` are where the server tells them: a path and the keys below it. `tokenize`
+    returns the body of POST /tokenize. `template_variables`: chats may hold `chat_template_kwargs`.
     """
 
     sampling: JsonObject
     asking: JsonObject = field(default_factory=dict)
     token_ids: Callable[[JsonObject], Ids | None] = lambda _reply: None
+    plain_text: JsonObject = field(default_factory=dict)
     stop_token_ids: bool = False
     schema: Callable[[JsonObject], JsonObject] | None = None
     version: tuple[str, str] | None = None
     model_path: tuple[str, str] | None = None
     tokenize: Callable[[str, str], JsonObject] | None = None
     logprobs: bool = False
+    template_variables: bool = False
 
 
 def dialect_of(engine: str) -> Dialect:
@@ -87,6 +90,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "parse_special": True,
         },
         logprobs=True,
+        template_variables=True,
     ),
     "vllm": Dialect(
         sampling={
@@ -100,6 +104,7 @@ DIALECTS: Mapping[str, Dialect] = {
         },
         asking={"return_token_ids": True},
         token_ids=_vllm_ids,
+        plain_text={"add_special_tokens": True},
         stop_token_ids=True,
         schema=chat_schema,
         version=("/version", "version"),
@@ -109,6 +114,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "add_special_tokens": False,
         },
         logprobs=True,
+        template_variables=True,
     ),
     "sglang": Dialect(
         sampling={
@@ -124,5 +130,6 @@ DIALECTS: Mapping[str, Dialect] = {
         version=("/get_server_info", "version"),
         model_path=("/get_model_info", "model_path"),
         logprobs=True,
+        template_variables=True,
     ),
 }

@@ -22,7 +22,8 @@ class Prompt:
     `max_tokens` and `temperature` are the request's where they are None. `stop` are texts that end the
     answer and are not part of it; `schema` is the JSON schema (as JSON text) that binds it.
     `text` and `chat` (`{"messages": [...], "tools": [...]}`) are what the ids were made from, for servers
-    that take no ids.
+    that take no ids. Without `chat` the text is plain: it is completed, and the tokenizer itself puts around
+    it what the ids begin and end with.
     """
 
     item_id: str

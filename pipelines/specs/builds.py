@@ -1,19 +1,21 @@
 """Build files: which checkpoint, which corpus, which suite, which policy, which recipes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 from pydantic import Field, model_validator
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import KvCacheType
 from pipelines.domain.server import Server
+from pipelines.domain.values import JsonObject
 from pipelines.domain.waiver import ContaminationWaiver
 from pipelines.specs.corpora_axis import NO_CORPUS
 from pipelines.specs.loading import Spec, load_yaml
 from pipelines.specs.servers import ServerFile, refuse_names
+from pipelines.specs.template_variables import TemplateVariables
 
 
 class WaiverFile(Spec):
@@ -61,6 +63,8 @@ class BuildFile(Spec):
     """Servers that speak OpenAI's interface, by name (docs/runtimes.md)."""
     judge_in: str | tuple[str, ...] = ()
     """Servers in which recipes are judged: each in the first that serves its format, others as they say."""
+    template_variables: TemplateVariables = Field(default_factory=dict)
+    """What the model's chat template is handed beside every conversation, laid over the suite's own."""
     contamination_waivers: tuple[WaiverFile, ...] = ()
     """Items of the suite that may stand in the corpus; each stays in the lineage of what is registered."""
 
@@ -101,6 +105,7 @@ class BuildSpec:
     where relative recipe files are looked for. Without any recipe the checkpoint is judged on its own.
     `kv_caches` are the types in which every recipe that has the choice is judged; empty leaves each its own.
     `judge_in` names those of `servers` in which recipes are judged instead of their own runtimes.
+    `template_variables` are laid over the suite's.
     """
 
     name: str | None
@@ -114,6 +119,7 @@ class BuildSpec:
     judge_in: tuple[str, ...] = ()
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
     corpora: tuple[Path | None, ...] = ()
+    template_variables: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,4 +187,5 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         servers=tuple(one.server(name, folder) for name, one in file.servers.items()),
         judge_in=file.judged_in,
         contamination_waivers=tuple(one.waiver for one in file.contamination_waivers),
+        template_variables=cast("JsonObject", file.template_variables),
     )

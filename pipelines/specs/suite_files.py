@@ -14,6 +14,7 @@ from pipelines.specs.suite_long_context import LongContextFile
 from pipelines.specs.suite_messages import MessageSpec, as_list
 from pipelines.specs.suite_sources import ITEMS_FILE, AnyItemsFile, ItemsFile
 from pipelines.specs.suite_thoughts import ThoughtsFile
+from pipelines.specs.template_variables import TemplateVariables
 
 
 class _DecodeFile(Spec):
@@ -89,6 +90,8 @@ class SuiteSpec(Spec):
     decode: _DecodeFile
     slices: dict[str, _SliceFile]
     """Names that items give in their `slices`."""
+    template_variables: TemplateVariables = Field(default_factory=dict)
+    """What the chat template is handed beside every conversation, e.g. `{enable_thinking: false}`."""
     long_context: LongContextFile | None = None
     """Items to be stretched with distractor text, in slices `long_8k` and the like that need no entry."""
     thoughts: ThoughtsFile = ThoughtsFile()
@@ -136,6 +139,8 @@ class ItemSpec(Spec):
     """What it changes of the suite's decode settings."""
     raw: bool = False
     """Whether its prompt is completed as it stands, without the model's chat template."""
+    template_variables: TemplateVariables = Field(default_factory=dict)
+    """What the chat template is handed beside its conversation, laid over the suite's and the build's."""
     draft: DraftFile | None = None
     """Where it comes from, if it was proposed; while `expected` is null beside it, it cannot be judged."""
 
@@ -165,4 +170,5 @@ class ItemSpec(Spec):
             grader=self.grader.spec() if self.grader else None,
             decode=self.decode.over(decode) if self.decode else None,
             raw=self.raw,
+            template_variables=cast("JsonObject", self.template_variables),
         )

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import GraderSpec, Item, SliceSpec, Suite
 from pipelines.domain.thoughts import FAMILIES
-from pipelines.domain.values import digest_of
+from pipelines.domain.values import JsonObject, JsonValue, digest_of
 from pipelines.files.records import to_json
 from pipelines.specs.adjudications import ADJUDICATIONS_FILE, load_adjudications
 from pipelines.specs.judge_anchors import load_anchor
@@ -216,6 +217,7 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
         longer = stretched(spec.long_context, chosen, folder, decode)
         items = (*clustered(items, chosen), *longer.items)
         slices = (*slices, *(one for one in longer.slices if one.name not in spec.slices))
+    variables = cast("JsonObject", spec.template_variables)
     digest = digest_of(
         {
             "name": spec.name,
@@ -223,8 +225,9 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
             "grader": to_json(grader),
             "decode": to_json(decode),
             "slices": to_json(slices),
-            "items": to_json(items),
+            "items": [_without_unset(item) for item in items],
             **({"thoughts": to_json(thoughts)} if thoughts != FAMILIES else {}),
+            **({"template_variables": variables} if variables else {}),
         }
     )
     return Suite(
@@ -240,7 +243,15 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
         adjudications=load_adjudications(folder / ADJUDICATIONS_FILE),
         anchors=_anchors(grader, items, folder),
         thoughts=thoughts,
+        template_variables=variables,
     )
+
+
+def _without_unset(item: Item) -> JsonValue:
+    """Return an item as its digest sees it: what came later and is not used leaves the digest as it was."""
+    value = to_json(item)
+    assert isinstance(value, dict)
+    return {key: part for key, part in value.items() if key != "template_variables" or part}
 
 
 def _anchors(grader: GraderSpec, items: Sequence[Item], folder: Path) -> tuple[AnchorLabel, ...]:

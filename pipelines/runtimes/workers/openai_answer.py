@@ -77,7 +77,9 @@ def _ask_all(
 
 
 def _ask(served: Session, asking: Asking, prompt: Prompt) -> Answer:
-    reply = served.client.post(asking.path, asking.body(prompt), f"item {prompt.item_id}")
+    reply = served.client.post(
+        asking.path_of(prompt), asking.body(prompt), f"item {prompt.item_id}"
+    )
     return asking.answer(prompt, reply)
 
 

@@ -1,0 +1,51 @@
+"""What is said to the process that renders chat templates, one JSON line each way."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipelines.domain.values import JsonObject
+
+LimitKind = Literal["time", "memory", "size"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateLimits:
+    """What one conversation may take: processor time, address space of the process, characters written.
+
+    Conversations of a million tokens stay far below all three.
+    """
+
+    cpu_seconds: float = 5.0
+    memory_bytes: int = 1 << 30
+    characters: int = 32_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderCall:
+    """A conversation to render by the template that was sent under `key` before.
+
+    `messages` and `tools` are as the template sees them; `ask` opens the assistant's turn,
+    `continue_final` leaves the last message open instead. `variables` are the template's own, special
+    tokens among them.
+    """
+
+    key: str
+    messages: list[JsonObject]
+    tools: list[JsonObject] | None = None
+    ask: bool = True
+    continue_final: bool = False
+    variables: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderReply:
+    """The rendered text, or why there is none.
+
+    `problem` is the exception in words, `line` the template's line that raised it (0 where unknown),
+    `limit` the limit that was reached, if it was one.
+    """
+
+    text: str = ""
+    problem: str | None = None
+    line: int = 0
+    limit: LimitKind | None = None
