@@ -15,7 +15,7 @@ class TemplateLimits:
     Conversations of a million tokens stay far below all three.
     """
 
-    cpu_seconds: float = 5.0
+    cpu_seconds: float = 2.0
     memory_bytes: int = 1 << 30
     characters: int = 32_000_000
 

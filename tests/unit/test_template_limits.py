@@ -1,0 +1,92 @@
+"""Chat templates are programs of others: whatever one does ends in one line, in bounded time."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.domain.suite import Message
+from pipelines.evaluation.chat import ChatFormat, TemplateRefusalError
+from pipelines.evaluation.template_calls import RenderCall, TemplateLimits
+from pipelines.evaluation.template_child import TemplateChild, template_key
+from tests.fakes import write_tokenizer
+
+USER = (Message(role="user", content="hi"),)
+LIMITS = TemplateLimits(cpu_seconds=0.3, memory_bytes=256 << 20, characters=1_000_000)
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[TemplateChild]:
+    yield TemplateChild(LIMITS)
+
+
+def problem(child: TemplateChild, template: str) -> str:
+    call = RenderCall(key=template_key(template), messages=[{"role": "user", "content": "hi"}])
+    reply = child.render(template, call)
+    assert reply.problem is not None
+    assert "\n" not in reply.problem
+    return reply.problem
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ 1 / 0 }}", "ZeroDivisionError"),
+        ("{{ 'a' + 1 }}", "TypeError"),
+        ("{{ nothing.at.all }}", "UndefinedError: 'nothing' is undefined"),
+        ("{{ no_such_function() }}", "UndefinedError"),
+        ("{{ messages[7].content }}", "UndefinedError"),
+        ("{{ messages.append(1) }}", "SecurityError"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "RecursionError"),
+        ("{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}", "RecursionError"),
+        ("{% if %}", "TemplateSyntaxError"),
+        ("{{ 1 | no_such_filter }}", "TemplateAssertionError"),
+        ("{% include 'secrets' %}", "TypeError"),
+        ("{{ '%d' | format('x') }}", "TypeError"),
+        ("{{ raise_exception('roles must\nalternate') }}", "roles must alternate"),
+        ("{{ 'x' * 10 ** 12 }}", "256 MiB of memory"),
+        (
+            "{% for i in range(9999) %}{{ 'y' * 1000 }}{% endfor %}",
+            "more than 1,000,000 characters",
+        ),
+    ],
+)
+def test_whatever_a_template_raises_is_one_line(
+    child: TemplateChild, template: str, said: str
+) -> None:
+    assert said in problem(child, template)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ 7 ** (7 ** messages[0].content | length ** 8) }}",  # one step that Python cannot interrupt
+    ],
+)
+def test_an_endless_template_ends(child: TemplateChild, template: str) -> None:
+    started = time.process_time()
+    assert "more than 0.3 s of processor time" in problem(child, template)
+    assert time.process_time() - started < 1
+
+
+def test_after_a_template_that_ended_its_process_others_are_rendered(child: TemplateChild) -> None:
+    problem(child, "{{ 7 ** (7 ** messages[0].content | length ** 8) }}")
+    call = RenderCall(key=template_key("fine"), messages=[{"role": "user", "content": "hi"}])
+    assert child.render("fine", call).text == "fine"
+
+
+def test_the_line_of_the_template_is_named(tmp_path: Path) -> None:
+    write_tokenizer(
+        tmp_path, "first\n{% if true %}\n  {{ messages[0].content.no.such }}\n{% endif %}"
+    )
+    with pytest.raises(TemplateRefusalError) as caught:
+        ChatFormat.of(tmp_path).render(USER, ask=True)
+    assert "(line 3 of the template: `{{ messages[0].content.no.such }}`)" in caught.value.what
+
+
+def test_what_draws_at_random_draws_the_same_each_time(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path, "{{ range(1000) | random }}")
+    chat = ChatFormat.of(tmp_path)
+    assert chat.render(USER, ask=True) == chat.render(USER, ask=True)
