@@ -7,8 +7,9 @@ from rich.text import Text
 from flows.audits import base_in
 from flows.outcome import BuildResult
 from flows.planning import BuildPlan
-from flows.preflight import needed_bytes, provable, seconds_a_run
+from flows.preflight import needed_bytes, seconds_a_run
 from flows.settings import Settings
+from flows.suite_proofs import proofs
 from pipelines.build.variants import PlannedVariant
 from pipelines.report.summary import VariantRow
 from registry import Found
@@ -95,8 +96,8 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
             )
     console.print(table)
     suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
-    slices = provable(suite, policy)
-    weak = [f"{one.name} ({one.items})" for one in slices if one.passing_breaks < 0]
+    slices = proofs(suite, policy)
+    weak = [f"{one.name} ({one.size})" for one in slices if not one.can_pass]
     runs = len(plan.variants) + policy.reference_runs * len(plan.runtimes)
     seconds = seconds_a_run(suite, settings)
     took = f", {seconds:.0f} s each so far" if seconds else ", not timed on this machine yet"
@@ -106,7 +107,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
         ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
         ("suite", f"{suite.name}@{suite.version}, {len(suite.items)} items"),
-        ("", f"passes with at most {slices[0].passing_breaks} broken of {slices[0].items}"),
+        ("", slices[0].text.removeprefix("all: ")),
         ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),
         ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
         ("store", str(settings.store.root)),

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flows.settings import Settings
 from flows.wiring import Equipment
@@ -12,7 +11,6 @@ from pipelines.backends.llamacpp_file_types import TENSOR_TYPES
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import Format, GgufOptions, Recipe
 from pipelines.domain.suite import Suite
 from pipelines.evaluation.graders.table import grader_for
@@ -23,31 +21,6 @@ _FULL_PRECISION_BITS = 16
 _LOGIT_BYTES = 4
 _MATRIX_DIMENSIONS = 2
 _SPARE_BYTES = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provable:
-    """What a slice can show: the most breaks with which it passes, -1 where it cannot pass at all."""
-
-    name: str
-    items: int
-    passing_breaks: int
-
-
-def provable(suite: Suite, policy: Policy) -> tuple[Provable, ...]:
-    """Return what the whole suite and every slice can prove if the reference gets every item right."""
-    from pipelines.paired.exact import largest_passing_breaks
-
-    sizes = {"all": len(suite.items)}
-    sizes |= {s.name: sum(s.name in item.slices for item in suite.items) for s in suite.slices}
-    return tuple(
-        Provable(
-            name=name,
-            items=count,
-            passing_breaks=largest_passing_breaks(count, policy.max_break_rate, policy.confidence),
-        )
-        for name, count in sizes.items()
-    )
 
 
 def needed_bytes(

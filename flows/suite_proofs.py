@@ -15,15 +15,26 @@ WHOLE = "all"
 class SliceProof:
     """What a slice can show if the reference gets all of its items reliably right.
 
+    `groups` are its items' groups, one of none being a group by itself.
     `passing_breaks` is the most breaks with which it passes, -1 where it cannot pass at all; then
     `needed` more items, each in a group of its own, would let it.
     """
 
     name: str
     items: int
+    groups: int
     passing_breaks: int
     needed: int
     text: str
+
+    @property
+    def size(self) -> str:
+        """How many items there are, and in how many groups where some share one: `60 in 12 groups`."""
+        return (
+            str(self.items)
+            if self.groups == self.items
+            else f"{self.items} in {self.groups} groups"
+        )
 
     @property
     def can_pass(self) -> bool:
@@ -67,13 +78,20 @@ def _proof(name: str, items: Sequence[Item], limits: Limits) -> SliceProof:
     return SliceProof(
         name=name,
         items=count,
+        groups=len(set(groups)),
         passing_breaks=passing,
         needed=needed,
-        text=f"{told}; {_verdict(passing, needed, bound, limits)}",
+        text=f"{told}; {_verdict(passing, _items(needed, effective), bound, limits)}",
     )
 
 
-def _verdict(passing: int, needed: int, bound: float, limits: Limits) -> str:
+def _items(needed: int, effective: float | None) -> str:
+    if effective is None:
+        return str(needed)
+    return f"{needed}, each of another group," if needed > 1 else f"{needed} of another group"
+
+
+def _verdict(passing: int, needed: str, bound: float, limits: Limits) -> str:
     allowed = percent_bound(bound)
     if passing < 0:
         still = percent(bound)

@@ -57,12 +57,14 @@ class Clusters:
     """How many independent pieces of evidence items that share groups amount to.
 
     `groups` counts groups, an item of none being one by itself. `effective_items` of all items and
-    `effective_reliable` of the reliable ones: see `pipelines.paired.clusters`.
+    `effective_reliable` of the reliable ones: see `pipelines.paired.clusters`. `broke_groups` are groups
+    in which something broke: two broken items of one group are one piece of evidence.
     """
 
     groups: int
     effective_items: float
     effective_reliable: float
+    broke_groups: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,11 @@ class PairedStatistics:
     def effective_reliable(self) -> float:
         """How many independent items the reliable ones amount to."""
         return self.clusters.effective_reliable if self.clusters else float(self.reliable)
+
+    @property
+    def broke_apart(self) -> int:
+        """How many breaks there are with a cause of their own: those of one group are one."""
+        return self.clusters.broke_groups if self.clusters else self.broke
 
     @property
     def verbosity_ratio(self) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipelines.domain.verdict import Decision, FamilyAdjustment, SliceVerdict, Verdict
-from pipelines.gates.wording import limit
+from pipelines.gates.wording import limit, unbroken_items
 from pipelines.paired.exact import items_needed
 from pipelines.paired.family import holm
 
@@ -67,7 +67,7 @@ def _adjusted(whole: SliceVerdict, verdict: Verdict, found: FamilyAdjustment) ->
         confidence=1.0 - (1.0 - verdict.policy.confidence) / found.variants,
         effective=counted.effective_reliable if counted.clusters else None,
     )
-    items = f"{needed} more unbroken {'item' if needed == 1 else 'items'}"
+    items = unbroken_items(needed, grouped=counted.clusters is not None)
     return replace(
         whole,
         decision=Decision.INCONCLUSIVE,

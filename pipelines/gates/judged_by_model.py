@@ -10,6 +10,7 @@ either way: then a scope fails only where the items that no judge graded fail it
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.decision import Decision
@@ -19,6 +20,7 @@ from pipelines.domain.policy import Limits, Policy
 from pipelines.domain.verdict import PairedItem, PairOutcome, RuleVerdict, SliceVerdict
 from pipelines.gates.slices import WHOLE, worst
 from pipelines.gates.wording import limit, percent, percent_bound
+from pipelines.paired.clusters import group_of
 from pipelines.paired.exact import break_rate_bound
 from pipelines.paired.judges import JUDGE, judge_evidence, judged_answers
 
@@ -33,6 +35,14 @@ class Estimated:
 
     rate: float
     bound: float
+
+
+class _Counted(NamedTuple):
+    """Reliable items that no judge graded: how many broke, how many there are, breaks of different groups."""
+
+    broke: int
+    items: int
+    apart: int
 
 
 def by_a_judge(item: PairedItem) -> bool:
@@ -65,12 +75,13 @@ def with_judge(
     if not any(map(by_a_judge, items)):
         return scope, None
     others = [item for item in items if not by_a_judge(item) and _reliable(item)]
-    broke = sum(item.outcome is PairOutcome.BROKE for item in others)
+    broken = [item for item in others if item.outcome is PairOutcome.BROKE]
+    counted = _Counted(len(broken), len(others), apart=len({group_of(item) for item in broken}))
     share = 1.0 - limits.confidence
     confidence = 1.0 - share / 2.0 if others else limits.confidence
     answers = judged_answers(items, anchors)
     evidence = judge_evidence(answers, labels=len(anchors), confidence=confidence)
-    rule = _rule(scope, evidence, (broke, len(others)), limits, confidence)
+    rule = _rule(scope, evidence, counted, limits, confidence)
     rules = (rule, *map(_as_far_as_it_counts, scope.rules))
     decision = worst(one.decision for one in rules)
     reason = "; ".join(one.reason for one in rules if one.decision is decision)
@@ -81,19 +92,19 @@ def with_judge(
 def _rule(
     scope: SliceVerdict,
     evidence: JudgeEvidence,
-    others: tuple[int, int],
+    others: _Counted,
     limits: Limits,
     confidence: float,
 ) -> RuleVerdict:
     label = "the whole suite" if scope.name == WHOLE else scope.name
-    broke, count = others
+    broke, count = others.broke, others.items
     open_ = scope.name == WHOLE or (limits.critical and scope.statistics.broke > 0)
     undecided = Decision.INCONCLUSIVE if open_ else Decision.UNPROVEN
     if limits.critical and broke:
         told = f"{label}: {broke} of {count} items that no judge graded broke"
         return _told(Decision.FAIL, f"{told}, and a critical slice tolerates no break")
     certain = broke / max(1, scope.statistics.reliable)
-    if certain > limits.max_break_rate and broke > 1:
+    if certain > limits.max_break_rate and others.apart > 1:
         told = f"{label}: {broke} of {count} items that no judge graded broke, of {scope.statistics.reliable}"
         return _told(Decision.FAIL, f"{told}, which is above the limit of {limit(limits)}")
     problem = _problem(scope, evidence)
@@ -134,10 +145,10 @@ def _problem(scope: SliceVerdict, evidence: JudgeEvidence) -> str | None:
     return None
 
 
-def _estimate(evidence: JudgeEvidence, others: tuple[int, int], confidence: float) -> Estimated:
+def _estimate(evidence: JudgeEvidence, others: _Counted, confidence: float) -> Estimated:
     corrected = evidence.break_rate
     assert corrected is not None
-    broke, count = others
+    broke, count = others.broke, others.items
     if not count:
         return Estimated(rate=_share(corrected.corrected), bound=_share(corrected.upper_bound))
     weight = count / (count + corrected.answers)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pipelines.domain.policy import Limits
 from pipelines.domain.verdict import Decision, PairedStatistics, RuleVerdict, SliceVerdict
 from pipelines.gates.rules import further_rules
-from pipelines.gates.wording import counts, limit
+from pipelines.gates.wording import counts, limit, unbroken_items
 from pipelines.paired.exact import break_rate_bound, items_needed
 
 WHOLE = "all"
@@ -18,6 +18,7 @@ def judge_whole(
 ) -> SliceVerdict:
     """Judge the suite as a whole: passes by its bound, fails by its rate, else inconclusive.
 
+    A rate above the limit that is all of one group is one piece of evidence, and fails nothing.
     `more` are rules on it that were judged already.
     """
     decision = _by_bound_and_rate(statistics, limits)
@@ -28,7 +29,8 @@ def judge_slice(name: str, statistics: PairedStatistics, limits: Limits) -> Slic
     """Judge a slice.
 
     One that could pass with no break is judged as the whole is. A smaller one is unproven, and fails
-    only on evidence: a rate above the limit with at least two breaks. A critical one fails on any.
+    only on evidence: a rate above the limit with at least two breaks, of two groups where items share
+    groups. A critical one fails on any.
     """
     if limits.critical and statistics.broke:
         decision = Decision.FAIL
@@ -36,7 +38,7 @@ def judge_slice(name: str, statistics: PairedStatistics, limits: Limits) -> Slic
         decision = _by_bound_and_rate(statistics, limits)
     elif (
         statistics.break_rate > limits.max_break_rate
-        and statistics.broke >= _FEWEST_BREAKS_THAT_ARE_EVIDENCE
+        and statistics.broke_apart >= _FEWEST_BREAKS_THAT_ARE_EVIDENCE
     ):
         decision = Decision.FAIL
     else:
@@ -58,7 +60,8 @@ def worst(decisions: Iterable[Decision]) -> Decision:
 def _by_bound_and_rate(statistics: PairedStatistics, limits: Limits) -> Decision:
     if statistics.break_rate_bound <= limits.max_break_rate:
         return Decision.PASS
-    if statistics.break_rate > limits.max_break_rate:
+    of_one_group = statistics.clusters is not None and statistics.broke_apart == 1
+    if statistics.break_rate > limits.max_break_rate and not of_one_group:
         return Decision.FAIL
     return Decision.INCONCLUSIVE
 
@@ -82,7 +85,8 @@ def _verdict(
     label = "the whole suite" if name == WHOLE else name
     rules = (*more, *further_rules(label, statistics, limits))
     decision = worst([by_breaks, *(rule.decision for rule in rules)])
-    reason = counts(label, statistics) + _therefore(by_breaks, limits, needed)
+    more_items = unbroken_items(needed, grouped=statistics.clusters is not None)
+    reason = counts(label, statistics) + _therefore(by_breaks, limits, more_items)
     told = [(by_breaks, reason), *((rule.decision, rule.reason) for rule in rules)]
     return SliceVerdict(
         name=name,
@@ -95,8 +99,7 @@ def _verdict(
     )
 
 
-def _therefore(decision: Decision, limits: Limits, needed: int) -> str:
-    more = f"{needed} more unbroken {'item' if needed == 1 else 'items'}"
+def _therefore(decision: Decision, limits: Limits, more: str) -> str:
     match decision:
         case Decision.PASS:
             return f", within the limit of {limit(limits)}"

@@ -40,11 +40,20 @@ def counts(name: str, statistics: PairedStatistics) -> str:
     if not statistics.reliable:
         return f"{name}: the reference gets no item reliably right, so nothing can break"
     groups = f" over {statistics.clusters.groups} groups" if statistics.clusters else ""
+    together = ", all of one group" if statistics.broke > statistics.broke_apart == 1 else ""
     return (
-        f"{name}: {statistics.broke} of {statistics.reliable} reliably right items broke"
+        f"{name}: {statistics.broke} of {statistics.reliable} reliably right items broke{together}"
         f" ({percent(statistics.break_rate)}, bound {percent_bound(statistics.break_rate_bound)}"
         f"{groups})"
     )
+
+
+def unbroken_items(count: int, *, grouped: bool) -> str:
+    """Say how many items would settle something; where items share groups, each needs one of its own."""
+    apart = ""
+    if grouped:
+        apart = " of another group" if count == 1 else ", each of another group,"
+    return f"{count} more unbroken {'item' if count == 1 else 'items'}{apart}"
 
 
 def limit(rules: Policy | Limits) -> str:

@@ -100,6 +100,9 @@ def _clusters(items: Sequence[PairedItem]) -> Clusters | None:
         effective_reliable=effective_items(
             group_of(item) for item in items if item.stable and item.outcome in _REFERENCE_RIGHT
         ),
+        broke_groups=len(
+            {group_of(i) for i in items if i.stable and i.outcome is PairOutcome.BROKE}
+        ),
     )
 
 
