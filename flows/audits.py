@@ -18,6 +18,7 @@ from pipelines.audit.divergence import (
 from pipelines.audit.labels import audit_labels
 from pipelines.audit.origin import audit_origin
 from pipelines.audit.rulers import ruler_of
+from pipelines.audit.served import audit_served
 from pipelines.build.variants import PlannedVariant, open_variant
 from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.errors import CheckpointError, InputError
@@ -28,7 +29,13 @@ from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
 from pipelines.files.sealed import produce_once
 from pipelines.process.calls import OnProgress
-from pipelines.runtimes.protocol import DivergenceRequest, Loadable, ProbeReport, ProbeRequest
+from pipelines.runtimes.protocol import (
+    DivergenceRequest,
+    Loadable,
+    ProbeReport,
+    ProbeRequest,
+    ServedLook,
+)
 
 _SOURCES = (
     "flows.audits",
@@ -40,6 +47,7 @@ _SOURCES = (
     "pipelines.audit.labels",
     "pipelines.audit.origin",
     "pipelines.audit.rulers",
+    "pipelines.audit.served",
     "pipelines.process.workers.base_logits",
     "pipelines.process.workers.divergence_sums",
     "pipelines.process.workers.ggml_resemblance",
@@ -59,6 +67,7 @@ class AuditRecord:
 
     report: AuditReport
     probe: ProbeReport
+    served: ServedLook | None = None
 
 
 def base_in(runtime_name: str) -> str:
@@ -104,11 +113,18 @@ def audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
         log = site.settings.store.logs / f"audit-{subject}--{key[:16]}.log"
         with site.show("audit", base_in(runtime_name)) as progress:
             request = ProbeRequest(
-                loadable=base, texts=texts, threads=site.settings.threads, log=log
+                loadable=base,
+                texts=texts,
+                threads=site.settings.threads,
+                log=log,
+                context_tokens=site.examination.longest_sequence_tokens,
             )
             probe = runtime.probe(request, site.tools.run_worker, progress)
+            look = _look(site, runtime_name, request, probe, progress)
         stops = site.examination.stop_token_ids
-        return AuditRecord(report=hold_base(probe, site.chat.template, stops), probe=probe)
+        held = hold_base(probe, site.chat.template, stops).findings
+        report = AuditReport(findings=(*held, *audit_served(look)))
+        return AuditRecord(report=report, probe=probe, served=look)
 
     return produce_once(site.settings.store.audit(subject, key), AuditRecord, produce).record
 
@@ -138,19 +154,42 @@ def audit_built(site: BuildSite, planned: PlannedVariant, reference: Run) -> Aud
         base = audit_base(site, planned.recipe.runtime).probe
         with site.show("audit", planned.identifier) as progress:
             request = ProbeRequest(
-                loadable=loadable(variant), texts=texts, threads=site.settings.threads, log=log
+                loadable=loadable(variant),
+                texts=texts,
+                threads=site.settings.threads,
+                log=log,
+                context_tokens=site.examination.longest_sequence_tokens,
             )
             probe = runtime.probe(request, site.tools.run_worker, progress)
             findings = (
                 *audit_variant(variant, site.plan.checkpoint, base, probe).findings,
                 *_contents(site, variant),
                 *_divergence(site, variant, probe, reference, progress),
-                _unchanged(site, planned),
             )
-        return AuditRecord(report=AuditReport(findings=findings), probe=probe)
+            # Last: until then the file's own runtime needs the memory that a server takes.
+            look = _look(site, planned.recipe.runtime, request, probe, progress)
+            findings = (*findings, *audit_served(look), _unchanged(site, planned))
+        return AuditRecord(report=AuditReport(findings=findings), probe=probe, served=look)
 
     folder = site.settings.store.audit(planned.identifier, key)
     return produce_once(folder, AuditRecord, produce).record.report
+
+
+def _look(
+    site: BuildSite,
+    runtime_name: str,
+    request: ProbeRequest,
+    probe: ProbeReport,
+    on_progress: OnProgress,
+) -> ServedLook | None:
+    """What the server that answers shows of a file; it is not started for one that failed natively."""
+    if not (probe.loads and probe.finite_logits):
+        return None
+    access = site.tools.runtimes[runtime_name].server_access()
+    if access is None:
+        return None
+    control = base_loadable(site, runtime_name)
+    return access.look(request, control, site.tools.run_worker, on_progress)
 
 
 def _contents(site: BuildSite, variant: Variant) -> tuple[AuditFinding, ...]:

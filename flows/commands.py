@@ -53,7 +53,7 @@ def quantize_command(options: QuantizeOptions) -> int:
     with open_board() as board:
         board.say(f"store {settings.store.root}")
         if options.plan_only:
-            tools = equipment(settings, servers_in_use(spec))
+            tools = equipment(settings, servers_in_use(spec, settings.server_versions))
             plan = make_plan(spec, settings, tools, board.say, options.only)
             show_plan(plan, settings, console)
             return 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from calibration.rendering import rendering_digest
 from flows.corpora_planning import Assembled, assemble, corpora_specs
@@ -10,6 +11,7 @@ from flows.preflight import (
     refuse_full_disk,
     refuse_low_bit_source,
     refuse_missing_tools,
+    refuse_refused,
     refuse_unanswerable,
     refuse_unbound,
 )
@@ -139,6 +141,7 @@ def make_plan(
     refuse_unsandboxed(suite)
     refuse_missing_tools(recipes, _runtimes(recipes, source_runtime), tools)
     refuse_unbound(suite, _runtimes(recipes, source_runtime), tools)
+    refuse_refused(suite, _runtimes(recipes, source_runtime), tools)
     say(f"resolving {spec.model}")
     checkpoint = resolve_checkpoint(
         spec.model,
@@ -177,14 +180,14 @@ def _with_variables(suite: Suite, spec: BuildSpec) -> Suite:
     )
 
 
-def servers_in_use(spec: BuildSpec) -> tuple[Server, ...]:
-    """Return the servers that recipes are judged in, with their versions.
+def servers_in_use(spec: BuildSpec, memory: Path | None = None) -> tuple[Server, ...]:
+    """Return the servers that recipes are judged in, with their versions, remembered in the file `memory`.
 
     Raises:
         ServiceError: where a running one cannot be reached.
         InputError: where nothing tells a version.
     """
-    return tuple(identified(server) for server in spec.servers if server.name in spec.judge_in)
+    return tuple(identified(one, memory) for one in spec.servers if one.name in spec.judge_in)
 
 
 def _runtimes(recipes: Sequence[Recipe], source_runtime: str) -> tuple[str, ...]:

@@ -101,6 +101,30 @@ def refuse_unbound(suite: Suite, runtimes: Sequence[str], tools: Equipment) -> N
         raise InputError(f"no grammar can bind these answers:\n  {shown}", where=str(suite.folder))
 
 
+def refuse_refused(suite: Suite, runtimes: Sequence[str], tools: Equipment) -> None:
+    """Refuse items that an engine would refuse when it is asked them.
+
+    Raises:
+        InputError: naming them, the engine and what it refuses.
+    """
+    problems = []
+    for item in suite.items:
+        decode = suite.decode_of(item)
+        bound = item.schema is not None and decode.constrained
+        schema = json.dumps(item.schema) if bound else None
+        for name in runtimes:
+            access = tools.runtimes[name].server_access()
+            if access and (refused := access.refused(decode.stop, schema)):
+                problems.append(f"item '{item.id}': {name} refuses {refused}")
+    if problems:
+        shown = "\n  ".join(problems[:20])
+        raise InputError(
+            f"{len(problems)} items hold what cannot be asked there:\n  {shown}",
+            where=str(suite.folder),
+            next_step="leave it out of these items, or judge in another runtime",
+        )
+
+
 def refuse_low_bit_source(checkpoint: Checkpoint, recipes: Sequence[Recipe]) -> None:
     """Refuse to quantize what is quantized already: the damage of both would be in one number.
 

@@ -34,7 +34,7 @@ def execute(
     Raises:
         QuantgateError: for whatever is wrong with the build as a whole; a unit's error is in the result.
     """
-    tools = equipment(settings, servers_in_use(spec))
+    tools = equipment(settings, servers_in_use(spec, settings.server_versions))
     plan = make_plan(spec, settings, tools, board.say, only)
     result = read_complete(plan, settings)
     if result is None:

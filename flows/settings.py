@@ -61,6 +61,11 @@ class Settings:
         """Folder with llama.cpp's own checkpoint converter."""
         return self.tool_cache / LLAMA_CPP_SOURCE / "converter"
 
+    @property
+    def server_versions(self) -> Path:
+        """Where versions that servers' programs told are remembered."""
+        return self.tool_cache / "server-versions.json"
+
 
 def cores_here() -> int:
     """Return how many cores this process may use."""

@@ -139,12 +139,13 @@ def build(plan_file: str, identifier: str) -> JsonObject:
 
 @_unit("audit {identifier}")
 def audit(plan_file: str, identifier: str) -> JsonObject:
-    """Audit one variant."""
+    """Audit one variant; one that is judged in a server answers too, while that runs."""
 
     def work(site: BuildSite) -> JsonObject:
         planned = site.plan.variant(identifier)
+        served = planned.recipe.runtime in {server.name for server in site.plan.servers}
         with _room().take(_needed_to_run(site, planned)):
-            report = units.audit(site, planned)
+            report = (units.audit_and_answer if served else units.audit)(site, planned)
         return {"variant": identifier, "misses": [miss.check for miss in report.misses]}
 
     return _guarded(plan_file, identifier, "audit", work)

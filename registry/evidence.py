@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipelines.audit.served import kernels_of
 from pipelines.domain.audit import AuditReport
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError
@@ -150,7 +151,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
             device=runtime.device,
             kv_cache=runtime.kv_cache,
             compute_dtype=runtime.compute_dtype,
-            kernels=runtime.kernels,
+            kernels=kernels_of(evidence.audit, runtime.kernels),
         ),
         location=str(variant.folder.absolute()),
         artifact=str(variant.artifact.absolute()),

@@ -198,6 +198,9 @@ class FakeRuntime:
             detail=self.probe_detail,
         )
 
+    def server_access(self) -> None:
+        """Return None: no server answers."""
+
     def contents(self, loadable: Loadable) -> Contents:
         """Labels and types as the recipe named in the file promises; a norm that equals the base's."""
         file_type = _file_type(loadable.path)

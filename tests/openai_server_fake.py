@@ -47,7 +47,8 @@ class FakeEngine:
     added_tokens: int = 0
     tells_ids: bool = True
     tokens: dict[str, list[int]] = field(default_factory=dict)
-    logprob: float | None = -0.5
+    texts: dict[int, str] = field(default_factory=dict)
+    logprob: Any = -0.5
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     under_way: int = 0
@@ -129,6 +130,10 @@ def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:
                 else:
                     self.reply(404, {"error": "no"})
                 return
+            if self.path == "/detokenize":
+                text = "".join(engine.texts.get(one, "?") for one in body["tokens"])
+                self.reply(200, {"content": text, "prompt": text})
+                return
             with engine.lock:
                 engine.requests.append(body)
                 engine.keys.append(self.headers.get("Authorization"))
@@ -178,13 +183,23 @@ def main() -> None:
     parser.add_argument("--behave", default="well")
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--trace", type=Path)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--starts", type=Path)
     options = parser.parse_args()
+    if options.starts:
+        with options.starts.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+    if options.only not in str(options.model):
+        options.behave = "well"
     if options.behave == "refuse":
         sys.exit("error: unknown tensor type in the model")
     if options.behave == "no memory":
         sys.exit("CUDA error: out of memory")
     if options.behave == "crash":
         os.abort()
+    if options.behave == "end":
+        print("INFO: shutting down")
+        sys.exit(0)
     if options.behave == "hang":
         time.sleep(60)
     helper = subprocess.Popen(["sleep", "60"]) if options.trace else None

@@ -1,9 +1,12 @@
 """A model file, prompts, and a server to ask them: what tests of the server runtime share."""
 
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from pipelines.domain.server import Server
 from pipelines.domain.suite import DecodeSettings
 from pipelines.files.records import to_json
 from pipelines.process.calls import Progress, ignore_progress
+from pipelines.runtimes.openai_desk import ServerDesk
 from pipelines.runtimes.openai_messages import (
     AnswerTally,
     ServedAnswersCall,
@@ -19,7 +23,9 @@ from pipelines.runtimes.openai_messages import (
     ServedProbeCall,
     Serving,
 )
+from pipelines.runtimes.openai_process import Launch
 from pipelines.runtimes.openai_server import OpenAiServerRuntime
+from pipelines.runtimes.prompt_lengths import longest_sequence
 from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, Prompt
 from pipelines.runtimes.workers.openai_answer import answer
 from pipelines.runtimes.workers.openai_probe import probe
@@ -60,20 +66,31 @@ class Site:
             kv_cache="f16",
             threads=1,
             slots=server.concurrency,
+            context_tokens=longest_sequence(self.folder / "prompts.jsonl", 8),
             server_log=self.folder / "server.log",
         )
+
+    @contextmanager
+    def running(self, server: Server) -> Iterator[Serving]:
+        serving = self.serving(server)
+        if server.url:
+            yield serving
+            return
+        with ServerDesk().serving(serving) as running:
+            yield replace(serving, running=running)
 
     def ask(
         self, server: Server, hear: Callable[[Progress], None] = ignore_progress
     ) -> AnswerTally:
-        call = ServedAnswersCall(
-            serving=self.serving(server),
-            prompts=self.folder / "prompts.jsonl",
-            answers=self.folder / "answers.jsonl",
-            decode=DecodeSettings(max_tokens=8),
-            stop_token_ids=(2,),
-        )
-        return answer(call, hear)
+        with self.running(server) as serving:
+            call = ServedAnswersCall(
+                serving=serving,
+                prompts=self.folder / "prompts.jsonl",
+                answers=self.folder / "answers.jsonl",
+                decode=DecodeSettings(max_tokens=8),
+                stop_token_ids=(2,),
+            )
+            return answer(call, hear)
 
     def look_request(self, texts: dict[str, list[int]]) -> ProbeRequest:
         rows = [{"id": t, "text": t, "token_ids": ids} for t, ids in texts.items()]
@@ -88,7 +105,8 @@ class Site:
 
     def look(self, server: Server, texts: dict[str, list[int]]) -> ServedProbe:
         path = self.look_request(texts).texts
-        return probe(ServedProbeCall(serving=self.serving(server), texts=path), ignore_progress)
+        with self.running(server) as serving:
+            return probe(ServedProbeCall(serving=serving, texts=path), ignore_progress)
 
     def request(self) -> AnswerRequest:
         runtime = OpenAiServerRuntime(self.server(), FakeRuntime())
@@ -107,6 +125,17 @@ class Site:
         rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         assert len({row["item_id"] for row in rows}) == len(rows)
         return {row["item_id"]: row for row in rows}
+
+
+def launch(command: list[str], log: Path) -> Launch:
+    """What starts a command as a server."""
+    return Launch(
+        command=tuple(command),
+        environment=dict(os.environ),
+        engine="fake",
+        url="http://127.0.0.1:9",
+        log=log,
+    )
 
 
 def parent_of(pid: int) -> int:

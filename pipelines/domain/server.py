@@ -5,12 +5,25 @@ from pathlib import PurePath
 from typing import Literal
 
 from pipelines.domain.recipe import Format
+from pipelines.domain.secrets import variable_is_secret
 from pipelines.domain.values import Digest, JsonObject, digest_of
 
 PromptForm = Literal["ids", "text", "chat"]
 """What stands in a request: our token ids, the text we rendered, or the messages themselves."""
 
 UNKNOWN = "unknown"
+
+_DECIDES_TOKENS = (
+    "VLLM_", "SGLANG_", "SGL_", "LLAMA_", "GGML_", "CUDA_", "CUBLAS_", "CUDNN_", "NVIDIA_", "NCCL_", "HIP_",
+    "ROCR_", "HSA_", "ONEAPI_", "SYCL_", "TORCH", "PYTORCH_", "TRITON_", "FLASHINFER_", "XFORMERS_", "OMP_",
+    "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "DNNL_", "ONEDNN_", "LD_PRELOAD", "TRANSFORMERS_", "LLGUIDANCE_",
+)  # fmt: skip
+_PLACE_ONLY = (
+    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_PATH", "NVIDIA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "TRANSFORMERS_CACHE", "TORCH_HOME", "TRITON_CACHE_DIR",
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT",
+)  # fmt: skip
+"""Where it runs and keeps things, and what a run's schedule holds already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +35,9 @@ class Server:
     own extensions. `concurrency` is how many requests are under way at once. `model_name` is what the
     server calls a model, with {model} for the path and {folder} for its folder's name; None finds it by
     path. `api_key_env` names the environment variable with the key, which is stored nowhere. `body` is
-    added to every request. What nobody states (`device`, `compute_dtype`, `kv_cache`) is unknown.
+    added to every request. `environment` is what it gets beside what all programs get: what the build file
+    states, and what this machine's environment had when the build was planned. What nobody states
+    (`device`, `compute_dtype`, `kv_cache`) is unknown.
     """
 
     name: str
@@ -41,6 +56,7 @@ class Server:
     startup_timeout_seconds: float = 600.0
     answer_timeout_seconds: float = 600.0
     body: JsonObject = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def sets_kv_cache(self) -> bool:
@@ -56,5 +72,12 @@ class Server:
                 "command": [program, *self.command[1:]],
                 "prompts": self.prompts,
                 "body": self.body,
+                "environment": dict(self.environment),
             }
         )
+
+
+def decides_tokens(variable: str) -> bool:
+    """Whether an environment variable may change what an engine computes, and is no secret."""
+    named = variable.startswith(_DECIDES_TOKENS) and variable not in _PLACE_ONLY
+    return named and not variable_is_secret(variable)

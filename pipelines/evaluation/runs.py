@@ -21,7 +21,8 @@ from pipelines.files.records import from_json, to_json, write_text
 from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, Progress
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt, Runtime
+from pipelines.runtimes.prompt_lengths import longest
+from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt, Runtime, kept
 
 TRANSCRIPT = "transcript.jsonl"
 PROMPTS = "prompts.jsonl"
@@ -74,6 +75,11 @@ class Examination:
     def store(self) -> Store:
         """Where runs are kept."""
         return self.observatory.store
+
+    @property
+    def longest_sequence_tokens(self) -> int:
+        """The longest prompt with its answer."""
+        return longest(self.prompts.prompts, self.suite.decode.max_tokens)
 
     def plan(
         self,
@@ -186,6 +192,7 @@ def run_suite(
                 stop_token_ids=examination.stop_token_ids,
                 schedule=plan.contract.schedule,
                 log=log,
+                context_tokens=examination.longest_sequence_tokens,
             )
             heard = _counted_on(on_progress, len(answered), len(ordered))
             runtime.answer(request, examination.observatory.run_worker, heard)
@@ -201,7 +208,8 @@ def run_suite(
         _write_lines(staging / PROMPTS, examination.prompts.prompts)
         return RunRecord(plan=plan, seconds=time.monotonic() - started)
 
-    produce_once(examination.folder(plan), RunRecord, produce)
+    with kept(runtime, loadable):  # one server for all portions
+        produce_once(examination.folder(plan), RunRecord, produce)
     shutil.rmtree(unfinished, ignore_errors=True)  # who waited for the same run may do so too
     return examination.read(plan)
 

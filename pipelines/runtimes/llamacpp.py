@@ -141,6 +141,9 @@ class LlamaCppRuntime:
                 raise
             return does_not_load(f"llama.cpp {error.what} when loading it")
 
+    def server_access(self) -> None:
+        """Return None: no server answers."""
+
     def contents(self, loadable: Loadable) -> Contents:
         """Return what a GGUF says of itself."""
         return gguf_contents(loadable.path)

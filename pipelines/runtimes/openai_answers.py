@@ -2,22 +2,25 @@
 
 import hashlib
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ValidationError
-
-from pipelines.domain.errors import InputError, ServiceError
+from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer
 from pipelines.domain.server import Server
 from pipelines.domain.suite import DecodeSettings
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.runtimes.openai_dialects import Dialect, chat_schema, dialect_of
+from pipelines.domain.values import JsonObject
+from pipelines.runtimes.openai_dialects import Dialect, Ids, chat_schema, dialect_of
+from pipelines.runtimes.openai_replies import Choice, Usage, broken, parsed_reply
 from pipelines.runtimes.protocol import Prompt
+from pipelines.runtimes.stop_texts import TextOf, before_stop
 
 _CHAT, _COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 _SEED_BITS = 0x7FFFFFFF  # what every server takes
+_SPARE_TOKENS = 16
+"""A server that guesses ahead may overrun its limit by some."""
+_MOST_IDS = 1 << 24
+"""Ids of no vocabulary: the largest of today have 2^18."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,29 +72,36 @@ class Asking:
             body |= self._bound(prompt, json.loads(prompt.schema))
         return body | self.server.body
 
-    def answer(self, prompt: Prompt, reply: JsonObject) -> Answer:
-        """Return the answer that a reply holds.
+    def answer(self, prompt: Prompt, reply: JsonObject, text_of: TextOf | None = None) -> Answer:
+        """Return the answer that a reply holds; `text_of` tells the text of ids, where the server does.
 
         Raises:
-            ServiceError: where it is of another model, has no choice, or was given to another prompt.
+            ServiceError: where it is of another model, holds not just one choice, does not say how long it
+                is, or was given to another prompt.
         """
-        parsed = _parsed(prompt, reply)
+        parsed = parsed_reply(prompt, reply)
         if parsed.model is not None and parsed.model != self.served_name:
-            raise _broken(prompt, f"it was answered by {parsed.model}, not by {self.served_name}")
-        if not parsed.choices:
-            raise _broken(prompt, "the reply has no choices")
+            raise broken(prompt, f"it was answered by {parsed.model}, not by {self.served_name}")
+        if len(parsed.choices) != 1:
+            count = len(parsed.choices) or "no"
+            raise broken(prompt, f"the reply has {count} choices where one was asked for")
         choice, usage = parsed.choices[0], parsed.usage
         self._require_prompt(prompt, usage)
-        ids = self._without_end(prompt, self.dialect.token_ids(reply))
+        told = self.dialect.token_ids(reply)
+        ids = None if told is None else self._answers_ids(prompt, told, text_of)
+        count = _count(prompt, usage, ids, self._most_tokens(prompt))
         return Answer(
             item_id=prompt.item_id,
-            text=choice.said(),
+            text=_text(prompt, choice, count),
             token_ids=ids or (),
             finish_reason=_FINISHES.get(choice.finish_reason or "", "error"),
             prompt_tokens=len(prompt.token_ids),
-            generated_tokens=None if ids is not None or usage is None else usage.completion_tokens,
+            generated_tokens=None if ids is not None else count,
             reasoning=choice.thought(),
         )
+
+    def _most_tokens(self, prompt: Prompt) -> int:
+        return prompt.max_tokens or self.decode.max_tokens
 
     def _is_chat(self, prompt: Prompt) -> bool:
         return self.server.prompts == "chat" and prompt.chat is not None
@@ -114,77 +124,60 @@ class Asking:
             )
         return self.dialect.schema(schema)
 
-    def _require_prompt(self, prompt: Prompt, usage: "_Usage | None") -> None:
+    def _require_prompt(self, prompt: Prompt, usage: Usage | None) -> None:
         """The server's count is the witness that it read the prompt as we did."""
-        wanted = len(prompt.token_ids)
-        found = usage.prompt_tokens if usage else None
-        if found is None and self.server.prompts == "ids":
+        sent = len(prompt.token_ids)
+        counted = usage.prompt_tokens if usage else None
+        if counted is None and self.server.prompts == "ids":
             return
-        if found != wanted:
-            raise _broken(
+        if counted != sent:
+            raise broken(
                 prompt,
-                f"our prompt has {wanted} tokens and the server counts {found}: it adds tokens, cuts "
+                f"our prompt has {sent} tokens and the server counts {counted}: it adds tokens, cuts "
                 "prompts, or has another chat template",
             )
 
-    def _without_end(self, prompt: Prompt, ids: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if ids is None:
-            return None
+    def _answers_ids(self, prompt: Prompt, told: Ids, text_of: TextOf | None) -> Ids:
+        """The ids of the answer alone: before what ended it, be that an id or a stop text."""
+        most = self._most_tokens(prompt) + _SPARE_TOKENS
+        if len(told) > most or any(not 0 <= one < _MOST_IDS for one in told):
+            raise broken(
+                prompt, f"the reply holds {len(told)} token ids, or ids that no vocabulary has"
+            )
         ends = set(self.stop_token_ids)
+        ids = told
         while ids and ids[-1] in ends:
             ids = ids[:-1]
-        if found := ends.intersection(ids):
-            raise _broken(
+        if met := ends.intersection(ids):
+            raise broken(
                 prompt,
-                f"the answer goes on after token {min(found)}, which ends answers of this checkpoint: the "
+                f"the answer goes on after token {min(met)}, which ends answers of this checkpoint: the "
                 "served model does not know it as an end",
             )
+        if prompt.stop and text_of is not None:
+            ids = before_stop(ids, prompt.stop, text_of)[0]
         return ids
 
 
-class _Message(BaseModel):
-    """A message; thoughts are called `reasoning_content` or, in vLLM since 0.12, `reasoning`."""
-
-    content: str | None = None
-    tool_calls: list[JsonObject] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-
-
-class _Choice(BaseModel):
-    text: str | None = None
-    message: _Message | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    finish_reason: str | None = None
-
-    def said(self) -> str:
-        """The answer's text; tool calls that the server took out of it are put back as JSON."""
-        if self.message is None:
-            return self.text or ""
-        calls = [_call(call) for call in self.message.tool_calls or ()]
-        told = (
-            [json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False)]
-            if calls
-            else []
+def _count(prompt: Prompt, usage: Usage | None, ids: Ids | None, most: int) -> int:
+    """How many tokens were generated: of ids where they are told, else the server's own count."""
+    if ids is not None:
+        return len(ids)
+    counted = usage.completion_tokens if usage else None
+    if counted is None:
+        raise broken(prompt, "the reply tells neither token ids nor usage: its length is unknown")
+    if not 0 <= counted <= most + _SPARE_TOKENS:
+        raise broken(
+            prompt, f"the server counts {counted} tokens where at most {most} were asked for"
         )
-        return "\n".join([*([self.message.content] if self.message.content else []), *told])
-
-    def thought(self) -> str:
-        """What the server took out of the text as thoughts."""
-        told = self.message or self
-        return told.reasoning_content or told.reasoning or ""
+    return counted
 
 
-class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Reply(BaseModel):
-    choices: list[_Choice] = []
-    model: str | None = None
-    usage: _Usage | None = None
+def _text(prompt: Prompt, choice: Choice, count: int) -> str:
+    said = choice.said()
+    if said is None and not choice.thought() and count > 1:  # one is an end
+        raise broken(prompt, f"the reply holds no text, and {count} tokens")
+    return said or ""
 
 
 _FINISHES: dict[str, Literal["stop", "length"]] = {
@@ -195,31 +188,7 @@ _FINISHES: dict[str, Literal["stop", "length"]] = {
 """`content_filter`, `abort` and whatever else are no end that a model chose: `error`."""
 
 
-def _parsed(prompt: Prompt, reply: JsonObject) -> _Reply:
-    try:
-        return _Reply.model_validate(reply)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise _broken(prompt, f"the reply is malformed ({place}: {problem['msg']})") from error
-
-
-def _call(call: JsonObject) -> JsonValue:
-    """A tool call as text models write it: arguments are JSON text in OpenAI's form."""
-    function = call.get("function")
-    if not isinstance(function, dict):
-        return call
-    arguments = function.get("arguments")
-    with suppress(ValueError):  # what is no JSON stays as the model wrote it
-        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
-    return {"name": function.get("name"), "arguments": arguments}
-
-
 def _seed(seed: int, item_id: str) -> int:
     """One random stream an item, and a sample of it, wherever it stands in the run."""
     digest = hashlib.sha256(f"{seed}:{item_id}".encode()).digest()
     return int.from_bytes(digest[:4], "big") & _SEED_BITS
-
-
-def _broken(prompt: Prompt, problem: str) -> ServiceError:
-    return ServiceError(problem, where=f"item {prompt.item_id}")

@@ -1,8 +1,8 @@
 """HTTP to a server: bounded retries of what may pass by itself, one clear error for all else.
 
-Retried are 429, 5xx and broken connections, with growing pauses, or as long as Retry-After asks for. Any
-other answer that is none is final. The API key goes into the request's header and nowhere else: should a
-server repeat it in a message, it is taken out.
+Retried are 408, 425, 429, 5xx and broken connections, with growing pauses, or as long as Retry-After asks
+for. Any other answer that is none is final. A reply has to be whole in time and is bounded in size. The API
+key goes into the request's header and nowhere else: should a server repeat it in a message, it is taken out.
 """
 
 import json
@@ -16,12 +16,18 @@ from urllib.parse import urlsplit
 import httpx
 
 from pipelines.domain.errors import QuantgateError, ServiceError
+from pipelines.domain.secrets import Secret, redacted
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.runtimes.bounded_http import BoundedHttp, HttpReply, UnboundedError
+from pipelines.runtimes.reply_json import message_of, object_in
 
-_TOO_MANY = 429
+_MAY_PASS = (408, 425, 429)
 _NO_SUCH_PATH = (404, 405, 501)
+_REDIRECTS = range(300, 400)
 _SERVER_ERROR = 500
+_READY_SECONDS = 5.0
 _LONGEST_MESSAGE = 400
+_LONGEST_NUMBER = 12
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -37,12 +43,15 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a server is and how it is asked; `api_key` None sends none."""
+    """Where a server is and how it is asked; `api_key` None sends none.
+
+    `timeout_seconds` is how long one reply may take, to its last byte.
+    """
 
     url: str
     timeout_seconds: float
     connections: int
-    api_key: str | None = None
+    api_key: Secret | None = None
 
 
 def nobody_died() -> QuantgateError | None:
@@ -65,12 +74,14 @@ class ServerClient:
         self._endpoint, self._patience = endpoint, patience
         self._died, self._pause = died, pause
         key = endpoint.api_key
-        self._http = httpx.Client(
-            base_url=endpoint.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=endpoint.timeout_seconds,
-            limits=httpx.Limits(max_connections=endpoint.connections),
-            trust_env=urlsplit(endpoint.url).hostname not in _LOOPBACK,
+        headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+        self._http = BoundedHttp(
+            {
+                "base_url": endpoint.url,
+                "headers": {"Accept-Encoding": "identity", **headers},
+                "limits": httpx.Limits(max_connections=endpoint.connections),
+                "trust_env": urlsplit(endpoint.url).hostname not in _LOOPBACK,
+            }
         )
 
     def close(self) -> None:
@@ -81,8 +92,8 @@ class ServerClient:
         """Whether the server says that it can be asked (GET /health, or /v1/models where there is none)."""
         for path in ("/health", "/v1/models"):
             try:
-                code = self._http.get(path, timeout=5.0).status_code
-            except httpx.HTTPError:
+                code = self._http.request("GET", path, None, _READY_SECONDS).status
+            except (httpx.HTTPError, TimeoutError, UnboundedError):
                 return False
             if code not in _NO_SUCH_PATH:
                 return code < _SERVER_ERROR
@@ -118,17 +129,17 @@ class ServerClient:
         """
         response = self._ask("POST", path, body, what)
         if not response.is_success:
-            raise self._error(what, _told(response))
+            raise self._error(what, _said(response))
         return self._parsed(response, what)
 
     def _ask(
         self, method: str, path: str, body: Mapping[str, JsonValue] | None, what: str
-    ) -> httpx.Response:
+    ) -> HttpReply:
         """Return a success, or the answer that there is no such thing."""
         waited, patience = 0.0, self._patience
         for attempt in range(1, patience.tries + 1):
             answer = self._once(method, path, body, what)
-            if isinstance(answer, httpx.Response):
+            if isinstance(answer, HttpReply):
                 return answer
             if error := self._died():
                 raise error
@@ -143,41 +154,38 @@ class ServerClient:
 
     def _once(
         self, method: str, path: str, body: Mapping[str, JsonValue] | None, what: str
-    ) -> "httpx.Response | _Setback":
+    ) -> "HttpReply | _Setback":
+        seconds = self._endpoint.timeout_seconds
+        content = None if body is None else json.dumps(body).encode()
         try:
-            response = self._http.request(method, path, json=body)
-        except httpx.TimeoutException as error:
+            response = self._http.request(method, path, content, seconds)
+        except TimeoutError as error:
             if died := self._died():
                 raise died from error
-            seconds = self._endpoint.timeout_seconds
-            raise self._error(what, f"no reply within {seconds:g} s") from error
-        except httpx.TransportError as error:
+            raise self._error(what, f"no whole reply within {seconds:g} s") from error
+        except UnboundedError as error:
+            raise self._error(what, str(error)) from error
+        except httpx.HTTPError as error:
             return _Setback(problem=str(error) or type(error).__name__, wait_seconds=None)
-        code = response.status_code
+        code = response.status
         if response.is_success or code in _NO_SUCH_PATH:
             return response
-        if code == _TOO_MANY or code >= _SERVER_ERROR:
-            return _Setback(problem=_told(response), wait_seconds=_retry_after(response))
-        raise self._error(what, _told(response))
+        if code in _MAY_PASS or code >= _SERVER_ERROR:
+            return _Setback(problem=_said(response), wait_seconds=_retry_after(response))
+        raise self._error(what, _said(response))
 
     def _growing(self, attempt: int) -> float:
         pause = self._patience.first_pause_seconds * 2.0 ** (attempt - 1)
         return min(pause, self._patience.longest_pause_seconds)
 
-    def _parsed(self, response: httpx.Response, what: str) -> JsonObject:
+    def _parsed(self, response: HttpReply, what: str) -> JsonObject:
         try:
-            value = json.loads(response.content)
+            return object_in(response.body, _shown)
         except ValueError as error:
-            raise self._error(what, f"the reply is not JSON: {response.text}") from error
-        if not isinstance(value, dict):
-            raise self._error(what, f"the reply is not a JSON object: {response.text}")
-        return value
+            raise self._error(what, str(error)) from error
 
     def _error(self, what: str, problem: str) -> ServiceError:
-        key = self._endpoint.api_key
-        told = problem.replace(key, "***") if key else problem
-        short = told if len(told) <= _LONGEST_MESSAGE else f"{told[:_LONGEST_MESSAGE]} …"
-        return ServiceError(f"{what}: {short}", where=self._endpoint.url)
+        return ServiceError(f"{what}: {_short(redacted(problem))}", where=self._endpoint.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,32 +196,34 @@ class _Setback:
     wait_seconds: float | None
 
 
-def _told(response: httpx.Response) -> str:
-    return f"HTTP {response.status_code}: {_message(response)}"
+def _said(response: HttpReply) -> str:
+    if response.status in _REDIRECTS:
+        place = response.headers.get("location", "elsewhere")
+        return f"HTTP {response.status}: it redirects to {place}; write the address that answers"
+    return f"HTTP {response.status}: {_short(message_of(response.body, response.reason))}"
 
 
-def _message(response: httpx.Response) -> str:
-    """What a server says is wrong: OpenAI's error object, vLLM's and FastAPI's forms, or the text."""
-    try:
-        value = response.json()
-    except ValueError:
-        return response.text.strip() or response.reason_phrase
-    error = value.get("error", value) if isinstance(value, dict) else value
-    if isinstance(error, dict):
-        return str(error.get("message") or error.get("detail") or error)
-    return str(error)
+def _shown(body: bytes) -> str:
+    return (
+        _short(redacted(body[: 2 * _LONGEST_MESSAGE].decode("utf-8", errors="replace")))
+        or "nothing"
+    )
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]} …"
+
+
+def _retry_after(response: HttpReply) -> float | None:
     """Seconds to wait, as RFC 9110 (10.2.3) writes them: a number, or a date."""
-    text = response.headers.get("Retry-After", "").strip()
+    text = response.headers.get("retry-after", "").strip()
     if not text:
         return None
-    if text.isdigit():
-        return float(text)
+    if text.isascii() and text.isdigit():
+        return float(text[:_LONGEST_NUMBER])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):  # whatever is no date
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0.0, (at - datetime.now(UTC)).total_seconds())

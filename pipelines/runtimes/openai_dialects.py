@@ -6,10 +6,16 @@ is sent only what OpenAI's own interface has.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.runtimes.openai_refusals import (
+    NOTHING_REFUSED,
+    OPENAI_REFUSALS,
+    VLLM_REFUSALS,
+    Refusals,
+)
 
 Ids = tuple[int, ...]
 
@@ -22,8 +28,9 @@ class Dialect:
     would put between the softmax and the draw. `asking` makes replies hold token ids, which `token_ids`
     finds. `plain_text` goes with text that is no conversation: it asks for what the tokenizer puts around
     it, where a server leaves that out. `schema` returns the fields that bind a completion to a JSON schema.
-    `version` and `model_path` are where the server tells them: a path and the keys below it. `tokenize`
-    returns the body of POST /tokenize. `template_variables`: chats may hold `chat_template_kwargs`.
+    `version` and `model_path` are where the server tells them: a path and the keys below it. `tokenize` and
+    `detokenize` return the bodies of POST /tokenize and /detokenize, and `detokenized` is the latter's key of
+    the text. `template_variables`: chats may hold `chat_template_kwargs`. `refuses` is what requests may not.
     """
 
     sampling: JsonObject
@@ -35,8 +42,11 @@ class Dialect:
     version: tuple[str, str] | None = None
     model_path: tuple[str, str] | None = None
     tokenize: Callable[[str, str], JsonObject] | None = None
+    detokenize: Callable[[str, Sequence[int]], JsonObject] | None = None
+    detokenized: str = ""
     logprobs: bool = False
     template_variables: bool = False
+    refuses: Refusals = NOTHING_REFUSED
 
 
 def dialect_of(engine: str) -> Dialect:
@@ -69,11 +79,14 @@ def _vllm_ids(reply: JsonObject) -> Ids | None:
 def _ids(value: JsonValue) -> Ids | None:
     if not isinstance(value, list):
         return None
-    ids = [token for token in value if isinstance(token, int)]
+    ids = [token for token in value if isinstance(token, int) and not isinstance(token, bool)]
     return tuple(ids) if len(ids) == len(value) else None
 
 
-OPENAI = Dialect(sampling={"top_p": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0})
+OPENAI = Dialect(
+    sampling={"top_p": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0},
+    refuses=OPENAI_REFUSALS,
+)
 
 DIALECTS: Mapping[str, Dialect] = {
     "llama-server": Dialect(
@@ -89,6 +102,8 @@ DIALECTS: Mapping[str, Dialect] = {
             "add_special": False,
             "parse_special": True,
         },
+        detokenize=lambda _model, ids: {"tokens": list(ids)},
+        detokenized="content",
         logprobs=True,
         template_variables=True,
     ),
@@ -113,8 +128,11 @@ DIALECTS: Mapping[str, Dialect] = {
             "prompt": text,
             "add_special_tokens": False,
         },
+        detokenize=lambda model, ids: {"model": model, "tokens": list(ids)},
+        detokenized="prompt",
         logprobs=True,
         template_variables=True,
+        refuses=VLLM_REFUSALS,
     ),
     "sglang": Dialect(
         sampling={

@@ -6,18 +6,25 @@ from pathlib import Path
 from pipelines.domain.recipe import KvCacheType
 from pipelines.domain.server import Server
 from pipelines.domain.suite import DecodeSettings
+from pipelines.runtimes.openai_process import StartedServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """A model to be served by a server, or found there. `server_log` takes a started one's output."""
+    """A model to be served by a server, or found there.
+
+    `context_tokens` is the longest prompt with its answer. `server_log` takes a started one's output, and
+    `running` is where it is.
+    """
 
     server: Server
     model: Path
     kv_cache: KvCacheType
     threads: int
     slots: int
+    context_tokens: int
     server_log: Path
+    running: StartedServer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +56,15 @@ class ServedProbeCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedProbe:
-    """What came of it. `finite` is False where the server gave a log probability that is no number."""
+    """What came of it. `answers` is False where the server ended and its output blames the file.
+
+    `finite` is False where the server gave a log probability that is no number, None where it gives none.
+    `kernels` are lines of a started server's output that name what computes.
+    """
 
     answers: bool
-    finite: bool
+    finite: bool | None
     compared_texts: int
     mismatched_texts: tuple[str, ...]
+    kernels: tuple[str, ...]
     detail: str

@@ -1,21 +1,24 @@
-"""Starting a server by its command, waiting until it answers, and ending it with all that it started."""
+"""Starting a server by its command, seeing from any process whether it runs, and ending all it started."""
 
+import fcntl
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
 from pipelines.process.guard import BY_SIGNAL, GRACE_SECONDS, NOT_STARTED
+from pipelines.runtimes.openai_log import log_since, reason_in
 
-_TAIL_BYTES = 8192
-_TAIL_LINES = 5
 _LOOK_EVERY_SECONDS = 0.1
+_ENDING_SECONDS = GRACE_SECONDS + 10
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -36,22 +39,29 @@ def free_port() -> int:
         return port
 
 
-class ServerProcess:
-    """A started server behind its guard; see `pipelines.process.guard`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedServer:
+    """A server that was started, as any process may look at it.
 
-    def __init__(self, guard: "subprocess.Popen[bytes]", engine: str, log: Path) -> None:
-        """Watch a guard that was just started."""
-        self._guard, self._engine, self._log = guard, engine, log
+    `log` is where its output is added, from `log_start_bytes` on. `status` is locked as long as its guard
+    lives and then holds the exit code; see `pipelines.process.guard`.
+    """
+
+    engine: str
+    url: str
+    log: Path
+    log_start_bytes: int
+    status: Path
 
     def died(self) -> WorkerError | None:
-        """Return why the server is no more, with its last words; None while it runs."""
-        code = self._guard.poll()
+        """Return why the server is no more, with the reason its output gives; None while it runs."""
+        code = _exit_code(self.status)
         if code is None:
             return None
         return WorkerError(
-            f"{self._engine} {ending(code)}; its last words: {self.last_words()}",
+            f"{self.engine} {ending(code)}: {reason_in(self.output())}",
             next_step="its whole output stands in the log",
-            log=self._log,
+            log=self.log,
         )
 
     def wait_until_ready(self, ready: Callable[[], bool], timeout_seconds: float) -> None:
@@ -66,54 +76,85 @@ class ServerProcess:
                 raise error
             if time.monotonic() > deadline:
                 raise WorkerError(
-                    f"{self._engine} did not answer within {timeout_seconds:g} s; its last words: "
-                    f"{self.last_words()}",
+                    f"{self.engine} did not answer within {timeout_seconds:g} s; its output ends with: "
+                    f"{reason_in(self.output())}",
                     next_step="give it longer: startup_timeout_seconds",
-                    log=self._log,
+                    log=self.log,
                 )
             time.sleep(_LOOK_EVERY_SECONDS)
         if error := self.died():  # somebody else answers at this port
             raise error
 
-    def last_words(self) -> str:
-        """Return the last lines of the server's output."""
-        with self._log.open("rb") as file:
-            file.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-        return " | ".join(line.strip() for line in lines[-_TAIL_LINES:]) or "none"
+    def output(self) -> str:
+        """Return all that it wrote since it was started."""
+        return log_since(self.log, self.log_start_bytes)
 
-    def stop(self) -> None:
-        """End the server and what it started, and wait for that."""
-        if self._guard.stdin is not None:
-            self._guard.stdin.close()
-        try:
-            self._guard.wait(timeout=GRACE_SECONDS + 5)
-        except subprocess.TimeoutExpired:
-            self._guard.kill()
-            self._guard.wait()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What starts a server: its filled command, its whole environment, and where its output is added."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    engine: str
+    url: str
+    log: Path
 
 
 @contextmanager
-def started(command: list[str], engine: str, log: Path) -> Iterator[ServerProcess]:
-    """Run a server for the time of a `with` block; its output is added to `log`.
+def started(launch: Launch) -> Iterator[StartedServer]:
+    """Run a server for the time of a `with` block; return without waiting until it can be asked.
 
-    It has a process group of its own, gets this process's environment, and ends with this process,
-    however that ends.
+    It has a process group of its own and ends with this process, however that ends.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        guard = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.process.guard", *command],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    process = ServerProcess(guard, engine, log)
+    launch.log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="quantgate-server-") as folder:
+        status = Path(folder) / "status"
+        with status.open("wb") as lock, launch.log.open("ab") as output:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            start_bytes = output.tell()
+            guard = subprocess.Popen(
+                [sys.executable, "-m", "pipelines.process.guard", str(lock.fileno()), *launch.command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                env=dict(launch.environment),
+                pass_fds=(lock.fileno(),),
+                start_new_session=True,
+            )  # fmt: skip
+        try:
+            yield StartedServer(
+                engine=launch.engine,
+                url=launch.url,
+                log=launch.log,
+                log_start_bytes=start_bytes,
+                status=status,
+            )
+        finally:
+            _stop(guard)
+
+
+def _stop(guard: "subprocess.Popen[bytes]") -> None:
+    """End the server and what it started, and wait for that."""
+    if guard.stdin is not None:
+        guard.stdin.close()
     try:
-        yield process
-    finally:
-        process.stop()
+        guard.wait(timeout=_ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        guard.kill()
+        guard.wait()
+
+
+def _exit_code(status: Path) -> int | None:
+    """The guarded program's exit code, None while it runs; a killed guard left none behind."""
+    try:
+        with status.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return int(lock.read() or -signal.SIGKILL)
+    except BlockingIOError:
+        return None
+    except FileNotFoundError:  # the block that started it is left
+        return -signal.SIGTERM
 
 
 def ending(code: int) -> str:

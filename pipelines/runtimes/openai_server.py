@@ -3,18 +3,20 @@
 A server tells texts and token ids, not logits. So the file's native runtime (llama.cpp for GGUF,
 transformers for folders) still makes the base, reads what files say of themselves, looks at logits and
 measures divergence; the server has to load the file, read texts alike and answer, and it alone answers
-the suite.
+the suite. One that is started serves the audit and the run of a file.
 """
 
 import importlib.util
 import os
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InputError
+from pipelines.domain.errors import InputError, WorkerError
 from pipelines.domain.recipe import Format, Numerics, Recipe
 from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
 from pipelines.domain.server import Server
@@ -22,6 +24,7 @@ from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.runtimes.contents import Contents
+from pipelines.runtimes.openai_desk import ServerDesk
 from pipelines.runtimes.openai_dialects import dialect_of
 from pipelines.runtimes.openai_messages import (
     AnswerTally,
@@ -30,6 +33,7 @@ from pipelines.runtimes.openai_messages import (
     ServedProbeCall,
     Serving,
 )
+from pipelines.runtimes.prompt_lengths import longest_sequence
 from pipelines.runtimes.protocol import (
     AnswerRequest,
     DivergenceRequest,
@@ -37,6 +41,8 @@ from pipelines.runtimes.protocol import (
     ProbeReport,
     ProbeRequest,
     Runtime,
+    ServedLook,
+    ServerAccess,
 )
 
 _WORKERS = "pipelines.runtimes.workers"
@@ -44,10 +50,17 @@ _SOURCES = (
     f"{_WORKERS}.openai_answer",
     f"{_WORKERS}.openai_probe",
     "pipelines.runtimes.openai_answers",
+    "pipelines.runtimes.openai_desk",
     "pipelines.runtimes.openai_dialects",
+    "pipelines.runtimes.openai_log",
+    "pipelines.runtimes.openai_replies",
     "pipelines.runtimes.openai_session",
+    "pipelines.runtimes.prompt_lengths",
+    "pipelines.runtimes.reply_json",
+    "pipelines.runtimes.stop_texts",
 )
 _SETTINGS_DIGITS = 8
+_PROBE_CONTEXT_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,7 @@ class OpenAiServerRuntime:
 
     server: Server
     native: Runtime
+    desk: ServerDesk = field(default_factory=ServerDesk, compare=False, repr=False)
 
     def missing(self) -> str | None:
         """Return None when the command is there and the key is set, else one sentence."""
@@ -76,6 +90,14 @@ class OpenAiServerRuntime:
     def constrains(self) -> bool:
         """Say whether the engine has a way to bind answers to JSON schemas in this form of prompts."""
         return self.server.prompts == "chat" or dialect_of(self.server.engine).schema is not None
+
+    def server_access(self) -> ServerAccess:
+        """Return this runtime: it is a server's."""
+        return self
+
+    def refused(self, stops: Sequence[str], schema: str | None) -> str | None:
+        """Return what this engine is known to refuse of such a request."""
+        return dialect_of(self.server.engine).refuses.of(stops, schema)
 
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
         """Return what will answer, as the build file and the server itself tell it.
@@ -118,28 +140,57 @@ class OpenAiServerRuntime:
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
-        """Look natively, then through the server; one that ends over the file is a report too."""
-        native = self.native.probe(request, run_worker, on_progress)
-        if not (native.loads and native.finite_logits):
-            return native
-        call = WorkerCall(
-            module=f"{_WORKERS}.openai_probe",
-            request=ServedProbeCall(
-                serving=self._serving(request.loadable, request.threads, request.log),
-                texts=request.texts,
-            ),
-            log=request.log,
-            threads=request.threads,
+        """Look natively: what the files' own runtime finds is never overwritten by what a server does."""
+        return self.native.probe(request, run_worker, on_progress)
+
+    def look(
+        self,
+        request: ProbeRequest,
+        control: Loadable,
+        run_worker: RunWorker,
+        on_progress: OnProgress,
+    ) -> ServedLook:
+        """Look through the server; see `ServerAccess`. A server that ends over the file is a report too."""
+        probe = self._probed(request, run_worker, on_progress)
+        if not probe.answers:
+            again = self._probed(replace(request, loadable=control), run_worker, on_progress)
+            if control == request.loadable:
+                probe = again
+            elif not again.answers:
+                raise WorkerError(
+                    f"{self.server.engine} starts neither with this file nor with its base: {again.detail}",
+                    where=f"server {self.server.name}",
+                    next_step="correct its command or this machine; then run the same command again",
+                    log=request.log.with_suffix(".server.log"),
+                )
+        return ServedLook(
+            engine=self.server.engine,
+            loads=probe.answers,
+            finite=probe.finite,
+            compared_texts=probe.compared_texts,
+            mismatched_texts=probe.mismatched_texts,
+            kernels=probe.kernels,
+            detail=probe.detail,
         )
-        served = run_worker(call, ServedProbe, on_progress).value
-        mismatched = (*native.mismatched_texts, *served.mismatched_texts)
-        return replace(
-            native,
-            loads=served.answers,
-            finite_logits=served.finite,
-            mismatched_texts=tuple(dict.fromkeys(mismatched)),
-            detail=f"{native.detail}; {served.detail}" if served.answers else served.detail,
-        )
+
+    def _probed(
+        self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> ServedProbe:
+        context_tokens = request.context_tokens or _PROBE_CONTEXT_TOKENS
+        with self._served(
+            request.loadable, request.threads, request.log, context_tokens
+        ) as serving:
+            call = WorkerCall(
+                module=f"{_WORKERS}.openai_probe",
+                request=ServedProbeCall(serving=serving, texts=request.texts),
+                log=request.log,
+                threads=request.threads,
+            )
+            return run_worker(call, ServedProbe, on_progress).value
+
+    def kept(self, loadable: Loadable) -> AbstractContextManager[None]:
+        """Keep a server that is started for the file; see `ServerAccess`."""
+        return self.desk.kept(loadable.path)
 
     def contents(self, loadable: Loadable) -> Contents:
         """Return what the files say of themselves."""
@@ -160,29 +211,45 @@ class OpenAiServerRuntime:
     ) -> None:
         """Answer every prompt that `request.answers` does not hold yet."""
         schedule = request.schedule
-        call = WorkerCall(
-            module=f"{_WORKERS}.openai_answer",
-            request=ServedAnswersCall(
-                serving=self._serving(request.loadable, schedule.threads, request.log),
-                prompts=request.prompts,
-                answers=request.answers,
-                decode=request.decode,
-                stop_token_ids=request.stop_token_ids,
-            ),
-            log=request.log,
-            threads=schedule.threads,
+        context_tokens = request.context_tokens or longest_sequence(
+            request.prompts, request.decode.max_tokens
         )
-        run_worker(call, AnswerTally, on_progress)
+        with self._served(
+            request.loadable, schedule.threads, request.log, context_tokens
+        ) as serving:
+            call = WorkerCall(
+                module=f"{_WORKERS}.openai_answer",
+                request=ServedAnswersCall(
+                    serving=serving,
+                    prompts=request.prompts,
+                    answers=request.answers,
+                    decode=request.decode,
+                    stop_token_ids=request.stop_token_ids,
+                ),
+                log=request.log,
+                threads=schedule.threads,
+            )
+            run_worker(call, AnswerTally, on_progress)
 
-    def _serving(self, loadable: Loadable, threads: int, log: Path) -> Serving:
-        return Serving(
+    @contextmanager
+    def _served(
+        self, loadable: Loadable, threads: int, log: Path, context_tokens: int
+    ) -> Iterator[Serving]:
+        """Start the server, unless one runs somewhere or is kept for this file."""
+        serving = Serving(
             server=self.server,
             model=loadable.path,
             kv_cache=loadable.kv_cache,
             threads=threads,
             slots=self.server.concurrency,
+            context_tokens=context_tokens,
             server_log=log.with_suffix(".server.log"),
         )
+        if self.server.url:
+            yield serving
+            return
+        with self.desk.serving(serving) as running:
+            yield replace(serving, running=running)
 
     def _kernels(self, subject: Recipe | Numerics | None) -> Kernels:
         """llama.cpp has kernels of its own for every type; of others only full precision is certain."""

@@ -1,18 +1,22 @@
 """A server that can be asked: started or reached, and known to serve the very model that was meant."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.errors import InputError, ServiceError
+from pipelines.domain.secrets import Secret
 from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject
-from pipelines.runtimes.openai_client import Endpoint, ServerClient
+from pipelines.runtimes.openai_client import Endpoint, ServerClient, nobody_died
 from pipelines.runtimes.openai_dialects import Dialect, dialect_of
 from pipelines.runtimes.openai_messages import Serving
-from pipelines.runtimes.openai_process import filled, free_port, started
+from pipelines.runtimes.openai_process import filled
+from pipelines.runtimes.stop_texts import TextOf
+
+_SHOWN, _LONGEST_NAME = 5, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,50 +32,65 @@ class Session:
         """How this server is spoken to."""
         return dialect_of(self.server.engine)
 
+    @property
+    def text_of(self) -> TextOf | None:
+        """Return what asks the server for the text of token ids; None where it is known to have no way.
+
+        Raises (when called):
+            ServiceError: where it has none after all.
+        """
+        detokenize = self.dialect.detokenize
+        if detokenize is None:
+            return None
+
+        def text(token_ids: Sequence[int]) -> str:
+            if not token_ids:
+                return ""
+            body = detokenize(self.served_name, token_ids)
+            reply = self.client.post("/detokenize", body, "the text of token ids")
+            told = reply.get(self.dialect.detokenized)
+            if not isinstance(told, str):
+                raise ServiceError("/detokenize gives no text", where=f"server {self.server.name}")
+            return told
+
+        return text
+
 
 @contextmanager
-def session(serving: Serving, context_tokens: int) -> Iterator[Session]:
-    """Start or reach the server, and check which model it has; `context_tokens` is the longest sequence.
+def session(serving: Serving) -> Iterator[Session]:
+    """Reach the server, wait until a started one can be asked, and check which model it has.
 
     Raises:
         WorkerError: where a started server ends, or does not answer in time.
         ServiceError: where it cannot be reached, refuses, or serves another model.
         InputError: where the variable that should hold the API key is not set.
     """
-    server, key = serving.server, api_key(serving.server)
-    if server.url:
-        client = _client(server, server.url, serving.slots, key)
-        try:
+    server, running, key = serving.server, serving.running, api_key(serving.server)
+    url = server.url or (running.url if running else "")
+    client = ServerClient(
+        Endpoint(
+            url=url,
+            timeout_seconds=server.answer_timeout_seconds,
+            connections=serving.slots,
+            api_key=key,
+        ),
+        died=running.died if running else nobody_died,
+    )
+    try:
+        if running:
+            running.wait_until_ready(client.ready, server.startup_timeout_seconds)
+        else:
             _require_version(client, server)
-            yield Session(client=client, served_name=_served(client, serving), server=server)
-        finally:
-            client.close()
-        return
-    port = free_port()
-    values = {
-        "model": serving.model.resolve(),
-        "port": port,
-        "threads": serving.threads,
-        "slots": serving.slots,
-        "context": context_tokens,
-        "total_context": context_tokens * serving.slots,
-        "kv": serving.kv_cache,
-    }
-    with started(filled(server.command, values), server.engine, serving.server_log) as process:
-        endpoint = _endpoint(server, f"http://127.0.0.1:{port}", serving.slots, key)
-        client = ServerClient(endpoint, died=process.died)
-        try:
-            process.wait_until_ready(client.ready, server.startup_timeout_seconds)
-            yield Session(client=client, served_name=_served(client, serving), server=server)
-        finally:
-            client.close()
+        yield Session(client=client, served_name=_served(client, serving), server=server)
+    finally:
+        client.close()
 
 
-def api_key(server: Server) -> str | None:
+def api_key(server: Server) -> Secret | None:
     """Return the key from the environment, None where none is needed.
 
     Raises:
-        InputError: where the variable is not set.
+        InputError: where the variable is not set, or holds what no header can carry.
     """
     if server.api_key_env is None:
         return None
@@ -82,7 +101,24 @@ def api_key(server: Server) -> str | None:
             where=f"server {server.name}",
             next_step="set it to the server's API key",
         )
-    return key
+    return header_secret(key, server.api_key_env, f"server {server.name}")
+
+
+def header_secret(value: str, variable: str, where: str) -> Secret:
+    """Return a key that goes into a header.
+
+    Raises:
+        InputError: where it holds what no header can carry: a line break, spaces at its ends, letters that
+            are not ASCII.
+    """
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise InputError(
+            f"the environment variable {variable} holds a line break, a space at its end or letters that are "
+            "not ASCII: no header can carry it",
+            where=where,
+            next_step="set it to the key alone",
+        )
+    return Secret(value)
 
 
 def reported_version(client: ServerClient, server: Server) -> str | None:
@@ -91,16 +127,6 @@ def reported_version(client: ServerClient, server: Server) -> str | None:
     if place is None:
         return None
     return _text(client.get(place[0], f"the version of {server.name}"), place[1])
-
-
-def _client(server: Server, url: str, slots: int, key: str | None) -> ServerClient:
-    return ServerClient(_endpoint(server, url, slots, key))
-
-
-def _endpoint(server: Server, url: str, slots: int, key: str | None) -> Endpoint:
-    return Endpoint(
-        url=url, timeout_seconds=server.answer_timeout_seconds, connections=slots, api_key=key
-    )
 
 
 def _require_version(client: ServerClient, server: Server) -> None:
@@ -128,7 +154,7 @@ def _served(client: ServerClient, serving: Serving) -> str:
         if found is None and len(listed) == 1 and _reported_path(client, server) is not None:
             found = next(iter(listed))
     if found is None:
-        raise _wrong_model(serving, name, f"it serves {', '.join(listed) or 'nothing'}")
+        raise _wrong_model(serving, name, f"it serves {_some(listed)}")
     if server.model_name is None or server.command:
         _require_path(client, serving, listed[found])
     return found
@@ -149,10 +175,15 @@ def _require_path(client: ServerClient, serving: Serving, root: str | None) -> N
     told = _reported_path(client, serving.server) or root
     if told is None:
         return
-    loaded = Path(told)
-    same = loaded.resolve() == serving.model.resolve() if loaded.is_absolute() else False
-    if not same:
+    if not _same_place(told, serving.model):
         raise _wrong_model(serving, str(serving.model), f"it loaded {told}")
+
+
+def _same_place(told: str, model: Path) -> bool:
+    try:
+        return Path(told).is_absolute() and Path(told).resolve() == model.resolve()
+    except (OSError, ValueError):  # no path at all
+        return False
 
 
 def _reported_path(client: ServerClient, server: Server) -> str | None:
@@ -160,6 +191,11 @@ def _reported_path(client: ServerClient, server: Server) -> str | None:
     if place is None:
         return None
     return _text(client.get(place[0], f"the model of {server.name}"), place[1])
+
+
+def _some(names: Mapping[str, object]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(name[:_LONGEST_NAME] for name in list(names)[:_SHOWN]) + more or "nothing"
 
 
 def _wrong_model(serving: Serving, name: str, instead: str) -> ServiceError:

@@ -1,24 +1,33 @@
-"""Which version of a server will answer, found out while planning: it is part of every verdict."""
+"""What of a server is part of every verdict, found out while planning: its version and its environment."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.server import Server
+from pipelines.domain.server import Server, decides_tokens
+from pipelines.files.records import write_text
 
 _TIMEOUT_SECONDS = 120.0
+_LONGEST_SHEBANG = 512
 _DIGIT = re.compile(r"\d")
 _INTERPRETER = re.compile(r"python[\d.]*|bash|sh|env|uv|docker|podman|srun|ssh")
 """Programs that would tell their own version, not that of what they run."""
 
 
-def identified(server: Server) -> Server:
+def identified(
+    server: Server, memory: Path | None = None, outer: Mapping[str, str] = os.environ
+) -> Server:
     """Return a server with its version: its own report at a URL, else what is stated, else `--version`.
 
-    A command that is not there keeps what is stated: `missing` says so in one sentence.
+    A command that is not there keeps what is stated: `missing` says so in one sentence. What `--version`
+    printed is remembered in the file `memory` by the program's path, size and time: vLLM takes ten seconds
+    to say it. A started one also gets its environment: of `outer` what may change tokens, and what is stated.
 
     Raises:
         ServiceError: where a running server cannot be reached.
@@ -26,12 +35,52 @@ def identified(server: Server) -> Server:
     """
     if server.url:
         return replace(server, version=_reported(server) or _stated(server))
+    inherited = {name: value for name, value in outer.items() if decides_tokens(name)}
+    server = replace(server, environment=dict(sorted((inherited | server.environment).items())))
     program = shutil.which(server.command[0])
     if program is None or server.version:
         return server
     if _INTERPRETER.fullmatch(Path(program).name):
         raise _untold(server, f"{server.command[0]} would tell its own")
-    return replace(server, version=_asked(server, program))
+    return replace(server, version=_remembered(server, Path(program), memory))
+
+
+def _remembered(server: Server, program: Path, memory: Path | None) -> str:
+    """The version as it was told last time; an unreadable memory is an empty one."""
+    key, told = _content_key(program), {}
+    if memory is not None and memory.is_file():
+        try:
+            loaded = json.loads(memory.read_bytes())
+        except (OSError, ValueError):
+            loaded = None
+        told = loaded if isinstance(loaded, dict) else {}
+    if isinstance(told.get(key), str):
+        return str(told[key])
+    version = _asked(server, str(program))
+    if memory is not None:
+        write_text(memory, json.dumps(told | {key: version}, indent=0, sort_keys=True))
+    return version
+
+
+def _content_key(program: Path) -> str:
+    """Path, size and time of a program; of a Python script also the time of its packages' folder.
+
+    `pip install --upgrade vllm` may leave the script that starts it as it was.
+    """
+    real = program.resolve()
+    parts = [str(real), *_size_and_time(real)]
+    with real.open("rb") as file:
+        first = file.readline(_LONGEST_SHEBANG)
+    if first.startswith(b"#!") and b"python" in first:
+        interpreter = Path(first[2:].decode(errors="replace").strip())
+        for packages in sorted(interpreter.parent.parent.glob("lib/python*/site-packages")):
+            parts += [str(packages), *_size_and_time(packages)]
+    return "|".join(parts)
+
+
+def _size_and_time(path: Path) -> tuple[str, str]:
+    stat = path.stat()
+    return str(stat.st_size), str(stat.st_mtime_ns)
 
 
 def _stated(server: Server) -> str:

@@ -1,5 +1,7 @@
 """The seam to engines that answer items."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -54,7 +56,9 @@ class AnswerRequest:
     """Prompts to be answered. `prompts` is JSONL of `Prompt`, already in schedule order.
 
     `answers` is JSONL of `Answer`, appended to as items finish: an interrupted run resumes by item.
-    `stop_token_ids` end an answer and are not part of its text or its token ids.
+    `stop_token_ids` end an answer and are not part of its text or its token ids. `context_tokens` is the
+    longest prompt of the whole suite with its answer, whatever part of it is asked here; None finds it in
+    `prompts`.
     """
 
     loadable: Loadable
@@ -64,11 +68,12 @@ class AnswerRequest:
     stop_token_ids: tuple[int, ...]
     schedule: Schedule
     log: Path
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRequest:
-    """A look at a loadable before any item is asked.
+    """A look at a loadable before any item is asked. `context_tokens` as in `AnswerRequest`.
 
     `texts` is JSONL of `{"id": str, "text": str, "token_ids": [int, ...]}`: rendered text and the ids the
     base's Hugging Face tokenizer gives it (special tokens written in the text are parsed, none are added).
@@ -78,6 +83,25 @@ class ProbeRequest:
     texts: Path
     threads: int
     log: Path
+    context_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedLook:
+    """What a server showed of a file that the file's own runtime had loaded and found finite before.
+
+    `loads` is False where the server ended, its output blames the file, and it does start with the base.
+    `finite` is None where it tells no log probabilities. `kernels` are lines of its output that name what
+    computes; a running server tells none.
+    """
+
+    engine: str
+    loads: bool
+    finite: bool | None
+    compared_texts: int
+    mismatched_texts: tuple[str, ...]
+    kernels: tuple[str, ...]
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +139,34 @@ class DivergenceRequest:
     threads: int
     log: Path
     base_logits: Path | None = None
+
+
+class ServerAccess(Protocol):
+    """What only a runtime that answers through a server has."""
+
+    def refused(self, stops: Sequence[str], schema: str | None) -> str | None:
+        """Return what of a request with these stop texts and schema this engine refuses; None for nothing."""
+        ...
+
+    def look(
+        self,
+        request: ProbeRequest,
+        control: Loadable,
+        run_worker: RunWorker,
+        on_progress: OnProgress,
+    ) -> ServedLook:
+        """Look at a file through the server that will answer.
+
+        `control` is the base, which is started before a file is held not to load; for the base it is itself.
+
+        Raises:
+            ServiceError, WorkerError: for every trouble that is not the file's fault.
+        """
+        ...
+
+    def kept(self, loadable: Loadable) -> AbstractContextManager[None]:
+        """Keep what is started for a loadable until the block ends; blocks may be nested."""
+        ...
 
 
 class Runtime(Protocol):
@@ -159,6 +211,10 @@ class Runtime(Protocol):
         """Load, compare token ids, decode once. A loadable that does not load is a report, not an error."""
         ...
 
+    def server_access(self) -> "ServerAccess | None":
+        """Return what a server that answers offers beside answers, None where none does."""
+        ...
+
     def contents(self, loadable: Loadable) -> Contents:
         """Return what the files say of themselves, without loading them.
 
@@ -194,3 +250,9 @@ class Runtime(Protocol):
             ToolchainError, WorkerError: with the log's path.
         """
         ...
+
+
+def kept(runtime: Runtime, loadable: Loadable) -> AbstractContextManager[None]:
+    """Keep what a runtime starts for a loadable until the block ends; most start nothing that stays."""
+    access = runtime.server_access()
+    return access.kept(loadable) if access else nullcontext()

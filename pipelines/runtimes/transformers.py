@@ -113,6 +113,9 @@ class TransformersRuntime:
         except (WorkerError, CheckpointError) as error:
             return _does_not_load(error.what)
 
+    def server_access(self) -> None:
+        """Return None: no server answers."""
+
     def contents(self, loadable: Loadable) -> Contents:
         """Return what a folder says of itself."""
         return folder_contents(loadable.path)

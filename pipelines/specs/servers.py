@@ -11,6 +11,7 @@ from pydantic import Field, HttpUrl, model_validator
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import Format, Recipe
+from pipelines.domain.secrets import option_is_secret, variable_is_secret
 from pipelines.domain.server import UNKNOWN, PromptForm, Server
 from pipelines.domain.values import JsonObject
 from pipelines.specs.loading import Spec, did_you_mean
@@ -58,10 +59,14 @@ class ServerFile(Spec):
     """How long one answer may take."""
     body: JsonObject = Field(default_factory=dict)
     """Fields added to every request."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Environment variables that a started one gets; part of its verdicts' identity."""
 
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:
-        problems = [*self._command_problems(), *self._model_name_problems()]
+        problems = [*self._command_problems(), *self._model_name_problems(), *self._secrets()]
+        if self.environment and self.command is None:
+            problems.append("environment: only a started server gets one")
         if Format.GGUF in self.formats and len(set(self.formats)) > 1:
             problems.append("gguf stands alone, as its base is a GGUF too: name two servers")
         if taken := sorted(set(self.body) & set(_OURS)):
@@ -86,6 +91,30 @@ class ServerFile(Spec):
         unknown = sorted(named - set(PLACEHOLDERS))
         problems += [f"command: nothing is known as {{{name}}}" for name in unknown]
         return problems
+
+    def _secrets(self) -> list[str]:
+        """What is written here is kept in plans and digests: no place for what nobody may read."""
+        instead = "name the variable that holds it: api_key_env"
+        problems = []
+        if self.url and (self.url.username or self.url.password or self.url.query):
+            problems.append(f"url holds a user, a password or a query: {instead}")
+        problems += [
+            f"body: {n} holds a secret: {instead}" for n in self.body if option_is_secret(n)
+        ]
+        problems += [
+            f"environment: {name} holds a secret: set it outside of the build file"
+            for name in self.environment
+            if variable_is_secret(name)
+        ]
+        try:
+            options = [part.partition("=")[0] for part in self.arguments() if part.startswith("-")]
+        except ValueError:
+            return problems
+        return problems + [
+            f"command: {name} holds a secret: set the variable that the server reads instead"
+            for name in options
+            if option_is_secret(name)
+        ]
 
     def _model_name_problems(self) -> list[str]:
         unknown = set(_BRACES.findall(self.model_name or "")) - {"model", "folder"}

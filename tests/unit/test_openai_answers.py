@@ -175,7 +175,9 @@ def test_a_reply_that_is_no_answer_to_our_prompt_names_the_item(
 
 def test_a_prompt_sent_as_text_needs_the_count_as_a_witness() -> None:
     told = reply(usage=None)
-    assert asking("my-server").answer(PROMPT, told).generated_tokens is None
+    with pytest.raises(ServiceError, match="its length is unknown"):
+        asking("my-server").answer(PROMPT, told)
+    assert asking().answer(PROMPT, told | {"__verbose": {"tokens": [41, 2]}}).token_ids == (41,)
     with pytest.raises(ServiceError, match="counts None"):
         asking("my-server", prompts="text").answer(PROMPT, told)
 

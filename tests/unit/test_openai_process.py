@@ -9,14 +9,15 @@ import pytest
 
 from pipelines.domain.errors import WorkerError
 from pipelines.runtimes.openai_process import ending, filled, free_port, started
-from tests.served import all_gone, gone, parent_of
+from tests.served import all_gone, gone, launch, parent_of
 
 FAKE = [sys.executable, "-m", "tests.openai_server_fake"]
 OWNER = """
 import sys, time
 from pathlib import Path
+from tests.served import launch
 from pipelines.runtimes.openai_process import started
-with started(sys.argv[2:], "fake", Path(sys.argv[1])):
+with started(launch(sys.argv[2:], Path(sys.argv[1]))):
     time.sleep(60)
 """
 
@@ -42,7 +43,7 @@ def test_known_placeholders_are_filled_in_and_other_braces_left_alone() -> None:
 
 def test_a_server_and_what_it_started_end_with_the_block(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    with started(fake("--trace", str(trace)), "fake", tmp_path / "server.log") as process:
+    with started(launch(fake("--trace", str(trace)), tmp_path / "server.log")) as process:
         running = pids(trace)
         assert process.died() is None
         assert not any(gone(pid) for pid in running)
@@ -64,7 +65,7 @@ def test_nothing_is_left_where_the_owner_is_killed(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it on Linux only")
 def test_the_server_ends_where_its_guard_is_killed(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    with started(fake("--trace", str(trace)), "fake", tmp_path / "log") as process:
+    with started(launch(fake("--trace", str(trace)), tmp_path / "log")) as process:
         server, helper = pids(trace)
         os.kill(parent_of(server), signal.SIGKILL)
         assert all_gone([server])
@@ -78,7 +79,7 @@ def test_a_server_that_ends_before_it_answers_is_told_with_its_last_words(tmp_pa
     log = tmp_path / "server.log"
     with (
         pytest.raises(WorkerError, match=r"exit code 1.*unknown tensor type") as caught,
-        started(fake("--behave", "refuse"), "fake", log) as process,
+        started(launch(fake("--behave", "refuse"), log)) as process,
     ):
         process.wait_until_ready(lambda: False, 20.0)
     assert caught.value.log == log
@@ -87,7 +88,7 @@ def test_a_server_that_ends_before_it_answers_is_told_with_its_last_words(tmp_pa
 def test_a_command_that_cannot_be_started_is_told(tmp_path: Path) -> None:
     with (
         pytest.raises(WorkerError, match=r"could not be started.*No such file"),
-        started(["/nowhere/server"], "fake", tmp_path / "log") as process,
+        started(launch(["/nowhere/server"], tmp_path / "log")) as process,
     ):
         process.wait_until_ready(lambda: False, 20.0)
 
@@ -95,7 +96,7 @@ def test_a_command_that_cannot_be_started_is_told(tmp_path: Path) -> None:
 def test_a_server_that_never_answers_is_waited_for_so_long_and_then_ended(tmp_path: Path) -> None:
     with (
         pytest.raises(WorkerError, match=r"did not answer within 0\.3 s") as caught,
-        started(fake("--behave", "hang"), "fake", tmp_path / "log") as process,
+        started(launch(fake("--behave", "hang"), tmp_path / "log")) as process,
     ):
         process.wait_until_ready(lambda: False, 0.3)
     assert "startup_timeout_seconds" in str(caught.value)
@@ -104,7 +105,7 @@ def test_a_server_that_never_answers_is_waited_for_so_long_and_then_ended(tmp_pa
 def test_another_server_at_the_same_port_is_not_taken_for_ours(tmp_path: Path) -> None:
     with (
         pytest.raises(WorkerError, match="exit code 1"),
-        started(fake("--behave", "refuse"), "fake", tmp_path / "log") as process,
+        started(launch(fake("--behave", "refuse"), tmp_path / "log")) as process,
     ):
         for _ in range(200):
             if process.died():

@@ -180,16 +180,58 @@ def test_a_log_probability_that_is_no_number_is_told(site: Site) -> None:
         assert not site.look(site.server(url=url), {"ab": [1, 2]}).finite
 
 
+@pytest.mark.parametrize("told", [-9999.0, "NaN", "-Infinity", float("nan")])
+def test_every_spelling_of_no_number_is_a_finding(site: Site, told: Any) -> None:
+    with fake_server(site.engine(logprob=told)) as url:
+        assert site.look(site.server(url=url), {"ab": [1, 2]}).finite is False
+
+
+def test_what_vllm_says_of_logits_that_are_no_numbers_is_a_finding(site: Site) -> None:
+    refused = b'{"error": {"message": "Out of range float values are not JSON compliant: nan"}}'
+    engine = site.engine(engine="vllm", faults=[Fault(status=400, body=refused)])
+    with fake_server(engine) as url:
+        assert site.look(site.server(url=url, engine="vllm"), {"ab": [1, 2]}).finite is False
+
+
+@pytest.mark.parametrize("told", ["-0.5", True, {"a": 1}])
+def test_a_log_probability_of_another_type_is_the_servers_fault(site: Site, told: Any) -> None:
+    with (
+        fake_server(site.engine(logprob=told)) as url,
+        pytest.raises(ServiceError, match="a log probability is"),
+    ):
+        site.look(site.server(url=url), {"ab": [1, 2]})
+
+
+def test_a_server_that_tells_no_log_probabilities_is_not_held_to_them(site: Site) -> None:
+    with fake_server(site.engine(engine="other")) as url:
+        server = site.server(url=url, engine="other", model_name="model")
+        assert site.look(server, {"ab": [1, 2]}).finite is None
+
+
+def test_ids_are_cut_before_a_stop_text_as_in_every_runtime(site: Site) -> None:
+    prompt = Prompt(item_id="item-0", token_ids=(7,), stop=("STOP",))
+    (site.folder / "prompts.jsonl").write_text(json.dumps(to_json(prompt)) + "\n")
+    texts = {40: "so ", 41: "it ", 42: "is ", 43: "ST", 44: "OP"}
+    ids = [40, 41, 42, 43, 44]
+    patch = {
+        "__verbose": {"tokens": ids},
+        "choices": [{"text": "so it is ", "finish_reason": "stop"}],
+    }
+    with fake_server(site.engine(faults=[Fault(patch=patch)], texts=texts)) as url:
+        site.ask(site.server(url=url))
+    assert site.answers()["item-0"]["token_ids"] == [40, 41, 42]
+
+
 def test_a_server_that_ends_over_the_file_is_a_report(site: Site) -> None:
     found = site.look(site.server(command=(*COMMAND, "--behave", "refuse")), {"ab": [1]})
     assert not found.answers
     assert "unknown tensor type" in found.detail
 
 
-def test_a_server_that_crashes_over_the_file_is_a_report(site: Site) -> None:
-    found = site.look(site.server(command=(*COMMAND, "--behave", "crash")), {"ab": [1]})
-    assert not found.answers
-    assert "was killed by SIGABRT" in found.detail
+@pytest.mark.parametrize("behaviour", ["crash", "end"])
+def test_an_end_without_a_word_is_no_report_on_the_file(site: Site, behaviour: str) -> None:
+    with pytest.raises(WorkerError, match=r"SIGABRT|exit code 0"):
+        site.look(site.server(command=(*COMMAND, "--behave", behaviour)), {"ab": [1]})
 
 
 def test_want_of_memory_is_no_report_on_the_file(site: Site) -> None:

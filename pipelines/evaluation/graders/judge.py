@@ -76,6 +76,7 @@ class JudgeGrader:
             "pipelines.evaluation.thought_tags",
             "pipelines.evaluation.thoughts",
             "pipelines.runtimes.openai_client",
+            "pipelines.runtimes.reply_json",
         )
 
     @property

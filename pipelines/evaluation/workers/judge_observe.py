@@ -1,6 +1,5 @@
 """Worker: asks a judge model over an OpenAI-compatible endpoint."""
 
-import json
 import os
 import re
 from typing import cast
@@ -13,6 +12,7 @@ from pipelines.evaluation.workers.observations import observe_each
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
 from pipelines.runtimes.openai_client import Endpoint, Patience, ServerClient
+from pipelines.runtimes.openai_session import header_secret
 
 
 def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
@@ -35,7 +35,6 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
         if prompt is None:
             return {"verdict": None, "said": None, "reply": None}
         reply = client.post("/v1/chat/completions", _body(str(prompt), options), "the judge")
-        reply = _without(endpoint.api_key, reply)
         said = _said(reply, str(options["model"]))
         return {"verdict": verdict(said, options), "said": said, "reply": reply}
 
@@ -69,20 +68,15 @@ def _body(prompt: str, options: JsonObject) -> JsonObject:
     }
 
 
-def _without(key: str | None, reply: JsonObject) -> JsonObject:
-    """The reply, should a server repeat the key in it."""
-    if not key:
-        return reply
-    return cast("JsonObject", json.loads(json.dumps(reply).replace(json.dumps(key)[1:-1], "***")))
-
-
 def _said(reply: JsonObject, model: str) -> str:
     choices = reply.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
+    first = choices[0] if isinstance(choices, list) and len(choices) == 1 else None
     message = first.get("message") if isinstance(first, dict) else None
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(content, str | None):
-        raise ServiceError("the reply has no choices[0].message.content", where=f"judge {model}")
+        raise ServiceError(
+            "the reply has not just one choice with message.content", where=f"judge {model}"
+        )
     return content or ""
 
 
@@ -93,7 +87,7 @@ def _endpoint(options: JsonObject) -> Endpoint:
         url=url.rstrip("/").removesuffix("/v1"),
         timeout_seconds=float(str(options["seconds"])),
         connections=int(str(options["concurrency"])),
-        api_key=_variable(key) if key else None,
+        api_key=header_secret(_variable(key), key, "grader judge") if key else None,
     )
 
 

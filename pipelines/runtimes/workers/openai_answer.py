@@ -31,12 +31,8 @@ def answer(call: ServedAnswersCall, on_progress: OnProgress) -> AnswerTally:
     wanted = [prompt for prompt in prompts if prompt.item_id not in log.answered]
     if not wanted:
         return AnswerTally(answered=0, found=found)
-    on_progress(Progress(done=found, total=len(prompts), what="starting the server"))
-    # Of all prompts, so that an interrupted run goes on in the very same server.
-    context_tokens = max(
-        len(p.token_ids) + (p.max_tokens or call.decode.max_tokens) for p in prompts
-    )
-    with session(call.serving, context_tokens) as served:
+    on_progress(Progress(done=found, total=len(prompts), what="waiting for the server"))
+    with session(call.serving) as served:
         _ask_all(call, served, wanted, log, len(prompts), on_progress)
     return AnswerTally(answered=len(log.answered) - found, found=found)
 
@@ -80,7 +76,7 @@ def _ask(served: Session, asking: Asking, prompt: Prompt) -> Answer:
     reply = served.client.post(
         asking.path_of(prompt), asking.body(prompt), f"item {prompt.item_id}"
     )
-    return asking.answer(prompt, reply)
+    return asking.answer(prompt, reply, served.text_of)
 
 
 def _cancel(pending: list[Future[Answer]]) -> None:

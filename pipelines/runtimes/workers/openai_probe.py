@@ -2,12 +2,11 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import WorkerError
+from pipelines.domain.errors import ServiceError, WorkerError
 from pipelines.domain.suite import DecodeSettings
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.files.records import from_json
@@ -15,20 +14,20 @@ from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.runtimes.openai_answers import Asking
 from pipelines.runtimes.openai_dialects import first_choice
+from pipelines.runtimes.openai_log import is_over_the_file, kernels_in
 from pipelines.runtimes.openai_messages import ServedProbe, ServedProbeCall
 from pipelines.runtimes.openai_session import Session, session
 from pipelines.runtimes.protocol import Prompt
 
-_CONTEXT_TOKENS = 256
+_ASKED_TOKENS = 4
 _MOST_TEXTS = 500
 """The file's own runtime compares all texts; here a server only has to show that it reads them alike."""
-
-_OVER_THE_FILE = (
-    "ended with exit code",
-    *(f"was killed by {name}" for name in ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE")),
-)
-_NOT_THE_FILE = re.compile(r"out of memory|address already in use|couldn't bind", re.IGNORECASE)
-"""What ends a server whatever it loads: a report would be sealed and held against the variant."""
+_CLAMPED = -9999.0
+"""What vLLM says for minus infinity (vllm/entrypoints/openai: `max(logprob, -9999.0)`)."""
+_NO_NUMBERS = ("NaN", "nan", "Infinity", "-Infinity", "inf", "-inf")
+"""How servers write in a string what JSON has no number for."""
+_NAN_REFUSED = "not JSON compliant"
+"""What vLLM says, with status 400, where a log probability is no number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,51 +38,55 @@ class _Text:
 
 
 def probe(call: ServedProbeCall, on_progress: OnProgress) -> ServedProbe:
-    """Look at a model through its server; a server that ends over it is a report with its last words.
+    """Look at a model through its server; one that ends is a report where its output blames the file.
 
-    One that ends for want of memory or a port, or does not come up in time, says nothing of the model.
+    Every other end says nothing of the model: for want of memory or of a port, by a signal, without a word.
 
     Raises:
         ServiceError: where the server refuses, or serves another model.
         WorkerError: where it ends for another reason, cannot be started, or takes too long.
     """
-    on_progress(Progress(done=0, total=0, what="starting the server"))
-    texts = _texts(call.texts)
+    on_progress(Progress(done=0, total=0, what="waiting for the server"))
+    serving = call.serving
+    texts = _texts(call.texts, serving.context_tokens)
     try:
-        with session(call.serving, _CONTEXT_TOKENS) as served:
+        with session(serving) as served:
             on_progress(Progress(done=0, total=0, what="comparing token ids"))
             compared, mismatched = _compare(served, texts)
             finite = _finite(served, texts)
     except WorkerError as error:
-        if not _is_over_the_file(error, call.serving.server.engine):
+        running = serving.running
+        if not (running and running.died() and is_over_the_file(running.output())):
             raise
         return ServedProbe(
-            answers=False, finite=False, compared_texts=0, mismatched_texts=(), detail=error.what
+            answers=False,
+            finite=None,
+            compared_texts=0,
+            mismatched_texts=(),
+            kernels=(),
+            detail=error.what,
         )
+    engine = serving.server.engine
     return ServedProbe(
         answers=True,
         finite=finite,
         compared_texts=compared,
         mismatched_texts=mismatched,
-        detail=f"{call.serving.server.engine} answers, and reads {compared} texts as we do"
+        kernels=kernels_in(serving.running.output()) if serving.running else (),
+        detail=f"{engine} answers, and reads {compared} texts as we do"
         if compared
-        else f"{call.serving.server.engine} answers",
+        else f"{engine} answers",
     )
 
 
-def _is_over_the_file(error: WorkerError, engine: str) -> bool:
-    ended = error.what.startswith(tuple(f"{engine} {how}" for how in _OVER_THE_FILE))
-    return ended and not _NOT_THE_FILE.search(error.what)
-
-
-def _texts(file: Path) -> list[_Text]:
+def _texts(file: Path, context_tokens: int) -> list[_Text]:
     """The first texts that fit the context the server is started with."""
 
     def fitting() -> Iterator[_Text]:
         with file.open(encoding="utf-8") as lines:
             for line in lines:
                 text = from_json(_Text, json.loads(line))
-                if 0 < len(text.token_ids) < _CONTEXT_TOKENS:
+                if 0 < len(text.token_ids) <= context_tokens - _ASKED_TOKENS:
                     yield text
 
     return [text for text, _ in zip(fitting(), range(_MOST_TEXTS), strict=False)]
@@ -104,22 +107,42 @@ def _compare(served: Session, texts: list[_Text]) -> tuple[int, tuple[str, ...]]
     return len(texts), tuple(mismatched)
 
 
-def _finite(served: Session, texts: list[_Text]) -> bool:
-    """Ask one prompt; whether no log probability that comes back is something else than a number."""
+def _finite(served: Session, texts: list[_Text]) -> bool | None:
+    """Ask one prompt; whether all log probabilities that come back are numbers, None where none do."""
     # Without any text there is still a token of every vocabulary to go on from.
-    ids, text = (texts[0].token_ids, texts[0].text) if texts else ((0,), "")
+    chosen = max(texts, key=lambda text: len(text.token_ids), default=None)
+    ids, text = (chosen.token_ids, chosen.text) if chosen else ((0,), "")
     chat: JsonObject = {"messages": [{"role": "user", "content": "Hello"}]}
     asking = Asking(
         server=served.server,
         served_name=served.served_name,
-        decode=DecodeSettings(max_tokens=1),
+        decode=DecodeSettings(max_tokens=_ASKED_TOKENS),
         stop_token_ids=(),
     )
     body = asking.body(Prompt(item_id="probe", token_ids=ids, text=text, chat=chat))
     if served.dialect.logprobs and served.server.prompts != "chat":
         body["logprobs"] = 1
-    reply = served.client.post(asking.path, body, "the first prompt")
-    return all(isinstance(p, float | int) and math.isfinite(p) for p in _logprobs(reply))
+    try:
+        reply = served.client.post(asking.path, body, "the first prompt")
+    except ServiceError as error:
+        if _NAN_REFUSED in error.what:
+            return False
+        raise
+    found = [_logprob(value) for value in _logprobs(reply)]
+    return all(found) if found else None
+
+
+def _logprob(value: JsonValue) -> bool:
+    """Whether it is a number that a model gave; null is what llama-server writes for one that is none.
+
+    Raises:
+        ServiceError: where it is neither: that is the server's fault, and not the file's.
+    """
+    if value is None or value in _NO_NUMBERS:
+        return False
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise ServiceError(f"a log probability is {str(value)[:40]!r}", where="the first prompt")
+    return math.isfinite(value) and value > _CLAMPED
 
 
 def _logprobs(reply: JsonObject) -> list[JsonValue]:
