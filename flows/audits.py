@@ -122,7 +122,7 @@ def audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
             probe = runtime.probe(request, site.tools.run_worker, progress)
             look = _look(site, runtime_name, request, probe, progress)
         stops = site.examination.stop_token_ids
-        held = hold_base(probe, site.chat.template, stops).findings
+        held = hold_base(probe, site.chat.template, stops, site.chat.notes).findings
         report = AuditReport(findings=(*held, *audit_served(look)))
         return AuditRecord(report=report, probe=probe, served=look)
 

@@ -31,9 +31,15 @@ def audit_variant(
 
 
 def audit_base(
-    probe: ProbeReport, chat_template: str, stop_token_ids: tuple[int, ...]
+    probe: ProbeReport,
+    chat_template: str,
+    stop_token_ids: tuple[int, ...],
+    notes: tuple[str, ...] = (),
 ) -> AuditReport:
-    """Hold the base, as a runtime loads it, against the checkpoint's own tokenizer and template."""
+    """Hold the base, as a runtime loads it, against the checkpoint's own tokenizer and template.
+
+    `notes` say what of the checkpoint's tokenizer files was left aside.
+    """
     return AuditReport(
         findings=(
             _equal("loads in its runtime", True, probe.loads, probe.detail),
@@ -41,6 +47,7 @@ def audit_base(
             _parity(probe),
             _template(chat_template, probe),
             _end(stop_token_ids, probe),
+            *(_left_aside(note) for note in notes),
         )
     )
 
@@ -156,6 +163,15 @@ def _template(chat_template: str, probe: ProbeReport) -> AuditFinding:
         passed=equal,
         promised="equal to the base's",
         found="equal" if equal else "differs",
+    )
+
+
+def _left_aside(note: str) -> AuditFinding:
+    return AuditFinding(
+        check="tokenizer files",
+        passed=True,
+        promised="read as transformers reads them",
+        found=note,
     )
 
 

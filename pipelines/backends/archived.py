@@ -27,6 +27,7 @@ _SOURCES = (
     "pipelines.backends.archived_config",
     "pipelines.backends.archived_rope",
     "pipelines.backends.workers.archived_checkpoint",
+    "pipelines.files.chat_templates",
     "pipelines.files.tokenizer_folder",
 )
 

@@ -31,6 +31,7 @@ _CONVERTER_PARTS = ("convert_hf_to_gguf.py", "conversion/base.py", "gguf-py/gguf
 _CONVERT_SOURCES = (
     "pipelines.backends.llamacpp_pretypes",
     f"{WORKERS}.llamacpp_convert",
+    "pipelines.files.chat_templates",
 )
 _IMATRIX_SOURCES = (
     f"{WORKERS}.llamacpp_imatrix",

@@ -24,6 +24,7 @@ _PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
 _SOURCES = (
     *(f"{_WORKERS}.llmcompressor_{part}" for part in ("compress", "recipe", "smoothing")),
     *packed_layouts.SOURCES,
+    "pipelines.files.chat_templates",
     "pipelines.files.tokenizer_folder",
 )
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from pipelines.domain.checkpoint import CheckpointDigests
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from pipelines.files.chat_templates import DEFAULT, read_chat_templates
+from pipelines.files.json_files import read_json_object
+from pipelines.files.records import to_json
 from pipelines.files.safetensors_header import weight_files
-from pipelines.files.tokenizer_folder import chat_template_text, read_json_object
+from pipelines.files.special_tokens import read_token_names, token_names
 
 _VOLATILE = (
     "transformers_version", "_name_or_path", "name_or_path", "_commit_hash", "is_local",
@@ -28,15 +31,31 @@ def checkpoint_digests(folder: Path, file_digest: Callable[[Path], Digest]) -> C
         for name in ("tokenizer.json", "tokenizer.model")
         if (folder / name).is_file()
     ]
-    template = chat_template_text(folder)
+    if more := _beside(folder, tokenizer_config):
+        tokenizer_files.append(more)
     return CheckpointDigests(
         weights=digest_of(tuple(sorted(file_digest(file) for file in weight_files(folder)))),
         tokenizer=digest_of([tokenizer_files, tokenizer_config]),
-        chat_template=Digest(hashlib.sha256(template.encode()).hexdigest()),
+        chat_template=_templates(folder),
         config=digest_of(
             [_meaning(folder / "config.json"), _meaning(folder / "generation_config.json")]
         ),
     )
+
+
+def _templates(folder: Path) -> Digest:
+    """The digest of the template's bytes; where there are several, of all of them by name."""
+    templates = read_chat_templates(folder)
+    if set(templates.named) <= {DEFAULT}:
+        return Digest(hashlib.sha256(templates.default.encode()).hexdigest())
+    return digest_of(dict(templates.named))
+
+
+def _beside(folder: Path, tokenizer_config: JsonObject) -> list[JsonValue]:
+    """Return what special_tokens_map.json and added_tokens.json say that tokenizer_config.json does not."""
+    names = read_token_names(folder)
+    said = token_names(tokenizer_config)
+    return [] if names == said else ["special tokens", to_json(names)]
 
 
 def _meaning(file: Path, *left_out: str) -> JsonObject:

@@ -23,8 +23,9 @@ _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 _SMALL_FILES = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
-    "model.safetensors.index.json",
+    "chat_template.json", "model.safetensors.index.json",
 )  # fmt: skip
+_TEMPLATES = re.compile(r"^additional_chat_templates/[\w.-]+\.jinja$", re.ASCII)
 _WEIGHTS = re.compile(r"^model(-\d+-of-\d+)?\.safetensors$")
 
 
@@ -105,6 +106,7 @@ def download(
             read_model_shape(partial)  # before the first weights are fetched
             fetch(commit, files, partial, on_progress)
         for file in files:
+            (staging / file.name).parent.mkdir(exist_ok=True)
             (partial / file.name).rename(staging / file.name)
         shutil.rmtree(partial)
         return Download(repository=source.repository, revision=revision, endpoint=settings.endpoint)
@@ -129,6 +131,8 @@ def _listing(api: "HfApi", source: HubSource) -> tuple[str, tuple[RemoteFile, ..
             git_blob=sibling.blob_id if not sibling.lfs else None,
         )
         for sibling in siblings
-        if sibling.rfilename in _SMALL_FILES or _WEIGHTS.match(sibling.rfilename)
+        if sibling.rfilename in _SMALL_FILES
+        or _WEIGHTS.match(sibling.rfilename)
+        or _TEMPLATES.match(sibling.rfilename)
     ]
     return listed.sha, tuple(sorted(files, key=lambda file: (file.size_bytes, file.name)))

@@ -50,6 +50,7 @@ def fetch(
     meter = _Meter(on_progress, total=total, done=total - sum(f.size_bytes for f in missing))
     for file in missing:
         part = folder / (file.name + _PART)
+        part.parent.mkdir(exist_ok=True)
         meter.begin(file, part.stat().st_size if part.exists() else 0)
         _fetch_one(commit, file, part, meter)
         _compare(part, file, commit.repository)

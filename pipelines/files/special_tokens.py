@@ -5,7 +5,7 @@ Source: `PreTrainedTokenizerBase._from_pretrained` and `__init__` in transformer
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.domain.values import JsonObject, JsonValue
@@ -52,16 +52,22 @@ def read_token_names(folder: Path) -> TokenNames:
         CheckpointError: where one of these files is not JSON.
     """
     config = read_json_object(folder / "tokenizer_config.json")
-    listed = config.get("added_tokens_decoder")
-    merged, added = dict(config), _listed(listed)
-    if not isinstance(listed, dict):
-        merged |= _extended(config, read_json_object(folder / "special_tokens_map.json"))
-    roles = dict(_roles(merged))
-    extra = _extra(merged.get(_EXTRA, merged.get(_EXTRA_BEFORE)))
-    if not isinstance(listed, dict):
-        special = {token.text for token in (*roles.values(), *extra)}
-        added = _numbered(read_json_object(folder / "added_tokens.json"), special)
-    return TokenNames(roles=roles, extra=extra, added=added)
+    if isinstance(config.get("added_tokens_decoder"), dict):
+        return token_names(config)
+    more = _extended(config, read_json_object(folder / "special_tokens_map.json"))
+    names = token_names({**config, **more})
+    special = {token.text for token in (*names.roles.values(), *names.extra)}
+    numbered = _numbered(read_json_object(folder / "added_tokens.json"), special)
+    return replace(names, added=numbered)
+
+
+def token_names(config: JsonObject) -> TokenNames:
+    """Return what tokenizer_config.json alone says."""
+    return TokenNames(
+        roles=dict(_roles(config)),
+        extra=_extra(config.get(_EXTRA, config.get(_EXTRA_BEFORE))),
+        added=_listed(config.get("added_tokens_decoder")),
+    )
 
 
 def _roles(config: JsonObject) -> Iterator[tuple[str, NamedToken]]:

@@ -39,6 +39,8 @@ _SOURCES = (
     f"{_WORKERS}.packed_checkpoint",
     "pipelines.runtimes.transformers_batches",
     "pipelines.runtimes.stop_texts",
+    "pipelines.files.own_tokenizer",
+    "pipelines.files.special_tokens",
     "pipelines.files.packed_int4",
     "pipelines.files.packed_config",
     "pipelines.files.packed_weights",

@@ -219,6 +219,8 @@ def _counter(file: LongContextFile, folder: Path) -> CountTokens:
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.no_truncation()  # which training may have left in the file
+        tokenizer.no_padding()
     except Exception as error:  # the Rust library raises bare Exception
         raise InputError(
             f"long_context.tokenizer cannot be read ({error})", where=str(path)

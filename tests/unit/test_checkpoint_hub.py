@@ -85,6 +85,17 @@ def test_a_branch_that_moved_gives_the_new_commit_and_keeps_the_old(
     assert old.folder.is_dir()
 
 
+def test_templates_in_a_folder_of_their_own_are_fetched_too(
+    hub: HubServer, files: dict[str, bytes], store: Store
+) -> None:
+    name = "additional_chat_templates/tool_use.jinja"
+    more = {"chat_template.jinja": b"d", name: b"t", "additional_chat_templates/x.py": b"no"}
+    hub.publish(REPOSITORY, files | more)
+    folder = _resolve(REPOSITORY, hub, store).folder
+    assert (folder / name).read_bytes() == b"t"
+    assert not (folder / "additional_chat_templates" / "x.py").exists()
+
+
 def test_other_bytes_of_the_same_length_are_noticed_and_fetched_anew(
     hub: HubServer, files: dict[str, bytes], store: Store
 ) -> None:

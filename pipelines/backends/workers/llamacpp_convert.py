@@ -17,18 +17,19 @@ from pipelines.backends.llamacpp_messages import ConvertCall, ConvertFacts
 from pipelines.backends.llamacpp_pretypes import PRE_TYPES, match_pretype
 from pipelines.backends.workers.llamacpp_gguf import read_gguf
 from pipelines.domain.errors import CheckpointError
+from pipelines.domain.values import JsonValue
+from pipelines.files.chat_templates import DEFAULT, read_chat_templates
+from pipelines.files.json_files import read_json_object
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 
 # The converter copies model cards, folder names and the like into the file's metadata. What is not in the
 # checkpoint's digests must not influence the bytes, so it is shown only what is, under one folder name.
 _SEEN = (
-    "chat_template.jinja",
     "generation_config.json",
     "model.safetensors.index.json",
     "tokenizer.json",
     "tokenizer.model",
-    "tokenizer_config.json",
 )
 _ORIGIN_KEYS = ("_name_or_path", "name_or_path")
 _FOLDER_NAME = "base"
@@ -95,7 +96,11 @@ def _from_table(checkpoint: Path) -> str:
 
 
 def _show(checkpoint: Path, view: Path) -> None:
-    """Link what the converter may see into a folder, and write the config without its origin."""
+    """Link what the converter may see into a folder, and write the config without its origin.
+
+    Of several places that hold chat templates the converter prefers tokenizer_config.json and transformers
+    the files: it is shown one place, with the templates that a conversation gets in transformers.
+    """
     view.mkdir()
     named = [checkpoint / name for name in _SEEN if (checkpoint / name).is_file()]
     for file in (*named, *checkpoint.glob("*.safetensors")):
@@ -103,6 +108,18 @@ def _show(checkpoint: Path, view: Path) -> None:
     config = json.loads((checkpoint / "config.json").read_bytes())
     kept = {key: value for key, value in config.items() if key not in _ORIGIN_KEYS}
     (view / "config.json").write_text(json.dumps(kept))
+    tokenizer = checkpoint / "tokenizer_config.json"
+    if tokenizer.is_file() or _templates(checkpoint):
+        shown = read_json_object(tokenizer) | {"chat_template": _templates(checkpoint)}
+        (view / "tokenizer_config.json").write_text(json.dumps(shown))
+
+
+def _templates(checkpoint: Path) -> JsonValue:
+    """Return a checkpoint's chat templates as tokenizer_config.json holds them, None where there are none."""
+    named = read_chat_templates(checkpoint).named
+    if set(named) <= {DEFAULT}:
+        return named.get(DEFAULT)
+    return [{"name": name, "template": text} for name, text in named.items()]
 
 
 def _run(script: ModuleType, view: Path, call: ConvertCall) -> None:

@@ -39,8 +39,11 @@ class SimilarityGrader:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The worker."""
-        return ("pipelines.evaluation.workers.similarity_observe",)
+        """The worker, and what reads its model's tokenizer."""
+        return (
+            "pipelines.evaluation.workers.similarity_observe",
+            "pipelines.files.own_tokenizer",
+        )
 
     @property
     def options(self) -> JsonObject:

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel
 
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
 from pipelines.evaluation.workers.observations import observe_each, threads_allowed
+from pipelines.files.own_tokenizer import own_tokenizer
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
 
@@ -60,8 +60,7 @@ def _embedder(folder: Path, max_tokens: int) -> Embed:
         raise CheckpointError(
             f"lacks tensors of its architecture, the first is {missing[0]}", where=str(folder)
         )
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_padding()
+    tokenizer = own_tokenizer(folder).tokenizer
     tokenizer.enable_truncation(min(max_tokens, _context(model)))
 
     @lru_cache(maxsize=_KEPT_TEXTS)

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from pipelines.domain.errors import CheckpointError, ToolchainError
+from pipelines.files.own_tokenizer import own_tokenizer
 from pipelines.files.packed_config import PackedLayout, stored_layout
 from pipelines.runtimes.workers.packed_checkpoint import dense_state
 
@@ -53,7 +54,7 @@ def load(folder: Path, device_name: str) -> LoadedModel:
     model.eval().to(device)
     return LoadedModel(
         model=model,
-        tokenizer=Tokenizer.from_file(str(folder / "tokenizer.json")),
+        tokenizer=own_tokenizer(folder).tokenizer,
         context_length_tokens=int(model.config.get_text_config().max_position_embeddings),
         device=device,
     )
