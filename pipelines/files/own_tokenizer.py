@@ -15,6 +15,8 @@ from pipelines.files.json_files import read_json_object
 from pipelines.files.special_tokens import NamedToken, TokenNames, read_token_names
 
 TOKENIZER_FILE = "tokenizer.json"
+LEFTOVERS = ("truncation", "padding")
+"""Keys of tokenizer.json that hold for training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +39,22 @@ def own_tokenizer(folder: Path) -> OwnTokenizer:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the Rust library raises bare Exception
         raise CheckpointError(f"the tokenizer cannot be read ({error})", where=str(path)) from error
-    names = _with_padding(read_token_names(folder), tokenizer)
+    names = read_token_names(folder)
+    named = _with_padding(names, tokenizer)
     notes = _without_leftovers(tokenizer)
     config = read_json_object(folder / "tokenizer_config.json")
     tokenizer.encode_special_tokens = config.get("split_special_tokens") is True
     missing = _missing(tokenizer, names)
     if missing:
         tokenizer.add_tokens(missing)
-    return OwnTokenizer(tokenizer=tokenizer, names=names, notes=notes)
+    return OwnTokenizer(tokenizer=tokenizer, names=named, notes=notes)
 
 
 def _with_padding(names: TokenNames, tokenizer: Tokenizer) -> TokenNames:
-    """A padding left in tokenizer.json names the padding token where nothing else does."""
+    """A padding left in tokenizer.json names the padding token where nothing else does.
+
+    Templates see it. transformers also adds it to a vocabulary that lacks it, with an id that no weight has.
+    """
     if tokenizer.padding is None or "pad_token" in names.roles:
         return names
     token = NamedToken(text=str(tokenizer.padding.get("pad_token")), flags={})

@@ -20,6 +20,7 @@ from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonValue
 from pipelines.files.chat_templates import DEFAULT, read_chat_templates
 from pipelines.files.json_files import read_json_object
+from pipelines.files.own_tokenizer import LEFTOVERS
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 
@@ -28,7 +29,6 @@ from pipelines.process.harness import serve
 _SEEN = (
     "generation_config.json",
     "model.safetensors.index.json",
-    "tokenizer.json",
     "tokenizer.model",
 )
 _ORIGIN_KEYS = ("_name_or_path", "name_or_path")
@@ -98,8 +98,10 @@ def _from_table(checkpoint: Path) -> str:
 def _show(checkpoint: Path, view: Path) -> None:
     """Link what the converter may see into a folder, and write the config without its origin.
 
-    Of several places that hold chat templates the converter prefers tokenizer_config.json and transformers
-    the files: it is shown one place, with the templates that a conversation gets in transformers.
+    What training left in tokenizer.json is taken out: with a padding, transformers adds a token to the
+    vocabulary that the weights have no row for. Of several places that hold chat templates the converter
+    prefers tokenizer_config.json and transformers the files: it is shown one place, with the templates that a
+    conversation gets in transformers.
     """
     view.mkdir()
     named = [checkpoint / name for name in _SEEN if (checkpoint / name).is_file()]
@@ -108,10 +110,18 @@ def _show(checkpoint: Path, view: Path) -> None:
     config = json.loads((checkpoint / "config.json").read_bytes())
     kept = {key: value for key, value in config.items() if key not in _ORIGIN_KEYS}
     (view / "config.json").write_text(json.dumps(kept))
-    tokenizer = checkpoint / "tokenizer_config.json"
-    if tokenizer.is_file() or _templates(checkpoint):
-        shown = read_json_object(tokenizer) | {"chat_template": _templates(checkpoint)}
-        (view / "tokenizer_config.json").write_text(json.dumps(shown))
+    _show_tokenizer(checkpoint, view)
+
+
+def _show_tokenizer(checkpoint: Path, view: Path) -> None:
+    file = checkpoint / "tokenizer.json"
+    if file.is_file():
+        content = read_json_object(file) | dict.fromkeys(LEFTOVERS)
+        (view / file.name).write_text(json.dumps(content))
+    config = checkpoint / "tokenizer_config.json"
+    if config.is_file() or _templates(checkpoint):
+        shown = read_json_object(config) | {"chat_template": _templates(checkpoint)}
+        (view / config.name).write_text(json.dumps(shown))
 
 
 def _templates(checkpoint: Path) -> JsonValue:
