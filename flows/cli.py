@@ -152,6 +152,9 @@ def import_(task: str, out: Path) -> int:
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--model", help="Also hold items against this model's chat template and context.")
 @click.option("--policy", type=_FOLDER, help="Policy file (YAML) that says what has to be proved.")
+@click.option(
+    "--bump", is_flag=True, help="Raise the version where an edited suite still has the old one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_in_store
 def check(**options: object) -> int:

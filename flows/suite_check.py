@@ -9,10 +9,12 @@ from flows.suite_duplicates import duplicates
 from flows.suite_fit import Fit, ModelView, fit, measured_lengths, overlong
 from flows.suite_proofs import WHOLE, SliceProof, proofs
 from flows.suite_tails import Tail, tails
+from flows.suite_versions import edited, next_version
 from pipelines.domain.errors import InputError
 from pipelines.domain.policy import Policy
 from pipelines.domain.suite import Suite
 from pipelines.evaluation.graders.table import grader_for
+from pipelines.files.store import Store
 from pipelines.specs.policies import load_policy
 from pipelines.specs.suite_items import read_items
 from pipelines.specs.suite_long_context import beyond_context
@@ -61,8 +63,11 @@ def check_suite(
     policy_file: Path | None,
     model: ModelView | None,
     read_table: ReadTable | None,
+    store: Store | None = None,
 ) -> SuiteReport:
     """Look at a suite folder; what is wrong is in the report, not raised.
+
+    `store` knows with which content versions were judged; None: that is not asked.
 
     Raises:
         ToolchainError, ServiceError, WorkerError: where items stand in a table that cannot be read.
@@ -83,6 +88,7 @@ def check_suite(
     found = fit(suite, model) if model else Fit(prompt_tokens={}, refusals={})
     findings += [
         *refusal,
+        *(_edited(suite, store) if store else ()),
         *_unusable(examined, suite),
         *_alike(examined, suite),
         *(_misfits(examined, suite, found, model) if model else ()),
@@ -129,6 +135,13 @@ def _policy(path: Path | None, suite: Suite) -> tuple[Policy, list[Finding]]:
         lines = error.what.split("\n  ")
         sentences = lines[1:] if lines[0].endswith(":") else lines
         return Policy(), [_of_a_sentence(error.where or str(path), text) for text in sentences]
+
+
+def _edited(suite: Suite, store: Store) -> Iterator[Finding]:
+    if text := edited(suite, store):
+        advice = f"raise the version to {next_version(suite, store)}, or say --bump"
+        where = str(suite.folder / SUITE_FILE)
+        yield Finding(severity="problem", where=where, text=f"{text}; {advice}")
 
 
 def _unusable(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:

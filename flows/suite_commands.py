@@ -3,6 +3,10 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +17,7 @@ class CheckOptions:
     model: str | None = None
     policy: Path | None = None
     as_json: bool = False
+    bump: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +44,15 @@ def check_command(options: CheckOptions) -> int:
     from pipelines.process.runner import run_worker
 
     settings = Settings.from_environment()
+    folder = suite_folder(options.folder, settings, run_worker)
+    if options.bump:
+        _bump(folder, settings)
     report = check_suite(
-        suite_folder(options.folder, settings, run_worker),
+        folder,
         policy_file=options.policy,
         model=view_model(options.model, settings) if options.model else None,
         read_table=table_reader(settings),
+        store=settings.store,
     )
     if options.as_json:
         print(as_json(report))
@@ -54,6 +63,17 @@ def check_command(options: CheckOptions) -> int:
     else:
         print("\n".join(plain_lines(report)))
     return report.exit_code
+
+
+def _bump(folder: Path, settings: "Settings") -> None:
+    """Raise the version of an edited suite, and say so."""
+    from flows.suite_tables import table_reader
+    from flows.suite_versions import bump
+    from pipelines.specs.suites import load_suite
+
+    version = bump(load_suite(folder, table_reader(settings)), settings.store)
+    told = f"version raised to {version}" if version else "is what was judged, or was never judged"
+    print(f"{folder}: {told}", file=sys.stderr)
 
 
 def import_command(task: str, out: Path) -> int:

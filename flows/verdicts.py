@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from flows import units
 from flows.site import BuildSite
+from flows.suite_versions import remember
 from flows.unit_errors import REGISTER, errors_of, read_errors
 from pipelines.build.variants import PlannedVariant
 from pipelines.gates.family import family_p, within_family
@@ -32,6 +33,7 @@ def evidence(site: BuildSite, planned: PlannedVariant) -> Evidence:
 def _alone(site: BuildSite, planned: PlannedVariant) -> Evidence:
     if planned.key not in site.judged:
         audit, verdict = units.verdict(site, planned)
+        remember(site.plan.suite, site.settings.store)
         site.judged[planned.key] = Evidence(
             checkpoint=site.plan.checkpoint,
             suite=site.plan.suite,

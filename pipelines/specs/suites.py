@@ -9,12 +9,13 @@ from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import GraderSpec, Item, SliceSpec, Suite
 from pipelines.domain.thoughts import FAMILIES
-from pipelines.domain.values import JsonObject, JsonValue, digest_of
+from pipelines.domain.values import JsonObject, digest_of
 from pipelines.files.records import to_json
 from pipelines.specs.adjudications import ADJUDICATIONS_FILE, load_adjudications
 from pipelines.specs.judge_anchors import load_anchor
 from pipelines.specs.loading import did_you_mean, load_yaml
 from pipelines.specs.suite_constrained import asked_both_ways, slices_both_ways
+from pipelines.specs.suite_digest import digested, digested_items
 from pipelines.specs.suite_files import SuiteSpec
 from pipelines.specs.suite_items import Placed, place_of, read_items
 from pipelines.specs.suite_long_context import long_slice
@@ -223,9 +224,9 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
             "name": spec.name,
             "version": spec.version,
             "grader": to_json(grader),
-            "decode": to_json(decode),
+            "decode": digested(decode),
             "slices": to_json(slices),
-            "items": [_without_unset(item) for item in items],
+            "items": digested_items(items),
             **({"thoughts": to_json(thoughts)} if thoughts != FAMILIES else {}),
             **({"template_variables": variables} if variables else {}),
         }
@@ -245,13 +246,6 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
         thoughts=thoughts,
         template_variables=variables,
     )
-
-
-def _without_unset(item: Item) -> JsonValue:
-    """Return an item as its digest sees it: what came later and is not used leaves the digest as it was."""
-    value = to_json(item)
-    assert isinstance(value, dict)
-    return {key: part for key, part in value.items() if key != "template_variables" or part}
 
 
 def _anchors(grader: GraderSpec, items: Sequence[Item], folder: Path) -> tuple[AnchorLabel, ...]:
