@@ -18,6 +18,7 @@ import click
 from flows.crashes import failure_of
 from pipelines.domain.recipe import Format
 from pipelines.files.store import STORE_FOLDER, STORE_VARIABLE
+from pipelines.process.secrecy import hide_secrets
 
 Parameters = ParamSpec("Parameters")
 
@@ -32,6 +33,7 @@ def _clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None
 
     @wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        hide_secrets()
         try:
             code = command(*args, **kwargs)
         except BrokenPipeError:  # `quantgate … | head`: nobody reads on

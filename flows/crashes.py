@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.domain.errors import QuantgateError, ToolchainError
+from pipelines.domain.secrets import redacted
 from pipelines.files.full_disk import full_disk
 from pipelines.files.store import open_store
 
@@ -56,7 +57,7 @@ def _fault(error: Exception, store: Path) -> CrashError:
 
 
 def _written(error: Exception, logs: Path) -> Path | None:
-    text = "".join(traceback.format_exception(error))
+    text = redacted("".join(traceback.format_exception(error)))
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     for folder in (logs, Path(tempfile.gettempdir())):
         if not folder.is_dir():

@@ -9,6 +9,7 @@ from flows.console import open_console
 from flows.settings import Settings
 from flows.wiring import archived_environment, equipment
 from pipelines.domain.errors import ToolchainError
+from pipelines.domain.secrets import redacted
 
 _PACKAGES = (
     "torch",
@@ -116,7 +117,10 @@ def _machine(settings: Settings) -> tuple[Finding, ...]:
             name="cores",
             found=f"{os.cpu_count()}: {settings.workers} workers x {settings.threads} threads",
         ),
-        Finding(name="registry", found=settings.tracking_uri or f"{settings.store.root}/mlflow.db"),
+        Finding(
+            name="registry",
+            found=redacted(settings.tracking_uri or f"{settings.store.root}/mlflow.db"),
+        ),
         Finding(
             name="Prefect", found=settings.prefect_api or "a server of this project, on demand"
         ),

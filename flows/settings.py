@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.build.hub import HubSettings
@@ -25,8 +25,8 @@ class Settings:
     tool_cache: Path
     threads: int
     workers: int
-    tracking_uri: str | None
-    prefect_api: str | None
+    tracking_uri: str | None = field(repr=False)
+    prefect_api: str | None = field(repr=False)
     hub: HubSettings
 
     @classmethod

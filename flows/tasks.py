@@ -29,6 +29,7 @@ from pipelines.build.variants import PlannedVariant
 from pipelines.domain.errors import QuantgateError, ServiceError
 from pipelines.domain.values import JsonObject
 from pipelines.files.full_disk import full_disk
+from pipelines.process.secrecy import hide_secrets
 
 Inputs = ParamSpec("Inputs")
 
@@ -50,6 +51,7 @@ def use_board(board: Board) -> None:
 @lru_cache(maxsize=4)
 def open_site(plan_file: str) -> BuildSite:
     """Open a plan on this machine, with the real tools."""
+    hide_secrets()  # this may be a process that Prefect started
     settings = Settings.from_environment()
     plan = read_plan(Path(plan_file))
     return BuildSite(
@@ -101,7 +103,7 @@ def _guarded(
             f"unexpected {type(error).__name__}: {error}", where=identifier
         )
         record_error(site, identifier, step, unexpected)
-        raise
+        raise unexpected from error  # whose text holds no secret: Prefect keeps it
     forget_error(site, identifier)  # an earlier try of this very unit may have left one
     return done
 

@@ -67,7 +67,10 @@ class MlflowRegistry:
         if tracking.is_server:
             _require_listener(tracking)
         with translated(tracking):
-            self._client = MlflowClient(tracking_uri=tracking.uri, registry_uri=tracking.uri)
+            os.environ.update(tracking.login)  # MLflow has no other way to be told
+            self._client = MlflowClient(
+                tracking_uri=tracking.address, registry_uri=tracking.address
+            )
             self._client.search_registered_models(max_results=1)
             if tracking.database is not None and tracking.artifact_root is not None:
                 settle_artifacts(self._client, tracking.uri, tracking.artifact_root)

@@ -8,15 +8,16 @@ from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from pydantic import BaseModel
 
+from pipelines.domain.secrets import without_userinfo
 from registry.receipts import Receipt
-from registry.tracking import without_credentials
 
 _TIMEOUT_SECONDS = 3.0
+_MOST_BYTES = 8 << 20
 _RUN_QUERY = """
     SELECT 1 FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'evidence_key'
     WHERE runs.run_uuid = ? AND lifecycle_stage = 'active' AND status = 'FINISHED' AND tags.value = ?
@@ -127,17 +128,17 @@ def _values(tags: tuple[_Tag, ...]) -> dict[str, str]:
 
 
 def _get(uri: str, endpoint: str, query: Mapping[str, str], reply: type[_Reply]) -> _Reply:
-    address = f"{without_credentials(uri).rstrip('/')}/api/2.0/mlflow/{endpoint}?{urlencode(query)}"
+    address = f"{without_userinfo(uri).rstrip('/')}/api/2.0/mlflow/{endpoint}?{urlencode(query)}"
     request = Request(address, headers=_authorization(uri))
     with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
-        return reply.model_validate_json(answer.read())
+        return reply.model_validate_json(answer.read(_MOST_BYTES))
 
 
 def _authorization(uri: str) -> dict[str, str]:
     """Return the header MLflow's own client would send: credentials of the URI or the environment."""
     parts = urlsplit(uri)
-    user = parts.username or os.environ.get("MLFLOW_TRACKING_USERNAME")
-    password = parts.password or os.environ.get("MLFLOW_TRACKING_PASSWORD")
+    user = unquote(parts.username or "") or os.environ.get("MLFLOW_TRACKING_USERNAME")
+    password = unquote(parts.password or "") or os.environ.get("MLFLOW_TRACKING_PASSWORD")
     if user and password:
         encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
         return {"Authorization": f"Basic {encoded}"}

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from pipelines.domain.errors import InputError, NotFoundError
+from pipelines.domain.secrets import redacted, without_userinfo
 from pipelines.files.store import STORE_VARIABLE, Store
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -23,7 +24,7 @@ class Tracking:
     `artifact_root` is where a new experiment keeps its artifacts; None leaves that to the server.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     artifact_root: Path | None
     store: Store
 
@@ -71,8 +72,24 @@ class Tracking:
 
     @property
     def shown(self) -> str:
-        """The URI without its password."""
+        """The URI without passwords and tokens."""
         return redacted(self.uri)
+
+    @property
+    def address(self) -> str:
+        """What MLflow gets: a server's address without user and password, which it would log and tell."""
+        return without_userinfo(self.uri) if self.is_server else self.uri
+
+    @property
+    def login(self) -> dict[str, str]:
+        """The variables that MLflow reads a server's user and password from; empty where it has none."""
+        parts = urlsplit(self.uri)
+        if not self.is_server or parts.username is None:
+            return {}
+        return {
+            "MLFLOW_TRACKING_USERNAME": unquote(parts.username),
+            "MLFLOW_TRACKING_PASSWORD": unquote(parts.password or ""),
+        }
 
     @property
     def key(self) -> str:
@@ -92,21 +109,6 @@ class Tracking:
                 next_step="build something (`quantgate quantize MODEL`), or set "
                 f"{URI_VARIABLE} (a server) or {STORE_VARIABLE} (a store elsewhere)",
             )
-
-
-def redacted(uri: str) -> str:
-    """Return a URI without its password."""
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
-
-
-def without_credentials(uri: str) -> str:
-    """Return a URI without user and password."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _absolute_sqlite(uri: str) -> str:

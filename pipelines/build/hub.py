@@ -11,6 +11,7 @@ from pipelines.build.checkpoint_listing import refuse_listing
 from pipelines.build.hub_errors import hub_errors
 from pipelines.build.hub_transfer import Commit, RemoteFile, fetch
 from pipelines.domain.errors import ServiceError
+from pipelines.domain.secrets import without_userinfo
 from pipelines.files.sealed import Manifest, is_sealed, produce_once, read_sealed
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, ignore_progress
@@ -109,7 +110,11 @@ def download(
             (staging / file.name).parent.mkdir(exist_ok=True)
             (partial / file.name).rename(staging / file.name)
         shutil.rmtree(partial)
-        return Download(repository=source.repository, revision=revision, endpoint=settings.endpoint)
+        return Download(
+            repository=source.repository,
+            revision=revision,
+            endpoint=without_userinfo(settings.endpoint),
+        )
 
     return folder, produce_once(folder, Download, produce)
 

@@ -16,6 +16,8 @@ was inconclusive) are verdicts, not errors: see `pipelines.domain.verdict`.
 from pathlib import Path
 from typing import ClassVar
 
+from pipelines.domain.secrets import redacted
+
 
 class QuantgateError(Exception):
     """A failure with a place, a next step and, where a child process was involved, its log."""
@@ -30,11 +32,15 @@ class QuantgateError(Exception):
         next_step: str | None = None,
         log: Path | None = None,
     ) -> None:
-        """Say what failed; `where` names the file, unit or item, `next_step` what to do about it."""
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.next_step = next_step
+        """Say what failed; `where` names the file, unit or item, `next_step` what to do about it.
+
+        Texts often hold what a library or a server said: secrets are taken out here, once for all places
+        that an error reaches.
+        """
+        self.what = redacted(what)
+        super().__init__(self.what)
+        self.where = redacted(where) if where else where
+        self.next_step = redacted(next_step) if next_step else next_step
         self.log = log
 
     def __str__(self) -> str:

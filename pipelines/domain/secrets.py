@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 HIDDEN = "***"
 NAMES_VARIABLE = "QUANTGATE_HIDDEN_VARIABLES"
@@ -23,7 +23,7 @@ NAMES_VARIABLE = "QUANTGATE_HIDDEN_VARIABLES"
 
 _SHORTEST = 6
 _NAME = re.compile(
-    r"(?:^|_)(?:\w*KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH_STRING)$",
+    r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH_STRING)$",
     re.IGNORECASE,
 )
 _OPTION = re.compile(
@@ -43,7 +43,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"(\b(?:{_FIELD})=)(?!{re.escape(HIDDEN)})[^&\s'\"<>#;,)]+", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(rf"(['\"](?:{_FIELD})['\"]\s*:\s*['\"])[^'\"]+", re.IGNORECASE), rf"\1{HIDDEN}"),
     (
-        re.compile(r"(authorization['\"]?\s*[:=]\s*b?['\"]?(?:(?:bearer|basic|token|digest)\s+)?)[^\s'\",;]+",
+        re.compile(r"(authorization['\"]?\s*[:=]\s*(?:b(?=['\"]))?['\"]?(?:(?:bearer|basic|token|digest)\s+)?)[^\s'\",;]+",
                    re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
@@ -130,6 +130,12 @@ def without_values(text: str) -> str:
         if not (value.isalpha() and value.islower()):
             text = _without(text, value)
     return text
+
+
+def without_userinfo(address: str) -> str:
+    """Return an address without user and password."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def redacted_bytes(text: bytes, values: Iterable[str]) -> bytes:

@@ -22,6 +22,7 @@ from pipelines.domain.values import JsonValue
 from pipelines.files.full_disk import full_disk
 from pipelines.files.records import read_record, to_json, write_text
 from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.secrecy import hide_secrets
 
 Request = TypeVar("Request")
 
@@ -34,6 +35,7 @@ _PROGRESS_INTERVAL_SECONDS = 0.1
 def serve(handle: Callable[[Request, OnProgress], object], request_type: type[Request]) -> None:
     """Parse the request file, handle it, write the reply file; exit 0 also for an error reply."""
     die_with_parent(int(os.environ.get(PARENT_PID, os.getppid())))
+    hide_secrets()
     request_file, reply_file = Path(sys.argv[1]), Path(sys.argv[2])
     reply: dict[str, JsonValue]
     try:
