@@ -1,8 +1,9 @@
 """Options of graders that need something run or asked first, and of those that score likeness."""
 
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.specs.grader_base import GraderFile
 
@@ -105,6 +106,16 @@ class JudgeFile(GraderFile):
     """Tokens the judge may write."""
     max_characters: int = Field(default=20_000, ge=100)
     """Characters of an answer that are shown to the judge; a longer one is not judged and is wrong."""
+
+    @model_validator(mode="after")
+    def _tells_no_secret(self) -> Self:
+        parts = urlsplit(self.url)
+        if "@" in parts.netloc or parts.query:
+            raise ValueError(
+                "url holds a user, a password or a query, and is kept in plans: name the variable that holds "
+                "it: url_env or api_key_env"
+            )
+        return self
 
 
 ObservedGraderFile = CodeFile | MathFile | ChrfFile | RougeFile | SimilarityFile | JudgeFile

@@ -1,8 +1,8 @@
-"""Secrets are planted wherever a user may have them, everything fails, and everything left behind is searched."""
+"""Secrets are planted wherever a user may have them, all fails, and what is left behind is searched."""
 
 import base64
 import json
-import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.road import Road, make_road
+from tests.integration.road import PROJECT, Road, make_road
 from tests.openai_server_fake import FakeEngine, fake_server
 
 pytestmark = pytest.mark.integration
@@ -62,10 +62,20 @@ def mlflow() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setenv("DESK_API_KEY", KEY)
+PLANTED = {"HF_TOKEN": TOKEN, "DESK_API_KEY": KEY}
+
+
+def run(road: Road, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run `quantgate` with secrets in its environment."""
+    return subprocess.run(
+        road.command(*arguments),
+        cwd=PROJECT,
+        env=road.environment | PLANTED | variables,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
 
 
 def spellings() -> set[bytes]:
@@ -87,17 +97,15 @@ def require_hidden(said: str, *folders: Path) -> None:
     assert found == []
 
 
-@pytest.mark.usefixtures("planted")
 def test_a_registry_that_repeats_the_password_tells_it_to_nobody(
-    tmp_path: Path, mlflow: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mlflow: str
 ) -> None:
     road = make_road(tmp_path, ("Q8_0",), items_a_slice=1)
     road.store.mkdir()
     (road.store / "kept").write_text("a file")
-    monkeypatch.setattr(Road, "environment", with_registry(road, mlflow))
     said = ""
     for command in (("lookup", "support-llama"), ("doctor",)):
-        finished = road.run(*command)
+        finished = run(road, *command, MLFLOW_TRACKING_URI=mlflow)
         said += finished.stdout + finished.stderr
     assert "somebody:***@127.0.0.1" in said
     assert "MLflow refused" in said
@@ -106,36 +114,24 @@ def test_a_registry_that_repeats_the_password_tells_it_to_nobody(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("planted")
 def test_a_build_whose_registry_refuses_leaves_no_secret_anywhere(
-    tmp_path: Path, mlflow: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mlflow: str
 ) -> None:
     road = make_road(tmp_path, ("Q8_0",), items_a_slice=4)
-    monkeypatch.setattr(Road, "environment", with_registry(road, mlflow))
-    finished = road.run(*road.build)
+    finished = run(road, *road.build, MLFLOW_TRACKING_URI=mlflow)
     said = finished.stdout + finished.stderr
     assert "MLflow refused" in said, said
     require_hidden(said, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("planted")
 def test_a_server_that_repeats_its_key_tells_it_to_nobody(tmp_path: Path) -> None:
     road = make_road(tmp_path, ("Q8_0",), items_a_slice=1)
     with fake_server(FakeEngine(served_name=KEY, model_path=KEY)) as url:
         with (road.folder / "build.yaml").open("a") as build:
             build.write(SERVER.format(url=url))
-        finished = road.run(*road.build)
+        finished = run(road, *road.build)
     said = finished.stdout + finished.stderr
     assert "it serves ***" in said, said
     assert finished.returncode == 6
     require_hidden(said, tmp_path)
-
-
-def with_registry(road: Road, uri: str) -> property:
-    """The road's environment, and a registry."""
-    environment = road.environment | {
-        "MLFLOW_TRACKING_URI": uri,
-        "HF_TOKEN": os.environ["HF_TOKEN"],
-    }
-    return property(lambda _: environment)

@@ -4,11 +4,14 @@ from pathlib import Path
 import pytest
 
 from flows.planning import make_plan, servers_in_use
+from flows.preflight import refuse_refused
 from flows.settings import Settings
 from flows.wiring import Equipment, equipment
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.recipe import Format, Recipe
 from pipelines.domain.server import Server
+from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
+from pipelines.domain.values import digest_of
 from pipelines.files.records import read_record, write_record
 from pipelines.process.runner import run_worker
 from pipelines.runtimes.llamacpp import LlamaCppRuntime
@@ -240,3 +243,61 @@ def test_a_servers_command_that_is_not_found_is_told_before_anything_is_done(
     wired = replace(wired, runtimes={**wired.runtimes, "desk": served}, servers=(server,))
     with pytest.raises(ToolchainError, match=r"server desk is not found: no-such-server.*for Q2_K"):
         make_plan(wanted, here(tmp_path), wired, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("url: http://me:pass@rack:8000", "url holds a user"),
+        ("url: http://rack:8000/?token=x", "url holds a user"),
+        ("body: {api_key: x}", "body: api_key holds a secret"),
+        ("command: serve {model} {port} --api-key x", "command: --api-key holds a secret"),
+        ("environment: {HF_TOKEN: x}", "environment: HF_TOKEN holds a secret"),
+    ],
+)
+def test_what_is_kept_in_plans_holds_no_secret(tmp_path: Path, line: str, told: str) -> None:
+    reached = "" if line.startswith(("url", "command")) else "    url: http://rack:8000\n"
+    text = (
+        "model: org/name\nsuite: suite\nrecipes: [Q8_0]\njudge_in: rack\nservers:\n  rack:\n"
+        f"    engine: vllm\n    formats: [gguf]\n{reached}    {line}\n"
+    )
+    assert told in problem(tmp_path, text)
+
+
+def test_an_engines_environment_is_stated_in_the_build_file(tmp_path: Path) -> None:
+    text = BUILD.replace(
+        "    formats: [gguf]\n", "    formats: [gguf]\n    environment: {GGML_X: '1'}\n"
+    )
+    desk, _ = build(tmp_path, text).servers
+    assert desk.environment == {"GGML_X": "1"}
+    plain = build(tmp_path, BUILD).servers[0]
+    assert desk.settings_digest != plain.settings_digest
+
+
+def test_what_an_engine_refuses_is_refused_while_planning(tmp_path: Path) -> None:
+    item = Item(
+        id="listed",
+        messages=(Message(role="user", content="x"),),
+        expected="x",
+        slices=("easy",),
+        decode=DecodeSettings(max_tokens=8, constrained=True),
+        schema={"type": "array", "uniqueItems": True},
+    )
+    suite = Suite(
+        name="demo",
+        version=1,
+        description="",
+        folder=tmp_path,
+        digest=digest_of("demo"),
+        items=(item,),
+        slices=(SliceSpec(name="easy", description=""),),
+        grader=GraderSpec(kind="exact"),
+        decode=DecodeSettings(max_tokens=8, stop=("a", "b", "c", "d", "e")),
+    )
+    tools = equipment(here(tmp_path), (FOLDERS,))
+    with pytest.raises(InputError, match="rack refuses `uniqueItems` in a JSON schema"):
+        refuse_refused(suite, ("rack",), tools)
+    stopped = replace(item, id="stopped", schema=None, decode=suite.decode)
+    with pytest.raises(InputError, match=r"item 'stopped': rack refuses 5 stop texts"):
+        refuse_refused(replace(suite, items=(stopped,)), ("rack",), tools)
+    refuse_refused(replace(suite, items=(stopped,)), ("llamacpp",), tools)
