@@ -152,7 +152,14 @@ def make_plan(
         hub=settings.hub,
     )
     refuse_low_bit_source(checkpoint, recipes)
-    preflight_prompts(Asked(suite=suite, checkpoint=checkpoint, servers=tools.servers), say)
+    asked = Asked(
+        suite=suite,
+        checkpoint=checkpoint,
+        servers=tools.servers,
+        settings=settings,
+        run_worker=tools.run_worker,
+    )
+    preflight_prompts(asked, say)
     calibrated = assemble(specs, checkpoint, suite, recipes, spec, (settings, tools, say))
     variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
     variants = _rendered(variants, rendering_digest(suite.template_variables))

@@ -1,24 +1,43 @@
 """What is refused of a suite's prompts before anything is built: all of it is rendered while planning."""
 
+import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from flows.settings import Settings
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError
 from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
+from pipelines.domain.values import digest_of
 from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import suite_prompts
+from pipelines.evaluation.prompts import SuitePrompts, suite_prompts
+from pipelines.evaluation.transformers_reading import (
+    ReadingCall,
+    ReadText,
+    TransformersReading,
+    may_read_otherwise,
+)
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import read_record, to_json, write_record, write_text
+from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 from pipelines.runtimes.openai_dialects import dialect_of
+
+_WORKER = "pipelines.evaluation.workers.transformers_reading"
+_KEY_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A suite, the base it is asked of, and the servers that are asked."""
+    """A suite, the base it is asked of, the servers that are asked, and where what was compared is kept."""
 
     suite: Suite
     checkpoint: Checkpoint
     servers: Sequence[Server]
+    settings: Settings
+    run_worker: RunWorker
 
 
 def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
@@ -32,9 +51,12 @@ def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
     suite, checkpoint = asked.suite, asked.checkpoint
     _refuse_variables(suite, asked.servers)
     chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
-    for note in chat.notes:
+    prompts = suite_prompts(suite, chat, checkpoint.context_length_tokens)
+    notes: list[str | None] = list(chat.notes)
+    if may_read_otherwise(checkpoint.folder):
+        notes.append(_reading(asked, prompts).note)
+    for note in filter(None, notes):
         say(f"{checkpoint.name}: {note}")
-    suite_prompts(suite, chat, checkpoint.context_length_tokens)
 
 
 def _refuse_variables(suite: Suite, servers: Sequence[Server]) -> None:
@@ -48,3 +70,41 @@ def _refuse_variables(suite: Suite, servers: Sequence[Server]) -> None:
                 next_step="let it be sent `prompts: ids` or `prompts: text`, which we render, or take "
                 "`template_variables` out",
             )
+
+
+def _reading(asked: Asked, prompts: SuitePrompts) -> TransformersReading:
+    """Return how transformers reads the prompts, asked once for each content."""
+    checkpoint, store = asked.checkpoint, asked.settings.store
+    sources = source_digest("pipelines.evaluation.transformers_reading", _WORKER)
+    key = digest_of([checkpoint.digests.combined, prompts.digest, sources])
+    path = store.root / "prompt-checks" / f"{checkpoint.name}--{key[:_KEY_LENGTH]}.json"
+    try:
+        return read_record(TransformersReading, path)
+    except InputError:  # there is none yet, or it is damaged
+        pass
+    with tempfile.TemporaryDirectory(prefix="quantgate-") as folder:
+        texts = Path(folder) / "texts.jsonl"
+        write_text(texts, "".join(f"{json.dumps(to_json(one))}\n" for one in _texts(prompts)))
+        call = WorkerCall(
+            module=_WORKER,
+            request=ReadingCall(folder=checkpoint.folder, texts=texts),
+            log=store.logs / f"prompts-{checkpoint.name}--{key[:_KEY_LENGTH]}.log",
+            threads=1,
+        )
+        reading = asked.run_worker(call, TransformersReading, ignore_progress).value
+    write_record(path, reading)
+    return reading
+
+
+def _texts(prompts: SuitePrompts) -> list[ReadText]:
+    """Every text once: samples of an item share theirs."""
+    texts = {
+        (text, prompt.chat is None): ReadText(
+            id=prompt.item_id,
+            text=text,
+            token_ids=prompt.token_ids,
+            begins=prompt.chat is None,
+        )
+        for prompt, text in reversed(list(zip(prompts.prompts, prompts.texts, strict=True)))
+    }
+    return list(reversed(texts.values()))

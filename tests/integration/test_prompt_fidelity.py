@@ -13,6 +13,10 @@ from pipelines.domain.suite import Message
 from pipelines.domain.values import JsonObject
 from pipelines.evaluation.chat import ChatFormat, TemplateRefusalError, template_message
 from pipelines.evaluation.template_environment import FIXED_NOW
+from pipelines.evaluation.transformers_reading import ReadingCall, ReadText, may_read_otherwise
+from pipelines.evaluation.workers.transformers_reading import compare
+from pipelines.files.records import to_json
+from pipelines.process.calls import ignore_progress
 from tests.integration.prompt_families import (
     CONFIGURATIONS,
     CONVERSATIONS,
@@ -219,3 +223,37 @@ def test_what_training_left_in_the_tokenizer_cuts_nothing(tmp_path: Path) -> Non
     )
     found = ChatFormat.of(folder).ids(*CONVERSATIONS["user"][:1])
     assert 4 < len(found) < 64
+
+
+@pytest.mark.parametrize(
+    ("tokenizer_class", "mismatched"),
+    [("PreTrainedTokenizerFast", ()), ("GPT2Tokenizer", ("word",)), ("Gone", ())],
+)
+def test_a_class_that_builds_the_tokenizer_anew_is_told_from_the_file(
+    tmp_path: Path, tokenizer_class: str, mismatched: tuple[str, ...]
+) -> None:
+    configuration: JsonObject = {"tokenizer_class": tokenizer_class, "unk_token": "<unk>"}
+    made = TOKENIZERS["byte level with a prefix space"]()
+    folder = write_family(tmp_path / "model", made, configuration, None)
+    chat = ChatFormat.of(folder)
+    texts = [("word", "weather"), ("spaced word", " weather")]
+    rows = [
+        ReadText(id=name, text=text, token_ids=chat.read_text(text).token_ids, begins=True)
+        for name, text in texts
+    ]
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps(to_json(row)) + "\n" for row in rows))
+    found = compare(ReadingCall(folder=folder, texts=file), ignore_progress)
+    assert (found.mismatched, found.problem) == (mismatched, "")
+    assert may_read_otherwise(folder) is (tokenizer_class != "PreTrainedTokenizerFast")
+    assert (found.note is None) is not bool(mismatched)
+
+
+def test_a_tokenizer_that_transformers_cannot_load_is_a_note(tmp_path: Path) -> None:
+    folder = write_family(tmp_path / "model", TOKENIZERS["unigram"](), {}, None)
+    edited = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": 7}
+    (folder / "tokenizer_config.json").write_text(json.dumps(edited))
+    file = tmp_path / "texts.jsonl"
+    file.write_text("")
+    found = compare(ReadingCall(folder=folder, texts=file), ignore_progress)
+    assert "transformers cannot load its tokenizer" in (found.note or "")

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, processors
 
 from calibration.rendering import rendered_ids, rendering_digest
 from flows.prompt_preflight import Asked, preflight_prompts
+from flows.settings import Settings
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import Format
@@ -18,6 +19,8 @@ from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.prompts import SuitePrompts, suite_prompts
 from pipelines.evaluation.template_calls import TemplateLimits
 from pipelines.evaluation.template_child import TemplateChild
+from pipelines.files.store import Store
+from pipelines.process.runner import run_worker
 from pipelines.specs.suites import load_suite
 from tests.fakes import fake_checkpoint, write_tokenizer
 
@@ -159,7 +162,14 @@ def preflight(
     checkpoint(tmp_path / "model", template)
     server = Server(name="s", engine=engine, formats=(Format.COMPRESSED_TENSORS,), prompts="chat")
     said: list[str] = []
-    preflight_prompts(Asked(suite=written, checkpoint=base, servers=(server,)), said.append)
+    asked = Asked(
+        suite=written,
+        checkpoint=base,
+        servers=(server,),
+        settings=replace(Settings.from_environment({}), store=Store(root=tmp_path / "store")),
+        run_worker=run_worker,
+    )
+    preflight_prompts(asked, said.append)
     return said
 
 

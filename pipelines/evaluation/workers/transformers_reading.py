@@ -1,0 +1,40 @@
+"""Child process: tokenizes prompts with the class that transformers takes for a checkpoint."""
+
+import json
+
+from transformers import AutoTokenizer
+
+from pipelines.evaluation.transformers_reading import ReadingCall, ReadText, TransformersReading
+from pipelines.files.records import from_json
+from pipelines.process.calls import OnProgress
+from pipelines.process.harness import serve
+
+_LONGEST_PROBLEM = 300
+
+
+def compare(call: ReadingCall, _on_progress: OnProgress) -> TransformersReading:
+    """Compare every text's ids."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            call.folder, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # noqa: BLE001 - whatever keeps transformers from loading it is the answer
+        problem = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_PROBLEM]
+        return TransformersReading(tokenizer_class="", compared=0, mismatched=(), problem=problem)
+    lines = call.texts.read_bytes().splitlines()
+    texts = [from_json(ReadText, json.loads(line)) for line in lines]
+    mismatched = [
+        each.id
+        for each in texts
+        if tuple(tokenizer(each.text, add_special_tokens=each.begins)["input_ids"])
+        != each.token_ids
+    ]
+    return TransformersReading(
+        tokenizer_class=type(tokenizer).__name__,
+        compared=len(texts),
+        mismatched=tuple(mismatched),
+    )
+
+
+if __name__ == "__main__":
+    serve(compare, ReadingCall)
