@@ -22,6 +22,7 @@ from calibration.wanted import (
     SourceSpec,
 )
 from pipelines.specs.loading import Spec, load_yaml
+from pipelines.specs.names import CorpusName
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 _LENGTH = re.compile(r"(\d+)-(\d*)", re.ASCII)
@@ -226,7 +227,7 @@ class _RedactionFile(Spec):
 class CorpusFile(Spec):
     """A corpus spec: what calibration may look at."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: CorpusName
     """What it is registered as, with a version: `name@version`."""
     description: str = ""
     """What it holds."""

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 from flows.settings import Settings
 from pipelines.domain.errors import InputError, ToolchainError
+from pipelines.domain.registrable import LONGEST_NAME
 from pipelines.domain.values import JsonObject, digest_of
 from pipelines.evaluation.lm_eval_messages import ExportCall, Exported, LmEvalTask
 from pipelines.files.hashing import source_digest
@@ -20,6 +22,7 @@ from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 from pipelines.specs.suites import SUITE_FILE
 
 PREFIX = "lm-eval:"
+_NOT_IN_SUITE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 _PACKAGE = "lm-eval"
 _WORKERS = "pipelines.evaluation.workers"
 
@@ -55,7 +58,7 @@ def import_task(task: LmEvalTask, settings: Settings, run_worker: RunWorker) -> 
     harness = _harness()
     sources = source_digest(f"{_WORKERS}.lm_eval_export", f"{_WORKERS}.lm_eval_tasks")
     key = digest_of([to_json(task), harness, sources])
-    name = f"lm-eval-{task.name.replace('/', '-')}"
+    name = f"lm-eval-{_NOT_IN_SUITE_NAMES.sub('-', task.name)}"[:LONGEST_NAME]
     folder = settings.store.root / "suites" / f"{name}--{key[:16]}"
 
     def produce(staging: Path) -> ImportedSuite:

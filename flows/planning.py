@@ -42,6 +42,7 @@ from pipelines.specs.policies import load_policy
 from pipelines.specs.recipes import find_recipes
 from pipelines.specs.servers import judged_in
 from pipelines.specs.suites import load_suite
+from registry.names import check_model_name
 
 _SOURCE_RUNTIME = "transformers"
 """Where a checkpoint is judged that nothing is built of: it loads every format of checkpoint as it is."""
@@ -151,6 +152,7 @@ def make_plan(
         store=settings.store,
         hub=settings.hub,
     )
+    check_model_name(checkpoint.name)
     refuse_low_bit_source(checkpoint, recipes)
     asked = Asked(
         suite=suite,

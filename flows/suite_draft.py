@@ -6,6 +6,7 @@ from pathlib import Path
 from flows.suite_choosing import Chosen
 from flows.suite_mine import Mined
 from pipelines.domain.errors import InputError
+from pipelines.domain.registrable import LONGEST_NAME, suite_name_problem
 from pipelines.domain.values import JsonObject
 from pipelines.files.records import write_text
 from pipelines.specs.chat_messages import plain_message
@@ -61,9 +62,10 @@ def write_draft(mined: Mined, folder: Path) -> None:
 
 def _suite_name(folder: Path) -> str:
     kept = "".join(
-        c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in folder.resolve().name
+        c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in folder.resolve().name
     )
-    return kept.lstrip("_.-") or "draft"
+    name = kept.strip("_-")[:LONGEST_NAME]
+    return name if suite_name_problem(name) is None else f"draft-{name}".rstrip("-")
 
 
 def _row(mined: Mined, one: Chosen, number: int) -> JsonObject:

@@ -1,19 +1,17 @@
 """What one piece of evidence leaves in an MLflow run: parameters, metrics, inputs and small files."""
 
 import json
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from pipelines.domain.registrable import metric_part
 from pipelines.domain.verdict import PairedStatistics, PairOutcome, SliceVerdict
 from pipelines.files.records import to_json, write_record
 from pipelines.files.sealed import Manifest
 from registry.evidence import Evidence, version_facts
 from registry.facts import VersionFacts, to_tags
 from registry.protocol import DatasetInput, RunContent
-
-_NOT_IN_METRIC_NAMES = re.compile(r"[^\w\-. /]")
 
 
 def run_tags(facts: VersionFacts) -> dict[str, str]:
@@ -84,8 +82,7 @@ def _metrics(evidence: Evidence) -> dict[str, float]:
     if whole is not None:
         metrics |= _statistics(whole.statistics, "")
     for judged in verdict.slices:
-        name = _NOT_IN_METRIC_NAMES.sub("_", judged.name)
-        metrics |= _statistics(judged.statistics, f"slice/{name}/")
+        metrics |= _statistics(judged.statistics, f"slice/{metric_part(judged.name)}/")
     return metrics
 
 

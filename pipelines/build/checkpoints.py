@@ -135,8 +135,8 @@ def _main_dtype(tensors: Sequence[StoredTensor]) -> str:
 
 
 def _registrable(name: str) -> str:
-    """MLflow refuses slashes and colons in model names."""
-    return _NOT_IN_A_NAME.sub("-", name).strip("-") or "model"
+    """MLflow refuses slashes and colons in model names, and names that begin as a path upwards."""
+    return _NOT_IN_A_NAME.sub("-", name).strip("-.") or "model"
 
 
 def _no_such_folder(source: str) -> InputError:

@@ -168,6 +168,8 @@ def given(value: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return f"{value:g}"
     return "more" if value is None else value
 
 

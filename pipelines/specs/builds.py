@@ -14,6 +14,7 @@ from pipelines.domain.values import JsonObject
 from pipelines.domain.waiver import ContaminationWaiver
 from pipelines.specs.corpora_axis import NO_CORPUS
 from pipelines.specs.loading import Spec, load_yaml
+from pipelines.specs.names import ModelName
 from pipelines.specs.servers import ServerFile, refuse_names
 from pipelines.specs.template_variables import TemplateVariables
 
@@ -41,7 +42,7 @@ class WaiverFile(Spec):
 class BuildFile(Spec):
     """A build file: what to build, on what to judge it. Paths are relative to the file."""
 
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: ModelName | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """What variants are registered under; without it the checkpoint's own name."""
     model: str
     """The checkpoint: a folder, or `org/name[@revision]` on a model hub."""

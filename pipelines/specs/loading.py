@@ -99,8 +99,11 @@ def _placed(
 ) -> Iterator[tuple[Place, str]]:
     """Yield what is wrong with its place; what all parts of a union say of one place is one sentence."""
     sentences: dict[Place, list[str]] = {}
-    for detail in error.errors():
-        where = place(detail, document)
+    details = [(place(detail, document), detail) for detail in error.errors()]
+    broken_lists = {where[:-1] for where, _ in details if where}
+    for where, detail in details:
+        if detail["type"] == "too_short" and where in broken_lists:
+            continue  # pydantic counts what is left of a list without its wrong entries
         sentences.setdefault(where, []).append(_sentence(detail, where, model))
     for where, texts in sentences.items():
         name = ".".join(map(str, where))

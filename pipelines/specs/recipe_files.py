@@ -20,6 +20,7 @@ from pipelines.domain.recipe import (
     Recipe,
     TensorTypeRule,
 )
+from pipelines.domain.registrable import LONGEST_NAME
 from pipelines.specs.kv_caches import KV_NUMERICS
 from pipelines.specs.loading import Spec
 
@@ -164,7 +165,7 @@ _OptionsSpec = Annotated[
 class RecipeSpec(Spec):
     """A recipe file: one way to make a checkpoint smaller, and what it promises."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.@]+(--[A-Za-z0-9_.@]+)*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_.@]+(--[A-Za-z0-9_.@]+)*$", max_length=LONGEST_NAME)
     """What it is called in build files and tables; a part after `--` tells relatives apart."""
     description: str = Field(min_length=1)
     """One honest sentence."""

@@ -10,6 +10,7 @@ from pipelines.domain.values import JsonObject
 from pipelines.domain.values import JsonValue as Expected
 from pipelines.specs.grader_files import AnyGraderFile
 from pipelines.specs.loading import Spec
+from pipelines.specs.names import SuiteName
 from pipelines.specs.suite_long_context import LongContextFile
 from pipelines.specs.suite_messages import MessageSpec, as_list
 from pipelines.specs.suite_sources import ITEMS_FILE, AnyItemsFile, ItemsFile
@@ -77,8 +78,8 @@ class _SliceFile(Spec):
 class SuiteSpec(Spec):
     """A suite: the team's own tasks. It stands in `suite.yaml` beside its items."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    """What it is called in verdicts and in the registry."""
+    name: SuiteName
+    """What it is called in verdicts and in the registry: letters, digits, `_` and `-`."""
     version: int = Field(ge=1)
     """Raise it when items change."""
     description: str = ""

@@ -7,6 +7,7 @@ from typing import cast
 
 from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.errors import InputError
+from pipelines.domain.registrable import slice_problems
 from pipelines.domain.suite import GraderSpec, Item, SliceSpec, Suite
 from pipelines.domain.thoughts import FAMILIES
 from pipelines.domain.values import JsonObject, digest_of
@@ -86,6 +87,9 @@ def examine_suite(folder: Path, read_table: ReadTable | None = None) -> Examined
     except InputError as error:
         problems = (*problems, Problem(where=error.where or str(path), text=error.what))
         suite = _suite(spec.model_copy(update={"long_context": None}), items, folder)
+    if suite is not None:
+        named = slice_problems(one.name for one in suite.slices)
+        problems = (*problems, *(Problem(where=items_at, text=text) for text in named))
     return ExaminedSuite(
         suite=suite,
         spec=spec,
