@@ -92,6 +92,17 @@ def main() -> None:
 @click.option("--kv", metavar="TYPES", help="KV-cache types of GGUF recipes: f16, q8_0, q4_0.")
 @click.option("--policy", type=_FOLDER, help="Policy file (YAML).")
 @click.option("--plan", "plan_only", is_flag=True, help="Print every unit of work and stop.")
+@click.option(
+    "--waive",
+    metavar="NAME",
+    help="base-divergence: judge in a runtime that computes another model than the checkpoint; stays in "
+    "the lineage, and asks for --reason, --who and --until.",
+)
+@click.option("--reason", help="Why that is meant, or bearable (with --waive).")
+@click.option("--who", help="Who says so (with --waive).")
+@click.option(
+    "--until", metavar="DATE", help="Last day on which it holds, YYYY-MM-DD (with --waive)."
+)
 @click.option("--only", metavar="ID", help="Run a single unit, by identifier or recipe name.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."

@@ -25,6 +25,10 @@ class QuantizeOptions:
     plan_only: bool = False
     only: str | None = None
     as_json: bool = False
+    waive: str | None = None
+    reason: str | None = None
+    who: str | None = None
+    until: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,7 @@ def _say(text: str) -> None:
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
     from pipelines.specs.kv_caches import parse_kv_caches
     from pipelines.specs.recipes import DEFAULT_RECIPES, parse_recipes
+    from pipelines.specs.waivers import parse_waiver
 
     overrides = BuildOverrides(
         model=options.model,
@@ -131,6 +136,9 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         policy=options.policy,
         recipes=parse_recipes(options.recipes) if options.recipes else None,
         kv_caches=parse_kv_caches(options.kv) if options.kv else None,
+        base_divergence_waiver=parse_waiver(
+            options.waive, reason=options.reason, who=options.who, until=options.until
+        ),
     )
     return load_build(options.build_file, overrides, DEFAULT_RECIPES)
 

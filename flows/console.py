@@ -43,6 +43,7 @@ def show_result(result: BuildResult, console: Console) -> None:
     for row in result.rows:
         if row.decision != "pass":
             console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
+    _show_bases(result, console)
     _show_errors(result, console)
     console.print(_closing(result), highlight=False)
 
@@ -62,8 +63,21 @@ def _show_base(result: BuildResult, console: Console) -> None:
                 one.name, str(one.items), str(one.right), f"{one.accuracy:.1%}", str(one.unstable)
             )
         console.print(table)
+    _show_bases(result, console)
     _show_errors(result, console)
     console.print("No recipe was asked for; nothing was built or registered.", highlight=False)
+
+
+def _show_bases(result: BuildResult, console: Console) -> None:
+    """Print how far the base in each runtime is from the checkpoint itself."""
+    for row in result.bases:
+        if row.mean_kl is None:
+            told = row.found
+        else:
+            told = f"{row.mean_kl:.1e} nats a token from the checkpoint itself"
+            told += "" if row.passed else ", which is more than rounding"
+        waived = f"; waived: {row.waived}" if row.waived else ""
+        console.print(Text(f"base in {row.engine}: {told}{waived}"), soft_wrap=True)
 
 
 def _show_errors(result: BuildResult, console: Console) -> None:

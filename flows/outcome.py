@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows import units
+from flows.base_audits import base_reports
 from flows.corpus_recording import record_in_registry
 from flows.planning import BuildPlan
 from flows.settings import Settings
@@ -26,7 +27,14 @@ from pipelines.files.sealed import read_sealed
 from pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
 from pipelines.report.page import write_page
 from pipelines.report.result import result_json
-from pipelines.report.summary import ReferenceRow, VariantRow, reference_rows, variant_rows
+from pipelines.report.summary import (
+    BaseRow,
+    ReferenceRow,
+    VariantRow,
+    base_rows,
+    reference_rows,
+    variant_rows,
+)
 from registry import Evidence, Receipt, Tracking, find_receipt, record, still_recorded
 
 PASSED, ALL_FAILED, OPEN = 0, 10, 11
@@ -45,6 +53,7 @@ class BuildResult:
     receipts: tuple[Receipt, ...]
     details: JsonObject
     references: tuple[ReferenceRow, ...] = ()
+    bases: tuple[BaseRow, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -122,6 +131,7 @@ def write_report(site: BuildSite) -> BuildResult:
             if error.identifier == units.base_in(name)
         ),
         contamination_waivers=site.plan.contamination_waivers,
+        bases=base_reports(site),
     )
     folder = site.settings.store.report(site.plan.name)
     write_page(finished, folder / PAGE)
@@ -133,6 +143,7 @@ def write_report(site: BuildSite) -> BuildResult:
         receipts=tuple(receipts.values()),
         details=result_json(finished),
         references=reference_rows(finished),
+        bases=base_rows(finished),
     )
     text = json.dumps(result.details, indent=1, ensure_ascii=False)
     write_text(folder / "result.json", text + "\n")

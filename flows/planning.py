@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.rendering import rendering_digest
+from flows.checkpoint_preflight import look_inside
 from flows.corpora_planning import Assembled, assemble, corpora_specs
 from flows.lm_eval_suites import suite_folder
 from flows.preflight import (
@@ -30,7 +31,7 @@ from pipelines.domain.recipe import Recipe
 from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.domain.waiver import ContaminationWaiver
+from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from pipelines.evaluation.sandbox import refuse_unsandboxed
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest, to_json
@@ -68,14 +69,18 @@ class BuildPlan:
     """Where the checkpoint is judged if there are no variants."""
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
     """Those without which the corpus would have been refused."""
+    base_divergence_waiver: BaseDivergenceWaiver | None = None
+    """What lets a runtime judge whose base computes something else than the checkpoint, where it holds."""
 
     @property
     def key(self) -> Digest:
         """Identity of the build."""
+        granted = self.base_divergence_waiver
         waived: list[JsonValue] = [record_digest(one) for one in self.contamination_waivers]
         return digest_of(
             {
                 **({"contamination_waivers": waived} if waived else {}),
+                **({"base_divergence_waiver": str(granted)} if granted else {}),
                 "name": self.checkpoint.name,
                 "checkpoint": self.checkpoint.digests.combined,
                 "suite": self.suite.digest,
@@ -154,6 +159,7 @@ def make_plan(
     )
     check_model_name(checkpoint.name)
     refuse_low_bit_source(checkpoint, recipes)
+    look_inside(checkpoint, recipes, settings, tools, say)
     asked = Asked(
         suite=suite,
         checkpoint=checkpoint,
@@ -181,6 +187,7 @@ def make_plan(
         servers=tools.servers,
         source_runtime=source_runtime,
         contamination_waivers=calibrated.waivers,
+        base_divergence_waiver=spec.base_divergence_waiver,
     )
 
 

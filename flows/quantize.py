@@ -1,13 +1,16 @@
 """The flow: reference runs once, and for each variant build, audit, answer, judge, register."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from prefect import allow_failure, flow
-from prefect.futures import wait
+from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import tasks
+from flows.planning import BuildPlan
 from flows.settings import Settings
+from pipelines.build.variants import PlannedVariant
 from pipelines.domain.values import JsonObject
 
 _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
@@ -20,9 +23,18 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
     """Build, judge and register every variant of a plan, if any; returns where the report is."""
     site = tasks.open_site(plan_file)
     plan, _ = site.plan, site.examination  # what no context holds is said before anything is built
-    references = {name: tasks.reference.submit(plan_file, name) for name in plan.runtimes}
+    bases = {name: tasks.base.submit(plan_file, name) for name in plan.runtimes}
+    references = {
+        name: tasks.reference.submit(plan_file, name, wait_for=[bases[name]], return_state=False)
+        for name in plan.runtimes
+    }
     built = {
-        variant.identifier: tasks.build.submit(plan_file, variant.identifier)
+        variant.identifier: tasks.build.submit(
+            plan_file,
+            variant.identifier,
+            wait_for=_accepted(plan, variant, bases),
+            return_state=False,
+        )
         for variant in plan.variants
         if plan.builder(variant) is variant
     }
@@ -34,9 +46,19 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
         answered[unit] = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
     together = plan.policy.family_wise != "none"
     all_tried = [allow_failure(one) for one in answered.values()] if together else []
-    last = [*references.values()]
+    last = [*bases.values(), *references.values()]
     for unit, own in answered.items():
         judged = tasks.judge.submit(*unit, wait_for=[own, *all_tried], return_state=False)
         last.append(tasks.register.submit(*unit, wait_for=[judged], return_state=False))
     wait(last)
     return tasks.report(plan_file)
+
+
+def _accepted(
+    plan: BuildPlan, variant: PlannedVariant, bases: Mapping[str, PrefectFuture[JsonObject]]
+) -> list[Any]:
+    """What a build waits for: nothing is built that no runtime may judge."""
+    judges = {one.recipe.runtime for one in plan.variants if plan.builder(one) is variant}
+    if len(judges) == 1:
+        return [bases[name] for name in judges]
+    return [allow_failure(bases[name]) for name in judges]

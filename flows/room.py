@@ -22,6 +22,7 @@ _KIBI = 1024
 
 _BYTES_A_WEIGHT = 2
 _RUN = (1.5, 1_000_000_000)
+_COMPARE = (2.2, 1_500_000_000)
 _BUILDS = {"llamacpp": (1.5, 600_000_000), "llmcompressor": (2.5, 1_200_000_000)}
 _OTHER_BUILDS = (3.0, 1_200_000_000)
 """Peak memory as a multiple of the weights in 16 bits, and what libraries take of their own."""
@@ -44,6 +45,11 @@ def needed_to_build(checkpoint: Checkpoint, planned: PlannedVariant) -> Need:
 def needed_to_run(checkpoint: Checkpoint, identity: RuntimeIdentity) -> Need:
     """Estimate what a runtime takes to hold the base, or a variant expanded to 16 bits."""
     return Need(size_bytes=_estimate(checkpoint, _RUN), device=identity.device)
+
+
+def needed_to_compare(checkpoint: Checkpoint) -> Need:
+    """Estimate what the checkpoint itself takes in float32, which holds it against a runtime's base."""
+    return Need(size_bytes=_estimate(checkpoint, _COMPARE), device="cpu")
 
 
 def _estimate(checkpoint: Checkpoint, factor: tuple[float, int]) -> int:
@@ -116,13 +122,21 @@ def available_bytes(
     return max(0, min(machine, limit - used))
 
 
-def _machine(information: Path) -> int:
+def total_bytes(
+    information: Path = _MEMORY_INFORMATION, control_group: Path = _CONTROL_GROUP
+) -> int:
+    """Return all the memory there is, used or not: the machine's, or a container's if that is less."""
+    machine, limit = _machine(information, "MemTotal:"), _number(control_group / "memory.max")
+    return machine if limit is None else min(machine, limit)
+
+
+def _machine(information: Path, row: str = "MemAvailable:") -> int:
     try:
         lines = information.read_text().splitlines()
     except OSError:
         return 0
     for line in lines:
-        if line.startswith("MemAvailable:"):
+        if line.startswith(row):
             return int(line.split()[1]) * _KIBI
     return 0
 

@@ -19,7 +19,15 @@ from prefect.cache_policies import NO_CACHE
 from flows import outcome, units
 from flows.plan_files import read_plan
 from flows.progress import Board, PlainBoard
-from flows.room import Memory, Need, Room, available_bytes, needed_to_build, needed_to_run
+from flows.room import (
+    Memory,
+    Need,
+    Room,
+    available_bytes,
+    needed_to_build,
+    needed_to_compare,
+    needed_to_run,
+)
 from flows.settings import Settings
 from flows.site import BuildSite
 from flows.unit_errors import BUILD, REGISTER, forget_error, record_error
@@ -111,6 +119,22 @@ def _guarded(
 def _needed_to_run(site: BuildSite, planned: PlannedVariant) -> Need:
     identity = site.tools.runtimes[planned.recipe.runtime].identity(planned.recipe)
     return needed_to_run(site.plan.checkpoint, identity)
+
+
+@_unit("base {runtime}")
+def base(plan_file: str, runtime: str) -> JsonObject:
+    """See whether the base, as a runtime computes it, is the checkpoint."""
+
+    def work(site: BuildSite) -> JsonObject:
+        if any(server.name == runtime for server in site.plan.servers):
+            return {
+                "runtime": runtime
+            }  # seen while its server runs for the reference: it starts once
+        with _room().take(needed_to_compare(site.plan.checkpoint)):
+            units.refuse_base(site, runtime)
+        return {"runtime": runtime}
+
+    return _guarded(plan_file, units.base_in(runtime), "base", work)
 
 
 @_unit("reference {runtime}")

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from calibration.tokens import calibration_tokens
-from flows.audits import audit_base, audit_built, base_in, base_loadable, loadable
+from flows.audits import audit_built, base_in, base_loadable, loadable
+from flows.base_audits import base_audit, refuse_base
 from flows.site import BuildSite
 from flows.stopping import PORTIONS, ending, stops_early
 from pipelines.audit.behaviour import audit_behaviour
 from pipelines.backends.protocol import CalibrationTokens
 from pipelines.build.variants import PlannedVariant, Workshop, build_variant
 from pipelines.domain.audit import AuditReport
-from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import Calibration
 from pipelines.domain.run import Run
 from pipelines.domain.variant import Variant
@@ -26,8 +26,8 @@ from pipelines.gates.judge import audit_failure, judge
 from pipelines.runtimes.protocol import kept
 
 __all__ = [
-    "answer", "answered", "audit", "audit_and_answer", "base_in", "build", "primary_reference",
-    "references_finished", "run_references", "verdict",
+    "answer", "answered", "audit", "audit_and_answer", "base_audit", "base_in", "build",
+    "primary_reference", "references_finished", "refuse_base", "run_references", "verdict",
 ]  # fmt: skip
 
 
@@ -35,12 +35,13 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
     """Return the base's runs in a runtime: the primary one and its A/A repeats.
 
     Raises:
-        CheckpointError: where the base itself fails its audit in this runtime.
+        CheckpointError: where the base fails its audit in this runtime, or is not the checkpoint there.
         WorkerError, ToolchainError: from the runtime.
     """
     runtime = site.tools.runtimes[runtime_name]
     plans = _reference_plans(site, runtime_name)
     if all(site.examination.finished(plan) for plan in plans):
+        refuse_base(site, runtime_name)
         return tuple(site.read(plan) for plan in plans)
     base = base_loadable(site, runtime_name)
 
@@ -56,21 +57,10 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
             )
 
     with kept(runtime, base):
-        _require_sound_base(site, runtime_name)
+        refuse_base(site, runtime_name)
         first = run(1)
     # A server is started anew for each repeat: what differs between starts is part of the noise floor.
     return (first, *(run(number) for number in range(2, len(plans) + 1)))
-
-
-def _require_sound_base(site: BuildSite, runtime_name: str) -> None:
-    report = audit_base(site, runtime_name).report
-    if not report.passed:
-        miss = report.misses[0]
-        raise CheckpointError(
-            f"the base fails in {runtime_name}: {miss.check}: promised {miss.promised}, "
-            f"found {miss.found}",
-            where=site.plan.checkpoint.source,
-        )
 
 
 def primary_reference(site: BuildSite, runtime_name: str) -> Run:

@@ -34,12 +34,15 @@ def _alone(site: BuildSite, planned: PlannedVariant) -> Evidence:
     if planned.key not in site.judged:
         audit, verdict = units.verdict(site, planned)
         remember(site.plan.suite, site.settings.store)
+        base = units.base_audit(site, planned.recipe.runtime)
         site.judged[planned.key] = Evidence(
             checkpoint=site.plan.checkpoint,
             suite=site.plan.suite,
             variant=site.open(planned),
             audit=audit,
             verdict=verdict,
+            base_divergence=base.divergence,
+            base_divergence_waiver=base.waiver,
             contamination_waivers=tuple(
                 one for one in site.plan.contamination_waivers if one.corpus == planned.corpus_label
             ),

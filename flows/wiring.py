@@ -16,6 +16,7 @@ from pipelines.domain.server import Server
 from pipelines.process.calls import RunWorker
 from pipelines.process.environments import LockedEnvironment
 from pipelines.process.runner import run_worker
+from pipelines.runtimes.checkpoint_loading import ReportLoading, report_loading
 from pipelines.runtimes.llamacpp import LlamaCppRuntime
 from pipelines.runtimes.openai_server import OpenAiServerRuntime
 from pipelines.runtimes.protocol import Runtime
@@ -25,7 +26,8 @@ from pipelines.runtimes.transformers import TransformersRuntime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equipment:
-    """Backends by the name recipes call them, runtimes likewise, and what runs workers and rulers.
+    """Backends by the name recipes call them, runtimes likewise, and what runs workers, rulers and looks at
+    checkpoints.
 
     `servers` are those of the build; each is a runtime too, by its name.
     """
@@ -35,6 +37,7 @@ class Equipment:
     run_worker: RunWorker
     measure_rulers: MeasureRulers = measure_rulers
     servers: tuple[Server, ...] = ()
+    report_loading: ReportLoading = report_loading
 
 
 def equipment(settings: Settings, servers: Sequence[Server] = ()) -> Equipment:

@@ -78,6 +78,8 @@ def _metrics(evidence: Evidence) -> dict[str, float]:
         "build_seconds": variant.facts.seconds,
         "audit_misses": float(len(evidence.audit.misses)),
     }
+    if (base := evidence.base_divergence) is not None:
+        metrics |= {"base_mean_kl": base.mean_kl, "base_worst_kl": base.worst.mean_kl}
     whole: SliceVerdict | None = verdict.whole
     if whole is not None:
         metrics |= _statistics(whole.statistics, "")

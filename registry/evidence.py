@@ -5,13 +5,14 @@ from pathlib import Path
 
 from pipelines.audit.served import kernels_of
 from pipelines.domain.audit import AuditReport
+from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import Variant
 from pipelines.domain.verdict import Decision, Verdict
-from pipelines.domain.waiver import ContaminationWaiver
+from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from pipelines.files.records import record_digest
 from registry.facts import NONE, Digests, RuntimeFacts, VersionFacts
 from registry.names import check_model_name, check_suite_name
@@ -22,7 +23,8 @@ class Evidence:
     """One variant with its audit and its verdict; `checkpoint.name` is the registered model's name.
 
     `report` is the build's HTML page, where there is one. `contamination_waivers` are those without which
-    the corpus would have been refused.
+    the corpus would have been refused, `base_divergence_waiver` the one without which the runtime would have
+    been; `base_divergence` is None where nothing could be measured.
     """
 
     checkpoint: Checkpoint
@@ -32,13 +34,18 @@ class Evidence:
     verdict: Verdict
     report: Path | None = None
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
+    base_divergence: BaseDivergence | None = None
+    base_divergence_waiver: BaseDivergenceWaiver | None = None
 
     @property
     def waiver(self) -> str:
-        """What was waived, `none` where nothing was, or the variant has nothing of the corpus."""
-        if self.variant.corpus_label is None or not self.contamination_waivers:
-            return NONE
-        return "contamination: " + "; ".join(map(str, self.contamination_waivers))
+        """What was waived; `none` where nothing was. A variant without a corpus needs no waiver for one."""
+        waived = []
+        if self.variant.corpus_label is not None and self.contamination_waivers:
+            waived.append("contamination: " + "; ".join(map(str, self.contamination_waivers)))
+        if self.base_divergence_waiver is not None:
+            waived.append(f"base-divergence: {self.base_divergence_waiver}")
+        return "; ".join(waived) or NONE
 
     @property
     def model(self) -> str:
@@ -66,6 +73,7 @@ class Evidence:
                 "audit": record_digest(self.audit),
                 "verdict": record_digest(replace(self.verdict, items=())),
                 "suite": self.suite.digest,
+                "base_divergence": _told(self.base_divergence),
                 **({} if self.waiver == NONE else {"waiver": self.waiver}),
             }
         )
@@ -127,6 +135,13 @@ def check_evidence(evidence: Evidence) -> None:
         )
 
 
+def _told(measured: BaseDivergence | None) -> str:
+    """Return a base's divergence from its checkpoint as a tag spells it."""
+    if measured is None:
+        return NONE
+    return f"{measured.mean_kl:.2e} nats a token, {measured.worst.mean_kl:.2e} at worst"
+
+
 def version_facts(evidence: Evidence) -> VersionFacts:
     """Return what a version's tags (and a run's) are to say."""
     variant, suite = evidence.variant, evidence.suite
@@ -157,6 +172,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         artifact=str(variant.artifact.absolute()),
         unproven_slices=evidence.verdict.unproven_slices,
         waiver=evidence.waiver,
+        base_divergence=_told(evidence.base_divergence),
         scope=evidence.scope,
         version_key=evidence.version_key,
         evidence_key=evidence.key,

@@ -59,7 +59,8 @@ class VersionFacts:
     both as paths on the machine (or shared file system) that registered it; a look-up resolves them in
     the store that is open. `scope` is equal for
     versions that compete for one alias: same base, suite digest and policy. `suite` and `corpus` are
-    `name@version` (`none` where no corpus was used).
+    `name@version` (`none` where no corpus was used). `base_divergence` is how far the base was from the
+    checkpoint itself in that runtime, `none` where that was not measured.
     """
 
     identifier: str
@@ -80,6 +81,7 @@ class VersionFacts:
     artifact: str
     unproven_slices: tuple[str, ...]
     waiver: str
+    base_divergence: str
     scope: str
     version_key: str
     evidence_key: str
@@ -117,6 +119,7 @@ def to_tags(facts: VersionFacts) -> dict[str, str]:
         "artifact": facts.artifact,
         "unproven_slices": ",".join(facts.unproven_slices) or NONE,
         "waiver": facts.waiver,
+        "base_divergence": facts.base_divergence,
         "scope": facts.scope,
         "version_key": facts.version_key,
         "evidence_key": facts.evidence_key,
@@ -162,6 +165,9 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
             artifact=tags["artifact"],
             unproven_slices=() if unproven == NONE else tuple(unproven.split(",")),
             waiver=tags["waiver"],
+            base_divergence=tags.get(
+                "base_divergence", NONE
+            ),  # versions from before it was measured
             scope=tags["scope"],
             version_key=tags["version_key"],
             evidence_key=tags["evidence_key"],

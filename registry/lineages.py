@@ -136,9 +136,14 @@ def _steps(found: Found, corpus: TaggedRun | None) -> tuple[LineageStep, ...]:
         ("suite", facts.suite, digests.suite),
         ("policy", "", digests.policy),
         ("runtime", str(facts.runtime), ""),
+        ("base in it", _base_divergence(facts.base_divergence), ""),
         ("verdict", _verdict(found), facts.evidence_key),
     )
     return tuple(LineageStep(kind=kind, name=name, digest=digest) for kind, name, digest in chain)
+
+
+def _base_divergence(told: str) -> str:
+    return "not held against the checkpoint" if told == NONE else f"{told} from the checkpoint"
 
 
 def _corpus_steps(found: Found, corpus: TaggedRun | None) -> list[tuple[str, str, str]]:

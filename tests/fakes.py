@@ -18,10 +18,14 @@ from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
 from pipelines.files.records import to_json
 from pipelines.files.safetensors_header import StoredTensor
+from pipelines.files.store import Store
+from pipelines.process.base_divergence import PositionDivergences
 from pipelines.process.calls import OnProgress, Progress, RunWorker
+from pipelines.runtimes.checkpoint_loading import LoadingReport
 from pipelines.runtimes.contents import Contents
 from pipelines.runtimes.protocol import (
     AnswerRequest,
+    BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeReport,
@@ -147,6 +151,7 @@ class FakeRuntime:
     binds: bool = True
     measured_by: str = "fake 1"
     measured: list[DivergenceRequest] = field(default_factory=list)
+    base_kl: float | None = 1e-6
 
     def missing(self) -> str | None:
         """Nothing is missing."""
@@ -223,6 +228,15 @@ class FakeRuntime:
         self.measured.append(request)
         return self.drift
 
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """The same at every position, unless the test wants no measurement."""
+        if self.base_kl is None:
+            return None
+        count = sum(len(passage.positions) for passage in request.own_logits.passages)
+        return PositionDivergences(kl=(self.base_kl,) * count, agreed=(True,) * count)
+
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
@@ -257,6 +271,13 @@ def fake_rulers(
 ) -> tuple[Divergence, ...]:
     """The same for every ruler."""
     return (DRIFT,) * len(call.rulers)
+
+
+def fake_loading(
+    checkpoint: Checkpoint, store: Store, run_worker: RunWorker, on_progress: OnProgress
+) -> LoadingReport:
+    """All is there, and nothing is said."""
+    return LoadingReport(config_json="{}", missing=(), misshapen=(), unused=())
 
 
 def _file_type(artifact: Path) -> str | None:

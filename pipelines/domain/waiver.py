@@ -1,4 +1,4 @@
-"""A waiver: a named, dated, expiring exception that stays in the lineage."""
+"""Waivers: named, dated, expiring exceptions that stay in the lineage."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -23,3 +23,24 @@ class ContaminationWaiver:
 
     def __str__(self) -> str:
         return f"{self.item_id}: {self.reason} ({self.who}, until {self.expires.isoformat()})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseDivergenceWaiver:
+    """Variants may be judged where their base is another model than the checkpoint: why, who, until when.
+
+    `engine` is the one that would have been refused without it; "" before that is known.
+    """
+
+    reason: str
+    who: str
+    expires: date
+    engine: str = ""
+
+    def holds_on(self, day: date) -> bool:
+        """Whether it has not expired."""
+        return day <= self.expires
+
+    def __str__(self) -> str:
+        where = f"{self.engine}: " if self.engine else ""
+        return f"{where}{self.reason} ({self.who}, until {self.expires.isoformat()})"

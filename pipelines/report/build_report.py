@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.domain.audit import AuditReport
+from pipelines.domain.audit import AuditFinding, AuditReport
+from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.policy import Policy
@@ -12,7 +13,7 @@ from pipelines.domain.run import Run
 from pipelines.domain.suite import Suite
 from pipelines.domain.variant import Variant
 from pipelines.domain.verdict import Decision, Verdict
-from pipelines.domain.waiver import ContaminationWaiver
+from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,21 @@ class ReferenceReport:
         """Share of items the primary run gets right; 0 without items."""
         answers = self.primary.answers
         return sum(graded.grade.correct for graded in answers) / len(answers) if answers else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseReport:
+    """The base in one runtime, held against the checkpoint itself.
+
+    `divergence` is None where it was not measured; `finding` says why, or whether it is within rounding.
+    `waiver` is the one without which the runtime could not judge.
+    """
+
+    runtime: str
+    engine: str
+    finding: AuditFinding
+    divergence: BaseDivergence | None = None
+    waiver: BaseDivergenceWaiver | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +76,8 @@ class BuildReport:
     """One build. `variants` are in plan order, `references` one for each runtime in play.
 
     Without variants the base was judged on its own; `base_failures` says why where it was not.
-    `contamination_waivers` are those without which the corpus would have been refused.
+    `contamination_waivers` are those without which the corpus would have been refused. `bases` are of every
+    runtime in which the base could be audited.
     """
 
     build: str
@@ -73,6 +90,7 @@ class BuildReport:
     variants: tuple[VariantReport, ...]
     base_failures: tuple[str, ...] = ()
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
+    bases: tuple[BaseReport, ...] = ()
 
     @property
     def decision(self) -> Decision | None:

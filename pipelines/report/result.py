@@ -8,7 +8,7 @@ from pipelines.domain.run import Run
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import PairedItem, PairOutcome, SliceVerdict, Verdict
 from pipelines.files.records import to_json
-from pipelines.report.build_report import BuildReport, VariantReport
+from pipelines.report.build_report import BaseReport, BuildReport, VariantReport
 from pipelines.report.corpus_comparison import corpus_comparisons
 from pipelines.report.facets import facet_rows
 from pipelines.report.flips import listed_pairs
@@ -47,6 +47,7 @@ def result_json(report: BuildReport) -> JsonObject:
         "runtime_differences": [_difference(d) for d in runtime_differences(report)],
         "variants": [_variant(variant) for variant in report.variants],
         "base_failures": list(report.base_failures),
+        "bases": [_base(base) for base in report.bases],
     }
 
 
@@ -102,6 +103,17 @@ def _reference(summary: ReferenceSummary) -> JsonValue:
         "accuracy": summary.accuracy,
         "noise_floor": to_json(summary.noise),
         "slices": [{**asdict(one), "accuracy": one.accuracy} for one in summary.slices],
+    }
+
+
+def _base(base: BaseReport) -> JsonValue:
+    return {
+        "runtime": base.runtime,
+        "engine": base.engine,
+        "is_the_checkpoint": base.finding.passed,
+        "found": base.finding.found,
+        "divergence": to_json(base.divergence) if base.divergence else None,
+        "waiver": to_json(base.waiver) if base.waiver else None,
     }
 
 

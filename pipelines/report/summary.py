@@ -50,6 +50,31 @@ class ReferenceRow:
     slices: tuple[SliceAccuracy, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseRow:
+    """The base in one runtime against the checkpoint itself, in short; `waived` is "" where nothing is."""
+
+    engine: str
+    mean_kl: float | None
+    passed: bool
+    found: str
+    waived: str
+
+
+def base_rows(report: BuildReport) -> tuple[BaseRow, ...]:
+    """Return one row a runtime, in order of first use."""
+    return tuple(
+        BaseRow(
+            engine=base.engine,
+            mean_kl=base.divergence.mean_kl if base.divergence else None,
+            passed=base.finding.passed,
+            found=base.finding.found,
+            waived=str(base.waiver) if base.waiver else "",
+        )
+        for base in report.bases
+    )
+
+
 def reference_rows(report: BuildReport) -> tuple[ReferenceRow, ...]:
     """Return one row a runtime, in order of first use."""
     return tuple(

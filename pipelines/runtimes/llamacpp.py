@@ -13,8 +13,10 @@ from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
+from pipelines.process.base_divergence import PositionDivergences
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.divergences import DivergenceCall, Divergences
+from pipelines.runtimes.checkpoint_logits import compare_with_checkpoint
 from pipelines.runtimes.contents import Contents, gguf_contents
 from pipelines.runtimes.llamacpp_messages import (
     AnswerCall,
@@ -24,6 +26,7 @@ from pipelines.runtimes.llamacpp_messages import (
 )
 from pipelines.runtimes.protocol import (
     AnswerRequest,
+    BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeReport,
@@ -177,6 +180,13 @@ class LlamaCppRuntime:
             threads=request.threads,
         )
         return run_worker(call, Divergences, on_progress).value.values[0]
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """Hold the F16 GGUF, decoded as prompts are, against the checkpoint itself."""
+        worker = f"{_WORKERS}.llamacpp_base_divergence"
+        return compare_with_checkpoint(worker, request, run_worker, on_progress)
 
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress

@@ -22,6 +22,7 @@ from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
 from pipelines.domain.server import Server
 from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
+from pipelines.process.base_divergence import PositionDivergences
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.runtimes.contents import Contents
 from pipelines.runtimes.openai_desk import ServerDesk
@@ -36,6 +37,7 @@ from pipelines.runtimes.openai_messages import (
 from pipelines.runtimes.prompt_lengths import longest_sequence
 from pipelines.runtimes.protocol import (
     AnswerRequest,
+    BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeReport,
@@ -205,6 +207,13 @@ class OpenAiServerRuntime:
     ) -> Divergence:
         """Return the divergence that the native runtime measures."""
         return self.native.divergence(request, run_worker, on_progress)
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """Return None: not measured through a server yet."""
+        del request, run_worker, on_progress
+        return None
 
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress

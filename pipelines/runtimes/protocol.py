@@ -12,6 +12,7 @@ from pipelines.domain.recipe import Format, KvCacheType, Numerics, Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.suite import DecodeSettings
 from pipelines.domain.values import Digest, JsonObject
+from pipelines.process.base_divergence import CheckpointLogitsCall, PositionDivergences
 from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.runtimes.contents import Contents
 
@@ -169,6 +170,20 @@ class ServerAccess(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseDivergenceRequest:
+    """A base, as a runtime loads it, to hold against the checkpoint itself.
+
+    `own_logits` says how the checkpoint's are computed, where nobody has yet, and at which positions of
+    which passages both are compared.
+    """
+
+    base: Loadable
+    own_logits: CheckpointLogitsCall
+    threads: int
+    log: Path
+
+
 class Runtime(Protocol):
     """Loads checkpoints of some formats and answers prompts, in child processes."""
 
@@ -238,6 +253,17 @@ class Runtime(Protocol):
         Raises:
             CheckpointError: where one of them does not load, or their vocabularies differ.
             InputError, ToolchainError, WorkerError: with the log's path.
+        """
+        ...
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """Return how far the base is from the checkpoint itself; None where nothing tells probabilities.
+
+        Raises:
+            CheckpointError: where one of them does not load.
+            InputError, ToolchainError, ServiceError, WorkerError: with the log's path.
         """
         ...
 

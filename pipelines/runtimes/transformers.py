@@ -18,11 +18,14 @@ from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
 from pipelines.process.accelerator import accelerator_name
+from pipelines.process.base_divergence import PositionDivergences
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.divergences import DivergenceCall, Divergences
+from pipelines.runtimes.checkpoint_logits import compare_with_checkpoint
 from pipelines.runtimes.contents import Contents, folder_contents
 from pipelines.runtimes.protocol import (
     AnswerRequest,
+    BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeReport,
@@ -151,6 +154,13 @@ class TransformersRuntime:
             threads=request.threads,
         )
         return run_worker(worker, Divergences, on_progress).value.values[0]
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """Hold what this runtime computes when it answers against the checkpoint computed plainly."""
+        worker, device = f"{_WORKERS}.transformers_base_divergence", accelerator_name() or "cpu"
+        return compare_with_checkpoint(worker, request, run_worker, on_progress, device=device)
 
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress

@@ -11,7 +11,7 @@ from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import KvCacheType
 from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject
-from pipelines.domain.waiver import ContaminationWaiver
+from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from pipelines.specs.corpora_axis import NO_CORPUS
 from pipelines.specs.loading import Spec, load_yaml
 from pipelines.specs.names import ModelName
@@ -37,6 +37,22 @@ class WaiverFile(Spec):
         return ContaminationWaiver(
             item_id=self.item, reason=self.reason, who=self.who, expires=self.expires
         )
+
+
+class BaseDivergenceWaiverFile(Spec):
+    """A base that computes something else than its checkpoint may judge all the same."""
+
+    reason: str = Field(min_length=1)
+    """Why this is meant, or bearable."""
+    who: str = Field(min_length=1)
+    """Who says so."""
+    expires: date
+    """The last day on which this holds, e.g. 2026-12-31."""
+
+    @property
+    def waiver(self) -> BaseDivergenceWaiver:
+        """As the domain has it."""
+        return BaseDivergenceWaiver(reason=self.reason, who=self.who, expires=self.expires)
 
 
 class BuildFile(Spec):
@@ -68,6 +84,9 @@ class BuildFile(Spec):
     """What the model's chat template is handed beside every conversation, laid over the suite's own."""
     contamination_waivers: tuple[WaiverFile, ...] = ()
     """Items of the suite that may stand in the corpus; each stays in the lineage of what is registered."""
+    base_divergence_waiver: BaseDivergenceWaiverFile | None = None
+    """A runtime may judge variants although it computes something else than the checkpoint; it stays in the
+    lineage of what is registered."""
 
     @property
     def named_corpora(self) -> tuple[str, ...]:
@@ -121,6 +140,7 @@ class BuildSpec:
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
     corpora: tuple[Path | None, ...] = ()
     template_variables: JsonObject = field(default_factory=dict)
+    base_divergence_waiver: BaseDivergenceWaiver | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +153,7 @@ class BuildOverrides:
     policy: Path | None = None
     recipes: tuple[str, ...] | None = None
     kv_caches: tuple[KvCacheType, ...] | None = None
+    base_divergence_waiver: BaseDivergenceWaiver | None = None
 
 
 def load_build(
@@ -169,6 +190,7 @@ def load_build(
         policy=overrides.policy or spec.policy,
         recipes=spec.recipes if overrides.recipes is None else overrides.recipes,
         kv_caches=overrides.kv_caches or spec.kv_caches,
+        base_divergence_waiver=overrides.base_divergence_waiver or spec.base_divergence_waiver,
     )
 
 
@@ -189,4 +211,7 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         judge_in=file.judged_in,
         contamination_waivers=tuple(one.waiver for one in file.contamination_waivers),
         template_variables=cast("JsonObject", file.template_variables),
+        base_divergence_waiver=(
+            file.base_divergence_waiver.waiver if file.base_divergence_waiver else None
+        ),
     )

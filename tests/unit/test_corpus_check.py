@@ -30,7 +30,7 @@ from pipelines.specs.builds import BuildOverrides, load_build
 from pipelines.specs.recipes import find_recipes
 from pipelines.specs.suites import load_suite
 from registry.evidence import version_facts
-from tests.fakes import FakeBackend, FakeRuntime
+from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.registry_examples import Sample, evidence_of
 from tests.tiny_checkpoints import write_checkpoint
 from tests.unit.report_examples import example_report
@@ -274,6 +274,7 @@ def planned(folder: Path, settings: Settings, text: str, said: list[str]) -> Bui
         backends={"llamacpp": FakeBackend()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": FakeRuntime()},
         run_worker=run_worker,
+        report_loading=fake_loading,
     )
     spec = load_build(folder / "build.yaml", BuildOverrides(), ("Q8_0",))
     return make_plan(spec, settings, tools, said.append)

@@ -23,7 +23,7 @@ from pipelines.runtimes.llamacpp import LlamaCppRuntime
 from pipelines.runtimes.transformers import TransformersRuntime
 from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from pipelines.specs.recipes import parse_recipes
-from tests.fakes import FakeBackend, FakeRuntime
+from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.tiny_checkpoints import (
     FEED_FORWARD,
     HIDDEN,
@@ -126,6 +126,7 @@ def tools() -> Equipment:
         backends={"llamacpp": FakeBackend(), "llmcompressor": FakeBackend()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": TransformersRuntime()},
         run_worker=run_worker,
+        report_loading=fake_loading,
     )
 
 

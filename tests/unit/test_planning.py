@@ -18,7 +18,7 @@ from pipelines.files.store import Store
 from pipelines.process.runner import run_worker
 from pipelines.specs.builds import BuildSpec
 from pipelines.specs.recipes import CATALOGUE, find_recipes
-from tests.fakes import FakeBackend, FakeRuntime
+from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.tiny_checkpoints import edit_json, write_checkpoint
 
 SUITE = """\
@@ -74,6 +74,7 @@ def plan(tmp_path: Path, wanted: BuildSpec, backend: Choosy | None = None) -> Bu
         backends={"llamacpp": backend or Choosy(), "llmcompressor": Choosy()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": FakeRuntime()},
         run_worker=run_worker,
+        report_loading=fake_loading,
     )
     return make_plan(wanted, settings(tmp_path), tools, lambda _: None)
 
@@ -183,7 +184,10 @@ def test_a_head_that_the_caches_blocks_do_not_divide_is_refused(tmp_path: Path) 
 
 def test_a_unit_that_is_none_is_refused_with_those_there_are(tmp_path: Path) -> None:
     tools = Equipment(
-        backends={"llamacpp": Choosy()}, runtimes={"llamacpp": FakeRuntime()}, run_worker=run_worker
+        backends={"llamacpp": Choosy()},
+        runtimes={"llamacpp": FakeRuntime()},
+        run_worker=run_worker,
+        report_loading=fake_loading,
     )
     with pytest.raises(InputError, match="no unit is called 'Q2'") as caught:
         make_plan(spec(tmp_path, "Q2_K"), settings(tmp_path), tools, lambda _: None, "Q2")

@@ -139,6 +139,7 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
         "runtime_differences",
         "variants",
         "base_failures",
+        "bases",
     ]
     variants = result["variants"]
     assert isinstance(variants, list)

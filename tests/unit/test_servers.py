@@ -21,7 +21,7 @@ from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.recipes import find_recipes
 from pipelines.specs.servers import judged_in
-from tests.fakes import FakeBackend, FakeRuntime
+from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.tiny_checkpoints import write_checkpoint
 
 GGUF = Server(
@@ -209,6 +209,7 @@ def tools() -> Equipment:
         backends={"llamacpp": FakeBackend(), "llmcompressor": FakeBackend()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": FakeRuntime()},
         run_worker=run_worker,
+        report_loading=fake_loading,
     )
 
 

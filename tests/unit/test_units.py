@@ -28,7 +28,7 @@ from pipelines.process.runner import run_worker
 from pipelines.runtimes.rulers import RulersCall
 from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.recipes import find_recipes
-from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_rulers
+from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_loading, fake_rulers
 
 
 @contextmanager
@@ -77,6 +77,7 @@ def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> BuildSit
         backends={"llamacpp": backend},
         runtimes={"llamacpp": runtime, "transformers": FakeRuntime()},
         run_worker=run_worker,
+        report_loading=fake_loading,
         measure_rulers=fake_rulers,
     )
     return BuildSite(plan=plan, settings=settings, tools=tools, show=silent)

@@ -44,7 +44,7 @@ class DivergenceSums:
             self._divergence = self._signs.loss = math.inf
             return
         likeliest, others = base.argmax(axis=1), block.argmax(axis=1)
-        base_logs, other_logs = _log_softmax(base), _log_softmax(block)
+        base_logs, other_logs = log_softmax(base), log_softmax(block)
         self._agreed += int((likeliest == others).sum())
         self._divergence += float((numpy.exp(base_logs) * (base_logs - other_logs)).sum())
         if self._base.next_tokens is not None:
@@ -98,7 +98,8 @@ class _Signs:
         return math.exp(mean) if mean < math.log(sys.float_info.max) else math.inf
 
 
-def _log_softmax(logits: Logits) -> NDArray[numpy.float64]:
+def log_softmax(logits: Logits) -> NDArray[numpy.float64]:
+    """Return log probabilities, a row for each position, in double precision."""
     shifted = logits.astype(numpy.float64)
     shifted -= shifted.max(axis=1, keepdims=True)
     shifted -= numpy.log(numpy.exp(shifted).sum(axis=1, keepdims=True))

@@ -68,7 +68,7 @@ def _read(folder: Path) -> PreTrainedModel:
         local_files_only=True,
         ignore_mismatched_sizes=True,  # they are refused below, by name
     )
-    _require_clean(folder, loading, _REFUSED)
+    require_clean(folder, loading)
     return model
 
 
@@ -89,11 +89,18 @@ def _read_packed(folder: Path, layout: PackedLayout) -> PreTrainedModel:
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are refused below, by name
     )
-    _require_clean(folder, loading, (*_REFUSED, "unexpected_keys"))
+    require_clean(folder, loading, (*_REFUSED, "unexpected_keys"))
     return model
 
 
-def _require_clean(folder: Path, loading: Mapping[str, Any], refused: tuple[str, ...]) -> None:
+def require_clean(
+    folder: Path, loading: Mapping[str, Any], refused: tuple[str, ...] = _REFUSED
+) -> None:
+    """Refuse what transformers would have filled with random numbers, or could not read.
+
+    Raises:
+        CheckpointError: naming the first three tensors of the first kind that is refused.
+    """
     for kind in refused:
         if loading.get(kind):
             named = ", ".join(str(key) for key in sorted(loading[kind], key=str)[:3])

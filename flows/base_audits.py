@@ -1,0 +1,123 @@
+"""Whether a runtime may judge at all: the base in it is audited, and held against the checkpoint itself."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from flows.audits import audit_base, base_in, base_loadable
+from flows.base_divergence import BaseDivergenceRecord, base_divergence, likely_causes
+from flows.site import BuildSite
+from pipelines.audit.base_divergence import (
+    audit_base_divergence,
+    refusal,
+    unmeasured_base_divergence,
+)
+from pipelines.domain.audit import AuditFinding, AuditReport
+from pipelines.domain.base_divergence import BaseDivergence
+from pipelines.domain.errors import CheckpointError
+from pipelines.domain.waiver import BaseDivergenceWaiver
+from pipelines.files.records import read_record, write_record
+from pipelines.report.build_report import BaseReport
+
+WAIVABLE = "base-divergence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseAudit:
+    """What was found of the base in a runtime.
+
+    `divergence` is None where nothing was measured; `waiver` is the one without which it would be refused.
+    """
+
+    engine: str
+    report: AuditReport
+    divergence: BaseDivergence | None
+    finding: AuditFinding
+    waiver: BaseDivergenceWaiver | None = None
+
+
+def base_audit(site: BuildSite, runtime_name: str) -> BaseAudit:
+    """Return the audit of the base in a runtime; nothing is computed twice.
+
+    Raises:
+        CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
+    """
+    engine = site.tools.runtimes[runtime_name].identity(site.plan.checkpoint.numerics).engine
+    record = audit_base(site, runtime_name)
+    if record.report.passed:
+        measured = base_divergence(site, runtime_name, base_loadable(site, runtime_name))
+    else:
+        reason = "not measured: the base fails before anything can be compared"
+        measured = BaseDivergenceRecord(divergence=None, reason=reason)
+    finding = _finding(measured)
+    granted = site.plan.base_divergence_waiver
+    waived = granted is not None and not finding.passed and granted.holds_on(_today())
+    return BaseAudit(
+        engine=engine,
+        report=record.report,
+        divergence=measured.divergence,
+        finding=finding,
+        waiver=replace(granted, engine=engine) if granted is not None and waived else None,
+    )
+
+
+def refuse_base(site: BuildSite, runtime_name: str) -> None:
+    """Refuse a runtime whose base is not the checkpoint, unless that is waived.
+
+    Raises:
+        CheckpointError: saying what differs, why it probably does, and both ways out.
+        InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
+    """
+    audit = base_audit(site, runtime_name)
+    _record(site, runtime_name, audit)
+    if not audit.report.passed:
+        miss = audit.report.misses[0]
+        raise CheckpointError(
+            f"the base fails in {runtime_name}: {miss.check}: promised {miss.promised}, "
+            f"found {miss.found}",
+            where=site.plan.checkpoint.source,
+        )
+    if audit.finding.passed or audit.waiver is not None or audit.divergence is None:
+        return
+    told = refusal(audit.divergence, audit.engine, likely_causes(site))
+    recipes = "GGUF recipes" if runtime_name == "llamacpp" else f"recipes judged in {runtime_name}"
+    granted = site.plan.base_divergence_waiver
+    expired = f" (its waiver expired on {granted.expires.isoformat()})" if granted else ""
+    raise CheckpointError(
+        f"{told}; {recipes} are refused{expired}",
+        where=base_in(runtime_name),
+        next_step=f"leave {recipes} out; or, where this is bearable, waive it by name: --waive {WAIVABLE} "
+        "--reason TEXT --who NAME --until YYYY-MM-DD",
+    )
+
+
+def base_reports(site: BuildSite) -> tuple[BaseReport, ...]:
+    """Return what was found of the base in every runtime in play; a runtime that came to nothing has none."""
+    files = [_file(site, name) for name in site.plan.runtimes]
+    return tuple(read_record(BaseReport, file) for file in files if file.is_file())
+
+
+def _record(site: BuildSite, runtime_name: str, audit: BaseAudit) -> None:
+    """Keep what was found for the report: a runtime that is refused is measured as well."""
+    report = BaseReport(
+        runtime=runtime_name,
+        engine=audit.engine,
+        finding=audit.finding,
+        divergence=audit.divergence,
+        waiver=audit.waiver,
+    )
+    write_record(_file(site, runtime_name), report)
+
+
+def _file(site: BuildSite, runtime_name: str) -> Path:
+    return site.settings.store.root / "plans" / site.plan.name / "bases" / f"{runtime_name}.json"
+
+
+def _finding(measured: BaseDivergenceRecord) -> AuditFinding:
+    if measured.divergence is None:
+        return unmeasured_base_divergence(measured.reason)
+    return audit_base_divergence(measured.divergence)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

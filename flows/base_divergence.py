@@ -1,0 +1,183 @@
+"""The base in each runtime held against the checkpoint itself: once a checkpoint and runtime, and sealed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.room import total_bytes
+from flows.site import BuildSite
+from pipelines.audit.base_divergence import Comparison, rounding_of, summary
+from pipelines.audit.dropped_settings import suspects
+from pipelines.audit.reach import passages, reach
+from pipelines.domain.base_divergence import BaseDivergence, ComputeDtype
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.values import JsonObject, digest_of
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json
+from pipelines.files.sealed import produce_once
+from pipelines.files.tokenizer_folder import read_json_object, special_token_ids
+from pipelines.process.base_divergence import CheckpointLogitsCall, Passage
+from pipelines.process.calls import ignore_progress
+from pipelines.runtimes.checkpoint_logits import logits_folder
+from pipelines.runtimes.protocol import BaseDivergenceRequest, Loadable
+
+_SOURCES = (
+    "flows.base_divergence",
+    "pipelines.audit.base_divergence",
+    "pipelines.audit.reach",
+    "pipelines.process.workers.base_logits",
+    "pipelines.process.workers.divergence_sums",
+    "pipelines.process.workers.position_divergences",
+    "pipelines.runtimes.checkpoint_logits",
+    "pipelines.runtimes.workers.checkpoint_logits",
+    "pipelines.runtimes.workers.llamacpp_base_divergence",
+    "pipelines.runtimes.workers.transformers_base_divergence",
+)
+_LIBRARIES_BYTES = 1_500_000_000
+_BYTES_A_WEIGHT: dict[ComputeDtype, float] = {"float32": 4.3, "bfloat16": 2.2}
+_BYTES_A_SCORE = 12
+"""What plain attention holds for each head and pair of positions: scores, their softmax and a copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseDivergenceRecord:
+    """What stands in the manifest: the divergence, or one sentence why there is none."""
+
+    divergence: BaseDivergence | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """How a checkpoint is to be computed; `reason` says why not, where its memory is not there."""
+
+    compute_dtype: ComputeDtype
+    passages: tuple[Passage, ...]
+    unreached: tuple[str, ...]
+    reason: str = ""
+
+
+def base_divergence(site: BuildSite, runtime_name: str, base: Loadable) -> BaseDivergenceRecord:
+    """Return how far the base in a runtime is from the checkpoint itself.
+
+    Raises:
+        CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
+    """
+    checkpoint, runtime = site.plan.checkpoint, site.tools.runtimes[runtime_name]
+    plan = _planned(site)
+    subject = f"{checkpoint.name}--base-divergence-{runtime_name}"
+    key = digest_of(
+        [
+            checkpoint.digests.combined,
+            base.path.parent.name if base.path.is_file() else "",
+            to_json(runtime.identity(checkpoint.numerics)),
+            runtime.source_digest(),
+            to_json(plan),
+            source_digest(*_SOURCES),
+        ]
+    )
+
+    def produce(_: Path) -> BaseDivergenceRecord:
+        if plan.reason:
+            return BaseDivergenceRecord(divergence=None, reason=plan.reason)
+        return _measured(site, runtime_name, base, plan)
+
+    return produce_once(
+        site.settings.store.audit(subject, key), BaseDivergenceRecord, produce
+    ).record
+
+
+def likely_causes(site: BuildSite) -> tuple[str, ...]:
+    """Return settings of the checkpoint that its divergence may come from."""
+    return suspects(_config(site), site.plan.checkpoint.architecture)
+
+
+def _measured(
+    site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan
+) -> BaseDivergenceRecord:
+    checkpoint, store = site.plan.checkpoint, site.settings.store
+    output = logits_folder(site.scratch, checkpoint, plan.passages, plan.compute_dtype)
+    request = BaseDivergenceRequest(
+        base=base,
+        own_logits=CheckpointLogitsCall(
+            checkpoint=checkpoint.folder,
+            passages=plan.passages,
+            compute_dtype=plan.compute_dtype,
+            output=output,
+        ),
+        threads=site.settings.threads,
+        log=store.logs / f"base-divergence-{checkpoint.name}-{runtime_name}.log",
+    )
+    with site.show("compare with the checkpoint", f"base in {runtime_name}") as progress:
+        found = site.tools.runtimes[runtime_name].base_divergence(
+            request, site.tools.run_worker, progress
+        )
+    if found is None:
+        reason = "not measured: this runtime tells no log probabilities"
+        return BaseDivergenceRecord(divergence=None, reason=reason)
+    compared = Comparison(
+        passages=plan.passages,
+        found=found,
+        compute_dtype=plan.compute_dtype,
+        unreached=plan.unreached,
+    )
+    identity = site.tools.runtimes[runtime_name].identity(checkpoint.numerics)
+    rounding = rounding_of(plan.compute_dtype, identity.compute_dtype)
+    return BaseDivergenceRecord(divergence=summary(compared, rounding))
+
+
+def _planned(site: BuildSite) -> _Plan:
+    checkpoint, config = site.plan.checkpoint, _config(site)
+    memory = total_bytes()
+    compute_dtype = _compute_dtype(checkpoint, memory)
+    if compute_dtype is None:
+        reason = (
+            f"not measured: the checkpoint itself takes {_needed(checkpoint, 'bfloat16') / 1e9:.1f} GB "
+            f"of memory in bfloat16, and this machine has {memory / 1e9:.1f}"
+        )
+        return _Plan(compute_dtype="bfloat16", passages=(), unreached=(), reason=reason)
+    left = memory - _needed(checkpoint, compute_dtype)
+    heads = config.get("num_attention_heads")
+    room_tokens = int((left / (_BYTES_A_SCORE * (heads if isinstance(heads, int) else 1))) ** 0.5)
+    goal = reach(config, context_tokens=checkpoint.context_length_tokens, room_tokens=room_tokens)
+    return _Plan(
+        compute_dtype=compute_dtype,
+        passages=passages(
+            goal.longest_tokens,
+            ordinary_ids=_ordinary_ids(checkpoint),
+            beginning=special_token_ids(checkpoint.folder).beginning[:1],
+        ),
+        unreached=tuple(str(one) for one in goal.unreached),
+    )
+
+
+def _compute_dtype(checkpoint: Checkpoint, memory: int) -> ComputeDtype | None:
+    """Return the widest type in which it fits into memory; low-bit weights are expanded to bfloat16."""
+    types: Sequence[ComputeDtype] = ("float32", "bfloat16")
+    if checkpoint.quantization is not None:
+        types = ("bfloat16",)
+    return next((one for one in types if _needed(checkpoint, one) <= memory), None)
+
+
+def _needed(checkpoint: Checkpoint, compute_dtype: ComputeDtype) -> int:
+    return int(_BYTES_A_WEIGHT[compute_dtype] * checkpoint.parameter_count) + _LIBRARIES_BYTES
+
+
+def _ordinary_ids(checkpoint: Checkpoint) -> tuple[int, ...]:
+    """Return the ids of the vocabulary itself, special and added tokens left out."""
+    tokenizer = read_json_object(checkpoint.folder / "tokenizer.json")
+    model = tokenizer.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    size = len(vocabulary) if isinstance(vocabulary, dict | list) else 1
+    listed = vocabulary.values() if isinstance(vocabulary, dict) else range(size)
+    added = tokenizer.get("added_tokens")
+    tokens = added if isinstance(added, list) else []
+    beside = {token.get("id") for token in tokens if isinstance(token, dict)}
+    ids = sorted(one for one in listed if isinstance(one, int))
+    return tuple(one for one in ids if one not in beside) or tuple(ids)
+
+
+def _config(site: BuildSite) -> JsonObject:
+    return site.tools.report_loading(
+        site.plan.checkpoint, site.settings.store, site.tools.run_worker, ignore_progress
+    ).config

@@ -1,0 +1,62 @@
+"""How far the base, as a runtime computes it, is from the checkpoint itself."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ComputeDtype = Literal["float32", "bfloat16"]
+"""What the checkpoint itself was computed in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Compared positions that follow each other in one passage, `first` and `last` included.
+
+    `mean_kl` is their mean Kullback-Leibler divergence KL(checkpoint || runtime) in nats a token.
+    """
+
+    first: int
+    last: int
+    mean_kl: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounding:
+    """The most that rounding explains, in nats a token: in the mean of all positions, and of any stretch."""
+
+    mean_kl: float
+    stretch_kl: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseDivergence:
+    """A runtime's next-token distributions held against the checkpoint's own, over `positions` positions.
+
+    `mean_kl` is in nats a token; `top1_agreement` is the share of positions at which both find the same
+    token likeliest. `stretches` are in passage order, never empty. `begins` is the first position, counted
+    from 0, that alone is further off than any stretch may be; None where none is. `compute_dtype` is that of
+    the checkpoint's own computation, in transformers. `likeliest` is how many of the runtime's likeliest
+    tokens were told at each position, the rest counted as one; None where all were. `unreached` names
+    settings that change something only at positions beyond `longest_tokens`.
+    """
+
+    mean_kl: float
+    top1_agreement: float
+    positions: int
+    longest_tokens: int
+    stretches: tuple[Stretch, ...]
+    begins: int | None
+    rounding: Rounding
+    compute_dtype: ComputeDtype
+    likeliest: int | None = None
+    unreached: tuple[str, ...] = ()
+
+    @property
+    def worst(self) -> Stretch:
+        """The stretch that differs most: a window shows in none but the last ones."""
+        return max(self.stretches, key=lambda stretch: stretch.mean_kl)
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether the runtime computes the checkpoint, as far as was measured."""
+        within = self.mean_kl <= self.rounding.mean_kl
+        return within and self.worst.mean_kl <= self.rounding.stretch_kl

@@ -1,0 +1,68 @@
+"""The checkpoint's own logits: computed once in transformers, kept by all that they depend on."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from pipelines.domain.base_divergence import ComputeDtype
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.values import Digest, JsonValue, digest_of
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json
+from pipelines.files.sealed import is_sealed
+from pipelines.process.base_divergence import (
+    BaseDivergenceCall,
+    CheckpointLogits,
+    Passage,
+    PositionDivergences,
+)
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from pipelines.runtimes.protocol import BaseDivergenceRequest
+
+_WORKER = "pipelines.runtimes.workers.checkpoint_logits"
+
+
+def logits_folder(
+    scratch: Path,
+    checkpoint: Checkpoint,
+    passages: tuple[Passage, ...],
+    compute_dtype: ComputeDtype,
+) -> Path:
+    """Return where the logits are, or will be."""
+    key = digest_of([checkpoint.digests.combined, to_json(passages), compute_dtype, computed_by()])
+    return scratch / f"checkpoint-logits-{key[:16]}"
+
+
+def computed_by() -> Digest:
+    """Return the digest of what computes them: packages and our own worker."""
+    packages: list[JsonValue] = [[name, version(name)] for name in ("torch", "transformers")]
+    return digest_of([*packages, source_digest(_WORKER)])
+
+
+def compare_with_checkpoint(
+    worker: str,
+    request: BaseDivergenceRequest,
+    run_worker: RunWorker,
+    on_progress: OnProgress,
+    *,
+    device: str = "cpu",
+) -> PositionDivergences:
+    """Compute the checkpoint's logits unless they are sealed, then let a runtime's worker compare.
+
+    Both are child processes, one after the other: they are never in memory together.
+
+    Raises:
+        CheckpointError, InputError, ToolchainError, WorkerError: with the log's path.
+    """
+    own, threads, log = request.own_logits, request.threads, request.log
+    if not is_sealed(own.output):
+        call = WorkerCall(module=_WORKER, request=own, log=log, threads=threads)
+        run_worker(call, CheckpointLogits, on_progress)
+    comparison = BaseDivergenceCall(
+        model=request.base.path,
+        passages=own.passages,
+        logits=own.output,
+        threads=threads,
+        device=device,
+    )
+    call = WorkerCall(module=worker, request=comparison, log=log, threads=threads)
+    return run_worker(call, PositionDivergences, on_progress).value

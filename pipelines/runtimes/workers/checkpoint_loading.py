@@ -1,0 +1,83 @@
+"""Child process: what transformers would make of a checkpoint, from its headers alone.
+
+The model is built on torch's `meta` device, where tensors have names and shapes and no numbers: what is
+missing, misshapen or used by nothing shows in seconds, however large the weights are.
+"""
+
+import json
+import logging
+from typing import Any
+
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+from pipelines.runtimes.checkpoint_loading import LoadingCall, LoadingReport, Misshapen
+
+_QUANTIZED = ("quantization_config", "compression_config")
+
+
+def report(call: LoadingCall, on_progress: OnProgress) -> LoadingReport:
+    """Return the configuration with all its defaults, and what does not fit it.
+
+    Raises:
+        CheckpointError: where transformers refuses the configuration.
+    """
+    on_progress(Progress(done=0, total=0, what="comparing names and shapes"))
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # its own table of the same
+    config = _config(call)
+    text = json.loads(config.get_text_config().to_json_string(use_diff=False))
+    stored = json.loads((call.checkpoint / "config.json").read_bytes())
+    if any(stored.get(key) for key in _QUANTIZED):  # packed names are another matter
+        return LoadingReport(config_json=json.dumps(text), missing=(), misshapen=(), unused=())
+    loading = _loading(call)
+    return LoadingReport(
+        config_json=json.dumps(text),
+        missing=tuple(sorted(loading["missing_keys"])),
+        misshapen=tuple(
+            Misshapen(name=name, stored=tuple(stored), described=tuple(described))
+            for name, stored, described in sorted(loading["mismatched_keys"], key=str)
+        ),
+        unused=tuple(sorted(loading["unexpected_keys"])),
+    )
+
+
+def _config(call: LoadingCall) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(call.checkpoint, local_files_only=True)
+    except Exception as error:  # whatever a configuration makes its class raise
+        raise _refused(call, error) from error
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise CheckpointError(
+            f"{type(config).__name__} has no causal language model in transformers",
+            where=str(call.checkpoint / "config.json"),
+        )
+    return config
+
+
+def _loading(call: LoadingCall) -> Any:
+    try:
+        _, loading = AutoModelForCausalLM.from_pretrained(
+            call.checkpoint,
+            device_map="meta",
+            output_loading_info=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # they are reported, by name
+        )
+    except Exception as error:  # as above
+        raise _refused(call, error) from error
+    return loading
+
+
+def _refused(call: LoadingCall, error: Exception) -> CheckpointError:
+    told = next((line for line in str(error).splitlines() if line.strip()), "without a reason")
+    return CheckpointError(
+        f"transformers makes no model of it: {type(error).__name__}: {told.strip()}",
+        where=str(call.checkpoint / "config.json"),
+        next_step="compare config.json with that of the repository the checkpoint came from",
+    )
+
+
+if __name__ == "__main__":
+    serve(report, LoadingCall)

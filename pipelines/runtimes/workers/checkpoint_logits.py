@@ -1,0 +1,88 @@
+"""Child process: what a checkpoint itself says next, computed by transformers as its configuration says.
+
+Whole passages at once, attention in its plain form (`eager`: no kernel that could leave a soft cap out),
+no cache. On the CPU, whatever else there is: nothing rounds there but the arithmetic itself.
+"""
+
+import inspect
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from pipelines.files.packed_config import stored_layout
+from pipelines.files.sealed import produce_once
+from pipelines.process.base_divergence import (
+    LOGITS_FILE,
+    CheckpointLogits,
+    CheckpointLogitsCall,
+    Passage,
+)
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+from pipelines.process.workers.base_logits import BaseLogits, Logits
+from pipelines.runtimes.workers.transformers_model import load, require_clean
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def compute(call: CheckpointLogitsCall, on_progress: OnProgress) -> CheckpointLogits:
+    """Write the checkpoint's logits into their folder, unless they are there.
+
+    Raises:
+        CheckpointError: where it does not load cleanly, or its logits are not finite.
+        ToolchainError: where the disk is full.
+    """
+
+    def produce(staging: Path) -> CheckpointLogits:
+        on_progress(Progress(done=0, total=0, what="loading the checkpoint itself"))
+        model = _load(call)
+        size = int(model.config.get_text_config().vocab_size)
+        with (staging / LOGITS_FILE).open("wb") as file:
+            written = BaseLogits(size, file)
+            for done, passage in enumerate(call.passages, start=1):
+                written.add(passage_logits(model, passage))
+                on_progress(Progress(done=done, total=len(call.passages), what=_WHAT))
+        positions = sum(len(passage.positions) for passage in call.passages)
+        return CheckpointLogits(vocabulary_size=size, positions=positions)
+
+    return produce_once(call.output, CheckpointLogits, produce).record
+
+
+@torch.inference_mode()
+def passage_logits(model: PreTrainedModel, passage: Passage, **options: object) -> Logits:
+    """Return the logits after a passage's compared positions, a row each, in float32.
+
+    `options` go to the model's forward pass.
+    """
+    ids = torch.tensor([passage.token_ids], device=model.device)
+    positions = torch.tensor(passage.positions, device=model.device)
+    if "logits_to_keep" in inspect.signature(type(model).forward).parameters:
+        logits = model(input_ids=ids, logits_to_keep=positions, **options).logits[0]
+    else:
+        logits = model(input_ids=ids, **options).logits[0][positions]
+    rows: Logits = logits.float().cpu().numpy()
+    return rows
+
+
+def _load(call: CheckpointLogitsCall) -> PreTrainedModel:
+    if stored_layout(call.checkpoint) is not None:
+        return load(call.checkpoint, "cpu").model
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        call.checkpoint,
+        dtype=_DTYPES[call.compute_dtype],
+        attn_implementation="eager",
+        output_loading_info=True,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,  # they are refused below, by name
+    )
+    require_clean(call.checkpoint, loading)
+    clean: PreTrainedModel = model.eval()
+    return clean
+
+
+_WHAT = "computing the checkpoint itself"
+
+
+if __name__ == "__main__":
+    serve(compute, CheckpointLogitsCall)

@@ -1,0 +1,42 @@
+"""Waivers as the command line writes them."""
+
+from datetime import date
+
+from pipelines.domain.errors import InputError
+from pipelines.domain.waiver import BaseDivergenceWaiver
+
+BASE_DIVERGENCE = "base-divergence"
+_WHOLE = f"--waive {BASE_DIVERGENCE} --reason TEXT --who NAME --until YYYY-MM-DD"
+
+
+def parse_waiver(
+    name: str | None, *, reason: str | None, who: str | None, until: str | None
+) -> BaseDivergenceWaiver | None:
+    """Return the waiver that these options make, None without any.
+
+    Raises:
+        InputError: where one of them is missing, empty or not what its name says.
+    """
+    if name is None and not (reason or who or until):
+        return None
+    if name != BASE_DIVERGENCE:
+        told = f"there is no waiver called '{name}'" if name else "says nothing of what is waived"
+        raise InputError(told, where="--waive", next_step=f"write {_WHOLE}")
+    options = {"--reason": reason, "--who": who, "--until": until}
+    missing = [option for option, value in options.items() if not (value or "").strip()]
+    if missing:
+        raise InputError(
+            f"a waiver needs {' and '.join(missing)}", where="--waive", next_step=f"write {_WHOLE}"
+        )
+    return BaseDivergenceWaiver(
+        reason=str(reason).strip(), who=str(who).strip(), expires=_day(str(until).strip())
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"'{text}' is no date", where="--until", next_step="write it as 2026-12-31"
+        ) from error
