@@ -1,0 +1,308 @@
+"""The base held against the checkpoint itself: how far to look, what rounding explains, who is refused."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from flows import units
+from flows.base_audits import base_reports
+from flows.verdicts import evidence
+from pipelines.audit.base_divergence import (
+    ROUNDING,
+    ROUNDING_BFLOAT16,
+    Comparison,
+    audit_base_divergence,
+    found_text,
+    refusal,
+    rounding_of,
+    summary,
+)
+from pipelines.audit.dropped_settings import dropped_settings, suspects
+from pipelines.audit.reach import Landmark, landmarks, passages, reach
+from pipelines.domain.base_divergence import BaseDivergence
+from pipelines.domain.errors import CheckpointError, InputError
+from pipelines.domain.values import JsonObject
+from pipelines.domain.verdict import Decision
+from pipelines.domain.waiver import BaseDivergenceWaiver
+from pipelines.process.base_divergence import Passage, PositionDivergences
+from pipelines.specs.builds import BuildOverrides, load_build
+from pipelines.specs.waivers import parse_waiver
+from tests.fakes import FakeBackend, FakeRuntime
+from tests.unit.test_units import site
+
+IDS = range(100, 200)
+WAIVER = BaseDivergenceWaiver(
+    reason="no prompt of ours reaches the window", who="Ada", expires=date(9999, 12, 31)
+)
+
+
+def compared(kl: list[float], length: int = 64, unreached: tuple[str, ...] = ()) -> BaseDivergence:
+    passage = Passage(token_ids=tuple(range(length)), positions=tuple(range(length)))
+    found = PositionDivergences(kl=tuple(kl), agreed=tuple(one < 1 for one in kl))
+    return summary(
+        Comparison(passages=(passage,), found=found, compute_dtype="float32", unreached=unreached),
+        ROUNDING,
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"sliding_window": 32}, [Landmark(setting="sliding_window", position=32)]),
+        ({"sliding_window": 32, "use_sliding_window": False}, []),
+        ({"sliding_window": 32, "layer_types": ["full_attention"] * 2}, []),
+        (
+            {"sliding_window": 32, "layer_types": ["full_attention", "sliding_attention"]},
+            [Landmark(setting="sliding_window", position=32)],
+        ),
+        ({"sliding_window": None}, []),
+        ({"attention_chunk_size": 64}, [Landmark(setting="attention_chunk_size", position=64)]),
+        (
+            {"rope_parameters": {"full_attention": {"original_max_position_embeddings": 128}}},
+            [Landmark(setting="original_max_position_embeddings", position=128)],
+        ),
+    ],
+)
+def test_windows_and_scaled_positions_are_read_wherever_the_configuration_names_them(
+    config: JsonObject, expected: list[Landmark]
+) -> None:
+    assert list(landmarks(config)) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "context", "room", "longest", "unreached"),
+    [
+        ({}, 2048, 9000, 512, 0),
+        ({}, 128, 9000, 128, 0),
+        ({"sliding_window": 32}, 2048, 9000, 512, 0),
+        ({"sliding_window": 4096}, 32768, 9000, 5120, 0),
+        ({"sliding_window": 4096}, 4096, 9000, 512, 0),
+        ({"sliding_window": 4096}, 32768, 4000, 512, 1),
+        ({"sliding_window": 16384}, 32768, 90000, 512, 1),
+        ({"sliding_window": 7000}, 32768, 9000, 8192, 0),
+    ],
+)
+def test_passages_go_a_quarter_beyond_what_begins_late_as_far_as_there_is_room(
+    config: JsonObject, context: int, room: int, longest: int, unreached: int
+) -> None:
+    found = reach(config, context_tokens=context, room_tokens=room)
+    assert (found.longest_tokens, len(found.unreached)) == (longest, unreached)
+
+
+def test_the_long_passage_repeats_itself_and_is_compared_up_to_its_last_position() -> None:
+    first, second, long = passages(5120, ordinary_ids=IDS, beginning=(1,))
+    assert first.token_ids[0] == second.token_ids[0] == long.token_ids[0] == 1
+    assert first.token_ids != second.token_ids
+    assert (len(long.token_ids), len(long.positions), long.positions[-1]) == (5120, 256, 5119)
+    assert long.token_ids[1:2560] == long.token_ids[2561:5120]
+    assert list(long.positions) == sorted(set(long.positions))
+    assert first.positions == tuple(range(128))
+
+
+def test_passages_are_the_same_every_time_and_no_longer_than_the_context() -> None:
+    assert passages(100, ordinary_ids=IDS, beginning=()) == passages(
+        100, ordinary_ids=IDS, beginning=()
+    )
+    assert [len(one.token_ids) for one in passages(100, ordinary_ids=IDS, beginning=())] == [100]
+
+
+def test_rounding_passes() -> None:
+    measured = compared([1e-6] * 64)
+    assert measured.is_rounding and measured.begins is None
+    assert audit_base_divergence(measured).passed
+
+
+def test_what_begins_behind_a_window_fails_although_the_mean_is_small() -> None:
+    measured = compared([1e-7] * 480 + [5e-3] * 32, length=512)
+    assert measured.mean_kl < ROUNDING.mean_kl
+    assert not measured.is_rounding
+    assert (measured.worst.first, measured.worst.last, measured.begins) == (480, 511, 480)
+
+
+def test_what_is_small_and_everywhere_fails_too() -> None:
+    measured = compared([1e-3] * 64)
+    assert measured.worst.mean_kl < ROUNDING.stretch_kl
+    assert not measured.is_rounding
+
+
+def test_logits_that_are_not_finite_are_no_rounding() -> None:
+    assert not compared([float("inf")] * 64).is_rounding
+
+
+def test_bfloat16_on_either_side_explains_more_than_float32() -> None:
+    assert rounding_of("float32", "f32") == ROUNDING
+    assert rounding_of("bfloat16", "f32") == ROUNDING_BFLOAT16
+    assert rounding_of("float32", "bfloat16") == ROUNDING_BFLOAT16
+
+
+def test_what_was_not_reached_is_said() -> None:
+    assert "not reached: sliding_window 16384" in found_text(
+        compared([0.0] * 64, unreached=("sliding_window 16384",))
+    )
+
+
+def test_a_refusal_says_how_far_from_where_and_why() -> None:
+    told = refusal(compared([1e-7] * 32 + [0.5] * 32), "llama.cpp", ("sliding_window 32",))
+    assert told == (
+        "llama.cpp computes something else for this checkpoint (mean KL 0.25 nats a token, 0.5 at "
+        "worst, from position 32 on): likely sliding_window 32"
+    )
+
+
+DEFAULT_LAYERS = [*["sliding_attention"] * 5, "full_attention"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "config", "dropped"),
+    [
+        ("LlamaForCausalLM", {"hidden_act": "silu"}, ()),
+        ("LlamaForCausalLM", {"hidden_act": "gelu"}, ("hidden_act gelu",)),
+        (
+            "MistralForCausalLM",
+            {"sliding_window": 32, "max_position_embeddings": 512},
+            ("sliding_window 32",),
+        ),
+        ("MistralForCausalLM", {"sliding_window": 512, "max_position_embeddings": 512}, ()),
+        ("MistralForCausalLM", {"sliding_window": None, "max_position_embeddings": 512}, ()),
+        (
+            "Qwen2ForCausalLM",
+            {"sliding_window": 32, "use_sliding_window": False, "max_position_embeddings": 512},
+            (),
+        ),
+        ("Gemma3ForCausalLM", {"layer_types": DEFAULT_LAYERS, "sliding_window": 32}, ()),
+        (
+            "Gemma3ForCausalLM",
+            {"layer_types": ["full_attention"] * 6},
+            ("layer_types other than 5 sliding and one full in turn",),
+        ),
+        ("Gemma2ForCausalLM", {"query_pre_attn_scalar": 64, "head_dim": 64}, ()),
+        (
+            "Gemma2ForCausalLM",
+            {"query_pre_attn_scalar": 144, "head_dim": 64},
+            ("query_pre_attn_scalar 144",),
+        ),
+        ("SmolLM3ForCausalLM", {"no_rope_layers": [1, 1, 1, 0]}, ()),
+        (
+            "SmolLM3ForCausalLM",
+            {"no_rope_layers": [1, 0, 1, 0], "no_rope_layer_interval": 2},
+            ("no_rope_layers (no_rope_layer_interval 2, llama.cpp has 4)",),
+        ),
+    ],
+)
+def test_what_llamacpp_has_no_place_for_is_known_from_the_configuration(
+    architecture: str, config: JsonObject, dropped: tuple[str, ...]
+) -> None:
+    assert dropped_settings(config, architecture) == dropped
+
+
+def test_without_a_dropped_setting_the_unusual_ones_are_suspected() -> None:
+    config: JsonObject = {
+        "rope_parameters": {"rope_type": "yarn", "factor": 4.0},
+        "attn_logit_softcapping": 50.0,
+        "attention_bias": False,
+    }
+    assert suspects(config, "LlamaForCausalLM") == ("rope_type yarn", "attn_logit_softcapping 50")
+
+
+def test_a_runtime_whose_base_is_another_model_is_refused_before_it_is_asked(
+    tmp_path: Path,
+) -> None:
+    runtime = FakeRuntime(base_kl=0.66)
+    here = site(tmp_path, FakeBackend(), runtime)
+    with pytest.raises(CheckpointError, match="fake computes something else") as caught:
+        units.run_references(here, "llamacpp")
+    assert "mean KL 0.66 nats a token" in caught.value.what
+    assert "GGUF recipes are refused" in caught.value.what
+    assert caught.value.next_step and "--waive base-divergence" in caught.value.next_step
+    assert runtime.asked == []
+    (report,) = base_reports(here)
+    assert report.divergence and report.divergence.mean_kl == pytest.approx(0.66)
+    assert len(units.run_references(here, "transformers")) == 2, "others go on"
+
+
+def test_a_waived_base_judges_and_the_waiver_stays_with_what_it_judged(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    here = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
+    planned = here.plan.variants[0]
+    units.build(here, planned)
+    judged = evidence(here, planned)
+    assert judged.verdict.decision is Decision.PASS
+    assert judged.waiver == (
+        "base-divergence: fake: no prompt of ours reaches the window (Ada, until 9999-12-31)"
+    )
+    assert judged.base_divergence and judged.base_divergence.mean_kl == pytest.approx(0.66)
+
+
+def test_a_waiver_that_nothing_needs_leaves_no_trace(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
+    planned = here.plan.variants[0]
+    units.build(here, planned)
+    assert evidence(here, planned).waiver == "none"
+
+
+def test_an_expired_waiver_holds_nothing(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    expired = replace(WAIVER, expires=date.today() - timedelta(days=2))
+    here = replace(here, plan=replace(here.plan, base_divergence_waiver=expired))
+    with pytest.raises(CheckpointError, match="its waiver expired on"):
+        units.run_references(here, "llamacpp")
+
+
+def test_a_runtime_that_tells_no_probabilities_judges_and_the_report_says_so(
+    tmp_path: Path,
+) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=None))
+    units.run_references(here, "llamacpp")
+    (report,) = base_reports(here)
+    assert report.divergence is None
+    assert report.finding.found == "not measured: this runtime tells no log probabilities"
+
+
+def test_a_base_is_held_against_its_checkpoint_once(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    class Counting(FakeRuntime):
+        def base_divergence(self, *arguments: object) -> PositionDivergences | None:
+            calls.append("measured")
+            return super().base_divergence(*arguments)  # type: ignore[arg-type]
+
+    for _ in range(2):
+        here = site(tmp_path, FakeBackend(), Counting())
+        units.run_references(here, "llamacpp")
+        units.run_references(here, "llamacpp")
+    assert calls == ["measured"]
+
+
+def test_a_waiver_is_part_of_what_a_plan_is(tmp_path: Path) -> None:
+    plan = site(tmp_path, FakeBackend(), FakeRuntime()).plan
+    assert replace(plan, base_divergence_waiver=WAIVER).key != plan.key
+
+
+def test_a_waiver_on_the_command_line_needs_all_its_parts() -> None:
+    assert parse_waiver(None, reason=None, who=None, until=None) is None
+    waiver = parse_waiver("base-divergence", reason="known", who="Ada", until="2026-12-31")
+    assert waiver == BaseDivergenceWaiver(reason="known", who="Ada", expires=date(2026, 12, 31))
+    for name, reason, until, told in (
+        ("base-divergence", None, "2026-12-31", "a waiver needs --reason"),
+        ("base-divergence", " ", None, "a waiver needs --reason and --until"),
+        ("base-divergence", "known", "soon", "'soon' is no date"),
+        ("everything", "known", "2026-12-31", "there is no waiver called 'everything'"),
+        (None, "known", "2026-12-31", "says nothing of what is waived"),
+    ):
+        with pytest.raises(InputError, match=told):
+            parse_waiver(name, reason=reason, who="Ada", until=until)
+
+
+def test_a_build_file_can_waive_by_name(tmp_path: Path) -> None:
+    text = (
+        "model: ./model\nsuite: ./suite\n"
+        "base_divergence_waiver: {reason: known, who: Ada, expires: 2026-12-31}\n"
+    )
+    (tmp_path / "build.yaml").write_text(text)
+    spec = load_build(tmp_path / "build.yaml", BuildOverrides(), ())
+    assert spec.base_divergence_waiver == BaseDivergenceWaiver(
+        reason="known", who="Ada", expires=date(2026, 12, 31)
+    )
