@@ -121,8 +121,19 @@ def download(
 
 def _listing(api: "HfApi", source: HubSource) -> tuple[str, tuple[RemoteFile, ...]]:
     """Resolve the revision once and return the files that are wanted of it, small ones first."""
-    listed = api.model_info(source.repository, revision=source.revision, files_metadata=True)
-    if listed.sha is None or not _COMMIT.match(listed.sha):
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        listed = api.model_info(source.repository, revision=source.revision, files_metadata=True)
+    except HFValidationError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ServiceError(
+            f"did not answer with a listing of {source.repository} ({type(error).__name__})",
+            where=api.endpoint,
+            next_step="check HF_ENDPOINT: something else may answer there",
+        ) from error
+    if not isinstance(listed.sha, str) or not _COMMIT.match(listed.sha):
         raise ServiceError(f"gave no commit for {source.repository}@{source.revision}")
     siblings = listed.siblings or []
     refuse_listing(

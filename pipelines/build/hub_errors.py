@@ -19,6 +19,9 @@ def hub_errors(repository: str, revision: str, endpoint: str) -> Iterator[None]:
     import httpx
     from huggingface_hub import errors
 
+    from pipelines.build.hub_bounds import bound_session
+
+    bound_session()
     try:
         yield
     except QuantgateError:
