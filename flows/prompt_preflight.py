@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.settings import Settings
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InputError
+from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import digest_of
@@ -26,6 +26,7 @@ from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 from pipelines.runtimes.openai_dialects import dialect_of
 
 _WORKER = "pipelines.evaluation.workers.transformers_reading"
+_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
 _KEY_LENGTH = 16
 
 
@@ -46,12 +47,14 @@ def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
     Raises:
         InputError: naming items on which the chat template fails or that no context holds, or a server that
             cannot be handed template variables.
-        CheckpointError: where tokenizer or templates cannot be read.
+        CheckpointError: where tokenizer or templates cannot be read, or a prompt holds a token that the
+            weights do not have.
     """
     suite, checkpoint = asked.suite, asked.checkpoint
     _refuse_variables(suite, asked.servers)
     chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
     prompts = suite_prompts(suite, chat, checkpoint.context_length_tokens)
+    _refuse_unknown_ids(checkpoint, prompts, chat)
     notes: list[str | None] = list(chat.notes)
     if may_read_otherwise(checkpoint.folder):
         notes.append(_reading(asked, prompts).note)
@@ -69,6 +72,21 @@ def _refuse_variables(suite: Suite, servers: Sequence[Server]) -> None:
                 where=f"server {server.name}",
                 next_step="let it be sent `prompts: ids` or `prompts: text`, which we render, or take "
                 "`template_variables` out",
+            )
+
+
+def _refuse_unknown_ids(checkpoint: Checkpoint, prompts: SuitePrompts, chat: ChatFormat) -> None:
+    """A token that tokenizer files name and the weights have no row for ends engines, each its own way."""
+    rows = [one.shape[0] for one in checkpoint.tensors if one.name.endswith(_EMBEDDINGS)]
+    for prompt in prompts.prompts if rows else ():
+        if max(prompt.token_ids, default=0) >= max(rows):
+            token = max(prompt.token_ids)
+            raise CheckpointError(
+                f"item '{prompt.item_id}' holds token {token} ({chat.tokenizer.id_to_token(token)!r}), and "
+                f"the weights have {max(rows)} rows of tokens",
+                where=checkpoint.source,
+                next_step="take the weights and the tokenizer's files from one place, or the token out of "
+                "tokenizer_config.json, special_tokens_map.json and added_tokens.json",
             )
 
 

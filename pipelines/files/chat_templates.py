@@ -90,15 +90,26 @@ def _in_files(folder: Path) -> dict[str, str]:
 
 def _in_config(folder: Path) -> dict[str, str]:
     value = read_json_object(folder / _CONFIG).get("chat_template")
+    if value is None:
+        return {}
+    pairs = _pairs(value)
+    texts = {name: text for name, text in pairs if isinstance(name, str) and isinstance(text, str)}
+    if len(texts) != len(pairs) or not pairs:
+        raise CheckpointError(
+            "chat_template is neither a text nor texts with names of their own",
+            where=str(folder / _CONFIG),
+            next_step=f"write the template into {CHAT_TEMPLATE_FILE}",
+        )
+    return texts
+
+
+def _pairs(value: JsonValue) -> list[tuple[JsonValue, JsonValue]]:
+    """Names and templates, in each of the three ways they are written."""
     if isinstance(value, str):
-        return {DEFAULT: value}
+        return [(DEFAULT, value)]
     if isinstance(value, dict):
-        return _texts(value)
+        return list(value.items())
     if isinstance(value, list):
-        rows = [row for row in value if isinstance(row, dict)]
-        return _texts({str(row.get("name")): row.get("template") for row in rows})
-    return {}
-
-
-def _texts(named: Mapping[str, JsonValue]) -> dict[str, str]:
-    return {name: text for name, text in named.items() if isinstance(text, str)}
+        rows = [row if isinstance(row, dict) else {} for row in value]
+        return [(row.get("name"), row.get("template")) for row in rows]
+    return []

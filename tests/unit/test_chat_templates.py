@@ -60,6 +60,24 @@ def test_a_processors_template_is_read_by_no_tokenizer_and_that_is_said(tmp_path
     assert "there is no chat template" in template_notes(folder)[0]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        7,
+        [],
+        ["text"],
+        [{"name": "default"}],
+        {"default": None},
+        [{"template": "t"}],
+        [{"name": []}],
+        {},
+    ],
+)
+def test_a_template_that_is_no_text_is_refused(tmp_path: Path, value: object) -> None:
+    with pytest.raises(CheckpointError, match="neither a text nor texts with names"):
+        read_chat_templates(write(tmp_path, chat_template=value))
+
+
 def test_a_variant_gets_all_templates_of_its_base_and_keeps_none_of_its_own(tmp_path: Path) -> None:
     base, output = write(tmp_path / "base"), write(tmp_path / "output")
     add(base, "additional_chat_templates/tool_use.jinja", "t")

@@ -9,8 +9,9 @@ from tokenizers import Tokenizer, processors
 from calibration.rendering import rendered_ids, rendering_digest
 from flows.prompt_preflight import Asked, preflight_prompts
 from flows.settings import Settings
+from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError
+from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.recipe import Format
 from pipelines.domain.server import Server
 from pipelines.domain.suite import Message, Suite
@@ -156,10 +157,15 @@ def test_variables_that_a_template_cannot_be_handed_are_refused(tmp_path: Path, 
 
 
 def preflight(
-    tmp_path: Path, written: Suite, engine: str = "vllm", template: str = TEMPLATE
+    tmp_path: Path,
+    written: Suite,
+    engine: str = "vllm",
+    template: str = TEMPLATE,
+    base: Checkpoint | None = None,
 ) -> list[str]:
-    base = fake_checkpoint(tmp_path / "model")
-    checkpoint(tmp_path / "model", template)
+    if base is None:
+        base = fake_checkpoint(tmp_path / "model")
+        checkpoint(tmp_path / "model", template)
     server = Server(name="s", engine=engine, formats=(Format.COMPRESSED_TENSORS,), prompts="chat")
     said: list[str] = []
     asked = Asked(
@@ -194,6 +200,18 @@ def test_an_endless_template_is_not_tried_on_every_item(tmp_path: Path) -> None:
     quick = replace(chat, child=TemplateChild(TemplateLimits(cpu_seconds=0.1)))
     with pytest.raises(InputError, match=r"more than 0\.1 s of processor time .* and 196 more"):
         suite_prompts(suite(tmp_path / "suite", *rows), quick, 512)
+
+
+def test_a_token_that_the_weights_have_no_row_for_is_refused(tmp_path: Path) -> None:
+    base = fake_checkpoint(tmp_path / "model")
+    checkpoint(tmp_path / "model", "<think>{{ messages[0].content }}")
+    config = tmp_path / "model" / "tokenizer_config.json"
+    more = json.loads(config.read_text()) | {"additional_special_tokens": ["<think>"]}
+    config.write_text(json.dumps(more))
+    written = suite(tmp_path / "suite", {"prompt": "hi"})
+    embedding = TensorFacts(name="model.embed_tokens.weight", shape=(258, 8), dtype="float16")
+    with pytest.raises(CheckpointError, match=r"item '0' holds token 258 \('<think>'\)"):
+        preflight(tmp_path, written, base=replace(base, tensors=(embedding,)))
 
 
 def test_what_training_left_in_the_tokenizer_is_said_while_planning(tmp_path: Path) -> None:
