@@ -6,6 +6,7 @@ An interval timer ends what Python itself computes and tells the template's line
 processor time ends what it cannot interrupt (a string of a billion characters), and with it this process.
 """
 
+import contextlib
 import json
 import resource
 import signal
@@ -99,7 +100,8 @@ def _out_of_time(_number: int, _frame: FrameType | None) -> NoReturn:
 def _bound_memory(limits: TemplateLimits) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = limits.memory_bytes if hard == resource.RLIM_INFINITY else min(limits.memory_bytes, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    with contextlib.suppress(ValueError, OSError):  # macOS has the limit and refuses to set it
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def _bound_time(cpu_seconds: float) -> None:

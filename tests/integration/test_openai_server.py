@@ -251,11 +251,12 @@ def test_a_schema_binds_llama_servers_answers(desk: Desk) -> None:
 def test_llama_server_reads_texts_and_messages_as_it_reads_ids(desk: Desk, form: Any) -> None:
     runtime = OpenAiServerRuntime(replace(desk.server, prompts=form), FakeRuntime())
     told = {}
+    raw = replace(desk.prompts[0], item_id="raw", chat=None)  # what is no conversation is completed
     for name, asked in (("ids", desk.tools.runtimes["served"]), (form, runtime)):
-        request = desk.request(f"form-{form}-{name}", desk.prompts[:8])
+        request = desk.request(f"form-{form}-{name}", (*desk.prompts[:8], raw))
         asked.answer(request, run_worker, ignore_progress)
         told[name] = {key: row["text"] for key, row in desk.answers(request).items()}
-    assert len(told["ids"]) == 8
+    assert len(told["ids"]) == 9
     assert told[form] == told["ids"]
 
 

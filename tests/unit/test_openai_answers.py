@@ -50,6 +50,25 @@ def test_a_completion_is_asked_by_the_very_ids() -> None:
     assert "stop" not in body
 
 
+def test_plain_text_is_completed_also_by_a_server_that_is_sent_chats() -> None:
+    plain = replace(PROMPT, chat=None)
+    chat = asking(prompts="chat")
+    assert chat.path_of(plain) == "/v1/completions"
+    assert chat.path_of(PROMPT) == "/v1/chat/completions"
+    assert chat.body(plain)["prompt"] == [5, 6, 7]
+    bound = replace(plain, schema='{"type": "object"}')
+    assert chat.body(bound)["json_schema"] == {"type": "object"}
+
+
+def test_what_the_tokenizer_puts_around_plain_text_is_asked_for_where_a_server_leaves_it_out() -> (
+    None
+):
+    vllm = asking("vllm", prompts="text")
+    assert vllm.body(PROMPT)["add_special_tokens"] is False
+    plain = vllm.body(replace(PROMPT, chat=None))
+    assert (plain["prompt"], plain["add_special_tokens"]) == ("five six seven", True)
+
+
 def test_a_prompt_may_be_sent_as_text_or_as_messages() -> None:
     assert asking(prompts="text").body(PROMPT)["prompt"] == "five six seven"
     chat = asking(prompts="chat")
