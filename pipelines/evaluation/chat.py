@@ -23,7 +23,7 @@ from pipelines.files.own_tokenizer import own_tokenizer
 _CHILD = TemplateChild()
 """Serves every chat format of this process."""
 
-_LONGEST_QUOTE = 100
+_LONGEST_QUOTE = 110
 
 
 class TemplateRefusalError(InputError):
@@ -213,7 +213,7 @@ def _refusal(
 ) -> TemplateRefusalError:
     roles = ", ".join(message.role for message in messages)
     lines = template.splitlines()
-    quote = lines[reply.line - 1].strip() if 0 < reply.line <= len(lines) else ""
+    quote = reply.tag or (lines[reply.line - 1].strip() if 0 < reply.line <= len(lines) else "")
     shown = f": `{quote}`" if 0 < len(quote) <= _LONGEST_QUOTE else ""
     place = f" (line {reply.line} of the template{shown})" if reply.line else ""
     error = TemplateRefusalError(

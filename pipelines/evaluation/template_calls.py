@@ -41,11 +41,12 @@ class RenderCall:
 class RenderReply:
     """The rendered text, or why there is none.
 
-    `problem` is the exception in words, `line` the template's line that raised it (0 where unknown),
-    `limit` the limit that was reached, if it was one.
+    `problem` is the exception in words, `line` the template's line that raised it (0 where unknown) and `tag`
+    the tag in it ("" where unknown), `limit` the limit that was reached, if it was one.
     """
 
     text: str = ""
     problem: str | None = None
     line: int = 0
+    tag: str = ""
     limit: LimitKind | None = None

@@ -22,6 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pipelines.evaluation.template_calls import RenderCall, RenderReply, TemplateLimits
 from pipelines.evaluation.template_environment import OversizeError, environment, rendered
+from pipelines.evaluation.template_places import Tag, failing_tag
 
 _TEMPLATE_FILE = "<template>"
 _LONGEST_PROBLEM = 300
@@ -71,9 +72,29 @@ def _reply(
     except OversizeError as error:
         return RenderReply(problem=str(error), line=0, limit="size")
     except Exception as error:  # noqa: BLE001 - a template is a program, and may raise anything
-        return RenderReply(problem=_words(error), line=_line(error))
+        tag = _tag(call, source, jinja, limits)
+        line = _line(error) or (tag.line if tag else 0)
+        return RenderReply(problem=_words(error), line=line, tag=tag.text if tag else "")
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def _tag(
+    call: RenderCall, source: str, jinja: ImmutableSandboxedEnvironment, limits: TemplateLimits
+) -> Tag | None:
+    """Return the tag that fails; the time that is left of the conversation's bounds the search as well."""
+
+    def line_of_failure(template: Template) -> int:
+        try:
+            rendered(template, call, limits.characters)
+        except Exception as error:  # noqa: BLE001 - it raises what it raised before
+            return _line(error)
+        return 0
+
+    try:
+        return failing_tag(jinja, source, line_of_failure)
+    except (_OutOfTimeError, MemoryError, RecursionError):
+        return None
 
 
 def _words(error: Exception) -> str:

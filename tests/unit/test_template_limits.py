@@ -86,6 +86,17 @@ def test_the_line_of_the_template_is_named(tmp_path: Path) -> None:
     assert "(line 3 of the template: `{{ messages[0].content.no.such }}`)" in caught.value.what
 
 
+def test_a_template_in_one_line_names_the_tag(tmp_path: Path) -> None:
+    long = (
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}" * 5
+    )
+    template = long + "{{ 'fine' }}{%- if messages[0].content.no.such -%}x{%- endif -%}" + long
+    write_tokenizer(tmp_path, template)
+    with pytest.raises(TemplateRefusalError) as caught:
+        ChatFormat.of(tmp_path).render(USER, ask=True)
+    assert "(line 1 of the template: `{%- if messages[0].content.no.such -%}`)" in caught.value.what
+
+
 def test_what_draws_at_random_draws_the_same_each_time(tmp_path: Path) -> None:
     write_tokenizer(tmp_path, "{{ range(1000) | random }}")
     chat = ChatFormat.of(tmp_path)
