@@ -343,12 +343,13 @@ def review(**options: object) -> int:
 @click.option(
     "--to", "folder", type=_FOLDER, default=Path("logs"), show_default=True, help="Folder."
 )
+@click.option("--transcripts", is_flag=True, help="Write JSON lines instead, which `judge` reads.")
 @_in_store
-def export(build: str, folder: Path) -> int:
-    """Write BUILD's runs as .eval logs, which inspect-ai opens."""
-    from flows.export import export_command
+def export(build: str, folder: Path, transcripts: bool) -> int:
+    """Write BUILD's runs as .eval logs, which inspect-ai opens, or as transcripts."""
+    from flows.export import export_command, transcripts_command
 
-    return export_command(build, folder)
+    return transcripts_command(build, folder) if transcripts else export_command(build, folder)
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""`quantgate export`: a build's runs as `.eval` logs, which inspect-ai opens."""
+"""`quantgate export`: a build's runs as `.eval` logs, which inspect-ai opens, or as transcripts to judge."""
 
 import importlib.metadata
 import importlib.util
@@ -11,11 +11,63 @@ from flows.progress import open_board
 from flows.review import find_plan
 from flows.settings import Settings
 from flows.site import BuildSite
+from flows.transcripts import exported_lines, read_transcript
 from flows.wiring import equipment
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.run import Run
+from pipelines.evaluation.runs import RunPlan
+from pipelines.files.records import write_text
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.report.inspect_messages import InspectCall, InspectWritten
+
+
+def transcripts_command(build: str, folder: Path) -> int:
+    """Write one transcript a finished run of a build, as `quantgate judge` reads them.
+
+    Raises:
+        InputError: where no run of the build is finished.
+    """
+    settings = Settings.from_environment()
+    plan = find_plan(build, settings)
+    with open_board() as board:
+        site = BuildSite(plan=plan, settings=settings, tools=equipment(settings), show=board.unit)
+        written = write_transcripts(site, folder)
+    base, *others = written
+    print(f"{len(written)} transcripts in {folder}")
+    if others:
+        print(f"next: `quantgate judge {base} {others[-1]} --suite {plan.suite.folder}`")
+    return 0
+
+
+def write_transcripts(site: BuildSite, folder: Path) -> tuple[Path, ...]:
+    """Write every finished run of a build, the base's first.
+
+    Raises:
+        InputError: where none is finished.
+    """
+    runs = dict(_named(site))
+    if not runs:
+        raise InputError("no run of this build is finished", where=site.plan.name)
+    return tuple(
+        _write_transcript(site, run, folder / f"{name}.jsonl") for name, run in runs.items()
+    )
+
+
+def _named(site: BuildSite) -> Iterator[tuple[str, RunPlan]]:
+    """The base's runs in each runtime, its repeats by number, then every variant that was asked."""
+    for name in site.plan.runtimes:
+        if units.references_finished(site, name):
+            for number, plan in enumerate(units.reference_plans(site, name), start=1):
+                yield f"{plan.subject}.repeat-{number}" if number > 1 else plan.subject, plan
+    for planned in site.plan.variants:
+        if planned.built(site.settings.store) and units.answered(site, planned):
+            yield planned.identifier, units.answer_plan(site, planned)
+
+
+def _write_transcript(site: BuildSite, plan: RunPlan, path: Path) -> Path:
+    lines = exported_lines(read_transcript(site.examination.folder(plan)))
+    write_text(path, "".join(f"{line}\n" for line in lines))
+    return path
 
 
 def export_command(build: str, folder: Path) -> int:

@@ -5,6 +5,7 @@ answers that the suite has by now.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,12 +25,14 @@ from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.graders.table import KnownGrades
 from pipelines.evaluation.grading import grade_answers
 from pipelines.evaluation.observing import Observatory
+from pipelines.evaluation.sampling import sample_id
 from pipelines.files.records import to_json
 from pipelines.gates.judge import judge
 from pipelines.gates.wording import percent, percent_bound
 from pipelines.specs.policies import load_policy
 from pipelines.specs.suites import load_suite
 
+_NAMED = 5
 SCHEMA = "quantgate.verdict/1"
 EXIT_CODES = {Decision.PASS: 0, Decision.FAIL: 10, Decision.INCONCLUSIVE: 11}
 
@@ -127,6 +130,7 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: Kno
             where=str(transcript.source),
             next_step="name two runs of one suite",
         )
+    _refuse_other_items(transcript, suite)
     observatory = Observatory(store=settings.store, run_worker=run_worker, threads=settings.threads)
     reader = AnswerReader(thoughts=suite.thoughts, prompts=transcript.prompts)
     return Run(
@@ -137,6 +141,33 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: Kno
         answers=grade_answers(suite, transcript.answers, observatory, known, reader),
         seconds=transcript.record.seconds,
     )
+
+
+def _refuse_other_items(transcript: Transcript, suite: Suite) -> None:
+    """Refuse a transcript that has not one answer of every item (of each of its samples) and no others.
+
+    Raises:
+        InputError: naming the first five that are missing, twice there, or of no item.
+    """
+    counts = Counter(answer.item_id for answer in transcript.answers)
+    asked = [
+        sample_id(item.id, number)
+        for item in suite.items
+        for number in range(suite.decode_of(item).samples)
+    ]
+    problems = {
+        "has no answer of": [name for name in asked if name not in counts],
+        "has answers of no item of the suite:": sorted(counts.keys() - set(asked)),
+        "has several answers of": [name for name, count in counts.items() if count > 1],
+    }
+    for what, names in problems.items():
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            raise InputError(
+                f"{what} {', '.join(names[:_NAMED])}{more}",
+                where=str(transcript.source),
+                next_step="a run that was ended early, or a file that was cut, cannot be judged",
+            )
 
 
 def _lines(verdict: Verdict, *, repeats: int) -> Iterator[str]:

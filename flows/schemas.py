@@ -7,9 +7,13 @@ typed.
 
 import json
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from calibration.spec import CorpusFile
 from flows.release_list import WatchListSpec
+from flows.transcripts import TranscriptLine
 from pipelines.domain.values import JsonValue
 from pipelines.files.records import write_text
 from pipelines.specs.adjudications import AdjudicationSpec
@@ -34,18 +38,23 @@ MODELS: dict[str, type[Spec]] = {
 }
 
 
-def schema_text(model: type[Spec]) -> str:
+LINES: dict[str, object] = {"transcript": TranscriptLine}
+"""Lines of files that programs write and read, `quantgate export --transcripts` for one."""
+
+
+def schema_text(model: Any) -> str:
     """Return a model's JSON schema as it stands in its file."""
+    adapter: TypeAdapter[Any] = TypeAdapter(model)
     schema: JsonValue = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **_untitled(model.model_json_schema()),
+        **_untitled(adapter.json_schema()),
     }
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def write_schemas() -> None:
     """Write every schema."""
-    for name, model in MODELS.items():
+    for name, model in (MODELS | LINES).items():
         write_text(SCHEMAS / f"{name}.json", schema_text(model))
 
 

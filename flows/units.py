@@ -39,7 +39,7 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
         WorkerError, ToolchainError: from the runtime.
     """
     runtime = site.tools.runtimes[runtime_name]
-    plans = _reference_plans(site, runtime_name)
+    plans = reference_plans(site, runtime_name)
     if all(site.examination.finished(plan) for plan in plans):
         refuse_base(site, runtime_name)
         return tuple(site.read(plan) for plan in plans)
@@ -69,7 +69,7 @@ def primary_reference(site: BuildSite, runtime_name: str) -> Run:
     Raises:
         CheckpointError, WorkerError, ToolchainError: as `run_references`.
     """
-    primary = _reference_plans(site, runtime_name)[0]
+    primary = reference_plans(site, runtime_name)[0]
     if site.examination.finished(primary):
         return site.read(primary)
     return run_references(site, runtime_name)[0]
@@ -77,7 +77,7 @@ def primary_reference(site: BuildSite, runtime_name: str) -> Run:
 
 def references_finished(site: BuildSite, runtime_name: str) -> bool:
     """Whether all of the base's runs in a runtime are sealed."""
-    return all(site.examination.finished(plan) for plan in _reference_plans(site, runtime_name))
+    return all(site.examination.finished(plan) for plan in reference_plans(site, runtime_name))
 
 
 def build(site: BuildSite, planned: PlannedVariant) -> Variant:
@@ -179,7 +179,7 @@ def verdict(site: BuildSite, planned: PlannedVariant) -> tuple[AuditReport, Verd
     )
 
 
-def _reference_plans(site: BuildSite, runtime_name: str) -> tuple[RunPlan, ...]:
+def reference_plans(site: BuildSite, runtime_name: str) -> tuple[RunPlan, ...]:
     """The primary run keeps suite order; repeat number n is shuffled with seed n."""
     runtime = site.tools.runtimes[runtime_name]
     checkpoint = site.plan.checkpoint
@@ -199,6 +199,11 @@ def _reference_plans(site: BuildSite, runtime_name: str) -> tuple[RunPlan, ...]:
         )
         for seed in range(site.plan.policy.reference_runs)
     )
+
+
+def answer_plan(site: BuildSite, planned: PlannedVariant) -> RunPlan:
+    """Return the run that is wanted of a built variant."""
+    return _asked(site, planned)[0]
 
 
 def _asked(site: BuildSite, planned: PlannedVariant) -> tuple[RunPlan, Callable[[Run], bool]]:

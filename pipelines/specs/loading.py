@@ -94,6 +94,12 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 
+def validation_sentences(error: ValidationError, document: object) -> Iterator[str]:
+    """Yield one sentence for each place of a document that does not fit a dataclass."""
+    for _, text in _placed(error, BaseModel, document):
+        yield text
+
+
 def _placed(
     error: ValidationError, model: type[BaseModel], document: object
 ) -> Iterator[tuple[Place, str]]:

@@ -259,7 +259,7 @@ def test_a_damaged_answer_is_named_by_its_line(tmp_path: Path, folder: Path) -> 
     file = tmp_path / "damaged.jsonl"
     file.write_text("\n".join(lines))
 
-    with pytest.raises(InputError, match="line 3 is no answer"):
+    with pytest.raises(InputError, match="line 3: key 'text' is missing"):
         read_transcript(file)
 
 
