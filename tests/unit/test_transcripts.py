@@ -1,4 +1,4 @@
-"""Files that `judge` accepts: `export --transcripts` writes them, a schema describes them, faults have their line."""
+"""Files that `judge` accepts: `export --transcripts` writes them, a schema describes them."""
 
 import json
 from collections.abc import Callable
