@@ -24,6 +24,8 @@ Kind = Literal["exact", "normalized", "near"]
 _NOT_WORD = re.compile(r"[\W_]+")
 _SHORTEST_CHARACTERS = 12
 """Shorter texts ("hello") are shared by honest traffic and honest suites."""
+_FEWEST_WORDS = 6
+"""Shorter messages in the middle of a conversation ("Yes, please.") are anybody's."""
 _SHOWN_CHARACTERS = 400
 
 
@@ -77,15 +79,20 @@ def _closest_first(one: Contamination) -> tuple[int, float]:
 
 
 def _entries(item: Item) -> tuple[str, ...]:
-    """What is looked for: all that an item asks; in a conversation its last question by itself as well."""
+    """What is looked for: all that an item asks; in a conversation its last question by itself as well.
+
+    So are a loop's later messages of a user, but for short ones ("Yes, please."), which anybody may say.
+    """
     whole = asked(item)
     questions = [message.content for message in item.messages if message.role == "user"]
-    return tuple(dict.fromkeys(text for text in (whole, *questions[-1:]) if text))
+    later = [turn.user or "" for turn in item.loop.turns] if item.loop else []
+    long = [text for text in later if len(text.split()) >= _FEWEST_WORDS]
+    return tuple(dict.fromkeys(text for text in (whole, *questions[-1:], *long) if text))
 
 
 def asked(item: Item) -> str:
     """Return what is compared of an item: all it says but system messages, which many items share."""
-    said = [message.content for message in item.messages if message.role != "system"]
+    said = [message.content for message in item.script if message.role != "system"]
     return "\n".join(said)
 
 

@@ -124,7 +124,7 @@ def text_of(sequence: CorpusSequence) -> str:
 
 def item_text(item: Item) -> str:
     """Return all that an item asks and what it expects, as far as that is text or JSON."""
-    said = [message.content for message in item.messages]
+    said = [message.content for message in item.script]
     said += [canonical_json(tool) for tool in item.tools]
     return "\n".join([*said, expected_text(item)])
 
@@ -172,7 +172,7 @@ def _languages(name: str, languages: Sequence[str], profile: CorpusProfile) -> l
 
 def _lengths(name: str, items: Sequence[Item], profile: CorpusProfile) -> list[Lack]:
     long = profile.long_characters()
-    sizes = [sum(len(message.content) for message in item.messages) for item in items]
+    sizes = [sum(len(message.content) for message in item.script) for item in items]
     longer = sum(size > long for size in sizes)
     if 2 * longer <= len(sizes):
         return []
@@ -247,7 +247,7 @@ def _asked(sequence: CorpusSequence) -> str:
 
 
 def _question(item: Item) -> str:
-    asked = [message.content for message in item.messages if message.role == "user"]
+    asked = [message.content for message in item.script if message.role == "user"]
     return "\n".join(asked)
 
 

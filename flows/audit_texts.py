@@ -12,6 +12,7 @@ from flows.site import BuildSite
 from pipelines.audit.divergence import DIVERGENCE_TOKENS
 from pipelines.domain.run import Run
 from pipelines.domain.values import Digest, JsonValue, digest_of
+from pipelines.evaluation.loops.rehearsal import rehearsed_texts
 from pipelines.files.records import write_text
 from pipelines.files.sealed import produce_once
 
@@ -46,6 +47,8 @@ def parity_texts(site: BuildSite) -> tuple[Path, Digest]:
             (prompt.item_id, text)
             for prompt, text in zip(prompts.prompts, prompts.texts, strict=True)
         ]
+        if site.examination.loops is not None:
+            texts += rehearsed_texts(site.examination.loops.prompts)
         if corpus is not None:
             texts += [(s.id, rendered_text(s, site.chat)) for s in read_sequences(corpus)]
         lines = [
@@ -89,7 +92,8 @@ def divergence_tokens(site: BuildSite, reference: Run) -> tuple[Path, Digest]:
 
 def _answered(site: BuildSite, reference: Run) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield prompts with their answers, and what ends these, in an order that mixes the slices."""
-    answers = {graded.answer.item_id: graded.answer for graded in reference.answers}
+    raw = (answer for graded in reference.answers for answer in graded.raw_answers)
+    answers = {answer.item_id: answer for answer in raw}
     prompts = site.examination.prompts.prompts
     for prompt in random.Random(_SEED).sample(prompts, len(prompts)):
         answer = answers[prompt.item_id]

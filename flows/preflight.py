@@ -14,6 +14,7 @@ from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
 from pipelines.domain.recipe import Format, GgufOptions, Recipe
 from pipelines.domain.suite import Suite
 from pipelines.evaluation.graders.table import grader_for
+from pipelines.evaluation.loops.checks import loop_problems
 from pipelines.evaluation.runs import seconds_so_far
 from pipelines.runtimes.json_grammar import grammar_of
 
@@ -58,7 +59,14 @@ def refuse_unanswerable(suite: Suite) -> None:
     problems = [
         f"item '{item.id}' ({spec.kind}): {problem}"
         for item in suite.items
-        if (problem := grader_for(spec := suite.grader_of(item)).problem(item))
+        if item.loop is None
+        and (problem := grader_for(spec := suite.grader_of(item)).problem(item))
+    ]
+    problems += [
+        f"item '{item.id}': {text}"
+        for item in suite.items
+        if item.loop is not None
+        for text in loop_problems(suite, item)
     ]
     if problems:
         shown = "\n  ".join(problems[:20])

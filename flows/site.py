@@ -15,6 +15,8 @@ from pipelines.domain.values import Digest
 from pipelines.domain.variant import Variant
 from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.loops.prompts import LoopPrompts
+from pipelines.evaluation.loops.waves import loops_of
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.evaluation.runs import Examination, RunPlan
@@ -44,22 +46,34 @@ class BuildSite:
     @cached_property
     def examination(self) -> Examination:
         """The suite as this base is asked it."""
-        checkpoint = self.plan.checkpoint
-        prompts = suite_prompts(self.plan.suite, self.chat, checkpoint.context_length_tokens)
+        checkpoint, suite = self.plan.checkpoint, self.plan.suite
+        observatory = Observatory(
+            store=self.settings.store,
+            run_worker=self.tools.run_worker,
+            threads=self.settings.threads,
+        )
+        prompts = suite_prompts(suite, self.chat, checkpoint.context_length_tokens)
+        reader = AnswerReader(
+            thoughts=suite.thoughts,
+            prompts={one.item_id: one.text for one in prompts.prompts},
+            tokenizer=self.chat.tokenizer,
+        )
+        loops = loops_of(
+            LoopPrompts(
+                suite=suite,
+                chat=self.chat,
+                context_length_tokens=checkpoint.context_length_tokens,
+            ),
+            reader=reader,
+            observatory=observatory,
+        )
         return Examination(
-            suite=self.plan.suite,
-            prompts=prompts,
-            reader=AnswerReader(
-                thoughts=self.plan.suite.thoughts,
-                prompts={one.item_id: one.text for one in prompts.prompts},
-                tokenizer=self.chat.tokenizer,
-            ),
+            suite=suite,
+            prompts=loops.known_by(prompts) if loops else prompts,
+            reader=reader,
             stop_token_ids=special_token_ids(checkpoint.folder).end,
-            observatory=Observatory(
-                store=self.settings.store,
-                run_worker=self.tools.run_worker,
-                threads=self.settings.threads,
-            ),
+            observatory=observatory,
+            loops=loops,
         )
 
     @property

@@ -14,6 +14,7 @@ from pipelines.domain.errors import InputError
 from pipelines.domain.policy import Policy
 from pipelines.domain.suite import Suite
 from pipelines.evaluation.graders.table import grader_for
+from pipelines.evaluation.loops.checks import loop_problems
 from pipelines.files.store import Store
 from pipelines.specs.policies import load_policy
 from pipelines.specs.suite_items import read_items
@@ -148,6 +149,10 @@ def _unusable(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:
     """Expectations that no answer could ever meet, told where they stand; drafts are told already."""
     for item in suite.items:
         if item.id not in examined.lines or item.id in examined.drafts:
+            continue
+        if item.loop is not None:
+            for text in loop_problems(suite, item):
+                yield _at(examined, item.id, f"item '{item.id}': {text}")
             continue
         spec = suite.grader_of(item)
         if problem := grader_for(spec).problem(item):

@@ -56,7 +56,7 @@ def likeness(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _asked(item: Item) -> str:
-    said = " ".join(f"{message.role} {message.content}" for message in item.messages)
+    said = " ".join(f"{message.role} {message.content}" for message in item.script)
     tools = canonical_json(list(item.tools)) if item.tools else ""
     return " ".join(f"{said} {tools}".casefold().split())
 

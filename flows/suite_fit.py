@@ -9,6 +9,8 @@ from pipelines.build.checkpoint_config import read_model_shape
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Item, Suite
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
+from pipelines.evaluation.loops.rehearsal import rehearsal_problem
 from pipelines.evaluation.prompts import item_readings
 from pipelines.specs.suite_long_context import LongContextFile, length_tokens, long_slice
 
@@ -26,7 +28,7 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """Prompt tokens of every item that the chat template takes, and why it refuses the others, by id."""
+    """Prompt tokens of every item that the chat template takes, and why others cannot be asked, by id."""
 
     prompt_tokens: Mapping[str, int]
     refusals: Mapping[str, str]
@@ -60,6 +62,12 @@ def fit(suite: Suite, model: ModelView) -> Fit:
             refusals[item.id] = reading.what
         else:
             tokens[item.id] = len(reading.token_ids)
+    context = model.context_length_tokens
+    loops = LoopPrompts(suite=suite, chat=model.chat, context_length_tokens=context)
+    for item in loop_items(suite):
+        problem = rehearsal_problem(loops, item)
+        if problem and item.id not in refusals:
+            refusals[item.id] = problem
     return Fit(prompt_tokens=tokens, refusals=refusals)
 
 

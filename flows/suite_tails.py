@@ -71,7 +71,7 @@ def tails(
 
 
 def _look(suite: Suite, item: Item, prompt_tokens: Mapping[str, int]) -> _Look:
-    text = "\n".join(message.content for message in item.messages)
+    text = "\n".join(message.content for message in item.script)
     named = [f"{one.name} {one.description}" for one in suite.slices if one.name in item.slices]
     return _Look(
         item=item,

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer
 from pipelines.domain.values import JsonObject
-from pipelines.evaluation.runs import PROMPTS, TRANSCRIPT, RunRecord
+from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT
+from pipelines.evaluation.runs import RunRecord
 from pipelines.files.json_text import JsonTextError, parse_structure
 from pipelines.files.reading import numbered_lines
 from pipelines.files.records import to_json

@@ -16,3 +16,5 @@ CallFormat = Literal[
     "gemma",
     "granite",
 ]
+
+AnyCallFormat = CallFormat | Literal["auto"]

@@ -33,6 +33,8 @@ Way = Literal[
     "too slow",
     "unlike the reference",
     "judged wrong",
+    "missed step",
+    "no end",
     "wrong value",
 ]
 """How an answer is wrong; see docs/verdicts.md. `wrong value` is what none of the others says better."""
@@ -88,6 +90,8 @@ class RunContract:
 class Answer:
     """One raw answer; `finish_reason`: `stop` (end-of-sequence), `length` (max_tokens) or `error`.
 
+    `context` is a step of a loop that was not asked, because the conversation no longer fitted the model's
+    context. `tool_results` are what simulated tools said to the calls in the answer, in their order.
     Where a server does not tell its token ids they are empty, and `generated_tokens` is its own count.
     `reasoning` is what a server told apart from the text as the model's thoughts; its tokens count as
     generated ones.
@@ -96,10 +100,11 @@ class Answer:
     item_id: str
     text: str
     token_ids: tuple[int, ...]
-    finish_reason: Literal["stop", "length", "error"]
+    finish_reason: Literal["stop", "length", "error", "context"]
     prompt_tokens: int
     generated_tokens: int | None = None
     reasoning: str = ""
+    tool_results: tuple[str, ...] = ()
 
     @property
     def length_tokens(self) -> int:
@@ -133,6 +138,18 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GradedStep:
+    """One answer in a loop, and what the user said to it (None: nothing).
+
+    `grade` is that of the scripted step which the answer was held against, None where none was open.
+    """
+
+    answer: Answer
+    user: str | None
+    grade: Grade | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GradedAnswer:
     """An item's answer with its grade.
 
@@ -140,13 +157,15 @@ class GradedAnswer:
 
     Where an item was sampled several times, `samples` holds them all; `answer` is the first one that
     was given the grade most samples have, and `grade` is theirs together (see
-    `pipelines.evaluation.sampling`).
+    `pipelines.evaluation.sampling`). A loop's `steps` are its answers one by one; its `answer` is the whole
+    conversation as one text (see `pipelines.evaluation.loops.grading`).
     """
 
     answer: Answer
     grade: Grade
     samples: tuple["GradedAnswer", ...] = ()
     spoken: Spoken | None = None
+    steps: tuple[GradedStep, ...] = ()
 
     @property
     def said(self) -> str:
@@ -166,6 +185,13 @@ class GradedAnswer:
         if self.samples:
             return sum(sample.thought_tokens for sample in self.samples)
         return (self.spoken.thought_tokens or 0) if self.spoken else 0
+
+    @property
+    def raw_answers(self) -> tuple[Answer, ...]:
+        """Every answer as the runtime gave it: all samples, all steps."""
+        if self.samples:
+            return tuple(answer for sample in self.samples for answer in sample.raw_answers)
+        return tuple(step.answer for step in self.steps) or (self.answer,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

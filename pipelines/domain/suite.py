@@ -6,29 +6,11 @@ from typing import Literal
 
 from pipelines.domain.adjudication import Adjudication
 from pipelines.domain.anchor import AnchorLabel
+from pipelines.domain.grader import GraderKind as GraderKind
+from pipelines.domain.grader import GraderSpec as GraderSpec
 from pipelines.domain.thoughts import FAMILIES, Thoughts
+from pipelines.domain.turns import Loop
 from pipelines.domain.values import Digest, JsonObject, JsonValue
-
-GraderKind = Literal[
-    "exact",
-    "choice",
-    "regex",
-    "contains",
-    "json",
-    "tool_call",
-    "bfcl",
-    "number",
-    "math",
-    "code",
-    "refusal",
-    "injection",
-    "language",
-    "chrf",
-    "rouge",
-    "similarity",
-    "judge",
-    "lm_eval",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +46,6 @@ class DecodeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraderSpec:
-    """Which grader judges an answer, with its options (JSON values; every grader lists its own)."""
-
-    kind: GraderKind
-    options: JsonObject = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One question. `expected` is what its grader compares with; `slices` names where it counts.
 
@@ -79,7 +53,9 @@ class Item:
     `schema` is the JSON schema (draft 2020-12) that the answer has to meet. A critical item may never
     break. Items of one `group` share their cause (one document, one conversation) and are not
     independent. `grader` and `decode` are the suite's where they are None. A raw item's text is completed
-    as it stands, without a chat template. `template_variables` are laid over the suite's.
+    as it stands, without a chat template. `template_variables` are laid over the suite's. An item with a
+    `loop` is a conversation: `messages` open it, the model's own answers are put back into it, and
+    `expected` is what its last answer has to meet.
     """
 
     id: str
@@ -94,6 +70,21 @@ class Item:
     decode: DecodeSettings | None = None
     raw: bool = False
     template_variables: JsonObject = field(default_factory=dict)
+    loop: Loop | None = None
+
+    @property
+    def script(self) -> tuple[Message, ...]:
+        """All that the suite says in this item: its messages, and what else users and tools say in a loop."""
+        return (*self.messages, *(_scripted(self.loop) if self.loop else ()))
+
+
+def _scripted(loop: Loop) -> tuple[Message, ...]:
+    users = (turn.user for turn in loop.turns if turn.user is not None)
+    results = (row.result for tool in loop.tools for row in tool.rows)
+    return (
+        *(Message(role="user", content=text) for text in users),
+        *(Message(role="tool", content=text) for text in results),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

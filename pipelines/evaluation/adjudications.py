@@ -7,7 +7,7 @@ from pipelines.domain.adjudication import Adjudication, Mark
 from pipelines.domain.anchor import answer_digest
 from pipelines.domain.run import GradedAnswer
 from pipelines.domain.suite import Item
-from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.values import Digest, JsonObject, digest_of
 from pipelines.evaluation.graders.wording import storable
 from pipelines.files.records import to_json
 
@@ -17,14 +17,15 @@ Decided = Mapping[tuple[str, Digest], Adjudication]
 
 def item_digest(item: Item) -> Digest:
     """Return the digest of what an item asks and expects; where it counts does not matter."""
-    return digest_of(
-        {
-            "messages": to_json(item.messages),
-            "tools": list(item.tools),
-            "schema": item.schema,
-            "expected": item.expected,
-        }
-    )
+    asked: JsonObject = {
+        "messages": to_json(item.messages),
+        "tools": list(item.tools),
+        "schema": item.schema,
+        "expected": item.expected,
+    }
+    if item.loop is not None:
+        asked["loop"] = to_json(item.loop)
+    return digest_of(asked)
 
 
 def decisions(adjudications: Sequence[Adjudication], items: Sequence[Item]) -> Decided:

@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 
 from pipelines.domain.run import Answer
 from pipelines.domain.thoughts import FAMILIES, Spoken, Thoughts
+from pipelines.evaluation.sampling import sample_of
 from pipelines.evaluation.thought_tags import OPENING_TOKENS, THOUGHT_TOKENS
 from pipelines.evaluation.thoughts import opened_mark, spoken_part
 
@@ -42,8 +43,13 @@ class AnswerReader:
         )
 
     def _marked(self, answer: Answer) -> Spoken:
-        opened = opened_mark(self.prompts.get(answer.item_id, ""), self.thoughts)
+        opened = opened_mark(self._prompt(answer.item_id), self.thoughts)
         return spoken_part(self._with_marks(answer), self.thoughts, opened=opened)
+
+    def _prompt(self, answer_id: str) -> str:
+        """The prompt of an answer; later steps of a loop open the assistant's turn as its first one does."""
+        own = self.prompts.get(answer_id)
+        return self.prompts.get(sample_of(answer_id), "") if own is None else own
 
     def _with_marks(self, answer: Answer) -> str:
         """The answer's text, with the special tokens in it that mark thoughts."""

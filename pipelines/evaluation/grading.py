@@ -1,17 +1,18 @@
 """Grading a transcript: every answer by its item's grader, samples of an item together."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, GradedAnswer
 from pipelines.domain.suite import Item, Suite
-from pipelines.domain.thoughts import Spoken
 from pipelines.domain.values import JsonValue, canonical_json
 from pipelines.evaluation.adjudications import adjudicated, decisions
 from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.graders.speech import SpokenObservedGrader
 from pipelines.evaluation.graders.table import KnownGrades, grade_answer, grader_for
+from pipelines.evaluation.loops.conversation import spoken_of
+from pipelines.evaluation.loops.grading import Trial, grade_loop, loop_answers, loop_trials
 from pipelines.evaluation.observing import Observatory, Question
 from pipelines.evaluation.sampling import sample_id, together
 from pipelines.process.calls import ignore_progress
@@ -39,9 +40,13 @@ def grade_answers(
     decided = decisions(suite.adjudications, suite.items)
     reader = reader or AnswerReader(thoughts=suite.thoughts)
     spoken = {answer.item_id: reader.read(answer) for answer in answers}
-    observed = _observed(suite, answered, spoken, observatory)
+    observed = _observed(suite, answered, reader, observatory)
 
     def graded(item: Item, answer: Answer) -> GradedAnswer:
+        if item.loop is not None:
+            steps = loop_answers(answered, answer.item_id)
+            whole = grade_loop(suite, item, steps, reader=reader, observed=observed)
+            return adjudicated(whole, item, decided)
         grader = grader_for(suite.grader_of(item), suite.thoughts)
         said, seen = spoken[answer.item_id], observed.get(answer.item_id)
         judged = grade_answer(grader, answer, item, seen, known, said)
@@ -66,27 +71,37 @@ def _samples(suite: Suite, item: Item, answered: Mapping[str, Answer]) -> list[A
     return [answered[one] for one in ids]
 
 
+def _trials(suite: Suite, answered: Mapping[str, Answer], reader: AnswerReader) -> Iterator[Trial]:
+    """Yield every answer with what it is held against; one of a loop may be held against several steps."""
+    for item in suite.items:
+        spec = suite.grader_of(item)
+        for answer in _samples(suite, item, answered):
+            if item.loop is not None:
+                steps = loop_answers(answered, answer.item_id)
+                yield from loop_trials(suite, item, steps, reader)
+            else:
+                yield Trial(id=answer.item_id, grader=spec, answer=answer, item=item)
+
+
 def _observed(
     suite: Suite,
     answered: Mapping[str, Answer],
-    spoken: Mapping[str, Spoken | None],
+    reader: AnswerReader,
     observatory: Observatory | None,
 ) -> Mapping[str, JsonValue]:
     """Return observations by answer id: one worker a grader, for all answers that it judges."""
     questions: dict[str, list[Question]] = defaultdict(list)
     graders: dict[str, SpokenObservedGrader] = {}
-    for item in suite.items:
-        spec = suite.grader_of(item)
-        grader = grader_for(spec, suite.thoughts)
+    for trial in _trials(suite, answered, reader):
+        grader = grader_for(trial.grader, suite.thoughts)
         if not isinstance(grader, SpokenObservedGrader):
             continue
-        key = f"{spec.kind} {canonical_json(spec.options)}"
+        key = f"{trial.grader.kind} {canonical_json(trial.grader.options)}"
         graders[key] = grader
-        for answer in _samples(suite, item, answered):
-            if answer.finish_reason != "error":
-                said = spoken[answer.item_id] or Spoken(text=answer.text)
-                asked = grader.question_spoken(said, item)
-                questions[key].append(Question(id=answer.item_id, question=asked))
+        if trial.answer.finish_reason != "error":
+            said = spoken_of(trial.answer, reader)
+            asked = grader.question_spoken(said, trial.item)
+            questions[key].append(Question(id=trial.id, question=asked))
     observations: dict[str, JsonValue] = {}
     for key, grader in graders.items():
         if observatory is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.evaluation.graders.protocol import ObservedGrader
+from pipelines.evaluation.graders.protocol import Observer
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json, write_text
 from pipelines.files.sealed import produce_once, read_manifest, verify
@@ -69,7 +69,7 @@ class Observatory:
     threads: int = 1
 
     def observe(
-        self, grader: ObservedGrader, questions: Sequence[Question], on_progress: OnProgress
+        self, grader: Observer, questions: Sequence[Question], on_progress: OnProgress
     ) -> Mapping[str, JsonValue]:
         """Return the observation of every question by its id.
 

@@ -56,6 +56,15 @@ def suite_prompts(suite: Suite, chat: ChatFormat, context_length_tokens: int) ->
     return SuitePrompts(prompts=tuple(prompts), texts=tuple(texts), digest=digest)
 
 
+def asked_prompt(suite: Suite, item: Item, chat: ChatFormat) -> Prompt:
+    """Return the prompt of one item.
+
+    Raises:
+        TemplateRefusalError: where the chat template refuses it.
+    """
+    return _prompt(suite, item, read_item(suite, item, chat))
+
+
 def _digest(prompts: Sequence[Prompt], variables: Mapping[str, JsonObject]) -> Digest:
     rows: list[JsonValue] = [to_json(replace(one, text="", chat=None)) for one in prompts]
     used: JsonObject = {item_id: given for item_id, given in variables.items() if given}

@@ -1,31 +1,28 @@
 """One run of a suite: ask a runtime, keep the raw answers, grade them on reading."""
 
-import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
-from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.evaluation.answer_reading import AnswerReader
+from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, Asking, read_answers
 from pipelines.evaluation.graders.table import KnownGrades
 from pipelines.evaluation.grading import asked, grade_answers
+from pipelines.evaluation.loops.waves import Loops
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import SuitePrompts
-from pipelines.files.records import from_json, to_json, write_text
+from pipelines.files.records import to_json
 from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
 from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.calls import OnProgress
 from pipelines.runtimes.prompt_lengths import longest
 from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt, Runtime, kept
-
-TRANSCRIPT = "transcript.jsonl"
-PROMPTS = "prompts.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +59,7 @@ class Examination:
     """What every run of one build shares: the suite, its prompts, where runs are kept and graded.
 
     `reader` knows the checkpoint's tokens and the prompts' ends when it tells thoughts from answers.
+    `loops` is how conversations go on; None where the suite has none.
     """
 
     suite: Suite
@@ -69,6 +67,7 @@ class Examination:
     stop_token_ids: tuple[int, ...]
     observatory: Observatory
     reader: AnswerReader | None = None
+    loops: Loops | None = None
     known_grades: KnownGrades = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -78,8 +77,9 @@ class Examination:
 
     @property
     def longest_sequence_tokens(self) -> int:
-        """The longest prompt with its answer."""
-        return longest(self.prompts.prompts, self.suite.decode.max_tokens)
+        """The longest prompt with its answer, and the longest a conversation may get."""
+        single = longest(self.prompts.prompts, self.suite.decode.max_tokens)
+        return max(single, self.loops.prompts.longest_tokens) if self.loops else single
 
     def plan(
         self,
@@ -125,7 +125,7 @@ class Examination:
         folder = self.folder(plan)
         manifest = read_manifest(folder, RunRecord)
         verify(folder, manifest)
-        answers = _read_answers(folder / TRANSCRIPT)
+        answers = read_answers(folder / TRANSCRIPT)
         return self.graded(plan, answers, seconds=manifest.record.seconds)
 
     def graded(self, plan: RunPlan, answers: Sequence[Answer], *, seconds: float) -> Run:
@@ -178,34 +178,35 @@ def run_suite(
         started = time.monotonic()
         unfinished.mkdir(parents=True, exist_ok=True)
         ordered = examination.prompts.in_order(plan.contract.schedule.order_seed)
-        log = examination.store.logs / f"{unfinished.name}.log"
-        answered: dict[str, Answer] = {}
-        for number, portion in enumerate(_portions(ordered, plan.contract.schedule.portions)):
-            prompts = unfinished / f"{number}-{PROMPTS}"
-            answers = unfinished / f"{number}-{TRANSCRIPT}"
-            _write_lines(prompts, portion)
-            request = AnswerRequest(
-                loadable=loadable,
-                prompts=prompts,
-                answers=answers,
-                decode=plan.contract.decode,
-                stop_token_ids=examination.stop_token_ids,
-                schedule=plan.contract.schedule,
-                log=log,
-                context_tokens=examination.longest_sequence_tokens,
-            )
-            heard = _counted_on(on_progress, len(answered), len(ordered))
-            runtime.answer(request, examination.observatory.run_worker, heard)
-            answered |= {answer.item_id: answer for answer in _read_answers(answers)}
-            _require_answers(portion, answered, plan.subject, log)
+        request = AnswerRequest(
+            loadable=loadable,
+            prompts=unfinished / PROMPTS,
+            answers=unfinished / TRANSCRIPT,
+            decode=plan.contract.decode,
+            stop_token_ids=examination.stop_token_ids,
+            schedule=plan.contract.schedule,
+            log=examination.store.logs / f"{unfinished.name}.log",
+            context_tokens=examination.longest_sequence_tokens,
+        )
+        asking = Asking(
+            runtime=runtime,
+            request=request,
+            folder=unfinished,
+            run_worker=examination.observatory.run_worker,
+            loops=examination.loops,
+            on_progress=on_progress,
+            subject=plan.subject,
+            total=len(ordered),
+        )
+        portions = _portions(ordered, plan.contract.schedule.portions)
+        for number, portion in enumerate(portions, start=1):
+            asking.ask(number - 1, portion)
             seconds = time.monotonic() - started
-            if len(answered) < len(ordered) and ended(
-                examination.graded(plan, tuple(answered.values()), seconds=seconds)
+            if number < len(portions) and ended(
+                examination.graded(plan, tuple(asking.answered.values()), seconds=seconds)
             ):
                 break
-        asked_ids = [prompt.item_id for prompt in examination.prompts.prompts]
-        _write_lines(staging / TRANSCRIPT, [answered[one] for one in asked_ids if one in answered])
-        _write_lines(staging / PROMPTS, examination.prompts.prompts)
+        asking.write(staging, examination.prompts.prompts)
         return RunRecord(plan=plan, seconds=time.monotonic() - started)
 
     with kept(runtime, loadable):  # one server for all portions
@@ -214,32 +215,10 @@ def run_suite(
     return examination.read(plan)
 
 
-def _portions(ordered: Sequence[Prompt], count: int) -> Iterator[Sequence[Prompt]]:
-    """Yield what each portion asks: its batches, and so its answers, depend on no other portion."""
+def _portions(ordered: Sequence[Prompt], count: int) -> list[Sequence[Prompt]]:
+    """Return what each portion asks: its batches, and so its answers, depend on no other portion."""
     size = max(1, ceil(len(ordered) / count))
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]
-
-
-def _counted_on(on_progress: OnProgress, before: int, total: int) -> OnProgress:
-    """Return what counts a portion's prompts among all of them."""
-
-    def heard(progress: Progress) -> None:
-        on_progress(replace(progress, done=before + progress.done, total=total))
-
-    return heard
-
-
-def _require_answers(
-    prompts: Sequence[Prompt], answered: Mapping[str, Answer], subject: str, log: Path
-) -> None:
-    missing = [prompt.item_id for prompt in prompts if prompt.item_id not in answered]
-    if missing:
-        raise WorkerError(
-            f"{len(missing)} prompts were left unanswered, the first is '{missing[0]}'",
-            where=subject,
-            log=log,
-        )
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
 def seconds_so_far(store: Store, suite_digest: Digest) -> tuple[float, ...]:
@@ -249,13 +228,3 @@ def seconds_so_far(store: Store, suite_digest: Digest) -> tuple[float, ...]:
         for path in (store.root / "runs").glob(f"*/{MANIFEST}")
     ]
     return tuple(r.seconds for r in records if r.plan.contract.suite_digest == suite_digest)
-
-
-def _read_answers(path: Path) -> tuple[Answer, ...]:
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-    return tuple(from_json(Answer, json.loads(line)) for line in lines if line)
-
-
-def _write_lines(path: Path, records: Iterable[object]) -> None:
-    lines = [json.dumps(to_json(record), ensure_ascii=False) for record in records]
-    write_text(path, "\n".join(lines) + "\n")

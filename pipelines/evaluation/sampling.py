@@ -1,15 +1,34 @@
 """Several answers to one item: their prompts' ids, and the one grade they have together."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipelines.domain.run import Facet, Grade, GradedAnswer
 
 _MARK = "#"
+_STEP = re.compile(r"#step[0-9]+\Z")
+_SAMPLE = re.compile(r"#[0-9]+\Z")
 
 
 def sample_id(item_id: str, number: int) -> str:
     """Return the id under which sample `number` (from 0) of an item is asked and answered."""
     return item_id if number == 0 else f"{item_id}{_MARK}{number + 1}"
+
+
+def step_id(sample: str, number: int) -> str:
+    """Return the id under which step `number` (from 1) of a sample of a loop is asked and answered."""
+    return sample if number == 1 else f"{sample}{_MARK}step{number}"
+
+
+def sample_of(answer_id: str) -> str:
+    """Return the id of the sample that an answer's id belongs to, whichever step it is."""
+    return _STEP.sub("", answer_id)
+
+
+def item_of(sample: str) -> str:
+    """Return the id of the item that a sample's id belongs to."""
+    return _SAMPLE.sub("", sample)
 
 
 def together(samples: Sequence[GradedAnswer]) -> GradedAnswer:
@@ -33,7 +52,11 @@ def together(samples: Sequence[GradedAnswer]) -> GradedAnswer:
         way=None if correct else shown.grade.way,
     )
     return GradedAnswer(
-        answer=shown.answer, grade=grade, samples=tuple(samples), spoken=shown.spoken
+        answer=replace(shown.answer, item_id=samples[0].answer.item_id),
+        grade=grade,
+        samples=tuple(samples),
+        spoken=shown.spoken,
+        steps=shown.steps,
     )
 
 

@@ -44,7 +44,8 @@ def _imagined(
     right: bool,
 ) -> GradedAnswer:
     decode = suite.decode_of(item)
-    most = 0 if right else decode.max_tokens * decode.samples
+    answers = item.loop.max_steps if item.loop else 1
+    most = 0 if right else decode.max_tokens * decode.samples * answers
     token_ids = lengths.setdefault(most, (0,) * most)
     return GradedAnswer(
         answer=Answer(

@@ -15,6 +15,7 @@ from pipelines.specs.suite_long_context import LongContextFile
 from pipelines.specs.suite_messages import MessageSpec, as_list
 from pipelines.specs.suite_sources import ITEMS_FILE, AnyItemsFile, ItemsFile
 from pipelines.specs.suite_thoughts import ThoughtsFile
+from pipelines.specs.suite_turns import LoopsFile, ScriptFile
 from pipelines.specs.template_variables import TemplateVariables
 
 
@@ -93,6 +94,8 @@ class SuiteSpec(Spec):
     """Names that items give in their `slices`."""
     template_variables: TemplateVariables = Field(default_factory=dict)
     """What the chat template is handed beside every conversation, e.g. `{enable_thinking: false}`."""
+    loops: LoopsFile = LoopsFile()
+    """What items with `turns` share: tools' answers and bounds."""
     long_context: LongContextFile | None = None
     """Items to be stretched with distractor text, in slices `long_8k` and the like that need no entry."""
     thoughts: ThoughtsFile = ThoughtsFile()
@@ -110,8 +113,8 @@ class DraftFile(Spec):
     """Id of the row of traffic that it was taken from."""
 
 
-class ItemSpec(Spec):
-    """One line of the items file: `messages`, or `prompt` for a single user message."""
+class ItemSpec(ScriptFile):
+    """One line of the items file: `messages`, `prompt` for a single user message, or `turns` for a loop."""
 
     id: str = Field(min_length=1)
     """Unique in the suite."""
@@ -147,8 +150,12 @@ class ItemSpec(Spec):
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        if bool(self.messages) == bool(self.prompt):
+        if self.opens_itself and self.prompt:
+            raise ValueError(f"item '{self.id}' begins twice: with prompt and with its first turn")
+        if not self.opens_itself and bool(self.messages) == bool(self.prompt):
             raise ValueError(f"item '{self.id}' needs either messages or prompt")
+        if self.turns and self.raw:
+            raise ValueError(f"item '{self.id}' is raw: a conversation needs the chat template")
         return self
 
     @property
@@ -157,8 +164,9 @@ class ItemSpec(Spec):
         return self.draft is not None and self.expected is None
 
     def item(self, decode: DecodeSettings) -> Item:
-        """Return the domain object; `decode` are the suite's settings."""
-        messages = self.messages or (MessageSpec(role="user", content=self.prompt),)
+        """Return the domain object; `decode` are the suite's settings. A loop's script is added apart."""
+        prompt = () if self.opens_itself else (MessageSpec(role="user", content=self.prompt),)
+        messages = self.messages or prompt
         return Item(
             id=self.id,
             messages=tuple(message.message() for message in messages),

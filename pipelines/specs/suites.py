@@ -20,6 +20,7 @@ from pipelines.specs.suite_digest import digested, digested_items
 from pipelines.specs.suite_files import SuiteSpec
 from pipelines.specs.suite_items import Placed, place_of, read_items
 from pipelines.specs.suite_long_context import long_slice
+from pipelines.specs.suite_loops import scripted
 from pipelines.specs.suite_problems import Problem, refused
 from pipelines.specs.suite_sources import ItemsFile
 from pipelines.specs.suite_stretching import chosen_items, clustered, stretched
@@ -79,7 +80,9 @@ def examine_suite(folder: Path, read_table: ReadTable | None = None) -> Examined
     placed, problems = read_items(spec.items, folder, read_table)
     items_at = place_of(spec.items, folder)
     decode = spec.decode.settings()
-    items = tuple(_declared(one.row.item(decode), spec) for one in placed)
+    unscripted = tuple(_declared(one.row.item(decode), spec) for one in placed)
+    items, broken = scripted(unscripted, placed, spec.loops, folder, items_at)
+    problems = (*problems, *broken)
     problems = (*problems, *_problems(placed, items, spec, items_at, complete=not problems))
     suite: Suite | None = None
     try:

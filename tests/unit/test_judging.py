@@ -20,7 +20,8 @@ from pipelines.domain.run import Answer, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.verdict import Decision
-from pipelines.evaluation.runs import TRANSCRIPT, RunPlan, RunRecord
+from pipelines.evaluation.asking import TRANSCRIPT
+from pipelines.evaluation.runs import RunPlan, RunRecord
 from pipelines.files.records import to_json
 from pipelines.files.sealed import seal
 from pipelines.files.store import Store

@@ -33,6 +33,25 @@ class Grader(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """Anything that a child process observes, in the words of an observatory."""
+
+    @property
+    def name(self) -> str:
+        """Name and version; a change of the observing worker is another observation, not another name."""
+        ...
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Modules that an observation depends on; the first is the worker, which serves `ObserveCall`."""
+        ...
+
+    @property
+    def options(self) -> JsonObject:
+        """What the worker is told besides the questions; it is part of an observation's identity."""
+        ...
+
+
 @runtime_checkable
 class ObservedGrader(Protocol):
     """Judges answers by what a child process observed of them; see `pipelines.evaluation.observing`."""

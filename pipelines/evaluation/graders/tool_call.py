@@ -44,7 +44,7 @@ class ToolCallGrader:
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is well-formed calls."""
-        accepted = _accepted_calls(item.expected)
+        accepted = accepted_calls(item.expected)
         return accepted.reason if isinstance(accepted, Refused) else None
 
     def grade(self, answer_text: str, item: Item) -> Grade:
@@ -56,7 +56,7 @@ class ToolCallGrader:
         )
         if isinstance(found, Refused):
             return wrong(self.name, canonical=answer_text.strip(), reason=found.reason)
-        accepted = _accepted_calls(item.expected)
+        accepted = accepted_calls(item.expected)
         if isinstance(accepted, Refused):
             problem: str | None = f"the expectation is unusable: {accepted.reason}"
         else:
@@ -80,7 +80,8 @@ def _read_answer(text: str) -> Call | Refused:
     return parsed if isinstance(parsed, Refused) else _as_call(parsed.value)
 
 
-def _accepted_calls(expected: JsonValue) -> tuple[Call, ...] | Refused:
+def accepted_calls(expected: JsonValue) -> tuple[Call, ...] | Refused:
+    """Return the calls that an expectation accepts, or why it is none."""
     wanted = expected if isinstance(expected, list | tuple) else [expected]
     if not wanted:
         return Refused(reason="the list of accepted calls is empty")

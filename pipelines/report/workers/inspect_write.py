@@ -1,6 +1,7 @@
 """Child process: writes a graded run as a log of inspect-ai (`.eval`), through its own classes."""
 
 import json
+from collections.abc import Iterator
 from math import sqrt
 
 from inspect_ai.log import (
@@ -33,7 +34,7 @@ from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
 from pipelines.report.inspect_messages import InspectCall, InspectWritten
 
-_ENDINGS = {"stop": "stop", "length": "max_tokens", "error": "unknown"}
+_ENDINGS = {"stop": "stop", "length": "max_tokens", "error": "unknown", "context": "model_length"}
 
 
 def write(call: InspectCall, on_progress: OnProgress) -> InspectWritten:
@@ -103,10 +104,7 @@ def _sample(call: InspectCall, item: Item, graded: GradedAnswer, epoch: int) -> 
         epoch=epoch,
         input=[_message(message) for message in item.messages],
         target=expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False),
-        messages=[
-            *(_message(message) for message in item.messages),
-            ChatMessageAssistant(content=answer.text, source="generate"),
-        ],
+        messages=[*(_message(message) for message in item.messages), *_said(graded)],
         output=output,
         scores={
             "correct": Score(
@@ -122,6 +120,17 @@ def _sample(call: InspectCall, item: Item, graded: GradedAnswer, epoch: int) -> 
         },
         metadata={"slices": list(item.slices), "group": item.group, "critical": item.critical},
     )
+
+
+def _said(graded: GradedAnswer) -> Iterator[ChatMessage]:
+    """Yield the answer; of a loop every answer with what tools and the user said to it."""
+    if not graded.steps:
+        yield ChatMessageAssistant(content=graded.answer.text, source="generate")
+    for step in graded.steps:
+        yield ChatMessageAssistant(content=step.answer.text, source="generate")
+        yield from (ChatMessageTool(content=result) for result in step.answer.tool_results)
+        if step.user is not None:
+            yield ChatMessageUser(content=step.user)
 
 
 def _output(model: str, answer: Answer) -> ModelOutput:

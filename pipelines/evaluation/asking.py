@@ -1,0 +1,114 @@
+"""A run while its answers come in: prompts and answers in files that survive an interruption."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.run import Answer
+from pipelines.evaluation.loops.waves import Loops
+from pipelines.evaluation.sampling import step_id
+from pipelines.files.records import from_json, to_json, write_text
+from pipelines.process.calls import OnProgress, Progress, RunWorker
+from pipelines.runtimes.protocol import AnswerRequest, Prompt, Runtime
+
+TRANSCRIPT = "transcript.jsonl"
+PROMPTS = "prompts.jsonl"
+
+
+@dataclass(slots=True, kw_only=True)
+class Asking:
+    """Asks a run's prompts portion by portion, and a portion's loops step by step.
+
+    `request` is what all portions share; its files are replaced by each wave's own in `folder`. `total` is
+    how many first prompts the run has: steps of loops are added as they come up.
+    """
+
+    runtime: Runtime
+    request: AnswerRequest
+    folder: Path
+    run_worker: RunWorker
+    loops: Loops | None
+    on_progress: OnProgress
+    subject: str
+    total: int
+    answered: dict[str, Answer] = field(default_factory=dict)
+    asked: dict[str, Prompt] = field(default_factory=dict)
+
+    def ask(self, number: int, portion: Sequence[Prompt]) -> None:
+        """Ask one portion and all that follows from it; what an earlier try answered is not asked again.
+
+        Raises:
+            WorkerError, ToolchainError: from the runtime, and from functions of loops.
+        """
+        wave, step = tuple(portion), 1
+        while wave:
+            self._ask(f"{number}-" if step == 1 else f"{number}-step{step}-", wave)
+            if self.loops is None:
+                return
+            after = self.loops.after(wave, self.answered)
+            self.answered |= after.answers
+            self.total += len(after.prompts)
+            wave, step = after.prompts, step + 1
+
+    def _ask(self, name: str, wave: Sequence[Prompt]) -> None:
+        prompts, answers = self.folder / f"{name}{PROMPTS}", self.folder / f"{name}{TRANSCRIPT}"
+        write_lines(prompts, wave)
+        self.asked |= {prompt.item_id: prompt for prompt in wave}
+        self.runtime.answer(
+            replace(self.request, prompts=prompts, answers=answers),
+            self.run_worker,
+            _counted_on(self.on_progress, len(self.answered), self.total),
+        )
+        self.answered |= {answer.item_id: answer for answer in read_answers(answers)}
+        _require_answers(wave, self.answered, self.subject, self.request.log)
+
+    def write(self, folder: Path, firsts: Sequence[Prompt]) -> None:
+        """Write transcript and prompts, in the order of first prompts, an item's steps one after another."""
+        ids = [one for prompt in firsts for one in _steps(prompt.item_id, self.answered)]
+        write_lines(folder / TRANSCRIPT, [self.answered[one] for one in ids])
+        known = {prompt.item_id: prompt for prompt in firsts} | self.asked
+        steps = (one for prompt in firsts for one in _steps(prompt.item_id, known))
+        write_lines(folder / PROMPTS, [known[one] for one in steps])
+
+
+def _steps(sample: str, known: Mapping[str, object]) -> Iterator[str]:
+    """Yield the ids of a sample's steps, as far as they are known."""
+    number = 1
+    while (answer_id := step_id(sample, number)) in known:
+        yield answer_id
+        number += 1
+
+
+def _counted_on(on_progress: OnProgress, before: int, total: int) -> OnProgress:
+    """Return what counts a wave's prompts among all of them."""
+
+    def heard(progress: Progress) -> None:
+        on_progress(replace(progress, done=before + progress.done, total=total))
+
+    return heard
+
+
+def _require_answers(
+    prompts: Sequence[Prompt], answered: Mapping[str, Answer], subject: str, log: Path
+) -> None:
+    missing = [prompt.item_id for prompt in prompts if prompt.item_id not in answered]
+    if missing:
+        raise WorkerError(
+            f"{len(missing)} prompts were left unanswered, the first is '{missing[0]}'",
+            where=subject,
+            log=log,
+        )
+
+
+def read_answers(path: Path) -> tuple[Answer, ...]:
+    """Read a transcript; one that does not exist holds no answers."""
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    return tuple(from_json(Answer, json.loads(line)) for line in lines if line)
+
+
+def write_lines(path: Path, records: Iterable[object]) -> None:
+    """Write dataclasses as JSON lines."""
+    lines = [json.dumps(to_json(record), ensure_ascii=False) for record in records]
+    write_text(path, "\n".join(lines) + "\n")

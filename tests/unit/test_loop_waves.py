@@ -1,0 +1,384 @@
+"""Loops are asked in waves: the model's own answers go back, tools answer, interruptions change nothing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.run import Answer, Run, Schedule
+from pipelines.domain.suite import DecodeSettings, Item, Message, Suite
+from pipelines.domain.turns import SimulatedTool
+from pipelines.domain.values import digest_of
+from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
+from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.loops.history import HistoryForm, history_form
+from pipelines.evaluation.loops.waves import loops_of
+from pipelines.evaluation.observing import Observatory
+from pipelines.evaluation.prompts import suite_prompts
+from pipelines.evaluation.runs import Examination, RunPlan, run_suite
+from pipelines.files.store import Store
+from pipelines.process.calls import Progress, ignore_progress
+from pipelines.process.runner import run_worker
+from pipelines.runtimes.protocol import Loadable, Prompt
+from tests.fakes import TEMPLATE, write_tokenizer
+from tests.loops import RulingRuntime, call, refund, refunding, suite_with
+
+TOOL_TEMPLATE = (
+    "{% for tool in tools or [] %}[{{ tool.function.name }}]{% endfor %}"
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}"
+    "{% for call in message.tool_calls or [] %}"
+    "#{{ call.function.name }} {{ call.function.arguments | tojson }}{% endfor %}"
+    "{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+CONTEXT = 400
+
+
+def examination(
+    folder: Path, suite: Suite, *, template: str = TEMPLATE, context: int = CONTEXT
+) -> Examination:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tokenizer(folder, template)
+    chat = ChatFormat.of(folder)
+    observatory = Observatory(store=Store(root=folder / "store"), run_worker=run_worker)
+    loops = loops_of(suite, chat, context, observatory)
+    prompts = suite_prompts(suite, chat, context)
+    return Examination(
+        suite=suite,
+        prompts=loops.known_by(prompts) if loops else prompts,
+        stop_token_ids=(0,),
+        observatory=observatory,
+        loops=loops,
+    )
+
+
+def planned(exam: Examination, runtime: RulingRuntime, schedule: Schedule) -> RunPlan:
+    return exam.plan(
+        runtime=runtime,
+        identity=runtime.identity(None),
+        subject="base",
+        subject_digest=digest_of("base"),
+        schedule=schedule,
+    )
+
+
+def asked(
+    exam: Examination,
+    runtime: RulingRuntime,
+    schedule: Schedule = Schedule(slots=1, threads=1),  # noqa: B008 - frozen
+) -> Run:
+    return run_suite(
+        exam,
+        planned(exam, runtime, schedule),
+        runtime=runtime,
+        loadable=Loadable(path=exam.store.root, format=None),
+        on_progress=ignore_progress,
+    )
+
+
+def scripted(prompt: Prompt) -> str:
+    """Play `refund(n)` rightly: the item's number and the step stand in the prompt's id."""
+    sample, _, step = prompt.item_id.partition("#step")
+    number = int(sample.partition("#")[0].removeprefix("loop-"))
+    return refunding(number)[int(step or 1) - 1]
+
+
+def test_every_wave_is_one_batch_of_the_loops_that_go_on(tmp_path: Path) -> None:
+    single = Item(
+        id="single",
+        messages=(Message(role="user", content="?"),),
+        expected="x",
+        slices=("loop",),
+    )
+    suite = suite_with(refund(1), single, refund(2))
+    runtime = RulingRuntime(rule=lambda p: "x" if p.item_id == "single" else scripted(p))
+    run = asked(examination(tmp_path, suite), runtime)
+    assert [[prompt.item_id for prompt in batch] for batch in runtime.batches] == [
+        ["loop-1", "single", "loop-2"],
+        ["loop-1#step2", "loop-2#step2"],
+        ["loop-1#step3", "loop-2#step3"],
+        ["loop-1#step4", "loop-2#step4"],
+    ]
+    assert [graded.answer.item_id for graded in run.answers] == ["loop-1", "single", "loop-2"]
+    assert all(graded.grade.correct for graded in run.answers)
+
+
+def test_a_loop_that_diverges_takes_its_own_course(tmp_path: Path) -> None:
+    def lost(prompt: Prompt) -> str:
+        return "I do not know." if prompt.item_id.startswith("loop-2") else scripted(prompt)
+
+    runtime = RulingRuntime(rule=lost)
+    run = asked(examination(tmp_path, suite_with(refund(1), refund(2))), runtime)
+    assert [graded.grade.correct for graded in run.answers] == [True, False]
+    assert [len(graded.steps) for graded in run.answers] == [4, 2]
+    assert run.answers[1].grade.score == 0.0
+
+
+def test_a_template_without_tools_gets_the_answers_as_they_were_written(tmp_path: Path) -> None:
+    runtime = RulingRuntime(rule=scripted)
+    asked(examination(tmp_path, suite_with(refund())), runtime)
+    order = call("find_order", order_id="A-1")
+    assert runtime.batches[2][0].text == (
+        "<user>I want my money back for A-1.</s>"
+        f"<assistant>{order}</s>"
+        '<tool>{"status": "sent"}</s>'
+        "<assistant>May I ask why?</s>"
+        "<user>It broke.</s>"
+        "<assistant>"
+    )
+
+
+def test_a_template_with_tools_gets_the_calls_parsed_and_servers_the_same_messages(
+    tmp_path: Path,
+) -> None:
+    runtime = RulingRuntime(
+        rule=lambda p: (
+            f"<tool_call>{scripted(p)}</tool_call>" if "#" not in p.item_id else scripted(p)
+        )
+    )
+    asked(examination(tmp_path, suite_with(refund()), template=TOOL_TEMPLATE), runtime)
+    second = runtime.batches[1][0]
+    assert second.chat is not None
+    messages = second.chat["messages"]
+    assert isinstance(messages, list)
+    assert messages[1:] == [
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [
+                {
+                    "id": "call00001",
+                    "type": "function",
+                    "function": {"name": "find_order", "arguments": '{"order_id": "A-1"}'},
+                }
+            ],
+        },
+        {
+            "role": "tool",
+            "content": '{"status": "sent"}',
+            "name": "find_order",
+            "tool_call_id": "call00001",
+        },
+    ]
+
+
+def test_later_prompts_are_the_ids_of_their_rendered_text(tmp_path: Path) -> None:
+    runtime = RulingRuntime(rule=scripted)
+    exam = examination(tmp_path, suite_with(refund()))
+    asked(exam, runtime)
+    assert exam.loops is not None
+    chat = exam.loops.prompts.chat
+    for batch in runtime.batches:
+        for prompt in batch:
+            assert prompt.token_ids == chat.token_ids(prompt.text)
+
+
+def test_what_a_model_thought_is_not_put_back(tmp_path: Path) -> None:
+    runtime = RulingRuntime(rule=lambda p: f"<think>well</think>{scripted(p)}")
+    asked(examination(tmp_path, suite_with(refund())), runtime)
+    assert len(runtime.batches) == 4
+    assert all("well" not in prompt.text for batch in runtime.batches for prompt in batch)
+
+
+@pytest.mark.parametrize("stop_after", range(1, 8))
+def test_a_run_that_is_killed_anywhere_gives_the_same_transcript_and_asks_nothing_twice(
+    tmp_path: Path, stop_after: int
+) -> None:
+    suite = suite_with(refund(1), refund(2))
+    whole, killed = RulingRuntime(rule=scripted), RulingRuntime(rule=scripted)
+    killed.stop_after = stop_after
+    first, second = examination(tmp_path / "a", suite), examination(tmp_path / "b", suite)
+    asked(first, whole)
+    with pytest.raises(WorkerError):
+        asked(second, killed)
+    asked(second, killed)
+    plan = planned(first, whole, Schedule(slots=1, threads=1))
+    for name in (TRANSCRIPT, PROMPTS):
+        assert (first.folder(plan) / name).read_bytes() == (second.folder(plan) / name).read_bytes()
+    assert sorted(killed.asked) == sorted(whole.asked)
+
+
+def test_the_transcript_holds_every_raw_answer_with_what_tools_said(tmp_path: Path) -> None:
+    runtime = RulingRuntime(rule=scripted)
+    exam = examination(tmp_path, suite_with(refund(1), refund(2)))
+    run = asked(exam, runtime)
+    folder = exam.folder(planned(exam, runtime, Schedule(slots=1, threads=1)))
+    answers = read_answers(folder / TRANSCRIPT)
+    assert [answer.item_id for answer in answers] == [
+        *("loop-1", "loop-1#step2", "loop-1#step3", "loop-1#step4"),
+        *("loop-2", "loop-2#step2", "loop-2#step3", "loop-2#step4"),
+    ]
+    assert [answer.text for answer in answers[:4]] == refunding(1)
+    assert [answer.tool_results for answer in answers[:4]] == [
+        ('{"status": "sent"}',),
+        (),
+        ("done",),
+        (),
+    ]
+    prompts = [json.loads(line) for line in (folder / PROMPTS).read_text().splitlines()]
+    assert [prompt["item_id"] for prompt in prompts] == [answer.item_id for answer in answers]
+    assert exam.read(planned(exam, runtime, Schedule(slots=1, threads=1))) == run
+
+
+def test_portions_ask_their_loops_to_the_end(tmp_path: Path) -> None:
+    suite = suite_with(*(refund(number) for number in range(1, 5)))
+    exam, runtime = examination(tmp_path, suite), RulingRuntime(rule=scripted)
+    plan = planned(exam, runtime, Schedule(slots=1, threads=1, portions=2))
+    seen: list[int] = []
+
+    def ended(so_far: Run) -> bool:
+        seen.append(len(so_far.answers))
+        return True
+
+    run = run_suite(
+        exam,
+        replace(plan, ended_by=digest_of("a policy")),
+        runtime=runtime,
+        loadable=Loadable(path=tmp_path, format=None),
+        on_progress=ignore_progress,
+        ended=ended,
+    )
+    assert seen == [2]
+    assert [graded.answer.item_id for graded in run.answers] == ["loop-1", "loop-2"]
+    assert all(len(graded.steps) == 4 for graded in run.answers)
+
+
+def test_samples_of_a_loop_are_conversations_of_their_own(tmp_path: Path) -> None:
+    def second_gives_up(prompt: Prompt) -> str:
+        return "No." if prompt.item_id == "loop-1#2" else scripted(prompt)
+
+    suite = suite_with(refund(), samples=3)
+    suite = replace(suite, decode=DecodeSettings(max_tokens=16, temperature=0.5, samples=3))
+    runtime = RulingRuntime(rule=second_gives_up)
+    run = asked(examination(tmp_path, suite), runtime)
+    whole = run.answers[0]
+    assert whole.grade.correct
+    assert [sample.grade.correct for sample in whole.samples] == [True, False, True]
+    assert [answer.item_id for answer in whole.raw_answers][:5] == [
+        *("loop-1", "loop-1#step2", "loop-1#step3", "loop-1#step4"),
+        "loop-1#2",
+    ]
+
+
+def test_a_conversation_that_outgrows_the_context_is_a_wrong_answer(tmp_path: Path) -> None:
+    runtime = RulingRuntime(rule=scripted)
+    run = asked(examination(tmp_path, suite_with(refund()), context=130), runtime)
+    grade = run.answers[0].grade
+    assert not grade.correct
+    assert "has no room in the model's context" in grade.reason
+    assert run.answers[0].steps[-1].answer.finish_reason == "context"
+    assert run.answers[0].steps[-1].answer.prompt_tokens > 130 - 16
+
+
+def test_a_template_that_refuses_what_the_model_said_ends_the_loop(tmp_path: Path) -> None:
+    refusing = (
+        "{% if messages | length > 3 %}{{ raise_exception('too long a talk') }}{% endif %}"
+        + TEMPLATE
+    )
+    run = asked(
+        examination(tmp_path, suite_with(refund()), template=refusing), RulingRuntime(rule=scripted)
+    )
+    assert not run.answers[0].grade.correct
+    assert "too long a talk" in run.answers[0].grade.reason
+
+
+def test_calls_that_nothing_answers_get_an_error_and_the_loop_goes_on(tmp_path: Path) -> None:
+    said = {
+        "loop-1": call("find_order", order_id="nowhere"),
+        "loop-1#step2": call("fly_to_moon"),
+        "loop-1#step3": "I give up.",
+    }
+    runtime = RulingRuntime(rule=lambda prompt: said.get(prompt.item_id, "Sorry."))
+    run = asked(examination(tmp_path, suite_with(refund())), runtime)
+    results = [step.answer.tool_results for step in run.answers[0].steps[:2]]
+    assert results == [
+        ("""{"error":"find_order has no result for {\\"order_id\\":\\"nowhere\\"}"}""",),
+        ("""{"error":"there is no tool 'fly_to_moon'"}""",),
+    ]
+
+
+def test_scripted_error_messages_are_what_the_model_hears(tmp_path: Path) -> None:
+    item = refund()
+    assert item.loop is not None
+    tools = (replace(item.loop.tools[0], otherwise="no such order"), item.loop.tools[1])
+    item = replace(item, loop=replace(item.loop, tools=tools, unknown_tool="no such tool"))
+    said = {"loop-1": call("find_order", order_id="?"), "loop-1#step2": call("fly")}
+    runtime = RulingRuntime(rule=lambda prompt: said.get(prompt.item_id, "Sorry."))
+    run = asked(examination(tmp_path, suite_with(item)), runtime)
+    results = [step.answer.tool_results for step in run.answers[0].steps[:2]]
+    assert results == [("no such order",), ("no such tool",)]
+
+
+def test_a_call_that_ends_its_turn_hands_back_with_its_result(tmp_path: Path) -> None:
+    item = refund()
+    assert item.loop is not None
+    over = SimulatedTool(name="hand_over", otherwise="a colleague takes over", ends_turn=True)
+    item = replace(item, expected="hand_over", loop=replace(item.loop, tools=(over,)))
+    runtime = RulingRuntime(rule=lambda prompt: call("hand_over"))
+    run = asked(examination(tmp_path, suite_with(item)), runtime)
+    assert [step.user for step in run.answers[0].steps] == ["It broke.", None]
+    assert "a colleague takes over" in runtime.batches[1][0].text
+
+
+def test_progress_counts_the_steps_that_come_up(tmp_path: Path) -> None:
+    heard: list[Progress] = []
+
+    class Telling(RulingRuntime):
+        def answer(self, request, run_worker, on_progress):  # type: ignore[no-untyped-def]
+            on_progress(Progress(done=0, total=1, what="answering"))
+            super().answer(request, run_worker, on_progress)
+
+    exam, runtime = examination(tmp_path, suite_with(refund())), Telling(rule=scripted)
+    run_suite(
+        exam,
+        planned(exam, runtime, Schedule(slots=1, threads=1)),
+        runtime=runtime,
+        loadable=Loadable(path=tmp_path, format=None),
+        on_progress=heard.append,
+    )
+    assert [(one.done, one.total) for one in heard] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+def test_the_digest_of_prompts_covers_how_conversations_go_on(tmp_path: Path) -> None:
+    suite = suite_with(refund())
+    one = examination(tmp_path / "a", suite).prompts
+    same = examination(tmp_path / "b", suite).prompts
+    other_end = TEMPLATE.replace(
+        "<assistant>{% endif %}", "<assistant>{% endif %}{# only a remark #}"
+    )
+    other = examination(tmp_path / "c", suite, template=other_end).prompts
+    assert one.digest == same.digest
+    assert one.prompts == other.prompts
+    assert one.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    ("template", "form"),
+    [
+        (TEMPLATE, HistoryForm(calls="text", results="tool")),
+        (TOOL_TEMPLATE, HistoryForm(calls="tool_calls", results="tool")),
+        (
+            TEMPLATE.replace(
+                "<{{ message.role }}>",
+                "{% if message.role == 'tool' %}{{ raise_exception('roles') }}{% endif %}"
+                "<{{ message.role }}>",
+            ),
+            HistoryForm(calls="text", results="user"),
+        ),
+        (
+            "{% for m in messages if m.role != 'tool' %}{{ m.content }}{% endfor %}",
+            HistoryForm(calls="text", results="user"),
+        ),
+    ],
+)
+def test_the_template_decides_how_calls_and_results_go_back(
+    tmp_path: Path, template: str, form: HistoryForm
+) -> None:
+    write_tokenizer(tmp_path, template)
+    assert history_form(ChatFormat.of(tmp_path)) == form
+
+
+def test_answers_are_kept_as_they_were_given() -> None:
+    answer = Answer(item_id="a", text="x", token_ids=(1,), finish_reason="stop", prompt_tokens=1)
+    assert answer.tool_results == ()
