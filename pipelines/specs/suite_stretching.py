@@ -46,7 +46,7 @@ def clustered(items: Sequence[Item], chosen: Sequence[Item]) -> tuple[Item, ...]
 
 
 def chosen_items(file: LongContextFile, items: Sequence[Item]) -> tuple[Item, ...]:
-    """Return the items that are to be stretched, in suite order; loops are not, as they grow by themselves."""
+    """Return the items that are to be stretched, in suite order; loops grow by themselves."""
     single = [item for item in items if item.loop is None]
     named = [item for item in single if not file.slices or set(file.slices) & set(item.slices)]
     if file.take is None or file.take >= len(named):

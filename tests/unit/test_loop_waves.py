@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
+from pipelines.domain.errors import InputError, WorkerError
 from pipelines.domain.run import Answer, Run, Schedule
 from pipelines.domain.suite import DecodeSettings, Item, Message, Suite
 from pipelines.domain.turns import SimulatedTool
@@ -14,6 +14,7 @@ from pipelines.domain.values import digest_of
 from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.loops.history import HistoryForm, history_form
+from pipelines.evaluation.loops.rehearsal import rehearsed_texts
 from pipelines.evaluation.loops.waves import loops_of
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import suite_prompts
@@ -262,25 +263,49 @@ def test_samples_of_a_loop_are_conversations_of_their_own(tmp_path: Path) -> Non
 
 
 def test_a_conversation_that_outgrows_the_context_is_a_wrong_answer(tmp_path: Path) -> None:
-    runtime = RulingRuntime(rule=scripted)
-    run = asked(examination(tmp_path, suite_with(refund()), context=130), runtime)
+    def wordy(prompt: Prompt) -> str:
+        return "May I ask why? " * 20 if prompt.item_id == "loop-1#step2" else scripted(prompt)
+
+    runtime = RulingRuntime(rule=wordy)
+    run = asked(examination(tmp_path, suite_with(refund()), context=300), runtime)
     grade = run.answers[0].grade
     assert not grade.correct
-    assert "has no room in the model's context" in grade.reason
+    assert "answer 3 has no room in the model's context: the conversation is" in grade.reason
     assert run.answers[0].steps[-1].answer.finish_reason == "context"
-    assert run.answers[0].steps[-1].answer.prompt_tokens > 130 - 16
+    assert run.answers[0].steps[-1].answer.prompt_tokens > 300 - 16
 
 
 def test_a_template_that_refuses_what_the_model_said_ends_the_loop(tmp_path: Path) -> None:
-    refusing = (
-        "{% if messages | length > 3 %}{{ raise_exception('too long a talk') }}{% endif %}"
-        + TEMPLATE
+    template = (
+        "{% for one in messages if 'why' in one.content %}{{ raise_exception('no questions') }}"
+        "{% endfor %}" + TEMPLATE
     )
     run = asked(
-        examination(tmp_path, suite_with(refund()), template=refusing), RulingRuntime(rule=scripted)
+        examination(tmp_path, suite_with(refund()), template=template), RulingRuntime(rule=scripted)
     )
     assert not run.answers[0].grade.correct
-    assert "too long a talk" in run.answers[0].grade.reason
+    assert "answer 3 could not be asked for" in run.answers[0].grade.reason
+    assert "no questions" in run.answers[0].grade.reason
+
+
+def test_a_script_that_no_answers_could_play_is_refused_before_anything_is_asked(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InputError) as raised:
+        examination(tmp_path, suite_with(refund()), context=130)
+    assert "item 'loop-1': its script alone takes 135 tokens to the end" in raised.value.what
+    refusing = "{% if messages | length > 3 %}{{ raise_exception('enough') }}{% endif %}" + TEMPLATE
+    with pytest.raises(InputError, match="enough"):
+        examination(tmp_path, suite_with(refund()), template=refusing)
+
+
+def test_a_rehearsal_makes_the_expected_calls_and_hears_their_results(tmp_path: Path) -> None:
+    exam = examination(tmp_path, suite_with(refund()), template=TOOL_TEMPLATE)
+    assert exam.loops is not None
+    ((name, text),) = rehearsed_texts(exam.loops.prompts)
+    assert name == "loop-1 to its end"
+    assert "#find_order" in text and '<tool>{"status": "sent"}' in text
+    assert text.endswith("<tool>done</s><assistant></s>")
 
 
 def test_calls_that_nothing_answers_get_an_error_and_the_loop_goes_on(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def rehearsed_texts(prompts: LoopPrompts) -> Iterator[tuple[str, str]]:
 
 def _calls(suite: Suite, item: Item, turn: Turn) -> Iterator[tuple[Call, ...]]:
     """Yield what each answer of a turn calls; the last one hands back."""
-    loop, called = script_of(item), ()
+    loop = script_of(item)
+    called: tuple[Call, ...] = ()
     for step in turn.steps:
         called = _expected_call(suite, item, step)
         yield called
