@@ -7,6 +7,7 @@ import pytest
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import GradedAnswer
 from pipelines.domain.suite import Item
+from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.grading import grade_answers
 from pipelines.evaluation.loops.conversation import held
 from tests.loops import answers_of, call, refund, refunding, suite_with
@@ -58,6 +59,7 @@ def test_a_wrong_act_is_wrong_even_where_the_model_says_that_all_is_well() -> No
     assert not whole.grade.correct
     assert whole.grade.score == 3 / 4
     assert "required step 3 (turn 2) was missed: wrong value at $.order_id" in whole.grade.reason
+    assert whole.grade.way == "wrong value"
 
 
 def test_a_step_that_is_not_required_costs_score_alone() -> None:
@@ -90,6 +92,7 @@ def test_a_loop_without_end_is_wrong_after_the_most_steps() -> None:
     whole = graded(refund(max_steps=3), texts, FOUND, FOUND, FOUND)
     assert not whole.grade.correct
     assert "no end after 3 answers" in whole.grade.reason
+    assert whole.grade.way == "no end"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,8 @@ def test_equal_conversations_have_equal_canonical_forms_and_others_not() -> None
 
 def test_a_broken_call_calls_nothing_and_hands_back() -> None:
     item = refund()
-    conversation = held(item, answers_of(item, ['{"name": "find_order", "arguments": ']))
+    broken = answers_of(item, ['{"name": "find_order", "arguments": '])
+    conversation = held(item, broken, AnswerReader())
     assert conversation.exchanges[0].calls == ()
     assert conversation.exchanges[0].user == "It broke."
 
@@ -134,5 +138,5 @@ def test_without_tools_every_answer_hands_back_even_a_call() -> None:
     item = refund()
     assert item.loop is not None
     bare = replace(item, loop=replace(item.loop, tools=()))
-    conversation = held(bare, answers_of(bare, refunding()[:1]))
+    conversation = held(bare, answers_of(bare, refunding()[:1]), AnswerReader())
     assert conversation.exchanges[0].user == "It broke."

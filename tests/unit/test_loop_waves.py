@@ -11,9 +11,11 @@ from pipelines.domain.run import Answer, Run, Schedule
 from pipelines.domain.suite import DecodeSettings, Item, Message, Suite
 from pipelines.domain.turns import SimulatedTool
 from pipelines.domain.values import digest_of
+from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.loops.history import HistoryForm, history_form
+from pipelines.evaluation.loops.prompts import LoopPrompts
 from pipelines.evaluation.loops.rehearsal import rehearsed_texts
 from pipelines.evaluation.loops.waves import loops_of
 from pipelines.evaluation.observing import Observatory
@@ -43,13 +45,23 @@ def examination(
     write_tokenizer(folder, template)
     chat = ChatFormat.of(folder)
     observatory = Observatory(store=Store(root=folder / "store"), run_worker=run_worker)
-    loops = loops_of(suite, chat, context, observatory)
     prompts = suite_prompts(suite, chat, context)
+    reader = AnswerReader(
+        thoughts=suite.thoughts,
+        prompts={one.item_id: one.text for one in prompts.prompts},
+        tokenizer=chat.tokenizer,
+    )
+    loops = loops_of(
+        LoopPrompts(suite=suite, chat=chat, context_length_tokens=context),
+        reader=reader,
+        observatory=observatory,
+    )
     return Examination(
         suite=suite,
         prompts=loops.known_by(prompts) if loops else prompts,
         stop_token_ids=(0,),
         observatory=observatory,
+        reader=reader,
         loops=loops,
     )
 
@@ -140,6 +152,8 @@ def test_a_template_with_tools_gets_the_calls_parsed_and_servers_the_same_messag
     )
     asked(examination(tmp_path, suite_with(refund()), template=TOOL_TEMPLATE), runtime)
     second = runtime.batches[1][0]
+    rendered = '<assistant>#find_order {"order_id": "A-1"}</s><tool>{"status": "sent"}</s>'
+    assert rendered in second.text
     assert second.chat is not None
     messages = second.chat["messages"]
     assert isinstance(messages, list)
@@ -177,8 +191,10 @@ def test_later_prompts_are_the_ids_of_their_rendered_text(tmp_path: Path) -> Non
 
 def test_what_a_model_thought_is_not_put_back(tmp_path: Path) -> None:
     runtime = RulingRuntime(rule=lambda p: f"<think>well</think>{scripted(p)}")
-    asked(examination(tmp_path, suite_with(refund())), runtime)
-    assert len(runtime.batches) == 4
+    run = asked(examination(tmp_path, suite_with(refund())), runtime)
+    assert run.answers[0].grade.correct
+    assert run.answers[0].thought_tokens == 4 * 2  # the fake runtime says two tokens an answer
+    assert "well" not in run.answers[0].answer.text
     assert all("well" not in prompt.text for batch in runtime.batches for prompt in batch)
 
 
@@ -407,3 +423,30 @@ def test_the_template_decides_how_calls_and_results_go_back(
 def test_answers_are_kept_as_they_were_given() -> None:
     answer = Answer(item_id="a", text="x", token_ids=(1,), finish_reason="stop", prompt_tokens=1)
     assert answer.tool_results == ()
+
+
+THINKING = (
+    "{% for message in messages %}<{{ message.role }}>"
+    "{% if message.reasoning_content %}({{ message.reasoning_content }}){% endif %}"
+    "{{ message.content }}{{ eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant><think>{% endif %}"
+)
+
+
+def test_the_template_decides_whether_thoughts_go_back_and_later_steps_begin_inside_one(
+    tmp_path: Path,
+) -> None:
+    runtime = RulingRuntime(rule=lambda p: f"well</think>{scripted(p)}")
+    run = asked(examination(tmp_path, suite_with(refund()), template=THINKING), runtime)
+    assert run.answers[0].grade.correct
+    assert "<assistant>(well)May I ask why?</s>" in runtime.batches[2][0].text
+
+
+def test_a_server_is_given_room_for_the_longest_conversation(tmp_path: Path) -> None:
+    exam = examination(tmp_path, suite_with(refund(max_steps=4)), context=100_000)
+    single = suite_with(replace(refund(), loop=None))
+    alone = examination(tmp_path / "single", single, context=100_000)
+    assert alone.longest_sequence_tokens < 300
+    assert 1000 < exam.longest_sequence_tokens < 5000
+    short = examination(tmp_path, suite_with(refund(max_steps=4)))
+    assert short.longest_sequence_tokens == CONTEXT
