@@ -257,3 +257,30 @@ def test_a_tokenizer_that_transformers_cannot_load_is_a_note(tmp_path: Path) -> 
     file.write_text("")
     found = compare(ReadingCall(folder=folder, texts=file), ignore_progress)
     assert "transformers cannot load its tokenizer" in (found.note or "")
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("as_files", [True, False])
+def test_what_transformers_saves_is_read_as_transformers_reads_it(
+    tmp_path: Path, tokenizer: str, as_files: bool
+) -> None:
+    from transformers import AddedToken, PreTrainedTokenizerFast
+
+    saved = PreTrainedTokenizerFast(
+        tokenizer_object=TOKENIZERS[tokenizer](),
+        bos_token="<s>",
+        eos_token=AddedToken("</s>", lstrip=True, special=True),
+        extra_special_tokens=["<think>", AddedToken("</think>", rstrip=True)],
+        image_token="<image>",
+        chat_template={"default": TEMPLATES["command"], "tool_use": TEMPLATES["chatml"]},
+    )
+    saved.add_tokens([AddedToken("weather", single_word=True), "Be brief"])
+    saved.save_pretrained(tmp_path / "model", save_jinja_files=as_files)
+    own, chat = theirs(tmp_path / "model"), ChatFormat.of(tmp_path / "model")
+    assert dict(chat.tokens) == own.special_tokens_map
+    for messages, tools in CONVERSATIONS.values():
+        assert ours(chat, messages, tools) == asked(own, messages, tools)
+        for message in messages:
+            assert chat.read_text(message.content).token_ids == tuple(
+                own(message.content)["input_ids"]
+            )

@@ -1,5 +1,7 @@
 """Chat templates are programs of others: whatever one does ends in one line, in bounded time."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +103,35 @@ def test_what_draws_at_random_draws_the_same_each_time(tmp_path: Path) -> None:
     write_tokenizer(tmp_path, "{{ range(1000) | random }}")
     chat = ChatFormat.of(tmp_path)
     assert chat.render(USER, ask=True) == chat.render(USER, ask=True)
+
+
+def test_the_process_that_renders_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path, "{{ messages[0].content }}")
+    program = (
+        "import pathlib, sys, time\n"
+        "from pipelines.domain.suite import Message\n"
+        "from pipelines.evaluation.chat import ChatFormat\n"
+        "chat = ChatFormat.of(pathlib.Path(sys.argv[1]))\n"
+        "chat.render((Message(role='user', content='hi'),), ask=True)\n"
+        "print(chat.child._process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    with parent, parent.stdout:
+        child = Path("/proc") / parent.stdout.readline().strip()
+        assert child.is_dir()
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while _runs(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _runs(process: Path) -> bool:
+    try:
+        return " Z " not in (process / "stat").read_text()
+    except OSError:
+        return False
