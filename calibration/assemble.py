@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from calibration.building import Drawn, draw
 from calibration.card import mix_rows
@@ -34,6 +33,7 @@ from pipelines.files.locks import exclusive
 from pipelines.files.records import read_record, to_json, write_record
 from pipelines.files.sealed import is_sealed
 from pipelines.files.store import Store
+from pipelines.files.temporary import temporary_folder
 
 __all__ = [
     "SEQUENCES", "CorpusRecord", "MovedSource", "Sample", "build_corpus", "corpus_record",
@@ -83,10 +83,10 @@ def sample(spec: CorpusSpec) -> Sample:
     Raises:
         InputError: where sources cannot be read or have fewer distinct rows than asked for.
     """
-    with TemporaryDirectory() as folder:
-        place = Workplace(store=Store(root=Path(folder)))
-        sources = local_sources(spec, DigestMemory(Path(folder) / "digests.json"), None)
-        drawn = draw(spec, sources, place, chat=_chat(spec, place), scratch=Path(folder))
+    with temporary_folder() as folder:
+        place = Workplace(store=Store(root=folder))
+        sources = local_sources(spec, DigestMemory(folder / "digests.json"), None)
+        drawn = draw(spec, sources, place, chat=_chat(spec, place), scratch=folder)
     _refuse_shortfall(spec, drawn)
     return Sample(
         sequences=drawn.sequences,

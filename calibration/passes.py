@@ -31,7 +31,7 @@ from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError
 from pipelines.files.sealed import produce_once
 from pipelines.process.calls import OnProgress, Progress, WorkerCall
-from pipelines.process.runner import stop_workers
+from pipelines.process.children import CHILDREN
 
 
 class Passes:
@@ -76,7 +76,7 @@ class Passes:
                 results.append(future.result())
                 refuse_broken(results[-1], self._sources[results[-1].part.source])
         except KeyboardInterrupt:
-            stop_workers()
+            CHILDREN.end_all()
             raise
         finally:
             pool.shutdown(cancel_futures=True)

@@ -3,7 +3,7 @@
 Exit codes: 0 something passed and is registered (or the command did what it was asked), 10 all
 variants failed, 11 nothing passed and something was inconclusive, 12 a look-up found nothing, 2-6 the
 kind of error (see pipelines.domain.errors), 1 a fault of this program (its traceback is in the file that the
-last line names), 130 interrupted, 141 nobody read what was printed.
+last line names), 130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP, 141 nobody read what was printed.
 """
 
 import os
@@ -16,13 +16,14 @@ from typing import ParamSpec
 import click
 
 from flows.crashes import failure_of
+from pipelines.domain.errors import InterruptionError
 from pipelines.domain.recipe import Format
 from pipelines.files.store import STORE_FOLDER, STORE_VARIABLE
 from pipelines.process.secrecy import hide_secrets
+from pipelines.process.signals import Ending, children_end_first
 
 Parameters = ParamSpec("Parameters")
 
-_INTERRUPTED = 130
 _UNREAD = 141  # what a shell says of a program that SIGPIPE ended
 _FOLDER = click.Path(path_type=Path)
 _FORMATS = click.Choice([one.value for one in Format], case_sensitive=False)
@@ -35,13 +36,14 @@ def _clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         hide_secrets()
         try:
-            code = command(*args, **kwargs)
+            with children_end_first():
+                code = command(*args, **kwargs)
+        except (KeyboardInterrupt, InterruptionError) as ending:
+            click.echo("quantgate: interrupted; finished units are kept", err=True)
+            code = ending.exit_code if isinstance(ending, Ending) else InterruptionError.exit_code
         except BrokenPipeError:  # `quantgate … | head`: nobody reads on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = _UNREAD
-        except KeyboardInterrupt:
-            click.echo("quantgate: interrupted; finished units are kept", err=True)
-            code = _INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the last net: a sentence, never a traceback
             failure = failure_of(error)
             click.echo(f"quantgate: {failure}", err=True)

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.preparing import prepare
 from flows.settings import Settings
 from pipelines.domain.values import JsonValue
 from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
@@ -52,6 +53,7 @@ def quantize_command(options: QuantizeOptions) -> int:
     from flows.wiring import equipment
 
     settings = Settings.from_environment()
+    prepare(settings.store)
     spec = _build_spec(options)
     console = open_console(to_stderr=options.as_json)
     with open_board() as board:
@@ -106,7 +108,10 @@ def up_command() -> int:
     """Start the project's Prefect server and let it stay."""
     from flows.prefect_server import up
 
-    print(f"Prefect is up at {up(Settings.from_environment().store.root, _say).url}")
+    store = Settings.from_environment().store
+    prepare(store)
+    status = up(store.root, _say)
+    print(f"Prefect is up: open {status.pages} in a browser (its API is {status.url})")
     return 0
 
 

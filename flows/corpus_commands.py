@@ -45,9 +45,11 @@ def build_command(options: BuildOptions) -> int:
     from calibration.assemble import corpus_record, read_card
     from flows.corpus_tokens import count_tokens
     from flows.corpus_view import card_sections, show_sections
+    from flows.preparing import prepare
     from flows.settings import Settings
 
     settings = Settings.from_environment()
+    prepare(settings.store)
     corpus = build_from_spec(options.spec, settings)
     counted = []
     if options.model:

@@ -1,7 +1,6 @@
 """MLflow's traces as a source of text: exported once to a sealed file that is named by its content."""
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pipelines.domain.errors import InputError
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import file_digest
 from pipelines.files.sealed import produce_once, read_manifest, verify
+from pipelines.files.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from registry.traces import TraceSource, TraceTally
@@ -69,8 +69,8 @@ def export_traces(
     source = (open_traces or open_mlflow_traces)(tracking)
     home = settings.store.root / "traffic"
     home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=home) as work:
-        rows = Path(work) / ROWS
+    with temporary_folder(home) as work:
+        rows = work / ROWS
         tally = export_rows(source, experiment, rows)
         if not tally.rows:
             raise InputError(_nothing(tally), where=f"{PREFIX}{experiment} in {tracking.shown}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipelines.domain.errors import QuantgateError, ToolchainError
 from pipelines.domain.secrets import redacted
+from pipelines.files.disk_trouble import folder_of
 from pipelines.files.full_disk import full_disk
 from pipelines.files.store import open_store
 
@@ -39,7 +40,7 @@ def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
             next_step="lower QUANTGATE_WORKERS, or use a machine with more",
         )
     if isinstance(error, OSError):
-        if full := full_disk(error, Path.cwd()):
+        if full := full_disk(error, folder_of(error) or store or open_store().root):
             return full
         if error.filename is not None and error.strerror:
             return ToolchainError(f"cannot be used ({error.strerror})", where=str(error.filename))

@@ -3,13 +3,16 @@
 import os
 from pathlib import Path
 
+from flows.cron import require_cron
 from flows.prefect_state import client_environment
+from flows.preparing import prepare
 from flows.progress import Board, open_board
 from flows.release_list import WATCH_LIST, Followed, load_watch_list
 from flows.release_sources import HuggingFaceHub
-from flows.releases import Release, ReleaseOutcome, watch_once
+from flows.releases import OF_THIS_MACHINE, Release, ReleaseOutcome, State, watch_once
 from flows.running import execute
 from flows.settings import Settings
+from flows.unit_errors import UnitError
 from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from pipelines.specs.recipes import catalogue
 
@@ -22,12 +25,18 @@ def watch_command(watch_list: Path | None) -> int:
 
 
 def serve_command(watch_list: Path | None, cron: str) -> int:
-    """Follow releases on a cron schedule until interrupted; the project's Prefect server stays meanwhile."""
+    """Follow releases on a cron schedule until interrupted; the project's Prefect server stays meanwhile.
+
+    Raises:
+        InputError: where the releases file has problems, or `cron` is no schedule.
+    """
     from flows.prefect_server import prefect_api
 
     chosen = (watch_list or WATCH_LIST).resolve()
     load_watch_list(chosen)
+    require_cron(cron)
     settings = Settings.from_environment()
+    prepare(settings.store)
     with (
         open_board() as board,
         prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url,
@@ -70,10 +79,17 @@ def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome
     return ReleaseOutcome(
         label=followed.label,
         revision=release.revision,
-        state="failed" if result.errors else "done",
+        state=_state(result.errors),
         exit_code=result.exit_code,
         detail=f"{passed} of {len(result.rows)} variants passed; {result.page}",
     )
+
+
+def _state(errors: tuple[UnitError, ...]) -> State:
+    of_this_machine = {kind.exit_code for kind in OF_THIS_MACHINE}
+    if not errors:
+        return "done"
+    return "unfinished" if {error.exit_code for error in errors} <= of_this_machine else "failed"
 
 
 def _spec(followed: Followed, model: str) -> BuildSpec:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.prefect_state import ServerFolder, ServerRecord, health_problem
-from pipelines.domain.errors import ServiceError
+from pipelines.domain.errors import QuantgateError, ServiceError
+from pipelines.files.full_disk import full_disk
 from pipelines.files.locks import exclusive
 
 OnNews = Callable[[str], None]
@@ -24,6 +26,7 @@ OnNews = Callable[[str], None]
 READY_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.2
+_WATCH_SECONDS = 1.0
 _PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -31,10 +34,11 @@ _PROJECT_ROOT = Path(__file__).resolve().parents[1]
 class ServerStatus:
     """How things stand with a store's server. `clients` hold leases; `stays` says that `up` was asked for.
 
-    `url` is None where no server answers.
+    `url` is its API's address and `pages` what a browser opens; both are None where no server answers.
     """
 
     url: str | None
+    pages: str | None
     clients: int
     stays: bool
     log: Path
@@ -61,9 +65,49 @@ def prefect_api(
         _require_healthy(named)
         yield named
         return
+    with own_prefect_api(store_root, on_news=on_news) as url:
+        yield url
+
+
+@contextmanager
+def own_prefect_api(store_root: Path, *, on_news: OnNews = say_nothing) -> Iterator[str]:
+    """Yield the URL of the store's own server, whatever server is named; started anew where it is killed.
+
+    Raises:
+        ServiceError: it does not start within 180 s.
+        ToolchainError: it does not start, and the store's disk is full.
+    """
     folder = ServerFolder.of(store_root)
     with folder.lease():
-        yield _ensure_server(folder, on_news)
+        url = _ensure_server(folder, on_news)
+        with _kept_alive(folder, on_news):
+            yield url
+
+
+@contextmanager
+def _kept_alive(folder: ServerFolder, on_news: OnNews) -> Iterator[None]:
+    """Start a keeper anew where it is killed meanwhile; it does so itself for a server that dies."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_WATCH_SECONDS):
+            if folder.has_keeper():
+                continue
+            on_news("Prefect's server was killed: starting it anew")
+            try:
+                _ensure_server(folder, say_nothing)
+            except (QuantgateError, OSError) as error:
+                on_news(
+                    f"Prefect's server cannot be started again, the work goes on without: {error}"
+                )
+                return
+
+    watcher = threading.Thread(target=watch, name="prefect-server-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def up(store_root: Path, on_news: OnNews = say_nothing) -> ServerStatus:
@@ -111,6 +155,7 @@ def status(store_root: Path) -> ServerStatus:
     healthy = record is not None and folder.has_keeper() and health_problem(record.url) is None
     return ServerStatus(
         url=record.url if record and healthy else None,
+        pages=record.pages if record and healthy else None,
         clients=folder.live_leases(),
         stays=folder.stay.exists(),
         log=folder.log,
@@ -168,15 +213,20 @@ def _answers(record: ServerRecord, folder: ServerFolder) -> bool:
 
 
 def _start_keeper(folder: ServerFolder) -> None:
-    """Start a keeper; when this returns it is detached and holds its lock, or it has failed."""
+    """Start a keeper; when this returns it is detached and holds its lock, or it has failed.
+
+    A record without a keeper is of one that was killed: its clients go on asking the same address.
+    """
     folder.root.mkdir(parents=True, exist_ok=True)
+    left = folder.record()
+    port = left.port if left and left.host == socket.gethostname() else 0
     folder.record_file.unlink(missing_ok=True)
     path = os.pathsep.join(
         part for part in (str(_PROJECT_ROOT), os.environ.get("PYTHONPATH")) if part
     )
     with folder.log.open("wb") as log:
         subprocess.run(
-            [sys.executable, "-m", "flows.prefect_keeper", str(folder.root)],
+            [sys.executable, "-m", "flows.prefect_keeper", str(folder.root), str(port)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -187,9 +237,10 @@ def _start_keeper(folder: ServerFolder) -> None:
         )
 
 
-def _not_started(problem: str, folder: ServerFolder) -> ServiceError:
-    return ServiceError(
+def _not_started(problem: str, folder: ServerFolder) -> QuantgateError:
+    error = ServiceError(
         f"the project's Prefect server {problem}",
         where=str(folder.log),
         next_step="read that log, or set PREFECT_API_URL to a server that runs",
     )
+    return full_disk(error, folder.root) or error

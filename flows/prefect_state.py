@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 from pipelines.domain.errors import InputError
 from pipelines.files.records import read_record
 
 _HEALTH_SECONDS = 3.0
+_RETRIES = "3"
+"""Prefect waits 2, 4, 8 seconds between tries, and by itself goes on up to a minute a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,16 @@ class ServerRecord:
     host: str
     keeper_pid: int
     server_pid: int
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 where the address names none."""
+        return urlsplit(self.url).port or 0
+
+    @property
+    def pages(self) -> str:
+        """Where a browser finds its pages."""
+        return self.url.removesuffix("/api")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,5 +171,6 @@ def client_environment(
         "PREFECT_HOME": str(ServerFolder.of(store_root).home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_CLIENT_MAX_RETRIES": environment.get("PREFECT_CLIENT_MAX_RETRIES", _RETRIES),
         "DO_NOT_TRACK": "true",
     } | proxies

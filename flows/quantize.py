@@ -12,6 +12,7 @@ from flows.planning import BuildPlan
 from flows.settings import Settings
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.values import JsonObject
+from pipelines.process.signals import children_end_first
 
 _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
     max_workers=Settings.from_environment().workers
@@ -19,6 +20,7 @@ _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
 
 
 @flow(name="quantize", flow_run_name="{build}", task_runner=_side_by_side)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
+@children_end_first()  # Prefect's own handlers wait for children
 def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
     """Build, judge and register every variant of a plan, if any; returns where the report is."""
     site = tasks.open_site(plan_file)

@@ -99,6 +99,10 @@ class Claims:
         attempts = claim.attempts - 1
         self._write(replace(claim, attempts=attempts, detail=detail, changed_at=_now()))
 
+    def leave_open(self, claim: Claim, detail: str) -> None:
+        """Give a held claim back for the next look; this attempt counts."""
+        self._write(replace(claim, detail=detail, changed_at=_now()))
+
     def _write(self, claim: Claim) -> None:
         write_record(self._path(claim.label, claim.revision), claim)
 

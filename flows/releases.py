@@ -7,13 +7,22 @@ from typing import Literal
 from flows.release_claims import Claim, Claims
 from flows.release_list import Followed
 from flows.release_sources import Hub, folder_revision
-from pipelines.domain.errors import QuantgateError, ServiceError, WorkerError
+from pipelines.domain.errors import (
+    InterruptionError,
+    QuantgateError,
+    ServiceError,
+    ToolchainError,
+    WorkerError,
+)
 from pipelines.files.store import Store
 
 MAX_ATTEMPTS = 3
-"""How often a build may take its watcher down with it before it is given up."""
+"""How often a build may take its watcher down with it, or fail for want of something here."""
 
-State = Literal["done", "failed", "postponed", "unreachable"]
+OF_THIS_MACHINE = (ToolchainError, WorkerError, ServiceError)
+"""Errors that may be this machine's (no disk, no memory, a killed child) and say nothing of a release."""
+
+State = Literal["done", "failed", "postponed", "unfinished", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +54,8 @@ class Look:
 class ReleaseOutcome:
     """What became of one entry. `exit_code` is the build's (0, 10, 11) or the error's.
 
-    `postponed` is tried again at the next look, `unreachable` could not be looked at.
+    `postponed` is tried again at the next look, `unfinished` too but not more than `MAX_ATTEMPTS` times in
+    all, `unreachable` could not be looked at.
     """
 
     label: str
@@ -83,8 +93,10 @@ def watch_once(
     """Build every new revision, each exactly once over all watchers, and return what became of them.
 
     `build` returns `done` for whatever could be judged, also where nothing passed. An error it raises
-    settles the release as failed, except a transient one, which is tried again at the next look. A
-    revision that another watcher is building is left to it.
+    settles the release as failed, except a transient one, which is tried again at the next look, and one
+    that may be this machine's, which is tried again `MAX_ATTEMPTS` times. A
+    revision that another watcher is building is left to it. An interruption settles nothing and does not
+    count as an attempt.
     """
     look = new_releases(watch_list, state_store, hub)
     outcomes = [
@@ -112,9 +124,15 @@ def _build(
         detail = f"given up: {MAX_ATTEMPTS} watchers ended while building it"
         outcome = _outcome(release, "failed", WorkerError.exit_code, detail)
     else:
-        outcome = _attempt(release, build)
+        try:
+            outcome = _attempt(release, build)
+        except (InterruptionError, KeyboardInterrupt):
+            claims.postpone(claim, "interrupted")
+            raise
     if outcome.state == "postponed":
         claims.postpone(claim, outcome.detail)
+    elif outcome.state == "unfinished" and claim.attempts < MAX_ATTEMPTS:
+        claims.leave_open(claim, outcome.detail)
     else:
         claims.settle(claim, "done" if outcome.state == "done" else "failed", outcome.detail)
     return outcome
@@ -123,10 +141,16 @@ def _build(
 def _attempt(release: Release, build: Callable[[Release], ReleaseOutcome]) -> ReleaseOutcome:
     try:
         return build(release)
+    except InterruptionError:
+        raise
     except QuantgateError as error:
-        transient = isinstance(error, ServiceError) and error.transient
-        state: State = "postponed" if transient else "failed"
-        return _outcome(release, state, error.exit_code, str(error))
+        return _outcome(release, _state_after(error), error.exit_code, str(error))
+
+
+def _state_after(error: QuantgateError) -> State:
+    if isinstance(error, ServiceError) and error.transient:
+        return "postponed"
+    return "unfinished" if isinstance(error, OF_THIS_MACHINE) else "failed"
 
 
 def _outcome(release: Release, state: State, exit_code: int, detail: str) -> ReleaseOutcome:

@@ -19,7 +19,7 @@ from flows.unit_errors import read_errors
 from flows.verdicts import evidence
 from flows.wiring import equipment
 from pipelines.domain.adjudication import Adjudication
-from pipelines.domain.errors import InputError, QuantgateError
+from pipelines.domain.errors import InputError, InterruptionError, QuantgateError
 from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import Verdict
 from pipelines.files.records import write_text
@@ -170,6 +170,8 @@ def _verdicts(site: BuildSite) -> list[Verdict]:
             continue
         try:
             verdicts.append(evidence(site, planned).verdict)
+        except InterruptionError:
+            raise
         except QuantgateError as error:
             print(f"left out: {error}", file=sys.stderr)
     if not verdicts:

@@ -10,13 +10,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.control_group import ControlGroups
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.run import RuntimeIdentity
 from pipelines.files.locks import exclusive
 
 _MEMORY_INFORMATION = Path("/proc/meminfo")
-_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _KIBI = 1024
 
 
@@ -108,25 +108,22 @@ class Room:
 
 
 def available_bytes(
-    information: Path = _MEMORY_INFORMATION, control_group: Path = _CONTROL_GROUP
+    information: Path = _MEMORY_INFORMATION, groups: ControlGroups | None = None
 ) -> int:
-    """Return the memory that may still be used: the machine's, or a container's if that is less.
+    """Return the memory that may still be used: the machine's, or a control group's if that is less.
 
-    Reads `MemAvailable` of /proc/meminfo and memory.max and memory.current of cgroup v2. Where the
-    system tells nothing, nothing runs side by side.
+    Reads `MemAvailable` of /proc/meminfo. Where the system tells nothing, nothing runs side by side.
     """
-    machine = _machine(information)
-    limit, used = _number(control_group / "memory.max"), _number(control_group / "memory.current")
-    if limit is None or used is None:
-        return machine
-    return max(0, min(machine, limit - used))
+    machine, limited = _machine(information), (groups or ControlGroups()).free_memory_bytes()
+    return machine if limited is None else min(machine, limited)
 
 
 def total_bytes(
-    information: Path = _MEMORY_INFORMATION, control_group: Path = _CONTROL_GROUP
+    information: Path = _MEMORY_INFORMATION, groups: ControlGroups | None = None
 ) -> int:
-    """Return all the memory there is, used or not: the machine's, or a container's if that is less."""
-    machine, limit = _machine(information, "MemTotal:"), _number(control_group / "memory.max")
+    """Return all the memory there is, used or not: the machine's, or a control group's if that is less."""
+    machine = _machine(information, "MemTotal:")
+    limit = (groups or ControlGroups()).memory_limit_bytes()
     return machine if limit is None else min(machine, limit)
 
 
@@ -139,11 +136,3 @@ def _machine(information: Path, row: str = "MemAvailable:") -> int:
         if line.startswith(row):
             return int(line.split()[1]) * _KIBI
     return 0
-
-
-def _number(path: Path) -> int | None:
-    """The number a file holds; None where there is no file or no limit."""
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
+from flows.control_group import ControlGroups
 from pipelines.build.hub import HubSettings
 from pipelines.domain.errors import InputError
 from pipelines.files.store import Store, open_store
@@ -68,9 +70,11 @@ class Settings:
 
 
 def cores_here() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use: its own, or a container's share where that is less."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    share = ControlGroups().cores()
+    return cores if share is None else max(1, min(cores, ceil(share)))
 
 
 def _hub(environment: Mapping[str, str]) -> HubSettings:

@@ -34,9 +34,10 @@ from flows.unit_errors import BUILD, REGISTER, forget_error, record_error
 from flows.verdicts import evidence
 from flows.wiring import equipment
 from pipelines.build.variants import PlannedVariant
-from pipelines.domain.errors import QuantgateError, ServiceError
+from pipelines.domain.errors import InterruptionError, QuantgateError, ServiceError
 from pipelines.domain.values import JsonObject
 from pipelines.files.full_disk import full_disk
+from pipelines.files.interruption import INTERRUPTION
 from pipelines.process.secrecy import hide_secrets
 
 Inputs = ParamSpec("Inputs")
@@ -100,9 +101,12 @@ def _guarded(
     plan_file: str, identifier: str, step: str, work: Callable[[BuildSite], JsonObject]
 ) -> JsonObject:
     """Do one unit's work; keep the reason of a final failure where the report finds it."""
+    INTERRUPTION.check(identifier)
     site = open_site(plan_file)
     try:
         done = work(site)
+    except InterruptionError:
+        raise  # nothing was found out about the unit
     except QuantgateError as error:
         record_error(site, identifier, step, error)
         raise

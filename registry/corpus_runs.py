@@ -1,7 +1,6 @@
 """What MLflow holds of a calibration corpus: finished runs in an experiment of its own, each logged once."""
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.values import Digest
 from pipelines.files.locks import exclusive
+from pipelines.files.temporary import temporary_folder
 from registry.corpora import KIND, experiment_of
 from registry.opening import open_mlflow
 from registry.protocol import DatasetInput, OpenRegistry, RunContent
@@ -61,10 +61,10 @@ def log_once(
         if found is None:
             found = registry.start_run(experiment_id, run.name, _tags(run))
         if not found.finished:
-            with tempfile.TemporaryDirectory(prefix="quantgate-") as work:
+            with temporary_folder() as work:
                 for file in run.files:
-                    shutil.copyfile(file, Path(work) / file.name)
-                registry.fill_run(found.id, run.content, Path(work))
+                    shutil.copyfile(file, work / file.name)
+                registry.fill_run(found.id, run.content, work)
             registry.finish_run(found.id)
         receipt = _receipt(run, tracking, experiment_id, found.id)
         write_receipt(receipt, tracking)

@@ -4,12 +4,10 @@ Every step looks for what an earlier, interrupted call left and completes it, so
 leaves one run and one version however often, wherever and however rudely it is recorded.
 """
 
-import tempfile
-from pathlib import Path
-
 from pipelines.domain.errors import InputError
 from pipelines.files.locks import exclusive
 from pipelines.files.sealed import Manifest, read_manifest
+from pipelines.files.temporary import temporary_folder
 from registry.content import run_content, run_tags, write_files, write_model_manifest
 from registry.evidence import Evidence, check_evidence, version_facts
 from registry.facts import PASSED, PLACE_TAGS, to_tags
@@ -82,8 +80,8 @@ def _ensure_run(
     elif run.finished:
         _refresh_run(registry, run.id, evidence, manifest)
     if not run.finished:
-        with tempfile.TemporaryDirectory(prefix="quantgate-") as work:
-            files, model = Path(work) / "files", Path(work) / "model"
+        with temporary_folder() as work:
+            files, model = work / "files", work / "model"
             files.mkdir()
             model.mkdir()
             write_files(evidence, manifest, files)
@@ -103,9 +101,9 @@ def _refresh_run(
     for key in PLACE_TAGS:
         registry.set_run_tag(run_id, key, tags[key])
     if evidence.passed:
-        with tempfile.TemporaryDirectory(prefix="quantgate-") as work:
-            write_model_manifest(evidence, manifest, Path(work) / "manifest.json")
-            registry.add_model(run_id, Path(work) / "manifest.json", Path(work))
+        with temporary_folder() as work:
+            write_model_manifest(evidence, manifest, work / "manifest.json")
+            registry.add_model(run_id, work / "manifest.json", work)
 
 
 def _ensure_version(registry: Registry, run_id: str, evidence: Evidence) -> str:

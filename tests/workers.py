@@ -1,5 +1,6 @@
 """A small worker for tests of the process seam: it does what its request says."""
 
+import importlib
 import os
 import resource
 import signal
@@ -34,6 +35,10 @@ def work(order: Order, on_progress: OnProgress) -> Done:
         raise CheckpointError("cannot be used", where="layer 3", next_step="use another")
     if order.act == "crash":
         raise ZeroDivisionError("a bug")
+    if order.act == "no memory":
+        raise MemoryError
+    if order.act == "no module":
+        importlib.import_module("a_module_that_nobody_installed")
     if order.act in {"SIGABRT", "SIGBUS", "SIGKILL", "SIGSEGV"}:
         os.kill(os.getpid(), getattr(signal, order.act))
     if order.act.startswith("half then "):

@@ -5,9 +5,15 @@ QuantgateError
 ├── InputError            2   a file, flag or name the user gave is wrong
 ├── CheckpointError       3   the checkpoint is refused (pickle, missing tokenizer, NaN, truncated …)
 ├── ToolchainError        4   a tool, compiler, package or disk space is missing
-├── WorkerError           5   a child process crashed, timed out or broke its promise
+├── WorkerError           5   a child process was killed, timed out or broke its promise
+│   └── ChildCrashError   5   a child process ended by itself over what it was given
+│       └── ChildAbortError 5  by a signal it brought upon itself, not by an exception
 ├── ServiceError          6   MLflow, Prefect, a hub or a model server did not answer, or refused
-└── NotFoundError        12   a look-up found nothing
+├── NotFoundError        12   a look-up found nothing
+└── InterruptionError   130   the program is being ended (143 where SIGTERM asked for it)
+
+Only a `ChildCrashError` or a `CheckpointError` may say something of the files a child was given: whatever was
+interrupted, killed from outside or short of memory or disk says nothing of them.
 
 Exit codes 0 (something passed and is registered), 10 (all failed) and 11 (nothing passed, something
 was inconclusive) are verdicts, not errors: see `pipelines.domain.verdict`.
@@ -72,9 +78,17 @@ class ToolchainError(QuantgateError):
 
 
 class WorkerError(QuantgateError):
-    """A child process crashed, timed out, or did not deliver what it promised."""
+    """A child process was killed, timed out, or did not deliver what it promised."""
 
     exit_code = 5
+
+
+class ChildCrashError(WorkerError):
+    """A child process ended by itself over its input: an uncaught exception, or a `ChildAbortError`."""
+
+
+class ChildAbortError(ChildCrashError):
+    """A child process ended by a signal that it brought upon itself (SIGABRT, SIGSEGV, SIGBUS …)."""
 
 
 class ServiceError(QuantgateError):
@@ -99,3 +113,9 @@ class NotFoundError(QuantgateError):
     """A look-up found nothing."""
 
     exit_code = 12
+
+
+class InterruptionError(QuantgateError):
+    """Work was not done, or not finished, because the program is being ended: no result, no finding."""
+
+    exit_code = 130

@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.domain.errors import QuantgateError, ToolchainError
+from pipelines.domain.errors import InterruptionError, QuantgateError, ToolchainError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NEXT_TO_NOTHING_BYTES = 1024 * 1024
+_NOT_OF_THE_DISK = (ToolchainError, InterruptionError)
+"""A tool that is missing says so itself, and an interruption has its own reason."""
 
 
 def free_bytes(folder: Path) -> int:
@@ -28,11 +30,11 @@ def full_disk(
         if error.errno not in _NO_SPACE:
             return None
         reason, log = error.strerror, None
-    elif isinstance(error, QuantgateError) and not isinstance(error, ToolchainError):
+    elif isinstance(error, QuantgateError) and not isinstance(error, _NOT_OF_THE_DISK):
         if free(folder) >= _NEXT_TO_NOTHING_BYTES:
             return None
         reason, log = error.what, error.log
-    else:  # a ToolchainError says itself what is missing
+    else:
         return None
     return ToolchainError(
         f"the disk is full ({reason})",

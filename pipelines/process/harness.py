@@ -3,15 +3,13 @@
 A worker module ends with `if __name__ == "__main__": serve(handle, Request)`. Its arguments are a
 request file and a reply file; progress goes as JSON lines to the file descriptor named by
 QUANTGATE_PROGRESS_FD. A `QuantgateError` becomes an error reply; anything else is a crash with its
-traceback in the log. The child dies with its parent, however the parent dies.
+traceback in the log. The child dies with its parent, however the parent dies (`pipelines.process.launch`
+sees to that before the worker module is imported).
 """
 
-import ctypes
 import json
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +20,12 @@ from pipelines.domain.values import JsonValue
 from pipelines.files.full_disk import full_disk
 from pipelines.files.records import read_record, to_json, write_text
 from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.launch import PARENT_PID, die_with_parent
 from pipelines.process.secrecy import hide_secrets
 
 Request = TypeVar("Request")
 
 PROGRESS_FD = "QUANTGATE_PROGRESS_FD"
-PARENT_PID = "QUANTGATE_PARENT_PID"
-_PR_SET_PDEATHSIG = 1
 _PROGRESS_INTERVAL_SECONDS = 0.1
 
 
@@ -52,27 +49,12 @@ def serve(handle: Callable[[Request, OnProgress], object], request_type: type[Re
     write_text(reply_file, json.dumps(reply))
 
 
-def die_with_parent(parent: int) -> None:
-    """Make this process die when `parent` does: by the kernel on Linux, by watching it elsewhere."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
 def peak_memory_bytes() -> int:
     """Return this process's peak resident set."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
 
 
 def _error_reply(error: QuantgateError) -> dict[str, JsonValue]:

@@ -6,17 +6,28 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.domain import errors
-from pipelines.domain.errors import InputError, QuantgateError, ServiceError, WorkerError
+from pipelines.domain.errors import (
+    ChildAbortError,
+    ChildCrashError,
+    InputError,
+    QuantgateError,
+    ServiceError,
+    ToolchainError,
+    WorkerError,
+)
 from pipelines.domain.values import JsonValue
 from pipelines.files.records import from_json, write_record
+from pipelines.files.temporary import temporary_folder
 from pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
-from pipelines.process.harness import PARENT_PID, PROGRESS_FD
+from pipelines.process.children import CHILDREN, Child
+from pipelines.process.harness import PROGRESS_FD
+from pipelines.process.launch import PARENT_PID, launched
+from pipelines.process.shortage import NEXT_STEP, of_the_environment, short_of_memory
 
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 """How a worker's threads wait for each other: they look a thousand times (some microseconds), then sleep.
@@ -24,20 +35,22 @@ WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 Spinning for as long as OpenMP does by itself costs several times the processor time on busy cores; sleeping
 at once costs small models as much on idle ones (docs/benchmarks.md).
 """
-_GRACE_SECONDS = 3.0
 _LOG_TAIL_BYTES = 8192
+_LOG_TAIL_LINES = 20
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-
-_live: set["subprocess.Popen[bytes]"] = set()
-_stopping = threading.Event()
-
-
-def stop_workers() -> None:
-    """Kill every running worker and let no new one start; for a process that is being interrupted."""
-    _stopping.set()
-    for child in tuple(_live):
-        _kill_group(child)
+_ITS_OWN_SIGNALS = frozenset(
+    (
+        signal.SIGABRT,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+    )
+)
+"""What a process brings upon itself. All others come from outside: a person, the kernel short of memory."""
 
 
 def run_worker(
@@ -46,8 +59,8 @@ def run_worker(
     """Run a worker module in a child process of its own process group; see `RunWorker`."""
     call.log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="quantgate-") as exchange:
-        request_file, reply_file = Path(exchange) / "request.json", Path(exchange) / "reply.json"
+    with temporary_folder() as exchange:
+        request_file, reply_file = exchange / "request.json", exchange / "reply.json"
         write_record(request_file, call.request)
         _run(call, [str(request_file), str(reply_file)], on_progress)
         reply = _read_reply(reply_file, call)
@@ -87,13 +100,13 @@ def worker_environment(threads: int) -> dict[str, str]:
 
 
 def _run(call: WorkerCall, arguments: list[str], on_progress: OnProgress) -> None:
-    if _stopping.is_set():
-        raise WorkerError("was not started: the program is ending", where=call.module)
     read_end, write_end = os.pipe()
-    try:
+    written_before = call.log.stat().st_size if call.log.exists() else 0
+
+    def start() -> Child:
         with call.log.open("ab") as log:
-            child = subprocess.Popen(
-                [str(call.python or sys.executable), "-m", call.module, *arguments],
+            return subprocess.Popen(
+                [str(call.python or sys.executable), *launched(call.module), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -101,27 +114,21 @@ def _run(call: WorkerCall, arguments: list[str], on_progress: OnProgress) -> Non
                 pass_fds=(write_end,),
                 start_new_session=True,
             )
-        os.close(write_end)
-        write_end = -1
-        _live.add(child)
-        try:
+
+    try:
+        with CHILDREN.started(start, call.module) as child:
+            os.close(write_end)
+            write_end = -1
             _watch(child, read_end, call, on_progress)
-        except BaseException:
-            _kill_group(child)
-            raise
-        finally:
-            _live.discard(child)
     finally:
         os.close(read_end)
         if write_end >= 0:
             os.close(write_end)
     if child.returncode != 0:
-        raise _crash(child.returncode, call)
+        raise _ending(child.returncode, call, _last_lines(call.log, written_before))
 
 
-def _watch(
-    child: "subprocess.Popen[bytes]", read_end: int, call: WorkerCall, on_progress: OnProgress
-) -> None:
+def _watch(child: Child, read_end: int, call: WorkerCall, on_progress: OnProgress) -> None:
     """Forward progress until the child closes its end of the pipe and exits."""
     deadline = time.monotonic() + call.timeout_seconds
     pending = b""
@@ -145,34 +152,32 @@ def _watch(
                 on_progress(from_json(Progress, json.loads(line)))
 
 
-def _kill_group(child: "subprocess.Popen[bytes]") -> None:
-    for sign, patience in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, None)):
-        try:
-            os.killpg(child.pid, sign)
-            child.wait(timeout=patience)
-        except ProcessLookupError:
-            child.wait()
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        return
-
-
-def _crash(code: int, call: WorkerCall) -> WorkerError:
+def _ending(code: int, call: WorkerCall, last_lines: list[str]) -> QuantgateError:
+    """Return what to raise for a child that did not end well: only a crash may be over its input."""
+    words = "\n".join(last_lines)
+    if short_of_memory(words):
+        what = f"ran out of memory: {_telling(last_lines, short_of_memory)}"
+        return ToolchainError(what, where=call.module, next_step=NEXT_STEP, log=call.log)
     if code < 0:
-        name = signal.Signals(-code).name
-        hint = " (often: out of memory)" if name == "SIGKILL" else ""
-        return WorkerError(f"was killed by {name}{hint}", where=call.module, log=call.log)
-    return WorkerError(
-        f"ended with exit code {code}: {_last_line(call.log)}", where=call.module, log=call.log
-    )
+        sign = signal.Signals(-code)
+        kind: type[WorkerError] = ChildAbortError if sign in _ITS_OWN_SIGNALS else WorkerError
+        hint = " (often: out of memory)" if sign is signal.SIGKILL else ""
+        return kind(f"was killed by {sign.name}{hint}", where=call.module, log=call.log)
+    last = last_lines[-1] if last_lines else "it wrote nothing"
+    kind = WorkerError if of_the_environment(last) else ChildCrashError
+    return kind(f"ended with exit code {code}: {last}", where=call.module, log=call.log)
 
 
-def _last_line(log: Path) -> str:
+def _telling(lines: list[str], tells: Callable[[str], bool]) -> str:
+    return next(line for line in reversed(lines) if tells(line))
+
+
+def _last_lines(log: Path, written_before: int) -> list[str]:
+    """Return what a child wrote last, without what earlier ones wrote into the same log."""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
+        file.seek(max(written_before, log.stat().st_size - _LOG_TAIL_BYTES))
         lines = file.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].strip() if lines else "it wrote nothing"
+    return [line.strip() for line in lines[-_LOG_TAIL_LINES:]]
 
 
 def _read_reply(reply_file: Path, call: WorkerCall) -> dict[str, JsonValue]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, WorkerError
+from pipelines.domain.errors import CheckpointError, ChildAbortError
 from pipelines.domain.recipe import Format, Numerics, Recipe
 from pipelines.domain.run import RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest, digest_of
@@ -59,8 +59,6 @@ _DIVERGENCE_SOURCES = (
 # A token costs a seventh less than with 16 slots, each with a cache of its own (measured under load).
 _DEFAULT_SLOTS = 32
 _PROBE_TIMEOUT_SECONDS = 1800.0
-# What damaged files make of llama.cpp. SIGKILL is not among them: that is too little memory.
-_CRASHES = tuple(f"was killed by {name}" for name in ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE"))
 
 
 class LlamaCppRuntime:
@@ -139,9 +137,7 @@ class LlamaCppRuntime:
         )
         try:
             return run_worker(call, ProbeReport, on_progress).value
-        except WorkerError as error:
-            if not error.what.startswith(_CRASHES):
-                raise
+        except ChildAbortError as error:
             return does_not_load(f"llama.cpp {error.what} when loading it")
 
     def server_access(self) -> None:

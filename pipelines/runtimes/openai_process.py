@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
+from pipelines.files.temporary import temporary_folder
 from pipelines.process.guard import BY_SIGNAL, GRACE_SECONDS, NOT_STARTED
 from pipelines.runtimes.openai_log import log_since, reason_in
 
@@ -108,8 +108,8 @@ def started(launch: Launch) -> Iterator[StartedServer]:
     It has a process group of its own and ends with this process, however that ends.
     """
     launch.log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="quantgate-server-") as folder:
-        status = Path(folder) / "status"
+    with temporary_folder() as folder:
+        status = folder / "status"
         with status.open("wb") as lock, launch.log.open("ab") as output:
             fcntl.flock(lock, fcntl.LOCK_EX)
             start_bytes = output.tell()

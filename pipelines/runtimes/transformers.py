@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.domain.audit import Divergence
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, WorkerError
+from pipelines.domain.errors import CheckpointError, ChildCrashError
 from pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
 from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest, digest_of
@@ -115,7 +115,7 @@ class TransformersRuntime:
         )
         try:
             return run_worker(call, ProbeReport, on_progress).value
-        except (WorkerError, CheckpointError) as error:
+        except (ChildCrashError, CheckpointError) as error:
             return _does_not_load(error.what)
 
     def server_access(self) -> None:

@@ -121,20 +121,40 @@ with get_client(sync_client=True) as client:
 """
 
 
-def test_a_killed_keeper_takes_its_server_along_and_the_next_client_starts_anew(
+def test_a_killed_keeper_takes_its_server_along_and_its_client_starts_another_at_the_same_address(
     store: Path,
 ) -> None:
-    client = start_client(store)
-    url = printed_url(client)
-    record = ServerFolder.of(store).record()
-    assert record is not None
-    os.kill(record.keeper_pid, signal.SIGKILL)
-    wait_until_gone(record.server_pid)
-    assert ServerFolder.of(store).record_file.exists()
-    with prefect_api(store) as again:
-        assert again != url
-        assert health_problem(again) is None
-    kill(client)
+    news: list[str] = []
+    with prefect_api(store, on_news=news.append) as url:
+        record = ServerFolder.of(store).record()
+        assert record is not None
+        os.kill(record.keeper_pid, signal.SIGKILL)
+        wait_until_gone(record.server_pid)
+        wait_until_healthy(url)
+        again = ServerFolder.of(store).record()
+        assert again is not None
+        assert again.keeper_pid != record.keeper_pid
+    assert "Prefect's server was killed: starting it anew" in news
+
+
+def test_a_killed_server_is_started_again_behind_the_same_socket(store: Path) -> None:
+    with prefect_api(store) as url:
+        record = ServerFolder.of(store).record()
+        assert record is not None
+        os.kill(record.server_pid, signal.SIGKILL)
+        wait_until_gone(record.server_pid)
+        wait_until_healthy(url)
+        again = ServerFolder.of(store).record()
+        assert again is not None
+        assert (again.keeper_pid, again.url) == (record.keeper_pid, url)
+        assert again.server_pid != record.server_pid
+
+
+def wait_until_healthy(url: str) -> None:
+    deadline = time.monotonic() + 120
+    while health_problem(url):
+        assert time.monotonic() < deadline, "no server came back"
+        time.sleep(0.1)
 
 
 def test_up_keeps_it_without_clients_and_down_ends_it(store: Path) -> None:
@@ -142,6 +162,7 @@ def test_up_keeps_it_without_clients_and_down_ends_it(store: Path) -> None:
     raised = up(store, news.append)
     assert raised.stays
     assert raised.url
+    assert raised.pages == raised.url.removesuffix("/api")
     record = ServerFolder.of(store).record()
     assert record is not None
     with prefect_api(store, on_news=news.append) as url:

@@ -77,8 +77,11 @@ def test_every_kind_of_error_has_the_exit_code_that_is_documented() -> None:
         "CheckpointError": 3,
         "ToolchainError": 4,
         "WorkerError": 5,
+        "ChildCrashError": 5,
+        "ChildAbortError": 5,
         "ServiceError": 6,
         "NotFoundError": 12,
+        "InterruptionError": 130,
     }
 
 

@@ -9,7 +9,15 @@ import pytest
 from flows import units
 from flows.site import BuildSite
 from pipelines.backends.protocol import BuildRequest, Built
-from pipelines.domain.errors import InputError, QuantgateError, ToolchainError, WorkerError
+from pipelines.domain.errors import (
+    ChildAbortError,
+    ChildCrashError,
+    InputError,
+    InterruptionError,
+    QuantgateError,
+    ToolchainError,
+    WorkerError,
+)
 from pipelines.domain.verdict import Decision
 from pipelines.files.full_disk import full_disk
 from pipelines.files.sealed import produce_once
@@ -40,11 +48,14 @@ def staged(here: BuildSite) -> list[Path]:
 @pytest.mark.parametrize(
     ("act", "kind", "words", "exit_code"),
     [
-        ("half then SIGABRT", WorkerError, "was killed by SIGABRT", 5),
-        ("half then SIGBUS", WorkerError, "was killed by SIGBUS", 5),
+        ("half then SIGABRT", ChildAbortError, "was killed by SIGABRT", 5),
+        ("half then SIGBUS", ChildAbortError, "was killed by SIGBUS", 5),
         ("half then SIGKILL", WorkerError, "SIGKILL (often: out of memory)", 5),
+        ("half then SIGTERM", WorkerError, "was killed by SIGTERM", 5),
+        ("no memory", ToolchainError, "ran out of memory: MemoryError", 4),
+        ("no module", WorkerError, "ModuleNotFoundError: No module named", 5),
         ("full disk", ToolchainError, "the disk is full (File too large)", 4),
-        ("crash", WorkerError, "exit code 1: ZeroDivisionError", 5),
+        ("crash", ChildCrashError, "exit code 1: ZeroDivisionError", 5),
     ],
 )
 def test_a_dead_child_is_one_clear_error_and_the_others_are_built_and_judged(
@@ -100,7 +111,13 @@ def test_a_tool_that_failed_on_a_full_disk_is_not_blamed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "error", [ToolchainError("no compiler"), ValueError("a bug"), OSError(errno.EACCES, "denied")]
+    "error",
+    [
+        ToolchainError("no compiler"),
+        InterruptionError("was interrupted"),
+        ValueError("a bug"),
+        OSError(errno.EACCES, "denied"),
+    ],
 )
 def test_other_failures_are_not_taken_for_a_full_disk(tmp_path: Path, error: Exception) -> None:
     assert full_disk(error, tmp_path, free=lambda _: 0) is None

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
+from pipelines.domain.errors import (
+    ChildAbortError,
+    ChildCrashError,
+    InterruptionError,
+    QuantgateError,
+    ToolchainError,
+    WorkerError,
+)
 from pipelines.domain.recipe import Format
 from pipelines.domain.suite import DecodeSettings
 from pipelines.process.calls import (
@@ -24,13 +31,13 @@ from pipelines.specs.recipes import find_recipes
 class CrashingWorker:
     """A `RunWorker` whose child always ends the same way."""
 
-    def __init__(self, ending: str) -> None:
+    def __init__(self, ending: QuantgateError) -> None:
         self.ending = ending
 
     def __call__(
         self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
     ) -> WorkerReply[Reply]:
-        raise WorkerError(self.ending, where=call.module, log=call.log)
+        raise self.ending
 
 
 class AnsweringWorker:
@@ -67,7 +74,7 @@ def test_it_is_a_runtime() -> None:
 
 @pytest.mark.parametrize("name", ["SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE"])
 def test_a_file_that_crashes_llama_cpp_is_a_report(name: str, tmp_path: Path) -> None:
-    worker = CrashingWorker(f"was killed by {name}")
+    worker = CrashingWorker(ChildAbortError(f"was killed by {name}"))
     report = RUNTIME.probe(probe_request(tmp_path), worker, ignore_progress)
     assert not report.loads
     assert name in report.detail
@@ -76,20 +83,27 @@ def test_a_file_that_crashes_llama_cpp_is_a_report(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "ending",
     [
-        "was killed by SIGKILL (often: out of memory)",
-        "ended with exit code 1: ModuleNotFoundError: No module named 'llama_cpp'",
-        "took longer than 1800 s and was stopped",
+        WorkerError("was killed by SIGKILL (often: out of memory)"),
+        WorkerError("was killed by SIGTERM"),
+        ChildCrashError("ended with exit code 1: KeyError: 'tokens'"),
+        WorkerError("took longer than 1800 s and was stopped"),
+        ToolchainError("ran out of memory: failed to allocate buffer"),
+        InterruptionError("was interrupted: the program is ending"),
     ],
 )
-def test_trouble_that_is_not_the_files_fault_stays_an_error(ending: str, tmp_path: Path) -> None:
-    with pytest.raises(WorkerError):
+def test_trouble_that_is_not_the_files_fault_stays_an_error(
+    ending: QuantgateError, tmp_path: Path
+) -> None:
+    with pytest.raises(type(ending)):
         RUNTIME.probe(probe_request(tmp_path), CrashingWorker(ending), ignore_progress)
 
 
 def test_a_crash_while_answering_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WorkerError):
         RUNTIME.answer(
-            answer_request(tmp_path), CrashingWorker("was killed by SIGABRT"), ignore_progress
+            answer_request(tmp_path),
+            CrashingWorker(ChildAbortError("was killed by SIGABRT")),
+            ignore_progress,
         )
 
 

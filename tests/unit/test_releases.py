@@ -22,7 +22,15 @@ from flows.releases import (
     watch_once,
 )
 from pipelines.build.hub import HubSettings, HubSource
-from pipelines.domain.errors import CheckpointError, InputError, QuantgateError, ServiceError
+from pipelines.domain.errors import (
+    CheckpointError,
+    InputError,
+    InterruptionError,
+    QuantgateError,
+    ServiceError,
+    ToolchainError,
+    WorkerError,
+)
 from pipelines.files.store import Store
 
 FIRST, SECOND = "a" * 40, "b" * 40
@@ -139,6 +147,47 @@ def test_a_transient_error_is_tried_again_however_often(
         outcomes = watch_once((followed("model"),), store, hub, build=overloaded)
         assert [o.state for o in outcomes] == ["postponed"]
     watch_once((followed("model"),), store, hub, build=build)
+    assert len(built) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ToolchainError("the disk is full"),
+        ToolchainError("ran out of memory"),
+        WorkerError("was killed by SIGKILL (often: out of memory)"),
+        ServiceError("MLflow refused"),
+    ],
+)
+def test_what_may_be_this_machines_trouble_is_tried_three_times(
+    error: QuantgateError, store: Store
+) -> None:
+    def fail(release: Release) -> ReleaseOutcome:
+        raise error
+
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        (one,) = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=fail)
+        claim = Claims(store.root).read("org/model", FIRST)
+        assert claim is not None
+        assert (one.state, claim.attempts) == ("unfinished", attempt)
+    assert (claim.state, claim.detail) == ("failed", str(error))
+    assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=fail) == ()
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), InterruptionError("was interrupted")])
+def test_an_interruption_settles_nothing_and_is_no_attempt(
+    ending: BaseException,
+    store: Store,
+    built: list[str],
+    build: Callable[[Release], ReleaseOutcome],
+) -> None:
+    def interrupted(release: Release) -> ReleaseOutcome:
+        raise ending
+
+    for _ in range(2 * MAX_ATTEMPTS):
+        with pytest.raises(type(ending)):
+            watch_once((followed("model"),), store, FakeHub(model=FIRST), build=interrupted)
+    watch_once((followed("model"),), store, FakeHub(model=FIRST), build=build)
     assert len(built) == 1
 
 

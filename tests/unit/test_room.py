@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.control_group import ControlGroups
 from flows.room import Memory, Need, Room, available_bytes, needed_to_build
 from pipelines.build.variants import plan_variant
 from pipelines.specs.recipes import find_recipes
@@ -141,13 +142,14 @@ def test_one_unit_at_a_time_computes_on_an_accelerator(tmp_path: Path) -> None:
 def test_memory_is_the_machines_or_the_containers_if_that_is_less(tmp_path: Path) -> None:
     information = tmp_path / "meminfo"
     information.write_text("MemTotal: 2000 kB\nMemAvailable:    1000 kB\n")
-    assert available_bytes(information, tmp_path) == 1000 * 1024
+    groups = ControlGroups(root=tmp_path, membership=tmp_path / "absent")
+    assert available_bytes(information, groups) == 1000 * 1024
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("5\n")
-    assert available_bytes(information, tmp_path) == 1000 * 1024
+    assert available_bytes(information, groups) == 1000 * 1024
     (tmp_path / "memory.max").write_text("105\n")
-    assert available_bytes(information, tmp_path) == 100
-    assert available_bytes(tmp_path / "absent", tmp_path / "absent") == 0
+    assert available_bytes(information, groups) == 100
+    assert available_bytes(tmp_path / "absent", groups) == 0
 
 
 def test_a_build_asks_for_memory_by_the_size_of_the_checkpoint(tmp_path: Path) -> None:

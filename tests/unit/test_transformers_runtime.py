@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.errors import CheckpointError, QuantgateError, ToolchainError, WorkerError
+from pipelines.domain.errors import (
+    CheckpointError,
+    ChildCrashError,
+    InterruptionError,
+    QuantgateError,
+    ToolchainError,
+    WorkerError,
+)
 from pipelines.domain.recipe import Format
 from pipelines.domain.run import Answer, Schedule
 from pipelines.domain.suite import DecodeSettings
@@ -73,7 +80,7 @@ def test_the_base_is_loaded_from_its_own_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        WorkerError("ended with exit code 1: RuntimeError: no\nmore", where="probe"),
+        ChildCrashError("ended with exit code 1: RuntimeError: no\nmore", where="probe"),
         CheckpointError("does not load cleanly: 3 missing keys", where="folder"),
     ],
 )
@@ -87,10 +94,25 @@ def test_a_folder_that_does_not_load_is_a_report_of_one_line(
     assert report.detail == error.what.splitlines()[0]
 
 
-def test_a_missing_tool_is_no_verdict_on_the_folder(tmp_path: Path) -> None:
-    worker = FakeWorker(error=ToolchainError("torch cannot use H200"))
-    with pytest.raises(ToolchainError):
-        TransformersRuntime().probe(_probe_request(tmp_path), worker, ignore_progress)
+@pytest.mark.parametrize(
+    "error",
+    [
+        ToolchainError("torch cannot use H200"),
+        ToolchainError("ran out of memory: torch.OutOfMemoryError"),
+        WorkerError("was killed by SIGKILL (often: out of memory)"),
+        WorkerError("was killed by SIGTERM"),
+        WorkerError("ended with exit code 1: ModuleNotFoundError: No module named 'torch'"),
+        WorkerError("took longer than 1800 s and was stopped"),
+        InterruptionError("was interrupted: the program is ending"),
+    ],
+)
+def test_what_is_not_the_folders_fault_is_no_verdict_on_it(
+    error: QuantgateError, tmp_path: Path
+) -> None:
+    with pytest.raises(type(error)):
+        TransformersRuntime().probe(
+            _probe_request(tmp_path), FakeWorker(error=error), ignore_progress
+        )
 
 
 def test_the_worker_runs_with_the_threads_of_the_schedule(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ Runs under the archived interpreter: transformers 4.51, no loguru, no compressed
 import json
 import logging
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from pipelines.domain.values import JsonObject
 from pipelines.files.packed_config import PARTS
 from pipelines.files.safetensors_header import INDEX_FILE, read_tensors, weight_files
 from pipelines.files.safetensors_values import nonfinite_tensors
+from pipelines.files.temporary import temporary_folder
 from pipelines.files.tokenizer_folder import copy_tokenizer
 from pipelines.process.calls import OnProgress, Progress
 
@@ -61,8 +61,7 @@ def begin() -> None:
 @contextmanager
 def older_checkpoint(source: ArchivedSource) -> Iterator[Path]:
     """Yield a folder with the base's weights (by link) and the translated config.json."""
-    with tempfile.TemporaryDirectory(prefix="quantgate-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         (folder / "config.json").write_text(json.dumps(source.older_config))
         index = source.base / INDEX_FILE
         for file in (*weight_files(source.base), *([index] if index.is_file() else [])):

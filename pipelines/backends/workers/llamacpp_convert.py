@@ -8,7 +8,6 @@ of the pre-tokenizer is wrapped here, in this process.
 import importlib
 import json
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +20,7 @@ from pipelines.domain.values import JsonValue
 from pipelines.files.chat_templates import DEFAULT, read_chat_templates
 from pipelines.files.json_files import read_json_object
 from pipelines.files.own_tokenizer import LEFTOVERS
+from pipelines.files.temporary import temporary_folder
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 
@@ -46,8 +46,8 @@ def convert(call: ConvertCall, on_progress: OnProgress) -> ConvertFacts:
     script = _converter(call.converter)
     detected = _Detected()
     _wrap_detection(detected, call.checkpoint)
-    with tempfile.TemporaryDirectory(prefix="quantgate-convert-") as temporary:
-        view = Path(temporary) / _FOLDER_NAME
+    with temporary_folder() as temporary:
+        view = temporary / _FOLDER_NAME
         _show(call.checkpoint, view)
         _run(script, view, call)
     _refuse_nonfinite(call)

@@ -11,8 +11,9 @@ from typing import Literal
 
 import llama_cpp
 
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, ToolchainError
 from pipelines.domain.recipe import KvCacheType
+from pipelines.process.shortage import NEXT_STEP, short_of_memory
 
 # ggml_log_level in ggml/include/ggml.h
 _DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5
@@ -85,6 +86,7 @@ def open_model(
 
     Raises:
         CheckpointError: with llama.cpp's reason, where it does not load.
+        ToolchainError: where it gets too little memory for that, which says nothing of the file.
     """
     parameters = llama_cpp.llama_model_default_params()
     parameters.n_gpu_layers = 0
@@ -95,6 +97,7 @@ def open_model(
         str(path).encode(), parameters
     )
     if not model:
+        refuse_too_little_memory(log)
         raise CheckpointError(f"llama.cpp does not load it: {log.reason}", where=str(path))
     return model
 
@@ -112,9 +115,22 @@ def open_context(
     """Make a context for a loaded model.
 
     Raises:
-        CheckpointError: with llama.cpp's reason, where there is none (often too little memory).
+        CheckpointError: with llama.cpp's reason, where there is none.
+        ToolchainError: where it gets too little memory for one.
     """
     context: ctypes.c_void_p | None = llama_cpp.llama_init_from_model(model, parameters)
     if not context:
+        refuse_too_little_memory(log)
         raise CheckpointError(f"llama.cpp makes no context for it: {log.reason}")
     return context
+
+
+def refuse_too_little_memory(log: LlamaLog) -> None:
+    """Say so where what just failed did so for want of memory.
+
+    Raises:
+        ToolchainError: with llama.cpp's words.
+    """
+    for line in log.errors:
+        if short_of_memory(line):
+            raise ToolchainError(f"ran out of memory: {line}", next_step=NEXT_STEP)

@@ -8,7 +8,12 @@ import numpy
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.recipe import KvCacheType
-from pipelines.process.workers.llamacpp_library import LlamaLog, hold_cache_as, open_context
+from pipelines.process.workers.llamacpp_library import (
+    LlamaLog,
+    hold_cache_as,
+    open_context,
+    refuse_too_little_memory,
+)
 from pipelines.runtimes.llamacpp_layout import Layout
 from pipelines.runtimes.llamacpp_slots import Batch, Logits
 
@@ -47,12 +52,14 @@ class LlamaEngine:
         """Decode a batch.
 
         Raises:
+            ToolchainError: where it gets too little memory.
             WorkerError: where llama.cpp does not; a batch too large would abort the process.
         """
         if len(batch.tokens) > self._batch_tokens:
             raise WorkerError(f"a batch of {len(batch.tokens)} tokens exceeds {self._batch_tokens}")
         code = llama_cpp.llama_decode(self._context, self._columns.fill(batch))
         if code:
+            refuse_too_little_memory(self._log)
             raise WorkerError(f"llama_decode failed with {code}: {self._log.reason}")
         wanted = sum(batch.outputs)
         if not wanted:

@@ -1,0 +1,74 @@
+"""The child processes of this program that are alive, and the way to end them all at once."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pipelines.files.interruption import INTERRUPTION, Interruption
+
+Child = subprocess.Popen[bytes]
+
+_GRACE_SECONDS = 3.0
+_LOOK_EVERY_SECONDS = 0.02
+
+
+class Children:
+    """Starts children in process groups of their own and knows which are alive; safe from any thread."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        """Start with none; `interruption` tells whether the program is being ended."""
+        self.interruption = interruption
+        self._live: set[Child] = set()
+
+    @contextmanager
+    def started(self, start: Callable[[], Child], where: str) -> Iterator[Child]:
+        """Start a child for the time of a block; it is killed where the block ends by an exception.
+
+        Raises:
+            InterruptionError: the program was being ended before the child was started, or is by now.
+        """
+        self.interruption.check(where)
+        child = start()
+        self._live.add(child)
+        try:
+            self.interruption.check(where)  # or `end_all` has looked before it was among the living
+            yield child
+        except BaseException:
+            end_groups((child,))
+            raise
+        finally:
+            self._live.discard(child)
+        self.interruption.check(where)
+
+    def end_all(self) -> None:
+        """End every child and let no new one start; for a program that is being ended."""
+        self.interruption.begin()
+        end_groups(tuple(self._live))
+
+
+CHILDREN = Children(INTERRUPTION)
+"""This program's."""
+
+
+def end_groups(children: tuple[Child, ...]) -> None:
+    """Ask the groups of these children to end, all at once, and kill what has not after three seconds."""
+    for child in children:
+        _signal_group(child, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline and any(child.poll() is None for child in children):
+        time.sleep(_LOOK_EVERY_SECONDS)
+    for child in children:
+        _signal_group(child, signal.SIGKILL)
+        child.wait()
+
+
+def _signal_group(child: Child, sign: signal.Signals) -> None:
+    if child.poll() is not None:
+        return  # its number may be another's by now
+    try:
+        os.killpg(child.pid, sign)
+    except (ProcessLookupError, PermissionError):
+        return
