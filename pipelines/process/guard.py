@@ -68,8 +68,9 @@ def _guarded(status: int, command: list[str]) -> int:
     copying = threading.Thread(target=_copy, args=(program.stdout, secrets), daemon=True)
     if program.stdout is not None:
         copying.start()
-    _wait_for_end(program)
     group = _Group(leader=program.pid, second=second)
+    if not _asked_to_end(program, group):
+        group.signal(signal.SIGTERM)
     group.end()
     code = program.wait()
     group.end_orphans()
@@ -79,15 +80,18 @@ def _guarded(status: int, command: list[str]) -> int:
     return code if code >= 0 else BY_SIGNAL - code
 
 
-def _wait_for_end(program: "subprocess.Popen[bytes]") -> None:
-    """Return when the program has ended; when standard input was closed, at most ten seconds after that."""
+def _asked_to_end(program: "subprocess.Popen[bytes]", group: "_Group") -> bool:
+    """Wait for the program's end; return whether it was asked to, once, as standard input was closed.
+
+    Some servers take a second signal for impatience and leave without cleaning up.
+    """
     while program.poll() is None:
         ready, _, _ = select.select([0], [], [], _LOOK_EVERY_SECONDS)
         if ready and not os.read(0, 1024):
-            program.terminate()
-            _Group(leader=program.pid, second=0).signal(signal.SIGTERM)
+            group.signal(signal.SIGTERM)
             _wait(lambda: program.poll() is not None, GRACE_SECONDS)
-            return
+            return True
+    return False
 
 
 def _second(group: int, status: int) -> tuple[int, int]:
@@ -101,7 +105,9 @@ def _second(group: int, status: int) -> tuple[int, int]:
     os.close(told)
     os.close(status)  # the lock is the guard's
     if not os.read(heard, 1):
-        _Group(leader=group, second=os.getpid()).end()
+        left = _Group(leader=group, second=os.getpid())
+        left.signal(signal.SIGTERM)
+        left.end()
     os._exit(0)
 
 
@@ -112,8 +118,7 @@ class _Group:
         self._leader, self._second = leader, second
 
     def end(self) -> None:
-        """Ask it to end, and kill what is left after two seconds."""
-        self.signal(signal.SIGTERM)
+        """Wait two seconds for those who were asked to end, and kill what is left."""
         _wait(lambda: not self.signal(0), CLEANING_SECONDS)
         self.signal(signal.SIGKILL)
 

@@ -169,6 +169,21 @@ def test_a_look_compares_token_ids_and_asks_one_prompt(site: Site) -> None:
     assert len(engine.requests) == 1
 
 
+@pytest.mark.parametrize("tokens", [None, "1, 2", ["1", "2"], [1.0, 2.0], {"a": 1}])
+def test_tokens_of_another_type_are_the_servers_fault(site: Site, tokens: Any) -> None:
+    with (
+        fake_server(site.engine(tokens={"ab": tokens})) as url,
+        pytest.raises(ServiceError, match="gives no token ids"),
+    ):
+        site.look(site.server(url=url), {"ab": [1, 2]})
+
+
+def test_a_first_answer_by_another_model_is_an_error(site: Site) -> None:
+    engine = site.engine(faults=[Fault(patch={"model": "another"})])
+    with fake_server(engine) as url, pytest.raises(ServiceError, match="answered by another"):
+        site.look(site.server(url=url), {"ab": [1, 2]})
+
+
 def test_a_server_without_tokenize_is_not_held_to_it(site: Site) -> None:
     with fake_server(site.engine()) as url:
         found = site.look(site.server(url=url), {"ab": [1, 2]})

@@ -102,7 +102,10 @@ def _compare(served: Session, texts: list[_Text]) -> tuple[int, tuple[str, ...]]
         reply = served.client.post_if_there("/tokenize", body, f"the tokens of text {text.id}")
         if reply is None:
             return count, tuple(mismatched)
-        if reply.get("tokens") != list(text.token_ids):
+        tokens = reply.get("tokens")
+        if not isinstance(tokens, list) or not all(type(one) is int for one in tokens):
+            raise ServiceError("/tokenize gives no token ids", where=f"text {text.id}")
+        if tokens != list(text.token_ids):
             mismatched.append(text.id)
     return len(texts), tuple(mismatched)
 
@@ -119,7 +122,8 @@ def _finite(served: Session, texts: list[_Text]) -> bool | None:
         decode=DecodeSettings(max_tokens=_ASKED_TOKENS),
         stop_token_ids=(),
     )
-    body = asking.body(Prompt(item_id="probe", token_ids=ids, text=text, chat=chat))
+    prompt = Prompt(item_id="probe", token_ids=ids, text=text, chat=chat)
+    body = asking.body(prompt)
     if served.dialect.logprobs and served.server.prompts != "chat":
         body["logprobs"] = 1
     try:
@@ -128,6 +132,8 @@ def _finite(served: Session, texts: list[_Text]) -> bool | None:
         if _NAN_REFUSED in error.what:
             return False
         raise
+    if served.server.prompts == "ids":
+        asking.answer(prompt, reply)  # which refuses what is no answer to it
     found = [_logprob(value) for value in _logprobs(reply)]
     return all(found) if found else None
 
