@@ -122,7 +122,8 @@ def _machine(settings: Settings) -> tuple[Finding, ...]:
             found=redacted(settings.tracking_uri or f"{settings.store.root}/mlflow.db"),
         ),
         Finding(
-            name="Prefect", found=settings.prefect_api or "a server of this project, on demand"
+            name="Prefect",
+            found=redacted(settings.prefect_api or "a server of this project, on demand"),
         ),
         Finding(name="hub", found=settings.hub.endpoint),
     )

@@ -15,7 +15,10 @@ from pipelines.files.records import write_text
 
 _TIMEOUT_SECONDS = 120.0
 _LONGEST_SHEBANG = 512
+_VERSION = re.compile(r"^v?\d+(?:\.\d+)+[\w.+-]*$")
+_SAYS_VERSION = re.compile(r"\bversion\b.*\d", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
+_LOGGED = re.compile(r"\b(?:DEBUG|INFO|WARNING|ERROR)\b|Warning:|\d\d:\d\d:\d\d")
 _INTERPRETER = re.compile(r"python[\d.]*|bash|sh|env|uv|docker|podman|srun|ssh")
 """Programs that would tell their own version, not that of what they run."""
 
@@ -119,10 +122,23 @@ def _asked(server: Server, program: str) -> str:
             f"{program} --version does not work ({error})", where=f"server {server.name}"
         ) from error
     lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
-    told = next((line.strip() for line in lines if _DIGIT.search(line)), None)
+    told = _version_in([line.strip() for line in lines])
     if told is None:
         raise _untold(server, f"{server.command[0]} --version tells none")
     return told.removeprefix("version:").strip()
+
+
+def _version_in(lines: list[str]) -> str | None:
+    """The line that is a version, else one that says so, else the first with a digit that nobody logged.
+
+    vLLM writes warnings with the time of day before its version: another identity at every start.
+    """
+    said = [line for line in lines if not _LOGGED.search(line)]
+    for shape in (_VERSION, _SAYS_VERSION, _DIGIT):
+        for line in said:
+            if shape.search(line):
+                return line
+    return None
 
 
 def _untold(server: Server, why: str) -> InputError:

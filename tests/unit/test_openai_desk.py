@@ -180,6 +180,19 @@ def test_a_version_is_remembered_until_the_program_changes(site: Site) -> None:
     assert len((site.folder / "asked").read_text().split()) == 3
 
 
+def test_a_version_is_not_mistaken_for_a_warning_with_the_time_of_day(site: Site) -> None:
+    program = site.folder / "engine"
+    for said, version in (
+        ("WARNING 11-29 14:28:32 [utils.py:255] ulimit 20000\\n0.32.0+cpu", "0.32.0+cpu"),
+        ("built with gcc 12.2\\nversion: 5 (abc)", "5 (abc)"),
+        ("engine 7", "engine 7"),
+    ):
+        program.write_text(f"#!/bin/sh\nprintf '{said}\\n'\n")
+        program.chmod(0o755)
+        unknown = replace(site.server(command=(str(program), "x")), version=None)
+        assert identified(unknown).version == version
+
+
 def test_a_packages_upgrade_is_seen_behind_the_script_that_starts_it(site: Site) -> None:
     packages = site.folder / "venv" / "lib" / "python3.11" / "site-packages"
     packages.mkdir(parents=True)
