@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from flows.counting import Pace, counted, time_left
 from pipelines.process.calls import OnProgress, Progress
+
+_SAY_EVERY_SECONDS = 60.0
 
 
 class Board(Protocol):
@@ -23,11 +26,15 @@ class Board(Protocol):
 
 
 class PlainBoard:
-    """One line when a unit starts and one when it ends; for logs, pipes and CI."""
+    """A line when a unit starts, one when it ends, one a minute between; for logs, pipes and CI."""
 
-    def __init__(self, write: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Write lines to standard error, or to `write`."""
-        self._write = write or _to_stderr
+        self._write, self._clock = write or _to_stderr, clock
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
@@ -38,14 +45,29 @@ class PlainBoard:
     @contextmanager
     def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
         """Say when the unit starts, and how it ended after how long."""
-        started = time.monotonic()
+        started = self._clock()
         self.say(f"{step}: {identifier}")
         try:
-            yield _drop
+            yield self._reporter(f"{step}: {identifier}")
         except BaseException:
-            self.say(f"{step}: {identifier} FAILED after {time.monotonic() - started:.0f} s")
+            self.say(f"{step}: {identifier} FAILED after {self._clock() - started:.0f} s")
             raise
-        self.say(f"{step}: {identifier} done in {time.monotonic() - started:.0f} s")
+        self.say(f"{step}: {identifier} done in {self._clock() - started:.0f} s")
+
+    def _reporter(self, unit: str) -> OnProgress:
+        """Return what says how far a unit is, once a minute, where that is known."""
+        pace, said = Pace(self._clock), self._clock()
+
+        def hear(progress: Progress) -> None:
+            nonlocal said
+            left = time_left(pace.seconds_left(progress))
+            if not progress.total or self._clock() - said < _SAY_EVERY_SECONDS:
+                return
+            said = self._clock()
+            rest = f", {left}" if left else ""
+            self.say(f"{unit}: {counted(progress.done, progress.total)}{rest}")
+
+        return hear
 
 
 @contextmanager
@@ -55,61 +77,13 @@ def open_board() -> Iterator[Board]:
         yield PlainBoard()
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-    from rich.progress import Progress as Bars
 
-    columns = (
-        SpinnerColumn(finished_text="[green]✓[/]"),
-        TextColumn("[bold]{task.fields[step]:<13}[/]"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Bars(*columns, console=Console(stderr=True), refresh_per_second=8) as bars:
-        yield _LiveBoard(bars)
+    from flows.live_board import live_board
 
-
-class _LiveBoard:
-    """A bar for every unit under way; finished ones stay as a line with their time."""
-
-    def __init__(self, bars: "Bars") -> None:  # type: ignore[name-defined]  # noqa: F821 - imported on a terminal only
-        self._bars = bars
-
-    def say(self, text: str) -> None:
-        self._bars.console.print(f"[dim]{text}[/]", highlight=False)
-
-    @contextmanager
-    def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
-        task = self._bars.add_task(identifier, total=None, step=step)
-
-        def hear(progress: Progress) -> None:
-            self._bars.update(task, completed=progress.done, total=progress.total or None)
-
-        started = time.monotonic()
-        try:
-            yield hear
-        except BaseException:
-            self._end(task, f"[red]✗ {step:<13}[/] {identifier}", started)
-            raise
-        self._end(task, f"[green]✓[/] [bold]{step:<13}[/] {identifier}", started)
-
-    def _end(self, task: int, line: str, started: float) -> None:
-        self._bars.remove_task(task)
-        seconds = time.monotonic() - started
-        self._bars.console.print(f"{line}  [dim]{seconds:.0f} s[/]", highlight=False)
+    with live_board(Console(stderr=True)) as board:
+        yield board
 
 
 def _to_stderr(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
-
-
-def _drop(_: Progress) -> None:
-    """Plain lines do not show how far a unit is."""
