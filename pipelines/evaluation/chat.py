@@ -27,9 +27,7 @@ _LONGEST_QUOTE = 110
 
 
 class TemplateRefusalError(InputError):
-    """A chat template refuses a conversation or fails on it; `limited`: it took more than it may."""
-
-    limited: bool = False
+    """A chat template refuses a conversation, fails on it, or takes more than it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +214,6 @@ def _refusal(
     quote = reply.tag or (lines[reply.line - 1].strip() if 0 < reply.line <= len(lines) else "")
     shown = f": `{quote}`" if 0 < len(quote) <= _LONGEST_QUOTE else ""
     place = f" (line {reply.line} of the template{shown})" if reply.line else ""
-    error = TemplateRefusalError(
+    return TemplateRefusalError(
         f"the model's chat template refuses a conversation ({roles}): {reply.problem}{place}"
     )
-    error.limited = reply.limit is not None
-    return error

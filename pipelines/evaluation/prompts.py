@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Item, Message, Suite
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.evaluation.chat import ChatFormat, Reading, TemplateRefusalError
+from pipelines.evaluation.chat import ChatFormat, Reading
 from pipelines.evaluation.sampling import sample_id
 from pipelines.files.records import to_json
 from pipelines.runtimes.protocol import Prompt
 from pipelines.specs.suite_long_context import beyond_context, lengths_of
 
-_MOST_LIMITED = 2
 _MOST_NAMED = 3
 
 
@@ -83,21 +82,11 @@ def read_item(suite: Suite, item: Item, chat: ChatFormat) -> Reading:
 
 
 def item_readings(suite: Suite, chat: ChatFormat) -> Iterator[tuple[Item, Reading | InputError]]:
-    """Yield every item with its reading, or with why there is none.
-
-    After two items that took too long the template is not tried again: each would take as long once more.
-    """
-    limited: TemplateRefusalError | None = None
-    spent = 0
+    """Yield every item with its reading, or with why there is none."""
     for item in suite.items:
-        if limited is not None and spent >= _MOST_LIMITED and not item.raw:
-            yield item, limited
-            continue
         try:
             yield item, read_item(suite, item, chat)
         except InputError as error:
-            if isinstance(error, TemplateRefusalError) and error.limited:
-                limited, spent = error, spent + 1
             yield item, error
 
 

@@ -12,10 +12,12 @@ LimitKind = Literal["time", "memory", "size"]
 class TemplateLimits:
     """What one conversation may take: processor time, address space of the process, characters written.
 
-    Conversations of a million tokens stay far below all three.
+    Conversations of a million tokens stay far below all three. All of a template's conversations together
+    may take `total_cpu_seconds`, unless each takes next to nothing.
     """
 
     cpu_seconds: float = 2.0
+    total_cpu_seconds: float = 60.0
     memory_bytes: int = 1 << 30
     characters: int = 32_000_000
 
@@ -42,7 +44,8 @@ class RenderReply:
     """The rendered text, or why there is none.
 
     `problem` is the exception in words, `line` the template's line that raised it (0 where unknown) and `tag`
-    the tag in it ("" where unknown), `limit` the limit that was reached, if it was one.
+    the tag in it ("" where unknown), `limit` the limit that was reached, if it was one. `cpu_seconds` is what
+    the conversation took.
     """
 
     text: str = ""
@@ -50,3 +53,4 @@ class RenderReply:
     line: int = 0
     tag: str = ""
     limit: LimitKind | None = None
+    cpu_seconds: float = 0.0

@@ -12,7 +12,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import IO
 
 from pipelines.domain.values import Digest, digest_of
@@ -21,6 +21,38 @@ from pipelines.process.runner import worker_environment
 
 _PROCESS = "pipelines.evaluation.template_process"
 _LIMITS = TemplateLimits()
+_MOST_LIMITED = 2
+_SLOW_SECONDS = 0.25
+"""Of processor time, for one conversation on the average; usual templates take a thousandth of that."""
+_TRIES = 2
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What ends the child without the conversation having a part in it."""
+
+
+@dataclass(slots=True)
+class _Record:
+    """What a template took so far in this process."""
+
+    conversations: int = 0
+    cpu_seconds: float = 0.0
+    limited: list[RenderReply] = field(default_factory=list)
+
+    def add(self, reply: RenderReply) -> None:
+        """Count a conversation."""
+        self.conversations += 1
+        self.cpu_seconds += reply.cpu_seconds
+        if reply.limit is not None:
+            self.limited.append(reply)
+
+    def refusal(self, limits: TemplateLimits) -> RenderReply | None:
+        """Return why the template is not tried again, None where it is."""
+        if len(self.limited) >= _MOST_LIMITED:
+            return self.limited[-1]
+        slow = self.cpu_seconds > _SLOW_SECONDS * self.conversations
+        if not slow or self.cpu_seconds < limits.total_cpu_seconds:
+            return None
+        problem = f"it took {self.cpu_seconds:.0f} s of processor time for {self.conversations} conversations"
+        return RenderReply(problem=problem, limit="time")
 
 
 class TemplateChild:
@@ -33,23 +65,37 @@ class TemplateChild:
         self._process: subprocess.Popen[str] | None = None
         self._stop: Callable[[], int | None] = _nothing_to_stop
         self._known: set[Digest] = set()
+        self._records: dict[Digest, _Record] = {}
 
     def render(self, template: str, call: RenderCall) -> RenderReply:
-        """Return what a template makes of a conversation; whatever it does wrong is in the reply."""
+        """Return what a template makes of a conversation; whatever it does wrong is in the reply.
+
+        A template that reached a limit twice, or is slow with everything, is not tried again.
+        """
         line = json.dumps(asdict(call)) + "\n"
         with self._lock:
+            record = self._records.setdefault(Digest(call.key), _Record())
+            if refusal := record.refusal(self._limits):
+                return refusal
+            reply = self._asked(template, call, line)
+            record.add(reply)
+            return reply
+
+    def _asked(self, template: str, call: RenderCall, line: str) -> RenderReply:
+        for _ in range(_TRIES):
             process = self._started()
             try:
                 self._define(process, Digest(call.key), template)
                 answer = _asked(process, line)
-            except (
-                BaseException
-            ):  # an interrupt between question and answer: the next would get this one's
+            except BaseException:  # interrupted: the next question would get this one's answer
                 self._end()
                 raise
             if answer:
                 return RenderReply(**json.loads(answer))
-            return _ended(self._end(), self._limits)
+            code = self._end()
+            if -code not in _FROM_OUTSIDE:
+                break
+        return _ended(code, self._limits)
 
     def _started(self) -> "subprocess.Popen[str]":
         if self._process is None or self._process.poll() is not None:

@@ -11,8 +11,9 @@ import json
 import resource
 import signal
 import sys
+import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import ceil
 from types import FrameType
 from typing import NoReturn
@@ -46,7 +47,9 @@ def main(limits: TemplateLimits) -> None:
             sources[request["key"]] = request["template"]
             continue
         call = RenderCall(**request)
+        started = time.process_time()
         reply = _reply(call, sources[call.key], compiled, jinja, limits)
+        reply = replace(reply, cpu_seconds=time.process_time() - started)
         sys.stdout.write(json.dumps(asdict(reply)) + "\n")
         sys.stdout.flush()
 

@@ -79,6 +79,25 @@ def test_after_a_template_that_ended_its_process_others_are_rendered(child: Temp
     assert child.render("fine", call).text == "fine"
 
 
+def test_a_template_that_is_slow_with_everything_is_not_tried_for_ever() -> None:
+    slow = "{% for i in range(90000) %}{% for j in range(12) %}{% endfor %}{% endfor %}"
+    child = TemplateChild(TemplateLimits(total_cpu_seconds=0.5))
+    call = RenderCall(key=template_key(slow), messages=[{"role": "user", "content": "hi"}])
+    replies = [child.render(slow, call) for _ in range(10)]
+    assert replies[0].problem is None
+    assert "of processor time for" in (replies[-1].problem or "")
+
+
+def test_a_child_that_is_ended_from_outside_is_no_fault_of_the_template(
+    child: TemplateChild,
+) -> None:
+    call = RenderCall(key=template_key("fine"), messages=[{"role": "user", "content": "hi"}])
+    child.render("fine", call)
+    assert child._process is not None
+    child._process.kill()
+    assert child.render("fine", call).text == "fine"
+
+
 def test_the_line_of_the_template_is_named(tmp_path: Path) -> None:
     write_tokenizer(
         tmp_path, "first\n{% if true %}\n  {{ messages[0].content.no.such }}\n{% endif %}"
