@@ -38,7 +38,7 @@ def stops_early(site: BuildSite) -> bool:
     """
     suite = site.plan.suite
     return site.plan.policy.early_stopping and not any(
-        observes(grader_for(suite.grader_of(item))) for item in suite.items
+        observes(grader_for(spec)) for item in suite.items for spec in suite.graders_of(item)
     )
 
 

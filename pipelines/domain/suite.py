@@ -129,10 +129,18 @@ class Suite:
         """Return which grader judges an item."""
         return item.grader or self.grader
 
+    def graders_of(self, item: Item) -> tuple[GraderSpec, ...]:
+        """Return the graders of an item: of its steps, where it is a loop, and of its end."""
+        turns = item.loop.turns if item.loop is not None else ()
+        steps = (step.grader for turn in turns for step in turn.steps)
+        return (*(grader for grader in steps if grader is not None), self.grader_of(item))
+
     @property
     def grader_kinds(self) -> tuple[GraderKind, ...]:
         """Kinds of all graders that judge an item, in order of first use."""
-        return tuple(dict.fromkeys(self.grader_of(item).kind for item in self.items))
+        return tuple(
+            dict.fromkeys(spec.kind for item in self.items for spec in self.graders_of(item))
+        )
 
     def decode_of(self, item: Item) -> DecodeSettings:
         """Return how an item's answers are sampled."""

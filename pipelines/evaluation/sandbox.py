@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.domain.errors import ToolchainError
-from pipelines.domain.suite import GraderSpec, Suite
+from pipelines.domain.suite import Suite
 from pipelines.domain.values import JsonObject
 
 SandboxKind = Literal["bwrap", "nsjail", "unshare", "none"]
@@ -61,9 +61,15 @@ def refuse_unsandboxed(suite: Suite) -> None:
     Raises:
         ToolchainError: where no sandbox works here and none of the ways to do without was chosen.
     """
-    specs: Iterable[GraderSpec] = (suite.grader_of(item) for item in suite.items)
-    contained = [s for s in specs if s.kind == "code" and not s.options.get("allow_unsandboxed")]
-    if contained:
+    contained = [
+        spec
+        for item in suite.items
+        for spec in suite.graders_of(item)
+        if spec.kind == "code" and not spec.options.get("allow_unsandboxed")
+    ]
+    loops = [item.loop for item in suite.items if item.loop is not None]
+    computed = any(tool.function is not None for loop in loops for tool in loop.tools)
+    if contained or computed:
         chosen_sandbox(allow_unsandboxed=False)
 
 
@@ -79,7 +85,7 @@ def chosen_sandbox(*, allow_unsandboxed: bool) -> SandboxKind:
     if allow_unsandboxed or os.environ.get(ALLOW_UNSANDBOXED) == "1":
         return "none"
     raise ToolchainError(
-        "grader `code` runs what models wrote, and no sandbox works here "
+        "grader `code` and functions of loops run in a sandbox, and none works here "
         "(tried: bubblewrap, nsjail, the kernel's own namespaces)",
         next_step=NEXT_STEP,
     )

@@ -58,7 +58,36 @@ def main() -> NoReturn:
     if kind != "none" and os.geteuid() == 0:
         _become_nobody()
     _limit(order)
+    if "call" in order:
+        _compute(order)
     _observe(order)
+
+
+def _compute(order: dict[str, Any]) -> NoReturn:
+    """Call one function of a program and say its value as text: text as it stands, the rest as JSON.
+
+    Out, after `{"state": "ready"}`: one line, `{"state": "value", "value": str}` or
+    `{"state": "failed", "what": str}`.
+    """
+    answer = os.dup(1)
+    null = os.open("/dev/null", os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    _say(answer, state="ready")
+    call = order["call"]
+    signal.setitimer(signal.ITIMER_REAL, call["seconds"])  # its default action ends the process
+    module = types.ModuleType("tools")
+    try:
+        exec(compile(order["programs"][0], "<tools>", "exec"), module.__dict__)
+        value = module.__dict__[call["name"]](**call["arguments"])
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if len(text) > call["characters"]:
+            raise ValueError(f"its result is longer than {call['characters']:,} characters")
+    except BaseException as error:  # noqa: BLE001 - a function may raise anything, SystemExit too
+        _say(answer, state="failed", what=_named(error))
+        os._exit(0)
+    _say(answer, state="value", value=text)
+    os._exit(0)
 
 
 def _read_line(descriptor: int) -> bytes:

@@ -46,7 +46,7 @@ class FunctionObserver:
     sources: tuple[str, ...] = (
         "pipelines.evaluation.workers.function_observe",
         "pipelines.evaluation.sandbox",
-        "pipelines.evaluation.sandbox_run",
+        "pipelines.evaluation.sandbox_function",
         "pipelines.evaluation.sandbox_inside",
     )
 

@@ -1,0 +1,42 @@
+"""Worker: runs a suite's own functions for simulated tools, each call in a sandbox of its own."""
+
+from typing import cast
+
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.evaluation.observing import ObserveCall, ObserveTally
+from pipelines.evaluation.sandbox import Limits, chosen_sandbox
+from pipelines.evaluation.sandbox_function import FunctionQuestion, run_function
+from pipelines.evaluation.workers.observations import observe_each, threads_allowed
+from pipelines.process.calls import OnProgress
+from pipelines.process.harness import serve
+
+_MEMORY_BYTES = 256 << 20
+
+
+def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
+    """Run each question's function; an observation is the text that the tool says.
+
+    Raises:
+        ToolchainError: where no sandbox works here and doing without was not chosen.
+    """
+    kind = chosen_sandbox(allow_unsandboxed=False)
+    limits = Limits(seconds=cast("float", call.options["seconds"]), memory_bytes=_MEMORY_BYTES)
+
+    def observed(question: JsonValue) -> JsonValue:
+        asked = cast("JsonObject", question)
+        return run_function(
+            kind,
+            FunctionQuestion(
+                source=str(asked["source"]),
+                name=str(asked["name"]),
+                arguments=cast("JsonObject", asked["arguments"]),
+                characters=cast("int", call.options["characters"]),
+            ),
+            limits,
+        )
+
+    return observe_each(call, observed, on_progress, at_once=threads_allowed())
+
+
+if __name__ == "__main__":
+    serve(observe, ObserveCall)
