@@ -13,6 +13,8 @@ from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import digest_of
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.loops.prompts import LoopPrompts
+from pipelines.evaluation.loops.rehearsal import refuse_unplayable
 from pipelines.evaluation.prompts import SuitePrompts, suite_prompts
 from pipelines.evaluation.transformers_reading import (
     ReadingCall,
@@ -45,8 +47,8 @@ def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
     """Render and tokenize every item; `say` hears what of the checkpoint's files was left aside.
 
     Raises:
-        InputError: naming items on which the chat template fails or that no context holds, or a server that
-            cannot be handed template variables.
+        InputError: naming items on which the chat template fails or that no context holds, loops that could
+            never be played to their end, or a server that cannot be handed template variables.
         CheckpointError: where tokenizer or templates cannot be read, or a prompt holds a token that the
             weights do not have.
     """
@@ -54,6 +56,9 @@ def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
     _refuse_variables(suite, asked.servers)
     chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
     prompts = suite_prompts(suite, chat, checkpoint.context_length_tokens)
+    refuse_unplayable(
+        LoopPrompts(suite=suite, chat=chat, context_length_tokens=checkpoint.context_length_tokens)
+    )
     _refuse_unknown_ids(checkpoint, prompts, chat)
     notes: list[str | None] = list(chat.notes)
     if may_read_otherwise(checkpoint.folder):

@@ -6,23 +6,38 @@ from pathlib import Path
 
 import pytest
 
+from flows.transcripts import exported_lines, read_transcript
+from pipelines.domain.adjudication import Adjudication, Mark
+from pipelines.domain.anchor import answer_digest
 from pipelines.domain.errors import InputError, WorkerError
 from pipelines.domain.run import Answer, Run, Schedule
 from pipelines.domain.suite import DecodeSettings, Item, Message, Suite
-from pipelines.domain.turns import SimulatedTool
+from pipelines.domain.turns import SimulatedTool, ToolFunction
 from pipelines.domain.values import digest_of
+from pipelines.evaluation.adjudications import item_digest
 from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.grading import grade_answers
+from pipelines.evaluation.loops.functions import ToolFunctions
 from pipelines.evaluation.loops.history import HistoryForm, history_form
 from pipelines.evaluation.loops.prompts import LoopPrompts
 from pipelines.evaluation.loops.rehearsal import rehearsed_texts
 from pipelines.evaluation.loops.waves import loops_of
-from pipelines.evaluation.observing import Observatory
+from pipelines.evaluation.observing import Observatory, ObserveCall
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.evaluation.runs import Examination, RunPlan, run_suite
+from pipelines.files.records import from_json
 from pipelines.files.store import Store
-from pipelines.process.calls import Progress, ignore_progress
+from pipelines.process.calls import (
+    OnProgress,
+    Progress,
+    Reply,
+    RunWorker,
+    WorkerCall,
+    WorkerReply,
+    ignore_progress,
+)
 from pipelines.process.runner import run_worker
 from pipelines.runtimes.protocol import Loadable, Prompt
 from tests.fakes import TEMPLATE, write_tokenizer
@@ -450,3 +465,81 @@ def test_a_server_is_given_room_for_the_longest_conversation(tmp_path: Path) -> 
     assert 1000 < exam.longest_sequence_tokens < 5000
     short = examination(tmp_path, suite_with(refund(max_steps=4)))
     assert short.longest_sequence_tokens == CONTEXT
+
+
+def computing(said: dict[str, str], asked: list[str]) -> RunWorker:
+    """A worker that observes a function's call as what the test says of its arguments."""
+
+    def work(
+        call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
+    ) -> WorkerReply[Reply]:
+        request = call.request
+        assert isinstance(request, ObserveCall)
+        rows = [json.loads(line) for line in request.questions.read_text().splitlines()]
+        asked.extend(json.dumps(row["question"]["arguments"]) for row in rows)
+        lines = [
+            {"id": row["id"], "observation": said[json.dumps(row["question"]["arguments"])]}
+            for row in rows
+        ]
+        request.observations.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        reply = from_json(reply_type, {"observed": len(rows)})
+        return WorkerReply(value=reply, seconds=0.0, peak_memory_bytes=0)
+
+    return work
+
+
+def test_functions_answer_what_no_row_does_all_calls_of_a_wave_at_once(tmp_path: Path) -> None:
+    items = []
+    for number in (1, 2):
+        item = refund(number)
+        assert item.loop is not None
+        function = ToolFunction(file="tools.py", name="find_order", source="def find_order(): ...")
+        find = replace(item.loop.tools[0], rows=(), function=function)
+        loop = replace(item.loop, tools=(find, item.loop.tools[1]))
+        items.append(replace(item, loop=loop))
+    exam, asked_for = examination(tmp_path, suite_with(*items)), list[str]()
+    said = {f'{{"order_id": "A-{n}"}}': f"order {n}" for n in (1, 2)}
+    assert exam.loops is not None
+    observatory = replace(exam.observatory, run_worker=computing(said, asked_for))
+    exam = replace(
+        exam, loops=replace(exam.loops, functions=ToolFunctions(observatory=observatory))
+    )
+    run = asked(exam, RulingRuntime(rule=scripted))
+    assert [graded.steps[0].answer.tool_results for graded in run.answers] == [
+        ("order 1",),
+        ("order 2",),
+    ]
+    assert all(graded.grade.correct for graded in run.answers)
+    assert len(asked_for) == 2
+
+
+def test_an_exported_transcript_is_graded_as_the_run_was(tmp_path: Path) -> None:
+    exam, runtime = examination(tmp_path, suite_with(refund(1), refund(2))), RulingRuntime()
+    runtime.rule = lambda prompt: "No." if prompt.item_id == "loop-2" else scripted(prompt)
+    run = asked(exam, runtime)
+    folder = exam.folder(planned(exam, runtime, Schedule(slots=1, threads=1)))
+    file = tmp_path / "exported.jsonl"
+    lines = exported_lines(read_transcript(folder))
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    graded = grade_answers(exam.suite, read_transcript(file).answers, None)
+    assert [one.grade for one in graded] == [one.grade for one in run.answers]
+    assert [one.steps for one in graded] == [one.steps for one in run.answers]
+
+
+def test_a_decision_about_a_loop_holds_for_exactly_this_conversation(tmp_path: Path) -> None:
+    suite = suite_with(refund())
+    runtime = RulingRuntime(rule=lambda p: "Why?" if p.item_id.endswith("step2") else scripted(p))
+    before = asked(examination(tmp_path / "a", suite), runtime).answers[0]
+    decided = Adjudication(
+        item_id="loop-1",
+        item_sha256=item_digest(suite.items[0]),
+        answer_sha256=answer_digest(before.said),
+        mark=Mark.WORSE,
+        decided_by="Ada",
+        decided_on="2026-11-29",
+    )
+    suite = replace(suite, adjudications=(decided,))
+    answers = [step.answer for step in before.steps]
+    assert not grade_answers(suite, answers, None)[0].grade.correct
+    other = [replace(answers[0], text=f" {answers[0].text}"), *answers[1:]]
+    assert grade_answers(suite, other, None)[0].grade.correct

@@ -286,3 +286,27 @@ def test_a_loop_counts_as_said_all_that_its_script_says() -> None:
 def test_steps_are_counted_before_the_end() -> None:
     step = ScriptedStep(expected="x")
     assert Loop(turns=(Turn(steps=(step, step)), Turn(user="?", steps=(step,)))).scripted_steps == 3
+
+
+def test_the_documents_example_is_a_sound_loop(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "loops.md").read_text()
+    item = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    folder = written(tmp_path, item)
+    (folder / "tools.py").write_text("def refund(order_id, reason):\n    return 'done'\n")
+    assert problems(folder) == []
+    loop = load_suite(folder).items[0].loop
+    assert loop is not None and loop.scripted_steps == 3
+
+
+def test_loops_are_not_stretched(tmp_path: Path) -> None:
+    plain = {"id": "a", "prompt": "Where is it?", "expected": "x", "slices": ["loop"]}
+    suite = SUITE + "long_context: {lengths: [1024]}\n"
+    ids = [item.id for item in load_suite(written(tmp_path, LOOP, plain, suite=suite)).items]
+    assert [one.partition("+")[0] for one in ids] == ["loop-1", "a", "a"]
+
+
+def test_two_loops_with_one_question_and_other_scripts_do_not_ask_the_same(tmp_path: Path) -> None:
+    other = LOOP | {"id": "b", "turns": [LOOP["turns"][0], {"user": "Then cancel it, will you?"}]}
+    same = LOOP | {"id": "c"}
+    assert problems(written(tmp_path / "a", LOOP, other)) == []
+    assert any("asks the same" in text for text in problems(written(tmp_path / "b", LOOP, same)))
