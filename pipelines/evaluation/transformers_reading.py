@@ -52,7 +52,7 @@ class TransformersReading:
         if not self.mismatched:
             return None
         return (
-            f"transformers' {self.tokenizer_class} builds its steps anew and reads {len(self.mismatched)} of "
+            f"transformers' {self.tokenizer_class} builds steps anew and reads {len(self.mismatched)} of "
             f"{self.compared} prompts otherwise than tokenizer.json, the first is '{self.mismatched[0]}'. "
             "tokenizer.json is used, as llama.cpp does; servers that tokenize with transformers send other "
             'ids unless tokenizer_config.json says `"tokenizer_class": "PreTrainedTokenizerFast"`'
@@ -60,6 +60,13 @@ class TransformersReading:
 
 
 def may_read_otherwise(folder: Path) -> bool:
-    """Say whether a checkpoint names another class than the one that uses tokenizer.json as it stands."""
-    named = read_json_object(folder / "tokenizer_config.json").get("tokenizer_class")
-    return isinstance(named, str) and named.removesuffix("Fast") not in _AS_THE_FILE_SAYS
+    """Say whether a checkpoint asks for something else than tokenizer.json as it stands.
+
+    It names another class, another file for some versions (`fast_tokenizer_files`), or another pre-tokenizer
+    (`fix_mistral_regex`).
+    """
+    config = read_json_object(folder / "tokenizer_config.json")
+    named = config.get("tokenizer_class")
+    if isinstance(named, str) and named.removesuffix("Fast") not in _AS_THE_FILE_SAYS:
+        return True
+    return bool(config.get("fast_tokenizer_files")) or config.get("fix_mistral_regex") is True

@@ -201,3 +201,20 @@ def test_every_backend_and_runtime_of_the_catalogue_is_wired(tmp_path: Path) -> 
     for recipe in catalogue():
         assert recipe.options.backend in tools.backends
         assert recipe.runtime in tools.runtimes
+
+
+def test_a_builds_template_variables_make_another_build_of_the_same_suite(tmp_path: Path) -> None:
+    wanted = spec(tmp_path, "Q8_0")
+    plain = plan(tmp_path, wanted)
+    varied = plan(tmp_path, replace(wanted, template_variables={"enable_thinking": False}))
+    assert varied.suite.digest == plain.suite.digest
+    assert varied.suite.template_variables == {"enable_thinking": False}
+    assert varied.key != plain.key
+
+
+def test_a_template_that_fails_on_an_item_ends_the_plan_in_one_line(tmp_path: Path) -> None:
+    wanted = spec(tmp_path, "Q8_0")
+    edit_json(tmp_path / "model" / "tokenizer_config.json", chat_template="{{ 1 / 0 }}")
+    error = refused(tmp_path, wanted)
+    assert "\n" not in error.what and error.exit_code == 2
+    assert error.what.startswith("item '1': ") and "ZeroDivisionError" in error.what

@@ -224,6 +224,15 @@ def test_paths_of_a_build_file_are_relative_to_it(tmp_path: Path) -> None:
     assert (spec.model, spec.suite) == (str(tmp_path / "model"), tmp_path / "suite")
 
 
+def test_a_build_file_may_hand_variables_to_the_template(tmp_path: Path) -> None:
+    path = tmp_path / "build.yaml"
+    path.write_text("model: m\nsuite: s\ntemplate_variables: {enable_thinking: false}\n")
+    assert load_build(path, BuildOverrides(), ()).template_variables == {"enable_thinking": False}
+    path.write_text("model: m\nsuite: s\ntemplate_variables: {tools: []}\n")
+    with pytest.raises(InputError, match=r"line 3: .*'tools' is set by whoever renders"):
+        load_build(path, BuildOverrides(), ())
+
+
 def test_a_hub_name_in_a_build_file_stays_a_hub_name(tmp_path: Path) -> None:
     path = tmp_path / "build.yaml"
     path.write_text("model: org/name@main\nsuite: suite\nrecipes: [Q8_0]\n")
