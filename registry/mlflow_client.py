@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from pipelines.domain.errors import ServiceError
+from registry.database import database_trouble, opened_alone
 from registry.protocol import DatasetInput, RecordedRun, RecordedVersion, RunContent, TaggedRun
 from registry.tracking import Tracking
 
@@ -60,13 +61,12 @@ class MlflowRegistry:
 
         Raises:
             ServiceError: where the server does not answer, or the database is damaged.
+            ToolchainError: where the database's disk is full, or it may not be written.
         """
         self._tracking = tracking
-        if tracking.database is not None:
-            tracking.database.parent.mkdir(parents=True, exist_ok=True)
         if tracking.is_server:
             _require_listener(tracking)
-        with translated(tracking):
+        with translated(tracking), opened_alone(tracking.database):
             os.environ.update(tracking.login)  # MLflow has no other way to be told
             self._client = MlflowClient(
                 tracking_uri=tracking.address, registry_uri=tracking.address
@@ -276,10 +276,16 @@ def _require_listener(tracking: Tracking) -> None:
 
 @contextmanager
 def translated(tracking: Tracking) -> Iterator[None]:
-    """Turn MLflow's, SQLAlchemy's and HTTP's errors into a ServiceError that names the URI."""
+    """Turn MLflow's, SQLAlchemy's and HTTP's errors into a ServiceError that names the URI.
+
+    Raises:
+        ToolchainError: where the disk of a SQLite database, or its permissions, are behind them.
+    """
     try:
         yield
     except MlflowException as error:
+        if trouble := database_trouble(error, tracking.database):
+            raise trouble from error
         refused = error.error_code in _REFUSALS
         raise ServiceError(
             f"MLflow {'refused' if refused else 'failed'}: {_first_line(error)}",
@@ -288,6 +294,8 @@ def translated(tracking: Tracking) -> Iterator[None]:
             transient=tracking.is_server and not refused,
         ) from error
     except (SQLAlchemyError, RequestException, OSError) as error:
+        if trouble := database_trouble(error, tracking.database):
+            raise trouble from error
         raise ServiceError(
             f"MLflow cannot be used: {_first_line(error)}",
             where=tracking.shown,

@@ -306,3 +306,41 @@ def test_a_damaged_database_is_a_service_error_that_names_it(tmp_path: Path) -> 
         version=None,
     )
     assert not still_recorded(receipt, tracking)
+
+
+OPEN = """
+import sys
+from pathlib import Path
+from pipelines.files.store import Store
+from registry.mlflow_client import MlflowRegistry
+from registry.tracking import Tracking
+print("ready", flush=True)
+sys.stdin.readline()
+registry = MlflowRegistry(Tracking.resolve(Store(root=Path(sys.argv[1])), uri=sys.argv[2]))
+registry.experiment("shared")
+print("opened")
+"""
+
+
+def test_stores_that_open_a_fresh_database_at_once_do_not_break_each_other(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'shared' / 'mlflow.db'}"
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, str(tmp_path / name), uri],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for name in ("one", "other")
+    ]
+    for program in programs:  # MLflow is imported by both before either goes on
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+    for program in programs:
+        assert program.stdin is not None
+        program.stdin.write("go\n")
+        program.stdin.flush()
+    ended = [program.communicate(timeout=300) for program in programs]
+    assert [output.strip() for output, _ in ended] == ["opened", "opened"], ended
