@@ -178,6 +178,8 @@ def _alike(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:
 def _misfits(
     examined: ExaminedSuite, suite: Suite, found: Fit, model: ModelView
 ) -> Iterator[Finding]:
+    for note in model.chat.notes:
+        yield Finding(severity="note", where=model.source, text=note)
     for item_id, text in found.refusals.items():
         yield _at(examined, item_id, f"item '{item_id}': {text}")
     long = examined.spec.long_context

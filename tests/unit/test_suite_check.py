@@ -3,10 +3,12 @@
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tokenizers import Tokenizer
 
 from flows.cli import main
 from flows.suite_check import SuiteReport, check_suite
@@ -165,6 +167,18 @@ def test_questions_that_differ_in_a_sign_alone_are_not_the_same_question() -> No
     text = "Write a function that says whether every {} has a matching closing one, and test it"
     pairs = duplicates([item(1, text.format("(")), item(2, text.format("<"))])
     assert [pair.likeness < 1 for pair in pairs] == [True]
+
+
+def test_what_training_left_in_a_models_tokenizer_is_a_note(tmp_path: Path) -> None:
+    folder = write(tmp_path, rows(30))
+    view = model_view(tmp_path / "model", context=200, template="{{ messages[0].content }}")
+    file = tmp_path / "model" / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.enable_truncation(5)
+    tokenizer.save(str(file))
+    view = replace(view, chat=ChatFormat.of(tmp_path / "model"))
+    notes = [one.text for one in check(folder, view).findings if one.severity == "note"]
+    assert "tokenizer.json says to cut texts to 5 tokens, which is ignored" in notes
 
 
 def test_a_model_refuses_what_it_has_no_room_or_no_template_for(tmp_path: Path) -> None:
