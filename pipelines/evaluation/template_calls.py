@@ -12,14 +12,20 @@ LimitKind = Literal["time", "memory", "size"]
 class TemplateLimits:
     """What one conversation may take: processor time, address space of the process, characters written.
 
-    Conversations of a million tokens stay far below all three. All of a template's conversations together
-    may take `total_cpu_seconds`, unless each takes next to nothing.
+    Conversations of a million tokens stay far below all three. What is written may be `characters` of the
+    template's own, and `times` what the conversation has. All of a template's conversations together may
+    take `total_cpu_seconds`, unless each takes next to nothing.
     """
 
     cpu_seconds: float = 2.0
     total_cpu_seconds: float = 60.0
     memory_bytes: int = 1 << 30
-    characters: int = 32_000_000
+    characters: int = 200_000
+    times: int = 16
+
+    def characters_for(self, conversation: int) -> int:
+        """Return how many characters may be written for a conversation of so many."""
+        return self.characters + self.times * conversation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from types import FrameType
 from typing import NoReturn
@@ -28,6 +28,14 @@ from pipelines.evaluation.template_places import Tag, failing_tag
 _TEMPLATE_FILE = "<template>"
 _LONGEST_PROBLEM = 300
 _KILL_AFTER_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A template's text, and how many characters it may write for one conversation."""
+
+    text: str
+    most_characters: int
 
 
 class _OutOfTimeError(RuntimeError):
@@ -48,7 +56,8 @@ def main(limits: TemplateLimits) -> None:
             continue
         call = RenderCall(**request)
         started = time.process_time()
-        reply = _reply(call, sources[call.key], compiled, jinja, limits)
+        template = _Source(text=sources[call.key], most_characters=limits.characters_for(len(line)))
+        reply = _reply(call, template, compiled, jinja, limits)
         reply = replace(reply, cpu_seconds=time.process_time() - started)
         sys.stdout.write(json.dumps(asdict(reply)) + "\n")
         sys.stdout.flush()
@@ -56,7 +65,7 @@ def main(limits: TemplateLimits) -> None:
 
 def _reply(
     call: RenderCall,
-    source: str,
+    source: _Source,
     compiled: dict[str, Template],
     jinja: ImmutableSandboxedEnvironment,
     limits: TemplateLimits,
@@ -64,8 +73,8 @@ def _reply(
     _bound_time(limits.cpu_seconds)
     try:
         if call.key not in compiled:
-            compiled[call.key] = jinja.from_string(source)
-        return RenderReply(text=rendered(compiled[call.key], call, limits.characters))
+            compiled[call.key] = jinja.from_string(source.text)
+        return RenderReply(text=rendered(compiled[call.key], call, source.most_characters))
     except _OutOfTimeError as error:
         problem = f"it takes more than {limits.cpu_seconds:g} s of processor time"
         return RenderReply(problem=problem, line=_line(error), limit="time")
@@ -75,27 +84,25 @@ def _reply(
     except OversizeError as error:
         return RenderReply(problem=str(error), line=0, limit="size")
     except Exception as error:  # noqa: BLE001 - a template is a program, and may raise anything
-        tag = _tag(call, source, jinja, limits)
+        tag = _tag(call, source, jinja)
         line = _line(error) or (tag.line if tag else 0)
         return RenderReply(problem=_words(error), line=line, tag=tag.text if tag else "")
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
-def _tag(
-    call: RenderCall, source: str, jinja: ImmutableSandboxedEnvironment, limits: TemplateLimits
-) -> Tag | None:
+def _tag(call: RenderCall, source: _Source, jinja: ImmutableSandboxedEnvironment) -> Tag | None:
     """Return the tag that fails; the time that is left of the conversation's bounds the search as well."""
 
     def line_of_failure(template: Template) -> int:
         try:
-            rendered(template, call, limits.characters)
+            rendered(template, call, source.most_characters)
         except Exception as error:  # noqa: BLE001 - it raises what it raised before
             return _line(error)
         return 0
 
     try:
-        return failing_tag(jinja, source, line_of_failure)
+        return failing_tag(jinja, source.text, line_of_failure)
     except (_OutOfTimeError, MemoryError, RecursionError):
         return None
 

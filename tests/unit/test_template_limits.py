@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from pipelines.evaluation.template_child import TemplateChild, template_key
 from tests.fakes import write_tokenizer
 
 USER = (Message(role="user", content="hi"),)
-LIMITS = TemplateLimits(cpu_seconds=0.3, memory_bytes=256 << 20, characters=1_000_000)
+LIMITS = TemplateLimits(cpu_seconds=0.3, memory_bytes=256 << 20, characters=1_000_000, times=0)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,18 @@ def test_a_child_that_is_ended_from_outside_is_no_fault_of_the_template(
     assert child._process is not None
     child._process.kill()
     assert child.render("fine", call).text == "fine"
+
+
+def test_a_template_may_write_what_a_long_conversation_has_and_not_much_of_its_own() -> None:
+    child = TemplateChild()
+    text = "x" * 500_000
+    template = "{% for i in range(30) %}{{ messages[0].content }}{% endfor %}"
+    call = RenderCall(key=template_key("once"), messages=[{"role": "user", "content": text}])
+    assert child.render("{{ messages[0].content }}", call).text == text
+    much = replace(call, key=template_key(template))
+    assert "it writes more than 8," in (child.render(template, much).problem or "")
+    own = RenderCall(key=template_key("own"), messages=[{"role": "user", "content": "hi"}])
+    assert "more than 20" in (child.render("{{ 'y' * 300000 }}", own).problem or "")
 
 
 def test_the_line_of_the_template_is_named(tmp_path: Path) -> None:
