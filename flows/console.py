@@ -1,10 +1,13 @@
 """What a person sees at the end of a build, and on look-ups: tables and a few plain sentences."""
 
+from collections.abc import Callable, Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flows.audits import base_in
+from flows.folding import Column, folded
 from flows.outcome import BuildResult
 from flows.planning import BuildPlan
 from flows.preflight import needed_bytes, seconds_a_run
@@ -30,16 +33,11 @@ def show_result(result: BuildResult, console: Console) -> None:
     if not result.rows:
         _show_base(result, console)
         return
-    table = Table(title=f"[bold]{result.name}[/]", title_justify="left", header_style="bold")
-    for name in ("variant", "W/A/KV"):
-        table.add_column(name, no_wrap=True)
-    for name in ("size", "bits/w", "accuracy", "broke", "fixed"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("worst slice", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for row in result.rows:
-        table.add_row(*_cells(row))
-    console.print(table)
+    names = Column(
+        name="variant", cells=tuple(row.identifier.partition("--")[2] for row in result.rows)
+    )
+    for table in folded(names, _columns(result.rows), width=console.width, title=result.name):
+        console.print(table)
     for row in result.rows:
         if row.decision != "pass":
             console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
@@ -88,27 +86,8 @@ def _show_errors(result: BuildResult, console: Console) -> None:
 
 def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     """Print every unit of work by identifier, and what of it is there already."""
-    table = Table(title=f"[bold]plan {plan.name}[/]", title_justify="left", header_style="bold")
-    for name in ("unit", "W/A/KV", "corpus", "runtime", "state"):
-        table.add_column(name, no_wrap=True)
-    for variant in plan.variants:
-        table.add_row(
-            variant.identifier,
-            str(variant.recipe.numerics),
-            variant.corpus_label or "–",
-            variant.recipe.runtime,
-            _state(plan, variant, settings),
-        )
-    if not plan.variants:
-        for name in plan.runtimes:
-            table.add_row(
-                base_in(name),
-                str(plan.checkpoint.numerics or plan.checkpoint.dtype),
-                "–",
-                name,
-                "to answer",
-            )
-    console.print(table)
+    for table in _plan_tables(plan, settings, console.width):
+        console.print(table)
     suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
     slices = proofs(suite, policy)
     weak = [f"{one.name} ({one.size})" for one in slices if not one.can_pass]
@@ -128,6 +107,37 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
     ):
         console.print(f"{name:<6} {value}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table, ...]:
+    """One row a variant; without variants one row for each runtime that the base is asked in."""
+    rows = [
+        (
+            variant.identifier,
+            _state(plan, variant, settings),
+            str(variant.recipe.numerics),
+            variant.recipe.runtime,
+            variant.corpus_label or "–",
+        )
+        for variant in plan.variants
+    ] or [
+        (
+            base_in(name),
+            "to answer",
+            str(plan.checkpoint.numerics or plan.checkpoint.dtype),
+            name,
+            "–",
+        )
+        for name in plan.runtimes
+    ]
+    units, states, numerics, runtimes, corpora = zip(*rows, strict=True)
+    columns = (
+        Column(name="W/A/KV", cells=numerics, importance=2),
+        Column(name="corpus", cells=corpora, importance=4),
+        Column(name="runtime", cells=runtimes, importance=3),
+        Column(name="state", cells=states, importance=1),
+    )
+    return folded(Column(name="unit", cells=units), columns, width=width, title=f"plan {plan.name}")
 
 
 def _state(plan: BuildPlan, variant: PlannedVariant, settings: Settings) -> str:
@@ -165,25 +175,51 @@ def megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.2f} MB"
 
 
-def _cells(row: VariantRow) -> tuple[str, ...]:
+def _columns(rows: Sequence[VariantRow]) -> tuple[Column, ...]:
+    """Return what is known of each variant, in reading order; the verdict is the last to be moved below."""
+    return (
+        _column("W/A/KV", rows, lambda row: row.numerics, importance=8),
+        _column("size", rows, lambda row: _size(row.size_bytes), importance=5, right=True),
+        _column("bits/w", rows, lambda row: _bits(row.bits_per_weight), importance=7, right=True),
+        _column("accuracy", rows, _accuracy, importance=2, right=True),
+        _column("broke", rows, lambda row: _count(row.broke), importance=3, right=True),
+        _column("fixed", rows, lambda row: _count(row.fixed), importance=6, right=True),
+        _column("worst slice", rows, lambda row: row.worst_slice or "–", importance=4),
+        _column("verdict", rows, _verdict, importance=1),
+    )
+
+
+def _column(
+    name: str,
+    rows: Sequence[VariantRow],
+    cell: Callable[[VariantRow], str],
+    *,
+    importance: int,
+    right: bool = False,
+) -> Column:
+    return Column(
+        name=name, cells=tuple(cell(row) for row in rows), importance=importance, right=right
+    )
+
+
+def _accuracy(row: VariantRow) -> str:
+    if row.accuracy is None or row.reference_accuracy is None:
+        return "–"
+    return f"{row.reference_accuracy:.1%} → {row.accuracy:.1%}"
+
+
+def _verdict(row: VariantRow) -> str:
     colour = _COLOURS[row.decision]
     version = f" v{row.registered_version}" if row.registered_version else ""
-    accuracy = (
-        f"{row.reference_accuracy:.1%} → {row.accuracy:.1%}"
-        if row.accuracy is not None and row.reference_accuracy is not None
-        else "–"
-    )
-    return (
-        row.identifier.partition("--")[2],
-        row.numerics,
-        megabytes(row.size_bytes) if row.size_bytes is not None else "–",
-        f"{row.bits_per_weight:.2f}" if row.bits_per_weight is not None else "–",
-        accuracy,
-        _count(row.broke),
-        _count(row.fixed),
-        row.worst_slice or "–",
-        f"[{colour}]{_SYMBOLS[row.decision]} {row.decision}{version}[/]",
-    )
+    return f"[{colour}]{_SYMBOLS[row.decision]} {row.decision}{version}[/]"
+
+
+def _size(size_bytes: int | None) -> str:
+    return "–" if size_bytes is None else megabytes(size_bytes)
+
+
+def _bits(bits: float | None) -> str:
+    return "–" if bits is None else f"{bits:.2f}"
 
 
 def _count(number: int | None) -> str:

@@ -1,0 +1,68 @@
+"""Tables that never cut a column: what does not fit beside the deciding columns stands in a table below.
+
+A terminal of 80 columns has no room for all that is known of a variant. Columns say how much they matter;
+the most important ones share the first table, the rest follow in tables that repeat the row's name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+_PADDING_AND_RULE = 3
+"""What a column takes beside its cells: a space on either side and the line behind it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column with all its cells, in rich's markup. `importance` 1 is the last to be moved below."""
+
+    name: str
+    cells: tuple[str, ...]
+    importance: int = 1
+    right: bool = False
+
+    @property
+    def width(self) -> int:
+        """Characters that its longest line takes."""
+        return max(Text.from_markup(text).cell_len for text in (self.name, *self.cells))
+
+
+def folded(
+    key: Column, columns: Sequence[Column], *, width: int, title: str = ""
+) -> tuple[Table, ...]:
+    """Return tables of at most `width` characters; each begins with `key` and keeps the columns' order.
+
+    A column that does not fit beside the key even alone has a table of its own, and its cells are wrapped.
+    """
+    tables = []
+    left = list(columns)
+    while left or not tables:
+        kept = _fitting(left, width - key.width - _PADDING_AND_RULE - 1)
+        tables.append(_table(key, kept, title if not tables else ""))
+        left = [column for column in left if column not in kept]
+    return tuple(tables)
+
+
+def _fitting(columns: Sequence[Column], room: int) -> list[Column]:
+    """Return the most important columns that fit, at least one, in their order."""
+    kept: list[Column] = []
+    for column in sorted(columns, key=lambda each: each.importance):
+        room -= column.width + _PADDING_AND_RULE
+        if room < 0 and kept:
+            break
+        kept.append(column)
+    return [column for column in columns if column in kept]
+
+
+def _table(key: Column, columns: Sequence[Column], title: str) -> Table:
+    table = Table(
+        title=f"[bold]{title}[/]" if title else None, title_justify="left", header_style="bold"
+    )
+    table.add_column(key.name, no_wrap=True)
+    for column in columns:
+        table.add_column(column.name, justify="right" if column.right else "left", overflow="fold")
+    for cells in zip(key.cells, *(column.cells for column in columns), strict=True):
+        table.add_row(*cells)
+    return table
