@@ -14,6 +14,7 @@ from pipelines.files.hashing import source_digest
 from pipelines.files.locks import exclusive
 from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed, produce_once, read_manifest
+from pipelines.report.wording import plural
 from pipelines.runtimes.protocol import Loadable
 from pipelines.runtimes.rulers import RulersCall
 
@@ -66,7 +67,7 @@ def _measure(
 ) -> tuple[Divergence, ...]:
     if not rulers:
         return ()
-    with site.show("audit", f"{len(rulers)} rulers") as progress:
+    with site.show("audit", plural(len(rulers), "ruler")) as progress:
         return site.tools.measure_rulers(
             RulersCall(
                 base=site.plan.checkpoint.folder,
