@@ -15,6 +15,7 @@ from pipelines.audit.divergence import (
     audit_resemblance,
     unmeasured_divergence,
 )
+from pipelines.audit.expectation import audit_expectation, expected_of
 from pipelines.audit.labels import audit_labels
 from pipelines.audit.origin import audit_origin
 from pipelines.audit.rulers import ruler_of
@@ -44,10 +45,18 @@ _SOURCES = (
     "flows.measured_rulers",
     "pipelines.audit.checks",
     "pipelines.audit.divergence",
+    "pipelines.audit.expectation",
     "pipelines.audit.labels",
     "pipelines.audit.origin",
     "pipelines.audit.rulers",
     "pipelines.audit.served",
+    "pipelines.backends.expectation",
+    "pipelines.backends.expected_folders",
+    "pipelines.backends.llamacpp_expected",
+    "pipelines.backends.llamacpp_file_types",
+    "pipelines.backends.llamacpp_tensor_names",
+    "pipelines.backends.llamacpp_type_rules",
+    "pipelines.backends.llmcompressor_expected",
     "pipelines.process.workers.base_logits",
     "pipelines.process.workers.divergence_sums",
     "pipelines.process.workers.ggml_resemblance",
@@ -200,8 +209,10 @@ def _contents(site: BuildSite, variant: Variant) -> tuple[AuditFinding, ...]:
         contents = runtime.contents(loadable(variant))
     except CheckpointError as error:
         return (unreadable(error.what),)
+    expected = expected_of(variant.recipe, site.plan.checkpoint, base)
     return (
-        *audit_labels(variant.recipe, variant.facts.tensors, contents),
+        *audit_expectation(variant.recipe, expected, variant.facts.tensors, contents),
+        audit_labels(variant.recipe, contents),
         *audit_origin(variant.recipe, base, contents),
     )
 

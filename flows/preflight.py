@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.audit.divergence import DIVERGENCE_TOKENS
-from pipelines.backends.llamacpp_file_types import TENSOR_TYPES
+from pipelines.backends.expectation import expected_tensors
+from pipelines.backends.llamacpp_expected import single_type_bits
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.domain.recipe import Format, GgufOptions, Recipe
+from pipelines.domain.recipe import GgufOptions, Recipe
 from pipelines.domain.suite import Suite
+from pipelines.domain.variant import ExpectedSize
 from pipelines.evaluation.graders.table import grader_for
 from pipelines.evaluation.loops.checks import loop_problems
 from pipelines.evaluation.runs import seconds_so_far
@@ -27,21 +29,22 @@ _SPARE_BYTES = 256 * 1024 * 1024
 def needed_bytes(
     checkpoint: Checkpoint, variants: Sequence[PlannedVariant], settings: Settings
 ) -> int:
-    """Estimate the disk space of everything that is not built yet; files that are shared count once.
+    """Return the disk space of everything that is not built yet; files that are shared count once.
 
     A measured mix has all its candidates on the disk while it is measured, and removes them then.
     """
     store = settings.store
-    missing = {v.folder(store): v.recipe for v in variants if not v.built(store)}.values()
-    bits = sum(recipe.bits_per_weight.high for recipe in missing)
-    mixes = {r.options.mix for r in missing if isinstance(r.options, GgufOptions) and r.options.mix}
-    bits += sum(
-        TENSOR_TYPES[kind].bits_per_weight
-        for candidates in {mix.candidates for mix in mixes}  # measured once for all budgets
-        for kind in candidates
+    missing = {v.folder(store): v for v in variants if not v.built(store)}.values()
+    written = sum(
+        ExpectedSize.of(expected_tensors(checkpoint, v.recipe)).size_bytes for v in missing
     )
-    converted = _FULL_PRECISION_BITS if any(r.format is Format.GGUF for r in missing) else 0
-    return int(checkpoint.parameter_count * (bits + converted) / 8)
+    options = [v.recipe.options for v in missing if isinstance(v.recipe.options, GgufOptions)]
+    mixes = {one.mix.candidates for one in options if one.mix}  # measured once for all budgets
+    candidates = sum(
+        single_type_bits(checkpoint, kind) for candidates in mixes for kind in candidates
+    )
+    converted = _FULL_PRECISION_BITS * checkpoint.parameter_count if options else 0
+    return written + (candidates + converted) // 8
 
 
 def seconds_a_run(suite: Suite, settings: Settings) -> float | None:

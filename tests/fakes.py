@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -16,6 +17,7 @@ from pipelines.domain.recipe import GgufOptions, Numerics, Recipe
 from pipelines.domain.run import Answer, RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
+from pipelines.files.gguf_header import TYPE_BITS
 from pipelines.files.records import to_json
 from pipelines.files.safetensors_header import StoredTensor
 from pipelines.files.store import Store
@@ -75,10 +77,13 @@ def fake_checkpoint(folder: Path) -> Checkpoint:
         digests=CheckpointDigests(**parts),
         architecture="LlamaForCausalLM",
         dtype="float16",
-        parameter_count=1000,
-        size_bytes=2000,
+        parameter_count=1024,
+        size_bytes=2048,
         context_length_tokens=256,
-        tensors=(TensorFacts(name="layer.weight", shape=(10, 100), dtype="float16"),),
+        tensors=(
+            TensorFacts(name="layer.weight", shape=(4, 256), dtype="float16"),
+            TensorFacts(name="norm", shape=(1,), dtype="float16"),
+        ),
     )
 
 
@@ -112,11 +117,11 @@ class FakeBackend:
         on_progress(Progress(done=1, total=1, what="fake"))
         artifact = request.output / "model.gguf"
         artifact.write_text(request.recipe.name)
-        bits = request.recipe.bits_per_weight.low
+        bits = request.recipe.nominal_bits
         tensor = QuantizedTensor(
             name="layer.weight",
             type="fake",
-            parameter_count=1000,
+            parameter_count=1024,
             bits_per_weight=bits,
             quantized=True,
         )
@@ -209,9 +214,9 @@ class FakeRuntime:
     def contents(self, loadable: Loadable) -> Contents:
         """Labels and types as the recipe named in the file promises; a norm that equals the base's."""
         file_type = _file_type(loadable.path)
-        weight = _stored("layer.weight", main_type(file_type) if file_type else "F16")
+        weight = _stored("layer.weight", main_type(file_type) if file_type else "F16", (4, 256))
         return Contents(
-            tensors=(_stored("norm", "F32"), weight),
+            tensors=(_stored("norm", "F32", (1,)), weight),
             file_type=FILE_TYPES[file_type or "F16"],
             quantization={},
             stop_token_ids=(0,),
@@ -290,8 +295,9 @@ def _file_type(artifact: Path) -> str | None:
     return options.file_type if isinstance(options, GgufOptions) else None
 
 
-def _stored(name: str, dtype: str) -> StoredTensor:
-    """One value, wherever: any file has four bytes to be read as a float."""
+def _stored(name: str, dtype: str, shape: tuple[int, ...]) -> StoredTensor:
+    """Values wherever: any file has four bytes to be read as a float."""
+    size = round(TYPE_BITS[dtype] * prod(shape) / 8)
     return StoredTensor(
-        name=name, dtype=dtype, shape=(1,), file=Path(__file__), start=0, size_bytes=4
+        name=name, dtype=dtype, shape=shape, file=Path(__file__), start=0, size_bytes=size
     )

@@ -18,7 +18,6 @@ def audit_variant(
     return AuditReport(
         findings=(
             _layers(variant),
-            _bits(variant),
             _finite(variant),
             _calibration(variant),
             _coverage(variant),
@@ -79,16 +78,6 @@ def _layers(variant: Variant) -> AuditFinding:
         passed=bool(promised) and not missed,
         promised=f"all {len(promised)} that the recipe targets" if promised else "at least one",
         found=found,
-    )
-
-
-def _bits(variant: Variant) -> AuditFinding:
-    wanted, found = variant.recipe.bits_per_weight, variant.facts.bits_per_weight
-    return AuditFinding(
-        check="bits per weight",
-        passed=wanted.low <= found <= wanted.high,
-        promised=f"{wanted.low:g} to {wanted.high:g}",
-        found=f"{found:.3f}",
     )
 
 

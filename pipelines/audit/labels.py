@@ -1,15 +1,12 @@
 """The label on the file: what an artifact says that it is, held against what its recipe promises."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pipelines.audit.rulers import main_type, ruler_of
+from pipelines.audit.rulers import ruler_of
 from pipelines.domain.audit import AuditFinding
 from pipelines.domain.recipe import GgufOptions, Recipe
 from pipelines.domain.ruler import Grid, ScaleType, SharedBy, Values
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.files.tensor_floats import FLOAT_TYPES
 from pipelines.runtimes.contents import Contents
 
 # llama_ftype in include/llama.h, without the prefix LLAMA_FTYPE_MOSTLY_.
@@ -29,56 +26,14 @@ _SHARED_BY: Mapping[str, SharedBy] = {
     "block": "block",
 }
 _SCALES: Mapping[str, ScaleType] = {"torch.float8_e4m3fn": "e4m3", "torch.uint8": "e8m0"}
-_BYTE_BITS = 8
-_CACHE = " cache"
-"""Ends the type of what is stored for a quantized KV cache, beside the weights."""
 _FLOATS: Mapping[int, Values] = {4: "e2m1", 8: "e4m3"}
 
 
-def audit_labels(
-    recipe: Recipe, tensors: Iterable[QuantizedTensor], contents: Contents
-) -> tuple[AuditFinding, ...]:
-    """Hold the types of the tensors and the label on the file against the recipe."""
+def audit_labels(recipe: Recipe, contents: Contents) -> AuditFinding:
+    """Hold the label on the file against the recipe."""
     if isinstance(recipe.options, GgufOptions):
-        types = Counter(tensor.dtype for tensor in contents.tensors)
-        return _gguf_types(recipe.options, types), _gguf_label(recipe.options, contents)
-    types = Counter(tensor.type for tensor in tensors)
-    return _folder_types(recipe, types), _folder_label(recipe, contents.quantization)
-
-
-def _gguf_types(options: GgufOptions, types: Counter[str]) -> AuditFinding:
-    """A file type mixes tensor types, but the one it is named for is among them."""
-    if options.mix is not None:
-        allowed = [name.upper() for name in options.mix.candidates]
-        present = [name for name in allowed if types[name]]
-        return _types(types, passed=bool(present), promised=f"some of {', '.join(allowed)}")
-    named = [rule.type.upper() for rule in options.tensor_types] or [main_type(options.file_type)]
-    passed = all(types[name] for name in named)
-    return _types(types, passed=passed, promised=" and ".join(dict.fromkeys(named)))
-
-
-def _folder_types(recipe: Recipe, types: Counter[str]) -> AuditFinding:
-    grid = ruler_of(recipe).weights
-    if grid is None:
-        weights = [name for name in types if not name.endswith(_CACHE)]
-        passed = bool(weights) and all(name in FLOAT_TYPES for name in weights)
-        return _types(types, passed=passed, promised="weights as they were")
-    names = _stored_names(grid)
-    return _types(types, passed=any(types[name] for name in names), promised=" or ".join(names))
-
-
-def _stored_names(grid: Grid) -> tuple[str, ...]:
-    """Return what our readers call weights that are stored on a grid."""
-    if grid.values == "integer":
-        return (f"int{grid.bits}", "I8") if grid.bits == _BYTE_BITS else (f"int{grid.bits}",)
-    if grid.values == "e4m3":
-        return ("mxfp8", "float8", "F8_E4M3") if grid.scale == "e8m0" else ("float8", "F8_E4M3")
-    return ("mxfp4",) if grid.scale == "e8m0" else ("nvfp4",)
-
-
-def _types(types: Counter[str], *, passed: bool, promised: str) -> AuditFinding:
-    found = ", ".join(f"{name} x {count}" for name, count in types.most_common())
-    return AuditFinding(check="tensor types", passed=passed, promised=promised, found=found)
+        return _gguf_label(recipe.options, contents)
+    return _folder_label(recipe, contents.quantization)
 
 
 def _gguf_label(options: GgufOptions, contents: Contents) -> AuditFinding:

@@ -153,7 +153,19 @@ def _distance(wanted: Recipe, other: Recipe) -> tuple[bool, int, bool, float, st
 
 
 def _bits(recipe: Recipe) -> float:
-    return (recipe.bits_per_weight.low + recipe.bits_per_weight.high) / 2
+    """Return what the narrowest type costs that a recipe names, or its mix's budget."""
+    options = recipe.options
+    if not isinstance(options, GgufOptions):
+        return recipe.nominal_bits
+    if options.mix is not None:
+        return options.mix.budget_bits_per_weight
+    named = [rule.type for rule in options.tensor_types if rule.type in TENSOR_TYPES]
+    main = FILE_TYPES[options.file_type].tensor_type
+    return min((TENSOR_TYPES[name] for name in named), key=_cost, default=main).bits_per_weight
+
+
+def _cost(kind: TensorType) -> float:
+    return kind.bits_per_weight
 
 
 def _is_weight(tensor: TensorFacts) -> bool:

@@ -1,10 +1,13 @@
 """The catalogue's nearest recipe that fits a checkpoint where the wanted one does not."""
 
 from pipelines.backends import packed_layouts
+from pipelines.backends.llmcompressor_expected import layer_bits
 from pipelines.backends.llmcompressor_shapes import misfits
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import CompressedTensorsOptions, Recipe
 from pipelines.specs.recipes import catalogue
+
+_LAYER_SIZE = 4096
 
 
 def nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
@@ -27,12 +30,12 @@ def nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
 
 def _distance(
     wanted: Recipe, other: Recipe
-) -> tuple[bool, bool, int, bool, bool, bool, bool, float, str]:
+) -> tuple[bool, bool, float, bool, bool, bool, bool, float, str]:
     ours, theirs = wanted.numerics, other.numerics
     return (
         wanted.format != other.format,
         ours.kv_cache != theirs.kv_cache,
-        abs(round(_bits(wanted)) - round(_bits(other))),
+        abs(wanted.nominal_bits - other.nominal_bits),
         ours.activations != theirs.activations,
         ours.weights.endswith("f") != theirs.weights.endswith("f"),
         wanted.algorithm != other.algorithm,
@@ -43,4 +46,7 @@ def _distance(
 
 
 def _bits(recipe: Recipe) -> float:
-    return (recipe.bits_per_weight.low + recipe.bits_per_weight.high) / 2
+    """Return what a large square matrix costs in bits a weight, scales included."""
+    if not isinstance(recipe.options, CompressedTensorsOptions):
+        return recipe.nominal_bits
+    return layer_bits(recipe.format, recipe.options, size=_LAYER_SIZE) / _LAYER_SIZE**2

@@ -36,7 +36,7 @@ class Numerics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BitsPerWeight:
-    """True bits per quantized weight that the label promises, as an inclusive range."""
+    """True bits per quantized weight that a recipe's author promises, as an inclusive range."""
 
     low: float
     high: float
@@ -129,7 +129,8 @@ class Recipe:
     `runtime` is the engine its variants are judged in: `llamacpp`, `transformers`, or the name of one of
     the build's servers. `calibration_tokens` is how many corpus tokens
     it wants at most (0 where calibration is none). `kv_cache` is how the runtime holds keys and values;
-    it changes no byte of the variant.
+    it changes no byte of the variant. `bits_per_weight` is a range that its author promises besides what
+    shapes and scheme foretell; None promises nothing more.
     """
 
     name: str
@@ -141,6 +142,11 @@ class Recipe:
     runtime: str
     calibration: Calibration
     calibration_tokens: int
-    bits_per_weight: BitsPerWeight
     options: BackendOptions
     kv_cache: KvCacheType = "f16"
+    bits_per_weight: BitsPerWeight | None = None
+
+    @property
+    def nominal_bits(self) -> float:
+        """Bits of a quantized weight as tables name them: 4 of W4, scales left out."""
+        return float(self.numerics.weights.strip("Wf"))

@@ -1,5 +1,6 @@
 """Variants: recipe x base x corpus x toolchain, the unit of work."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,51 @@ class QuantizedTensor:
     quantized: bool
 
 
+def bits_of_quantized(tensors: Iterable[QuantizedTensor]) -> float:
+    """Return the mean storage cost of the quantized tensors in bits a weight; 16 where none is."""
+    return _mean_bits([tensor for tensor in tensors if tensor.quantized])
+
+
+def bits_of_all(tensors: Iterable[QuantizedTensor]) -> float:
+    """Return the mean storage cost of all tensors in bits a weight, as llama.cpp counts a file's `BPW`.
+
+    Between formats only this can be compared: some quantize embeddings and output head, some do not.
+    """
+    return _mean_bits([*tensors])
+
+
+def _mean_bits(tensors: Sequence[QuantizedTensor]) -> float:
+    weights = sum(tensor.parameter_count for tensor in tensors)
+    if not weights:
+        return _FULL_PRECISION_BITS
+    return sum(each.bits_per_weight * each.parameter_count for each in tensors) / weights
+
+
+_FULL_PRECISION_BITS = 16.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedSize:
+    """What a variant will take, from the checkpoint's shapes and the recipe alone.
+
+    Bits are those of `BuildFacts`, `size_bytes` those of all tensors together.
+    """
+
+    bits_per_weight: float
+    file_bits_per_weight: float
+    size_bytes: int
+
+    @classmethod
+    def of(cls, tensors: Sequence[QuantizedTensor]) -> "ExpectedSize":
+        """Add up what every tensor takes."""
+        bits = sum(tensor.bits_per_weight * tensor.parameter_count for tensor in tensors)
+        return cls(
+            bits_per_weight=bits_of_quantized(tensors),
+            file_bits_per_weight=bits_of_all(tensors),
+            size_bytes=round(bits / 8),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFacts:
     """What a backend reports of what it wrote, taken by reading the files back.
@@ -79,11 +125,12 @@ class BuildFacts:
     @property
     def bits_per_weight(self) -> float:
         """Mean storage cost over the quantized tensors; 16 where nothing is quantized."""
-        quantized = [tensor for tensor in self.tensors if tensor.quantized]
-        weights = sum(tensor.parameter_count for tensor in quantized)
-        if not weights:
-            return 16.0
-        return sum(t.bits_per_weight * t.parameter_count for t in quantized) / weights
+        return bits_of_quantized(self.tensors)
+
+    @property
+    def file_bits_per_weight(self) -> float:
+        """Mean storage cost over all tensors, those left in full precision included."""
+        return bits_of_all(self.tensors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

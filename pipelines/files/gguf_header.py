@@ -7,6 +7,10 @@ which begins at the next multiple of `general.alignment` (32).
 
 import os
 import struct
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +28,8 @@ _ALIGNMENT_BYTES = 32
 _DEEPEST_ARRAY = 8
 _MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
 _LONGEST_STRING_BYTES = 1 << 26
+_LONGEST_LIST = 1000
+"""Longer ones (vocabularies) are passed over where nobody asked for them; lists by layer are shorter."""
 # ggml_type in ggml/include/ggml.h, with the weights and bytes of a block (ggml/src/ggml-common.h).
 _TYPES: dict[int, tuple[str, int, int]] = {
     0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20),
@@ -38,11 +44,13 @@ _TYPES: dict[int, tuple[str, int, int]] = {
 }  # fmt: skip
 TYPE_NUMBERS = {name: number for number, (name, _, _) in _TYPES.items()}
 """ggml's number of each tensor type."""
+TYPE_BITS = {name: 8 * size / block for name, block, size in _TYPES.values()}
+"""What a weight costs in each tensor type, scales included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufHeader:
-    """Metadata by key (long lists left out) and tensors in file order; shapes are outermost first."""
+    """Metadata by key (None for lists above a thousand) and tensors in file order; shapes outermost first."""
 
     metadata: JsonObject
     tensors: tuple[StoredTensor, ...]
@@ -54,14 +62,31 @@ def read_gguf_header(file: Path) -> GgufHeader:
     Raises:
         CheckpointError: where it is none, is cut off, or has a tensor of an unknown type.
     """
+    with _opened(file) as reader:
+        return _header(reader, file)
+
+
+def read_gguf_metadata(file: Path) -> JsonObject:
+    """Read all metadata of a GGUF file: vocabularies, merges and every other list in full.
+
+    Raises:
+        CheckpointError: where it is none, or is cut off.
+    """
+    with _opened(file, longest_list=sys.maxsize) as reader:
+        return _metadata(reader, file)[0]
+
+
+@contextmanager
+def _opened(file: Path, longest_list: int = _LONGEST_LIST) -> Iterator["_Reader"]:
     try:
         with file.open("rb") as handle:
-            return _header(_Reader(handle), file)
+            yield _Reader(handle, longest_list)
     except (struct.error, UnicodeDecodeError) as error:
         raise CheckpointError("has a damaged GGUF header", where=str(file)) from error
 
 
-def _header(reader: "_Reader", file: Path) -> GgufHeader:
+def _metadata(reader: "_Reader", file: Path) -> tuple[JsonObject, int]:
+    """Return metadata by key, and how many tensors follow."""
     if reader.bytes(4) != _MAGIC:
         raise CheckpointError("does not begin as a GGUF file", where=str(file))
     _, tensor_count, pair_count = reader.numbers("IQQ")
@@ -69,6 +94,11 @@ def _header(reader: "_Reader", file: Path) -> GgufHeader:
     for _ in range(pair_count):
         key = reader.string()
         metadata[key] = reader.value(reader.number("I"))
+    return metadata, tensor_count
+
+
+def _header(reader: "_Reader", file: Path) -> GgufHeader:
+    metadata, tensor_count = _metadata(reader, file)
     entries = [_entry(reader, file) for _ in range(tensor_count)]
     alignment = metadata.get("general.alignment", _ALIGNMENT_BYTES)
     step = alignment if isinstance(alignment, int) and alignment > 0 else _ALIGNMENT_BYTES
@@ -113,9 +143,10 @@ def _entry(reader: "_Reader", file: Path) -> tuple[str, str, tuple[int, ...], in
 class _Reader:
     """Little-endian values, one after the other."""
 
-    def __init__(self, handle: BinaryIO) -> None:
+    def __init__(self, handle: BinaryIO, longest_list: int) -> None:
         self._handle = handle
         self._size = os.fstat(handle.fileno()).st_size
+        self._longest_list = longest_list
 
     @property
     def position(self) -> int:
@@ -151,11 +182,21 @@ class _Reader:
             raise struct.error("lists nest too deep")
         inner, count = self.numbers("IQ")
         if inner in _NUMBERS:
-            self.skip(struct.calcsize(f"<{_layout(inner)}") * count)
+            return self._list(_layout(inner), count)
+        values = (self.value(inner, depth + 1) for _ in range(count))
+        if count > self._longest_list:
+            deque(values, maxlen=0)
             return None
-        for _ in range(count):
-            self.value(inner, depth + 1)
-        return None
+        return list(values)
+
+    def _list(self, layout: str, count: int) -> JsonValue:
+        """Read numbers at one go; `skip` refuses what is longer than the file before memory is taken."""
+        start, size = self.position, struct.calcsize(f"<{layout}")
+        self.skip(size * count)
+        if count > self._longest_list:
+            return None
+        self._handle.seek(start)
+        return [value for (value,) in struct.iter_unpack(f"<{layout}", self.bytes(size * count))]
 
 
 def _layout(kind: int) -> str:

@@ -1,6 +1,6 @@
 """What an artifact's own files say of it, read without the tools that wrote it or will run it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.domain.values import JsonObject
@@ -19,12 +19,14 @@ class Contents:
 
     `file_type` is a GGUF's `general.file_type` (llama_ftype in include/llama.h), -1 elsewhere;
     `quantization` a folder's `quantization_config`, {} elsewhere. `stop_token_ids` end a sequence.
+    `metadata` are a GGUF's own, without long lists; {} elsewhere.
     """
 
     tensors: tuple[StoredTensor, ...]
     file_type: int
     quantization: JsonObject
     stop_token_ids: tuple[int, ...]
+    metadata: JsonObject = field(default_factory=dict)
 
 
 def gguf_contents(file: Path) -> Contents:
@@ -41,6 +43,7 @@ def gguf_contents(file: Path) -> Contents:
         file_type=file_type if isinstance(file_type, int) else _NAMES_OTHERWISE,
         quantization={},
         stop_token_ids=(end,) if isinstance(end, int) else (),
+        metadata=header.metadata,
     )
 
 

@@ -182,7 +182,8 @@ class RecipeSpec(Spec):
     """What it takes from the corpus: nothing, an importance matrix, or the sequences themselves."""
     calibration_tokens: int = Field(default=0, ge=0)
     """The most corpus tokens it uses; 0 where calibration is none."""
-    bits_per_weight: _BitsSpec
+    bits_per_weight: _BitsSpec | None = None
+    """A range to be held besides what shapes and scheme foretell; mostly left out."""
     options: _OptionsSpec
     """The backend that builds it, and what it is told."""
     kv_cache: KvCacheType = "f16"
@@ -191,7 +192,8 @@ class RecipeSpec(Spec):
     @model_validator(mode="after")
     def _is_of_one_mind(self) -> Self:
         problems = [*self._calibration_problems(), *self._kv_problems()]
-        if self.bits_per_weight.low > self.bits_per_weight.high:
+        bits = self.bits_per_weight
+        if bits is not None and bits.low > bits.high:
             problems.append("bits_per_weight: low is above high")
         if self.format not in _WRITTEN_BY[self.options.backend]:
             problems.append(f"{self.options.backend} does not write format {self.format}")
@@ -230,7 +232,9 @@ class RecipeSpec(Spec):
             runtime=self.runtime,
             calibration=self.calibration,
             calibration_tokens=self.calibration_tokens,
-            bits_per_weight=BitsPerWeight(**self.bits_per_weight.model_dump()),
+            bits_per_weight=BitsPerWeight(**self.bits_per_weight.model_dump())
+            if self.bits_per_weight
+            else None,
             options=options,
             kv_cache=self.kv_cache,
         )

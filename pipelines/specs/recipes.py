@@ -35,7 +35,7 @@ def load_recipe(path: Path) -> Recipe:
 def catalogue() -> tuple[Recipe, ...]:
     """Return the bundled recipes, largest first."""
     recipes = [load_recipe(path) for path in CATALOGUE.glob("*.yaml")]
-    return tuple(sorted(recipes, key=lambda r: (-r.bits_per_weight.high, r.name)))
+    return tuple(sorted(recipes, key=lambda r: (-r.nominal_bits, r.name)))
 
 
 def find_recipes(names: tuple[str, ...], folder: Path) -> tuple[Recipe, ...]:

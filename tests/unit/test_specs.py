@@ -147,7 +147,11 @@ def test_a_calibrated_recipe_without_tokens_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "problem"),
     [
-        ("low: 2.98", "low: 5.6", "bits_per_weight: low is above high"),
+        (
+            "options:",
+            "bits_per_weight: {low: 5.6, high: 3.4}\noptions:",
+            "bits_per_weight: low is above high",
+        ),
         (
             "calibration_tokens: 0",
             "calibration_tokens: 9",

@@ -1,0 +1,144 @@
+"""What a recipe makes of every tensor, held against what stands in the file, to the last tensor.
+
+No range of bits is right for every model: how much of it is embeddings decides. So what is expected is
+worked out from this checkpoint's shapes by the tool's own rules before anything is written.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipelines.backends.expectation import expected_of_converted, expected_tensors
+from pipelines.backends.llamacpp_expected import MIXED_TYPE
+from pipelines.domain.audit import AuditFinding
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.recipe import Format, GgufOptions, Recipe
+from pipelines.domain.variant import QuantizedTensor, bits_of_all, bits_of_quantized
+from pipelines.files.safetensors_header import StoredTensor
+from pipelines.files.tensor_floats import FLOAT_TYPES
+from pipelines.runtimes.contents import Contents
+
+_SHOWN = 3
+_SAME_BITS = 1e-6
+"""Bits of one tensor are quotients of whole numbers: they differ by rounding alone, or really."""
+
+
+def expected_of(
+    recipe: Recipe, checkpoint: Checkpoint, base: Contents
+) -> tuple[QuantizedTensor, ...]:
+    """Return what a recipe makes of every tensor; of a GGUF by the converted base's own names."""
+    options = recipe.options
+    if isinstance(options, GgufOptions) and base.metadata:
+        return expected_of_converted(base.tensors, base.metadata, recipe, options)
+    return expected_tensors(checkpoint, recipe)
+
+
+def audit_expectation(
+    recipe: Recipe,
+    expected: Sequence[QuantizedTensor],
+    read_back: Sequence[QuantizedTensor],
+    contents: Contents,
+) -> tuple[AuditFinding, ...]:
+    """Hold the type and the cost of every tensor against what the recipe makes of these shapes.
+
+    A GGUF's tensors are those of its own header, a folder's those that were read back from it.
+    """
+    written = (
+        tuple(_gguf_tensor(tensor) for tensor in contents.tensors)
+        if recipe.format is Format.GGUF
+        else read_back
+    )
+    return _every_tensor(recipe, expected, written), _bits(recipe, expected, written)
+
+
+def _every_tensor(
+    recipe: Recipe, expected: Sequence[QuantizedTensor], written: Sequence[QuantizedTensor]
+) -> AuditFinding:
+    others = list(_differing(expected, written, _candidates(recipe)))
+    found = _counted(written)
+    if others:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        found += f"; {', '.join(others[:_SHOWN])}{more}"
+    return AuditFinding(
+        check="tensor types",
+        passed=bool(expected) and not others,
+        promised=_counted(expected) if expected else "at least one tensor",
+        found=found,
+    )
+
+
+def _counted(tensors: Sequence[QuantizedTensor]) -> str:
+    types = Counter(tensor.type for tensor in tensors)
+    return ", ".join(f"{name} x {count}" for name, count in types.most_common())
+
+
+def _candidates(recipe: Recipe) -> frozenset[str]:
+    """What a measured mix may have given any tensor; empty where types are foretold."""
+    mix = recipe.options.mix if isinstance(recipe.options, GgufOptions) else None
+    return frozenset(name.upper() for name in mix.candidates) if mix else frozenset()
+
+
+def _differing(
+    expected: Sequence[QuantizedTensor],
+    written: Sequence[QuantizedTensor],
+    candidates: frozenset[str],
+) -> Iterator[str]:
+    """Yield what every wrong tensor is and should be; tensors that were never expected come last."""
+    found: Mapping[str, QuantizedTensor] = {tensor.name: tensor for tensor in written}
+    for tensor in expected:
+        other = found.get(tensor.name)
+        if other is None:
+            yield f"{tensor.name} is missing"
+        elif not _agree(tensor, other, candidates):
+            yield f"{tensor.name} is {_spelled(other)}, not {_spelled(tensor)}"
+    names = {tensor.name for tensor in expected}
+    for other in written:
+        if other.name not in names and other.bits_per_weight:
+            yield f"{other.name} ({_spelled(other)}) is not expected"
+
+
+def _agree(expected: QuantizedTensor, found: QuantizedTensor, candidates: frozenset[str]) -> bool:
+    """What stays in full precision may do so in any 16- or 32-bit type."""
+    if not expected.quantized:
+        return found.type in FLOAT_TYPES
+    if expected.type == MIXED_TYPE:
+        return found.type in candidates
+    same_bits = abs(found.bits_per_weight - expected.bits_per_weight) <= _SAME_BITS
+    return found.type == expected.type and found.quantized and same_bits
+
+
+def _spelled(tensor: QuantizedTensor) -> str:
+    return f"{tensor.type} at {tensor.bits_per_weight:.4g} bits"
+
+
+def _bits(
+    recipe: Recipe, expected: Sequence[QuantizedTensor], written: Sequence[QuantizedTensor]
+) -> AuditFinding:
+    """Hold the mean over quantized weights; a range that the recipe's author states holds as well."""
+    promised, found = bits_of_quantized(expected), bits_of_quantized(written)
+    below = found <= promised + _SAME_BITS
+    same = below if _candidates(recipe) else below and found >= promised - _SAME_BITS
+    passed = bool(expected) and same
+    told = f"{promised:.3f} of quantized weights, {bits_of_all(expected):.3f} of all"
+    if _candidates(recipe):
+        told = f"at most {told}"
+    stated = recipe.bits_per_weight
+    if stated is not None:
+        passed = passed and stated.low <= found <= stated.high
+        told += f"; by its recipe {stated.low:g} to {stated.high:g}"
+    return AuditFinding(
+        check="bits per weight",
+        passed=passed,
+        promised=told,
+        found=f"{found:.3f} of quantized weights, {bits_of_all(written):.3f} of all",
+    )
+
+
+def _gguf_tensor(tensor: StoredTensor) -> QuantizedTensor:
+    count = tensor.parameter_count
+    return QuantizedTensor(
+        name=tensor.name,
+        type=tensor.dtype,
+        parameter_count=count,
+        bits_per_weight=8 * tensor.size_bytes / count if count else 0.0,
+        quantized=tensor.dtype not in FLOAT_TYPES,
+    )
