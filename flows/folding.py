@@ -36,7 +36,7 @@ def folded(
 
     A column that does not fit beside the key even alone has a table of its own, and its cells are wrapped.
     """
-    tables = []
+    tables: list[Table] = []
     left = list(columns)
     while left or not tables:
         kept = _fitting(left, width - key.width - _PADDING_AND_RULE - 1)
