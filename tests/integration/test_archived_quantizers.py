@@ -31,6 +31,7 @@ from pipelines.runtimes.protocol import Loadable, ProbeRequest
 from pipelines.runtimes.transformers import TransformersRuntime
 from pipelines.runtimes.transformers_jobs import DivergenceJob
 from pipelines.specs.recipes import find_recipes
+from tests.expectations import unexpected
 from tests.integration.archived import archived
 from tests.integration.road import EXAMPLE
 
@@ -139,14 +140,16 @@ def result(request: pytest.FixtureRequest, results: Callable[[str], Result]) -> 
     return results(request.param)
 
 
-def test_every_matrix_of_the_layers_is_quantized_at_the_promised_cost(result: Result) -> None:
+def test_every_matrix_of_the_layers_is_quantized_at_the_promised_cost(
+    base: Checkpoint, result: Result
+) -> None:
     facts = result.built.facts
     (recipe,) = find_recipes((result.case.recipe,), Path())
     quantized = [tensor for tensor in facts.tensors if tensor.quantized]
     assert len(facts.promised) == len(quantized) == MATRICES
     assert facts.missed == ()
     assert {tensor.type for tensor in quantized} == {"int4"}
-    assert recipe.bits_per_weight.low <= facts.bits_per_weight <= recipe.bits_per_weight.high
+    assert unexpected(recipe, base, result.built) == ()
     assert facts.nonfinite_tensors == ()
 
 

@@ -30,6 +30,7 @@ from pipelines.runtimes.protocol import Loadable, ProbeReport, ProbeRequest
 from pipelines.runtimes.transformers import TransformersRuntime
 from pipelines.runtimes.workers.transformers_model import load
 from pipelines.specs.recipes import catalogue
+from tests.expectations import unexpected
 from tests.integration.activations import rounded_values, what_is_multiplied
 from tests.integration.road import EXAMPLE
 
@@ -128,7 +129,7 @@ def test_the_catalogue_holds_what_people_ship() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_everything_promised_is_there_at_the_promised_cost(
-    name: str, results: Mapping[str, Result]
+    name: str, base: Checkpoint, results: Mapping[str, Result]
 ) -> None:
     recipe, facts = RECIPES[name], results[name].built.facts
     options = _options(recipe)
@@ -137,8 +138,7 @@ def test_everything_promised_is_there_at_the_promised_cost(
     assert len(facts.promised) == weights + scales
     assert facts.missed == ()
     assert facts.nonfinite_tensors == ()
-    wanted = recipe.bits_per_weight
-    assert wanted.low <= facts.bits_per_weight <= wanted.high
+    assert unexpected(recipe, base, results[name].built) == ()
 
 
 @pytest.mark.parametrize("name", RECIPES)

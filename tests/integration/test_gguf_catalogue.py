@@ -20,7 +20,9 @@ from pipelines.domain.recipe import Calibration, Format, Recipe, TensorTypeRule
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
+from pipelines.runtimes.contents import gguf_contents
 from pipelines.runtimes.protocol import Loadable, ProbeReport, ProbeRequest
+from tests.expectations import unexpected
 from tests.integration.gguf_bench import RECIPES, Bench, gguf_options, make_bench
 from tests.integration.llamacpp_checkpoints import backend, runtime, write_lines
 
@@ -91,14 +93,14 @@ def test_every_recipe_fits_the_example(bench: Bench) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_everything_promised_is_there_at_the_promised_cost(
-    name: str, results: Mapping[str, Result]
+    name: str, bench: Bench, results: Mapping[str, Result]
 ) -> None:
     recipe, facts = RECIPES[name], results[name].built.facts
-    wanted = recipe.bits_per_weight
     assert len(facts.promised) == WEIGHTS
     assert (facts.missed, facts.nonfinite_tensors, facts.uncovered) == ((), (), ())
     assert facts.warnings == ()
-    assert wanted.low <= facts.bits_per_weight <= wanted.high
+    base = gguf_contents(next(bench.folder.rglob("gguf-f16-*/model.gguf")))
+    assert unexpected(recipe, bench.base, results[name].built, base) == ()
     assert (facts.calibration_tokens > 0) == (recipe.calibration is Calibration.IMATRIX)
 
 

@@ -40,6 +40,7 @@ from pipelines.runtimes.workers.transformers_model import load
 from pipelines.specs.recipes import catalogue
 from tests.archived_readers_call import READER, ReadCall, Weights
 from tests.conftest import PROJECT
+from tests.expectations import unexpected
 from tests.integration.archived import archived
 from tests.tiny_checkpoints import edit_json
 
@@ -120,7 +121,9 @@ def quiet() -> Iterator[None]:
     logging.enable_progress_bar()
 
 
-def test_every_promised_matrix_stands_in_the_layout_at_the_promised_cost(pair: Pair) -> None:
+def test_every_promised_matrix_stands_in_the_layout_at_the_promised_cost(
+    base: Checkpoint, pair: Pair
+) -> None:
     facts = pair.built.facts
     quantized = [tensor for tensor in facts.tensors if tensor.quantized]
     assert len(facts.promised) == len(quantized) == MATRICES
@@ -128,8 +131,7 @@ def test_every_promised_matrix_stands_in_the_layout_at_the_promised_cost(pair: P
     assert {tensor.type for tensor in quantized} == {"int4"}
     layout = stored_layout(pair.built.artifact)
     assert layout is not None
-    wanted = RECIPES[layout.format.upper()].bits_per_weight
-    assert wanted.low <= facts.bits_per_weight <= wanted.high
+    assert unexpected(RECIPES[layout.format.upper()], base, pair.built) == ()
     assert not any(path.is_dir() for path in pair.built.artifact.iterdir())
 
 

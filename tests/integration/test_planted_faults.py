@@ -175,7 +175,7 @@ def test_a_layer_left_at_16_bits_is_caught_and_named(site: BuildSite) -> None:
         return replace(sound.facts, tensors=written)
 
     report = planted_audit(site, sound, "one layer left", leave_a_layer)
-    assert missed(report) == {"layers quantized"}
+    assert missed(report) == {"layers quantized", "tensor types", "bits per weight"}
     assert LAYER in found(report, "layers quantized")
 
 

@@ -10,10 +10,12 @@ from flows.planning import BuildPlan, make_plan
 from flows.preflight import needed_bytes
 from flows.settings import Settings
 from flows.wiring import Equipment, equipment
-from pipelines.backends.llamacpp_file_types import TENSOR_TYPES
+from pipelines.backends.expectation import expected_tensors
+from pipelines.backends.llamacpp_expected import single_type_bits
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError, QuantgateError, ToolchainError
 from pipelines.domain.recipe import GgufOptions, Recipe
+from pipelines.domain.variant import ExpectedSize
 from pipelines.files.store import Store
 from pipelines.process.runner import run_worker
 from pipelines.specs.builds import BuildSpec
@@ -154,19 +156,22 @@ def test_a_measured_mix_needs_disk_for_its_candidates_once_for_all_budgets(tmp_p
     wanted = spec(tmp_path, "Q2_K")
     planned = plan(tmp_path, wanted)
     (plain,), here = planned.variants, settings(tmp_path)
-    weights = planned.checkpoint.parameter_count  # norms take 32 bits in every file
+    checkpoint = planned.checkpoint
 
-    def bits_of(*recipes: Recipe) -> float:
+    def needed(*recipes: Recipe) -> int:
         variants = [replace(plain, identifier=f"demo--{r.name}", recipe=r) for r in recipes]
-        return 8 * needed_bytes(planned.checkpoint, variants, here) / weights
+        return needed_bytes(checkpoint, variants, here)
 
-    candidates = [TENSOR_TYPES[name].bits_per_weight for name in smaller.options.mix.candidates]
-    finished = smaller.options.mix.budget_bits_per_weight + 16
-    assert bits_of(smaller) == pytest.approx(finished + sum(candidates), abs=0.2)
+    def finished(recipe: Recipe) -> int:
+        return ExpectedSize.of(expected_tensors(checkpoint, recipe)).size_bytes
+
+    candidates = [single_type_bits(checkpoint, name) for name in smaller.options.mix.candidates]
+    converted = 16 * checkpoint.parameter_count
+    measured = (sum(candidates) + converted) // 8
+    assert needed(smaller) == measured + finished(smaller)
     same = replace(larger.options.mix, candidates=smaller.options.mix.candidates)
     twin = replace(larger, options=replace(larger.options, mix=same))
-    added = larger.options.mix.budget_bits_per_weight
-    assert bits_of(smaller, twin) == pytest.approx(bits_of(smaller) + added, abs=0.05)
+    assert needed(smaller, twin) == measured + finished(smaller) + finished(twin)
 
 
 def test_a_head_that_the_caches_blocks_do_not_divide_is_refused(tmp_path: Path) -> None:
