@@ -17,6 +17,7 @@ from pipelines.audit.divergence import (
 )
 from pipelines.audit.expectation import audit_expectation, expected_of
 from pipelines.audit.labels import audit_labels
+from pipelines.audit.metadata import audit_metadata
 from pipelines.audit.origin import audit_origin
 from pipelines.audit.rulers import ruler_of
 from pipelines.audit.served import audit_served
@@ -47,6 +48,7 @@ _SOURCES = (
     "pipelines.audit.divergence",
     "pipelines.audit.expectation",
     "pipelines.audit.labels",
+    "pipelines.audit.metadata",
     "pipelines.audit.origin",
     "pipelines.audit.rulers",
     "pipelines.audit.served",
@@ -214,6 +216,7 @@ def _contents(site: BuildSite, variant: Variant) -> tuple[AuditFinding, ...]:
         *audit_expectation(variant.recipe, expected, variant.facts.tensors, contents),
         audit_labels(variant.recipe, contents),
         *audit_origin(variant.recipe, base, contents),
+        audit_metadata(base, contents),
     )
 
 

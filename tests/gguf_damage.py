@@ -89,6 +89,35 @@ def rename_token(file: Path, old: str, new: str) -> None:
     file.write_bytes(content[: place + 8] + new.encode() + content[end:])
 
 
+def swap_merges(file: Path) -> None:
+    """Exchange two neighbouring merges of equal length."""
+    content = bytearray(file.read_bytes())
+    place = _value(content, "tokenizer.ggml.merges") + 12  # the kind of entries, and how many
+    while True:
+        first, after = _entry(content, place)
+        second, end = _entry(content, after)
+        if len(first) == len(second) and first != second:
+            content[place:end] = second + first
+            file.write_bytes(content)
+            return
+        place = after
+
+
+def _entry(content: bytearray, place: int) -> tuple[bytes, int]:
+    """Return a string of a list with its length before it, and where the next one begins."""
+    (length,) = struct.unpack("<Q", content[place : place + 8])
+    end = place + 8 + length
+    return bytes(content[place:end]), end
+
+
+def retype_token(file: Path, token: int, kind: int) -> None:
+    """Change the kind of one token of the vocabulary (`llama_token_type` in include/llama.h)."""
+    content = bytearray(file.read_bytes())
+    place = _value(content, "tokenizer.ggml.token_type") + 12 + 4 * token
+    content[place : place + 4] = struct.pack("<i", kind)
+    file.write_bytes(content)
+
+
 def _value(content: bytearray, key: str) -> int:
     """Return where a key's value begins, behind the number of its kind."""
     name = struct.pack("<Q", len(key)) + key.encode()

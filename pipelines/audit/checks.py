@@ -1,5 +1,6 @@
 """Checks made before any item is asked. Each returns one finding; a miss fails the variant."""
 
+from pipelines.audit.metadata import audit_configuration
 from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError
@@ -25,6 +26,7 @@ def audit_variant(
             _equal("loads in its runtime", True, probe.loads, probe.detail),
             _equal("logits are finite", True, probe.finite_logits, probe.detail),
             *_tokenizer(base, probe),
+            audit_configuration(base.configuration, probe.configuration),
         )
     )
 

@@ -18,6 +18,8 @@ from pipelines.files.tensor_floats import FLOAT_TYPES
 from pipelines.runtimes.contents import Contents
 
 _SHOWN = 3
+_ARCHITECTURE = "general.architecture"
+"""Stands in every GGUF."""
 _SAME_BITS = 1e-6
 """Bits of one tensor are quotients of whole numbers: they differ by rounding alone, or really."""
 
@@ -27,7 +29,7 @@ def expected_of(
 ) -> tuple[QuantizedTensor, ...]:
     """Return what a recipe makes of every tensor; of a GGUF by the converted base's own names."""
     options = recipe.options
-    if isinstance(options, GgufOptions) and base.metadata:
+    if isinstance(options, GgufOptions) and _ARCHITECTURE in base.metadata:
         return expected_of_converted(base.tensors, base.metadata, recipe, options)
     return expected_tensors(checkpoint, recipe)
 

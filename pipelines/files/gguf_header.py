@@ -7,7 +7,6 @@ which begins at the next multiple of `general.alignment` (32).
 
 import os
 import struct
-import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,34 +49,24 @@ TYPE_BITS = {name: 8 * size / block for name, block, size in _TYPES.values()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufHeader:
-    """Metadata by key (None for lists above a thousand) and tensors in file order; shapes outermost first."""
+    """Metadata by key (None for lists passed over) and tensors in file order; shapes are outermost first."""
 
     metadata: JsonObject
     tensors: tuple[StoredTensor, ...]
 
 
-def read_gguf_header(file: Path) -> GgufHeader:
+def read_gguf_header(file: Path, *, longest_list: int = _LONGEST_LIST) -> GgufHeader:
     """Read the header of a GGUF file.
 
     Raises:
         CheckpointError: where it is none, is cut off, or has a tensor of an unknown type.
     """
-    with _opened(file) as reader:
+    with _opened(file, longest_list) as reader:
         return _header(reader, file)
 
 
-def read_gguf_metadata(file: Path) -> JsonObject:
-    """Read all metadata of a GGUF file: vocabularies, merges and every other list in full.
-
-    Raises:
-        CheckpointError: where it is none, or is cut off.
-    """
-    with _opened(file, longest_list=sys.maxsize) as reader:
-        return _metadata(reader, file)[0]
-
-
 @contextmanager
-def _opened(file: Path, longest_list: int = _LONGEST_LIST) -> Iterator["_Reader"]:
+def _opened(file: Path, longest_list: int) -> Iterator["_Reader"]:
     try:
         with file.open("rb") as handle:
             yield _Reader(handle, longest_list)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -111,7 +111,8 @@ class ProbeReport:
 
     `chat_template` is the template stored with the artifact ("" where none is).
     `mismatched_texts` are ids of texts whose token ids differ from the base's; `compared_texts` counts all.
-    `finite_logits` covers one decode of the longest text.
+    `finite_logits` covers one decode of the longest text. `configuration` is config.json as the engine
+    understood it, defaults included; {} where it does not say.
     """
 
     loads: bool
@@ -123,6 +124,7 @@ class ProbeReport:
     vocabulary_size: int
     chat_template: str
     detail: str
+    configuration: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.integration
 GGUF, TINY, FOLDER = "Q4_K_M--imatrix", "Q2_K", "FP8_DYNAMIC"
 DIVERGENCE = "divergence from the base against round-to-nearest"
 RESEMBLANCE = "weights resemble the base's"
+METADATA = "metadata equals the base's"
 LAYER = "model.layers.2.mlp.up_proj.weight"
 
 
@@ -97,6 +98,16 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a wrong end-of-sequence id": (
         lambda file: gguf_damage.set_number(file, "tokenizer.ggml.eos_token_id", 5),
         "end-of-sequence id",
+    ),
+    "two merges exchanged": (gguf_damage.swap_merges, METADATA),
+    "a token of another kind": (lambda file: gguf_damage.retype_token(file, 40, 4), METADATA),
+    "another context length": (
+        lambda file: gguf_damage.set_number(file, "llama.context_length", 256),
+        METADATA,
+    ),
+    "other heads": (
+        lambda file: gguf_damage.set_number(file, "llama.attention.head_count_kv", 4),
+        METADATA,
     ),
     "a wrong file type on the label": (
         lambda file: gguf_damage.set_number(file, "general.file_type", 17),
@@ -187,6 +198,30 @@ def test_a_folder_that_stops_elsewhere_is_caught(site: BuildSite) -> None:
 
     report = planted_audit(site, honest(site, FOLDER), "another stop", stop_elsewhere)
     assert missed(report) == {"ids that end an answer"}
+
+
+FOLDER_FAULTS: dict[str, tuple[str, str, object, str]] = {
+    "a sampling default": ("generation_config.json", "temperature", 0.7, METADATA),
+    "a special token": ("special_tokens_map.json", "eos_token", "<|user|>", METADATA),
+    "an end in config.json": ("config.json", "eos_token_id", 7, "configuration equals the base's"),
+    "a rope setting": (
+        "config.json",
+        "partial_rotary_factor",
+        0.5,
+        "configuration equals the base's",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FOLDER_FAULTS)
+def test_a_folder_with_another_setting_is_caught(site: BuildSite, fault: str) -> None:
+    name, key, value, check = FOLDER_FAULTS[fault]
+
+    def change(folder: Path) -> None:
+        settings = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**settings, key: value}))
+
+    assert check in missed(planted_audit(site, honest(site, FOLDER), fault, change))
 
 
 def test_a_folder_with_other_bits_on_its_label_is_caught(site: BuildSite) -> None:

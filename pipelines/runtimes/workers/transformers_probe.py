@@ -48,6 +48,7 @@ def probe(job: ProbeJob, on_progress: OnProgress) -> ProbeReport:
         vocabulary_size=loaded.tokenizer.get_vocab_size(with_added_tokens=True),
         chat_template=chat_template_text(folder),
         detail=type(loaded.model).__name__,
+        configuration=json.loads(loaded.model.config.to_json_string(use_diff=False)),
     )
 
 
