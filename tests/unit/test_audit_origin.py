@@ -130,7 +130,14 @@ def test_a_gguf_header_is_read_without_llama_cpp(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(gguf())
     header = read_gguf_header(tmp_path / "a.gguf")
     (tensor,) = header.tensors
-    assert header.metadata == {"general.file_type": 7, "words": None, "numbers": None}
+    assert header.metadata == {
+        "general.file_type": 7,
+        "words": ["one", "two"],
+        "numbers": [0, 0, 0],
+    }
+    passed_over = read_gguf_header(tmp_path / "a.gguf", longest_list=1)
+    assert passed_over.metadata["words"] is passed_over.metadata["numbers"] is None
+    assert passed_over.tensors == header.tensors
     assert (tensor.dtype, tensor.shape, tensor.size_bytes) == ("Q8_0", (2, 16), 34)
     assert tensor.start % 32 == 0
 
