@@ -1,9 +1,10 @@
 """The command line. Importing this module costs nothing heavy: every command imports what it needs.
 
 Exit codes: 0 something passed and is registered (or the command did what it was asked), 10 all
-variants failed, 11 nothing passed and something was inconclusive, 12 a look-up found nothing, 2-6 the
-kind of error (see pipelines.domain.errors), 1 a fault of this program (its traceback is in the file that the
-last line names), 130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP, 141 nobody read what was printed.
+variants failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing was
+built), 12 a look-up found nothing, 2-6 the kind of error (see pipelines.domain.errors), 1 a fault of this
+program (its traceback is in the file that the last line names), 130 interrupted, 143 ended by SIGTERM, 129 by
+SIGHUP, 141 nobody read what was printed.
 """
 
 import os
@@ -107,6 +108,11 @@ def main() -> None:
 )
 @click.option("--only", metavar="ID", help="Run a single unit, by identifier or recipe name.")
 @click.option(
+    "--anyway",
+    is_flag=True,
+    help="Build also where the base is reliably right on too few items for anything to pass.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
 )
 @_in_store
@@ -114,7 +120,8 @@ def quantize(model: str | None, **options: object) -> int:
     """Build, judge and register variants of MODEL (a folder, or org/name[@revision]).
 
     Exit codes: 0 something passed and is registered (or MODEL was judged on its own, as asked),
-    10 all failed, 11 nothing passed and something was inconclusive, 2-6 an error.
+    10 all failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing
+    was built), 2-6 an error.
     """
     from flows.commands import QuantizeOptions, quantize_command
 

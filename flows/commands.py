@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.preparing import prepare
@@ -25,6 +25,7 @@ class QuantizeOptions:
     policy: Path | None = None
     plan_only: bool = False
     only: str | None = None
+    anyway: bool = False
     as_json: bool = False
     waive: str | None = None
     reason: str | None = None
@@ -145,7 +146,8 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
             options.waive, reason=options.reason, who=options.who, until=options.until
         ),
     )
-    return load_build(options.build_file, overrides, DEFAULT_RECIPES)
+    spec = load_build(options.build_file, overrides, DEFAULT_RECIPES)
+    return replace(spec, anyway=options.anyway)
 
 
 def _corpora(text: str | None) -> tuple[Path | None, ...]:

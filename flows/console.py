@@ -13,9 +13,12 @@ from flows.planning import BuildPlan
 from flows.preflight import needed_bytes, seconds_a_run
 from flows.settings import Settings
 from flows.suite_proofs import proofs
+from pipelines.backends.expectation import expected_tensors
 from pipelines.build.variants import PlannedVariant
-from pipelines.report.summary import VariantRow
-from registry import Found
+from pipelines.domain.variant import ExpectedSize
+from pipelines.gates.prospects import fewest_reliable_items
+from pipelines.report.summary import LOW_ACCURACY, VariantRow, base_warnings
+from registry import Found, VersionFacts
 
 _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "magenta"}
 _WIDTH_OF_A_FILE = 132
@@ -42,6 +45,8 @@ def show_result(result: BuildResult, console: Console) -> None:
         if row.decision != "pass":
             console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
     _show_bases(result, console)
+    for warning in base_warnings(result.references):
+        console.print(Text(f"warning: {warning}"), style="yellow", soft_wrap=True)
     _show_errors(result, console)
     console.print(_closing(result), highlight=False)
 
@@ -101,6 +106,11 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
         ("suite", f"{suite.name}@{suite.version}, {len(suite.items)} items"),
         ("", slices[0].text.removeprefix("all: ")),
+        (
+            "",
+            f"the base has to get {fewest_reliable_items(policy)} items reliably right for anything to "
+            "pass: known after its runs, before anything is built",
+        ),
         ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),
         ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
         ("store", str(settings.store.root)),
@@ -118,6 +128,7 @@ def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table
             str(variant.recipe.numerics),
             variant.recipe.runtime,
             variant.corpus_label or "–",
+            *_foretold(plan, variant),
         )
         for variant in plan.variants
     ] or [
@@ -127,17 +138,28 @@ def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table
             str(plan.checkpoint.numerics or plan.checkpoint.dtype),
             name,
             "–",
+            "–",
+            "–",
         )
         for name in plan.runtimes
     ]
-    units, states, numerics, runtimes, corpora = zip(*rows, strict=True)
+    units, states, numerics, runtimes, corpora, sizes, bits = zip(*rows, strict=True)
     columns = (
         Column(name="W/A/KV", cells=numerics, importance=2),
+        Column(name="size", cells=sizes, importance=5, right=True),
+        Column(name="bits/w · all", cells=bits, importance=6, right=True),
         Column(name="corpus", cells=corpora, importance=4),
         Column(name="runtime", cells=runtimes, importance=3),
         Column(name="state", cells=states, importance=1),
     )
     return folded(Column(name="unit", cells=units), columns, width=width, title=f"plan {plan.name}")
+
+
+def _foretold(plan: BuildPlan, variant: PlannedVariant) -> tuple[str, str]:
+    """Return what it will take and its bits, from the checkpoint's shapes alone."""
+    foretold = ExpectedSize.of(expected_tensors(plan.checkpoint, variant.recipe))
+    bits = f"{foretold.bits_per_weight:.2f} · {foretold.file_bits_per_weight:.2f}"
+    return megabytes(foretold.size_bytes), bits
 
 
 def _state(plan: BuildPlan, variant: PlannedVariant, settings: Settings) -> str:
@@ -158,14 +180,28 @@ def show_found(found: Found, console: Console) -> None:
             str(found.artifact) if found.is_here else f"{found.artifact} (not on this machine)",
         ),
         ("uri", found.uri),
-        ("size", f"{megabytes(facts.size_bytes)}, {facts.bits_per_weight:.2f} bits per weight"),
+        ("size", f"{megabytes(facts.size_bytes)}, {_bits_of(facts)}"),
         ("numerics", facts.numerics),
         ("verdict", f"{facts.verdict} on {facts.suite} in {facts.runtime}"),
+        *([("accuracy", _accuracy_of(facts))] if facts.reference_accuracy is not None else []),
         ("unproven", ", ".join(facts.unproven_slices) or "no slice"),
         ("corpus", facts.corpus),
         *([("traffic", str(found.drift))] if found.drift else []),
     ):
         console.print(f"{name:<9} {value}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _bits_of(facts: VersionFacts) -> str:
+    told = f"{facts.bits_per_weight:.2f} bits per quantized weight"
+    whole = facts.file_bits_per_weight
+    return told if whole is None else f"{told}, {whole:.2f} of all"
+
+
+def _accuracy_of(facts: VersionFacts) -> str:
+    """Say what the base gets right, beside the variant: a pass is never worth more."""
+    base = facts.reference_accuracy or 0.0
+    told = f"{facts.accuracy or 0.0:.1%}, where its base has {base:.1%}"
+    return f"{told} (low: a pass says little)" if base < LOW_ACCURACY else told
 
 
 def megabytes(size_bytes: int) -> str:
@@ -180,7 +216,7 @@ def _columns(rows: Sequence[VariantRow]) -> tuple[Column, ...]:
     return (
         _column("W/A/KV", rows, lambda row: row.numerics, importance=8),
         _column("size", rows, lambda row: _size(row.size_bytes), importance=5, right=True),
-        _column("bits/w", rows, lambda row: _bits(row.bits_per_weight), importance=7, right=True),
+        _column("bits/w · all", rows, _bits, importance=7, right=True),
         _column("accuracy", rows, _accuracy, importance=2, right=True),
         _column("broke", rows, lambda row: _count(row.broke), importance=3, right=True),
         _column("fixed", rows, lambda row: _count(row.fixed), importance=6, right=True),
@@ -218,8 +254,11 @@ def _size(size_bytes: int | None) -> str:
     return "–" if size_bytes is None else megabytes(size_bytes)
 
 
-def _bits(bits: float | None) -> str:
-    return "–" if bits is None else f"{bits:.2f}"
+def _bits(row: VariantRow) -> str:
+    """Return bits of the quantized weights, and of all weights of the file."""
+    if row.bits_per_weight is None or row.file_bits_per_weight is None:
+        return "–"
+    return f"{row.bits_per_weight:.2f} · {row.file_bits_per_weight:.2f}"
 
 
 def _count(number: int | None) -> str:

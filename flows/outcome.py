@@ -19,7 +19,7 @@ from flows.site import BuildSite
 from flows.unit_errors import REGISTER, UnitError, errors_of, read_errors
 from flows.verdicts import evidence
 from pipelines.build.variants import PlannedVariant, VariantRecord
-from pipelines.domain.errors import InputError
+from pipelines.domain.errors import InputError, UnprovableError
 from pipelines.domain.values import Digest, JsonObject
 from pipelines.domain.verdict import Decision
 from pipelines.files.records import read_checked, write_checked, write_text
@@ -222,4 +222,5 @@ def _variant_report(
         verdict=found.verdict if found else None,
         registered_version=receipt.version if receipt else None,
         failure=None if found else "\n".join(texts) or "was stopped before its verdict",
+        unprovable=any(error.exit_code == UnprovableError.exit_code for error in errors),
     )

@@ -71,6 +71,8 @@ class BuildPlan:
     """Those without which the corpus would have been refused."""
     base_divergence_waiver: BaseDivergenceWaiver | None = None
     """What lets a runtime judge whose base computes something else than the checkpoint, where it holds."""
+    anyway: bool = False
+    """Whether to build also where nothing can pass: no part of the key, for it changes no verdict."""
 
     @property
     def key(self) -> Digest:
@@ -188,6 +190,7 @@ def make_plan(
         source_runtime=source_runtime,
         contamination_waivers=calibrated.waivers,
         base_divergence_waiver=spec.base_divergence_waiver,
+        anyway=spec.anyway,
     )
 
 

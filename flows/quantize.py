@@ -34,7 +34,7 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
         variant.identifier: tasks.build.submit(
             plan_file,
             variant.identifier,
-            wait_for=_accepted(plan, variant, bases),
+            wait_for=_promising(plan, variant, references),
             return_state=False,
         )
         for variant in plan.variants
@@ -56,11 +56,14 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
     return tasks.report(plan_file)
 
 
-def _accepted(
-    plan: BuildPlan, variant: PlannedVariant, bases: Mapping[str, PrefectFuture[JsonObject]]
+def _promising(
+    plan: BuildPlan, variant: PlannedVariant, references: Mapping[str, PrefectFuture[JsonObject]]
 ) -> list[Any]:
-    """What a build waits for: nothing is built that no runtime may judge."""
+    """What a build waits for: nothing is built that no runtime may judge, or that cannot pass in any.
+
+    References are asked first as it is, so that only a build in one runtime has a worker idle meanwhile.
+    """
     judges = {one.recipe.runtime for one in plan.variants if plan.builder(one) is variant}
     if len(judges) == 1:
-        return [bases[name] for name in judges]
-    return [allow_failure(bases[name]) for name in judges]
+        return [references[name] for name in judges]
+    return [allow_failure(references[name]) for name in judges]

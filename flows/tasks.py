@@ -143,12 +143,13 @@ def base(plan_file: str, runtime: str) -> JsonObject:
 
 @_unit("reference {runtime}")
 def reference(plan_file: str, runtime: str) -> JsonObject:
-    """Answer the suite with the base, as often as the policy asks."""
+    """Answer the suite with the base, as often as the policy asks, and see whether anything can pass."""
 
     def work(site: BuildSite) -> JsonObject:
         identity = site.tools.runtimes[runtime].identity(site.plan.checkpoint.numerics)
         with _room().take(needed_to_run(site.plan.checkpoint, identity)):
             runs = units.run_references(site, runtime)
+        units.require_prospects(site, runtime)
         return {"runtime": runtime, "runs": [run.key for run in runs]}
 
     return _guarded(plan_file, units.base_in(runtime), "reference", work)

@@ -16,6 +16,7 @@ from pipelines.audit.behaviour import audit_behaviour
 from pipelines.backends.protocol import CalibrationTokens
 from pipelines.build.variants import PlannedVariant, Workshop, build_variant
 from pipelines.domain.audit import AuditReport
+from pipelines.domain.errors import UnprovableError
 from pipelines.domain.recipe import Calibration
 from pipelines.domain.run import Run
 from pipelines.domain.variant import Variant
@@ -23,11 +24,13 @@ from pipelines.domain.verdict import Verdict
 from pipelines.evaluation.runs import RunPlan, never, run_suite
 from pipelines.gates.early import Examined, judge_stopped
 from pipelines.gates.judge import audit_failure, judge
+from pipelines.gates.prospects import obstacles
 from pipelines.runtimes.protocol import kept
 
 __all__ = [
     "answer", "answered", "audit", "audit_and_answer", "base_audit", "base_in", "build",
-    "primary_reference", "references_finished", "refuse_base", "run_references", "verdict",
+    "primary_reference", "references_finished", "refuse_base", "require_prospects", "run_references",
+    "verdict",
 ]  # fmt: skip
 
 
@@ -61,6 +64,25 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
         first = run(1)
     # A server is started anew for each repeat: what differs between starts is part of the noise floor.
     return (first, *(run(number) for number in range(2, len(plans) + 1)))
+
+
+def require_prospects(site: BuildSite, runtime_name: str) -> None:
+    """Refuse to build where the base, which has answered, leaves no variant a way to pass.
+
+    Raises:
+        UnprovableError: with how many items it gets reliably right, and how many are needed.
+    """
+    plan = site.plan
+    if plan.anyway or not plan.variants:
+        return
+    found = obstacles(plan.suite, plan.policy, run_references(site, runtime_name))
+    if found:
+        raise UnprovableError(
+            f"no variant can pass in {runtime_name}, so none was built: {'; '.join(found)}",
+            where=f"{plan.suite.name}@{plan.suite.version}",
+            next_step="add items that the base gets right, or mend those it gets wrong (the page lists "
+            "them); --anyway builds and judges all the same",
+        )
 
 
 def primary_reference(site: BuildSite, runtime_name: str) -> Run:

@@ -74,6 +74,7 @@ def _metrics(evidence: Evidence) -> dict[str, float]:
     metrics = {
         "size_bytes": float(variant.size_bytes),
         "bits_per_weight": variant.facts.bits_per_weight,
+        "file_bits_per_weight": variant.facts.file_bits_per_weight,
         "calibration_tokens": float(variant.facts.calibration_tokens),
         "build_seconds": variant.facts.seconds,
         "audit_misses": float(len(evidence.audit.misses)),

@@ -146,6 +146,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
     """Return what a version's tags (and a run's) are to say."""
     variant, suite = evidence.variant, evidence.suite
     recipe, runtime = variant.recipe, evidence.verdict.contract.runtime
+    counted = evidence.verdict.whole.statistics if evidence.verdict.whole else None
     return VersionFacts(
         identifier=variant.identifier,
         scheme=recipe.scheme,
@@ -155,7 +156,10 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         numerics=str(recipe.numerics),
         size_bytes=variant.size_bytes,
         bits_per_weight=variant.facts.bits_per_weight,
+        file_bits_per_weight=variant.facts.file_bits_per_weight,
         verdict=evidence.verdict.decision.value,
+        accuracy=counted.variant_accuracy if counted else None,
+        reference_accuracy=counted.reference_accuracy if counted else None,
         source=evidence.checkpoint.source,
         suite_name=suite.name,
         suite=f"{suite.name}@{suite.version}",

@@ -61,6 +61,8 @@ class VersionFacts:
     versions that compete for one alias: same base, suite digest and policy. `suite` and `corpus` are
     `name@version` (`none` where no corpus was used). `base_divergence` is how far the base was from the
     checkpoint itself in that runtime, `none` where that was not measured.
+    Bits are those of the quantized weights and of all weights; accuracies are those of the variant and of
+    its base on the suite, None where it was not asked.
     """
 
     identifier: str
@@ -71,7 +73,10 @@ class VersionFacts:
     numerics: str
     size_bytes: int
     bits_per_weight: float
+    file_bits_per_weight: float | None
     verdict: str
+    accuracy: float | None
+    reference_accuracy: float | None
     source: str
     suite_name: str
     suite: str
@@ -104,7 +109,10 @@ def to_tags(facts: VersionFacts) -> dict[str, str]:
         "numerics": facts.numerics,
         "size_bytes": str(facts.size_bytes),
         "bits_per_weight": f"{facts.bits_per_weight:.4f}",
+        "file_bits_per_weight": _optional(facts.file_bits_per_weight),
         "verdict": facts.verdict,
+        "accuracy": _optional(facts.accuracy),
+        "reference_accuracy": _optional(facts.reference_accuracy),
         "source": facts.source,
         "suite_name": facts.suite_name,
         "suite": facts.suite,
@@ -155,7 +163,10 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
             numerics=tags["numerics"],
             size_bytes=int(tags["size_bytes"]),
             bits_per_weight=float(tags["bits_per_weight"]),
+            file_bits_per_weight=_number(tags.get("file_bits_per_weight", NONE)),
             verdict=tags["verdict"],
+            accuracy=_number(tags.get("accuracy", NONE)),
+            reference_accuracy=_number(tags.get("reference_accuracy", NONE)),
             source=tags["source"],
             suite_name=tags["suite_name"],
             suite=tags["suite"],
@@ -179,6 +190,15 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
             where=where,
             next_step="register it by building it: `quantgate quantize`",
         ) from error
+
+
+def _optional(number: float | None) -> str:
+    return NONE if number is None else f"{number:.4f}"
+
+
+def _number(text: str) -> float | None:
+    """Read a number that older versions do not have."""
+    return None if text == NONE else float(text)
 
 
 def _runtime(tags: Mapping[str, str]) -> RuntimeFacts:

@@ -9,6 +9,7 @@ QuantgateError
 │   └── ChildCrashError   5   a child process ended by itself over what it was given
 │       └── ChildAbortError 5  by a signal it brought upon itself, not by an exception
 ├── ServiceError          6   MLflow, Prefect, a hub or a model server did not answer, or refused
+├── UnprovableError      11   the base is reliably right on too few items for any variant to pass
 ├── NotFoundError        12   a look-up found nothing
 └── InterruptionError   130   the program is being ended (143 where SIGTERM asked for it)
 
@@ -107,6 +108,15 @@ class ServiceError(QuantgateError):
         """As `QuantgateError`; `transient` says that the same call may succeed later."""
         super().__init__(what, where=where, next_step=next_step)
         self.transient = transient
+
+
+class UnprovableError(QuantgateError):
+    """What the base gets reliably right is too little to prove anything of a variant.
+
+    It ends a build before anything is built, with the code that an inconclusive one ends with.
+    """
+
+    exit_code = 11
 
 
 class NotFoundError(QuantgateError):

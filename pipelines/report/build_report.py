@@ -55,6 +55,7 @@ class VariantReport:
 
     `failure` is the error that stopped it, None where it was judged; then `variant`, `audit` and
     `verdict` are all there. `registered_version` is its version in the registry, None where it has none.
+    `unprovable`: it was not built, for nothing can pass on what the base gets right.
     """
 
     identifier: str
@@ -64,6 +65,7 @@ class VariantReport:
     verdict: Verdict | None
     registered_version: str | None = None
     failure: str | None = None
+    unprovable: bool = False
 
     @property
     def passed(self) -> bool:
@@ -98,10 +100,17 @@ class BuildReport:
         if not self.variants:
             return None
         decisions = {report.verdict.decision for report in self.variants if report.verdict}
+        if self.unprovable:
+            decisions.add(Decision.INCONCLUSIVE)
         for decision in (Decision.PASS, Decision.INCONCLUSIVE):
             if decision in decisions:
                 return decision
         return Decision.FAIL
+
+    @property
+    def unprovable(self) -> bool:
+        """Whether any variant was not built because nothing can pass in its runtime."""
+        return any(report.unprovable for report in self.variants)
 
     @property
     def smallest_passing(self) -> VariantReport | None:

@@ -21,7 +21,7 @@ from pipelines.report.references import (
     reference_summaries,
     runtime_differences,
 )
-from pipelines.report.summary import ERROR, VariantRow, variant_rows
+from pipelines.report.summary import ERROR, VariantRow, base_warnings, reference_rows, variant_rows
 from pipelines.report.wording import percent, plural, size
 
 SYMBOLS = {
@@ -83,6 +83,7 @@ class PageView:
     references: tuple[ReferenceSummary, ...]
     differences: tuple[DifferenceView, ...]
     comparisons: tuple[CorpusComparison, ...]
+    base_warnings: tuple[str, ...]
 
 
 def page_view(report: BuildReport) -> PageView:
@@ -109,6 +110,7 @@ def page_view(report: BuildReport) -> PageView:
         references=reference_summaries(report),
         differences=tuple(_difference_view(report, d) for d in runtime_differences(report)),
         comparisons=corpus_comparisons(report),
+        base_warnings=base_warnings(reference_rows(report)),
     )
 
 
@@ -124,6 +126,8 @@ def _headline(report: BuildReport) -> str:
     smallest = report.smallest_passing
     if smallest:
         return f"{_short_name(report, smallest)} is the smallest variant that passes"
+    if report.unprovable:
+        return "Nothing can pass: the base is reliably right on too few items"
     if report.decision is Decision.INCONCLUSIVE:
         return "Nothing passes yet: more items would settle it"
     return "No variant passes"

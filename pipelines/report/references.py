@@ -1,5 +1,6 @@
 """What the base does by itself: accuracy and noise in each runtime, and what a runtime alone changes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.domain.run import Run
@@ -7,6 +8,8 @@ from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import PairedItem, PairOutcome
 from pipelines.paired.pairing import NoiseFloor, noise_floor, pair_across_runtimes
 from pipelines.report.build_report import BuildReport, ReferenceReport
+from pipelines.report.flips import changed_item
+from pipelines.report.wording import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +28,26 @@ class SliceAccuracy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrongItem:
+    """An item that the base gets wrong; `answer` and `reason` are those of its primary run."""
+
+    item_id: str
+    slices: tuple[str, ...]
+    question: str
+    expected: str
+    answer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceSummary:
-    """The base in one runtime; `slices` are in suite order."""
+    """The base in one runtime; `slices` and the items it gets `wrong` are in suite order."""
 
     run: Run
     accuracy: float
     noise: NoiseFloor
     slices: tuple[SliceAccuracy, ...]
+    wrong: tuple[WrongItem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +78,23 @@ def _summary(suite: Suite, reference: ReferenceReport) -> ReferenceSummary:
             _slice(spec.name, suite, reference.primary, frozenset(noise.unstable))
             for spec in suite.slices
         ),
+        wrong=tuple(_wrong(suite, reference.primary)),
     )
+
+
+def _wrong(suite: Suite, run: Run) -> Iterator[WrongItem]:
+    for item, graded in zip(suite.items, run.answers, strict=True):
+        if graded.grade.correct:
+            continue
+        described = changed_item(item, ())
+        yield WrongItem(
+            item_id=item.id,
+            slices=item.slices,
+            question=described.question,
+            expected=described.expected,
+            answer=visible(graded.answer.text),
+            reason=visible(graded.grade.reason),
+        )
 
 
 def _slice(name: str, suite: Suite, run: Run, unstable: frozenset[str]) -> SliceAccuracy:

@@ -18,7 +18,7 @@ from pipelines.report.references import (
     reference_summaries,
     runtime_differences,
 )
-from pipelines.report.summary import decision_word
+from pipelines.report.summary import base_warnings, decision_word, reference_rows
 
 SCHEMA = "quantgate.result/1"
 
@@ -48,6 +48,7 @@ def result_json(report: BuildReport) -> JsonObject:
         "variants": [_variant(variant) for variant in report.variants],
         "base_failures": list(report.base_failures),
         "bases": [_base(base) for base in report.bases],
+        "base_warnings": list(base_warnings(reference_rows(report))),
     }
 
 
@@ -103,6 +104,7 @@ def _reference(summary: ReferenceSummary) -> JsonValue:
         "accuracy": summary.accuracy,
         "noise_floor": to_json(summary.noise),
         "slices": [{**asdict(one), "accuracy": one.accuracy} for one in summary.slices],
+        "wrong_items": [asdict(one) for one in summary.wrong],
     }
 
 
@@ -162,6 +164,7 @@ def _files(report: VariantReport) -> JsonValue:
         "artifact": str(variant.artifact),
         "size_bytes": variant.size_bytes,
         "bits_per_weight": facts.bits_per_weight,
+        "file_bits_per_weight": facts.file_bits_per_weight,
         "corpus_label": variant.corpus_label,
         "corpus_digest": variant.corpus_digest,
         "toolchain": to_json(variant.toolchain),

@@ -1,12 +1,16 @@
 """One row a variant: for the table at the terminal and at the head of the JSON result and the page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
 from pipelines.report.build_report import BuildReport, VariantReport
 from pipelines.report.references import SliceAccuracy, reference_summaries
+from pipelines.report.wording import percent
 
 ERROR = "error"
+LOW_ACCURACY = 0.8
+"""Below this accuracy of the base every pass carries a warning."""
 _WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.UNPROVEN, Decision.PASS)
 
 
@@ -16,6 +20,7 @@ class VariantRow:
 
     `decision` is `pass`, `fail`, `inconclusive`, or `error` where something stopped the variant.
     `worst_slice` reads `tail 3/41` (broke / reliably right), None where no slice had a break.
+    Bits are those of the quantized weights, and of all weights of the file.
     `reason` is the first of the verdict's reasons, or the first line of the error.
     """
 
@@ -34,6 +39,7 @@ class VariantRow:
     decision: str
     reason: str
     registered_version: str | None
+    file_bits_per_weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +118,12 @@ def worst_slice(verdict: Verdict) -> SliceVerdict | None:
 
 
 def decision_word(variant: VariantReport) -> str:
-    """Return the variant's decision, or `error` where something stopped it."""
+    """Return the variant's decision, or `error` where something stopped it.
+
+    Inconclusive is also what was not built because nothing can pass.
+    """
+    if variant.unprovable:
+        return Decision.INCONCLUSIVE.value
     return variant.verdict.decision.value if variant.verdict else ERROR
 
 
@@ -139,4 +150,15 @@ def _row(report: VariantReport) -> VariantRow:
         decision=decision_word(report),
         reason=next(iter((*reasons, *(report.failure or "").splitlines())), "not judged"),
         registered_version=report.registered_version,
+        file_bits_per_weight=report.variant.facts.file_bits_per_weight if report.variant else None,
+    )
+
+
+def base_warnings(rows: Iterable[ReferenceRow]) -> tuple[str, ...]:
+    """Say where the base itself is right too rarely for a pass to mean much: one sentence a runtime."""
+    return tuple(
+        f"the base itself gets {percent(row.accuracy)} of the items right in {row.runtime}: what passes is "
+        "as good as that, and what the base gets wrong was never held against a variant"
+        for row in rows
+        if row.items and row.accuracy < LOW_ACCURACY
     )

@@ -125,7 +125,8 @@ class BuildSpec:
     where relative recipe files are looked for. Without any recipe the checkpoint is judged on its own.
     `kv_caches` are the types in which every recipe that has the choice is judged; empty leaves each its own.
     `judge_in` names those of `servers` in which recipes are judged instead of their own runtimes.
-    `template_variables` are laid over the suite's.
+    `template_variables` are laid over the suite's. `anyway` builds also where the base is reliably right on
+    too few items for anything to pass.
     """
 
     name: str | None
@@ -141,6 +142,7 @@ class BuildSpec:
     corpora: tuple[Path | None, ...] = ()
     template_variables: JsonObject = field(default_factory=dict)
     base_divergence_waiver: BaseDivergenceWaiver | None = None
+    anyway: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,7 @@ def test_every_kind_of_error_has_the_exit_code_that_is_documented() -> None:
         "ChildCrashError": 5,
         "ChildAbortError": 5,
         "ServiceError": 6,
+        "UnprovableError": 11,
         "NotFoundError": 12,
         "InterruptionError": 130,
     }

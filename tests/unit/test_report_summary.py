@@ -140,6 +140,7 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
         "variants",
         "base_failures",
         "bases",
+        "base_warnings",
     ]
     variants = result["variants"]
     assert isinstance(variants, list)

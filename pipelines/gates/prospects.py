@@ -1,0 +1,72 @@
+"""Whether any variant could still pass, once the base has answered: known before anything is built.
+
+Only items that the base gets reliably right can prove anything. Where they are too few, the best variant
+there could be (no break at all) would stay inconclusive.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from pipelines.domain.policy import Limits, Policy
+from pipelines.domain.run import Run
+from pipelines.domain.suite import Suite
+from pipelines.domain.verdict import PairedItem, PairedStatistics
+from pipelines.gates.slices import able_to_pass
+from pipelines.gates.wording import limit, percent_bound
+from pipelines.paired.exact import break_rate_bound, items_needed
+from pipelines.paired.pairing import pair_across_runtimes
+from pipelines.paired.statistics import statistics
+
+
+def obstacles(suite: Suite, policy: Policy, reference_runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return why no variant can pass on what the base gets right, a sentence each; empty where one can.
+
+    Raises:
+        InputError: where the runs are not of this suite, or not repeats of one another.
+    """
+    items = pair_across_runtimes(
+        suite=suite, reference_runs=reference_runs, other=reference_runs[0]
+    )
+    return tuple(_obstacles(suite, policy, items))
+
+
+def fewest_reliable_items(limits: Limits | Policy) -> int:
+    """Return how many items the base has to get reliably right for any variant to pass."""
+    return items_needed(0, 0, max_break_rate=limits.max_break_rate, confidence=limits.confidence)
+
+
+def _obstacles(suite: Suite, policy: Policy, items: Sequence[PairedItem]) -> Iterator[str]:
+    whole = _obstacle("", items, policy.limits())
+    if whole:
+        yield whole
+    for spec in suite.slices if policy.require_all_slices else ():
+        inside = [item for item in items if spec.name in item.slices]
+        found = _obstacle(f"slice {spec.name}: ", inside, policy.slice_limits(spec.name))
+        if found:
+            yield found
+
+
+def _obstacle(scope: str, items: Sequence[PairedItem], limits: Limits) -> str | None:
+    counted = statistics(items, confidence=limits.confidence, max_break_rate=limits.max_break_rate)
+    if able_to_pass(counted, limits):
+        return None
+    bound = break_rate_bound(0, counted.reliable, limits.confidence, _effective(counted))
+    needed = items_needed(
+        0,
+        counted.reliable,
+        max_break_rate=limits.max_break_rate,
+        confidence=limits.confidence,
+        effective=_effective(counted),
+    )
+    groups = (
+        f", {counted.clusters.effective_reliable:.3g} independent ones" if counted.clusters else ""
+    )
+    more = f"{needed} more such {'item' if needed == 1 else 'items'}"
+    return (
+        f"{scope}the base gets {counted.reliable} of {counted.items} items reliably right{groups}; "
+        f"without any break that bounds the break rate at {percent_bound(bound)}, and the limit is "
+        f"{limit(limits)}: {more} would make passing possible"
+    )
+
+
+def _effective(counted: PairedStatistics) -> float | None:
+    return counted.effective_reliable if counted.clusters else None
