@@ -41,12 +41,13 @@ def show_result(result: BuildResult, console: Console) -> None:
     )
     for table in folded(names, _columns(result.rows), width=console.width, title=result.name):
         console.print(table)
+        console.print()
     for row in result.rows:
         if row.decision != "pass":
             console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
     _show_bases(result, console)
     for warning in base_warnings(result.references):
-        console.print(Text(f"warning: {warning}"), style="yellow", soft_wrap=True)
+        console.print(Text(f"warning: {warning}"), style="yellow")
     _show_errors(result, console)
     console.print(_closing(result), highlight=False)
 
@@ -93,6 +94,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     """Print every unit of work by identifier, and what of it is there already."""
     for table in _plan_tables(plan, settings, console.width):
         console.print(table)
+        console.print()
     suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
     slices = proofs(suite, policy)
     weak = [f"{one.name} ({one.size})" for one in slices if not one.can_pass]

@@ -7,11 +7,12 @@ the most important ones share the first table, the rest follow in tables that re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
-_PADDING_AND_RULE = 3
-"""What a column takes beside its cells: a space on either side and the line behind it."""
+_SPACES = 2
+"""What a column takes beside its cells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ def folded(
     tables: list[Table] = []
     left = list(columns)
     while left or not tables:
-        kept = _fitting(left, width - key.width - _PADDING_AND_RULE - 1)
+        kept = _fitting(left, width - key.width - _SPACES)
         tables.append(_table(key, kept, title if not tables else ""))
         left = [column for column in left if column not in kept]
     return tuple(tables)
@@ -49,16 +50,20 @@ def _fitting(columns: Sequence[Column], room: int) -> list[Column]:
     """Return the most important columns that fit, at least one, in their order."""
     kept: list[Column] = []
     for column in sorted(columns, key=lambda each: each.importance):
-        room -= column.width + _PADDING_AND_RULE
-        if room < 0 and kept:
-            break
-        kept.append(column)
+        if column.width + _SPACES <= room or not kept:
+            room -= column.width + _SPACES
+            kept.append(column)
     return [column for column in columns if column in kept]
 
 
 def _table(key: Column, columns: Sequence[Column], title: str) -> Table:
     table = Table(
-        title=f"[bold]{title}[/]" if title else None, title_justify="left", header_style="bold"
+        title=f"[bold]{title}[/]" if title else None,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column(key.name, no_wrap=True)
     for column in columns:
