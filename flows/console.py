@@ -18,6 +18,7 @@ from pipelines.build.variants import PlannedVariant
 from pipelines.domain.variant import ExpectedSize
 from pipelines.gates.prospects import fewest_reliable_items
 from pipelines.report.summary import LOW_ACCURACY, VariantRow, base_warnings
+from pipelines.report.wording import plural
 from registry import Found, VersionFacts
 
 _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "magenta"}
@@ -106,7 +107,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
         ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
         ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
-        ("suite", f"{suite.name}@{suite.version}, {len(suite.items)} items"),
+        ("suite", f"{suite.name}@{suite.version}, {plural(len(suite.items), 'item')}"),
         ("", slices[0].text.removeprefix("all: ")),
         (
             "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flows.corpus_check import CorpusReport, ModelReport
 from flows.suite_check import Finding
 from pipelines.files.records import to_json
+from pipelines.report.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,4 +119,4 @@ def _experts(model: ModelReport) -> str:
 
 def _closing(report: CorpusReport) -> str:
     notes = len(report.findings) - len(report.problems)
-    return f"{len(report.problems)} problems, {notes} notes"
+    return f"{plural(len(report.problems), 'problem')}, {plural(notes, 'note')}"

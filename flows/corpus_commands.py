@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError, NotFoundError
 from pipelines.domain.values import JsonValue
+from pipelines.report.wording import plural
 from pipelines.specs.loading import did_you_mean
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def export_command(options: ExportOptions) -> int:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    print(f"{options.target}: {corpus.sequence_count} sequences of {corpus.label}")
+    print(f"{options.target}: {plural(corpus.sequence_count, 'sequence')} of {corpus.label}")
     return 0
 
 

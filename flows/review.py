@@ -26,6 +26,7 @@ from pipelines.files.records import write_text
 from pipelines.report.label_sheet import label_sheet, sheet_lines
 from pipelines.report.review_page import write_review_page
 from pipelines.report.review_queue import ReviewEntry, review_queue
+from pipelines.report.wording import plural
 from pipelines.specs.adjudications import (
     ADJUDICATIONS_FILE,
     append_adjudications,
@@ -80,7 +81,7 @@ def review_command(options: ReviewOptions) -> int:
     )
     if options.html is not None:
         write_review_page(plan.name, plan.suite, reviewed.queue, options.html)
-        print(f"{len(reviewed.queue)} answers, {len(waiting)} undecided: {options.html}")
+        print(f"{plural(len(reviewed.queue), 'answer')}, {len(waiting)} undecided: {options.html}")
         return 0
     if not waiting:
         print("nothing awaits a decision")
@@ -195,7 +196,7 @@ def _write_sheet(reviewed: Reviewed, file: Path, take: int) -> int:
         )
     write_text(file, "".join(f"{line}\n" for line in sheet_lines(rows)))
     missing = sum(row.label is None for row in rows)
-    print(f"{file}: {len(rows)} answers, {missing} without a label")
+    print(f"{file}: {plural(len(rows), 'answer')}, {missing} without a label")
     print(
         'next: write "right" or "wrong" as each label, and name the file as the judge\'s `anchor`'
     )
@@ -242,7 +243,7 @@ def _ask(file: Path, waiting: Sequence[ReviewEntry], who: str) -> int:
             note=said.note,
         )
         count += append_adjudications(file, [decision])  # one at a time: an interruption loses none
-    print(f"{count} decisions added to {file}")
+    print(f"{plural(count, 'decision')} added to {file}")
     if count:
         print(f"next: {_AGAIN}")
     return 0

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.report.wording import plural
+
 if TYPE_CHECKING:
     from flows.settings import Settings
 
@@ -119,7 +121,7 @@ def mine_command(options: MineOptions) -> int:
     )
     for ranking in mined.rankings:
         count = sum(one.slices[0] == ranking.slice for one in mined.chosen)
-        print(f"{ranking.slice}: {count} items, {ranking.description}")
-    print(f"{options.out}: {len(mined.chosen)} items without expectations")
+        print(f"{ranking.slice}: {plural(count, 'item')}, {ranking.description}")
+    print(f"{options.out}: {plural(len(mined.chosen), 'item')} without expectations")
     print(f"next: write them, then `quantgate suite check {options.out}`")
     return 0

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from flows.suite_check import Finding, SuiteReport
+from pipelines.report.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,5 +91,5 @@ def _place(one: Finding) -> str:
 def _closing(report: SuiteReport) -> str:
     notes = len(report.findings) - len(report.problems)
     lacking = sum(not tail.items for tail in report.tails)
-    told = f"{len(report.problems)} problems, {notes} notes"
+    told = f"{plural(len(report.problems), 'problem')}, {plural(notes, 'note')}"
     return f"{told}, {lacking} tails without items" if report.tails else told
