@@ -85,7 +85,7 @@ _THE_FILE = re.compile(
 
 _KERNEL = re.compile(
     r"(?:Using|Selected) (?P<kernel>\w*(?:Kernel|Marlin|Machete|Cutlass|Emulation)\w*)"
-    r"(?: kernel)? for (?P<layer>\w+)"
+    r"(?: kernel)? for (?P<layer>[A-Z]\w+)"
 )
 """vLLM: `Using CPUWNA16LinearKernel for CompressedTensorsWNA16`."""
 

@@ -125,7 +125,7 @@ def test_only_what_was_written_since_the_start_is_read(tmp_path: Path) -> None:
 def test_kernels_are_read_once_each() -> None:
     line = "(Worker pid=9) INFO 11-29 [kernels.py:1] Using CPUWNA16LinearKernel for CompressedTensorsWNA16"
     other = "INFO Selected CPUInt8ScaledMMLinearKernel for CompressedTensorsW8A8Int8"
-    assert kernels_in(f"{line}\n{line}\n{other}\nkernel for nothing\n") == (
+    assert kernels_in(f"{line}\n{line}\n{other}\nUsing CPUWNA16LinearKernel for mixed types\n") == (
         "CPUWNA16LinearKernel for CompressedTensorsWNA16",
         "CPUInt8ScaledMMLinearKernel for CompressedTensorsW8A8Int8",
     )
