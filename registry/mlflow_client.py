@@ -67,7 +67,7 @@ class MlflowRegistry:
         if tracking.is_server:
             _require_listener(tracking)
         with translated(tracking), opened_alone(tracking.database):
-            os.environ.update(tracking.login)  # MLflow has no other way to be told
+            _log_in(tracking)
             self._client = MlflowClient(
                 tracking_uri=tracking.address, registry_uri=tracking.address
             )
@@ -272,6 +272,19 @@ def _require_listener(tracking: Tracking) -> None:
             next_step="start the server, or correct MLFLOW_TRACKING_URI",
             transient=True,
         ) from error
+
+
+_lent: set[str] = set()
+"""Variables that hold a login because an address did; another address must not get it."""
+
+
+def _log_in(tracking: Tracking) -> None:
+    """Hand MLflow a server's user and password; it has no other way to be told than its environment."""
+    for name in _lent:
+        os.environ.pop(name, None)
+    _lent.clear()
+    _lent.update(tracking.login)
+    os.environ.update(tracking.login)
 
 
 @contextmanager

@@ -98,3 +98,9 @@ def test_every_grader_is_one_of_the_planned_kinds_and_names_its_version() -> Non
     assert set(GRADERS) <= set(get_args(GraderKind))
     for kind in ("exact", "choice", "regex", "contains", "number"):
         assert pure_grader(kind).name == f"{kind}@2"
+
+
+@pytest.mark.parametrize("url", ["http://me:pass@judge:1/v1", "https://judge/v1?key=x"])
+def test_a_judges_address_in_a_suite_holds_no_secret(url: str) -> None:
+    with pytest.raises(ValidationError, match="url_env or api_key_env"):
+        ADAPTER.validate_python({"kind": "judge", "model": "big", "url": url})
