@@ -85,7 +85,8 @@ def rehearsed_texts(prompts: LoopPrompts) -> Iterator[tuple[str, str]]:
     for item in loop_items(prompts.suite):
         messages = prompts.messages(rehearsed(prompts.suite, item))
         try:
-            text = prompts.chat.render(messages, ask=False, tools=item.tools)
+            variables = prompts.suite.variables_of(item)
+            text = prompts.chat.render(messages, ask=False, tools=item.tools, variables=variables)
         except InputError:  # told before anything is asked
             continue
         yield f"{item.id} to its end", text
