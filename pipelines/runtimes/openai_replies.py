@@ -33,15 +33,20 @@ class Choice(BaseModel):
     def said(self) -> str | None:
         """The answer as the model wrote it; None where the reply holds none.
 
-        Tool calls that the server took out of it are put back as JSON.
+        Tool calls that the server took out of it are put back as JSON; behind a remark each stands in
+        `<tool_call>` tags, so that it can be told from the remark.
         """
         if self.message is None:
             return self.text
         calls = [_call(call) for call in self.message.tool_calls or ()]
         if not calls:
             return self.message.content
-        told = json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False)
-        return f"{self.message.content}\n{told}" if self.message.content else told
+        if not self.message.content:
+            return json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False)
+        tagged = (
+            f"<tool_call>{json.dumps(call, ensure_ascii=False)}</tool_call>" for call in calls
+        )
+        return "\n".join((self.message.content, *tagged))
 
     def thought(self) -> str:
         """What the server took out of the text as thoughts."""

@@ -13,6 +13,8 @@ from pipelines.domain.server import Server
 from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, Suite
 from pipelines.domain.values import digest_of
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.graders.call_formats import read_calls
+from pipelines.evaluation.graders.calls import Calls
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.runtimes.openai_answers import Asking
 from pipelines.runtimes.protocol import Prompt
@@ -167,9 +169,20 @@ def test_tool_calls_a_server_took_out_of_the_text_are_put_back() -> None:
     broken = {"function": {"name": "track", "arguments": "{"}}
     message = {"content": "Well.", "tool_calls": [call, broken]}
     told = reply(choices=[{"message": message, "finish_reason": "tool_calls"}])
-    first, second = asking("x", prompts="chat").answer(PROMPT, told).text.split("\n")
-    assert first == "Well."
-    assert json.loads(second)[1] == {"name": "track", "arguments": "{"}
+    assert asking("x", prompts="chat").answer(PROMPT, told).text.split("\n") == [
+        "Well.",
+        '<tool_call>{"name": "track", "arguments": {"id": 1}}</tool_call>',
+        '<tool_call>{"name": "track", "arguments": "{"}</tool_call>',
+    ]
+
+
+def test_calls_behind_a_remark_are_read_as_calls() -> None:
+    call = {"function": {"name": "track", "arguments": '{"id": 1}'}}
+    message = {"content": "Let me look.", "tool_calls": [call, call]}
+    told = reply(choices=[{"message": message, "finish_reason": "tool_calls"}])
+    read = read_calls(asking("x", prompts="chat").answer(PROMPT, told).text, "auto", {})
+    assert isinstance(read, Calls)
+    assert [one.name for one in read.calls] == ["track", "track"]
 
 
 @pytest.mark.parametrize(
