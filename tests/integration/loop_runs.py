@@ -1,4 +1,4 @@
-"""A run of three loops with the example's checkpoint, in this process or as one that can be killed."""
+"""A run of two loops with the example's checkpoint, in this process or as one that can be killed."""
 
 import sys
 from dataclasses import replace
@@ -26,11 +26,11 @@ from pipelines.runtimes.transformers import TransformersRuntime
 from pipelines.specs.suites import load_suite
 from tests.integration.llamacpp_checkpoints import EXAMPLE, runtime
 
-LOOPS = 3
+LOOPS = 2
 
 
 def loops() -> Suite:
-    """The first questions of the example, each followed by its tool's result and two more user messages."""
+    """The first questions of the example, each followed by its tool's result and, at most, one more answer."""
     suite = load_suite(EXAMPLE / "suite")
     items = tuple(_loop(item) for item in suite.items[:LOOPS])
     return replace(suite, items=items, decode=replace(suite.decode, max_tokens=48))
@@ -42,13 +42,9 @@ def _loop(item: Item) -> Item:
     name, arguments = call["name"], call["arguments"]
     assert isinstance(name, str) and isinstance(arguments, dict)
     row = ResultRow(arguments=arguments, result='{"done": true}')
-    turns = (
-        Turn(steps=(ScriptedStep(expected=call),)),
-        Turn(user="Thank you."),
-        Turn(user="Goodbye."),
-    )
+    turns = (Turn(steps=(ScriptedStep(expected=call),)), Turn(user="Thank you."))
     tools = (SimulatedTool(name=name, rows=(row,)),)
-    return replace(item, loop=Loop(turns=turns, tools=tools, max_steps=3))
+    return replace(item, loop=Loop(turns=turns, tools=tools, max_steps=2))
 
 
 def ask(folder: Path, engine: str, model: Path) -> tuple[Run, bytes]:

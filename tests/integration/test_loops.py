@@ -28,7 +28,9 @@ def killed_in_the_second_wave(folder: Path, engine: str, model: Path) -> None:
     assert not list(folder.rglob("runs/*/manifest.json"))
 
 
-@pytest.mark.parametrize("engine", ["llamacpp", "transformers"])
+@pytest.mark.parametrize(
+    "engine", ["llamacpp", pytest.param("transformers", marks=pytest.mark.slow)]
+)
 def test_loops_are_held_alike_and_a_killed_run_goes_on_to_the_same_transcript(
     engine: str, tmp_path: Path
 ) -> None:
@@ -41,7 +43,7 @@ def test_loops_are_held_alike_and_a_killed_run_goes_on_to_the_same_transcript(
         assert graded.steps[0].grade is not None and graded.steps[0].grade.correct
         assert graded.steps[0].answer.tool_results == ('{"done": true}',)
         assert graded.steps[1].answer.prompt_tokens > graded.steps[0].answer.prompt_tokens
-        assert 2 <= len(graded.steps) <= 3
+        assert len(graded.steps) == 2
     killed_in_the_second_wave(tmp_path / "killed", engine, model)
     again, resumed = ask(tmp_path / "killed", engine, model)
     assert resumed == transcript

@@ -1,4 +1,4 @@
-"""A chat server renders the messages of a loop itself, and reads the very tokens that we do, at every step."""
+"""A chat server renders the messages of a loop itself, and reads the very tokens that we do in every step."""
 
 import json
 from dataclasses import dataclass, field, replace
