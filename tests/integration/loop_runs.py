@@ -30,7 +30,7 @@ LOOPS = 2
 
 
 def loops() -> Suite:
-    """The first questions of the example, each followed by its tool's result and, at most, one more answer."""
+    """The first questions of the example, each followed by its tool's result and one more answer."""
     suite = load_suite(EXAMPLE / "suite")
     items = tuple(_loop(item) for item in suite.items[:LOOPS])
     return replace(suite, items=items, decode=replace(suite.decode, max_tokens=48))
