@@ -92,7 +92,7 @@ class Asking:
         count = _count(prompt, usage, ids, self._most_tokens(prompt))
         return Answer(
             item_id=prompt.item_id,
-            text=_text(prompt, choice, count),
+            text=_text(prompt, choice, count if ids is None else count + 1),
             token_ids=ids or (),
             finish_reason=_FINISHES.get(choice.finish_reason or "", "error"),
             prompt_tokens=len(prompt.token_ids),
@@ -174,8 +174,9 @@ def _count(prompt: Prompt, usage: Usage | None, ids: Ids | None, most: int) -> i
 
 
 def _text(prompt: Prompt, choice: Choice, count: int) -> str:
+    """The answer's text; none is nothing said where only an end was generated, which `count` includes."""
     said = choice.said()
-    if said is None and not choice.thought() and count > 1:  # one is an end
+    if said is None and not choice.thought() and count > 1:
         raise broken(prompt, f"the reply holds no text, and {count} tokens")
     return said or ""
 

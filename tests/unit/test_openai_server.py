@@ -142,6 +142,48 @@ def test_messages_are_sent_where_a_server_takes_nothing_else(site: Site) -> None
     assert site.answers()["item-0"]["text"] == "read 3 tokens"
 
 
+def test_half_an_emoji_leaves_a_run_that_can_be_sealed_and_read(site: Site) -> None:
+    half = json.dumps(
+        {
+            "model": "model",
+            "choices": [{"text": "so \ud83d", "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+        }
+    ).encode()
+    assert b"\\ud83d" in half
+    with fake_server(site.engine(faults=[Fault(body=half)])) as url:
+        site.ask(site.server(url=url, concurrency=1))
+    text = site.answers()["item-0"]["text"]
+    assert text == "so \ufffd"
+    (site.folder / "sealed").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(body=b"[" * 200_000),
+        Fault(patch={"choices": [{"text": "a"}, {"text": "b"}]}),
+        Fault(patch={"choices": [{"text": None}]}),
+        Fault(patch={"usage": {"prompt_tokens": 10**400}}),
+        Fault(patch={"__verbose": {"tokens": [1 << 60]}}),
+        Fault(patch={"model": "another"}),
+        Fault(status=302, headers={"Location": "http://elsewhere"}),
+        Fault(body=b'{"a": NaN'),
+    ],
+)
+def test_a_bad_reply_ends_a_run_with_one_message_and_keeps_what_was_answered(
+    site: Site, fault: Fault
+) -> None:
+    with fake_server(site.engine(faults=[Fault(), fault])) as url:
+        server = site.server(url=url, concurrency=1)
+        with pytest.raises(ServiceError) as caught:
+            site.ask(server)
+        assert len(str(caught.value)) < 700
+        assert "item-0" in site.answers()
+        site.ask(server)
+    assert set(site.answers()) == set(site.ids)
+
+
 def test_a_started_server_is_asked_and_ended(site: Site) -> None:
     trace = site.folder / "trace"
     server = site.server(command=(*COMMAND, "--trace", str(trace)), startup_timeout_seconds=30.0)
