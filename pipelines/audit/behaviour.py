@@ -35,7 +35,7 @@ def behaviour(run: Run) -> Behaviour:
         mean_tokens=(sum(a.length_tokens for a in answers) - sum(thoughts)) / count,
         mean_thought_tokens=sum(thoughts) / count,
         truncated=sum(a.finish_reason != "stop" for a in answers),
-        loops=sum(loops(a) for a in answers),
+        loops=sum(_goes_in_circles(graded) for graded in run.answers),
     )
 
 
@@ -51,6 +51,11 @@ def audit_behaviour(reference: Run, variant: Run) -> tuple[AuditFinding, ...]:
         _counted("truncated answers", base.truncated, found.truncated, allowed),
         _counted("degenerate loops", base.loops, found.loops, allowed),
     )
+
+
+def _goes_in_circles(graded: GradedAnswer) -> bool:
+    """Whether an answer does; of a conversation, any of its answers."""
+    return any(loops(step.answer) for step in graded.steps) or loops(graded.answer)
 
 
 def _thought_tokens(graded: GradedAnswer) -> int:

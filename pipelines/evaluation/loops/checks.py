@@ -107,14 +107,15 @@ def _unanswered(loop: Loop, item: Item, expectations: Sequence[_Expectation]) ->
     for name in offered_tools(item.tools):
         if name not in names:
             yield f"tool '{name}' is offered and nothing answers it{did_you_mean(name, names)}"
-    end = expectations[-1]
-    if end.calls and not any(_ends_turn(loop, call) for call in end.calls):
+    *steps, end = expectations
+    goes_on = end.calls and not any(_ends_turn(loop, call) for call in end.calls)
+    if goes_on:
         yield (
             f"the end expects a call of {end.calls[0].name}, after which the loop would go on: set "
             f"tool_answers.{end.calls[0].name}.ends_turn, or make the call a step and expect what "
             "is said after it"
         )
-    for one in expectations:
+    for one in steps if goes_on else expectations:
         if one.calls and not any(_is_answered(loop, call) for call in one.calls):
             call = one.calls[0]
             yield (
