@@ -11,6 +11,7 @@ from pipelines.evaluation.loops.waves import Loops
 from pipelines.evaluation.sampling import step_id
 from pipelines.files.records import from_json, to_json, write_text
 from pipelines.process.calls import OnProgress, Progress, RunWorker
+from pipelines.runtimes.answer_log import AnswerLog
 from pipelines.runtimes.protocol import AnswerRequest, Prompt, Runtime
 
 TRANSCRIPT = "transcript.jsonl"
@@ -56,11 +57,13 @@ class Asking:
         prompts, answers = self.folder / f"{name}{PROMPTS}", self.folder / f"{name}{TRANSCRIPT}"
         write_lines(prompts, wave)
         self.asked |= {prompt.item_id: prompt for prompt in wave}
-        self.runtime.answer(
-            replace(self.request, prompts=prompts, answers=answers),
-            self.run_worker,
-            _counted_on(self.on_progress, len(self.answered), self.total),
-        )
+        # A runtime may take minutes to start, only to find that an earlier try answered all of it.
+        if not AnswerLog(answers).answered.issuperset(prompt.item_id for prompt in wave):
+            self.runtime.answer(
+                replace(self.request, prompts=prompts, answers=answers),
+                self.run_worker,
+                _counted_on(self.on_progress, len(self.answered), self.total),
+            )
         self.answered |= {answer.item_id: answer for answer in read_answers(answers)}
         _require_answers(wave, self.answered, self.subject, self.request.log)
 

@@ -229,6 +229,7 @@ def test_a_run_that_is_killed_anywhere_gives_the_same_transcript_and_asks_nothin
     for name in (TRANSCRIPT, PROMPTS):
         assert (first.folder(plan) / name).read_bytes() == (second.folder(plan) / name).read_bytes()
     assert sorted(killed.asked) == sorted(whole.asked)
+    assert all(killed.batches[1:]), "a wave that is answered starts no runtime"
 
 
 def test_the_transcript_holds_every_raw_answer_with_what_tools_said(tmp_path: Path) -> None:
