@@ -20,7 +20,7 @@ DEEPEST = 100
 
 _TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:,]', re.DOTALL)
 _HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
-_SUSPECT_ESCAPES = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
+_HALF_ESCAPES = re.compile(r"\\u[dD][89a-fA-F]")
 _SHOWN_CHARACTERS = 60
 _MOST_DIGITS = 308
 """Whole numbers of more have no double, which is what other programs read them as."""
@@ -47,21 +47,20 @@ def parse_json(text: str) -> JsonValue:
     """Return the one JSON value that a text is, as people write it.
 
     Raises:
-        JsonTextError: where it is none; for all that `parse_structure` refuses, half of a surrogate pair, and
-            null characters.
+        JsonTextError: where it is none; for all that `parse_structure` refuses, and null characters.
     """
     value = parse_structure(text)
-    if _SUSPECT_ESCAPES.search(text) or _HALF_CHARACTERS.search(text):
-        _refuse_characters(value)
+    if "\\u0000" in text and any("\0" in part for part in _texts(value)):
+        raise JsonTextError("a text has a null character (\\u0000)")
     return value
 
 
 def parse_structure(text: str) -> JsonValue:
-    """Return the one JSON value that a text is; its texts may hold anything, as vocabularies do.
+    """Return the one JSON value that a text is; its texts may hold null characters, as vocabularies do.
 
     Raises:
-        JsonTextError: where it is none; for a key given twice, NaN, infinities, numbers beyond a double, more
-            than 100 levels.
+        JsonTextError: where it is none; for a key given twice, NaN, infinities, numbers beyond a double, half
+            of a surrogate pair, more than 100 levels.
     """
     try:
         value = cast("JsonValue", _DECODER.decode(text))
@@ -79,6 +78,10 @@ def parse_structure(text: str) -> JsonValue:
         ) from error
     if text.count("[") + text.count("{") > DEEPEST and _is_too_deep(value):
         raise _too_deep(text)
+    if _HALF_ESCAPES.search(text) or _HALF_CHARACTERS.search(text):
+        for part in _texts(value):
+            if half := _HALF_CHARACTERS.search(part):
+                raise JsonTextError(f"a text has half a character (\\u{ord(half[0]):04x} alone)")
     return value
 
 
@@ -162,26 +165,19 @@ def _first_twice(text: str) -> tuple[str, int]:
     return "", 1
 
 
-def _refuse_characters(value: JsonValue) -> None:
-    """Walk level by level; depth is bounded by now, width is not."""
+def _texts(value: JsonValue) -> Iterator[str]:
+    """Yield all texts, keys included, level by level: depth is bounded by now, width is not."""
     level: list[JsonValue] = [value]
     while level:
         children: list[JsonValue] = []
         for part in level:
             if isinstance(part, str):
-                _refuse_in(part)
+                yield part
             elif isinstance(part, dict):
                 children += [*part.keys(), *part.values()]
             elif isinstance(part, list):
                 children += part
         level = children
-
-
-def _refuse_in(text: str) -> None:
-    if half := _HALF_CHARACTERS.search(text):
-        raise JsonTextError(f"a text has half a character (\\u{ord(half[0]):04x} alone)")
-    if "\0" in text:
-        raise JsonTextError("a text has a null character (\\u0000)")
 
 
 def _syntax(error: json.JSONDecodeError, text: str) -> str:
