@@ -1,7 +1,7 @@
 """Any file of any kind that people write is read, or refused in a sentence: never a traceback, never a hang.
 
-Sound files are changed at random (`tests.mutations`), for less than a second a kind here and for half a minute
-each in `make slow`. A failure prints the seed that makes its file again.
+Sound files are changed at random (`tests.mutations`), under a second a kind here and half a minute a kind
+in `make slow`. A failure prints the seed that makes its file again.
 """
 
 import contextlib
