@@ -43,8 +43,9 @@ def show_result(result: BuildResult, console: Console) -> None:
     for table in folded(names, _columns(result.rows), width=console.width, title=result.name):
         console.print(table)
         console.print()
+    told = "\n".join(error.text for error in result.errors)
     for row in result.rows:
-        if row.decision != "pass":
+        if row.decision != "pass" and row.reason not in told:
             console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
     _show_bases(result, console)
     for warning in base_warnings(result.references):

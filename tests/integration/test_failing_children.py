@@ -129,3 +129,14 @@ def test_items_that_no_context_holds_are_said_before_anything_is_built(tmp_path:
     assert "items do not fit the model's context of 512 tokens" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert not (road.store / "variants").exists()
+
+
+def test_a_build_that_cannot_pass_ends_once_the_base_has_answered(tmp_path: Path) -> None:
+    road = make_road(tmp_path, ("Q8_0",), items_a_slice=1)
+    finished = road.run(*road.build)
+    assert finished.returncode == 11, finished.stderr
+    assert "no variant can pass in llamacpp, so none was built" in finished.stdout
+    assert "Traceback" not in finished.stderr
+    assert not (road.store / "variants").exists()
+    (result,) = (road.store / "reports").glob("*/result.json")
+    assert json.loads(result.read_text())["decision"] == "inconclusive"
