@@ -1,6 +1,6 @@
 """Which implementation stands behind each seam: the only place that names backends and runtimes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from pipelines.backends.autogptq import AUTOGPTQ
 from pipelines.backends.llamacpp import LlamaCppBackend
 from pipelines.backends.llmcompressor import LlmCompressorBackend
 from pipelines.backends.protocol import Backend
+from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import Format
 from pipelines.domain.server import Server
-from pipelines.process.calls import RunWorker
+from pipelines.files.store import Store
+from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.process.environments import LockedEnvironment
 from pipelines.process.runner import run_worker
 from pipelines.runtimes.checkpoint_loading import ReportLoading, report_loading
@@ -22,6 +24,15 @@ from pipelines.runtimes.openai_server import OpenAiServerRuntime
 from pipelines.runtimes.protocol import Runtime
 from pipelines.runtimes.rulers import MeasureRulers, measure_rulers
 from pipelines.runtimes.transformers import TransformersRuntime
+
+RefuseTokenizer = Callable[[Checkpoint, Store, RunWorker, OnProgress], None]
+"""Refuses a checkpoint whose tokenizer llama.cpp cannot have."""
+
+
+def take_any_tokenizer(
+    _checkpoint: Checkpoint, _store: Store, _run_worker: RunWorker, _on_progress: OnProgress
+) -> None:
+    """Refuse none: nothing here asks llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +49,7 @@ class Equipment:
     measure_rulers: MeasureRulers = measure_rulers
     servers: tuple[Server, ...] = ()
     report_loading: ReportLoading = report_loading
+    refuse_tokenizer: RefuseTokenizer = take_any_tokenizer
 
 
 def equipment(settings: Settings, servers: Sequence[Server] = ()) -> Equipment:
@@ -63,6 +75,7 @@ def equipment(settings: Settings, servers: Sequence[Server] = ()) -> Equipment:
         },
         runtimes={**native, **served},
         run_worker=run_worker,
+        refuse_tokenizer=llamacpp.refuse_tokenizer,
         servers=tuple(servers),
     )
 

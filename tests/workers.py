@@ -41,6 +41,9 @@ def work(order: Order, on_progress: OnProgress) -> Done:
         importlib.import_module("a_module_that_nobody_installed")
     if order.act in {"SIGABRT", "SIGBUS", "SIGKILL", "SIGSEGV"}:
         os.kill(os.getpid(), getattr(signal, order.act))
+    if order.act.startswith("complain then "):
+        print("loading\nerror: no newline token\nsome chatter", flush=True)
+        os.kill(os.getpid(), getattr(signal, order.act.removeprefix("complain then ")))
     if order.act.startswith("half then "):
         order.path.write_text("half")
         os.kill(os.getpid(), getattr(signal, order.act.removeprefix("half then ")))

@@ -14,16 +14,18 @@ from pipelines.backends.llamacpp_messages import (
 )
 from pipelines.backends.llamacpp_misfits import misfits
 from pipelines.backends.llamacpp_mix import MIX_SOURCES, Ingredients, measured_mix, mix_rules
+from pipelines.backends.llamacpp_pretypes import byte_fallback_hint
 from pipelines.backends.llamacpp_workshop import WORKERS, Spent, Workshop
 from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InputError
+from pipelines.domain.errors import CheckpointError, ChildAbortError, InputError
 from pipelines.domain.recipe import Calibration, GgufOptions, MeasuredMix, Recipe, TensorTypeRule
 from pipelines.domain.values import JsonValue, digest_of
 from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
 from pipelines.files.hashing import file_digest, folder_digest, source_digest
 from pipelines.files.records import write_record
 from pipelines.files.sealed import produce_once, read_manifest
+from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker
 
 _PACKAGE = "llama-cpp-python"
@@ -31,6 +33,7 @@ _CONVERTER_PARTS = ("convert_hf_to_gguf.py", "conversion/base.py", "gguf-py/gguf
 _CONVERT_SOURCES = (
     "pipelines.backends.llamacpp_pretypes",
     f"{WORKERS}.llamacpp_convert",
+    f"{WORKERS}.llamacpp_converter",
     "pipelines.files.chat_templates",
 )
 _IMATRIX_SOURCES = (
@@ -45,6 +48,7 @@ _QUANTIZE_SOURCES = (
     f"{WORKERS}.llamacpp_quantize",
 )
 _MODEL, _IMATRIX, _MIX = "model.gguf", "imatrix.gguf", "mix.json"
+_TRIAL = "llamacpp_vocabulary_trial"
 _KEY_LENGTH = 16
 
 
@@ -125,6 +129,33 @@ class LlamaCppBackend:
             checkpoint, scratch, Workshop(run_worker=run_worker, on_progress=on_progress, log=log)
         )
 
+    def refuse_tokenizer(
+        self, checkpoint: Checkpoint, store: Store, run_worker: RunWorker, on_progress: OnProgress
+    ) -> None:
+        """Refuse a tokenizer that llama.cpp cannot have; tried once and remembered.
+
+        Raises:
+            CheckpointError: with the converter's or llama.cpp's own reason.
+            ToolchainError, WorkerError: from the child process.
+        """
+        tools: list[JsonValue] = [[tool.name, tool.version] for tool in self._conversion_tools()]
+        sources = source_digest(*_CONVERT_SOURCES, f"{WORKERS}.{_TRIAL}")
+        key = digest_of([checkpoint.digests.combined, tools, sources])
+        folder = store.checkpoint(checkpoint.digests.combined) / f"vocabulary-{key[:_KEY_LENGTH]}"
+
+        def produce(staging: Path) -> ConvertFacts:
+            log = store.logs / f"vocabulary-{key[:_KEY_LENGTH]}.log"
+            shop = Workshop(run_worker=run_worker, on_progress=on_progress, log=log)
+            call = ConvertCall(
+                converter=self._converter, checkpoint=checkpoint.folder, output=staging / _MODEL
+            )
+            try:
+                return shop.run(_TRIAL, call, ConvertFacts, threads=1)
+            except ChildAbortError as error:
+                raise _unreadable(error, checkpoint) from error
+
+        produce_once(folder, ConvertFacts, produce)
+
     def _f16(self, checkpoint: Checkpoint, scratch: Path, shop: Workshop) -> Path:
         tools: list[JsonValue] = [[tool.name, tool.version] for tool in self._conversion_tools()]
         key = digest_of([checkpoint.digests.combined, tools, source_digest(*_CONVERT_SOURCES)])
@@ -154,6 +185,16 @@ class LlamaCppBackend:
             # It reads the vocabulary that the converter writes down.
             ToolVersion(name="transformers", version=importlib.metadata.version("transformers")),
         )
+
+
+def _unreadable(error: ChildAbortError, checkpoint: Checkpoint) -> CheckpointError:
+    """An engine that aborts over a vocabulary says that it cannot have it."""
+    return CheckpointError(
+        f"llama.cpp cannot have this tokenizer: it {error.what}",
+        where=str(checkpoint.folder / "tokenizer.json"),
+        next_step=byte_fallback_hint(checkpoint.folder),
+        log=error.log,
+    )
 
 
 def _imatrix(

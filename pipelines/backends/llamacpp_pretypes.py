@@ -10,8 +10,10 @@ table is refused, and token-id parity is gated over corpus and suite besides.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines.domain.values import JsonValue, canonical_json
+from pipelines.files.json_files import read_json_object
 
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -110,3 +112,21 @@ def _split_step(step: dict[str, JsonValue]) -> JsonValue:
     if (behavior, invert) in (("Isolated", False), ("Removed", True)):
         return {"type": "Split", "regex": regex, "behavior": "Isolated"}
     return {"type": "Split", "regex": regex, "behavior": behavior, "invert": invert}
+
+
+def byte_fallback_hint(folder: Path) -> str | None:
+    """Return what to do about a byte-level tokenizer.json that says `byte_fallback`; None where it does not.
+
+    Such pieces stand for bytes already. The converter takes `byte_fallback` for SentencePiece, whose
+    vocabularies have `<0x0A>` for a line's end.
+    """
+    tokenizer = read_json_object(folder / "tokenizer.json")
+    model = tokenizer.get("model")
+    if not isinstance(model, dict) or model.get("byte_fallback") is not True:
+        return None
+    if "ByteLevel" not in canonical_json(tokenizer.get("pre_tokenizer")):
+        return None
+    return (
+        'set "byte_fallback" to false in tokenizer.json: its pieces are byte-level, and llama.cpp\'s '
+        "converter takes it for SentencePiece otherwise"
+    )

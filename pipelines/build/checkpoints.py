@@ -17,6 +17,7 @@ from pipelines.build.checkpoint_links import refuse_leaving_links
 from pipelines.build.checkpoint_listing import refuse_listing, refuse_pipes
 from pipelines.build.checkpoint_numerics import parameter_count
 from pipelines.build.hub import HubSettings, download, parse_hub_source
+from pipelines.build.lfs_pointers import refuse_lfs_pointers
 from pipelines.build.safetensors_soundness import refuse_nonfinite
 from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.errors import InputError, ServiceError
@@ -27,6 +28,7 @@ from pipelines.files.sealed import verify
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, Progress, ignore_progress
 
+_CACHED = "models--"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -68,7 +70,20 @@ def resolve_checkpoint(
 
 def _local(folder: Path, store: Store) -> _Found:
     memory = DigestMemory(store.digest_memory)
-    return _Found(folder=folder, source=str(folder), name=folder.name, file_digest=memory.digest)
+    return _Found(
+        folder=folder, source=str(folder), name=_local_name(folder), file_digest=memory.digest
+    )
+
+
+def _local_name(folder: Path) -> str:
+    """Return the folder's name; a revision in the hub's own cache is called as its repository is.
+
+    Layout: huggingface_hub, "Understand caching": `models--ORG--NAME/snapshots/REVISION`.
+    """
+    repository = folder.parent.parent.name
+    if folder.parent.name == "snapshots" and repository.startswith(_CACHED):
+        return repository.rpartition("--")[2]
+    return folder.name
 
 
 def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgress) -> _Found:
@@ -99,6 +114,7 @@ def _accepted(
     refuse_leaving_links(found.folder, where=where)
     refuse_listing((path.name for path in found.folder.iterdir()), where=where)
     refuse_pipes(found.folder)
+    refuse_lfs_pointers(found.folder, where=where)
     shape = read_model_shape(found.folder)
     tensors = read_tensors(found.folder)
     check_weights(shape, tensors, found.folder)

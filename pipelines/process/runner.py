@@ -26,6 +26,7 @@ from pipelines.files.temporary import temporary_folder
 from pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
 from pipelines.process.children import CHILDREN, Child
 from pipelines.process.harness import PROGRESS_FD
+from pipelines.process.last_words import last_words
 from pipelines.process.launch import PARENT_PID, launched
 from pipelines.process.shortage import NEXT_STEP, of_the_environment, short_of_memory
 
@@ -125,7 +126,7 @@ def _run(call: WorkerCall, arguments: list[str], on_progress: OnProgress) -> Non
         if write_end >= 0:
             os.close(write_end)
     if child.returncode != 0:
-        raise _ending(child.returncode, call, _last_lines(call.log, written_before))
+        raise _ending(child.returncode, call, written_before)
 
 
 def _watch(child: Child, read_end: int, call: WorkerCall, on_progress: OnProgress) -> None:
@@ -152,8 +153,12 @@ def _watch(child: Child, read_end: int, call: WorkerCall, on_progress: OnProgres
                 on_progress(from_json(Progress, json.loads(line)))
 
 
-def _ending(code: int, call: WorkerCall, last_lines: list[str]) -> QuantgateError:
-    """Return what to raise for a child that did not end well: only a crash may be over its input."""
+def _ending(code: int, call: WorkerCall, written_before: int) -> QuantgateError:
+    """Return what to raise for a child that did not end well: only a crash may be over its input.
+
+    One that broke by itself ends the sentence with its own last words.
+    """
+    last_lines = _last_lines(call.log, written_before)
     words = "\n".join(last_lines)
     if short_of_memory(words):
         what = f"ran out of memory: {_telling(last_lines, short_of_memory)}"
@@ -162,7 +167,9 @@ def _ending(code: int, call: WorkerCall, last_lines: list[str]) -> QuantgateErro
         sign = signal.Signals(-code)
         kind: type[WorkerError] = ChildAbortError if sign in _ITS_OWN_SIGNALS else WorkerError
         hint = " (often: out of memory)" if sign is signal.SIGKILL else ""
-        return kind(f"was killed by {sign.name}{hint}", where=call.module, log=call.log)
+        said = last_words(call.log, written_before) if sign in _ITS_OWN_SIGNALS else ""
+        what = f"was killed by {sign.name}{hint}" + (f": {said}" if said else "")
+        return kind(what, where=call.module, log=call.log)
     last = last_lines[-1] if last_lines else "it wrote nothing"
     kind = WorkerError if of_the_environment(last) else ChildCrashError
     return kind(f"ended with exit code {code}: {last}", where=call.module, log=call.log)

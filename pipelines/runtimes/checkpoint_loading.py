@@ -112,7 +112,7 @@ def refuse_incomplete(report: LoadingReport, checkpoint: Checkpoint) -> tuple[st
         *([f"{_some(report.missing)} {_are(report.missing)} missing"] if report.missing else []),
         *map(str, report.misshapen[:_SHOWN]),
     ]
-    unused = f"{_some(report.unused)}, which {_are(report.unused)} stored, nothing uses"
+    unused = f"nothing uses {_some(report.unused)}, which {_are(report.unused)} stored"
     if not problems:
         return (unused,) if report.unused else ()
     if report.unused:

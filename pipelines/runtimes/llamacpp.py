@@ -138,7 +138,7 @@ class LlamaCppRuntime:
         try:
             return run_worker(call, ProbeReport, on_progress).value
         except ChildAbortError as error:
-            return does_not_load(f"llama.cpp {error.what} when loading it")
+            return does_not_load(f"when loading it, llama.cpp {error.what}")
 
     def server_access(self) -> None:
         """Return None: no server answers."""
