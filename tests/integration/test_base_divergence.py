@@ -84,6 +84,8 @@ def test_a_byte_level_tokenizer_that_says_byte_fallback_is_refused_in_llamacpps_
     relabelled(folder)
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["model"]["byte_fallback"] = True
+    steps = [{"type": "ByteFallback"}, {"type": "Fuse"}, tokenizer["decoder"]]
+    tokenizer["decoder"] = {"type": "Sequence", "decoders": steps}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     checkpoint = described(folder, {"model.layers.0.mlp.up_proj.weight": (768, 256)}, context=512)
     store = Store(root=tmp_path / "store")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pipelines.backends.llamacpp_messages import ConvertCall, ConvertFacts
-from pipelines.backends.llamacpp_pretypes import PRE_TYPES, match_pretype
+from pipelines.backends.llamacpp_pretypes import PRE_TYPES, byte_fallback_hint, match_pretype
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonValue
 from pipelines.files.chat_templates import DEFAULT, read_chat_templates
@@ -68,7 +68,8 @@ def _from_table(checkpoint: Path) -> str:
         raise CheckpointError(
             "llama.cpp does not know how this tokenizer cuts text into pieces",
             where=str(file),
-            next_step="leave GGUF recipes out, or save the tokenizer with a pre_tokenizer that llama.cpp"
+            next_step=byte_fallback_hint(checkpoint)
+            or "leave GGUF recipes out, or save the tokenizer with a pre_tokenizer that llama.cpp"
             f" has (its names: {known})",
         )
     return name
