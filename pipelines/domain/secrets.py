@@ -125,9 +125,12 @@ def redacted(text: str) -> str:
 
 
 def without_values(text: str) -> str:
-    """Return output without this process's secret values; words of small letters only are left alone."""
+    """Return output without this process's secret values.
+
+    A variable's value of small letters only is left alone, as it may be a word; a `Secret`'s never is.
+    """
     for value in sorted(_all_values(), key=len, reverse=True):
-        if not (value.isalpha() and value.islower()):
+        if value in _held or not (value.isalpha() and value.islower()):
             text = _without(text, value)
     return text
 

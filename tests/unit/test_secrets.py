@@ -110,6 +110,7 @@ def test_output_keeps_everyday_words_and_shapes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("OTHER_PASSWORD", "quantgate")
     answer = '{"page": "/home/quantgate", "answer": "http://a:b@c/?token=x"}'
     assert without_values(answer) == answer
+    assert without_values(f"the {Secret('letteredsecret').reveal()}") == "the ***"
     assert without_values(f"key desk-k3y-value and {PASSWORD}") == "key *** and ***"
 
 
