@@ -1,5 +1,6 @@
 """Running a plan as a Prefect flow, against the server that is configured or a project-local one."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,10 @@ from pipelines.files.full_disk import full_disk
 from pipelines.files.records import read_checked
 from pipelines.specs.builds import BuildSpec
 
-_QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+_QUIET = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
+}
 """Our own board and error texts speak to the terminal; Prefect's log goes to its server."""
 
 
@@ -91,6 +95,7 @@ def _run_flow(plan_file: Path, build: str, url: str, settings: Settings, board: 
         from flows.quantize import quantize
 
         tasks.use_board(board)
+        logging.raiseExceptions = False  # or its log handler tells every record that did not arrive
         try:
             with temporary_settings(
                 {PREFECT_API_URL: url}

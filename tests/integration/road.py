@@ -15,10 +15,11 @@ RECIPES = ("Q8_0", "FP8_DYNAMIC", "Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "Q2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Road:
-    """A build file over a reduced suite and corpus, and the store it works in."""
+    """A build file over a reduced suite and corpus, the store it works in, and Prefect's server if named."""
 
     folder: Path
     store: Path
+    prefect_api: str | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -28,7 +29,8 @@ class Road:
             for name, value in os.environ.items()
             if not name.startswith(("MLFLOW_", "PREFECT_", "QUANTGATE_STORE"))
         }
-        return kept | {"QUANTGATE_STORE": str(self.store)}
+        named = {"PREFECT_API_URL": self.prefect_api} if self.prefect_api else {}
+        return kept | named | {"QUANTGATE_STORE": str(self.store)}
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of `quantgate` with arguments."""
