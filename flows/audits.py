@@ -15,7 +15,7 @@ from pipelines.audit.divergence import (
     audit_resemblance,
     unmeasured_divergence,
 )
-from pipelines.audit.expectation import audit_expectation, expected_of
+from pipelines.audit.expectation import audit_expectation, expected_of, written_tensors
 from pipelines.audit.labels import audit_labels
 from pipelines.audit.metadata import audit_metadata
 from pipelines.audit.origin import audit_origin
@@ -59,6 +59,8 @@ _SOURCES = (
     "pipelines.backends.llamacpp_tensor_names",
     "pipelines.backends.llamacpp_type_rules",
     "pipelines.backends.llmcompressor_expected",
+    "pipelines.backends.llmcompressor_facts",
+    "pipelines.backends.packed_facts",
     "pipelines.process.workers.base_logits",
     "pipelines.process.workers.divergence_sums",
     "pipelines.process.workers.ggml_resemblance",
@@ -209,11 +211,12 @@ def _contents(site: BuildSite, variant: Variant) -> tuple[AuditFinding, ...]:
     base = runtime.contents(base_loadable(site, variant.recipe.runtime))
     try:
         contents = runtime.contents(loadable(variant))
+        written = written_tensors(variant.recipe, base, contents, variant.artifact)
     except CheckpointError as error:
         return (unreadable(error.what),)
     expected = expected_of(variant.recipe, site.plan.checkpoint, base)
     return (
-        *audit_expectation(variant.recipe, expected, variant.facts.tensors, contents),
+        *audit_expectation(variant.recipe, expected, written),
         audit_labels(variant.recipe, contents),
         *audit_origin(variant.recipe, base, contents),
         audit_metadata(base, contents),

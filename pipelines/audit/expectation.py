@@ -6,7 +6,9 @@ worked out from this checkpoint's shapes by the tool's own rules before anything
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from pipelines.backends import llmcompressor_facts, packed_facts
 from pipelines.backends.expectation import expected_of_converted, expected_tensors
 from pipelines.backends.llamacpp_expected import MIXED_TYPE
 from pipelines.domain.audit import AuditFinding
@@ -34,21 +36,30 @@ def expected_of(
     return expected_tensors(checkpoint, recipe)
 
 
+def written_tensors(
+    recipe: Recipe, base: Contents, variant: Contents, artifact: Path
+) -> tuple[QuantizedTensor, ...]:
+    """Return every tensor as the files themselves have it, whatever their builder said of them.
+
+    Raises:
+        CheckpointError: where a folder's config.json is damaged.
+    """
+    match recipe.format:
+        case Format.GGUF:
+            return tuple(_gguf_tensor(tensor) for tensor in variant.tensors)
+        case Format.COMPRESSED_TENSORS:
+            scheme = llmcompressor_facts.stored_scheme(artifact)
+            return llmcompressor_facts.stored_tensors(base.tensors, variant.tensors, scheme)
+        case _:
+            return packed_facts.stored_tensors(base.tensors, variant.tensors)
+
+
 def audit_expectation(
     recipe: Recipe,
     expected: Sequence[QuantizedTensor],
-    read_back: Sequence[QuantizedTensor],
-    contents: Contents,
+    written: Sequence[QuantizedTensor],
 ) -> tuple[AuditFinding, ...]:
-    """Hold the type and the cost of every tensor against what the recipe makes of these shapes.
-
-    A GGUF's tensors are those of its own header, a folder's those that were read back from it.
-    """
-    written = (
-        tuple(_gguf_tensor(tensor) for tensor in contents.tensors)
-        if recipe.format is Format.GGUF
-        else read_back
-    )
+    """Hold the type and the cost of every tensor against what the recipe makes of these shapes."""
     return _every_tensor(recipe, expected, written), _bits(recipe, expected, written)
 
 
