@@ -17,7 +17,7 @@ from pipelines.backends.expectation import expected_tensors
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.variant import ExpectedSize
 from pipelines.gates.prospects import fewest_reliable_items
-from pipelines.report.summary import LOW_ACCURACY, VariantRow, base_warnings
+from pipelines.report.summary import VariantRow, base_warnings
 from pipelines.report.wording import plural
 from registry import Found, VersionFacts
 
@@ -205,7 +205,7 @@ def _accuracy_of(facts: VersionFacts) -> str:
     """Say what the base gets right, beside the variant: a pass is never worth more."""
     base = facts.reference_accuracy or 0.0
     told = f"{facts.accuracy or 0.0:.1%}, where its base has {base:.1%}"
-    return f"{told} (low: a pass says little)" if base < LOW_ACCURACY else told
+    return f"{told}; {facts.base_warning}" if facts.base_warning else told
 
 
 def megabytes(size_bytes: int) -> str:

@@ -6,6 +6,7 @@ Tags are flat strings, so that MLflow's own pages and search (`tags.format = 'gg
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipelines.domain.base_accuracy import LOW_BASE_ACCURACY
 from pipelines.domain.errors import InputError
 
 PASSED = "pass"
@@ -92,6 +93,14 @@ class VersionFacts:
     evidence_key: str
     digests: Digests
 
+    @property
+    def base_warning(self) -> str | None:
+        """Say that the base itself is right too rarely for a pass to mean much; None where it is not."""
+        base = self.reference_accuracy
+        if base is None or base >= LOW_BASE_ACCURACY:
+            return None
+        return f"the base itself gets {base:.1%} of the items right: a pass says little"
+
 
 PLACE_TAGS = ("location", "artifact", "manifest_digest")
 """Tags that say where the very same bytes lie now; recording them again refreshes these and no other."""
@@ -113,6 +122,7 @@ def to_tags(facts: VersionFacts) -> dict[str, str]:
         "verdict": facts.verdict,
         "accuracy": _optional(facts.accuracy),
         "reference_accuracy": _optional(facts.reference_accuracy),
+        "base_warning": facts.base_warning or NONE,
         "source": facts.source,
         "suite_name": facts.suite_name,
         "suite": facts.suite,

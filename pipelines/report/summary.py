@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipelines.domain.base_accuracy import LOW_BASE_ACCURACY
 from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
 from pipelines.report.build_report import BuildReport, VariantReport
 from pipelines.report.references import SliceAccuracy, reference_summaries
 from pipelines.report.wording import percent
 
 ERROR = "error"
-LOW_ACCURACY = 0.8
-"""Below this accuracy of the base every pass carries a warning."""
 _WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.UNPROVEN, Decision.PASS)
 
 
@@ -160,5 +159,5 @@ def base_warnings(rows: Iterable[ReferenceRow]) -> tuple[str, ...]:
         f"the base itself gets {percent(row.accuracy)} of the items right in {row.runtime}: what passes is "
         "as good as that, and what the base gets wrong was never held against a variant"
         for row in rows
-        if row.items and row.accuracy < LOW_ACCURACY
+        if row.items and row.accuracy < LOW_BASE_ACCURACY
     )

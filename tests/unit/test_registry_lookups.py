@@ -11,6 +11,7 @@ from pipelines.domain.errors import InputError, NotFoundError
 from pipelines.domain.recipe import Format
 from pipelines.domain.verdict import Decision
 from pipelines.files.sealed import seal
+from pipelines.files.store import Store
 from registry import Tracking, check_model_name, check_suite_name, parse_size, record, verify
 from registry.evidence import version_facts
 from registry.facts import PASSED, from_tags, to_tags
@@ -314,3 +315,24 @@ def test_a_format_that_there_is_none_of_is_refused_and_not_looked_up(
     with pytest.raises(InputError, match="there is no format") as caught:
         find(Wanted(model=MODEL, format=name), tracking, open_registry=mlflow.open)
     assert "gguf, compressed-tensors, awq, gptq" in str(caught.value)
+
+
+def test_the_bases_own_accuracy_stands_beside_a_pass_and_warns_where_it_is_low(
+    tmp_path: Path,
+) -> None:
+    facts = version_facts(evidence_of(SAMPLES[0], Store(root=tmp_path)))
+    assert facts.reference_accuracy is not None
+    assert facts.accuracy is not None
+    told = replace(facts, accuracy=0.61, reference_accuracy=0.62)
+    assert told.base_warning == "the base itself gets 62.0% of the items right: a pass says little"
+    assert replace(told, reference_accuracy=0.8).base_warning is None
+    tags = to_tags(told)
+    assert tags["base_warning"] == told.base_warning
+    assert from_tags(tags, "here") == told
+
+
+def test_a_version_registered_before_accuracies_were_is_still_read(tmp_path: Path) -> None:
+    facts = version_facts(evidence_of(SAMPLES[0], Store(root=tmp_path)))
+    younger = ("accuracy", "reference_accuracy", "file_bits_per_weight", "base_warning")
+    older = {name: value for name, value in to_tags(facts).items() if name not in younger}
+    assert from_tags(older, "here").reference_accuracy is None
