@@ -10,9 +10,9 @@ from flows.transcripts import exported_lines, read_transcript
 from pipelines.domain.adjudication import Adjudication, Mark
 from pipelines.domain.anchor import answer_digest
 from pipelines.domain.errors import InputError, WorkerError
-from pipelines.domain.run import Answer, Run, Schedule
+from pipelines.domain.run import Run, Schedule
 from pipelines.domain.suite import DecodeSettings, Item, Message, Suite
-from pipelines.domain.turns import SimulatedTool, ToolFunction
+from pipelines.domain.turns import SimulatedTool, ToolFunction, Turn
 from pipelines.domain.values import digest_of
 from pipelines.evaluation.adjudications import item_digest
 from pipelines.evaluation.answer_reading import AnswerReader
@@ -436,9 +436,31 @@ def test_the_template_decides_how_calls_and_results_go_back(
     assert history_form(ChatFormat.of(tmp_path)) == form
 
 
-def test_answers_are_kept_as_they_were_given() -> None:
-    answer = Answer(item_id="a", text="x", token_ids=(1,), finish_reason="stop", prompt_tokens=1)
-    assert answer.tool_results == ()
+ALTERNATING = (
+    "{% for one in messages %}{% if (one.role == 'user') != (loop.index0 % 2 == 0) or one.role == 'tool' %}"
+    "{{ raise_exception('user and assistant take turns') }}{% endif %}"
+    "<{{ one.role }}>{{ one.content }}{% endfor %}<assistant>"
+)
+
+
+def test_results_and_the_user_speak_in_one_message_where_the_template_wants_turns(
+    tmp_path: Path,
+) -> None:
+    item = refund()
+    assert item.loop is not None
+    finds, refunds = item.loop.tools
+    turns = (Turn(), Turn(user="It broke."))
+    tools = (finds, replace(refunds, ends_turn=True))
+    item = replace(item, loop=replace(item.loop, turns=turns, tools=tools))
+    both = json.dumps(
+        [json.loads(call("find_order", order_id="A-1")), json.loads(call("refund", order_id="A-1"))]
+    )
+    runtime = RulingRuntime(rule=lambda prompt: "Well." if "#" in prompt.item_id else both)
+    run = asked(examination(tmp_path, suite_with(item), template=ALTERNATING), runtime)
+    assert len(run.answers[0].steps) == 2
+    assert runtime.batches[1][0].text.endswith(
+        f'<assistant>{both}<user>{{"status": "sent"}}\ndone\nIt broke.<assistant>'
+    )
 
 
 THINKING = (

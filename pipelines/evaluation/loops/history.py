@@ -100,13 +100,16 @@ def _exchanged(conversation: Conversation, form: HistoryForm) -> Iterator[Messag
     called = 0
     for exchange in conversation.exchanges:
         yield _answer(exchange, form, called)
-        for place, (call, result) in enumerate(
-            zip(exchange.calls, exchange.answer.tool_results, strict=False), start=called + 1
-        ):
-            yield _result(call, result, form, place)
+        results = exchange.answer.tool_results[: len(exchange.calls)]
+        said = [] if exchange.user is None else [exchange.user]
+        if form.results == "user":
+            # One message: templates without a tool's role often want users and assistant to take turns.
+            said = ["\n".join((*results, *said))] if results or said else []
+        else:
+            calls = zip(exchange.calls, results, strict=False)
+            yield from (_result(*one, place) for place, one in enumerate(calls, start=called + 1))
         called += len(exchange.calls)
-        if exchange.user is not None:
-            yield Message(role="user", content=exchange.user)
+        yield from (Message(role="user", content=text) for text in said)
 
 
 def _answer(exchange: Exchange, form: HistoryForm, called: int) -> Message:
@@ -124,9 +127,7 @@ def _answer(exchange: Exchange, form: HistoryForm, called: int) -> Message:
     )
 
 
-def _result(call: Call, result: str, form: HistoryForm, place: int) -> Message:
-    if form.results == "user":
-        return Message(role="user", content=result)
+def _result(call: Call, result: str, place: int) -> Message:
     return Message(role="tool", content=result, name=call.name, tool_call_id=_call_id(place))
 
 
