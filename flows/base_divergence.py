@@ -73,6 +73,7 @@ def base_divergence(site: BuildSite, runtime_name: str, base: Loadable) -> BaseD
             to_json(runtime.identity(checkpoint.numerics)),
             runtime.source_digest(),
             to_json(plan),
+            *([site.examination.longest_sequence_tokens] if runtime.server_access() else []),
             source_digest(*_SOURCES),
         ]
     )
@@ -96,6 +97,7 @@ def _measured(
     site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan
 ) -> BaseDivergenceRecord:
     checkpoint, store = site.plan.checkpoint, site.settings.store
+    served = site.tools.runtimes[runtime_name].server_access() is not None
     output = logits_folder(site.scratch, checkpoint, plan.passages, plan.compute_dtype)
     request = BaseDivergenceRequest(
         base=base,
@@ -106,6 +108,7 @@ def _measured(
             output=output,
         ),
         threads=site.settings.threads,
+        context_tokens=site.examination.longest_sequence_tokens if served else 0,
         log=store.logs / f"base-divergence-{checkpoint.name}-{runtime_name}.log",
     )
     with site.show("compare with the checkpoint", f"base in {runtime_name}") as progress:
@@ -122,7 +125,8 @@ def _measured(
         unreached=plan.unreached,
     )
     identity = site.tools.runtimes[runtime_name].identity(checkpoint.numerics)
-    rounding = rounding_of(plan.compute_dtype, identity.compute_dtype)
+    native = identity.kernels == "native"  # llama.cpp's, whoever calls them
+    rounding = rounding_of(plan.compute_dtype, "f32" if native else identity.compute_dtype)
     return BaseDivergenceRecord(divergence=summary(compared, rounding))
 
 

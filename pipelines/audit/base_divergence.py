@@ -24,7 +24,8 @@ ROUNDING = Rounding(mean_kl=5e-4, stretch_kl=2e-3)
 layers and 5e-4 in its worst stretch; settings that llama.cpp drops made 9e-3 and more, 2e-2 at worst."""
 ROUNDING_BFLOAT16 = Rounding(mean_kl=2.5e-2, stretch_kl=1e-1)
 """Measured: up to 9e-3 in the mean and 3e-2 in the worst stretch (a mixture of experts, and the real one)."""
-_BFLOAT16 = "bfloat16"
+_EXACT = ("f32", "float32", "f16", "float16")
+"""What a server computes in is often not stated: it may be bfloat16 then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +41,18 @@ class Comparison:
 def summary(compared: Comparison, rounding: Rounding) -> BaseDivergence:
     """Return means over all positions and over each stretch of a passage."""
     kl, stretches, begin = compared.found.kl, [], 0
-    for passage in compared.passages:
-        end = begin + len(passage.positions)
-        stretches += list(_stretches(passage.positions, kl[begin:end]))
+    asked = compared.found.asked or [passage.positions for passage in compared.passages]
+    for each in asked:
+        end = begin + len(each)
+        stretches += list(_stretches(each, kl[begin:end]))
         begin = end
-    positions = [at for passage in compared.passages for at in passage.positions]
+    positions = [at for each in asked for at in each]
     beyond = [at for at, one in zip(positions, kl, strict=True) if one > rounding.stretch_kl]
     return BaseDivergence(
         mean_kl=_mean(kl),
         top1_agreement=sum(compared.found.agreed) / len(kl),
         positions=len(kl),
-        longest_tokens=max(len(passage.token_ids) for passage in compared.passages),
+        longest_tokens=1 + max(positions),
         stretches=tuple(stretches),
         begins=min(beyond, default=None),
         rounding=rounding,
@@ -62,7 +64,8 @@ def summary(compared: Comparison, rounding: Rounding) -> BaseDivergence:
 
 def rounding_of(compute_dtype: ComputeDtype, runtime_dtype: str) -> Rounding:
     """Return what rounding explains, where the checkpoint and the runtime compute in these types."""
-    return ROUNDING_BFLOAT16 if _BFLOAT16 in (compute_dtype, runtime_dtype) else ROUNDING
+    exact = compute_dtype == "float32" and runtime_dtype in _EXACT
+    return ROUNDING if exact else ROUNDING_BFLOAT16
 
 
 def audit_base_divergence(measured: BaseDivergence) -> AuditFinding:

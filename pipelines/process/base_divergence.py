@@ -53,9 +53,11 @@ class BaseDivergenceCall:
 class PositionDivergences:
     """KL(checkpoint || runtime) in nats, and whether both find the same token likeliest, at each position.
 
-    Logits that are not finite diverge infinitely. `likeliest`: see `BaseDivergence`.
+    Logits that are not finite diverge infinitely. `likeliest`: see `BaseDivergence`. `asked` are the
+    positions of each passage that were compared; None where all were.
     """
 
     kl: tuple[float, ...]
     agreed: tuple[bool, ...]
     likeliest: int | None = None
+    asked: tuple[tuple[int, ...], ...] | None = None

@@ -38,6 +38,20 @@ def computed_by() -> Digest:
     return digest_of([*packages, source_digest(_WORKER)])
 
 
+def compute_logits(
+    request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+) -> None:
+    """Compute the checkpoint's logits in a child process, unless they are sealed.
+
+    Raises:
+        CheckpointError, ToolchainError, WorkerError: with the log's path.
+    """
+    own = request.own_logits
+    if not is_sealed(own.output):
+        call = WorkerCall(module=_WORKER, request=own, log=request.log, threads=request.threads)
+        run_worker(call, CheckpointLogits, on_progress)
+
+
 def compare_with_checkpoint(
     worker: str,
     request: BaseDivergenceRequest,
@@ -54,9 +68,7 @@ def compare_with_checkpoint(
         CheckpointError, InputError, ToolchainError, WorkerError: with the log's path.
     """
     own, threads, log = request.own_logits, request.threads, request.log
-    if not is_sealed(own.output):
-        call = WorkerCall(module=_WORKER, request=own, log=log, threads=threads)
-        run_worker(call, CheckpointLogits, on_progress)
+    compute_logits(request, run_worker, on_progress)
     comparison = BaseDivergenceCall(
         model=request.base.path,
         passages=own.passages,

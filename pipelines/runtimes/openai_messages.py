@@ -6,6 +6,7 @@ from pathlib import Path
 from pipelines.domain.recipe import KvCacheType
 from pipelines.domain.server import Server
 from pipelines.domain.suite import DecodeSettings
+from pipelines.process.base_divergence import Passage
 from pipelines.runtimes.openai_process import StartedServer
 
 
@@ -36,6 +37,19 @@ class ServedAnswersCall:
     answers: Path
     decode: DecodeSettings
     stop_token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedDivergenceCall:
+    """Hold a served base against the checkpoint's own `logits` (a sealed folder).
+
+    `asked` are the positions of each passage that are compared.
+    """
+
+    serving: Serving
+    passages: tuple[Passage, ...]
+    asked: tuple[tuple[int, ...], ...]
+    logits: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,12 +24,15 @@ from pipelines.domain.values import Digest, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.process.base_divergence import PositionDivergences
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from pipelines.runtimes.checkpoint_logits import compute_logits
 from pipelines.runtimes.contents import Contents
 from pipelines.runtimes.openai_desk import ServerDesk
 from pipelines.runtimes.openai_dialects import dialect_of
+from pipelines.runtimes.openai_likeliest import asked_positions, asking_likeliest
 from pipelines.runtimes.openai_messages import (
     AnswerTally,
     ServedAnswersCall,
+    ServedDivergenceCall,
     ServedProbe,
     ServedProbeCall,
     Serving,
@@ -50,10 +53,12 @@ from pipelines.runtimes.protocol import (
 _WORKERS = "pipelines.runtimes.workers"
 _SOURCES = (
     f"{_WORKERS}.openai_answer",
+    f"{_WORKERS}.openai_base_divergence",
     f"{_WORKERS}.openai_probe",
     "pipelines.runtimes.openai_answers",
     "pipelines.runtimes.openai_desk",
     "pipelines.runtimes.openai_dialects",
+    "pipelines.runtimes.openai_likeliest",
     "pipelines.runtimes.openai_log",
     "pipelines.runtimes.openai_replies",
     "pipelines.runtimes.openai_session",
@@ -211,9 +216,39 @@ class OpenAiServerRuntime:
     def base_divergence(
         self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> PositionDivergences | None:
-        """Return None: not measured through a server yet."""
-        del request, run_worker, on_progress
-        return None
+        """Compare what the server says is likeliest, where it says it by token id; else a GGUF natively.
+
+        Passages are asked as far as the longest sequence of the suite goes, by the server that answers it.
+        """
+        asked = asked_positions(request.own_logits.passages, request.context_tokens)
+        named = asking_likeliest(self.server.engine) is not None and self.server.prompts == "ids"
+        found = self._likeliest(request, asked, run_worker, on_progress) if named else None
+        if found is None and request.base.format is Format.GGUF:
+            return self.native.base_divergence(request, run_worker, on_progress)
+        return found
+
+    def _likeliest(
+        self,
+        request: BaseDivergenceRequest,
+        asked: tuple[tuple[int, ...], ...],
+        run_worker: RunWorker,
+        on_progress: OnProgress,
+    ) -> PositionDivergences | None:
+        if not any(asked):
+            return None
+        compute_logits(request, run_worker, on_progress)
+        own, threads, log = request.own_logits, request.threads, request.log
+        with self._served(request.base, threads, log, request.context_tokens) as serving:
+            call = WorkerCall(
+                module=f"{_WORKERS}.openai_base_divergence",
+                request=ServedDivergenceCall(
+                    serving=serving, passages=own.passages, asked=asked, logits=own.output
+                ),
+                log=log,
+                threads=threads,
+            )
+            found = run_worker(call, PositionDivergences, on_progress).value
+        return found if found.kl else None
 
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress

@@ -177,13 +177,15 @@ class BaseDivergenceRequest:
     """A base, as a runtime loads it, to hold against the checkpoint itself.
 
     `own_logits` says how the checkpoint's are computed, where nobody has yet, and at which positions of
-    which passages both are compared.
+    which passages both are compared. `context_tokens` is the longest sequence that the runtime will be asked,
+    0 where it does not matter: a server is not started anew for longer ones.
     """
 
     base: Loadable
     own_logits: CheckpointLogitsCall
     threads: int
     log: Path
+    context_tokens: int = 0
 
 
 class Runtime(Protocol):
