@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -138,11 +138,12 @@ _ENVIRONMENT = {
 }
 
 
-def order(limits: Limits, programs: list[str]) -> JsonObject:
-    """Return what the inside is told; of `programs` the first that compiles is run."""
+def order(limits: Limits, programs: list[str] | None = None) -> JsonObject:
+    """Return what the inside is told; of `programs` the first that compiles is run, tests without any."""
     links, readable = _system()
     return {
-        "programs": list(programs),
+        **({} if programs is None else {"programs": list(programs)}),
+        "modules": dict(_sent_modules()),
         "links": [list(link) for link in links],
         "readable": [*readable, *held_folders(limits)],
         "memory_bytes": limits.memory_bytes,
@@ -151,6 +152,18 @@ def order(limits: Limits, programs: list[str]) -> JsonObject:
         "file_bytes": limits.file_bytes,
         "open_files": limits.open_files,
         "scratch_bytes": _SCRATCH_BYTES,
+    }
+
+
+@cache
+def _sent_modules() -> Mapping[str, str]:
+    """The text of what runs inside, in the order in which it imports itself."""
+    folder = Path(__file__).with_name("sandboxed")
+    return {
+        f"pipelines.evaluation.sandboxed.{name}": (folder / f"{name}.py").read_text(
+            encoding="utf-8"
+        )
+        for name in ("values", "peer", "program", "checks")
     }
 
 

@@ -1,15 +1,14 @@
-"""What runs inside a sandbox: an answer's program, and then its tests.
+"""What runs inside a sandbox: an answer's program, a suite's tests, or a tool's function. One of them.
 
 Started as `python -c <this file's text> KIND` with nothing of this project in reach; standard library
 only. Speaks JSON lines on standard input and output:
 
 - in: one line, the `Order`; out: `{"state": "ready"}` once all limits are in force;
-- out: `{"state": "loaded"}` once the program has run; in: one line, `{"tests": str, "nonce": str}`. Until
-  then the tests are nowhere in the sandbox;
-- out: `{"state": "passed", "nonce": str}` after the last test, or `{"state": "failed", "what": str}`.
+- where the program runs, out: `{"state": "loaded", "names": [...]}` or `{"state": "failed", "what": str}`;
+- where the tests run, in: one line with them; out at last: `{"state": "passed"}` or `{"state": "failed", …}`;
+- in between, questions and replies of the two (`sandboxed.peer`), which who started both passes on.
 
-Only a line with the nonce counts as passed, so that a program which ends the process, or writes what a
-passing one would have written, gains nothing.
+A program can say what it likes: it is never asked for a verdict, and what tests expect is in another process.
 """
 
 import contextlib
@@ -42,6 +41,8 @@ _MNT_DETACH = 2
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE = 442, -100, 0x8000
 _READ_ONLY_NO_SUID_NO_DEVICES = 1 | 2 | 4
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
+_PR_SET_DUMPABLE = 4
+_SENT = "pipelines.evaluation.sandboxed"
 _CAPABILITY_VERSION_3 = 0x20080522
 _DEVICES = ("null", "zero", "random", "urandom")
 _NEW_ROOT = "/tmp"
@@ -60,7 +61,7 @@ def main() -> NoReturn:
     _limit(order)
     if "call" in order:
         _compute(order)
-    _observe(order)
+    _play(order)
 
 
 def _compute(order: dict[str, Any]) -> NoReturn:
@@ -100,37 +101,31 @@ def _read_line(descriptor: int) -> bytes:
     return line
 
 
-def _observe(order: dict[str, Any]) -> NoReturn:
-    """Run program and tests in one module; standard streams lead nowhere while they do."""
+def _play(order: dict[str, Any]) -> NoReturn:
+    """Run the program and do what is asked of it, or run tests; standard streams lead nowhere meanwhile."""
     question, answer = os.dup(0), os.dup(1)
     null = os.open("/dev/null", os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    _say(answer, state="ready")
-    module = types.ModuleType("answer")
-    sys.modules["answer"] = module
-    try:
-        exec(_first_that_compiles(order["programs"]), module.__dict__)
-    except BaseException as error:  # noqa: BLE001 – a program may raise anything, SystemExit too
-        _say(answer, state="failed", what=f"the program: {_named(error)}")
-        os._exit(0)
-    _say(answer, state="loaded")
-    told = json.loads(_read_line(question))
-    os.close(question)
-    try:
-        exec(compile(told["tests"], "<tests>", "exec"), module.__dict__)
-    except BaseException as error:  # noqa: BLE001 – as above
-        _say(answer, state="failed", what=f"the tests: {_named(error)}")
-        os._exit(0)
-    _say(answer, state="passed", nonce=told["nonce"])
+    if sys.platform == "linux":  # nobody reads its memory, nor follows its steps
+        _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
+    modules = {name: _loaded(name, text) for name, text in order["modules"].items()}
+    lines = modules[f"{_SENT}.peer"].Lines(question, answer)
+    lines.say({"state": "ready"})
+    if "programs" in order:
+        with contextlib.suppress(BaseException):  # what it says of itself is of no interest
+            modules[f"{_SENT}.program"].serve(lines, order["programs"])
+    else:
+        modules[f"{_SENT}.checks"].run(lines, lines.hear())
     os._exit(0)
 
 
-def _first_that_compiles(programs: list[str]) -> types.CodeType:
-    for program in programs[:-1]:
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-            return compile(program, "<answer>", "exec")
-    return compile(programs[-1], "<answer>", "exec")
+def _loaded(name: str, text: str) -> Any:
+    """Make a module of its text: nothing of this project is in reach here."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+    return module
 
 
 def _say(descriptor: int, **words: str) -> None:

@@ -1,22 +1,27 @@
-"""One program run in a sandbox: what is said to it, what it may say, and how it ends."""
+"""One program and its tests, each in a sandbox of its own: who hears what, and how it ends.
+
+The process that runs a program is never asked for a verdict. It computes what tests ask of it, which run in
+another process and nothing of the program with them; this one passes lines on and believes the tests alone.
+"""
 
 import contextlib
 import json
 import os
-import secrets
-import selectors
+import select
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, cast
 
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.values import JsonValue
+from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.sandbox import Limits, SandboxKind, order, start
 
 _START_SECONDS = 30.0
 _GRACE_SECONDS = 3.0
-_MOST_SAID_BYTES = 64 * 1024
+_MOST_SAID_BYTES = 64 << 20
+_OWN_VERDICT = "wrote a verdict of its own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,42 +37,97 @@ class UnstartedError(WorkerError):
     """The sandbox itself did not start; nothing is known of the program."""
 
 
-def run_program(kind: SandboxKind, programs: list[str], tests: str, limits: Limits) -> Outcome:
-    """Run the first of `programs` that compiles, then its tests, in the same module.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is run: the first of `programs` that compiles, and `tests` that see its names as their own.
+
+    `prelude` is what the suite itself defines above the `entry_point`: to tests its functions are the
+    suite's, whatever a program makes of their names.
+    """
+
+    programs: Sequence[str]
+    tests: str
+    entry_point: str = ""
+    prelude: str = ""
+
+
+def run_program(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome:
+    """Run a program and its tests.
 
     Raises:
-        UnstartedError: where the sandbox did not start.
+        UnstartedError: where a sandbox did not start.
     """
-    nonce = secrets.token_hex(16)
-    child = start(kind, limits)
-    talk = _Talk(child=child)
+    talks = [_Talk(child=start(kind, limits)) for _ in range(2)]
+    program, tests = talks
     try:
-        talk.send(json.dumps(order(limits, programs)))
-        if talk.hear(time.monotonic() + _START_SECONDS) != {"state": "ready"}:
-            raise UnstartedError(
-                f"sandbox {kind} did not start: {_last_words(child)}", where="code"
-            )
-        said = _said(talk, time.monotonic() + limits.seconds, tests, nonce)
+        program.send(json.dumps(order(limits, list(trial.programs))))
+        tests.send(json.dumps(order(limits)))
+        for talk in talks:
+            _require_ready(talk, kind)
+        said = _said(program, tests, trial, time.monotonic() + limits.seconds)
     finally:
-        _end(child)
-    if said is None:
-        ended = (
-            "ran out of time" if talk.late else "ended the process before the tests were through"
+        for talk in talks:
+            _end(talk.child)
+    return _outcome(said, kind, f" ({limits.seconds:g} s)" if program.late or tests.late else "")
+
+
+def _require_ready(talk: "_Talk", kind: SandboxKind) -> None:
+    if _value(talk.hear(time.monotonic() + _START_SECONDS)) != {"state": "ready"}:
+        raise UnstartedError(
+            f"sandbox {kind} did not start: {_last_words(talk.child)}", where="code"
         )
-        seconds = f" ({limits.seconds:g} s)" if talk.late else ""
-        return Outcome(passed=False, reason=f"{ended}{seconds}", sandbox=kind)
-    passed = said == {"state": "passed", "nonce": nonce}
-    what = said.get("what") if isinstance(said, dict) else None
-    reason = "passed the tests" if passed else str(what or "wrote a verdict of its own")[:300]
+
+
+def _said(program: "_Talk", tests: "_Talk", trial: Trial, deadline: float) -> JsonObject | None:
+    """Return the last word on the program; None where there is none."""
+    loaded = program.hear(deadline)
+    if loaded is None:
+        return None
+    told = _value(loaded)
+    if not isinstance(told, dict) or told.get("state") != "loaded":
+        return _failure(told)
+    question = {
+        "tests": trial.tests,
+        "names": [str(name) for name in _listed(told.get("names"))],
+        "entry_point": trial.entry_point,
+        "prelude": trial.prelude,
+    }
+    tests.send(json.dumps(question))
+    while (asked := tests.hear(deadline)) is not None:
+        if asked.startswith(b'{"state"'):  # no foreign code runs where this was said
+            return cast("JsonObject", _value(asked))
+        program.pass_on(asked)
+        replied = program.hear(deadline)
+        if replied is None:
+            return None
+        tests.pass_on(replied)
+    return None
+
+
+def _failure(told: JsonValue) -> JsonObject:
+    what = told.get("what") if isinstance(told, dict) and told.get("state") == "failed" else None
+    return {"state": "failed", "what": str(what or _OWN_VERDICT)[:300]}
+
+
+def _outcome(said: JsonObject | None, kind: SandboxKind, late: str) -> Outcome:
+    if said is None:
+        ended = "ran out of time" if late else "ended the process before the tests were through"
+        return Outcome(passed=False, reason=f"{ended}{late}", sandbox=kind)
+    passed = said == {"state": "passed"}
+    reason = "passed the tests" if passed else str(said.get("what"))[:300]
     return Outcome(passed=passed, reason=reason, sandbox=kind)
 
 
-def _said(talk: "_Talk", deadline: float, tests: str, nonce: str) -> JsonValue:
-    said = talk.hear(deadline)
-    if said == {"state": "loaded"}:
-        talk.send(json.dumps({"tests": tests, "nonce": nonce}))
-        said = talk.hear(deadline)
-    return said
+def _listed(value: JsonValue) -> list[JsonValue]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _value(line: bytes | None) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(line or b"null")
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,41 +141,39 @@ class _Talk:
     _said_bytes: int = field(default=0)
 
     def send(self, line: str) -> None:
-        self._unsent += line.encode() + b"\n"
+        self.pass_on(line.encode())
 
-    def hear(self, deadline: float) -> JsonValue:
-        """Return the next line's value; None at its end, at the deadline, or where it is no JSON."""
+    def pass_on(self, line: bytes) -> None:
+        self._unsent += line + b"\n"
+
+    def hear(self, deadline: float) -> bytes | None:
+        """Return the next line; None at its end, at the deadline, or where it says too much."""
         reader, writer = _pipe(self.child.stdout), _pipe(self.child.stdin)
         while b"\n" not in self._unread:
+            if self._unsent:
+                self._write(writer)
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 self.late = True
                 return None
-            with selectors.DefaultSelector() as selector:
-                selector.register(reader, selectors.EVENT_READ)
-                if self._unsent:
-                    selector.register(writer, selectors.EVENT_WRITE)
-                ready = [key.fd for key, _ in selector.select(min(remaining, 0.5))]
-            if writer in ready:
-                self._write(writer)
-            if reader in ready and not self._read(reader):
+            waiting = [writer] if self._unsent else []
+            ready, _, _ = select.select([reader], waiting, [], min(remaining, 0.5))
+            if ready and not self._read(reader):
                 return None
         line, _, self._unread = self._unread.partition(b"\n")
-        try:
-            value: JsonValue = json.loads(line)
-        except (ValueError, RecursionError):
-            return {"what": "wrote a verdict of its own"}
-        return value
+        return line
 
     def _write(self, writer: int) -> None:
         os.set_blocking(writer, False)
         try:
             self._unsent = self._unsent[os.write(writer, self._unsent) :]
+        except BlockingIOError:
+            return
         except BrokenPipeError:
             self._unsent = b""
 
     def _read(self, reader: int) -> bool:
-        chunk = os.read(reader, 8192)
+        chunk = os.read(reader, 1 << 16)
         self._unread += chunk
         self._said_bytes += len(chunk)
         return bool(chunk) and self._said_bytes <= _MOST_SAID_BYTES

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from pipelines.evaluation.sandbox import Limits, SandboxKind, held_folders
-from pipelines.evaluation.sandbox_run import UnstartedError, run_program
+from pipelines.evaluation.sandbox_run import Trial, UnstartedError, run_program
 
 _TRIAL = """
 import os, socket, sys
@@ -30,6 +30,7 @@ assert refused(lambda: socket.create_connection(("127.0.0.1", PORT), 1.0)), "the
 assert refused(lambda: os.kill(OUTER_PROCESS, 0)), "processes outside are in reach"
 assert os.getuid() != 0, "it is root"
 open("/tmp/own", "w").write("may be written")
+contained = True
 """
 
 
@@ -44,9 +45,11 @@ def contains(kind: SandboxKind) -> bool:
             "PORT": server.getsockname()[1],
             "OUTER_PROCESS": os.getpid(),
         }
-        program = "\n".join(f"{name} = {value!r}" for name, value in facts.items())
+        program = "\n".join(f"{name} = {value!r}" for name, value in facts.items()) + _TRIAL
         try:
-            outcome = run_program(kind, [program], _TRIAL, Limits())
+            outcome = run_program(
+                kind, Trial(programs=[program], tests="assert contained"), Limits()
+            )
         except (UnstartedError, OSError):
             return False
     return outcome.passed

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.evaluation.sandbox import Limits, SandboxKind, working_sandbox
-from pipelines.evaluation.sandbox_run import Outcome, run_program
+from pipelines.evaluation.sandbox_run import Outcome, Trial, run_program
 from pipelines.evaluation.sandbox_trial import contains
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ def kind(request: pytest.FixtureRequest) -> SandboxKind:
 
 
 def run(kind: SandboxKind, program: str, tests: str = "assert True") -> Outcome:
-    return run_program(kind, [program], tests, LIMITS)
+    return run_program(kind, Trial(programs=[program], tests=tests), LIMITS)
 
 
 @pytest.fixture

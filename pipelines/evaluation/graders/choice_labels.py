@@ -3,13 +3,16 @@
 import re
 from collections.abc import Sequence
 
+from pipelines.evaluation.graders.choice_languages import RULED_OUT_AFTER, RULED_OUT_BEFORE
 from pipelines.evaluation.graders.choice_wording import Ways, ways_to_name
+from pipelines.evaluation.graders.normal_forms import plain_letters
 from pipelines.evaluation.graders.strict_json import Refused
+from pipelines.evaluation.invisible import without_invisible
 
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit)\s?\{([^{}]{0,200})\}")
-_QUOTES = re.compile('["“”„«»『』「」]|\\\\[()\\[\\]]|\\$')
+_QUOTES = re.compile('["“”„«»『』「」【】]|\\\\[()\\[\\]]|\\$')
 _RULED_OUT_BEFORE = re.compile(
     r"(?:\bnot|n't|\bnor|\bneither|\bexcept|\bno|\bunlike|\bwithout|\bkein|\bnicht|\bpas)"
     r"(?: be| option| choice| answer)?\W{0,4}$"
@@ -17,6 +20,8 @@ _RULED_OUT_BEFORE = re.compile(
 _RULED_OUT_AFTER = re.compile(
     r"\W{0,4}(?:is|are|was)(?: not\b|n't\b| wrong\b| incorrect\b| false\b| ruled out\b| impossible\b)"
 )
+_OTHERS_BEFORE = re.compile(f"(?:{RULED_OUT_BEFORE})$")
+_OTHERS_AFTER = re.compile(f"\\W{{0,4}}(?:{RULED_OUT_AFTER})")
 _ARTICLES = frozenset("AIOEYaioey")
 _WORD_AFTER = re.compile(
     r" (?!(?:because|since|as|for|and|or|which|is|with|due|but|not|seems|looks)\b)[a-zà-ÿ]"
@@ -30,7 +35,13 @@ def chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
     `where` says which of several declarations counts, `last` or `first`; `whole` asks for an answer
     that is nothing but the choice.
     """
-    text = _readable(text)
+    text, spelled = _readable(text), list(labels)
+    labels = [plain_letters(label) for label in spelled]
+    found = _chosen(text, labels, where)
+    return found if isinstance(found, Refused) else spelled[labels.index(found)]
+
+
+def _chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
     ways = ways_to_name(tuple(labels))
     if where == "whole":
         return _alone(text, ways, labels)
@@ -48,7 +59,8 @@ def chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
 
 
 def _readable(text: str) -> str:
-    r"""Drop what only sets a label apart: quotes, `\text{}`, runs of whitespace."""
+    r"""Drop what only sets a label apart: quotes, `\text{}`, width, unseen marks, runs of whitespace."""
+    text = plain_letters(without_invisible(text))
     text = _LATEX.sub(r"\1", _QUOTES.sub("", text))
     return _LINES.sub("\n", _SPACES.sub(" ", text)).strip()
 
@@ -100,4 +112,9 @@ def _is_a_word(match: re.Match[str], text: str) -> bool:
 def _ruled_out(match: re.Match[str], text: str) -> bool:
     start, end = match.span("label")
     before = text[max(0, start - 40) : start].lower()
-    return bool(_RULED_OUT_BEFORE.search(before) or _RULED_OUT_AFTER.match(text, end))
+    return bool(
+        _RULED_OUT_BEFORE.search(before)
+        or _RULED_OUT_AFTER.match(text, end)
+        or _OTHERS_BEFORE.search(before)
+        or _OTHERS_AFTER.match(text, end)
+    )

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pipelines.evaluation.graders.choice_languages import declared_in_other_languages
+
 _SAID = (
     r"(?:answers?|choose|chose|pick|select|go with|going with|it is|it's|it must be"
     r"|i say|antwort|lösung|richtig ist|respuesta|réponse|risposta|resposta|antwoord|odpowiedź|ответ"
@@ -25,9 +27,12 @@ _FILLER = (
 _RIGHT = (
     r" (?:is|seems|looks)(?: the| most| clearly| definitely){0,2} (?:correct|right|best|answer)\b"
 )
-_OR = r"(?:,? ?(?:\bor|\band|\boder|\bund|\bou|\bet|\by|\bo)\b| ?[,/&+]| ?(?:或|和|または))"
+_OR = (
+    r"(?:,? ?(?:\bor|\band|\boder|\bund|\bou|\bet|\by|\bo)\b| ?[,/&+]"
+    r"| ?(?:或者?|和|以及|、|または|と(?=[^\W_]\b)|أو|و(?= )))"
+)
 _OPEN, _CLOSE = r"[(\[*_`]{0,4}", r"[)\]*_`]{0,4}"
-_WORDLESS = r"[⺀-鿿가-힯]"
+_WORDLESS = r"[⺀-鿿가-힯ぁ-ヿ]"
 """Characters of scripts that put no space before a label."""
 
 
@@ -57,12 +62,12 @@ def ways_to_name(labels: tuple[str, ...]) -> Ways:
         rf"#### ?{any_case}",
     )
     marked = [rf"[(\[] ?{free} ?[)\]]", rf"\*\*\(?{free}[).:]{{0,2}}\*\*", rf"`{free}`"]
-    marked.append(rf"\b(?i:option|choice) {free}")
+    marked.append(rf"(?:\b(?i:option|choice) |选项|選項|選択肢|الخيار ){free}")
     return Ways(
         boxed=_compiled(rf"\\boxed ?\{{ ?\(? ?{any_case} ?\)? ?\}}"),
-        declared=_compiled(*declared),
+        declared=_compiled(*declared, *declared_in_other_languages(any_case)),
         alone=_compiled(rf"^[(\[*_` ]{{0,5}}{any_case}[)\]*_`.:,!。 ]{{0,6}}$"),
-        begun=_compiled(rf"^{_OPEN}{free}(?:[)\]*_`]{{1,4}}[.:]?|[.:,])(?=\s)"),
+        begun=_compiled(rf"^{_OPEN}{free}(?:[)\]*_`]{{1,4}}[.:]?|[.:,、。])(?=\s|{_WORDLESS})"),
         marked=_compiled(*marked, *([free] if worded else [])),
         further=re.compile(rf"{_CLOSE}{_OR} ?{_OPEN}{any_case}"),
     )

@@ -15,9 +15,11 @@ from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten, storable
 
 _FENCE = re.compile(
-    r"^[ \t]*```(?P<mark>[^\n`]*)\n(?P<body>.*?)^[ \t]*```", re.DOTALL | re.MULTILINE
+    r"^[ \t]*(?P<fence>`{3,}|~{3,})(?P<mark>[^\n`]*)\n(?P<body>.*?)^[ \t]*(?P=fence)",
+    re.DOTALL | re.MULTILINE,
 )
-_OPEN_FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(?P<body>.*)\Z", re.DOTALL | re.MULTILINE)
+_OPEN_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[^\n`]*\n(?P<body>.*)\Z", re.DOTALL | re.MULTILINE)
+_LANGUAGE = re.compile(r"[\s{.]*(?P<name>\w*)")
 _MARKS = frozenset({"", "python", "python3", "py"})
 _KEYS = frozenset({"tests", "entry_point", "prompt"})
 _INDENT = "    "
@@ -64,6 +66,10 @@ class CodeGrader:
             "pipelines.evaluation.sandbox",
             "pipelines.evaluation.sandbox_run",
             "pipelines.evaluation.sandbox_inside",
+            "pipelines.evaluation.sandboxed.checks",
+            "pipelines.evaluation.sandboxed.peer",
+            "pipelines.evaluation.sandboxed.program",
+            "pipelines.evaluation.sandboxed.values",
         )
 
     @property
@@ -84,17 +90,27 @@ class CodeGrader:
         return wanted.reason if isinstance(wanted, Refused) else None
 
     def question(self, answer_text: str, item: Item) -> JsonValue:
-        """Return programs, of which the first that compiles is meant, and the tests."""
+        """Return programs, of which the first that compiles is meant, and the tests.
+
+        `prelude` is what the prompt defines above the entry point: tests may use it, and no answer may change
+        what it does to them.
+        """
         wanted = _wanted(item.expected)
         if isinstance(wanted, Refused):
-            return {"programs": [""], "tests": "raise AssertionError('no usable tests')"}
+            refused = "raise AssertionError('no usable tests')"
+            return {"programs": [""], "tests": refused, "entry_point": "", "prelude": ""}
         tests = wanted.tests
         if wanted.entry_point and re.search(r"^def check\(", tests, re.MULTILINE):
             tests += f"\n\ncheck({wanted.entry_point})\n"
         elif wanted.entry_point:
             tests = f"{wanted.entry_point}\n{tests}"
         programs = _programs(_code(answer_text, wanted.entry_point), wanted)
-        return {"programs": [storable(one) for one in programs], "tests": storable(tests)}
+        return {
+            "programs": [storable(one) for one in programs],
+            "tests": storable(tests),
+            "entry_point": wanted.entry_point,
+            "prelude": storable(_above(wanted)),
+        }
 
     def grade_observed(self, answer_text: str, item: Item, observation: JsonValue) -> Grade:
         """Grade by what became of the tests; the reason says so where nothing contained them."""
@@ -139,7 +155,7 @@ def _code(answer: str, entry_point: str) -> str:
     Spaces before its first line are kept: in a continuation they mean something.
     """
     said = without_end_tokens(answer)
-    blocks = [m["body"] for m in _FENCE.finditer(said) if m["mark"].strip().lower() in _MARKS]
+    blocks = [m["body"] for m in _FENCE.finditer(said) if _language(m["mark"]) in _MARKS]
     if not blocks and (unclosed := _OPEN_FENCE.search(said)):
         blocks = [unclosed["body"]]
     if not blocks:
@@ -150,21 +166,31 @@ def _code(answer: str, entry_point: str) -> str:
     return defining[-1] if defining else "\n".join(blocks)
 
 
+def _language(mark: str) -> str:
+    """What a fence's info string names: `Python title="a.py"` and `{.python}` are Python."""
+    found = _LANGUAGE.match(mark)
+    return found["name"].lower() if found else ""
+
+
 def _programs(code: str, wanted: _Wanted) -> tuple[str, ...]:
     """What a piece of code may mean, the likeliest first; only what compiles is run."""
     if not wanted.prompt:
         return (code,)
     definition = _defines(wanted.entry_point)
     if definition.search(code):
-        started = definition.search(wanted.prompt)
-        above = wanted.prompt[: started.start()] if started else ""
-        return (f"{above}\n{code}", code)
+        return (f"{_above(wanted)}\n{code}", code)
     if code[:1].isspace():
         return (wanted.prompt + code,)
     return tuple(
         wanted.prompt + continued
         for continued in (_INDENT + code, _INDENT + code.replace("\n", f"\n{_INDENT}"), code)
     )
+
+
+def _above(wanted: _Wanted) -> str:
+    """What a prompt has above the definition of its entry point."""
+    found = _defines(wanted.entry_point).search(wanted.prompt) if wanted.prompt else None
+    return wanted.prompt[: found.start()] if found else ""
 
 
 def _defines(name: str) -> re.Pattern[str]:

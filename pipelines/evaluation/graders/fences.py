@@ -2,7 +2,13 @@
 
 import re
 
-_FENCE = re.compile(r"\A```(?:json)?[ \t]*\r?\n(?P<body>.*?)\r?\n?```\Z", re.DOTALL)
+_FENCE = re.compile(
+    r"\A(?P<fence>`{3,}|~{3,})[ \t]*(?:(?:application/)?json(?!\w)[^\n`]*|\{[ .]*json(?!\w)[^\n`]*)?\r?\n"
+    r"(?P<body>.*?)\r?\n?[ \t]*(?P=fence)\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+"""CommonMark's fences: three backticks or tildes or more, and an info string after the language's name."""
+
 _ENDS = (
     "<|im_end|>",
     "<|eot_id|>",
@@ -18,7 +24,10 @@ _ENDS = (
 
 
 def unfenced(text: str) -> str:
-    """Return `text` without surrounding whitespace and without one Markdown fence around all of it."""
+    """Return `text` without surrounding whitespace and without one Markdown fence around all of it.
+
+    The fence may name JSON as its language, in any case and with whatever attributes; no other one.
+    """
     stripped = text.strip()
     fenced = _FENCE.match(stripped)
     return fenced["body"] if fenced else stripped

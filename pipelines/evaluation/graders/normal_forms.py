@@ -10,6 +10,8 @@ Difference = Literal["case", "punctuation", "whitespace", "articles", "width"]
 """What an expectation can be told to overlook."""
 
 _WIDE = re.compile("[\uff01-\uffee\u3000]+")
+_DRESSED = re.compile("[\u249c-\u24e9\U0001d400-\U0001d7ff\U0001f110-\U0001f149]+")
+"""Letters in circles, brackets and squares, and those of mathematics."""
 _ARTICLE = re.compile(r"(?<!\w)(?:an?|the)(?!\w)", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 _MEANINGFUL = frozenset("%‰&@#/\\§")
@@ -25,7 +27,7 @@ def normal_form(text: str, ignored: Collection[Difference]) -> str:
     """
     text = unicodedata.normalize("NFC", text)
     if "width" in ignored:
-        text = _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+        text = ordinary_width(text)
     if "case" in ignored:
         text = unicodedata.normalize("NFC", text.casefold())
     if "punctuation" in ignored:
@@ -35,6 +37,16 @@ def normal_form(text: str, ignored: Collection[Difference]) -> str:
     if {"whitespace", "punctuation", "articles"} & set(ignored):
         text = _SPACES.sub(" ", text)
     return text.strip()
+
+
+def ordinary_width(text: str) -> str:
+    """Return `text` with full-width Latin and half-width katakana made ordinary."""
+    return _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+
+
+def plain_letters(text: str) -> str:
+    """Return `text` with letters that are wide, in circles or mathematical made ordinary."""
+    return ordinary_width(_DRESSED.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text))
 
 
 def _without_punctuation(text: str) -> str:

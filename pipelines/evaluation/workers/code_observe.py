@@ -7,7 +7,7 @@ from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.code import CodeGrader
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
 from pipelines.evaluation.sandbox import Limits, chosen_sandbox
-from pipelines.evaluation.sandbox_run import run_program
+from pipelines.evaluation.sandbox_run import Trial, run_program
 from pipelines.evaluation.workers.observations import observe_each, threads_allowed
 from pipelines.files.records import from_json
 from pipelines.process.calls import OnProgress
@@ -30,8 +30,13 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
 
     def observed(question: JsonValue) -> JsonValue:
         asked = cast("JsonObject", question)
-        programs = [str(program) for program in cast("list[JsonValue]", asked["programs"])]
-        return asdict(run_program(kind, programs, str(asked["tests"]), limits))
+        trial = Trial(
+            programs=[str(program) for program in cast("list[JsonValue]", asked["programs"])],
+            tests=str(asked["tests"]),
+            entry_point=str(asked["entry_point"]),
+            prelude=str(asked["prelude"]),
+        )
+        return asdict(run_program(kind, trial, limits))
 
     return observe_each(call, observed, on_progress, at_once=threads_allowed())
 

@@ -1,0 +1,1 @@
+"""What is sent into sandboxes as text: standard library only, nothing else of this project."""
