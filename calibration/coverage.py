@@ -4,7 +4,6 @@ A quantizer keeps what its calibration text exercises. What is missing there is 
 building, so each lack is a note, not a refusal: whether it matters, the suite's own verdict says.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from typing import Literal
 import numpy
 from numpy.typing import NDArray
 
+from calibration.expectations import expected_text
 from calibration.features import calls_in, kinds_of, shares
 from calibration.languages import UNKNOWN, languages_of
 from calibration.words import words_of
 from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suite import Item, Suite
+from pipelines.domain.suite import GraderKind, Item, Suite
 from pipelines.domain.values import canonical_json
 
 Aspect = Literal["language", "length", "writing", "calls", "words", "tokens", "digits"]
@@ -122,20 +122,11 @@ def text_of(sequence: CorpusSequence) -> str:
     return "\n".join([*said, sequence.text] if sequence.text else said)
 
 
-def item_text(item: Item) -> str:
-    """Return all that an item asks and what it expects, as far as that is text or JSON."""
+def item_text(item: Item, kind: GraderKind) -> str:
+    """Return all that an item asks, and what its grader of this kind expects of an answer's text."""
     said = [message.content for message in item.script]
     said += [canonical_json(tool) for tool in item.tools]
-    return "\n".join([*said, expected_text(item)])
-
-
-def expected_text(item: Item) -> str:
-    """Return what an item expects, where that is text or JSON (with its keys in the suite's order)."""
-    if isinstance(item.expected, str):
-        return item.expected
-    if isinstance(item.expected, dict | list | tuple):
-        return json.dumps(item.expected, ensure_ascii=False, separators=(",", ":"))
-    return ""
+    return "\n".join([*said, expected_text(item, kind)])
 
 
 def lacks(suite: Suite, profile: CorpusProfile) -> tuple[Lack, ...]:
@@ -152,7 +143,7 @@ def lacks(suite: Suite, profile: CorpusProfile) -> tuple[Lack, ...]:
             continue
         found += _languages(one.name, [languages[item.id] for item in items], profile)
         found += _lengths(one.name, items, profile)
-        found += _writing(one.name, items, profile)
+        found += _writing(suite, one.name, profile)
         found += _words(one.name, items, profile)
     return tuple(found)
 
@@ -187,8 +178,9 @@ def _lengths(name: str, items: Sequence[Item], profile: CorpusProfile) -> list[L
     )]  # fmt: skip
 
 
-def _writing(name: str, items: Sequence[Item], profile: CorpusProfile) -> list[Lack]:
-    texts = [item_text(item) for item in items]
+def _writing(suite: Suite, name: str, profile: CorpusProfile) -> list[Lack]:
+    items = [item for item in suite.items if name in item.slices]
+    texts = [item_text(item, suite.grader_of(item).kind) for item in items]
     have = shares(profile.kinds)
     found = [
         Lack(

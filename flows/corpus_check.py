@@ -256,10 +256,13 @@ def _model(
 
 def slice_tokens(suite: "Suite", chat: "ChatFormat") -> Mapping[str, Sequence[Sequence[int]]]:
     """Return the token ids of every item, by slice: its prompt as the model reads it, and what it expects."""
-    from calibration.coverage import expected_text
+    from calibration.expectations import expected_text
 
     ids = {
-        item.id: (*_prompt_ids(suite, item, chat), *chat.token_ids(expected_text(item)))
+        item.id: (
+            *_prompt_ids(suite, item, chat),
+            *chat.token_ids(expected_text(item, suite.grader_of(item).kind)),
+        )
         for item in suite.items
     }
     return {

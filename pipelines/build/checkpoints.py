@@ -5,7 +5,9 @@ is done once and remembered in the store.
 """
 
 import difflib
+import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -151,8 +153,15 @@ def _main_dtype(tensors: Sequence[StoredTensor]) -> str:
 
 
 def _registrable(name: str) -> str:
-    """MLflow refuses slashes and colons in model names, and names that begin as a path upwards."""
-    return _NOT_IN_A_NAME.sub("-", name).strip("-.") or "model"
+    """MLflow refuses slashes and colons in model names, and names that begin as a path upwards.
+
+    Letters of other scripts do not go into file names and addresses everywhere. Where a name loses some, it
+    ends in a digest of all of it, so that two names stay two names.
+    """
+    kept = _NOT_IN_A_NAME.sub("-", name).strip("-.") or "model"
+    lost = any(not one.isascii() and one.isalnum() for one in name)
+    digest = hashlib.sha256(unicodedata.normalize("NFC", name).encode("utf-8", "backslashreplace"))
+    return f"{kept}-{digest.hexdigest()[:8]}" if lost else kept
 
 
 def _no_such_folder(source: str) -> InputError:

@@ -163,3 +163,15 @@ def test_resolving_imports_no_torch_and_a_folder_no_hub_client(tmp_path: Path) -
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+def test_names_in_other_scripts_stay_two_names(tmp_path: Path, store: Store) -> None:
+    folder = write_checkpoint(tmp_path / "any")
+    names = [
+        _resolve(folder, store, name).name for name in ("模型甲", "模型乙", "Модель", "support-甲")
+    ]
+
+    assert len(set(names)) == len(names)
+    assert all(name.isascii() for name in names)
+    assert names[3].startswith("support-")
+    assert _resolve(folder, store, "模型甲").name == names[0]

@@ -36,6 +36,7 @@ def suite(**slices: list[str | tuple[str, JsonValue]]) -> Suite:
             messages=(Message(role="user", content=one if isinstance(one, str) else one[0]),),
             expected="" if isinstance(one, str) else one[1],
             slices=(name,),
+            grader=None if isinstance(one, str) else GraderSpec(kind="tool_call"),
         )
         for name, asked in slices.items()
         for n, one in enumerate(asked)
