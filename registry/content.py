@@ -105,6 +105,7 @@ def _statistics(statistics: PairedStatistics, prefix: str) -> dict[str, float]:
         "break_rate_bound": statistics.break_rate_bound,
         "mcnemar_p": statistics.mcnemar_p,
     }
+    values |= {f"broke_as/{one.way.replace(' ', '_')}": one.count for one in statistics.broke_ways}
     return {f"{prefix}{name}": float(value) for name, value in values.items()}
 
 

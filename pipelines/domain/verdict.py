@@ -6,7 +6,7 @@ from enum import StrEnum
 from pipelines.domain.decision import Decision, Interval
 from pipelines.domain.judge_evidence import JudgeEvidence
 from pipelines.domain.policy import Policy
-from pipelines.domain.run import GradedAnswer, RunContract
+from pipelines.domain.run import GradedAnswer, RunContract, Way
 from pipelines.domain.values import Digest
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ScoreStatistics",
     "SliceVerdict",
     "Verdict",
+    "WayCount",
 ]
 
 
@@ -98,6 +99,14 @@ class RefusalStatistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WayCount:
+    """How many items broke in one way."""
+
+    way: Way
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairedStatistics:
     """Counts and inference for one slice, or for the whole suite.
 
@@ -110,7 +119,8 @@ class PairedStatistics:
     `break_rate_p` is the probability of so few breaks if the true rate were the limit;
     `delta_lower_bound` and `accuracy_lower_bound` are one-sided. Tokens are those of all answers.
     `clusters` is None where no two items share a group, `scores` where every grade is 0 or 1,
-    `refusals` where no grader tells them.
+    `refusals` where no grader tells them. `broke_ways` says how the items of `broke` are wrong now, the
+    most frequent way first. Tokens of thoughts are among those of the answers.
     """
 
     items: int
@@ -134,6 +144,9 @@ class PairedStatistics:
     clusters: Clusters | None = None
     scores: ScoreStatistics | None = None
     refusals: RefusalStatistics | None = None
+    broke_ways: tuple[WayCount, ...] = ()
+    reference_thought_tokens: int = 0
+    variant_thought_tokens: int = 0
 
     @property
     def reference_accuracy(self) -> float:

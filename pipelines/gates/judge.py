@@ -7,7 +7,7 @@ from pipelines.domain.policy import Policy
 from pipelines.domain.run import Run, RunContract
 from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import Decision, Verdict
-from pipelines.gates.scopes import Scopes, judge_scopes, overall, require_known_slices
+from pipelines.gates.scopes import Scopes, failing, judge_scopes, overall, require_known_slices
 from pipelines.gates.wording import audit_miss
 from pipelines.paired.pairing import pair
 
@@ -93,7 +93,7 @@ def scope_reasons(scopes: Scopes, policy: Policy) -> tuple[str, ...]:
     judged = (whole, *slices)
     blocking = " (the policy requires all slices)" if policy.require_all_slices else ""
     return (
-        *(one.reason for one in judged if one.decision is Decision.FAIL),
+        *(one.reason for one in failing(scopes.whole, scopes.slices)),
         *(one.reason for one in judged if one.decision is Decision.INCONCLUSIVE),
         *([whole.reason] if whole.decision is Decision.PASS else []),
         *(one.reason + blocking for one in slices if one.decision is Decision.UNPROVEN),

@@ -70,6 +70,13 @@ def overall(
     return Decision.PASS
 
 
+def failing(whole: SliceVerdict, slices: Sequence[SliceVerdict]) -> tuple[SliceVerdict, ...]:
+    """Return what fails: the whole first, then slices, by the share and then the number that broke."""
+    failed = [one for one in slices if one.decision is Decision.FAIL]
+    failed.sort(key=lambda one: (-one.statistics.break_rate, -one.statistics.broke))
+    return (*([whole] if whole.decision is Decision.FAIL else []), *failed)
+
+
 def require_known_slices(policy: Policy, suite: Suite) -> None:
     """Refuse a policy that speaks of slices which the suite does not have.
 

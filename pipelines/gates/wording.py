@@ -33,7 +33,7 @@ def points_bound(difference: float) -> str:
 
 
 def counts(name: str, statistics: PairedStatistics) -> str:
-    """Say what broke: `tail: 3 of 41 reliably right items broke (7.3 %, bound 17.9 %)`.
+    """Say what broke and how: `tail: 3 of 41 reliably right items broke (7.3 %, bound 17.9 %; 3 truncated)`.
 
     Where items share groups the bound is that of as many groups: `(7.3 %, bound 31.9 % over 12 groups)`.
     """
@@ -44,8 +44,16 @@ def counts(name: str, statistics: PairedStatistics) -> str:
     return (
         f"{name}: {statistics.broke} of {statistics.reliable} reliably right items broke{together}"
         f" ({percent(statistics.break_rate)}, bound {percent_bound(statistics.break_rate_bound)}"
-        f"{groups})"
+        f"{groups}{f'; {ways}' if (ways := broke_in(statistics)) else ''})"
     )
+
+
+def broke_in(statistics: PairedStatistics, *, most: int = 3) -> str:
+    """Say how items broke: `6 wrong value, 2 not JSON, 1 in other ways`; "" where no grade tells."""
+    shown = statistics.broke_ways[:most]
+    told = [f"{one.count} {one.way}" for one in shown]
+    others = sum(one.count for one in statistics.broke_ways[most:])
+    return ", ".join([*told, *([f"{others} in other ways"] if others else [])])
 
 
 def unbroken_items(count: int, *, grouped: bool) -> str:

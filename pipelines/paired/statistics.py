@@ -12,6 +12,7 @@ from pipelines.domain.verdict import (
     PairedStatistics,
     PairOutcome,
     ScoreStatistics,
+    WayCount,
 )
 from pipelines.paired.clusters import effective_items, group_of, share_groups
 from pipelines.paired.exact import (
@@ -79,7 +80,17 @@ def statistics(
         clusters=clusters,
         scores=_scores(items, confidence, by_scores=by_scores),
         refusals=refusal_statistics(items, confidence),
+        broke_ways=broke_ways(items),
+        reference_thought_tokens=sum([item.reference.thought_tokens for item in items]),
+        variant_thought_tokens=sum([item.variant.thought_tokens for item in items]),
     )
+
+
+def broke_ways(items: Sequence[PairedItem]) -> tuple[WayCount, ...]:
+    """Count how items that broke are wrong, the most frequent way first; silent grades are left out."""
+    broke = [one for one in items if one.stable and one.outcome is PairOutcome.BROKE]
+    ways = Counter([one.variant.grade.way for one in broke if one.variant.grade.way])
+    return tuple(WayCount(way=way, count=count) for way, count in ways.most_common())
 
 
 def _require_fraction(name: str, value: float) -> None:

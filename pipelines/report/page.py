@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.files.records import write_text
-from pipelines.gates.wording import percent_bound
+from pipelines.gates.wording import broke_in, percent_bound
 from pipelines.report.build_report import BuildReport
 from pipelines.report.page_view import SYMBOLS, page_view
 from pipelines.report.wording import percent, plural, points, probability, size
@@ -66,5 +66,6 @@ def page_environment() -> Environment:
         "probability": probability,
         "size": size,
         "plural": plural,
+        "broke_in": broke_in,
     }
     return environment

@@ -221,6 +221,11 @@ def _changed(pair: PairedItem) -> JsonValue:
         "reference": {
             "text": pair.reference.answer.text,
             "reason": pair.reference.grade.reason,
+            "way": pair.reference.grade.way,
         },
-        "variant": {"text": pair.variant.answer.text, "reason": pair.variant.grade.reason},
+        "variant": {
+            "text": pair.variant.answer.text,
+            "reason": pair.variant.grade.reason,
+            "way": pair.variant.grade.way,
+        },
     }

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from pipelines.domain.base_accuracy import LOW_BASE_ACCURACY
 from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
+from pipelines.gates.scopes import failing
+from pipelines.gates.wording import broke_in
 from pipelines.report.build_report import BuildReport, VariantReport
 from pipelines.report.references import SliceAccuracy, reference_summaries
 from pipelines.report.wording import percent
@@ -18,9 +20,11 @@ class VariantRow:
     """One variant in short. What is not known (never built, never asked) is None.
 
     `decision` is `pass`, `fail`, `inconclusive`, or `error` where something stopped the variant.
-    `worst_slice` reads `tail 3/41` (broke / reliably right), None where no slice had a break.
+    `worst_slice` reads `tail 3/41 (3 truncated)`: broke / reliably right, and how; None where no slice had
+    a break. `broke_ways` says how items of the whole suite broke.
     Bits are those of the quantized weights, and of all weights of the file.
-    `reason` is the first of the verdict's reasons, or the first line of the error.
+    `reason` is the worst slice's where slices failed, with the names of all others that did; else the first
+    of the verdict's reasons, or the first line of the error.
     """
 
     identifier: str
@@ -39,6 +43,7 @@ class VariantRow:
     reason: str
     registered_version: str | None
     file_bits_per_weight: float | None = None
+    broke_ways: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +135,6 @@ def _row(report: VariantReport) -> VariantRow:
     verdict = report.verdict
     counted = verdict.whole.statistics if verdict and verdict.whole else None
     worst = worst_slice(verdict) if verdict else None
-    reasons = verdict.reasons if verdict else ()
     return VariantRow(
         identifier=report.identifier,
         numerics=str(report.recipe.numerics),
@@ -143,14 +147,39 @@ def _row(report: VariantReport) -> VariantRow:
         reliable=counted.reliable if counted else None,
         break_rate_bound=counted.break_rate_bound if counted else None,
         mcnemar_p=counted.mcnemar_p if counted else None,
-        worst_slice=(
-            f"{worst.name} {worst.statistics.broke}/{worst.statistics.reliable}" if worst else None
-        ),
+        worst_slice=_cell(worst) if worst else None,
         decision=decision_word(report),
-        reason=next(iter((*reasons, *(report.failure or "").splitlines())), "not judged"),
+        reason=_reason(report),
         registered_version=report.registered_version,
         file_bits_per_weight=report.variant.facts.file_bits_per_weight if report.variant else None,
+        broke_ways=broke_in(counted) if counted else "",
     )
+
+
+def _cell(worst: SliceVerdict) -> str:
+    counted = worst.statistics
+    ways = broke_in(counted, most=2)
+    return f"{worst.name} {counted.broke}/{counted.reliable}{f' ({ways})' if ways else ''}"
+
+
+def _reason(report: VariantReport) -> str:
+    """The reason to read first: what the audit missed, else the slice that the row names as the worst."""
+    verdict = report.verdict
+    reasons = (*(verdict.reasons if verdict else ()), *(report.failure or "").splitlines())
+    first = next(iter(reasons), "not judged")
+    missed = report.audit is not None and report.audit.misses
+    if verdict is None or verdict.whole is None or missed:
+        return first
+    worst, failed = worst_slice(verdict), failing(verdict.whole, verdict.slices)
+    if worst is None or worst not in failed or verdict.decision is not Decision.FAIL:
+        return first
+    others = [
+        "the whole suite" if one is verdict.whole else one.name
+        for one in failed
+        if one is not worst
+    ]
+    also = f"; also failing: {', '.join(others)}" if others else ""
+    return f"{worst.reason}{also}"
 
 
 def base_warnings(rows: Iterable[ReferenceRow]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import Decision
+from pipelines.gates.wording import broke_in
 from pipelines.report.build_report import BuildReport
 from pipelines.report.result import SCHEMA, result_json
 from pipelines.report.summary import reference_rows, variant_rows
@@ -86,8 +87,29 @@ def test_the_worst_slice_is_worst_by_decision_before_rate(report: BuildReport) -
     assert verdict is not None
     failing = [s for s in verdict.slices if s.decision is Decision.FAIL]
     worst = max(failing, key=lambda judged: judged.statistics.break_rate)
-    assert row.worst_slice == (f"{worst.name} {worst.statistics.broke}/{worst.statistics.reliable}")
+    counted = f"{worst.name} {worst.statistics.broke}/{worst.statistics.reliable}"
+    assert row.worst_slice == f"{counted} ({broke_in(worst.statistics, most=2)})"
+    assert row.worst_slice.endswith("unreadable call, 2 wrong arguments)")
     assert variant_rows(report)[1].worst_slice is None
+
+
+def test_the_reason_is_the_worst_slices_and_names_all_that_fail(report: BuildReport) -> None:
+    variant = report.variants[2]
+    verdict = variant.verdict
+    assert verdict is not None and verdict.whole is not None
+    also = next(one for one in verdict.slices if one.decision is not Decision.FAIL)
+    slices = tuple(
+        replace(one, decision=Decision.FAIL) if one is also else one for one in verdict.slices
+    )
+    both = replace(variant, verdict=replace(verdict, slices=slices))
+
+    row = variant_rows(replace(report, variants=(both,)))[0]
+
+    assert row.worst_slice is not None
+    assert row.reason.startswith(f"{row.worst_slice.split()[0]}: ")
+    others = row.reason.partition("; also failing: ")[2].split(", ")
+    assert also.name in others
+    assert ("the whole suite" in others) is (verdict.whole.decision is Decision.FAIL)
 
 
 def test_rows_of_what_was_never_asked_have_no_numbers_but_a_reason(report: BuildReport) -> None:

@@ -10,8 +10,8 @@ from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.bfcl_values import Arguments, StringRule, judge_arguments
 from pipelines.evaluation.graders.call_formats import read_calls
-from pipelines.evaluation.graders.calls import Call, NoCall, canonical_calls
-from pipelines.evaluation.graders.grades import right, wrong
+from pipelines.evaluation.graders.calls import Call, NoCall, canonical_calls, way_of_calls
+from pipelines.evaluation.graders.grades import in_way, right, wrong
 from pipelines.evaluation.graders.matching import MOST, best_pairs
 from pipelines.evaluation.graders.strict_json import Refused, normalize
 from pipelines.evaluation.graders.tool_schemas import offered_tools
@@ -71,7 +71,8 @@ class BfclGrader:
         if isinstance(read, Refused):
             facets = _facets(0.0, 0.0, 0.0 if expected else None)
             reason = f"the call cannot be read: {read.reason}"
-            return wrong(self.name, canonical=answer_text.strip(), reason=reason, facets=facets)
+            grade = wrong(self.name, canonical=answer_text.strip(), reason=reason, facets=facets)
+            return in_way(grade, "unreadable call")
         if isinstance(read, NoCall):
             return self._without_call(answer_text, expected)
         calls = tuple(self._renamed(call, offered) for call in read.calls)
@@ -82,7 +83,9 @@ class BfclGrader:
         if expected or silent:
             facets = _facets(0.0, 0.0, 0.0 if expected else None)
             reason = "the answer is empty" if silent else "missing call: nothing is called"
-            return wrong(self.name, canonical="" if silent else "[]", reason=reason, facets=facets)
+            canonical = "" if silent else "[]"
+            grade = wrong(self.name, canonical=canonical, reason=reason, facets=facets)
+            return in_way(grade, "missing call")
         facets = _facets(1.0, 1.0, None)
         return right(self.name, canonical="[]", reason="no call, as expected", facets=facets)
 
@@ -104,7 +107,8 @@ class BfclGrader:
         facets = _facets(named.total() / most, matched / most, share if expected else None)
         canonical = canonical_calls(calls)
         if problem := _problem(calls, paired, offered):
-            return wrong(self.name, canonical=canonical, reason=problem, facets=facets)
+            grade = wrong(self.name, canonical=canonical, reason=problem, facets=facets)
+            return in_way(grade, way_of_calls(problem))
         reason = "the expected call" if len(expected) == 1 else "the expected calls"
         return right(self.name, canonical=canonical, reason=reason, facets=facets)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipelines.domain.run import Way
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json
 from pipelines.evaluation.graders.strict_json import Refused, parse_strictly
 from pipelines.evaluation.graders.wording import shorten
@@ -68,6 +69,16 @@ def calls_in(text: str, form: str) -> ReadCalls:
     if not any(_resembles_call(one) for one in several):
         return NoCall()
     return gathered([call_of(one) for one in several], form)
+
+
+def way_of_calls(problem: str) -> Way:
+    """Return how calls are wrong that were read; graders of calls begin or end their sentences so."""
+    if problem.startswith("wrong tool") or problem.endswith("was not offered"):
+        return "wrong tool"
+    if problem.startswith("missing call"):
+        return "missing call"
+    needless = problem.startswith(("extra call", "duplicate call")) or problem.endswith("may be")
+    return "needless call" if needless else "wrong arguments"
 
 
 def call_of(value: JsonValue) -> Call | Refused:

@@ -47,7 +47,13 @@ class ChoiceGrader:
         found = chosen(composed(answer_text), self._labels, self.where)
         if isinstance(found, Refused):
             reason = f"{found.reason} in {shorten(answer_text.strip())!r}"
-            return wrong(self.name, canonical=composed(answer_text).strip(), reason=reason)
+            open_ = found.reason.startswith(("ambiguous", "no choice is named, one"))
+            return wrong(
+                self.name,
+                canonical=composed(answer_text).strip(),
+                reason=reason,
+                way="undecided" if open_ else "no answer in it",
+            )
         problem = None
         if found not in accepted:
             problem = f"chose {found!r} instead of {' or '.join(map(repr, accepted))}"

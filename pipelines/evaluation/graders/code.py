@@ -125,6 +125,7 @@ class CodeGrader:
             problem=None if seen.get("passed") is True else reason,
             canonical=_code(answer_text, wanted.entry_point).strip(),
             expected=reason,
+            way="too slow" if reason.startswith("ran out of time") else "program fails",
         )
 
 

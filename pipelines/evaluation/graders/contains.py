@@ -11,6 +11,7 @@ from pipelines.evaluation.graders.grades import judged
 from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten
 
+_FORBIDDEN = "is there and must not be"
 _SPACES = re.compile(r"\s+")
 _WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 """Scripts that write words without spaces, by the first word of their characters' names."""
@@ -51,7 +52,14 @@ class ContainsGrader:
             problem: str | None = unusable(wanted.reason)
         else:
             problem = self.missing(wanted, text)
-        return judged(self.name, problem=problem, canonical=text, expected="has what it has to")
+        forbidden = problem is not None and problem.endswith(_FORBIDDEN)
+        return judged(
+            self.name,
+            problem=problem,
+            canonical=text,
+            expected="has what it has to",
+            way="forbidden text" if forbidden else "wrong value",
+        )
 
     def normal(self, text: str) -> str:
         """Return `text` as it is searched and compared."""
@@ -68,7 +76,7 @@ class ContainsGrader:
             more = f" nor any of {len(others)} others" if others else ""
             return f"{shorten(one)!r}{more} is not in {shorten(text)!r}"
         present = next((one for one in wanted.none_of if self.finds(one, text)), None)
-        return f"{shorten(present)!r} is there and must not be" if present else None
+        return f"{shorten(present)!r} {_FORBIDDEN}" if present else None
 
     def finds(self, wanted: str, text: str) -> bool:
         """Say whether `wanted` stands in a normal text."""

@@ -7,7 +7,7 @@ from pipelines.domain.run import Facet, Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json
 from pipelines.evaluation.graders.fences import unfenced
-from pipelines.evaluation.graders.grades import scored, wrong
+from pipelines.evaluation.graders.grades import in_way, scored, wrong
 from pipelines.evaluation.graders.json_fields import (
     DEEPEST,
     FieldRules,
@@ -76,6 +76,7 @@ class JsonGrader:
                 canonical=answer_text.strip(),
                 reason=parsed.reason,
                 facets=(*facets, *_field_facets(tally)),
+                way="not JSON",
             )
         return self._of_value(parsed.value, wanted)
 
@@ -88,7 +89,7 @@ class JsonGrader:
             differs = difference(wanted.value[0], value, self._rules)
         facets = _facets(parses=True, schema=None if wanted.schema is None else broken is None)
         share = tally.share if tally else 1.0
-        return scored(
+        grade = scored(
             self.name,
             score=0.0 if broken else share,
             correct=broken is None and differs is None,
@@ -96,6 +97,7 @@ class JsonGrader:
             reason=f"breaks the schema at {broken}" if broken else differs or "as expected",
             facets=(*facets, *_field_facets(tally)),
         )
+        return in_way(grade, "breaks its schema" if broken else "wrong value")
 
     @property
     def _rules(self) -> FieldRules:

@@ -7,7 +7,7 @@ from pipelines.domain.run import Facet, Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json, digest_of
 from pipelines.evaluation.graders.fences import without_end_tokens
-from pipelines.evaluation.graders.grades import scored
+from pipelines.evaluation.graders.grades import in_way, scored
 from pipelines.evaluation.graders.wording import shorten, storable
 
 FACET = "judge"
@@ -150,7 +150,7 @@ class JudgeGrader:
             reason = "no answer" if not length else reason
         else:
             reason = f"{self.model} gave no verdict: {shorten(str(seen['said'])[-60:])}"
-        return scored(
+        grade = scored(
             self.name,
             score=float(correct),
             correct=correct,
@@ -158,3 +158,4 @@ class JudgeGrader:
             reason=reason,
             facets=(Facet(name=FACET, score=float(correct)),),
         )
+        return in_way(grade, "judged wrong")

@@ -7,7 +7,7 @@ from pipelines.domain.run import Facet, Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonValue
 from pipelines.evaluation.graders.expectations import composed, known_keys, unusable
-from pipelines.evaluation.graders.grades import scored, wrong
+from pipelines.evaluation.graders.grades import in_way, scored, wrong
 from pipelines.evaluation.graders.language_parts import passages, prose, without_latin_names
 from pipelines.evaluation.graders.languages import (
     LANGUAGES,
@@ -79,7 +79,8 @@ class LanguageGrader:
         canonical = composed(answer).strip()
         if not letters:
             reason = f"no words whose language could be told in {shorten(canonical)!r}"
-            return wrong(self.name, canonical=canonical, reason=reason, facets=facets)
+            grade = wrong(self.name, canonical=canonical, reason=reason, facets=facets)
+            return in_way(grade, "no answer in it")
         in_script = sum(counts.get(script, 0) for script in wanted.scripts) / letters
         in_language, drift = _share_in_language(text, wanted)
         facets = (
@@ -94,7 +95,7 @@ class LanguageGrader:
             )
         elif in_language < self.min_share:
             problem = f"{1 - in_language:.0%} is not {wanted.shown}: {drift}"
-        return scored(
+        grade = scored(
             self.name,
             score=min(in_script, in_language),
             correct=problem is None,
@@ -102,6 +103,7 @@ class LanguageGrader:
             reason=problem or f"written in {wanted.shown}",
             facets=facets,
         )
+        return in_way(grade, "wrong language")
 
 
 def _share_in_language(text: str, wanted: _Wanted) -> tuple[float, str]:

@@ -7,7 +7,7 @@ from pipelines.domain.run import Grade
 from pipelines.domain.suite import Item
 from pipelines.evaluation.graders.expectations import accepted_texts, composed, unusable
 from pipelines.evaluation.graders.fences import without_end_tokens
-from pipelines.evaluation.graders.grades import scored, wrong
+from pipelines.evaluation.graders.grades import in_way, scored, wrong
 from pipelines.evaluation.graders.strict_json import Refused
 
 MOST_CHARACTERS = 20_000
@@ -47,4 +47,5 @@ def graded_by_likeness(
     reason = f"{likeness.measure} {found:.3f}, {'at least' if correct else 'below'} {likeness.threshold:g}"
     if cut:
         reason += f"; only its first {MOST_CHARACTERS} characters were looked at"
-    return scored(likeness.grader, score=found, correct=correct, canonical=answer, reason=reason)
+    grade = scored(likeness.grader, score=found, correct=correct, canonical=answer, reason=reason)
+    return in_way(grade, "unlike the reference")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
 
-from pipelines.domain.run import Grade
+from pipelines.domain.run import Grade, Way
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.expectations import unusable
@@ -77,6 +77,7 @@ class MathGrader:
             problem=self._problem(seen, wanted),
             canonical=found if isinstance(found, str) else without_end_tokens(answer_text),
             expected="means what is expected",
+            way=_WAYS.get(str(seen.get("state")), "wrong value"),
         )
 
     def _problem(self, seen: JsonObject, wanted: tuple[str, ...]) -> str | None:
@@ -91,6 +92,9 @@ class MathGrader:
             "unusable": unusable(f"{shorten(wanted[0])!r} is not a formula"),
             "late": f"could not be compared within {self.seconds:g} s",
         }.get(str(state), "could not be compared")
+
+
+_WAYS: dict[str, Way] = {"unparsed": "no answer in it", "late": "too slow"}
 
 
 def _wanted(expected: JsonValue) -> tuple[str, ...] | Refused:

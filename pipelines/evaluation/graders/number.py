@@ -9,7 +9,7 @@ from pipelines.domain.run import Facet, Grade
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonValue
 from pipelines.evaluation.graders.expectations import known_keys, unusable
-from pipelines.evaluation.graders.grades import scored, wrong
+from pipelines.evaluation.graders.grades import in_way, scored, wrong
 from pipelines.evaluation.graders.number_places import Place, final_number
 from pipelines.evaluation.graders.number_wording import (
     Misfit,
@@ -71,7 +71,8 @@ class NumberGrader:
         if isinstance(found, Refused):
             reason = f"{found.reason} in {shorten(answer_text.strip())!r}"
             facets = _facets(wanted[0], value=0.0, magnitude=0.0, unit=0.0)
-            return wrong(self.name, canonical=answer_text.strip(), reason=reason, facets=facets)
+            grade = wrong(self.name, canonical=answer_text.strip(), reason=reason, facets=facets)
+            return in_way(grade, "no answer in it")
         return max((self._compared(found, one) for one in wanted), key=_nearness)
 
     def _compared(self, found: Quantity, wanted: _Wanted) -> Grade:
@@ -90,7 +91,7 @@ class NumberGrader:
             magnitude=magnitude_facet(nearest),
             unit=float(misfit is None),
         )
-        return scored(
+        grade = scored(
             self.name,
             score=float(not problems),
             correct=not problems,
@@ -98,6 +99,7 @@ class NumberGrader:
             reason="; ".join(problems) or "the expected number",
             facets=facets,
         )
+        return in_way(grade, "wrong value" if nearest else "wrong unit")
 
     def _tolerance(self, wanted: Fraction) -> Fraction:
         """Tolerances count as they are written in decimal, not as the nearest binary fraction."""

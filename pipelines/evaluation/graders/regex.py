@@ -18,6 +18,7 @@ from pipelines.evaluation.graders.grades import judged
 from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten
 
+_FORBIDDEN = "is met and must not be"
 _KEYS = ("must", "must_not")
 
 
@@ -65,7 +66,14 @@ class RegexGrader:
             problem = unusable(problem or "")
         else:
             problem = self._unmet(rules, text)
-        return judged(self.name, problem=problem, canonical=text, expected="as the patterns ask")
+        forbidden = problem is not None and problem.endswith(_FORBIDDEN)
+        return judged(
+            self.name,
+            problem=problem,
+            canonical=text,
+            expected="as the patterns ask",
+            way="forbidden text" if forbidden else "wrong value",
+        )
 
     def _unmet(self, rules: _Rules, text: str) -> str | None:
         for pattern in rules.must:
@@ -80,7 +88,7 @@ class RegexGrader:
             if isinstance(met, Refused):
                 return met.reason
             if met:
-                return f"pattern {shorten(pattern)!r} is met and must not be"
+                return f"pattern {shorten(pattern)!r} {_FORBIDDEN}"
         return None
 
     def _search(

@@ -9,7 +9,7 @@ from pipelines.domain.suite import Item
 from pipelines.domain.values import Digest, JsonObject, JsonValue
 from pipelines.evaluation.graders.expectations import accepted_texts, unusable
 from pipelines.evaluation.graders.fences import without_end_tokens
-from pipelines.evaluation.graders.grades import scored, wrong
+from pipelines.evaluation.graders.grades import in_way, scored, wrong
 from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten, storable
 from pipelines.files.hashing import file_digest, folder_digest
@@ -81,13 +81,14 @@ class SimilarityGrader:
         correct = bool(canonical) and cosine >= self.threshold
         side = "at least" if correct else "below"
         reason = f"cosine {cosine:.3f}, {side} {self.threshold:g}" if canonical else "no answer"
-        return scored(
+        grade = scored(
             self.name,
             score=cosine if canonical else 0.0,
             correct=correct,
             canonical=canonical,
             reason=reason,
         )
+        return in_way(grade, "unlike the reference")
 
 
 def _missing(folder: Path) -> str | None:

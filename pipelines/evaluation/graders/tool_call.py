@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.domain.call_format import CallFormat
-from pipelines.domain.run import Grade
+from pipelines.domain.run import Grade, Way
 from pipelines.domain.suite import Item
 from pipelines.domain.values import JsonValue, canonical_json
 from pipelines.evaluation.graders.call_formats import read_calls
-from pipelines.evaluation.graders.calls import Call, NoCall
+from pipelines.evaluation.graders.calls import Call, NoCall, way_of_calls
 from pipelines.evaluation.graders.fences import unfenced
 from pipelines.evaluation.graders.grades import judged, wrong
 from pipelines.evaluation.graders.strict_json import (
@@ -55,14 +55,22 @@ class ToolCallGrader:
             else self._read_format(answer_text, item)
         )
         if isinstance(found, Refused):
-            return wrong(self.name, canonical=answer_text.strip(), reason=found.reason)
+            missing = found.reason.startswith("missing call")
+            way: Way = "missing call" if missing else "unreadable call"
+            return wrong(self.name, canonical=answer_text.strip(), reason=found.reason, way=way)
         accepted = accepted_calls(item.expected)
         if isinstance(accepted, Refused):
             problem: str | None = f"the expectation is unusable: {accepted.reason}"
         else:
             problem = _difference(accepted, found)
         canonical = canonical_json({"name": found.name, "arguments": found.arguments})
-        return judged(self.name, problem=problem, canonical=canonical, expected="the expected call")
+        return judged(
+            self.name,
+            problem=problem,
+            canonical=canonical,
+            expected="the expected call",
+            way=way_of_calls(problem or ""),
+        )
 
     def _read_format(self, text: str, item: Item) -> Call | Refused:
         read = read_calls(text, self.format, offered_tools(item.tools))
