@@ -23,7 +23,17 @@ _OWN_KEYS = (
     "critical",
     "group",
 )
-_MORE_KEYS = ("grader", "decode")
+_MORE_KEYS = (
+    "grader",
+    "decode",
+    "raw",
+    "template_variables",
+    "turns",
+    "tool_answers",
+    "max_steps",
+)
+ITEM_KEYS = (*_OWN_KEYS, *_MORE_KEYS)
+"""Keys of an item that a column may fill."""
 _TEXT_KEYS = ("id", "group")
 
 
@@ -106,7 +116,7 @@ def _mapped(source: ItemsFile, row: JsonObject, *, number: int, line: int) -> Ro
     problems = list(reader.problems)
     if source.other_columns == "refuse":
         problems += [
-            f"column '{name}' becomes nothing{did_you_mean(name, _OWN_KEYS)}: map it in `fields`, "
+            f"column '{name}' becomes nothing{did_you_mean(name, ITEM_KEYS)}: map it in `fields`, "
             "or say `other_columns: ignore`"
             for name in row
             if name not in reader.used
@@ -120,7 +130,7 @@ def _columns(fields: FieldsFile, reader: "_Reader") -> JsonObject:
     item: JsonObject = {key: reader.picked(columns) for key, columns in mapping.items()}
     if fields.slices:
         item["slices"] = [name for one in fields.slices for name in _names(reader.cell(one))]
-    for key in (*_OWN_KEYS, *_MORE_KEYS):
+    for key in ITEM_KEYS:
         if key not in item and key in reader.row:
             item[key] = reader.cell(key)
     # A csv writes what a row lacks as an empty cell, other tables as a null.

@@ -1,5 +1,6 @@
 """Items with turns: how they are written, what they become, and what is wrong with them."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from flows.suite_check import check_suite
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Message
 from pipelines.domain.turns import Loop, ResultRow, ScriptedStep, Turn
+from pipelines.specs.suite_files import ItemSpec
+from pipelines.specs.suite_tables import ITEM_KEYS
 from pipelines.specs.suites import load_suite
+from tests.loops import refund
 
 FIND = {"name": "find_order", "arguments": {"order_id": "A-1"}}
 TOOL = {
@@ -273,8 +277,6 @@ def test_what_can_never_be_met_reached_or_answered_is_a_problem(
 
 
 def test_a_loop_counts_as_said_all_that_its_script_says() -> None:
-    from tests.loops import refund
-
     assert [message.content for message in refund().script] == [
         "I want my money back for A-1.",
         "It broke.",
@@ -310,3 +312,26 @@ def test_two_loops_with_one_question_and_other_scripts_do_not_ask_the_same(tmp_p
     same = LOOP | {"id": "c"}
     assert problems(written(tmp_path / "a", LOOP, other)) == []
     assert any("asks the same" in text for text in problems(written(tmp_path / "b", LOOP, same)))
+
+
+def test_a_table_may_hold_loops_and_whatever_else_an_item_has(tmp_path: Path) -> None:
+    suite = SUITE + (
+        "items: {path: items.csv, json_columns: [turns, slices, tool_answers, template_variables]}\n"
+    )
+    rows = [
+        ["id", "turns", "slices", "tool_answers", "max_steps", "raw", "prompt", "expected"],
+        ["a", '[{"user": "Hi"}, {"user": "Bye"}]', '["loop"]', "", "4", "", "", "x"],
+        ["b", "", '["loop"]', "", "", "true", "Once upon", "x"],
+    ]
+    folder = written(tmp_path, suite=suite)
+    with (folder / "items.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    loop, raw = load_suite(folder).items
+    assert loop.loop is not None and loop.loop.max_steps == 4
+    assert [turn.user for turn in loop.loop.turns] == [None, "Bye"]
+    assert raw.raw and raw.loop is None
+
+
+def test_every_key_of_an_item_may_be_a_column() -> None:
+    names = {field.alias or name for name, field in ItemSpec.model_fields.items()}
+    assert names - {"draft"} == {*ITEM_KEYS}
