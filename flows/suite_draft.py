@@ -8,6 +8,7 @@ from flows.suite_mine import Mined
 from pipelines.domain.errors import InputError
 from pipelines.domain.registrable import LONGEST_NAME, suite_name_problem
 from pipelines.domain.values import JsonObject
+from pipelines.evaluation.thoughts import spoken_part
 from pipelines.files.records import write_text
 from pipelines.specs.chat_messages import plain_message
 from pipelines.specs.suite_sources import ITEMS_FILE
@@ -76,7 +77,7 @@ def _row(mined: Mined, one: Chosen, number: int) -> JsonObject:
         "expected": None,
         "slices": list(one.slices),
         "draft": {
-            "answer": margin.answer if margin else "",
+            "answer": spoken_part(margin.answer).text if margin else "",
             "why": list(one.why),
             "source": one.candidate.source,
         },

@@ -7,7 +7,6 @@ import pytest
 
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import Decision
-from pipelines.gates.wording import broke_in
 from pipelines.report.build_report import BuildReport
 from pipelines.report.result import SCHEMA, result_json
 from pipelines.report.summary import reference_rows, variant_rows
@@ -88,8 +87,8 @@ def test_the_worst_slice_is_worst_by_decision_before_rate(report: BuildReport) -
     failing = [s for s in verdict.slices if s.decision is Decision.FAIL]
     worst = max(failing, key=lambda judged: judged.statistics.break_rate)
     counted = f"{worst.name} {worst.statistics.broke}/{worst.statistics.reliable}"
-    assert row.worst_slice == f"{counted} ({broke_in(worst.statistics, most=2)})"
-    assert row.worst_slice.endswith("unreadable call, 2 wrong arguments)")
+    first = worst.statistics.broke_ways[0]
+    assert row.worst_slice == f"{counted} ({first.count} {first.way}, …)"
     assert variant_rows(report)[1].worst_slice is None
 
 

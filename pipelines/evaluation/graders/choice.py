@@ -12,6 +12,7 @@ from pipelines.evaluation.graders.expectations import accepted_texts, composed, 
 from pipelines.evaluation.graders.grades import judged, wrong
 from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten
+from pipelines.evaluation.invisible import without_invisible_ends
 
 _LETTERS = tuple(string.ascii_uppercase)
 
@@ -63,7 +64,10 @@ class ChoiceGrader:
 
     @property
     def _labels(self) -> tuple[str, ...]:
-        return tuple(composed(label.strip()) for label in self.choices) or _LETTERS
+        return (
+            tuple(composed(without_invisible_ends(label).strip()) for label in self.choices)
+            or _LETTERS
+        )
 
     def _accepted(self, expected: JsonValue) -> tuple[str, ...] | Refused:
         if not all(self._labels) or len(set(self._labels)) != len(self._labels):
@@ -71,7 +75,7 @@ class ChoiceGrader:
         accepted = accepted_texts(expected, what="label")
         if isinstance(accepted, Refused):
             return accepted
-        labels = tuple(composed(label.strip()) for label in accepted)
+        labels = tuple(composed(without_invisible_ends(label).strip()) for label in accepted)
         strange = next((label for label in labels if label not in self._labels), None)
         if strange is None:
             return labels

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.evaluation.graders.wording import shorten
+from pipelines.evaluation.invisible import without_invisible_ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ def composed(text: str) -> str:
 def accepted_texts(expected: JsonValue, *, what: str = "text") -> tuple[str, ...] | Refused:
     """Read a text, or a list of texts of which any is accepted.
 
+    Characters that nobody sees do not count at their ends, as they do not at an answer's.
     Refused: other values, an empty list, and blank texts, which an answer without words would meet.
     """
     listed = expected if isinstance(expected, list | tuple) else [expected]
@@ -39,7 +41,7 @@ def accepted_texts(expected: JsonValue, *, what: str = "text") -> tuple[str, ...
     for one in listed:
         if not isinstance(one, str):
             return Refused(reason=f"it is not a {what} or a list of {what}s")
-        texts.append(one)
+        texts.append(one if what == "pattern" else without_invisible_ends(one))
     if not all(text.strip() for text in texts):
         return Refused(reason=f"a {what} in it is blank")
     return tuple(texts)

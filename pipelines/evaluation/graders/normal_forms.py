@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Collection
 from typing import Literal
 
+from pipelines.evaluation.invisible import without_invisible_ends
+
 Difference = Literal["case", "punctuation", "whitespace", "articles", "width"]
 """What an expectation can be told to overlook."""
 
@@ -19,13 +21,13 @@ _MEANINGFUL = frozenset("%‰&@#/\\§")
 
 
 def normal_form(text: str, ignored: Collection[Difference]) -> str:
-    """Return `text` in NFC without surrounding whitespace and without the `ignored` differences.
+    """Return `text` in NFC without surrounding whitespace, unseen ends and the `ignored` differences.
 
     `width` makes full-width Latin and half-width katakana ordinary, and nothing else of NFKC, which
     would also make `x²` of `x2`. `articles` are English ones. Runs of whitespace become one space
     where whitespace, punctuation or articles are ignored; `a b` never becomes `ab`.
     """
-    text = unicodedata.normalize("NFC", text)
+    text = without_invisible_ends(unicodedata.normalize("NFC", text))
     if "width" in ignored:
         text = ordinary_width(text)
     if "case" in ignored:

@@ -7,6 +7,7 @@ from typing import Literal
 from pipelines.evaluation.graders.numerals import DecimalSign, plain_digits
 from pipelines.evaluation.graders.quantities import Quantity, quantities
 from pipelines.evaluation.graders.strict_json import Refused
+from pipelines.evaluation.invisible import without_invisible
 
 Place = Literal["last", "first", "boxed", "whole"]
 
@@ -33,6 +34,7 @@ def final_number(text: str, where: Place, decimal: DecimalSign) -> Quantity | Re
     last one of all. Where such a mark is followed by a calculation, what stands behind its last `=`
     counts. `boxed`: only in the last box. `whole`: the answer has to be the number and its unit.
     """
+    text = without_invisible(text)
     if where == "whole":
         return _whole(text, decimal)
     if where == "first":
