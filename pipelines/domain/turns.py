@@ -6,6 +6,7 @@ that calls nothing ends the turn.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pipelines.domain.call_format import AnyCallFormat
 from pipelines.domain.grader import GraderSpec
@@ -72,7 +73,8 @@ class Loop:
     """The script of a conversation: at least one turn, the tools that answer, and the most steps it may take.
 
     Without `tools` every answer hands back to the user. `unknown_tool` is what a call to any other tool
-    gets. `call_format` is how answers write calls.
+    gets. `call_format` is how answers write calls. `results_as` is the role of tools' results; `auto` goes
+    by what the chat template renders.
     """
 
     turns: tuple[Turn, ...]
@@ -80,6 +82,7 @@ class Loop:
     unknown_tool: str | None = None
     max_steps: int = DEFAULT_STEPS
     call_format: AnyCallFormat = "auto"
+    results_as: Literal["auto", "tool", "user"] = "auto"
 
     @property
     def scripted_steps(self) -> int:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self, cast
+from typing import Literal, Self, cast
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -83,6 +83,8 @@ class LoopsFile(Spec):
     """The most answers that a loop may take to its end."""
     call_format: AnyCallFormat = "auto"
     """How answers write calls; `auto` goes by the answer."""
+    results_as: Literal["auto", "tool", "user"] = "auto"
+    """Role of the messages with tools' results; `auto` goes by what the chat template renders."""
 
 
 class ScriptFile(Spec):
@@ -133,6 +135,7 @@ def with_loop(item: Item, script: ScriptFile, shared: LoopsFile, folder: Path) -
         unknown_tool=_text(shared.unknown_tool),
         max_steps=script.max_steps or shared.max_steps,
         call_format=shared.call_format,
+        results_as=shared.results_as,
     )
     first = script.turns[0].user
     opening = (Message(role="user", content=first),) if first is not None else ()

@@ -51,6 +51,7 @@ TOOL_TEMPLATE = (
     "{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
 CONTEXT = 400
+FAMILIES = Path(__file__).parents[1] / "integration" / "chat_templates"
 
 
 def examination(
@@ -411,6 +412,28 @@ def test_the_digest_of_prompts_covers_how_conversations_go_on(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("family", "form"),
+    [
+        ("chatml", HistoryForm(calls="tool_calls", results="tool")),
+        ("headers", HistoryForm(calls="tool_calls", results="tool")),
+        # It shows what is offered before the last user message only, so not in a conversation that goes on.
+        ("inst", HistoryForm(calls="tool_calls", results="tool")),
+        ("bars", HistoryForm(calls="text", results="tool")),
+        ("command", HistoryForm(calls="text", results="user")),
+        ("ends", HistoryForm(calls="text", results="user")),
+    ],
+)
+def test_families_of_templates_get_calls_and_results_as_they_render_them(
+    tmp_path: Path, family: str, form: HistoryForm
+) -> None:
+    template = (FAMILIES / f"{family}.jinja").read_text()
+    write_tokenizer(tmp_path, template)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text()) | {"bos_token": "</s>"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    assert history_form(ChatFormat.of(tmp_path)) == form
+
+
+@pytest.mark.parametrize(
     ("template", "form"),
     [
         (TEMPLATE, HistoryForm(calls="text", results="tool")),
@@ -566,3 +589,12 @@ def test_a_decision_about_a_loop_holds_for_exactly_this_conversation(tmp_path: P
     assert not grade_answers(suite, answers, None)[0].grade.correct
     other = [replace(answers[0], text=f" {answers[0].text}"), *answers[1:]]
     assert grade_answers(suite, other, None)[0].grade.correct
+
+
+def test_a_suite_may_say_whose_messages_results_are(tmp_path: Path) -> None:
+    item = refund()
+    assert item.loop is not None
+    runtime = RulingRuntime(rule=scripted)
+    as_user = replace(item, loop=replace(item.loop, results_as="user"))
+    asked(examination(tmp_path, suite_with(as_user)), runtime)
+    assert '</s><user>{"status": "sent"}</s><assistant>' in runtime.batches[1][0].text

@@ -20,11 +20,11 @@ from pipelines.evaluation.graders.fences import without_end_tokens
 from pipelines.evaluation.loops.conversation import Conversation, Exchange
 
 _CALL, _VALUE, _RESULT = "probed_tool", "probed value", "probed result"
-_PROBED_TOOL: JsonObject = {
+_OFFERED: JsonObject = {
     "type": "function",
     "function": {
-        "name": _CALL,
-        "description": "A tool that shows whether a template renders calls.",
+        "name": "another_tool",
+        "description": "Is offered and not called: what is called shows in a rendering as a call alone.",
         "parameters": {
             "type": "object",
             "properties": {"argument": {"type": "string", "description": "any text"}},
@@ -82,13 +82,12 @@ def history_form(chat: Renders) -> HistoryForm:
 
 
 def _shows(chat: Renders, messages: tuple[Message, ...], texts: tuple[str, ...]) -> bool:
-    """Whether a rendering holds these texts where the tool's own definition alone does not put them."""
+    """Whether a rendering holds all of these texts."""
     try:
-        bare = chat.render(messages[:1], ask=True, tools=(_PROBED_TOOL,))
-        rendered = chat.render(messages, ask=True, tools=(_PROBED_TOOL,))
+        rendered = chat.render(messages, ask=True, tools=(_OFFERED,))
     except InputError:
         return False
-    return all(rendered.count(text) > bare.count(text) for text in texts)
+    return all(text in rendered for text in texts)
 
 
 def messages_of(conversation: Conversation, form: HistoryForm) -> tuple[Message, ...]:

@@ -87,7 +87,9 @@ class LoopPrompts:
 
     def messages(self, conversation: Conversation) -> tuple[Message, ...]:
         """Return a conversation so far as the model is to see it."""
-        return messages_of(conversation, self.form)
+        results = script_of(conversation.item).results_as
+        form = self.form if results == "auto" else replace(self.form, results=results)
+        return messages_of(conversation, form)
 
     def prompt(self, conversation: Conversation, answer_id: str) -> Prompt | Answer:
         """Return the prompt of the next step, or, where it cannot be asked, the answer that says so.
