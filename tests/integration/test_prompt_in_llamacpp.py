@@ -1,21 +1,36 @@
 """What a checkpoint's tokenizer files say reaches llama.cpp as transformers reads them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipelines.domain.errors import ServiceError
+from pipelines.domain.recipe import Format
+from pipelines.domain.server import Server
+from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, Suite
+from pipelines.domain.values import digest_of
+from pipelines.evaluation.chat import ChatFormat
+from pipelines.evaluation.prompts import suite_prompts
 from pipelines.files.gguf_header import read_gguf_header
 from pipelines.files.own_tokenizer import own_tokenizer
+from pipelines.files.records import to_json
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
+from pipelines.runtimes.openai_server import OpenAiServerRuntime
+from pipelines.runtimes.openai_versions import identified
+from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt
+from tests.fakes import FakeRuntime
 from tests.integration.llamacpp_checkpoints import (
     NASTY_TEXTS,
     backend,
     byte_level_tokenizer,
     probe,
     random_checkpoint,
+    write_lines,
 )
+from tests.oracles import oracle
 
 pytestmark = pytest.mark.integration
 
@@ -39,3 +54,49 @@ def test_leftovers_cut_nothing_and_the_template_files_win(tmp_path: Path) -> Non
     assert metadata["tokenizer.chat_template.tool_use"] == tools.read_text()
     written = json.loads((checkpoint.folder / "tokenizer_config.json").read_text())
     assert written["chat_template"] == "{{ messages[0]['content'] }}"
+
+
+def test_llama_server_hands_the_variables_to_the_template(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(tmp_path / "base")
+    template = "{{ messages[0].content }}{% if not enable_thinking %} without a thought{% endif %}"
+    (checkpoint.folder / "chat_template.jinja").write_text(template)
+    model = backend().convert(checkpoint, tmp_path / "scratch", run_worker, ignore_progress)
+    server = identified(
+        Server(
+            name="served",
+            engine="llama-server",
+            formats=(Format.GGUF,),
+            prompts="chat",
+            command=(
+                str(oracle("llama-server")), "--model", "{model}", "--host", "127.0.0.1", "--port",
+                "{port}", "--threads", "1", "--parallel", "1", "--ctx-size", "128", "--offline",
+                "--no-ui",
+            ),
+        )
+    )  # fmt: skip
+    runtime = OpenAiServerRuntime(server, FakeRuntime())
+    item = Item(id="1", messages=(Message(role="user", content="hello"),), expected="", slices=())
+    suite = Suite(
+        name="s", version=1, description="", folder=tmp_path, digest=digest_of("s"),
+        grader=GraderSpec(kind="exact"), decode=DecodeSettings(max_tokens=2), slices=(),
+        items=(item,), template_variables={"enable_thinking": False},
+    )  # fmt: skip
+    (prompt,) = suite_prompts(suite, ChatFormat.of(checkpoint.folder), 128).prompts
+    assert prompt.text == "hello without a thought"
+
+    def ask(asked: Prompt) -> None:
+        request = AnswerRequest(
+            loadable=Loadable(path=model, format=Format.GGUF),
+            prompts=write_lines(tmp_path / "prompts.jsonl", [to_json(asked)]),
+            answers=tmp_path / f"{len(asked.chat or {})}.jsonl",
+            decode=suite.decode,
+            stop_token_ids=(),
+            schedule=runtime.schedule(1),
+            log=tmp_path / "log",
+        )
+        runtime.answer(request, run_worker, ignore_progress)
+
+    ask(prompt)  # its count of tokens is ours, or this is an error
+    thinking = dict(prompt.chat or {}) | {"chat_template_kwargs": {"enable_thinking": True}}
+    with pytest.raises(ServiceError, match="has another chat template"):
+        ask(replace(prompt, chat=thinking | {"n": 1}))
