@@ -598,3 +598,24 @@ def test_a_suite_may_say_whose_messages_results_are(tmp_path: Path) -> None:
     as_user = replace(item, loop=replace(item.loop, results_as="user"))
     asked(examination(tmp_path, suite_with(as_user)), runtime)
     assert '</s><user>{"status": "sent"}</s><assistant>' in runtime.batches[1][0].text
+
+
+def test_answers_go_back_with_the_spaces_they_were_given_and_without_end_tokens(
+    tmp_path: Path,
+) -> None:
+    order = call("find_order", order_id="A-1")
+    said = {
+        "loop-1": f"Let me look.\n<tool_call>{order}</tool_call>",
+        "loop-1#step2": " May I ask why? \n",
+        "loop-1#step3": "Well.<|im_end|>\n",
+    }
+    runtime = RulingRuntime(rule=lambda prompt: said.get(prompt.item_id, "It is refunded."))
+    item = refund()
+    assert item.loop is not None
+    turns = (*item.loop.turns, Turn(user="Hm."))
+    item = replace(item, loop=replace(item.loop, turns=turns))
+    asked(examination(tmp_path, suite_with(item), template=TOOL_TEMPLATE), runtime)
+    text = runtime.batches[3][0].text
+    assert "<assistant>Let me look.\n#find_order " in text
+    assert "<assistant> May I ask why? \n</s>" in text
+    assert "<assistant>Well.</s>" in text

@@ -112,7 +112,7 @@ def _exchanged(conversation: Conversation, form: HistoryForm) -> Iterator[Messag
 
 
 def _answer(exchange: Exchange, form: HistoryForm, called: int) -> Message:
-    said, thoughts = without_end_tokens(exchange.spoken.text), exchange.spoken.thoughts
+    said, thoughts = _returned(exchange.spoken.text), exchange.spoken.thoughts
     thought = thoughts if thoughts and exchange.spoken.finished else None
     if not exchange.calls or form.calls == "text":
         return Message(role="assistant", content=said, reasoning_content=thought)
@@ -131,9 +131,16 @@ def _result(call: Call, result: str, place: int) -> Message:
 
 
 def _remark(said: str) -> str:
-    """What an answer says before its calls."""
+    """What an answer says before its calls, with its spaces, as a server's tool parser returns it."""
     starts = [said.find(opening) for opening in _CALL_OPENINGS if opening in said]
-    return said[: min(starts)].strip() if starts else ""
+    remark = said[: min(starts)] if starts else ""
+    return remark if remark.strip() else ""
+
+
+def _returned(said: str) -> str:
+    """An answer as a server returns it: with spaces at its ends, without the template's end tokens."""
+    ended = without_end_tokens(said)
+    return said if ended == said.strip() else ended
 
 
 def _openai(call: Call, place: int) -> JsonObject:
