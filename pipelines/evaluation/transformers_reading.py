@@ -67,6 +67,8 @@ def may_read_otherwise(folder: Path) -> bool:
     """
     config = read_json_object(folder / "tokenizer_config.json")
     named = config.get("tokenizer_class")
+    if named is None:
+        named = read_json_object(folder / "config.json").get("tokenizer_class")
     if isinstance(named, str) and named.removesuffix("Fast") not in _AS_THE_FILE_SAYS:
         return True
     return bool(config.get("fast_tokenizer_files")) or config.get("fix_mistral_regex") is True
