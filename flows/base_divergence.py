@@ -1,5 +1,6 @@
 """The base in each runtime held against the checkpoint itself: once a checkpoint and runtime, and sealed."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def _measured(
 
 def _planned(site: BuildSite) -> _Plan:
     checkpoint, config = site.plan.checkpoint, _config(site)
-    memory = total_bytes()
+    memory = total_bytes() or sys.maxsize  # where the system tells nothing, it is tried
     compute_dtype = _compute_dtype(checkpoint, memory)
     if compute_dtype is None:
         reason = (
