@@ -89,6 +89,9 @@ def _unusual(config: JsonObject) -> Iterator[str]:
     for each in kinds:
         if each.get("rope_type", "default") != "default":
             yield f"rope_type {each['rope_type']}"
+        for name in _YARN_FACTORS:
+            if isinstance(each.get(name), int | float):
+                yield f"{name} of rope_parameters"
         if each.get("partial_rotary_factor", 1.0) != 1.0:
             yield f"partial_rotary_factor {each['partial_rotary_factor']}"
     for name in _RARE:
@@ -97,6 +100,7 @@ def _unusual(config: JsonObject) -> Iterator[str]:
             yield f"{name} {'true' if value is True else f'{value:g}'}"
 
 
+_YARN_FACTORS = ("attention_factor", "mscale", "mscale_all_dim")
 _RARE = (
     "attn_logit_softcapping", "final_logit_softcapping", "embedding_multiplier", "residual_multiplier",
     "attention_multiplier", "logits_scaling", "clip_qkv", "attention_chunk_size", "sliding_window",

@@ -199,11 +199,15 @@ def test_what_llamacpp_has_no_place_for_is_known_from_the_configuration(
 
 def test_without_a_dropped_setting_the_unusual_ones_are_suspected() -> None:
     config: JsonObject = {
-        "rope_parameters": {"rope_type": "yarn", "factor": 4.0},
+        "rope_parameters": {"rope_type": "yarn", "factor": 4.0, "attention_factor": 2.0},
         "attn_logit_softcapping": 50.0,
         "attention_bias": False,
     }
-    assert suspects(config, "LlamaForCausalLM") == ("rope_type yarn", "attn_logit_softcapping 50")
+    assert suspects(config, "LlamaForCausalLM") == (
+        "rope_type yarn",
+        "attention_factor of rope_parameters",
+        "attn_logit_softcapping 50",
+    )
 
 
 def test_a_runtime_whose_base_is_another_model_is_refused_before_it_is_asked(
