@@ -1,6 +1,5 @@
 """The side that runs an answer's program. Nothing that it says is believed: it computes, others compare."""
 
-import asyncio
 import contextlib
 import io
 import operator
@@ -155,7 +154,7 @@ def _operations(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
     return {
         "name": look_up,
         "call": lambda of, *values, **named: of(*values, **named),
-        "await": lambda of: asyncio.run(_awaited(of)),
+        "await": _run,
         "enter": lambda of: type(of).__enter__(of),
         "exit": lambda of, *values: type(of).__exit__(of, *values),
         **{one.__name__: one for one in simple},
@@ -165,8 +164,13 @@ def _operations(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
     }
 
 
-async def _awaited(what: Any) -> Any:
-    return await what
+def _run(coroutine: Any) -> Any:
+    import asyncio  # which takes as long to import as all the rest
+
+    async def awaited() -> Any:
+        return await coroutine
+
+    return asyncio.run(awaited())
 
 
 def _first_that_compiles(programs: list[str]) -> types.CodeType:
