@@ -9,7 +9,7 @@ decides what becomes of it (most leave it out, some keep it until the next user 
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from pipelines.domain.errors import InputError
@@ -18,6 +18,7 @@ from pipelines.domain.values import JsonObject
 from pipelines.evaluation.graders.calls import Call
 from pipelines.evaluation.graders.fences import without_end_tokens
 from pipelines.evaluation.loops.conversation import Conversation, Exchange
+from pipelines.evaluation.loops.written_calls import written_arguments
 
 _CALL, _VALUE, _RESULT = "probed_tool", "probed value", "probed result"
 _OFFERED: JsonObject = {
@@ -121,7 +122,8 @@ def _answer(exchange: Exchange, form: HistoryForm, called: int) -> Message:
         content=_remark(said),
         reasoning_content=thought,
         tool_calls=tuple(
-            _openai(call, place) for place, call in enumerate(exchange.calls, start=called + 1)
+            _openai(replace(call, arguments=written_arguments(said, call)), place)
+            for place, call in enumerate(exchange.calls, start=called + 1)
         ),
     )
 

@@ -37,6 +37,7 @@ _SOURCES = (
     "pipelines.evaluation.loops.prompts",
     "pipelines.evaluation.loops.tools",
     "pipelines.evaluation.loops.waves",
+    "pipelines.evaluation.loops.written_calls",
 )
 """What a conversation's course depends on beside its script and its answers."""
 
