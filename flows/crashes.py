@@ -9,7 +9,7 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.domain.errors import QuantgateError, ToolchainError
+from pipelines.domain.errors import InputError, QuantgateError, ToolchainError
 from pipelines.domain.secrets import redacted
 from pipelines.files.disk_trouble import folder_of
 from pipelines.files.full_disk import full_disk
@@ -19,6 +19,8 @@ CRASHED = 1
 """The exit code of a fault in this program."""
 
 _SHOWN_CHARACTERS = 200
+_LINK_LOOP = "Symlink loop from"
+"""How `Path.resolve` begins its RuntimeError (Python 3.11)."""
 
 
 class CrashError(QuantgateError):
@@ -44,6 +46,8 @@ def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
             return full
         if error.filename is not None and error.strerror:
             return ToolchainError(f"cannot be used ({error.strerror})", where=str(error.filename))
+    if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
+        return InputError(str(error).replace(_LINK_LOOP, "a link leads back to itself:", 1))
     return _fault(error, store or open_store().root)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer
 
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.files.json_files import read_json_object
+from pipelines.files.reading import refuse_other_than_file
 from pipelines.files.special_tokens import NamedToken, TokenNames, read_token_names
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -35,10 +36,7 @@ def own_tokenizer(folder: Path) -> OwnTokenizer:
         CheckpointError: where one of its files cannot be read.
     """
     path = folder / TOKENIZER_FILE
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the Rust library raises bare Exception
-        raise CheckpointError(f"the tokenizer cannot be read ({error})", where=str(path)) from error
+    tokenizer = _from_file(path)
     names = read_token_names(folder)
     named = _with_padding(names, tokenizer)
     notes = _without_leftovers(tokenizer)
@@ -48,6 +46,20 @@ def own_tokenizer(folder: Path) -> OwnTokenizer:
     if missing:
         tokenizer.add_tokens(missing)
     return OwnTokenizer(tokenizer=tokenizer, names=named, notes=notes)
+
+
+def _from_file(path: Path) -> Tokenizer:
+    """The Rust library opens whatever there is, and waits for ever where that is a pipe."""
+    try:
+        refuse_other_than_file(path)
+        return Tokenizer.from_file(str(path))
+    except InputError as error:
+        raise CheckpointError(error.what, where=str(path)) from error
+    except BaseException as error:
+        # It raises bare Exception, and where it panics a class that is none.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise CheckpointError(f"the tokenizer cannot be read ({error})", where=str(path)) from error
 
 
 def _with_padding(names: TokenNames, tokenizer: Tokenizer) -> TokenNames:
