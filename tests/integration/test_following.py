@@ -111,16 +111,16 @@ def test_the_same_look_is_served_on_a_cron_schedule(tmp_path: Path) -> None:
 
 
 def stop(serving: "subprocess.Popen[str]") -> None:
-    """Interrupt it as a terminal would, twice if need be; how fast it ends is not what is tested."""
-    for _ in range(2):
-        serving.send_signal(signal.SIGINT)
-        try:
-            serving.communicate(timeout=45)
-        except subprocess.TimeoutExpired:
-            continue
-        return
-    serving.kill()
-    serving.communicate()
+    """End it as a service manager would."""
+    serving.send_signal(signal.SIGTERM)
+    try:
+        _, rest = serving.communicate(timeout=45)
+    except subprocess.TimeoutExpired:
+        serving.kill()
+        serving.communicate()
+        raise
+    assert serving.returncode == 143, rest
+    assert "Traceback" not in rest and "Warning" not in rest, rest
 
 
 def wait_for_deployment(api: str) -> dict[str, object]:
