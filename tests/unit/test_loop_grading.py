@@ -59,7 +59,7 @@ def test_a_wrong_act_is_wrong_even_where_the_model_says_that_all_is_well() -> No
     assert not whole.grade.correct
     assert whole.grade.score == 3 / 4
     assert "required step 3 (turn 2) was missed: wrong value at $.order_id" in whole.grade.reason
-    assert whole.grade.way == "wrong value"
+    assert whole.grade.way == "wrong arguments"
 
 
 def test_a_step_that_is_not_required_costs_score_alone() -> None:
