@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,8 +66,12 @@ def _named(site: BuildSite) -> Iterator[tuple[str, RunPlan]]:
 
 
 def _write_transcript(site: BuildSite, plan: RunPlan, path: Path) -> Path:
-    lines = exported_lines(read_transcript(site.examination.folder(plan)))
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    """Texts get the special tokens that mark thoughts: who judges the file may not have the tokenizer."""
+    transcript, reader = read_transcript(site.examination.folder(plan)), site.examination.reader
+    if reader is not None:
+        marked = [replace(one, text=reader.text_with_marks(one)) for one in transcript.answers]
+        transcript = replace(transcript, answers=tuple(marked))
+    write_text(path, "".join(f"{line}\n" for line in exported_lines(transcript)))
     return path
 
 

@@ -32,27 +32,8 @@ class AnswerReader:
             return None
         return replace(spoken, thought_tokens=self._tokens(spoken, answer))
 
-    def _told_apart(self, answer: Answer) -> Spoken:
-        """A server told thoughts and text apart; without a text the thought may never have ended."""
-        spoken = spoken_part(answer.text, self.thoughts)
-        silent = not answer.text.strip() and answer.finish_reason != "stop"
-        return replace(
-            spoken,
-            thoughts="\n".join(one for one in (answer.reasoning, spoken.thoughts) if one),
-            finished=spoken.finished and not silent,
-        )
-
-    def _marked(self, answer: Answer) -> Spoken:
-        opened = opened_mark(self._prompt(answer.item_id), self.thoughts)
-        return spoken_part(self._with_marks(answer), self.thoughts, opened=opened)
-
-    def _prompt(self, answer_id: str) -> str:
-        """The prompt of an answer; later steps of a loop open the assistant's turn as its first one does."""
-        own = self.prompts.get(answer_id)
-        return self.prompts.get(sample_of(answer_id), "") if own is None else own
-
-    def _with_marks(self, answer: Answer) -> str:
-        """The answer's text, with the special tokens in it that mark thoughts."""
+    def text_with_marks(self, answer: Answer) -> str:
+        """Return the answer's text, with the special tokens in it that mark thoughts."""
         if self.tokenizer is None or not self.thoughts.families:
             return answer.text
         marks = _marks_in(self.tokenizer)
@@ -68,6 +49,25 @@ class AnswerReader:
         beyond_stop = len(decode(list(answer.token_ids))) - len(answer.text)
         last = decode(part)
         return text + (last[: len(last) - beyond_stop] if beyond_stop > 0 else last)
+
+    def _told_apart(self, answer: Answer) -> Spoken:
+        """A server told thoughts and text apart; without a text the thought may never have ended."""
+        spoken = spoken_part(answer.text, self.thoughts)
+        silent = not answer.text.strip() and answer.finish_reason != "stop"
+        return replace(
+            spoken,
+            thoughts="\n".join(one for one in (answer.reasoning, spoken.thoughts) if one),
+            finished=spoken.finished and not silent,
+        )
+
+    def _marked(self, answer: Answer) -> Spoken:
+        opened = opened_mark(self._prompt(answer.item_id), self.thoughts)
+        return spoken_part(self.text_with_marks(answer), self.thoughts, opened=opened)
+
+    def _prompt(self, answer_id: str) -> str:
+        """The prompt of an answer; later steps of a loop open the assistant's turn as its first one does."""
+        own = self.prompts.get(answer_id)
+        return self.prompts.get(sample_of(answer_id), "") if own is None else own
 
     def _tokens(self, spoken: Spoken, answer: Answer) -> int:
         if not spoken.finished:

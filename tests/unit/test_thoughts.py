@@ -227,6 +227,9 @@ def test_special_tokens_that_mark_thoughts_are_read_from_the_ids() -> None:
     assert (finished.text, finished.thought_tokens) == ("7", 1)
     assert unfinished is not None and (unfinished.finished, unfinished.thought_tokens) == (False, 3)
     assert reader.read(answered("18 7", token_ids=(1, 2))) is None
+    exported = answered(reader.text_with_marks(answered("18 18 7", token_ids=(3, 1, 1, 4, 2))))
+    without_tokenizer = AnswerReader().read(exported)
+    assert without_tokenizer is not None and without_tokenizer.text == "7"
 
 
 def test_a_decision_about_an_answer_holds_whatever_was_thought_before_it() -> None:
