@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 
-from pipelines.backends.llamacpp_tensor_names import gguf_name, is_quantized
+from pipelines.backends.llamacpp_tensor_names import gguf_name
 from pipelines.backends.llamacpp_type_rules import (
     UNQUANTIZED,
     GgufModel,
@@ -45,7 +45,7 @@ def expected_from_gguf(
     """
     weights = tuple(weights)
     if options.mix is not None:
-        names = (w.name for w in weights if is_quantized(w.name, len(w.shape)))
+        names = (weight.name for weight in weights if weight.is_quantized)
         return tuple(_tensors(weights, dict.fromkeys(names, _mixed(options.mix))))
     types = target_types(
         weights,

@@ -60,6 +60,12 @@ class GgufWeight:
     name: str
     shape: tuple[int, ...]
 
+    @property
+    def is_quantized(self) -> bool:
+        """Whether llama.cpp quantizes it; a matrix of one row is a vector to it (`ggml_n_dims`)."""
+        outer = next((at for at, size in enumerate(self.shape) if size > 1), len(self.shape))
+        return is_quantized(self.name, len(self.shape) - outer)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufModel:
@@ -99,7 +105,7 @@ def target_types(
     )
     types = {}
     for weight in ordered:
-        if is_quantized(weight.name, len(weight.shape)):
+        if weight.is_quantized:
             matching = (rule.type.upper() for rule in rules if re.search(rule.pattern, weight.name))
             types[weight.name] = _fitting(next(matching, None) or chooser.choose(weight), weight)
     return types

@@ -57,6 +57,11 @@ def test_rows_that_a_block_does_not_divide_get_another_type_or_stay_whole() -> N
     assert set(of_kind(target_types(weights(row=80), MODEL, "Q4_K_M"), "ffn_up")) == {"F16"}
 
 
+def test_a_matrix_of_one_row_is_a_vector_and_stays_whole() -> None:
+    row = GgufWeight(name="blk.0.ffn_gate_inp_shexp.weight", shape=(1, 4096))
+    assert target_types((row,), MODEL, "Q4_K_M") == {}
+
+
 def test_values_that_many_queries_share_get_more_bits() -> None:
     grouped = replace(MODEL, kv_heads=8)
     assert set(of_kind(target_types(weights(), grouped, "Q2_K"), "attn_v")) == {"Q4_K"}
