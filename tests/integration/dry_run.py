@@ -14,7 +14,6 @@ import llama_cpp
 
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
-from pipelines.process.workers.llamacpp_library import LlamaLog
 
 _LINE = re.compile(
     r"\[ *\d+/ *\d+\] (?P<name>\S+) +- \[.*\], type = +(?P<old>\S+), size = .*?(?:\((?P<new>\S+)\))?$"
@@ -46,10 +45,23 @@ class DryRunFacts:
     foretold: tuple[Foretold, ...]
 
 
+class Fragments:
+    """Keeps what llama.cpp logs and prints nothing of it: two hundred thousand lines."""
+
+    def __init__(self) -> None:
+        """Start listening; the object has to outlive every call into the library."""
+        self.texts: list[str] = []
+        self._callback = llama_cpp.llama_log_callback(self._take)
+        llama_cpp.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _take(self, _level: int, text: bytes, _user_data: object) -> None:
+        self.texts.append(text.decode(errors="replace"))
+
+
 def dry_run(call: DryRunCall, on_progress: OnProgress) -> DryRunFacts:
     """Ask about every combination."""
     del on_progress
-    log = LlamaLog()
+    log = Fragments()
     return DryRunFacts(
         foretold=tuple(
             _foretold(file, file_type, has_imatrix, log)
@@ -60,19 +72,20 @@ def dry_run(call: DryRunCall, on_progress: OnProgress) -> DryRunFacts:
     )
 
 
-def _foretold(file: Path, file_type: str, has_imatrix: bool, log: LlamaLog) -> Foretold:
+def _foretold(file: Path, file_type: str, has_imatrix: bool, log: Fragments) -> Foretold:
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{file_type}")
     parameters.dry_run = True
     nothing = (llama_cpp.llama_model_imatrix_data * 1)()  # ends at once: that there is one, decides
     if has_imatrix:
         parameters.imatrix = nothing
-    start = len(log.lines)
+    log.texts.clear()
     code = llama_cpp.llama_model_quantize(
         str(file).encode(), b"/nowhere/model.gguf", ctypes.byref(parameters)
     )
-    assert code == 0, log.reason
-    lines = (_LINE.search(line) for line in log.lines[start:])
+    said = "".join(log.texts)
+    assert code == 0, said
+    lines = (_LINE.search(line) for line in said.splitlines())
     types = {line["name"]: line["new"].upper() for line in lines if line and line["new"]}
     return Foretold(file=file, file_type=file_type, has_imatrix=has_imatrix, types=types)
 
