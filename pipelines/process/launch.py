@@ -1,6 +1,7 @@
 """What a child runs first: it binds its life to its parent's before anything heavy is imported.
 
-`python -m pipelines.process.launch MODULE ARGUMENT…` runs a module as `python -m MODULE ARGUMENT…` does. Its
+`python -m pipelines.process.launch MODULE ARGUMENT…` runs a module as `python -m MODULE ARGUMENT…` does, and
+`… launch --exec PROGRAM ARGUMENT…` becomes another program (on Linux the binding outlives that). The
 parent's process id stands in QUANTGATE_PARENT_PID, so that a parent which died before this line was reached
 is noticed too. Only the standard library is imported: between the start of Python and the binding lie some
 hundredths of a second.
@@ -17,6 +18,8 @@ import time
 PARENT_PID = "QUANTGATE_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
 _ORPHANED = 1
+NOT_STARTED = 127
+_EXEC = "--exec"
 
 
 def die_with_parent(parent: int) -> None:
@@ -34,6 +37,16 @@ def launched(module: str) -> list[str]:
     return ["-m", "pipelines.process.launch", module]
 
 
+def bound(command: list[str]) -> list[str]:
+    """Return the interpreter's arguments that become another program, bound to its parent."""
+    return ["-m", "pipelines.process.launch", _EXEC, *command]
+
+
+def parent_here() -> dict[str, str]:
+    """Return the variable that tells a child that this process is its parent."""
+    return {PARENT_PID: str(os.getpid())}
+
+
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
@@ -43,4 +56,10 @@ def _watch(parent: int) -> None:
 if __name__ == "__main__":
     die_with_parent(int(os.environ[PARENT_PID]))
     del sys.argv[0]
+    if sys.argv[0] == _EXEC:
+        try:
+            os.execvp(sys.argv[1], sys.argv[1:])
+        except OSError as error:
+            print(f"{sys.argv[1]} cannot be started: {error.strerror}", file=sys.stderr)
+            sys.exit(NOT_STARTED)
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.server import Server, decides_tokens
 from pipelines.files.records import write_text
+from pipelines.process.launch import NOT_STARTED, bound, parent_here
 
 _TIMEOUT_SECONDS = 120.0
 _LONGEST_SHEBANG = 512
@@ -110,7 +112,8 @@ def _reported(server: Server) -> str | None:
 def _asked(server: Server, program: str) -> str:
     try:
         done = subprocess.run(
-            [program, "--version"],
+            [sys.executable, *bound([program, "--version"])],
+            env=os.environ | parent_here(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -121,6 +124,11 @@ def _asked(server: Server, program: str) -> str:
         raise ToolchainError(
             f"{program} --version does not work ({error})", where=f"server {server.name}"
         ) from error
+    if done.returncode == NOT_STARTED:
+        why = done.stdout.decode(errors="replace").strip()
+        raise ToolchainError(
+            f"{program} --version does not work ({why})", where=f"server {server.name}"
+        )
     lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
     told = _version_in([line.strip() for line in lines])
     if told is None:

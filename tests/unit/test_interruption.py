@@ -26,6 +26,7 @@ from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed
 from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.process.children import Children
+from pipelines.process.launch import NOT_STARTED, bound, parent_here
 from pipelines.runtimes.contents import Contents
 from pipelines.runtimes.protocol import (
     AnswerRequest,
@@ -313,3 +314,35 @@ def test_a_child_whose_parent_is_gone_before_it_starts_does_nothing(tmp_path: Pa
     )
     assert finished.returncode != 0
     assert not (tmp_path / "trace").exists()
+
+
+def test_another_program_is_bound_to_its_parent_too(tmp_path: Path) -> None:
+    program = (
+        "import os, subprocess, sys\n"
+        "from pipelines.process.launch import bound, parent_here\n"
+        "command = [sys.executable, *bound(['sh', '-c', f'echo $$ > {sys.argv[1]}; exec sleep 60'])]\n"
+        "subprocess.run(command, env=os.environ | parent_here())\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "trace")], cwd=ROOT)
+    child = wait_for(tmp_path / "trace")
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 2
+    while not gone(child):
+        assert time.monotonic() < deadline, "it outlived its parent"
+        time.sleep(0.01)
+
+
+def test_a_program_that_is_not_there_says_so() -> None:
+    finished = subprocess.run(
+        [sys.executable, *bound(["/no/such/program"])],
+        cwd=ROOT,
+        env=os.environ | parent_here(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == NOT_STARTED
+    assert finished.stderr.strip() == (
+        "/no/such/program cannot be started: No such file or directory"
+    )
