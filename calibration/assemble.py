@@ -42,6 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 _CODE = (
+    "pipelines.evaluation.graders.patterns",
     "pipelines.files.csv_rows",
     "pipelines.specs.chat_messages",
     *(f"calibration.{name}" for name in (

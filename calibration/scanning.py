@@ -5,7 +5,6 @@ does not depend on any order, and a part can be worked on without knowing of the
 """
 
 import hashlib
-import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +17,10 @@ from calibration.parts import CANDIDATES, RANKS, CellRows, ScanCall, ScannedPart
 from calibration.readers import Place, RowNumbers, rows
 from calibration.rows import BrokenRowError, ForeignContentError, Row, RowReader
 from calibration.wanted import CorpusSpec, Filters, SourceSpec
+from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from pipelines.evaluation.graders import patterns
+from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.process.calls import OnProgress, Progress, ignore_progress
 
 Element = TypeVar("Element")
@@ -62,8 +64,8 @@ class Sieve:
         """Compile what the filters name."""
         self._filters = filters
         self._roles = frozenset(filters.roles)
-        self._include = [re.compile(pattern) for pattern in filters.include]
-        self._exclude = [re.compile(pattern) for pattern in filters.exclude]
+        self._include = [_pattern(text) for text in filters.include]
+        self._exclude = [_pattern(text) for text in filters.exclude]
 
     def reason(self, row: Row) -> str | None:
         """Judge all but the language; messages of other roles are taken out of the row."""
@@ -91,9 +93,27 @@ class Sieve:
         if not self._include and not self._exclude:
             return None
         said = "\n".join(row.contents)
-        if self._include and not any(pattern.search(said) for pattern in self._include):
+        if self._include and not any(_meets(pattern, said) for pattern in self._include):
             return "not_included"
-        return "excluded" if any(pattern.search(said) for pattern in self._exclude) else None
+        return "excluded" if any(_meets(pattern, said) for pattern in self._exclude) else None
+
+
+def _pattern(text: str) -> patterns.Pattern:
+    ready = patterns.compiled(text)
+    if isinstance(ready, Refused):
+        raise InputError(ready.reason, where="filters of the corpus's spec")
+    return ready
+
+
+def _meets(pattern: patterns.Pattern, said: str) -> bool:
+    met = patterns.search(pattern, said)
+    if isinstance(met, Refused):
+        raise InputError(
+            met.reason.replace("on this answer", "on a row of a source"),
+            where="filters of the corpus's spec",
+            next_step="write it without repetitions inside repetitions, such as (a+)+",
+        )
+    return met
 
 
 class Preparer:

@@ -21,6 +21,8 @@ from calibration.wanted import (
     Shortfall,
     SourceSpec,
 )
+from pipelines.evaluation.graders import patterns
+from pipelines.evaluation.graders.strict_json import Refused
 from pipelines.specs.loading import Spec, load_yaml
 from pipelines.specs.names import CorpusName
 
@@ -152,10 +154,9 @@ class _FiltersFile(Spec):
     @classmethod
     def _are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in value:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
+            ready = patterns.compiled(pattern)
+            if isinstance(ready, Refused):
+                raise ValueError(f"is no regular expression: {ready.reason}")
         return value
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from pipelines.files.validation_wording import sentence
 
 Record = TypeVar("Record")
 
@@ -113,8 +114,9 @@ def read_record(record_type: type[Record], path: Path) -> Record:
 def _misfit(error: ValidationError, path: Path) -> InputError:
     problem = error.errors()[0]
     place = ".".join(str(part) for part in problem["loc"])
+    said = f"{place}: {sentence(problem)}" if place else sentence(problem)
     return InputError(
-        f"is damaged or of another version ({place}: {problem['msg']})",
+        f"is damaged or of another version ({said})",
         where=str(path),
         next_step=_AFTER_DAMAGE,
     )

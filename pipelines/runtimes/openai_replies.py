@@ -6,6 +6,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipelines.domain.errors import ServiceError
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.files.validation_wording import sentence
 from pipelines.runtimes.protocol import Prompt
 from pipelines.runtimes.reply_json import require_shallow, whole_characters
 
@@ -80,7 +81,7 @@ def parsed_reply(prompt: Prompt, reply: JsonObject) -> Reply:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
-        raise broken(prompt, f"the reply is malformed ({place}: {problem['msg']})") from error
+        raise broken(prompt, f"the reply is malformed ({place}: {sentence(problem)})") from error
 
 
 def broken(prompt: Prompt, problem: str) -> ServiceError:

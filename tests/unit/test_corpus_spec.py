@@ -104,7 +104,7 @@ def test_without_weights_nothing_is_mixed_by_source(tmp_path: Path) -> None:
         ("sources: [{path: a.txt, wieght: 2}]", "did you mean 'weight'"),
         ("sources: [{path: a.txt, weight: 0}]", "has to be above 0, not 0"),
         ("sources: [{path: a.txt, weight: .nan}]", "greater than 0|finite"),
-        ("sources: [{path: a.txt}]\nfilters: {include: '('}", "not a regular expression"),
+        ("sources: [{path: a.txt}]\nfilters: {include: '('}", "no regular expression"),
         ("sources: [{path: a.txt}]\nmix: {length: {short: 1}}", "not a range of characters"),
         ("sources: [{path: a.txt}]\nmix: {length: {0-9: 1, 5-: 1}}", "overlap"),
         ("sources: [{path: a.txt}]\nmix: {length: {9-5: 1}}", "not a range of characters"),
