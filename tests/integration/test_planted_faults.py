@@ -318,7 +318,7 @@ def test_rows_that_no_block_divides_are_refused(tmp_path: Path) -> None:
     """llama.cpp would leave all of them at F16 and report success."""
     random_checkpoint(tmp_path / "odd", Sizes(hidden=80, feed_forward=144))
     config = tmp_path / "odd" / "config.json"
-    roomy = json.loads(config.read_text()) | {"max_position_embeddings": 512}
+    roomy = json.loads(config.read_text()) | {"max_position_embeddings": 2048}
     config.write_text(json.dumps(roomy))  # every item fits, so that shapes are what is looked at
     with pytest.raises(CheckpointError, match="rows of 80"):
         make_site(tmp_path / "site", ("Q8_0",), model=tmp_path / "odd")
