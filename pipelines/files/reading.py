@@ -19,6 +19,7 @@ LARGEST_DOCUMENT_BYTES = 64 << 20
 LONGEST_LINE_BYTES = 16 << 20
 """A longer line is no row but a file that lost its line breaks."""
 
+_BLOCK_BYTES = 1 << 20
 _MARK = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = (
     (b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -65,11 +66,13 @@ def read_bytes(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> bytes
     Raises:
         InputError: where it cannot be read, or is larger than `at_most_bytes`.
     """
-    with opened(path) as file:
-        content = file.read(at_most_bytes + 1)
-    if len(content) > at_most_bytes:
-        raise InputError(f"is larger than {at_most_bytes >> 20} MiB", where=str(path))
-    return content
+    content = bytearray()
+    with opened(path) as file:  # in blocks: a single read would take the memory of the largest file
+        while block := file.read(_BLOCK_BYTES):
+            content += block
+            if len(content) > at_most_bytes:
+                raise InputError(f"is larger than {at_most_bytes >> 20} MiB", where=str(path))
+    return bytes(content)
 
 
 def read_text(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> str:
