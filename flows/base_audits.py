@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from flows.audits import audit_base, base_in, base_loadable
+from flows.audits import audit_base, base_loadable
 from flows.base_divergence import BaseDivergenceRecord, base_divergence, likely_causes
 from flows.site import BuildSite
 from pipelines.audit.base_divergence import (
@@ -85,7 +85,6 @@ def refuse_base(site: BuildSite, runtime_name: str) -> None:
     expired = f" (its waiver expired on {granted.expires.isoformat()})" if granted else ""
     raise CheckpointError(
         f"{told}; {recipes} are refused{expired}",
-        where=base_in(runtime_name),
         next_step=f"leave {recipes} out; or, where this is bearable, waive it by name: --waive {WAIVABLE} "
         "--reason TEXT --who NAME --until YYYY-MM-DD",
     )

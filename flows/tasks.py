@@ -138,7 +138,7 @@ def base(plan_file: str, runtime: str) -> JsonObject:
             units.refuse_base(site, runtime)
         return {"runtime": runtime}
 
-    return _guarded(plan_file, units.base_in(runtime), "base", work)
+    return _guarded(plan_file, units.base_in(runtime), "compare", work)
 
 
 @_unit("reference {runtime}")
