@@ -22,7 +22,9 @@ from pipelines.audit.base_divergence import (
 from pipelines.audit.dropped_settings import dropped_settings, suspects
 from pipelines.audit.reach import Landmark, landmarks, passages, reach
 from pipelines.domain.base_divergence import BaseDivergence
+from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.errors import CheckpointError, InputError
+from pipelines.domain.recipe import Format, Numerics
 from pipelines.domain.values import JsonObject
 from pipelines.domain.verdict import Decision
 from pipelines.domain.waiver import BaseDivergenceWaiver
@@ -310,3 +312,19 @@ def test_a_build_file_can_waive_by_name(tmp_path: Path) -> None:
     assert spec.base_divergence_waiver == BaseDivergenceWaiver(
         reason="known", who="Ada", expires=date(2026, 12, 31)
     )
+
+
+def test_a_low_bit_checkpoint_is_not_measured_and_judges(tmp_path: Path) -> None:
+    runtime = FakeRuntime(base_kl=0.66)
+    here = site(tmp_path, FakeBackend(), runtime)
+    stored = StoredQuantization(
+        format=Format.COMPRESSED_TENSORS,
+        layout="nvfp4-pack-quantized",
+        numerics=Numerics(weights="W4f", activations="A4f", kv_cache="KV16"),
+        weight_bits=4,
+    )
+    checkpoint = replace(here.plan.checkpoint, quantization=stored)
+    here = replace(here, plan=replace(here.plan, checkpoint=checkpoint))
+    units.run_references(here, "llamacpp")
+    (report,) = base_reports(here)
+    assert report.finding.found.startswith("not measured: the checkpoint is low-bit already")

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from pipelines.files.packed_config import stored_layout
 from pipelines.files.sealed import produce_once
 from pipelines.process.base_divergence import (
     LOGITS_FILE,
@@ -21,7 +20,7 @@ from pipelines.process.base_divergence import (
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.workers.base_logits import BaseLogits, Logits
-from pipelines.runtimes.workers.transformers_model import load, require_clean
+from pipelines.runtimes.workers.transformers_model import require_clean
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -66,8 +65,6 @@ def passage_logits(model: PreTrainedModel, passage: Passage, **options: object) 
 
 
 def _load(call: CheckpointLogitsCall) -> PreTrainedModel:
-    if stored_layout(call.checkpoint) is not None:
-        return load(call.checkpoint, "cpu").model
     model, loading = AutoModelForCausalLM.from_pretrained(
         call.checkpoint,
         dtype=_DTYPES[call.compute_dtype],
