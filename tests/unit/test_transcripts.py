@@ -71,7 +71,7 @@ def test_exported_lines_fit_the_schema(rows: list[JsonObject]) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"finish_reason": "done"}, "finish_reason: has to be 'stop', 'length' or 'error', not 'done'"),
+        ({"finish_reason": "done"}, "finish_reason: has to be 'stop', 'length', 'error' or 'context'"),
         ({"token_ids": ["a"]}, "token_ids.0: has to be a whole number, not 'a'"),
         ({"text": None}, "text: has to be a text, not null"),
         ({"prompt_tokens": "many"}, "prompt_tokens: has to be a whole number, not 'many'"),
