@@ -7,6 +7,7 @@ program (its traceback is in the file that the last line names), 130 interrupted
 SIGHUP, 141 nobody read what was printed.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -78,6 +79,9 @@ def _in_store(command: Callable[Parameters, int]) -> Callable[Parameters, None]:
 @click.version_option(package_name="quantgate")
 def main() -> None:
     """Quantize a checkpoint, run your own tasks on every variant, register only what passes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8
+            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command()

@@ -1,5 +1,6 @@
 """What nobody thought of ends in one sentence, a documented exit code, and a traceback in a file."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,13 @@ def test_a_fault_in_a_command_ends_without_a_traceback(
     assert result.exit_code in (1, 2)
     assert "Traceback" not in result.output
     assert result.output.startswith("quantgate: ")
+
+
+def test_a_name_that_is_no_utf8_is_printed_all_the_same(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\x80b"))
+    folder.mkdir()
+    (folder / "suite.yaml").write_text("name: a\n")
+    for command in (["suite", "check", str(folder)], ["suite", "check", str(folder), "--json"]):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 2, result.output
+        assert "key 'version' is missing" in result.output
