@@ -6,7 +6,7 @@ building, so each lack is a note, not a refusal: whether it matters, the suite's
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy
@@ -123,10 +123,21 @@ def text_of(sequence: CorpusSequence) -> str:
 
 
 def item_text(item: Item, kind: GraderKind) -> str:
-    """Return all that an item asks, and what its grader of this kind expects of an answer's text."""
+    """Return all that an item asks, and what its grader of this kind expects of an answer's text.
+
+    Of a loop also what its steps expect, each by its own grader.
+    """
     said = [message.content for message in item.script]
     said += [canonical_json(tool) for tool in item.tools]
-    return "\n".join([*said, expected_text(item, kind)])
+    turns = item.loop.turns if item.loop is not None else ()
+    expected = [
+        expected_text(
+            replace(item, expected=step.expected), step.grader.kind if step.grader else kind
+        )
+        for turn in turns
+        for step in turn.steps
+    ]
+    return "\n".join([*said, *expected, expected_text(item, kind)])
 
 
 def lacks(suite: Suite, profile: CorpusProfile) -> tuple[Lack, ...]:
