@@ -11,7 +11,7 @@ import pytest
 from tests.integration.road import Road, leftovers, make_road
 from tests.integration.test_killed import processes_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]  # in CI: tests/unit/test_interruption.py
 
 STEPS = ("load base", "audit: base", "reference 1", "reference 2", "build", "audit", "answer")
 """How the lines begin that say a unit is under way, in their order; registering takes no child."""
@@ -72,7 +72,6 @@ def test_an_interrupted_audit_is_no_verdict(road: Road) -> None:
     assert row[0] in ("pass", "inconclusive"), row
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_in_every_unit_the_build_ends_with_the_same_verdicts(
     number: signal.Signals, road: Road, tmp_path: Path
