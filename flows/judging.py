@@ -23,9 +23,10 @@ from pipelines.domain.values import Digest, JsonObject
 from pipelines.domain.verdict import Decision, PairOutcome, Verdict
 from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.graders.table import KnownGrades
-from pipelines.evaluation.grading import grade_answers
+from pipelines.evaluation.grading import asked, grade_answers
+from pipelines.evaluation.loops.prompts import loop_items
 from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.sampling import sample_id
+from pipelines.evaluation.sampling import sample_of
 from pipelines.files.records import to_json
 from pipelines.gates.judge import judge
 from pipelines.gates.wording import percent, percent_bound
@@ -146,18 +147,18 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: Kno
 def _refuse_other_items(transcript: Transcript, suite: Suite) -> None:
     """Refuse a transcript that has not one answer of every item (of each of its samples) and no others.
 
+    A loop has further answers, one a step.
+
     Raises:
         InputError: naming the first five that are missing, twice there, or of no item.
     """
     counts = Counter(answer.item_id for answer in transcript.answers)
-    asked = [
-        sample_id(item.id, number)
-        for item in suite.items
-        for number in range(suite.decode_of(item).samples)
-    ]
+    every = [name for item in suite.items for name in asked(suite, item)]
+    loops = {name for item in loop_items(suite) for name in asked(suite, item)}
+    steps = {name for name in counts if sample_of(name) in loops}
     problems = {
-        "has no answer of": [name for name in asked if name not in counts],
-        "has answers of no item of the suite:": sorted(counts.keys() - set(asked)),
+        "has no answer of": [name for name in every if name not in counts],
+        "has answers of no item of the suite:": sorted(counts.keys() - steps - set(every)),
         "has several answers of": [name for name, count in counts.items() if count > 1],
     }
     for what, names in problems.items():

@@ -10,15 +10,19 @@ from pipelines.domain.suite import Item
 from pipelines.domain.values import Digest, JsonObject, digest_of
 from pipelines.evaluation.graders.wording import storable
 from pipelines.files.records import to_json
+from pipelines.specs.suite_digest import digested
 
 Decided = Mapping[tuple[str, Digest], Adjudication]
 """Decisions by item id and answer digest; only those made on the items as they are."""
 
 
 def item_digest(item: Item) -> Digest:
-    """Return the digest of what an item asks and expects; where it counts does not matter."""
+    """Return the digest of what an item asks and expects; where it counts does not matter.
+
+    It stays what it was when this program learns to read more of a message: decisions are kept by it.
+    """
     asked: JsonObject = {
-        "messages": to_json(item.messages),
+        "messages": [digested(message) for message in item.messages],
         "tools": list(item.tools),
         "schema": item.schema,
         "expected": item.expected,

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from flows.judging import JudgeOptions, judge_transcripts
+from flows.settings import Settings
 from flows.suite_check import check_suite
+from flows.transcripts import exported_lines, read_transcript
+from pipelines.domain.errors import InputError
 from pipelines.domain.run import Run, Schedule
 from pipelines.domain.suite import Item
 from pipelines.domain.turns import Turn
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.domain.verdict import Decision
 from pipelines.evaluation.loops.functions import ToolFunctions
 from pipelines.evaluation.observing import ObserveCall
 from pipelines.files.records import from_json
+from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
 from pipelines.runtimes.protocol import Prompt
 from pipelines.specs.suites import load_suite
@@ -49,6 +55,35 @@ def test_who_loses_it_in_the_last_steps_is_wrong_although_single_steps_hold(tmp_
     assert wrong == lost
     reasons = {one.grade.reason for one in run.answers if not one.grade.correct}
     assert all(reason.startswith("3 of 4 steps reached; the end: ") for reason in reasons)
+
+
+def test_its_transcripts_are_judged_as_a_build_would(tmp_path: Path) -> None:
+    _held(tmp_path / "base", lost=frozenset())
+    _held(tmp_path / "variant", lost=frozenset(list(ITEMS)[::4]))
+    base, variant = (
+        next((tmp_path / name / "store" / "runs").glob("*/transcript.jsonl"))
+        for name in ("base", "variant")
+    )
+    options = JudgeOptions(reference=base, variant=base, suite=DESK)
+    settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
+    assert judge_transcripts(options, settings).decision is Decision.PASS
+    judged = judge_transcripts(replace(options, variant=variant), settings)
+    assert judged.decision is Decision.FAIL
+    assert judged.whole is not None and judged.whole.statistics.broke == 8
+
+
+def test_a_transcript_with_steps_of_no_loop_is_refused(tmp_path: Path) -> None:
+    _held(tmp_path, lost=frozenset())
+    run = next((tmp_path / "store" / "runs").glob("*/transcript.jsonl"))
+    rows = [json.loads(line) for line in exported_lines(read_transcript(run))]
+    file = tmp_path / "cut.jsonl"
+    file.write_text(
+        "".join(f"{json.dumps(row)}\n" for row in [*rows, rows[1] | {"item_id": "x#step2"}])
+    )
+    options = JudgeOptions(reference=file, variant=file, suite=DESK)
+    settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
+    with pytest.raises(InputError, match="of no item of the suite: x#step2"):
+        judge_transcripts(options, settings)
 
 
 def _held(folder: Path, *, lost: frozenset[str]) -> Run:

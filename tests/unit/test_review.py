@@ -11,7 +11,8 @@ from flows.review_terminal import ask
 from pipelines.domain.adjudication import Adjudication, Mark
 from pipelines.domain.errors import InputError
 from pipelines.domain.policy import Policy
-from pipelines.domain.suite import Suite
+from pipelines.domain.suite import Item, Message, Suite
+from pipelines.domain.values import JsonObject, digest_of
 from pipelines.domain.verdict import Decision, Verdict
 from pipelines.evaluation.adjudications import (
     adjudicated,
@@ -40,6 +41,26 @@ def decision(suite: Suite, index: int, text: str, mark: Mark = Mark.EQUIVALENT) 
         decided_on="2026-11-21",
         note="same meaning",
     )
+
+
+def test_decisions_of_earlier_versions_hold() -> None:
+    """The digest that version 0.1 wrote into adjudications.jsonl, of fields that messages had then."""
+    item = Item(
+        id="i",
+        messages=(Message(role="user", content="question"),),
+        expected="yes",
+        slices=("s",),
+    )
+    message = {"role": "user", "content": "question", "name": None, "tool_calls": []}
+    asked: JsonObject = {
+        "messages": [message | {"tool_call_id": None}],
+        "tools": [],
+        "schema": None,
+        "expected": "yes",
+    }
+    assert item_digest(item) == digest_of(asked)
+    thought = replace(item.messages[0], role="assistant", reasoning_content="Hm.")
+    assert item_digest(replace(item, messages=(thought,))) != item_digest(item)
 
 
 def verdict(suite: Suite, reference: list[str], variant: list[str], name: str = "demo") -> Verdict:

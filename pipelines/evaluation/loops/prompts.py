@@ -22,6 +22,7 @@ _ERROR_TOKENS = 128
 _SOURCES = (
     "pipelines.evaluation.answer_reading",
     "pipelines.evaluation.chat",
+    "pipelines.evaluation.invisible",
     "pipelines.evaluation.prompts",
     "pipelines.evaluation.template_environment",
     "pipelines.evaluation.thought_tags",
@@ -32,7 +33,9 @@ _SOURCES = (
     "pipelines.evaluation.graders.calls",
     "pipelines.evaluation.graders.fences",
     "pipelines.evaluation.graders.strict_json",
+    "pipelines.evaluation.graders.tool_schemas",
     "pipelines.evaluation.loops.conversation",
+    "pipelines.evaluation.loops.functions",
     "pipelines.evaluation.loops.history",
     "pipelines.evaluation.loops.prompts",
     "pipelines.evaluation.loops.tools",
