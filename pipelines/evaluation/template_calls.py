@@ -14,11 +14,13 @@ class TemplateLimits:
 
     Conversations of a million tokens stay far below all three. What is written may be `characters` of the
     template's own, and `times` what the conversation has. All of a template's conversations together may
-    take `total_cpu_seconds`, unless each takes next to nothing.
+    take `total_cpu_seconds`, unless each takes less than `slow_cpu_seconds` on the average; usual templates
+    take a thousandth of that.
     """
 
     cpu_seconds: float = 2.0
     total_cpu_seconds: float = 60.0
+    slow_cpu_seconds: float = 0.25
     memory_bytes: int = 1 << 30
     characters: int = 200_000
     times: int = 16

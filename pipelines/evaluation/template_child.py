@@ -22,8 +22,6 @@ from pipelines.process.runner import worker_environment
 _PROCESS = "pipelines.evaluation.template_process"
 _LIMITS = TemplateLimits()
 _MOST_LIMITED = 2
-_SLOW_SECONDS = 0.25
-"""Of processor time, for one conversation on the average; usual templates take a thousandth of that."""
 _TRIES = 2
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What ends the child without the conversation having a part in it."""
@@ -48,7 +46,7 @@ class _Record:
         """Return why the template is not tried again, None where it is."""
         if len(self.limited) >= _MOST_LIMITED:
             return self.limited[-1]
-        slow = self.cpu_seconds > _SLOW_SECONDS * self.conversations
+        slow = self.cpu_seconds > limits.slow_cpu_seconds * self.conversations
         if not slow or self.cpu_seconds < limits.total_cpu_seconds:
             return None
         problem = f"it took {self.cpu_seconds:.0f} s of processor time for {self.conversations} conversations"

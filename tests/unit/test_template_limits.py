@@ -82,7 +82,7 @@ def test_after_a_template_that_ended_its_process_others_are_rendered(child: Temp
 
 def test_a_template_that_is_slow_with_everything_is_not_tried_for_ever() -> None:
     slow = "{% for i in range(90000) %}{% for j in range(12) %}{% endfor %}{% endfor %}"
-    child = TemplateChild(TemplateLimits(total_cpu_seconds=0.5))
+    child = TemplateChild(TemplateLimits(total_cpu_seconds=0.2, slow_cpu_seconds=0.001))
     call = RenderCall(key=template_key(slow), messages=[{"role": "user", "content": "hi"}])
     replies = [child.render(slow, call) for _ in range(10)]
     assert replies[0].problem is None
