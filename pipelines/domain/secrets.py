@@ -15,6 +15,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 HIDDEN = "***"
@@ -150,7 +151,13 @@ def redacted_bytes(text: bytes, values: Iterable[str]) -> bytes:
 
 
 def _all_values() -> frozenset[str]:
-    return secret_values(os.environ) | _held
+    return _values_of(frozenset(os.environ.items())) | _held
+
+
+@lru_cache(maxsize=4)
+def _values_of(variables: frozenset[tuple[str, str]]) -> frozenset[str]:
+    """Kept for as long as no variable changes: a worker's log is asked about line by line."""
+    return secret_values(dict(variables))
 
 
 def _without(text: str, value: str) -> str:
