@@ -9,17 +9,17 @@ from flows.room import total_bytes
 from flows.site import BuildSite
 from pipelines.audit.base_divergence import Comparison, rounding_of, summary
 from pipelines.audit.dropped_settings import suspects
-from pipelines.audit.reach import passages, reach
+from pipelines.audit.reach import passages, reach, unreached_at
 from pipelines.domain.base_divergence import BaseDivergence, ComputeDtype
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.values import JsonObject, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
-from pipelines.files.sealed import produce_once
+from pipelines.files.sealed import is_sealed, produce_once
 from pipelines.files.tokenizer_folder import read_json_object, special_token_ids
 from pipelines.process.base_divergence import CheckpointLogitsCall, Passage
 from pipelines.process.calls import ignore_progress
-from pipelines.runtimes.checkpoint_logits import logits_folder
+from pipelines.runtimes.checkpoint_logits import compute_logits, computed_by, logits_folder
 from pipelines.runtimes.protocol import BaseDivergenceRequest, Loadable
 
 _SOURCES = (
@@ -64,9 +64,35 @@ def base_divergence(site: BuildSite, runtime_name: str, base: Loadable) -> BaseD
     Raises:
         CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
     """
-    checkpoint, runtime = site.plan.checkpoint, site.tools.runtimes[runtime_name]
     plan = _planned(site)
-    subject = f"{checkpoint.name}--base-divergence-{runtime_name}"
+
+    def produce(_: Path) -> BaseDivergenceRecord:
+        if plan.reason:
+            return BaseDivergenceRecord(divergence=None, reason=plan.reason)
+        return _measured(site, runtime_name, base, plan)
+
+    folder = _folder(site, runtime_name, base, plan)
+    return produce_once(folder, BaseDivergenceRecord, produce).record
+
+
+def compute_before_serving(site: BuildSite, runtime_name: str, base: Loadable) -> None:
+    """Compute the checkpoint's own logits while no server takes memory, where it will be held against one.
+
+    Raises:
+        CheckpointError, ToolchainError, WorkerError: from the child process.
+    """
+    access, plan = site.tools.runtimes[runtime_name].server_access(), _planned(site)
+    if access is None or plan.reason or not access.compares(base):
+        return
+    if is_sealed(_folder(site, runtime_name, base, plan)):
+        return
+    with site.show("compute the checkpoint itself", f"base in {runtime_name}") as progress:
+        compute_logits(_request(site, runtime_name, base, plan), site.tools.run_worker, progress)
+
+
+def _folder(site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan) -> Path:
+    """Return where the record is sealed, by all that it depends on."""
+    checkpoint, runtime = site.plan.checkpoint, site.tools.runtimes[runtime_name]
     key = digest_of(
         [
             checkpoint.digests.combined,
@@ -74,19 +100,12 @@ def base_divergence(site: BuildSite, runtime_name: str, base: Loadable) -> BaseD
             to_json(runtime.identity(checkpoint.numerics)),
             runtime.source_digest(),
             to_json(plan),
+            computed_by(),
             *([site.examination.longest_sequence_tokens] if runtime.server_access() else []),
             source_digest(*_SOURCES),
         ]
     )
-
-    def produce(_: Path) -> BaseDivergenceRecord:
-        if plan.reason:
-            return BaseDivergenceRecord(divergence=None, reason=plan.reason)
-        return _measured(site, runtime_name, base, plan)
-
-    return produce_once(
-        site.settings.store.audit(subject, key), BaseDivergenceRecord, produce
-    ).record
+    return site.settings.store.audit(f"{checkpoint.name}--base-divergence-{runtime_name}", key)
 
 
 def likely_causes(site: BuildSite) -> tuple[str, ...]:
@@ -97,21 +116,8 @@ def likely_causes(site: BuildSite) -> tuple[str, ...]:
 def _measured(
     site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan
 ) -> BaseDivergenceRecord:
-    checkpoint, store = site.plan.checkpoint, site.settings.store
-    served = site.tools.runtimes[runtime_name].server_access() is not None
-    output = logits_folder(site.scratch, checkpoint, plan.passages, plan.compute_dtype)
-    request = BaseDivergenceRequest(
-        base=base,
-        own_logits=CheckpointLogitsCall(
-            checkpoint=checkpoint.folder,
-            passages=plan.passages,
-            compute_dtype=plan.compute_dtype,
-            output=output,
-        ),
-        threads=site.settings.threads,
-        context_tokens=site.examination.longest_sequence_tokens if served else 0,
-        log=store.logs / f"base-divergence-{checkpoint.name}-{runtime_name}.log",
-    )
+    checkpoint = site.plan.checkpoint
+    request = _request(site, runtime_name, base, plan)
     with site.show("compare with the checkpoint", f"base in {runtime_name}") as progress:
         found = site.tools.runtimes[runtime_name].base_divergence(
             request, site.tools.run_worker, progress
@@ -123,12 +129,39 @@ def _measured(
         passages=plan.passages,
         found=found,
         compute_dtype=plan.compute_dtype,
-        unreached=plan.unreached,
+        unreached=plan.unreached if found.asked is None else _unreached(site, found.asked),
     )
     identity = site.tools.runtimes[runtime_name].identity(checkpoint.numerics)
     native = identity.kernels == "native"  # llama.cpp's, whoever calls them
     rounding = rounding_of(plan.compute_dtype, "f32" if native else identity.compute_dtype)
     return BaseDivergenceRecord(divergence=summary(compared, rounding))
+
+
+def _request(
+    site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan
+) -> BaseDivergenceRequest:
+    checkpoint = site.plan.checkpoint
+    served = site.tools.runtimes[runtime_name].server_access() is not None
+    return BaseDivergenceRequest(
+        base=base,
+        own_logits=CheckpointLogitsCall(
+            checkpoint=checkpoint.folder,
+            passages=plan.passages,
+            compute_dtype=plan.compute_dtype,
+            output=logits_folder(site.scratch, checkpoint, plan.passages, plan.compute_dtype),
+        ),
+        threads=site.settings.threads,
+        context_tokens=site.examination.longest_sequence_tokens if served else 0,
+        log=site.settings.store.logs / f"base-divergence-{checkpoint.name}-{runtime_name}.log",
+    )
+
+
+def _unreached(site: BuildSite, asked: Sequence[Sequence[int]]) -> tuple[str, ...]:
+    """Return what a server was not asked far enough for: it has room for what the suite asks, and no more."""
+    last = max(position for each in asked for position in each)
+    context_tokens = site.plan.checkpoint.context_length_tokens
+    left = unreached_at(_config(site), last_position=last, context_tokens=context_tokens)
+    return tuple(str(one) for one in left)
 
 
 def _planned(site: BuildSite) -> _Plan:

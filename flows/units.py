@@ -10,6 +10,7 @@ from dataclasses import replace
 from calibration.tokens import calibration_tokens
 from flows.audits import audit_built, base_in, base_loadable, loadable
 from flows.base_audits import base_audit, refuse_base
+from flows.base_divergence import compute_before_serving
 from flows.site import BuildSite
 from flows.stopping import PORTIONS, ending, stops_early
 from pipelines.audit.behaviour import audit_behaviour
@@ -59,6 +60,7 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
                 on_progress=progress,
             )
 
+    compute_before_serving(site, runtime_name, base)
     with kept(runtime, base):
         refuse_base(site, runtime_name)
         first = run(1)

@@ -88,6 +88,13 @@ def reach(config: JsonObject, *, context_tokens: int, room_tokens: int) -> Reach
     )
 
 
+def unreached_at(
+    config: JsonObject, *, last_position: int, context_tokens: int
+) -> tuple[Landmark, ...]:
+    """Return what begins to matter behind the last compared position, and within the context."""
+    return tuple(one for one in landmarks(config) if last_position < one.position < context_tokens)
+
+
 def passages(
     longest_tokens: int, *, ordinary_ids: Sequence[int], beginning: Sequence[int]
 ) -> tuple[Passage, ...]:

@@ -14,6 +14,8 @@ from pipelines.runtimes.openai_dialects import first_choice
 
 LIKELIEST = 20
 """What vLLM tells at most unless it is started otherwise (`--max-logprobs`)."""
+NAN_REFUSED = "not JSON compliant"
+"""What vLLM says, with status 400, where a log probability is no number."""
 _ID = "token_id:"
 _MOST_ASKED = 12
 """Each is a request of its own."""

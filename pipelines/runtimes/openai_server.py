@@ -106,6 +106,13 @@ class OpenAiServerRuntime:
         """Return what this engine is known to refuse of such a request."""
         return dialect_of(self.server.engine).refuses.of(stops, schema)
 
+    def compares(self, base: Loadable) -> bool:
+        """Say whether the likeliest tokens are named, or the base is compared natively."""
+        return self._names_likeliest() or base.format is Format.GGUF
+
+    def _names_likeliest(self) -> bool:
+        return asking_likeliest(self.server.engine) is not None and self.server.prompts == "ids"
+
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
         """Return what will answer, as the build file and the server itself tell it.
 
@@ -221,7 +228,7 @@ class OpenAiServerRuntime:
         Passages are asked as far as the longest sequence of the suite goes, by the server that answers it.
         """
         asked = asked_positions(request.own_logits.passages, request.context_tokens)
-        named = asking_likeliest(self.server.engine) is not None and self.server.prompts == "ids"
+        named = self._names_likeliest()
         found = self._likeliest(request, asked, run_worker, on_progress) if named else None
         if found is None and request.base.format is Format.GGUF:
             return self.native.base_divergence(request, run_worker, on_progress)

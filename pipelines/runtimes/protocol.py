@@ -151,6 +151,10 @@ class ServerAccess(Protocol):
         """Return what of a request with these stop texts and schema this engine refuses; None for nothing."""
         ...
 
+    def compares(self, base: Loadable) -> bool:
+        """Say whether `base_divergence` needs the checkpoint's own logits, as far as can be said before."""
+        ...
+
     def look(
         self,
         request: ProbeRequest,

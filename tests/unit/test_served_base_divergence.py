@@ -1,6 +1,7 @@
 """What servers tell of their likeliest tokens, and what can be known of a divergence from that."""
 
 import math
+from pathlib import Path
 
 import numpy
 import pytest
@@ -13,10 +14,20 @@ from pipelines.audit.base_divergence import (
     summary,
 )
 from pipelines.domain.values import JsonObject
-from pipelines.process.base_divergence import Passage, PositionDivergences
+from pipelines.files.sealed import produce_once
+from pipelines.process.base_divergence import (
+    LOGITS_FILE,
+    CheckpointLogits,
+    Passage,
+    PositionDivergences,
+)
+from pipelines.process.calls import ignore_progress
 from pipelines.process.workers.divergence_sums import log_softmax
 from pipelines.runtimes.openai_likeliest import asked_positions, asking_likeliest, likeliest
-from pipelines.runtimes.workers.openai_base_divergence import coarse_divergence
+from pipelines.runtimes.openai_messages import ServedDivergenceCall
+from pipelines.runtimes.workers.openai_base_divergence import coarse_divergence, measure
+from tests.openai_server_fake import Fault, fake_server
+from tests.served import Site
 
 RANDOM = numpy.random.default_rng(0)
 
@@ -99,3 +110,57 @@ def test_only_what_was_asked_is_summed_up() -> None:
 
 def test_a_server_that_does_not_say_what_it_computes_in_may_compute_in_bfloat16() -> None:
     assert rounding_of("float32", "unknown") == ROUNDING_BFLOAT16
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def kept_logits(folder: Path, rows: numpy.ndarray) -> Path:
+    def produce(staging: Path) -> CheckpointLogits:
+        rows.astype(numpy.float32).tofile(staging / LOGITS_FILE)
+        return CheckpointLogits(vocabulary_size=rows.shape[1], positions=rows.shape[0])
+
+    produce_once(folder, CheckpointLogits, produce)
+    return folder
+
+
+def likeliest_first(engine: str, value: object) -> Fault:
+    if engine == "vllm":
+        return Fault(patch={"choices": [{"text": "x", "logprobs": {"top_logprobs": [value]}}]})
+    rows = [{"id": 3, "token": "x", "logprob": value}]
+    told = {"content": [{"id": 3, "top_logprobs": rows}]}
+    return Fault(patch={"choices": [{"text": "x", "logprobs": told}]})
+
+
+NAN = b'{"error": {"message": "Out of range float values are not JSON compliant: nan"}}'
+
+
+@pytest.mark.parametrize(
+    ("engine", "sound", "broken"),
+    [
+        (
+            "llama-server",
+            likeliest_first("llama-server", 0.0),
+            likeliest_first("llama-server", None),
+        ),
+        ("vllm", likeliest_first("vllm", {"token_id:3": 0.0}), Fault(status=400, body=NAN)),
+    ],
+)
+def test_no_number_at_a_later_position_diverges_infinitely_and_is_no_silence(
+    site: Site, engine: str, sound: Fault, broken: Fault
+) -> None:
+    sure = numpy.where(numpy.arange(8) == 3, 50.0, 0.0)
+    logits = kept_logits(site.folder / "logits", numpy.stack([sure, sure]))
+    passage = Passage(token_ids=(1, 2, 3), positions=(0, 1))
+    with fake_server(site.engine(engine=engine, faults=[sound, broken])) as url:
+        call = ServedDivergenceCall(
+            serving=site.serving(site.server(url=url, engine=engine)),
+            passages=(passage,),
+            asked=((0, 1),),
+            logits=logits,
+        )
+        found = measure(call, ignore_progress)
+    assert found.kl == (pytest.approx(0.0, abs=1e-6), math.inf)
+    assert found.agreed == (True, False)

@@ -8,18 +8,24 @@ from pathlib import Path
 import pytest
 
 from flows import units
+from flows.base_audits import base_reports
 from pipelines.domain.audit import Divergence
+from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import WorkerError
-from pipelines.process.calls import OnProgress, RunWorker
+from pipelines.files.store import Store
+from pipelines.process.base_divergence import CheckpointLogits, PositionDivergences
+from pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
+from pipelines.runtimes.checkpoint_loading import LoadingReport
 from pipelines.runtimes.protocol import (
     AnswerRequest,
+    BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeRequest,
     ServedLook,
     ServerAccess,
 )
-from tests.fakes import FakeBackend, FakeRuntime
+from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.unit.test_units import site
 
 SOUND = ServedLook(
@@ -39,6 +45,7 @@ class ServedFakeRuntime(FakeRuntime):
 
     looks: list[ServedLook | WorkerError] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    asked_positions: tuple[int, ...] | None = None
 
     def server_access(self) -> ServerAccess | None:  # type: ignore[override]  # the fake's has none
         """This one has a server."""
@@ -47,6 +54,22 @@ class ServedFakeRuntime(FakeRuntime):
     def refused(self, stops: Sequence[str], schema: str | None) -> str | None:
         """Nothing."""
         return None
+
+    def compares(self, base: Loadable) -> bool:
+        """Where the test wants positions asked."""
+        return self.asked_positions is not None
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """Note that it was compared, at the positions that the test wants asked."""
+        if self.asked_positions is None:
+            return super().base_divergence(request, run_worker, on_progress)
+        self.events.append("compare")
+        kl, agreed = (0.0,) * len(self.asked_positions), (True,) * len(self.asked_positions)
+        passages = len(request.own_logits.passages)
+        asked = (self.asked_positions, *((),) * (passages - 1))
+        return PositionDivergences(kl=kl, agreed=agreed, likeliest=20, asked=asked)
 
     def look(
         self,
@@ -127,3 +150,36 @@ def test_a_server_that_ends_for_another_reason_seals_nothing(tmp_path: Path) -> 
         units.audit_and_answer(here, planned)
     assert units.audit_and_answer(here, planned).passed
     assert units.answered(here, planned)
+
+
+def windowed(
+    checkpoint: Checkpoint, store: Store, run_worker: RunWorker, on_progress: OnProgress
+) -> LoadingReport:
+    report = fake_loading(checkpoint, store, run_worker, on_progress)
+    return replace(report, config_json='{"sliding_window": 40}')
+
+
+def test_the_checkpoint_is_computed_before_a_server_takes_memory_and_what_it_never_reaches_is_said(
+    tmp_path: Path,
+) -> None:
+    runtime = ServedFakeRuntime(asked_positions=(10, 30))
+    here = site(tmp_path, FakeBackend(), runtime)
+
+    def compute(
+        call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
+    ) -> WorkerReply[Reply]:
+        runtime.events.append("compute")
+        value = CheckpointLogits(vocabulary_size=1, positions=1)
+        assert isinstance(value, reply_type)
+        return WorkerReply(value=value, seconds=0.0, peak_memory_bytes=0)
+
+    tools = replace(here.tools, run_worker=compute, report_loading=windowed)
+    here = replace(here, tools=tools)
+    units.run_references(here, "llamacpp")
+    look = f"look {here.examination.longest_sequence_tokens}"
+    assert runtime.events[:4] == ["compute", "(", look, "compare"]
+    (report,) = base_reports(here)
+    assert report.finding.found.endswith("not reached: sliding_window 40")
+    runtime.events.clear()
+    units.run_references(here, "llamacpp")
+    assert runtime.events == [], "sealed: nothing is computed or started again"

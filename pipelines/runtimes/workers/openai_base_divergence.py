@@ -18,7 +18,12 @@ from pipelines.process.harness import serve
 from pipelines.process.workers.divergence_sums import log_softmax
 from pipelines.process.workers.position_divergences import checkpoint_logits
 from pipelines.runtimes.openai_answers import Asking
-from pipelines.runtimes.openai_likeliest import LIKELIEST, asking_likeliest, likeliest
+from pipelines.runtimes.openai_likeliest import (
+    LIKELIEST,
+    NAN_REFUSED,
+    asking_likeliest,
+    likeliest,
+)
 from pipelines.runtimes.openai_messages import ServedDivergenceCall
 from pipelines.runtimes.openai_session import Session, session
 from pipelines.runtimes.protocol import Prompt
@@ -31,7 +36,8 @@ _LEAST_MASS = 1e-9
 def measure(call: ServedDivergenceCall, on_progress: OnProgress) -> PositionDivergences:
     """Ask for the token after the beginning of each passage, up to each position that is to be compared.
 
-    Where the server tells no probabilities there is nothing compared.
+    Where the server tells no probabilities there is nothing compared. One that told some and then tells none
+    has no numbers there: that diverges infinitely.
 
     Raises:
         InputError: where the checkpoint's logits were altered since.
@@ -43,11 +49,11 @@ def measure(call: ServedDivergenceCall, on_progress: OnProgress) -> PositionDive
     with checkpoint_logits(call.logits) as own, session(call.serving) as served:
         for row, ids in _beginnings(call.passages, call.asked):
             told = _likeliest(served, ids, begun=bool(kl))
-            if not told:
+            if not (told or kl):
                 return PositionDivergences(kl=(), agreed=())
             logs = log_softmax(own.read(row, 1))[0]
             kl.append(coarse_divergence(logs, told))
-            agreed.append(int(logs.argmax()) == max(told, key=lambda token: told[token]))
+            agreed.append(int(logs.argmax()) == max(told, key=told.__getitem__, default=None))
             on_progress(Progress(done=len(kl), total=total, what="comparing with the checkpoint"))
     return PositionDivergences(
         kl=tuple(kl), agreed=tuple(agreed), likeliest=LIKELIEST, asked=call.asked
@@ -57,7 +63,7 @@ def measure(call: ServedDivergenceCall, on_progress: OnProgress) -> PositionDive
 def coarse_divergence(own: NDArray[numpy.float64], told: Mapping[int, float]) -> float:
     """Return KL in nats between log probabilities `own` and those told of some tokens, the rest being one."""
     known = {token: value for token, value in told.items() if 0 <= token < len(own)}
-    if not all(math.isfinite(value) for value in known.values()):
+    if not known or not all(math.isfinite(value) for value in known.values()):
         return math.inf
     shares = [(math.exp(own[token]), own[token] - value) for token, value in known.items()]
     divergence = sum(share * apart for share, apart in shares)
@@ -92,7 +98,7 @@ def _likeliest(served: Session, ids: tuple[int, ...], *, begun: bool) -> dict[in
     try:
         reply = served.client.post(asking.path, body, f"the token after {len(ids)} others")
     except ServiceError as error:
-        if begun or _REFUSED not in error.what:
+        if NAN_REFUSED not in error.what and (begun or _REFUSED not in error.what):
             raise
         return {}
     return likeliest(engine, reply)

@@ -14,6 +14,7 @@ from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.runtimes.openai_answers import Asking
 from pipelines.runtimes.openai_dialects import first_choice
+from pipelines.runtimes.openai_likeliest import NAN_REFUSED
 from pipelines.runtimes.openai_log import is_over_the_file, kernels_in
 from pipelines.runtimes.openai_messages import ServedProbe, ServedProbeCall
 from pipelines.runtimes.openai_session import Session, session
@@ -26,8 +27,6 @@ _CLAMPED = -9999.0
 """What vLLM says for minus infinity (vllm/entrypoints/openai: `max(logprob, -9999.0)`)."""
 _NO_NUMBERS = ("NaN", "nan", "Infinity", "-Infinity", "inf", "-inf")
 """How servers write in a string what JSON has no number for."""
-_NAN_REFUSED = "not JSON compliant"
-"""What vLLM says, with status 400, where a log probability is no number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +128,7 @@ def _finite(served: Session, texts: list[_Text]) -> bool | None:
     try:
         reply = served.client.post(asking.path, body, "the first prompt")
     except ServiceError as error:
-        if _NAN_REFUSED in error.what:
+        if NAN_REFUSED in error.what:
             return False
         raise
     if served.server.prompts == "ids":
