@@ -34,7 +34,7 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
         variant.identifier: tasks.build.submit(
             plan_file,
             variant.identifier,
-            wait_for=_promising(plan, variant, references),
+            wait_for=_promising(plan, variant, bases if plan.anyway else references),
             return_state=False,
         )
         for variant in plan.variants
@@ -57,13 +57,15 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
 
 
 def _promising(
-    plan: BuildPlan, variant: PlannedVariant, references: Mapping[str, PrefectFuture[JsonObject]]
+    plan: BuildPlan, variant: PlannedVariant, units: Mapping[str, PrefectFuture[JsonObject]]
 ) -> list[Any]:
-    """What a build waits for: nothing is built that no runtime may judge, or that cannot pass in any.
+    """Return the units that a build waits for: nothing is built that no runtime may judge.
 
-    References are asked first as it is, so that only a build in one runtime has a worker idle meanwhile.
+    `units` of the base tell that, by runtime: its references, which also tell where nothing can pass; or, for
+    a build that goes on anyway, its comparison alone, so that it builds while the references are asked.
+    A file that several runtimes judge waits for all of them, and looks itself whether one is left.
     """
     judges = {one.recipe.runtime for one in plan.variants if plan.builder(one) is variant}
     if len(judges) == 1:
-        return [references[name] for name in judges]
-    return [allow_failure(references[name]) for name in judges]
+        return [units[name] for name in judges]
+    return [allow_failure(units[name]) for name in judges]

@@ -7,7 +7,7 @@ that the report can say it even when Prefect's own records are gone.
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ParamSpec
@@ -30,7 +30,14 @@ from flows.room import (
 )
 from flows.settings import Settings
 from flows.site import BuildSite
-from flows.unit_errors import BUILD, REGISTER, forget_error, record_error
+from flows.unit_errors import (
+    BUILD,
+    REGISTER,
+    forget_error,
+    is_refused,
+    read_errors,
+    record_error,
+)
 from flows.verdicts import evidence
 from flows.wiring import equipment
 from pipelines.build.variants import PlannedVariant
@@ -125,6 +132,15 @@ def _needed_to_run(site: BuildSite, planned: PlannedVariant) -> Need:
     return needed_to_run(site.plan.checkpoint, identity)
 
 
+def _needed_to_ask_the_base(site: BuildSite, runtime: str) -> Need:
+    """A server's base is compared with the checkpoint here, before the server is started."""
+    checkpoint = site.plan.checkpoint
+    need = needed_to_run(checkpoint, site.tools.runtimes[runtime].identity(checkpoint.numerics))
+    if all(server.name != runtime for server in site.plan.servers):
+        return need
+    return replace(need, size_bytes=max(need.size_bytes, needed_to_compare(checkpoint).size_bytes))
+
+
 @_unit("base {runtime}")
 def base(plan_file: str, runtime: str) -> JsonObject:
     """See whether the base, as a runtime computes it, is the checkpoint."""
@@ -146,8 +162,7 @@ def reference(plan_file: str, runtime: str) -> JsonObject:
     """Answer the suite with the base, as often as the policy asks, and see whether anything can pass."""
 
     def work(site: BuildSite) -> JsonObject:
-        identity = site.tools.runtimes[runtime].identity(site.plan.checkpoint.numerics)
-        with _room().take(needed_to_run(site.plan.checkpoint, identity)):
+        with _room().take(_needed_to_ask_the_base(site, runtime)):
             runs = units.run_references(site, runtime)
         units.require_prospects(site, runtime)
         return {"runtime": runtime, "runs": [run.key for run in runs]}
@@ -157,10 +172,12 @@ def reference(plan_file: str, runtime: str) -> JsonObject:
 
 @_unit("build {identifier}")
 def build(plan_file: str, identifier: str) -> JsonObject:
-    """Build one variant."""
+    """Build one variant, unless the base failed in every runtime that would judge it."""
 
     def work(site: BuildSite) -> JsonObject:
         planned = site.plan.variant(identifier)
+        if is_refused(site.plan, planned, read_errors(site.plan, site.settings)):
+            return {"variant": identifier, "key": None, "files": None}
         with _room().take(needed_to_build(site.plan.checkpoint, planned)):
             variant = units.build(site, planned)
         return {"variant": identifier, "key": variant.key, "files": variant.files_digest}

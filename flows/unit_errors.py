@@ -57,6 +57,13 @@ def forget_error(site: BuildSite, identifier: str) -> None:
     (folder / f"{identifier}.json").unlink(missing_ok=True)
 
 
+def is_refused(plan: BuildPlan, planned: PlannedVariant, errors: tuple[UnitError, ...]) -> bool:
+    """Whether the files that a variant's unit builds have no judge left: the base failed in every runtime."""
+    failed = {error.identifier for error in errors}
+    judges = {one.recipe.runtime for one in plan.variants if plan.builder(one) == planned}
+    return all(base_in(name) in failed for name in judges)
+
+
 def errors_of(
     plan: BuildPlan, planned: PlannedVariant, errors: tuple[UnitError, ...]
 ) -> tuple[UnitError, ...]:

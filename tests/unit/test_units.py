@@ -13,7 +13,7 @@ from flows.plan_files import read_plan, write_plan
 from flows.planning import BuildPlan
 from flows.settings import Settings
 from flows.site import BuildSite
-from flows.unit_errors import forget_error, forget_errors, read_errors, record_error
+from flows.unit_errors import forget_error, forget_errors, is_refused, read_errors, record_error
 from flows.wiring import Equipment
 from pipelines.build.variants import plan_variant
 from pipelines.domain.audit import Divergence
@@ -341,3 +341,21 @@ def test_a_verdict_without_a_run_carries_the_contract_it_would_have_had(tmp_path
     units.build(here, planned)
     _, verdict = units.verdict(here, planned)
     assert (verdict.run_key, verdict.contract.runtime.kv_cache) == (None, "q4_0")
+
+
+def test_files_are_not_built_once_the_base_failed_in_every_runtime_that_would_judge_them(
+    tmp_path: Path,
+) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    first, second = here.plan.variants
+    elsewhere = replace(first, recipe=replace(first.recipe, name="other", runtime="transformers"))
+    plan = replace(here.plan, variants=(first, second, elsewhere))
+    here = replace(here, plan=plan)
+    assert plan.builder(elsewhere) is first
+    error = CheckpointError("is another model there")
+    record_error(here, units.base_in("llamacpp"), "compare", error)
+    errors = read_errors(plan, here.settings)
+    assert not is_refused(plan, first, errors), "transformers may judge its files"
+    assert is_refused(plan, second, errors)
+    record_error(here, units.base_in("transformers"), "compare", error)
+    assert is_refused(plan, first, read_errors(plan, here.settings))
