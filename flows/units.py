@@ -17,7 +17,7 @@ from pipelines.audit.behaviour import audit_behaviour
 from pipelines.backends.protocol import CalibrationTokens
 from pipelines.build.variants import PlannedVariant, Workshop, build_variant
 from pipelines.domain.audit import AuditReport
-from pipelines.domain.errors import UnprovableError
+from pipelines.domain.errors import CheckpointError, UnprovableError
 from pipelines.domain.recipe import Calibration
 from pipelines.domain.run import Run
 from pipelines.domain.variant import Variant
@@ -100,8 +100,17 @@ def primary_reference(site: BuildSite, runtime_name: str) -> Run:
 
 
 def references_finished(site: BuildSite, runtime_name: str) -> bool:
-    """Whether all of the base's runs in a runtime are sealed."""
-    return all(site.examination.finished(plan) for plan in reference_plans(site, runtime_name))
+    """Whether all of the base's runs in a runtime are sealed, and it may judge there.
+
+    An earlier build may have asked a base that was waived then.
+    """
+    if not all(site.examination.finished(plan) for plan in reference_plans(site, runtime_name)):
+        return False
+    try:
+        refuse_base(site, runtime_name)
+    except CheckpointError:
+        return False
+    return True
 
 
 def build(site: BuildSite, planned: PlannedVariant) -> Variant:

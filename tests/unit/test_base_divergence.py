@@ -328,3 +328,13 @@ def test_a_low_bit_checkpoint_is_not_measured_and_judges(tmp_path: Path) -> None
     units.run_references(here, "llamacpp")
     (report,) = base_reports(here)
     assert report.finding.found.startswith("not measured: the checkpoint is low-bit already")
+
+
+def test_references_of_a_base_that_was_waived_once_are_none_without_the_waiver(
+    tmp_path: Path,
+) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    waived = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
+    units.run_references(waived, "llamacpp")
+    assert units.references_finished(waived, "llamacpp")
+    assert not units.references_finished(here, "llamacpp")
