@@ -10,13 +10,16 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pipelines.domain.thoughts import FAMILIES, Spoken, Thoughts
 from pipelines.evaluation.invisible import INVISIBLE, without_invisible_ends
 from pipelines.evaluation.thought_tags import HEADER, TRAILER, Mark, marks_of
 
-_QUOTED = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`|\"(?:\\.|[^\"\\\n])*\""
+_CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`"
+_QUOTE = r"\"(?:\\.|[^\"\\\n])*+(?P<end>\")?"
+"""A text between double quotes, or, without an `end`, what stands between a quote and the end of its line."""
 _BLANK = re.compile(rf"[\s{INVISIBLE}]*")
 _BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
 
@@ -96,12 +99,47 @@ def _without_later(text: str, marks: Sequence[Mark]) -> tuple[str, list[str], bo
     return "".join([*kept, text[at:]]), thoughts, True
 
 
-def _first(pattern: re.Pattern[str], text: str, at: int) -> re.Match[str] | None:
-    return next((one for one in pattern.finditer(text, at) if one["mark"] is not None), None)
+def _first(pattern: "_Outside", text: str, at: int) -> re.Match[str] | None:
+    """Return the first mark outside code and quotes.
+
+    A quote without an end is none, and neither is any that follows it in its line: none is tried twice.
+    """
+    while found := pattern.marks_code_quotes.search(text, at):
+        if found["mark"] is not None:
+            return found
+        at = found.end()
+        if text[found.start()] == '"' and found["end"] is None:
+            inside = _in_line(pattern.marks_code, text, found.start() + 1, found.end())
+            if inside is not None and inside["mark"] is not None:
+                return inside
+            at = inside.end() if inside else at
+    return None
+
+
+def _in_line(pattern: re.Pattern[str], text: str, at: int, end: int) -> re.Match[str] | None:
+    """Return the first mark between two places, or the code that reaches beyond them."""
+    while found := pattern.search(text, at, end):
+        whole = pattern.match(text, found.start())
+        assert whole is not None
+        if whole["mark"] is not None or whole.end() > end:
+            return whole
+        at = whole.end()
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """Finds marks (the group `mark`), and in turn what they do not count in: code, quotes."""
+
+    marks_code: re.Pattern[str]
+    marks_code_quotes: re.Pattern[str]
 
 
 @lru_cache(maxsize=256)
-def _outside_quotes(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """Find code, quotes and the patterns in turn; what is one of the patterns is called `mark`."""
+def _outside_quotes(patterns: tuple[str, ...]) -> _Outside:
     joined = "|".join(f"(?:{one})" for one in patterns) or "(?!)"
-    return re.compile(rf"(?:{_QUOTED})|(?P<mark>{joined})", re.IGNORECASE | re.DOTALL)
+    mark, flags = f"(?P<mark>{joined})", re.IGNORECASE | re.DOTALL
+    return _Outside(
+        marks_code=re.compile(f"{_CODE}|{mark}", flags),
+        marks_code_quotes=re.compile(f"{_CODE}|{_QUOTE}|{mark}", flags),
+    )

@@ -285,7 +285,27 @@ def test_the_audit_compares_answers_and_thoughts_apart() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["</think>" * 20_000, "<think></think>" * 20_000, '"`<think>' * 20_000, "<think>" * 9_999],
+    [
+        *("</think>" * 20_000, "<think></think>" * 20_000, '"`<think>' * 20_000, "<think>" * 9_999),
+        *(
+            '"\\' * 40_000,
+            '<think></think>"\\' + '"\\' * 40_000,
+            '"\\' * 99 + "\n" + '"\\' * 40_000,
+        ),
+    ],
 )
 def test_hostile_marks_are_read_in_linear_time(text: str) -> None:
     assert spoken_part(text) == spoken_part(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('5\'10" tall, "a" </think> 4', " 4"),
+        ('He said "\\"</think> 4', " 4"),
+        ('an inch" ```</think>\n``` </think> 4', " 4"),
+        ('an inch" ```</think>\n``` "</think>" 4', 'an inch" ```</think>\n``` "</think>" 4'),
+    ],
+)
+def test_a_quote_without_an_end_hides_no_mark(text: str, said: str) -> None:
+    assert spoken_part(text).text == said
