@@ -31,7 +31,8 @@ def transcripts_command(build: str, folder: Path) -> int:
     settings = Settings.from_environment()
     plan = find_plan(build, settings)
     with open_board() as board:
-        site = BuildSite(plan=plan, settings=settings, tools=equipment(settings), show=board.unit)
+        tools = equipment(settings, plan.servers)
+        site = BuildSite(plan=plan, settings=settings, tools=tools, show=board.unit)
         written = write_transcripts(site, folder)
     base, *others = written
     print(f"{len(written)} transcripts in {folder}")
@@ -89,7 +90,8 @@ def export_command(build: str, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     with open_board() as board:
-        site = BuildSite(plan=plan, settings=settings, tools=equipment(settings), show=board.unit)
+        tools = equipment(settings, plan.servers)
+        site = BuildSite(plan=plan, settings=settings, tools=tools, show=board.unit)
         for run in _finished(site):
             with board.unit("export", run.subject):
                 _write(site, run, folder / f"{run.subject}.eval")
@@ -103,8 +105,7 @@ def export_command(build: str, folder: Path) -> int:
 def _finished(site: BuildSite) -> Iterator[Run]:
     """The base's primary run in each runtime, then every variant that was asked."""
     for name in site.plan.runtimes:
-        if units.references_finished(site, name):
-            yield units.run_references(site, name)[0]
+        yield from units.sealed_references(site, name)[:1]
     for planned in site.plan.variants:
         if planned.built(site.settings.store) and units.answered(site, planned):
             yield units.answer(site, planned)

@@ -111,9 +111,9 @@ def write_report(site: BuildSite) -> BuildResult:
         suite=site.plan.suite,
         policy=site.plan.policy,
         references=tuple(
-            ReferenceReport(runs=units.run_references(site, name))
+            ReferenceReport(runs=runs)
             for name in site.plan.runtimes
-            if units.references_finished(site, name)
+            if (runs := units.sealed_references(site, name))
         ),
         variants=tuple(
             _variant_report(

@@ -31,7 +31,7 @@ from pipelines.runtimes.protocol import kept
 __all__ = [
     "answer", "answered", "audit", "audit_and_answer", "base_audit", "base_in", "build",
     "primary_reference", "references_finished", "refuse_base", "require_prospects", "run_references",
-    "verdict",
+    "sealed_references", "verdict",
 ]  # fmt: skip
 
 
@@ -44,9 +44,9 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
     """
     runtime = site.tools.runtimes[runtime_name]
     plans = reference_plans(site, runtime_name)
-    if all(site.examination.finished(plan) for plan in plans):
+    if references_finished(site, runtime_name):
         refuse_base(site, runtime_name)
-        return tuple(site.read(plan) for plan in plans)
+        return sealed_references(site, runtime_name)
     base = base_loadable(site, runtime_name)
 
     def run(number: int) -> Run:
@@ -111,6 +111,16 @@ def references_finished(site: BuildSite, runtime_name: str) -> bool:
     except CheckpointError:
         return False
     return True
+
+
+def sealed_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
+    """Return the base's runs in a runtime as they are sealed, none where one is missing.
+
+    They may be of a runtime that must not judge, or not any more: its waiver may have expired since.
+    """
+    if not references_finished(site, runtime_name):
+        return ()
+    return tuple(site.read(plan) for plan in reference_plans(site, runtime_name))
 
 
 def build(site: BuildSite, planned: PlannedVariant) -> Variant:

@@ -40,7 +40,7 @@ def expected_folder(
             else float(_HALF),
             quantized=tensor.name in names,
         )
-        for tensor in _written(checkpoint)
+        for tensor in tensors_once(checkpoint)
     )
 
 
@@ -100,7 +100,7 @@ def words_of_eight(layout: Format, group: int) -> StoredBits:
     return stored
 
 
-def _written(checkpoint: Checkpoint) -> Iterable[TensorFacts]:
-    """Leave out a head that is the embeddings: it is written once."""
+def tensors_once(checkpoint: Checkpoint) -> Iterable[TensorFacts]:
+    """Return what a tool writes: a head that is the embeddings is left out."""
     tied = read_json_object(checkpoint.folder / "config.json").get("tie_word_embeddings") is True
     return (t for t in checkpoint.tensors if not (tied and t.name == "lm_head.weight"))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 
+from pipelines.backends.expected_folders import tensors_once
 from pipelines.backends.llamacpp_tensor_names import gguf_name
 from pipelines.backends.llamacpp_type_rules import (
     UNQUANTIZED,
@@ -70,7 +71,7 @@ def single_type_bits(checkpoint: Checkpoint, kind: str) -> int:
 def gguf_weights(checkpoint: Checkpoint) -> tuple[GgufWeight, ...]:
     """Return a checkpoint's tensors as the converter writes them: experts of a layer in one tensor."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for tensor in _stored(checkpoint):
+    for tensor in tensors_once(checkpoint):
         name = _name(tensor)
         before = shapes.get(name)
         if before is None:
@@ -121,12 +122,6 @@ def _left_alone(weight: GgufWeight) -> tuple[str, float]:
     """The converter keeps what has one dimension in F32."""
     kind = UNQUANTIZED if len(weight.shape) > 1 else "F32"
     return kind, TYPE_BITS[kind]
-
-
-def _stored(checkpoint: Checkpoint) -> Iterable[TensorFacts]:
-    """Leave out a head that is the embeddings: the converter writes it once."""
-    tied = read_json_object(checkpoint.folder / "config.json").get("tie_word_embeddings") is True
-    return (t for t in checkpoint.tensors if not (tied and t.name == "lm_head.weight"))
 
 
 def _name(tensor: TensorFacts) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
+from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, digest_of
@@ -222,9 +223,14 @@ def _portions(ordered: Sequence[Prompt], count: int) -> list[Sequence[Prompt]]:
 
 
 def seconds_so_far(store: Store, suite_digest: Digest) -> tuple[float, ...]:
-    """Return how long each sealed run of a suite took."""
-    records = [
-        read_manifest(path.parent, RunRecord).record
-        for path in (store.root / "runs").glob(f"*/{MANIFEST}")
-    ]
+    """Return how long each sealed run of a suite took; runs that cannot be read tell nothing."""
+    folders = [path.parent for path in (store.root / "runs").glob(f"*/{MANIFEST}")]
+    records = [record for folder in folders if (record := _record(folder)) is not None]
     return tuple(r.seconds for r in records if r.plan.contract.suite_digest == suite_digest)
+
+
+def _record(folder: Path) -> RunRecord | None:
+    try:
+        return read_manifest(folder, RunRecord).record
+    except InputError:  # of another version, or damaged: whoever needs this very run says so
+        return None

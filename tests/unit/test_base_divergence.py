@@ -8,6 +8,8 @@ import pytest
 
 from flows import units
 from flows.base_audits import base_reports
+from flows.outcome import write_report
+from flows.unit_errors import record_error
 from flows.verdicts import evidence
 from pipelines.audit.base_divergence import (
     ROUNDING,
@@ -255,6 +257,21 @@ def test_an_expired_waiver_holds_nothing(tmp_path: Path) -> None:
     here = replace(here, plan=replace(here.plan, base_divergence_waiver=expired))
     with pytest.raises(CheckpointError, match="its waiver expired on"):
         units.run_references(here, "llamacpp")
+
+
+def test_runs_of_a_base_that_is_refused_by_now_keep_no_report_from_being_written(
+    tmp_path: Path,
+) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    waived = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
+    units.run_references(waived, "llamacpp")
+    with pytest.raises(CheckpointError) as refused:
+        units.run_references(here, "llamacpp")
+    record_error(here, units.base_in("llamacpp"), "compare", refused.value)
+    result = write_report(here)
+    assert result.page.is_file()
+    assert [row.decision for row in result.rows] == ["error", "error"]
+    assert [base.passed for base in result.bases] == [False]
 
 
 def test_a_runtime_that_tells_no_probabilities_judges_and_the_report_says_so(

@@ -1,5 +1,6 @@
 """Files that `judge` accepts: `export --transcripts` writes them, a schema describes them."""
 
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,11 +10,14 @@ import jsonschema
 import pytest
 
 from flows import units
-from flows.export import write_transcripts
+from flows.export import export_command, transcripts_command, write_transcripts
 from flows.judging import JudgeOptions, judge_transcripts
+from flows.plan_files import write_plan
 from flows.schemas import SCHEMAS
 from flows.transcripts import exported_lines, read_transcript
 from pipelines.domain.errors import InputError
+from pipelines.domain.recipe import Format
+from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject
 from pipelines.domain.verdict import Decision
 from tests.fakes import FakeBackend, FakeRuntime
@@ -51,6 +55,24 @@ def test_what_is_exported_of_a_build_is_what_judge_reads(tmp_path: Path) -> None
         read = read_transcript(path)
         assert read.answers == tuple(graded.answer for graded in run.answers)
         assert read.record.plan.key == run.key
+
+
+def test_builds_that_are_judged_in_a_server_are_exported_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    server = Server(name="here", engine="vllm", formats=(Format.GGUF,), version="1", url="http://x")
+    variants = tuple(
+        replace(one, recipe=replace(one.recipe, runtime="here")) for one in here.plan.variants
+    )
+    plan = replace(here.plan, servers=(server,), variants=variants)
+    write_plan(plan, here.settings.store)
+    monkeypatch.setenv("QUANTGATE_STORE", str(here.settings.store.root))
+    for command in (transcripts_command, export_command):
+        if command is export_command and importlib.util.find_spec("inspect_ai") is None:
+            continue
+        with pytest.raises(InputError, match="no run of this build is finished"):
+            command(plan.name, tmp_path / "out")
 
 
 def test_prompts_travel_with_the_answers(tmp_path: Path, rows: list[JsonObject]) -> None:

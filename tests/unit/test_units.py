@@ -1,5 +1,6 @@
 """The road of a build with fakes at the seams: planning, resuming, judging, failing."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from pipelines.domain.policy import Policy
 from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
 from pipelines.domain.values import digest_of
 from pipelines.domain.verdict import Decision
+from pipelines.evaluation.runs import seconds_so_far
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, ignore_progress
 from pipelines.process.runner import run_worker
@@ -359,3 +361,16 @@ def test_files_are_not_built_once_the_base_failed_in_every_runtime_that_would_ju
     assert is_refused(plan, second, errors)
     record_error(here, units.base_in("transformers"), "compare", error)
     assert is_refused(plan, first, read_errors(plan, here.settings))
+
+
+def test_a_run_that_cannot_be_read_keeps_no_plan_from_being_shown(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    units.run_references(here, "llamacpp")
+    store, digest = here.settings.store, here.plan.suite.digest
+    (first, second) = seconds_so_far(store, digest)
+    old = next((store.root / "runs").iterdir()) / "manifest.json"
+    manifest = json.loads(old.read_text())
+    del manifest["digest"]  # as sealed before manifests had one
+    old.write_text(json.dumps(manifest))
+    (left,) = seconds_so_far(store, digest)
+    assert left in (first, second)
