@@ -18,6 +18,7 @@ from pipelines.domain.variant import ExpectedSize
 from pipelines.evaluation.graders.table import grader_for
 from pipelines.evaluation.loops.checks import loop_problems
 from pipelines.evaluation.runs import seconds_so_far
+from pipelines.evaluation.sampling import id_problem
 from pipelines.runtimes.json_grammar import grammar_of
 
 _FULL_PRECISION_BITS = 16
@@ -54,7 +55,7 @@ def seconds_a_run(suite: Suite, settings: Settings) -> float | None:
 
 
 def refuse_unanswerable(suite: Suite) -> None:
-    """Refuse expectations that their graders cannot use.
+    """Refuse expectations that their graders cannot use, and items whose answers could be mistaken.
 
     Raises:
         InputError: naming the items.
@@ -66,6 +67,11 @@ def refuse_unanswerable(suite: Suite) -> None:
         and (problem := grader_for(spec := suite.grader_of(item)).problem(item))
     ]
     problems += [
+        f"item '{item.id}': {problem}"
+        for item in suite.items
+        if (problem := id_problem(suite, item))
+    ]
+    problems += [
         f"item '{item.id}': {text}"
         for item in suite.items
         if item.loop is not None
@@ -74,7 +80,7 @@ def refuse_unanswerable(suite: Suite) -> None:
     if problems:
         shown = "\n  ".join(problems[:20])
         raise InputError(
-            f"graders cannot use these expectations:\n  {shown}",
+            f"these items cannot be judged as they are written:\n  {shown}",
             where=str(suite.folder),
         )
 

@@ -15,6 +15,7 @@ from pipelines.domain.policy import Policy
 from pipelines.domain.suite import Suite
 from pipelines.evaluation.graders.table import grader_for
 from pipelines.evaluation.loops.checks import loop_problems
+from pipelines.evaluation.sampling import id_problem
 from pipelines.files.store import Store
 from pipelines.specs.policies import load_policy
 from pipelines.specs.suite_items import read_items
@@ -150,6 +151,8 @@ def _unusable(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:
     for item in suite.items:
         if item.id not in examined.lines or item.id in examined.drafts:
             continue
+        if clash := id_problem(suite, item):
+            yield _at(examined, item.id, f"item '{item.id}': {clash}")
         if item.loop is not None:
             for text in loop_problems(suite, item):
                 yield _at(examined, item.id, f"item '{item.id}': {text}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipelines.domain.run import Facet, Grade, GradedAnswer
+from pipelines.domain.suite import Item, Suite
 
 _MARK = "#"
 _STEP = re.compile(r"#step[0-9]+\Z")
@@ -29,6 +30,19 @@ def sample_of(answer_id: str) -> str:
 def item_of(sample: str) -> str:
     """Return the id of the item that a sample's id belongs to."""
     return _SAMPLE.sub("", sample)
+
+
+def id_problem(suite: Suite, item: Item) -> str | None:
+    """Say why an item's answers could not be told from those of another one, None where they can."""
+    base = item_of(sample_of(item.id))
+    if base == item.id:
+        return None
+    other = next((one for one in suite.items if one.id == base), None)
+    if other is None or (other.loop is None and suite.decode_of(other).samples == 1):
+        return None
+    return (
+        f"its id is one under which '{base}' is answered (samples, steps): call it something else"
+    )
 
 
 def together(samples: Sequence[GradedAnswer]) -> GradedAnswer:
