@@ -6,12 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.domain.registrable import metric_part
+from pipelines.domain.values import canonical_json
 from pipelines.domain.verdict import PairedStatistics, PairOutcome, SliceVerdict
 from pipelines.files.records import to_json, write_record
 from pipelines.files.sealed import Manifest
 from registry.evidence import Evidence, version_facts
 from registry.facts import VersionFacts, to_tags
 from registry.protocol import DatasetInput, RunContent
+
+_LONGEST_PARAMETER = 500
+"""What every MLflow server takes."""
 
 
 def run_tags(facts: VersionFacts) -> dict[str, str]:
@@ -39,10 +43,16 @@ def run_content(evidence: Evidence) -> RunContent:
             "temperature": str(decode.temperature),
             "max_break_rate": str(policy.max_break_rate),
             "confidence": str(policy.confidence),
+            **_variables(evidence),
         },
         metrics=_metrics(evidence),
         inputs=_inputs(evidence),
     )
+
+
+def _variables(evidence: Evidence) -> dict[str, str]:
+    given = evidence.suite.template_variables
+    return {"template_variables": canonical_json(given)[:_LONGEST_PARAMETER]} if given else {}
 
 
 def write_files(evidence: Evidence, manifest: Manifest[object], folder: Path) -> None:

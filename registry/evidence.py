@@ -9,7 +9,7 @@ from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Suite
-from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
 from pipelines.domain.variant import Variant
 from pipelines.domain.verdict import Decision, Verdict
 from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
@@ -80,7 +80,7 @@ class Evidence:
 
     @property
     def version_key(self) -> Digest:
-        """Identity of the version: variant x suite x policy x runtime x decode settings."""
+        """Identity of the version: variant x suite (as it is asked) x policy x runtime x decode settings."""
         contract = self.verdict.contract
         return digest_of(
             {
@@ -90,13 +90,22 @@ class Evidence:
                 "policy": self.policy_digest,
                 "runtime": record_digest(contract.runtime),
                 "decode": record_digest(contract.decode),
+                **self._variables,
             }
         )
 
     @property
     def scope(self) -> Digest:
-        """What versions have in common that compete for one alias: base, suite and policy."""
-        return digest_of([self.checkpoint.digests.combined, self.suite.digest, self.policy_digest])
+        """What versions that compete for one alias have in common: base, suite (as it is asked), policy."""
+        variables: list[JsonValue] = [self._variables] if self._variables else []
+        parts = (self.checkpoint.digests.combined, self.suite.digest, self.policy_digest)
+        return digest_of([*parts, *variables])
+
+    @property
+    def _variables(self) -> JsonObject:
+        """Template variables, a build's among them, make other prompts of one suite: `enable_thinking`."""
+        given = self.suite.template_variables
+        return {"template_variables": given} if given else {}
 
 
 def check_evidence(evidence: Evidence) -> None:

@@ -10,7 +10,7 @@ from pipelines.files.sealed import Manifest, read_manifest
 from pipelines.files.temporary import temporary_folder
 from registry.content import run_content, run_tags, write_files, write_model_manifest
 from registry.evidence import Evidence, check_evidence, version_facts
-from registry.facts import PASSED, PLACE_TAGS, to_tags
+from registry.facts import NONE, PASSED, PLACE_TAGS, to_tags
 from registry.opening import open_mlflow
 from registry.protocol import OpenRegistry, Registry, smallest
 from registry.receipts import Receipt, write_receipt
@@ -118,11 +118,17 @@ def _ensure_version(registry: Registry, run_id: str, evidence: Evidence) -> str:
             registry.delete_version(evidence.model, created.number)
     version = versions[0]
     current = to_tags(version_facts(evidence))
-    for key in ("verdict", *PLACE_TAGS):
+    for key in _refreshed(evidence):
         if version.tags.get(key) != current[key]:
             registry.set_version_tag(evidence.model, version.number, key, current[key])
     _point_alias(registry, evidence)
     return version.number
+
+
+def _refreshed(evidence: Evidence) -> tuple[str, ...]:
+    """Return tags in which the newest evidence counts; a waiver that was needed once stays in the lineage."""
+    waived = () if evidence.waiver == NONE else ("waiver",)
+    return ("verdict", "base_divergence", *waived, *PLACE_TAGS)
 
 
 def _withdraw(registry: Registry, evidence: Evidence) -> None:

@@ -1,6 +1,7 @@
 """Recording: one run per evidence, one version per passing variant, whatever was interrupted."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from pipelines.domain.errors import InputError
 from pipelines.domain.policy import Policy
 from pipelines.domain.verdict import Decision
+from pipelines.domain.waiver import BaseDivergenceWaiver
 from pipelines.files.store import Store
 from registry import Tracking, record
+from registry.content import run_content
 from registry.evidence import Evidence
 from registry.receipts import find_receipt
 from tests.registry_examples import (
@@ -173,6 +176,32 @@ def test_another_runtime_is_another_verdict_and_another_version(tracking: Tracki
     for engine in ("llama.cpp", "transformers"):
         record(made(tracking, engine=engine), tracking, open_registry=mlflow.open)
     assert len(mlflow.models[MODEL]) == 2
+
+
+def test_other_template_variables_are_another_verdict_and_another_version(
+    tracking: Tracking,
+) -> None:
+    mlflow = MemoryRegistry()
+    silent = replace(SUITE, template_variables={"enable_thinking": False})
+    record(made(tracking, suite=silent), tracking, open_registry=mlflow.open)
+    failed = made(tracking, decision=Decision.FAIL, broke=90)
+    record(failed, tracking, open_registry=mlflow.open)
+    assert mlflow.models[MODEL]["1"].tags["verdict"] == "pass"
+    assert mlflow.pointers[MODEL] == {SUITE.name: "1"}
+    parameters = run_content(made(tracking, suite=silent)).parameters
+    assert parameters["template_variables"] == '{"enable_thinking":false}'
+
+
+def test_a_waiver_that_is_needed_later_is_in_the_lineage_from_then_on(tracking: Tracking) -> None:
+    mlflow = MemoryRegistry()
+    sound = made(tracking)
+    record(sound, tracking, open_registry=mlflow.open)
+    waiver = BaseDivergenceWaiver(reason="known", who="Ada", expires=date(9999, 12, 31))
+    waived = replace(sound, base_divergence_waiver=waiver)
+    for evidence in (waived, sound):
+        record(evidence, tracking, open_registry=mlflow.open)
+        assert len(mlflow.models[MODEL]) == 1
+        assert mlflow.models[MODEL]["1"].tags["waiver"] == waived.waiver
 
 
 def test_evidence_that_does_not_belong_together_is_refused(tracking: Tracking) -> None:
