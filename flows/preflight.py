@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.audit.divergence import DIVERGENCE_TOKENS
+from pipelines.audit.reach import MOST_POSITIONS
 from pipelines.backends.expectation import expected_tensors
 from pipelines.backends.llamacpp_expected import single_type_bits
 from pipelines.build.variants import PlannedVariant
@@ -199,7 +200,8 @@ def refuse_full_disk(
         folder = folder.parent
     free, needed = shutil.disk_usage(folder).free, needed_bytes(checkpoint, variants, settings)
     runtimes = {variant.recipe.runtime for variant in variants}
-    spare = _SPARE_BYTES + len(runtimes) * _logits_bytes(checkpoint)
+    positions = len(runtimes) * DIVERGENCE_TOKENS + MOST_POSITIONS
+    spare = _SPARE_BYTES + positions * _row_bytes(checkpoint)
     if needed and free < needed + spare:
         raise ToolchainError(
             f"this build needs about {(needed + spare) / 1e9:.1f} GB of disk and "
@@ -209,7 +211,7 @@ def refuse_full_disk(
         )
 
 
-def _logits_bytes(checkpoint: Checkpoint) -> int:
-    """Estimate what a base's logits take at most: some matrix has a row for each token of its vocabulary."""
+def _row_bytes(checkpoint: Checkpoint) -> int:
+    """Estimate what the logits of a position take: some matrix has a row for each token of the vocabulary."""
     rows = [each.shape[0] for each in checkpoint.tensors if len(each.shape) == _MATRIX_DIMENSIONS]
-    return _LOGIT_BYTES * DIVERGENCE_TOKENS * max(rows, default=0)
+    return _LOGIT_BYTES * max(rows, default=0)

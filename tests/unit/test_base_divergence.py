@@ -22,7 +22,7 @@ from pipelines.audit.base_divergence import (
     summary,
 )
 from pipelines.audit.dropped_settings import dropped_settings, suspects
-from pipelines.audit.reach import Landmark, landmarks, passages, reach
+from pipelines.audit.reach import MOST_POSITIONS, Landmark, landmarks, passages, reach
 from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.errors import CheckpointError, InputError
@@ -103,6 +103,7 @@ def test_the_long_passage_repeats_itself_and_is_compared_up_to_its_last_position
     assert long.token_ids[1:2560] == long.token_ids[2561:5120]
     assert list(long.positions) == sorted(set(long.positions))
     assert first.positions == tuple(range(128))
+    assert sum(len(one.positions) for one in (first, second, long)) == MOST_POSITIONS
 
 
 def test_passages_are_the_same_every_time_and_no_longer_than_the_context() -> None:
