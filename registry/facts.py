@@ -18,7 +18,10 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
-    """The chain of identities behind a version; all sha256, `corpus` is `none` where none was used."""
+    """The chain of identities behind a version; all sha256.
+
+    `corpus` is `none` where none was used, `manifest` for versions from before manifests had a digest.
+    """
 
     weights: str
     tokenizer: str
@@ -157,7 +160,7 @@ def to_tags(facts: VersionFacts) -> dict[str, str]:
 
 
 def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
-    """Read the facts back.
+    """Read the facts back; what versions from before this or that was recorded lack is `none`.
 
     Raises:
         InputError: where a version was not registered by this program, or its tags were altered.
@@ -186,9 +189,7 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
             artifact=tags["artifact"],
             unproven_slices=() if unproven == NONE else tuple(unproven.split(",")),
             waiver=tags["waiver"],
-            base_divergence=tags.get(
-                "base_divergence", NONE
-            ),  # versions from before it was measured
+            base_divergence=tags.get("base_divergence", NONE),
             scope=tags["scope"],
             version_key=tags["version_key"],
             evidence_key=tags["evidence_key"],
@@ -233,7 +234,7 @@ def _digests(tags: Mapping[str, str]) -> Digests:
         toolchain=tags["toolchain_digest"],
         variant_key=tags["variant_key"],
         files=tags["files_digest"],
-        manifest=tags["manifest_digest"],
+        manifest=tags.get("manifest_digest", NONE),
         suite=tags["suite_digest"],
         policy=tags["policy_digest"],
     )

@@ -336,3 +336,14 @@ def test_a_version_registered_before_accuracies_were_is_still_read(tmp_path: Pat
     younger = ("accuracy", "reference_accuracy", "file_bits_per_weight", "base_warning")
     older = {name: value for name, value in to_tags(facts).items() if name not in younger}
     assert from_tags(older, "here").reference_accuracy is None
+
+
+def test_one_version_from_before_manifests_had_a_digest_keeps_no_look_up_from_its_answer(
+    tracking: Tracking, mlflow: MemoryRegistry
+) -> None:
+    oldest = mlflow.models[MODEL]["1"]
+    del oldest.tags["manifest_digest"]
+    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    assert found.version == "2"
+    with pytest.raises(InputError, match="not the one that was registered"):
+        verify(replace(found, facts=from_tags(oldest.tags, "1")))
