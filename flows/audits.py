@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.audit_sources import AUDIT
 from flows.audit_texts import divergence_tokens, parity_texts
 from flows.base_logits import kept_logits
 from flows.measured_rulers import measured_ruler
@@ -38,40 +39,6 @@ from pipelines.runtimes.protocol import (
     ProbeRequest,
     ServedLook,
 )
-
-_SOURCES = (
-    "flows.audits",
-    "flows.audit_texts",
-    "flows.base_logits",
-    "flows.measured_rulers",
-    "pipelines.audit.checks",
-    "pipelines.audit.divergence",
-    "pipelines.audit.expectation",
-    "pipelines.audit.labels",
-    "pipelines.audit.metadata",
-    "pipelines.audit.origin",
-    "pipelines.audit.rulers",
-    "pipelines.audit.served",
-    "pipelines.backends.expectation",
-    "pipelines.backends.expected_folders",
-    "pipelines.backends.llamacpp_expected",
-    "pipelines.backends.llamacpp_file_types",
-    "pipelines.backends.llamacpp_tensor_names",
-    "pipelines.backends.llamacpp_type_rules",
-    "pipelines.backends.llmcompressor_expected",
-    "pipelines.backends.llmcompressor_facts",
-    "pipelines.backends.packed_facts",
-    "pipelines.process.workers.base_logits",
-    "pipelines.process.workers.divergence_sums",
-    "pipelines.process.workers.ggml_resemblance",
-    "pipelines.process.workers.llamacpp_divergence",
-    "pipelines.runtimes.contents",
-    "pipelines.runtimes.workers.rounding",
-    "pipelines.runtimes.workers.transformers_divergence",
-    "pipelines.runtimes.workers.transformers_resemblance",
-    "pipelines.runtimes.workers.transformers_rulers",
-)
-"""What an audit says depends on these; the store keeps audits by their digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +84,7 @@ def audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
             to_json(runtime.identity(checkpoint.numerics)),
             texts_digest,
             runtime.source_digest(),
-            source_digest(*_SOURCES),
+            source_digest(*AUDIT),
         ]
     )
 
@@ -158,7 +125,7 @@ def audit_built(site: BuildSite, planned: PlannedVariant, reference: Run) -> Aud
             texts_digest,
             reference.key,
             runtime.source_digest(),
-            source_digest(*_SOURCES),
+            source_digest(*AUDIT),
         ]
     )
     log = site.settings.store.logs / f"audit-{planned.identifier}--{key[:16]}.log"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.audit_sources import BASE_DIVERGENCE
 from flows.room import total_bytes
 from flows.site import BuildSite
 from pipelines.audit.base_divergence import Comparison, rounding_of, summary
@@ -22,18 +23,6 @@ from pipelines.process.calls import ignore_progress
 from pipelines.runtimes.checkpoint_logits import compute_logits, computed_by, logits_folder
 from pipelines.runtimes.protocol import BaseDivergenceRequest, Loadable
 
-_SOURCES = (
-    "flows.base_divergence",
-    "pipelines.audit.base_divergence",
-    "pipelines.audit.reach",
-    "pipelines.process.workers.base_logits",
-    "pipelines.process.workers.divergence_sums",
-    "pipelines.process.workers.position_divergences",
-    "pipelines.runtimes.checkpoint_logits",
-    "pipelines.runtimes.workers.checkpoint_logits",
-    "pipelines.runtimes.workers.llamacpp_base_divergence",
-    "pipelines.runtimes.workers.transformers_base_divergence",
-)
 _LIBRARIES_BYTES = 1_500_000_000
 _BYTES_A_WEIGHT: dict[ComputeDtype, float] = {"float32": 4.3, "bfloat16": 2.2}
 _BYTES_A_SCORE = 12
@@ -102,7 +91,7 @@ def _folder(site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan) -> 
             to_json(plan),
             computed_by(),
             *([site.examination.longest_sequence_tokens] if runtime.server_access() else []),
-            source_digest(*_SOURCES),
+            source_digest(*BASE_DIVERGENCE),
         ]
     )
     return site.settings.store.audit(f"{checkpoint.name}--base-divergence-{runtime_name}", key)

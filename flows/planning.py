@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.rendering import rendering_digest
+from flows.audit_sources import AUDIT, BASE_DIVERGENCE
 from flows.checkpoint_preflight import look_inside
 from flows.corpora_planning import Assembled, assemble, corpora_specs
 from flows.lm_eval_suites import suite_folder
@@ -297,4 +298,4 @@ def _contracts(
         digest_of(to_json(tools.runtimes[variant.recipe.runtime].identity(variant.recipe)))
         for variant in variants
     ]
-    return (*parts, source_digest(*judging_sources()))
+    return (*parts, source_digest(*judging_sources(), *AUDIT, *BASE_DIVERGENCE))
