@@ -125,8 +125,8 @@ def test_a_task_that_cannot_be_asked_is_refused_in_a_sentence(
 
 
 def test_inspect_opens_an_exported_run_and_finds_every_sample(tmp_path: Path) -> None:
-    suite = suite_of([("plain",), ("plain",), ("tail",)])
-    run = run_of(suite, ["yes", "no", "yes"], subject="demo--Q4_K_M")
+    suite = suite_of([("plain",), ("plain",), ("tail",), ("never asked",)])
+    run = run_of(suite, ["yes", "no", "yes", "yes"], subject="demo--Q4_K_M")
     sampled = replace(run.answers[2], samples=(run.answers[2], run.answers[1]))
     run = replace(run, answers=(*run.answers[:2], sampled))
     file = tmp_path / "run.eval"
@@ -164,4 +164,4 @@ def test_inspect_opens_an_exported_run_and_finds_every_sample(tmp_path: Path) ->
     assert log.eval.metadata["contract"]["runtime"]["kv_cache"] == "f16"
     assert first.scores is not None
     assert first.scores["correct"].value == "C"
-    assert first.scores["correct"].metadata == {"score": 1.0, "grader": "exact@2"}
+    assert first.scores["correct"].metadata == {"score": 1.0, "grader": "exact@1"}

@@ -38,11 +38,12 @@ _ENDINGS = {"stop": "stop", "length": "max_tokens", "error": "unknown", "context
 
 
 def write(call: InspectCall, on_progress: OnProgress) -> InspectWritten:
-    """Write the log; samples of an item become its epochs."""
+    """Write the log; samples of an item become its epochs. A run that ended early has not asked all items."""
     del on_progress
+    items = {item.id: item for item in call.suite.items}
     samples = [
-        _sample(call, item, one, epoch)
-        for item, graded in zip(call.suite.items, call.run.answers, strict=True)
+        _sample(call, items[graded.answer.item_id], one, epoch)
+        for graded in call.run.answers
         for epoch, one in enumerate(graded.samples or (graded,), start=1)
     ]
     log = EvalLog(
