@@ -64,12 +64,15 @@ def _thought_tokens(graded: GradedAnswer) -> int:
 
 
 def _length(check: str, base: float, found: float) -> AuditFinding:
-    ratio = found / base if base else float(found > 0)
+    """Hold a mean length against the reference's, which counts as one token at least."""
+    ratio = (
+        f"{found / base:.2f} times" if base else "any, where there were none" if found else "none"
+    )
     return AuditFinding(
         check=check,
-        passed=ratio <= _MOST_VERBOSE,
+        passed=found <= _MOST_VERBOSE * max(base, 1.0),
         promised=f"at most {_MOST_VERBOSE} times its tokens",
-        found=f"{ratio:.2f} times ({found:.1f} against {base:.1f})",
+        found=f"{ratio} ({found:.1f} against {base:.1f})",
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from pipelines.domain.run import Answer, Facet, Grade, GradedAnswer, Run
 from pipelines.domain.suite import Item, Suite
+from pipelines.domain.thoughts import Spoken
 from pipelines.paired.refusals import REFUSED
 
 
@@ -21,6 +22,25 @@ def best_completion(suite: Suite, reference: Run, asked: Run) -> Run:
 def worst_completion(suite: Suite, reference: Run, asked: Run) -> Run:
     """Return the run with every other item wrong, a refusal that goes round in circles to its limit."""
     return _completed(suite, reference, asked, right=False)
+
+
+def all_thoughts(completed: Run, asked: Run) -> Run:
+    """Return a completed run in which the answers that were not asked are thoughts from end to end.
+
+    The audit holds thoughts and what is said apart: no answer is longer in both.
+    """
+    ids = {graded.answer.item_id for graded in asked.answers}
+
+    def thinking(graded: GradedAnswer) -> GradedAnswer:
+        tokens = graded.answer.length_tokens
+        return replace(graded, spoken=Spoken(text="", finished=False, thought_tokens=tokens))
+
+    return replace(
+        completed,
+        answers=tuple(
+            one if one.answer.item_id in ids else thinking(one) for one in completed.answers
+        ),
+    )
 
 
 def _completed(suite: Suite, reference: Run, asked: Run, *, right: bool) -> Run:

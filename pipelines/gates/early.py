@@ -18,7 +18,12 @@ from pipelines.domain.policy import Policy
 from pipelines.domain.run import Run
 from pipelines.domain.suite import Suite
 from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
-from pipelines.gates.completions import answered, best_completion, worst_completion
+from pipelines.gates.completions import (
+    all_thoughts,
+    answered,
+    best_completion,
+    worst_completion,
+)
 from pipelines.gates.judge import audit_reasons, scope_reasons
 from pipelines.gates.scopes import Scopes, judge_scopes, overall
 from pipelines.gates.slices import worst
@@ -117,9 +122,12 @@ def _outlook(examined: Examined) -> _Outlook:
         [_best(decisions) for decisions in _decisions(examined, highest)],
         [worst(decisions) for decisions in _decisions(examined, lowest)],
     )
-    least, most = _audit(examined, highest), _audit(examined, lowest)
+    least = _audit(examined, highest)
     upper = overall(least, best[0], best[1:], policy)
-    lower = overall(most, worst_[0], worst_[1:], policy)
+    lower = worst(
+        overall(_audit(examined, one), worst_[0], worst_[1:], policy)
+        for one in (lowest, all_thoughts(lowest, examined.asked))
+    )
     scopes = [high if high is low else None for high, low in zip(best, worst_, strict=True)]
     return _Outlook(
         decision=upper if upper is lower else None,

@@ -290,9 +290,9 @@ def test_a_variant_that_cannot_pass_for_want_of_items_is_not_stopped_before_it_c
         stopped(["yes"] * 5, 10)
 
 
-def one_left(policy: Policy) -> Decision | None:
+def one_left(policy: Policy, max_tokens: int = MAX_TOKENS) -> Decision | None:
     """What is settled after 99 of 100 right answers, each as long as the reference's."""
-    suite = replace(suite_of([()] * 100), decode=DecodeSettings(max_tokens=MAX_TOKENS))
+    suite = replace(suite_of([()] * 100), decode=DecodeSettings(max_tokens=max_tokens))
     base = run_of(suite, ["yes"] * 100)
     base = replace(base, answers=tuple(four_tokens(one) for one in base.answers))
     return settled(
@@ -317,6 +317,12 @@ def test_a_last_answer_that_cannot_matter_is_not_waited_for() -> None:
 def test_a_last_answer_could_be_too_long() -> None:
     assert one_left(Policy(max_verbosity_ratio=1.01)) is Decision.PASS  # 404 tokens for 400
     assert one_left(Policy(max_verbosity_ratio=1.009)) is None
+
+
+def test_a_last_answer_could_think_too_long() -> None:
+    # 150 tokens of thoughts are 1.5 an answer, where the reference has none; said, they are 5.5 for 4.
+    assert one_left(Policy(), max_tokens=150) is Decision.PASS
+    assert one_left(Policy(), max_tokens=151) is None
 
 
 def test_a_last_answer_could_be_graded_and_change_how_the_margin_is_tested() -> None:

@@ -282,6 +282,16 @@ def test_the_audit_compares_answers_and_thoughts_apart() -> None:
         == "3.00 times (30.0 against 10.0)"
     )
 
+    begun = audit_behaviour(run(0, 2, "a"), run(300, 302, "b"))  # type: ignore[arg-type]
+
+    by_check = {finding.check: finding for finding in begun}
+    assert by_check["answer length against the reference"].passed
+    assert not by_check["length of thoughts against the reference"].passed
+    assert (
+        by_check["length of thoughts against the reference"].found
+        == "any, where there were none (300.0 against 0.0)"
+    )
+
 
 @pytest.mark.parametrize(
     "text",
