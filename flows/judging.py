@@ -4,11 +4,14 @@ Transcripts (`flows.transcripts`) hold no grades: they are made anew, with the g
 answers that the suite has by now.
 """
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from tokenizers import Tokenizer
 
 from flows.plan_files import plan_files, read_plan
 from flows.settings import Settings
@@ -16,18 +19,21 @@ from flows.suite_tables import table_reader
 from flows.transcripts import Transcript, read_transcript
 from pipelines.audit.behaviour import audit_behaviour
 from pipelines.domain.audit import AuditReport
-from pipelines.domain.errors import InputError
+from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.run import Run
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, JsonObject
 from pipelines.domain.verdict import Decision, PairOutcome, Verdict
 from pipelines.evaluation.answer_reading import AnswerReader
+from pipelines.evaluation.asking import TRANSCRIPT
 from pipelines.evaluation.graders.table import KnownGrades
 from pipelines.evaluation.grading import asked, grade_answers
 from pipelines.evaluation.loops.prompts import loop_items
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.sampling import sample_of
+from pipelines.files.own_tokenizer import own_tokenizer
 from pipelines.files.records import to_json
+from pipelines.files.sealed import is_sealed
 from pipelines.gates.judge import judge
 from pipelines.gates.wording import percent, percent_bound
 from pipelines.specs.policies import load_policy
@@ -133,7 +139,11 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: Kno
         )
     _refuse_other_items(transcript, suite)
     observatory = Observatory(store=settings.store, run_worker=run_worker, threads=settings.threads)
-    reader = AnswerReader(thoughts=suite.thoughts, prompts=transcript.prompts)
+    reader = AnswerReader(
+        thoughts=suite.thoughts,
+        prompts=transcript.prompts,
+        tokenizer=_tokenizer(transcript, suite, settings),
+    )
     return Run(
         key=plan.key,
         subject=plan.subject,
@@ -142,6 +152,23 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: Kno
         answers=grade_answers(suite, transcript.answers, observatory, known, reader),
         seconds=transcript.record.seconds,
     )
+
+
+def _tokenizer(transcript: Transcript, suite: Suite, settings: Settings) -> Tokenizer | None:
+    """Return the checkpoint's tokenizer, where this store knows the build of a sealed run.
+
+    Some families mark thoughts by special tokens, which stand in no text but in that of exported files.
+    """
+    source = transcript.source
+    if not is_sealed(source.parent if source.name == TRANSCRIPT else source):
+        return None
+    for path in plan_files(settings.store):
+        with contextlib.suppress(InputError, CheckpointError):  # of another version, or gone by now
+            plan = read_plan(path)
+            named = transcript.record.plan.subject.startswith(f"{plan.checkpoint.name}--")
+            if named and plan.suite.digest == suite.digest:
+                return own_tokenizer(plan.checkpoint.folder).tokenizer
+    return None
 
 
 def _refuse_other_items(transcript: Transcript, suite: Suite) -> None:

@@ -46,9 +46,10 @@ class AnswerReader:
                 text, part = f"{text}{decode(part)}{marks[token]}", []
             else:
                 part.append(token)
-        beyond_stop = len(decode(list(answer.token_ids))) - len(answer.text)
-        last = decode(part)
-        return text + (last[: len(last) - beyond_stop] if beyond_stop > 0 else last)
+        whole, last = decode(list(answer.token_ids)), decode(part)
+        # A stop text was cut off; an engine that writes spaces otherwise cut nothing.
+        beyond_stop = len(whole) - len(answer.text) if whole.startswith(answer.text) else 0
+        return text + last[: max(0, len(last) - beyond_stop)]
 
     def _told_apart(self, answer: Answer) -> Spoken:
         """A server told thoughts and text apart; without a text the thought may never have ended."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordLevel
 
 from flows.cli import main
 from flows.judging import JudgeOptions, judge_command, judge_transcripts
@@ -55,7 +57,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def sealed_run(
-    place: Path, suite: Suite, texts: Sequence[str], *, engine: str = "llamacpp", seed: int = 0
+    place: Path,
+    suite: Suite,
+    texts: Sequence[str],
+    *,
+    engine: str = "llamacpp",
+    seed: int = 0,
+    token_ids: tuple[int, ...] = (1,),
 ) -> Path:
     """A run folder as the store keeps it."""
     contract = RunContract(
@@ -79,7 +87,9 @@ def sealed_run(
         source_digest=digest_of("worker"),
     )
     answers = [
-        Answer(item_id=item.id, text=text, token_ids=(1,), finish_reason="stop", prompt_tokens=4)
+        Answer(
+            item_id=item.id, text=text, token_ids=token_ids, finish_reason="stop", prompt_tokens=4
+        )
         for item, text in zip(suite.items, texts, strict=True)
     ]
     place.mkdir(parents=True)
@@ -213,6 +223,25 @@ def test_without_a_suite_that_of_a_build_in_the_store_is_found(
 
     write_plan(plan_of(load_suite(folder), tmp_path), here.store)
 
+    assert judge_transcripts(options, here).decision is Decision.PASS
+
+
+def test_special_tokens_that_mark_thoughts_are_read_from_the_ids_of_a_sealed_run(
+    tmp_path: Path, folder: Path
+) -> None:
+    suite, here = load_suite(folder), settings(tmp_path)
+    run = sealed_run(
+        tmp_path / "runs" / "demo--base", suite, ["? yes"] * COUNT, token_ids=(2, 0, 3, 1)
+    )
+    options = JudgeOptions(reference=run, variant=run, suite=folder)
+    assert judge_transcripts(options, here).decision is Decision.INCONCLUSIVE
+
+    plan = plan_of(suite, tmp_path)
+    vocabulary = {"?": 0, "yes": 1, "[THINK]": 2, "[/THINK]": 3}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="?"))
+    tokenizer.add_special_tokens([AddedToken("[THINK]"), AddedToken("[/THINK]")])
+    tokenizer.save(str(plan.checkpoint.folder / "tokenizer.json"))
+    write_plan(plan, here.store)
     assert judge_transcripts(options, here).decision is Decision.PASS
 
 

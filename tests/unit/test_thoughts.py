@@ -227,6 +227,10 @@ def test_special_tokens_that_mark_thoughts_are_read_from_the_ids() -> None:
     assert (finished.text, finished.thought_tokens) == ("7", 1)
     assert unfinished is not None and (unfinished.finished, unfinished.thought_tokens) == (False, 3)
     assert reader.read(answered("18 7", token_ids=(1, 2))) is None
+    other_spaces = reader.read(answered("18187", token_ids=(3, 1, 1, 4, 2)))
+    stopped = reader.read(answered("18 7", token_ids=(3, 1, 4, 2, 1)))
+    assert other_spaces is not None and other_spaces.text == "7"
+    assert stopped is not None and stopped.text == "7"
     exported = answered(reader.text_with_marks(answered("18 18 7", token_ids=(3, 1, 1, 4, 2))))
     without_tokenizer = AnswerReader().read(exported)
     assert without_tokenizer is not None and without_tokenizer.text == "7"
