@@ -9,6 +9,7 @@ BENCH   ?=
 BUILD   ?= $(if $(and $(MODEL),$(SUITE)),,examples/support-desk/build.yaml)
 PYTHON  ?= python3.11
 BIN     := .venv/bin
+TESTS   := $(BIN)/pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize plan test unit integration slow check format schemas bench serve watch up down doctor clean
@@ -48,16 +49,16 @@ plan: setup  ## print what `make quantize` would do, and stop
 
 test: setup-oracles setup-archived  ## set up, then all checks, unit tests and integration tests with the real tools
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -m 'not slow'
+	@$(TESTS) -m 'not slow'
 
 slow: setup-dev  ## the tests that take minutes each: simulated verdicts, the base judged against itself twenty times
-	@$(BIN)/pytest -m slow
+	@$(TESTS) -m slow
 
 unit: setup-dev  ## unit tests only (no tools, about two minutes)
-	@$(BIN)/pytest -m 'not slow' tests/unit
+	@$(TESTS) -m 'not slow' tests/unit
 
 integration: setup-oracles setup-archived  ## tests with the real tools only
-	@$(BIN)/pytest -m 'not slow' tests/integration
+	@$(TESTS) -m 'not slow' tests/integration
 
 check: setup-dev  ## ruff, mypy --strict and the import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
