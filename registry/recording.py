@@ -6,11 +6,11 @@ leaves one run and one version however often, wherever and however rudely it is 
 
 from pipelines.domain.errors import InputError
 from pipelines.files.locks import exclusive
-from pipelines.files.sealed import Manifest, read_manifest
+from pipelines.files.sealed import Manifest, is_sealed, read_manifest
 from pipelines.files.temporary import temporary_folder
 from registry.content import run_content, run_tags, write_files, write_model_manifest
 from registry.evidence import Evidence, check_evidence, version_facts
-from registry.facts import NONE, PASSED, PLACE_TAGS, to_tags
+from registry.facts import NONE, PASSED, PLACE_TAGS, VersionFacts, to_tags
 from registry.opening import open_mlflow
 from registry.protocol import OpenRegistry, Registry, smallest
 from registry.receipts import Receipt, write_receipt
@@ -27,7 +27,8 @@ def record(
     its evidence; a version that earlier evidence had made of the very same thing is withdrawn.
 
     Raises:
-        InputError: evidence that does not belong together, names MLflow cannot carry, altered variant.
+        InputError: evidence that does not belong together, names MLflow cannot carry, altered variant, or a
+            suite whose version another content of it has in this registry.
         ServiceError: MLflow did not answer or refused.
     """
     check_evidence(evidence)
@@ -35,6 +36,7 @@ def record(
     facts = version_facts(evidence)
     with exclusive(tracking.store.root / "registry.lock"):
         registry = open_registry(tracking)
+        _refuse_other_content(registry, evidence, facts, tracking)
         experiment_id = registry.experiment(evidence.model)
         run_id = _ensure_run(registry, experiment_id, evidence, manifest)
         version = _ensure_version(registry, run_id, evidence) if evidence.passed else None
@@ -56,6 +58,26 @@ def record(
         )
         write_receipt(receipt, tracking)
     return receipt
+
+
+def _refuse_other_content(
+    registry: Registry, evidence: Evidence, facts: VersionFacts, tracking: Tracking
+) -> None:
+    """`suite@version` is one content for all who share a registry; a store knows only its own builds.
+
+    An imported suite (a sealed folder) is nobody's to edit, and its version is its source's.
+    """
+    if is_sealed(evidence.suite.folder):
+        return
+    for version in registry.versions(evidence.model, {"suite": facts.suite}):
+        digest = version.tags.get("suite_digest", evidence.suite.digest)
+        if digest != evidence.suite.digest:
+            raise InputError(
+                f"{facts.suite} is another content in this registry: {digest[:12]} there (version "
+                f"{version.number}), {evidence.suite.digest[:12]} here",
+                where=tracking.shown,
+                next_step=f"raise `version:` in {evidence.suite.folder / 'suite.yaml'}",
+            )
 
 
 def _sealed_manifest(evidence: Evidence) -> Manifest[object]:

@@ -145,7 +145,7 @@ def test_the_alias_points_at_the_smallest_variant_that_passed(tracking: Tracking
 @pytest.mark.parametrize(
     "change",
     [
-        {"suite": replace(SUITE, digest=other_digest("suite"))},
+        {"suite": replace(SUITE, version=4, digest=other_digest("suite"))},
         {"policy": Policy(max_break_rate=0.05)},
         {"base": "a newer base"},
     ],
@@ -159,6 +159,19 @@ def test_a_smaller_variant_judged_otherwise_does_not_keep_the_alias(
     newer = made(tracking, recipe="Q8_0", size_bytes=8000, **change)
     receipt = record(newer, tracking, open_registry=mlflow.open)
     assert mlflow.pointers[MODEL] == {"support-desk": receipt.version}
+
+
+def test_an_edited_suite_under_the_version_of_another_machine_is_refused_with_both_digests(
+    tracking: Tracking,
+) -> None:
+    mlflow = MemoryRegistry()
+    record(made(tracking), tracking, open_registry=mlflow.open)
+    edited = replace(SUITE, digest=other_digest("suite"))
+    with pytest.raises(InputError, match=r"support-desk@3 is another content") as caught:
+        record(made(tracking, recipe="Q8_0", suite=edited), tracking, open_registry=mlflow.open)
+    assert SUITE.digest[:12] in str(caught.value)
+    assert edited.digest[:12] in str(caught.value)
+    assert len(mlflow.runs) == len(mlflow.models[MODEL]) == 1
 
 
 def test_later_evidence_against_the_same_variant_withdraws_its_version(tracking: Tracking) -> None:
