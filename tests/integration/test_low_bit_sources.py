@@ -28,7 +28,7 @@ class Judged:
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     """The example quantized to a compressed-tensors folder and one in AWQ's layout."""
     road = make_road(tmp_path_factory.mktemp("road"), RECIPES, items_a_slice=2)
-    built = road.run(*road.build, "--json")
+    built = road.run(*road.build, "--json", "--anyway")  # twenty items cannot pass
     assert built.returncode in (0, 10, 11), built.stderr
     (road.folder / "result.json").write_text(built.stdout)
     return road

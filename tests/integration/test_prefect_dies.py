@@ -39,7 +39,7 @@ def run_and_kill(road: Road, victim: Victim, store: Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize("victim", ["its server", "its keeper", "a named server"])
 def test_a_build_outlives_the_server(victim: Victim, tmp_path: Path) -> None:
-    road, store = make_road(tmp_path, ("Q8_0",), items_a_slice=2), tmp_path / "store"
+    road, store = make_road(tmp_path, ("Q8_0",), items_a_slice=4), tmp_path / "store"
     if victim == "a named server":
         store = tmp_path / "elsewhere"
         assert replace(road, store=store).run("up").returncode == 0

@@ -192,7 +192,7 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
     "truncated in the header": (_truncated_in_header, "is truncated"),
     "empty file": (_empty, "does not begin with a safetensors header"),
     "trailing bytes": (_trailing_bytes, "1 bytes more than its header describes"),
-    "git-lfs pointer": (_lfs_pointer, "does not begin with a safetensors header"),
+    "git-lfs pointer": (_lfs_pointer, "is a git-lfs pointer"),
     "hole": (_hole, "a hole or an overlap before a"),
     "overlap": (_overlap, "a hole or an overlap before b"),
     "bytes of another shape": (_wrong_byte_count, "not those of its shape"),

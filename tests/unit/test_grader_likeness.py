@@ -75,11 +75,11 @@ def test_an_answer_without_words_scores_nothing_even_at_threshold_one(kind: str)
 
 @pytest.mark.parametrize("kind", ["chrf", "rouge"])
 def test_texts_of_any_kind_and_length_are_graded_in_bounded_time(kind: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     grade = pure_grader(kind).grade("the cat \ud800 " * 100_000, expecting("the dog sat. " * 3000))
 
     assert "only its first 20000 characters" in grade.reason
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
     grade.canonical.encode()
 
 

@@ -245,7 +245,7 @@ def test_expectations_that_can_never_be_met_are_named(expected: object, problem:
     ["1 " * 50_000, "1," * 50_000, "9" * 100_000, "\ud800 1", "1 1/" * 30_000, "\\boxed{" * 9_000],
 )
 def test_no_answer_raises_or_takes_long(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
 
     assert not NUMBER.grade(text, expecting(18)).correct
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

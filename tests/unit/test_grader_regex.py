@@ -40,11 +40,11 @@ def test_whole_answers_and_case() -> None:
 
 
 def test_a_pattern_that_explodes_is_stopped_and_named() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     graded = REGEX.grade("a" * 60 + "!", expecting(r"^(a|a)+$"))
 
     assert not graded.correct
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
     assert "needs longer than 1 s" in graded.reason
 
 
