@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -28,6 +29,10 @@ GRACE_SECONDS = 5.0
 """How long a server without clients waits for the next one; Prefect writes late records meanwhile."""
 
 _STOP_SECONDS = 10.0
+_MOST_UNREADY = 3
+"""A server that is killed before anybody saw it ready is started this often in a row: it may be killed at the
+very moment when its first client sees it, but one that the kernel kills for its memory has to end."""
+
 _LOCK_TRIES = 20
 _LOCK_SECONDS = 0.05
 """Whoever asks whether there is a keeper holds its lock for a moment: that is no other keeper."""
@@ -100,6 +105,15 @@ def _package() -> Path:
     return Path(specification.origin).parent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """How a server's watch ended. `code` is the exit code, negative for a signal."""
+
+    decided: bool
+    was_ready: bool
+    code: int
+
+
 class _Keeper:
     """Starts, watches and ends the server of one store on one listening socket."""
 
@@ -108,16 +122,21 @@ class _Keeper:
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
 
     def keep(self) -> int:
-        """Return the code of a server that died before it was ready, or 0 where the end was decided."""
+        """Return the code of a server that failed before it was ready, or 0 where the end was decided."""
+        unready = 0
         while True:
             server = self._start()
             try:
-                code = self._watch(server)
+                end = self._watch(server)
             finally:
                 self._folder.record_file.unlink(missing_ok=True)
                 _stop(server)
-            if code is not None:
-                return code
+            if end.decided:
+                return 0
+            unready = 0 if end.was_ready else unready + 1
+            failed_to_start = not end.was_ready and end.code >= 0
+            if failed_to_start or unready == _MOST_UNREADY:
+                return end.code or 1
 
     def _start(self) -> "subprocess.Popen[bytes]":
         descriptor = self._listener.fileno()
@@ -136,8 +155,8 @@ class _Keeper:
         write_record(self._folder.record_file, record)
         return server
 
-    def _watch(self, server: "subprocess.Popen[bytes]") -> int | None:
-        """Return 0 when the end was decided, the code of a server that never was ready, else None."""
+    def _watch(self, server: "subprocess.Popen[bytes]") -> _End:
+        """Wait for the server's end, or decide it."""
         ready, needed = False, time.monotonic()
         while server.poll() is None:
             time.sleep(POLL_SECONDS)
@@ -145,8 +164,8 @@ class _Keeper:
             if self._folder.stay.exists() or self._folder.live_leases():
                 needed = time.monotonic()
             elif time.monotonic() - needed > GRACE_SECONDS and _end_decided(self._folder):
-                return 0
-        return None if ready else server.returncode or 1
+                return _End(decided=True, was_ready=ready, code=0)
+        return _End(decided=False, was_ready=ready, code=server.returncode)
 
 
 def _is_only_keeper(lock: IO[str]) -> bool:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,6 +149,28 @@ def test_a_killed_server_is_started_again_behind_the_same_socket(store: Path) ->
         assert again is not None
         assert (again.keeper_pid, again.url) == (record.keeper_pid, url)
         assert again.server_pid != record.server_pid
+
+
+def test_a_server_killed_before_it_was_ready_is_started_again_at_the_same_address(
+    store: Path,
+) -> None:
+    folder, killed = ServerFolder.of(store), []
+
+    def kill_first_server() -> None:
+        while (record := folder.record()) is None:
+            time.sleep(0.01)
+        os.kill(record.server_pid, signal.SIGKILL)
+        killed.append(record)
+
+    killer = threading.Thread(target=kill_first_server, daemon=True)
+    killer.start()
+    with prefect_api(store) as url:
+        killer.join()
+        again = folder.record()
+        assert again is not None
+        assert (again.keeper_pid, again.url) == (killed[0].keeper_pid, url)
+        assert killed[0].url == url
+        assert again.server_pid != killed[0].server_pid
 
 
 def wait_until_healthy(url: str) -> None:

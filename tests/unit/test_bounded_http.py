@@ -26,7 +26,7 @@ def server(send: Send) -> Iterator[str]:
     def answer(connection: socket.socket) -> None:
         with connection:
             try:
-                connection.recv(65536)
+                read_request(connection)
                 send(connection)
             except OSError:
                 return
@@ -45,6 +45,16 @@ def server(send: Send) -> Iterator[str]:
     finally:
         ended.set()
         listener.close()
+
+
+def read_request(connection: socket.socket) -> None:
+    """Read all of it: closing a socket with unread bytes resets the connection, and the reply is lost."""
+    with connection.makefile("rb") as stream:
+        length = 0
+        while (line := stream.readline().lower()).strip():
+            if line.startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        stream.read(length)
 
 
 def error(send: Send, timeout: float = 5.0) -> str:
