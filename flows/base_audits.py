@@ -79,7 +79,7 @@ def refuse_base(site: BuildSite, runtime_name: str) -> None:
         )
     if audit.finding.passed or audit.waiver is not None or audit.divergence is None:
         return
-    told = refusal(audit.divergence, audit.engine, likely_causes(site))
+    told = refusal(audit.divergence, audit.engine, likely_causes(site, runtime_name))
     recipes = "GGUF recipes" if runtime_name == "llamacpp" else f"recipes judged in {runtime_name}"
     granted = site.plan.base_divergence_waiver
     expired = f" (its waiver expired on {granted.expires.isoformat()})" if granted else ""

@@ -9,7 +9,7 @@ from flows.audit_sources import BASE_DIVERGENCE
 from flows.room import total_bytes
 from flows.site import BuildSite
 from pipelines.audit.base_divergence import Comparison, rounding_of, summary
-from pipelines.audit.dropped_settings import suspects
+from pipelines.audit.dropped_settings import altering_options, suspects, unusual_settings
 from pipelines.audit.reach import passages, reach, unreached_at
 from pipelines.domain.base_divergence import BaseDivergence, ComputeDtype
 from pipelines.domain.checkpoint import Checkpoint
@@ -97,9 +97,20 @@ def _folder(site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan) -> 
     return site.settings.store.audit(f"{checkpoint.name}--base-divergence-{runtime_name}", key)
 
 
-def likely_causes(site: BuildSite) -> tuple[str, ...]:
-    """Return settings of the checkpoint that its divergence may come from."""
-    return suspects(_config(site), site.plan.checkpoint.architecture)
+def likely_causes(site: BuildSite, runtime_name: str) -> tuple[str, ...]:
+    """Return where its divergence may come from: a server's command, or settings of the checkpoint."""
+    commands = [one.command for one in site.plan.servers if one.name == runtime_name]
+    if options := tuple(name for command in commands for name in altering_options(command)):
+        return options
+    config = _config(site)
+    if _computed_by_llamacpp(site, runtime_name):
+        return suspects(config, site.plan.checkpoint.architecture)
+    return unusual_settings(config)
+
+
+def _computed_by_llamacpp(site: BuildSite, runtime_name: str) -> bool:
+    identity = site.tools.runtimes[runtime_name].identity(site.plan.checkpoint.numerics)
+    return identity.kernels == "native"  # whoever calls them
 
 
 def _measured(
@@ -121,8 +132,8 @@ def _measured(
         unreached=plan.unreached if found.asked is None else _unreached(site, found.asked),
     )
     identity = site.tools.runtimes[runtime_name].identity(checkpoint.numerics)
-    native = identity.kernels == "native"  # llama.cpp's, whoever calls them
-    rounding = rounding_of(plan.compute_dtype, "f32" if native else identity.compute_dtype)
+    exact = _computed_by_llamacpp(site, runtime_name)
+    rounding = rounding_of(plan.compute_dtype, "f32" if exact else identity.compute_dtype)
     return BaseDivergenceRecord(divergence=summary(compared, rounding))
 
 

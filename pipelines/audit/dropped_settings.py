@@ -1,11 +1,13 @@
-"""What llama.cpp leaves out of a checkpoint, as far as its configuration alone can tell.
+"""What an engine leaves out of a checkpoint, as far as its configuration and the engine's command can tell.
 
 A guess that is said before the first expensive minute, and the likely cause where the base diverges; what
 decides is the measurement. Sources: src/models/*.cpp and conversion/*.py of the llama.cpp that
-llama-cpp-python 0.3.36 holds, against the modelling code of transformers 5.17.
+llama-cpp-python 0.3.36 holds, against the modelling code of transformers 5.17; common/arg.cpp of the same
+llama.cpp, vllm/engine/arg_utils.py of vLLM 0.32 and server_args.py of SGLang 0.5 for options.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 from pipelines.audit.reach import landmarks
 from pipelines.domain.values import JsonObject
@@ -34,8 +36,19 @@ def dropped_settings(config: JsonObject, architecture: str) -> tuple[str, ...]:
 
 
 def suspects(config: JsonObject, architecture: str) -> tuple[str, ...]:
-    """Return what may be the cause where the base diverges: what is surely dropped, else what is unusual."""
-    return dropped_settings(config, architecture) or tuple(_unusual(config))
+    """Return why a base may diverge in llama.cpp: what is surely dropped, else what is unusual."""
+    return dropped_settings(config, architecture) or unusual_settings(config)
+
+
+def unusual_settings(config: JsonObject) -> tuple[str, ...]:
+    """Return settings that are rarely anything but absent, and that any engine may not know."""
+    return tuple(_unusual(config))
+
+
+def altering_options(command: Sequence[str]) -> tuple[str, ...]:
+    """Return options of a server's command, by name, that make another model of what it loads."""
+    names = (part.partition("=")[0] for part in command)
+    return tuple(dict.fromkeys(name for name in names if _ALTERS.fullmatch(name)))
 
 
 def _windows(config: JsonObject, architecture: str) -> Iterator[str]:
@@ -82,7 +95,6 @@ def _activation(config: JsonObject, architecture: str) -> Iterator[str]:
 
 
 def _unusual(config: JsonObject) -> Iterator[str]:
-    """Settings that are rarely anything but absent, and that each engine has to know by name."""
     rotation = config.get("rope_parameters") or config.get("rope_scaling")
     kinds = [rotation] if isinstance(rotation, dict) else []
     kinds += [one for one in kinds[0].values() if isinstance(one, dict)] if kinds else []
@@ -106,6 +118,12 @@ _RARE = (
     "attention_multiplier", "logits_scaling", "clip_qkv", "attention_chunk_size", "sliding_window",
     "attention_bias", "mlp_bias", "use_qkv_bias", "qk_layernorm", "use_parallel_residual",
 )  # fmt: skip
+_ALTERS = re.compile(
+    r"--(?:hf[-_](?:overrides|config[-_]path)(?:\.[\w.-]+)?|rope[-_][\w-]+|yarn[-_][\w-]+"
+    r"|disable[-_]sliding[-_]window|override[-_]kv|json[-_]model[-_]override[-_]args|grp[-_]attn[-_][nw]"
+    r"|quantization|load[-_]format|lora[\w-]*|control[-_]vector[\w-]*)|-q"
+)
+"""`--hf-overrides.sliding_window 40` is vLLM's other way to write a field of JSON."""
 _RULES: tuple[Callable[[JsonObject, str], Iterator[str]], ...] = (
     _windows, _layer_pattern, _attention_scale, _rotated_layers, _activation,
 )  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from flows import units
 from flows.base_audits import base_reports
 from flows.outcome import write_report
+from flows.site import BuildSite
 from flows.unit_errors import record_error
 from flows.verdicts import evidence
 from pipelines.audit.base_divergence import (
@@ -21,12 +22,18 @@ from pipelines.audit.base_divergence import (
     rounding_of,
     summary,
 )
-from pipelines.audit.dropped_settings import dropped_settings, suspects
+from pipelines.audit.dropped_settings import (
+    altering_options,
+    dropped_settings,
+    suspects,
+    unusual_settings,
+)
 from pipelines.audit.reach import MOST_POSITIONS, Landmark, landmarks, passages, reach
 from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.recipe import Format, Numerics
+from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject
 from pipelines.domain.verdict import Decision
 from pipelines.domain.waiver import BaseDivergenceWaiver
@@ -213,6 +220,49 @@ def test_without_a_dropped_setting_the_unusual_ones_are_suspected() -> None:
         "attention_factor of rope_parameters",
         "attn_logit_softcapping 50",
     )
+
+
+def test_what_llamacpp_drops_is_no_cause_elsewhere() -> None:
+    scalar: JsonObject = {"query_pre_attn_scalar": 144, "head_dim": 64}
+    assert suspects(scalar, "Gemma2ForCausalLM") == ("query_pre_attn_scalar 144",)
+    assert unusual_settings(scalar) == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("vllm serve m --dtype bfloat16 --max-model-len 512 --max-num-seqs 8 --enforce-eager", ""),
+        ("vllm serve m --hf-overrides {} --hf-overrides.rope_theta=1", "--hf-overrides "
+         "--hf-overrides.rope_theta"),
+        ("vllm serve m --hf_overrides={}", "--hf_overrides"),
+        ("vllm serve m --disable-sliding-window -q fp8", "--disable-sliding-window -q"),
+        ("sglang --json-model-override-args {} --quantization fp8", "--json-model-override-args "
+         "--quantization"),
+        ("llama-server --model m --ctx-size 9 --cache-type-k f16 --offline", ""),
+        ("llama-server --rope-freq-base 1e6 --yarn-ext-factor 1 --override-kv a=int:1 --lora-scaled x",
+         "--rope-freq-base --yarn-ext-factor --override-kv --lora-scaled"),
+    ],
+)  # fmt: skip
+def test_options_that_make_another_model_are_known_by_name(command: str, named: str) -> None:
+    assert altering_options(command.split()) == tuple(named.split())
+
+
+def served_by(here: BuildSite, command: str) -> BuildSite:
+    """The same build, whose runtime `llamacpp` is a server started by this command."""
+    formats = (Format.GGUF,)
+    server = Server(name="llamacpp", engine="vllm", formats=formats, command=tuple(command.split()))
+    return replace(here, plan=replace(here.plan, servers=(server,)))
+
+
+def test_the_options_of_a_servers_command_are_suspected_before_the_checkpoint(
+    tmp_path: Path,
+) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    with pytest.raises(CheckpointError, match="likely --hf-overrides; GGUF recipes"):
+        units.run_references(served_by(here, "vllm serve m --hf-overrides {}"), "llamacpp")
+    with pytest.raises(CheckpointError) as caught:
+        units.run_references(served_by(here, "vllm serve m"), "llamacpp")
+    assert "likely" not in caught.value.what
 
 
 def test_a_runtime_whose_base_is_another_model_is_refused_before_it_is_asked(
