@@ -1,22 +1,21 @@
 """What a server showed of a file, as findings beside those of the file's own runtime."""
 
+import re
+
 from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.run import Kernels
 from pipelines.runtimes.protocol import ServedLook
 
 KERNELS = "kernels of the server"
 _SHOWN = 5
-_WEIGHT_ONLY = (
-    "marlin",
-    "machete",
-    "wna16",
-    "exllama",
-    "weightonly",
-    "bitblas",
-    "conch",
-    "allspark",
+_WEIGHT_ONLY = re.compile(
+    r"w[n\d]+a16|marlin|machete|exllama|weightonly|bitblas|conch|allspark|gptq|awq|cpufp8(?:block|pertensor)",
+    re.IGNORECASE,
 )
-"""Parts of names of kernels that expand weights before they multiply."""
+"""In names of kernels, or of the layers they are for, that expand weights before they multiply.
+
+Source: vllm/model_executor/kernels/linear of vLLM 0.32, whose `CPUFp8BlockScaledMMKernel` and
+`CPUFp8PerTensorScaledMMLinearKernel` leave activations at 16 bits."""
 
 
 def audit_served(look: ServedLook | None) -> tuple[AuditFinding, ...]:
@@ -91,7 +90,6 @@ _ORDER: tuple[Kernels, ...] = ("emulated", "weight-only", "native")
 
 
 def _kind(kernel: str) -> Kernels:
-    name = kernel.lower()
-    if "emulat" in name:
+    if "emulat" in kernel.lower():
         return "emulated"
-    return "weight-only" if any(part in name for part in _WEIGHT_ONLY) else "native"
+    return "weight-only" if _WEIGHT_ONLY.search(kernel) else "native"

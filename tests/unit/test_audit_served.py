@@ -57,6 +57,12 @@ def test_kernels_that_a_server_named_stand_for_those_that_nobody_stated() -> Non
 
     assert kernels("MarlinLinearKernel for GPTQ") == "weight-only"
     assert kernels("CPUInt8ScaledMMLinearKernel for W8A8") == "native"
+    assert kernels("TritonW4A16LinearKernel for CompressedTensorsWNA16") == "weight-only"
+    assert kernels("HummingLinearKernel for AutoGPTQLinearMethod") == "weight-only"
+    assert kernels("FlashInferCuteDslNvFp4W4A16LinearKernel for NVFP4") == "weight-only"
+    assert kernels("CPUFp8BlockScaledMMKernel for CompressedTensorsW8A8Fp8") == "weight-only"
+    assert kernels("CPUFp8W8A8BlockScaledMMKernel for CompressedTensorsW8A8Fp8") == "native"
+    assert kernels("CutlassNvFp4LinearKernel for NVFP4") == "native"
     assert kernels("EmulationNvFp4LinearKernel for NVFP4", "MarlinKernel for X") == "emulated"
     assert kernels() == "unknown"
     assert kernels_of(AuditReport(findings=audit_served(LOOK)), "native") == "native"
