@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.audits import audit_base, base_loadable
 from flows.base_divergence import BaseDivergenceRecord, base_divergence, likely_causes
+from flows.planning import BuildPlan
 from flows.site import BuildSite
 from pipelines.audit.base_divergence import (
     audit_base_divergence,
@@ -17,6 +18,7 @@ from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.waiver import BaseDivergenceWaiver
 from pipelines.files.records import read_record, write_record
+from pipelines.files.store import Store
 from pipelines.report.build_report import BaseReport
 
 WAIVABLE = "base-divergence"
@@ -92,7 +94,12 @@ def refuse_base(site: BuildSite, runtime_name: str) -> None:
 
 def base_reports(site: BuildSite) -> tuple[BaseReport, ...]:
     """Return what was found of the base in every runtime in play; a runtime that came to nothing has none."""
-    files = [_file(site, name) for name in site.plan.runtimes]
+    return measured_bases(site.plan, site.settings.store)
+
+
+def measured_bases(plan: BuildPlan, store: Store) -> tuple[BaseReport, ...]:
+    """Return what an earlier start of this very build found of its base, one for each runtime it came to."""
+    files = [_file(plan, store, name) for name in plan.runtimes]
     return tuple(read_record(BaseReport, file) for file in files if file.is_file())
 
 
@@ -105,11 +112,11 @@ def _record(site: BuildSite, runtime_name: str, audit: BaseAudit) -> None:
         divergence=audit.divergence,
         waiver=audit.waiver,
     )
-    write_record(_file(site, runtime_name), report)
+    write_record(_file(site.plan, site.settings.store, runtime_name), report)
 
 
-def _file(site: BuildSite, runtime_name: str) -> Path:
-    return site.settings.store.root / "plans" / site.plan.name / "bases" / f"{runtime_name}.json"
+def _file(plan: BuildPlan, store: Store, runtime_name: str) -> Path:
+    return store.root / "plans" / plan.name / "bases" / f"{runtime_name}.json"
 
 
 def _finding(measured: BaseDivergenceRecord) -> AuditFinding:

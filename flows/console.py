@@ -1,12 +1,13 @@
 """What a person sees at the end of a build, and on look-ups: tables and a few plain sentences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flows.audits import base_in
+from flows.base_audits import measured_bases
 from flows.folding import Column, folded
 from flows.outcome import BuildResult
 from flows.planning import BuildPlan
@@ -16,6 +17,7 @@ from flows.suite_proofs import proofs
 from pipelines.backends.expectation import expected_tensors
 from pipelines.build.variants import PlannedVariant
 from pipelines.domain.variant import ExpectedSize
+from pipelines.files.store import Store
 from pipelines.gates.prospects import fewest_reliable_items
 from pipelines.report.summary import VariantRow, base_warnings
 from pipelines.report.wording import plural
@@ -108,6 +110,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
         ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
         ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
+        *(("", told) for told in _planned_bases(plan, settings.store)),
         ("suite", f"{suite.name}@{suite.version}, {plural(len(suite.items), 'item')}"),
         ("", slices[0].text.removeprefix("all: ")),
         (
@@ -121,6 +124,17 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
     ):
         console.print(f"{name:<6} {value}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:
+    """Say how far the base in each runtime is from the checkpoint itself, where this build measured it."""
+    found = {base.runtime: base.finding for base in measured_bases(plan, store)}
+    for name in plan.runtimes:
+        if finding := found.get(name):
+            told = finding.found if finding.passed else f"{finding.found}: more than rounding"
+        else:
+            told = "held against the checkpoint itself before anything is built"
+        yield f"in {name}: {told}"
 
 
 def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table, ...]:

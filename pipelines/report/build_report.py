@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from pipelines.audit.served import kernels_of
 from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import Recipe
-from pipelines.domain.run import Run
+from pipelines.domain.run import Kernels, Run
 from pipelines.domain.suite import Suite
 from pipelines.domain.variant import Variant
 from pipelines.domain.verdict import Decision, Verdict
@@ -71,6 +72,13 @@ class VariantReport:
     def passed(self) -> bool:
         """Whether it was judged and passed."""
         return self.verdict is not None and self.verdict.decision is Decision.PASS
+
+    @property
+    def kernels(self) -> Kernels:
+        """How its arithmetic was done: as its runtime states it, or as a started server's output told."""
+        if self.verdict is None or self.audit is None:
+            return "unknown"
+        return kernels_of(self.audit, self.verdict.contract.runtime.kernels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

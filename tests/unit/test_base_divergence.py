@@ -1,13 +1,16 @@
 """The base held against the checkpoint itself: how far to look, what rounding explains, who is refused."""
 
+import io
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from flows import units
 from flows.base_audits import base_reports
+from flows.console import show_plan
 from flows.outcome import write_report
 from flows.site import BuildSite
 from flows.unit_errors import record_error
@@ -37,6 +40,7 @@ from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject
 from pipelines.domain.verdict import Decision
 from pipelines.domain.waiver import BaseDivergenceWaiver
+from pipelines.files.store import Store
 from pipelines.process.base_divergence import Passage, PositionDivergences
 from pipelines.specs.builds import BuildOverrides, load_build
 from pipelines.specs.waivers import parse_waiver
@@ -279,6 +283,22 @@ def test_a_runtime_whose_base_is_another_model_is_refused_before_it_is_asked(
     (report,) = base_reports(here)
     assert report.divergence and report.divergence.mean_kl == pytest.approx(0.66)
     assert len(units.run_references(here, "transformers")) == 2, "others go on"
+
+
+def test_a_plan_says_what_was_measured_of_its_base_and_what_is_still_to_be(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    with pytest.raises(CheckpointError):
+        units.run_references(here, "llamacpp")
+    told = io.StringIO()
+    show_plan(here.plan, here.settings, Console(file=told, width=132))
+    assert "in llamacpp: mean KL 0.66 nats a token" in told.getvalue()
+    assert ": more than rounding" in told.getvalue()
+    fresh = io.StringIO()
+    other = replace(here.settings, store=Store(root=tmp_path / "other"))
+    show_plan(here.plan, other, Console(file=fresh, width=132))
+    assert "in llamacpp: held against the checkpoint itself before anything is built" in (
+        fresh.getvalue()
+    )
 
 
 def test_a_waived_base_judges_and_the_waiver_stays_with_what_it_judged(tmp_path: Path) -> None:

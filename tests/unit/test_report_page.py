@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.audit.served import KERNELS
+from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.judge_evidence import JudgedAnswer
 from pipelines.domain.recipe import Format, Numerics
@@ -71,6 +73,23 @@ def report() -> BuildReport:
 @pytest.fixture(scope="module")
 def page(report: BuildReport) -> str:
     return render_page(report)
+
+
+def test_kernels_that_a_server_named_stand_where_its_runtime_states_none() -> None:
+    report = with_answers([])
+    (variant,) = report.variants
+    assert variant.verdict and variant.audit
+    contract = variant.verdict.contract
+    unstated = replace(contract, runtime=replace(contract.runtime, kernels="unknown"))
+    named = AuditFinding(check=KERNELS, passed=True, promised="", found="weight-only: A for B")
+    served = replace(
+        variant,
+        verdict=replace(variant.verdict, contract=unstated),
+        audit=AuditReport(findings=(*variant.audit.findings, named)),
+    )
+    assert "weight-only kernels" in render_page(replace(report, variants=(served,)))
+    assert replace(served, audit=variant.audit).kernels == "unknown"
+    assert replace(served, verdict=None).kernels == "unknown"
 
 
 def with_answers(texts: list[str]) -> BuildReport:
