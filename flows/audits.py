@@ -1,6 +1,6 @@
 """Audits of a build: of the base in each runtime, and of each variant, sealed in the store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.audit_sources import AUDIT
@@ -24,7 +24,7 @@ from pipelines.audit.rulers import ruler_of
 from pipelines.audit.served import audit_served
 from pipelines.build.variants import PlannedVariant, open_variant
 from pipelines.domain.audit import AuditFinding, AuditReport
-from pipelines.domain.errors import CheckpointError, InputError
+from pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from pipelines.domain.run import Run
 from pipelines.domain.values import digest_of
 from pipelines.domain.variant import Variant
@@ -114,6 +114,7 @@ def audit_built(site: BuildSite, planned: PlannedVariant, reference: Run) -> Aud
 
     Raises:
         InputError: where its sealed files were altered since.
+        ServiceError, ToolchainError, WorkerError: from the child processes; nothing is found out then.
     """
     variant = site.open(planned)
     runtime = site.tools.runtimes[planned.recipe.runtime]
@@ -141,6 +142,8 @@ def audit_built(site: BuildSite, planned: PlannedVariant, reference: Run) -> Aud
                 context_tokens=site.examination.longest_sequence_tokens,
             )
             probe = runtime.probe(request, site.tools.run_worker, progress)
+            if not probe.loads:
+                _require_base_loads(site, planned.recipe.runtime, request, progress)
             findings = (
                 *audit_variant(variant, site.plan.checkpoint, base, probe).findings,
                 *_contents(site, variant),
@@ -153,6 +156,24 @@ def audit_built(site: BuildSite, planned: PlannedVariant, reference: Run) -> Aud
 
     folder = site.settings.store.audit(planned.identifier, key)
     return produce_once(folder, AuditRecord, produce).record.report
+
+
+def _require_base_loads(
+    site: BuildSite, runtime_name: str, request: ProbeRequest, on_progress: OnProgress
+) -> None:
+    """Hold it against a file that it does not load only where the base still does, here and now.
+
+    Raises:
+        WorkerError: where neither does.
+    """
+    control = replace(request, loadable=base_loadable(site, runtime_name))
+    probe = site.tools.runtimes[runtime_name].probe(control, site.tools.run_worker, on_progress)
+    if not probe.loads:
+        raise WorkerError(
+            f"neither this file nor its base loads in {runtime_name} now: {probe.detail}",
+            next_step="free memory, or repair the engine; then run the same command again",
+            log=request.log,
+        )
 
 
 def _look(

@@ -7,6 +7,7 @@ In a test: `with fake_server(FakeEngine(...)) as (url, engine)`. As a program:
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -193,6 +194,11 @@ def main() -> None:
         options.behave = "well"
     if options.behave == "refuse":
         sys.exit("error: unknown tensor type in the model")
+    if options.behave == "refuse once" and len(options.starts.read_text().splitlines()) == 1:
+        sys.exit("error: unknown tensor type in the model")
+    if options.behave.startswith("refuse and SIG"):
+        print("error: unknown tensor type in the model", flush=True)
+        os.kill(os.getpid(), getattr(signal, options.behave.rpartition(" ")[2]))
     if options.behave == "no memory":
         sys.exit("CUDA error: out of memory")
     if options.behave == "crash":

@@ -1,5 +1,6 @@
 """A small worker for tests of the process seam: it does what its request says."""
 
+import atexit
 import importlib
 import os
 import resource
@@ -47,6 +48,20 @@ def work(order: Order, on_progress: OnProgress) -> Done:
     if order.act.startswith("half then "):
         order.path.write_text("half")
         os.kill(os.getpid(), getattr(signal, order.act.removeprefix("half then ")))
+    if order.act.startswith("say then SIGABRT: "):
+        print(f"error: {order.act.partition(': ')[2]}", flush=True)
+        os.kill(os.getpid(), signal.SIGABRT)
+    if order.act.startswith(("raise: ", "raise and chat: ")):
+        if "chat" in order.act:
+            atexit.register(print, "some chatter at the end", file=sys.stderr)
+        raise OSError(order.act.partition(": ")[2])
+    if order.act == "compute":
+        while True:
+            pass
+    if order.act == "write":
+        order.path.write_bytes(b"x" * 100_000)
+    if order.act == "take memory":
+        bytearray(4 << 30)
     if order.act == "full disk":
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         order.path.write_bytes(b"x" * 100_000)

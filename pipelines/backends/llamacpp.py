@@ -26,7 +26,8 @@ from pipelines.files.hashing import file_digest, folder_digest, source_digest
 from pipelines.files.records import write_record
 from pipelines.files.sealed import produce_once, read_manifest
 from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from pipelines.process.endings import run_confirmed
 
 _PACKAGE = "llama-cpp-python"
 _CONVERTER_PARTS = ("convert_hf_to_gguf.py", "conversion/base.py", "gguf-py/gguf/__init__.py")
@@ -145,12 +146,12 @@ class LlamaCppBackend:
 
         def produce(staging: Path) -> ConvertFacts:
             log = store.logs / f"vocabulary-{key[:_KEY_LENGTH]}.log"
-            shop = Workshop(run_worker=run_worker, on_progress=on_progress, log=log)
-            call = ConvertCall(
+            request = ConvertCall(
                 converter=self._converter, checkpoint=checkpoint.folder, output=staging / _MODEL
             )
+            call = WorkerCall(module=f"{WORKERS}.{_TRIAL}", request=request, log=log, threads=1)
             try:
-                return shop.run(_TRIAL, call, ConvertFacts, threads=1)
+                return run_confirmed(run_worker, call, ConvertFacts, on_progress)
             except ChildAbortError as error:
                 raise _unreadable(error, checkpoint) from error
 

@@ -52,11 +52,19 @@ class Trial:
 
 
 def run_program(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome:
-    """Run a program and its tests.
+    """Run a program and its tests; one whose process ends without a word is run once more.
+
+    It may have been killed from outside, by a kernel that is short of memory. What it does itself it does
+    again.
 
     Raises:
         UnstartedError: where a sandbox did not start.
     """
+    return _run(kind, trial, limits) or _run(kind, trial, limits) or _without_a_word(kind)
+
+
+def _run(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome | None:
+    """Return what became of a program, None where its process ended before anything was known of it."""
     talks = [_Talk(child=start(kind, limits)) for _ in range(2)]
     program, tests = talks
     try:
@@ -68,7 +76,10 @@ def run_program(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome:
     finally:
         for talk in talks:
             _end(talk.child)
-    return _outcome(said, kind, f" ({limits.seconds:g} s)" if program.late or tests.late else "")
+    if program.late or tests.late:
+        reason = f"ran out of time ({limits.seconds:g} s)"
+        return Outcome(passed=False, reason=reason, sandbox=kind)
+    return None if said is None else _outcome(said, kind)
 
 
 def _require_ready(talk: "_Talk", kind: SandboxKind) -> None:
@@ -109,10 +120,12 @@ def _failure(told: JsonValue) -> JsonObject:
     return {"state": "failed", "what": str(what or _OWN_VERDICT)[:300]}
 
 
-def _outcome(said: JsonObject | None, kind: SandboxKind, late: str) -> Outcome:
-    if said is None:
-        ended = "ran out of time" if late else "ended the process before the tests were through"
-        return Outcome(passed=False, reason=f"{ended}{late}", sandbox=kind)
+def _without_a_word(kind: SandboxKind) -> Outcome:
+    reason = "ended the process before the tests were through"
+    return Outcome(passed=False, reason=reason, sandbox=kind)
+
+
+def _outcome(said: JsonObject, kind: SandboxKind) -> Outcome:
     passed = said == {"state": "passed"}
     reason = "passed the tests" if passed else str(said.get("what"))[:300]
     return Outcome(passed=passed, reason=reason, sandbox=kind)

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import IO
 
+from pipelines.domain.errors import WorkerError
 from pipelines.domain.values import Digest, digest_of
 from pipelines.evaluation.template_calls import RenderCall, RenderReply, TemplateLimits
+from pipelines.process.endings import killed_by
 from pipelines.process.runner import worker_environment
 
 _PROCESS = "pipelines.evaluation.template_process"
@@ -69,6 +71,9 @@ class TemplateChild:
         """Return what a template makes of a conversation; whatever it does wrong is in the reply.
 
         A template that reached a limit twice, or is slow with everything, is not tried again.
+
+        Raises:
+            WorkerError: where the child was killed from outside, and so was the next one.
         """
         line = json.dumps(asdict(call)) + "\n"
         with self._lock:
@@ -92,8 +97,11 @@ class TemplateChild:
                 return RenderReply(**json.loads(answer))
             code = self._end()
             if -code not in _FROM_OUTSIDE:
-                break
-        return _ended(code, self._limits)
+                return _ended(code, self._limits)
+        raise WorkerError(
+            f"what renders chat templates {killed_by(-code)}, twice",
+            next_step="free memory, and run the same command again",
+        )
 
     def _started(self) -> "subprocess.Popen[str]":
         if self._process is None or self._process.poll() is not None:

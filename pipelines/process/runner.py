@@ -3,7 +3,6 @@
 import json
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import time
@@ -25,10 +24,16 @@ from pipelines.files.records import from_json, write_record
 from pipelines.files.temporary import temporary_folder
 from pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
 from pipelines.process.children import CHILDREN, Child
+from pipelines.process.endings import brought_upon_itself, killed_by, signal_of
 from pipelines.process.harness import PROGRESS_FD
 from pipelines.process.last_words import last_words
 from pipelines.process.launch import PARENT_PID, launched
-from pipelines.process.shortage import NEXT_STEP, of_the_environment, short_of_memory
+from pipelines.process.shortage import (
+    NEXT_STEP,
+    is_an_exception,
+    of_the_environment,
+    short_of_memory,
+)
 
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 """How a worker's threads wait for each other: they look a thousand times (some microseconds), then sleep.
@@ -39,19 +44,6 @@ at once costs small models as much on idle ones (docs/benchmarks.md).
 _LOG_TAIL_BYTES = 8192
 _LOG_TAIL_LINES = 20
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
-
-_ITS_OWN_SIGNALS = frozenset(
-    (
-        signal.SIGABRT,
-        signal.SIGSEGV,
-        signal.SIGBUS,
-        signal.SIGFPE,
-        signal.SIGILL,
-        signal.SIGTRAP,
-        signal.SIGSYS,
-    )
-)
-"""What a process brings upon itself. All others come from outside: a person, the kernel short of memory."""
 
 
 def run_worker(
@@ -158,25 +150,26 @@ def _ending(code: int, call: WorkerCall, written_before: int) -> QuantgateError:
 
     One that broke by itself ends the sentence with its own last words.
     """
-    last_lines = _last_lines(call.log, written_before)
-    words = "\n".join(last_lines)
-    if short_of_memory(words):
-        what = f"ran out of memory: {_telling(last_lines, short_of_memory)}"
+    lines = _last_lines(call.log, written_before)
+    if short := _telling(lines, short_of_memory):
+        what = f"ran out of memory: {short}"
         return ToolchainError(what, where=call.module, next_step=NEXT_STEP, log=call.log)
-    if code < 0:
-        sign = signal.Signals(-code)
-        kind: type[WorkerError] = ChildAbortError if sign in _ITS_OWN_SIGNALS else WorkerError
-        hint = " (often: out of memory)" if sign is signal.SIGKILL else ""
-        said = last_words(call.log, written_before) if sign in _ITS_OWN_SIGNALS else ""
-        what = f"was killed by {sign.name}{hint}" + (f": {said}" if said else "")
+    number = signal_of(code)
+    if number is not None:
+        own = brought_upon_itself(number)
+        said = last_words(call.log, written_before) if own else ""
+        kind: type[WorkerError] = WorkerError
+        if own and not of_the_environment(said):
+            kind = ChildAbortError
+        what = killed_by(number) + (f": {said}" if said else "")
         return kind(what, where=call.module, log=call.log)
-    last = last_lines[-1] if last_lines else "it wrote nothing"
-    kind = WorkerError if of_the_environment(last) else ChildCrashError
-    return kind(f"ended with exit code {code}: {last}", where=call.module, log=call.log)
+    reason = _telling(lines, is_an_exception) or (lines[-1] if lines else "it wrote nothing")
+    kind = WorkerError if of_the_environment(reason) else ChildCrashError
+    return kind(f"ended with exit code {code}: {reason}", where=call.module, log=call.log)
 
 
-def _telling(lines: list[str], tells: Callable[[str], bool]) -> str:
-    return next(line for line in reversed(lines) if tells(line))
+def _telling(lines: list[str], tells: Callable[[str], bool]) -> str | None:
+    return next((line for line in reversed(lines) if tells(line)), None)
 
 
 def _last_lines(log: Path, written_before: int) -> list[str]:

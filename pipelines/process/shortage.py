@@ -2,21 +2,35 @@
 
 import re
 
+from pipelines.domain.errors import ToolchainError
+
 _SHORT_OF_MEMORY = re.compile(
     r"out of memory|memoryerror|bad_alloc|unable to mmap|cannot allocate|can't allocate"
-    r"|failed to allocate|unable to allocate|not enough memory|errno 12\b|\benomem\b",
+    r"|failed to (?:allocate|reserve)|(?:unable|could not|cannot) (?:to )?(?:allocate|reserve)"
+    r"|(?:not enough|insufficient) memory|errno 12\b|\benomem\b",
     re.IGNORECASE,
 )
 _OF_THE_ENVIRONMENT = re.compile(
-    r"no space left|disk quota exceeded|too many open files|resource temporarily unavailable"
-    r"|can't start new thread|^importerror|^modulenotfounderror|undefined symbol"
-    r"|cannot open shared object|^keyboardinterrupt",
+    # the disk and its files
+    r"no space left|disk quota exceeded|too many open files|input/output error|stale file handle"
+    r"|read-only file system|permission denied|operation not permitted|bus error"
+    # processes, threads and the network
+    r"|resource temporarily unavailable|can't start new thread|GGML_ASSERT\(rc == 0\)"
+    r"|timed out|connection (?:reset|refused|aborted)|broken pipe|^keyboardinterrupt"
+    # the installation
+    r"|^importerror|^modulenotfounderror|undefined symbol|cannot open shared object|illegal instruction"
+    # an accelerator
+    r"|(?:cuda|hip|nccl|nvrtc) (?:error|driver)|cublas_status|cudnn_status|nvidia driver|no cuda gpus",
     re.IGNORECASE | re.MULTILINE,
 )
+"""The assertion is ggml's on a thread that it could not create (ggml/src/ggml-cpu/ggml-cpu.c)."""
+_EXCEPTION = re.compile(r"^(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
 NEXT_STEP = (
     "end other programs, set QUANTGATE_WORKERS=1, or take a machine with more memory; "
     "then run the same command again"
 )
+
+_AGAIN = "see to it, and run the same command again"
 
 
 def short_of_memory(words: str) -> bool:
@@ -27,3 +41,17 @@ def short_of_memory(words: str) -> bool:
 def of_the_environment(words: str) -> bool:
     """Whether they say that the machine or the environment lacked something else."""
     return _OF_THE_ENVIRONMENT.search(words) is not None
+
+
+def machine_trouble(words: str) -> ToolchainError | None:
+    """Return what to raise where words say that a machine lacked something; None where they do not."""
+    if short_of_memory(words):
+        return ToolchainError(f"ran out of memory: {words}", next_step=NEXT_STEP)
+    if of_the_environment(words):
+        return ToolchainError(f"something failed on this machine: {words}", next_step=_AGAIN)
+    return None
+
+
+def is_an_exception(line: str) -> bool:
+    """Whether a line is the one of a traceback that names the exception."""
+    return _EXCEPTION.match(line) is not None

@@ -16,6 +16,7 @@ from pipelines.files.records import to_json
 from pipelines.process.base_divergence import PositionDivergences
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.divergences import DivergenceCall, Divergences
+from pipelines.process.endings import run_confirmed
 from pipelines.runtimes.checkpoint_logits import compare_with_checkpoint
 from pipelines.runtimes.contents import Contents, gguf_contents
 from pipelines.runtimes.llamacpp_messages import (
@@ -122,7 +123,7 @@ class LlamaCppRuntime:
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
-        """Load, compare token ids, decode once; a file that crashes llama.cpp is a report too."""
+        """Load, compare token ids, decode once; a file that crashes llama.cpp twice is a report too."""
         call = WorkerCall(
             module=f"{_WORKERS}.llamacpp_probe",
             request=ProbeCall(
@@ -136,7 +137,7 @@ class LlamaCppRuntime:
             timeout_seconds=_PROBE_TIMEOUT_SECONDS,
         )
         try:
-            return run_worker(call, ProbeReport, on_progress).value
+            return run_confirmed(run_worker, call, ProbeReport, on_progress)
         except ChildAbortError as error:
             return does_not_load(f"when loading it, llama.cpp {error.what}")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
 from pipelines.files.temporary import temporary_folder
-from pipelines.process.guard import BY_SIGNAL, GRACE_SECONDS, NOT_STARTED
+from pipelines.process.endings import brought_upon_itself, killed_by, signal_of
+from pipelines.process.guard import GRACE_SECONDS, NOT_STARTED
 from pipelines.runtimes.openai_log import log_since, reason_in
 
 _LOOK_EVERY_SECONDS = 0.1
@@ -63,6 +64,12 @@ class StartedServer:
             next_step="its whole output stands in the log",
             log=self.log,
         )
+
+    def killed(self) -> bool:
+        """Whether a signal ended it that says nothing of what it was given."""
+        code = _exit_code(self.status)
+        number = None if code is None or code == NOT_STARTED else signal_of(code)
+        return number is not None and not brought_upon_itself(number)
 
     def wait_until_ready(self, ready: Callable[[], bool], timeout_seconds: float) -> None:
         """Return once the server says that it can be asked.
@@ -161,8 +168,5 @@ def ending(code: int) -> str:
     """Say how a guarded program ended, from its guard's exit code."""
     if code == NOT_STARTED:
         return "could not be started"
-    number = -code if code < 0 else code - BY_SIGNAL
-    if number in {sign.value for sign in signal.Signals}:
-        name = signal.Signals(number).name
-        return f"was killed by {name}{' (often: out of memory)' if name == 'SIGKILL' else ''}"
-    return f"ended with exit code {code}"
+    number = signal_of(code)
+    return f"ended with exit code {code}" if number is None else killed_by(number)

@@ -164,7 +164,7 @@ class OpenAiServerRuntime:
         run_worker: RunWorker,
         on_progress: OnProgress,
     ) -> ServedLook:
-        """Look through the server; see `ServerAccess`. A server that ends over the file is a report too."""
+        """Look through the server; see `ServerAccess`. One that ends over the file twice is a report too."""
         probe = self._probed(request, run_worker, on_progress)
         if not probe.answers:
             again = self._probed(replace(request, loadable=control), run_worker, on_progress)
@@ -177,6 +177,8 @@ class OpenAiServerRuntime:
                     next_step="correct its command or this machine; then run the same command again",
                     log=request.log.with_suffix(".server.log"),
                 )
+            else:
+                probe = self._probed(request, run_worker, on_progress)
         return ServedLook(
             engine=self.server.engine,
             loads=probe.answers,

@@ -21,6 +21,7 @@ from pipelines.process.accelerator import accelerator_name
 from pipelines.process.base_divergence import PositionDivergences
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.divergences import DivergenceCall, Divergences
+from pipelines.process.endings import run_confirmed
 from pipelines.runtimes.checkpoint_logits import compare_with_checkpoint
 from pipelines.runtimes.contents import Contents, folder_contents
 from pipelines.runtimes.protocol import (
@@ -105,7 +106,7 @@ class TransformersRuntime:
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
-        """Load, compare token ids, decode once; a folder that crashes the loader is a report."""
+        """Load, compare token ids, decode once; a folder that crashes the loader twice is a report."""
         call = WorkerCall(
             module=f"{_WORKERS}.transformers_probe",
             request=ProbeJob(request=request, device=accelerator_name() or "cpu"),
@@ -114,7 +115,7 @@ class TransformersRuntime:
             timeout_seconds=_PROBE_TIMEOUT_SECONDS,
         )
         try:
-            return run_worker(call, ProbeReport, on_progress).value
+            return run_confirmed(run_worker, call, ProbeReport, on_progress)
         except (ChildCrashError, CheckpointError) as error:
             return _does_not_load(error.what)
 

@@ -49,7 +49,7 @@ def staged(here: BuildSite) -> list[Path]:
     ("act", "kind", "words", "exit_code"),
     [
         ("half then SIGABRT", ChildAbortError, "was killed by SIGABRT", 5),
-        ("half then SIGBUS", ChildAbortError, "was killed by SIGBUS", 5),
+        ("half then SIGBUS", WorkerError, "was killed by SIGBUS (a file was cut", 5),
         ("half then SIGKILL", WorkerError, "SIGKILL (often: out of memory)", 5),
         ("half then SIGTERM", WorkerError, "was killed by SIGTERM", 5),
         ("no memory", ToolchainError, "ran out of memory: MemoryError", 4),

@@ -1,13 +1,17 @@
 """Formulas are compared by meaning, within a time that one of them cannot spend for all."""
 
+import faulthandler
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.workers.math_observe import compared, observe
+from pipelines.domain.errors import WorkerError
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.evaluation.workers.math_observe import compared, observe, observed
 from tests.grading import expecting
 from tests.observing import InPlace, grades, observed_grader
 from tests.real_rows import real_rows
@@ -112,6 +116,36 @@ def test_an_expression_that_never_ends_is_wrong_and_the_next_one_is_compared(
 
     assert [grade.correct for grade in done] == [True, False, False, False, False, True]
     assert time.monotonic() - started < 5 * 1.0 + 10
+
+
+def test_a_comparison_that_is_killed_from_outside_is_made_again(tmp_path: Path) -> None:
+    question: JsonObject = {"answer": "5", "expected": ["5"]}
+    killed = tmp_path / "killed"
+
+    def kill_once(_: JsonObject, __: JsonObject) -> JsonObject:
+        if not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"state": "compared"}
+
+    assert observed(question, {"seconds": 5.0}, kill_once) == {"state": "compared"}
+
+
+@pytest.mark.parametrize(("name", "told"), [("SIGKILL", None), ("SIGABRT", "failed")])
+def test_a_comparison_that_ends_again_is_an_error_unless_it_ended_itself(
+    name: str, told: str | None
+) -> None:
+    def end(_: JsonObject, __: JsonObject) -> JsonObject:
+        faulthandler.disable()
+        os.kill(os.getpid(), getattr(signal, name))
+        return {}
+
+    question: JsonObject = {"answer": "5", "expected": ["5"]}
+    if told:
+        assert observed(question, {"seconds": 5.0}, end) == {"state": told}
+    else:
+        with pytest.raises(WorkerError, match="killed twice"):
+            observed(question, {"seconds": 5.0}, end)
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\x00", "$\\frac{1}{0}$", "$$", "\\boxed{", "{" * 500])

@@ -29,15 +29,17 @@ from pipelines.specs.recipes import find_recipes
 
 
 class CrashingWorker:
-    """A `RunWorker` whose child always ends the same way."""
+    """A `RunWorker` whose child ends one way, and from the second start on perhaps another."""
 
-    def __init__(self, ending: QuantgateError) -> None:
-        self.ending = ending
+    def __init__(self, ending: QuantgateError, then: QuantgateError | None = None) -> None:
+        self.endings = [ending, then or ending]
+        self.starts = 0
 
     def __call__(
         self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
     ) -> WorkerReply[Reply]:
-        raise self.ending
+        self.starts += 1
+        raise self.endings[min(self.starts, len(self.endings)) - 1]
 
 
 class AnsweringWorker:
@@ -72,12 +74,19 @@ def test_it_is_a_runtime() -> None:
     assert obeys.missing() is None or "make setup" in str(obeys.missing())
 
 
-@pytest.mark.parametrize("name", ["SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE"])
-def test_a_file_that_crashes_llama_cpp_is_a_report(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGABRT", "SIGSEGV", "SIGFPE"])
+def test_a_file_that_crashes_llama_cpp_twice_is_a_report(name: str, tmp_path: Path) -> None:
     worker = CrashingWorker(ChildAbortError(f"was killed by {name}"))
     report = RUNTIME.probe(probe_request(tmp_path), worker, ignore_progress)
+    assert worker.starts == 2
     assert not report.loads
     assert name in report.detail
+
+
+def test_a_crash_that_does_not_come_again_is_no_report(tmp_path: Path) -> None:
+    first, second = ChildAbortError("was killed by SIGSEGV"), WorkerError("was killed by SIGKILL")
+    with pytest.raises(WorkerError, match="SIGKILL"):
+        RUNTIME.probe(probe_request(tmp_path), CrashingWorker(first, second), ignore_progress)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,14 @@ def test_a_file_is_held_not_to_load_only_where_its_base_does(site: Site) -> None
         refusing.look(request, control, in_this_process, ignore_progress)
 
 
+def test_a_server_that_ends_over_a_file_only_once_has_loaded_it(site: Site) -> None:
+    base = site.folder / "base.gguf"
+    base.write_text("weights")
+    request, control = site.look_request({"ab": [1]}), Loadable(path=base, format=None)
+    once = runtime(site, counted(site, "--behave", "refuse once", "--only", "model.gguf"))
+    assert once.look(request, control, in_this_process, ignore_progress).loads
+
+
 def test_a_base_is_started_twice_before_it_is_held_not_to_load(site: Site) -> None:
     request = site.look_request({"ab": [1]})
     refusing = runtime(site, counted(site, "--behave", "refuse"))

@@ -291,6 +291,14 @@ def test_an_end_without_a_word_is_no_report_on_the_file(site: Site, behaviour: s
         site.look(site.server(command=(*COMMAND, "--behave", behaviour)), {"ab": [1]})
 
 
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGBUS"])
+def test_a_server_that_was_killed_is_no_report_whatever_it_said_before(
+    site: Site, name: str
+) -> None:
+    with pytest.raises(WorkerError, match=name):
+        site.look(site.server(command=(*COMMAND, "--behave", f"refuse and {name}")), {"ab": [1]})
+
+
 def test_want_of_memory_is_no_report_on_the_file(site: Site) -> None:
     with pytest.raises(WorkerError, match="out of memory"):
         site.look(site.server(command=(*COMMAND, "--behave", "no memory")), {"ab": [1]})

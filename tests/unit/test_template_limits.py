@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.domain.errors import WorkerError
 from pipelines.domain.suite import Message
 from pipelines.evaluation.chat import ChatFormat, TemplateRefusalError
 from pipelines.evaluation.template_calls import RenderCall, TemplateLimits
@@ -78,6 +79,23 @@ def test_after_a_template_that_ended_its_process_others_are_rendered(child: Temp
     problem(child, "{{ 7 ** (7 ** messages[0].content | length ** 8) }}")
     call = RenderCall(key=template_key("fine"), messages=[{"role": "user", "content": "hi"}])
     assert child.render("fine", call).text == "fine"
+
+
+def test_a_child_that_is_killed_again_is_an_error_and_no_refusal_of_the_template() -> None:
+    child = KilledChild(LIMITS)
+    call = RenderCall(key=template_key("fine"), messages=[{"role": "user", "content": "hi"}])
+    with pytest.raises(WorkerError, match=r"was killed by SIGKILL .*twice"):
+        child.render("fine", call)
+
+
+class KilledChild(TemplateChild):
+    """Somebody kills each child that it starts."""
+
+    def _started(self) -> "subprocess.Popen[str]":
+        process = super()._started()
+        process.kill()
+        process.wait()
+        return process
 
 
 def test_a_template_that_is_slow_with_everything_is_not_tried_for_ever() -> None:

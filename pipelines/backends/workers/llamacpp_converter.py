@@ -21,6 +21,7 @@ from pipelines.files.full_disk import full_disk
 from pipelines.files.json_files import read_json_object
 from pipelines.files.own_tokenizer import LEFTOVERS
 from pipelines.files.temporary import temporary_folder
+from pipelines.process.shortage import machine_trouble
 
 # The converter copies model cards, folder names and the like into the file's metadata. What is not in the
 # checkpoint's digests must not influence the bytes, so it is shown only what is, under one folder name.
@@ -119,6 +120,7 @@ def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
         CheckpointError: where llama.cpp does not know the architecture or the tokenizer's rules, or the
             converter ends in whatever else.
         OSError: where the disk is full.
+        ToolchainError: where something else failed on this machine.
     """
     script, detected = _open(call.converter), _Detected()
     _wrap_detection(detected, call.checkpoint)
@@ -140,7 +142,7 @@ def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
             if isinstance(error, OSError) and full_disk(error, call.output) is not None:
                 raise
             told = f"{type(error).__name__}: {error}".replace(f"{view}/", "")
-            raise _refusal(call, told) from error
+            raise machine_trouble(told) or _refusal(call, told) from error
     return ConvertFacts(pre_tokenizer=detected.name, pre_tokenizer_source=detected.source)
 
 

@@ -13,15 +13,20 @@ import signal
 import sys
 import time
 import unicodedata
+from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
 from math_verify import parse, verify
 
+from pipelines.domain.errors import WorkerError
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
 from pipelines.evaluation.workers.observations import observe_each
 from pipelines.process.calls import OnProgress
+from pipelines.process.endings import brought_upon_itself, signal_of
 from pipelines.process.harness import serve
+
+Compare = Callable[[JsonObject, JsonObject], JsonObject]
 
 _MEMORY_BYTES = 2 << 30
 _MOST_SAID_BYTES = 64 * 1024
@@ -42,31 +47,63 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
     expectation), `late`, or `failed`.
     """
 
-    def observed(question: JsonValue) -> JsonValue:
-        return _in_a_process(cast("JsonObject", question), call.options)
+    def look(question: JsonValue) -> JsonValue:
+        return observed(cast("JsonObject", question), call.options)
 
-    return observe_each(call, observed, on_progress)
+    return observe_each(call, look, on_progress)
 
 
-def _in_a_process(question: JsonObject, options: JsonObject) -> JsonValue:
+def compared(question: JsonObject, options: JsonObject) -> JsonObject:
+    """Say whether the answer's last formula means the same as any that is expected."""
+    found = _formulas(str(question["answer"]))
+    expected = [str(one) for one in cast("list[JsonValue]", question["expected"])]
+    wanted = [formulas for text in expected if (formulas := _formulas(text, whole=True))]
+    if not wanted:
+        return {"state": "unusable"}
+    shown = {"wanted": _shown(wanted[0])}
+    if not found:
+        return {"state": "unparsed", **shown}
+    equal = any(_equal(one, found, options) for one in wanted)
+    return {"state": "compared", "equal": equal, "found": _shown(found), **shown}
+
+
+def observed(question: JsonObject, options: JsonObject, compare: Compare = compared) -> JsonObject:
+    """Return an observation, made in a process of its own; one that is killed from outside is made again.
+
+    Raises:
+        WorkerError: where it is killed again.
+    """
+    for _ in range(2):
+        if observation := _in_a_process(question, options, compare):
+            return observation
+    raise WorkerError(
+        "was killed twice while it compared formulas (often: out of memory)",
+        next_step="free memory, and run the same command again",
+    )
+
+
+def _in_a_process(question: JsonObject, options: JsonObject, compare: Compare) -> JsonObject | None:
+    """Return an observation, None where the process was killed from outside: that says nothing."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _answer(writer, question, options)
+        _answer(writer, question, options, compare)
     os.close(writer)
     try:
         said, late = _read(reader, time.monotonic() + float(str(options["seconds"])))
     finally:
         os.close(reader)
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
     if late:
         return {"state": "late"}
     try:
-        value: JsonValue = json.loads(said)
+        value: JsonObject = json.loads(said)
     except ValueError:
-        return {"state": "failed"}
+        number = signal_of(os.waitstatus_to_exitcode(status))
+        killed = number is not None and not brought_upon_itself(number)
+        return None if killed else {"state": "failed"}
     return value
 
 
@@ -84,29 +121,15 @@ def _read(reader: int, deadline: float) -> tuple[bytes, bool]:
     return said, False
 
 
-def _answer(writer: int, question: JsonObject, options: JsonObject) -> NoReturn:
+def _answer(writer: int, question: JsonObject, options: JsonObject, compare: Compare) -> NoReturn:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-        said = json.dumps(compared(question, options)).encode()
+        said = json.dumps(compare(question, options)).encode()
     except BaseException as error:  # noqa: BLE001 – sympy raises whatever it likes, MemoryError too
         sys.stderr.write(f"{type(error).__name__}\n")
         said = b'{"state": "failed"}'
     os.write(writer, said[:_MOST_SAID_BYTES])
     os._exit(0)
-
-
-def compared(question: JsonObject, options: JsonObject) -> JsonObject:
-    """Say whether the answer's last formula means the same as any that is expected."""
-    found = _formulas(str(question["answer"]))
-    expected = [str(one) for one in cast("list[JsonValue]", question["expected"])]
-    wanted = [formulas for text in expected if (formulas := _formulas(text, whole=True))]
-    if not wanted:
-        return {"state": "unusable"}
-    shown = {"wanted": _shown(wanted[0])}
-    if not found:
-        return {"state": "unparsed", **shown}
-    equal = any(_equal(one, found, options) for one in wanted)
-    return {"state": "compared", "equal": equal, "found": _shown(found), **shown}
 
 
 def _equal(wanted: list[Any], found: list[Any], options: JsonObject) -> bool:

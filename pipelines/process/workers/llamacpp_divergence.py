@@ -35,7 +35,7 @@ from pipelines.process.workers.llamacpp_library import (
     hold_cache_as,
     open_context,
     open_model,
-    refuse_too_little_memory,
+    refuse_machine_trouble,
 )
 
 _CACHE_STEP = 256
@@ -133,7 +133,7 @@ def _logits(
                 part = window[start : min(start + size, len(window) - 1)]
                 _fill(batch, part, start)
                 if code := llama_cpp.llama_decode(context, batch):
-                    refuse_too_little_memory(log)
+                    refuse_machine_trouble(log)
                     raise WorkerError(f"llama_decode failed with {code}: {log.reason}")
                 pointer = llama_cpp.llama_get_logits(context)
                 yield numpy.ctypeslib.as_array(pointer, shape=(len(part), _vocabulary_size(model)))

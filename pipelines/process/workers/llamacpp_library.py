@@ -11,9 +11,9 @@ from typing import Literal
 
 import llama_cpp
 
-from pipelines.domain.errors import CheckpointError, ToolchainError
+from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import KvCacheType
-from pipelines.process.shortage import NEXT_STEP, short_of_memory
+from pipelines.process.shortage import machine_trouble
 
 # ggml_log_level in ggml/include/ggml.h
 _DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5
@@ -86,7 +86,8 @@ def open_model(
 
     Raises:
         CheckpointError: with llama.cpp's reason, where it does not load.
-        ToolchainError: where it gets too little memory for that, which says nothing of the file.
+        ToolchainError: where it gets too little memory for that, or may not read the file: neither says
+            anything of it.
     """
     parameters = llama_cpp.llama_model_default_params()
     parameters.n_gpu_layers = 0
@@ -97,7 +98,7 @@ def open_model(
         str(path).encode(), parameters
     )
     if not model:
-        refuse_too_little_memory(log)
+        refuse_machine_trouble(log)
         raise CheckpointError(f"llama.cpp does not load it: {log.reason}", where=str(path))
     return model
 
@@ -120,17 +121,17 @@ def open_context(
     """
     context: ctypes.c_void_p | None = llama_cpp.llama_init_from_model(model, parameters)
     if not context:
-        refuse_too_little_memory(log)
+        refuse_machine_trouble(log)
         raise CheckpointError(f"llama.cpp makes no context for it: {log.reason}")
     return context
 
 
-def refuse_too_little_memory(log: LlamaLog) -> None:
-    """Say so where what just failed did so for want of memory.
+def refuse_machine_trouble(log: LlamaLog) -> None:
+    """Say so where what just failed did so for want of memory, or of something else that a machine lacks.
 
     Raises:
         ToolchainError: with llama.cpp's words.
     """
     for line in log.errors:
-        if short_of_memory(line):
-            raise ToolchainError(f"ran out of memory: {line}", next_step=NEXT_STEP)
+        if trouble := machine_trouble(line):
+            raise trouble

@@ -10,9 +10,10 @@ from typing import Any
 
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
 
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, QuantgateError
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
+from pipelines.process.shortage import machine_trouble
 from pipelines.runtimes.checkpoint_loading import LoadingCall, LoadingReport, Misshapen
 
 _QUANTIZED = ("quantization_config", "compression_config")
@@ -23,6 +24,7 @@ def report(call: LoadingCall, on_progress: OnProgress) -> LoadingReport:
 
     Raises:
         CheckpointError: where transformers refuses the configuration.
+        ToolchainError: where it ran out of memory over it, or something else failed on this machine.
     """
     on_progress(Progress(done=0, total=0, what="comparing names and shapes"))
     logging.getLogger("transformers").setLevel(logging.ERROR)  # its own table of the same
@@ -70,10 +72,12 @@ def _loading(call: LoadingCall) -> Any:
     return loading
 
 
-def _refused(call: LoadingCall, error: Exception) -> CheckpointError:
+def _refused(call: LoadingCall, error: Exception) -> QuantgateError:
+    """A machine in trouble says nothing of the configuration."""
     told = next((line for line in str(error).splitlines() if line.strip()), "without a reason")
-    return CheckpointError(
-        f"transformers makes no model of it: {type(error).__name__}: {told.strip()}",
+    said = f"{type(error).__name__}: {told.strip()}"
+    return machine_trouble(said) or CheckpointError(
+        f"transformers makes no model of it: {said}",
         where=str(call.checkpoint / "config.json"),
         next_step="compare config.json with that of the repository the checkpoint came from",
     )

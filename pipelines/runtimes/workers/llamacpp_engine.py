@@ -12,7 +12,7 @@ from pipelines.process.workers.llamacpp_library import (
     LlamaLog,
     hold_cache_as,
     open_context,
-    refuse_too_little_memory,
+    refuse_machine_trouble,
 )
 from pipelines.runtimes.llamacpp_layout import Layout
 from pipelines.runtimes.llamacpp_slots import Batch, Logits
@@ -59,7 +59,7 @@ class LlamaEngine:
             raise WorkerError(f"a batch of {len(batch.tokens)} tokens exceeds {self._batch_tokens}")
         code = llama_cpp.llama_decode(self._context, self._columns.fill(batch))
         if code:
-            refuse_too_little_memory(self._log)
+            refuse_machine_trouble(self._log)
             raise WorkerError(f"llama_decode failed with {code}: {self._log.reason}")
         wanted = sum(batch.outputs)
         if not wanted:

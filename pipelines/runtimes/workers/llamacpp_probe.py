@@ -9,7 +9,7 @@ from pathlib import Path
 import llama_cpp
 import numpy
 
-from pipelines.domain.errors import CheckpointError, WorkerError
+from pipelines.domain.errors import CheckpointError
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.workers.llamacpp_library import LlamaLog, open_model
@@ -79,7 +79,12 @@ def _decode(
     settings: EngineSettings,
     log: LlamaLog,
 ) -> tuple[bool, str]:
-    """Decode as much as fits the context and return whether every logit is finite, with a remark."""
+    """Decode as much as fits the context and return whether every logit is finite, with a remark.
+
+    Raises:
+        ToolchainError: where there is too little memory for it.
+        WorkerError: where llama.cpp does not decode; that says nothing of the logits.
+    """
     known = [token for token in token_ids if 0 <= token < vocabulary.size] or [0]
     known = known[: llama_cpp.llama_model_n_ctx_train(model)]
     layout = Layout(slots=1, shared=(), slot_tokens=len(known), batch_tokens=_BATCH_TOKENS)
@@ -91,7 +96,7 @@ def _decode(
                 batch.add((token,), position=start + offset, slot=0, last_is_output=True)
             if not numpy.isfinite(engine.decode(batch)).all():
                 return False, f"logits are not finite after {start + len(batch.tokens)} tokens"
-    except (CheckpointError, WorkerError) as error:
+    except CheckpointError as error:
         return False, error.what
     return True, f"loaded and decoded {len(known)} tokens"
 

@@ -55,7 +55,9 @@ def probe(call: ServedProbeCall, on_progress: OnProgress) -> ServedProbe:
             finite = _finite(served, texts)
     except WorkerError as error:
         running = serving.running
-        if not (running and running.died() and is_over_the_file(running.output())):
+        if running is None or running.died() is None or running.killed():
+            raise
+        if not is_over_the_file(running.output()):
             raise
         return ServedProbe(
             answers=False,
