@@ -20,7 +20,7 @@ from flows.preflight import (
 from flows.prompt_preflight import Asked, preflight_prompts
 from flows.settings import Settings
 from flows.suite_tables import table_reader
-from flows.suite_versions import refuse_edited
+from flows.suite_versions import refuse_other_content
 from flows.wiring import Equipment, judging_sources
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.build.variants import PlannedVariant, plan_variant
@@ -141,7 +141,7 @@ def make_plan(
     """
     folder = suite_folder(spec.suite, settings, tools.run_worker)
     suite = _with_variables(load_suite(folder, table_reader(settings)), spec)
-    refuse_edited(suite, settings.store)
+    refuse_other_content(suite, settings, say)
     policy = load_policy(spec.policy, suite)
     specs = corpora_specs(spec)
     recipes = specs.recipes(find_recipes(spec.recipes, spec.folder), say)

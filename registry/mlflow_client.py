@@ -115,6 +115,18 @@ class MlflowRegistry:
             )
         return tuple(TaggedRun(id=run.info.run_id, tags=dict(run.data.tags)) for run in found)
 
+    def first_content(self, suite: str) -> str | None:
+        """See `Registry`."""
+        with translated(self._tracking):
+            homes = [one.experiment_id for one in self._client.search_experiments()]
+            found = self._client.search_runs(
+                homes,
+                f"tags.suite = '{suite}' and attributes.status = 'FINISHED'",
+                max_results=1,
+                order_by=["attributes.start_time ASC"],
+            )
+        return next((run.data.tags.get("suite_digest") for run in found), None)
+
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
         """See `Registry`."""
         with translated(self._tracking):

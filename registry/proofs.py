@@ -1,12 +1,14 @@
 """Cheap proofs that a receipt still holds, without importing MLflow; in doubt the answer is no."""
 
 import base64
+import json
 import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import Request, urlopen
@@ -14,6 +16,7 @@ from urllib.request import Request, urlopen
 from pydantic import BaseModel
 
 from pipelines.domain.secrets import without_userinfo
+from pipelines.domain.values import JsonObject
 from registry.receipts import Receipt
 
 _TIMEOUT_SECONDS = 3.0
@@ -69,7 +72,9 @@ def _in_tables(receipt: Receipt, tables: sqlite3.Connection) -> bool:
     )
 
 
-class _Tag(BaseModel):
+class Tag(BaseModel):
+    """A tag as the REST API tells it."""
+
     key: str
     value: str
 
@@ -80,7 +85,7 @@ class _RunInfo(BaseModel):
 
 
 class _RunData(BaseModel):
-    tags: tuple[_Tag, ...]
+    tags: tuple[Tag, ...]
 
 
 class _Run(BaseModel):
@@ -93,18 +98,18 @@ class _RunReply(BaseModel):
 
 
 class _Version(BaseModel):
-    tags: tuple[_Tag, ...]
+    tags: tuple[Tag, ...]
 
 
 class _VersionReply(BaseModel):
     model_version: _Version
 
 
-_Reply = TypeVar("_Reply", bound=BaseModel)
+Reply = TypeVar("Reply", bound=BaseModel)
 
 
 def _in_replies(receipt: Receipt, uri: str) -> bool:
-    run = _get(uri, "runs/get", {"run_id": receipt.run_id}, _RunReply).run
+    run = ask(uri, "runs/get", _RunReply, query={"run_id": receipt.run_id}).run
     if (run.info.status, run.info.lifecycle_stage) != ("FINISHED", "active"):
         return False
     if _values(run.data.tags)["evidence_key"] != receipt.evidence_key:
@@ -113,8 +118,8 @@ def _in_replies(receipt: Receipt, uri: str) -> bool:
         return True
     of_version = {"name": receipt.model, "version": receipt.version}
     of_alias = {"name": receipt.model, "alias": receipt.alias}
-    version = _get(uri, "model-versions/get", of_version, _VersionReply)
-    champion = _get(uri, "registered-models/alias", of_alias, _VersionReply)
+    version = ask(uri, "model-versions/get", _VersionReply, query=of_version)
+    champion = ask(uri, "registered-models/alias", _VersionReply, query=of_alias)
     tags = _values(version.model_version.tags)
     return (
         tags["version_key"] == receipt.version_key
@@ -123,13 +128,27 @@ def _in_replies(receipt: Receipt, uri: str) -> bool:
     )
 
 
-def _values(tags: tuple[_Tag, ...]) -> dict[str, str]:
+def _values(tags: tuple[Tag, ...]) -> dict[str, str]:
     return {tag.key: tag.value for tag in tags}
 
 
-def _get(uri: str, endpoint: str, query: Mapping[str, str], reply: type[_Reply]) -> _Reply:
+def ask(
+    uri: str,
+    endpoint: str,
+    reply: type[Reply],
+    *,
+    query: Mapping[str, str] = MappingProxyType({}),
+    body: JsonObject | None = None,
+) -> Reply:
+    """Ask an MLflow server's REST API: a GET with a query, or a POST with a body.
+
+    Raises:
+        OSError, http.client.HTTPException, ValueError: where it does not answer, or answers something else.
+    """
     address = f"{without_userinfo(uri).rstrip('/')}/api/2.0/mlflow/{endpoint}?{urlencode(query)}"
-    request = Request(address, headers=_authorization(uri))
+    sent = None if body is None else json.dumps(body).encode()
+    headers = _authorization(uri) | ({"Content-Type": "application/json"} if sent else {})
+    request = Request(address, data=sent, headers=headers)
     with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
         return reply.model_validate_json(answer.read(_MOST_BYTES))
 

@@ -67,6 +67,10 @@ class Registry(Protocol):
         """Return an experiment's finished runs with these tags, newest first; () without experiment."""
         ...
 
+    def first_content(self, suite: str) -> str | None:
+        """Return the suite digest of the first finished run (of any model) on `name@version`, if any."""
+        ...
+
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
         """Create an unfinished run."""
         ...

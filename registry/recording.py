@@ -11,6 +11,7 @@ from pipelines.files.temporary import temporary_folder
 from registry.content import run_content, run_tags, write_files, write_model_manifest
 from registry.evidence import Evidence, check_evidence, version_facts
 from registry.facts import NONE, PASSED, PLACE_TAGS, VersionFacts, to_tags
+from registry.known_suites import other_content
 from registry.opening import open_mlflow
 from registry.protocol import OpenRegistry, Registry, smallest
 from registry.receipts import Receipt, write_receipt
@@ -69,15 +70,13 @@ def _refuse_other_content(
     """
     if is_sealed(evidence.suite.folder):
         return
-    for version in registry.versions(evidence.model, {"suite": facts.suite}):
-        digest = version.tags.get("suite_digest", evidence.suite.digest)
-        if digest != evidence.suite.digest:
-            raise InputError(
-                f"{facts.suite} is another content in this registry: {digest[:12]} there (version "
-                f"{version.number}), {evidence.suite.digest[:12]} here",
-                where=tracking.shown,
-                next_step=f"raise `version:` in {evidence.suite.folder / 'suite.yaml'}",
-            )
+    known = registry.first_content(facts.suite)
+    if known is not None and known != evidence.suite.digest:
+        raise InputError(
+            other_content(evidence.suite, known),
+            where=tracking.shown,
+            next_step=f"raise `version:` in {evidence.suite.folder / 'suite.yaml'}",
+        )
 
 
 def _sealed_manifest(evidence: Evidence) -> Manifest[object]:

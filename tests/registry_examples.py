@@ -249,6 +249,11 @@ class MemoryRegistry:
             and tags.items() <= held.items()
         )
 
+    def first_content(self, suite: str) -> str | None:
+        self._enter("first_content")
+        finished = (tags for run_id, tags in self.runs.items() if run_id in self.finished)
+        return next((tags["suite_digest"] for tags in finished if tags.get("suite") == suite), None)
+
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
         self._enter("start_run")
         run_id = f"run{len(self.runs)}"

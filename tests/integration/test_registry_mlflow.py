@@ -14,10 +14,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from pipelines.domain.errors import ServiceError
+from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.recipe import Format
 from pipelines.domain.verdict import Decision
 from registry import Receipt, Tracking, lineage, lookup, record, still_recorded, verify
+from registry.known_suites import known_content
 from registry.opening import open_mlflow
 from tests.registry_examples import SUITE, Sample, evidence_of, other_digest, tracking_in
 
@@ -184,6 +185,27 @@ from tests.registry_examples import Sample, evidence_of, tracking_in
 tracking = tracking_in(Path(sys.argv[1]))
 print(record(evidence_of(Sample(), tracking.store), tracking).version)
 """
+
+
+@pytest.mark.parametrize("decision", [Decision.PASS, Decision.FAIL])
+def test_a_suites_version_is_one_content_for_all_stores_and_models(
+    tracking: Tracking, decision: Decision, tmp_path: Path
+) -> None:
+    suite = replace(SUITE, name=f"suite-{decision.value}-{tracking.store.root.parent.name}")
+    label, sample = f"{suite.name}@3", replace(_named(tracking, Sample()), suite=suite)
+    assert known_content(label, tracking) is open_mlflow(tracking).first_content(label) is None
+    record(evidence_of(replace(sample, decision=decision), tracking.store), tracking)
+    assert known_content(label, tracking) == suite.digest
+    assert open_mlflow(tracking).first_content(label) == suite.digest
+
+    edited = replace(suite, digest=other_digest("suite"))
+    other_store = Tracking.resolve(tracking_in(tmp_path / "other").store, uri=tracking.uri)
+    other = replace(sample, model=f"{sample.model}-other", suite=edited)
+    with pytest.raises(InputError, match="is another content in this registry"):
+        record(evidence_of(other, other_store.store), other_store)
+    raised = replace(other, suite=replace(edited, version=4))
+    record(evidence_of(raised, other_store.store), other_store)
+    assert known_content(f"{suite.name}@4", tracking) == edited.digest
 
 
 def test_two_processes_recording_the_same_variant_leave_one_version(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`suite@version` is one content: an edited suite under a judged version is refused, `--bump` raises it."""
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +10,15 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
+from flows.settings import Settings
 from flows.suite_check import check_suite
-from flows.suite_versions import bump, edited, refuse_edited, remember
+from flows.suite_versions import (
+    bump,
+    edited,
+    refuse_edited,
+    refuse_other_content,
+    remember,
+)
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Item, Message
 from pipelines.domain.values import digest_of
@@ -51,6 +60,74 @@ def test_an_edited_suite_under_a_judged_version_is_refused_with_both_digests(
     assert "raise its version to 2" in str(refused.value)
     remember(after, store)
     assert edited(before, store) is None, "what was judged first stays what the version is"
+
+
+RUNS = """
+CREATE TABLE runs (run_uuid TEXT, start_time INTEGER, lifecycle_stage TEXT, status TEXT);
+CREATE TABLE tags (run_uuid TEXT, key TEXT, value TEXT);
+"""
+"""As much of MLflow's tables as is asked (tests/integration/test_registry_mlflow.py asks its own)."""
+
+
+def registered(store: Store, *runs: tuple[str, str, str]) -> Settings:
+    """Settings with a registry of runs (suite, digest, status), the first of them begun first."""
+    store.root.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(store.root / "mlflow.db")) as database:
+        database.executescript(RUNS)
+        for number, (suite, digest, status) in enumerate(runs):
+            name = str(number)
+            database.execute("INSERT INTO runs VALUES (?, ?, 'active', ?)", (name, number, status))
+            database.execute("INSERT INTO tags VALUES (?, 'suite', ?)", (name, suite))
+            database.execute("INSERT INTO tags VALUES (?, 'suite_digest', ?)", (name, digest))
+        database.commit()
+    return settings_of(store)
+
+
+def settings_of(store: Store, uri: str | None = None) -> Settings:
+    return replace(Settings.from_environment({}), store=store, tracking_uri=uri)
+
+
+def test_a_suite_that_only_the_registry_knows_with_another_content_is_refused_when_planned(
+    tmp_path: Path, store: Store
+) -> None:
+    suite, other = load_suite(write(tmp_path / "suite")), digest_of("other")
+    settings = registered(
+        store, ("demo@1", other, "FINISHED"), ("demo@1", suite.digest, "FINISHED")
+    )
+    with pytest.raises(InputError, match="demo@1 is another content in this registry") as refused:
+        refuse_other_content(suite, settings, pytest.fail)
+    assert other[:12] in str(refused.value)
+    assert suite.digest[:12] in str(refused.value)
+    assert refused.value.next_step and "suite.yaml" in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("demo@2", "FINISHED"), ("other@1", "FINISHED"), ("demo@1", "RUNNING")]
+)
+def test_another_version_or_a_run_that_was_not_finished_stands_against_none(
+    name: str, status: str, tmp_path: Path, store: Store
+) -> None:
+    suite = load_suite(write(tmp_path / "suite"))
+    refuse_other_content(suite, settings_of(store), pytest.fail)
+    settings = registered(store, (name, digest_of("other"), status))
+    refuse_other_content(suite, settings, pytest.fail)
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:9", "postgresql://somebody:secret@db.example/mlflow", None]
+)
+def test_a_registry_that_cannot_be_asked_is_named_and_the_plan_goes_on(
+    uri: str | None, tmp_path: Path, store: Store
+) -> None:
+    suite = load_suite(write(tmp_path / "suite"))
+    if uri is None:
+        store.root.mkdir()
+        (store.root / "mlflow.db").write_bytes(b"this is no database" * 100)
+    said: list[str] = []
+    refuse_other_content(suite, settings_of(store, uri), said.append)
+    (line,) = said
+    assert line.startswith("the registry ") and "demo@1" in line
+    assert "secret" not in line
 
 
 def test_another_version_or_name_is_another_suite(tmp_path: Path, store: Store) -> None:
