@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from flows.cron import require_cron
+from flows.outcome import BuildResult
 from flows.prefect_state import client_environment
 from flows.preparing import prepare
 from flows.progress import Board, open_board
@@ -13,6 +14,7 @@ from flows.releases import OF_THIS_MACHINE, Release, ReleaseOutcome, State, watc
 from flows.running import execute
 from flows.settings import Settings
 from flows.unit_errors import UnitError
+from pipelines.domain.errors import UnprovableError
 from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from pipelines.specs.recipes import catalogue
 
@@ -73,23 +75,40 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
 
 
 def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome:
-    followed = release.followed
-    result = execute(_spec(followed, release.model), settings, board)
-    passed = sum(row.registered_version is not None for row in result.rows)
+    return outcome_of(release, execute(_spec(release.followed, release.model), settings, board))
+
+
+def outcome_of(release: Release, result: BuildResult) -> ReleaseOutcome:
+    """Return what became of a release that was built."""
     return ReleaseOutcome(
-        label=followed.label,
+        label=release.followed.label,
         revision=release.revision,
         state=_state(result.errors),
         exit_code=result.exit_code,
-        detail=f"{passed} of {len(result.rows)} variants passed; {result.page}",
+        detail=_detail(result),
     )
 
 
 def _state(errors: tuple[UnitError, ...]) -> State:
+    """Return what became of a build with these errors; that nothing can pass is an outcome and no failure."""
     of_this_machine = {kind.exit_code for kind in OF_THIS_MACHINE}
-    if not errors:
+    codes = {error.exit_code for error in errors} - {UnprovableError.exit_code}
+    if not codes:
         return "done"
-    return "unfinished" if {error.exit_code for error in errors} <= of_this_machine else "failed"
+    return "unfinished" if codes <= of_this_machine else "failed"
+
+
+def _detail(result: BuildResult) -> str:
+    """Say how many variants passed, and why none could where that is so."""
+    passed = sum(row.registered_version is not None for row in result.rows)
+    unprovable = [
+        error.text.partition("\n")[0]
+        for error in result.errors
+        if error.exit_code == UnprovableError.exit_code
+    ]
+    return "; ".join(
+        [f"{passed} of {len(result.rows)} variants passed", *unprovable, str(result.page)]
+    )
 
 
 def _spec(followed: Followed, model: str) -> BuildSpec:

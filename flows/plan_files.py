@@ -5,7 +5,7 @@ suites). It says where the store lay, so that a plan in a store that was moved o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.planning import BuildPlan
@@ -15,6 +15,7 @@ from pipelines.files.records import from_json, read_checked, to_json, write_chec
 from pipelines.files.store import Store
 
 PLAN = "plan.json"
+_ANYWAY = "anyway.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +25,23 @@ class _StoredPlan:
 
 
 def write_plan(plan: BuildPlan, store: Store) -> Path:
-    """Write a plan into its store and return the file."""
-    path = _folder(store) / plan.name / PLAN
+    """Write a plan into its store and return the file that its units read.
+
+    `--anyway` is no part of a build's name: a plan that was made with it has a second file, so that neither
+    of two builds of one name reads the other's.
+    """
+    folder = _folder(store) / plan.name
+    _write(replace(plan, anyway=False), folder / PLAN, store)
+    if not plan.anyway:
+        return folder / PLAN
+    _write(plan, folder / _ANYWAY, store)
+    return folder / _ANYWAY
+
+
+def _write(plan: BuildPlan, path: Path, store: Store) -> None:
     value = to_json(plan)
     assert isinstance(value, dict)
     write_checked(path, _StoredPlan(store=store.root.resolve(), plan=value))
-    return path
 
 
 def read_plan(path: Path) -> BuildPlan:

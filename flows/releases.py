@@ -12,6 +12,7 @@ from pipelines.domain.errors import (
     QuantgateError,
     ServiceError,
     ToolchainError,
+    UnprovableError,
     WorkerError,
 )
 from pipelines.files.store import Store
@@ -92,11 +93,10 @@ def watch_once(
 ) -> tuple[ReleaseOutcome, ...]:
     """Build every new revision, each exactly once over all watchers, and return what became of them.
 
-    `build` returns `done` for whatever could be judged, also where nothing passed. An error it raises
-    settles the release as failed, except a transient one, which is tried again at the next look, and one
-    that may be this machine's, which is tried again `MAX_ATTEMPTS` times. A
-    revision that another watcher is building is left to it. An interruption settles nothing and does not
-    count as an attempt.
+    `build` returns `done` for whatever could be judged, also where nothing passed, or nothing can. An error
+    it raises settles the release as failed, except a transient one, which is tried again at the next look,
+    and one that may be this machine's, which is tried again `MAX_ATTEMPTS` times. A revision that another
+    watcher is building is left to it. An interruption settles nothing and does not count as an attempt.
     """
     look = new_releases(watch_list, state_store, hub)
     outcomes = [
@@ -150,6 +150,8 @@ def _attempt(release: Release, build: Callable[[Release], ReleaseOutcome]) -> Re
 def _state_after(error: QuantgateError) -> State:
     if isinstance(error, ServiceError) and error.transient:
         return "postponed"
+    if isinstance(error, UnprovableError):
+        return "done"
     return "unfinished" if isinstance(error, OF_THIS_MACHINE) else "failed"
 
 

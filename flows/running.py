@@ -94,7 +94,7 @@ def _run_flow(plan_file: Path, build: str, url: str, settings: Settings, board: 
         from flows import tasks
         from flows.quantize import quantize
 
-        tasks.use_board(board)
+        tasks.begin_anew(board)
         logging.raiseExceptions = False  # or its log handler tells every record that did not arrive
         try:
             with temporary_settings(

@@ -59,9 +59,14 @@ _registry_turn = threading.Lock()
 """MLflow's first import and first schema creation do not like company."""
 
 
-def use_board(board: Board) -> None:
-    """Show the units of this process on `board`."""
+def begin_anew(board: Board) -> None:
+    """Show the units of this process on `board`, and take nothing from a build that it ran before.
+
+    A process that follows releases runs many; what one found out may hold no longer (a waiver may have
+    expired, the registry may have lost a version).
+    """
     _boards[:] = [board]
+    open_site.cache_clear()
 
 
 @lru_cache(maxsize=4)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.following import outcome_of
+from flows.outcome import BuildResult
 from flows.release_claims import Claims
 from flows.release_list import WATCH_LIST, Followed, load_watch_list
 from flows.release_sources import HuggingFaceHub, folder_revision
@@ -21,6 +23,7 @@ from flows.releases import (
     new_releases,
     watch_once,
 )
+from flows.unit_errors import UnitError
 from pipelines.build.hub import HubSettings, HubSource
 from pipelines.domain.errors import (
     CheckpointError,
@@ -29,6 +32,7 @@ from pipelines.domain.errors import (
     QuantgateError,
     ServiceError,
     ToolchainError,
+    UnprovableError,
     WorkerError,
 )
 from pipelines.files.store import Store
@@ -122,6 +126,63 @@ def test_a_build_in_which_nothing_passed_is_settled(store: Store) -> None:
     outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=all_fail)
     assert [(o.state, o.exit_code) for o in outcomes] == [("done", 10)]
     assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=all_fail) == ()
+
+
+def test_a_build_in_which_nothing_can_pass_is_settled_and_says_so(store: Store) -> None:
+    def refuse(release: Release) -> ReleaseOutcome:
+        raise UnprovableError("no variant can pass in llamacpp, so none was built")
+
+    outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=refuse)
+    said = "no variant can pass in llamacpp, so none was built"
+    assert [(o.state, o.exit_code, o.detail) for o in outcomes] == [("done", 11, said)]
+    assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=refuse) == ()
+
+
+def unit_error(kind: type[QuantgateError], text: str = "it failed") -> UnitError:
+    return UnitError(identifier="unit", step="reference", text=text, exit_code=kind.exit_code)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "state"),
+    [
+        ((), "done"),
+        ((UnprovableError,), "done"),
+        ((UnprovableError, WorkerError), "unfinished"),
+        ((UnprovableError, CheckpointError), "failed"),
+        ((WorkerError, ToolchainError, ServiceError), "unfinished"),
+        ((WorkerError, InputError), "failed"),
+    ],
+)
+def test_what_became_of_a_release_is_told_by_its_units_errors(
+    kinds: tuple[type[QuantgateError], ...], state: str, tmp_path: Path
+) -> None:
+    release = Release(followed=followed("model"), revision=FIRST, model=f"org/model@{FIRST}")
+    result = BuildResult(
+        name="build",
+        page=tmp_path / "index.html",
+        rows=(),
+        errors=tuple(unit_error(kind) for kind in kinds),
+        receipts=(),
+        details={},
+    )
+    assert outcome_of(release, result).state == state
+
+
+def test_a_release_in_which_nothing_can_pass_says_why(tmp_path: Path) -> None:
+    release = Release(followed=followed("model"), revision=FIRST, model=f"org/model@{FIRST}")
+    text = "exam@1: no variant can pass in llamacpp, so none was built: 3 of 29\n  next: add items"
+    result = BuildResult(
+        name="build",
+        page=tmp_path / "index.html",
+        rows=(),
+        errors=(unit_error(UnprovableError, text),),
+        receipts=(),
+        details={},
+    )
+    assert outcome_of(release, result).detail == (
+        "0 of 0 variants passed; exam@1: no variant can pass in llamacpp, so none was built: 3 of 29; "
+        f"{tmp_path / 'index.html'}"
+    )
 
 
 def test_a_refused_checkpoint_is_failed_and_not_tried_again(store: Store) -> None:
