@@ -1,5 +1,6 @@
 """Whether a runtime may judge at all: the base in it is audited, and held against the checkpoint itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -81,15 +82,21 @@ def refuse_base(site: BuildSite, runtime_name: str) -> None:
         )
     if audit.finding.passed or audit.waiver is not None or audit.divergence is None:
         return
-    told = refusal(audit.divergence, audit.engine, likely_causes(site, runtime_name))
+    causes = likely_causes(site, runtime_name)
+    told = refusal(audit.divergence, audit.engine, causes)
     recipes = "GGUF recipes" if runtime_name == "llamacpp" else f"recipes judged in {runtime_name}"
     granted = site.plan.base_divergence_waiver
     expired = f" (its waiver expired on {granted.expires.isoformat()})" if granted else ""
     raise CheckpointError(
         f"{told}; {recipes} are refused{expired}",
-        next_step=f"leave {recipes} out; or, where this is bearable, waive it by name: --waive {WAIVABLE} "
-        "--reason TEXT --who NAME --until YYYY-MM-DD",
+        next_step=f"{_remedy(causes, runtime_name)}leave {recipes} out; or, where this is bearable, waive "
+        f"it by name: --waive {WAIVABLE} --reason TEXT --who NAME --until YYYY-MM-DD",
     )
+
+
+def _remedy(causes: Sequence[str], runtime_name: str) -> str:
+    options = ", ".join(cause for cause in causes if cause.startswith("-"))
+    return f"take {options} out of the command of server {runtime_name}; or " if options else ""
 
 
 def base_reports(site: BuildSite) -> tuple[BaseReport, ...]:

@@ -262,8 +262,10 @@ def test_the_options_of_a_servers_command_are_suspected_before_the_checkpoint(
     tmp_path: Path,
 ) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
-    with pytest.raises(CheckpointError, match="likely --hf-overrides; GGUF recipes"):
+    with pytest.raises(CheckpointError, match="likely --hf-overrides; GGUF recipes") as refused:
         units.run_references(served_by(here, "vllm serve m --hf-overrides {}"), "llamacpp")
+    step = "take --hf-overrides out of the command of server llamacpp; or leave GGUF recipes out"
+    assert refused.value.next_step and refused.value.next_step.startswith(step)
     with pytest.raises(CheckpointError) as caught:
         units.run_references(served_by(here, "vllm serve m"), "llamacpp")
     assert "likely" not in caught.value.what
