@@ -73,7 +73,8 @@ class ScoreStatistics:
     """Mean scores, 0 to 1, where graders say more than right and wrong or items were sampled often.
 
     `delta` is variant minus reference; its interval is two-sided, `delta_lower_bound` one-sided, both
-    by a paired bootstrap (`pipelines.paired.scores`).
+    by a paired bootstrap (`pipelines.paired.scores`). `lost_groups` are groups whose mean score sank, an
+    item of none being one by itself.
     """
 
     reference_mean: float
@@ -81,6 +82,7 @@ class ScoreStatistics:
     delta: float
     delta_interval: Interval
     delta_lower_bound: float
+    lost_groups: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class RefusalStatistics:
     """How many of the items whose grader tells refusals were refused.
 
     `increase` is variant minus reference as a share of these items, `increase_upper_bound` its one-sided
-    paired bound.
+    paired bound. `more_groups` are groups in which something is refused that was not.
     """
 
     items: int
@@ -96,6 +98,7 @@ class RefusalStatistics:
     variant_refused: int
     increase: float
     increase_upper_bound: float
+    more_groups: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +123,9 @@ class PairedStatistics:
     `delta_lower_bound` and `accuracy_lower_bound` are one-sided. Tokens are those of all answers.
     `clusters` is None where no two items share a group, `scores` where every grade is 0 or 1,
     `refusals` where no grader tells them. `broke_ways` says how the items of `broke` are wrong now, the
-    most frequent way first. Tokens of thoughts are among those of the answers.
+    most frequent way first. Tokens of thoughts are among those of the answers. `lost_groups` are groups
+    with an item, stable or not, that only the reference gets right, `wrong_groups` those with one that the
+    variant gets wrong; an item of no group is one by itself.
     """
 
     items: int
@@ -147,6 +152,8 @@ class PairedStatistics:
     broke_ways: tuple[WayCount, ...] = ()
     reference_thought_tokens: int = 0
     variant_thought_tokens: int = 0
+    lost_groups: int = 0
+    wrong_groups: int = 0
 
     @property
     def reference_accuracy(self) -> float:

@@ -1,11 +1,13 @@
 """The rules that a policy may add to the break rate, each judged by its bound and its estimate.
 
 Like the break rate they pass where a one-sided bound at the policy's confidence is within the limit, fail
-where what was observed is beyond it, and are inconclusive between. Verbosity is no rate of anything that a
+where what was observed is beyond it, and are inconclusive between. What is observed in a single group is one
+observation, however many items the group has, and fails none of them. Verbosity is no rate of anything that a
 sample estimates with error bars a person would trust: it is held against its limit as it is.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipelines.domain.policy import Limits
 from pipelines.domain.verdict import (
@@ -28,19 +30,41 @@ _NAMED_AT_MOST = 5
 _REFERENCE_RIGHT = (PairOutcome.BOTH_RIGHT, PairOutcome.BROKE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """What was observed of a scope, in words and held against a limit.
+
+    `causes` counts what speaks against the variant, each a `cause`: a group, where items share groups (an
+    item of none is one by itself), else an item.
+    """
+
+    told: str
+    wanted: str
+    within: bool
+    beyond: bool
+    causes: int
+    cause: str
+
+
 def further_rules(
-    label: str, statistics: PairedStatistics, limits: Limits
+    label: str, statistics: PairedStatistics, limits: Limits, *, fewest_causes: int
 ) -> tuple[RuleVerdict, ...]:
-    """Judge every rule that is asked of one scope, in the order of a policy's keys."""
+    """Judge every rule that is asked of one scope, in the order of a policy's keys.
+
+    An estimate beyond its limit fails where at least `fewest_causes` groups stand behind it.
+    """
     judged: list[RuleVerdict] = []
     if limits.non_inferiority is not None:
-        judged.append(_non_inferiority(label, statistics, limits.non_inferiority))
+        changed = _change(label, statistics, limits.non_inferiority)
+        judged.append(_judged("non_inferiority", changed, fewest_causes))
     if limits.min_accuracy is not None:
-        judged.append(_accuracy(label, statistics, limits.min_accuracy))
+        accuracy = _accuracy(label, statistics, limits.min_accuracy)
+        judged.append(_judged("min_accuracy", accuracy, fewest_causes))
     if limits.max_verbosity_ratio is not None:
         judged.append(_verbosity(label, statistics, limits.max_verbosity_ratio))
     if limits.max_refusal_rate_increase is not None:
-        judged.append(_refusals(label, statistics, limits.max_refusal_rate_increase))
+        most = limits.max_refusal_rate_increase
+        judged.append(_refusals(label, statistics, most, fewest_causes))
     return tuple(judged)
 
 
@@ -63,75 +87,85 @@ def critical_items(items: Sequence[PairedItem]) -> tuple[RuleVerdict, ...]:
     return (RuleVerdict(rule="critical", decision=Decision.FAIL, reason=reason),)
 
 
-def _non_inferiority(label: str, counted: PairedStatistics, margin: float) -> RuleVerdict:
+def _change(label: str, counted: PairedStatistics, margin: float) -> _Measured:
     """Hold the change of accuracy, or of the mean score where grades are graded, against a margin."""
     measured = counted.scores or counted
     what = "mean score" if counted.scores else "accuracy"
-    told = (
-        f"{label}: {what} changed by {points(measured.delta)}"
-        f" (lower bound {points_bound(measured.delta_lower_bound)})"
-    )
-    wanted = f"the margin of {100 * margin:g} points"
-    return _judged(
-        "non_inferiority",
-        passed=measured.delta_lower_bound >= -margin,
-        failed=measured.delta < -margin,
-        told=told,
-        wanted=wanted,
+    return _Measured(
+        told=(
+            f"{label}: {what} changed by {points(measured.delta)}"
+            f" (lower bound {points_bound(measured.delta_lower_bound)})"
+        ),
+        wanted=f"the margin of {100 * margin:g} points",
+        within=measured.delta_lower_bound >= -margin,
+        beyond=measured.delta < -margin,
+        causes=measured.lost_groups,
+        cause=_cause(counted),
     )
 
 
-def _accuracy(label: str, counted: PairedStatistics, least: float) -> RuleVerdict:
-    told = (
-        f"{label}: accuracy is {percent(counted.variant_accuracy)}"
-        f" (lower bound {percent_lower_bound(counted.accuracy_lower_bound)})"
-    )
-    return _judged(
-        "min_accuracy",
-        passed=counted.accuracy_lower_bound >= least,
-        failed=counted.variant_accuracy < least,
-        told=told,
+def _accuracy(label: str, counted: PairedStatistics, least: float) -> _Measured:
+    return _Measured(
+        told=(
+            f"{label}: accuracy is {percent(counted.variant_accuracy)}"
+            f" (lower bound {percent_lower_bound(counted.accuracy_lower_bound)})"
+        ),
         wanted=f"the least of {share(least)}",
+        within=counted.accuracy_lower_bound >= least,
+        beyond=counted.variant_accuracy < least,
+        causes=counted.wrong_groups,
+        cause=_cause(counted),
     )
 
 
 def _verbosity(label: str, counted: PairedStatistics, most: float) -> RuleVerdict:
     ratio = counted.verbosity_ratio
-    return _judged(
-        "max_verbosity_ratio",
-        passed=ratio <= most,
-        failed=ratio > most,
+    measured = _Measured(
         told=f"{label}: answers take {ratio:.2f} times the reference's tokens",
         wanted=f"the limit of {most:g}",
+        within=ratio <= most,
+        beyond=ratio > most,
+        causes=counted.items,
+        cause=_cause(counted),
     )
+    return _judged("max_verbosity_ratio", measured, 0)
 
 
-def _refusals(label: str, counted: PairedStatistics, most: float) -> RuleVerdict:
+def _refusals(
+    label: str, counted: PairedStatistics, most: float, fewest_causes: int
+) -> RuleVerdict:
     rule, found = "max_refusal_rate_increase", counted.refusals
     if found is None:
         reason = f"{label}: no grader tells refusals, so that their rate cannot be held to a limit"
         return RuleVerdict(rule=rule, decision=Decision.INCONCLUSIVE, reason=reason)
-    told = (
-        f"{label}: {found.variant_refused} of {found.items} were refused where the reference refused"
-        f" {found.reference_refused} (upper bound of the increase"
-        f" {percent_bound(found.increase_upper_bound)})"
-    )
-    return _judged(
-        rule,
-        passed=found.increase_upper_bound <= most,
-        failed=found.increase > most,
-        told=told,
+    measured = _Measured(
+        told=(
+            f"{label}: {found.variant_refused} of {found.items} were refused where the reference refused"
+            f" {found.reference_refused} (upper bound of the increase"
+            f" {percent_bound(found.increase_upper_bound)})"
+        ),
         wanted=f"the limit of {share(most)}",
+        within=found.increase_upper_bound <= most,
+        beyond=found.increase > most,
+        causes=found.more_groups,
+        cause=_cause(counted),
     )
+    return _judged(rule, measured, fewest_causes)
 
 
-def _judged(rule: str, *, passed: bool, failed: bool, told: str, wanted: str) -> RuleVerdict:
-    if passed:
+def _judged(rule: str, measured: _Measured, fewest_causes: int) -> RuleVerdict:
+    told, wanted = measured.told, measured.wanted
+    if measured.within:
         return RuleVerdict(rule=rule, decision=Decision.PASS, reason=f"{told}, within {wanted}")
-    if failed:
+    if measured.beyond and measured.causes >= fewest_causes:
         return RuleVerdict(rule=rule, decision=Decision.FAIL, reason=f"{told}, beyond {wanted}")
+    seen = f", beyond {wanted} by what one {measured.cause} did" if measured.beyond else ""
     return RuleVerdict(
         rule=rule,
         decision=Decision.INCONCLUSIVE,
-        reason=f"{told}: too few items to show {wanted}",
+        reason=f"{told}{seen}: too few items to show {'that' if measured.beyond else wanted}",
     )
+
+
+def _cause(counted: PairedStatistics) -> str:
+    return "group" if counted.clusters else "item"

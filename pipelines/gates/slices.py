@@ -10,7 +10,8 @@ from pipelines.paired.exact import break_rate_bound, items_needed
 
 WHOLE = "all"
 _WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.UNPROVEN, Decision.PASS)
-_FEWEST_BREAKS_THAT_ARE_EVIDENCE = 2
+_FEWEST_CAUSES = 2
+"""A rate above its limit is evidence where it has so many causes of its own: what one group does is one."""
 
 
 def judge_whole(
@@ -18,11 +19,13 @@ def judge_whole(
 ) -> SliceVerdict:
     """Judge the suite as a whole: passes by its bound, fails by its rate, else inconclusive.
 
-    A rate above the limit that is all of one group is one piece of evidence, and fails nothing.
+    A rate above its limit that is all of one group is one piece of evidence, and fails nothing.
     `more` are rules on it that were judged already.
     """
     decision = _by_bound_and_rate(statistics, limits)
-    return _verdict(WHOLE, statistics, limits, decision, more)
+    fewest = _fewest_of_many(statistics)
+    rules = (*more, *further_rules("the whole suite", statistics, limits, fewest_causes=fewest))
+    return _verdict(WHOLE, statistics, limits, decision, rules)
 
 
 def judge_slice(name: str, statistics: PairedStatistics, limits: Limits) -> SliceVerdict:
@@ -30,20 +33,20 @@ def judge_slice(name: str, statistics: PairedStatistics, limits: Limits) -> Slic
 
     One that could pass with no break is judged as the whole is. A smaller one is unproven, and fails
     only on evidence: a rate above the limit with at least two breaks, of two groups where items share
-    groups. A critical one fails on any.
+    groups. A critical one fails on any. The policy's further rules ask for no
+    less: what one group does fails none of them in a slice that cannot prove itself.
     """
+    fewest = _fewest_of_many(statistics) if able_to_pass(statistics, limits) else _FEWEST_CAUSES
+    rules = further_rules(name, statistics, limits, fewest_causes=fewest)
     if limits.critical and statistics.broke:
         decision = Decision.FAIL
     elif able_to_pass(statistics, limits):
         decision = _by_bound_and_rate(statistics, limits)
-    elif (
-        statistics.break_rate > limits.max_break_rate
-        and statistics.broke_apart >= _FEWEST_BREAKS_THAT_ARE_EVIDENCE
-    ):
+    elif statistics.break_rate > limits.max_break_rate and statistics.broke_apart >= _FEWEST_CAUSES:
         decision = Decision.FAIL
     else:
         decision = Decision.UNPROVEN
-    return _verdict(name, statistics, limits, decision, ())
+    return _verdict(name, statistics, limits, decision, rules)
 
 
 def able_to_pass(statistics: PairedStatistics, limits: Limits) -> bool:
@@ -60,10 +63,15 @@ def worst(decisions: Iterable[Decision]) -> Decision:
 def _by_bound_and_rate(statistics: PairedStatistics, limits: Limits) -> Decision:
     if statistics.break_rate_bound <= limits.max_break_rate:
         return Decision.PASS
-    of_one_group = statistics.clusters is not None and statistics.broke_apart == 1
-    if statistics.break_rate > limits.max_break_rate and not of_one_group:
+    beyond = statistics.break_rate > limits.max_break_rate
+    if beyond and statistics.broke_apart >= _fewest_of_many(statistics):
         return Decision.FAIL
     return Decision.INCONCLUSIVE
+
+
+def _fewest_of_many(statistics: PairedStatistics) -> int:
+    """Return how many causes are evidence in a scope that could pass: two where items share groups."""
+    return _FEWEST_CAUSES if statistics.clusters else 1
 
 
 def _verdict(
@@ -71,7 +79,7 @@ def _verdict(
     statistics: PairedStatistics,
     limits: Limits,
     by_breaks: Decision,
-    more: tuple[RuleVerdict, ...],
+    rules: tuple[RuleVerdict, ...],
 ) -> SliceVerdict:
     needed = 0
     if by_breaks in (Decision.INCONCLUSIVE, Decision.UNPROVEN):
@@ -83,7 +91,6 @@ def _verdict(
             effective=statistics.effective_reliable if statistics.clusters else None,
         )
     label = "the whole suite" if name == WHOLE else name
-    rules = (*more, *further_rules(label, statistics, limits))
     decision = worst([by_breaks, *(rule.decision for rule in rules)])
     more_items = unbroken_items(needed, grouped=statistics.clusters is not None)
     reason = counts(label, statistics) + _therefore(by_breaks, limits, more_items)

@@ -22,7 +22,8 @@ def refusal_statistics(items: Sequence[PairedItem], confidence: float) -> Refusa
         return None
     count = len(told)
     before = sum(refused for _, refused in told)
-    changes = Counter([bool(_refused(item.variant)) - refused for item, refused in told])
+    changed = [(item, bool(_refused(item.variant)) - refused) for item, refused in told]
+    changes = Counter([change for _, change in changed])
     more, fewer = changes[1], changes[-1]
     share = effective_items(group_of(item) for item, _ in told) / count
     return RefusalStatistics(
@@ -33,6 +34,7 @@ def refusal_statistics(items: Sequence[PairedItem], confidence: float) -> Refusa
         increase_upper_bound=-difference_lower_bound(
             gained=fewer * share, lost=more * share, items=count * share, confidence=confidence
         ),
+        more_groups=len({group_of(item) for item, change in changed if change > 0}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import fsum
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import GradedAnswer
@@ -83,6 +84,8 @@ def statistics(
         broke_ways=broke_ways(items),
         reference_thought_tokens=sum([item.reference.thought_tokens for item in items]),
         variant_thought_tokens=sum([item.variant.thought_tokens for item in items]),
+        lost_groups=len({group_of(i) for i in items if i.outcome is PairOutcome.BROKE}),
+        wrong_groups=len({group_of(i) for i in items if i.outcome not in _VARIANT_RIGHT}),
     )
 
 
@@ -167,13 +170,16 @@ def _scores(
     if not items or not (by_scores or {*reference, *variant} - {0.0, 1.0}):
         return None
     differences = [after - before for before, after in zip(reference, variant, strict=True)]
-    limits = mean_difference_limits(
-        differences, [group_of(item) for item in items], confidence=confidence
-    )
+    groups = [group_of(item) for item in items]
+    limits = mean_difference_limits(differences, groups, confidence=confidence)
+    by_group: dict[tuple[bool, str], list[float]] = {}
+    for group, difference in zip(groups, differences, strict=True):
+        by_group.setdefault(group, []).append(difference)
     return ScoreStatistics(
         reference_mean=sum(reference) / len(items),
         variant_mean=sum(variant) / len(items),
         delta=sum(differences) / len(items),
         delta_interval=limits.interval,
         delta_lower_bound=limits.lower_bound,
+        lost_groups=sum(fsum(changes) < 0 for changes in by_group.values()),
     )
