@@ -11,6 +11,7 @@ from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # it sh
 from calibration.readers import Place, RawRow
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.files.arrow_columns import refuse_columns_twice
 
 _BATCH_BYTES = 4 << 20
 _MOST_BATCH_ROWS = 2048
@@ -20,7 +21,7 @@ def row_group_rows(path: Path) -> tuple[int, ...]:
     """Return how many rows each row group has.
 
     Raises:
-        InputError: where this is no parquet file.
+        InputError: where this is no parquet file, or a column stands in it twice.
     """
     with _open(path) as file:
         groups = range(file.metadata.num_row_groups)
@@ -93,6 +94,7 @@ def _plain_value(value: object) -> JsonValue:
 def _open(path: Path) -> Iterator[Any]:
     try:
         with ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+            refuse_columns_twice(file.schema_arrow, str(path))
             yield file
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(f"is not a sound parquet file ({error})", where=str(path)) from error

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, TypeAlias, cast
 
-from pydantic_core import from_json
-
 from calibration.rows import BrokenRowError
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject
 from pipelines.files.csv_rows import csv_rows
+from pipelines.files.json_text import JsonTextError, parse_structure
 from pipelines.files.reading import (
     LONGEST_LINE_BYTES,
     refuse_other_encodings,
     refuse_other_than_file,
 )
+from pipelines.specs.loading import not_json
 
 Kind = Literal["jsonl", "txt", "csv", "parquet"]
 
@@ -147,23 +147,23 @@ def _begin(file: IO[bytes], path: Path, start: int) -> int:
 
 def _json_object(line: bytes) -> JsonObject | BrokenRowError:
     try:
-        value = from_json(line, allow_inf_nan=False)
-    except ValueError as error:
-        return _not_utf8(line) or BrokenRowError(f"is not valid JSON: {error}")
+        value = parse_structure(line.decode())
+    except UnicodeDecodeError as error:
+        return _other_bytes(error)
+    except JsonTextError as error:
+        return BrokenRowError(not_json(error))
     return value if isinstance(value, dict) else BrokenRowError("is not a JSON object")
 
 
 def _text_row(line: bytes) -> JsonObject | BrokenRowError:
-    broken = _not_utf8(line)
-    return broken or {"text": line.decode().strip()}
-
-
-def _not_utf8(line: bytes) -> BrokenRowError | None:
     try:
-        line.decode()
+        return {"text": line.decode().strip()}
     except UnicodeDecodeError as error:
-        return BrokenRowError(f"is not UTF-8 text (byte {error.start + 1} of the line)")
-    return None
+        return _other_bytes(error)
+
+
+def _other_bytes(error: UnicodeDecodeError) -> BrokenRowError:
+    return BrokenRowError(f"is not UTF-8 text (byte {error.start + 1} of the line)")
 
 
 def _fetched_lines(

@@ -7,7 +7,7 @@ which begins at the next multiple of `general.alignment` (32).
 
 import os
 import struct
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +59,8 @@ def read_gguf_header(file: Path, *, longest_list: int = _LONGEST_LIST) -> GgufHe
     """Read the header of a GGUF file.
 
     Raises:
-        CheckpointError: where it is none, is cut off, or has a tensor of an unknown type.
+        CheckpointError: where it is none, is cut off, names a key or a tensor twice, or has a tensor of an
+            unknown type.
     """
     with _opened(file, longest_list) as reader:
         return _header(reader, file)
@@ -79,9 +80,11 @@ def _metadata(reader: "_Reader", file: Path) -> tuple[JsonObject, int]:
     if reader.bytes(4) != _MAGIC:
         raise CheckpointError("does not begin as a GGUF file", where=str(file))
     _, tensor_count, pair_count = reader.numbers("IQQ")
-    metadata = {}
+    metadata: JsonObject = {}
     for _ in range(pair_count):
         key = reader.string()
+        if key in metadata:
+            raise CheckpointError(f"has the metadata key '{key[:200]}' twice", where=str(file))
         metadata[key] = reader.value(reader.number("I"))
     return metadata, tensor_count
 
@@ -89,6 +92,9 @@ def _metadata(reader: "_Reader", file: Path) -> tuple[JsonObject, int]:
 def _header(reader: "_Reader", file: Path) -> GgufHeader:
     metadata, tensor_count = _metadata(reader, file)
     entries = [_entry(reader, file) for _ in range(tensor_count)]
+    counts = Counter(name for name, *_ in entries)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
+        raise CheckpointError(f"has the tensor '{twice[:200]}' twice", where=str(file))
     alignment = metadata.get("general.alignment", _ALIGNMENT_BYTES)
     step = alignment if isinstance(alignment, int) and alignment > 0 else _ALIGNMENT_BYTES
     start = -(-reader.position // step) * step

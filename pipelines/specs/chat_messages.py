@@ -9,10 +9,9 @@ plain objects: corpora read millions of them.
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from pydantic_core import from_json
-
 from pipelines.domain.suite import Message
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.files.json_text import JsonTextError, KeyTwiceError, parse_structure
 
 ROLES = {
     "system": "system", "user": "user", "assistant": "assistant", "tool": "tool",
@@ -104,6 +103,9 @@ def with_open_arguments(message: JsonObject) -> JsonObject:
     """Return a message whose calls hold arguments as objects, as chat templates go through them.
 
     OpenAI's API writes them as JSON text; text that is no JSON object stays as it is.
+
+    Raises:
+        BrokenRowError: where arguments name a key twice.
     """
     calls = message.get("tool_calls")
     if not calls:
@@ -114,12 +116,18 @@ def with_open_arguments(message: JsonObject) -> JsonObject:
 
 
 def open_arguments(call: JsonObject) -> JsonObject:
-    """Return a call with its arguments as an object, where they are the JSON text of one."""
+    """Return a call with its arguments as an object, where they are the JSON text of one.
+
+    Raises:
+        BrokenRowError: where they name a key twice: nobody knows which of the values was meant.
+    """
     function = call.get("function")
     if isinstance(function, dict) and isinstance(function.get("arguments"), str):
         try:
-            arguments = from_json(cast("str", function["arguments"]), allow_inf_nan=False)
-        except ValueError:
+            arguments = parse_structure(cast("str", function["arguments"]))
+        except KeyTwiceError as error:
+            raise BrokenRowError(f"arguments of a call: {error}") from error
+        except JsonTextError:
             return call
         if isinstance(arguments, dict):
             return call | {"function": function | {"arguments": arguments}}
@@ -165,8 +173,8 @@ def tools_of(value: JsonValue) -> list[JsonObject]:
 def parsed(text: str, name: str) -> JsonValue:
     """Return what a text says as JSON; raises BrokenRowError where it is none."""
     try:
-        return cast("JsonValue", from_json(text, allow_inf_nan=False))
-    except ValueError as error:
+        return parse_structure(text)
+    except JsonTextError as error:
         raise BrokenRowError(f"{name} is not JSON: {error}") from error
 
 

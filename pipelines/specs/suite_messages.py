@@ -6,15 +6,17 @@ keys and roles of other formats are refused with what to write instead.
 
 from typing import Annotated, Literal, cast
 
-from pydantic import BeforeValidator, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, JsonValue, model_validator
 
 from pipelines.domain.suite import Message
+from pipelines.domain.values import JsonObject
 from pipelines.domain.values import JsonValue as Written
 from pipelines.specs.chat_messages import (
     LOG_ROLES,
     ROLES,
     THOUGHTS,
     ForeignContentError,
+    open_arguments,
     text_of,
 )
 from pipelines.specs.loading import Spec
@@ -48,6 +50,13 @@ def _role(value: JsonValue) -> JsonValue:
     raise ValueError(f"'{value}' is no role; roles are {', '.join(ROLES)}")
 
 
+def _opens(calls: tuple[dict[str, JsonValue], ...]) -> tuple[dict[str, JsonValue], ...]:
+    """Return calls as they are written; raises ValueError where arguments, as text, name a key twice."""
+    for call in calls:
+        open_arguments(cast("JsonObject", call))
+    return calls
+
+
 class MessageSpec(Spec):
     """One chat message as OpenAI's chat format writes it."""
 
@@ -66,7 +75,7 @@ class MessageSpec(Spec):
     ] = ""
     """A text, or parts of text, which are joined by line breaks; null is empty."""
     name: str | None = None
-    tool_calls: tuple[dict[str, JsonValue], ...] = ()
+    tool_calls: Annotated[tuple[dict[str, JsonValue], ...], AfterValidator(_opens)] = ()
     """Calls that the assistant made earlier in the conversation; arguments as an object or as JSON text."""
     tool_call_id: str | None = None
     reasoning_content: str | None = None

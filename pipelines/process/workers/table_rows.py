@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.values import JsonValue
+from pipelines.files.arrow_columns import refuse_columns_twice
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.table_rows import HubDataset, TableRows, TableRowsCall
@@ -29,7 +30,8 @@ def write_rows(call: TableRowsCall, on_progress: OnProgress) -> TableRows:
     """Write every row, values that JSON lacks as text (dates in ISO form, bytes in base64).
 
     Raises:
-        InputError: where the file is not parquet, or the hub has no such dataset, configuration or split.
+        InputError: where the file is not parquet, a column stands twice, or the hub has no such dataset,
+            configuration or split.
         ServiceError: where the hub does not answer or refuses.
     """
     if call.hub is not None:
@@ -56,6 +58,7 @@ def _from_parquet(path: Path) -> "tuple[tuple[str, ...], Iterator[RecordBatch]]"
         file = ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(f"is not a parquet file ({error})", where=str(path)) from error
+    refuse_columns_twice(file.schema_arrow, str(path))
     return tuple(file.schema_arrow.names), file.iter_batches(batch_size=_BATCH_ROWS)
 
 
@@ -86,6 +89,7 @@ def _from_hub(hub: HubDataset) -> "tuple[tuple[str, ...], Iterator[RecordBatch]]
             next_step="check the network; for a private dataset set HF_TOKEN",
             transient=True,
         ) from error
+    refuse_columns_twice(table.data.table.schema, where)
     return tuple(table.column_names), iter(table.data.table.to_batches(_BATCH_ROWS))
 
 
