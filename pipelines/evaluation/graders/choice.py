@@ -32,7 +32,7 @@ class ChoiceGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "choice@2"
+        return "choice@3"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is among the choices."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from pipelines.evaluation.graders.choice_languages import RULED_OUT_AFTER, RULED_OUT_BEFORE
+from pipelines.evaluation.graders.choice_negation import RULED_OUT_AFTER, RULED_OUT_BEFORE
 from pipelines.evaluation.graders.choice_wording import Ways, ways_to_name
 from pipelines.evaluation.graders.normal_forms import plain_letters
 from pipelines.evaluation.graders.strict_json import Refused
@@ -13,15 +13,8 @@ _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit)\s?\{([^{}]{0,200})\}")
 _QUOTES = re.compile('["“”„«»『』「」【】]|\\\\[()\\[\\]]|\\$')
-_RULED_OUT_BEFORE = re.compile(
-    r"(?:\bnot|n't|\bnor|\bneither|\bexcept|\bno|\bunlike|\bwithout|\bkein|\bnicht|\bpas)"
-    r"(?: be| option| choice| answer)?\W{0,4}$"
-)
-_RULED_OUT_AFTER = re.compile(
-    r"\W{0,4}(?:is|are|was)(?: not\b|n't\b| wrong\b| incorrect\b| false\b| ruled out\b| impossible\b)"
-)
-_OTHERS_BEFORE = re.compile(f"(?:{RULED_OUT_BEFORE})$")
-_OTHERS_AFTER = re.compile(f"\\W{{0,4}}(?:{RULED_OUT_AFTER})")
+_RULED_OUT_BEFORE = re.compile(f"(?:{RULED_OUT_BEFORE})$", re.IGNORECASE)
+_RULED_OUT_AFTER = re.compile(f"\\W{{0,4}}(?:{RULED_OUT_AFTER})", re.IGNORECASE)
 _ARTICLES = frozenset("AIOEYaioey")
 _WORD_AFTER = re.compile(
     r" (?!(?:because|since|as|for|and|or|which|is|with|due|but|not|seems|looks)\b)[a-zà-ÿ]"
@@ -49,6 +42,9 @@ def _chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
         found = [match for match in _all(way, text) if not _ruled_out(match, text)]
         if found:
             return _one([found[-1 if where == "last" else 0]], text, ways, labels)
+    left_over = _left_over(text, ways)
+    if left_over:
+        return _one(left_over, text, ways, labels)
     for way in (ways.alone, ways.begun, ways.marked):
         found = _all(way, text)
         if found and any(_ruled_out(match, text) for match in found):
@@ -56,6 +52,16 @@ def _chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
         if found:
             return _one(found, text, ways, labels)
     return Refused(reason="no choice is named")
+
+
+def _left_over(text: str, ways: Ways) -> list[re.Match[str]]:
+    """Return a choice that is a sentence of its own where all others are ruled out: `Not A. Not B. C.`"""
+    alone = [match for match in _all(ways.sentence, text) if not _ruled_out(match, text)]
+    if not alone:
+        return []
+    named = _all(ways.named, text)
+    kept = [match for match in named if not _ruled_out(match, text)]
+    return [*alone, *kept] if len(kept) < len(named) else []
 
 
 def _readable(text: str) -> str:
@@ -111,10 +117,5 @@ def _is_a_word(match: re.Match[str], text: str) -> bool:
 
 def _ruled_out(match: re.Match[str], text: str) -> bool:
     start, end = match.span("label")
-    before = text[max(0, start - 40) : start].lower()
-    return bool(
-        _RULED_OUT_BEFORE.search(before)
-        or _RULED_OUT_AFTER.match(text, end)
-        or _OTHERS_BEFORE.search(before)
-        or _OTHERS_AFTER.match(text, end)
-    )
+    before = text[max(0, start - 40) : start]
+    return bool(_RULED_OUT_BEFORE.search(before) or _RULED_OUT_AFTER.match(text, end))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipelines.evaluation.graders.choice_languages import declared_in_other_languages
+from pipelines.evaluation.graders.choice_negation import named_against_another
 
 _SAID = (
     r"(?:answers?|choose|chose|pick|select|go with|going with|it is|it's|it must be"
@@ -38,13 +39,18 @@ _WORDLESS = r"[⺀-鿿가-힯ぁ-ヿ]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ways:
-    """Patterns of the ways to name a choice, from the most to the least explicit; each has `label`."""
+    """Patterns of the ways to name a choice, from the most to the least explicit; each has `label`.
+
+    `sentence` is a choice that is a sentence of its own, `named` one wherever it stands.
+    """
 
     boxed: tuple[re.Pattern[str], ...]
     declared: tuple[re.Pattern[str], ...]
     alone: tuple[re.Pattern[str], ...]
     begun: tuple[re.Pattern[str], ...]
     marked: tuple[re.Pattern[str], ...]
+    sentence: tuple[re.Pattern[str], ...]
+    named: tuple[re.Pattern[str], ...]
     further: re.Pattern[str]
 
 
@@ -60,15 +66,24 @@ def ways_to_name(labels: tuple[str, ...]) -> Ways:
         rf"(?i:\b(?:option|choice){_IS}{_FILLER}) ?{_OPEN} ?{any_case}",
         rf"{_OPEN}{free}{_CLOSE}{_RIGHT}",
         rf"#### ?{any_case}",
+        rf"\b(?i:I (?:think|believe|guess|suspect|say)(?: that)?) {_OPEN}{free}{_CLOSE}[.!]?$",
     )
     marked = [rf"[(\[] ?{free} ?[)\]]", rf"\*\*\(?{free}[).:]{{0,2}}\*\*", rf"`{free}`"]
-    marked.append(rf"(?:\b(?i:option|choice) |选项|選項|選択肢|الخيار ){free}")
+    marked.append(
+        rf"(?:\b(?i:option|choice) |选项|選項|選択肢|(?:الخيار|الحرف|विकल्प|বিকল্প|ข้อ|보기) ){free}"
+    )
     return Ways(
         boxed=_compiled(rf"\\boxed ?\{{ ?\(? ?{any_case} ?\)? ?\}}"),
-        declared=_compiled(*declared, *declared_in_other_languages(any_case)),
+        declared=_compiled(
+            *declared,
+            *declared_in_other_languages(any_case, free),
+            *named_against_another(f"(?:{bounded})", free),
+        ),
         alone=_compiled(rf"^[(\[*_` ]{{0,5}}{any_case}[)\]*_`.:,!。 ]{{0,6}}$"),
         begun=_compiled(rf"^{_OPEN}{free}(?:[)\]*_`]{{1,4}}[.:]?|[.:,、。])(?=\s|{_WORDLESS})"),
         marked=_compiled(*marked, *([free] if worded else [])),
+        sentence=_compiled(rf"(?:^|[.!。!;\n] ?){_OPEN}{free}{_CLOSE}[.!。]?$"),
+        named=_compiled(free),
         further=re.compile(rf"{_CLOSE}{_OR} ?{_OPEN}{any_case}"),
     )
 
@@ -80,7 +95,7 @@ def _compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
 def _bounded(label: str) -> str:
     """A label is no part of a longer word: the B of `Bob`, of `B's` or of `B2` names nothing."""
     before = r"(?<![^\W_])" if not label[:1].isascii() else r"(?<![A-Za-z0-9À-ɏЀ-ӿ'’-])"
-    after = r"(?![A-Za-z0-9À-ɏЀ-ӿ]|['’][a-z]|-[A-Za-z])"
+    after = r"(?![A-Za-z0-9À-ɏЀ-ӿ]|['’](?!(?:d[ıi]r|t[ıi]r)\b)[a-z]|-[A-Za-z])"
     if re.match(_WORDLESS, label):
         before = after = ""
     return f"{before}{re.escape(label)}{after}"

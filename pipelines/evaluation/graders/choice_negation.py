@@ -1,0 +1,110 @@
+"""How answers rule choices out, and name another in the same breath, in the languages that are promised.
+
+`Not A but B`, `nicht A, sondern B`, `AではなくBです`, `ليس A بل B`, `A değil, B`: patterns for text whose
+characters have ordinary width and whose runs of whitespace are one character.
+"""
+# ruff: noqa: RUF001 - the characters are what texts are written in
+
+_BRACKETS = r"[(\[*_`]{0,4} ?"
+_CLOSED = r"[)\]*_`]{0,4}"
+_NOUN = (
+    "(?: (?:option|choice|letter|answer|antwort|lösung|réponse|lettre|opción|letra|respuesta|opção"
+    "|resposta|alternativa|opzione|lettera|risposta|optie|antwoord|opcja|odpowiedź|вариант|ответ"
+    "|варіант"
+    "|відповідь"
+    "|şık|seçenek|pilihan|opsi|jawaban|đáp án|phương án|câu|chaguo|jibu|الخيار|الإجابة|विकल्प|বিকল্প))?"
+)
+_ARTICLE = "(?: (?:the|die|der|das|la|le|el|il|lo|a|o|de|het|l'option|l'opzione))?"
+_NOT = (
+    "(?:not|nor|neither|nicht|weder|noch|kein(?:e|er|es)?|pas|non|né|no|não|nem|niet|geen|nie|ani"
+    "|не|ни|ні"
+    "|bukan(?:lah)?|tidak|không phải|si|sio)"
+)
+_ITEM = "(?:选项|選項|選択肢|答案|[项項])"
+_IS = "(?: (?:be|es|est|é|è|jest|to|là|it|sería|seria))?"
+_BEFORE = f"(?:\\b{_NOT}|n't){_IS}{_ARTICLE}{_NOUN}"
+_BEFORE_UNSPACED = (
+    "ไม่ใช่(?:ข้อ)?|(?:ليست?|وليست?|غير)(?: الخيار| الإجابة| الحرف)?"
+    "|[不非](?:是|为|為|选|選|选择|選擇)?(?:选项|選項)?"
+)
+_AFTER = (
+    "değil(?:dir)?|नहीं(?: है)?|নয়|না|కాదు|(?:이|가|은|는)? ?아니(?:라|고|며|ㄹ|다)|(?:이|가|은|는)? ?아닙니다"
+    "|(?:では|じゃ)なくて?|(?:では|じゃ)ありません"
+)
+_BUT = (
+    "(?:but(?: rather| instead| actually)?|rather|instead|sondern|mais(?: plutôt| bien)?|plutôt"
+    "|sino(?: que)?"
+    "|mas(?: sim)?|e sim|ma(?: bensì)?|bensì|maar(?: wel)?|lecz|tylko|ale|а|но|але|melainkan|tetapi"
+    "|tapi"
+    "|mà(?: là)?|nhưng(?: là)?|bali|lakini|แต่(?:เป็น|คือ)?|بل(?: هو| هي)?|وإنما|ولكن|لكن|而是|而应(?:该)?选)"
+)
+_ITS_NAME = "it is|it's|is|es ist|ist es|es|c'est|est|é|è|to|jest|это|це|ni|adalah|là|هو|هي"
+_IT_IS = f"(?: (?:{_ITS_NAME}))?"
+_OR = (
+    "(?:or|nor|and|oder|und|noch|ou|et|o|y|e|u|ni|né|nem|ani|lub|или|и|ни|або|ні|atau|dan|hoặc|au|na|wala"
+    "|ولا|أو|و)"
+)
+_AND_NOT = (
+    "(?:rather than|instead of|(?:and|und|et|y|e|en|i|a|и|а|dan)? ?(?:not|nicht|non|pas|no|não|niet"
+    "|nie|не|bukan)"
+    "|statt|anstelle von|plutôt que|au lieu de|en lugar de|em vez de|invece di|in plaats van"
+    "|zamiast|вместо"
+    "|daripada|thay vì|badala ya|وليس|وليست|而不是|而非)"
+)
+_AFTER_ALL = "(?: ?(?:बल्कि|বরং|aksine|बल्की|むしろ|오히려))?"
+
+RULED_OUT_BEFORE = (
+    f"{_BEFORE} ?[(\\[*_`]{{0,4}}|(?:\\bexcept|\\bunlike|\\bwithout)(?: option| choice"
+    f"| answer)?\\W{{0,4}}"
+    f"|(?:{_BEFORE_UNSPACED}) ?[(\\[*_`]{{0,4}}"
+    "|[不非别別勿](?:应该?|應該?|能|可|该|會|会)?(?:选择|選擇|选|選|是|为|為)?(?:选项|選項)?\\W{0,4}"
+    "|排除(?:了)?(?:选项|選項)?\\W{0,4}"
+    "|(?:ليست?|لا أختار|لن أختار|وليس|غير) ?(?:الخيار )?\\W{0,4}"
+)
+"""What stands directly before a choice that is not meant."""
+
+_FALSE = (
+    "not\\b|n't\\b|wrong|incorrect|false|ruled out|impossible|nicht\\b|falsch|inkorrekt|ausgeschlossen"
+    "|pas\\b|fau(?:x|sse)|incorrecte?|incorrect[ao]|fals[ao]|errónea?|errad[ao]|sbagliat[ao]"
+    "|errat[ao]|scorrett[ao]"
+    "|incorret[ao]|niet\\b|fout|onjuist|błędn|niepoprawn|nieprawidłow|неверн|неправил|невірн|yanlış"
+    "|salah"
+    "|sai\\b|không đúng|si sahihi|si\\b|makosa"
+)
+_VERB = "(?:is|are|was|isn|wasn|ist|est|es|é|è|está|jest|to|là|ni|—|–|-|adalah)"
+_ADVERB = (
+    "(?: (?:also|clearly|definitely|likewise|auch|aussi|también|também|anche|ook|też|тоже|juga|cũng"
+    "|pia))?"
+)
+RULED_OUT_AFTER = (
+    f"\\W{{0,4}}(?:{_VERB}{_ADVERB} ?)(?:{_FALSE})"
+    "|\\W{0,4} (?:n'est pas|no es|no está|não é|não está|non è|nie jest|не\\b|не является|bukan"
+    "|salah|tidak benar"
+    "|sai\\b|không đúng|không phải|si sahihi|yanlış|değil|नहीं|गलत|ভুল|নয়|కాదు|తప్పు|neither"
+    "|either\\b|non plus|auch nicht"
+    "|tampoco|também não|neanche)"
+    f"| ?{_ITEM}?(?:是|明显|显然)?(?:不正确|不正確|错|錯|不对|不對|有误|有誤)"
+    "|(?:は|が|も)(?:正解|正しい答え|答え)?(?:では|でも|じゃ)(?:ない|ありません)"
+    "|(?:は|が|も)(?:間違|誤|不正解|不適切|正しくな|違)|(?:では|じゃ)(?:ない|ありません|なく)"
+    "|\\W{0,3} (?:ليست?|خاطئة?|خطأ|غير صحيحة?)(?!\\w)"
+    "|[:)]{1,2} (?:no|wrong|incorrect|false|nein|falsch|faux|falso)(?=[.!;,]|$)"
+    "|(?: ?번)?(?:이|가|은|는)? ?(?:아니|아닙|틀[렸리린])| ?(?:ไม่ใช่|ไม่ถูก|ผิด)"
+)
+"""What stands directly after one."""
+
+
+def named_against_another(any_label: str, label: str) -> tuple[str, ...]:
+    """Return patterns of a choice that is named against one ruled out just before.
+
+    `any_label` is the pattern of any label, `label` the same as a group called `label`.
+    """
+    other = f"{_BRACKETS}{any_label}{_CLOSED}"
+    others = f"{other}(?:(?:,? {_OR}|,)(?: {_NOT})?{_ARTICLE}{_NOUN} ?{other}){{0,4}}"
+    named = f"{_IT_IS}{_ARTICLE}{_NOUN} ?{_BRACKETS}{label}"
+    before = f"(?:(?i:{_BEFORE}|\\bni{_ARTICLE}{_NOUN}) ?|(?:{_BEFORE_UNSPACED}) ?)"
+    return (
+        f"{before}{others}[,;.،]? ?(?i:{_BUT}){named}",
+        f"{before}{others}[,;.،] ?(?i:{_ITS_NAME}){_ARTICLE}{_NOUN} ?{_BRACKETS}{label}",
+        f"^{_BRACKETS}{label}{_CLOSED},? ?(?i:{_AND_NOT}{_IS}{_ARTICLE}{_NOUN}) ?{other}",
+        f"{other} ?(?:{_AFTER})[,;.、،。]? ?{_AFTER_ALL}{named}",
+    )
