@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, WorkerError
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 
@@ -34,6 +34,8 @@ def work(order: Order, on_progress: OnProgress) -> Done:
     """Carry out the order."""
     if order.act == "refuse":
         raise CheckpointError("cannot be used", where="layer 3", next_step="use another")
+    if order.act == "served":
+        raise WorkerError("vllm ended with exit code 1", log=order.path)
     if order.act == "crash":
         raise ZeroDivisionError("a bug")
     if order.act == "no memory":

@@ -63,6 +63,7 @@ def _error_reply(error: QuantgateError) -> dict[str, JsonValue]:
         "what": error.what,
         "where": error.where,
         "next_step": error.next_step,
+        "log": str(error.log) if error.log else None,
     }
 
 

@@ -189,16 +189,17 @@ def _read_reply(reply_file: Path, call: WorkerCall) -> dict[str, JsonValue]:
 
 
 def _rebuild_error(reply: JsonValue, call: WorkerCall) -> QuantgateError:
-    """Return the error the worker raised, as the same class."""
+    """Return the error the worker raised, as the same class, with its own log where it names one."""
     fields = reply if isinstance(reply, dict) else {}
     kind = getattr(errors, str(fields.get("kind")), WorkerError)
-    what, where, next_step = (
+    what, where, next_step, named = (
         str(value) if value is not None else None
-        for value in (fields.get("what"), fields.get("where"), fields.get("next_step"))
+        for value in map(fields.get, ("what", "where", "next_step", "log"))
     )
     if kind is ServiceError:
         return ServiceError(what or "failed", where=where, next_step=next_step)
     if not (isinstance(kind, type) and issubclass(kind, QuantgateError)):
         kind = InputError
-    rebuilt: QuantgateError = kind(what or "failed", where=where, next_step=next_step, log=call.log)
+    log = Path(named) if named else call.log  # a server's output stands beside the worker's
+    rebuilt: QuantgateError = kind(what or "failed", where=where, next_step=next_step, log=log)
     return rebuilt

@@ -57,6 +57,14 @@ def test_an_error_the_worker_raises_arrives_as_itself_with_the_log(tmp_path: Pat
     assert caught.value.log == tmp_path / "logs" / "worker.log"
 
 
+def test_an_error_that_names_a_log_of_its_own_keeps_it(tmp_path: Path) -> None:
+    served = call(tmp_path, "served")
+    with pytest.raises(WorkerError, match="vllm ended") as caught:
+        run_worker(served, Done, ignore_progress)
+    assert isinstance(served.request, Order)
+    assert caught.value.log == served.request.path
+
+
 def test_a_bug_in_the_worker_is_a_worker_error_that_quotes_the_last_line(tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match="exit code 1: ZeroDivisionError: a bug"):
         run_worker(call(tmp_path, "crash"), Done, ignore_progress)
