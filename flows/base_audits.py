@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from flows.audits import audit_base, base_loadable
-from flows.base_divergence import BaseDivergenceRecord, base_divergence, likely_causes
+from flows.base_divergence import BaseDivergenceRecord, base_divergence
+from flows.divergence_causes import divergence_cause
 from flows.planning import BuildPlan
 from flows.site import BuildSite
 from pipelines.audit.base_divergence import (
@@ -15,7 +16,7 @@ from pipelines.audit.base_divergence import (
     unmeasured_base_divergence,
 )
 from pipelines.domain.audit import AuditFinding, AuditReport
-from pipelines.domain.base_divergence import BaseDivergence
+from pipelines.domain.base_divergence import BaseDivergence, DivergenceCause
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.waiver import BaseDivergenceWaiver
 from pipelines.files.records import read_record, write_record
@@ -29,13 +30,15 @@ WAIVABLE = "base-divergence"
 class BaseAudit:
     """What was found of the base in a runtime.
 
-    `divergence` is None where nothing was measured; `waiver` is the one without which it would be refused.
+    `divergence` is None where nothing was measured; `cause` is there where it is more than rounding; `waiver`
+    is the one without which it would be refused.
     """
 
     engine: str
     report: AuditReport
     divergence: BaseDivergence | None
     finding: AuditFinding
+    cause: DivergenceCause | None = None
     waiver: BaseDivergenceWaiver | None = None
 
 
@@ -60,6 +63,7 @@ def base_audit(site: BuildSite, runtime_name: str) -> BaseAudit:
         report=record.report,
         divergence=measured.divergence,
         finding=finding,
+        cause=_cause(site, runtime_name, measured.divergence),
         waiver=replace(granted, engine=engine) if granted is not None and waived else None,
     )
 
@@ -80,22 +84,22 @@ def refuse_base(site: BuildSite, runtime_name: str) -> None:
             f"found {miss.found}",
             where=site.plan.checkpoint.source,
         )
-    if audit.finding.passed or audit.waiver is not None or audit.divergence is None:
+    if audit.cause is None or audit.waiver is not None or audit.divergence is None:
         return
-    causes = likely_causes(site, runtime_name)
-    told = refusal(audit.divergence, audit.engine, causes)
+    told = refusal(audit.divergence, audit.engine, audit.cause)
     recipes = "GGUF recipes" if runtime_name == "llamacpp" else f"recipes judged in {runtime_name}"
     granted = site.plan.base_divergence_waiver
     expired = f" (its waiver expired on {granted.expires.isoformat()})" if granted else ""
+    remedy = _remedy(audit.cause.suspected, runtime_name)
     raise CheckpointError(
         f"{told}; {recipes} are refused{expired}",
-        next_step=f"{_remedy(causes, runtime_name)}leave {recipes} out; or, where this is bearable, waive "
+        next_step=f"{remedy}leave {recipes} out; or, where this is bearable, waive "
         f"it by name: --waive {WAIVABLE} --reason TEXT --who NAME --until YYYY-MM-DD",
     )
 
 
-def _remedy(causes: Sequence[str], runtime_name: str) -> str:
-    options = ", ".join(cause for cause in causes if cause.startswith("-"))
+def _remedy(suspected: Sequence[str], runtime_name: str) -> str:
+    options = ", ".join(one for one in suspected if one.startswith("-"))
     return f"take {options} out of the command of server {runtime_name}; or " if options else ""
 
 
@@ -117,6 +121,7 @@ def _record(site: BuildSite, runtime_name: str, audit: BaseAudit) -> None:
         engine=audit.engine,
         finding=audit.finding,
         divergence=audit.divergence,
+        cause=str(audit.cause or ""),
         waiver=audit.waiver,
     )
     write_record(_file(site.plan, site.settings.store, runtime_name), report)
@@ -130,6 +135,14 @@ def _finding(measured: BaseDivergenceRecord) -> AuditFinding:
     if measured.divergence is None:
         return unmeasured_base_divergence(measured.reason)
     return audit_base_divergence(measured.divergence)
+
+
+def _cause(
+    site: BuildSite, runtime_name: str, measured: BaseDivergence | None
+) -> DivergenceCause | None:
+    if measured is None or measured.is_rounding:
+        return None
+    return divergence_cause(site, runtime_name, base_loadable(site, runtime_name), measured)
 
 
 def _today() -> date:

@@ -9,19 +9,19 @@ from flows.audit_sources import BASE_DIVERGENCE
 from flows.room import total_bytes
 from flows.site import BuildSite
 from pipelines.audit.base_divergence import Comparison, rounding_of, summary
-from pipelines.audit.dropped_settings import altering_options, suspects, unusual_settings
 from pipelines.audit.reach import passages, reach, unreached_at
 from pipelines.domain.base_divergence import BaseDivergence, ComputeDtype
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.values import JsonObject, digest_of
+from pipelines.domain.values import Digest, JsonObject, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed, produce_once
 from pipelines.files.tokenizer_folder import read_json_object, special_token_ids
 from pipelines.process.base_divergence import CheckpointLogitsCall, Passage
 from pipelines.process.calls import ignore_progress
+from pipelines.runtimes.checkpoint_loading import LoadingReport
 from pipelines.runtimes.checkpoint_logits import compute_logits, computed_by, logits_folder
-from pipelines.runtimes.protocol import BaseDivergenceRequest, Loadable
+from pipelines.runtimes.protocol import BaseDivergenceRequest, Loadable, Runtime
 
 _LIBRARIES_BYTES = 1_500_000_000
 _BYTES_A_WEIGHT: dict[ComputeDtype, float] = {"float32": 4.3, "bfloat16": 2.2}
@@ -47,21 +47,123 @@ class _Plan:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseComparison:
+    """The base in a runtime, about to be held against its checkpoint."""
+
+    site: BuildSite
+    runtime_name: str
+    base: Loadable
+    plan: _Plan
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint itself."""
+        return self.site.plan.checkpoint
+
+    @property
+    def runtime(self) -> Runtime:
+        """What computes the base."""
+        return self.site.tools.runtimes[self.runtime_name]
+
+    @property
+    def in_llamacpp(self) -> bool:
+        """Whether llama.cpp computes, whoever calls it."""
+        return self.runtime.identity(self.checkpoint.numerics).kernels == "native"
+
+    @property
+    def loading(self) -> LoadingReport:
+        """What transformers makes of the checkpoint's configuration."""
+        return _loading(self.site)
+
+    @property
+    def key(self) -> Digest:
+        """All that the outcome depends on."""
+        runtime, served = self.runtime, self.runtime.server_access()
+        return digest_of(
+            [
+                self.checkpoint.digests.combined,
+                self.base.path.parent.name if self.base.path.is_file() else "",
+                to_json(runtime.identity(self.checkpoint.numerics)),
+                runtime.source_digest(),
+                to_json(self.plan),
+                computed_by(),
+                *([self.site.examination.longest_sequence_tokens] if served else []),
+                source_digest(*BASE_DIVERGENCE),
+            ]
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where the outcome is sealed."""
+        subject = f"{self.checkpoint.name}--base-divergence-{self.runtime_name}"
+        return self.site.settings.store.audit(subject, self.key)
+
+    def request(self, changes: str = "") -> BaseDivergenceRequest:
+        """Return what the runtime is asked; `changes` are made to the checkpoint's configuration."""
+        checkpoint, plan = self.checkpoint, self.plan
+        output = logits_folder(
+            self.site.scratch, checkpoint, plan.passages, plan.compute_dtype, changes
+        )
+        served = self.runtime.server_access() is not None
+        return BaseDivergenceRequest(
+            base=self.base,
+            own_logits=CheckpointLogitsCall(
+                checkpoint=checkpoint.folder,
+                passages=plan.passages,
+                compute_dtype=plan.compute_dtype,
+                output=output,
+                changes=changes,
+            ),
+            threads=self.site.settings.threads,
+            context_tokens=self.site.examination.longest_sequence_tokens if served else 0,
+            log=self.site.settings.store.logs
+            / f"base-divergence-{checkpoint.name}-{self.runtime_name}.log",
+        )
+
+    def measure(self, request: BaseDivergenceRequest, step: str) -> BaseDivergence | None:
+        """Return what is measured, None where nothing tells probabilities; `step` is shown meanwhile.
+
+        Raises:
+            CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
+        """
+        with self.site.show(step, f"base in {self.runtime_name}") as progress:
+            found = self.runtime.base_divergence(request, self.site.tools.run_worker, progress)
+        if found is None:
+            return None
+        plan = self.plan
+        compared = Comparison(
+            passages=plan.passages,
+            found=found,
+            compute_dtype=plan.compute_dtype,
+            unreached=plan.unreached if found.asked is None else _unreached(self.site, found.asked),
+        )
+        identity = self.runtime.identity(self.checkpoint.numerics)
+        computed = "f32" if self.in_llamacpp else identity.compute_dtype
+        return summary(compared, rounding_of(plan.compute_dtype, computed))
+
+
+def comparison(site: BuildSite, runtime_name: str, base: Loadable) -> BaseComparison:
+    """Plan how the base in a runtime is held against its checkpoint."""
+    return BaseComparison(site=site, runtime_name=runtime_name, base=base, plan=_planned(site))
+
+
 def base_divergence(site: BuildSite, runtime_name: str, base: Loadable) -> BaseDivergenceRecord:
     """Return how far the base in a runtime is from the checkpoint itself.
 
     Raises:
         CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
     """
-    plan = _planned(site)
+    here = comparison(site, runtime_name, base)
 
     def produce(_: Path) -> BaseDivergenceRecord:
-        if plan.reason:
-            return BaseDivergenceRecord(divergence=None, reason=plan.reason)
-        return _measured(site, runtime_name, base, plan)
+        if here.plan.reason:
+            return BaseDivergenceRecord(divergence=None, reason=here.plan.reason)
+        measured = here.measure(here.request(), "compare with the checkpoint")
+        reason = "" if measured else "not measured: this runtime tells no log probabilities"
+        return BaseDivergenceRecord(divergence=measured, reason=reason)
 
-    folder = _folder(site, runtime_name, base, plan)
-    return produce_once(folder, BaseDivergenceRecord, produce).record
+    return produce_once(here.folder, BaseDivergenceRecord, produce).record
 
 
 def compute_before_serving(site: BuildSite, runtime_name: str, base: Loadable) -> None:
@@ -70,90 +172,12 @@ def compute_before_serving(site: BuildSite, runtime_name: str, base: Loadable) -
     Raises:
         CheckpointError, ToolchainError, WorkerError: from the child process.
     """
-    access, plan = site.tools.runtimes[runtime_name].server_access(), _planned(site)
-    if access is None or plan.reason or not access.compares(base):
-        return
-    if is_sealed(_folder(site, runtime_name, base, plan)):
+    here = comparison(site, runtime_name, base)
+    access = here.runtime.server_access()
+    if access is None or here.plan.reason or not access.compares(base) or is_sealed(here.folder):
         return
     with site.show("compute the checkpoint itself", f"base in {runtime_name}") as progress:
-        compute_logits(_request(site, runtime_name, base, plan), site.tools.run_worker, progress)
-
-
-def _folder(site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan) -> Path:
-    """Return where the record is sealed, by all that it depends on."""
-    checkpoint, runtime = site.plan.checkpoint, site.tools.runtimes[runtime_name]
-    key = digest_of(
-        [
-            checkpoint.digests.combined,
-            base.path.parent.name if base.path.is_file() else "",
-            to_json(runtime.identity(checkpoint.numerics)),
-            runtime.source_digest(),
-            to_json(plan),
-            computed_by(),
-            *([site.examination.longest_sequence_tokens] if runtime.server_access() else []),
-            source_digest(*BASE_DIVERGENCE),
-        ]
-    )
-    return site.settings.store.audit(f"{checkpoint.name}--base-divergence-{runtime_name}", key)
-
-
-def likely_causes(site: BuildSite, runtime_name: str) -> tuple[str, ...]:
-    """Return where its divergence may come from: a server's command, or settings of the checkpoint."""
-    commands = [one.command for one in site.plan.servers if one.name == runtime_name]
-    if options := tuple(name for command in commands for name in altering_options(command)):
-        return options
-    config = _config(site)
-    if _computed_by_llamacpp(site, runtime_name):
-        return suspects(config, site.plan.checkpoint.architecture)
-    return unusual_settings(config)
-
-
-def _computed_by_llamacpp(site: BuildSite, runtime_name: str) -> bool:
-    identity = site.tools.runtimes[runtime_name].identity(site.plan.checkpoint.numerics)
-    return identity.kernels == "native"  # whoever calls them
-
-
-def _measured(
-    site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan
-) -> BaseDivergenceRecord:
-    checkpoint = site.plan.checkpoint
-    request = _request(site, runtime_name, base, plan)
-    with site.show("compare with the checkpoint", f"base in {runtime_name}") as progress:
-        found = site.tools.runtimes[runtime_name].base_divergence(
-            request, site.tools.run_worker, progress
-        )
-    if found is None:
-        reason = "not measured: this runtime tells no log probabilities"
-        return BaseDivergenceRecord(divergence=None, reason=reason)
-    compared = Comparison(
-        passages=plan.passages,
-        found=found,
-        compute_dtype=plan.compute_dtype,
-        unreached=plan.unreached if found.asked is None else _unreached(site, found.asked),
-    )
-    identity = site.tools.runtimes[runtime_name].identity(checkpoint.numerics)
-    exact = _computed_by_llamacpp(site, runtime_name)
-    rounding = rounding_of(plan.compute_dtype, "f32" if exact else identity.compute_dtype)
-    return BaseDivergenceRecord(divergence=summary(compared, rounding))
-
-
-def _request(
-    site: BuildSite, runtime_name: str, base: Loadable, plan: _Plan
-) -> BaseDivergenceRequest:
-    checkpoint = site.plan.checkpoint
-    served = site.tools.runtimes[runtime_name].server_access() is not None
-    return BaseDivergenceRequest(
-        base=base,
-        own_logits=CheckpointLogitsCall(
-            checkpoint=checkpoint.folder,
-            passages=plan.passages,
-            compute_dtype=plan.compute_dtype,
-            output=logits_folder(site.scratch, checkpoint, plan.passages, plan.compute_dtype),
-        ),
-        threads=site.settings.threads,
-        context_tokens=site.examination.longest_sequence_tokens if served else 0,
-        log=site.settings.store.logs / f"base-divergence-{checkpoint.name}-{runtime_name}.log",
-    )
+        compute_logits(here.request(), site.tools.run_worker, progress)
 
 
 def _unreached(site: BuildSite, asked: Sequence[Sequence[int]]) -> tuple[str, ...]:
@@ -231,6 +255,10 @@ def _ordinary_ids(checkpoint: Checkpoint) -> tuple[int, ...]:
 
 
 def _config(site: BuildSite) -> JsonObject:
+    return _loading(site).config
+
+
+def _loading(site: BuildSite) -> LoadingReport:
     return site.tools.report_loading(
         site.plan.checkpoint, site.settings.store, site.tools.run_worker, ignore_progress
-    ).config
+    )

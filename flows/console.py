@@ -84,6 +84,7 @@ def _show_bases(result: BuildResult, console: Console) -> None:
         else:
             told = f"{row.mean_kl:.1e} nats a token from the checkpoint itself"
             told += "" if row.passed else ", which is more than rounding"
+            told += f": {row.cause}" if row.cause else ""
         waived = f"; waived: {row.waived}" if row.waived else ""
         console.print(Text(f"base in {row.engine}: {told}{waived}"), soft_wrap=True)
 

@@ -13,6 +13,7 @@ from pipelines.domain.audit import AuditFinding
 from pipelines.domain.base_divergence import (
     BaseDivergence,
     ComputeDtype,
+    DivergenceCause,
     Rounding,
     Stretch,
 )
@@ -103,13 +104,12 @@ def found_text(measured: BaseDivergence) -> str:
     return told
 
 
-def refusal(measured: BaseDivergence, engine: str, causes: Sequence[str]) -> str:
-    """Say of a base that fails what is computed instead, from where on, and why, as far as one can guess."""
+def refusal(measured: BaseDivergence, engine: str, cause: DivergenceCause) -> str:
+    """Say of a base that fails what is computed instead, from where on, and why, as far as that was found."""
     where = f", from position {measured.begins} on" if measured.begins else ""
-    likely = f": likely {' or '.join(causes)}" if causes else ""
     return (
         f"{engine} computes something else for this checkpoint (mean KL {measured.mean_kl:.2g} nats a "
-        f"token, {measured.worst.mean_kl:.2g} at worst{where}){likely}"
+        f"token, {measured.worst.mean_kl:.2g} at worst{where}): {cause}"
     )
 
 

@@ -60,3 +60,29 @@ class BaseDivergence:
         """Whether the runtime computes the checkpoint, as far as was measured."""
         within = self.mean_kl <= self.rounding.mean_kl
         return within and self.worst.mean_kl <= self.rounding.stretch_kl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivergenceCause:
+    """Why a base differs from its checkpoint, as found by leaving settings out of the checkpoint itself.
+
+    `setting` is what the runtime leaves out: without it `left_kl` nats a token are left in the mean, which
+    rounding explains. Both are None where none of those `looked_at` is the cause; without those that are
+    `untried` the checkpoint could not be computed. `suspected` were not tried at all.
+    """
+
+    setting: str | None = None
+    left_kl: float | None = None
+    looked_at: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
+    suspected: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.setting is not None and self.left_kl is not None:
+            return f"caused by {self.setting} (mean KL {self.left_kl:.1g} with a checkpoint without it)"
+        if self.suspected:
+            return f"likely {' or '.join(self.suspected)}"
+        untried = f"; could not be tried without: {', '.join(self.untried)}" if self.untried else ""
+        if not self.looked_at:
+            return f"cause unknown; nothing unusual was found in the configuration{untried}"
+        return f"cause unknown; looked at {', '.join(self.looked_at)}{untried}"

@@ -22,12 +22,17 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointLogitsCall:
-    """Compute a checkpoint folder's logits in transformers, as its configuration says, and write `output`."""
+    """Compute a checkpoint folder's logits in transformers, as its configuration says, and write `output`.
+
+    `changes` are settings of the language model's configuration to compute with instead, as JSON text of an
+    object; "" for none.
+    """
 
     checkpoint: Path
     passages: tuple[Passage, ...]
     compute_dtype: ComputeDtype
     output: Path
+    changes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,13 +40,15 @@ class BaseReport:
     """The base in one runtime, held against the checkpoint itself.
 
     `divergence` is None where it was not measured; `finding` says why, or whether it is within rounding.
-    `waiver` is the one without which the runtime could not judge.
+    `cause` says which setting makes the difference, "" where there is none. `waiver` is the one without
+    which the runtime could not judge.
     """
 
     runtime: str
     engine: str
     finding: AuditFinding
     divergence: BaseDivergence | None = None
+    cause: str = ""
     waiver: BaseDivergenceWaiver | None = None
 
 

@@ -115,6 +115,7 @@ def _base(base: BaseReport) -> JsonValue:
         "is_the_checkpoint": base.finding.passed,
         "found": base.finding.found,
         "divergence": to_json(base.divergence) if base.divergence else None,
+        "cause": base.cause or None,
         "waiver": to_json(base.waiver) if base.waiver else None,
     }
 

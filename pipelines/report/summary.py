@@ -62,12 +62,16 @@ class ReferenceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseRow:
-    """The base in one runtime against the checkpoint itself, in short; `waived` is "" where nothing is."""
+    """The base in one runtime against the checkpoint itself, in short.
+
+    `cause` and `waived` are "" where nothing has one, or is.
+    """
 
     engine: str
     mean_kl: float | None
     passed: bool
     found: str
+    cause: str
     waived: str
 
 
@@ -79,6 +83,7 @@ def base_rows(report: BuildReport) -> tuple[BaseRow, ...]:
             mean_kl=base.divergence.mean_kl if base.divergence else None,
             passed=base.finding.passed,
             found=base.finding.found,
+            cause=base.cause,
             waived=str(base.waiver) if base.waiver else "",
         )
         for base in report.bases

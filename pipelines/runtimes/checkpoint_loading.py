@@ -44,18 +44,26 @@ class Misshapen:
 class LoadingReport:
     """What transformers would fill with random numbers, could not use, and leaves lying.
 
-    `config_json` is the language model's configuration with all defaults filled in.
+    `config_json` is the language model's configuration with all defaults filled in, `defaults_json` what its
+    class makes of the same sizes and nothing else, without those sizes.
     """
 
     config_json: str
     missing: tuple[str, ...]
     misshapen: tuple[Misshapen, ...]
     unused: tuple[str, ...]
+    defaults_json: str = "{}"
 
     @property
     def config(self) -> JsonObject:
         """The configuration as JSON values."""
         parsed: JsonObject = json.loads(self.config_json)
+        return parsed
+
+    @property
+    def defaults(self) -> JsonObject:
+        """The defaults as JSON values; empty where its class has none for these sizes."""
+        parsed: JsonObject = json.loads(self.defaults_json)
         return parsed
 
 

@@ -1,5 +1,6 @@
 """The checkpoint's own logits: computed once in transformers, kept by all that they depend on."""
 
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,9 +27,13 @@ def logits_folder(
     checkpoint: Checkpoint,
     passages: tuple[Passage, ...],
     compute_dtype: ComputeDtype,
+    changes: str = "",
 ) -> Path:
-    """Return where the logits are, or will be."""
-    key = digest_of([checkpoint.digests.combined, to_json(passages), compute_dtype, computed_by()])
+    """Return where the logits are, or will be; `changes` as in `CheckpointLogitsCall`."""
+    changed: list[JsonValue] = [changes] if changes else []
+    key = digest_of(
+        [checkpoint.digests.combined, to_json(passages), compute_dtype, computed_by(), *changed]
+    )
     return scratch / f"checkpoint-logits-{key[:16]}"
 
 
@@ -50,6 +55,11 @@ def compute_logits(
     if not is_sealed(own.output):
         call = WorkerCall(module=_WORKER, request=own, log=request.log, threads=request.threads)
         run_worker(call, CheckpointLogits, on_progress)
+
+
+def forget_logits(request: BaseDivergenceRequest) -> None:
+    """Remove logits that were computed for a single comparison."""
+    shutil.rmtree(request.own_logits.output, ignore_errors=True)
 
 
 def compare_with_checkpoint(

@@ -1,6 +1,7 @@
 """The base held against the checkpoint itself: how far to look, what rounding explains, who is refused."""
 
 import io
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,26 +26,25 @@ from pipelines.audit.base_divergence import (
     rounding_of,
     summary,
 )
-from pipelines.audit.dropped_settings import (
-    altering_options,
-    dropped_settings,
-    suspects,
-    unusual_settings,
-)
+from pipelines.audit.divergence_causes import MOST_SUSPECTS, suspects
+from pipelines.audit.dropped_settings import altering_options, dropped_settings
 from pipelines.audit.reach import MOST_POSITIONS, Landmark, landmarks, passages, reach
-from pipelines.domain.base_divergence import BaseDivergence
+from pipelines.domain.base_divergence import BaseDivergence, DivergenceCause
 from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.recipe import Format, Numerics
 from pipelines.domain.server import Server
-from pipelines.domain.values import JsonObject
+from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.domain.verdict import Decision
 from pipelines.domain.waiver import BaseDivergenceWaiver
 from pipelines.files.store import Store
 from pipelines.process.base_divergence import Passage, PositionDivergences
+from pipelines.process.calls import OnProgress, RunWorker
+from pipelines.runtimes.protocol import BaseDivergenceRequest
 from pipelines.specs.builds import BuildOverrides, load_build
 from pipelines.specs.waivers import parse_waiver
 from tests.fakes import FakeBackend, FakeRuntime
+from tests.unit.test_checkpoint_preflight import loading
 from tests.unit.test_units import site
 
 IDS = range(100, 200)
@@ -160,11 +160,31 @@ def test_what_was_not_reached_is_said() -> None:
 
 
 def test_a_refusal_says_how_far_from_where_and_why() -> None:
-    told = refusal(compared([1e-7] * 32 + [0.5] * 32), "llama.cpp", ("sliding_window 32",))
-    assert told == (
+    measured = compared([1e-7] * 32 + [0.5] * 32)
+    cause = DivergenceCause(setting="sliding_window 32", left_kl=3e-6)
+    assert refusal(measured, "llama.cpp", cause) == (
         "llama.cpp computes something else for this checkpoint (mean KL 0.25 nats a token, 0.5 at "
-        "worst, from position 32 on): likely sliding_window 32"
+        "worst, from position 32 on): caused by sliding_window 32 (mean KL 3e-06 with a checkpoint "
+        "without it)"
     )
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        (DivergenceCause(), "cause unknown; nothing unusual was found in the configuration"),
+        (DivergenceCause(looked_at=("a 1", "b 2")), "cause unknown; looked at a 1, b 2"),
+        (
+            DivergenceCause(looked_at=("a 1",), untried=("attention_bias true",)),
+            "cause unknown; looked at a 1; could not be tried without: attention_bias true",
+        ),
+        (DivergenceCause(suspected=("a 1", "b 2")), "likely a 1 or b 2"),
+    ],
+)
+def test_a_cause_that_was_not_proven_is_not_said_to_be_one(
+    cause: DivergenceCause, told: str
+) -> None:
+    assert str(cause) == told
 
 
 DEFAULT_LAYERS = [*["sliding_attention"] * 5, "full_attention"]
@@ -213,23 +233,128 @@ def test_what_llamacpp_has_no_place_for_is_known_from_the_configuration(
     assert dropped_settings(config, architecture) == dropped
 
 
-def test_without_a_dropped_setting_the_unusual_ones_are_suspected() -> None:
-    config: JsonObject = {
-        "rope_parameters": {"rope_type": "yarn", "factor": 4.0, "attention_factor": 2.0},
-        "attn_logit_softcapping": 50.0,
-        "attention_bias": False,
-    }
-    assert suspects(config, "LlamaForCausalLM") == (
-        "rope_type yarn",
-        "attention_factor of rope_parameters",
-        "attn_logit_softcapping 50",
-    )
+def settings_of(config: JsonObject, **more: JsonValue) -> dict[str, JsonObject]:
+    found = suspects(config, {}, str(more.get("architecture", "LlamaForCausalLM")))
+    return {one.setting: one.changes for one in found}
+
+
+ROTATION: JsonObject = {"rope_theta": 10000.0, "rope_type": "default"}
+
+
+@pytest.mark.parametrize(
+    ("config", "setting", "changes"),
+    [
+        (
+            {"sliding_window": 32, "layer_types": ["sliding_attention", "full_attention"]},
+            "sliding_window 32",
+            {"sliding_window": None, "layer_types": ["full_attention", "full_attention"]},
+        ),
+        (
+            {"attn_logit_softcapping": 50.0},
+            "attn_logit_softcapping 50",
+            {"attn_logit_softcapping": None},
+        ),
+        (
+            {"final_logit_softcapping": 30.0},
+            "final_logit_softcapping 30",
+            {"final_logit_softcapping": None},
+        ),
+        ({"clip_qkv": 8.0}, "clip_qkv 8", {"clip_qkv": None}),
+        ({"embedding_multiplier": 12.0}, "embedding_multiplier 12", {"embedding_multiplier": 1.0}),
+        ({"residual_multiplier": 0.22}, "residual_multiplier 0.22", {"residual_multiplier": 1.0}),
+        ({"logits_scaling": 8.0}, "logits_scaling 8", {"logits_scaling": 1.0}),
+        ({"logit_scale": 0.0625}, "logit_scale 0.0625", {"logit_scale": 1.0}),
+        (
+            {"routed_scaling_factor": 2.5},
+            "routed_scaling_factor 2.5",
+            {"routed_scaling_factor": 1.0},
+        ),
+        (
+            {"attention_multiplier": 0.5, "head_dim": 64},
+            "attention_multiplier 0.5",
+            {"attention_multiplier": 0.125},
+        ),
+        (
+            {"query_pre_attn_scalar": 144, "hidden_size": 256, "num_attention_heads": 4},
+            "query_pre_attn_scalar 144",
+            {"query_pre_attn_scalar": 64},
+        ),
+        (
+            {"attn_temperature_tuning": True},
+            "attn_temperature_tuning true",
+            {"attn_temperature_tuning": False},
+        ),
+        ({"attention_bias": True}, "attention_bias true", {"attention_bias": False}),
+        ({"norm_topk_prob": False}, "norm_topk_prob false", {"norm_topk_prob": True}),
+        (
+            {"tie_word_embeddings": False},
+            "tie_word_embeddings false",
+            {"tie_word_embeddings": True},
+        ),
+        (
+            {"rope_parameters": {"rope_theta": 5.0, "rope_type": "yarn", "factor": 4.0}},
+            "rope_type yarn",
+            {"rope_parameters": {"rope_theta": 5.0, "rope_type": "default"}},
+        ),
+        (
+            {"rope_parameters": {**ROTATION, "rope_type": "yarn", "mscale": 0.7}},
+            "mscale 0.7",
+            {"rope_parameters": {**ROTATION, "rope_type": "yarn"}},
+        ),
+        (
+            {"rope_parameters": {**ROTATION, "partial_rotary_factor": 0.5}},
+            "partial_rotary_factor 0.5",
+            {"rope_parameters": {**ROTATION, "partial_rotary_factor": 1.0}},
+        ),
+        (
+            {"rope_parameters": {**ROTATION, "rope_theta": 1e6}},
+            "rope_theta 1000000.0",
+            {"rope_parameters": ROTATION},
+        ),
+        (
+            {"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0}}},
+            "rope_type linear",
+            {"rope_parameters": {"full_attention": {"rope_type": "default"}}},
+        ),
+    ],
+)
+def test_a_suspect_is_left_out_by_what_its_setting_means(
+    config: JsonObject, setting: str, changes: JsonObject
+) -> None:
+    assert settings_of(config)[setting] == changes
+
+
+def test_what_differs_from_the_defaults_of_its_class_is_suspected_whatever_it_is_called() -> None:
+    config: JsonObject = {"new_trick": 3, "layer_types": ["b"], "usual": 1, "bos_token_id": 7}
+    defaults: JsonObject = {"new_trick": 1, "layer_types": ["a"], "usual": 1, "bos_token_id": 1}
+    found = suspects(config, defaults, "NewForCausalLM")
+    assert [(one.setting, one.changes) for one in found] == [
+        ('layer_types ["b"]', {"layer_types": ["a"]}),
+        ("new_trick 3", {"new_trick": 1}),
+    ]
+
+
+def test_what_is_usual_and_what_computes_nothing_is_no_suspect() -> None:
+    usual: JsonObject = {
+        "logits_scaling": 1.0, "attn_logit_softcapping": None, "attention_bias": False, "use_cache": True,
+        "tie_word_embeddings": True, "attention_dropout": 0.1, "rope_parameters": ROTATION,
+        "sliding_window": 32, "use_sliding_window": False, "max_window_layers": 28,
+    }  # fmt: skip
+    assert suspects(usual, {}, "LlamaForCausalLM") == ()
+
+
+def test_what_llamacpp_surely_drops_is_tried_first_and_no_more_than_ten_are() -> None:
+    config: JsonObject = {f"f{n}_multiplier": 2.0 for n in range(20)}
+    config |= {"hidden_act": "gelu"}
+    found = suspects(config, {}, "LlamaForCausalLM")
+    assert found[0].setting == "hidden_act gelu" and len(found) == MOST_SUSPECTS
 
 
 def test_what_llamacpp_drops_is_no_cause_elsewhere() -> None:
-    scalar: JsonObject = {"query_pre_attn_scalar": 144, "head_dim": 64}
-    assert suspects(scalar, "Gemma2ForCausalLM") == ("query_pre_attn_scalar 144",)
-    assert unusual_settings(scalar) == ()
+    gelu: JsonObject = {"hidden_act": "gelu"}
+    (suspect,) = suspects(gelu, {}, "LlamaForCausalLM")
+    assert suspect.setting == "hidden_act gelu"
+    assert suspects(gelu, {}, "LlamaForCausalLM", in_llamacpp=False) == ()
 
 
 @pytest.mark.parametrize(
@@ -300,6 +425,63 @@ def test_a_plan_says_what_was_measured_of_its_base_and_what_is_still_to_be(tmp_p
     show_plan(here.plan, other, Console(file=fresh, width=132))
     assert "in llamacpp: held against the checkpoint itself before anything is built" in (
         fresh.getvalue()
+    )
+
+
+class Dropping(FakeRuntime):
+    """A runtime that leaves settings out: it computes the checkpoint without them."""
+
+    def __init__(self, *dropped: str) -> None:
+        super().__init__()
+        self.dropped = set(dropped)
+        self.held_against: list[str] = []
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        changes = request.own_logits.changes
+        self.held_against.append(changes)
+        if "attention_bias" in changes:
+            raise CheckpointError("does not load cleanly")
+        changed = set(json.loads(changes)) if changes else set()
+        count = sum(len(passage.positions) for passage in request.own_logits.passages)
+        kl = 0.3 * len(self.dropped - changed) + 1e-6
+        return PositionDivergences(kl=(kl,) * count, agreed=(True,) * count)
+
+
+def refused(tmp_path: Path, runtime: FakeRuntime, config: JsonObject) -> str:
+    here = site(tmp_path, FakeBackend(), runtime)
+    tools = replace(here.tools, report_loading=loading(json.dumps(config)))
+    here = replace(here, tools=tools)
+    for _ in range(2):  # the second time it is remembered
+        with pytest.raises(CheckpointError, match="computes something else") as caught:
+            units.run_references(here, "llamacpp")
+    (report,) = base_reports(here)
+    assert report.cause and report.cause in caught.value.what
+    return report.cause
+
+
+def test_the_setting_without_which_checkpoint_and_runtime_are_alike_is_the_cause(
+    tmp_path: Path,
+) -> None:
+    runtime = Dropping("clip_qkv")
+    cause = refused(tmp_path, runtime, {"logits_scaling": 8.0, "clip_qkv": 8.0, "mlp_bias": True})
+    assert cause == "caused by clip_qkv 8 (mean KL 1e-06 with a checkpoint without it)"
+    assert runtime.held_against == ["", '{"logits_scaling": 1.0}', '{"clip_qkv": null}']
+
+
+def test_settings_that_explain_a_part_each_are_left_out_together(tmp_path: Path) -> None:
+    runtime = Dropping("clip_qkv", "logits_scaling")
+    cause = refused(tmp_path, runtime, {"logits_scaling": 8.0, "clip_qkv": 8.0, "mlp_bias": True})
+    assert cause.startswith("caused by logits_scaling 8 and clip_qkv 8 (mean KL 1e-06")
+
+
+def test_a_cause_that_no_setting_is_stays_unknown_and_says_what_was_looked_at(
+    tmp_path: Path,
+) -> None:
+    config: JsonObject = {"logits_scaling": 8.0, "attention_bias": True}
+    assert refused(tmp_path, Dropping("elsewhere"), config) == (
+        "cause unknown; looked at logits_scaling 8; could not be tried without: attention_bias true"
     )
 
 

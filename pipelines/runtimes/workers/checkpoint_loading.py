@@ -6,16 +6,22 @@ missing, misshapen or used by nothing shows in seconds, however large the weight
 
 import json
 import logging
+import re
 from typing import Any
 
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
 
 from pipelines.domain.errors import CheckpointError, QuantgateError
+from pipelines.domain.values import JsonObject
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 from pipelines.process.shortage import machine_trouble
 from pipelines.runtimes.checkpoint_loading import LoadingCall, LoadingReport, Misshapen
 
+_SIZES = re.compile(
+    r"(size|_heads?|_layers?|experts|dim|rank|embeddings|positions|embd|d_model|inner|multiple_of)$"
+)
+"""Settings that weights have to fit."""
 _QUANTIZED = ("quantization_config", "compression_config")
 
 
@@ -36,6 +42,7 @@ def report(call: LoadingCall, on_progress: OnProgress) -> LoadingReport:
     loading = _loading(call)
     return LoadingReport(
         config_json=json.dumps(text),
+        defaults_json=json.dumps(_defaults(config.get_text_config(), text)),
         missing=tuple(sorted(loading["missing_keys"])),
         misshapen=tuple(
             Misshapen(name=name, stored=tuple(stored), described=tuple(described))
@@ -56,6 +63,16 @@ def _config(call: LoadingCall) -> Any:
             where=str(call.checkpoint / "config.json"),
         )
     return config
+
+
+def _defaults(config: Any, text: JsonObject) -> JsonObject:
+    """Return what a class makes of its sizes alone, without them; nothing where it wants more."""
+    sizes = {name: value for name, value in text.items() if _SIZES.search(name)}
+    try:
+        made: JsonObject = json.loads(type(config)(**sizes).to_json_string(use_diff=False))
+    except Exception:  # noqa: BLE001 - its class may want more than sizes, and says so in its own way
+        return {}
+    return {name: value for name, value in made.items() if name not in sizes}
 
 
 def _loading(call: LoadingCall) -> Any:

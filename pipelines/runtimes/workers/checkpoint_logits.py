@@ -5,11 +5,14 @@ no cache. On the CPU, whatever else there is: nothing rounds there but the arith
 """
 
 import inspect
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from pipelines.domain.errors import CheckpointError
 from pipelines.files.sealed import produce_once
 from pipelines.process.base_divergence import (
     LOGITS_FILE,
@@ -29,7 +32,8 @@ def compute(call: CheckpointLogitsCall, on_progress: OnProgress) -> CheckpointLo
     """Write the checkpoint's logits into their folder, unless they are there.
 
     Raises:
-        CheckpointError: where it does not load cleanly, or its logits are not finite.
+        CheckpointError: where it does not load cleanly, or cannot be computed with the changes that are
+            asked for, or its logits are not finite.
         ToolchainError: where the disk is full.
     """
 
@@ -65,8 +69,37 @@ def passage_logits(model: PreTrainedModel, passage: Passage, **options: object) 
 
 
 def _load(call: CheckpointLogitsCall) -> PreTrainedModel:
+    if not call.changes:
+        return _loaded(call)
+    try:
+        return _loaded(call, config=_changed_config(call))
+    except CheckpointError:
+        raise
+    except (
+        Exception
+    ) as error:  # whatever a class makes of settings that were not made for each other
+        raise CheckpointError(
+            f"makes no model with {call.changes}: {type(error).__name__}: {error}",
+            where=str(call.checkpoint),
+        ) from error
+
+
+def _changed_config(call: CheckpointLogitsCall) -> Any:
+    """Make the configuration anew: its class works out further settings from those that it is given."""
+    config = AutoConfig.from_pretrained(call.checkpoint, local_files_only=True)
+    text = config.get_text_config()
+    changed = type(text)(**(text.to_dict() | json.loads(call.changes)))
+    if text is config:
+        return changed
+    name = next(name for name, value in vars(config).items() if value is text)
+    setattr(config, name, changed)
+    return config
+
+
+def _loaded(call: CheckpointLogitsCall, **options: object) -> PreTrainedModel:
     model, loading = AutoModelForCausalLM.from_pretrained(
         call.checkpoint,
+        **options,
         dtype=_DTYPES[call.compute_dtype],
         attn_implementation="eager",
         output_loading_info=True,
