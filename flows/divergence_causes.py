@@ -6,8 +6,8 @@ from pathlib import Path
 from flows.audit_sources import BASE_DIVERGENCE
 from flows.base_divergence import BaseComparison, comparison
 from flows.site import BuildSite
-from pipelines.audit.divergence_causes import Suspect, Trial, cause_of, suspects, together
-from pipelines.audit.dropped_settings import altering_options
+from pipelines.audit.divergence_causes import Trial, cause_of, suspects, together
+from pipelines.audit.dropped_settings import Suspect, altering_options
 from pipelines.domain.base_divergence import BaseDivergence, DivergenceCause
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonValue, digest_of
