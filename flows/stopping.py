@@ -1,11 +1,12 @@
-"""Ending a variant's run early, where its policy allows it and nothing it could still answer matters."""
+"""What need not be asked: the rest of a run whose decision is settled, all of a build that cannot pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flows.site import BuildSite
 from flows.wiring import judging_sources
 from pipelines.domain.audit import AuditReport
+from pipelines.domain.errors import UnprovableError
 from pipelines.domain.run import Run
 from pipelines.domain.values import Digest, digest_of
 from pipelines.evaluation.graders.protocol import observes
@@ -13,6 +14,7 @@ from pipelines.evaluation.graders.table import grader_for
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest
 from pipelines.gates.early import Examined, settled
+from pipelines.gates.prospects import obstacles
 
 PORTIONS = 8
 """In how many pieces a suite is asked: each one starts the runtime once more, and may be the last."""
@@ -61,3 +63,28 @@ def ending(site: BuildSite, audit: AuditReport, references: tuple[Run, ...]) -> 
         ]
     )
     return Ending(examined=examined, identity=identity)
+
+
+def refuse_hopeless(site: BuildSite, runtime_name: str, runs: Sequence[Run]) -> None:
+    """Refuse to build where these runs of the base leave no variant a way to pass.
+
+    Raises:
+        UnprovableError: with how many items it gets reliably right, and how many are needed.
+    """
+    found = hopeless(site, runs)
+    if found:
+        suite = site.plan.suite
+        raise UnprovableError(
+            f"no variant can pass in {runtime_name}, so none was built: {'; '.join(found)}",
+            where=f"{suite.name}@{suite.version}",
+            next_step="add items that the base gets right, or mend those it gets wrong (the page lists "
+            "them); --anyway builds and judges all the same",
+        )
+
+
+def hopeless(site: BuildSite, runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return why nothing can pass; what one run gets wrong, no repeat of it makes reliable."""
+    plan = site.plan
+    if plan.anyway or not plan.variants:
+        return ()
+    return obstacles(plan.suite, plan.policy, runs)

@@ -12,12 +12,12 @@ from flows.audits import audit_built, base_in, base_loadable, loadable
 from flows.base_audits import base_audit, refuse_base
 from flows.base_divergence import compute_before_serving
 from flows.site import BuildSite
-from flows.stopping import PORTIONS, ending, stops_early
+from flows.stopping import PORTIONS, ending, hopeless, refuse_hopeless, stops_early
 from pipelines.audit.behaviour import audit_behaviour
 from pipelines.backends.protocol import CalibrationTokens
 from pipelines.build.variants import PlannedVariant, Workshop, build_variant
 from pipelines.domain.audit import AuditReport
-from pipelines.domain.errors import CheckpointError, UnprovableError
+from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import Calibration
 from pipelines.domain.run import Run
 from pipelines.domain.variant import Variant
@@ -25,7 +25,6 @@ from pipelines.domain.verdict import Verdict
 from pipelines.evaluation.runs import RunPlan, never, run_suite
 from pipelines.gates.early import Examined, judge_stopped
 from pipelines.gates.judge import audit_failure, judge
-from pipelines.gates.prospects import obstacles
 from pipelines.runtimes.protocol import kept
 
 __all__ = [
@@ -40,6 +39,7 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
 
     Raises:
         CheckpointError: where the base fails its audit in this runtime, or is not the checkpoint there.
+        UnprovableError: where the primary run alone shows that nothing can pass: it is not repeated.
         WorkerError, ToolchainError: from the runtime.
     """
     runtime = site.tools.runtimes[runtime_name]
@@ -64,6 +64,7 @@ def run_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
     with kept(runtime, base):
         refuse_base(site, runtime_name)
         first = run(1)
+    refuse_hopeless(site, runtime_name, (first,))
     # A server is started anew for each repeat: what differs between starts is part of the noise floor.
     return (first, *(run(number) for number in range(2, len(plans) + 1)))
 
@@ -74,17 +75,7 @@ def require_prospects(site: BuildSite, runtime_name: str) -> None:
     Raises:
         UnprovableError: with how many items it gets reliably right, and how many are needed.
     """
-    plan = site.plan
-    if plan.anyway or not plan.variants:
-        return
-    found = obstacles(plan.suite, plan.policy, run_references(site, runtime_name))
-    if found:
-        raise UnprovableError(
-            f"no variant can pass in {runtime_name}, so none was built: {'; '.join(found)}",
-            where=f"{plan.suite.name}@{plan.suite.version}",
-            next_step="add items that the base gets right, or mend those it gets wrong (the page lists "
-            "them); --anyway builds and judges all the same",
-        )
+    refuse_hopeless(site, runtime_name, run_references(site, runtime_name))
 
 
 def primary_reference(site: BuildSite, runtime_name: str) -> Run:
@@ -104,8 +95,12 @@ def references_finished(site: BuildSite, runtime_name: str) -> bool:
 
     An earlier build may have asked a base that was waived then.
     """
-    if not all(site.examination.finished(plan) for plan in reference_plans(site, runtime_name)):
-        return False
+    return all(
+        site.examination.finished(plan) for plan in reference_plans(site, runtime_name)
+    ) and _may_judge(site, runtime_name)
+
+
+def _may_judge(site: BuildSite, runtime_name: str) -> bool:
     try:
         refuse_base(site, runtime_name)
     except CheckpointError:
@@ -116,11 +111,16 @@ def references_finished(site: BuildSite, runtime_name: str) -> bool:
 def sealed_references(site: BuildSite, runtime_name: str) -> tuple[Run, ...]:
     """Return the base's runs in a runtime as they are sealed, none where one is missing.
 
-    They may be of a runtime that must not judge, or not any more: its waiver may have expired since.
+    They may be of a runtime that must not judge, or not any more: its waiver may have expired since. Where
+    the primary run alone shows that nothing can pass, it is all there is.
     """
-    if not references_finished(site, runtime_name):
+    plans = reference_plans(site, runtime_name)
+    if references_finished(site, runtime_name):
+        return tuple(site.read(plan) for plan in plans)
+    if not (site.examination.finished(plans[0]) and _may_judge(site, runtime_name)):
         return ()
-    return tuple(site.read(plan) for plan in reference_plans(site, runtime_name))
+    primary = (site.read(plans[0]),)
+    return primary if hopeless(site, primary) else ()
 
 
 def build(site: BuildSite, planned: PlannedVariant) -> Variant:

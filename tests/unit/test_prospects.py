@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows import units
+from flows.outcome import write_report
+from flows.unit_errors import record_error
 from pipelines.domain.errors import UnprovableError
 from pipelines.domain.policy import Policy
 from pipelines.gates.prospects import fewest_reliable_items, obstacles
@@ -78,11 +80,19 @@ def test_a_base_that_is_right_too_rarely_stops_the_build_unless_told(
     here = replace(here, plan=replace(here.plan, suite=suite, anyway=anyway))
     if anyway:
         units.require_prospects(here, "llamacpp")
+        assert len(units.sealed_references(here, "llamacpp")) == 2
         return
-    with pytest.raises(UnprovableError, match="none was built: the base gets 25 of 40") as stopped:
-        units.require_prospects(here, "llamacpp")
+    for _ in range(2):
+        with pytest.raises(UnprovableError, match="none was built: the base gets 25 of") as stopped:
+            units.require_prospects(here, "llamacpp")
     assert stopped.value.exit_code == 11
     assert "--anyway" in (stopped.value.next_step or "")
+    assert len(wrong.asked) == 40, "the repeat could only make it worse"
+    (primary,) = units.sealed_references(here, "llamacpp")
+    record_error(here, units.base_in("llamacpp"), "reference", stopped.value)
+    result = write_report(here)
+    assert result.page.is_file()
+    assert sum(not graded.grade.correct for graded in primary.answers) == 15
 
 
 def test_a_checkpoint_judged_on_its_own_has_nothing_to_pass(tmp_path: Path) -> None:
