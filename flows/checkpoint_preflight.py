@@ -1,38 +1,65 @@
 """What a checkpoint's headers and configuration give away, before anything is converted or built."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.audit.dropped_settings import dropped_settings
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, QuantgateError
 from pipelines.domain.recipe import Format, Recipe
 from pipelines.process.calls import ignore_progress
-from pipelines.runtimes.checkpoint_loading import refuse_incomplete
+from pipelines.runtimes.checkpoint_loading import LoadingReport, refuse_incomplete
 
 
-def look_inside(
+@contextmanager
+def looking_inside(
     checkpoint: Checkpoint,
     recipes: Sequence[Recipe],
     settings: Settings,
     tools: Equipment,
     say: Callable[[str], None],
-) -> None:
+) -> Iterator[None]:
     """Refuse a checkpoint whose weights are not those that its configuration describes; say what is odd.
+
+    The child processes that look take seconds each. They do so side by side, while the block runs; what they
+    find is said, or raised, at its end. Where the block fails as well, what is wrong with the checkpoint
+    itself is raised: the rest may follow from it.
 
     Raises:
         CheckpointError: naming weights that are missing or have another shape; for GGUF recipes, where
             llama.cpp cannot have the tokenizer.
         WorkerError, ToolchainError: from the child processes that look.
     """
-    report = tools.report_loading(checkpoint, settings.store, tools.run_worker, ignore_progress)
-    for note in refuse_incomplete(report, checkpoint):
-        say(note)
     gguf = [recipe.name for recipe in recipes if recipe.format is Format.GGUF]
-    if not gguf:
-        return
-    _refuse_tokenizer(checkpoint, gguf, settings, tools)
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="look-inside") as side_by_side:
+        report = side_by_side.submit(
+            tools.report_loading, checkpoint, settings.store, tools.run_worker, ignore_progress
+        )
+        tokenizer = (
+            side_by_side.submit(_refuse_tokenizer, checkpoint, gguf, settings, tools)
+            if gguf
+            else None
+        )
+
+        def conclude() -> None:
+            for note in refuse_incomplete(report.result(), checkpoint):
+                say(note)
+            if tokenizer is not None:
+                tokenizer.result()
+                _say_dropped(report.result(), checkpoint, say)
+
+        try:
+            yield
+        except QuantgateError:
+            conclude()
+            raise
+        conclude()
+
+
+def _say_dropped(report: LoadingReport, checkpoint: Checkpoint, say: Callable[[str], None]) -> None:
     dropped = dropped_settings(report.config, checkpoint.architecture)
     if dropped:
         say(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from calibration.rendering import rendering_digest
 from flows.audit_sources import AUDIT, BASE_DIVERGENCE
-from flows.checkpoint_preflight import look_inside
+from flows.checkpoint_preflight import looking_inside
 from flows.corpora_planning import Assembled, assemble, corpora_specs
 from flows.lm_eval_suites import suite_folder
 from flows.preflight import (
@@ -162,18 +162,18 @@ def make_plan(
     )
     check_model_name(checkpoint.name)
     refuse_low_bit_source(checkpoint, recipes)
-    look_inside(checkpoint, recipes, settings, tools, say)
-    asked = Asked(
-        suite=suite,
-        checkpoint=checkpoint,
-        servers=tools.servers,
-        settings=settings,
-        run_worker=tools.run_worker,
-    )
-    preflight_prompts(asked, say)
-    calibrated = assemble(specs, checkpoint, suite, recipes, spec, (settings, tools, say))
-    variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
-    variants = _rendered(variants, rendering_digest(suite.template_variables))
+    with looking_inside(checkpoint, recipes, settings, tools, say):
+        asked = Asked(
+            suite=suite,
+            checkpoint=checkpoint,
+            servers=tools.servers,
+            settings=settings,
+            run_worker=tools.run_worker,
+        )
+        preflight_prompts(asked, say)
+        calibrated = assemble(specs, checkpoint, suite, recipes, spec, (settings, tools, say))
+        variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
+        variants = _rendered(variants, rendering_digest(suite.template_variables))
     if only is not None:
         variants = _only(variants, only)
     refuse_full_disk(checkpoint, variants, settings)

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import date
 from io import StringIO
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from rich.console import Console
 
-from flows.checkpoint_preflight import look_inside
+from flows.checkpoint_preflight import looking_inside
 from flows.console import show_result
 from flows.outcome import BuildResult
 from flows.settings import Settings
@@ -16,7 +17,7 @@ from flows.wiring import Equipment
 from pipelines.audit.base_divergence import ROUNDING, audit_base_divergence
 from pipelines.domain.base_divergence import BaseDivergence, Stretch
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, InputError, QuantgateError
 from pipelines.domain.waiver import BaseDivergenceWaiver
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker
@@ -69,7 +70,8 @@ def look(tmp_path: Path, tools: Equipment, *recipes: str) -> list[str]:
     said: list[str] = []
     checkpoint = replace(fake_checkpoint(tmp_path / "model"), architecture="MistralForCausalLM")
     settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
-    look_inside(checkpoint, find_recipes(recipes, Path()), settings, tools, said.append)
+    with looking_inside(checkpoint, find_recipes(recipes, Path()), settings, tools, said.append):
+        pass
     return said
 
 
@@ -101,6 +103,39 @@ def test_a_tokenizer_that_llamacpp_cannot_have_names_the_recipes_to_leave_out(
         look(tmp_path, tools, "Q8_0", "Q2_K", "FP8_DYNAMIC")
     assert caught.value.next_step == "mend it; or leave out Q8_0, Q2_K"
     assert look(tmp_path, tools, "FP8_DYNAMIC") == []
+
+
+def test_what_is_wrong_with_the_checkpoint_is_said_rather_than_what_may_follow_from_it(
+    tmp_path: Path,
+) -> None:
+    checkpoint = fake_checkpoint(tmp_path / "model")
+    settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
+    sound = equipment(loading("{}"))
+    broken = equipment(loading("{}", missing=("model.norm.weight",)))
+    for tools, told in ((sound, "no such suite"), (broken, "model.norm.weight is missing")):
+        with (
+            pytest.raises(QuantgateError, match=told),
+            looking_inside(checkpoint, (), settings, tools, print),
+        ):
+            raise InputError("no such suite")
+
+
+def test_children_look_side_by_side_while_the_rest_is_planned(tmp_path: Path) -> None:
+    together = Barrier(3, timeout=20)
+
+    def wait(*_: object) -> None:
+        together.wait()
+
+    def report(*_: object) -> LoadingReport:
+        together.wait()
+        return LoadingReport(config_json="{}", missing=(), misshapen=(), unused=())
+
+    tools = replace(equipment(report), refuse_tokenizer=wait)
+    checkpoint = fake_checkpoint(tmp_path / "model")
+    settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
+    recipes = find_recipes(("Q8_0",), Path())
+    with looking_inside(checkpoint, recipes, settings, tools, print):
+        together.wait()
 
 
 def test_page_result_and_terminal_tell_how_far_each_base_is(tmp_path: Path) -> None:
