@@ -32,6 +32,7 @@ from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
 from pipelines.files.sealed import produce_once
 from pipelines.process.calls import OnProgress
+from pipelines.runtimes.contents import Contents
 from pipelines.runtimes.protocol import (
     DivergenceRequest,
     Loadable,
@@ -196,7 +197,7 @@ def _look(
 def _contents(site: BuildSite, variant: Variant) -> tuple[AuditFinding, ...]:
     """What the files say of themselves; a file that cannot be read is a finding."""
     runtime = site.tools.runtimes[variant.recipe.runtime]
-    base = runtime.contents(base_loadable(site, variant.recipe.runtime))
+    base = _base_contents(site, variant.recipe.runtime)
     try:
         contents = runtime.contents(loadable(variant))
         written = written_tensors(variant.recipe, base, contents, variant.artifact)
@@ -209,6 +210,14 @@ def _contents(site: BuildSite, variant: Variant) -> tuple[AuditFinding, ...]:
         *audit_origin(variant.recipe, base, contents),
         audit_metadata(base, contents),
     )
+
+
+def _base_contents(site: BuildSite, runtime_name: str) -> Contents:
+    """What the base says of itself, read once a process: a vocabulary takes seconds."""
+    if runtime_name not in site.base_contents:
+        base = base_loadable(site, runtime_name)
+        site.base_contents[runtime_name] = site.tools.runtimes[runtime_name].contents(base)
+    return site.base_contents[runtime_name]
 
 
 def _divergence(

@@ -11,7 +11,7 @@ from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
-from pipelines.domain.values import digest_of
+from pipelines.domain.values import Digest, digest_of
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.loops.prompts import LoopPrompts
 from pipelines.evaluation.loops.rehearsal import refuse_unplayable
@@ -23,7 +23,13 @@ from pipelines.evaluation.transformers_reading import (
     may_read_otherwise,
 )
 from pipelines.files.hashing import source_digest
-from pipelines.files.records import read_record, to_json, write_record, write_text
+from pipelines.files.records import (
+    read_record,
+    record_digest,
+    to_json,
+    write_record,
+    write_text,
+)
 from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 from pipelines.runtimes.openai_dialects import dialect_of
 
@@ -43,6 +49,37 @@ class Asked:
     run_worker: RunWorker
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedSuite:
+    """How a checkpoint reads conversations, and a suite's prompts in its words."""
+
+    chat: ChatFormat
+    prompts: SuitePrompts
+
+
+_LAST: dict[Digest, RenderedSuite] = {}
+"""The suite that was rendered last: planning renders what the build then asks."""
+
+
+def rendered_suite(suite: Suite, checkpoint: Checkpoint) -> RenderedSuite:
+    """Render and tokenize every item; the suite that was rendered last is remembered.
+
+    Raises:
+        InputError: naming items on which the chat template fails or that no context holds.
+        CheckpointError: where tokenizer or templates cannot be read.
+    """
+    content = [record_digest(suite), checkpoint.digests.combined, str(checkpoint.folder)]
+    key = digest_of([*content, checkpoint.context_length_tokens])
+    known = _LAST.get(key)
+    if known is None:
+        chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
+        prompts = suite_prompts(suite, chat, checkpoint.context_length_tokens)
+        known = RenderedSuite(chat=chat, prompts=prompts)
+        _LAST.clear()
+        _LAST[key] = known
+    return known
+
+
 def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
     """Render and tokenize every item; `say` hears what of the checkpoint's files was left aside.
 
@@ -54,8 +91,8 @@ def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
     """
     suite, checkpoint = asked.suite, asked.checkpoint
     _refuse_variables(suite, asked.servers)
-    chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
-    prompts = suite_prompts(suite, chat, checkpoint.context_length_tokens)
+    rendered = rendered_suite(suite, checkpoint)
+    chat, prompts = rendered.chat, rendered.prompts
     refuse_unplayable(
         LoopPrompts(suite=suite, chat=chat, context_length_tokens=checkpoint.context_length_tokens)
     )

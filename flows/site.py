@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from flows.planning import BuildPlan
+from flows.prompt_preflight import rendered_suite
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.build.variants import PlannedVariant, open_variant
@@ -18,10 +19,10 @@ from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.loops.prompts import LoopPrompts
 from pipelines.evaluation.loops.waves import loops_of
 from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.prompts import suite_prompts
 from pipelines.evaluation.runs import Examination, RunPlan
 from pipelines.files.tokenizer_folder import special_token_ids
 from pipelines.process.calls import OnProgress
+from pipelines.runtimes.contents import Contents
 from pipelines.runtimes.protocol import Loadable
 from registry import Evidence
 
@@ -41,7 +42,7 @@ class BuildSite:
     @cached_property
     def chat(self) -> ChatFormat:
         """The base's chat template and tokenizer, with the variables that suite and build give."""
-        return ChatFormat.of(self.plan.checkpoint.folder, self.plan.suite.template_variables)
+        return rendered_suite(self.plan.suite, self.plan.checkpoint).chat
 
     @cached_property
     def examination(self) -> Examination:
@@ -52,7 +53,7 @@ class BuildSite:
             run_worker=self.tools.run_worker,
             threads=self.settings.threads,
         )
-        prompts = suite_prompts(suite, self.chat, checkpoint.context_length_tokens)
+        prompts = rendered_suite(suite, checkpoint).prompts
         reader = AnswerReader(
             thoughts=suite.thoughts,
             prompts={one.item_id: one.text for one in prompts.prompts},
@@ -112,6 +113,11 @@ class BuildSite:
 
     @cached_property
     def _read(self) -> dict[Digest, Run]:
+        return {}
+
+    @cached_property
+    def base_contents(self) -> dict[str, Contents]:
+        """What the base says of itself, by runtime."""
         return {}
 
     @cached_property

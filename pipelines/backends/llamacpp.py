@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 from pipelines.backends.llamacpp_messages import (
@@ -20,7 +21,7 @@ from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, ChildAbortError, InputError
 from pipelines.domain.recipe import Calibration, GgufOptions, MeasuredMix, Recipe, TensorTypeRule
-from pipelines.domain.values import JsonValue, digest_of
+from pipelines.domain.values import Digest, JsonValue, digest_of
 from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
 from pipelines.files.hashing import file_digest, folder_digest, source_digest
 from pipelines.files.records import write_record
@@ -172,20 +173,27 @@ class LlamaCppBackend:
         return folder / _MODEL
 
     def _conversion_tools(self) -> tuple[ToolVersion, ...]:
-        scripts = (
-            self._converter / "convert_hf_to_gguf.py",
-            *(self._converter / "conversion").glob("*.py"),
-            *(self._converter / "gguf-py").rglob("*.py"),
-        )
-        converter = folder_digest(
-            (path.relative_to(self._converter).as_posix(), file_digest(path)) for path in scripts
-        )
         return (
             ToolVersion(name=_PACKAGE, version=importlib.metadata.version(_PACKAGE)),
-            ToolVersion(name="llama.cpp-converter", version=converter[:_KEY_LENGTH]),
+            ToolVersion(
+                name="llama.cpp-converter", version=_scripts_digest(self._converter)[:_KEY_LENGTH]
+            ),
             # It reads the vocabulary that the converter writes down.
             ToolVersion(name="transformers", version=importlib.metadata.version("transformers")),
         )
+
+
+@cache
+def _scripts_digest(converter: Path) -> Digest:
+    """Return the digest of the converter's hundreds of files, for the life of the process."""
+    scripts = (
+        converter / "convert_hf_to_gguf.py",
+        *(converter / "conversion").glob("*.py"),
+        *(converter / "gguf-py").rglob("*.py"),
+    )
+    return folder_digest(
+        (path.relative_to(converter).as_posix(), file_digest(path)) for path in scripts
+    )
 
 
 def _unreadable(error: ChildAbortError, checkpoint: Checkpoint) -> CheckpointError:

@@ -5,7 +5,6 @@ Ids are those that Hugging Face transformers gives: `apply_chat_template(tokeniz
 (`template_child`), tokenizing uses the checkpoint's own tokenizer.json (`pipelines.files.own_tokenizer`).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipelines.evaluation.template_calls import RenderCall, RenderReply
 from pipelines.evaluation.template_child import TemplateChild, template_key
 from pipelines.files.chat_templates import ChatTemplates, read_chat_templates, template_notes
 from pipelines.files.own_tokenizer import own_tokenizer
+from pipelines.specs.chat_messages import open_arguments
 
 _CHILD = TemplateChild()
 """Serves every chat format of this process."""
@@ -189,21 +189,8 @@ def template_message(message: Message) -> JsonObject:
         if each.name not in plain and value is not None and value != ():
             plain[each.name] = value
     if message.tool_calls:
-        plain["tool_calls"] = [_opened(call) for call in message.tool_calls]
+        plain["tool_calls"] = [open_arguments(call) for call in message.tool_calls]
     return plain
-
-
-def _opened(call: JsonObject) -> JsonObject:
-    """Return a call with its arguments as an object; OpenAI's interface sends them as JSON text."""
-    function = call.get("function")
-    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
-        return call
-    try:
-        arguments = json.loads(str(function["arguments"]))
-    except (ValueError, RecursionError):
-        return call
-    opened = isinstance(arguments, dict)
-    return {**call, "function": {**function, "arguments": arguments}} if opened else call
 
 
 def _refusal(

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from flows import units
+from flows.audits import base_loadable
 from flows.plan_files import read_plan, write_plan
 from flows.planning import BuildPlan
+from flows.prompt_preflight import rendered_suite
 from flows.settings import Settings
 from flows.site import BuildSite
 from flows.unit_errors import forget_error, forget_errors, is_refused, read_errors, record_error
@@ -27,6 +29,8 @@ from pipelines.evaluation.runs import seconds_so_far
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, ignore_progress
 from pipelines.process.runner import run_worker
+from pipelines.runtimes.contents import Contents
+from pipelines.runtimes.protocol import Loadable
 from pipelines.runtimes.rulers import RulersCall
 from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.recipes import find_recipes
@@ -374,3 +378,29 @@ def test_a_run_that_cannot_be_read_keeps_no_plan_from_being_shown(tmp_path: Path
     old.write_text(json.dumps(manifest))
     (left,) = seconds_so_far(store, digest)
     assert left in (first, second)
+
+
+def test_a_suite_is_rendered_once_for_the_plan_and_the_build(tmp_path: Path) -> None:
+    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    planned = rendered_suite(here.plan.suite, here.plan.checkpoint)
+    again = replace(here, plan=replace(here.plan))  # as a plan file is opened
+    assert again.examination.prompts is planned.prompts
+    assert again.chat is planned.chat
+    other = replace(here.plan.suite, template_variables={"enable_thinking": False})
+    assert rendered_suite(other, here.plan.checkpoint) is not planned
+
+
+def test_what_the_base_says_of_itself_is_read_once_for_all_variants(tmp_path: Path) -> None:
+    read: list[Path] = []
+
+    class Reading(FakeRuntime):
+        def contents(self, loadable: Loadable) -> Contents:
+            read.append(loadable.path)
+            return super().contents(loadable)
+
+    here = site(tmp_path, FakeBackend(), Reading())
+    for planned in here.plan.variants:
+        units.build(here, planned)
+        units.audit(here, planned)
+    base = base_loadable(here, "llamacpp").path
+    assert len(here.plan.variants) > 1 and read.count(base) == 1
