@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.audit.base_divergence import ROUNDING, Comparison, refusal, summary
-from pipelines.audit.dropped_settings import suspects
+from pipelines.audit.divergence_causes import Trial, cause_of, suspects
 from pipelines.audit.reach import passages, reach
 from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.errors import CheckpointError
@@ -38,7 +38,7 @@ def relabelled(folder: Path, **changes: object) -> JsonObject:
     return config
 
 
-def measured(folder: Path, config: JsonObject) -> BaseDivergence:
+def measured(folder: Path, config: JsonObject, changes: str = "") -> BaseDivergence:
     """Hold the example's GGUF against a checkpoint folder: the converter writes the same file for both."""
     goal = reach(config, context_tokens=512, room_tokens=512)
     compared = passages(goal.longest_tokens, ordinary_ids=range(64, 1024), beginning=())
@@ -48,7 +48,8 @@ def measured(folder: Path, config: JsonObject) -> BaseDivergence:
             checkpoint=folder,
             passages=compared,
             compute_dtype="float32",
-            output=folder.parent / f"{folder.name}-logits",
+            output=folder.parent / f"{folder.name}-logits{len(changes)}",
+            changes=changes,
         ),
         threads=1,
         log=folder.parent / "log",
@@ -73,8 +74,10 @@ def test_a_dropped_window_is_another_model_and_the_example_itself_is_rounding(
     windowed = measured(tmp_path / "windowed", config)
     assert not windowed.is_rounding
     assert windowed.begins is not None and windowed.begins >= 40
-    told = refusal(windowed, "llama.cpp", suspects(config, "MistralForCausalLM"))
-    assert told.endswith("likely sliding_window 40")
+    suspect = suspects(config, {}, "MistralForCausalLM")[0]
+    left = measured(tmp_path / "windowed", config, json.dumps(suspect.changes))
+    told = refusal(windowed, "llama.cpp", cause_of([Trial(suspect=suspect, left=left)]))
+    assert "caused by sliding_window 40 (mean KL " in told
 
 
 def test_a_byte_level_tokenizer_that_says_byte_fallback_is_refused_in_llamacpps_own_words(

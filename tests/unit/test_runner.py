@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from pipelines.domain.errors import CheckpointError, WorkerError
 from pipelines.process.calls import Progress, WorkerCall, ignore_progress
+from pipelines.process.launch import leave_out_what_is_never_used
 from pipelines.process.runner import run_worker
 from tests.workers import Done, Order
 
@@ -116,3 +118,23 @@ def test_workers_run_side_by_side_in_threads(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert replies == [Done(text="passive1")] * 2
+
+
+@pytest.mark.parametrize(
+    ("module", "left_out"),
+    [
+        ("pipelines.runtimes.workers.checkpoint_loading", True),
+        ("pipelines.backends.workers.llamacpp_convert", True),
+        ("pipelines.backends.workers.llmcompressor_compress", False),
+        ("pipelines.evaluation.workers.lm_eval_tasks", False),
+    ],
+)
+def test_what_transformers_imports_for_nothing_is_left_out_where_nothing_else_needs_it(
+    module: str, left_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # put back afterwards, whatever it is
+    del sys.modules["sklearn"]
+    leave_out_what_is_never_used(module)
+    assert ("sklearn" in sys.modules) is left_out
+    if left_out:
+        assert importlib.util.find_spec("sklearn") is None
