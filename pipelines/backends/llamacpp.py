@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import importlib.util
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from pipelines.backends.llamacpp_messages import (
@@ -183,16 +183,23 @@ class LlamaCppBackend:
         )
 
 
-@cache
 def _scripts_digest(converter: Path) -> Digest:
-    """Return the digest of the converter's hundreds of files, for the life of the process."""
+    """Return the digest of the converter's hundreds of files, read anew once one was written."""
     scripts = (
         converter / "convert_hf_to_gguf.py",
         *(converter / "conversion").glob("*.py"),
         *(converter / "gguf-py").rglob("*.py"),
     )
+    written = ((path, path.stat()) for path in sorted(scripts))
+    return _digest_of_files(
+        converter, tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in written)
+    )
+
+
+@lru_cache(maxsize=1)
+def _digest_of_files(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> Digest:
     return folder_digest(
-        (path.relative_to(converter).as_posix(), file_digest(path)) for path in scripts
+        (path.relative_to(folder).as_posix(), file_digest(path)) for path, _, _ in files
     )
 
 
