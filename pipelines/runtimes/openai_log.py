@@ -16,6 +16,7 @@ _MOST_BYTES = 16 << 20
 _LAST_LINES = 3
 _LONGEST_REASON = 300
 _NOTHING = "it wrote nothing"
+_NO_CAUSE = " (it wrote of no cause: often one of its processes was killed, for want of memory)"
 
 _PREFIX = re.compile(
     r"^(?:\([A-Za-z_]+(?: pid=\d+)?\)\s*)*"
@@ -110,7 +111,9 @@ def reason_in(output: str) -> str:
         exceptions = [line for line in part if _EXCEPTION.match(line)]
         complaints = [line for line in part if _COMPLAINT.search(line) and not _WELL.search(line)]
         roots = [line for line in exceptions if not _FURTHER_ON.search(line)]
-        if chosen := roots or exceptions or complaints:
+        if exceptions and not roots:
+            return f"{exceptions[0][:_LONGEST_REASON]}{_NO_CAUSE}"
+        if chosen := roots or complaints:
             return chosen[0][:_LONGEST_REASON]
     said = [line for line in lines if line]
     return " | ".join(said[-_LAST_LINES:])[-_LONGEST_REASON:] or _NOTHING

@@ -85,6 +85,11 @@ def test_an_engine_killed_while_it_loads_leaves_no_reason_that_blames_the_file()
     assert "Failed core proc" in reason_in(log)
     assert not is_over_the_file(log)
     assert not is_over_the_file(FRONT_END + SHUTTING_DOWN)
+    told = reason_in(FRONT_END + SHUTTING_DOWN)
+    assert told.startswith("RuntimeError: Engine core initialization failed. See root cause above.")
+    assert told.endswith(
+        "it wrote of no cause: often one of its processes was killed, for want of memory)"
+    )
 
 
 def test_a_death_in_the_middle_is_not_explained_by_what_went_well_again_afterwards() -> None:
@@ -96,6 +101,7 @@ def test_a_death_in_the_middle_is_not_explained_by_what_went_well_again_afterwar
         "EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.\n"
     )
     assert reason_in(survived + answered + dead).startswith("torch.OutOfMemoryError")
+    assert "no cause" not in reason_in(survived + answered + dead)
 
 
 def test_llama_servers_complaint_is_the_reason_and_blames_the_file() -> None:
