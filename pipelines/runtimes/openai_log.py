@@ -9,6 +9,7 @@ Sources of the wordings: vLLM 0.32 and llama.cpp (llama-server), run over damage
 src/llama-model-loader.cpp of llama.cpp; safetensors/src/tensor.rs of safetensors.
 """
 
+import itertools
 import re
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _PREFIX = re.compile(
 """vLLM: `(EngineCore pid=7) ERROR 11-29 14:29:41 [core.py:10] …`; llama.cpp: `0.01.234 E …`."""
 
 _EXCEPTION = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt)\b(?::|$)")
+_ANNOUNCED = re.compile(r"(?<=\.) \w+:$")
+"""vLLM: `Failed to find a kernel that can implement the NVFP4 linear layer. Reasons: `, and maybe none."""
 _COMPLAINT = re.compile(
     r"\berror\b|\bfatal\b|\bfailed\b|\bfailure\b|\babort|GGML_ASSERT|terminate called|what\(\):|"
     r"cannot be started|out of memory|segmentation fault|core dumped",
@@ -114,9 +117,18 @@ def reason_in(output: str) -> str:
         if exceptions and not roots:
             return f"{exceptions[0][:_LONGEST_REASON]}{_NO_CAUSE}"
         if chosen := roots or complaints:
-            return chosen[0][:_LONGEST_REASON]
+            return _continued(part, chosen[0])[:_LONGEST_REASON]
     said = [line for line in lines if line]
     return " | ".join(said[-_LAST_LINES:])[-_LONGEST_REASON:] or _NOTHING
+
+
+def _continued(lines: list[str], first: str) -> str:
+    """Return a line with those that it announces by a colon; without any, what it announces is left out."""
+    if not first.endswith(":"):
+        return first
+    following = lines[lines.index(first) + 1 :]
+    listed = list(itertools.takewhile(bool, following))
+    return f"{first} {'; '.join(listed)}" if listed else _ANNOUNCED.sub("", first)
 
 
 def is_over_the_file(output: str) -> bool:

@@ -38,6 +38,11 @@ NO_MEMORY = (
     "requested memory for kv (4000.0 GiB)."
 )
 NO_KERNEL = "ValueError: Failed to find a kernel that can implement the NVFP4 linear layer."
+NO_REASONS = f"{W}{NO_KERNEL} Reasons: \n{W}\n"
+REASONS = (
+    f"{W}{NO_KERNEL} Reasons: \n{W} MarlinKernel requires capability 75\n{W} OtherKernel is not installed\n"
+    f"{W}\n"
+)
 CUT_OFF = (
     "safetensors._safetensors_rust.SafetensorError: Error while deserializing header: incomplete "
     "metadata, file not fully covered"
@@ -48,6 +53,13 @@ CUDA_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.0
 @pytest.mark.parametrize("problem", [NO_MEMORY, NO_KERNEL, CUT_OFF, CUDA_MEMORY])
 def test_the_first_exception_is_the_reason_however_many_lines_follow(problem: str) -> None:
     assert reason_in(engine_failed(problem) + SHUTTING_DOWN * 30) == problem
+
+
+def test_reasons_that_a_line_announces_follow_it_where_there_are_any() -> None:
+    assert reason_in(NO_REASONS + engine_failed(f"{NO_KERNEL} Reasons: ")) == NO_KERNEL
+    assert reason_in(REASONS + FRONT_END) == (
+        f"{NO_KERNEL} Reasons: MarlinKernel requires capability 75; OtherKernel is not installed"
+    )
 
 
 @pytest.mark.parametrize(
