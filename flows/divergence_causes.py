@@ -9,7 +9,7 @@ from flows.site import BuildSite
 from pipelines.audit.divergence_causes import Trial, cause_of, suspects, together
 from pipelines.audit.dropped_settings import Suspect, altering_options
 from pipelines.domain.base_divergence import BaseDivergence, DivergenceCause
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, ToolchainError, WorkerError
 from pipelines.domain.values import JsonValue, digest_of
 from pipelines.files.hashing import source_digest
 from pipelines.files.sealed import produce_once
@@ -27,20 +27,27 @@ _SOURCES = (
 def divergence_cause(
     site: BuildSite, runtime_name: str, base: Loadable, found: BaseDivergence
 ) -> DivergenceCause:
-    """Return why a base that was found to differ does.
+    """Return why a base that was found to differ does; nothing is tried twice.
 
-    Behind a server what may be the cause is only named: options of its command, else settings.
-
-    Raises:
-        InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
+    Behind a server what may be the cause is only named: options of its command, else settings. So it is where
+    this machine fails over the trials: a later process tries them again.
     """
+    if runtime_name not in site.causes:
+        site.causes[runtime_name] = _cause(site, runtime_name, base, found)
+    return site.causes[runtime_name]
+
+
+def _cause(
+    site: BuildSite, runtime_name: str, base: Loadable, found: BaseDivergence
+) -> DivergenceCause:
     commands = [one.command for one in site.plan.servers if one.name == runtime_name]
     if options := tuple(name for command in commands for name in altering_options(command)):
         return DivergenceCause(suspected=options)
     here = comparison(site, runtime_name, base)
     tried = _suspects(here)
+    named = DivergenceCause(suspected=tuple(one.setting for one in tried[:_NAMED]))
     if here.runtime.server_access() is not None:  # it has the memory that the checkpoint would take
-        return DivergenceCause(suspected=tuple(one.setting for one in tried[:_NAMED]))
+        return named
     listed: list[JsonValue] = [[one.setting, one.changes] for one in tried]
     key = digest_of([here.key, listed, source_digest(*BASE_DIVERGENCE, *_SOURCES)])
 
@@ -56,7 +63,10 @@ def divergence_cause(
     folder = site.settings.store.audit(
         f"{site.plan.checkpoint.name}--divergence-cause-{runtime_name}", key
     )
-    return produce_once(folder, DivergenceCause, produce).record
+    try:
+        return produce_once(folder, DivergenceCause, produce).record
+    except (ToolchainError, WorkerError):  # that the base differs is known all the same
+        return named
 
 
 def _suspects(here: BaseComparison) -> tuple[Suspect, ...]:

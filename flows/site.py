@@ -11,6 +11,7 @@ from flows.prompt_preflight import rendered_suite
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.build.variants import PlannedVariant, open_variant
+from pipelines.domain.base_divergence import DivergenceCause
 from pipelines.domain.run import Run
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import Variant
@@ -118,6 +119,11 @@ class BuildSite:
     @cached_property
     def base_contents(self) -> dict[str, Contents]:
         """What the base says of itself, by runtime."""
+        return {}
+
+    @cached_property
+    def causes(self) -> dict[str, DivergenceCause]:
+        """Why the base differs from its checkpoint, by runtime in which it does."""
         return {}
 
     @cached_property

@@ -31,7 +31,7 @@ from pipelines.audit.dropped_settings import altering_options, dropped_settings
 from pipelines.audit.reach import MOST_POSITIONS, Landmark, landmarks, passages, reach
 from pipelines.domain.base_divergence import BaseDivergence, DivergenceCause
 from pipelines.domain.checkpoint import StoredQuantization
-from pipelines.domain.errors import CheckpointError, InputError
+from pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from pipelines.domain.recipe import Format, Numerics
 from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject, JsonValue
@@ -474,6 +474,21 @@ def test_settings_that_explain_a_part_each_are_left_out_together(tmp_path: Path)
     runtime = Dropping("clip_qkv", "logits_scaling")
     cause = refused(tmp_path, runtime, {"logits_scaling": 8.0, "clip_qkv": 8.0, "mlp_bias": True})
     assert cause.startswith("caused by logits_scaling 8 and clip_qkv 8 (mean KL 1e-06")
+
+
+def test_a_machine_that_fails_over_a_trial_leaves_the_suspects_named_and_nothing_sealed(
+    tmp_path: Path,
+) -> None:
+    class Failing(Dropping):
+        def base_divergence(self, *arguments: object) -> PositionDivergences | None:
+            if self.held_against:
+                raise WorkerError("was killed: short of memory")
+            return super().base_divergence(*arguments)  # type: ignore[arg-type]
+
+    config: JsonObject = {"clip_qkv": 8.0, "mlp_bias": True}
+    assert refused(tmp_path, Failing("clip_qkv"), config) == "likely clip_qkv 8 or mlp_bias true"
+    told = refused(tmp_path, Dropping("clip_qkv"), config)
+    assert told.startswith("caused by clip_qkv 8")
 
 
 def test_a_cause_that_no_setting_is_stays_unknown_and_says_what_was_looked_at(
