@@ -3,7 +3,7 @@
 What a sandbox holds is listed, not what it hides: the interpreter and the system's libraries, read-only,
 four devices and an empty `/tmp` of its own. There is no network, no home, no `/proc`, and no file of this
 project. Limits on processor time, memory, processes and file sizes hold for each process, and the whole
-process tree ends with the clock.
+process tree ends with its clock.
 """
 
 import math
@@ -43,7 +43,8 @@ _SCRATCH_BYTES = 64 * _MEBIBYTE
 class Limits:
     """What a program may take.
 
-    `seconds` is wall time for program and tests; processor time of each process may be little more.
+    `seconds` limits the processor time of program and tests together, and the time in which neither has
+    anything to compute, each by itself (`sandbox_clock`). The kernel ends a process that takes a little more.
     `packages` lets it import the packages of this program's own environment.
     """
 

@@ -1,17 +1,12 @@
 """One call of a suite's own function in a sandbox, for a tool that computes what it answers."""
 
-import contextlib
 import json
-import subprocess
-import time
 from dataclasses import dataclass
 
-from pipelines.domain.errors import WorkerError
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.sandbox import Limits, SandboxKind, order, start
-
-_START_SECONDS = 30.0
-_GRACE_SECONDS = 3.0
+from pipelines.evaluation.sandbox_clock import SandboxClock
+from pipelines.evaluation.sandbox_talk import Talk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,53 +25,35 @@ def run_function(kind: SandboxKind, question: FunctionQuestion, limits: Limits) 
     One whose process ends early and without a word is called once more: it may have been killed from outside.
 
     Raises:
-        WorkerError: where the sandbox did not start.
+        UnstartedError: where the sandbox did not start.
+        BusyError: where the machine has no time for it.
     """
-    began = time.monotonic()
-    reply = _reply(kind, question, limits)
-    if not reply and time.monotonic() - began < limits.seconds:
-        reply = _reply(kind, question, limits)
+    reply = _reply(kind, question, limits) or _reply(kind, question, limits)
     if reply.get("state") == "value":
         return str(reply.get("value"))
-    what = reply.get("what") or f"no result within {limits.seconds:g} s"
+    what = reply.get("what") or "ended without a result"
     return json.dumps({"error": f"{question.name}: {what}"}, ensure_ascii=False)
 
 
 def _reply(kind: SandboxKind, question: FunctionQuestion, limits: Limits) -> JsonObject:
-    """Return what the inside said after it was ready; empty where that is nothing.
-
-    Raises:
-        WorkerError: where it never was.
-    """
+    """Return what the inside said of its result; empty where it ended without a word."""
     call = {
         "name": question.name,
         "arguments": question.arguments,
         "characters": question.characters,
-        "seconds": limits.seconds,
     }
-    sent = json.dumps({**order(limits, [question.source]), "call": call}) + "\n"
-    child = start(kind, limits)
+    talk = Talk(child=start(kind, limits))
     try:
-        said, errors = child.communicate(sent.encode(), timeout=_START_SECONDS + limits.seconds)
-    except subprocess.TimeoutExpired:
-        said, errors = _ended(child)
-    lines = [_object(line) for line in said.splitlines()]
-    if not lines or lines[0].get("state") != "ready":
-        words = errors.decode(errors="replace").strip().splitlines()
-        raise WorkerError(
-            f"sandbox {kind} did not start: {words[-1] if words else 'it said nothing'}",
-            where=question.name,
-        )
-    return lines[1] if len(lines) > 1 else {}
-
-
-def _ended(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
-    """End the whole tree (what holds the sandbox takes it along) and return what it said until then."""
-    for end in (child.terminate, child.kill):
-        end()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.communicate(timeout=_GRACE_SECONDS)
-    return b"", b""
+        talk.send(json.dumps({**order(limits, [question.source]), "call": call}))
+        talk.require_ready(kind, question.name)
+        clock = SandboxClock([talk.child.pid], limits.seconds)
+        said = talk.hear(clock)
+        late = talk.late or (said is None and clock.ended_late())
+    finally:
+        talk.end()
+    if late:
+        return {"state": "failed", "what": f"no result within {limits.seconds:g} s"}
+    return _object(said or b"")
 
 
 def _object(line: bytes) -> JsonObject:

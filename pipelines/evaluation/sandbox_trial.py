@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from pipelines.evaluation.sandbox import Limits, SandboxKind, held_folders
-from pipelines.evaluation.sandbox_run import Trial, UnstartedError, run_program
+from pipelines.evaluation.sandbox_run import Trial, run_program
+from pipelines.evaluation.sandbox_talk import UnstartedError
 
 _TRIAL = """
 import os, socket, sys

@@ -38,6 +38,13 @@ def reads():
 
 def leaves():
     raise SystemExit(0)
+
+def computes():
+    while True:
+        pass
+
+def ends():
+    __import__("os")._exit(0)
 """
 LIMITS = Limits(seconds=1.5, memory_bytes=256 << 20)
 
@@ -57,6 +64,8 @@ def kind() -> SandboxKind:
         ("said", {"name": "J\u00f6rg"}, "Hello J\u00f6rg"),
         ("fails", {"order_id": "B"}, """{"error": "fails: KeyError: 'B'"}"""),
         ("sleeps", {}, '{"error": "sleeps: no result within 1.5 s"}'),
+        ("computes", {}, '{"error": "computes: no result within 1.5 s"}'),
+        ("ends", {}, '{"error": "ends: ended without a result"}'),
         ("long", {}, '{"error": "long: ValueError: its result is longer than 1,000 characters"}'),
         ("leaves", {}, '{"error": "leaves: SystemExit: 0"}'),
     ],

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -153,6 +155,51 @@ while True:
 
     assert outcome.reason == "ran out of time (1.5 s)"
     assert time.monotonic() - started < 10
+
+
+@pytest.fixture
+def busy_core() -> Iterator[None]:
+    """One processor for this process and all it starts, and three others that never let go of it."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    yield
+    for process in spinning:
+        process.kill()
+        process.wait()
+    os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.usefixtures("busy_core")
+def test_a_busy_machine_is_no_finding(contained: SandboxKind) -> None:
+    """The program computes for 0.8 of the 1.5 seconds that it has, and gets a quarter of a processor."""
+    program = """
+import time
+def f():
+    began = time.process_time()
+    while time.process_time() - began < 0.8:
+        pass
+    return "done"
+"""
+    started = time.monotonic()
+
+    assert run(contained, program, "assert f() == 'done'").passed
+    assert time.monotonic() - started > LIMITS.seconds
+
+
+def test_all_processes_of_a_program_share_its_time(contained: SandboxKind) -> None:
+    program = """
+import os, time
+for _ in range(4):
+    if os.fork() == 0:
+        began = time.process_time()
+        while time.process_time() - began < 0.9:
+            pass
+        os._exit(0)
+for _ in range(4):
+    os.wait()
+"""
+    assert run(contained, program).reason == "ran out of time (1.5 s)"
 
 
 def test_processes_are_counted_and_limited(contained: SandboxKind) -> None:

@@ -42,8 +42,9 @@ class CodeGrader:
     Fenced blocks are taken out of an answer; thoughts before it do not count. A whole program may rely on
     what the prompt has above the entry point (imports, helpers).
 
-    `seconds` is wall time for program and tests together; `memory_mib` holds for each process; `packages`
-    lets a program import what this program's own environment has, else the standard library only.
+    `seconds` limits the processor time of program and tests together, and the time that both sleep;
+    `memory_mib` holds for each process; `packages` lets a program import what this program's own environment
+    has, else the standard library only.
     Without a working sandbox an answer is not run, unless `allow_unsandboxed` says so.
     """
 
@@ -64,7 +65,9 @@ class CodeGrader:
         return (
             "pipelines.evaluation.workers.code_observe",
             "pipelines.evaluation.sandbox",
+            "pipelines.evaluation.sandbox_clock",
             "pipelines.evaluation.sandbox_run",
+            "pipelines.evaluation.sandbox_talk",
             "pipelines.evaluation.sandbox_inside",
             "pipelines.evaluation.sandboxed.checks",
             "pipelines.evaluation.sandboxed.peer",

@@ -22,7 +22,7 @@ class MathGrader:
     list of them of which any is accepted. Where the answer has formulas in LaTeX the last one counts,
     else its last number. Numbers have to agree in `decimals` places and, however small, in as many
     significant digits. `strict` makes names of variables count. An answer that cannot be compared within
-    `seconds` is wrong.
+    `seconds` of processor time is wrong.
     """
 
     seconds: float = 10.0

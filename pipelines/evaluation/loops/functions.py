@@ -16,7 +16,7 @@ from pipelines.evaluation.observing import Observatory, Question
 from pipelines.process.calls import ignore_progress
 
 FUNCTION_SECONDS = 5.0
-"""Wall time of one call; what takes longer has no result."""
+"""Processor time of one call, and the most it may sleep; what takes longer has no result."""
 MOST_RESULT_CHARACTERS = 8_000
 
 
@@ -46,8 +46,10 @@ class FunctionObserver:
     sources: tuple[str, ...] = (
         "pipelines.evaluation.workers.function_observe",
         "pipelines.evaluation.sandbox",
+        "pipelines.evaluation.sandbox_clock",
         "pipelines.evaluation.sandbox_function",
         "pipelines.evaluation.sandbox_inside",
+        "pipelines.evaluation.sandbox_talk",
     )
 
     @property

@@ -1,7 +1,8 @@
 """Worker: compares formulas by meaning, each in a process of its own that may run out of time or memory.
 
 sympy can compute for ever, and take all memory, on one short line (`10^{10^{10}}`). Signals, by which
-math-verify bounds its own time, do not interrupt native code; a killed process always ends.
+math-verify bounds its own time, do not interrupt native code; a killed process always ends. The time is the
+processor's: on a busy machine a formula is compared later, and as well.
 """
 
 import json
@@ -29,6 +30,8 @@ from pipelines.process.harness import serve
 Compare = Callable[[JsonObject, JsonObject], JsonObject]
 
 _MEMORY_BYTES = 2 << 30
+_PATIENCE_SECONDS, _PATIENCE_TIMES = 60.0, 20.0
+"""How long a child may take on a busy machine: seconds, and times its own processor time."""
 _MOST_SAID_BYTES = 64 * 1024
 _MOST_FORMULA_CHARACTERS = 500
 _MATHS = ("$", "\\boxed", "\\(", "\\[", "\\begin")
@@ -71,7 +74,7 @@ def observed(question: JsonObject, options: JsonObject, compare: Compare = compa
     """Return an observation, made in a process of its own; one that is killed from outside is made again.
 
     Raises:
-        WorkerError: where it is killed again.
+        WorkerError: where it is killed again, or the machine gives it too little of its time.
     """
     for _ in range(2):
         if observation := _in_a_process(question, options, compare):
@@ -83,7 +86,12 @@ def observed(question: JsonObject, options: JsonObject, compare: Compare = compa
 
 
 def _in_a_process(question: JsonObject, options: JsonObject, compare: Compare) -> JsonObject | None:
-    """Return an observation, None where the process was killed from outside: that says nothing."""
+    """Return an observation, None where the process was killed from outside: that says nothing.
+
+    Raises:
+        WorkerError: where the machine gives it too little of its time.
+    """
+    seconds = float(str(options["seconds"]))
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -91,39 +99,45 @@ def _in_a_process(question: JsonObject, options: JsonObject, compare: Compare) -
         _answer(writer, question, options, compare)
     os.close(writer)
     try:
-        said, late = _read(reader, time.monotonic() + float(str(options["seconds"])))
+        said = _read(reader, time.monotonic() + _PATIENCE_SECONDS + _PATIENCE_TIMES * seconds)
     finally:
         os.close(reader)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-    if late:
+    number = signal_of(os.waitstatus_to_exitcode(status))
+    if number == signal.SIGPROF:
         return {"state": "late"}
     try:
         value: JsonObject = json.loads(said)
     except ValueError:
-        number = signal_of(os.waitstatus_to_exitcode(status))
         killed = number is not None and not brought_upon_itself(number)
         return None if killed else {"state": "failed"}
     return value
 
 
-def _read(reader: int, deadline: float) -> tuple[bytes, bool]:
-    """Return what was said until the end, and whether the deadline came first."""
+def _read(reader: int, deadline: float) -> bytes:
+    """Return what was said until the end."""
     said = b""
     while len(said) <= _MOST_SAID_BYTES:
         ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
-            return said, True
+            raise WorkerError(
+                "a formula got too little processor time to be compared: this machine is too busy",
+                where="math",
+                next_step="run it again when the machine has less to do",
+            )
         chunk = os.read(reader, 8192)
         if not chunk:
             break
         said += chunk
-    return said, False
+    return said
 
 
 def _answer(writer: int, question: JsonObject, options: JsonObject, compare: Compare) -> NoReturn:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # it ends the process, native code or not
+        signal.setitimer(signal.ITIMER_PROF, float(str(options["seconds"])))
         said = json.dumps(compare(question, options)).encode()
     except BaseException as error:  # noqa: BLE001 – sympy raises whatever it likes, MemoryError too
         sys.stderr.write(f"{type(error).__name__}\n")
