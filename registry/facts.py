@@ -120,7 +120,7 @@ def to_tags(facts: VersionFacts) -> dict[str, str]:
         "recipe": facts.recipe,
         "numerics": facts.numerics,
         "size_bytes": str(facts.size_bytes),
-        "bits_per_weight": f"{facts.bits_per_weight:.4f}",
+        "bits_per_weight": _optional(facts.bits_per_weight),
         "file_bits_per_weight": _optional(facts.file_bits_per_weight),
         "verdict": facts.verdict,
         "accuracy": _optional(facts.accuracy),
@@ -204,7 +204,8 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
 
 
 def _optional(number: float | None) -> str:
-    return NONE if number is None else f"{number:.4f}"
+    """Write a number with more digits than anybody is shown: one that is rounded twice is another number."""
+    return NONE if number is None else f"{number:.10g}"
 
 
 def _number(text: str) -> float | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 _MOST_BYTES = 16 << 20
 _LAST_LINES = 3
-_LONGEST_REASON = 300
+_LONGEST_REASON = 500
 _NOTHING = "it wrote nothing"
 _NO_CAUSE = " (it wrote of no cause: often one of its processes was killed, for want of memory)"
 

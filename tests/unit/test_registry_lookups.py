@@ -331,6 +331,13 @@ def test_the_bases_own_accuracy_stands_beside_a_pass_and_warns_where_it_is_low(
     assert from_tags(tags, "here") == told
 
 
+def test_numbers_are_kept_unrounded_so_that_every_place_rounds_them_alike(tmp_path: Path) -> None:
+    facts = version_facts(evidence_of(SAMPLES[0], Store(root=tmp_path)))
+    kept = from_tags(to_tags(replace(facts, reference_accuracy=457 / 468)), "here")
+    assert kept.reference_accuracy == pytest.approx(457 / 468, abs=1e-9)
+    assert f"{kept.reference_accuracy:.1%}" == f"{457 / 468:.1%}" == "97.6%"
+
+
 def test_a_version_registered_before_accuracies_were_is_still_read(tmp_path: Path) -> None:
     facts = version_facts(evidence_of(SAMPLES[0], Store(root=tmp_path)))
     younger = ("accuracy", "reference_accuracy", "file_bits_per_weight", "base_warning")
