@@ -148,6 +148,7 @@ def _variant(report: VariantReport) -> JsonValue:
         "failure": report.failure,
         "recipe": to_json(report.recipe),
         "numerics": str(report.recipe.numerics),
+        "kernels": report.kernels,
         "files": _files(report),
         "audit": to_json(report.audit) if report.audit else None,
         "verdict": _verdict(report.verdict) if report.verdict else None,

@@ -87,7 +87,9 @@ def test_kernels_that_a_server_named_stand_where_its_runtime_states_none() -> No
         verdict=replace(variant.verdict, contract=unstated),
         audit=AuditReport(findings=(*variant.audit.findings, named)),
     )
-    assert "weight-only kernels" in render_page(replace(report, variants=(served,)))
+    shown = replace(report, variants=(served,))
+    assert "weight-only kernels" in render_page(shown)
+    assert json.loads(json.dumps(result_json(shown)))["variants"][0]["kernels"] == "weight-only"
     assert replace(served, audit=variant.audit).kernels == "unknown"
     assert replace(served, verdict=None).kernels == "unknown"
 
