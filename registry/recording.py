@@ -13,7 +13,7 @@ from registry.evidence import Evidence, check_evidence, version_facts
 from registry.facts import NONE, PASSED, PLACE_TAGS, VersionFacts, to_tags
 from registry.known_suites import other_content
 from registry.opening import open_mlflow
-from registry.protocol import OpenRegistry, Registry, smallest
+from registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
 from registry.receipts import Receipt, write_receipt
 from registry.tracking import Tracking
 
@@ -156,15 +156,19 @@ def _withdraw(registry: Registry, evidence: Evidence) -> None:
     """Let the newest evidence count: mark a version of the very same thing as no longer passing."""
     decision = evidence.verdict.decision.value
     withdrawn = registry.versions(evidence.model, {"version_key": evidence.version_key})
+    if withdrawn:  # the alias first: at no moment it points at a version that does not pass
+        _point_alias(registry, evidence, without=withdrawn)
     for version in withdrawn:
         registry.set_version_tag(evidence.model, version.number, "verdict", decision)
-    if withdrawn:
-        _point_alias(registry, evidence)
 
 
-def _point_alias(registry: Registry, evidence: Evidence) -> None:
+def _point_alias(
+    registry: Registry, evidence: Evidence, without: tuple[RecordedVersion, ...] = ()
+) -> None:
     tags = {"scope": evidence.scope, "verdict": PASSED}
-    champion = smallest(registry.versions(evidence.model, tags))
+    gone = {version.number for version in without}
+    passing = registry.versions(evidence.model, tags)
+    champion = smallest(tuple(one for one in passing if one.number not in gone))
     number = champion.number if champion else None
     aliases = registry.aliases(evidence.model) or {}
     if aliases.get(evidence.suite.name) != number:

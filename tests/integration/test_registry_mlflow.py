@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
@@ -46,7 +47,13 @@ SAMPLES = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("server")
+    with served_registry(tmp_path_factory.mktemp("server")) as uri:
+        yield uri
+
+
+@contextmanager
+def served_registry(folder: Path) -> Iterator[str]:
+    """Run an MLflow server whose files and database (`served.db`) lie in a folder; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     uri = f"http://127.0.0.1:{port}"

@@ -184,6 +184,25 @@ def test_later_evidence_against_the_same_variant_withdraws_its_version(tracking:
     assert len(mlflow.runs) == 2
 
 
+@pytest.mark.parametrize("operation", ["aliases", "point_alias", "set_version_tag"])
+def test_a_withdrawal_killed_anywhere_leaves_no_alias_on_what_does_not_pass(
+    tracking: Tracking, operation: str
+) -> None:
+    mlflow = MemoryRegistry()
+    record(made(tracking, recipe="Q8_0", size_bytes=8000), tracking, open_registry=mlflow.open)
+    record(made(tracking), tracking, open_registry=mlflow.open)
+    assert mlflow.pointers[MODEL] == {"support-desk": "2"}
+    mlflow.dies_before = operation
+    failed = made(tracking, decision=Decision.FAIL, broke=90)
+    with pytest.raises(PowerCutError):
+        record(failed, tracking, open_registry=mlflow.open)
+    pointed = mlflow.pointers[MODEL]["support-desk"]
+    assert mlflow.models[MODEL][pointed].tags["verdict"] == "pass"
+    record(failed, tracking, open_registry=mlflow.open)
+    assert mlflow.pointers[MODEL] == {"support-desk": "1"}
+    assert mlflow.models[MODEL]["2"].tags["verdict"] == "fail"
+
+
 def test_another_runtime_is_another_verdict_and_another_version(tracking: Tracking) -> None:
     mlflow = MemoryRegistry()
     for engine in ("llama.cpp", "transformers"):
