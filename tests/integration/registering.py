@@ -86,6 +86,7 @@ class Left:
 def main(arguments: list[str]) -> None:
     """Meet one write after another."""
     folder, uri, database, ending, first, step = arguments
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
     places = Places(folder=Path(folder), uri=uri or None, database=Path(database))
     write = int(first)
     while True:
