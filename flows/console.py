@@ -8,7 +8,7 @@ from rich.text import Text
 
 from flows.audits import base_in
 from flows.base_audits import measured_bases
-from flows.folding import Column, folded
+from flows.folding import Column, folded, show_facts
 from flows.outcome import BuildResult
 from flows.planning import BuildPlan
 from flows.preflight import needed_bytes, seconds_a_run
@@ -107,7 +107,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     seconds = seconds_a_run(suite, settings)
     took = f", {seconds:.0f} s each so far" if seconds else ", not timed on this machine yet"
     size = needed_bytes(checkpoint, plan.variants, settings)
-    for name, value in (
+    facts = (
         ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
         ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
         ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
@@ -123,8 +123,8 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
         ("store", str(settings.store.root)),
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
-    ):
-        console.print(f"{name:<6} {value}", highlight=False, soft_wrap=True, markup=False)
+    )
+    show_facts(facts, console, indent=7)
 
 
 def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:
@@ -191,7 +191,7 @@ def show_found(found: Found, console: Console) -> None:
     """Print a look-up's answer: what it is, where it lies, what was proved of it."""
     facts = found.facts
     aliases = "".join(f" @{alias}" for alias in found.aliases)
-    for name, value in (
+    told = (
         ("variant", f"{facts.identifier} ({facts.format})"),
         ("version", f"{found.model}/{found.version}{aliases}"),
         (
@@ -206,8 +206,8 @@ def show_found(found: Found, console: Console) -> None:
         ("unproven", ", ".join(facts.unproven_slices) or "no slice"),
         ("corpus", facts.corpus),
         *([("traffic", str(found.drift))] if found.drift else []),
-    ):
-        console.print(f"{name:<9} {value}", highlight=False, soft_wrap=True, markup=False)
+    )
+    show_facts(told, console, indent=10)
 
 
 def _bits_of(facts: VersionFacts) -> str:

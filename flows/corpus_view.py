@@ -39,11 +39,18 @@ def show_sections(sections: Iterable[Section]) -> None:
             continue
         table = Table(title=section.name, title_justify="left", title_style="bold", box=None)
         for index, head in enumerate(section.heads):
-            table.add_column(head, justify="left" if not index else "right", overflow="fold")
+            cells = [row[index] for row in section.rows]
+            table.add_column(
+                head, justify="right" if _are_numbers(cells) else "left", overflow="fold"
+            )
         for row in section.rows:
             table.add_row(*(cell.replace("[", r"\[") for cell in row))
         console.print(table)
         console.print()
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    return all(cell.strip("-–+≤≥ %.,0123456789") == "" for cell in cells) and any(cells)
 
 
 def list_sections(found: Sequence[tuple[CorpusRecord, str]]) -> Iterator[Section]:

@@ -4,10 +4,12 @@ A terminal of 80 columns has no room for all that is known of a variant. Columns
 the most important ones share the first table, the rest follow in tables that repeat the row's name.
 """
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -71,3 +73,19 @@ def _table(key: Column, columns: Sequence[Column], title: str) -> Table:
     for cells in zip(key.cells, *(column.cells for column in columns), strict=True):
         table.add_row(*cells)
     return table
+
+
+def show_facts(facts: Iterable[tuple[str, str]], console: Console, *, indent: int) -> None:
+    """Print what is known of one thing, a name and a value each; values begin at column `indent`.
+
+    On a terminal long values go on below their first line. A word that is wider than the terminal, such as
+    a path, stays whole for whoever copies it; elsewhere a value is one line.
+    """
+    for name, value in facts:
+        room = console.width - indent
+        lines = [value]
+        if console.is_terminal and len(value) > room > 0:
+            lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(lines):
+            head = "" if number else name
+            console.print(f"{head:<{indent}}{line}", highlight=False, soft_wrap=True, markup=False)

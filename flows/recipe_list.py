@@ -19,11 +19,12 @@ from pipelines.specs.recipes import catalogue
 
 _WIDEST = 100
 _THOUSAND_TOKENS = 1024
-_LEGEND = (
+LEGEND = (
     "W/A/KV: bits of weights, activations and KV cache; f is floating point.",
     "calibration: what is taken from the corpus, and of how many tokens at most.",
     "--json says all of a recipe; docs/recipes.md how to write one of your own.",
 )
+"""What is said below the tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,21 +61,26 @@ def recipes_command(file_format: Format | None, *, as_json: bool) -> int:
 
 
 def show_recipes(listed: Sequence[ListedRecipe], console: Console) -> None:
-    """Print one table a format, at most 100 columns wide, and what has to be installed."""
+    """Print one table a format, at most 100 columns wide, and what has to be installed.
+
+    What builds all recipes of a format stands above its table, where it takes no column.
+    """
     for file_format in Format:
         part = [one for one in listed if one.recipe.format is file_format]
         if part:
             console.print(_table(file_format, part), width=min(console.width, _WIDEST))
     for sentence, backends in _missing(listed).items():
         console.print(Text(f"! {', '.join(backends)}: {sentence}", style="yellow"), soft_wrap=True)
-    for line in _LEGEND:
+    for line in LEGEND:
         console.print(line, style="dim", highlight=False)
 
 
 def _table(file_format: Format, part: Sequence[ListedRecipe]) -> Table:
     runtimes = ", ".join(dict.fromkeys(one.recipe.runtime for one in part))
+    builders = tuple(dict.fromkeys(_builder(one) for one in part))
+    by_one = f", built by {builders[0]}" if len(builders) == 1 else ""
     table = Table(
-        title=f"[bold]{file_format}[/], judged in {runtimes}",
+        title=f"[bold]{file_format}[/]{by_one}, judged in {runtimes}",
         title_justify="left",
         title_style="",
         header_style="bold",
@@ -85,16 +91,16 @@ def _table(file_format: Format, part: Sequence[ListedRecipe]) -> Table:
     table.add_column("W/A/KV", no_wrap=True)
     table.add_column("algorithm", overflow="fold")
     table.add_column("calibration", no_wrap=True)
-    table.add_column("built by", no_wrap=True)
+    if not by_one:
+        table.add_column("built by", no_wrap=True)
     for one in part:
-        table.add_row(
-            one.recipe.name,
-            str(one.recipe.numerics),
-            one.recipe.algorithm,
-            _calibration(one.recipe),
-            f"[yellow]! {one.backend}[/]" if one.missing else one.backend,
-        )
+        cells = (str(one.recipe.numerics), one.recipe.algorithm, _calibration(one.recipe))
+        table.add_row(one.recipe.name, *cells, *(() if by_one else (_builder(one),)))
     return table
+
+
+def _builder(one: ListedRecipe) -> str:
+    return f"[yellow]! {one.backend}[/]" if one.missing else one.backend
 
 
 def _calibration(recipe: Recipe) -> str:

@@ -17,7 +17,8 @@ class SliceProof:
 
     `groups` are its items' groups, one of none being a group by itself.
     `passing_breaks` is the most breaks with which it passes, -1 where it cannot pass at all; then
-    `needed` more items, each in a group of its own, would let it.
+    `needed` more items, each in a group of its own, would let it. `limit` is that of its break rate, as
+    people write it.
     """
 
     name: str
@@ -25,6 +26,7 @@ class SliceProof:
     groups: int
     passing_breaks: int
     needed: int
+    limit: str
     text: str
 
     @property
@@ -81,6 +83,7 @@ def _proof(name: str, items: Sequence[Item], limits: Limits) -> SliceProof:
         groups=len(set(groups)),
         passing_breaks=passing,
         needed=needed,
+        limit=share(limits.max_break_rate),
         text=f"{told}; {_verdict(passing, _items(needed, effective), bound, limits)}",
     )
 

@@ -47,11 +47,16 @@ def show(report: SuiteReport, console: "Console") -> None:
             )
         )
     if report.slices:
-        table = Table(title="what each slice can prove", title_justify="left", header_style="bold")
+        limits = {one.limit for one in report.slices}
+        shared = f", limit {limits.pop()}" if len(limits) == 1 else ""
+        title = f"what each slice can prove{shared}"
+        table = Table(title=title, title_justify="left", header_style="bold")
         for name in ("slice", "items", "verdict"):
             table.add_column(name, justify="right" if name == "items" else "left")
         for proof in report.slices:
             verdict = proof.text.partition("; ")[2]
+            if shared:  # in 80 columns the same words again would take every row a second line
+                verdict = verdict.replace(f"{shared})", ")")
             table.add_row(
                 proof.name, str(proof.items), Text(verdict, "" if proof.can_pass else "yellow")
             )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from flows.folding import Column, folded
+from flows.folding import Column, folded, show_facts
 
 NAMES = Column(name="variant", cells=("Q4_K_M--imatrix", "IQ2_XXS--imatrix"))
 COLUMNS = (
@@ -58,3 +58,25 @@ def test_a_table_of_names_alone_is_a_table() -> None:
 
 def test_markup_takes_no_room() -> None:
     assert COLUMNS[-1].width == len("? inconclusive")
+
+
+def facts_shown(value: str, *, is_terminal: bool) -> list[str]:
+    out = io.StringIO()
+    console = Console(file=out, width=40, color_system=None, force_terminal=is_terminal)
+    show_facts((("suite", value), ("", "whole")), console, indent=7)
+    return out.getvalue().splitlines()
+
+
+def test_a_long_value_goes_on_below_itself_on_a_terminal_and_is_one_line_elsewhere() -> None:
+    value = "the base has to get 29 items reliably right"
+    assert facts_shown(value, is_terminal=False) == [f"suite  {value}", "       whole"]
+    assert facts_shown(value, is_terminal=True) == [
+        "suite  the base has to get 29 items",
+        "       reliably right",
+        "       whole",
+    ]
+
+
+def test_a_path_is_never_parted() -> None:
+    path = "/a/folder/with/a-very-long-path/that/is/wider/than-the-terminal"
+    assert facts_shown(path, is_terminal=True)[0] == f"suite  {path}"

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from flows.cli import main
-from flows.recipe_list import ListedRecipe, show_recipes
+from flows.recipe_list import LEGEND, ListedRecipe, show_recipes
 from pipelines.domain.recipe import Format
 from pipelines.specs.recipes import catalogue
 
@@ -29,12 +29,21 @@ def test_every_recipe_stands_whole_on_a_line_of_a_hundred_columns() -> None:
     for recipe in catalogue():
         assert recipe.name in firsts
         (line,) = [one for one in lines if one.split()[:1] == [recipe.name]]
-        assert str(recipe.numerics) in line and recipe.options.backend in line
+        assert str(recipe.numerics) in line
+        title = next(one for one in lines if one.startswith(f"{recipe.format},"))
+        assert recipe.options.backend in line or f"built by {recipe.options.backend}," in title
+
+
+def test_in_eighty_columns_only_long_algorithms_take_a_second_line() -> None:
+    lines = printed(width=80).splitlines()
+    assert max(len(line.rstrip()) for line in lines[: -len(LEGEND)]) <= 80
+    seconds = [line for line in lines if line.startswith("  ") and line.strip()]
+    assert len(seconds) < len(catalogue()) / 5, seconds
 
 
 def test_recipes_are_grouped_by_format_largest_first() -> None:
     text = printed()
-    starts = [text.find(f"{one}, judged in") for one in Format]
+    starts = [text.find(f"{one}, ") for one in Format]
     assert starts == sorted(starts)
     assert text.find(" Q8_0 ") < text.find(" Q2_K ")
 

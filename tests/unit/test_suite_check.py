@@ -276,6 +276,17 @@ def test_a_terminal_gets_tables(tmp_path: Path) -> None:
     assert "what each slice can prove" in text and "✗" in text and "tails in which" in text
 
 
+def test_what_slices_prove_takes_a_line_each_in_eighty_columns() -> None:
+    from rich.console import Console
+
+    console = Console(record=True, width=80, file=io.StringIO())
+    report = check(Path("examples/support-desk/suite"))
+    show(report, console)
+    table, _, _ = console.export_text().partition("tails in which")
+    assert "what each slice can prove, limit 10 %" in table
+    assert len([line for line in table.splitlines() if line.startswith("│")]) == len(report.slices)
+
+
 def test_the_examples_suite_is_fine() -> None:
     report = check(Path("examples/support-desk/suite"))
     assert report.problems == ()
