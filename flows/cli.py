@@ -84,7 +84,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-@main.command()
+@main.command(short_help="Build, judge and register variants of a model.")
 @click.argument("model", required=False)
 @click.option("--build", "build_file", type=_FOLDER, help="Build file (YAML); options override it.")
 @click.option("--suite", type=_FOLDER, help="Folder with suite.yaml and its items.")
@@ -132,7 +132,7 @@ def quantize(model: str | None, **options: object) -> int:
     return quantize_command(QuantizeOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
-@main.command()
+@main.command(short_help="Print the smallest passing variant of a model.")
 @click.argument("model")
 @click.option("--suite", help="Only versions judged on this suite.")
 @click.option("--runtime", help="Only versions judged in this runtime.")
@@ -147,7 +147,7 @@ def lookup(model: str, **options: str | bool | None) -> int:
     return lookup_command(LookupOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
-@main.command()
+@main.command(short_help="Print what a registered variant was made from.")
 @click.argument("reference", metavar="NAME[@ALIAS|/VERSION]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_in_store
@@ -158,12 +158,12 @@ def lineage(reference: str, as_json: bool) -> int:
     return lineage_command(reference, as_json=as_json)
 
 
-@main.group()
+@main.group(short_help="Check a suite of your own, or propose items for one.")
 def suite() -> None:
     """Check a suite of your own, or propose items for one from real traffic."""
 
 
-@suite.command(name="import")
+@suite.command(name="import", short_help="Copy a task of lm-evaluation-harness.")
 @click.argument("task", metavar="lm-eval:TASK")
 @click.option("--out", type=_FOLDER, required=True, help="Folder of the new suite.")
 @_in_store
@@ -174,7 +174,7 @@ def import_(task: str, out: Path) -> int:
     return import_command(task, out)
 
 
-@suite.command()
+@suite.command(short_help="Report every problem of a suite with its line.")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--model", help="Also hold items against this model's chat template and context.")
 @click.option("--policy", type=_FOLDER, help="Policy file (YAML) that says what has to be proved.")
@@ -193,7 +193,7 @@ def check(**options: object) -> int:
     return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
-@suite.command()
+@suite.command(short_help="Propose items on which a quant is likely to break.")
 @click.argument("traffic", metavar="TRAFFIC", type=_FOLDER)
 @click.option(
     "--model", required=True, help="The full-precision model: folder or org/name[@revision]."
@@ -221,7 +221,7 @@ def corpus() -> None:
     """Build, look at, compare and check calibration corpora."""
 
 
-@corpus.command("build")
+@corpus.command("build", short_help="Seal the corpus that a spec describes.")
 @click.argument("spec", metavar="SPEC|NAME", type=_FOLDER)
 @click.option(
     "--model", help="Also count tokens as this model would: folder or org/name[@revision]."
@@ -260,7 +260,7 @@ def corpus_show(reference: str, as_json: bool) -> int:
     return show_command(reference, as_json=as_json)
 
 
-@corpus.command("diff")
+@corpus.command("diff", short_help="Compare two corpora: added, removed, kept.")
 @click.argument("one", metavar="A")
 @click.argument("other", metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -284,7 +284,7 @@ def corpus_export(**options: object) -> int:
     return export_command(ExportOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
-@corpus.command("check")
+@corpus.command("check", short_help="Hold a corpus against a suite and a model.")
 @click.argument("corpus", metavar="NAME[@VERSION]|SPEC")
 @click.option("--suite", type=_FOLDER, required=True, help="Folder with suite.yaml and its items.")
 @click.option("--model", help="Also say what this model's tokenizer and backends make of it.")
@@ -318,7 +318,7 @@ def corpus_drift(**options: object) -> int:
     return drift_command(DriftOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
-@main.command()
+@main.command(short_help="List the bundled recipes and whether they can be built here.")
 @click.option("--format", "file_format", type=_FORMATS, help="Only recipes of this format.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_clean_exit
@@ -329,7 +329,7 @@ def recipes(file_format: str | None, as_json: bool) -> int:
     return recipes_command(Format(file_format) if file_format else None, as_json=as_json)
 
 
-@main.command()
+@main.command(short_help="Decide about the changed answers of a build.")
 @click.argument("build")
 @click.option("--html", type=_FOLDER, help="Write the queue as an HTML form instead of asking.")
 @click.option("--import", "import_file", type=_FOLDER, help="Take decisions from a saved file.")
@@ -351,7 +351,7 @@ def review(**options: object) -> int:
     return review_command(ReviewOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
-@main.command()
+@main.command(short_help="Write a build's runs for inspect-ai, or as transcripts.")
 @click.argument("build")
 @click.option(
     "--to", "folder", type=_FOLDER, default=Path("logs"), show_default=True, help="Folder."
@@ -365,7 +365,7 @@ def export(build: str, folder: Path, transcripts: bool) -> int:
     return transcripts_command(build, folder) if transcripts else export_command(build, folder)
 
 
-@main.command()
+@main.command(short_help="Judge one run against another, on transcripts alone.")
 @click.argument("reference", metavar="RUN_A", type=_FOLDER)
 @click.argument("variant", metavar="RUN_B", type=_FOLDER)
 @click.option("--policy", type=_FOLDER, help="Policy file (YAML).")
@@ -400,7 +400,7 @@ def doctor() -> int:
     return doctor_command()
 
 
-@main.command()
+@main.command(short_help="Look for new releases of models and build what is new.")
 @click.option(
     "--list", "watch_list", type=_FOLDER, help="Releases file (default flows/releases.yaml)."
 )
