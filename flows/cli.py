@@ -18,8 +18,9 @@ from typing import ParamSpec
 import click
 
 from flows.crashes import failure_of
-from pipelines.domain.errors import InterruptionError
+from pipelines.domain.errors import InputError, InterruptionError
 from pipelines.domain.recipe import Format
+from pipelines.files.reading import at_home
 from pipelines.files.store import STORE_FOLDER, STORE_VARIABLE
 from pipelines.process.secrecy import hide_secrets
 from pipelines.process.signals import Ending, children_end_first
@@ -58,7 +59,10 @@ def _clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None
 def _use_store(_context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
     """Let this process and its children open the store that `--store` names."""
     if folder is not None:
-        os.environ[STORE_VARIABLE] = str(folder.expanduser().resolve())
+        try:
+            os.environ[STORE_VARIABLE] = str(at_home(folder).resolve())
+        except InputError as error:
+            raise click.BadParameter(str(error)) from error
 
 
 _store_option = click.option(

@@ -64,10 +64,12 @@ def compare_traffic(corpus: "Corpus", options: DriftOptions, settings: Settings)
     """Return the sealed comparison, made where there is none; drift is sealed as an event as well."""
     from calibration.assemble import read_sequences
     from calibration.drift.baseline import baseline_of
+    from calibration.drift.compare import refuse_alpha
     from calibration.drift.results import DriftSettings
     from calibration.drift.sealing import DriftRequest, event_of, measure_drift, seal_event
     from calibration.languages import languages_of
 
+    refuse_alpha(options.alpha)
     asked = DriftSettings(alpha=options.alpha)
     baseline = baseline_of(corpus, read_sequences(corpus), asked.seed)
     redacted = baseline.rules.redaction.mode == "enforce"

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from calibration.sources import RemoteRows
 from calibration.wanted import SourceSpec
@@ -14,6 +13,7 @@ from pipelines.build.hub import HubSource, parse_hub_source
 from pipelines.build.hub_errors import hub_errors
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.evaluation.chat import ChatFormat
+from pipelines.files.reading import at_home
 from pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
 from pipelines.specs.suite_tables import TableSource
 
@@ -54,8 +54,8 @@ def chat_of(source: str, settings: Settings) -> ChatFormat:
     Raises:
         InputError, CheckpointError, ServiceError: where there is none, or it is refused.
     """
-    if Path(source).expanduser().is_dir():
-        return ChatFormat.of(Path(source).expanduser())
+    if at_home(source).is_dir():
+        return ChatFormat.of(at_home(source))
     from flows.suite_fit import view_model
 
     return view_model(source, settings).chat

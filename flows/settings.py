@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.control_group import ControlGroups
 from pipelines.build.hub import HubSettings
 from pipelines.domain.errors import InputError
+from pipelines.files.reading import at_home
 from pipelines.files.store import Store, open_store
 
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
@@ -84,9 +85,9 @@ def _hub(environment: Mapping[str, str]) -> HubSettings:
 
 def _tool_cache(environment: Mapping[str, str]) -> Path:
     if named := environment.get("QUANTGATE_CACHE"):
-        return Path(named).expanduser().resolve()
+        return at_home(named).resolve()
     base = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "quantgate"
+    return at_home(base) / "quantgate"
 
 
 def _count(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.settings import Settings
 from pipelines.build.checkpoint_config import read_model_shape
@@ -12,6 +11,7 @@ from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
 from pipelines.evaluation.loops.rehearsal import rehearsal_problem
 from pipelines.evaluation.prompts import item_readings
+from pipelines.files.reading import at_home
 from pipelines.specs.suite_long_context import LongContextFile, length_tokens, long_slice
 
 _MUCH_TOO_SHORT = 0.85
@@ -40,7 +40,7 @@ def view_model(source: str, settings: Settings) -> ModelView:
     Raises:
         InputError, CheckpointError, ServiceError: where there is none, or it is refused.
     """
-    folder = Path(source).expanduser()
+    folder = at_home(source)
     if not folder.is_dir():
         from pipelines.build.checkpoints import resolve_checkpoint
 

@@ -1,6 +1,7 @@
 """Sizes as people write them: `6GB`, `512MiB`, `1.5 GB`, `4000000`."""
 
 import re
+from math import isfinite
 
 from pipelines.domain.errors import InputError
 
@@ -27,7 +28,8 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text)
     unit = _UNITS.get(match[2].lower()) if match else None
-    size_bytes = int(float(match[1]) * unit) if match and unit else 0
+    size = float(match[1]) * unit if match and unit else 0.0
+    size_bytes = int(size) if isfinite(size) else 0
     if size_bytes <= 0:
         raise InputError(
             "is not a size",

@@ -252,6 +252,16 @@ def _alike(
     )
 
 
+def refuse_alpha(alpha: float) -> None:
+    """Refuse a false-alarm rate that is none, NaN included.
+
+    Raises:
+        InputError: naming it.
+    """
+    if not 0.0 < alpha < 1.0:
+        raise InputError("alpha is a probability between 0 and 1", where=str(alpha))
+
+
 def _shared(corpus: Sequence[Row], traffic: Sequence[Row]) -> tuple[str, ...]:
     """Say where many rows stand on both sides: they make the sides more alike than samples are."""
     known = {row.parts for row in corpus}
@@ -264,8 +274,7 @@ def _shared(corpus: Sequence[Row], traffic: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _refuse_too_little(corpus: Sampled, traffic: Sampled, settings: DriftSettings) -> None:
-    if not 0.0 < settings.alpha < 1.0:
-        raise InputError("alpha is a probability between 0 and 1", where=str(settings.alpha))
+    refuse_alpha(settings.alpha)
     for side, one in (("corpus", corpus), ("traffic", traffic)):
         if len(one.rows) < FEWEST_ROWS:
             raise InputError(

@@ -25,6 +25,7 @@ from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import DigestMemory
+from pipelines.files.reading import at_home
 from pipelines.files.safetensors_header import StoredTensor, read_tensors, weight_files
 from pipelines.files.sealed import verify
 from pipelines.files.store import Store
@@ -61,7 +62,7 @@ def resolve_checkpoint(
         CheckpointError: the checkpoint is refused; one sentence and a next step.
         ServiceError: the hub does not answer or refuses.
     """
-    folder = Path(source).expanduser()
+    folder = at_home(source)
     found = (
         _local(folder.resolve(), store)
         if folder.is_dir()
@@ -178,7 +179,7 @@ def _no_such_folder(source: str) -> InputError:
 
 def _neighbours(source: str) -> list[str]:
     """Folders that exist and are spelled nearly like this one."""
-    path = Path(source).expanduser()
+    path = at_home(source)
     if not path.parent.is_dir():
         return []
     names = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]

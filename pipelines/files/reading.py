@@ -28,6 +28,22 @@ _OTHER_ENCODINGS = (
 _SAVE_AS_UTF8 = "save it as UTF-8"
 
 
+def at_home(path: str | Path) -> Path:
+    """Return a path with the home folder that `~` or `~NAME` stands for.
+
+    Raises:
+        InputError: where nobody is called so, or the user has no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            "begins with ~ and names nobody's home folder",
+            where=str(path),
+            next_step="write the whole path, or ./~… for a folder that is called so",
+        ) from error
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading bytes.

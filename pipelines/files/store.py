@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.domain.errors import InputError
 from pipelines.domain.values import Digest
+from pipelines.files.reading import at_home
 
 _KEY_LENGTH = 16
 
@@ -88,9 +90,19 @@ def open_store(
 
     That is the folder named by QUANTGATE_STORE, else the nearest `.quantgate` in the working directory or
     a folder above it, else a new one in the working directory.
+
+    Raises:
+        InputError: where the name begins with a `~` that is nobody's home, or leads to a file.
     """
     if named := environment.get(STORE_VARIABLE):
-        return Store(root=Path(named).expanduser().resolve())
+        root = at_home(named).resolve()
+        if root.is_file():
+            raise InputError(
+                "is a file, no folder",
+                where=str(root),
+                next_step=f"set {STORE_VARIABLE} to a folder",
+            )
+        return Store(root=root)
     start = (working_directory or Path.cwd()).resolve()
     candidates = (folder / STORE_FOLDER for folder in (start, *start.parents))
     nearest = next((folder for folder in candidates if folder.is_dir()), start / STORE_FOLDER)

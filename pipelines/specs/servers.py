@@ -14,6 +14,7 @@ from pipelines.domain.recipe import Format, Recipe
 from pipelines.domain.secrets import option_is_secret, variable_is_secret
 from pipelines.domain.server import UNKNOWN, PromptForm, Server
 from pipelines.domain.values import JsonObject
+from pipelines.files.reading import at_home
 from pipelines.specs.loading import Spec, did_you_mean
 
 PLACEHOLDERS = ("model", "port", "threads", "slots", "context", "total_context", "kv")
@@ -130,7 +131,7 @@ class ServerFile(Spec):
         """Return the domain object; a program written with a slash is relative to `folder`."""
         arguments = self.arguments()
         if arguments and "/" in arguments[0]:
-            arguments = (str(folder / Path(arguments[0]).expanduser()), *arguments[1:])
+            arguments = (str(folder / at_home(arguments[0])), *arguments[1:])
         fields = self.model_dump(exclude={"command", "url", "formats"})
         return Server(
             name=name,
