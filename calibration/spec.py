@@ -28,6 +28,9 @@ from pipelines.specs.names import CorpusName
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 _LENGTH = re.compile(r"(\d+)-(\d*)", re.ASCII)
+_MOST = 10**12
+"""No corpus has more sequences or tokens; larger numbers are slips."""
+
 _ENDINGS = (".jsonl", ".txt", ".csv", ".parquet")
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -236,9 +239,9 @@ class CorpusFile(Spec):
     """Under which terms it may be used."""
     sources: tuple[_SourceFile, ...] = Field(min_length=1)
     """Where sequences are taken from."""
-    sequences: int | None = Field(default=None, gt=0)
+    sequences: int | None = Field(default=None, gt=0, le=_MOST)
     """How many sequences are sampled from all sources together."""
-    tokens: int | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0, le=_MOST)
     """How many tokens are sampled, as `tokenizer` counts them; with `sequences`, whichever ends it first."""
     tokenizer: str | None = None
     """What counts tokens: a checkpoint folder relative to the spec, or `org/name@revision`."""

@@ -29,6 +29,7 @@ Parameters = ParamSpec("Parameters")
 
 _UNREAD = 141  # what a shell says of a program that SIGPIPE ended
 _FOLDER = click.Path(path_type=Path)
+_COUNT = click.IntRange(min=1, max=10**9)
 _FORMATS = click.Choice([one.value for one in Format], case_sensitive=False)
 
 
@@ -202,12 +203,20 @@ def check(**options: object) -> int:
 @click.option(
     "--model", required=True, help="The full-precision model: folder or org/name[@revision]."
 )
-@click.option("--take", default=50, show_default=True, help="How many items.")
+@click.option("--take", type=_COUNT, default=50, show_default=True, help="How many items.")
 @click.option(
     "--out", type=_FOLDER, default=Path("draft-suite"), show_default=True, help="Where to write."
 )
-@click.option("--look-at", default=2000, show_default=True, help="Rows the model answers at most.")
-@click.option("--max-tokens", default=128, show_default=True, help="Tokens of an answer at most.")
+@click.option(
+    "--look-at",
+    type=_COUNT,
+    default=2000,
+    show_default=True,
+    help="Rows the model answers at most.",
+)
+@click.option(
+    "--max-tokens", type=_COUNT, default=128, show_default=True, help="Tokens of an answer at most."
+)
 @click.option("--seed", default=0, show_default=True, help="Of the rows the model answers.")
 @_in_store
 def mine(**options: object) -> int:
@@ -340,7 +349,9 @@ def recipes(file_format: str | None, as_json: bool) -> int:
 @click.option(
     "--labels", type=_FOLDER, help="Write answers that a judge model graded, to be labelled."
 )
-@click.option("--take", default=60, show_default=True, help="Items a variant on that sheet.")
+@click.option(
+    "--take", type=_COUNT, default=60, show_default=True, help="Items a variant on that sheet."
+)
 @click.option("--who", help="Who decides (default: your user name).")
 @click.option("--all", "everything", is_flag=True, help="Ask again about what was decided before.")
 @_in_store

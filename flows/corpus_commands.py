@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +140,8 @@ def export_command(options: ExportOptions) -> int:
 
     settings = Settings.from_environment()
     corpus = find_corpus(options.reference, settings)
+    if options.target.is_dir() or not options.target.name:
+        raise InputError("is a folder, not a file to write", where=str(options.target))
     if options.model:
         from flows.corpus_sources import chat_of
 
@@ -159,7 +162,8 @@ def export_command(options: ExportOptions) -> int:
             f"cannot be written ({error.strerror})", where=str(options.target)
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            temporary.unlink(missing_ok=True)
     print(f"{options.target}: {plural(corpus.sequence_count, 'sequence')} of {corpus.label}")
     return 0
 

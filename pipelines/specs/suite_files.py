@@ -18,6 +18,12 @@ from pipelines.specs.suite_thoughts import ThoughtsFile
 from pipelines.specs.suite_turns import LoopsFile, ScriptFile
 from pipelines.specs.template_variables import TemplateVariables
 
+StopText = Annotated[str, Field(min_length=1)]
+"""An empty one would end every answer before it begins."""
+
+_LARGEST_SEED = 2**32 - 2
+"""Samplers hold seeds in 32 bits; llama.cpp takes the largest number for a random one."""
+
 
 class _DecodeFile(Spec):
     """How answers are sampled."""
@@ -26,11 +32,11 @@ class _DecodeFile(Spec):
     """The most tokens an answer may have."""
     temperature: float = Field(default=0.0, ge=0)
     """0 is greedy."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, le=_LARGEST_SEED)
     """Seed of the sampler above temperature 0."""
     samples: int = Field(default=1, ge=1, le=64)
     """Answers drawn of each item; more than one needs a temperature above 0."""
-    stop: tuple[str, ...] = ()
+    stop: tuple[StopText, ...] = ()
     """Texts that end an answer; they are not part of it."""
     constrained: bool | Literal["both"] = False
     """Whether an item's JSON schema binds its answer by a grammar; `both` asks such an item either way."""
@@ -57,7 +63,7 @@ class _ItemDecodeFile(Spec):
     """0 is greedy."""
     samples: int | None = Field(default=None, ge=1, le=64)
     """Answers drawn of it."""
-    stop: tuple[str, ...] | None = None
+    stop: tuple[StopText, ...] | None = None
     """Texts that end its answer."""
     constrained: bool | None = None
     """Whether its JSON schema binds its answer."""

@@ -9,7 +9,10 @@ from pipelines.specs.loading import Spec
 
 CHARACTERS_PER_TOKEN = 4.0
 _THOUSAND = 1024
+_LONGEST_TOKENS = 16 << 20
+"""No model's context is longer; to write such a text takes minutes an item."""
 _SLICE = "long_"
+_DIGITS = 100
 _USUAL_LENGTHS = ("8k", "16k", "32k", "64k", "128k")
 
 
@@ -31,7 +34,7 @@ class LongContextFile(Spec):
     without it, built-in sentences in the item's language."""
     tokenizer: str | None = None
     """A tokenizer.json, or a checkpoint folder that holds one, which counts tokens exactly."""
-    characters_per_token: float = Field(default=CHARACTERS_PER_TOKEN, gt=0)
+    characters_per_token: float = Field(default=CHARACTERS_PER_TOKEN, gt=0, le=100)
     """Where no tokenizer is named, how many characters count as a token."""
 
     @field_validator("lengths", mode="before")
@@ -44,6 +47,8 @@ class LongContextFile(Spec):
         for length in self.lengths:
             if not _is_length(length):
                 raise ValueError(f"lengths: '{length}' is not a length like 8k or 8192")
+            if length_tokens(length) > _LONGEST_TOKENS:
+                raise ValueError(f"lengths: no model has a context of {length} tokens")
         if not all(0 <= depth <= 1 for depth in self.depths):
             raise ValueError(
                 "depths: a depth lies between 0 (question first) and 1 (question last)"
@@ -84,4 +89,4 @@ def beyond_context(lengths: Sequence[str], context_length_tokens: int) -> str | 
 
 def _is_length(text: str) -> bool:
     number = text.removesuffix("k")
-    return number.isascii() and number.isdigit() and int(number) > 0
+    return number.isascii() and number.isdigit() and len(number) < _DIGITS and int(number) > 0

@@ -12,7 +12,7 @@ from flows.corpus_drift import DriftOptions, compare_traffic
 from flows.settings import Settings
 from pipelines.domain.errors import InputError
 from pipelines.files.store import STORE_VARIABLE, Store
-from tests.corpus_rows import chat_rows, write_rows
+from tests.corpus_rows import chat_rows, spec_of, write_rows
 from tests.unit.test_corpus_sources import build, one
 
 NOBODY = "~nobody-is-called-so/x"
@@ -74,3 +74,68 @@ def test_a_false_alarm_rate_that_is_none_is_refused(
     settings = Settings.from_environment({STORE_VARIABLE: str(store.root)})
     with pytest.raises(InputError, match="alpha is a probability"):
         compare_traffic(corpus, options, settings)
+
+
+@pytest.mark.parametrize("target", ["/", ".", "", "folder", "file/x.jsonl", "none/x.jsonl"])
+def test_a_corpus_is_not_exported_to_a_folder_or_into_none(tmp_path: Path, target: str) -> None:
+    store = Store(root=tmp_path / "store")
+    write_rows(tmp_path / "a.jsonl", chat_rows(60))
+    build(tmp_path, store, one("a.jsonl").replace("1", "50", 1))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    to = target if target in ("/", ".", "") else str(tmp_path / target)
+    code, said = ended(tmp_path, "corpus", "export", "demo", "--to", to)
+    assert code == 2
+    assert "is a folder, not a file" in said or "cannot be written" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("suite", "mine", "rows.jsonl", "--model", "m", "--take", "-1"),
+        ("suite", "mine", "rows.jsonl", "--model", "m", "--look-at", "0"),
+        ("suite", "mine", "rows.jsonl", "--model", "m", "--max-tokens", str(10**30)),
+        ("review", "build", "--labels", "sheet.jsonl", "--take", "0"),
+    ],
+)
+def test_counts_are_counts(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    code, said = ended(tmp_path, *arguments)
+    assert code == 2
+    assert "is not in the range" in said
+
+
+@pytest.mark.parametrize("key", ["sequences", "tokens"])
+def test_a_corpus_of_more_than_there_can_be_is_refused_by_its_spec(
+    tmp_path: Path, key: str
+) -> None:
+    write_rows(tmp_path / "a.jsonl", chat_rows(5))
+    text = f"{key}: {10**40}\ntokenizer: m\nsources: [{{path: a.jsonl}}]\n"
+    with pytest.raises(InputError, match=f"line 2: {key}: has to be"):
+        spec_of(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("temperature: 0.0", f"temperature: 0.0, seed: {10**40}", "seed: has to be 4294967294 or less"),
+        ("temperature: 0.0", "temperature: 0.0, seed: -1", "seed: has to be 0 or more"),
+        ("temperature: 0.0", "temperature: 0.0, stop: ['']", "stop.0: "),
+        ("slices:", f"long_context: {{lengths: [{10**40}]}}\nslices:", "no model has a context of"),
+        ("slices:", "long_context: {lengths: [900000k]}\nslices:", "no model has a context of"),
+        ("slices:", f"long_context: {{lengths: ['{'9' * 5000}k']}}\nslices:", "is not a length like"),
+        (
+            "slices:",
+            "long_context: {lengths: [8k], characters_per_token: 1.0e+300}\nslices:",
+            "characters_per_token: has to be 100 or less",
+        ),
+    ],
+)  # fmt: skip
+def test_numbers_of_a_suite_are_within_what_there_can_be(
+    tmp_path: Path, before: str, after: str, sentence: str
+) -> None:
+    text = Path("examples/support-desk/suite/suite.yaml").read_text(encoding="utf-8")
+    (tmp_path / "suite.yaml").write_text(text.replace(before, after), encoding="utf-8")
+    (tmp_path / "items.jsonl").write_text("")
+    code, said = ended(tmp_path, "suite", "check", str(tmp_path))
+    assert code == 2
+    assert sentence in said
