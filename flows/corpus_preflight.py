@@ -8,6 +8,7 @@ from calibration.contamination import Contamination
 from calibration.effective_use import calibrated
 from flows.corpus_check import contamination_text, lack_text
 from flows.corpus_findings import look_at, overlap_of, use_of
+from flows.prompt_preflight import rendered_suite
 from flows.settings import Settings
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
@@ -15,7 +16,6 @@ from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import Recipe
 from pipelines.domain.suite import Suite
 from pipelines.domain.waiver import ContaminationWaiver
-from pipelines.evaluation.chat import ChatFormat
 
 _SHOWN = 10
 _SHOWN_NOTES = 3
@@ -92,7 +92,7 @@ def refuse_useless(flight: Preflight) -> tuple[str, ...]:
     wanting = calibrated(flight.recipes)
     if not wanting:
         return ()
-    chat = ChatFormat.of(flight.checkpoint.folder, flight.suite.template_variables)
+    chat = rendered_suite(flight.suite, flight.checkpoint).chat
     scratch = flight.settings.store.checkpoint(flight.checkpoint.digests.combined)
     context = flight.checkpoint.context_length_tokens
     uses = [
