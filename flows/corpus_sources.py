@@ -13,7 +13,7 @@ from pipelines.build.hub import HubSource, parse_hub_source
 from pipelines.build.hub_errors import hub_errors
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.reading import at_home
+from pipelines.files.reading import at_home, is_folder
 from pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
 from pipelines.specs.suite_tables import TableSource
 
@@ -54,7 +54,7 @@ def chat_of(source: str, settings: Settings) -> ChatFormat:
     Raises:
         InputError, CheckpointError, ServiceError: where there is none, or it is refused.
     """
-    if at_home(source).is_dir():
+    if is_folder(at_home(source)):
         return ChatFormat.of(at_home(source))
     from flows.suite_fit import view_model
 

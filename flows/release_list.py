@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pipelines.build.hub import HubSource, parse_hub_source
 from pipelines.domain.errors import InputError
+from pipelines.files.reading import is_folder
 from pipelines.specs.loading import Spec, load_yaml
 
 WATCH_LIST = Path(__file__).with_name("releases.yaml")
@@ -78,7 +79,7 @@ def _followed(spec: FollowedSpec, folder: Path) -> Followed:
     local = folder / spec.model
     hub = (
         None
-        if local.is_dir() or spec.model.startswith(("/", "."))
+        if is_folder(local) or spec.model.startswith(("/", "."))
         else parse_hub_source(spec.model)
     )
     if hub is not None and hub.is_pinned:

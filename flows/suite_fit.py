@@ -11,7 +11,7 @@ from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
 from pipelines.evaluation.loops.rehearsal import rehearsal_problem
 from pipelines.evaluation.prompts import item_readings
-from pipelines.files.reading import at_home
+from pipelines.files.reading import at_home, is_folder
 from pipelines.specs.suite_long_context import LongContextFile, length_tokens, long_slice
 
 _MUCH_TOO_SHORT = 0.85
@@ -41,7 +41,7 @@ def view_model(source: str, settings: Settings) -> ModelView:
         InputError, CheckpointError, ServiceError: where there is none, or it is refused.
     """
     folder = at_home(source)
-    if not folder.is_dir():
+    if not is_folder(folder):
         from pipelines.build.checkpoints import resolve_checkpoint
 
         found = resolve_checkpoint(source, name=None, store=settings.store, hub=settings.hub)

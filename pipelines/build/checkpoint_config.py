@@ -140,7 +140,7 @@ def _architecture(config: JsonObject, file: Path) -> str:
         raise CheckpointError("names no single architecture", where=str(file), next_step=_COPY)
     if architecture not in SUPPORTED_ARCHITECTURES:
         raise CheckpointError(
-            f"architecture {architecture} is not one this program was tested with",
+            f"architecture {architecture[:_SHOWN_CHARACTERS]} is not one this program was tested with",
             where=str(file),
             next_step=f"supported are {', '.join(SUPPORTED_ARCHITECTURES)}",
         )
@@ -171,3 +171,4 @@ def _disagrees(folder: Path, what: str) -> CheckpointError:
 
 
 _COPY = "copy or download the whole checkpoint again, all files of one revision"
+_SHOWN_CHARACTERS = 200

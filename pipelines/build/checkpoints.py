@@ -25,7 +25,7 @@ from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.values import Digest
 from pipelines.files.hashing import DigestMemory
-from pipelines.files.reading import at_home
+from pipelines.files.reading import at_home, is_folder
 from pipelines.files.safetensors_header import StoredTensor, read_tensors, weight_files
 from pipelines.files.sealed import verify
 from pipelines.files.store import Store
@@ -65,7 +65,7 @@ def resolve_checkpoint(
     folder = at_home(source)
     found = (
         _local(folder.resolve(), store)
-        if folder.is_dir()
+        if is_folder(folder)
         else _from_hub(source, store, hub, on_progress)
     )
     return _accepted(found, name=name, store=store, on_progress=on_progress)
@@ -91,7 +91,7 @@ def _local_name(folder: Path) -> str:
 
 def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgress) -> _Found:
     wanted = parse_hub_source(source)
-    if wanted is None or Path(source).exists():
+    if wanted is None or _is_there(Path(source)):
         raise _no_such_folder(source)
     try:
         folder, manifest = download(wanted, store=store, settings=hub, on_progress=on_progress)
@@ -165,8 +165,15 @@ def _registrable(name: str) -> str:
     return f"{kept}-{digest.hexdigest()[:8]}" if lost else kept
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is longer than any file's
+        return False
+
+
 def _no_such_folder(source: str) -> InputError:
-    if Path(source).is_file():
+    if _is_there(Path(source)):
         return InputError(
             "is a file, not a checkpoint folder",
             where=source,
@@ -180,7 +187,7 @@ def _no_such_folder(source: str) -> InputError:
 def _neighbours(source: str) -> list[str]:
     """Folders that exist and are spelled nearly like this one."""
     path = at_home(source)
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         return []
     names = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
     return [str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=1)]

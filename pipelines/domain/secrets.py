@@ -32,7 +32,7 @@ _OPTION = re.compile(
     r"|passphrase|credentials?|authorization)$|^-*token$",
     re.IGNORECASE,
 )
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#'\"<>]*)@")
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40}://)(?P<user>[^\s/?#'\"<>]*)@")
 _TOKEN_USER = 12
 _FIELD = (
     r"api[_-]?key|apikey|access[_-]?token|refresh[_-]?token|client[_-]?secret"
@@ -53,7 +53,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
             r"\b(?:hf_[A-Za-z0-9]{8,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|dapi[0-9a-f]{32}"
-            r"|xox[abprs]-[\w-]{10,}|sk-(?=[\w-]*\d)[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,})"
+            r"|xox[abprs]-[\w-]{10,}|sk-(?=[\w-]{0,200}\d)[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,})"
         ),
         HIDDEN,
     ),

@@ -44,6 +44,14 @@ def at_home(path: str | Path) -> Path:
         ) from error
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path leads to a folder; one that the system cannot take, as it is too long, leads nowhere."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading bytes.

@@ -1,6 +1,7 @@
 """Odd values of options and environment variables end in a sentence and an exit code, never in a fault."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.corpus_drift import DriftOptions, compare_traffic
+from flows.release_list import load_watch_list
 from flows.settings import Settings
 from pipelines.domain.errors import InputError
+from pipelines.domain.secrets import redacted
 from pipelines.files.store import STORE_VARIABLE, Store
 from tests.corpus_rows import chat_rows, spec_of, write_rows
 from tests.unit.test_corpus_sources import build, one
@@ -139,3 +142,26 @@ def test_numbers_of_a_suite_are_within_what_there_can_be(
     code, said = ended(tmp_path, "suite", "check", str(tmp_path))
     assert code == 2
     assert sentence in said
+
+
+LONG = "x" * 100_000
+
+
+def test_a_name_that_no_file_can_have_leads_nowhere(tmp_path: Path) -> None:
+    watched = tmp_path / "releases.yaml"
+    watched.write_text(f"follow: [{{model: {LONG}, suite: s}}]\n")
+    assert load_watch_list(watched)
+    for arguments in (
+        ("quantize", LONG, "--suite", "examples/support-desk/suite", "--recipes", "Q8_0", "--plan"),
+        ("suite", "check", "examples/support-desk/suite", "--model", LONG),
+    ):
+        code, said = ended(tmp_path, *arguments)
+        assert code == 2
+        assert "no such folder" in said
+
+
+@pytest.mark.parametrize("text", [LONG, "sk-" * 40_000, "a+" * 50_000, "http" * 30_000])
+def test_secrets_are_looked_for_in_linear_time(text: str) -> None:
+    begun = time.process_time()
+    assert redacted(f"{text} https://ann:geheim@host") == f"{text} https://ann:***@host"
+    assert time.process_time() - begun < 2.0
