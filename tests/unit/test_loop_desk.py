@@ -28,6 +28,7 @@ from tests.loops import RulingRuntime
 from tests.unit.test_loop_waves import asked, examination
 
 DESK = Path(__file__).parents[1] / "loop_desk"
+SHOTS = Path(__file__).parents[1] / "loop_shots"
 SUITE = load_suite(DESK)
 ITEMS = {item.id: item for item in SUITE.items}
 
@@ -37,6 +38,13 @@ def test_it_has_no_problem_and_enough_items_to_pass() -> None:
     assert report.problems == ()
     assert report.items == 32
     assert {one.name for one in report.slices if one.can_pass} == {"all", "loop"}
+
+
+def test_the_suite_with_examples_in_its_conversations_has_no_problem_and_enough_items() -> None:
+    report = check_suite(SHOTS, policy_file=None, model=None, read_table=None)
+    assert report.problems == ()
+    assert report.items == 36
+    assert {one.name for one in report.slices if one.can_pass} == {"all"}
 
 
 def test_who_keeps_the_thread_gets_every_loop_right_in_every_step(tmp_path: Path) -> None:
