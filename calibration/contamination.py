@@ -7,7 +7,6 @@ how far in their order, and whether that includes what sets the item apart from 
 docs/corpora.md has the thresholds' reasons, with what was measured.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,13 +14,11 @@ from typing import Literal
 from calibration.overlap_closeness import Judge
 from calibration.overlap_index import OverlapIndex
 from calibration.overlap_search import OverlapSearch, Row
-from calibration.words import levelled
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.suite import Item
 
 Kind = Literal["exact", "normalized", "near"]
 
-_NOT_WORD = re.compile(r"[\W_]+")
 _SHORTEST_CHARACTERS = 12
 """Shorter texts ("hello") are shared by honest traffic and honest suites."""
 _FEWEST_WORDS = 6
@@ -100,11 +97,6 @@ def compared(sequence: CorpusSequence) -> Row:
     """Return what is compared of a corpus row."""
     said = [message.content for message in sequence.messages if message.role != "system"]
     return Row(id=sequence.id, texts=tuple(text for text in (*said, sequence.text) if text))
-
-
-def normalized(text: str) -> str:
-    """Level case, punctuation, spacing and Unicode form."""
-    return _NOT_WORD.sub(" ", levelled(text)).strip()
 
 
 def _found(

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow  # type: ignore[import-untyped]  # it ships no types
 from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # it ships no types
 
-from calibration.readers import Place, RawRow
+from calibration.rows import Place, RawRow
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.files.arrow_columns import refuse_columns_twice

@@ -8,7 +8,6 @@ from pathlib import Path
 from calibration.sources import LocalSource
 from calibration.wanted import CorpusSpec
 
-PART_BYTES = 64 << 20
 CANDIDATES = "candidates.bin"
 RANKS = "ranks.bin"
 

@@ -7,9 +7,9 @@ groups, csv is not cut. A position is a byte offset for lines and a row's index 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, TypeAlias, cast
+from typing import IO, Literal, cast
 
-from calibration.rows import BrokenRowError
+from calibration.rows import BrokenRowError, Place, RawRow
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject
 from pipelines.files.csv_rows import csv_rows
@@ -25,16 +25,6 @@ Kind = Literal["jsonl", "txt", "csv", "parquet"]
 
 _BLOCK_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
-
-
-class Place(NamedTuple):
-    """What reads a row again: its position, and for lines its length in bytes."""
-
-    position: int
-    length: int
-
-
-RawRow: TypeAlias = "tuple[Place, JsonObject | BrokenRowError]"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ calls of an OpenAI-style API (`{"request": {"messages": …}, "response": {"choi
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, TypeAlias, cast
 
 from calibration.wanted import Fields, Rendering
 from pipelines.domain.corpus import CorpusSequence
@@ -25,11 +25,22 @@ from pipelines.specs.chat_messages import (
 )
 
 __all__ = [
-    "OWN_COLUMNS", "BrokenRowError", "ForeignContentError", "Row", "RowReader", "content_of", "plain_message",
+    "OWN_COLUMNS", "BrokenRowError", "ForeignContentError", "Place", "RawRow", "Row", "RowReader",
+    "content_of", "plain_message",
 ]  # fmt: skip
 
 _CONTENT = ("messages", "prompt", "response", "text")
 OWN_COLUMNS = (*_CONTENT, "request", "conversations", "id", "tools", "language", "domain")
+
+
+class Place(NamedTuple):
+    """What reads a row again: its position, and for lines its length in bytes."""
+
+    position: int
+    length: int
+
+
+RawRow: TypeAlias = "tuple[Place, JsonObject | BrokenRowError]"
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ dropped: `80,000`, `80.000` and `80000` are one word. Everything is array arithm
 a gigabyte of text takes half a minute of one core and not the many minutes of a loop over words.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 Hashes = NDArray[numpy.uint64]
 Places = NDArray[numpy.int64]
 
+_NOT_WORD = re.compile(r"[\W_]+")
 _BETWEEN = "\x1e"
 _SEPARATOR, _LETTER, _DIGIT, _ALONE, _COMMA = range(5)
 _SPACELESS = (
@@ -89,6 +91,11 @@ def levelled(text: str) -> str:
     if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
     return text.casefold()
+
+
+def normalized(text: str) -> str:
+    """Level case, punctuation, spacing and Unicode form."""
+    return _NOT_WORD.sub(" ", levelled(text)).strip()
 
 
 def _codes(text: str) -> NDArray[numpy.uint8] | NDArray[numpy.uint32]:

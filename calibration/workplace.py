@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.parts import PART_BYTES
 from calibration.sources import FetchRemote
 from pipelines.domain.errors import ToolchainError
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, ignore_progress
+
+PART_BYTES = 64 << 20
 
 
 def chat_of_folder(source: str) -> ChatFormat:

@@ -309,7 +309,7 @@ def corpus_check(**options: object) -> int:
 
     Exit codes: 0 fine, 2 problems, 3-6 an error.
     """
-    from flows.corpus_check import CheckOptions, check_command
+    from flows.corpus_check_command import CheckOptions, check_command
 
     return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from calibration.assemble import build_corpus
 from calibration.spec import load_corpus_spec
 from calibration.wanted import CorpusSpec
-from flows.corpus_preflight import preflight_corpus
+from flows.corpus_preflight import Preflight, preflight_corpus
 from flows.corpus_sources import corpus_workplace, spoken
+from flows.prompt_preflight import rendered_suite
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.domain.checkpoint import Checkpoint
@@ -93,14 +95,17 @@ def assemble(
         place = corpus_workplace(settings, equipment.run_worker, spoken(say))
         corpus = build_corpus(spec, settings.store, place)
         own = [one for one in recipes if split_corpus(one.name)[1] in (None, name)]
-        waivers += preflight_corpus(
-            corpus,
-            suite,
-            checkpoint,
-            own,
-            waivers=build.contamination_waivers,
-            settings=settings,
-            say=say,
+        flight = Preflight(
+            corpus=corpus,
+            suite=suite,
+            checkpoint=checkpoint,
+            recipes=tuple(own),
+            waivers=tuple(build.contamination_waivers),
+            store=settings.store,
+            threads=settings.threads,
+            chat=lambda: rendered_suite(suite, checkpoint).chat,
+            today=datetime.now(UTC).date(),
         )
+        waivers += preflight_corpus(flight, say)
         corpora.append(corpus)
     return Assembled(corpora=tuple(corpora), waivers=tuple(dict.fromkeys(waivers)))

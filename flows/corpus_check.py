@@ -1,6 +1,5 @@
-"""`quantgate corpus check`: hold a corpus against a suite, and against the backends that would read it."""
+"""A corpus held against a suite, and against the backends that would read it."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,24 +13,23 @@ if TYPE_CHECKING:
     from calibration.effective_use import EffectiveUse
     from calibration.health import Health
     from calibration.token_coverage import ExpertCoverage, TokenCoverage
-    from flows.settings import Settings
+    from pipelines.build.hub import HubSettings
     from pipelines.domain.corpus import Corpus
     from pipelines.domain.suite import Item, Suite
     from pipelines.evaluation.chat import ChatFormat
+    from pipelines.files.store import Store
 
 _FOUND_PROBLEMS = 2
 _UNSEEN_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckOptions:
-    """The command line of `quantgate corpus check`."""
+class AskedModel:
+    """A model whose tokenizer and recipes a corpus is held against; no names are the default recipes."""
 
-    corpus: str
-    suite: Path
-    model: str | None = None
-    recipes: str | None = None
-    as_json: bool = False
+    source: str
+    recipes: tuple[str, ...]
+    hub: "HubSettings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,46 +69,13 @@ class CorpusReport:
         return _FOUND_PROBLEMS if self.problems else 0
 
 
-def check_command(options: CheckOptions) -> int:
-    """Print what is wrong with a corpus for a suite; 0 fine, 2 problems.
-
-    Raises:
-        InputError, NotFoundError: where corpus, suite, model or recipes cannot be used.
-        ServiceError, WorkerError, ToolchainError: from building the corpus of a spec, or from the hub.
-    """
-    from flows.corpus_check_view import as_json, plain_lines, show
-    from flows.corpus_commands import find_or_build
-    from flows.lm_eval_suites import suite_folder
-    from flows.settings import Settings
-    from flows.suite_tables import table_reader
-    from pipelines.process.runner import run_worker
-    from pipelines.specs.suites import load_suite
-
-    settings = Settings.from_environment()
-    folder = suite_folder(options.suite, settings, run_worker)
-    suite = load_suite(folder, table_reader(settings))
-    corpus = find_or_build(options.corpus, settings)
-    report = check_corpus(
-        corpus, suite, settings, model=options.model, recipes=_names(options.recipes)
-    )
-    if options.as_json:
-        print(as_json(report))
-    elif sys.stdout.isatty():
-        from rich.console import Console
-
-        show(report, Console())
-    else:
-        print("\n".join(plain_lines(report)))
-    return report.exit_code
-
-
 def check_corpus(
     corpus: "Corpus",
     suite: "Suite",
-    settings: "Settings",
     *,
-    model: str | None = None,
-    recipes: Sequence[str] = (),
+    store: "Store",
+    threads: int = 1,
+    model: "AskedModel | None" = None,
 ) -> CorpusReport:
     """Return everything that can be said of a corpus before it is used.
 
@@ -119,9 +84,9 @@ def check_corpus(
     """
     from flows.corpus_findings import look_at, overlap_of
 
-    found = overlap_of(corpus, suite, settings.store, settings.threads).found
-    look = look_at(corpus, suite, settings.store)
-    looked = _model(corpus, suite, settings, model, recipes) if model else None
+    found = overlap_of(corpus, suite, store, threads).found
+    look = look_at(corpus, suite, store)
+    looked = _model(corpus, suite, store, model) if model else None
     where = f"corpus {corpus.label}"
     findings = [
         *(Finding(severity="problem", where=where, text=contamination_text(one)) for one in found),
@@ -211,9 +176,7 @@ def model_findings(model: ModelReport, where: str) -> Iterator[Finding]:
         ))  # fmt: skip
 
 
-def _model(
-    corpus: "Corpus", suite: "Suite", settings: "Settings", source: str, names: Sequence[str]
-) -> ModelReport:
+def _model(corpus: "Corpus", suite: "Suite", store: "Store", asked: AskedModel) -> ModelReport:
     from calibration.effective_use import calibrated
     from calibration.token_coverage import expert_coverage, token_coverage, tokens_seen
     from flows.corpus_findings import use_of
@@ -221,10 +184,10 @@ def _model(
     from pipelines.evaluation.chat import ChatFormat
     from pipelines.specs.recipes import DEFAULT_RECIPES, find_recipes
 
-    checkpoint = resolve_checkpoint(source, name=None, store=settings.store, hub=settings.hub)
+    checkpoint = resolve_checkpoint(asked.source, name=None, store=store, hub=asked.hub)
     chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
-    scratch = settings.store.checkpoint(checkpoint.digests.combined)
-    recipes = calibrated(find_recipes(tuple(names) or DEFAULT_RECIPES, Path.cwd()))
+    scratch = store.checkpoint(checkpoint.digests.combined)
+    recipes = calibrated(find_recipes(asked.recipes or DEFAULT_RECIPES, Path.cwd()))
     uses = [
         use_of(
             corpus, recipe, chat,
@@ -246,7 +209,7 @@ def _model(
         matrices = [expert_coverage(scratch, one) for one in supplied]
         experts = next((one for one in matrices if one is not None), None)
     return ModelReport(
-        source=source,
+        source=asked.source,
         uses=tuple(one.use for one in uses),
         tokens=tokens,
         experts=experts,
@@ -280,10 +243,6 @@ def _prompt_ids(suite: "Suite", item: "Item", chat: "ChatFormat") -> tuple[int, 
         return read_item(suite, item, chat).token_ids
     except InputError:  # `suite check` tells why
         return chat.token_ids("\n".join(message.content for message in item.messages))
-
-
-def _names(recipes: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in recipes.split(",") if name.strip()) if recipes else ()
 
 
 def _short(text: str, longest: int = 90) -> str:

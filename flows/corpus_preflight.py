@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 from calibration.contamination import Contamination
 from calibration.effective_use import calibrated
 from flows.corpus_check import contamination_text, lack_text
 from flows.corpus_findings import look_at, overlap_of, use_of
-from flows.prompt_preflight import rendered_suite
-from flows.settings import Settings
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import Recipe
 from pipelines.domain.suite import Suite
 from pipelines.domain.waiver import ContaminationWaiver
+from pipelines.evaluation.chat import ChatFormat
+from pipelines.files.store import Store
 
 _SHOWN = 10
 _SHOWN_NOTES = 3
@@ -23,46 +23,32 @@ _SHOWN_NOTES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """What the checks of one corpus need."""
+    """What the checks of one corpus need. `chat` opens the checkpoint's format where a recipe calibrates."""
 
     corpus: Corpus
     suite: Suite
     checkpoint: Checkpoint
     recipes: tuple[Recipe, ...]
     waivers: tuple[ContaminationWaiver, ...]
-    settings: Settings
+    store: Store
+    threads: int
+    chat: Callable[[], ChatFormat]
     today: date
 
 
-def preflight_corpus(  # noqa: PLR0913 - one call from the plan; bundled below
-    corpus: Corpus,
-    suite: Suite,
-    checkpoint: Checkpoint,
-    recipes: Sequence[Recipe],
-    *,
-    waivers: Sequence[ContaminationWaiver],
-    settings: Settings,
-    say: Callable[[str], None],
+def preflight_corpus(
+    flight: Preflight, say: Callable[[str], None]
 ) -> tuple[ContaminationWaiver, ...]:
     """Check a corpus before a build; return the waivers that were needed. All is kept by content.
 
     Raises:
         InputError: where items of the suite stand in the corpus and are not waived, or a recipe gets nothing.
     """
-    flight = Preflight(
-        corpus=corpus,
-        suite=suite,
-        checkpoint=checkpoint,
-        recipes=tuple(recipes),
-        waivers=tuple(waivers),
-        settings=settings,
-        today=datetime.now(UTC).date(),
-    )
     used = refuse_contamination(flight)
     for waiver in used:
         say(f"waived contamination of {waiver}")
     for note in (*refuse_useless(flight), *coverage_notes(flight)):
-        say(f"corpus {corpus.label}: {note}")
+        say(f"corpus {flight.corpus.label}: {note}")
     return used
 
 
@@ -72,9 +58,7 @@ def refuse_contamination(flight: Preflight) -> tuple[ContaminationWaiver, ...]:
     Raises:
         InputError: naming the items with both texts, and waivers that have expired.
     """
-    found = overlap_of(
-        flight.corpus, flight.suite, flight.settings.store, flight.settings.threads
-    ).found
+    found = overlap_of(flight.corpus, flight.suite, flight.store, flight.threads).found
     waived = {one.item_id: one for one in flight.waivers if one.holds_on(flight.today)}
     left = [one for one in found if one.item_id not in waived]
     if left:
@@ -92,8 +76,8 @@ def refuse_useless(flight: Preflight) -> tuple[str, ...]:
     wanting = calibrated(flight.recipes)
     if not wanting:
         return ()
-    chat = rendered_suite(flight.suite, flight.checkpoint).chat
-    scratch = flight.settings.store.checkpoint(flight.checkpoint.digests.combined)
+    chat = flight.chat()
+    scratch = flight.store.checkpoint(flight.checkpoint.digests.combined)
     context = flight.checkpoint.context_length_tokens
     uses = [
         use_of(flight.corpus, recipe, chat, context_length_tokens=context, scratch=scratch).use
@@ -116,7 +100,7 @@ def refuse_useless(flight: Preflight) -> tuple[str, ...]:
 
 def coverage_notes(flight: Preflight) -> tuple[str, ...]:
     """Return what slices test and the corpus lacks, the first few."""
-    found = look_at(flight.corpus, flight.suite, flight.settings.store).lacks
+    found = look_at(flight.corpus, flight.suite, flight.store).lacks
     told = [lack_text(one) for one in found[:_SHOWN_NOTES]]
     if len(found) > _SHOWN_NOTES:
         more = len(found) - _SHOWN_NOTES

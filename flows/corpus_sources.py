@@ -11,11 +11,11 @@ from flows.settings import Settings, cores_here
 from flows.suite_tables import TableReader
 from pipelines.build.hub import HubSource, parse_hub_source
 from pipelines.build.hub_errors import hub_errors
+from pipelines.build.table_source import TableSource
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.reading import at_home, is_folder
 from pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
-from pipelines.specs.suite_tables import TableSource
 
 _MOST_PROCESSES = 2
 """Each has some hundred megabytes; all together stay well below a gigabyte."""
@@ -58,7 +58,7 @@ def chat_of(source: str, settings: Settings) -> ChatFormat:
         return ChatFormat.of(at_home(source))
     from flows.suite_fit import view_model
 
-    return view_model(source, settings).chat
+    return view_model(source, settings.store, settings.hub).chat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,12 @@ class RemoteSources:
         if wanted is None:
             raise InputError("is not org/name@revision", where=source.name)
         commit = wanted.revision if wanted.is_pinned else self._commit(wanted)
-        reader = TableReader(settings=self.settings, run_worker=self.run_worker)
+        reader = TableReader(
+            store=self.settings.store,
+            hub=self.settings.hub,
+            threads=self.settings.threads,
+            run_worker=self.run_worker,
+        )
         table = TableSource(
             hub=f"{wanted.repository}@{commit}", config=source.config, split=source.split
         )

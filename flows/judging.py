@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 
 from flows.plan_files import plan_files, read_plan
 from flows.settings import Settings
-from flows.suite_tables import table_reader
 from flows.transcripts import Transcript, read_transcript
+from flows.wiring import table_reader
 from pipelines.audit.behaviour import audit_behaviour
 from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import CheckpointError, InputError

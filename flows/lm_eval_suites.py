@@ -10,7 +10,6 @@ from pathlib import Path
 
 import yaml
 
-from flows.settings import Settings
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.registrable import LONGEST_NAME
 from pipelines.domain.values import JsonObject, digest_of
@@ -18,6 +17,7 @@ from pipelines.evaluation.lm_eval_messages import ExportCall, Exported, LmEvalTa
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json, write_text
 from pipelines.files.sealed import produce_once
+from pipelines.files.store import Store
 from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 from pipelines.specs.suites import SUITE_FILE
 
@@ -36,7 +36,7 @@ class ImportedSuite:
     exported: Exported
 
 
-def suite_folder(suite: Path, settings: Settings, run_worker: RunWorker) -> Path:
+def suite_folder(suite: Path, store: Store, run_worker: RunWorker) -> Path:
     """Return the folder that a suite is in; a reference such as `lm-eval:gsm8k` is imported on first use.
 
     Raises:
@@ -46,10 +46,10 @@ def suite_folder(suite: Path, settings: Settings, run_worker: RunWorker) -> Path
     if not suite.name.startswith(PREFIX):
         return suite
     task = LmEvalTask(name=suite.name.removeprefix(PREFIX))
-    return import_task(task, settings, run_worker)
+    return import_task(task, store, run_worker)
 
 
-def import_task(task: LmEvalTask, settings: Settings, run_worker: RunWorker) -> Path:
+def import_task(task: LmEvalTask, store: Store, run_worker: RunWorker) -> Path:
     """Return the sealed suite folder of a task.
 
     Raises:
@@ -59,13 +59,13 @@ def import_task(task: LmEvalTask, settings: Settings, run_worker: RunWorker) -> 
     sources = source_digest(f"{_WORKERS}.lm_eval_export", f"{_WORKERS}.lm_eval_tasks")
     key = digest_of([to_json(task), harness, sources])
     name = f"lm-eval-{_NOT_IN_SUITE_NAMES.sub('-', task.name)}"[:LONGEST_NAME]
-    folder = settings.store.root / "suites" / f"{name}--{key[:16]}"
+    folder = store.root / "suites" / f"{name}--{key[:16]}"
 
     def produce(staging: Path) -> ImportedSuite:
         call = WorkerCall(
             module=f"{_WORKERS}.lm_eval_export",
             request=ExportCall(task=task, items=staging / "items.jsonl"),
-            log=settings.store.logs / f"{folder.name}.log",
+            log=store.logs / f"{folder.name}.log",
             threads=1,
         )
         exported = run_worker(call, Exported, ignore_progress).value

@@ -19,9 +19,8 @@ from flows.preflight import (
 )
 from flows.prompt_preflight import Asked, preflight_prompts
 from flows.settings import Settings
-from flows.suite_tables import table_reader
 from flows.suite_versions import refuse_other_content
-from flows.wiring import Equipment, judging_sources
+from flows.wiring import Equipment, judging_sources, table_reader
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.build.variants import PlannedVariant, plan_variant
 from pipelines.domain.checkpoint import Checkpoint
@@ -33,7 +32,7 @@ from pipelines.domain.server import Server
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest, JsonValue, digest_of
 from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
-from pipelines.evaluation.sandbox import refuse_unsandboxed
+from pipelines.evaluation.sandbox_choose import refuse_unsandboxed
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest, to_json
 from pipelines.runtimes.openai_versions import identified
@@ -139,7 +138,7 @@ def make_plan(
     Raises:
         QuantgateError: for whatever is wrong, before anything expensive was done.
     """
-    folder = suite_folder(spec.suite, settings, tools.run_worker)
+    folder = suite_folder(spec.suite, settings.store, tools.run_worker)
     suite = _with_variables(load_suite(folder, table_reader(settings)), spec)
     refuse_other_content(suite, settings, say)
     policy = load_policy(spec.policy, suite)

@@ -14,10 +14,9 @@ from flows.planning import BuildPlan
 from flows.progress import open_board
 from flows.settings import Settings
 from flows.site import BuildSite
-from flows.suite_tables import table_reader
 from flows.unit_errors import read_errors
 from flows.verdicts import evidence
-from flows.wiring import equipment
+from flows.wiring import equipment, table_reader
 from pipelines.domain.adjudication import Adjudication
 from pipelines.domain.errors import InputError, InterruptionError, QuantgateError
 from pipelines.domain.suite import Suite

@@ -10,6 +10,7 @@ from flows.suite_fit import Fit, ModelView, fit, measured_lengths, overlong
 from flows.suite_proofs import WHOLE, SliceProof, proofs
 from flows.suite_tails import Tail, tails
 from flows.suite_versions import edited, next_version
+from pipelines.build.table_source import ReadTable
 from pipelines.domain.errors import InputError
 from pipelines.domain.policy import Policy
 from pipelines.domain.suite import Suite
@@ -21,7 +22,6 @@ from pipelines.specs.policies import load_policy
 from pipelines.specs.suite_items import read_items
 from pipelines.specs.suite_long_context import beyond_context
 from pipelines.specs.suite_sources import ITEMS_FILE, ItemsFile
-from pipelines.specs.suite_tables import ReadTable
 from pipelines.specs.suites import SUITE_FILE, ExaminedSuite, examine_suite
 
 Severity = Literal["problem", "note"]

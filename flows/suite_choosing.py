@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calibration.contamination import normalized
+from calibration.words import normalized
+from flows.suite_candidates import Candidate
 from flows.suite_duplicates import likeness, shingles
 from flows.suite_signals import Ranking
-from flows.suite_traffic import Candidate
 
 _TOO_ALIKE = 0.5
 _OUTSTANDING = 0.1

@@ -41,18 +41,18 @@ def check_command(options: CheckOptions) -> int:
     from flows.settings import Settings
     from flows.suite_check import check_suite
     from flows.suite_fit import view_model
-    from flows.suite_tables import table_reader
     from flows.suite_view import as_json, plain_lines, show
+    from flows.wiring import table_reader
     from pipelines.process.runner import run_worker
 
     settings = Settings.from_environment()
-    folder = suite_folder(options.folder, settings, run_worker)
+    folder = suite_folder(options.folder, settings.store, run_worker)
     if options.bump:
         _bump(folder, settings)
     report = check_suite(
         folder,
         policy_file=options.policy,
-        model=view_model(options.model, settings) if options.model else None,
+        model=view_model(options.model, settings.store, settings.hub) if options.model else None,
         read_table=table_reader(settings),
         store=settings.store,
     )
@@ -69,8 +69,8 @@ def check_command(options: CheckOptions) -> int:
 
 def _bump(folder: Path, settings: "Settings") -> None:
     """Raise the version of an edited suite, and say so."""
-    from flows.suite_tables import table_reader
     from flows.suite_versions import bump
+    from flows.wiring import table_reader
     from pipelines.specs.suites import load_suite
 
     version = bump(load_suite(folder, table_reader(settings)), settings.store)
@@ -87,7 +87,7 @@ def import_command(task: str, out: Path) -> int:
 
     if not task.startswith(PREFIX):
         raise InputError(f"'{task}' is not {PREFIX}TASK", next_step=f"e.g. {PREFIX}gsm8k")
-    copy_suite(suite_folder(Path(task), Settings.from_environment(), run_worker), out)
+    copy_suite(suite_folder(Path(task), Settings.from_environment().store, run_worker), out)
     print(f"{out}: imported {task}")
     print(f"next: `quantgate suite check {out}`")
     return 0
@@ -98,7 +98,8 @@ def mine_command(options: MineOptions) -> int:
     from flows.progress import open_board
     from flows.settings import Settings
     from flows.suite_draft import write_draft
-    from flows.suite_mine import MineRequest, mine
+    from flows.suite_mine import MineRequest, MineTools, mine
+    from flows.suite_traffic import read_traffic
     from flows.wiring import equipment
 
     settings = Settings.from_environment()
@@ -111,7 +112,19 @@ def mine_command(options: MineOptions) -> int:
         seed=options.seed,
     )
     with open_board() as board, board.unit("mine", str(options.traffic)) as progress:
-        mined = mine(request, settings, equipment(settings), progress)
+        tools = equipment(settings)
+        mined = mine(
+            request,
+            MineTools(
+                store=settings.store,
+                hub=settings.hub,
+                threads=settings.threads,
+                runtime=tools.runtimes["llamacpp"],
+                run_worker=tools.run_worker,
+                read_traffic=read_traffic,
+            ),
+            progress,
+        )
     write_draft(mined, options.out)
     traffic = mined.traffic
     print(

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from calibration.contamination import normalized
+from calibration.words import normalized
 from pipelines.domain.suite import Item
 from pipelines.domain.values import canonical_json
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flows.settings import Settings
 from pipelines.build.checkpoint_config import read_model_shape
+from pipelines.build.hub import HubSettings
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Item, Suite
 from pipelines.evaluation.chat import ChatFormat
@@ -12,6 +12,7 @@ from pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
 from pipelines.evaluation.loops.rehearsal import rehearsal_problem
 from pipelines.evaluation.prompts import item_readings
 from pipelines.files.reading import at_home, is_folder
+from pipelines.files.store import Store
 from pipelines.specs.suite_long_context import LongContextFile, length_tokens, long_slice
 
 _MUCH_TOO_SHORT = 0.85
@@ -34,7 +35,7 @@ class Fit:
     refusals: Mapping[str, str]
 
 
-def view_model(source: str, settings: Settings) -> ModelView:
+def view_model(source: str, store: Store, hub: HubSettings) -> ModelView:
     """Look at a model without its weights; one on the hub is downloaded first.
 
     Raises:
@@ -44,7 +45,7 @@ def view_model(source: str, settings: Settings) -> ModelView:
     if not is_folder(folder):
         from pipelines.build.checkpoints import resolve_checkpoint
 
-        found = resolve_checkpoint(source, name=None, store=settings.store, hub=settings.hub)
+        found = resolve_checkpoint(source, name=None, store=store, hub=hub)
         folder = found.folder
     return ModelView(
         source=source,

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings import Settings
+from flows.suite_candidates import Candidate, ReadTraffic, Traffic
 from flows.suite_choosing import Chosen, choose
 from flows.suite_signals import Ranking, cheap_rankings, margins_ranking
-from flows.suite_traffic import Candidate, Traffic, read_traffic
-from flows.wiring import Equipment
 from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.build.hub import HubSettings
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import digest_of
@@ -19,10 +18,11 @@ from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.hashing import source_digest
 from pipelines.files.records import from_json, to_json, write_text
 from pipelines.files.sealed import produce_once, read_manifest, verify
+from pipelines.files.store import Store
 from pipelines.files.tokenizer_folder import special_token_ids
-from pipelines.process.calls import OnProgress, WorkerCall
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.runtimes.margins import AnswerMargin, MarginsCall, MarginsTally
-from pipelines.runtimes.protocol import Prompt
+from pipelines.runtimes.protocol import Prompt, Runtime
 
 _WORKER = "pipelines.runtimes.workers.llamacpp_margins"
 _SOURCES = (
@@ -51,6 +51,18 @@ class MineRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MineTools:
+    """What mining works with here. `runtime` measures margins, `read_traffic` reads chat logs."""
+
+    store: Store
+    hub: HubSettings
+    threads: int
+    runtime: Runtime
+    run_worker: RunWorker
+    read_traffic: ReadTraffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mined:
     """Proposed items, the model's own answers by source, and what the traffic was."""
 
@@ -62,9 +74,7 @@ class Mined:
     max_tokens: int
 
 
-def mine(
-    request: MineRequest, settings: Settings, tools: Equipment, on_progress: OnProgress
-) -> Mined:
+def mine(request: MineRequest, tools: MineTools, on_progress: OnProgress) -> Mined:
     """Read the traffic, measure the full-precision model's margins on it, choose a mixture.
 
     Raises:
@@ -72,7 +82,7 @@ def mine(
         CheckpointError, ToolchainError, ServiceError, WorkerError: from model, converter and worker.
     """
     checkpoint = resolve_checkpoint(
-        request.model, name=None, store=settings.store, hub=settings.hub, on_progress=on_progress
+        request.model, name=None, store=tools.store, hub=tools.hub, on_progress=on_progress
     )
     chat = ChatFormat.of(checkpoint.folder)
     room = checkpoint.context_length_tokens - request.max_tokens
@@ -82,9 +92,9 @@ def mine(
             f"{checkpoint.context_length_tokens}",
             where="--max-tokens",
         )
-    traffic = read_traffic(request.traffic, chat, room)
+    traffic = tools.read_traffic(request.traffic, chat, room)
     asked = _drawn(traffic.candidates, request)
-    margins = _margins(asked, request, checkpoint, settings, tools, on_progress)
+    margins = _margins(asked, request, checkpoint, tools, on_progress)
     rankings = (
         margins_ranking(traffic.candidates, margins),
         *cheap_rankings(traffic.candidates, lambda ids: chat.tokenizer.decode(list(ids))),
@@ -113,24 +123,23 @@ def _margins(
     asked: Sequence[Candidate],
     request: MineRequest,
     checkpoint: Checkpoint,
-    settings: Settings,
-    tools: Equipment,
+    tools: MineTools,
     on_progress: OnProgress,
 ) -> dict[str, AnswerMargin]:
     """Measure margins once for each content; answers are the F16 GGUF's, which verdicts compare with."""
-    runtime = tools.runtimes["llamacpp"]
-    scratch = settings.store.checkpoint(checkpoint.digests.combined)
+    runtime = tools.runtime
+    scratch = tools.store.checkpoint(checkpoint.digests.combined)
     prompts = [to_json(Prompt(item_id=one.source, token_ids=one.token_ids)) for one in asked]
     key = digest_of(
         [checkpoint.digests.combined, prompts, request.max_tokens, source_digest(*_SOURCES)]
     )
-    folder = settings.store.root / "margins" / f"{checkpoint.name}--{key[:_KEY_LENGTH]}"
+    folder = tools.store.root / "margins" / f"{checkpoint.name}--{key[:_KEY_LENGTH]}"
 
     def produce(staging: Path) -> MarginsTally:
         base = runtime.reference(checkpoint, scratch, tools.run_worker, on_progress)
         file = staging / "prompts.jsonl"
         write_text(file, "".join(json.dumps(row) + "\n" for row in prompts))
-        schedule = runtime.schedule(settings.threads)
+        schedule = runtime.schedule(tools.threads)
         call = WorkerCall(
             module=_WORKER,
             request=MarginsCall(
@@ -142,7 +151,7 @@ def _margins(
                 slots=schedule.slots,
                 threads=schedule.threads,
             ),
-            log=settings.store.logs / f"{folder.name}.log",
+            log=tools.store.logs / f"{folder.name}.log",
             threads=schedule.threads,
         )
         return tools.run_worker(call, MarginsTally, on_progress).value

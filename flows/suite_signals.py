@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flows.suite_traffic import Candidate
+from flows.suite_candidates import Candidate
 from pipelines.runtimes.margins import AnswerMargin
 from pipelines.specs.suite_languages import UNKNOWN, language_of
 

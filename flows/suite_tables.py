@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings import Settings
-from pipelines.build.hub import HubSource, parse_hub_source
+from pipelines.build.hub import HubSettings, HubSource, parse_hub_source
 from pipelines.build.hub_errors import hub_errors
+from pipelines.build.table_source import TableSource
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.values import Digest, JsonValue, digest_of
 from pipelines.files.hashing import DigestMemory, source_digest
 from pipelines.files.sealed import produce_once, read_manifest, verify
+from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall, ignore_progress
 from pipelines.process.table_rows import HubDataset, TableRows, TableRowsCall
-from pipelines.specs.suite_tables import ReadTable, TableSource
 
 _WORKER = "pipelines.process.workers.table_rows"
 _ROWS = "rows.jsonl"
@@ -24,7 +24,9 @@ _KEY_LENGTH = 16
 class TableReader:
     """Reads parquet files and hub datasets as JSON lines; it is a `ReadTable`."""
 
-    settings: Settings
+    store: Store
+    hub: HubSettings
+    threads: int
     run_worker: RunWorker
     on_progress: OnProgress = ignore_progress
 
@@ -43,7 +45,7 @@ class TableReader:
         return self._hub(source)
 
     def _parquet(self, path: Path) -> Path:
-        digest = DigestMemory(self.settings.store.digest_memory).digest(path)
+        digest = DigestMemory(self.store.digest_memory).digest(path)
         return self._sealed(
             path.stem, [digest], lambda rows: TableRowsCall(output=rows, parquet=path.resolve())
         )
@@ -58,8 +60,8 @@ class TableReader:
             revision=revision,
             config=source.config,
             split=source.split,
-            endpoint=self.settings.hub.endpoint,
-            cache=self.settings.store.root / "downloads" / ".datasets",
+            endpoint=self.hub.endpoint,
+            cache=self.store.root / "downloads" / ".datasets",
         )
         return self._sealed(
             wanted.repository.replace("/", "--"),
@@ -68,11 +70,11 @@ class TableReader:
         )
 
     def _commit(self, wanted: HubSource) -> str:
-        endpoint = self.settings.hub.endpoint
+        endpoint = self.hub.endpoint
         with hub_errors(wanted.repository, wanted.revision, endpoint):
             from huggingface_hub import HfApi
 
-            api = HfApi(endpoint=endpoint, token=self.settings.hub.token, library_name="quantgate")
+            api = HfApi(endpoint=endpoint, token=self.hub.token, library_name="quantgate")
             found = api.dataset_info(wanted.repository, revision=wanted.revision)
         if found.sha is None:
             raise ServiceError("the hub names no commit", where=wanted.repository)
@@ -82,25 +84,18 @@ class TableReader:
         self, name: str, identity: list[JsonValue], call: Callable[[Path], TableRowsCall]
     ) -> Path:
         key: Digest = digest_of([*identity, source_digest(_WORKER)])
-        folder = self.settings.store.root / "tables" / f"{name}--{key[:_KEY_LENGTH]}"
+        folder = self.store.root / "tables" / f"{name}--{key[:_KEY_LENGTH]}"
 
         def produce(staging: Path) -> TableRows:
-            log = self.settings.store.logs / f"{folder.name}.log"
+            log = self.store.logs / f"{folder.name}.log"
             worker = WorkerCall(
                 module=_WORKER,
                 request=call(staging / _ROWS),
                 log=log,
-                threads=self.settings.threads,
+                threads=self.threads,
             )
             return self.run_worker(worker, TableRows, self.on_progress).value
 
         produce_once(folder, TableRows, produce)
         verify(folder, read_manifest(folder, TableRows))
         return folder / _ROWS
-
-
-def table_reader(settings: Settings) -> ReadTable:
-    """Return what `load_suite` reads tables with on this machine."""
-    from pipelines.process.runner import run_worker
-
-    return TableReader(settings=settings, run_worker=run_worker)

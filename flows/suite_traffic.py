@@ -1,41 +1,19 @@
 """Real traffic as candidates for a suite: each row's conversation up to what the user asked last."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from calibration.contamination import normalized
 from calibration.readers import RowNumbers, rows
 from calibration.rows import ForeignContentError, Row, RowReader
 from calibration.wanted import Fields
+from calibration.words import normalized
+from flows.suite_candidates import Candidate, Traffic
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Message
-from pipelines.domain.values import JsonObject
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.specs.chat_messages import BrokenRowError, message_from
 from pipelines.specs.suite_problems import Problem, refused
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A conversation that ends with a user's message; `question` is that message."""
-
-    source: str
-    messages: tuple[Message, ...]
-    tools: tuple[JsonObject, ...]
-    question: str
-    token_ids: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """Candidates in file order, and how many rows were left out and why."""
-
-    candidates: tuple[Candidate, ...]
-    rows: int
-    repeated: int
-    unasked: int
-    too_long: int
 
 
 def read_traffic(path: Path, chat: ChatFormat, room_tokens: int) -> Traffic:

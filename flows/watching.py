@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.runner import Runner
 
-from flows.following import look
+from flows.look import look
 from flows.progress import PlainBoard
 from pipelines.domain.values import JsonObject
 from pipelines.process.signals import Ending

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.settings import Settings
+from flows.suite_tables import TableReader
 from pipelines.backends.archived import ArchivedBackend
 from pipelines.backends.autoawq import AUTOAWQ
 from pipelines.backends.autogptq import AUTOGPTQ
 from pipelines.backends.llamacpp import LlamaCppBackend
 from pipelines.backends.llmcompressor import LlmCompressorBackend
 from pipelines.backends.protocol import Backend
+from pipelines.build.table_source import ReadTable
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import Format
 from pipelines.domain.server import Server
@@ -77,6 +79,13 @@ def equipment(settings: Settings, servers: Sequence[Server] = ()) -> Equipment:
         run_worker=run_worker,
         refuse_tokenizer=llamacpp.refuse_tokenizer,
         servers=tuple(servers),
+    )
+
+
+def table_reader(settings: Settings) -> ReadTable:
+    """Return what `load_suite` reads tables with on this machine."""
+    return TableReader(
+        store=settings.store, hub=settings.hub, threads=settings.threads, run_worker=run_worker
     )
 
 

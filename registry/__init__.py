@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from registry.lineages import Lineage, LineageStep, lineage
     from registry.lookups import Found, lookup
     from registry.names import check_model_name, check_suite_name
-    from registry.receipts import Receipt, find_receipt, still_recorded
+    from registry.proofs import still_recorded
+    from registry.receipts import Receipt, find_receipt
     from registry.recording import record
     from registry.sizes import parse_size
     from registry.tracking import Tracking
@@ -47,7 +48,7 @@ _HOMES = {
     "record": "registry.recording",
     "record_corpus": "registry.datasets",
     "record_drift": "registry.drift_recording",
-    "still_recorded": "registry.receipts",
+    "still_recorded": "registry.proofs",
     "verify": "registry.integrity",
 }
 

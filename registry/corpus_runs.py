@@ -11,8 +11,9 @@ from pipelines.files.locks import exclusive
 from pipelines.files.temporary import temporary_folder
 from registry.corpora import KIND, experiment_of
 from registry.opening import open_mlflow
+from registry.proofs import still_recorded
 from registry.protocol import DatasetInput, OpenRegistry, RunContent
-from registry.receipts import Receipt, find_receipt, still_recorded, write_receipt
+from registry.receipts import Receipt, find_receipt, write_receipt
 from registry.tracking import Tracking
 
 _LONGEST_TAG = 5000

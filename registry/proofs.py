@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pipelines.domain.secrets import without_userinfo
 from pipelines.domain.values import JsonObject
 from registry.receipts import Receipt
+from registry.tracking import Tracking
 
 _TIMEOUT_SECONDS = 3.0
 _MOST_BYTES = 8 << 20
@@ -35,7 +36,20 @@ _VERSION_QUERY = """
 _ALIAS_QUERY = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
 
 
-def stands_in_database(receipt: Receipt, database: Path) -> bool:
+def still_recorded(receipt: Receipt, tracking: Tracking) -> bool:
+    """Whether the registry still holds what the receipt says: finished run, version, alias.
+
+    Proved by reading SQLite or asking the server's REST API. Anything unexpected is False: then the
+    caller records again, which finds what is there and completes it.
+    """
+    if tracking.database is not None:
+        return _stands_in_database(receipt, tracking.database)
+    if tracking.is_server:
+        return _stands_on_server(receipt, tracking.uri)
+    return False
+
+
+def _stands_in_database(receipt: Receipt, database: Path) -> bool:
     """Read MLflow's own tables (as of MLflow 3.17) read-only; a schema that differs proves nothing."""
     try:
         with closing(
@@ -46,7 +60,7 @@ def stands_in_database(receipt: Receipt, database: Path) -> bool:
         return False
 
 
-def stands_on_server(receipt: Receipt, uri: str) -> bool:
+def _stands_on_server(receipt: Receipt, uri: str) -> bool:
     """Ask an MLflow server's REST API (one call, three for a registered version)."""
     try:
         return _in_replies(receipt, uri)

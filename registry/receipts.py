@@ -48,20 +48,5 @@ def write_receipt(receipt: Receipt, tracking: Tracking) -> None:
     write_checked(_path(receipt.evidence_key, tracking), receipt)
 
 
-def still_recorded(receipt: Receipt, tracking: Tracking) -> bool:
-    """Whether the registry still holds what the receipt says: finished run, version, alias.
-
-    Proved by reading SQLite or asking the server's REST API. Anything unexpected is False: then the
-    caller records again, which finds what is there and completes it.
-    """
-    from registry import proofs
-
-    if tracking.database is not None:
-        return proofs.stands_in_database(receipt, tracking.database)
-    if tracking.is_server:
-        return proofs.stands_on_server(receipt, tracking.uri)
-    return False
-
-
 def _path(evidence_key: str, tracking: Tracking) -> Path:
     return tracking.store.receipts() / f"{evidence_key[:16]}--{tracking.key}.json"

@@ -18,7 +18,7 @@ from pipelines.build.checkpoint_digests import checkpoint_digests
 from pipelines.build.checkpoint_links import refuse_leaving_links
 from pipelines.build.checkpoint_listing import refuse_listing, refuse_pipes
 from pipelines.build.checkpoint_numerics import parameter_count
-from pipelines.build.hub import HubSettings, download, parse_hub_source
+from pipelines.build.hub import HubSettings, Refusals, download, parse_hub_source
 from pipelines.build.lfs_pointers import refuse_lfs_pointers
 from pipelines.build.safetensors_soundness import refuse_nonfinite
 from pipelines.domain.checkpoint import Checkpoint, TensorFacts
@@ -33,6 +33,15 @@ from pipelines.process.calls import OnProgress, Progress, ignore_progress
 
 _CACHED = "models--"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def _refuse_config(folder: Path) -> None:
+    read_model_shape(folder)
+
+
+_REFUSALS = Refusals(
+    names=lambda names, where: refuse_listing(names, where=where), small_files=_refuse_config
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +103,9 @@ def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgre
     if wanted is None or _is_there(Path(source)):
         raise _no_such_folder(source)
     try:
-        folder, manifest = download(wanted, store=store, settings=hub, on_progress=on_progress)
+        folder, manifest = download(
+            wanted, store=store, settings=hub, refusals=_REFUSALS, on_progress=on_progress
+        )
     except (InputError, ServiceError) as error:
         if neighbours := _neighbours(source):
             error.next_step = f"did you mean the folder {neighbours[0]}?"

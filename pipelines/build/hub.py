@@ -2,12 +2,11 @@
 
 import re
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.build.checkpoint_config import read_model_shape
-from pipelines.build.checkpoint_listing import refuse_listing
 from pipelines.build.hub_errors import hub_errors
 from pipelines.build.hub_transfer import Commit, RemoteFile, fetch
 from pipelines.domain.errors import ServiceError
@@ -60,6 +59,18 @@ class Download:
     endpoint: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """What a repository is looked through for before its weights are fetched; each raises CheckpointError.
+
+    `names` takes the names of its files and where they stand, `small_files` the folder of those that are no
+    weights.
+    """
+
+    names: Callable[[Iterable[str], str], None]
+    small_files: Callable[[Path], None]
+
+
 def parse_hub_source(text: str) -> HubSource | None:
     """Return the hub source that a text names, None where it can be none."""
     match = _SOURCE.match(text)
@@ -69,7 +80,12 @@ def parse_hub_source(text: str) -> HubSource | None:
 
 
 def download(
-    source: HubSource, *, store: Store, settings: HubSettings, on_progress: OnProgress
+    source: HubSource,
+    *,
+    store: Store,
+    settings: HubSettings,
+    refusals: Refusals,
+    on_progress: OnProgress,
 ) -> tuple[Path, Manifest[Download]]:
     """Return the sealed folder of the revision and its manifest, downloading it first if need be.
 
@@ -89,7 +105,7 @@ def download(
         from huggingface_hub import HfApi
 
         api = HfApi(endpoint=settings.endpoint, token=settings.token, library_name="quantgate")
-        revision, files = _listing(api, source)
+        revision, files = _listing(api, source, refusals)
     commit = Commit(
         endpoint=settings.endpoint,
         repository=source.repository,
@@ -104,7 +120,7 @@ def download(
         with hub_errors(source.repository, source.revision, settings.endpoint):
             small = [file for file in files if not _WEIGHTS.match(file.name)]
             fetch(commit, small, partial, ignore_progress)
-            read_model_shape(partial)  # before the first weights are fetched
+            refusals.small_files(partial)
             fetch(commit, files, partial, on_progress)
         for file in files:
             (staging / file.name).parent.mkdir(exist_ok=True)
@@ -119,7 +135,9 @@ def download(
     return folder, produce_once(folder, Download, produce)
 
 
-def _listing(api: "HfApi", source: HubSource) -> tuple[str, tuple[RemoteFile, ...]]:
+def _listing(
+    api: "HfApi", source: HubSource, refusals: Refusals
+) -> tuple[str, tuple[RemoteFile, ...]]:
     """Resolve the revision once and return the files that are wanted of it, small ones first."""
     from huggingface_hub.errors import HFValidationError
 
@@ -136,9 +154,7 @@ def _listing(api: "HfApi", source: HubSource) -> tuple[str, tuple[RemoteFile, ..
     if not isinstance(listed.sha, str) or not _COMMIT.match(listed.sha):
         raise ServiceError(f"gave no commit for {source.repository}@{source.revision}")
     siblings = listed.siblings or []
-    refuse_listing(
-        (sibling.rfilename for sibling in siblings), where=f"{source.repository}@{listed.sha}"
-    )
+    refusals.names((sibling.rfilename for sibling in siblings), f"{source.repository}@{listed.sha}")
     files = [
         RemoteFile(
             name=sibling.rfilename,

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.build.table_source import ReadTable
 from pipelines.files.reading import numbered_lines
 from pipelines.specs.loading import read_row, validated
 from pipelines.specs.suite_files import ItemSpec
 from pipelines.specs.suite_problems import Problem
 from pipelines.specs.suite_sources import ItemsFile
-from pipelines.specs.suite_tables import ReadTable, read_rows
+from pipelines.specs.suite_tables import read_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Foreign rows as items: csv and JSON lines read here, other tables as JSON lines that a child made."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.build.table_source import ReadTable, TableSource
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.files.csv_rows import csv_rows
@@ -35,20 +36,6 @@ _MORE_KEYS = (
 ITEM_KEYS = (*_OWN_KEYS, *_MORE_KEYS)
 """Keys of an item that a column may fill."""
 _TEXT_KEYS = ("id", "group")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableSource:
-    """A table that the parent process does not read itself: a parquet file, or a split of a hub dataset."""
-
-    path: Path | None = None
-    hub: str | None = None
-    config: str | None = None
-    split: str = "test"
-
-
-ReadTable = Callable[[TableSource], Path]
-"""Returns JSON lines that hold a table's rows, made by a child process once for each content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

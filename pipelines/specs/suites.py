@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from pipelines.build.table_source import ReadTable
 from pipelines.domain.anchor import AnchorLabel
 from pipelines.domain.errors import InputError
 from pipelines.domain.registrable import slice_problems
@@ -24,7 +25,6 @@ from pipelines.specs.suite_loops import scripted
 from pipelines.specs.suite_problems import Problem, refused
 from pipelines.specs.suite_sources import ItemsFile
 from pipelines.specs.suite_stretching import chosen_items, clustered, stretched
-from pipelines.specs.suite_tables import ReadTable
 
 SUITE_FILE = "suite.yaml"
 WHOLE = "all"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.evaluation.sandbox import Limits, SandboxKind, working_sandbox
+from pipelines.evaluation.sandbox import Limits, SandboxKind
+from pipelines.evaluation.sandbox_choose import working_sandbox
 from pipelines.evaluation.sandbox_run import Outcome, Trial, run_program
 
 pytestmark = pytest.mark.integration

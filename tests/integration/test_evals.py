@@ -78,7 +78,7 @@ def test_a_task_becomes_a_suite_whose_answers_the_harness_scores(
 ) -> None:
     task = LmEvalTask(name="colours_made_up", include=tasks)
 
-    folder = import_task(task, settings, run_worker)
+    folder = import_task(task, settings.store, run_worker)
     copy_suite(folder, tmp_path / "mine")
     suite = load_suite(tmp_path / "mine")
 
@@ -101,7 +101,7 @@ def test_without_a_chat_the_harness_text_is_completed_as_it_stands(
 ) -> None:
     task = LmEvalTask(name="colours_made_up", include=tasks, chat=False, shots=1, limit=1)
 
-    (item,) = load_suite(import_task(task, settings, run_worker)).items
+    (item,) = load_suite(import_task(task, settings.store, run_worker)).items
 
     assert item.raw
     assert item.messages[0].content.endswith("What colour is snow?")
@@ -119,7 +119,7 @@ def test_a_task_that_cannot_be_asked_is_refused_in_a_sentence(
     name: str, said: str, tasks: Path, settings: Settings
 ) -> None:
     with pytest.raises(InputError, match=said):
-        import_task(LmEvalTask(name=name, include=tasks), settings, run_worker)
+        import_task(LmEvalTask(name=name, include=tasks), settings.store, run_worker)
 
     assert not list((settings.store.root / "suites").glob("lm-eval*"))
 

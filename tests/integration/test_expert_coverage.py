@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from calibration.assemble import build_corpus
 from calibration.spec import load_corpus_spec
-from flows.corpus_check import check_corpus
+from flows.corpus_check import AskedModel, check_corpus
 from flows.corpus_findings import use_of
 from flows.settings import Settings
 from pipelines.backends.protocol import BuildRequest
@@ -47,15 +47,17 @@ def test_the_expert_that_no_token_reaches_is_named_once_a_matrix_was_made(tmp_pa
     settings = replace(Settings.from_environment(), store=Store(root=tmp_path / "store"))
     corpus = build_corpus(load_corpus_spec(tmp_path / "corpus.yaml"), settings.store)
     suite = load_suite(EXAMPLE / "suite")
-    asked = {"model": str(tmp_path / "mixture"), "recipes": (RECIPE,)}
+    model = AskedModel(source=str(tmp_path / "mixture"), recipes=(RECIPE,), hub=settings.hub)
 
-    before = check_corpus(corpus, suite, settings, **asked)
+    before = check_corpus(
+        corpus, suite, store=settings.store, threads=settings.threads, model=model
+    )
     assert before.model is not None
     assert before.model.is_sparse
     assert before.model.experts is None
     assert any("is unknown until an importance matrix" in one.text for one in before.findings)
 
-    base = resolve_checkpoint(asked["model"], name=None, store=settings.store, hub=settings.hub)
+    base = resolve_checkpoint(model.source, name=None, store=settings.store, hub=settings.hub)
     scratch = settings.store.checkpoint(base.digests.combined)
     (recipe,) = find_recipes((RECIPE,), Path())
     use = use_of(
@@ -75,7 +77,7 @@ def test_the_expert_that_no_token_reaches_is_named_once_a_matrix_was_made(tmp_pa
     )
     backend().build(request, run_worker, ignore_progress)
 
-    after = check_corpus(corpus, suite, settings, **asked)
+    after = check_corpus(corpus, suite, store=settings.store, threads=settings.threads, model=model)
     assert after.model is not None
     found = after.model.experts
     assert found is not None

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluation.sandbox import Limits, SandboxKind, working_sandbox
+from pipelines.evaluation.sandbox import Limits, SandboxKind
+from pipelines.evaluation.sandbox_choose import working_sandbox
 from pipelines.evaluation.sandbox_run import Outcome, Trial, run_program
 from pipelines.evaluation.sandbox_trial import contains
 

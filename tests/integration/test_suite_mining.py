@@ -8,7 +8,8 @@ import pytest
 
 from flows.settings import Settings
 from flows.suite_draft import write_draft
-from flows.suite_mine import Mined, MineRequest, mine
+from flows.suite_mine import Mined, MineRequest, MineTools, mine
+from flows.suite_traffic import read_traffic
 from flows.wiring import equipment
 from pipelines.backends.llamacpp_messages import (
     ImatrixCall,
@@ -43,6 +44,7 @@ def test_mined_items_break_more_often_under_a_low_bit_variant_than_random_ones(
     from scipy.stats import fisher_exact
 
     settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
+    tools = equipment(Settings.from_environment())
     mined = mine(
         MineRequest(
             traffic=traffic(tmp_path),
@@ -50,8 +52,14 @@ def test_mined_items_break_more_often_under_a_low_bit_variant_than_random_ones(
             take=TAKE,
             max_tokens=MAX_TOKENS,
         ),
-        settings,
-        equipment(Settings.from_environment()),
+        MineTools(
+            store=settings.store,
+            hub=settings.hub,
+            threads=settings.threads,
+            runtime=tools.runtimes["llamacpp"],
+            run_worker=tools.run_worker,
+            read_traffic=read_traffic,
+        ),
         ignore_progress,
     )
     assert len(mined.chosen) == TAKE

@@ -13,11 +13,11 @@ import pyarrow.parquet
 import pytest
 
 from flows.settings import Settings
-from flows.suite_tables import table_reader
+from flows.wiring import table_reader
 from pipelines.build.hub import HubSettings
+from pipelines.build.table_source import ReadTable, TableSource
 from pipelines.domain.errors import InputError
 from pipelines.files.store import Store
-from pipelines.specs.suite_tables import ReadTable, TableSource
 from pipelines.specs.suites import load_suite
 
 pytestmark = pytest.mark.integration

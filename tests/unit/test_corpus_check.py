@@ -9,7 +9,8 @@ import pytest
 
 from calibration.assemble import build_corpus
 from calibration.spec import load_corpus_spec
-from flows.corpus_check import CheckOptions, check_command, check_corpus
+from flows.corpus_check import AskedModel, check_corpus
+from flows.corpus_check_command import CheckOptions, check_command
 from flows.corpus_check_view import as_json, plain_lines
 from flows.corpus_findings import overlap_of
 from flows.corpus_preflight import Preflight, refuse_contamination, refuse_useless
@@ -22,6 +23,7 @@ from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError, NotFoundError
 from pipelines.domain.suite import Suite
 from pipelines.domain.waiver import ContaminationWaiver
+from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.store import Store
 from pipelines.process.runner import run_worker
 from pipelines.report.page import render_page
@@ -110,7 +112,9 @@ def flight(
         checkpoint=checkpoint,
         recipes=find_recipes(("Q4_K_M--imatrix", "NVFP4", "Q8_0"), Path()),
         waivers=waivers,
-        settings=settings,
+        store=settings.store,
+        threads=settings.threads,
+        chat=lambda: ChatFormat.of(checkpoint.folder),
         today=date(2026, 12, 1),
     )
 
@@ -118,7 +122,7 @@ def flight(
 def test_a_clean_corpus_has_no_problems_and_its_lacks_are_notes(
     tmp_path: Path, suite: Suite, settings: Settings, store: Store
 ) -> None:
-    report = check_corpus(corpus_of(tmp_path, store, *TRAFFIC), suite, settings)
+    report = check_corpus(corpus_of(tmp_path, store, *TRAFFIC), suite, store=store)
     assert (report.exit_code, report.contaminations, report.problems) == (0, (), ())
     lines = list(plain_lines(report))
     assert lines[0] == "corpus c@1: 4 sequences, suite harbour@1: 2 items"
@@ -128,7 +132,7 @@ def test_a_clean_corpus_has_no_problems_and_its_lacks_are_notes(
 def test_a_question_in_the_corpus_is_a_problem_told_with_both_texts_and_as_json(
     tmp_path: Path, suite: Suite, settings: Settings, store: Store
 ) -> None:
-    report = check_corpus(corpus_of(tmp_path, store, *TRAFFIC, COPY), suite, settings)
+    report = check_corpus(corpus_of(tmp_path, store, *TRAFFIC, COPY), suite, store=store)
     assert report.exit_code == 2
     (line,) = [line for line in plain_lines(report) if ": problem: " in line]
     assert line.startswith("corpus c@1: problem: item 'q0' stands in sequence '")
@@ -143,7 +147,7 @@ def test_broken_rows_are_problems_and_repeated_ones_are_notes(
     tmp_path: Path, suite: Suite, settings: Settings, store: Store
 ) -> None:
     rows = (*TRAFFIC, "with a \0 inside", TRAFFIC[0].upper())
-    report = check_corpus(corpus_of(tmp_path, store, *rows), suite, settings)
+    report = check_corpus(corpus_of(tmp_path, store, *rows), suite, store=store)
     told = {one.text.partition(":")[0]: one.severity for one in report.findings}
     assert told["NUL"] == "problem"
     assert told["same words"] == "note"
@@ -156,9 +160,8 @@ def test_with_a_model_every_recipes_use_and_the_tokens_of_every_slice_are_told(
     report = check_corpus(
         corpus_of(tmp_path, store, *TRAFFIC),
         suite,
-        settings,
-        model=str(model),
-        recipes=("NVFP4", "Q8_0"),
+        store=store,
+        model=AskedModel(source=str(model), recipes=("NVFP4", "Q8_0"), hub=settings.hub),
     )
     assert report.model is not None
     (use,) = report.model.uses

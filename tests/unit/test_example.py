@@ -4,9 +4,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from calibration.contamination import contaminations, normalized
+from calibration.contamination import contaminations
 from calibration.sources import read_source
 from calibration.spec import load_corpus_spec
+from calibration.words import normalized
 from pipelines.specs.builds import BuildOverrides, load_build
 from pipelines.specs.policies import load_policy
 from pipelines.specs.recipes import find_recipes

@@ -7,7 +7,7 @@ import pytest
 from pipelines.domain.errors import ToolchainError
 from pipelines.domain.suite import GraderSpec
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation import sandbox
+from pipelines.evaluation import sandbox, sandbox_choose
 from pipelines.evaluation.sandbox import Limits, SandboxKind
 from tests.grading import expecting
 from tests.observing import observed_grader
@@ -136,7 +136,7 @@ def without_sandboxes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.platform", "darwin")
     monkeypatch.delenv("QUANTGATE_ALLOW_UNSANDBOXED", raising=False)
-    sandbox.working_sandbox.cache_clear()
+    sandbox_choose.working_sandbox.cache_clear()
 
 
 @pytest.mark.usefixtures("without_sandboxes")
@@ -147,15 +147,15 @@ def test_a_suite_with_code_is_refused_where_nothing_contains_it_unless_that_is_a
     code = _with_grader(plain, GraderSpec(kind="code"))
     allowed = _with_grader(plain, GraderSpec(kind="code", options={"allow_unsandboxed": True}))
 
-    sandbox.refuse_unsandboxed(plain)
-    sandbox.refuse_unsandboxed(allowed)
-    assert sandbox.chosen_sandbox(allow_unsandboxed=True) == "none"
+    sandbox_choose.refuse_unsandboxed(plain)
+    sandbox_choose.refuse_unsandboxed(allowed)
+    assert sandbox_choose.chosen_sandbox(allow_unsandboxed=True) == "none"
     with pytest.raises(ToolchainError, match="none works here") as refused:
-        sandbox.refuse_unsandboxed(code)
+        sandbox_choose.refuse_unsandboxed(code)
     assert "bubblewrap" in str(refused.value)
     monkeypatch.setenv("QUANTGATE_ALLOW_UNSANDBOXED", "1")
-    sandbox.refuse_unsandboxed(code)
-    sandbox.working_sandbox.cache_clear()
+    sandbox_choose.refuse_unsandboxed(code)
+    sandbox_choose.working_sandbox.cache_clear()
 
 
 def _with_grader(suite, spec: GraderSpec):  # type: ignore[no-untyped-def]

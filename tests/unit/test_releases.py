@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.following import outcome_of
+from flows.look import outcome_of
 from flows.outcome import BuildResult
 from flows.release_claims import Claims
 from flows.release_list import WATCH_LIST, Followed, load_watch_list

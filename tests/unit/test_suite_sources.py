@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.build.table_source import TableSource
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.suite import Suite
-from pipelines.specs.suite_tables import TableSource
 from pipelines.specs.suites import load_suite
 from tests.real_rows import rows_file
 

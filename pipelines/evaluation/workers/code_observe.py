@@ -6,7 +6,8 @@ from typing import cast
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.graders.code import CodeGrader
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.sandbox import Limits, chosen_sandbox
+from pipelines.evaluation.sandbox import Limits
+from pipelines.evaluation.sandbox_choose import chosen_sandbox
 from pipelines.evaluation.sandbox_run import Trial, run_program
 from pipelines.evaluation.workers.observations import observe_each, threads_allowed
 from pipelines.files.records import from_json
