@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from calibration.parts import FetchCall, Fetched
-from calibration.readers import Place, RowNumbers, fetch
-from calibration.rows import Row, plain_message
+from calibration.readers import RowNumbers, fetch
+from calibration.rows import Place, Row, plain_message
 from calibration.scanning import Preparer, name_languages
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from calibration.mixing import BottomRows, Cell, cell_of, kept_rows, shares_of
 from calibration.parts import CANDIDATES, RANKS, CellRows, ScanCall, ScannedPart
-from calibration.readers import Place, RowNumbers, rows
-from calibration.rows import BrokenRowError, ForeignContentError, Row, RowReader
+from calibration.readers import RowNumbers, rows
+from calibration.rows import BrokenRowError, ForeignContentError, Place, Row, RowReader
 from calibration.wanted import CorpusSpec, Filters, SourceSpec
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json
