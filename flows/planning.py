@@ -19,7 +19,7 @@ from flows.preflight import (
 )
 from flows.prompt_preflight import Asked, preflight_prompts
 from flows.settings import Settings
-from flows.suite_versions import refuse_other_content
+from flows.suite_contents import refuse_other_content
 from flows.wiring import Equipment, judging_sources, table_reader
 from pipelines.build.checkpoints import resolve_checkpoint
 from pipelines.build.variants import PlannedVariant, plan_variant

@@ -1,12 +1,10 @@
 """`suite@version` is one content: with which digest it was judged, and what to do once it was edited."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings import Settings
-from pipelines.domain.errors import InputError, ServiceError
+from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Suite
 from pipelines.domain.values import Digest
 from pipelines.files.reading import read_text
@@ -14,8 +12,6 @@ from pipelines.files.records import read_record, write_record, write_text
 from pipelines.files.sealed import is_sealed
 from pipelines.files.store import Store
 from pipelines.specs.suites import SUITE_FILE
-from registry.known_suites import known_content, other_content
-from registry.tracking import Tracking
 
 _SHOWN_DIGITS = 12
 _VERSION = re.compile(r"^(version[ \t]*:[ \t]*)(\d+)(?=[ \t]*(?:#.*)?\r?$)", re.MULTILINE)
@@ -62,34 +58,6 @@ def refuse_edited(suite: Suite, store: Store) -> None:
             where=str(suite.folder / SUITE_FILE),
             next_step=f"raise its version to {next_version(suite, store)}, or run "
             f"`quantgate suite check {suite.folder} --bump`",
-        )
-
-
-def refuse_other_content(suite: Suite, settings: Settings, say: Callable[[str], None]) -> None:
-    """Refuse a suite that has the version of another content, in this store or in the registry.
-
-    A registry that cannot be asked now is named; it is asked again when variants are registered.
-
-    Raises:
-        InputError: with both digests; or where the registry's address is none.
-    """
-    refuse_edited(suite, settings.store)
-    tracking = Tracking.resolve(settings.store, uri=settings.tracking_uri)
-    if is_sealed(suite.folder):  # an imported suite is nobody's to edit
-        return
-    try:
-        known = known_content(f"{suite.name}@{suite.version}", tracking)
-    except ServiceError as error:
-        say(
-            f"the registry {error.where} {error.what}: whether it knows {suite.name}@{suite.version} with "
-            "another content shows when variants are registered"
-        )
-        return
-    if known is not None and known != suite.digest:
-        raise InputError(
-            other_content(suite, known),
-            where=tracking.shown,
-            next_step=f"raise `version:` in {suite.folder / SUITE_FILE}",
         )
 
 

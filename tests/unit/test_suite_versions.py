@@ -12,13 +12,8 @@ from click.testing import CliRunner
 from flows.cli import main
 from flows.settings import Settings
 from flows.suite_check import check_suite
-from flows.suite_versions import (
-    bump,
-    edited,
-    refuse_edited,
-    refuse_other_content,
-    remember,
-)
+from flows.suite_contents import refuse_other_content
+from flows.suite_versions import bump, edited, refuse_edited, remember
 from pipelines.domain.errors import InputError
 from pipelines.domain.suite import Item, Message
 from pipelines.domain.values import digest_of
