@@ -95,5 +95,5 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
 def test_commands_that_write_say_so_first(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     finished = CliRunner().invoke(main, command, env={"QUANTGATE_STORE": str(tmp_path / "file")})
-    assert finished.exit_code == 4, finished.output
-    assert f"quantgate: {tmp_path / 'file'}: is no folder" in finished.output
+    assert finished.exit_code == 2, finished.output
+    assert f"quantgate: {tmp_path / 'file'}: is a file, no folder" in finished.output

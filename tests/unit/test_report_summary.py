@@ -174,6 +174,7 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
             "failure",
             "recipe",
             "numerics",
+            "kernels",
             "files",
             "audit",
             "verdict",
