@@ -75,8 +75,9 @@ def ask(url: str, timeout: float = 5.0) -> dict[str, object]:
 
 
 def whole(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> Send:
-    """Send a whole reply."""
-    head = [b"HTTP/1.1 " + status, *headers, b"Content-Length: %d" % len(body), b"", b""]
+    """Send a whole reply, and say that the connection ends with it: asking again, nobody uses it then."""
+    ends = [b"Content-Length: %d" % len(body), b"Connection: close", b"", b""]
+    head = [b"HTTP/1.1 " + status, *headers, *ends]
     return lambda connection: connection.sendall(b"\r\n".join(head) + body)
 
 
