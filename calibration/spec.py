@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
 
-from calibration.redaction_options import RedactionMode, RedactionOptions, ReplacementStyle
+from calibration.redaction.options import RedactionMode, RedactionOptions, ReplacementStyle
 from calibration.wanted import (
     BrokenRows,
     CorpusSpec,
@@ -21,8 +21,8 @@ from calibration.wanted import (
     Shortfall,
     SourceSpec,
 )
-from pipelines.evaluation.graders import patterns
-from pipelines.evaluation.graders.strict_json import Refused
+from pipelines.evaluation.graders.reading import patterns
+from pipelines.evaluation.graders.reading.strict_json import Refused
 from pipelines.specs.loading import Spec, load_yaml
 from pipelines.specs.names import CorpusName
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.sources import FetchRemote
+from calibration.sources.local import FetchRemote
 from pipelines.domain.errors import ToolchainError
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.store import Store

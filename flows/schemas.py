@@ -12,17 +12,17 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from calibration.spec import CorpusFile
-from flows.release_list import WatchListSpec
-from flows.transcripts import TranscriptLine
+from flows.cli.transcripts import TranscriptLine
+from flows.releases.watch_list import WatchListSpec
 from pipelines.domain.values import JsonValue
 from pipelines.files.records import write_text
-from pipelines.specs.adjudications import AdjudicationSpec
 from pipelines.specs.builds import BuildFile
-from pipelines.specs.judge_anchors import AnchorSpec
 from pipelines.specs.loading import Spec
 from pipelines.specs.policies import PolicySpec
 from pipelines.specs.recipe_files import RecipeSpec
-from pipelines.specs.suite_files import ItemSpec, SuiteSpec
+from pipelines.suites.adjudications import AdjudicationSpec
+from pipelines.suites.anchors import AnchorSpec
+from pipelines.suites.files import ItemSpec, SuiteSpec
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "pipelines" / "specs" / "schemas"
 MODELS: dict[str, type[Spec]] = {

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
-from flows.control_group import ControlGroups
-from pipelines.build.hub import HubSettings
 from pipelines.domain.errors import InputError
 from pipelines.files.reading import at_home
 from pipelines.files.store import Store, open_store
+from pipelines.hub.source import HubSettings
+from pipelines.process.control_group import ControlGroups
 
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
 """Name of the unpacked source distribution in the tool cache; `requirements/setup` puts it there."""

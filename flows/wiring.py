@@ -5,27 +5,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.settings import Settings
-from flows.suite_tables import TableReader
-from pipelines.backends.archived import ArchivedBackend
-from pipelines.backends.autoawq import AUTOAWQ
-from pipelines.backends.autogptq import AUTOGPTQ
-from pipelines.backends.llamacpp import LlamaCppBackend
-from pipelines.backends.llmcompressor import LlmCompressorBackend
-from pipelines.backends.protocol import Backend
-from pipelines.build.table_source import ReadTable
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import Format
 from pipelines.domain.server import Server
+from pipelines.engines.archived.autoawq import AUTOAWQ
+from pipelines.engines.archived.autogptq import AUTOGPTQ
+from pipelines.engines.archived.backend import ArchivedBackend
+from pipelines.engines.backend import Backend
+from pipelines.engines.divergence.rulers import MeasureRulers, measure_rulers
+from pipelines.engines.llamacpp.backend import LlamaCppBackend
+from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from pipelines.engines.openai.runtime import OpenAiServerRuntime
+from pipelines.engines.runtime import Runtime
+from pipelines.engines.transformers.checkpoint_loading import ReportLoading, report_loading
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.files.store import Store
+from pipelines.hub.table_source import ReadTable
+from pipelines.hub.tables import TableReader
 from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.process.environments import LockedEnvironment
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.checkpoint_loading import ReportLoading, report_loading
-from pipelines.runtimes.llamacpp import LlamaCppRuntime
-from pipelines.runtimes.openai_server import OpenAiServerRuntime
-from pipelines.runtimes.protocol import Runtime
-from pipelines.runtimes.rulers import MeasureRulers, measure_rulers
-from pipelines.runtimes.transformers import TransformersRuntime
 
 RefuseTokenizer = Callable[[Checkpoint, Store, RunWorker, OnProgress], None]
 """Refuses a checkpoint whose tokenizer llama.cpp cannot have."""
@@ -103,7 +103,10 @@ def judging_sources() -> tuple[str, ...]:
     """Modules whose change can change a verdict without changing any transcript."""
     root = Path(__file__).resolve().parents[1]
     packages = ("audit", "evaluation", "paired", "gates")
-    nouns = [root / "pipelines" / "domain" / f"{name}.py" for name in ("loops", "run", "verdict")]
+    nouns = [
+        root / "pipelines" / "domain" / f"{name}.py"
+        for name in ("loops", "run", "verdicts/verdict")
+    ]
     files = [path for name in packages for path in (root / "pipelines" / name).rglob("*.py")]
     return tuple(
         sorted(

@@ -13,42 +13,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from registry.datasets import record_corpus
-    from registry.drift import CorpusDrift
-    from registry.drift_recording import record_drift
+    from registry.corpora.datasets import record_corpus
+    from registry.corpora.drift import CorpusDrift
+    from registry.corpora.drift_recording import record_drift
     from registry.evidence import Evidence
     from registry.facts import Digests, RuntimeFacts, VersionFacts
     from registry.integrity import verify
     from registry.lineages import Lineage, LineageStep, lineage
     from registry.lookups import Found, lookup
     from registry.names import check_model_name, check_suite_name
-    from registry.proofs import still_recorded
-    from registry.receipts import Receipt, find_receipt
-    from registry.recording import record
+    from registry.recording.proofs import still_recorded
+    from registry.recording.receipts import Receipt, find_receipt
+    from registry.recording.record import record
     from registry.sizes import parse_size
     from registry.tracking import Tracking
 
 _HOMES = {
-    "CorpusDrift": "registry.drift",
+    "CorpusDrift": "registry.corpora.drift",
     "Digests": "registry.facts",
     "Evidence": "registry.evidence",
     "Found": "registry.lookups",
     "Lineage": "registry.lineages",
     "LineageStep": "registry.lineages",
-    "Receipt": "registry.receipts",
+    "Receipt": "registry.recording.receipts",
     "RuntimeFacts": "registry.facts",
     "Tracking": "registry.tracking",
     "VersionFacts": "registry.facts",
     "check_model_name": "registry.names",
     "check_suite_name": "registry.names",
-    "find_receipt": "registry.receipts",
+    "find_receipt": "registry.recording.receipts",
     "lineage": "registry.lineages",
     "lookup": "registry.lookups",
     "parse_size": "registry.sizes",
-    "record": "registry.recording",
-    "record_corpus": "registry.datasets",
-    "record_drift": "registry.drift_recording",
-    "still_recorded": "registry.proofs",
+    "record": "registry.recording.record",
+    "record_corpus": "registry.corpora.datasets",
+    "record_drift": "registry.corpora.drift_recording",
+    "still_recorded": "registry.recording.proofs",
     "verify": "registry.integrity",
 }
 

@@ -4,15 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.audit.served import kernels_of
-from pipelines.domain.audit import AuditReport
-from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
 from pipelines.domain.variant import Variant
-from pipelines.domain.verdict import Decision, Verdict
-from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.domain.verdicts.base_divergence import BaseDivergence
+from pipelines.domain.verdicts.verdict import Decision, Verdict
+from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from pipelines.files.records import record_digest
 from registry.facts import NONE, Digests, RuntimeFacts, VersionFacts
 from registry.names import check_model_name, check_suite_name

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipelines.domain.errors import InputError, NotFoundError
 from pipelines.files.store import open_store
-from registry.corpora import card_line, recorded_corpus
+from registry.corpora.experiments import card_line, recorded_corpus
 from registry.facts import NONE
 from registry.lookups import Found, found_version, no_such_model, with_drift
 from registry.names import check_model_name

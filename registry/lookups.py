@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.domain.errors import InputError, NotFoundError
 from pipelines.domain.recipe import Format
 from pipelines.files.store import MANIFEST, Store, open_store
-from registry.drift import CorpusDrift, newest_drift
+from registry.corpora.drift import CorpusDrift, newest_drift
 from registry.facts import PASSED, VersionFacts, from_tags
 from registry.names import check_model_name
 from registry.opening import open_mlflow

@@ -8,7 +8,7 @@ from typing import Any
 from pipelines.domain.errors import InputError
 from pipelines.specs.loading import did_you_mean
 from registry.mlflow_client import MlflowRegistry, translated
-from registry.traces import Span, Trace
+from registry.traces.conversations import Span, Trace
 
 _PAGE = 100
 _SESSION = "mlflow.trace.session"

@@ -1,7 +1,7 @@
 """Opening the real MLflow, at the last moment."""
 
 from registry.protocol import Registry
-from registry.traces import TraceSource
+from registry.traces.conversations import TraceSource
 from registry.tracking import Tracking
 
 

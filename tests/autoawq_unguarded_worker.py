@@ -2,8 +2,8 @@
 
 from awq.quantize.quantizer import AwqQuantizer
 
-from pipelines.backends.archived_messages import ArchivedFacts, AutoAwqCall
-from pipelines.backends.workers.autoawq_quantize import quantize_with
+from pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall
+from pipelines.engines.archived.workers.autoawq import quantize_with
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
 

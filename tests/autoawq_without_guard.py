@@ -6,7 +6,7 @@ For tests that plant this fault; no recipe and no flag of the product leads here
 
 from dataclasses import replace
 
-from pipelines.backends.autoawq import WORKER
+from pipelines.engines.archived.autoawq import WORKER
 from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
 from pipelines.process.runner import run_worker
 

@@ -9,23 +9,18 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pipelines.audit.labels import FILE_TYPES
 from pipelines.audit.rulers import main_type
-from pipelines.backends.protocol import BuildRequest, Built
-from pipelines.domain.audit import Divergence, Resemblance
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.recipe import GgufOptions, Numerics, Recipe
 from pipelines.domain.run import Answer, RuntimeIdentity, Schedule
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
-from pipelines.files.gguf_header import TYPE_BITS
-from pipelines.files.records import to_json
-from pipelines.files.safetensors_header import StoredTensor
-from pipelines.files.store import Store
-from pipelines.process.base_divergence import PositionDivergences
-from pipelines.process.calls import OnProgress, Progress, RunWorker
-from pipelines.runtimes.checkpoint_loading import LoadingReport
-from pipelines.runtimes.contents import Contents
-from pipelines.runtimes.protocol import (
+from pipelines.domain.verdicts.audit import Divergence, Resemblance
+from pipelines.engines.backend import BuildRequest, Built
+from pipelines.engines.contents import Contents
+from pipelines.engines.divergence.base_messages import PositionDivergences
+from pipelines.engines.divergence.rulers import RulersCall
+from pipelines.engines.runtime import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
@@ -33,7 +28,12 @@ from pipelines.runtimes.protocol import (
     ProbeReport,
     ProbeRequest,
 )
-from pipelines.runtimes.rulers import RulersCall
+from pipelines.engines.transformers.checkpoint_loading import LoadingReport
+from pipelines.files.records import to_json
+from pipelines.files.store import Store
+from pipelines.formats.gguf import TYPE_BITS
+from pipelines.formats.safetensors import StoredTensor
+from pipelines.process.calls import OnProgress, Progress, RunWorker
 from pipelines.specs.kv_caches import without_kv_suffix
 from pipelines.specs.recipes import catalogue
 

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from pipelines.domain.suite import GraderKind, GraderSpec, Item, Message
+from pipelines.domain.suites.suite import GraderKind, GraderSpec, Item, Message
 from pipelines.domain.values import JsonValue
 from pipelines.evaluation.graders.protocol import Grader, ObservedGrader
 from pipelines.evaluation.graders.table import grader_for

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from calibration.fetching import fetch_rows
-from calibration.parts import FetchCall, OutlineCall, ScanCall
-from calibration.scanning import scan
+from calibration.drawing.fetching import fetch_rows
+from calibration.drawing.parts import FetchCall, OutlineCall, ScanCall
+from calibration.drawing.scanning import scan
 from pipelines.files.records import from_json, to_json
 from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
 

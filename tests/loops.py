@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.grader import GraderSpec
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import DecodeSettings, Item, Message, SliceSpec, Suite
-from pipelines.domain.turns import Loop, ResultRow, ScriptedStep, SimulatedTool, Turn
+from pipelines.domain.suites.grader import GraderSpec
+from pipelines.domain.suites.suite import DecodeSettings, Item, Message, SliceSpec, Suite
+from pipelines.domain.suites.turns import Loop, ResultRow, ScriptedStep, SimulatedTool, Turn
 from pipelines.domain.values import JsonObject, digest_of
+from pipelines.engines.runtime import AnswerRequest, Prompt
 from pipelines.files.records import from_json, to_json
 from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.runtimes.protocol import AnswerRequest, Prompt
 from tests.fakes import FakeRuntime
 
 CALL = GraderSpec(kind="tool_call")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from pipelines.domain.run import Grade
-from pipelines.domain.suite import GraderKind, GraderSpec, Item
+from pipelines.domain.suites.suite import GraderKind, GraderSpec, Item
 from pipelines.domain.values import JsonValue
 from pipelines.evaluation.graders.protocol import ObservedGrader
 from pipelines.evaluation.graders.table import grader_for

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows import units
-from flows.site import BuildSite
-from pipelines.backends.protocol import BuildRequest, Built
-from pipelines.build.variants import PlannedVariant
-from pipelines.domain.audit import AuditReport
+from flows.build import units
+from flows.build.site import BuildSite
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import Recipe
 from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion, Variant
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.engines.backend import BuildRequest, Built
 from pipelines.process.calls import OnProgress, RunWorker
+from pipelines.variants.variant import PlannedVariant
 
 Damage = Callable[[Path], BuildFacts | None]
 """Damages a copy of an artifact; returns other facts where the tool would have noticed something."""

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
-from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
@@ -16,10 +14,12 @@ from pipelines.domain.recipe import (
     Recipe,
 )
 from pipelines.domain.run import RunContract, RuntimeIdentity, Schedule
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Suite
+from pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion, Variant
-from pipelines.domain.verdict import (
+from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import (
     Decision,
     Interval,
     PairedStatistics,

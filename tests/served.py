@@ -12,23 +12,23 @@ from typing import Any
 
 from pipelines.domain.recipe import Format
 from pipelines.domain.server import Server
-from pipelines.domain.suite import DecodeSettings
-from pipelines.files.records import to_json
-from pipelines.process.calls import Progress, ignore_progress
-from pipelines.runtimes.openai_desk import ServerDesk
-from pipelines.runtimes.openai_messages import (
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.openai.desk import ServerDesk
+from pipelines.engines.openai.messages import (
     AnswerTally,
     ServedAnswersCall,
     ServedProbe,
     ServedProbeCall,
     Serving,
 )
-from pipelines.runtimes.openai_process import Launch
-from pipelines.runtimes.openai_server import OpenAiServerRuntime
-from pipelines.runtimes.prompt_lengths import longest_sequence
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, Prompt
-from pipelines.runtimes.workers.openai_answer import answer
-from pipelines.runtimes.workers.openai_probe import probe
+from pipelines.engines.openai.process import Launch
+from pipelines.engines.openai.runtime import OpenAiServerRuntime
+from pipelines.engines.openai.workers.answer import answer
+from pipelines.engines.openai.workers.probe import probe
+from pipelines.engines.prompt_lengths import longest_sequence
+from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Prompt
+from pipelines.files.records import to_json
+from pipelines.process.calls import Progress, ignore_progress
 from tests.fakes import FakeRuntime
 from tests.openai_server_fake import FakeEngine
 

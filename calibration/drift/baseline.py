@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from calibration.drift.rows import Row, corpus_rows
-from calibration.redaction_options import RedactionOptions
+from calibration.redaction.options import RedactionOptions
 from calibration.wanted import OTHER, Filters
 from pipelines.domain.corpus import Corpus, CorpusSequence
 from pipelines.domain.values import JsonObject, JsonValue, digest_of

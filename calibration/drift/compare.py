@@ -47,7 +47,7 @@ _MANY_SHARED = 0.05
 _QUANTILES = (0.1, 0.5, 0.9, 0.99)
 
 LanguagesOf = Callable[[Sequence[str]], list[str]]
-"""Tells the language of each text, as `calibration.languages.languages_of` does."""
+"""Tells the language of each text, as `pipelines.language.identify.languages_of` does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from calibration.drawing.scanning import Sieve
 from calibration.drift.results import DriftSettings, SampledRows
-from calibration.readers import Kind, RowNumbers
-from calibration.readers import rows as raw_rows
-from calibration.rows import BrokenRowError, ForeignContentError, RowReader
-from calibration.rows import Row as SourceRow
-from calibration.scanning import Sieve
+from calibration.sources.readers import Kind, RowNumbers
+from calibration.sources.readers import rows as raw_rows
+from calibration.sources.rows import BrokenRowError, ForeignContentError, RowReader
+from calibration.sources.rows import Row as SourceRow
 from calibration.wanted import Fields, Filters, Rendering
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import JsonValue
 
 TEXT = "text"

@@ -8,8 +8,8 @@ from typing import Any
 
 from presidio_analyzer import RecognizerResult
 
-from calibration.redaction_call import DetectCall
-from calibration.redaction_replacing import Finding, apart
+from calibration.redaction.messages import DetectCall
+from calibration.redaction.replacing import Finding, apart
 from calibration.workers.recognizers import (
     LANGUAGE,
     PHONE_SIGN,

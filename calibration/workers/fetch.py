@@ -1,7 +1,7 @@
 """Child process: drawn rows of a source, written as sequences."""
 
-from calibration.fetching import fetch_rows
-from calibration.parts import FetchCall
+from calibration.drawing.fetching import fetch_rows
+from calibration.drawing.parts import FetchCall
 from pipelines.process.harness import serve
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Child process: the row groups of a parquet file."""
 
-from calibration.parquet import row_group_rows
-from calibration.parts import Outline, OutlineCall
+from calibration.drawing.parts import Outline, OutlineCall
+from calibration.sources.parquet import row_group_rows
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
 

@@ -9,8 +9,8 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.redaction_call import DetectCall, Detected
-from calibration.redaction_texts import Part, parts_of
+from calibration.redaction.messages import DetectCall, Detected
+from calibration.redaction.texts import Part, parts_of
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import ToolchainError
 from pipelines.domain.values import JsonValue

@@ -1,7 +1,7 @@
 """Child process: one part of a source scanned."""
 
-from calibration.parts import ScanCall
-from calibration.scanning import scan
+from calibration.drawing.parts import ScanCall
+from calibration.drawing.scanning import scan
 from pipelines.process.harness import serve
 
 if __name__ == "__main__":

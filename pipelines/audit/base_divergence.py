@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.audit.reach import STRETCH_POSITIONS, stretches_of
-from pipelines.domain.audit import AuditFinding
-from pipelines.domain.base_divergence import (
+from pipelines.domain.verdicts.audit import AuditFinding
+from pipelines.domain.verdicts.base_divergence import (
     BaseDivergence,
     ComputeDtype,
     DivergenceCause,
     Rounding,
     Stretch,
 )
-from pipelines.process.base_divergence import Passage, PositionDivergences
+from pipelines.engines.divergence.base_messages import Passage, PositionDivergences
 
 BASE_DIVERGENCE = "computes what the checkpoint computes"
 ROUNDING = Rounding(mean_kl=5e-4, stretch_kl=2e-3)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from pipelines.audit.dropped_settings import Suspect, dropped, without_windows
 from pipelines.audit.reach import windows_are_used
-from pipelines.domain.base_divergence import BaseDivergence, DivergenceCause
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
 
 MOST_SUSPECTS = 10
 """More are not tried: each computes the checkpoint once more."""

@@ -8,16 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipelines.backends import llmcompressor_facts, packed_facts
-from pipelines.backends.expectation import expected_of_converted, expected_tensors
-from pipelines.backends.llamacpp_expected import MIXED_TYPE
-from pipelines.domain.audit import AuditFinding
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import Format, GgufOptions, Recipe
 from pipelines.domain.variant import QuantizedTensor, bits_of_all, bits_of_quantized
-from pipelines.files.safetensors_header import StoredTensor
-from pipelines.files.tensor_floats import FLOAT_TYPES
-from pipelines.runtimes.contents import Contents
+from pipelines.domain.verdicts.audit import AuditFinding
+from pipelines.engines.contents import Contents
+from pipelines.engines.expected import expected_of_converted, expected_tensors
+from pipelines.engines.llamacpp.expected import MIXED_TYPE
+from pipelines.engines.llmcompressor import facts as llmcompressor_facts
+from pipelines.formats import packed_facts
+from pipelines.formats.floats import FLOAT_TYPES
+from pipelines.formats.safetensors import StoredTensor
 
 _SHOWN = 3
 _ARCHITECTURE = "general.architecture"

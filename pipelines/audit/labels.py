@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from pipelines.audit.rulers import ruler_of
-from pipelines.domain.audit import AuditFinding
 from pipelines.domain.recipe import GgufOptions, Recipe
-from pipelines.domain.ruler import Grid, ScaleType, SharedBy, Values
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.runtimes.contents import Contents
+from pipelines.domain.verdicts.audit import AuditFinding
+from pipelines.domain.verdicts.ruler import Grid, ScaleType, SharedBy, Values
+from pipelines.engines.contents import Contents
 
 # llama_ftype in include/llama.h, without the prefix LLAMA_FTYPE_MOSTLY_.
 FILE_TYPES = {

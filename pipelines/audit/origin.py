@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable
 
-from pipelines.domain.audit import AuditFinding
 from pipelines.domain.recipe import AutoAwqOptions, CompressedTensorsOptions, Recipe
-from pipelines.files.safetensors_header import StoredTensor
-from pipelines.files.tensor_floats import FLOAT_TYPES, difference
-from pipelines.runtimes.contents import Contents
+from pipelines.domain.verdicts.audit import AuditFinding
+from pipelines.engines.contents import Contents
+from pipelines.formats.floats import FLOAT_TYPES, difference
+from pipelines.formats.safetensors import StoredTensor
 
 _LAYER = re.compile(r"(^|\.)(layers|blk|h|blocks)\.\d+\.")
 _SHOWN = 3

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.process.base_divergence import Passage
+from pipelines.engines.divergence.base_messages import Passage
 
 STRETCH_POSITIONS = 32
 LONGEST_TOKENS = 8192

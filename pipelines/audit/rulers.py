@@ -16,7 +16,7 @@ from pipelines.domain.recipe import (
     KvCacheType,
     Recipe,
 )
-from pipelines.domain.ruler import Grid, Ruler
+from pipelines.domain.verdicts.ruler import Grid, Ruler
 
 
 def _integer(bits: int, size: int, *, zero_point: bool = False) -> Grid:

@@ -2,9 +2,9 @@
 
 import re
 
-from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.run import Kernels
-from pipelines.runtimes.protocol import ServedLook
+from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from pipelines.engines.runtime import ServedLook
 
 KERNELS = "kernels of the server"
 _SHOWN = 5

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import Digest, JsonObject
 
 

@@ -1,7 +1,7 @@
 """Every error this program raises on purpose, and the exit code each one ends the program with.
 
 QuantgateError
-├── CrashError            1   a fault of this program (flows.crashes): its traceback is in the log
+├── CrashError            1   a fault of this program (flows.cli.crashes): its traceback is in the log
 ├── InputError            2   a file, flag or name the user gave is wrong
 ├── CheckpointError       3   the checkpoint is refused (pickle, missing tokenizer, NaN, truncated …)
 ├── ToolchainError        4   a tool, compiler, package or disk space is missing
@@ -17,7 +17,7 @@ Only a `ChildCrashError` or a `CheckpointError` may say something of the files a
 interrupted, killed from outside or short of memory or disk says nothing of them.
 
 Exit codes 0 (something passed and is registered), 10 (all failed) and 11 (nothing passed, something
-was inconclusive) are verdicts, not errors: see `pipelines.domain.verdict`.
+was inconclusive) are verdicts, not errors: see `pipelines.domain.verdicts.verdict`.
 """
 
 from pathlib import Path

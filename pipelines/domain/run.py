@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.suite import DecodeSettings
-from pipelines.domain.thoughts import Spoken
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.domain.suites.thoughts import Spoken
 from pipelines.domain.values import Digest
 
 Way = Literal[

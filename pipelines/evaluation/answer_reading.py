@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from tokenizers import Tokenizer
 
 from pipelines.domain.run import Answer
-from pipelines.domain.thoughts import FAMILIES, Spoken, Thoughts
+from pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
 from pipelines.evaluation.sampling import sample_of
 from pipelines.evaluation.thought_tags import OPENING_TOKENS, THOUGHT_TOKENS
 from pipelines.evaluation.thoughts import opened_mark, spoken_part

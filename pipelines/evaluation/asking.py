@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer
+from pipelines.engines.answer_log import AnswerLog
+from pipelines.engines.runtime import AnswerRequest, Prompt, Runtime
 from pipelines.evaluation.loops.waves import Loops
 from pipelines.evaluation.sampling import step_id
 from pipelines.files.records import from_json, to_json, write_text
 from pipelines.process.calls import OnProgress, Progress, RunWorker
-from pipelines.runtimes.answer_log import AnswerLog
-from pipelines.runtimes.protocol import AnswerRequest, Prompt, Runtime
 
 TRANSCRIPT = "transcript.jsonl"
 PROMPTS = "prompts.jsonl"

@@ -2,7 +2,7 @@
 
 Ids are those that Hugging Face transformers gives: `apply_chat_template(tokenize=True)` for conversations,
 `tokenizer(text)` for plain text. Templates run in a child process within bounds of time and memory
-(`template_child`), tokenizing uses the checkpoint's own tokenizer.json (`pipelines.files.own_tokenizer`).
+(`template_child`), tokenizing uses the checkpoint's own tokenizer.json (`pipelines.formats.own_tokenizer`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.evaluation.template_calls import RenderCall, RenderReply
-from pipelines.evaluation.template_child import TemplateChild, template_key
-from pipelines.files.chat_templates import ChatTemplates, read_chat_templates, template_notes
-from pipelines.files.own_tokenizer import own_tokenizer
+from pipelines.evaluation.templates.calls import RenderCall, RenderReply
+from pipelines.evaluation.templates.child import TemplateChild, template_key
+from pipelines.formats.chat_templates import ChatTemplates, read_chat_templates, template_notes
+from pipelines.formats.own_tokenizer import own_tokenizer
 from pipelines.specs.chat_messages import open_arguments
 
 _CHILD = TemplateChild()

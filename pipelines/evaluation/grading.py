@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, GradedAnswer
-from pipelines.domain.suite import Item, Suite
+from pipelines.domain.suites.suite import Item, Suite
 from pipelines.domain.values import JsonValue, canonical_json
 from pipelines.evaluation.adjudications import adjudicated, decisions
 from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.speech import SpokenObservedGrader
+from pipelines.evaluation.graders.reading.speech import SpokenObservedGrader
 from pipelines.evaluation.graders.table import KnownGrades, grade_answer, grader_for
 from pipelines.evaluation.loops.conversation import spoken_of
 from pipelines.evaluation.loops.grading import Trial, grade_loop, loop_answers, loop_trials

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Item, Message, Suite
+from pipelines.domain.suites.suite import Item, Message, Suite
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from pipelines.engines.runtime import Prompt
 from pipelines.evaluation.chat import ChatFormat, Reading
 from pipelines.evaluation.sampling import sample_id
 from pipelines.files.records import to_json
-from pipelines.runtimes.protocol import Prompt
-from pipelines.specs.suite_long_context import beyond_context, lengths_of
+from pipelines.suites.long_context import beyond_context, lengths_of
 
 _MOST_NAMED = 3
 

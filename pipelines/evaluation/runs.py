@@ -9,8 +9,10 @@ from pathlib import Path
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 from pipelines.domain.values import Digest, digest_of
+from pipelines.engines.prompt_lengths import longest
+from pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime, kept
 from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, Asking, read_answers
 from pipelines.evaluation.graders.table import KnownGrades
@@ -22,8 +24,6 @@ from pipelines.files.records import to_json
 from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress
-from pipelines.runtimes.prompt_lengths import longest
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt, Runtime, kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

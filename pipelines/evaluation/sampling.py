@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipelines.domain.run import Facet, Grade, GradedAnswer
-from pipelines.domain.suite import Item, Suite
+from pipelines.domain.suites.suite import Item, Suite
 
 _MARK = "#"
 _STEP = re.compile(r"#step[0-9]+\Z")

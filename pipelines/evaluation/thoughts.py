@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipelines.domain.thoughts import FAMILIES, Spoken, Thoughts
+from pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
 from pipelines.evaluation.invisible import INVISIBLE, without_invisible_ends
 from pipelines.evaluation.thought_tags import HEADER, TRAILER, Mark, marks_of
 

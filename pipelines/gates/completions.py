@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipelines.domain.run import Answer, Facet, Grade, GradedAnswer, Run
-from pipelines.domain.suite import Item, Suite
-from pipelines.domain.thoughts import Spoken
+from pipelines.domain.suites.suite import Item, Suite
+from pipelines.domain.suites.thoughts import Spoken
 from pipelines.paired.refusals import REFUSED
 
 

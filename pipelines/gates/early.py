@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy
 from pipelines.domain.run import Run
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
 from pipelines.gates.completions import (
     all_thoughts,
     answered,

@@ -12,7 +12,7 @@ variant that was never asked, or not judged for an error, was tried as well: it 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipelines.domain.verdict import Decision, FamilyAdjustment, SliceVerdict, Verdict
+from pipelines.domain.verdicts.verdict import Decision, FamilyAdjustment, SliceVerdict, Verdict
 from pipelines.gates.wording import limit, unbroken_items
 from pipelines.paired.exact import items_needed
 from pipelines.paired.family import holm

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from pipelines.domain.audit import AuditReport
-from pipelines.domain.policy import Policy
 from pipelines.domain.run import Run, RunContract
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import Decision, Verdict
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, Verdict
 from pipelines.gates.scopes import Scopes, failing, judge_scopes, overall, require_known_slices
 from pipelines.gates.wording import audit_miss
 from pipelines.paired.pairing import pair

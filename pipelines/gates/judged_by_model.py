@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pipelines.domain.anchor import AnchorLabel
-from pipelines.domain.decision import Decision
 from pipelines.domain.errors import InputError
-from pipelines.domain.judge_evidence import JudgeEvidence
-from pipelines.domain.policy import Limits, Policy
-from pipelines.domain.verdict import PairedItem, PairOutcome, RuleVerdict, SliceVerdict
+from pipelines.domain.suites.anchor import AnchorLabel
+from pipelines.domain.verdicts.decision import Decision
+from pipelines.domain.verdicts.judge_evidence import JudgeEvidence
+from pipelines.domain.verdicts.policy import Limits, Policy
+from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome, RuleVerdict, SliceVerdict
 from pipelines.gates.slices import WHOLE, worst
 from pipelines.gates.wording import limit, percent, percent_bound
 from pipelines.paired.clusters import group_of

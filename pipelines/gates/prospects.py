@@ -6,10 +6,10 @@ there could be (no break at all) would stay inconclusive.
 
 from collections.abc import Iterator, Sequence
 
-from pipelines.domain.policy import Limits, Policy
 from pipelines.domain.run import Run
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import PairedItem, PairedStatistics
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.policy import Limits, Policy
+from pipelines.domain.verdicts.verdict import PairedItem, PairedStatistics
 from pipelines.gates.slices import able_to_pass
 from pipelines.gates.wording import limit, percent_bound
 from pipelines.paired.exact import break_rate_bound, items_needed

@@ -9,8 +9,8 @@ sample estimates with error bars a person would trust: it is held against its li
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.policy import Limits
-from pipelines.domain.verdict import (
+from pipelines.domain.verdicts.policy import Limits
+from pipelines.domain.verdicts.verdict import (
     Decision,
     PairedItem,
     PairedStatistics,

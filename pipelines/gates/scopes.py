@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import InputError
-from pipelines.domain.judge_evidence import JudgeEvidence
-from pipelines.domain.policy import Limits, Policy
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import Decision, PairedItem, PairedStatistics, SliceVerdict
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.domain.verdicts.judge_evidence import JudgeEvidence
+from pipelines.domain.verdicts.policy import Limits, Policy
+from pipelines.domain.verdicts.verdict import Decision, PairedItem, PairedStatistics, SliceVerdict
 from pipelines.gates.judged_by_model import refuse_family, with_judge
 from pipelines.gates.rules import critical_items
 from pipelines.gates.slices import judge_slice, judge_whole

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from pipelines.domain.policy import Limits
-from pipelines.domain.verdict import Decision, PairedStatistics, RuleVerdict, SliceVerdict
+from pipelines.domain.verdicts.policy import Limits
+from pipelines.domain.verdicts.verdict import Decision, PairedStatistics, RuleVerdict, SliceVerdict
 from pipelines.gates.rules import further_rules
 from pipelines.gates.wording import counts, limit, unbroken_items
 from pipelines.paired.exact import break_rate_bound, items_needed

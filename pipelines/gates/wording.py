@@ -2,9 +2,9 @@
 
 from math import ceil, floor
 
-from pipelines.domain.audit import AuditFinding
-from pipelines.domain.policy import Limits, Policy
-from pipelines.domain.verdict import PairedStatistics
+from pipelines.domain.verdicts.audit import AuditFinding
+from pipelines.domain.verdicts.policy import Limits, Policy
+from pipelines.domain.verdicts.verdict import PairedStatistics
 
 
 def percent(share: float) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Run
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 
 _NAMED_AT_MOST = 3
 

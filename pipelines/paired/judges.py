@@ -7,9 +7,9 @@ count only with an anchor: labels that people gave to a random part of the very 
 from collections.abc import Sequence
 from math import atanh, log1p, sqrt, tanh
 
-from pipelines.domain.anchor import AnchorLabel, answer_digest
-from pipelines.domain.judge_evidence import Estimate, JudgedAnswer, JudgeEvidence
-from pipelines.domain.verdict import Decision, Interval, PairedItem, PairOutcome
+from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from pipelines.domain.verdicts.judge_evidence import Estimate, JudgedAnswer, JudgeEvidence
+from pipelines.domain.verdicts.verdict import Decision, Interval, PairedItem, PairOutcome
 from pipelines.paired.agreement import cohens_kappa, share
 from pipelines.paired.prediction_powered import corrected_rate, drawn_alike
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.domain.run import GradedAnswer, Run
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import PairedItem, PairOutcome
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
 from pipelines.paired.comparable import (
     require_comparable,
     require_repeats,

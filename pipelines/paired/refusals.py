@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipelines.domain.run import GradedAnswer
-from pipelines.domain.verdict import PairedItem, RefusalStatistics
+from pipelines.domain.verdicts.verdict import PairedItem, RefusalStatistics
 from pipelines.paired.clusters import effective_items, group_of
 from pipelines.paired.interval import difference_lower_bound
 

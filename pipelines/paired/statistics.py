@@ -6,7 +6,7 @@ from math import fsum
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import GradedAnswer
-from pipelines.domain.verdict import (
+from pipelines.domain.verdicts.verdict import (
     Clusters,
     Interval,
     PairedItem,

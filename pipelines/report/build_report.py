@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipelines.audit.served import kernels_of
-from pipelines.domain.audit import AuditFinding, AuditReport
-from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
-from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import Recipe
 from pipelines.domain.run import Kernels, Run
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 from pipelines.domain.variant import Variant
-from pipelines.domain.verdict import Decision, Verdict
-from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from pipelines.domain.verdicts.base_divergence import BaseDivergence
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, Verdict
+from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

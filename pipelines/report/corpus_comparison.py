@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from pipelines.domain.verdict import Decision, Interval, PairedItem, Verdict
+from pipelines.domain.verdicts.verdict import Decision, Interval, PairedItem, Verdict
 from pipelines.paired.exact import mcnemar_p
 from pipelines.paired.interval import paired_difference_interval
 from pipelines.report.build_report import BuildReport, VariantReport

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.domain.run import GradedAnswer
-from pipelines.domain.verdict import PairedItem
+from pipelines.domain.verdicts.verdict import PairedItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.suite import Item, Suite
-from pipelines.domain.verdict import PairedItem, PairOutcome
+from pipelines.domain.suites.suite import Item, Suite
+from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
 from pipelines.report.build_report import BuildReport
 from pipelines.report.differences import Shown, side_by_side
 from pipelines.report.wording import visible

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.domain.run import Run
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.anchor import AnchorLabel, answer_digest
-from pipelines.domain.suite import Item, Suite
+from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from pipelines.domain.suites.suite import Item, Suite
 from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdict import PairedItem, Verdict
+from pipelines.domain.verdicts.verdict import PairedItem, Verdict
 from pipelines.paired.judges import JUDGE, judged_answers
 
 

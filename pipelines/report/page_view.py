@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from pipelines.domain.verdict import Decision, PairOutcome, RuleVerdict, SliceVerdict
+from pipelines.domain.verdicts.verdict import Decision, PairOutcome, RuleVerdict, SliceVerdict
 from pipelines.gates.wording import limit, percent_bound
 from pipelines.report.build_report import BuildReport, VariantReport
 from pipelines.report.corpus_comparison import CorpusComparison, corpus_comparisons

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.domain.run import Run
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import PairedItem, PairOutcome
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
 from pipelines.paired.pairing import NoiseFloor, noise_floor, pair_across_runtimes
 from pipelines.report.build_report import BuildReport, ReferenceReport
 from pipelines.report.flips import changed_item

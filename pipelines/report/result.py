@@ -6,7 +6,7 @@ from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.run import Run
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdict import PairedItem, PairOutcome, SliceVerdict, Verdict
+from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome, SliceVerdict, Verdict
 from pipelines.files.records import to_json
 from pipelines.report.build_report import BaseReport, BuildReport, VariantReport
 from pipelines.report.corpus_comparison import corpus_comparisons

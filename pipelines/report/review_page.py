@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.adjudication import Mark
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import PairOutcome
+from pipelines.domain.suites.adjudication import Mark
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.verdict import PairOutcome
 from pipelines.files.records import write_text
 from pipelines.report.differences import Shown, side_by_side
 from pipelines.report.page import FOLDER, page_environment, script_hash

@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.adjudication import Adjudication
-from pipelines.domain.anchor import answer_digest
 from pipelines.domain.run import GradedAnswer
-from pipelines.domain.suite import Item, Suite
+from pipelines.domain.suites.adjudication import Adjudication
+from pipelines.domain.suites.anchor import answer_digest
+from pipelines.domain.suites.suite import Item, Suite
 from pipelines.domain.values import Digest
-from pipelines.domain.verdict import PairedItem, PairOutcome, Verdict
+from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome, Verdict
 from pipelines.evaluation.adjudications import decisions, item_digest
 
 EXPIRED = "expectation expired?"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipelines.domain.base_accuracy import LOW_BASE_ACCURACY
-from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
+from pipelines.domain.verdicts.base_accuracy import LOW_BASE_ACCURACY
+from pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
 from pipelines.gates.scopes import failing
 from pipelines.gates.wording import broke_in
 from pipelines.report.build_report import BuildReport, VariantReport

@@ -11,7 +11,7 @@ from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import KvCacheType
 from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject
-from pipelines.domain.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from pipelines.specs.corpora_axis import NO_CORPUS
 from pipelines.specs.loading import Spec, load_yaml
 from pipelines.specs.names import ModelName

@@ -9,7 +9,7 @@ plain objects: corpora read millions of them.
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.files.json_text import JsonTextError, KeyTwiceError, parse_structure
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import FamilyWise, Policy, SlicePolicy
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.policy import FamilyWise, Policy, SlicePolicy
 from pipelines.specs.loading import Spec, did_you_mean, load_yaml
 
 

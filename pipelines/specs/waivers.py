@@ -3,7 +3,7 @@
 from datetime import date
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.waiver import BaseDivergenceWaiver
+from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
 
 BASE_DIVERGENCE = "base-divergence"
 _WHOLE = f"--waive {BASE_DIVERGENCE} --reason TEXT --who NAME --until YYYY-MM-DD"

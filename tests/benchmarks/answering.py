@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from flows.settings import Settings
-from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import Format
+from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from pipelines.engines.runtime import Loadable
 from pipelines.files.store import Store
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.llamacpp import LlamaCppRuntime
-from pipelines.runtimes.protocol import Loadable
 from tests.benchmarks import llama_server
 from tests.benchmarks.asking import Questions, in_rounds
 from tests.benchmarks.building import THREADS, build, llamacpp

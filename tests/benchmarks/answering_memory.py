@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from pipelines.domain.recipe import Format
-from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from pipelines.engines.runtime import AnswerRequest, Loadable
 from pipelines.files.store import Store
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.llamacpp import LlamaCppRuntime
-from pipelines.runtimes.protocol import AnswerRequest, Loadable
 from tests.benchmarks.answering import RANDOM_ITEMS, RANDOM_TOKENS, models
 from tests.benchmarks.asking import Questions
 from tests.benchmarks.building import THREADS, llamacpp

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.files.records import from_json, to_json
-from pipelines.files.tokenizer_folder import special_token_ids
+from pipelines.formats.tokenizer_folder import special_token_ids
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt, Runtime
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.benchmarks.random_llama import EXAMPLE
 
 

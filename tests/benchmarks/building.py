@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 
 from flows.settings import Settings
-from pipelines.backends.llamacpp import LlamaCppBackend
-from pipelines.backends.protocol import Backend, CalibrationTokens
-from pipelines.build.variants import PlannedVariant, Workshop, build_variant
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import Variant
+from pipelines.engines.backend import Backend, CalibrationTokens
+from pipelines.engines.llamacpp.backend import LlamaCppBackend
 from pipelines.files.hashing import file_digest
 from pipelines.files.store import Store
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
 from pipelines.specs.recipes import find_recipes
+from pipelines.variants.variant import PlannedVariant, Workshop, build_variant
 from tests.benchmarks.random_llama import EXAMPLE
 
 THREADS = 2

@@ -6,9 +6,9 @@ import resource
 import time
 from collections.abc import Iterator
 
-from calibration.contamination import contaminations
+from calibration.checks.contamination import contaminations
 from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suite import Item, Message
+from pipelines.domain.suites.suite import Item, Message
 from pipelines.files.store import Store
 
 ROWS, ITEMS = 1_000_000, 1_000

@@ -14,11 +14,11 @@ from calibration.drift.results import DriftSettings
 from calibration.drift.rows import Row, traffic_rows
 from calibration.drift.sealing import DriftRequest, measure_drift
 from calibration.drift.tokens import CheckpointTokens, TokenReader, Words
-from calibration.languages import languages_of
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.values import digest_of
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.store import Store
+from pipelines.language.identify import languages_of
 from tests.benchmarks.processes import cost_of
 
 ROWS, CORPUS_ROWS = 100_000, 20_000

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy
 
-from pipelines.backends.llamacpp_messages import ImatrixCall, ImatrixFacts
-from pipelines.backends.protocol import CalibrationTokens
-from pipelines.backends.workers.llamacpp_gguf import read_gguf
+from pipelines.engines.backend import CalibrationTokens
+from pipelines.engines.llamacpp.build_messages import ImatrixCall, ImatrixFacts
+from pipelines.engines.llamacpp.workers.building.gguf import read_gguf
 from pipelines.files.store import Store
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.runner import WAITING, run_worker
@@ -51,7 +51,7 @@ def _ours(model: Path, tokens: CalibrationTokens, _turn: int) -> Cost:
         threads=THREADS,
     )
     worker = WorkerCall(
-        module="pipelines.backends.workers.llamacpp_imatrix",
+        module="pipelines.engines.llamacpp.workers.building.imatrix",
         request=call,
         log=model.with_name("ours.log"),
         threads=THREADS,

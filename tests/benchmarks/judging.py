@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.audit import AuditReport
-from pipelines.domain.policy import Policy
 from pipelines.domain.run import Answer, Run, RunContract
-from pipelines.domain.suite import GraderSpec, Item, Message, Suite
+from pipelines.domain.suites.suite import GraderSpec, Item, Message, Suite
 from pipelines.domain.values import JsonValue
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.domain.verdicts.policy import Policy
 from pipelines.evaluation.graders.table import KnownGrades
 from pipelines.evaluation.grading import grade_answers
 from pipelines.files.store import Store
 from pipelines.gates.judge import judge
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.benchmarks.random_llama import EXAMPLE
 from tests.unit.judging_examples import run_of, suite_of
 

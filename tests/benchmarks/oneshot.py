@@ -5,11 +5,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from pipelines.backends.llmcompressor import LlmCompressorBackend
-from pipelines.backends.protocol import CalibrationTokens
 from pipelines.domain.checkpoint import Checkpoint
-from pipelines.files.safetensors_header import read_tensors
+from pipelines.engines.backend import CalibrationTokens
+from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
 from pipelines.files.store import Store
+from pipelines.formats.safetensors import read_tensors
 from pipelines.process.runner import WAITING
 from tests.benchmarks.building import THREADS, build, windows
 from tests.benchmarks.processes import cost_of, cost_of_command

@@ -10,7 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from flows.settings import Settings
-from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.files.store import Store
 from tests.tiny_checkpoints import write_safetensors

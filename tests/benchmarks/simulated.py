@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.policy import Policy
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision
 from pipelines.gates.slices import judge_whole
 from pipelines.paired.clusters import effective_items
 from pipelines.paired.exact import break_rate_bound, break_rate_p

@@ -6,11 +6,11 @@ import sys
 from functools import partial
 
 from flows.settings import Settings
-from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.checkpoints.resolving import resolve_checkpoint
+from pipelines.engines.runtime import Loadable
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.files.store import Store
 from pipelines.process.runner import worker_environment
-from pipelines.runtimes.protocol import Loadable
-from pipelines.runtimes.transformers import TransformersRuntime
 from tests.benchmarks.asking import Questions, in_rounds
 from tests.benchmarks.building import THREADS
 from tests.benchmarks.random_llama import EXAMPLE, MIDDLE, random_llama

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from flows.planning import make_plan
+from flows.build.plan import make_plan
+from flows.build.site import BuildSite
 from flows.settings import Settings
-from flows.site import BuildSite
 from flows.wiring import equipment
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, ignore_progress

@@ -3,25 +3,25 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.assemble import build_corpus
+from calibration.shelf.assemble import build_corpus
+from calibration.shelf.tokens import calibration_tokens
 from calibration.spec import load_corpus_spec
-from calibration.tokens import calibration_tokens
-from pipelines.backends.llamacpp_messages import (
+from pipelines.checkpoints.resolving import resolve_checkpoint
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.recipe import Calibration, Format, GgufOptions, Recipe
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from pipelines.engines.llamacpp.build_messages import (
     QuantizeCall,
     QuantizeFacts,
     Sensitivities,
     SensitivityCall,
 )
-from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
-from pipelines.domain.audit import Divergence
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Calibration, Format, GgufOptions, Recipe
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings
 from pipelines.process.calls import Reply, WorkerCall, ignore_progress
-from pipelines.process.divergences import DivergenceCall, Divergences
 from pipelines.process.runner import run_worker
 from pipelines.specs.recipes import catalogue
 from tests.integration.llamacpp_checkpoints import backend
@@ -73,7 +73,7 @@ class Bench:
 
     def quantize(self, call: QuantizeCall) -> QuantizeFacts:
         """Quantize as the worker does."""
-        return self._run("backends.workers.llamacpp_quantize", call, QuantizeFacts)
+        return self._run("engines.llamacpp.workers.building.quantize", call, QuantizeFacts)
 
     def divergences(self, *files: Path, sequences: Path) -> tuple[Divergence, ...]:
         """Hold files against the base."""
@@ -84,11 +84,11 @@ class Bench:
             max_tokens=HELD_OUT_TOKENS,
             threads=1,
         )
-        return self._run("process.workers.llamacpp_divergence", call, Divergences).values
+        return self._run("engines.llamacpp.workers.divergence", call, Divergences).values
 
     def sensitivities(self, call: SensitivityCall) -> Sensitivities:
         """Measure groups as the worker does."""
-        return self._run("backends.workers.llamacpp_sensitivity", call, Sensitivities)
+        return self._run("engines.llamacpp.workers.building.sensitivity", call, Sensitivities)
 
     def _run(self, module: str, call: object, reply: type[Reply]) -> Reply:
         log = self.folder / "workers.log"

@@ -18,14 +18,14 @@ from safetensors.numpy import save_file
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from flows.settings import Settings
-from pipelines.backends.llamacpp import LlamaCppBackend
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
 from pipelines.domain.recipe import Format
 from pipelines.domain.values import Digest
+from pipelines.engines.llamacpp.backend import LlamaCppBackend
+from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.llamacpp import LlamaCppRuntime
-from pipelines.runtimes.protocol import Loadable, ProbeReport, ProbeRequest
 from tests.oracles import oracle
 
 REAL = Path(__file__).parents[2] / "../shared/data/models/babyllama361-llama-pad256"

@@ -4,11 +4,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.recipe import Format
 from pipelines.domain.run import Run, Schedule
-from pipelines.domain.suite import Item, Suite
-from pipelines.domain.turns import Loop, ResultRow, ScriptedStep, SimulatedTool, Turn
+from pipelines.domain.suites.suite import Item, Suite
+from pipelines.domain.suites.turns import Loop, ResultRow, ScriptedStep, SimulatedTool, Turn
+from pipelines.engines.runtime import Loadable, Runtime
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.asking import TRANSCRIPT
 from pipelines.evaluation.chat import ChatFormat
@@ -18,12 +20,10 @@ from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.evaluation.runs import Examination, RunPlan, run_suite
 from pipelines.files.store import Store
-from pipelines.files.tokenizer_folder import special_token_ids
+from pipelines.formats.tokenizer_folder import special_token_ids
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import Loadable, Runtime
-from pipelines.runtimes.transformers import TransformersRuntime
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.integration.llamacpp_checkpoints import EXAMPLE, runtime
 
 LOOPS = 2

@@ -16,7 +16,7 @@ from tokenizers import (
     trainers,
 )
 
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import JsonObject
 
 TEMPLATES: dict[str, str] = {

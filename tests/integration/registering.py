@@ -24,10 +24,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flows import outcome, units
-from flows.outcome import tracking
-from flows.site import BuildSite
-from flows.verdicts import evidence
+from flows.build import outcome, units
+from flows.build.outcome import tracking
+from flows.build.site import BuildSite
+from flows.build.verdicts import evidence
 from pipelines.domain.errors import QuantgateError
 from pipelines.files.interruption import INTERRUPTION
 from pipelines.process.signals import Ending, children_end_first

@@ -11,13 +11,13 @@ from tokenizers import Tokenizer
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.recipe import Format
 from pipelines.domain.run import Schedule
-from pipelines.domain.suite import DecodeSettings
-from pipelines.evaluation.graders.json_schemas import violation
-from pipelines.evaluation.graders.strict_json import Parsed, parse_strictly
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime
+from pipelines.engines.transformers.runtime import TransformersRuntime
+from pipelines.evaluation.graders.reading.strict_json import Parsed, parse_strictly
+from pipelines.evaluation.graders.structures.schemas import violation
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt, Runtime
-from pipelines.runtimes.transformers import TransformersRuntime
 from tests.integration.llamacpp_checkpoints import (
     BEGIN,
     END,

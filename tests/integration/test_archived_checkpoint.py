@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.backends.archived_messages import ArchivedSource
-from pipelines.backends.workers.archived_checkpoint import (
+from pipelines.domain.errors import CheckpointError, WorkerError
+from pipelines.engines.archived.messages import ArchivedSource
+from pipelines.engines.archived.workers.checkpoint import (
     calibration_rows,
     older_checkpoint,
     require_loaded,
     save,
 )
-from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.files.safetensors_header import read_tensors
+from pipelines.formats.safetensors import read_tensors
 from tests.tiny_checkpoints import write_checkpoint
 
 pytestmark = pytest.mark.integration

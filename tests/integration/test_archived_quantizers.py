@@ -8,28 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from calibration.assemble import build_corpus
+from calibration.shelf.assemble import build_corpus
+from calibration.shelf.tokens import calibration_tokens
 from calibration.spec import load_corpus_spec
-from calibration.tokens import calibration_tokens
-from pipelines.backends.archived import ArchivedBackend
-from pipelines.backends.autoawq import AUTOAWQ
-from pipelines.backends.autogptq import AUTOGPTQ
-from pipelines.backends.protocol import Backend, BuildRequest, Built, CalibrationTokens
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import Format
+from pipelines.engines.archived.autoawq import AUTOAWQ
+from pipelines.engines.archived.autogptq import AUTOGPTQ
+from pipelines.engines.archived.backend import ArchivedBackend
+from pipelines.engines.backend import Backend, BuildRequest, Built, CalibrationTokens
+from pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from pipelines.engines.runtime import Loadable, ProbeRequest
+from pipelines.engines.transformers.messages import DivergenceJob
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.hashing import file_digest
-from pipelines.files.safetensors_header import read_tensors
 from pipelines.files.store import Store
+from pipelines.formats.safetensors import read_tensors
+from pipelines.hub.source import HubSettings
 from pipelines.process.calls import Progress, WorkerCall
-from pipelines.process.divergences import DivergenceCall, Divergences
 from pipelines.process.environments import LockedEnvironment
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import Loadable, ProbeRequest
-from pipelines.runtimes.transformers import TransformersRuntime
-from pipelines.runtimes.transformers_jobs import DivergenceJob
 from pipelines.specs.recipes import find_recipes
 from tests.expectations import unexpected
 from tests.integration.archived import archived
@@ -226,7 +226,7 @@ def test_both_stay_close_to_the_base(
         threads=1,
     )
     worker = WorkerCall(
-        module="pipelines.runtimes.workers.transformers_divergence",
+        module="pipelines.engines.transformers.workers.divergence",
         request=DivergenceJob(call=call, device="cpu"),
         log=tmp_path / "log",
         threads=1,

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from flows import units
-from flows.planning import make_plan
+from flows.build import units
+from flows.build.plan import make_plan
+from flows.build.site import BuildSite
 from flows.settings import Settings
-from flows.site import BuildSite
 from flows.wiring import equipment
 from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.audit import AuditReport
 from pipelines.domain.run import Run
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.domain.verdicts.verdict import Decision
 from pipelines.files.store import Store
 from pipelines.gates.judge import judge
 from pipelines.specs.builds import BuildOverrides, load_build

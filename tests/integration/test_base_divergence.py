@@ -9,15 +9,15 @@ import pytest
 from pipelines.audit.base_divergence import ROUNDING, Comparison, refusal, summary
 from pipelines.audit.divergence_causes import Trial, cause_of, suspects
 from pipelines.audit.reach import passages, reach
-from pipelines.domain.base_divergence import BaseDivergence
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import Format
 from pipelines.domain.values import JsonObject
+from pipelines.domain.verdicts.base_divergence import BaseDivergence
+from pipelines.engines.divergence.base_messages import CheckpointLogitsCall
+from pipelines.engines.runtime import BaseDivergenceRequest, Loadable
 from pipelines.files.store import Store
-from pipelines.process.base_divergence import CheckpointLogitsCall
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import BaseDivergenceRequest, Loadable
 from tests.integration.llamacpp_checkpoints import (
     EXAMPLE,
     backend,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipelines.evaluation.sandbox import Limits, SandboxKind
-from pipelines.evaluation.sandbox_choose import working_sandbox
-from pipelines.evaluation.sandbox_run import Outcome, Trial, run_program
+from pipelines.evaluation.sandbox.choose import working_sandbox
+from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
+from pipelines.evaluation.sandbox.run import Outcome, Trial, run_program
 
 pytestmark = pytest.mark.integration
 

@@ -10,25 +10,25 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from calibration.assemble import build_corpus
+from calibration.shelf.assemble import build_corpus
+from calibration.shelf.tokens import calibration_tokens
 from calibration.spec import load_corpus_spec
-from calibration.tokens import calibration_tokens
-from pipelines.backends.llmcompressor import LlmCompressorBackend
-from pipelines.backends.llmcompressor_schemes import wants_calibration
-from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
 from pipelines.domain.run import RuntimeIdentity
+from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from pipelines.engines.llmcompressor.schemes import wants_calibration
+from pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
+from pipelines.engines.transformers.runtime import TransformersRuntime
+from pipelines.engines.transformers.workers.model import load
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.hashing import file_digest
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import Loadable, ProbeReport, ProbeRequest
-from pipelines.runtimes.transformers import TransformersRuntime
-from pipelines.runtimes.workers.transformers_model import load
 from pipelines.specs.recipes import catalogue
 from tests.expectations import unexpected
 from tests.integration.activations import rounded_values, what_is_multiplied

@@ -16,7 +16,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from calibration.assemble import build_corpus
+from calibration.shelf.assemble import build_corpus
 from calibration.spec import load_corpus_spec
 from pipelines.domain.values import JsonObject
 from pipelines.files.store import Store

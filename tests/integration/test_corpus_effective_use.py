@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from calibration.assemble import build_corpus
-from calibration.effective_use import EffectiveUse
+from calibration.checks.effective_use import EffectiveUse
+from calibration.checks.findings import use_of
+from calibration.shelf.assemble import build_corpus
 from calibration.spec import load_corpus_spec
-from flows.corpus_findings import use_of
 from flows.settings import Settings
 from flows.wiring import equipment
-from pipelines.backends.protocol import BuildRequest
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.variant import BuildFacts
+from pipelines.engines.backend import BuildRequest
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
 from pipelines.specs.recipes import find_recipes

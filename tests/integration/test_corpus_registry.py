@@ -14,15 +14,15 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from calibration.assemble import build_corpus, read_sequences
 from calibration.drift.sealing import EVENT, DriftEvent, sealed_events
+from calibration.shelf.assemble import build_corpus, read_sequences
 from calibration.spec import load_corpus_spec
-from flows.corpus_commands import build_from_spec
-from flows.corpus_drift import DriftOptions, drift_command
-from flows.corpus_drift_events import emit
-from flows.corpus_traces import export_record, export_traces
-from flows.prefect_server import down, prefect_api
-from flows.prefect_state import client_environment
+from flows.build.corpora.traces import export_record, export_traces
+from flows.cli.corpus import build_from_spec
+from flows.cli.drift import DriftOptions, drift_command
+from flows.orchestration.drift_events import emit
+from flows.orchestration.server import down, prefect_api
+from flows.orchestration.state import client_environment
 from flows.settings import Settings
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError

@@ -18,19 +18,19 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from pipelines.audit.rulers import ruler_of
-from pipelines.backends.llamacpp_messages import QuantizeCall, QuantizeFacts
-from pipelines.domain.audit import Divergence
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.recipe import CompressedTensorsOptions, Format
-from pipelines.domain.ruler import Grid, Ruler
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.domain.verdicts.ruler import Grid, Ruler
+from pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from pipelines.engines.divergence.rulers import RulersCall, measure_rulers
+from pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
+from pipelines.engines.runtime import DivergenceRequest, Loadable
+from pipelines.engines.transformers.runtime import TransformersRuntime
+from pipelines.engines.transformers.workers.resemblance import resemblance
+from pipelines.engines.transformers.workers.rounding import rounded
 from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.divergences import DivergenceCall, Divergences
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import DivergenceRequest, Loadable
-from pipelines.runtimes.rulers import RulersCall, measure_rulers
-from pipelines.runtimes.transformers import TransformersRuntime
-from pipelines.runtimes.workers.rounding import rounded
-from pipelines.runtimes.workers.transformers_resemblance import resemblance
 from pipelines.specs.recipes import find_recipes
 from tests.integration.llamacpp_checkpoints import (
     described,
@@ -61,7 +61,7 @@ def quantized(file_type: str) -> Path:
         imatrix=None,
         threads=1,
     )
-    _run("pipelines.backends.workers.llamacpp_quantize", call, QuantizeFacts)
+    _run("pipelines.engines.llamacpp.workers.building.quantize", call, QuantizeFacts)
     return output
 
 
@@ -91,7 +91,7 @@ def gguf_divergences(
         "threads": 1,
     }
     call = DivergenceCall(**(settings | changed))  # type: ignore[arg-type]
-    value = _run("pipelines.process.workers.llamacpp_divergence", call, Divergences)
+    value = _run("pipelines.engines.llamacpp.workers.divergence", call, Divergences)
     assert isinstance(value, Divergences)
     return value.values
 

@@ -8,11 +8,11 @@ import pytest
 import yaml
 from inspect_ai.log import read_eval_log
 
-from flows.lm_eval_suites import copy_suite, import_task
 from flows.settings import Settings
+from pipelines.authoring.lm_eval import copy_suite, import_task
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 from pipelines.evaluation.grading import grade_answers
 from pipelines.evaluation.lm_eval_messages import LmEvalTask
 from pipelines.evaluation.observing import Observatory
@@ -20,7 +20,7 @@ from pipelines.files.store import Store
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker
 from pipelines.report.inspect_messages import InspectCall, InspectWritten
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.unit.judging_examples import run_of, suite_of
 
 pytestmark = pytest.mark.integration

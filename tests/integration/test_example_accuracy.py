@@ -9,15 +9,15 @@ import pytest
 
 from flows.settings import Settings
 from flows.wiring import equipment
-from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.evaluation.runs import Examination, run_suite
 from pipelines.files.store import Store
-from pipelines.files.tokenizer_folder import special_token_ids
+from pipelines.formats.tokenizer_folder import special_token_ids
 from pipelines.process.calls import ignore_progress
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.integration.road import EXAMPLE
 
 pytestmark = pytest.mark.integration

@@ -7,19 +7,19 @@ import numpy
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from calibration.assemble import build_corpus
+from calibration.checks.check import AskedModel, check_corpus
+from calibration.checks.findings import use_of
+from calibration.shelf.assemble import build_corpus
 from calibration.spec import load_corpus_spec
-from flows.corpus_check import AskedModel, check_corpus
-from flows.corpus_findings import use_of
 from flows.settings import Settings
-from pipelines.backends.protocol import BuildRequest
-from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.checkpoints.resolving import resolve_checkpoint
+from pipelines.engines.backend import BuildRequest
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.store import Store
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
 from pipelines.specs.recipes import find_recipes
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.integration.llamacpp_checkpoints import EXAMPLE, Sizes, backend, random_checkpoint
 
 pytestmark = pytest.mark.integration

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backends.llamacpp_file_types import FILE_TYPES
-from pipelines.backends.llamacpp_messages import (
-    QuantizeCall,
-)
-from pipelines.backends.protocol import Built
-from pipelines.backends.workers.llamacpp_gguf import read_gguf, write_imatrix
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import Calibration, Format, Recipe, TensorTypeRule
+from pipelines.engines.backend import Built
+from pipelines.engines.contents import gguf_contents
+from pipelines.engines.llamacpp.build_messages import (
+    QuantizeCall,
+)
+from pipelines.engines.llamacpp.types import FILE_TYPES
+from pipelines.engines.llamacpp.workers.building.gguf import read_gguf, write_imatrix
+from pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.contents import gguf_contents
-from pipelines.runtimes.protocol import Loadable, ProbeReport, ProbeRequest
 from tests.expectations import unexpected
 from tests.integration.gguf_bench import RECIPES, Bench, gguf_options, make_bench
 from tests.integration.llamacpp_checkpoints import backend, runtime, write_lines

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backends.protocol import BuildRequest
 from pipelines.domain.checkpoint import Checkpoint
+from pipelines.engines.backend import BuildRequest
+from pipelines.engines.contents import gguf_contents
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.contents import gguf_contents
 from pipelines.specs.recipes import find_recipes
 from tests.expectations import unexpected
 from tests.integration.llamacpp_checkpoints import Sizes, backend, random_checkpoint

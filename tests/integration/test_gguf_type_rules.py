@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backends.expectation import expected_of_converted
-from pipelines.backends.llamacpp_file_types import FILE_TYPES
 from pipelines.domain.recipe import Calibration, Format, GgufOptions, Numerics, Recipe
-from pipelines.files.gguf_header import read_gguf_header
+from pipelines.engines.expected import expected_of_converted
+from pipelines.engines.llamacpp.types import FILE_TYPES
+from pipelines.formats.gguf import read_gguf_header
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker
 from tests.integration.dry_run import DryRunCall, DryRunFacts, Foretold

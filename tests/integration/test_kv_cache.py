@@ -9,16 +9,16 @@ import pytest
 
 from pipelines.domain.recipe import Format, KvCacheType
 from pipelines.domain.run import Answer, Schedule
+from pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.files.records import from_json, to_json
-from pipelines.files.tokenizer_folder import special_token_ids
+from pipelines.formats.tokenizer_folder import special_token_ids
 from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.divergences import DivergenceCall, Divergences
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest
 from pipelines.specs.kv_caches import KV_CACHE_TYPES
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.integration.llamacpp_checkpoints import (
     EXAMPLE,
     example_checkpoint,
@@ -105,7 +105,7 @@ def test_what_a_cache_costs_can_be_measured(tmp_path: Path) -> None:
     drifts: list[float] = []
     for kv_cache in KV_CACHE_TYPES:
         call = WorkerCall(
-            module="pipelines.process.workers.llamacpp_divergence",
+            module="pipelines.engines.llamacpp.workers.divergence",
             request=DivergenceCall(
                 base=path,
                 others=(path,),

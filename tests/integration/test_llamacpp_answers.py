@@ -10,10 +10,10 @@ from tokenizers import Tokenizer
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import Format
 from pipelines.domain.run import Schedule
-from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeReport, ProbeRequest
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeReport, ProbeRequest
 from tests.integration.llamacpp_checkpoints import (
     BEGIN,
     END,

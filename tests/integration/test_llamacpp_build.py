@@ -8,9 +8,6 @@ from pathlib import Path
 import numpy
 import pytest
 
-from pipelines.backends.llamacpp_messages import QuantizeCall, QuantizeFacts
-from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
-from pipelines.backends.workers.llamacpp_gguf import read_gguf
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InputError, WorkerError
 from pipelines.domain.recipe import (
@@ -23,6 +20,9 @@ from pipelines.domain.recipe import (
     TensorTypeRule,
 )
 from pipelines.domain.values import Digest
+from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
+from pipelines.engines.llamacpp.workers.building.gguf import read_gguf
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker
 from tests.integration.llamacpp_checkpoints import (
@@ -104,7 +104,7 @@ def sha256(path: Path) -> str:
 
 
 def quantize(call: QuantizeCall, folder: Path) -> QuantizeFacts:
-    module = "pipelines.backends.workers.llamacpp_quantize"
+    module = "pipelines.engines.llamacpp.workers.building.quantize"
     worker = WorkerCall(module=module, request=call, log=folder / "quantize.log", threads=1)
     return run_worker(worker, QuantizeFacts, ignore_progress).value
 

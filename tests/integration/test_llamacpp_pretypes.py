@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from pipelines.backends.llamacpp_messages import ConvertFacts
-from pipelines.backends.llamacpp_pretypes import LLAMA3_REGEX, PRE_TYPES, QWEN2_REGEX
 from pipelines.domain.errors import CheckpointError
+from pipelines.engines.llamacpp.build_messages import ConvertFacts
+from pipelines.engines.llamacpp.pretypes import LLAMA3_REGEX, PRE_TYPES, QWEN2_REGEX
 from pipelines.files.sealed import read_manifest
 from tests.integration.llamacpp_checkpoints import (
     NASTY_TEXTS,

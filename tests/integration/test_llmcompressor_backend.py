@@ -12,11 +12,7 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
-from pipelines.backends.llmcompressor import LlmCompressorBackend
-from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
-from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import (
@@ -28,12 +24,16 @@ from pipelines.domain.recipe import (
     Recipe,
 )
 from pipelines.domain.values import Digest
+from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
+from pipelines.engines.runtime import Loadable, ProbeRequest
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.files.hashing import file_digest
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings
 from pipelines.process.calls import Progress, WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import Loadable, ProbeRequest
-from pipelines.runtimes.transformers import TransformersRuntime
 from tests.tiny_checkpoints import LAYERS, weights, write_checkpoint, write_safetensors
 
 pytestmark = pytest.mark.integration
@@ -233,7 +233,7 @@ def test_smoothing_that_destroys_a_model_stops_the_worker(base: Checkpoint, tmp_
     _write_gemma2(folder)
     (tmp_path / "output").mkdir()
     call = WorkerCall(
-        module="pipelines.backends.workers.llmcompressor_compress",
+        module="pipelines.engines.llmcompressor.workers.compress",
         request=CompressCall(
             base=folder,
             output=tmp_path / "output",

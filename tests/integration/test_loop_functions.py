@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.turns import ToolFunction
+from pipelines.domain.suites.turns import ToolFunction
 from pipelines.evaluation.loops.functions import ToolFunctions, function_call
 from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.sandbox import Limits, SandboxKind
-from pipelines.evaluation.sandbox_choose import working_sandbox
-from pipelines.evaluation.sandbox_function import FunctionQuestion, run_function
+from pipelines.evaluation.sandbox.choose import working_sandbox
+from pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
+from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
 from pipelines.files.store import Store
 from pipelines.process.runner import run_worker
 

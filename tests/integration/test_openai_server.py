@@ -15,21 +15,21 @@ import pytest
 
 from flows.settings import Settings
 from flows.wiring import equipment
-from pipelines.build.checkpoints import resolve_checkpoint
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.recipe import Format
 from pipelines.domain.server import Server
-from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.openai.runtime import OpenAiServerRuntime
+from pipelines.engines.openai.versions import identified
+from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Prompt, Runtime
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.prompts import suite_prompts
 from pipelines.files.records import to_json
-from pipelines.files.tokenizer_folder import special_token_ids
+from pipelines.formats.tokenizer_folder import special_token_ids
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.openai_server import OpenAiServerRuntime
-from pipelines.runtimes.openai_versions import identified
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, Prompt, Runtime
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.fakes import FakeRuntime
 from tests.openai_server_fake import fake_server
 from tests.oracles import oracle
@@ -72,7 +72,7 @@ def kill_worker_when(ready: Any, runtime: Runtime, request: AnswerRequest, trace
 def answering_worker() -> int:
     """The worker of this process that asks the server."""
     for folder in Path("/proc").iterdir():
-        asks = folder.name.isdigit() and _runs(folder, ("python", "openai_answer"))
+        asks = folder.name.isdigit() and _runs(folder, ("python", "openai.workers.answer"))
         if asks and parent_of(int(folder.name)) == os.getpid():
             return int(folder.name)
     raise AssertionError("no worker asks")

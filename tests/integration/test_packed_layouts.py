@@ -13,18 +13,22 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from pipelines.backends.llmcompressor import LlmCompressorBackend
-from pipelines.backends.llmcompressor_messages import CompressCall
-from pipelines.backends.protocol import BuildRequest, Built, CalibrationTokens
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import Digest
-from pipelines.files.packed_config import stored_layout
-from pipelines.files.safetensors_arrays import Array, read_array, write_tensors
-from pipelines.files.safetensors_header import read_tensors
+from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from pipelines.engines.llmcompressor.messages import CompressCall
+from pipelines.engines.runtime import Loadable, ProbeRequest
+from pipelines.engines.transformers.runtime import TransformersRuntime
+from pipelines.engines.transformers.workers.model import load
+from pipelines.engines.transformers.workers.packed_checkpoint import dense_state
 from pipelines.files.store import Store
+from pipelines.formats.arrays import Array, read_array, write_tensors
+from pipelines.formats.packed_config import stored_layout
+from pipelines.formats.safetensors import read_tensors
+from pipelines.hub.source import HubSettings
 from pipelines.process.calls import (
     OnProgress,
     Reply,
@@ -33,10 +37,6 @@ from pipelines.process.calls import (
     ignore_progress,
 )
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import Loadable, ProbeRequest
-from pipelines.runtimes.transformers import TransformersRuntime
-from pipelines.runtimes.workers.packed_checkpoint import dense_state
-from pipelines.runtimes.workers.transformers_model import load
 from pipelines.specs.recipes import catalogue
 from tests.archived_readers_call import READER, ReadCall, Weights
 from tests.conftest import PROJECT

@@ -16,13 +16,13 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as torch_load
 from safetensors.torch import save_file as torch_save
 
-from flows import units
-from flows.site import BuildSite
-from pipelines.backends.llamacpp_messages import QuantizeCall, QuantizeFacts
-from pipelines.backends.llmcompressor_facts import stored_scheme, stored_tensors
+from flows.build import units
+from flows.build.site import BuildSite
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.variant import BuildFacts, Variant
-from pipelines.files.safetensors_header import read_tensors
+from pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
+from pipelines.engines.llmcompressor.facts import stored_scheme, stored_tensors
+from pipelines.formats.safetensors import read_tensors
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker
 from tests import gguf_damage
@@ -266,7 +266,7 @@ def test_an_importance_matrix_that_lacks_an_entry_is_caught(
             threads=1,
         )
         worker = WorkerCall(
-            module="pipelines.backends.workers.llamacpp_quantize",
+            module="pipelines.engines.llamacpp.workers.building.quantize",
             request=call,
             log=tmp_path / "log",
             threads=1,

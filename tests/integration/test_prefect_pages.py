@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import down, up
-from flows.prefect_state import ServerFolder
+from flows.orchestration.server import down, up
+from flows.orchestration.state import ServerFolder
 
 pytestmark = pytest.mark.integration
 

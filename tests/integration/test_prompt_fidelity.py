@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import JsonObject
 from pipelines.evaluation.chat import ChatFormat, TemplateRefusalError, template_message
-from pipelines.evaluation.template_environment import FIXED_NOW
+from pipelines.evaluation.templates.environment import FIXED_NOW
 from pipelines.evaluation.transformers_reading import ReadingCall, ReadText, may_read_otherwise
 from pipelines.evaluation.workers.transformers_reading import compare
 from pipelines.files.records import to_json

@@ -9,18 +9,18 @@ import pytest
 from pipelines.domain.errors import ServiceError
 from pipelines.domain.recipe import Format
 from pipelines.domain.server import Server
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, Suite
+from pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
 from pipelines.domain.values import digest_of
+from pipelines.engines.openai.runtime import OpenAiServerRuntime
+from pipelines.engines.openai.versions import identified
+from pipelines.engines.runtime import AnswerRequest, Loadable, Prompt
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.prompts import suite_prompts
-from pipelines.files.gguf_header import read_gguf_header
-from pipelines.files.own_tokenizer import own_tokenizer
 from pipelines.files.records import to_json
+from pipelines.formats.gguf import read_gguf_header
+from pipelines.formats.own_tokenizer import own_tokenizer
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.openai_server import OpenAiServerRuntime
-from pipelines.runtimes.openai_versions import identified
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, Prompt
 from tests.fakes import FakeRuntime
 from tests.integration.llamacpp_checkpoints import (
     NASTY_TEXTS,

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from calibration.redaction import RedactionResult, redact
-from calibration.redaction_call import DetectCall, Detected
-from calibration.redaction_entities import wanted
-from calibration.redaction_options import RedactionOptions
-from calibration.redaction_texts import parts_of
-from flows.corpus_commands import build_from_spec
-from flows.corpus_drift import DriftOptions, drift_command
+from calibration.redaction.entities import wanted
+from calibration.redaction.messages import DetectCall, Detected
+from calibration.redaction.options import RedactionOptions
+from calibration.redaction.redact import RedactionResult, redact
+from calibration.redaction.texts import parts_of
+from flows.cli.corpus import build_from_spec
+from flows.cli.drift import DriftOptions, drift_command
 from flows.settings import Settings
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import ToolchainError
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.files.records import to_json
 from pipelines.process.calls import WorkerCall, ignore_progress
 from pipelines.process.runner import run_worker

@@ -17,10 +17,10 @@ import pytest
 
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.recipe import Format
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.verdict import Decision
 from registry import Receipt, Tracking, lineage, lookup, record, still_recorded, verify
-from registry.known_suites import known_content
 from registry.opening import open_mlflow
+from registry.recording.known_suites import known_content
 from tests.registry_examples import SUITE, Sample, evidence_of, other_digest, tracking_in
 
 pytestmark = [

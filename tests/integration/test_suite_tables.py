@@ -14,11 +14,11 @@ import pytest
 
 from flows.settings import Settings
 from flows.wiring import table_reader
-from pipelines.build.hub import HubSettings
-from pipelines.build.table_source import ReadTable, TableSource
 from pipelines.domain.errors import InputError
 from pipelines.files.store import Store
-from pipelines.specs.suites import load_suite
+from pipelines.hub.source import HubSettings
+from pipelines.hub.table_source import ReadTable, TableSource
+from pipelines.suites.load import load_suite
 
 pytestmark = pytest.mark.integration
 

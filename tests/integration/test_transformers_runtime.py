@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.run import Answer, Schedule
-from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeReport, ProbeRequest
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.files.records import from_json
 from pipelines.process.calls import Progress, ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeReport, ProbeRequest
-from pipelines.runtimes.transformers import TransformersRuntime
 from tests.fakes import TEMPLATE
 from tests.tiny_checkpoints import edit_json, weights, write_checkpoint, write_safetensors
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.run import (
     Answer,
     Grade,
@@ -14,9 +13,17 @@ from pipelines.domain.run import (
     RuntimeIdentity,
     Schedule,
 )
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
+from pipelines.domain.suites.suite import (
+    DecodeSettings,
+    GraderSpec,
+    Item,
+    Message,
+    SliceSpec,
+    Suite,
+)
 from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdict import PairedItem
+from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from pipelines.domain.verdicts.verdict import PairedItem
 from pipelines.paired.pairing import pair
 
 DECODE = DecodeSettings(max_tokens=64)

@@ -7,10 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
 from pipelines.domain.corpus import Corpus
-from pipelines.domain.policy import Policy
 from pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
@@ -20,9 +18,18 @@ from pipelines.domain.recipe import (
     Recipe,
 )
 from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
+from pipelines.domain.suites.suite import (
+    DecodeSettings,
+    GraderSpec,
+    Item,
+    Message,
+    SliceSpec,
+    Suite,
+)
 from pipelines.domain.values import JsonValue, digest_of
 from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion, Variant
+from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from pipelines.domain.verdicts.policy import Policy
 from pipelines.evaluation.graders.table import grade_answer, grader_for
 from pipelines.gates.judge import audit_failure, judge
 from pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
@@ -288,7 +295,7 @@ def example_report(sizes: Mapping[str, int] = SLICES) -> BuildReport:
             variant=None,
             audit=None,
             verdict=None,
-            failure="pipelines.backends.workers.llmcompressor: was killed by SIGKILL (often: out of"
+            failure="pipelines.engines.llmcompressor.workers.compress: was killed by SIGKILL (often: out of"
             " memory)\n  log:  .quantgate/logs/GPTQ_W4A16.log",
         ),
         _failed_audit(suite, untouched, other_base),

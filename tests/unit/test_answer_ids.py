@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from flows.preflight import refuse_unanswerable
+from flows.build.preflight.all import refuse_unanswerable
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Item, Message
+from pipelines.domain.suites.suite import Item, Message
 from pipelines.evaluation.sampling import id_problem
 from tests.loops import refund, suite_with
 

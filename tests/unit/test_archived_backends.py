@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from pipelines.backends.archived import ArchivedBackend
-from pipelines.backends.archived_messages import ArchivedFacts, AutoAwqCall, AutoGptqCall
-from pipelines.backends.autoawq import AUTOAWQ
-from pipelines.backends.autogptq import AUTOGPTQ
-from pipelines.backends.protocol import Backend, BuildRequest, CalibrationTokens
 from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
 from pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions, Recipe
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import QuantizedTensor, Toolchain
+from pipelines.engines.archived.autoawq import AUTOAWQ
+from pipelines.engines.archived.autogptq import AUTOGPTQ
+from pipelines.engines.archived.backend import ArchivedBackend
+from pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall, AutoGptqCall
+from pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
 from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from pipelines.process.environments import LockedEnvironment
 from pipelines.specs.recipes import find_recipes

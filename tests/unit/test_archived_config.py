@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.backends.archived_config import older_config
 from pipelines.domain.errors import CheckpointError
+from pipelines.engines.archived.config import older_config
 from tests.integration.road import EXAMPLE
 
 LLAMA: dict[str, Any] = {

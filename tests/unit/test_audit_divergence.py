@@ -20,11 +20,10 @@ from pipelines.audit.divergence import (
     audit_resemblance,
     unmeasured_divergence,
 )
-from pipelines.domain.audit import Divergence, Resemblance, Tripwires
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.domain.ruler import Ruler
-from pipelines.files.records import from_json, to_json
-from pipelines.process.workers.base_logits import (
+from pipelines.domain.verdicts.audit import Divergence, Resemblance, Tripwires
+from pipelines.domain.verdicts.ruler import Ruler
+from pipelines.engines.divergence.base_logits import (
     BaseLogits,
     BasePass,
     Logits,
@@ -33,7 +32,8 @@ from pipelines.process.workers.base_logits import (
     read_windows,
     temporary_file,
 )
-from pipelines.process.workers.divergence_sums import DivergenceSums
+from pipelines.engines.divergence.sums import DivergenceSums
+from pipelines.files.records import from_json, to_json
 
 RULER = Ruler(label="W4")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.audit.expectation import audit_expectation, expected_of
-from pipelines.backends.llamacpp_type_rules import GgufModel, GgufWeight, target_types
 from pipelines.domain.checkpoint import TensorFacts
 from pipelines.domain.recipe import BitsPerWeight, GgufOptions, MeasuredMix, Recipe, TensorTypeRule
 from pipelines.domain.variant import ExpectedSize, QuantizedTensor
-from pipelines.runtimes.contents import Contents
+from pipelines.engines.contents import Contents
+from pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight, target_types
 from pipelines.specs.recipes import find_recipes
 from tests.fakes import fake_checkpoint
 

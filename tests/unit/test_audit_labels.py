@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pipelines.audit.labels import FILE_TYPES, audit_labels
-from pipelines.backends.llamacpp_file_types import FILE_TYPES as BUILT_TYPES
 from pipelines.domain.recipe import Format, Recipe
-from pipelines.files.safetensors_header import StoredTensor
-from pipelines.runtimes.contents import Contents
+from pipelines.engines.contents import Contents
+from pipelines.engines.llamacpp.types import FILE_TYPES as BUILT_TYPES
+from pipelines.formats.safetensors import StoredTensor
 from pipelines.specs.recipes import find_recipes
 
 

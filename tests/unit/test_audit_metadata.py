@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.audit.metadata import audit_configuration, audit_metadata
 from pipelines.domain.values import JsonObject
-from pipelines.runtimes.contents import Contents
+from pipelines.engines.contents import Contents
 
 GGUF: dict[str, Any] = {
     "general.architecture": "llama",

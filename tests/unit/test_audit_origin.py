@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from pipelines.audit.origin import audit_origin
-from pipelines.domain.audit import AuditFinding
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import CompressedTensorsOptions, Recipe
-from pipelines.files.gguf_header import read_gguf_header
-from pipelines.files.safetensors_header import read_tensors
-from pipelines.runtimes.contents import Contents, folder_contents
+from pipelines.domain.verdicts.audit import AuditFinding
+from pipelines.engines.contents import Contents, folder_contents
+from pipelines.formats.gguf import read_gguf_header
+from pipelines.formats.safetensors import read_tensors
 from pipelines.specs.recipes import find_recipes
 from tests.tiny_checkpoints import Words, weights, write_checkpoint, write_safetensors
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.audit.rulers import main_type, ruler_of
-from pipelines.backends.llamacpp_file_types import FILE_TYPES
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import (
     AutoAwqOptions,
@@ -17,7 +16,8 @@ from pipelines.domain.recipe import (
     Recipe,
     TensorTypeRule,
 )
-from pipelines.domain.ruler import Grid
+from pipelines.domain.verdicts.ruler import Grid
+from pipelines.engines.llamacpp.types import FILE_TYPES
 from pipelines.specs.recipes import catalogue, find_recipes
 
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.audit.served import KERNELS, audit_served, kernels_of
-from pipelines.domain.audit import AuditReport
-from pipelines.runtimes.protocol import ServedLook
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.engines.runtime import ServedLook
 
 LOOK = ServedLook(
     engine="vllm",

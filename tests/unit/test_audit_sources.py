@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.audit_sources import AUDIT, BASE_DIVERGENCE
+from flows.build.audit_sources import AUDIT, BASE_DIVERGENCE
 from flows.wiring import judging_sources
 from pipelines.files.hashing import source_digest
 from tests.unit.test_planning import plan, spec
@@ -22,9 +22,9 @@ def modules(folder: str, pattern: str = "*.py") -> set[str]:
 
 
 def test_every_module_that_audits_or_looks_or_compares_is_named() -> None:
-    workers = "pipelines/runtimes/workers"
-    looking = modules(workers, "*_probe.py") | modules(workers, "*_divergence.py")
-    served = {name for name in looking if ".openai_" in name}  # of their runtime's own digest
+    engines = "pipelines/engines"
+    looking = modules(engines, "*/workers/probe.py") | modules(engines, "*/workers/*divergence.py")
+    served = {name for name in looking if ".openai." in name}  # of their runtime's own digest
     named = {*AUDIT, *BASE_DIVERGENCE, *NOT_OF_ONE_SUBJECT}
     assert modules("pipelines/audit") | (looking - served) <= named
 
@@ -39,4 +39,4 @@ def test_a_build_is_not_finished_any_more_once_an_audit_would_say_something_else
 
 
 def test_what_domain_types_work_out_of_answers_is_part_of_judging() -> None:
-    assert {"pipelines.domain.loops", "pipelines.domain.verdict"} <= set(judging_sources())
+    assert {"pipelines.domain.loops", "pipelines.domain.verdicts.verdict"} <= set(judging_sources())

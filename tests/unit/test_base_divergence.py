@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows import units
-from flows.base_audits import base_reports
-from flows.console import show_plan
-from flows.outcome import write_report
-from flows.site import BuildSite
-from flows.unit_errors import record_error
-from flows.verdicts import evidence
+from flows.build import units
+from flows.build.audits.base_audits import base_reports
+from flows.build.errors import record_error
+from flows.build.outcome import write_report
+from flows.build.site import BuildSite
+from flows.build.verdicts import evidence
+from flows.cli.views.console import show_plan
 from pipelines.audit.base_divergence import (
     ROUNDING,
     ROUNDING_BFLOAT16,
@@ -29,18 +29,18 @@ from pipelines.audit.base_divergence import (
 from pipelines.audit.divergence_causes import MOST_SUSPECTS, suspects
 from pipelines.audit.dropped_settings import altering_options, dropped_settings
 from pipelines.audit.reach import MOST_POSITIONS, Landmark, landmarks, passages, reach
-from pipelines.domain.base_divergence import BaseDivergence, DivergenceCause
 from pipelines.domain.checkpoint import StoredQuantization
 from pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from pipelines.domain.recipe import Format, Numerics
 from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdict import Decision
-from pipelines.domain.waiver import BaseDivergenceWaiver
+from pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
+from pipelines.domain.verdicts.verdict import Decision
+from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
+from pipelines.engines.divergence.base_messages import Passage, PositionDivergences
+from pipelines.engines.runtime import BaseDivergenceRequest
 from pipelines.files.store import Store
-from pipelines.process.base_divergence import Passage, PositionDivergences
 from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.runtimes.protocol import BaseDivergenceRequest
 from pipelines.specs.builds import BuildOverrides, load_build
 from pipelines.specs.waivers import parse_waiver
 from tests.fakes import FakeBackend, FakeRuntime

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from pipelines.domain.errors import ServiceError
-from pipelines.runtimes.openai_client import Endpoint, Patience, ServerClient
+from pipelines.engines.openai.client import Endpoint, Patience, ServerClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Send = Callable[[socket.socket], None]

@@ -3,9 +3,9 @@
 import pytest
 
 from pipelines.domain.values import JsonObject
-from pipelines.evaluation.graders.call_formats import CALL_FORMATS, read_calls
-from pipelines.evaluation.graders.calls import Call, Calls, NoCall, ReadCalls
-from pipelines.evaluation.graders.strict_json import Refused
+from pipelines.evaluation.graders.calls.formats import CALL_FORMATS, read_calls
+from pipelines.evaluation.graders.calls.read import Call, Calls, NoCall, ReadCalls
+from pipelines.evaluation.graders.reading.strict_json import Refused
 from tests.call_writing import WRITERS
 from tests.grading import expecting, pure_grader
 

@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
+from pipelines.domain.suites.suite import (
+    DecodeSettings,
+    GraderSpec,
+    Item,
+    Message,
+    SliceSpec,
+    Suite,
+)
 from pipelines.domain.values import digest_of
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.prompts import suite_prompts

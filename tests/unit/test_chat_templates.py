@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import CheckpointError
-from pipelines.files.chat_templates import read_chat_templates, template_notes
-from pipelines.files.tokenizer_folder import copy_tokenizer
+from pipelines.formats.chat_templates import read_chat_templates, template_notes
+from pipelines.formats.tokenizer_folder import copy_tokenizer
 
 
 def write(folder: Path, **config: object) -> Path:

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backends.llamacpp_pretypes import byte_fallback_hint
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError
+from pipelines.engines.llamacpp.pretypes import byte_fallback_hint
+from pipelines.engines.transformers.checkpoint_loading import (
+    LoadingReport,
+    Misshapen,
+    refuse_incomplete,
+)
 from pipelines.files.store import Store
-from pipelines.runtimes.checkpoint_loading import LoadingReport, Misshapen, refuse_incomplete
+from pipelines.hub.source import HubSettings
 from tests.fakes import fake_checkpoint
 from tests.tiny_checkpoints import write_checkpoint
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.build.checkpoint_digests import checkpoint_digests
+from pipelines.checkpoints.digests import checkpoint_digests
 from pipelines.files.hashing import file_digest
 from tests.fakes import write_tokenizer
 

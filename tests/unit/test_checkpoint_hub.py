@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings, HubSource, parse_hub_source
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError, ServiceError
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings, HubSource, parse_hub_source
 from pipelines.process.calls import Progress
 from tests.hub_server import Fault, HubServer
 from tests.tiny_checkpoints import write_checkpoint

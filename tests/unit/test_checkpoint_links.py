@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.build.checkpoint_links import refuse_leaving_links
+from pipelines.checkpoints.links import refuse_leaving_links
 from pipelines.domain.errors import CheckpointError
 
 

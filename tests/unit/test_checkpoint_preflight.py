@@ -9,16 +9,17 @@ from threading import Barrier
 import pytest
 from rich.console import Console
 
-from flows.checkpoint_preflight import looking_inside
-from flows.console import show_result
-from flows.outcome import BuildResult
+from flows.build.outcome import BuildResult
+from flows.build.preflight.checkpoint import looking_inside
+from flows.cli.views.console import show_result
 from flows.settings import Settings
 from flows.wiring import Equipment
 from pipelines.audit.base_divergence import ROUNDING, audit_base_divergence
-from pipelines.domain.base_divergence import BaseDivergence, Stretch
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError, QuantgateError
-from pipelines.domain.waiver import BaseDivergenceWaiver
+from pipelines.domain.verdicts.base_divergence import BaseDivergence, Stretch
+from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
+from pipelines.engines.transformers.checkpoint_loading import LoadingReport, ReportLoading
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.process.runner import run_worker
@@ -26,7 +27,6 @@ from pipelines.report.build_report import BaseReport
 from pipelines.report.page import write_page
 from pipelines.report.result import result_json
 from pipelines.report.summary import base_rows
-from pipelines.runtimes.checkpoint_loading import LoadingReport, ReportLoading
 from pipelines.specs.recipes import find_recipes
 from registry.evidence import version_facts
 from registry.facts import NONE, from_tags, to_tags

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings
 from pipelines.process.calls import Progress
 from tests.conftest import PROJECT
 from tests.tiny_checkpoints import (
@@ -155,8 +155,8 @@ def test_resolving_imports_no_torch_and_a_folder_no_hub_client(tmp_path: Path) -
     folder = write_checkpoint(tmp_path / "model")
     code = (
         "import sys; from pathlib import Path; from pipelines.files.store import Store;"
-        "from pipelines.build.checkpoints import resolve_checkpoint;"
-        "from pipelines.build.hub import HubSettings;"
+        "from pipelines.checkpoints.resolving import resolve_checkpoint;"
+        "from pipelines.hub.source import HubSettings;"
         f"resolve_checkpoint({str(folder)!r}, name=None, store=Store(root=Path({str(tmp_path)!r})),"
         " hub=HubSettings());"
         "heavy = {'torch', 'transformers', 'huggingface_hub', 'safetensors'} & set(sys.modules);"

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.policy import Policy
 from pipelines.domain.run import Grade
-from pipelines.domain.verdict import Decision, PairedItem
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, PairedItem
 from pipelines.evaluation.sampling import together
 from pipelines.gates.judge import judge
 from pipelines.gates.slices import judge_slice, judge_whole

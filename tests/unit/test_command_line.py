@@ -5,10 +5,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.cli import main
-from flows.outcome import BuildResult
+from flows.build.errors import UnitError
+from flows.build.outcome import BuildResult
+from flows.cli.main import main
 from flows.settings import Settings
-from flows.unit_errors import UnitError
 from pipelines.domain import errors
 from pipelines.domain.errors import InputError, QuantgateError
 from pipelines.report.summary import VariantRow

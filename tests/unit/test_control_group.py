@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.control_group import ControlGroups
+from pipelines.process.control_group import ControlGroups
 
 UNLIMITED = 9223372036854771712  # version 1's way of saying so: the largest multiple of a page
 

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from calibration.assemble import build_corpus, open_corpus, read_sequences, sample
-from calibration.contamination import contaminations
+from calibration.checks.contamination import contaminations
+from calibration.shelf.assemble import build_corpus, open_corpus, read_sequences, sample
 from calibration.spec import load_corpus_spec
 from calibration.wanted import CorpusSpec, SourceSpec
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Item, Message
+from pipelines.domain.suites.suite import Item, Message
 from pipelines.files.store import Store
 
 

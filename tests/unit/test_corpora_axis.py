@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import Calibration, CompressedTensorsOptions
-from pipelines.domain.verdict import PairOutcome
+from pipelines.domain.verdicts.verdict import PairOutcome
 from pipelines.report.corpus_comparison import corpus_comparisons
 from pipelines.report.page import render_page
 from pipelines.specs.builds import BuildOverrides, load_build

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from calibration.assemble import build_corpus, read_card
-from calibration.card import Spread, length_counts, spread
-from calibration.card_page import card_page
+from calibration.shelf.assemble import build_corpus, read_card
+from calibration.shelf.card import Spread, length_counts, spread
+from calibration.shelf.card_page import card_page
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.files.store import Store
 from tests.corpus_rows import chat_row, spec_of, write_rows

@@ -7,30 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from calibration.assemble import build_corpus
+from calibration.checks.check import AskedModel, check_corpus
+from calibration.checks.findings import overlap_of
+from calibration.checks.preflight import Preflight, refuse_contamination, refuse_useless
+from calibration.shelf.assemble import build_corpus
 from calibration.spec import load_corpus_spec
-from flows.corpus_check import AskedModel, check_corpus
-from flows.corpus_check_command import CheckOptions, check_command
-from flows.corpus_check_view import as_json, plain_lines
-from flows.corpus_findings import overlap_of
-from flows.corpus_preflight import Preflight, refuse_contamination, refuse_useless
-from flows.planning import BuildPlan, make_plan
+from flows.build.plan import BuildPlan, make_plan
+from flows.cli.corpus_check import CheckOptions, check_command
+from flows.cli.views.corpus_check import as_json, plain_lines
 from flows.settings import Settings
 from flows.wiring import Equipment
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.domain.suite import Suite
-from pipelines.domain.waiver import ContaminationWaiver
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.waiver import ContaminationWaiver
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings
 from pipelines.process.runner import run_worker
 from pipelines.report.page import render_page
 from pipelines.report.result import result_json
 from pipelines.specs.builds import BuildOverrides, load_build
 from pipelines.specs.recipes import find_recipes
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from registry.evidence import version_facts
 from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.registry_examples import Sample, evidence_of

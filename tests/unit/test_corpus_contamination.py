@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from calibration.contamination import Contamination, contaminations
-from calibration.overlap_closeness import least_likeness
+from calibration.checks.contamination import Contamination, contaminations
+from calibration.checks.overlap_closeness import least_likeness
 from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suite import Item, Message
-from pipelines.specs.suites import load_suite
+from pipelines.domain.suites.suite import Item, Message
+from pipelines.suites.load import load_suite
 from tests.real_rows import real_rows
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support-desk"

@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from calibration.coverage import Lack, Profiler, lacks, text_of
-from calibration.features import calls_in, kinds_of, shares
-from calibration.token_coverage import expert_coverage, token_coverage
-from pipelines.backends.protocol import CalibrationTokens
+from calibration.checks.coverage import Lack, Profiler, lacks, text_of
+from calibration.checks.features import calls_in, kinds_of, shares
+from calibration.checks.token_coverage import expert_coverage, token_coverage
 from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
+from pipelines.domain.suites.suite import (
+    DecodeSettings,
+    GraderSpec,
+    Item,
+    Message,
+    SliceSpec,
+    Suite,
+)
 from pipelines.domain.values import Digest, JsonValue
+from pipelines.engines.backend import CalibrationTokens
 
 ENGLISH = (
     "I would like to know when my parcel is going to arrive, because I have waited for it since last week.",

@@ -10,8 +10,8 @@ from calibration.drift.compare import compare, in_languages, permutations_needed
 from calibration.drift.results import Comparison, DriftSettings, Thresholds
 from calibration.drift.rows import Row, sampled
 from calibration.drift.tokens import Words
-from calibration.languages import languages_of
 from pipelines.domain.errors import InputError
+from pipelines.language.identify import languages_of
 
 NO_THRESHOLDS = Thresholds(languages=-1.0, lengths=-1.0, tokens=-1.0, ngrams=-1.0)
 """Significance alone decides."""

@@ -10,8 +10,8 @@ from pipelines.domain.errors import InputError
 from pipelines.domain.values import digest_of
 from pipelines.files.records import to_json
 from registry import CorpusDrift, Tracking, record, record_corpus, record_drift
-from registry.corpora import DRIFT, card_line, experiment_of, recorded_corpus
-from registry.drift import NO_DRIFT, newest_drift
+from registry.corpora.drift import NO_DRIFT, newest_drift
+from registry.corpora.experiments import DRIFT, card_line, experiment_of, recorded_corpus
 from registry.lineages import trace
 from registry.lookups import Wanted, find
 from tests.registry_examples import (

@@ -18,11 +18,11 @@ from calibration.drift.rows import (
     traffic_rows,
     with_texts,
 )
-from calibration.redaction_options import RedactionOptions
+from calibration.redaction.options import RedactionOptions
 from calibration.wanted import Filters
 from pipelines.domain.corpus import Corpus, CorpusSequence
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import digest_of
 
 SETTINGS = DriftSettings()

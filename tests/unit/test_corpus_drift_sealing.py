@@ -23,8 +23,8 @@ from calibration.drift.sealing import (
 )
 from calibration.drift.tokens import Words
 from calibration.wanted import Filters
-from flows.corpus_drift import DriftOptions, as_json, drift_command, lines, metrics, registered
-from flows.corpus_drift_events import document, emit
+from flows.cli.drift import DriftOptions, as_json, drift_command, lines, metrics, registered
+from flows.orchestration.drift_events import document, emit
 from flows.settings import Settings
 from pipelines.domain.corpus import Corpus, CorpusSequence
 from pipelines.domain.errors import InputError, ServiceError

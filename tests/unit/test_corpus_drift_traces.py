@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from calibration.drift.rows import Row, traffic_rows
-from flows.corpus_traces import experiment_named, export_record, export_traces
+from flows.build.corpora.traces import experiment_named, export_record, export_traces
 from flows.settings import Settings
 from pipelines.domain.errors import InputError, NotFoundError
 from pipelines.domain.values import JsonValue
 from registry import Tracking
-from registry.trace_messages import conversation
-from registry.traces import Span, Trace, TraceTally, export_rows
+from registry.traces.conversations import Span, Trace, TraceTally, export_rows
+from registry.traces.messages import conversation
 
 USER: JsonValue = {"role": "user", "content": "where is it"}
 ANSWER: JsonValue = {"role": "assistant", "content": "there"}

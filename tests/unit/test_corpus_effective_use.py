@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from calibration.assemble import build_corpus
-from calibration.effective_use import Supply, calibrated, effective_use, no_supply, supply_of
+from calibration.checks.effective_use import Supply, calibrated, effective_use, no_supply, supply_of
+from calibration.shelf.assemble import build_corpus
+from calibration.shelf.tokens import calibration_tokens
 from calibration.spec import load_corpus_spec
-from calibration.tokens import calibration_tokens
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.recipe import Recipe
 from pipelines.evaluation.chat import ChatFormat

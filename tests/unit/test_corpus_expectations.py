@@ -2,9 +2,9 @@
 
 import pytest
 
-from calibration.coverage import item_text
-from calibration.expectations import expected_text
-from pipelines.domain.suite import GraderKind
+from calibration.checks.coverage import item_text
+from calibration.checks.expectations import expected_text
+from pipelines.domain.suites.suite import GraderKind
 from pipelines.domain.values import JsonValue
 from tests.grading import expecting
 

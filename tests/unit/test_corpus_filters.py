@@ -2,8 +2,8 @@
 
 import pytest
 
-from calibration.rows import Row
-from calibration.scanning import Sieve
+from calibration.drawing.scanning import Sieve
+from calibration.sources.rows import Row
 from calibration.spec import CorpusFile
 from calibration.wanted import Filters
 from pipelines.domain.errors import InputError

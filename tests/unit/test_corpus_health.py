@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from calibration.health import PROBLEMS, Examiner, Health, ailments
+from calibration.checks.health import PROBLEMS, Examiner, Health, ailments
 from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 
 
 def sequence(text: str, name: str = "t", source: str = "") -> CorpusSequence:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from calibration.redaction import RedactionResult, missing, redact, redact_file
-from calibration.redaction_call import DetectCall, Detected
-from calibration.redaction_entities import problems_of, wanted
-from calibration.redaction_options import EntityCount, RedactionOptions
-from calibration.redaction_replacing import Finding, Replacer, apart, remains
-from calibration.redaction_texts import Part, changed, parts_of
+from calibration.redaction.entities import problems_of, wanted
+from calibration.redaction.messages import DetectCall, Detected
+from calibration.redaction.options import EntityCount, RedactionOptions
+from calibration.redaction.redact import RedactionResult, missing, redact, redact_file
+from calibration.redaction.replacing import Finding, Replacer, apart, remains
+from calibration.redaction.texts import Part, changed, parts_of
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError, WorkerError
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import JsonObject
 from pipelines.files.records import from_json, to_json
 from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply

@@ -2,10 +2,10 @@
 
 import pytest
 
-from calibration.rows import BrokenRowError, ForeignContentError, Row, RowReader, content_of
+from calibration.sources.rows import BrokenRowError, ForeignContentError, Row, RowReader, content_of
 from calibration.wanted import Fields, Rendering
 from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import JsonObject, digest_of
 
 TOOL: JsonObject = {

@@ -7,11 +7,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from calibration.assemble import build_corpus, read_card, read_sequences
-from calibration.parts import Part, ScanCall
-from calibration.readers import LONGEST_LINE_BYTES, RowNumbers, rows
-from calibration.scanning import scan
-from calibration.sources import LocalSource, local_sources, refuse_changed
+from calibration.drawing.parts import Part, ScanCall
+from calibration.drawing.scanning import scan
+from calibration.shelf.assemble import build_corpus, read_card, read_sequences
+from calibration.sources.local import LocalSource, local_sources, refuse_changed
+from calibration.sources.readers import LONGEST_LINE_BYTES, RowNumbers, rows
 from calibration.workplace import Workplace
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.errors import InputError, ToolchainError

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from calibration.mixing import shares_of
+from calibration.drawing.mixing import shares_of
 from calibration.spec import load_corpus_spec
 from calibration.wanted import CorpusSpec
 from flows.schemas import SCHEMAS

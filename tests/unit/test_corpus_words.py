@@ -6,7 +6,7 @@ import re
 import numpy
 import pytest
 
-from calibration.words import run_hashes, words_of
+from pipelines.language.words import run_hashes, words_of
 
 
 def spelled(text: str) -> list[str]:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import units
-from flows.site import BuildSite
-from pipelines.backends.protocol import BuildRequest, Built
+from flows.build import units
+from flows.build.site import BuildSite
 from pipelines.domain.errors import (
     ChildAbortError,
     ChildCrashError,
@@ -18,7 +17,8 @@ from pipelines.domain.errors import (
     ToolchainError,
     WorkerError,
 )
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.verdict import Decision
+from pipelines.engines.backend import BuildRequest, Built
 from pipelines.files.full_disk import full_disk
 from pipelines.files.sealed import produce_once
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall

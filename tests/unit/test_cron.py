@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.cron import problem_of, require_cron
+from flows.cli.main import main
+from flows.orchestration.cron import problem_of, require_cron
 from pipelines.domain.errors import InputError
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
+from flows.cli.main import main
 from pipelines.domain.errors import ToolchainError
 from pipelines.files.disk_trouble import disk_trouble, require_writable
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from flows import units
-from flows.outcome import evidence
-from flows.site import BuildSite
-from flows.stopping import PORTIONS, stops_early
-from flows.unit_errors import record_error
+from flows.build import units
+from flows.build.errors import record_error
+from flows.build.outcome import evidence
+from flows.build.site import BuildSite
+from flows.build.stopping import PORTIONS, stops_early
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.policy import Policy
-from pipelines.domain.suite import GraderSpec
-from pipelines.domain.verdict import Decision
+from pipelines.domain.suites.suite import GraderSpec
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision
+from pipelines.engines.runtime import AnswerRequest
 from pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
-from pipelines.runtimes.protocol import AnswerRequest
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_units import site
 

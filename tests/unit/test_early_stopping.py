@@ -9,12 +9,12 @@ from itertools import product
 import pytest
 
 from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy, SlicePolicy
 from pipelines.domain.run import Answer, Facet, Grade, GradedAnswer, Run
-from pipelines.domain.suite import DecodeSettings, Suite
-from pipelines.domain.verdict import Decision, Verdict
+from pipelines.domain.suites.suite import DecodeSettings, Suite
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.domain.verdicts.policy import Policy, SlicePolicy
+from pipelines.domain.verdicts.verdict import Decision, Verdict
 from pipelines.gates.early import Examined, judge_stopped, settled
 from pipelines.gates.judge import judge
 from tests.unit.judging_examples import PASSED_AUDIT, graded, repeat_of, run_of, suite_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import units
+from flows.build import units
 from pipelines.domain.errors import (
     ChildAbortError,
     ChildCrashError,
@@ -16,6 +16,7 @@ from pipelines.domain.errors import (
     ToolchainError,
     WorkerError,
 )
+from pipelines.engines.runtime import ProbeReport, ProbeRequest
 from pipelines.files.sealed import is_sealed
 from pipelines.process.calls import (
     OnProgress,
@@ -28,7 +29,6 @@ from pipelines.process.calls import (
 from pipelines.process.endings import brought_upon_itself, killed_by, run_confirmed, signal_of
 from pipelines.process.runner import run_worker
 from pipelines.process.shortage import machine_trouble
-from pipelines.runtimes.protocol import ProbeReport, ProbeRequest
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_runner import call
 from tests.unit.test_units import site

@@ -4,14 +4,14 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from calibration.contamination import contaminations
-from calibration.sources import read_source
+from calibration.checks.contamination import contaminations
+from calibration.sources.local import read_source
 from calibration.spec import load_corpus_spec
-from calibration.words import normalized
+from pipelines.language.words import normalized
 from pipelines.specs.builds import BuildOverrides, load_build
 from pipelines.specs.policies import load_policy
 from pipelines.specs.recipes import find_recipes
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support-desk"
 SLICES = {

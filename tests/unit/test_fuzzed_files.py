@@ -18,26 +18,26 @@ from typing import Any
 
 import pytest
 
-from calibration.rows import RowReader
+from calibration.sources.rows import RowReader
 from calibration.spec import load_corpus_spec
 from calibration.wanted import Fields
-from flows.release_list import load_watch_list
-from flows.suite_check import check_suite
-from flows.transcripts import exported_lines, read_transcript
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from flows.cli.transcripts import exported_lines, read_transcript
+from flows.releases.watch_list import load_watch_list
+from pipelines.authoring.check import check_suite
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.errors import QuantgateError
 from pipelines.domain.run import Grade
-from pipelines.domain.suite import GraderKind, GraderSpec
+from pipelines.domain.suites.suite import GraderKind, GraderSpec
 from pipelines.evaluation.graders.protocol import ObservedGrader
 from pipelines.evaluation.graders.table import GRADERS, grader_for
-from pipelines.files.gguf_header import read_gguf_header
 from pipelines.files.store import Store
-from pipelines.specs.adjudications import load_adjudications
+from pipelines.formats.gguf import read_gguf_header
+from pipelines.hub.source import HubSettings
 from pipelines.specs.builds import BuildOverrides, load_build
-from pipelines.specs.judge_anchors import load_anchor
 from pipelines.specs.policies import load_policy
 from pipelines.specs.recipes import CATALOGUE, load_recipe
+from pipelines.suites.adjudications import load_adjudications
+from pipelines.suites.anchors import load_anchor
 from tests import mutations
 from tests.grading import expecting
 from tests.tiny_checkpoints import write_checkpoint
@@ -185,7 +185,7 @@ def build(path: Path) -> object:
 
 
 def rows_of(path: Path) -> object:
-    from calibration.readers import rows
+    from calibration.sources.readers import rows
 
     reader = RowReader(Fields(), (), "chat")
     for _, row in rows(path, path.suffix[1:], 0, 1 << 30):  # type: ignore[arg-type]  # a kind, as sources have it

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipelines.domain.audit import AuditReport
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy
-from pipelines.domain.verdict import Decision, SliceVerdict, Verdict
+from pipelines.domain.verdicts.audit import AuditReport
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
 from pipelines.files.records import from_json, to_json
 from pipelines.gates.judge import audit_failure, judge
 from pipelines.gates.slices import judge_slice, judge_whole

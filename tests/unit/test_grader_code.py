@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import ToolchainError
-from pipelines.domain.suite import GraderSpec
+from pipelines.domain.suites.suite import GraderSpec
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation import sandbox, sandbox_choose
-from pipelines.evaluation.sandbox import Limits, SandboxKind
+from pipelines.evaluation.sandbox import choose as sandbox_choose
+from pipelines.evaluation.sandbox import kinds as sandbox
+from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
 from tests.grading import expecting
 from tests.observing import observed_grader
 from tests.unit.judging_examples import suite_of

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from pipelines.domain.suite import Item, Message
+from pipelines.domain.suites.suite import Item, Message
 from tests.grading import expecting, pure_grader
 
 INJECTION = pure_grader("injection")

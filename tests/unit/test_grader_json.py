@@ -10,8 +10,8 @@ import pytest
 
 from pipelines.domain.run import Grade
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.json_schemas import FORMATS, violation
-from pipelines.evaluation.graders.matching import best_pairs
+from pipelines.evaluation.graders.reading.matching import best_pairs
+from pipelines.evaluation.graders.structures.schemas import FORMATS, violation
 from tests.grading import expecting, pure_grader
 
 SCHEMA: JsonObject = {

@@ -6,10 +6,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.domain.suite import GraderKind, GraderSpec
+from pipelines.domain.suites.suite import GraderKind, GraderSpec
 from pipelines.evaluation.graders.table import GRADERS, grader_for
-from pipelines.specs.grader_base import GraderFile
-from pipelines.specs.grader_files import AnyGraderFile
+from pipelines.suites.graders.base import GraderFile
+from pipelines.suites.graders.files import AnyGraderFile
 from tests.grading import pure_grader
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyGraderFile)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipelines.domain.run import Answer, Grade
-from pipelines.domain.suite import GraderSpec
+from pipelines.domain.suites.suite import GraderSpec
 from pipelines.domain.values import JsonValue
 from pipelines.evaluation.graders.table import grade_answer, grader_for
 from tests.grading import expecting, pure_grader

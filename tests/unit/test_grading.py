@@ -9,10 +9,10 @@ import pytest
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import Answer, Grade
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item
-from pipelines.domain.thoughts import Spoken
+from pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item
+from pipelines.domain.suites.thoughts import Spoken
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.grades import judged
+from pipelines.evaluation.graders.reading.grades import judged
 from pipelines.evaluation.graders.table import KnownGrades, grade_answer
 from pipelines.evaluation.grading import grade_answers
 from pipelines.evaluation.observing import Observatory, ObserveCall, ObserveTally, Question

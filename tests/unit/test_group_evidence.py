@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from flows.suite_proofs import proofs
-from pipelines.domain.policy import Policy
+from pipelines.authoring.proofs import proofs
 from pipelines.domain.run import Facet
-from pipelines.domain.verdict import Decision, PairedItem, SliceVerdict
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, PairedItem, SliceVerdict
 from pipelines.gates.judge import judge
 from pipelines.gates.slices import judge_slice, judge_whole
 from pipelines.paired.statistics import statistics

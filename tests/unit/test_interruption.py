@@ -12,14 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from flows import units
-from flows.site import BuildSite
-from flows.unit_errors import read_errors
-from pipelines.backends.protocol import BuildRequest, Built
-from pipelines.domain.audit import Divergence
+from flows.build import units
+from flows.build.errors import read_errors
+from flows.build.site import BuildSite
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import InterruptionError
-from pipelines.domain.verdict import Verdict
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.domain.verdicts.verdict import Verdict
+from pipelines.engines.backend import BuildRequest, Built
+from pipelines.engines.contents import Contents
+from pipelines.engines.divergence.rulers import RulersCall
+from pipelines.engines.runtime import (
+    AnswerRequest,
+    DivergenceRequest,
+    Loadable,
+    ProbeReport,
+    ProbeRequest,
+)
 from pipelines.files.interruption import Interruption
 from pipelines.files.locks import exclusive
 from pipelines.files.records import to_json
@@ -27,15 +36,6 @@ from pipelines.files.sealed import is_sealed
 from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.process.children import Children
 from pipelines.process.launch import NOT_STARTED, bound, parent_here
-from pipelines.runtimes.contents import Contents
-from pipelines.runtimes.protocol import (
-    AnswerRequest,
-    DivergenceRequest,
-    Loadable,
-    ProbeReport,
-    ProbeRequest,
-)
-from pipelines.runtimes.rulers import RulersCall
 from tests.fakes import FakeBackend, FakeRuntime, fake_rulers
 from tests.unit.test_runner import gone, wait_for
 from tests.unit.test_units import site

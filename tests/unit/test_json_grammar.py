@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import JsonObject
-from pipelines.runtimes.json_grammar import grammar_of
-from pipelines.runtimes.json_grammar_numbers import integer_rule
+from pipelines.engines.llamacpp.grammar.numbers import integer_rule
+from pipelines.engines.llamacpp.grammar.schema import grammar_of
 
 
 def _python_pattern(rule: str) -> re.Pattern[str]:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.anchor import AnchorLabel, answer_digest
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy
 from pipelines.domain.run import Facet, GradedAnswer, Run
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import Decision, Verdict
+from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, Verdict
 from pipelines.gates.judge import judge
 from pipelines.gates.judged_by_model import RULE
 from tests.unit.judging_examples import PASSED_AUDIT, run_of, suite_of

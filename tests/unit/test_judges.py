@@ -7,10 +7,10 @@ from math import log, sqrt
 
 import pytest
 
-from pipelines.domain.anchor import AnchorLabel, answer_digest
-from pipelines.domain.judge_evidence import JudgedAnswer
 from pipelines.domain.run import Facet
-from pipelines.domain.verdict import Decision
+from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from pipelines.domain.verdicts.judge_evidence import JudgedAnswer
+from pipelines.domain.verdicts.verdict import Decision
 from pipelines.paired.agreement import cohens_kappa, share
 from pipelines.paired.judges import MIN_LABELS, judge_evidence, judged_answers
 from pipelines.paired.prediction_powered import (

@@ -10,24 +10,24 @@ from click.testing import CliRunner
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 
-from flows.cli import main
-from flows.judging import JudgeOptions, judge_command, judge_transcripts
-from flows.plan_files import write_plan
-from flows.planning import BuildPlan
+from flows.build.plan import BuildPlan
+from flows.build.plan_files import write_plan
+from flows.cli.judge import JudgeOptions, judge_command, judge_transcripts
+from flows.cli.main import main
+from flows.cli.transcripts import exported_lines, read_transcript
 from flows.settings import Settings
-from flows.transcripts import exported_lines, read_transcript
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy
 from pipelines.domain.run import Answer, RunContract, RuntimeIdentity, Schedule
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision
 from pipelines.evaluation.asking import TRANSCRIPT
 from pipelines.evaluation.runs import RunPlan, RunRecord
 from pipelines.files.records import to_json
 from pipelines.files.sealed import seal
 from pipelines.files.store import Store
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.fakes import fake_checkpoint
 
 COUNT = 60

@@ -8,21 +8,21 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from calibration.readers import fetch, rows
-from calibration.rows import BrokenRowError, RowReader
-from calibration.sources import read_source
+from calibration.sources.local import read_source
+from calibration.sources.readers import fetch, rows
+from calibration.sources.rows import BrokenRowError, RowReader
 from calibration.wanted import Fields
-from pipelines.build.checkpoints import resolve_checkpoint
-from pipelines.build.hub import HubSettings
+from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.values import JsonObject
-from pipelines.files.gguf_header import read_gguf_header
-from pipelines.files.safetensors_header import read_header
 from pipelines.files.store import Store
+from pipelines.formats.gguf import read_gguf_header
+from pipelines.formats.safetensors import read_header
+from pipelines.hub.source import HubSettings
+from pipelines.hub.table_messages import TableRowsCall
+from pipelines.hub.workers.table_rows import write_rows
 from pipelines.process.calls import ignore_progress
-from pipelines.process.table_rows import TableRowsCall
-from pipelines.process.workers.table_rows import write_rows
-from pipelines.specs.suite_messages import MessageSpec
+from pipelines.suites.messages import MessageSpec
 from tests.tiny_checkpoints import write_checkpoint
 
 TWICE = '{"text": "a", "text": "b"}'

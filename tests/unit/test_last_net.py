@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import _clean_exit, main
-from flows.crashes import failure_of
+from flows.cli.crashes import failure_of
+from flows.cli.main import _clean_exit, main
 from pipelines.domain.errors import InputError
 
 

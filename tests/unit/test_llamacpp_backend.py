@@ -6,16 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backends.llamacpp import LlamaCppBackend
-from pipelines.backends.llamacpp_messages import (
-    ConvertCall,
-    ConvertFacts,
-    ImatrixCall,
-    ImatrixFacts,
-    QuantizeCall,
-    QuantizeFacts,
-)
-from pipelines.backends.protocol import Backend, BuildRequest, CalibrationTokens
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
 from pipelines.domain.errors import InputError, WorkerError
 from pipelines.domain.recipe import (
@@ -30,6 +20,16 @@ from pipelines.domain.recipe import (
 )
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import QuantizedTensor
+from pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from pipelines.engines.llamacpp.backend import LlamaCppBackend
+from pipelines.engines.llamacpp.build_messages import (
+    ConvertCall,
+    ConvertFacts,
+    ImatrixCall,
+    ImatrixFacts,
+    QuantizeCall,
+    QuantizeFacts,
+)
 from pipelines.process.calls import (
     OnProgress,
     Reply,
@@ -222,7 +222,7 @@ def test_a_conversion_that_was_killed_leaves_nothing_and_is_done_again(
     backend: LlamaCppBackend, ask: Ask
 ) -> None:
     workers = ScriptedWorkers()
-    workers.failing = "llamacpp_convert"
+    workers.failing = "building.convert"
     request = ask(recipe("Q8_0"))
     with pytest.raises(WorkerError):
         backend.build(request, workers, ignore_progress)

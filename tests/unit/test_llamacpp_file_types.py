@@ -4,9 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backends.llamacpp_file_types import FILE_TYPES, TENSOR_TYPES
-from pipelines.backends.llamacpp_misfits import misfits
-from pipelines.backends.llamacpp_tensor_names import gguf_name, is_quantized
 from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
 from pipelines.domain.recipe import (
     BitsPerWeight,
@@ -19,6 +16,9 @@ from pipelines.domain.recipe import (
     TensorTypeRule,
 )
 from pipelines.domain.values import Digest
+from pipelines.engines.llamacpp.misfits import misfits
+from pipelines.engines.llamacpp.tensor_names import gguf_name, is_quantized
+from pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES
 from pipelines.specs.recipes import catalogue, find_recipes
 
 

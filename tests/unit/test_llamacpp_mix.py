@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backends.llamacpp_assignment import Choice, assign
-from pipelines.backends.llamacpp_groups import MOST_GROUPS, tensor_groups
 from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.files.safetensors_header import StoredTensor
+from pipelines.engines.llamacpp.assignment import Choice, assign
+from pipelines.engines.llamacpp.groups import MOST_GROUPS, tensor_groups
+from pipelines.formats.safetensors import StoredTensor
 
 KINDS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 CANDIDATES = ("IQ2_XXS", "Q2_K", "Q6_K")

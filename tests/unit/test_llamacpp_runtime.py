@@ -14,7 +14,10 @@ from pipelines.domain.errors import (
     WorkerError,
 )
 from pipelines.domain.recipe import Format
-from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.llamacpp.run_messages import AnswerCall, AnswerTally
+from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Runtime
 from pipelines.process.calls import (
     OnProgress,
     Reply,
@@ -22,9 +25,6 @@ from pipelines.process.calls import (
     WorkerReply,
     ignore_progress,
 )
-from pipelines.runtimes.llamacpp import LlamaCppRuntime
-from pipelines.runtimes.llamacpp_messages import AnswerCall, AnswerTally
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, Runtime
 from pipelines.specs.recipes import find_recipes
 
 

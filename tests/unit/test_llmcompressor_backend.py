@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 
-from pipelines.backends.llmcompressor import LlmCompressorBackend
-from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
-from pipelines.backends.protocol import Backend, BuildRequest, CalibrationTokens
 from pipelines.domain.checkpoint import TensorFacts
 from pipelines.domain.errors import CheckpointError, InputError
 from pipelines.domain.recipe import (
@@ -22,6 +19,9 @@ from pipelines.domain.recipe import (
 )
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import QuantizedTensor
+from pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
 from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from tests.fakes import fake_checkpoint
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.backends.llmcompressor_schemes import group_size, mistakes, wants_calibration
 from pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
@@ -13,6 +12,7 @@ from pipelines.domain.recipe import (
     Numerics,
     Recipe,
 )
+from pipelines.engines.llmcompressor.schemes import group_size, mistakes, wants_calibration
 
 PLAIN = CompressedTensorsOptions(scheme="FP8_DYNAMIC", modifier="QuantizationModifier")
 GPTQ = CompressedTensorsOptions(scheme="W4A16", modifier="GPTQModifier")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backends.llmcompressor_alternatives import nearest
-from pipelines.backends.llmcompressor_schemes import mistakes
-from pipelines.backends.llmcompressor_shapes import addressed, cache_scales, misfits
 from pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from pipelines.domain.recipe import CompressedTensorsOptions
+from pipelines.engines.llmcompressor.alternatives import nearest
+from pipelines.engines.llmcompressor.schemes import mistakes
+from pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
 from pipelines.specs.recipes import catalogue
 from tests.fakes import fake_checkpoint
 

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from flows.judging import JudgeOptions, judge_transcripts
+from flows.cli.judge import JudgeOptions, judge_transcripts
+from flows.cli.transcripts import exported_lines, read_transcript
 from flows.settings import Settings
-from flows.suite_check import check_suite
-from flows.transcripts import exported_lines, read_transcript
+from pipelines.authoring.check import check_suite
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Run, Schedule
-from pipelines.domain.suite import Item
-from pipelines.domain.turns import Turn
+from pipelines.domain.suites.suite import Item
+from pipelines.domain.suites.turns import Turn
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.verdict import Decision
+from pipelines.engines.runtime import Prompt
 from pipelines.evaluation.loops.functions import ToolFunctions
 from pipelines.evaluation.observing import ObserveCall
 from pipelines.files.records import from_json
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
-from pipelines.runtimes.protocol import Prompt
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.loops import RulingRuntime
 from tests.unit.test_loop_waves import asked, examination
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.run import GradedAnswer
-from pipelines.domain.suite import Item
+from pipelines.domain.suites.suite import Item
 from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.grading import grade_answers
 from pipelines.evaluation.loops.conversation import held

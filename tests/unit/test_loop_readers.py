@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from calibration.contamination import contaminations
-from calibration.coverage import item_text
+from calibration.checks.contamination import contaminations
+from calibration.checks.coverage import item_text
 from pipelines.audit.behaviour import behaviour
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import Message
-from pipelines.domain.turns import Turn
+from pipelines.domain.suites.suite import Message
+from pipelines.domain.suites.turns import Turn
 from pipelines.evaluation.adjudications import item_digest
 from pipelines.evaluation.grading import grade_answers
 from pipelines.gates.completions import best_completion, worst_completion

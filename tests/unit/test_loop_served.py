@@ -10,15 +10,15 @@ import pytest
 from pipelines.domain.recipe import Format
 from pipelines.domain.run import Run, Schedule
 from pipelines.domain.server import Server
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
+from pipelines.engines.openai.messages import ServedAnswersCall
+from pipelines.engines.openai.runtime import OpenAiServerRuntime
+from pipelines.engines.openai.workers.answer import answer
+from pipelines.engines.runtime import Loadable
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.runs import Examination, run_suite
 from pipelines.files.records import from_json, to_json
 from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply, ignore_progress
-from pipelines.runtimes.openai_messages import ServedAnswersCall
-from pipelines.runtimes.openai_server import OpenAiServerRuntime
-from pipelines.runtimes.protocol import Loadable
-from pipelines.runtimes.workers.openai_answer import answer
 from tests.fakes import TEMPLATE, FakeRuntime
 from tests.loops import refund, refunding, suite_with
 from tests.openai_server_fake import FakeEngine, fake_server

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flows import units
-from flows.site import BuildSite
-from pipelines.domain.policy import Policy
+from flows.build import units
+from flows.build.site import BuildSite
 from pipelines.domain.run import Run
-from pipelines.domain.verdict import Decision, Verdict
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, Verdict
+from pipelines.engines.runtime import AnswerRequest, Prompt
 from pipelines.process.calls import OnProgress, RunWorker
 from pipelines.report.flips import changed_between
 from pipelines.report.review_queue import review_queue
-from pipelines.runtimes.protocol import AnswerRequest, Prompt
 from tests.fakes import FakeBackend
 from tests.loops import RulingRuntime, refund, suite_with
 from tests.unit.test_loop_waves import scripted

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.transcripts import exported_lines, read_transcript
-from pipelines.domain.adjudication import Adjudication, Mark
-from pipelines.domain.anchor import answer_digest
+from flows.cli.transcripts import exported_lines, read_transcript
 from pipelines.domain.errors import InputError, WorkerError
 from pipelines.domain.run import Run, Schedule
-from pipelines.domain.suite import DecodeSettings, Item, Message, Suite
-from pipelines.domain.turns import SimulatedTool, ToolFunction, Turn
+from pipelines.domain.suites.adjudication import Adjudication, Mark
+from pipelines.domain.suites.anchor import answer_digest
+from pipelines.domain.suites.suite import DecodeSettings, Item, Message, Suite
+from pipelines.domain.suites.turns import SimulatedTool, ToolFunction, Turn
 from pipelines.domain.values import digest_of
+from pipelines.engines.runtime import Loadable, Prompt
 from pipelines.evaluation.adjudications import item_digest
 from pipelines.evaluation.answer_reading import AnswerReader
 from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
@@ -39,7 +40,6 @@ from pipelines.process.calls import (
     ignore_progress,
 )
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.protocol import Loadable, Prompt
 from tests.fakes import TEMPLATE, write_tokenizer
 from tests.loops import RulingRuntime, call, refund, refunding, suite_with
 

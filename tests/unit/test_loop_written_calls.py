@@ -5,8 +5,8 @@ import json
 import pytest
 
 from pipelines.domain.values import JsonObject
-from pipelines.evaluation.graders.call_formats import read_calls
-from pipelines.evaluation.graders.calls import Call, Calls
+from pipelines.evaluation.graders.calls.formats import read_calls
+from pipelines.evaluation.graders.calls.read import Call, Calls
 from pipelines.evaluation.loops.written_calls import written_arguments
 
 OBJECT = '{"name": "pay", "arguments": {"amount": 12.0, "many": 1e2, "to": {"share": 3.0}}}'

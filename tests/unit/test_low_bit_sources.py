@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.planning import BuildPlan, make_plan
-from flows.preflight import needed_bytes
+from flows.build.plan import BuildPlan, make_plan
+from flows.build.preflight.all import needed_bytes
 from flows.settings import Settings
 from flows.wiring import Equipment
-from pipelines.build.checkpoint_numerics import stored_quantization
+from pipelines.checkpoints.numerics import stored_quantization
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
 from pipelines.domain.recipe import Format
+from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.files.store import Store
 from pipelines.process.calls import ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.llamacpp import LlamaCppRuntime
-from pipelines.runtimes.transformers import TransformersRuntime
 from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from pipelines.specs.recipes import parse_recipes
 from tests.fakes import FakeBackend, FakeRuntime, fake_loading

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.outcome import COMPLETION, PAGE, BuildResult, read_complete
-from flows.plan_files import read_plan, write_plan
-from flows.site import BuildSite
+from flows.build.outcome import COMPLETION, PAGE, BuildResult, read_complete
+from flows.build.plan_files import read_plan, write_plan
+from flows.build.site import BuildSite
 from pipelines.domain.errors import InputError
 from pipelines.files.records import write_checked
 from pipelines.files.sealed import MANIFEST, read_sealed
@@ -181,7 +181,7 @@ def leaves(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 
 def test_every_field_of_every_sealed_record_of_a_build_is_guarded(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
-    from flows import units
+    from flows.build import units
 
     units.run_references(here, "llamacpp")
     for planned in here.plan.variants:

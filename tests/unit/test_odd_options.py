@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
-from flows.corpus_drift import DriftOptions, compare_traffic
-from flows.release_list import load_watch_list
+from flows.cli.drift import DriftOptions, compare_traffic
+from flows.cli.main import main
+from flows.releases.watch_list import load_watch_list
 from flows.settings import Settings
 from pipelines.domain.errors import InputError
 from pipelines.domain.secrets import redacted

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import tasks
-from flows.plan_files import plan_files, read_plan, write_plan
-from flows.progress import PlainBoard
+from flows.build.plan_files import plan_files, read_plan, write_plan
+from flows.orchestration import tasks
+from flows.progress.board import PlainBoard
 from pipelines.files.store import Store
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_units import site

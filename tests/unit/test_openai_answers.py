@@ -10,14 +10,14 @@ from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.recipe import Format
 from pipelines.domain.run import Answer
 from pipelines.domain.server import Server
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, Suite
+from pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
 from pipelines.domain.values import digest_of
+from pipelines.engines.openai.answers import Asking
+from pipelines.engines.runtime import Prompt
 from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.graders.call_formats import read_calls
-from pipelines.evaluation.graders.calls import Calls
+from pipelines.evaluation.graders.calls.formats import read_calls
+from pipelines.evaluation.graders.calls.read import Calls
 from pipelines.evaluation.prompts import suite_prompts
-from pipelines.runtimes.openai_answers import Asking
-from pipelines.runtimes.protocol import Prompt
 from tests.fakes import write_tokenizer
 
 PROMPT = Prompt(

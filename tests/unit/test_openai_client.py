@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.domain.errors import ServiceError, WorkerError
 from pipelines.domain.secrets import Secret
-from pipelines.runtimes.openai_client import Endpoint, Patience, ServerClient
+from pipelines.engines.openai.client import Endpoint, Patience, ServerClient
 from tests.openai_server_fake import FakeEngine, Fault, fake_server
 
 BODY = {"prompt": [5, 6]}

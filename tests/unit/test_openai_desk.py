@@ -9,14 +9,14 @@ import pytest
 
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.server import Server, decides_tokens
+from pipelines.engines.openai.desk import ServerDesk, server_environment
+from pipelines.engines.openai.messages import ServedAnswersCall, ServedProbeCall
+from pipelines.engines.openai.runtime import OpenAiServerRuntime
+from pipelines.engines.openai.versions import identified
+from pipelines.engines.openai.workers.answer import answer
+from pipelines.engines.openai.workers.probe import probe
+from pipelines.engines.runtime import Loadable, kept
 from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
-from pipelines.runtimes.openai_desk import ServerDesk, server_environment
-from pipelines.runtimes.openai_messages import ServedAnswersCall, ServedProbeCall
-from pipelines.runtimes.openai_server import OpenAiServerRuntime
-from pipelines.runtimes.openai_versions import identified
-from pipelines.runtimes.protocol import Loadable, kept
-from pipelines.runtimes.workers.openai_answer import answer
-from pipelines.runtimes.workers.openai_probe import probe
 from tests.fakes import FakeRuntime
 from tests.served import COMMAND, Site, all_gone
 

@@ -6,9 +6,9 @@ from pipelines.domain.errors import ServiceError
 from pipelines.domain.recipe import Format
 from pipelines.domain.run import Answer
 from pipelines.domain.server import Server
-from pipelines.domain.suite import DecodeSettings
-from pipelines.runtimes.openai_answers import Asking
-from pipelines.runtimes.protocol import Prompt
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.openai.answers import Asking
+from pipelines.engines.runtime import Prompt
 
 PROMPT = Prompt(item_id="one", token_ids=(5, 6, 7))
 

@@ -7,11 +7,11 @@ import pytest
 
 from pipelines.domain.errors import InputError, ServiceError, ToolchainError, WorkerError
 from pipelines.domain.recipe import Format, Recipe
+from pipelines.engines.openai.runtime import OpenAiServerRuntime
+from pipelines.engines.openai.versions import identified
+from pipelines.engines.runtime import Prompt
 from pipelines.files.records import to_json
 from pipelines.process.calls import Progress
-from pipelines.runtimes.openai_server import OpenAiServerRuntime
-from pipelines.runtimes.openai_versions import identified
-from pipelines.runtimes.protocol import Prompt
 from pipelines.specs.recipes import catalogue
 from tests.fakes import FakeRuntime
 from tests.openai_server_fake import FakeEngine, Fault, fake_server

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import Format
-from pipelines.files.packed_config import (
+from pipelines.formats.packed_config import (
     PackedLayout,
     awq_config,
     gptq_config,

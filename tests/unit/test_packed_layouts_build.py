@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipelines.backends.llmcompressor import LlmCompressorBackend
-from pipelines.backends.llmcompressor_messages import CompressCall, CompressFacts
-from pipelines.backends.packed_layouts import RepackCall, RepackFacts, misfits
-from pipelines.backends.protocol import BuildRequest, CalibrationTokens
 from pipelines.domain.checkpoint import TensorFacts
 from pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
 from pipelines.domain.values import Digest
 from pipelines.domain.variant import QuantizedTensor
+from pipelines.engines.backend import BuildRequest, CalibrationTokens
+from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts, misfits
+from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
 from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from pipelines.specs.recipes import catalogue
 from tests.fakes import fake_checkpoint

@@ -8,8 +8,8 @@ import pytest
 
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.recipe import Format
-from pipelines.files.packed_config import PackedLayout
-from pipelines.files.packed_weights import (
+from pipelines.formats.arrays import Array
+from pipelines.formats.packed import (
     Int4Weight,
     StoredModule,
     from_awq,
@@ -18,7 +18,7 @@ from pipelines.files.packed_weights import (
     to_awq,
     to_gptq,
 )
-from pipelines.files.safetensors_arrays import Array
+from pipelines.formats.packed_config import PackedLayout
 
 AWQ = PackedLayout(format=Format.AWQ, group_size=8)
 GPTQ = PackedLayout(format=Format.GPTQ, group_size=8, symmetric=True, zero_offset=1)

@@ -6,9 +6,9 @@ import pytest
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Run
-from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.suites.suite import DecodeSettings
 from pipelines.domain.values import Digest
-from pipelines.domain.verdict import PairOutcome
+from pipelines.domain.verdicts.verdict import PairOutcome
 from pipelines.paired.pairing import noise_floor, pair, pair_across_runtimes
 from pipelines.paired.statistics import statistics
 from tests.unit.judging_examples import paired_items, repeat_of, run_of, suite_of

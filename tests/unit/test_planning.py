@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.planning import BuildPlan, make_plan
-from flows.preflight import needed_bytes
+from flows.build.plan import BuildPlan, make_plan
+from flows.build.preflight.all import needed_bytes
 from flows.settings import Settings
 from flows.wiring import Equipment, equipment
-from pipelines.backends.expectation import expected_tensors
-from pipelines.backends.llamacpp_expected import single_type_bits
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError, InputError, QuantgateError, ToolchainError
 from pipelines.domain.recipe import GgufOptions, Recipe
 from pipelines.domain.variant import ExpectedSize
+from pipelines.engines.expected import expected_tensors
+from pipelines.engines.llamacpp.expected import single_type_bits
 from pipelines.files.store import Store
 from pipelines.process.runner import run_worker
 from pipelines.specs.builds import BuildSpec

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy, SlicePolicy
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.policy import Policy, SlicePolicy
 from pipelines.files.records import from_json, to_json
 from pipelines.specs.policies import PolicySpec, SlicePolicySpec, load_policy
 from tests.unit.judging_examples import suite_of

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.policy import Policy, SlicePolicy
 from pipelines.domain.run import Facet, GradedAnswer, Run
-from pipelines.domain.suite import Suite
-from pipelines.domain.verdict import Decision, Verdict
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.policy import Policy, SlicePolicy
+from pipelines.domain.verdicts.verdict import Decision, Verdict
 from pipelines.files.records import from_json, to_json
 from pipelines.gates.family import family_p, within_family
 from pipelines.gates.judge import audit_failure, judge

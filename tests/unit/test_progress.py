@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from rich.console import Console
 
-from flows.counting import Pace, counted, time_left
-from flows.live_board import live_board
-from flows.progress import Board, PlainBoard
+from flows.progress.board import Board, PlainBoard
+from flows.progress.counting import Pace, counted, time_left
+from flows.progress.live_board import live_board
 from pipelines.process.calls import Progress
 
 

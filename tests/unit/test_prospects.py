@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flows import units
-from flows.outcome import write_report
-from flows.unit_errors import record_error
+from flows.build import units
+from flows.build.errors import record_error
+from flows.build.outcome import write_report
 from pipelines.domain.errors import UnprovableError
-from pipelines.domain.policy import Policy
+from pipelines.domain.verdicts.policy import Policy
 from pipelines.gates.prospects import fewest_reliable_items, obstacles
 from pipelines.report.build_report import BuildReport
 from pipelines.report.page import render_page

@@ -7,8 +7,8 @@ from pathlib import Path
 from click.testing import CliRunner
 from rich.console import Console
 
-from flows.cli import main
-from flows.recipe_list import LEGEND, ListedRecipe, show_recipes
+from flows.cli.main import main
+from flows.cli.recipes import LEGEND, ListedRecipe, show_recipes
 from pipelines.domain.recipe import Format
 from pipelines.specs.recipes import catalogue
 

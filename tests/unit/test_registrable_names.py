@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.suite_check import check_suite
+from pipelines.authoring.check import check_suite
 from pipelines.domain.errors import InputError
 from pipelines.domain.registrable import (
     metric_part,
@@ -17,7 +17,7 @@ from pipelines.domain.registrable import (
 from pipelines.specs.builds import BuildFile
 from pipelines.specs.loading import validated
 from pipelines.specs.recipe_files import RecipeSpec
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 
 LONG = "x" * 101
 SUITE_NAMES = ["my.suite", "latest", "LATEST", "v3", "V12", "a b", "a/b", "é", "-a", "_a", "", LONG]

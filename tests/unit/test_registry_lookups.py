@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.domain.errors import InputError, NotFoundError
 from pipelines.domain.recipe import Format
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.verdict import Decision
 from pipelines.files.sealed import seal
 from pipelines.files.store import Store
 from registry import Tracking, check_model_name, check_suite_name, parse_size, record, verify

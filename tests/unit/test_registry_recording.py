@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy
-from pipelines.domain.verdict import Decision
-from pipelines.domain.waiver import BaseDivergenceWaiver
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision
+from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
 from pipelines.files.store import Store
 from registry import Tracking, record
-from registry.content import run_content
 from registry.evidence import Evidence
-from registry.receipts import find_receipt
+from registry.recording.content import run_content
+from registry.recording.receipts import find_receipt
 from tests.registry_examples import (
     SUITE,
     MemoryRegistry,

@@ -11,20 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from flows.look import outcome_of
-from flows.outcome import BuildResult
-from flows.release_claims import Claims
-from flows.release_list import WATCH_LIST, Followed, load_watch_list
-from flows.release_sources import HuggingFaceHub, folder_revision
-from flows.releases import (
+from flows.build.errors import UnitError
+from flows.build.outcome import BuildResult
+from flows.orchestration.look import outcome_of
+from flows.releases.claims import Claims
+from flows.releases.releases import (
     MAX_ATTEMPTS,
     Release,
     ReleaseOutcome,
     new_releases,
     watch_once,
 )
-from flows.unit_errors import UnitError
-from pipelines.build.hub import HubSettings, HubSource
+from flows.releases.sources import HuggingFaceHub, folder_revision
+from flows.releases.watch_list import WATCH_LIST, Followed, load_watch_list
 from pipelines.domain.errors import (
     CheckpointError,
     InputError,
@@ -36,6 +35,7 @@ from pipelines.domain.errors import (
     WorkerError,
 )
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings, HubSource
 
 FIRST, SECOND = "a" * 40, "b" * 40
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.audit.served import KERNELS
-from pipelines.domain.audit import AuditFinding, AuditReport
 from pipelines.domain.checkpoint import StoredQuantization
-from pipelines.domain.judge_evidence import JudgedAnswer
 from pipelines.domain.recipe import Format, Numerics
 from pipelines.domain.run import Facet
-from pipelines.domain.verdict import Decision, FamilyAdjustment, RuleVerdict
+from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from pipelines.domain.verdicts.judge_evidence import JudgedAnswer
+from pipelines.domain.verdicts.verdict import Decision, FamilyAdjustment, RuleVerdict
 from pipelines.paired.judges import judge_evidence
 from pipelines.report.build_report import BuildReport, ReferenceReport
 from pipelines.report.flips import LISTED_PER_VARIANT

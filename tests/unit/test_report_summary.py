@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.verdict import Decision
 from pipelines.report.build_report import BuildReport
 from pipelines.report.result import SCHEMA, result_json
 from pipelines.report.summary import reference_rows, variant_rows

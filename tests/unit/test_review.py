@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.review_terminal import ask
-from pipelines.domain.adjudication import Adjudication, Mark
+from flows.cli.review_terminal import ask
 from pipelines.domain.errors import InputError
-from pipelines.domain.policy import Policy
-from pipelines.domain.suite import Item, Message, Suite
+from pipelines.domain.suites.adjudication import Adjudication, Mark
+from pipelines.domain.suites.suite import Item, Message, Suite
 from pipelines.domain.values import JsonObject, digest_of
-from pipelines.domain.verdict import Decision, Verdict
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision, Verdict
 from pipelines.evaluation.adjudications import (
     adjudicated,
     answer_digest,
@@ -24,7 +24,7 @@ from pipelines.evaluation.grading import grade_answers
 from pipelines.gates.judge import judge
 from pipelines.report.review_page import render_review_page
 from pipelines.report.review_queue import EXPIRED, ReviewEntry, review_queue
-from pipelines.specs.adjudications import append_adjudications, load_adjudications
+from pipelines.suites.adjudications import append_adjudications, load_adjudications
 from tests.unit.judging_examples import PASSED_AUDIT, run_of, suite_of
 
 SUITE = suite_of([("s",)] * 6)

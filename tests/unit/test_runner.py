@@ -123,9 +123,9 @@ def test_workers_run_side_by_side_in_threads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "left_out"),
     [
-        ("pipelines.runtimes.workers.checkpoint_loading", True),
-        ("pipelines.backends.workers.llamacpp_convert", True),
-        ("pipelines.backends.workers.llmcompressor_compress", False),
+        ("pipelines.engines.transformers.workers.checkpoint_loading", True),
+        ("pipelines.engines.llamacpp.workers.building.convert", True),
+        ("pipelines.engines.llmcompressor.workers.compress", False),
         ("pipelines.evaluation.workers.lm_eval_tasks", False),
     ],
 )

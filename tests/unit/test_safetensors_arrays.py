@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipelines.domain.errors import CheckpointError
-from pipelines.files.safetensors_arrays import Array, read_array, write_tensors
-from pipelines.files.safetensors_header import read_header
+from pipelines.formats.arrays import Array, read_array, write_tensors
+from pipelines.formats.safetensors import read_header
 
 
 def test_a_written_file_reads_back_aligned(tmp_path: Path) -> None:

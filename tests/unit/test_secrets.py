@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.build.hub import HubSettings
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.secrets import (
     Secret,
@@ -18,9 +17,10 @@ from pipelines.domain.secrets import (
     variable_is_secret,
     without_values,
 )
+from pipelines.engines.openai.client import Endpoint
 from pipelines.files.store import Store
+from pipelines.hub.source import HubSettings
 from pipelines.process.secrecy import HidingStream, hide_secrets
-from pipelines.runtimes.openai_client import Endpoint
 from registry.tracking import Tracking
 
 PASSWORD = "p@ss/w:rd-1"

@@ -14,18 +14,18 @@ from pipelines.audit.base_divergence import (
     summary,
 )
 from pipelines.domain.values import JsonObject
-from pipelines.files.sealed import produce_once
-from pipelines.process.base_divergence import (
+from pipelines.engines.divergence.base_messages import (
     LOGITS_FILE,
     CheckpointLogits,
     Passage,
     PositionDivergences,
 )
+from pipelines.engines.divergence.sums import log_softmax
+from pipelines.engines.openai.likeliest import asked_positions, asking_likeliest, likeliest
+from pipelines.engines.openai.messages import ServedDivergenceCall
+from pipelines.engines.openai.workers.base_divergence import coarse_divergence, measure
+from pipelines.files.sealed import produce_once
 from pipelines.process.calls import ignore_progress
-from pipelines.process.workers.divergence_sums import log_softmax
-from pipelines.runtimes.openai_likeliest import asked_positions, asking_likeliest, likeliest
-from pipelines.runtimes.openai_messages import ServedDivergenceCall
-from pipelines.runtimes.workers.openai_base_divergence import coarse_divergence, measure
 from tests.openai_server_fake import Fault, fake_server
 from tests.served import Site
 

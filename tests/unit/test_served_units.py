@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from flows import units
-from flows.base_audits import base_reports
-from pipelines.domain.audit import Divergence
+from flows.build import units
+from flows.build.audits.base_audits import base_reports
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import WorkerError
-from pipelines.files.store import Store
-from pipelines.process.base_divergence import CheckpointLogits, PositionDivergences
-from pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
-from pipelines.runtimes.checkpoint_loading import LoadingReport
-from pipelines.runtimes.protocol import (
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.engines.divergence.base_messages import CheckpointLogits, PositionDivergences
+from pipelines.engines.runtime import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
@@ -25,6 +22,9 @@ from pipelines.runtimes.protocol import (
     ServedLook,
     ServerAccess,
 )
+from pipelines.engines.transformers.checkpoint_loading import LoadingReport
+from pipelines.files.store import Store
+from pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
 from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.unit.test_units import site
 

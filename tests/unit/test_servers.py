@@ -3,20 +3,27 @@ from pathlib import Path
 
 import pytest
 
-from flows.planning import make_plan, servers_in_use
-from flows.preflight import refuse_refused
+from flows.build.plan import make_plan, servers_in_use
+from flows.build.preflight.all import refuse_refused
 from flows.settings import Settings
 from flows.wiring import Equipment, equipment
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.recipe import Format, Recipe
 from pipelines.domain.server import Server
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
+from pipelines.domain.suites.suite import (
+    DecodeSettings,
+    GraderSpec,
+    Item,
+    Message,
+    SliceSpec,
+    Suite,
+)
 from pipelines.domain.values import digest_of
+from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from pipelines.engines.openai.runtime import OpenAiServerRuntime
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.files.records import read_record, write_record
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.llamacpp import LlamaCppRuntime
-from pipelines.runtimes.openai_server import OpenAiServerRuntime
-from pipelines.runtimes.transformers import TransformersRuntime
 from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.recipes import find_recipes

@@ -1,8 +1,8 @@
 import json
 from pathlib import Path
 
-from pipelines.files.own_tokenizer import own_tokenizer
-from pipelines.files.special_tokens import read_token_names
+from pipelines.formats.own_tokenizer import own_tokenizer
+from pipelines.formats.special_tokens import read_token_names
 from tests.fakes import write_tokenizer
 
 

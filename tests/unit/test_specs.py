@@ -13,7 +13,7 @@ from pipelines.specs.recipes import (
     find_recipes,
     load_recipe,
 )
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 
 SUITE = """\
 name: demo

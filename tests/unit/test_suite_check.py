@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 from tokenizers import Tokenizer
 
-from flows.cli import main
-from flows.suite_check import SuiteReport, check_suite
-from flows.suite_duplicates import duplicates
-from flows.suite_fit import ModelView
-from flows.suite_view import plain_lines, show
-from pipelines.domain.suite import Item, Message
+from flows.cli.main import main
+from flows.cli.views.suite import plain_lines, show
+from pipelines.authoring.check import SuiteReport, check_suite
+from pipelines.authoring.duplicates import duplicates
+from pipelines.authoring.fit import ModelView
+from pipelines.domain.suites.suite import Item, Message
 from pipelines.evaluation.chat import ChatFormat
 from tests.fakes import write_tokenizer
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from flows.preflight import refuse_unbound
+from flows.build.preflight.all import refuse_unbound
 from flows.wiring import Equipment
 from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 from pipelines.process.runner import run_worker
-from pipelines.specs.suites import load_suite
+from pipelines.suites.load import load_suite
 from tests.fakes import FakeRuntime
 
 SCHEMA = {"type": "object", "properties": {"b": {"const": 1}, "a": {"const": 2}}}

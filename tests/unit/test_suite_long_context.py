@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Suite
+from pipelines.domain.suites.suite import Suite
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.prompts import suite_prompts
-from pipelines.specs.suite_filler import BuiltInFiller
-from pipelines.specs.suite_languages import is_low_resource, language_of
-from pipelines.specs.suite_long_context import length_tokens
-from pipelines.specs.suites import load_suite
+from pipelines.language.spelled import is_low_resource, language_of
+from pipelines.suites.filler import BuiltInFiller
+from pipelines.suites.load import load_suite
+from pipelines.suites.long_context import length_tokens
 from tests.fakes import write_tokenizer
 
 HEAD = (

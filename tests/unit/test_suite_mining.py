@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.suite_choosing import choose
-from flows.suite_draft import write_draft
-from flows.suite_mine import Mined
-from flows.suite_signals import Ranking, cheap_rankings, margins_ranking
-from flows.suite_traffic import Candidate, Traffic, read_traffic
+from calibration.sources.traffic import Candidate, Traffic, read_traffic
+from pipelines.authoring.choosing import choose
+from pipelines.authoring.draft import write_draft
+from pipelines.authoring.mine import Mined
+from pipelines.authoring.signals import Ranking, cheap_rankings, margins_ranking
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
+from pipelines.engines.margins import AnswerMargin
 from pipelines.evaluation.chat import ChatFormat
-from pipelines.runtimes.margins import AnswerMargin
-from pipelines.specs.suites import examine_suite, load_suite
+from pipelines.suites.load import examine_suite, load_suite
 from tests.fakes import write_tokenizer
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.build.table_source import TableSource
 from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.suite import Suite
-from pipelines.specs.suites import load_suite
+from pipelines.domain.suites.suite import Suite
+from pipelines.hub.table_source import TableSource
+from pipelines.suites.load import load_suite
 from tests.real_rows import rows_file
 
 HEAD = "name: demo\nversion: 1\ngrader: exact\ndecode: {max_tokens: 8}\n"

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
+from flows.build.suite_contents import refuse_other_content
+from flows.cli.main import main
 from flows.settings import Settings
-from flows.suite_check import check_suite
-from flows.suite_contents import refuse_other_content
-from flows.suite_versions import bump, edited, refuse_edited, remember
+from pipelines.authoring.check import check_suite
+from pipelines.authoring.versions import bump, edited, refuse_edited, remember
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Item, Message
+from pipelines.domain.suites.suite import Item, Message
 from pipelines.domain.values import digest_of
 from pipelines.files.records import to_json
 from pipelines.files.store import Store
-from pipelines.specs.suite_digest import digested_items
-from pipelines.specs.suites import load_suite
+from pipelines.suites.digest import digested_items
+from pipelines.suites.load import load_suite
 
 SUITE = (
     "name: demo\nversion: 1  # raise me\ngrader: exact\ndecode: {max_tokens: 8}\nslices: {a: {}}\n"

@@ -8,11 +8,11 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 
 from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.adjudication import Adjudication, Mark
-from pipelines.domain.anchor import answer_digest
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import GraderSpec
-from pipelines.domain.thoughts import Thoughts, ThoughtTag
+from pipelines.domain.suites.adjudication import Adjudication, Mark
+from pipelines.domain.suites.anchor import answer_digest
+from pipelines.domain.suites.suite import GraderSpec
+from pipelines.domain.suites.thoughts import Thoughts, ThoughtTag
 from pipelines.domain.values import JsonValue
 from pipelines.evaluation.adjudications import item_digest
 from pipelines.evaluation.answer_reading import AnswerReader

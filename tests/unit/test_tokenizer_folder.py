@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.domain.errors import CheckpointError
-from pipelines.files.tokenizer_folder import (
+from pipelines.formats.tokenizer_folder import (
     chat_template_text,
     special_token_ids,
     special_tokens,

@@ -9,17 +9,17 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from flows import units
-from flows.export import export_command, transcripts_command, write_transcripts
-from flows.judging import JudgeOptions, judge_transcripts
-from flows.plan_files import write_plan
+from flows.build import units
+from flows.build.plan_files import write_plan
+from flows.cli.export import export_command, transcripts_command, write_transcripts
+from flows.cli.judge import JudgeOptions, judge_transcripts
+from flows.cli.transcripts import exported_lines, read_transcript
 from flows.schemas import SCHEMAS
-from flows.transcripts import exported_lines, read_transcript
 from pipelines.domain.errors import InputError
 from pipelines.domain.recipe import Format
 from pipelines.domain.server import Server
 from pipelines.domain.values import JsonObject
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.verdict import Decision
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_judging import COUNT, folder, runs, settings
 from tests.unit.test_units import site

@@ -16,13 +16,13 @@ from pipelines.domain.errors import (
 )
 from pipelines.domain.recipe import Format
 from pipelines.domain.run import Answer, Schedule
-from pipelines.domain.suite import DecodeSettings
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.answer_log import AnswerLog
+from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Runtime
+from pipelines.engines.transformers.batches import batches
+from pipelines.engines.transformers.messages import AnswerTally
+from pipelines.engines.transformers.runtime import TransformersRuntime
 from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
-from pipelines.runtimes.answer_log import AnswerLog
-from pipelines.runtimes.protocol import AnswerRequest, Loadable, ProbeRequest, Runtime
-from pipelines.runtimes.transformers import TransformersRuntime
-from pipelines.runtimes.transformers_batches import batches
-from pipelines.runtimes.transformers_jobs import AnswerTally
 from pipelines.specs.recipes import find_recipes
 from tests.fakes import fake_checkpoint
 

@@ -9,31 +9,38 @@ from pathlib import Path
 
 import pytest
 
-from flows import units
-from flows.audits import base_loadable
-from flows.plan_files import read_plan, write_plan
-from flows.planning import BuildPlan
-from flows.prompt_preflight import rendered_suite
+from flows.build import units
+from flows.build.audits.audits import base_loadable
+from flows.build.errors import forget_error, forget_errors, is_refused, read_errors, record_error
+from flows.build.plan import BuildPlan
+from flows.build.plan_files import read_plan, write_plan
+from flows.build.preflight.prompts import rendered_suite
+from flows.build.site import BuildSite
 from flows.settings import Settings
-from flows.site import BuildSite
-from flows.unit_errors import forget_error, forget_errors, is_refused, read_errors, record_error
 from flows.wiring import Equipment
-from pipelines.build.variants import plan_variant
-from pipelines.domain.audit import Divergence
 from pipelines.domain.errors import CheckpointError, InputError, WorkerError
-from pipelines.domain.policy import Policy
-from pipelines.domain.suite import DecodeSettings, GraderSpec, Item, Message, SliceSpec, Suite
+from pipelines.domain.suites.suite import (
+    DecodeSettings,
+    GraderSpec,
+    Item,
+    Message,
+    SliceSpec,
+    Suite,
+)
 from pipelines.domain.values import digest_of
-from pipelines.domain.verdict import Decision
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.domain.verdicts.policy import Policy
+from pipelines.domain.verdicts.verdict import Decision
+from pipelines.engines.contents import Contents
+from pipelines.engines.divergence.rulers import RulersCall
+from pipelines.engines.runtime import Loadable
 from pipelines.evaluation.runs import seconds_so_far
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, ignore_progress
 from pipelines.process.runner import run_worker
-from pipelines.runtimes.contents import Contents
-from pipelines.runtimes.protocol import Loadable
-from pipelines.runtimes.rulers import RulersCall
 from pipelines.specs.kv_caches import over_kv_caches
 from pipelines.specs.recipes import find_recipes
+from pipelines.variants.variant import plan_variant
 from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_loading, fake_rulers
 
 

@@ -13,7 +13,7 @@ from flows.schemas import MODELS
 from pipelines.domain.errors import InputError
 from pipelines.files.validation_wording import SENTENCES, place, sentence
 from pipelines.specs.loading import load_json_lines, load_yaml
-from pipelines.specs.suite_files import ItemSpec, SuiteSpec
+from pipelines.suites.files import ItemSpec, SuiteSpec
 
 PYDANTIC = re.compile(
     r"Input|should|valid (dict|list|tuple|string|int)|[Tt]uple|[Dd]ict\b|permitted|Field required|"

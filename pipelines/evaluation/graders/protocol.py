@@ -9,7 +9,7 @@ are sealed beside the run, and grading reads them from there.
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipelines.domain.run import Grade
-from pipelines.domain.suite import Item
+from pipelines.domain.suites.suite import Item
 from pipelines.domain.values import JsonObject, JsonValue
 
 if TYPE_CHECKING:

@@ -9,36 +9,36 @@ from typing import cast
 
 from pipelines.domain.loops import loops
 from pipelines.domain.run import Answer, Grade, GradedAnswer
-from pipelines.domain.suite import GraderKind, GraderSpec, Item
-from pipelines.domain.thoughts import FAMILIES, Spoken, Thoughts
+from pipelines.domain.suites.suite import GraderKind, GraderSpec, Item
+from pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
 from pipelines.domain.values import JsonValue, canonical_json
-from pipelines.evaluation.graders.bfcl import BfclGrader
-from pipelines.evaluation.graders.choice import ChoiceGrader
-from pipelines.evaluation.graders.chrf import ChrfGrader
-from pipelines.evaluation.graders.code import CodeGrader
-from pipelines.evaluation.graders.contains import ContainsGrader
-from pipelines.evaluation.graders.exact import ExactGrader
-from pipelines.evaluation.graders.grades import wrong
-from pipelines.evaluation.graders.injection import InjectionGrader
-from pipelines.evaluation.graders.json_answer import JsonGrader
-from pipelines.evaluation.graders.judge import JudgeGrader
-from pipelines.evaluation.graders.language import LanguageGrader
-from pipelines.evaluation.graders.lm_eval import LmEvalGrader
-from pipelines.evaluation.graders.math import MathGrader
-from pipelines.evaluation.graders.number import NumberGrader
+from pipelines.evaluation.graders.calls.bfcl import BfclGrader
+from pipelines.evaluation.graders.calls.tool_call import ToolCallGrader
+from pipelines.evaluation.graders.likeness.chrf import ChrfGrader
+from pipelines.evaluation.graders.likeness.rouge import RougeGrader
+from pipelines.evaluation.graders.likeness.similarity import SimilarityGrader
+from pipelines.evaluation.graders.numbers.math import MathGrader
+from pipelines.evaluation.graders.numbers.number import NumberGrader
+from pipelines.evaluation.graders.observed.code import CodeGrader
+from pipelines.evaluation.graders.observed.judge import JudgeGrader
+from pipelines.evaluation.graders.observed.lm_eval import LmEvalGrader
 from pipelines.evaluation.graders.protocol import AnyGrader
-from pipelines.evaluation.graders.refusal import RefusalGrader
-from pipelines.evaluation.graders.regex import RegexGrader
-from pipelines.evaluation.graders.rouge import RougeGrader
-from pipelines.evaluation.graders.similarity import SimilarityGrader
-from pipelines.evaluation.graders.speech import (
+from pipelines.evaluation.graders.reading.grades import wrong
+from pipelines.evaluation.graders.reading.speech import (
     AnySpokenGrader,
     SpokenObservedGrader,
     of_spoken,
 )
-from pipelines.evaluation.graders.tool_call import ToolCallGrader
+from pipelines.evaluation.graders.structures.json_answer import JsonGrader
+from pipelines.evaluation.graders.text.choice import ChoiceGrader
+from pipelines.evaluation.graders.text.contains import ContainsGrader
+from pipelines.evaluation.graders.text.exact import ExactGrader
+from pipelines.evaluation.graders.text.injection import InjectionGrader
+from pipelines.evaluation.graders.text.language import LanguageGrader
+from pipelines.evaluation.graders.text.refusal import RefusalGrader
+from pipelines.evaluation.graders.text.regex import RegexGrader
+from pipelines.evaluation.graders.ways import way_of
 from pipelines.evaluation.thoughts import spoken_part
-from pipelines.evaluation.ways import way_of
 from pipelines.files.records import from_json
 
 GRADERS: Mapping[GraderKind, type] = MappingProxyType(

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.domain.suite import GraderKind, Item, Suite
-from pipelines.domain.turns import Loop, ScriptedStep, SimulatedTool
+from pipelines.domain.suites.suite import GraderKind, Item, Suite
+from pipelines.domain.suites.turns import Loop, ScriptedStep, SimulatedTool
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.calls import Call
-from pipelines.evaluation.graders.strict_json import Refused, normalize
+from pipelines.evaluation.graders.calls.read import Call
+from pipelines.evaluation.graders.calls.tool_call import accepted_calls
+from pipelines.evaluation.graders.calls.tool_schemas import offered_tools
+from pipelines.evaluation.graders.reading.strict_json import Refused, normalize
 from pipelines.evaluation.graders.table import grader_for
-from pipelines.evaluation.graders.tool_call import accepted_calls
-from pipelines.evaluation.graders.tool_schemas import offered_tools
 from pipelines.evaluation.loops.conversation import script_of
 from pipelines.evaluation.loops.tools import fits
 from pipelines.evaluation.sampling import sample_of

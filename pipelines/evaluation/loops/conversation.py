@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import Item
-from pipelines.domain.thoughts import Spoken
-from pipelines.domain.turns import Loop
+from pipelines.domain.suites.suite import Item
+from pipelines.domain.suites.thoughts import Spoken
+from pipelines.domain.suites.turns import Loop
 from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.call_formats import read_calls
-from pipelines.evaluation.graders.calls import Call, Calls
-from pipelines.evaluation.graders.tool_schemas import offered_tools
+from pipelines.evaluation.graders.calls.formats import read_calls
+from pipelines.evaluation.graders.calls.read import Call, Calls
+from pipelines.evaluation.graders.calls.tool_schemas import offered_tools
 
 Ending = Literal["end", "steps", "context", "error"]
 """`end`: the script was played to its end. `steps`: it was not, within the most steps allowed. `context`:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from pipelines.domain.turns import ToolFunction
+from pipelines.domain.suites.turns import ToolFunction
 from pipelines.domain.values import JsonObject, canonical_json, digest_of
 from pipelines.evaluation.observing import Observatory, Question
 from pipelines.process.calls import ignore_progress
@@ -45,11 +45,11 @@ class FunctionObserver:
     name: str = "tool_function@1"
     sources: tuple[str, ...] = (
         "pipelines.evaluation.workers.function_observe",
-        "pipelines.evaluation.sandbox",
-        "pipelines.evaluation.sandbox_clock",
-        "pipelines.evaluation.sandbox_function",
-        "pipelines.evaluation.sandbox_inside",
-        "pipelines.evaluation.sandbox_talk",
+        "pipelines.evaluation.sandbox.kinds",
+        "pipelines.evaluation.sandbox.clock",
+        "pipelines.evaluation.sandbox.function",
+        "pipelines.evaluation.sandbox.inside",
+        "pipelines.evaluation.sandbox.talk",
     )
 
     @property

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.domain.errors import WorkerError
-from pipelines.domain.grader import GraderSpec
 from pipelines.domain.run import Answer, Grade, GradedAnswer, GradedStep, Way
-from pipelines.domain.suite import Item, Suite
-from pipelines.domain.thoughts import Spoken
-from pipelines.domain.turns import Loop, ScriptedStep
+from pipelines.domain.suites.grader import GraderSpec
+from pipelines.domain.suites.suite import Item, Suite
+from pipelines.domain.suites.thoughts import Spoken
+from pipelines.domain.suites.turns import Loop, ScriptedStep
 from pipelines.domain.values import JsonValue, canonical_json
 from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.fences import without_end_tokens
-from pipelines.evaluation.graders.grades import wrong
+from pipelines.evaluation.graders.reading.fences import without_end_tokens
+from pipelines.evaluation.graders.reading.grades import wrong
+from pipelines.evaluation.graders.reading.wording import storable
 from pipelines.evaluation.graders.table import grade_answer, grader_for
-from pipelines.evaluation.graders.wording import storable
 from pipelines.evaluation.loops.conversation import (
     Conversation,
     Ending,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from pipelines.domain.errors import InputError
-from pipelines.domain.suite import Message
+from pipelines.domain.suites.suite import Message
 from pipelines.domain.values import JsonObject
-from pipelines.evaluation.graders.calls import Call
-from pipelines.evaluation.graders.fences import without_end_tokens
+from pipelines.evaluation.graders.calls.read import Call
+from pipelines.evaluation.graders.reading.fences import without_end_tokens
 from pipelines.evaluation.loops.conversation import Conversation, Exchange
 from pipelines.evaluation.loops.written_calls import written_arguments
 

@@ -5,16 +5,16 @@ from functools import cached_property
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import Item, Message, Suite
-from pipelines.domain.turns import Loop
+from pipelines.domain.suites.suite import Item, Message, Suite
+from pipelines.domain.suites.turns import Loop
 from pipelines.domain.values import Digest, canonical_json, digest_of
+from pipelines.engines.runtime import Prompt
 from pipelines.evaluation.chat import ChatFormat
 from pipelines.evaluation.loops.conversation import Conversation, script_of
 from pipelines.evaluation.loops.functions import MOST_RESULT_CHARACTERS
 from pipelines.evaluation.loops.history import HistoryForm, history_form, messages_of
 from pipelines.evaluation.prompts import asked_prompt
 from pipelines.files.hashing import source_digest
-from pipelines.runtimes.protocol import Prompt
 
 _TEMPLATE_TOKENS = 64
 """What a template may write around a message."""
@@ -24,16 +24,16 @@ _SOURCES = (
     "pipelines.evaluation.chat",
     "pipelines.evaluation.invisible",
     "pipelines.evaluation.prompts",
-    "pipelines.evaluation.template_environment",
+    "pipelines.evaluation.templates.environment",
     "pipelines.evaluation.thought_tags",
     "pipelines.evaluation.thoughts",
-    "pipelines.evaluation.graders.call_formats",
-    "pipelines.evaluation.graders.call_markup",
-    "pipelines.evaluation.graders.call_python",
-    "pipelines.evaluation.graders.calls",
-    "pipelines.evaluation.graders.fences",
-    "pipelines.evaluation.graders.strict_json",
-    "pipelines.evaluation.graders.tool_schemas",
+    "pipelines.evaluation.graders.calls.formats",
+    "pipelines.evaluation.graders.calls.markup",
+    "pipelines.evaluation.graders.calls.python",
+    "pipelines.evaluation.graders.calls.read",
+    "pipelines.evaluation.graders.reading.fences",
+    "pipelines.evaluation.graders.reading.strict_json",
+    "pipelines.evaluation.graders.calls.tool_schemas",
     "pipelines.evaluation.loops.conversation",
     "pipelines.evaluation.loops.functions",
     "pipelines.evaluation.loops.history",

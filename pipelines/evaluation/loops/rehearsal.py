@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from pipelines.domain.errors import InputError
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import Item, Suite
-from pipelines.domain.thoughts import Spoken
-from pipelines.domain.turns import ScriptedStep, Turn
-from pipelines.evaluation.graders.calls import Call
-from pipelines.evaluation.graders.strict_json import Refused
-from pipelines.evaluation.graders.tool_call import accepted_calls
+from pipelines.domain.suites.suite import Item, Suite
+from pipelines.domain.suites.thoughts import Spoken
+from pipelines.domain.suites.turns import ScriptedStep, Turn
+from pipelines.evaluation.graders.calls.read import Call
+from pipelines.evaluation.graders.calls.tool_call import accepted_calls
+from pipelines.evaluation.graders.reading.strict_json import Refused
 from pipelines.evaluation.loops.conversation import Conversation, Exchange, script_of
 from pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
 from pipelines.evaluation.loops.tools import result_of

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.domain.run import Answer
-from pipelines.domain.suite import Item
+from pipelines.domain.suites.suite import Item
 from pipelines.domain.values import digest_of
+from pipelines.engines.runtime import Prompt
 from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.calls import Call
+from pipelines.evaluation.graders.calls.read import Call
 from pipelines.evaluation.loops.conversation import calls_of, held, script_of, spoken_of
 from pipelines.evaluation.loops.functions import FunctionCall, ToolFunctions, function_call
 from pipelines.evaluation.loops.grading import loop_answers
@@ -22,7 +23,6 @@ from pipelines.evaluation.loops.tools import no_result, result_of
 from pipelines.evaluation.observing import Observatory
 from pipelines.evaluation.prompts import SuitePrompts
 from pipelines.evaluation.sampling import item_of, sample_of, step_id
-from pipelines.runtimes.protocol import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 
 from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.calls import Call
-from pipelines.evaluation.graders.strict_json import normalize
+from pipelines.evaluation.graders.calls.read import Call
+from pipelines.evaluation.graders.reading.strict_json import normalize
 
 _DECODER = json.JSONDecoder()
 _ARGUMENTS = ("arguments", "parameters")

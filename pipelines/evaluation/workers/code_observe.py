@@ -4,11 +4,11 @@ from dataclasses import asdict
 from typing import cast
 
 from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.code import CodeGrader
+from pipelines.evaluation.graders.observed.code import CodeGrader
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.sandbox import Limits
-from pipelines.evaluation.sandbox_choose import chosen_sandbox
-from pipelines.evaluation.sandbox_run import Trial, run_program
+from pipelines.evaluation.sandbox.choose import chosen_sandbox
+from pipelines.evaluation.sandbox.kinds import Limits
+from pipelines.evaluation.sandbox.run import Trial, run_program
 from pipelines.evaluation.workers.observations import observe_each, threads_allowed
 from pipelines.files.records import from_json
 from pipelines.process.calls import OnProgress

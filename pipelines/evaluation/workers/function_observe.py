@@ -4,9 +4,9 @@ from typing import cast
 
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.sandbox import Limits
-from pipelines.evaluation.sandbox_choose import chosen_sandbox
-from pipelines.evaluation.sandbox_function import FunctionQuestion, run_function
+from pipelines.evaluation.sandbox.choose import chosen_sandbox
+from pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
+from pipelines.evaluation.sandbox.kinds import Limits
 from pipelines.evaluation.workers.observations import observe_each, threads_allowed
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve

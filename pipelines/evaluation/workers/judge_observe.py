@@ -6,13 +6,13 @@ from typing import cast
 
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.engines.openai.client import Endpoint, Patience, ServerClient
+from pipelines.engines.openai.session import header_secret
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
 from pipelines.evaluation.thoughts import spoken_part
 from pipelines.evaluation.workers.observations import observe_each
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
-from pipelines.runtimes.openai_client import Endpoint, Patience, ServerClient
-from pipelines.runtimes.openai_session import header_secret
 
 
 def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:

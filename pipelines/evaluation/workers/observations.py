@@ -10,7 +10,7 @@ from threading import Lock
 from pydantic import ValidationError
 
 from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.wording import storable
+from pipelines.evaluation.graders.reading.wording import storable
 from pipelines.evaluation.observing import ObserveCall, ObserveTally, Question
 from pipelines.files.records import from_json
 from pipelines.process.calls import OnProgress, Progress

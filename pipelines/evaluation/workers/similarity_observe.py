@@ -13,7 +13,7 @@ from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonObject, JsonValue
 from pipelines.evaluation.observing import ObserveCall, ObserveTally
 from pipelines.evaluation.workers.observations import observe_each, threads_allowed
-from pipelines.files.own_tokenizer import own_tokenizer
+from pipelines.formats.own_tokenizer import own_tokenizer
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve
 

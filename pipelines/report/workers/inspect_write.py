@@ -28,7 +28,7 @@ from inspect_ai.model import (
 from inspect_ai.scorer import CORRECT, INCORRECT, Score
 
 from pipelines.domain.run import Answer, GradedAnswer
-from pipelines.domain.suite import Item, Message
+from pipelines.domain.suites.suite import Item, Message
 from pipelines.files.records import to_json
 from pipelines.process.calls import OnProgress
 from pipelines.process.harness import serve

@@ -1,0 +1,1 @@
+"""A corpus held against a suite and against the tools that read it."""

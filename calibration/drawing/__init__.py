@@ -1,0 +1,1 @@
+"""Sources scanned in parts, and rows drawn by rank and mix."""

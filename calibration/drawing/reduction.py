@@ -1,0 +1,173 @@
+"""What the scans of all parts say together: counts, candidates by cell, how many rows are distinct."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.drawing.mixing import BottomRows, Candidate, Cell, kept_rows, shares_of
+from calibration.drawing.parts import CANDIDATES, RANKS, Part, ScannedPart
+from calibration.drawing.scanning import CANDIDATE
+from calibration.sources.local import LocalSource
+from calibration.sources.rows import OWN_COLUMNS
+from calibration.wanted import CorpusSpec
+from pipelines.domain.errors import InputError
+from pipelines.specs.loading import did_you_mean
+
+_SLICE_BYTES = 32 << 20
+_SHOWN_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartResult:
+    """A scanned part and the folder with its files."""
+
+    part: Part
+    scanned: ScannedPart
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """All parts together. `rows` and `dropped` are by source name; `passed` rows have a place in the mix.
+
+    `available` counts those by cell, equal ones as often as they stand there.
+    `pools` has each cell's candidates by rising rank; those in `cut` had more than are kept.
+    """
+
+    rows: dict[str, int]
+    dropped: dict[str, dict[str, int]]
+    passed: int
+    distinct: int
+    available: dict[Cell, int]
+    pools: dict[Cell, list[Candidate]]
+    cut: frozenset[Cell]
+
+
+def reduce_parts(
+    results: Sequence[PartResult],
+    *,
+    spec: CorpusSpec,
+    sources: Sequence[LocalSource],
+    sequences: int,
+    factor: int,
+) -> Scanned:
+    """Put all parts together; how they were cut makes no difference.
+
+    Raises:
+        InputError: where a source has no rows with content, or lacks a column that the spec names.
+    """
+    rows: Counter[str] = Counter()
+    dropped: dict[str, Counter[str]] = {source.spec.name: Counter() for source in sources}
+    for result in results:
+        name = sources[result.part.source].spec.name
+        rows[name] += result.scanned.rows
+        dropped[name] += Counter(result.scanned.dropped)
+    for name in dropped:
+        mine = [r for r in results if sources[r.part.source].spec.name == name]
+        _refuse_useless(mine, sources[mine[0].part.source], rows[name], dropped[name]["empty"])
+    available: Counter[Cell] = Counter()
+    for result in results:
+        for one in result.scanned.cells:
+            available[one.cell] += one.rows
+    kept, cut = _pools(results, spec, sequences, factor)
+    return Scanned(
+        rows=dict(rows),
+        dropped={name: dict(sorted(counts.items())) for name, counts in dropped.items()},
+        passed=sum(rows.values()) - sum(sum(counts.values()) for counts in dropped.values()),
+        distinct=_distinct([result.folder / RANKS for result in results]),
+        available=dict(available),
+        pools=kept,
+        cut=frozenset(cut),
+    )
+
+
+def refuse_broken(result: PartResult, source: LocalSource) -> None:
+    """Refuse a part with broken rows.
+
+    Raises:
+        InputError: naming the file and its first broken rows.
+    """
+    found = result.scanned.problems
+    if not found:
+        return
+    word = "line" if source.kind in ("jsonl", "txt") else "row"
+    shown = [f"{word} {number}: {why}" for number, why in found[:_SHOWN_PROBLEMS]]
+    raise InputError(
+        "\n  ".join(["cannot be used:", *shown]),
+        where=str(source.path),
+        next_step="mend these rows, or say `broken_rows: skip` in the spec",
+    )
+
+
+def _refuse_useless(
+    results: Sequence[PartResult], source: LocalSource, rows: int, empty: int
+) -> None:
+    columns = list(next((r.scanned.columns for r in results if r.scanned.columns), ()))
+    listed = ", ".join(columns) or "none"
+    missed = [set(result.scanned.unseen) for result in results if result.scanned.rows]
+    unseen = set[str]().union(*missed[:1]).intersection(*missed)
+    if unseen:
+        told = [f"'{one}'{did_you_mean(one, columns)}" for one in sorted(unseen)]
+        raise InputError(
+            f"no row has a column {', '.join(told)}; row 1 has {listed}", where=str(source.path)
+        )
+    if rows == empty:
+        hints = [f"'{one}'{hint}" for one in columns if (hint := did_you_mean(one, OWN_COLUMNS))]
+        told_columns = f"; row 1 has {listed}" if columns else ""
+        raise InputError(
+            f"this source has no rows with content{told_columns}",
+            where=str(source.path),
+            next_step=f"map its columns in `fields`; {', '.join(hints)}" if hints else None,
+        )
+
+
+def _pools(
+    results: Sequence[PartResult], spec: CorpusSpec, sequences: int, factor: int
+) -> tuple[dict[Cell, list[Candidate]], set[Cell]]:
+    shares = shares_of(spec)
+    kept: dict[Cell, BottomRows] = {}
+    cut: set[Cell] = set()
+    for result in results:
+        packed = (result.folder / CANDIDATES).read_bytes()
+        begin = 0
+        for one in result.scanned.cells:
+            end = begin + one.candidates * CANDIDATE.size
+            if one.cell not in kept:
+                kept[one.cell] = BottomRows(kept_rows(one.cell, shares, sequences, factor))
+            rows = kept[one.cell]
+            for rank, position, length in CANDIDATE.iter_unpack(packed[begin:end]):
+                rows.add(rank, (result.part.source, position, length))
+            if one.cut:
+                cut.add(one.cell)
+            begin = end
+    for cell, rows in kept.items():
+        rows.shrink()
+        if rows.cut:
+            cut.add(cell)
+    return {
+        cell: [Candidate(rank, *rows.entries[rank]) for rank in sorted(rows.entries)]
+        for cell, rows in kept.items()
+    }, cut
+
+
+def _distinct(files: Sequence[Path]) -> int:
+    """Return how many different ranks stand in sorted files, slice by slice of their range.
+
+    Ranks are compared by their first 64 bits: among ten million rows one pair of different rows in three
+    hundred thousand builds would count as equal.
+    """
+    import numpy
+
+    filled = [path for path in files if path.stat().st_size]
+    ranks = [numpy.memmap(path, dtype=numpy.uint64, mode="r") for path in filled]
+    slices = max(1, sum(one.nbytes for one in ranks) // _SLICE_BYTES)
+    bounds = [numpy.uint64(((1 << 64) - 1) * i // slices) for i in range(1, slices)]
+    total = 0
+    begins = [0] * len(ranks)
+    for bound in [*bounds, None]:
+        ends = [len(one) if bound is None else int(numpy.searchsorted(one, bound)) for one in ranks]
+        pieces = [one[b:e] for one, b, e in zip(ranks, begins, ends, strict=True)]
+        total += len(numpy.unique(numpy.concatenate(pieces))) if pieces else 0
+        begins = ends
+    return total

@@ -1,0 +1,54 @@
+"""Sequences as a model sees them: through its chat template, in its tokens."""
+
+from pipelines.domain.corpus import CorpusSequence
+from pipelines.domain.errors import InputError
+from pipelines.domain.values import Digest, JsonObject, digest_of
+from pipelines.evaluation.chat import ChatFormat, Reading
+from pipelines.files.hashing import source_digest
+
+_SOURCES = (
+    "calibration.drawing.rendering",
+    "calibration.shelf.tokens",
+    "pipelines.evaluation.chat",
+    "pipelines.evaluation.templates.environment",
+    "pipelines.formats.chat_templates",
+    "pipelines.formats.own_tokenizer",
+    "pipelines.formats.special_tokens",
+)
+"""What decides, with the checkpoint's files, which ids a sequence gets."""
+
+
+def rendering_digest(variables: JsonObject) -> Digest:
+    """Return the identity of what turns a corpus into a checkpoint's tokens, beside corpus and checkpoint."""
+    return digest_of([source_digest(*_SOURCES), variables])
+
+
+def reading_of(sequence: CorpusSequence, chat: ChatFormat) -> Reading:
+    """Return a sequence as the model reads it.
+
+    Conversations, with tools, go through the chat template; plain text gets what the tokenizer itself puts
+    around it, as in training.
+
+    Raises:
+        InputError: where the template refuses it, naming the sequence.
+    """
+    try:
+        if not sequence.messages:
+            return chat.read_text(sequence.text)
+        return chat.read(sequence.messages, ask=False, tools=sequence.tools)
+    except InputError as error:
+        raise InputError(
+            error.what,
+            where=f"sequence {sequence.id}",
+            next_step="filter such conversations out in the corpus's spec, or say `rendering: raw`",
+        ) from error
+
+
+def rendered_text(sequence: CorpusSequence, chat: ChatFormat) -> str:
+    """Return the text of `reading_of`."""
+    return reading_of(sequence, chat).text
+
+
+def rendered_ids(sequence: CorpusSequence, chat: ChatFormat) -> tuple[int, ...]:
+    """Return the token ids of `reading_of`."""
+    return reading_of(sequence, chat).token_ids

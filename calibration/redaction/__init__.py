@@ -1,0 +1,1 @@
+"""Personal data in corpora, found, counted and replaced."""

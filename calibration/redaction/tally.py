@@ -1,0 +1,83 @@
+"""Counts of what redaction found, by entity and source, with places and never the text that stood there."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from calibration.redaction.options import (
+    EntityCount,
+    FoundPlace,
+    RedactionOptions,
+    RedactionReport,
+)
+from calibration.redaction.replacing import Finding
+from calibration.redaction.texts import Part
+from pipelines.domain.corpus import CorpusSequence
+
+_EXAMPLES_OF_AN_ENTITY = 5
+
+
+@dataclass(slots=True)
+class Tally:
+    """Grows by one row at a time, in little memory."""
+
+    _sequences: int = 0
+    _with_findings: int = 0
+    _found: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _rows: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _examples: dict[str, list[FoundPlace]] = field(default_factory=dict)
+
+    def count(
+        self,
+        sequence: CorpusSequence,
+        parts: Sequence[Part],
+        findings: Mapping[int, Sequence[Finding]],
+    ) -> None:
+        """Add one row; `findings` are by index into `parts`."""
+        self._sequences += 1
+        self._with_findings += bool(findings)
+        entities: set[str] = set()
+        for index, found in findings.items():
+            for finding in found:
+                entities.add(finding.entity)
+                self._found[finding.entity, sequence.source] += 1
+                self._keep(sequence, parts[index], finding)
+        for entity in entities:
+            self._rows[entity, sequence.source] += 1
+
+    def report(self, options: RedactionOptions, detector: str) -> RedactionReport:
+        """Return the report over all rows; counts by entity, then source."""
+        return RedactionReport(
+            options=options,
+            detector=detector,
+            names_looked_for=options.mode != "off" and options.ner_model is not None,
+            sequences=self._sequences,
+            sequences_with_findings=self._with_findings,
+            counts=tuple(
+                EntityCount(
+                    entity=entity,
+                    source=source,
+                    found=self._found[entity, source],
+                    sequences=self._rows[entity, source],
+                )
+                for entity, source in sorted(self._found)
+            ),
+            examples=tuple(
+                place for entity in sorted(self._examples) for place in self._examples[entity]
+            ),
+        )
+
+    def _keep(self, sequence: CorpusSequence, part: Part, finding: Finding) -> None:
+        kept = self._examples.setdefault(finding.entity, [])
+        if len(kept) < _EXAMPLES_OF_AN_ENTITY:
+            kept.append(
+                FoundPlace(
+                    entity=finding.entity,
+                    sequence_id=sequence.id,
+                    source=sequence.source,
+                    part=part.place,
+                    start=finding.start,
+                    end=finding.end,
+                    score=finding.score,
+                )
+            )

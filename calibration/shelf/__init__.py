@@ -1,0 +1,1 @@
+"""Sealed corpora: assembled, carded, compared, tokenized."""

@@ -1,0 +1,222 @@
+"""From a spec to a sealed, versioned corpus. The same spec on the same sources gives the same bytes."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from calibration.drawing.building import Drawn, draw
+from calibration.shelf.card import mix_rows
+from calibration.shelf.sealing import (
+    SEQUENCES,
+    CorpusRecord,
+    MovedSource,
+    corpus_record,
+    iterate_sequences,
+    open_corpus,
+    read_card,
+    read_sequences,
+    seal_corpus,
+    sealed_versions,
+    sequences_digest,
+    tokenizer_digest,
+)
+from calibration.sources.local import LocalSource, local_sources, refuse_changed
+from calibration.wanted import CorpusSpec
+from calibration.workplace import Workplace
+from pipelines.domain.corpus import Corpus, CorpusSequence
+from pipelines.domain.errors import InputError
+from pipelines.domain.values import Digest, digest_of
+from pipelines.evaluation.chat import ChatFormat
+from pipelines.files.hashing import DigestMemory, source_digest
+from pipelines.files.locks import exclusive
+from pipelines.files.records import read_record, to_json, write_record
+from pipelines.files.sealed import is_sealed
+from pipelines.files.store import Store
+from pipelines.files.temporary import temporary_folder
+
+__all__ = [
+    "SEQUENCES", "CorpusRecord", "MovedSource", "Sample", "build_corpus", "corpus_record",
+    "iterate_sequences", "open_corpus", "read_card", "read_sequences", "sample", "sealed_versions",
+    "sequences_digest", "tokenizer_digest",
+]  # fmt: skip
+
+_CODE = (
+    "pipelines.evaluation.graders.reading.patterns",
+    "pipelines.files.csv_rows",
+    "pipelines.specs.chat_messages",
+    "calibration.shelf.assemble",
+    "calibration.drawing.building",
+    "calibration.shelf.card",
+    "calibration.shelf.card_page",
+    "calibration.drawing.fetching",
+    "pipelines.language.identify",
+    "calibration.drawing.mixing",
+    "calibration.sources.parquet",
+    "calibration.drawing.parts",
+    "calibration.drawing.passes",
+    "calibration.sources.readers",
+    "calibration.redaction.redact",
+    "calibration.redaction.messages",
+    "calibration.redaction.entities",
+    "calibration.redaction.replacing",
+    "calibration.redaction.tally",
+    "calibration.redaction.texts",
+    "calibration.drawing.reduction",
+    "calibration.drawing.rendering",
+    "calibration.sources.rows",
+    "calibration.drawing.scanning",
+    "calibration.shelf.sealing",
+    "calibration.sources.local",
+    "calibration.workers.detector",
+    "calibration.workers.recognizers",
+)
+_TOLERATED_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Sequences chosen from the sources, with what was left out."""
+
+    sequences: tuple[CorpusSequence, ...]
+    source_rows: int
+    duplicate_rows: int
+
+    @property
+    def digest(self) -> Digest:
+        """Content digest over the sequences in order."""
+        return sequences_digest(self.sequences)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Receipt:
+    """Which version came of a spec and sources: what lets a build that was done before end at once."""
+
+    version: int
+
+
+def sample(spec: CorpusSpec) -> Sample:
+    """Choose the rows that a spec asks for from local text files: those whose ranks are smallest.
+
+    That makes the choice independent of file order and machine, and a larger number a superset.
+
+    Raises:
+        InputError: where sources cannot be read or have fewer distinct rows than asked for.
+    """
+    with temporary_folder() as folder:
+        place = Workplace(store=Store(root=folder))
+        sources = local_sources(spec, DigestMemory(folder / "digests.json"), None)
+        drawn = draw(spec, sources, place, chat=_chat(spec, place), scratch=folder)
+    _refuse_shortfall(spec, drawn)
+    return Sample(
+        sequences=drawn.sequences,
+        source_rows=sum(drawn.scanned.rows.values()),
+        duplicate_rows=drawn.scanned.passed - drawn.scanned.distinct,
+    )
+
+
+def build_corpus(spec: CorpusSpec, store: Store, place: Workplace | None = None) -> Corpus:
+    """Seal the corpus that a spec describes, or return the version that already has this content.
+
+    The version rises when and only when the content changes. Builds of one name wait for each other.
+    Without a `place`, sources have to be local text files.
+
+    Raises:
+        InputError: where sources are unusable, have too few rows, or a sealed version was altered.
+        ServiceError, WorkerError, ToolchainError: from the hub, from child processes, from the disk.
+    """
+    place = place or Workplace(store=store)
+    sources = local_sources(spec, DigestMemory(store.digest_memory), place.fetch_remote)
+    chat = _chat(spec, place)
+    key = _key(spec, sources, chat)
+    folder = store.corpora(spec.name)
+    receipt = folder / ".receipts" / f"{key[:16]}.json"
+    with exclusive(folder / ".versions.lock"):
+        if known := _known(folder, receipt):
+            return known
+        scratch = _scratch(store, spec.name, key)
+        drawn = draw(spec, sources, place, chat=chat, scratch=scratch)
+        for source in sources:
+            refuse_changed(source)
+        _refuse_shortfall(spec, drawn)
+        corpus = seal_corpus(spec, sources, drawn, chat, folder)
+        write_record(receipt, _Receipt(version=corpus.version))
+        shutil.rmtree(scratch, ignore_errors=True)
+    return corpus
+
+
+def _known(folder: Path, receipt: Path) -> Corpus | None:
+    """Return the version that a receipt names, where it is still there."""
+    try:
+        version = read_record(_Receipt, receipt).version
+    except InputError:  # there is none, or it is damaged: then the work is done again
+        return None
+    return open_corpus(folder / str(version)) if is_sealed(folder / str(version)) else None
+
+
+def _chat(spec: CorpusSpec, place: Workplace) -> ChatFormat | None:
+    if spec.tokenizer is None:
+        return None
+    local = spec.folder / spec.tokenizer
+    return place.chat_of(str(local) if local.is_dir() else spec.tokenizer)
+
+
+def _key(spec: CorpusSpec, sources: Sequence[LocalSource], chat: ChatFormat | None) -> Digest:
+    """Identity of all that decides what is sealed, and of the code that does it."""
+    plain = replace(
+        spec,
+        folder=Path(),
+        description="",
+        sources=tuple(replace(source, path=None) for source in spec.sources),
+    )
+    return digest_of(
+        {
+            "spec": to_json(plain),
+            "sources": [[one.label, one.stem, one.sha256, one.commit] for one in sources],
+            "tokenizer": tokenizer_digest(chat) if chat else None,
+            "code": source_digest(*_CODE),
+        }
+    )
+
+
+def _scratch(store: Store, name: str, key: Digest) -> Path:
+    """Return the folder that keeps this build's parts; parts of the name's earlier builds are removed."""
+    unfinished = store.root / "unfinished"
+    scratch = unfinished / f"corpus-{name}@{key[:16]}"
+    for other in unfinished.glob(f"corpus-{name}@*"):
+        if other != scratch:
+            shutil.rmtree(other, ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    return scratch
+
+
+def _refuse_shortfall(spec: CorpusSpec, drawn: Drawn) -> None:
+    """Refuse a sample that is smaller than asked for, or misses its mix."""
+    where, count = f"corpus {spec.name}", len(drawn.sequences)
+    tokens = sum(drawn.token_counts or ())
+    enough_tokens = spec.tokens is not None and tokens >= spec.tokens
+    if spec.sequences is not None and count < spec.sequences and not enough_tokens:
+        raise InputError(
+            f"{spec.sequences} sequences are asked for and the sources hold {count} distinct ones",
+            where=where,
+            next_step="lower `sequences` or add sources",
+        )
+    if spec.sequences is None and not enough_tokens:
+        raise InputError(
+            f"{spec.tokens} tokens are asked for and the sources hold {tokens}",
+            where=where,
+            next_step="lower `tokens` or add sources",
+        )
+    if spec.mix.shortfall == "spread":
+        return
+    short = [
+        f"{row.dimension} '{row.value}' is to have {row.share * count:.0f} and has {row.sequences}"
+        for row in mix_rows(spec, drawn)
+        if row.sequences < row.share * count - 1 - _TOLERATED_SHARE * count
+    ]
+    if short:
+        raise InputError(
+            f"the sources do not hold the mix in {count} sequences: {'; '.join(short)}",
+            where=where,
+            next_step="change the weights, lower `sequences`, or say `shortfall: spread`",
+        )

@@ -1,0 +1,103 @@
+"""Real traffic as candidates for a suite: each row's conversation up to what the user asked last."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from calibration.sources.readers import RowNumbers, rows
+from calibration.sources.rows import ForeignContentError, Row, RowReader
+from calibration.wanted import Fields
+from pipelines.authoring.candidates import Candidate, Traffic
+from pipelines.domain.errors import InputError
+from pipelines.domain.suites.suite import Message
+from pipelines.evaluation.chat import ChatFormat
+from pipelines.language.words import normalized
+from pipelines.specs.chat_messages import BrokenRowError, message_from
+from pipelines.suites.problems import Problem, refused
+
+
+def read_traffic(path: Path, chat: ChatFormat, room_tokens: int) -> Traffic:
+    """Read a chat log (JSON lines as corpora read them), tokenized; equal questions once.
+
+    Raises:
+        InputError: with the lines that cannot be used, or where no row asks anything that fits.
+    """
+    read = _rows(path)
+    seen: set[str] = set()
+    kept: list[Candidate] = []
+    repeated = unasked = too_long = 0
+    for number, row in enumerate(read, start=1):
+        candidate = _candidate(row, f"{path.stem}:{number}")
+        if candidate is None:
+            unasked += 1
+            continue
+        level = normalized(candidate.question)
+        if level in seen:
+            repeated += 1
+            continue
+        seen.add(level)
+        ids = _token_ids(candidate, chat)
+        if ids is None or len(ids) > room_tokens:
+            too_long += ids is not None
+            unasked += ids is None
+            continue
+        kept.append(replace(candidate, token_ids=ids))
+    if not kept:
+        raise InputError("no row asks anything that fits the model's context", where=str(path))
+    return Traffic(
+        candidates=tuple(kept),
+        rows=len(read),
+        repeated=repeated,
+        unasked=unasked,
+        too_long=too_long,
+    )
+
+
+def _rows(path: Path) -> list[Row | None]:
+    """Return the rows of a chat log; None where one holds more than text.
+
+    Raises:
+        InputError: with the lines that cannot be used.
+    """
+    reader, lines = RowReader(Fields(), (), "chat"), RowNumbers(path, "jsonl")
+    read: list[Row | None] = []
+    problems: list[Problem] = []
+    for place, row in rows(path, "jsonl", 0, sys.maxsize):
+        try:
+            if isinstance(row, BrokenRowError):
+                raise row
+            read.append(reader.read(row))
+        except ForeignContentError:
+            read.append(None)
+        except BrokenRowError as error:
+            line = lines.of(place.position)
+            problems.append(Problem(where=str(path), line=line, text=str(error)))
+    if problems:
+        raise refused(problems)
+    return read
+
+
+def _candidate(row: Row | None, numbered: str) -> Candidate | None:
+    if row is None:
+        return None
+    messages = [message_from(message) for message in row.messages]
+    while messages and messages[-1].role != "user":
+        messages.pop()
+    if not messages and (text := row.text.strip()):
+        messages = [Message(role="user", content=text)]
+    if not messages or not messages[-1].content.strip():
+        return None
+    return Candidate(
+        source=row.identifier or numbered,
+        messages=tuple(messages),
+        tools=tuple(row.tools),
+        question=messages[-1].content,
+    )
+
+
+def _token_ids(candidate: Candidate, chat: ChatFormat) -> tuple[int, ...] | None:
+    """None where the model's chat template refuses the conversation."""
+    try:
+        return chat.ids(candidate.messages, tools=candidate.tools)
+    except InputError:
+        return None

@@ -1,0 +1,1 @@
+"""The audits of a build: of bases and of variants."""

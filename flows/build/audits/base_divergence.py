@@ -1,0 +1,264 @@
+"""The base in each runtime held against the checkpoint itself: once a checkpoint and runtime, and sealed."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.build.audit_sources import BASE_DIVERGENCE
+from flows.build.room import total_bytes
+from flows.build.site import BuildSite
+from pipelines.audit.base_divergence import Comparison, rounding_of, summary
+from pipelines.audit.reach import passages, reach, unreached_at
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.values import Digest, JsonObject, digest_of
+from pipelines.domain.verdicts.base_divergence import BaseDivergence, ComputeDtype
+from pipelines.engines.checkpoint_logits import compute_logits, computed_by, logits_folder
+from pipelines.engines.divergence.base_messages import CheckpointLogitsCall, Passage
+from pipelines.engines.runtime import BaseDivergenceRequest, Loadable, Runtime
+from pipelines.engines.transformers.checkpoint_loading import LoadingReport
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json
+from pipelines.files.sealed import is_sealed, produce_once
+from pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
+from pipelines.process.calls import ignore_progress
+
+_LIBRARIES_BYTES = 1_500_000_000
+_BYTES_A_WEIGHT: dict[ComputeDtype, float] = {"float32": 4.3, "bfloat16": 2.2}
+_BYTES_A_SCORE = 12
+"""What plain attention holds for each head and pair of positions: scores, their softmax and a copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseDivergenceRecord:
+    """What stands in the manifest: the divergence, or one sentence why there is none."""
+
+    divergence: BaseDivergence | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """How a checkpoint is to be computed; `reason` says why not, where its memory is not there."""
+
+    compute_dtype: ComputeDtype
+    passages: tuple[Passage, ...]
+    unreached: tuple[str, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseComparison:
+    """The base in a runtime, about to be held against its checkpoint."""
+
+    site: BuildSite
+    runtime_name: str
+    base: Loadable
+    plan: _Plan
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint itself."""
+        return self.site.plan.checkpoint
+
+    @property
+    def runtime(self) -> Runtime:
+        """What computes the base."""
+        return self.site.tools.runtimes[self.runtime_name]
+
+    @property
+    def in_llamacpp(self) -> bool:
+        """Whether llama.cpp computes, whoever calls it."""
+        return self.runtime.identity(self.checkpoint.numerics).kernels == "native"
+
+    @property
+    def loading(self) -> LoadingReport:
+        """What transformers makes of the checkpoint's configuration."""
+        return _loading(self.site)
+
+    @property
+    def key(self) -> Digest:
+        """All that the outcome depends on."""
+        runtime, served = self.runtime, self.runtime.server_access()
+        return digest_of(
+            [
+                self.checkpoint.digests.combined,
+                self.base.path.parent.name if self.base.path.is_file() else "",
+                to_json(runtime.identity(self.checkpoint.numerics)),
+                runtime.source_digest(),
+                to_json(self.plan),
+                computed_by(),
+                *([self.site.examination.longest_sequence_tokens] if served else []),
+                source_digest(*BASE_DIVERGENCE),
+            ]
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where the outcome is sealed."""
+        subject = f"{self.checkpoint.name}--base-divergence-{self.runtime_name}"
+        return self.site.settings.store.audit(subject, self.key)
+
+    def request(self, changes: str = "") -> BaseDivergenceRequest:
+        """Return what the runtime is asked; `changes` are made to the checkpoint's configuration."""
+        checkpoint, plan = self.checkpoint, self.plan
+        output = logits_folder(
+            self.site.scratch, checkpoint, plan.passages, plan.compute_dtype, changes
+        )
+        served = self.runtime.server_access() is not None
+        return BaseDivergenceRequest(
+            base=self.base,
+            own_logits=CheckpointLogitsCall(
+                checkpoint=checkpoint.folder,
+                passages=plan.passages,
+                compute_dtype=plan.compute_dtype,
+                output=output,
+                changes=changes,
+            ),
+            threads=self.site.settings.threads,
+            context_tokens=self.site.examination.longest_sequence_tokens if served else 0,
+            log=self.site.settings.store.logs
+            / f"base-divergence-{checkpoint.name}-{self.runtime_name}.log",
+        )
+
+    def measure(self, request: BaseDivergenceRequest, step: str) -> BaseDivergence | None:
+        """Return what is measured, None where nothing tells probabilities; `step` is shown meanwhile.
+
+        Raises:
+            CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
+        """
+        with self.site.show(step, f"base in {self.runtime_name}") as progress:
+            found = self.runtime.base_divergence(request, self.site.tools.run_worker, progress)
+        if found is None:
+            return None
+        plan = self.plan
+        compared = Comparison(
+            passages=plan.passages,
+            found=found,
+            compute_dtype=plan.compute_dtype,
+            unreached=plan.unreached if found.asked is None else _unreached(self.site, found.asked),
+        )
+        identity = self.runtime.identity(self.checkpoint.numerics)
+        computed = "f32" if self.in_llamacpp else identity.compute_dtype
+        return summary(compared, rounding_of(plan.compute_dtype, computed))
+
+
+def comparison(site: BuildSite, runtime_name: str, base: Loadable) -> BaseComparison:
+    """Plan how the base in a runtime is held against its checkpoint."""
+    return BaseComparison(site=site, runtime_name=runtime_name, base=base, plan=_planned(site))
+
+
+def base_divergence(site: BuildSite, runtime_name: str, base: Loadable) -> BaseDivergenceRecord:
+    """Return how far the base in a runtime is from the checkpoint itself.
+
+    Raises:
+        CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
+    """
+    here = comparison(site, runtime_name, base)
+
+    def produce(_: Path) -> BaseDivergenceRecord:
+        if here.plan.reason:
+            return BaseDivergenceRecord(divergence=None, reason=here.plan.reason)
+        measured = here.measure(here.request(), "compare with the checkpoint")
+        reason = "" if measured else "not measured: this runtime tells no log probabilities"
+        return BaseDivergenceRecord(divergence=measured, reason=reason)
+
+    return produce_once(here.folder, BaseDivergenceRecord, produce).record
+
+
+def compute_before_serving(site: BuildSite, runtime_name: str, base: Loadable) -> None:
+    """Compute the checkpoint's own logits while no server takes memory, where it will be held against one.
+
+    Raises:
+        CheckpointError, ToolchainError, WorkerError: from the child process.
+    """
+    here = comparison(site, runtime_name, base)
+    access = here.runtime.server_access()
+    if access is None or here.plan.reason or not access.compares(base) or is_sealed(here.folder):
+        return
+    with site.show("compute the checkpoint itself", f"base in {runtime_name}") as progress:
+        compute_logits(here.request(), site.tools.run_worker, progress)
+
+
+def _unreached(site: BuildSite, asked: Sequence[Sequence[int]]) -> tuple[str, ...]:
+    """Return what a server was not asked far enough for: it has room for what the suite asks, and no more."""
+    last = max(position for each in asked for position in each)
+    context_tokens = site.plan.checkpoint.context_length_tokens
+    left = unreached_at(_config(site), last_position=last, context_tokens=context_tokens)
+    return tuple(str(one) for one in left)
+
+
+def _planned(site: BuildSite) -> _Plan:
+    checkpoint, config = site.plan.checkpoint, _config(site)
+    memory = total_bytes() or sys.maxsize  # where the system tells nothing, it is tried
+    compute_dtype = _compute_dtype(checkpoint, memory)
+    if compute_dtype is None:
+        return _Plan(
+            compute_dtype="bfloat16",
+            passages=(),
+            unreached=(),
+            reason=_why_not(checkpoint, memory),
+        )
+    left = memory - _needed(checkpoint, compute_dtype)
+    heads = config.get("num_attention_heads")
+    room_tokens = int((left / (_BYTES_A_SCORE * (heads if isinstance(heads, int) else 1))) ** 0.5)
+    goal = reach(config, context_tokens=checkpoint.context_length_tokens, room_tokens=room_tokens)
+    return _Plan(
+        compute_dtype=compute_dtype,
+        passages=passages(
+            goal.longest_tokens,
+            ordinary_ids=_ordinary_ids(checkpoint),
+            beginning=special_token_ids(checkpoint.folder).beginning[:1],
+        ),
+        unreached=tuple(str(one) for one in goal.unreached),
+    )
+
+
+def _compute_dtype(checkpoint: Checkpoint, memory: int) -> ComputeDtype | None:
+    """Return the widest type in which it fits into memory; None where it does not, or is low-bit already."""
+    types: Sequence[ComputeDtype] = ("float32", "bfloat16")
+    if checkpoint.quantization is not None:
+        return None
+    return next((one for one in types if _needed(checkpoint, one) <= memory), None)
+
+
+def _why_not(checkpoint: Checkpoint, memory: int) -> str:
+    """Return why nothing is measured; two runs of one NVFP4 folder are 0.04 nats a token apart (measured)."""
+    if checkpoint.quantization is not None:
+        return (
+            f"not measured: the checkpoint is low-bit already ({checkpoint.quantization}), and each engine "
+            "rounds activations in its own way"
+        )
+    needed = _needed(checkpoint, "bfloat16") / 1e9
+    return (
+        f"not measured: the checkpoint itself takes {needed:.1f} GB of memory in bfloat16, and this "
+        f"machine has {memory / 1e9:.1f}"
+    )
+
+
+def _needed(checkpoint: Checkpoint, compute_dtype: ComputeDtype) -> int:
+    return int(_BYTES_A_WEIGHT[compute_dtype] * checkpoint.parameter_count) + _LIBRARIES_BYTES
+
+
+def _ordinary_ids(checkpoint: Checkpoint) -> tuple[int, ...]:
+    """Return the ids of the vocabulary itself, special and added tokens left out."""
+    tokenizer = read_json_object(checkpoint.folder / "tokenizer.json")
+    model = tokenizer.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    size = len(vocabulary) if isinstance(vocabulary, dict | list) else 1
+    listed = vocabulary.values() if isinstance(vocabulary, dict) else range(size)
+    added = tokenizer.get("added_tokens")
+    tokens = added if isinstance(added, list) else []
+    beside = {token.get("id") for token in tokens if isinstance(token, dict)}
+    ids = sorted(one for one in listed if isinstance(one, int))
+    return tuple(one for one in ids if one not in beside) or tuple(ids)
+
+
+def _config(site: BuildSite) -> JsonObject:
+    return _loading(site).config
+
+
+def _loading(site: BuildSite) -> LoadingReport:
+    return site.tools.report_loading(
+        site.plan.checkpoint, site.settings.store, site.tools.run_worker, ignore_progress
+    )

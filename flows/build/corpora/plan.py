@@ -1,0 +1,111 @@
+"""The corpora of a build: assembled, checked against the suite, and which recipe is built on which."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from calibration.checks.preflight import Preflight, preflight_corpus
+from calibration.shelf.assemble import build_corpus
+from calibration.spec import load_corpus_spec
+from calibration.wanted import CorpusSpec
+from flows.build.corpora.sources import corpus_workplace, spoken
+from flows.build.preflight.prompts import rendered_suite
+from flows.settings import Settings
+from flows.wiring import Equipment
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.corpus import Corpus
+from pipelines.domain.errors import InputError
+from pipelines.domain.recipe import Recipe
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.waiver import ContaminationWaiver
+from pipelines.specs.builds import BuildSpec
+from pipelines.specs.corpora_axis import NO_CORPUS, over_corpora, split_corpus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorporaSpecs:
+    """The corpus specs that a build names, by the names of its corpora; None stands for doing without."""
+
+    by_name: dict[str, CorpusSpec | None]
+
+    def recipes(self, recipes: Sequence[Recipe], say: Callable[[str], None]) -> tuple[Recipe, ...]:
+        """Return recipes once for each corpus; says which cannot do without one."""
+        found, left_out = over_corpora(recipes, tuple(self.by_name))
+        for sentence in left_out:
+            say(sentence)
+        return tuple(one.recipe for one in found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """The corpora of a build, in its order, and the waivers without which one would have been refused."""
+
+    corpora: tuple[Corpus, ...]
+    waivers: tuple[ContaminationWaiver, ...]
+
+    def of(self, recipe: Recipe) -> Corpus | None:
+        """Return the corpus that a recipe is calibrated on, if it is calibrated at all."""
+        _, name = split_corpus(recipe.name)
+        if name is None:
+            return next(iter(self.corpora), None)
+        return next((one for one in self.corpora if one.name == name), None)
+
+
+def corpora_specs(spec: BuildSpec) -> CorporaSpecs:
+    """Read the corpus specs of a build.
+
+    Raises:
+        InputError: with every problem of a file, or where two corpora have one name.
+    """
+    by_name: dict[str, CorpusSpec | None] = {}
+    for path in spec.corpora:
+        found = load_corpus_spec(path) if isinstance(path, Path) else None
+        name = found.name if found else NO_CORPUS
+        if name in by_name:
+            raise InputError(
+                f"two corpora of this build are called '{name}'",
+                where=str(path or "corpora"),
+                next_step="give every spec a name of its own",
+            )
+        by_name[name] = found
+    return CorporaSpecs(by_name=by_name)
+
+
+def assemble(
+    specs: CorporaSpecs,
+    checkpoint: Checkpoint,
+    suite: Suite,
+    recipes: Sequence[Recipe],
+    build: BuildSpec,
+    tools: tuple[Settings, Equipment, Callable[[str], None]],
+) -> Assembled:
+    """Build every corpus that is not built yet, and hold it against the suite.
+
+    Raises:
+        InputError, ServiceError, WorkerError, ToolchainError: from sources, redaction and checks.
+    """
+    settings, equipment, say = tools
+    corpora: list[Corpus] = []
+    waivers: list[ContaminationWaiver] = []
+    for name, spec in specs.by_name.items():
+        if spec is None:
+            continue
+        say(f"assembling corpus {name}")
+        place = corpus_workplace(settings, equipment.run_worker, spoken(say))
+        corpus = build_corpus(spec, settings.store, place)
+        own = [one for one in recipes if split_corpus(one.name)[1] in (None, name)]
+        flight = Preflight(
+            corpus=corpus,
+            suite=suite,
+            checkpoint=checkpoint,
+            recipes=tuple(own),
+            waivers=tuple(build.contamination_waivers),
+            store=settings.store,
+            threads=settings.threads,
+            chat=lambda: rendered_suite(suite, checkpoint).chat,
+            today=datetime.now(UTC).date(),
+        )
+        waivers += preflight_corpus(flight, say)
+        corpora.append(corpus)
+    return Assembled(corpora=tuple(corpora), waivers=tuple(dict.fromkeys(waivers)))

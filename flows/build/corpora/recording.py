@@ -1,0 +1,27 @@
+"""A corpus in MLflow: as a dataset of its own digest, with its card."""
+
+from calibration.shelf.assemble import read_card
+from calibration.shelf.card import CARD, CARD_PAGE
+from flows.settings import Settings
+from pipelines.domain.corpus import Corpus
+from registry import Tracking
+
+
+def record_in_registry(corpus: Corpus, settings: Settings) -> None:
+    """Record a corpus with what its card says and the card itself, unless the registry holds it.
+
+    Raises:
+        InputError: where the corpus was altered since it was sealed.
+        ServiceError: where MLflow does not answer or refuses.
+    """
+    from registry.corpora.datasets import record_corpus
+
+    card = read_card(corpus)
+    said: dict[str, str | int | float] = {}
+    if card is not None:
+        said = {"characters": card.characters.total, "licence": card.licence or "unsaid"}
+        said |= {f"language.{value}": count for value, count in card.languages.items()}
+        said |= {f"source.{one.name}": one.sequences for one in card.sources}
+    files = tuple(path for name in (CARD, CARD_PAGE) if (path := corpus.folder / name).is_file())
+    tracking = Tracking.resolve(settings.store, uri=settings.tracking_uri)
+    record_corpus(corpus, tracking, card=said, files=files)

@@ -1,0 +1,77 @@
+"""Why units of a build have no verdict, kept beside its plan until they are tried again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.build.plan import BuildPlan
+from flows.build.site import BuildSite
+from flows.build.units import base_in
+from flows.settings import Settings
+from pipelines.domain.errors import QuantgateError
+from pipelines.files.records import read_record, write_record
+from pipelines.variants.variant import PlannedVariant
+
+BUILD = "build"
+REGISTER = "register"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitError:
+    """Why a unit has no verdict: the error's text and the exit code of its kind."""
+
+    identifier: str
+    step: str
+    text: str
+    exit_code: int
+
+
+def errors_folder(plan: BuildPlan, settings: Settings) -> Path:
+    """Return where the errors of a build's units are kept until they are tried again."""
+    return settings.store.root / "plans" / plan.name / "errors"
+
+
+def record_error(site: BuildSite, identifier: str, step: str, error: QuantgateError) -> None:
+    """Keep why a unit failed."""
+    folder = errors_folder(site.plan, site.settings)
+    write_record(
+        folder / f"{identifier}.json",
+        UnitError(identifier=identifier, step=step, text=str(error), exit_code=error.exit_code),
+    )
+
+
+def read_errors(plan: BuildPlan, settings: Settings) -> tuple[UnitError, ...]:
+    """Return what failed in the latest try."""
+    folder = errors_folder(plan, settings)
+    return tuple(read_record(UnitError, path) for path in sorted(folder.glob("*.json")))
+
+
+def forget_errors(plan: BuildPlan, settings: Settings) -> None:
+    """Start a new try."""
+    for path in errors_folder(plan, settings).glob("*.json"):
+        path.unlink(missing_ok=True)
+
+
+def forget_error(site: BuildSite, identifier: str) -> None:
+    """A retry of this unit succeeded."""
+    folder = errors_folder(site.plan, site.settings)
+    (folder / f"{identifier}.json").unlink(missing_ok=True)
+
+
+def is_refused(plan: BuildPlan, planned: PlannedVariant, errors: tuple[UnitError, ...]) -> bool:
+    """Whether the files that a variant's unit builds have no judge left: the base failed in every runtime."""
+    failed = {error.identifier for error in errors}
+    judges = {one.recipe.runtime for one in plan.variants if plan.builder(one) == planned}
+    return all(base_in(name) in failed for name in judges)
+
+
+def errors_of(
+    plan: BuildPlan, planned: PlannedVariant, errors: tuple[UnitError, ...]
+) -> tuple[UnitError, ...]:
+    """The errors that concern a variant: its own, its base's, and that of the unit that builds its files."""
+    names = {planned.identifier, base_in(planned.recipe.runtime)}
+    builder = plan.builder(planned).identifier
+    return tuple(
+        error
+        for error in errors
+        if error.identifier in names or (error.identifier == builder and error.step == BUILD)
+    )

@@ -1,0 +1,226 @@
+"""What became of a build: recorded, written as a page and as JSON, and read back without any tool.
+
+`reports/<build>/` holds `index.html`, `result.json` and `complete.json` with errors and receipts: where
+there is no error and every receipt still holds, a second run of the same build prints and starts nothing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.build import units
+from flows.build.audits.base_audits import base_reports
+from flows.build.corpora.recording import record_in_registry
+from flows.build.errors import REGISTER, UnitError, errors_of, read_errors
+from flows.build.plan import BuildPlan
+from flows.build.site import BuildSite
+from flows.build.verdicts import evidence
+from flows.settings import Settings
+from pipelines.domain.errors import InputError, UnprovableError
+from pipelines.domain.values import Digest, JsonObject
+from pipelines.domain.verdicts.verdict import Decision
+from pipelines.files.records import read_checked, write_checked, write_text
+from pipelines.files.sealed import read_sealed
+from pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
+from pipelines.report.page import write_page
+from pipelines.report.result import result_json
+from pipelines.report.summary import (
+    BaseRow,
+    ReferenceRow,
+    VariantRow,
+    base_rows,
+    reference_rows,
+    variant_rows,
+)
+from pipelines.variants.variant import PlannedVariant, VariantRecord
+from registry import Evidence, Receipt, Tracking, find_receipt, record, still_recorded
+
+PASSED, ALL_FAILED, OPEN = 0, 10, 11
+COMPLETION = "complete.json"
+PAGE = "index.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """A build's outcome as a command prints it. `details` is the documented JSON result."""
+
+    name: str
+    page: Path
+    rows: tuple[VariantRow, ...]
+    errors: tuple[UnitError, ...]
+    receipts: tuple[Receipt, ...]
+    details: JsonObject
+    references: tuple[ReferenceRow, ...] = ()
+    bases: tuple[BaseRow, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0: something passed and is registered; else an error's own; 11: something is open; 10.
+
+        A build without variants did what it was asked once its base is judged: 0, or an error's own.
+        """
+        if not self.rows:
+            return self.errors[0].exit_code if self.errors else PASSED
+        if any(row.registered_version for row in self.rows):
+            return PASSED
+        if self.errors:
+            return self.errors[0].exit_code
+        return (
+            OPEN if any(row.decision == Decision.INCONCLUSIVE for row in self.rows) else ALL_FAILED
+        )
+
+
+def tracking(settings: Settings) -> Tracking:
+    """Return the MLflow that these settings mean."""
+    return Tracking.resolve(settings.store, uri=settings.tracking_uri)
+
+
+def register(site: BuildSite, planned: PlannedVariant) -> Receipt:
+    """Record a judged variant in MLflow, unless the registry provably holds it already.
+
+    Raises:
+        ServiceError: where MLflow does not answer or refuses.
+    """
+    found, where = evidence(site, planned), tracking(site.settings)
+    receipt = find_receipt(found.key, where)
+    if (
+        receipt is not None
+        and _names_files(receipt, found.variant.folder, found.variant.manifest_digest)
+        and still_recorded(receipt, where)
+    ):
+        return receipt
+    corpus = site.plan.corpus_of(planned)
+    with site.show("register", planned.identifier):
+        if corpus is not None:
+            record_in_registry(corpus, site.settings)
+        return record(found, where)
+
+
+def write_report(site: BuildSite) -> BuildResult:
+    """Write the page, the JSON result and the result that a second run reads back."""
+    errors = read_errors(site.plan, site.settings)
+    judged = _judged(site, errors)
+    receipts = _receipts(site, judged)
+    finished = BuildReport(
+        build=site.plan.name,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        checkpoint=site.plan.checkpoint,
+        corpora=site.plan.corpora,
+        suite=site.plan.suite,
+        policy=site.plan.policy,
+        references=tuple(
+            ReferenceReport(runs=runs)
+            for name in site.plan.runtimes
+            if (runs := units.sealed_references(site, name))
+        ),
+        variants=tuple(
+            _variant_report(
+                v,
+                judged.get(v.identifier),
+                receipts.get(v.identifier),
+                errors_of(site.plan, v, errors),
+            )
+            for v in site.plan.variants
+        ),
+        base_failures=tuple(
+            error.text
+            for name in site.plan.runtimes
+            for error in errors
+            if error.identifier == units.base_in(name)
+        ),
+        contamination_waivers=site.plan.contamination_waivers,
+        bases=base_reports(site),
+    )
+    folder = site.settings.store.report(site.plan.name)
+    write_page(finished, folder / PAGE)
+    result = BuildResult(
+        name=site.plan.name,
+        page=folder / PAGE,
+        rows=variant_rows(finished),
+        errors=errors,
+        receipts=tuple(receipts.values()),
+        details=result_json(finished),
+        references=reference_rows(finished),
+        bases=base_rows(finished),
+    )
+    text = json.dumps(result.details, indent=1, ensure_ascii=False)
+    write_text(folder / "result.json", text + "\n")
+    write_checked(folder / COMPLETION, result)
+    return result
+
+
+def read_complete(plan: BuildPlan, settings: Settings) -> BuildResult | None:
+    """Return the result of a build that has nothing left to do: all sealed, all still recorded.
+
+    Anything less, or anything that cannot be proved cheaply, is None; so are results that were edited, and
+    those of a store that lay elsewhere.
+
+    Raises:
+        InputError: where a variant's sealed folder holds something else than its manifest names.
+    """
+    path = settings.store.report(plan.name) / COMPLETION
+    if not path.is_file() or not all(v.built(settings.store) for v in plan.variants):
+        return None
+    try:
+        result = read_checked(BuildResult, path)
+    except InputError:
+        return None
+    where = tracking(settings)
+    recorded = {receipt.evidence_key for receipt in result.receipts}
+    if result.errors or len(recorded) != len(plan.variants) or not result.page.is_file():
+        return None
+    if result.page != path.parent / PAGE or not _hold_files(result.receipts, plan, settings):
+        return None
+    if not all(still_recorded(receipt, where) for receipt in result.receipts):
+        return None
+    return result
+
+
+def _hold_files(receipts: Sequence[Receipt], plan: BuildPlan, settings: Settings) -> bool:
+    """Whether every variant of a plan, as it lies in this store, has a receipt."""
+    for variant in plan.variants:
+        folder = variant.folder(settings.store)
+        digest = read_sealed(folder, VariantRecord).digest
+        if not any(_names_files(receipt, folder, digest) for receipt in receipts):
+            return False
+    return True
+
+
+def _names_files(receipt: Receipt, folder: Path, manifest_digest: Digest) -> bool:
+    return (receipt.location, receipt.manifest_digest) == (str(folder.absolute()), manifest_digest)
+
+
+def _judged(site: BuildSite, errors: tuple[UnitError, ...]) -> dict[str, Evidence]:
+    """Judge every variant that nothing stopped before its verdict."""
+    return {
+        v.identifier: evidence(site, v)
+        for v in site.plan.variants
+        if all(error.step == REGISTER for error in errors_of(site.plan, v, errors))
+    }
+
+
+def _receipts(site: BuildSite, judged: Mapping[str, Evidence]) -> dict[str, Receipt]:
+    where = tracking(site.settings)
+    found = {name: find_receipt(one.key, where) for name, one in judged.items()}
+    return {name: receipt for name, receipt in found.items() if receipt is not None}
+
+
+def _variant_report(
+    planned: PlannedVariant,
+    found: Evidence | None,
+    receipt: Receipt | None,
+    errors: tuple[UnitError, ...],
+) -> VariantReport:
+    texts = [error.text for error in errors]
+    return VariantReport(
+        identifier=planned.identifier,
+        recipe=planned.recipe,
+        variant=found.variant if found else None,
+        audit=found.audit if found else None,
+        verdict=found.verdict if found else None,
+        registered_version=receipt.version if receipt else None,
+        failure=None if found else "\n".join(texts) or "was stopped before its verdict",
+        unprovable=any(error.exit_code == UnprovableError.exit_code for error in errors),
+    )

@@ -1,0 +1,84 @@
+"""Plans on disk: what the units of a build read, and what later commands know a build by.
+
+A plan names folders by absolute paths, some of them in the store itself (downloads, corpora, imported
+suites). It says where the store lay, so that a plan in a store that was moved or copied means that store.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flows.build.plan import BuildPlan
+from pipelines.domain.errors import InputError
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.files.records import from_json, read_checked, to_json, write_checked
+from pipelines.files.store import Store
+
+PLAN = "plan.json"
+_ANYWAY = "anyway.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StoredPlan:
+    store: Path
+    plan: JsonObject
+
+
+def write_plan(plan: BuildPlan, store: Store) -> Path:
+    """Write a plan into its store and return the file that its units read.
+
+    `--anyway` is no part of a build's name: a plan that was made with it has a second file, so that neither
+    of two builds of one name reads the other's.
+    """
+    folder = _folder(store) / plan.name
+    _write(replace(plan, anyway=False), folder / PLAN, store)
+    if not plan.anyway:
+        return folder / PLAN
+    _write(plan, folder / _ANYWAY, store)
+    return folder / _ANYWAY
+
+
+def _write(plan: BuildPlan, path: Path, store: Store) -> None:
+    value = to_json(plan)
+    assert isinstance(value, dict)
+    write_checked(path, _StoredPlan(store=store.root.resolve(), plan=value))
+
+
+def read_plan(path: Path) -> BuildPlan:
+    """Read a plan, with the paths of the store that it lies in now.
+
+    Raises:
+        InputError: where it is missing, damaged, or was edited.
+    """
+    stored = read_checked(_StoredPlan, path)
+    here = path.resolve().parents[2]
+    try:
+        return from_json(BuildPlan, _moved(stored.plan, str(stored.store), str(here)))
+    except ValueError as error:  # pydantic's is one
+        raise InputError(
+            "is a plan of another version of quantgate",
+            where=str(path),
+            next_step="run the same build again",
+        ) from error
+
+
+def plan_files(store: Store) -> Iterator[Path]:
+    """Yield the plans of a store, by name."""
+    yield from sorted(_folder(store).glob(f"*/{PLAN}"))
+
+
+def _folder(store: Store) -> Path:
+    return store.root / "plans"
+
+
+def _moved(value: JsonValue, before: str, now: str) -> JsonValue:
+    """Return a value with every path below `before` put below `now`."""
+    if before == now:
+        return value
+    if isinstance(value, dict):
+        return {key: _moved(item, before, now) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_moved(item, before, now) for item in value]
+    if isinstance(value, str) and (value == before or value.startswith(f"{before}/")):
+        return now + value.removeprefix(before)
+    return value

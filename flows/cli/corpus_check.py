@@ -1,0 +1,57 @@
+"""`quantgate corpus check`: what is wrong with a corpus, printed."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOptions:
+    """The command line of `quantgate corpus check`."""
+
+    corpus: str
+    suite: Path
+    model: str | None = None
+    recipes: str | None = None
+    as_json: bool = False
+
+
+def check_command(options: CheckOptions) -> int:
+    """Print what is wrong with a corpus for a suite; 0 fine, 2 problems.
+
+    Raises:
+        InputError, NotFoundError: where corpus, suite, model or recipes cannot be used.
+        ServiceError, WorkerError, ToolchainError: from building the corpus of a spec, or from the hub.
+    """
+    from calibration.checks.check import AskedModel, check_corpus
+    from flows.cli.corpus import find_or_build
+    from flows.cli.views.corpus_check import as_json, plain_lines, show
+    from flows.settings import Settings
+    from flows.wiring import table_reader
+    from pipelines.authoring.lm_eval import suite_folder
+    from pipelines.process.runner import run_worker
+    from pipelines.suites.load import load_suite
+
+    settings = Settings.from_environment()
+    folder = suite_folder(options.suite, settings.store, run_worker)
+    suite = load_suite(folder, table_reader(settings))
+    corpus = find_or_build(options.corpus, settings)
+    asked = None
+    if options.model:
+        asked = AskedModel(source=options.model, recipes=_names(options.recipes), hub=settings.hub)
+    report = check_corpus(
+        corpus, suite, store=settings.store, threads=settings.threads, model=asked
+    )
+    if options.as_json:
+        print(as_json(report))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        show(report, Console())
+    else:
+        print("\n".join(plain_lines(report)))
+    return report.exit_code
+
+
+def _names(recipes: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in recipes.split(",") if name.strip()) if recipes else ()

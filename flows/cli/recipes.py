@@ -1,0 +1,128 @@
+"""`quantgate recipes`: the catalogue, with what each recipe needs and whether it is here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.cli.views.console import open_console
+from flows.settings import Settings
+from flows.wiring import equipment
+from pipelines.domain.recipe import Calibration, Format, Recipe
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.files.records import to_json
+from pipelines.specs.recipes import catalogue
+
+_WIDEST = 100
+_THOUSAND_TOKENS = 1024
+LEGEND = (
+    "W/A/KV: bits of weights, activations and KV cache; f is floating point.",
+    "calibration: what is taken from the corpus, and of how many tokens at most.",
+    "--json says all of a recipe; docs/recipes.md how to write one of your own.",
+)
+"""What is said below the tables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedRecipe:
+    """A recipe and what its tools say is missing: None where it can be built here."""
+
+    recipe: Recipe
+    missing: str | None
+
+    @property
+    def backend(self) -> str:
+        """What builds it."""
+        return self.recipe.options.backend
+
+
+def recipes_command(file_format: Format | None, *, as_json: bool) -> int:
+    """Print the catalogue, or one format's part of it."""
+    tools = equipment(Settings.from_environment())
+    missing = {name: backend.missing() for name, backend in tools.backends.items()}
+    missing |= {name: runtime.missing() for name, runtime in tools.runtimes.items()}
+    listed = tuple(
+        ListedRecipe(
+            recipe=recipe,
+            missing=missing[recipe.options.backend] or missing[recipe.runtime],
+        )
+        for recipe in catalogue()
+        if file_format in (None, recipe.format)
+    )
+    if as_json:
+        print(json.dumps([_described(one) for one in listed], indent=1, ensure_ascii=False))
+    else:
+        show_recipes(listed, open_console())
+    return 0
+
+
+def show_recipes(listed: Sequence[ListedRecipe], console: Console) -> None:
+    """Print one table a format, at most 100 columns wide, and what has to be installed.
+
+    What builds all recipes of a format stands above its table, where it takes no column.
+    """
+    for file_format in Format:
+        part = [one for one in listed if one.recipe.format is file_format]
+        if part:
+            console.print(_table(file_format, part), width=min(console.width, _WIDEST))
+    for sentence, backends in _missing(listed).items():
+        console.print(Text(f"! {', '.join(backends)}: {sentence}", style="yellow"), soft_wrap=True)
+    for line in LEGEND:
+        console.print(line, style="dim", highlight=False)
+
+
+def _table(file_format: Format, part: Sequence[ListedRecipe]) -> Table:
+    runtimes = ", ".join(dict.fromkeys(one.recipe.runtime for one in part))
+    builders = tuple(dict.fromkeys(_builder(one) for one in part))
+    by_one = f", built by {builders[0]}" if len(builders) == 1 else ""
+    table = Table(
+        title=f"[bold]{file_format}[/]{by_one}, judged in {runtimes}",
+        title_justify="left",
+        title_style="",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("recipe", no_wrap=True)
+    table.add_column("W/A/KV", no_wrap=True)
+    table.add_column("algorithm", overflow="fold")
+    table.add_column("calibration", no_wrap=True)
+    if not by_one:
+        table.add_column("built by", no_wrap=True)
+    for one in part:
+        cells = (str(one.recipe.numerics), one.recipe.algorithm, _calibration(one.recipe))
+        table.add_row(one.recipe.name, *cells, *(() if by_one else (_builder(one),)))
+    return table
+
+
+def _builder(one: ListedRecipe) -> str:
+    return f"[yellow]! {one.backend}[/]" if one.missing else one.backend
+
+
+def _calibration(recipe: Recipe) -> str:
+    if recipe.calibration is Calibration.NONE:
+        return "–"
+    return f"{recipe.calibration}, {recipe.calibration_tokens // _THOUSAND_TOKENS}k"
+
+
+def _missing(listed: Sequence[ListedRecipe]) -> Mapping[str, Sequence[str]]:
+    """Which backends each sentence keeps from building."""
+    found: dict[str, list[str]] = {}
+    for one in listed:
+        if one.missing and one.backend not in found.setdefault(one.missing, []):
+            found[one.missing].append(one.backend)
+    return found
+
+
+def _described(one: ListedRecipe) -> JsonObject:
+    recipe = to_json(one.recipe)
+    described: dict[str, JsonValue] = recipe if isinstance(recipe, dict) else {}
+    return described | {
+        "backend": one.backend,
+        "installed": one.missing is None,
+        "missing": one.missing,
+    }

@@ -1,0 +1,248 @@
+"""`quantgate review`: a person decides about changed answers, and the suite remembers."""
+
+import getpass
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from flows.build import units
+from flows.build.errors import read_errors
+from flows.build.plan import BuildPlan
+from flows.build.plan_files import PLAN, plan_files, read_plan
+from flows.build.site import BuildSite
+from flows.build.verdicts import evidence
+from flows.progress.board import open_board
+from flows.settings import Settings
+from flows.wiring import equipment, table_reader
+from pipelines.domain.errors import InputError, InterruptionError, QuantgateError
+from pipelines.domain.suites.adjudication import Adjudication
+from pipelines.domain.suites.suite import Suite
+from pipelines.domain.verdicts.verdict import Verdict
+from pipelines.files.records import write_text
+from pipelines.report.label_sheet import label_sheet, sheet_lines
+from pipelines.report.review_page import write_review_page
+from pipelines.report.review_queue import ReviewEntry, review_queue
+from pipelines.report.wording import plural
+from pipelines.specs.loading import did_you_mean
+from pipelines.suites.adjudications import (
+    ADJUDICATIONS_FILE,
+    append_adjudications,
+    load_adjudications,
+)
+from pipelines.suites.load import load_suite
+
+_BUILD = "run the build again, then review it"
+_AGAIN = "run the same build again: answers are kept, only verdicts are made anew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewOptions:
+    """The command line of `quantgate review`."""
+
+    build: str
+    html: Path | None = None
+    import_file: Path | None = None
+    labels: Path | None = None
+    take: int = 60
+    who: str | None = None
+    everything: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviewed:
+    """A build opened for review: where its suite keeps decisions, and what awaits one."""
+
+    plan: BuildPlan
+    suite: Suite
+    file: Path
+    verdicts: tuple[Verdict, ...]
+
+    @cached_property
+    def queue(self) -> tuple[ReviewEntry, ...]:
+        """What awaits a decision. Verdicts are the build's; what was decided since stands beside them."""
+        return review_queue(self.suite, self.verdicts)
+
+
+def review_command(options: ReviewOptions) -> int:
+    """Import decisions, write the form, or ask in the terminal; returns the exit code."""
+    settings = Settings.from_environment()
+    plan = find_plan(options.build, settings)
+    if options.import_file is not None:
+        return _import(plan, options.import_file)
+    reviewed = open_review(plan, settings)
+    if options.labels is not None:
+        return _write_sheet(reviewed, options.labels, options.take)
+    waiting = tuple(
+        entry for entry in reviewed.queue if options.everything or entry.decided is None
+    )
+    if options.html is not None:
+        write_review_page(plan.name, plan.suite, reviewed.queue, options.html)
+        print(f"{plural(len(reviewed.queue), 'answer')}, {len(waiting)} undecided: {options.html}")
+        return 0
+    if not waiting:
+        print("nothing awaits a decision")
+        return 0
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"{len(waiting)} answers await a decision, and this is no terminal to ask in",
+            where=plan.name,
+            next_step="use --html FILE and --import FILE, or run it in a terminal",
+        )
+    return _ask(reviewed.file, waiting, options.who or getpass.getuser())
+
+
+def find_plan(build: str, settings: Settings) -> BuildPlan:
+    """Return a build's plan by its name, any unambiguous beginning of it, or its report folder.
+
+    Raises:
+        InputError: where none or several have that name.
+    """
+    folder = settings.store.root / "plans"
+    known = [path.parent.name for path in plan_files(settings.store)]
+    name = Path(build).name
+    found = [one for one in known if one == name] or [one for one in known if one.startswith(name)]
+    if len(found) == 1:
+        return read_plan(folder / found[0] / PLAN)
+    if found:
+        listed = ", ".join(found)
+        raise InputError(f"several builds begin with '{name}': {listed}", where=str(folder))
+    near = did_you_mean(name, known)
+    raise InputError(
+        f"no build is called '{name}'{near}",
+        where=str(settings.store.root),
+        next_step="`quantgate quantize` prints a build's name; QUANTGATE_STORE says where to look",
+    )
+
+
+def open_review(plan: BuildPlan, settings: Settings) -> Reviewed:
+    """Judge what is sealed of a build, with the decisions that the suite holds by now.
+
+    Raises:
+        InputError: where the suite asks something else by now, or no variant has been asked.
+    """
+    file = plan.suite.folder / ADJUDICATIONS_FILE
+    _refuse_imported(plan, settings)
+    current = load_suite(plan.suite.folder, table_reader(settings))
+    if current.digest != plan.suite.digest:
+        raise InputError(
+            "the suite is not the one that this build was judged on",
+            where=str(plan.suite.folder),
+            next_step="run the build again, and review that one",
+        )
+    with open_board() as board:
+        tools = equipment(settings, plan.servers)
+        site = BuildSite(plan=plan, settings=settings, tools=tools, show=board.unit)
+        verdicts = _verdicts(site)
+    return Reviewed(plan=plan, suite=current, file=file, verdicts=tuple(verdicts))
+
+
+def _refuse_imported(plan: BuildPlan, settings: Settings) -> None:
+    """Decisions belong beside the items that a team commits, not into the store.
+
+    Raises:
+        InputError: where the suite was imported for this build and nobody keeps it.
+    """
+    folder = plan.suite.folder.resolve()
+    if folder.is_relative_to((settings.store.root / "suites").resolve()):
+        raise InputError(
+            f"suite {plan.suite.name} was imported for this build and is kept nowhere else",
+            where=str(folder),
+            next_step="`quantgate suite import lm-eval:TASK --out DIR`, and build with that folder",
+        )
+
+
+def _verdicts(site: BuildSite) -> list[Verdict]:
+    """Judge every variant that has been answered; the others are said, not waited for."""
+    failed = {error.identifier for error in read_errors(site.plan, site.settings)}
+    verdicts = []
+    for planned in site.plan.variants:
+        if planned.identifier in failed or not planned.built(site.settings.store):
+            continue
+        finished = units.references_finished(site, planned.recipe.runtime)
+        if not finished or not units.answered(site, planned):
+            print(
+                f"left out: {planned.identifier} has no answers, or those of other code",
+                file=sys.stderr,
+            )
+            continue
+        try:
+            verdicts.append(evidence(site, planned).verdict)
+        except InterruptionError:
+            raise
+        except QuantgateError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    if not verdicts:
+        raise InputError(
+            "no variant of this build has been judged", where=site.plan.name, next_step=_BUILD
+        )
+    return verdicts
+
+
+def _write_sheet(reviewed: Reviewed, file: Path, take: int) -> int:
+    rows = label_sheet(reviewed.suite, reviewed.verdicts, take)
+    if not rows:
+        raise InputError(
+            "no answer of this build was graded by a judge model", where=reviewed.plan.name
+        )
+    if file.exists():
+        raise InputError(
+            "there is a file of this name already, perhaps with labels in it",
+            where=str(file),
+            next_step="name another file; labels that the suite knows stand in it from the start",
+        )
+    write_text(file, "".join(f"{line}\n" for line in sheet_lines(rows)))
+    missing = sum(row.label is None for row in rows)
+    print(f"{file}: {plural(len(rows), 'answer')}, {missing} without a label")
+    print(
+        'next: write "right" or "wrong" as each label, and name the file as the judge\'s `anchor`'
+    )
+    return 0
+
+
+def _import(plan: BuildPlan, file: Path) -> int:
+    if not file.is_file():
+        raise InputError("there is no such file", where=str(file))
+    decided = load_adjudications(file)
+    ids = {item.id for item in plan.suite.items}
+    strangers = [one.item_id for one in decided if one.item_id not in ids]
+    if strangers:
+        raise InputError(
+            f"decides about items that suite {plan.suite.name} does not have, "
+            f"the first is '{strangers[0]}'",
+            where=str(file),
+        )
+    target = plan.suite.folder / ADJUDICATIONS_FILE
+    added = append_adjudications(target, decided)
+    print(f"{added} new decisions in {target} ({len(decided) - added} stood there already)")
+    if added:
+        print(f"next: {_AGAIN}")
+    return 0
+
+
+def _ask(file: Path, waiting: Sequence[ReviewEntry], who: str) -> int:
+    from flows.cli.review_terminal import ask
+
+    count = 0
+    for number, entry in enumerate(waiting, start=1):
+        said = ask(entry, number=number, total=len(waiting))
+        if said is None:
+            break
+        if said.mark is None:
+            continue
+        decision = Adjudication(
+            item_id=entry.item.id,
+            item_sha256=entry.item_sha256,
+            answer_sha256=entry.answer_sha256,
+            mark=said.mark,
+            decided_by=who,
+            decided_on=datetime.now(UTC).astimezone().date().isoformat(),
+            note=said.note,
+        )
+        count += append_adjudications(file, [decision])  # one at a time: an interruption loses none
+    print(f"{plural(count, 'decision')} added to {file}")
+    if count:
+        print(f"next: {_AGAIN}")
+    return 0

@@ -1,0 +1,94 @@
+"""Drift as a Prefect event: sent once to a server that is configured or runs, for flows that wait for it."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.orchestration.server import status
+from flows.orchestration.state import health_problem
+from flows.settings import Settings
+from pipelines.domain.errors import ServiceError
+from pipelines.files.records import to_json, write_text
+
+if TYPE_CHECKING:
+    from calibration.drift.sealing import DriftEvent
+
+RESOURCE = "quantgate.corpus."
+"""Begins the id of the resource that an event is about; the corpus's name follows."""
+
+
+def emit(event: "DriftEvent", settings: Settings) -> str | None:
+    """Send an event to the Prefect server of PREFECT_API_URL, or the store's own where it runs.
+
+    Returns the server's address, None where there is none: then the sealed event is all there is. An event
+    that this server has had is not sent again.
+
+    Raises:
+        ServiceError: a configured server does not answer.
+    """
+    url = settings.prefect_api or status(settings.store.root).url
+    if url is None:
+        return None
+    receipt = _receipt(event, url, settings)
+    if receipt.is_file():
+        return url
+    if problem := health_problem(url):
+        raise ServiceError(
+            f"the Prefect API does not answer ({problem})",
+            where=url,
+            next_step="start it, or unset PREFECT_API_URL; then run the same command again",
+            transient=True,
+        )
+    send(event, url, settings)
+    write_text(receipt, json.dumps({"event": event.id, "url": url}) + "\n")
+    return url
+
+
+def send(event: "DriftEvent", url: str, settings: Settings) -> None:
+    """Hand an event to a Prefect API and wait until it is taken.
+
+    Raises:
+        ServiceError: it was refused or the connection broke.
+    """
+    import asyncio
+    import os
+
+    from flows.orchestration.state import client_environment
+
+    os.environ.update(client_environment(settings.store.root, url, os.environ))
+    from prefect.events import Event
+    from prefect.events.clients import get_events_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    async def deliver() -> None:
+        async with get_events_client() as client:
+            await client.emit(Event.model_validate(document(event)))
+
+    try:
+        with temporary_settings({PREFECT_API_URL: url}):  # Prefect may have been imported before
+            asyncio.run(deliver())
+    except Exception as error:
+        raise ServiceError(
+            f"Prefect did not take the event: {error}", where=url, transient=True
+        ) from error
+
+
+def document(event: "DriftEvent") -> dict[str, object]:
+    """Return an event as Prefect has it: `calibration.drift` about `quantgate.corpus.<name>`."""
+    return {
+        "event": event.event,
+        "id": event.id,
+        "occurred": event.occurred,
+        "resource": {
+            "prefect.resource.id": f"{RESOURCE}{event.corpus_name}",
+            "prefect.resource.name": event.corpus,
+            "corpus_digest": event.corpus_digest,
+        },
+        "payload": to_json(event),
+    }
+
+
+def _receipt(event: "DriftEvent", url: str, settings: Settings) -> Path:
+    where = sha256(url.encode()).hexdigest()[:8]
+    return settings.store.receipts() / f"{event.event}-{event.result[:16]}--{where}.json"

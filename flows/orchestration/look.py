@@ -1,0 +1,87 @@
+"""One look at followed releases: every new revision is built."""
+
+from pathlib import Path
+
+from flows.build.errors import UnitError
+from flows.build.outcome import BuildResult
+from flows.orchestration.running import execute
+from flows.progress.board import Board
+from flows.releases.releases import OF_THIS_MACHINE, Release, ReleaseOutcome, State, watch_once
+from flows.releases.sources import HuggingFaceHub
+from flows.releases.watch_list import Followed, load_watch_list
+from flows.settings import Settings
+from pipelines.domain.errors import UnprovableError
+from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+from pipelines.specs.recipes import catalogue
+
+
+def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
+    """Look at every followed source once and build each new revision.
+
+    Raises:
+        InputError: where the releases file has problems.
+    """
+    settings = Settings.from_environment()
+    followed = load_watch_list(watch_list)
+    outcomes = watch_once(
+        followed,
+        settings.store,
+        HuggingFaceHub(settings.hub),
+        build=lambda release: _build(release, settings, board),
+    )
+    for outcome in outcomes:
+        revision = f"@{outcome.revision[:12]}" if outcome.revision else ""
+        board.say(f"{outcome.label}{revision}: {outcome.state}: {outcome.detail}")
+    if not outcomes:
+        board.say(f"nothing new in {len(followed)} followed sources")
+    return outcomes
+
+
+def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome:
+    return outcome_of(release, execute(_spec(release.followed, release.model), settings, board))
+
+
+def outcome_of(release: Release, result: BuildResult) -> ReleaseOutcome:
+    """Return what became of a release that was built."""
+    return ReleaseOutcome(
+        label=release.followed.label,
+        revision=release.revision,
+        state=_state(result.errors),
+        exit_code=result.exit_code,
+        detail=_detail(result),
+    )
+
+
+def _state(errors: tuple[UnitError, ...]) -> State:
+    """Return what became of a build with these errors; that nothing can pass is an outcome and no failure."""
+    of_this_machine = {kind.exit_code for kind in OF_THIS_MACHINE}
+    codes = {error.exit_code for error in errors} - {UnprovableError.exit_code}
+    if not codes:
+        return "done"
+    return "unfinished" if codes <= of_this_machine else "failed"
+
+
+def _detail(result: BuildResult) -> str:
+    """Say how many variants passed, and why none could where that is so."""
+    passed = sum(row.registered_version is not None for row in result.rows)
+    unprovable = [
+        error.text.partition("\n")[0]
+        for error in result.errors
+        if error.exit_code == UnprovableError.exit_code
+    ]
+    return "; ".join(
+        [f"{passed} of {len(result.rows)} variants passed", *unprovable, str(result.page)]
+    )
+
+
+def _spec(followed: Followed, model: str) -> BuildSpec:
+    overrides = BuildOverrides(
+        model=model,
+        suite=followed.suite,
+        corpora=(followed.corpus,) if followed.corpus else (),
+        policy=followed.policy,
+        recipes=followed.recipes,
+    )
+    return load_build(
+        followed.build, overrides, default_recipes=tuple(recipe.name for recipe in catalogue())
+    )

@@ -1,0 +1,71 @@
+"""The flow: reference runs once, and for each variant build, audit, answer, judge, register."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import allow_failure, flow
+from prefect.futures import PrefectFuture, wait
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.build.plan import BuildPlan
+from flows.orchestration import tasks
+from flows.settings import Settings
+from pipelines.domain.values import JsonObject
+from pipelines.process.signals import children_end_first
+from pipelines.variants.variant import PlannedVariant
+
+_side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
+    max_workers=Settings.from_environment().workers
+)
+
+
+@flow(name="quantize", flow_run_name="{build}", task_runner=_side_by_side)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
+@children_end_first()  # Prefect's own handlers wait for children
+def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
+    """Build, judge and register every variant of a plan, if any; returns where the report is."""
+    site = tasks.open_site(plan_file)
+    plan, _ = site.plan, site.examination  # what no context holds is said before anything is built
+    bases = {name: tasks.base.submit(plan_file, name) for name in plan.runtimes}
+    references = {
+        name: tasks.reference.submit(plan_file, name, wait_for=[bases[name]], return_state=False)
+        for name in plan.runtimes
+    }
+    built = {
+        variant.identifier: tasks.build.submit(
+            plan_file,
+            variant.identifier,
+            wait_for=_promising(plan, variant, bases if plan.anyway else references),
+            return_state=False,
+        )
+        for variant in plan.variants
+        if plan.builder(variant) is variant
+    }
+    answered = {}
+    for variant in plan.variants:
+        unit = (plan_file, variant.identifier)
+        ready = [built[plan.builder(variant).identifier], references[variant.recipe.runtime]]
+        audited = tasks.audit.submit(*unit, wait_for=ready, return_state=False)
+        answered[unit] = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
+    together = plan.policy.family_wise != "none"
+    all_tried = [allow_failure(one) for one in answered.values()] if together else []
+    last = [*bases.values(), *references.values()]
+    for unit, own in answered.items():
+        judged = tasks.judge.submit(*unit, wait_for=[own, *all_tried], return_state=False)
+        last.append(tasks.register.submit(*unit, wait_for=[judged], return_state=False))
+    wait(last)
+    return tasks.report(plan_file)
+
+
+def _promising(
+    plan: BuildPlan, variant: PlannedVariant, units: Mapping[str, PrefectFuture[JsonObject]]
+) -> list[Any]:
+    """Return the units that a build waits for: nothing is built that no runtime may judge.
+
+    `units` of the base tell that, by runtime: its references, which also tell where nothing can pass; or, for
+    a build that goes on anyway, its comparison alone, so that it builds while the references are asked.
+    A file that several runtimes judge waits for all of them, and looks itself whether one is left.
+    """
+    judges = {one.recipe.runtime for one in plan.variants if plan.builder(one) is variant}
+    if len(judges) == 1:
+        return [units[name] for name in judges]
+    return [allow_failure(units[name]) for name in judges]

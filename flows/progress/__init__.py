@@ -1,0 +1,1 @@
+"""Progress a person can follow."""

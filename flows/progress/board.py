@@ -1,0 +1,89 @@
+"""Progress a person can follow: bars on a terminal, one plain line an event elsewhere."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from flows.progress.counting import Pace, counted, time_left
+from pipelines.process.calls import OnProgress, Progress
+
+_SAY_EVERY_SECONDS = 60.0
+
+
+class Board(Protocol):
+    """Shows what is under way."""
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        ...
+
+    def unit(self, step: str, identifier: str) -> AbstractContextManager[OnProgress]:
+        """Show that a unit is under way until the block ends; safe from several threads at once."""
+        ...
+
+
+class PlainBoard:
+    """A line when a unit starts, one when it ends, one a minute between; for logs, pipes and CI."""
+
+    def __init__(
+        self,
+        write: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Write lines to standard error, or to `write`."""
+        self._write, self._clock = write or _to_stderr, clock
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        with self._lock:
+            self._write(text)
+
+    @contextmanager
+    def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
+        """Say when the unit starts, and how it ended after how long."""
+        started = self._clock()
+        self.say(f"{step}: {identifier}")
+        try:
+            yield self._reporter(f"{step}: {identifier}")
+        except BaseException:
+            self.say(f"{step}: {identifier} FAILED after {self._clock() - started:.0f} s")
+            raise
+        self.say(f"{step}: {identifier} done in {self._clock() - started:.0f} s")
+
+    def _reporter(self, unit: str) -> OnProgress:
+        """Return what says how far a unit is, once a minute, where that is known."""
+        pace, said = Pace(self._clock), self._clock()
+
+        def hear(progress: Progress) -> None:
+            nonlocal said
+            left = time_left(pace.seconds_left(progress))
+            if not progress.total or self._clock() - said < _SAY_EVERY_SECONDS:
+                return
+            said = self._clock()
+            rest = f", {left}" if left else ""
+            self.say(f"{unit}: {counted(progress.done, progress.total)}{rest}")
+
+        return hear
+
+
+@contextmanager
+def open_board() -> Iterator[Board]:
+    """Yield the board that suits standard error: live bars on a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield PlainBoard()
+        return
+    from rich.console import Console
+
+    from flows.progress.live_board import live_board
+
+    with live_board(Console(stderr=True)) as board:
+        yield board
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,1 @@
+"""What is followed, what is new, and who builds it."""

@@ -1,0 +1,1 @@
+"""What helps people write suites: check, mine, tails, proofs, duplicates, drafts, import."""

@@ -1,0 +1,163 @@
+"""The tails in which a quantized model breaks first, and whether a suite asks about them."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipelines.domain.suites.suite import Item, Suite
+from pipelines.domain.values import JsonValue
+from pipelines.language.spelled import is_low_resource, language_of
+from pipelines.suites.long_context import CHARACTERS_PER_TOKEN, length_tokens
+
+_LONG = ("8k", "64k", "128k")
+_NEARLY_AS_LONG = 0.75
+_NESTED = 3
+_NUMERIC_EDGE = re.compile(r"\d{7,}|\d[.,]\d{3,}|\d[eE][+-]?\d|(?<![\w.-])[-−]\d")  # noqa: RUF001 - a minus sign
+_RARE = re.compile(r"[\u0180-\u036f\u1680-\u1cff\u2190-\u2bff\U00010000-\U0001ffff]")
+_REFUSING, _COMPLYING = frozenset({"refuse", "refusal"}), frozenset({"comply", "compliance"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """One tail: how many items of the suite are in it, and how to come by some where there are none."""
+
+    name: str
+    items: int
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    item: Item
+    text: str
+    tokens: float
+    kind: str
+    slices: str
+
+    def in_slice(self, *words: str) -> bool:
+        """Whether a slice's name or description has one of these words in it."""
+        return any(word in self.slices for word in words)
+
+
+def tails(
+    suite: Suite, prompt_tokens: Mapping[str, int], context_length_tokens: int | None
+) -> tuple[Tail, ...]:
+    """Return every tail, judged by names of slices, graders and what items hold.
+
+    `prompt_tokens` by item id count where they are known; elsewhere four characters are a token. Lengths
+    beyond the model's context are left out.
+    """
+    looks = [_look(suite, item, prompt_tokens) for item in suite.items]
+    reachable = [
+        length
+        for length in _LONG
+        if context_length_tokens is None or length_tokens(length) <= context_length_tokens
+    ]
+    long = [
+        Tail(
+            name=f"long context {length}",
+            items=sum(_is_long(look, length) for look in looks),
+            advice=f"stretch items: `long_context: {{lengths: [{length}]}}`",
+        )
+        for length in reachable
+    ]
+    return (
+        *long,
+        *(
+            Tail(name=name, items=sum(test(look) for look in looks), advice=advice)
+            for name, test, advice in _OTHERS
+        ),
+    )
+
+
+def _look(suite: Suite, item: Item, prompt_tokens: Mapping[str, int]) -> _Look:
+    text = "\n".join(message.content for message in item.script)
+    named = [f"{one.name} {one.description}" for one in suite.slices if one.name in item.slices]
+    return _Look(
+        item=item,
+        text=text,
+        tokens=prompt_tokens.get(item.id, len(text) / CHARACTERS_PER_TOKEN),
+        kind=suite.grader_of(item).kind,
+        slices=" ".join(named).casefold(),
+    )
+
+
+def _is_long(look: _Look, length: str) -> bool:
+    return look.tokens >= _NEARLY_AS_LONG * length_tokens(length)
+
+
+def _low_resource(look: _Look) -> bool:
+    asked = [message.content for message in look.item.messages if message.role == "user"]
+    return bool(asked) and is_low_resource(language_of(asked[-1]))
+
+
+def _nested(look: _Look) -> bool:
+    return _depth(look.item.expected) >= _NESTED or _depth(look.item.schema) > 2 * _NESTED - 2
+
+
+def _depth(value: JsonValue) -> int:
+    """How many objects lie inside each other, lists not counted."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list | tuple):
+        return max(map(_depth, value), default=0)
+    return 0
+
+
+def _numeric(look: _Look) -> bool:
+    return look.in_slice("numeric", "number") or bool(_NUMERIC_EDGE.search(look.text))
+
+
+def _expects(words: frozenset[str]) -> Callable[[_Look], bool]:
+    """A refusal either way: told by the refusal grader's expectation, else by the slice's name."""
+
+    def test(look: _Look) -> bool:
+        if look.kind != "refusal":
+            return look.in_slice("refus")
+        expected = look.item.expected
+        return isinstance(expected, str) and expected.casefold() in words
+
+    return test
+
+
+def _injected(look: _Look) -> bool:
+    return look.kind == "injection" or look.in_slice("injection", "jailbreak")
+
+
+def _rare(look: _Look) -> bool:
+    return look.in_slice("rare") or bool(_RARE.search(look.text))
+
+
+_OTHERS: tuple[tuple[str, Callable[[_Look], bool], str], ...] = (
+    (
+        "low-resource language",
+        _low_resource,
+        "ask in the smallest languages of your users; `quantgate suite mine` finds them in traffic",
+    ),
+    (
+        "nested JSON",
+        _nested,
+        "expect objects inside the arguments of a call, or a schema with objects inside objects",
+    ),
+    (
+        "numeric edge",
+        _numeric,
+        "ask for long numbers, many decimals, negative numbers, copied digit by digit",
+    ),
+    (
+        "refusal of what must be refused",
+        _expects(_REFUSING),
+        "`grader: {kind: refusal}` with `expected: refuse`",
+    ),
+    (
+        "no refusal of what is harmless",
+        _expects(_COMPLYING),
+        "`grader: {kind: refusal}` with `expected: comply`, on requests that only sound bad",
+    ),
+    ("injection", _injected, "`grader: {kind: injection}`: a pasted text that gives orders"),
+    (
+        "rare tokens",
+        _rare,
+        "rare letters, names, codes and symbols; `quantgate suite mine` finds them in traffic",
+    ),
+)

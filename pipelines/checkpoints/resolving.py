@@ -1,0 +1,204 @@
+"""Resolve: what the user wrote becomes a checkpoint that was looked into and accepted, or a sentence why not.
+
+Nothing here imports torch or runs a model. What is expensive on large checkpoints (hashing, looking for NaN)
+is done once and remembered in the store.
+"""
+
+import difflib
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.checkpoints.config import check_vocabulary, check_weights, read_model_shape
+from pipelines.checkpoints.digests import checkpoint_digests
+from pipelines.checkpoints.lfs_pointers import refuse_lfs_pointers
+from pipelines.checkpoints.links import refuse_leaving_links
+from pipelines.checkpoints.listing import refuse_listing, refuse_pipes
+from pipelines.checkpoints.numerics import parameter_count
+from pipelines.checkpoints.soundness import refuse_nonfinite
+from pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from pipelines.domain.errors import InputError, ServiceError
+from pipelines.domain.values import Digest
+from pipelines.files.hashing import DigestMemory
+from pipelines.files.reading import at_home, is_folder
+from pipelines.files.sealed import verify
+from pipelines.files.store import Store
+from pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
+from pipelines.hub.source import HubSettings, Refusals, download, parse_hub_source
+from pipelines.process.calls import OnProgress, Progress, ignore_progress
+
+_CACHED = "models--"
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def _refuse_config(folder: Path) -> None:
+    read_model_shape(folder)
+
+
+_REFUSALS = Refusals(
+    names=lambda names, where: refuse_listing(names, where=where), small_files=_refuse_config
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A folder to look into, what to call it, and how to get digests of its files."""
+
+    folder: Path
+    source: str
+    name: str
+    file_digest: Callable[[Path], Digest]
+
+
+def resolve_checkpoint(
+    source: str,
+    *,
+    name: str | None,
+    store: Store,
+    hub: HubSettings,
+    on_progress: OnProgress = ignore_progress,
+) -> Checkpoint:
+    """Return the accepted checkpoint behind a folder or `org/name[@revision]`.
+
+    `name` is what variants are registered under; None takes the folder's or the repository's name.
+
+    Raises:
+        InputError: there is no such folder, repository or revision.
+        CheckpointError: the checkpoint is refused; one sentence and a next step.
+        ServiceError: the hub does not answer or refuses.
+    """
+    folder = at_home(source)
+    found = (
+        _local(folder.resolve(), store)
+        if is_folder(folder)
+        else _from_hub(source, store, hub, on_progress)
+    )
+    return _accepted(found, name=name, store=store, on_progress=on_progress)
+
+
+def _local(folder: Path, store: Store) -> _Found:
+    memory = DigestMemory(store.digest_memory)
+    return _Found(
+        folder=folder, source=str(folder), name=_local_name(folder), file_digest=memory.digest
+    )
+
+
+def _local_name(folder: Path) -> str:
+    """Return the folder's name; a revision in the hub's own cache is called as its repository is.
+
+    Layout: huggingface_hub, "Understand caching": `models--ORG--NAME/snapshots/REVISION`.
+    """
+    repository = folder.parent.parent.name
+    if folder.parent.name == "snapshots" and repository.startswith(_CACHED):
+        return repository.rpartition("--")[2]
+    return folder.name
+
+
+def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgress) -> _Found:
+    wanted = parse_hub_source(source)
+    if wanted is None or _is_there(Path(source)):
+        raise _no_such_folder(source)
+    try:
+        folder, manifest = download(
+            wanted, store=store, settings=hub, refusals=_REFUSALS, on_progress=on_progress
+        )
+    except (InputError, ServiceError) as error:
+        if neighbours := _neighbours(source):
+            error.next_step = f"did you mean the folder {neighbours[0]}?"
+        raise
+    memory = DigestMemory(store.digest_memory)
+    verify(folder, manifest, memory.digest)
+    return _Found(
+        folder=folder,
+        source=f"{wanted.repository}@{manifest.record.revision}",
+        name=wanted.repository.rsplit("/", 1)[-1],
+        file_digest=memory.digest,
+    )
+
+
+def _accepted(
+    found: _Found, *, name: str | None, store: Store, on_progress: OnProgress
+) -> Checkpoint:
+    """Look into the folder, cheap things first."""
+    where = found.source
+    refuse_leaving_links(found.folder, where=where)
+    refuse_listing((path.name for path in found.folder.iterdir()), where=where)
+    refuse_pipes(found.folder)
+    refuse_lfs_pointers(found.folder, where=where)
+    shape = read_model_shape(found.folder)
+    tensors = read_tensors(found.folder)
+    check_weights(shape, tensors, found.folder)
+    check_vocabulary(shape, found.folder)
+    on_progress(Progress(done=0, total=0, what="hashing the checkpoint"))
+    digests = checkpoint_digests(found.folder, found.file_digest)
+    refuse_nonfinite(
+        tensors, memory=store.weight_scan(digests.weights), where=where, on_progress=on_progress
+    )
+    return Checkpoint(
+        name=_registrable(name or found.name),
+        source=found.source,
+        folder=found.folder,
+        digests=digests,
+        architecture=shape.architecture,
+        dtype=_main_dtype(tensors),
+        parameter_count=parameter_count(tensors, shape.quantization),
+        size_bytes=sum(file.stat().st_size for file in weight_files(found.folder)),
+        context_length_tokens=shape.context_length_tokens,
+        tensors=tuple(
+            TensorFacts(name=tensor.name, shape=tensor.shape, dtype=tensor.dtype)
+            for tensor in tensors
+        ),
+        quantization=shape.quantization,
+    )
+
+
+def _main_dtype(tensors: Sequence[StoredTensor]) -> str:
+    """The type that most parameters have, as safetensors spells it."""
+    counts: Counter[str] = Counter()
+    for tensor in tensors:
+        counts[tensor.dtype] += tensor.parameter_count
+    return counts.most_common(1)[0][0]
+
+
+def _registrable(name: str) -> str:
+    """MLflow refuses slashes and colons in model names, and names that begin as a path upwards.
+
+    Letters of other scripts do not go into file names and addresses everywhere. Where a name loses some, it
+    ends in a digest of all of it, so that two names stay two names.
+    """
+    kept = _NOT_IN_A_NAME.sub("-", name).strip("-.") or "model"
+    lost = any(not one.isascii() and one.isalnum() for one in name)
+    digest = hashlib.sha256(unicodedata.normalize("NFC", name).encode("utf-8", "backslashreplace"))
+    return f"{kept}-{digest.hexdigest()[:8]}" if lost else kept
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is longer than any file's
+        return False
+
+
+def _no_such_folder(source: str) -> InputError:
+    if _is_there(Path(source)):
+        return InputError(
+            "is a file, not a checkpoint folder",
+            where=source,
+            next_step="name the folder that holds config.json, tokenizer.json and the weights",
+        )
+    neighbours = _neighbours(source)
+    hint = f"did you mean {neighbours[0]}?" if neighbours else "name a folder or org/name@revision"
+    return InputError("there is no such folder", where=source, next_step=hint)
+
+
+def _neighbours(source: str) -> list[str]:
+    """Folders that exist and are spelled nearly like this one."""
+    path = at_home(source)
+    if not is_folder(path.parent):
+        return []
+    names = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
+    return [str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=1)]

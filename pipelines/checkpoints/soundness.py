@@ -1,0 +1,52 @@
+"""Whether a checkpoint's weights are finite, found out once for each weights digest and remembered."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.files.records import write_text
+from pipelines.formats.safetensors import StoredTensor
+from pipelines.process.calls import OnProgress, Progress
+
+
+def refuse_nonfinite(
+    tensors: Sequence[StoredTensor], *, memory: Path, where: str, on_progress: OnProgress
+) -> None:
+    """Scan all values for NaN and infinity, unless `memory` (a file for these very weights) knows already.
+
+    Raises:
+        CheckpointError: naming the first tensor that is not finite.
+    """
+    found = _remembered(memory)
+    if found is None:
+        found = _scan(tensors, on_progress)
+        write_text(memory, json.dumps({"nonfinite_tensors": found}))
+    if found:
+        raise CheckpointError(
+            f"{len(found)} of {len(tensors)} tensors hold NaN or infinity, the first is {found[0]}",
+            where=where,
+            next_step="use another revision; quantizing would save the damage without a word",
+        )
+
+
+def _scan(tensors: Sequence[StoredTensor], on_progress: OnProgress) -> list[str]:
+    # Imported here: numpy is needed only for weights that were never seen before.
+    from pipelines.formats.nonfinite import nonfinite_tensors
+
+    found: list[str] = []
+    total, done = sum(tensor.size_bytes for tensor in tensors), 0
+    for tensor in tensors:
+        on_progress(Progress(done=done, total=total, what="looking for NaN in the weights"))
+        found += nonfinite_tensors([tensor])
+        done += tensor.size_bytes
+    return found
+
+
+def _remembered(memory: Path) -> list[str] | None:
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+        names = content["nonfinite_tensors"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None

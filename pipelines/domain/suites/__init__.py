@@ -1,0 +1,1 @@
+"""What is asked: items, turns, graders' names, thoughts, and what people decided about answers."""

@@ -1,0 +1,1 @@
+"""What is found: audits, rulers, policies, waivers, decisions and verdicts."""

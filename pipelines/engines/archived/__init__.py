@@ -1,0 +1,1 @@
+"""AutoAWQ and AutoGPTQ, which are no longer developed, in an environment of their own."""

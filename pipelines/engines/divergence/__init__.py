@@ -1,0 +1,1 @@
+"""How far two models' next-token distributions are apart, whichever engine computes them."""

@@ -1,0 +1,1 @@
+"""llama.cpp: converting, quantizing, answering, and its tables of types and names."""

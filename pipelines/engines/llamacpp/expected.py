@@ -1,0 +1,134 @@
+"""What a GGUF recipe makes of a checkpoint, told from its names, shapes and configuration."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
+
+from pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from pipelines.domain.recipe import Calibration, GgufOptions, MeasuredMix, Recipe, TensorTypeRule
+from pipelines.domain.values import JsonObject
+from pipelines.domain.variant import QuantizedTensor
+from pipelines.engines.expected_folders import tensors_once
+from pipelines.engines.llamacpp.tensor_names import gguf_name
+from pipelines.engines.llamacpp.type_rules import (
+    UNQUANTIZED,
+    GgufModel,
+    GgufWeight,
+    target_types,
+)
+from pipelines.formats.gguf import TYPE_BITS
+from pipelines.formats.tokenizer_folder import read_json_object
+
+MIXED_TYPE = "mix"
+"""Stands for the type of a tensor that a measured mix has yet to choose."""
+_FULL_PRECISION_TYPES = frozenset({"F32", "F16", "BF16"})
+_SEVENTY_BILLION_LAYERS = 80
+_SEVENTY_BILLION = frozenset({"Qwen2ForCausalLM", "OlmoForCausalLM"})
+_SEVENTY_BILLION_IF_GROUPED = frozenset({"LlamaForCausalLM", "MistralForCausalLM"})
+_EVERYTHING = r"\.weight$"
+
+
+def expected_gguf(
+    checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions
+) -> tuple[QuantizedTensor, ...]:
+    """Return what a recipe will make of a checkpoint, before it is converted.
+
+    Where only the converter knows a tensor's name, the file type's main type stands for what it gets.
+    """
+    return expected_from_gguf(gguf_weights(checkpoint), gguf_model(checkpoint), recipe, options)
+
+
+def expected_from_gguf(
+    weights: Iterable[GgufWeight], model: GgufModel, recipe: Recipe, options: GgufOptions
+) -> tuple[QuantizedTensor, ...]:
+    """Return every tensor of a converted base with the type that llama.cpp's rules give it.
+
+    A measured mix has no types of its own until it is measured: they are `mix`, at its budget.
+    """
+    weights = tuple(weights)
+    if options.mix is not None:
+        names = (weight.name for weight in weights if weight.is_quantized)
+        return tuple(_tensors(weights, dict.fromkeys(names, _mixed(options.mix))))
+    types = target_types(
+        weights,
+        model,
+        options.file_type,
+        rules=options.tensor_types,
+        has_imatrix=recipe.calibration is Calibration.IMATRIX,
+    )
+    return tuple(_tensors(weights, {name: (kind, TYPE_BITS[kind]) for name, kind in types.items()}))
+
+
+def single_type_bits(checkpoint: Checkpoint, kind: str) -> int:
+    """Return what a checkpoint takes, in bits, with one type wherever llama.cpp quantizes."""
+    weights = gguf_weights(checkpoint)
+    everything = (TensorTypeRule(pattern=_EVERYTHING, type=kind),)
+    types = target_types(weights, gguf_model(checkpoint), "Q8_0", rules=everything)
+    costs = {name: (given, TYPE_BITS[given]) for name, given in types.items()}
+    tensors = _tensors(weights, costs)
+    return round(sum(tensor.bits_per_weight * tensor.parameter_count for tensor in tensors))
+
+
+def gguf_weights(checkpoint: Checkpoint) -> tuple[GgufWeight, ...]:
+    """Return a checkpoint's tensors as the converter writes them: experts of a layer in one tensor."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for tensor in tensors_once(checkpoint):
+        name = _name(tensor)
+        before = shapes.get(name)
+        if before is None:
+            shapes[name] = tensor.shape
+        else:
+            shapes[name] = (before[0] + 1 if len(before) > len(tensor.shape) else 2, *tensor.shape)
+    return tuple(GgufWeight(name=name, shape=shape) for name, shape in shapes.items())
+
+
+def gguf_model(checkpoint: Checkpoint) -> GgufModel:
+    """Return what config.json says of layers, heads and experts."""
+    config = read_json_object(checkpoint.folder / "config.json")
+    heads = _count(config, "num_attention_heads")
+    kv_heads = _count(config, "num_key_value_heads") or heads
+    layers = _count(config, "num_hidden_layers")
+    name = checkpoint.architecture
+    return GgufModel(
+        layers=layers,
+        heads=heads,
+        kv_heads=kv_heads,
+        experts=_count(config, "num_local_experts", "num_experts", "n_routed_experts"),
+        is_70b=layers == _SEVENTY_BILLION_LAYERS
+        and (
+            name in _SEVENTY_BILLION or (name in _SEVENTY_BILLION_IF_GROUPED and heads != kv_heads)
+        ),
+    )
+
+
+def _mixed(mix: MeasuredMix) -> tuple[str, float]:
+    return MIXED_TYPE, mix.budget_bits_per_weight
+
+
+def _tensors(
+    weights: Iterable[GgufWeight], costs: Mapping[str, tuple[str, float]]
+) -> Iterator[QuantizedTensor]:
+    for weight in weights:
+        kind, bits = costs.get(weight.name) or _left_alone(weight)
+        yield QuantizedTensor(
+            name=weight.name,
+            type=kind,
+            parameter_count=prod(weight.shape),
+            bits_per_weight=bits,
+            quantized=kind not in _FULL_PRECISION_TYPES,
+        )
+
+
+def _left_alone(weight: GgufWeight) -> tuple[str, float]:
+    """The converter keeps what has one dimension in F32."""
+    kind = UNQUANTIZED if len(weight.shape) > 1 else "F32"
+    return kind, TYPE_BITS[kind]
+
+
+def _name(tensor: TensorFacts) -> str:
+    return gguf_name(tensor.name) or tensor.name
+
+
+def _count(config: JsonObject, *keys: str) -> int:
+    """Return the first of these numbers that config.json gives, 0 where it gives none."""
+    given = (config.get(key) for key in keys)
+    return next((value for value in given if isinstance(value, int)), 0)

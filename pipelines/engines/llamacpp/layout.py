@@ -1,0 +1,158 @@
+"""How prompts are cut into groups and laid over contexts, by their lengths and the schedule alone.
+
+An engine computes other last digits in other batch shapes. So each group has a fresh engine: a run that was
+interrupted replays its unfinished groups from their start, and its answers are those of an uninterrupted run.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pipelines.engines.runtime import Prompt
+
+Room = Callable[[Prompt], int]
+"""Returns how many tokens an answer may have."""
+
+# Sharing costs a copy per prompt and a decode per group.
+_WORTH_SHARING_TOKENS = 16
+# A group ends with emptying slots, a tenth of its time at four rounds; a kill costs at most a group.
+_GROUP_ROUNDS = 4
+# With 3.4 million weights an engine for each of two threads takes a quarter less wall time and a seventh less
+# processor time than one for both (measured), and as much memory again.
+_SMALL_WEIGHTS = 50_000_000
+# There, two engines of 16 slots take a tenth less time than two of 32, whose last rounds are emptier, and a
+# twentieth less than two of 8 (measured).
+_SMALL_SLOTS = 16
+# What llama.cpp rounds a sequence's share of a cache up to. Without flash attention every token is held
+# against the most that any slot holds, so one prompt of 300 tokens makes an answer's token cost half as much
+# again in the slots beside it that hold 60 (measured).
+_SLOT_STEP = 256
+# Fewer than a quarter of the slots filled waste more than they save.
+_WORTH_ITS_OWN = 4
+# 4 GiB of F16 keys and values for Llama 3 8B (128 KiB a token).
+_CACHE_TOKENS = 32768
+_BATCH_TOKENS = 512
+# On a CPU flash attention walks over the tokens a slot holds; without it over all that a slot can hold, at a
+# sixth of the time each, and prompts take a tenth more (measured). At 300 tokens in slots of 512 an answer's
+# token costs two thirds without it, at 2,000 one third.
+_WELL_FILLED = 4
+# Scores of every token of a batch over a whole slot: 0.25 GiB for 32 heads.
+_SCORED_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a group's prompts are laid over a context.
+
+    `shared` are the first tokens of every prompt, decoded once into the slot after the last one.
+    Each slot holds `slot_tokens`; one decode takes at most `batch_tokens`. Without `flash_attention` every
+    token is held against a whole slot, which is the cheaper way where most slots are well filled.
+    """
+
+    slots: int
+    shared: tuple[int, ...]
+    slot_tokens: int
+    batch_tokens: int
+    flash_attention: bool = True
+
+    @property
+    def sequences(self) -> int:
+        """Slots, and one more where there is something to share."""
+        return self.slots + bool(self.shared)
+
+
+def common_prefix(prompts: Sequence[Prompt], *, worth_tokens: int) -> tuple[int, ...]:
+    """Return the first tokens that all prompts share and leave each at least one; () below `worth_tokens`."""
+    if len(prompts) < 2:
+        return ()
+    first = min(prompt.token_ids for prompt in prompts)
+    last = max(prompt.token_ids for prompt in prompts)
+    limit = min(len(prompt.token_ids) for prompt in prompts) - 1
+    length = 0
+    while length < limit and first[length] == last[length]:
+        length += 1
+    return first[:length] if length >= worth_tokens else ()
+
+
+def lay_out(prompts: Sequence[Prompt], room: Room, slots: int) -> Layout:
+    """Return a group's layout: slots as long as its longest answer can need.
+
+    The cache is bounded: long prompts get fewer slots instead of exhausting memory.
+    """
+    answerable = [prompt for prompt in prompts if room(prompt) > 0]
+    shared = common_prefix(answerable, worth_tokens=_WORTH_SHARING_TOKENS)
+    needs = [len(prompt.token_ids) + room(prompt) for prompt in answerable]
+    slot_tokens = max(needs, default=1)
+    affordable = _CACHE_TOKENS // slot_tokens - bool(shared)
+    filled = sum(needs) - sum(map(room, answerable)) // 2
+    return Layout(
+        slots=max(1, min(slots, len(answerable), affordable)),
+        shared=shared,
+        slot_tokens=slot_tokens,
+        batch_tokens=_BATCH_TOKENS,
+        flash_attention=slot_tokens > _SCORED_TOKENS
+        or _WELL_FILLED * filled < slot_tokens * len(needs),
+    )
+
+
+def side_by_side(prompts: int, slots: int, threads: int, weights: int) -> tuple[int, int]:
+    """Return how many engines side by side answer best, and with how many of the slots each.
+
+    In a small model threads wait for each other longer than they compute: it gets an engine for each
+    thread, as long as there are prompts enough to fill their slots.
+    """
+    if weights > _SMALL_WEIGHTS:
+        return 1, slots
+    fewer = min(slots, _SMALL_SLOTS)
+    return max(1, min(threads, prompts // fewer)), fewer
+
+
+def groups(
+    prompts: Sequence[Prompt], room: Room, slots: int, engines: int = 1
+) -> list[Sequence[Prompt]]:
+    """Cut prompts into groups of some rounds for `slots`, those of one engine, as many for each engine.
+
+    Prompts of a group need slots of about the same size, and groups of one size cost about the same, by the
+    tokens of their prompts and of their longest answers.
+    """
+    cut: list[Sequence[Prompt]] = []
+    for alike in _alike(prompts, room, least=engines * slots // _WORTH_ITS_OWN):
+        rounds = -(-len(alike) // (slots * _GROUP_ROUNDS))
+        count = -(-rounds // engines) * engines
+        cut += _of_equal_cost(alike, room, count)
+    return cut
+
+
+def _alike(prompts: Sequence[Prompt], room: Room, *, least: int) -> list[Sequence[Prompt]]:
+    """Part prompts by the size of slot they need, within a factor of two, each part in their order.
+
+    Sizes that fewer than `least` prompts need go with the next smaller ones, the smallest with the next
+    larger.
+    """
+    sizes = [max(1, len(prompt.token_ids) + room(prompt)) for prompt in prompts]
+    classes = [(-(-size // _SLOT_STEP) - 1).bit_length() for size in sizes]
+    parts: list[set[int]] = [set()]
+    for one in sorted(set(classes), reverse=True):
+        if _count(classes, parts[-1]) >= least:
+            parts.append(set())
+        parts[-1].add(one)
+    if len(parts) > 1 and _count(classes, parts[-1]) < least:
+        smallest = parts.pop()
+        parts[-1] |= smallest
+    return [
+        [prompt for prompt, one in zip(prompts, classes, strict=True) if one in part]
+        for part in parts
+    ]
+
+
+def _count(classes: Sequence[int], wanted: set[int]) -> int:
+    return sum(one in wanted for one in classes)
+
+
+def _of_equal_cost(prompts: Sequence[Prompt], room: Room, count: int) -> list[Sequence[Prompt]]:
+    reached = [0]
+    for prompt in prompts:
+        reached.append(reached[-1] + max(1, len(prompt.token_ids) + room(prompt)))
+    cuts = [bisect_left(reached, part * reached[-1] / count) for part in range(1, count)]
+    return [prompts[start:end] for start, end in pairwise([0, *cuts, len(prompts)]) if start < end]

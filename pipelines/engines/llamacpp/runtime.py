@@ -1,0 +1,206 @@
+"""Runtime: llama.cpp on the CPU through llama-cpp-python's low-level API, for GGUF files."""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.errors import CheckpointError, ChildAbortError
+from pipelines.domain.recipe import Format, Numerics, Recipe
+from pipelines.domain.run import RuntimeIdentity, Schedule
+from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.engines.checkpoint_logits import compare_with_checkpoint
+from pipelines.engines.contents import Contents, gguf_contents
+from pipelines.engines.divergence.base_messages import PositionDivergences
+from pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from pipelines.engines.llamacpp.run_messages import (
+    AnswerCall,
+    AnswerTally,
+    ProbeCall,
+    does_not_load,
+)
+from pipelines.engines.runtime import (
+    AnswerRequest,
+    BaseDivergenceRequest,
+    DivergenceRequest,
+    Loadable,
+    ProbeReport,
+    ProbeRequest,
+)
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from pipelines.process.endings import run_confirmed
+
+ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
+"""Returns a checkpoint as an F16 GGUF, converted into the given folder on first use."""
+
+_PACKAGE = "llama-cpp-python"
+_WORKERS = "pipelines.engines.llamacpp.workers"
+_SOURCES = (
+    f"{_WORKERS}.answer",
+    f"{_WORKERS}.engine",
+    f"{_WORKERS}.grammar",
+    f"{_WORKERS}.vocabulary",
+    "pipelines.engines.llamacpp.layout",
+    "pipelines.engines.llamacpp.slots",
+    "pipelines.engines.llamacpp.sampling",
+    "pipelines.engines.llamacpp.grammar.schema",
+    "pipelines.engines.llamacpp.grammar.numbers",
+    "pipelines.engines.llamacpp.grammar.parts",
+    "pipelines.engines.stop_texts",
+    "pipelines.engines.llamacpp.workers.library",
+)
+_DIVERGENCE_SOURCES = (
+    "pipelines.engines.divergence.base_logits",
+    "pipelines.engines.llamacpp.workers.divergence",
+)
+# A token costs a seventh less than with 16 slots, each with a cache of its own (measured under load).
+_DEFAULT_SLOTS = 32
+_PROBE_TIMEOUT_SECONDS = 1800.0
+
+
+class LlamaCppRuntime:
+    """Answers prompts with llama.cpp in a child process; see `Runtime`."""
+
+    def __init__(self, *, convert: ConvertToGguf) -> None:
+        """Remember how a checkpoint becomes the F16 GGUF that variants are compared with."""
+        self._convert = convert
+
+    def missing(self) -> str | None:
+        """Return None when llama-cpp-python is installed, else one sentence."""
+        if importlib.util.find_spec("llama_cpp") is None:
+            return f"{_PACKAGE} is not installed: run `make setup`"
+        return None
+
+    def constrains(self) -> bool:
+        """Say that JSON schemas bind answers, by grammars."""
+        return True
+
+    def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
+        """Return what will answer.
+
+        The same for every GGUF but for the KV cache: tensors between layers are F32, weights are
+        multiplied by native kernels of their own types (which quantize activations to 8-bit blocks as
+        they go).
+        """
+        return RuntimeIdentity(
+            engine="llama.cpp",
+            version=f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}",
+            device="cpu",
+            kv_cache=subject.kv_cache if isinstance(subject, Recipe) else "f16",
+            compute_dtype="f32",
+            kernels="native",
+        )
+
+    def source_digest(self) -> Digest:
+        """Return the digest of the code that lays out batches and chooses tokens."""
+        return source_digest(*_SOURCES)
+
+    def reference(
+        self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Loadable:
+        """Return the base as an F16 GGUF.
+
+        Raises:
+            CheckpointError: where it is low-bit: what llama.cpp would answer with are other weights.
+        """
+        if checkpoint.quantization is not None:
+            raise CheckpointError(
+                f"is low-bit ({checkpoint.quantization}), and a GGUF of it would hold expanded weights",
+                where=checkpoint.source,
+                next_step="judge it as it is, in transformers",
+            )
+        path = self._convert(checkpoint, scratch, run_worker, on_progress)
+        return Loadable(path=path, format=Format.GGUF)
+
+    def schedule(self, threads: int) -> Schedule:
+        """Return 32 slots."""
+        return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
+
+    def probe(
+        self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> ProbeReport:
+        """Load, compare token ids, decode once; a file that crashes llama.cpp twice is a report too."""
+        call = WorkerCall(
+            module=f"{_WORKERS}.probe",
+            request=ProbeCall(
+                model=request.loadable.path,
+                texts=request.texts,
+                threads=request.threads,
+                kv_cache=request.loadable.kv_cache,
+            ),
+            log=request.log,
+            threads=request.threads,
+            timeout_seconds=_PROBE_TIMEOUT_SECONDS,
+        )
+        try:
+            return run_confirmed(run_worker, call, ProbeReport, on_progress)
+        except ChildAbortError as error:
+            return does_not_load(f"when loading it, llama.cpp {error.what}")
+
+    def server_access(self) -> None:
+        """Return None: no server answers."""
+
+    def contents(self, loadable: Loadable) -> Contents:
+        """Return what a GGUF says of itself."""
+        return gguf_contents(loadable.path)
+
+    def divergence_digest(self, numerics: Numerics | None) -> Digest:
+        """Return the digest of engine, versions, device and code."""
+        return digest_of(
+            [
+                to_json(self.identity(numerics)),
+                self.source_digest(),
+                source_digest(*_DIVERGENCE_SOURCES),
+            ]
+        )
+
+    def divergence(
+        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Divergence:
+        """Hold a GGUF against the base's F16 GGUF, its KV cache held as it will be when it answers."""
+        call = WorkerCall(
+            module="pipelines.engines.llamacpp.workers.divergence",
+            request=DivergenceCall(
+                base=request.base.path,
+                others=(request.variant.path,),
+                sequences=request.sequences,
+                max_tokens=request.max_tokens,
+                threads=request.threads,
+                base_logits=request.base_logits,
+                kv_cache=request.variant.kv_cache,
+            ),
+            log=request.log,
+            threads=request.threads,
+        )
+        return run_worker(call, Divergences, on_progress).value.values[0]
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """Hold the F16 GGUF, decoded as prompts are, against the checkpoint itself."""
+        worker = f"{_WORKERS}.base_divergence"
+        return compare_with_checkpoint(worker, request, run_worker, on_progress)
+
+    def answer(
+        self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> None:
+        """Answer every prompt that `request.answers` does not hold yet."""
+        call = WorkerCall(
+            module=f"{_WORKERS}.answer",
+            request=AnswerCall(
+                model=request.loadable.path,
+                prompts=request.prompts,
+                answers=request.answers,
+                decode=request.decode,
+                stop_token_ids=request.stop_token_ids,
+                schedule=request.schedule,
+                kv_cache=request.loadable.kv_cache,
+            ),
+            log=request.log,
+            threads=request.schedule.threads,
+        )
+        run_worker(call, AnswerTally, on_progress)

@@ -1,0 +1,277 @@
+"""Which type llama.cpp gives each tensor of a GGUF, by its own rules, from names and shapes alone.
+
+Source: `llama_tensor_get_type_impl`, `tensor_type_fallback` and `init_quantize_state_counters` in
+src/llama-quant.cpp of the llama.cpp inside the pinned llama-cpp-python, without what holds for Falcon,
+BailingMoE3 and GLM-5 alone. Numbers of layers count the tensors of one kind in llama.cpp's order, which is by
+layer and then by name. A test holds every file type against llama.cpp's own dry run.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pipelines.domain.recipe import TensorTypeRule
+from pipelines.engines.llamacpp.tensor_names import is_quantized
+from pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES
+
+UNQUANTIZED = "F16"
+_LAYER = re.compile(r"blk\.(\d+)\.")
+_EMBEDDINGS = ("token_embd.weight", "per_layer_token_embd.weight")
+_HEAD = "output.weight"
+_KINDS = (
+    ("attn_qkv.weight", "qkv"), ("attn_kv_b.weight", "kv_b"), ("attn_v.weight", "v"),
+    ("attn_k.weight", "k"), ("attn_q.weight", "q"), ("attn_output.weight", "attention output"),
+    ("ffn_up", "up"), ("ffn_gate", "gate"), ("ffn_down", "down"),
+)  # fmt: skip
+"""What a name contains, and what kind of weight that is; the first that fits counts."""
+_VALUES = frozenset({"v", "qkv", "kv_b"})
+_MANY_QUERIES = 4
+"""Query heads for one head of keys and values from which values are worth more bits."""
+_EIGHT_EXPERTS = 8
+_TINY = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M"})
+_TINY_OF_THREE = frozenset({"IQ2_S", "IQ2_M"})
+_HEAD_AT_FIVE = _TINY | {"IQ3_XXS"}
+_EMBEDDING_TYPES = {
+    "IQ1_S": "Q2_K", "IQ1_M": "Q2_K", "IQ2_XXS": "Q2_K", "IQ2_XS": "Q2_K",
+    "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S", "IQ3_XXS": "IQ3_S", "TQ1_0": "Q4_K", "TQ2_0": "Q4_K",
+}  # fmt: skip
+_OUTPUT_TYPES = {
+    "Q2_K": "Q3_K", "IQ3_XXS": "IQ3_S", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K", "IQ3_M": "Q4_K",
+}  # fmt: skip
+_OUTPUT_AT_FIVE = frozenset(
+    {
+        *("Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL"),
+        *("Q4_K_S", "Q4_K_M", "IQ3_S", "IQ3_M", "IQ4_XS"),
+    }
+)
+"""File types whose attention outputs get Q5_K in a mixture of eight experts."""
+_FALLBACKS = {
+    **dict.fromkeys(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS"), "IQ4_NL"),
+    **dict.fromkeys(("Q2_K", "Q3_K", "TQ1_0", "TQ2_0"), "Q4_0"),
+    "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufWeight:
+    """One tensor by its GGUF name; `shape` is outermost first, its last dimension a row's length."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether llama.cpp quantizes it; a matrix of one row is a vector to it (`ggml_n_dims`)."""
+        outer = next((at for at, size in enumerate(self.shape) if size > 1), len(self.shape))
+        return is_quantized(self.name, len(self.shape) - outer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufModel:
+    """What the rules ask of a model: how many layers, heads and experts it has (0: none).
+
+    `is_70b`: llama.cpp takes it for a model of seventy billion weights, whose values get more bits.
+    """
+
+    layers: int
+    heads: int
+    kv_heads: int
+    experts: int = 0
+    is_70b: bool = False
+
+    @property
+    def many_queries(self) -> bool:
+        """Whether a head of keys and values serves four heads of queries or more."""
+        return bool(self.kv_heads) and self.heads // self.kv_heads >= _MANY_QUERIES
+
+
+def target_types(
+    weights: Iterable[GgufWeight],
+    model: GgufModel,
+    file_type: str,
+    *,
+    rules: tuple[TensorTypeRule, ...] = (),
+    has_imatrix: bool = False,
+) -> dict[str, str]:
+    """Return the type of every tensor that is quantized in some file type; F16 where no block fits."""
+    ordered = sorted(weights, key=lambda weight: (_layer_of(weight.name), weight.name))
+    chooser = _Chooser(
+        model=model,
+        file_type=file_type,
+        tied=all(weight.name != _HEAD for weight in ordered),
+        values=sum(_kind(weight.name) in _VALUES for weight in ordered),
+        has_imatrix=has_imatrix,
+    )
+    types = {}
+    for weight in ordered:
+        if weight.is_quantized:
+            matching = (rule.type.upper() for rule in rules if re.search(rule.pattern, weight.name))
+            types[weight.name] = _fitting(next(matching, None) or chooser.choose(weight), weight)
+    return types
+
+
+@dataclass(slots=True, kw_only=True)
+class _Chooser:
+    """llama.cpp's state while it goes through the tensors: how many of each kind it has seen."""
+
+    model: GgufModel
+    file_type: str
+    tied: bool
+    values: int
+    has_imatrix: bool
+    seen: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def default(self) -> str:
+        return FILE_TYPES[self.file_type].tensor_type.name
+
+    def choose(self, weight: GgufWeight) -> str:
+        kind = _kind(weight.name)
+        if kind == "head" or (kind == "embedding" and self.tied):
+            return self._head(weight)
+        if kind == "embedding":
+            return _EMBEDDING_TYPES.get(self.file_type, self.default)
+        if self.file_type in _TINY:
+            return self._tiny(kind)
+        if kind in _VALUES:
+            return self._values()
+        if kind == "down":
+            return self._down(weight)
+        if kind in ("up", "gate"):
+            return self._up_or_gate(kind, weight)
+        return self._attention(kind)
+
+    def _head(self, weight: GgufWeight) -> str:
+        if weight.shape[-1] % FILE_TYPES[self.file_type].block:
+            return "Q8_0"
+        if self.file_type in _HEAD_AT_FIVE:
+            return "Q5_K"
+        return "Q8_0" if self.default == "Q8_0" else "Q6_K"
+
+    def _tiny(self, kind: str) -> str:
+        """Types of one to two and a half bits: what breaks first gets three or four."""
+        wider = "IQ3_S" if self.file_type in _TINY_OF_THREE else "Q2_K"
+        if kind in _VALUES:
+            return "Q4_K" if self.model.many_queries or self.model.experts >= 4 else wider
+        if kind == "k" and self.model.experts == _EIGHT_EXPERTS:
+            return "Q4_K"
+        if kind == "down":
+            return wider if self._count("down") < self.model.layers // 8 else self.default
+        if kind == "attention output":
+            if self.model.experts == _EIGHT_EXPERTS:
+                return "Q5_K"
+            if self.file_type in ("IQ1_S", "IQ1_M"):
+                return "IQ2_XXS"
+            return "IQ3_S" if self.file_type in _TINY_OF_THREE else self.default
+        return self.default
+
+    def _values(self) -> str:
+        kind = self._value_type(self._count("values"))
+        if self.model.is_70b and kind in ("Q3_K", "Q4_K"):
+            kind = "Q5_K"
+        return "Q8_0" if self.model.experts == _EIGHT_EXPERTS else kind
+
+    def _value_type(self, number: int) -> str:
+        many, file_type = self.model.many_queries, self.file_type
+        match file_type:
+            case "Q2_K":
+                return "Q4_K" if many else "Q3_K"
+            case "IQ3_XXS":
+                return "Q4_K" if many else "IQ3_XXS" if self.has_imatrix else "IQ3_S"
+            case "Q2_K_S" | "IQ3_XS" | "IQ3_S" if many:
+                return "Q4_K"
+            case "IQ3_M":
+                return "Q4_K"
+            case "Q3_K_M":
+                return "Q5_K" if number < 2 else "Q4_K"
+            case "Q3_K_L":
+                return "Q5_K"
+            case "IQ4_NL" | "IQ4_XS" if many:
+                return "Q5_K"
+            case "Q4_K_M" | "Q5_K_M" if _more_bits(number, self.values):
+                return "Q6_K"
+            case "Q4_K_S" if number < 4:
+                return "Q5_K"
+        return self.default
+
+    def _down(self, weight: GgufWeight) -> str:
+        number, layers = self._layer("down", weight), self.model.layers
+        early, more = number < layers // 8, _more_bits(number, layers)
+        match self.file_type:
+            case "Q2_K":
+                return "Q3_K"
+            case "Q2_K_S" if early:
+                return "Q4_K"
+            case "IQ3_XXS" if not self.has_imatrix:
+                return "Q4_K" if early else "Q3_K"
+            case "Q3_K_M":
+                return "Q5_K" if number < layers // 16 else "Q4_K"
+            case "IQ3_M" if early or (self.model.experts == _EIGHT_EXPERTS and more):
+                return "Q4_K"
+            case "Q3_K_L":
+                return "Q5_K"
+            case "Q4_K_M" | "Q5_K_M" if more:
+                return "Q6_K"
+            case "IQ4_NL" | "IQ4_XS" if early and not self.has_imatrix:
+                return "Q5_K"
+            case "Q4_K_S" if early:
+                return "Q5_K"
+            case "Q4_0" | "Q5_0" if early and self.has_imatrix:
+                return "Q4_1" if self.file_type == "Q4_0" else "Q5_1"
+        return self.default
+
+    def _up_or_gate(self, kind: str, weight: GgufWeight) -> str:
+        number, layers = self._layer(kind, weight), self.model.layers
+        inner = layers // 8 <= number < 7 * layers // 8
+        return "IQ3_XXS" if self.file_type == "IQ3_XS" and inner else self.default
+
+    def _attention(self, kind: str) -> str:
+        eight = self.model.experts == _EIGHT_EXPERTS
+        if kind == "k" and eight:
+            return "Q8_0"
+        if kind in ("q", "k"):
+            return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(self.file_type, self.default)
+        if kind == "attention output":
+            if eight:
+                return "Q5_K" if self.file_type in _OUTPUT_AT_FIVE else self.default
+            return _OUTPUT_TYPES.get(self.file_type, self.default)
+        return self.default
+
+    def _layer(self, kind: str, weight: GgufWeight) -> int:
+        """Return a feed-forward weight's number: counted, or its layer where there are experts."""
+        number = self._count(kind)
+        return _layer_of(weight.name) if self.model.experts > 1 else number
+
+    def _count(self, kind: str) -> int:
+        """Return how many of a kind came before, and count this one."""
+        self.seen[kind] += 1
+        return self.seen[kind] - 1
+
+
+def _more_bits(number: int, count: int) -> bool:
+    """Say which layers get a wider type: the first and last eighth, and every third between."""
+    first, last = count // 8, 7 * count // 8
+    return number < first or number >= last or (number - first) % 3 == 2
+
+
+def _fitting(kind: str, weight: GgufWeight) -> str:
+    """Return what llama.cpp takes instead where a row is no multiple of the type's block."""
+    row = weight.shape[-1]
+    if row % TENSOR_TYPES[kind].block == 0:
+        return kind
+    other = _FALLBACKS.get(kind, kind)
+    return other if row % TENSOR_TYPES[other].block == 0 else UNQUANTIZED
+
+
+def _kind(name: str) -> str:
+    if name == _HEAD:
+        return "head"
+    if name in _EMBEDDINGS:
+        return "embedding"
+    return next((kind for part, kind in _KINDS if part in name), "other")
+
+
+def _layer_of(name: str) -> int:
+    numbered = _LAYER.match(name)
+    return int(numbered[1]) if numbered else -1

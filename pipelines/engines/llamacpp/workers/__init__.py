@@ -1,0 +1,1 @@
+"""Child processes that load llama.cpp to look at a model or to ask it."""

@@ -1,0 +1,140 @@
+"""Child process: answers prompts with a GGUF, many at a time, appending answers as they end."""
+
+import ctypes
+import json
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import llama_cpp
+
+from pipelines.domain.run import Answer
+from pipelines.engines.answer_log import AnswerLog
+from pipelines.engines.llamacpp.layout import Room, groups, lay_out, side_by_side
+from pipelines.engines.llamacpp.run_messages import AnswerCall, AnswerTally
+from pipelines.engines.llamacpp.sampling import chooser
+from pipelines.engines.llamacpp.slots import Answering, Rules, run_group
+from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
+from pipelines.engines.llamacpp.workers.grammar import SchemaGrammars
+from pipelines.engines.llamacpp.workers.library import LlamaLog, open_model
+from pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
+from pipelines.engines.runtime import Prompt
+from pipelines.engines.stop_texts import before_stop
+from pipelines.files.records import from_json
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+
+def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
+    """Answer every prompt the answers file lacks.
+
+    Groups are laid over all prompts, answered or not, and a group with any answer missing is decoded
+    whole: so an interrupted run gives the very answers that an uninterrupted one gives.
+
+    Raises:
+        CheckpointError: where the GGUF does not load.
+        InputError: where a JSON schema that binds an answer cannot be made a grammar.
+        WorkerError: where decoding fails.
+    """
+    lines = call.prompts.read_bytes().splitlines()
+    prompts = [from_json(Prompt, json.loads(line)) for line in lines]
+    answers = AnswerLog(call.answers)
+    known = answers.answered
+    if all(prompt.item_id in known for prompt in prompts):
+        return AnswerTally(answered=0, generated_tokens=0)
+    on_progress(Progress(done=len(known), total=len(prompts), what="loading the model"))
+    log = LlamaLog()
+    model = open_model(call.model, log)
+    schedule = call.schedule
+    engines, slots = side_by_side(
+        len(prompts), schedule.slots, schedule.threads, llama_cpp.llama_model_n_params(model)
+    )
+    room = _room(call.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
+    settings = EngineSettings(threads=schedule.threads // engines, kv_cache=call.kv_cache)
+    tally = _Tally(answers, Vocabulary(model), len(prompts), on_progress)
+
+    def answer_groups(share: Sequence[Sequence[Prompt]]) -> None:
+        rules = _rules(call, prompts, room, model, log)
+        for group in share:
+            if all(prompt.item_id in known for prompt in group):
+                continue
+            layout = lay_out(group, room, slots)
+            engine = LlamaEngine(model, layout, settings, log)
+            run_group(group, engine, layout, rules, tally.take)
+            engine.close()
+
+    cut = groups(prompts, room, slots, engines)
+    with ThreadPoolExecutor(engines) as pool:
+        shares = [cut[first::engines] for first in range(engines)]
+        list(pool.map(answer_groups, shares))  # raises what one of them raised
+    return AnswerTally(
+        answered=len(answers.answered) - len(known), generated_tokens=tally.generated_tokens
+    )
+
+
+def _rules(
+    call: AnswerCall,
+    prompts: Sequence[Prompt],
+    room: Room,
+    model: ctypes.c_void_p,
+    log: LlamaLog,
+) -> Rules:
+    """One thread's rules: grammars and random streams are not shared with others."""
+    stops = frozenset(call.stop_token_ids)
+    bound = any(prompt.schema is not None for prompt in prompts)
+    begin = SchemaGrammars(model, stops, log).begin if bound else None
+    return Rules(
+        stop_token_ids=stops,
+        room=room,
+        choose=chooser(call.decode, begin, stops),
+        text_of=Vocabulary(model).text,
+    )
+
+
+class _Tally:
+    """Writes ended sequences down, counts and reports them; engines side by side take turns."""
+
+    def __init__(
+        self, answers: AnswerLog, vocabulary: Vocabulary, total: int, on_progress: OnProgress
+    ) -> None:
+        self._answers, self._vocabulary = answers, vocabulary
+        self._total, self._on_progress = total, on_progress
+        self._turn = threading.Lock()
+        self.generated_tokens = 0
+
+    def take(self, ended: Sequence[Answering]) -> None:
+        """Append the answers the file does not hold."""
+        with self._turn:
+            self.generated_tokens += sum(len(sequence.generated) for sequence in ended)
+            self._answers.append(self._answer(sequence) for sequence in ended)
+            done = len(self._answers.answered)
+            self._on_progress(Progress(done=done, total=self._total, what="answering"))
+
+    def _answer(self, sequence: Answering) -> Answer:
+        finish = sequence.finish or "error"
+        token_ids, text, stopped = before_stop(
+            sequence.generated, sequence.prompt.stop, self._vocabulary.text
+        )
+        return Answer(
+            item_id=sequence.prompt.item_id,
+            text=text,
+            token_ids=token_ids,
+            finish_reason="stop" if stopped and finish != "error" else finish,
+            prompt_tokens=len(sequence.prompt.token_ids),
+        )
+
+
+def _room(max_tokens: int, context_tokens: int) -> Room:
+    """Tokens an answer may have: never more than the model's context has left after the prompt."""
+
+    def room(prompt: Prompt) -> int:
+        if not prompt.token_ids:
+            return 0
+        wanted = max_tokens if prompt.max_tokens is None else prompt.max_tokens
+        return min(wanted, context_tokens - len(prompt.token_ids))
+
+    return room
+
+
+if __name__ == "__main__":
+    serve(answer, AnswerCall)

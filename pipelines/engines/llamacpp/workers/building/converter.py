@@ -1,0 +1,154 @@
+"""llama.cpp's own converter, opened in a child process and shown no more than a checkpoint's digests cover.
+
+Only worker modules import this. The converter and its `gguf` package come from the pinned source
+distribution (the `gguf` on the package index lags behind under the same version number and breaks it). Its
+files are not edited: its detection of the pre-tokenizer is wrapped here, in this process.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.domain.values import JsonValue
+from pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
+from pipelines.engines.llamacpp.pretypes import PRE_TYPES, byte_fallback_hint, match_pretype
+from pipelines.files.full_disk import full_disk
+from pipelines.files.json_files import read_json_object
+from pipelines.files.temporary import temporary_folder
+from pipelines.formats.chat_templates import DEFAULT, read_chat_templates
+from pipelines.formats.own_tokenizer import LEFTOVERS
+from pipelines.process.shortage import machine_trouble
+
+# The converter copies model cards, folder names and the like into the file's metadata. What is not in the
+# checkpoint's digests must not influence the bytes, so it is shown only what is, under one folder name.
+_SEEN = (
+    "generation_config.json",
+    "model.safetensors.index.json",
+    "tokenizer.model",
+)
+_ORIGIN_KEYS = ("_name_or_path", "name_or_path")
+_FOLDER_NAME = "base"
+
+
+class _Detected:
+    """What the wrapped detection found."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.source = ""
+
+
+def _open(folder: Path) -> ModuleType:
+    sys.path[:0] = [str(folder), str(folder / "gguf-py")]
+    return importlib.import_module("convert_hf_to_gguf")
+
+
+def _wrap_detection(detected: _Detected, checkpoint: Path) -> None:
+    base = importlib.import_module("conversion.base").TextModel
+    upstream: Callable[[object, object], str] = base.get_vocab_base_pre
+
+    def detect(self: object, tokenizer: object) -> str:
+        try:
+            detected.name, detected.source = upstream(self, tokenizer), "upstream"
+        except NotImplementedError:
+            detected.name, detected.source = _from_table(checkpoint), "table"
+        return detected.name
+
+    base.get_vocab_base_pre = detect
+
+
+def _from_table(checkpoint: Path) -> str:
+    file = checkpoint / "tokenizer.json"
+    name = match_pretype(json.loads(file.read_bytes())) if file.is_file() else None
+    if name is None:
+        known = ", ".join(sorted({row.name for row in PRE_TYPES}))
+        raise CheckpointError(
+            "llama.cpp does not know how this tokenizer cuts text into pieces",
+            where=str(file),
+            next_step=byte_fallback_hint(checkpoint)
+            or "leave GGUF recipes out, or save the tokenizer with a pre_tokenizer that llama.cpp"
+            f" has (its names: {known})",
+        )
+    return name
+
+
+def _show(checkpoint: Path, view: Path) -> None:
+    """Link what the converter may see into a folder, and write the config without its origin.
+
+    What training left in tokenizer.json is taken out: with a padding, transformers adds a token to the
+    vocabulary that the weights have no row for. Of several places that hold chat templates the converter
+    prefers tokenizer_config.json and transformers the files: it is shown one place, with the templates that a
+    conversation gets in transformers.
+    """
+    view.mkdir()
+    named = [checkpoint / name for name in _SEEN if (checkpoint / name).is_file()]
+    for file in (*named, *checkpoint.glob("*.safetensors")):
+        (view / file.name).symlink_to(file.resolve())
+    config = json.loads((checkpoint / "config.json").read_bytes())
+    kept = {key: value for key, value in config.items() if key not in _ORIGIN_KEYS}
+    (view / "config.json").write_text(json.dumps(kept))
+    _show_tokenizer(checkpoint, view)
+
+
+def _show_tokenizer(checkpoint: Path, view: Path) -> None:
+    file = checkpoint / "tokenizer.json"
+    if file.is_file():
+        content = read_json_object(file) | dict.fromkeys(LEFTOVERS)
+        (view / file.name).write_text(json.dumps(content))
+    config = checkpoint / "tokenizer_config.json"
+    if config.is_file() or _templates(checkpoint):
+        shown = read_json_object(config) | {"chat_template": _templates(checkpoint)}
+        (view / config.name).write_text(json.dumps(shown))
+
+
+def _templates(checkpoint: Path) -> JsonValue:
+    """Return a checkpoint's chat templates as tokenizer_config.json holds them, None where there are none."""
+    named = read_chat_templates(checkpoint).named
+    if set(named) <= {DEFAULT}:
+        return named.get(DEFAULT)
+    return [{"name": name, "template": text} for name, text in named.items()]
+
+
+def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
+    """Show the checkpoint to the converter and run it.
+
+    Raises:
+        CheckpointError: where llama.cpp does not know the architecture or the tokenizer's rules, or the
+            converter ends in whatever else.
+        OSError: where the disk is full.
+        ToolchainError: where something else failed on this machine.
+    """
+    script, detected = _open(call.converter), _Detected()
+    _wrap_detection(detected, call.checkpoint)
+    with temporary_folder() as temporary:
+        view = temporary / _FOLDER_NAME
+        _show(call.checkpoint, view)
+        sys.argv = ["convert_hf_to_gguf.py", str(view), "--outtype", "f16"]
+        sys.argv += ["--outfile", str(call.output), *options]
+        try:
+            script.main()
+        except SystemExit as error:
+            if error.code:
+                raise _refusal(call, "its architecture is unknown to the converter") from error
+        except (CheckpointError, MemoryError):
+            raise
+        except (
+            Exception
+        ) as error:  # foreign code, another for each architecture: it raises what it likes
+            if isinstance(error, OSError) and full_disk(error, call.output) is not None:
+                raise
+            told = f"{type(error).__name__}: {error}".replace(f"{view}/", "")
+            raise machine_trouble(told) or _refusal(call, told) from error
+    return ConvertFacts(pre_tokenizer=detected.name, pre_tokenizer_source=detected.source)
+
+
+def _refusal(call: ConvertCall, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"llama.cpp's converter refuses it: {reason}",
+        where=str(call.checkpoint),
+        next_step="leave GGUF recipes out for this checkpoint",
+    )

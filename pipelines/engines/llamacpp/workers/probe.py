@@ -1,0 +1,105 @@
+"""Child process: looks at a GGUF before any item is asked."""
+
+import ctypes
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp
+import numpy
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.engines.llamacpp.layout import Layout
+from pipelines.engines.llamacpp.run_messages import ProbeCall, does_not_load
+from pipelines.engines.llamacpp.slots import Batch
+from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
+from pipelines.engines.llamacpp.workers.library import LlamaLog, open_model
+from pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
+from pipelines.engines.runtime import ProbeReport
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+# Every token's logits are looked at, and there are a vocabulary of them each.
+_BATCH_TOKENS = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    texts: int
+    mismatched: tuple[str, ...]
+    longest: tuple[int, ...]
+
+
+def probe(call: ProbeCall, on_progress: OnProgress) -> ProbeReport:
+    """Load, compare token ids, decode once; a file that llama.cpp refuses is a report with its reason."""
+    on_progress(Progress(done=0, total=0, what="loading the model"))
+    log = LlamaLog()
+    try:
+        model = open_model(call.model, log)
+    except CheckpointError as error:
+        return does_not_load(error.what)
+    vocabulary = Vocabulary(model)
+    compared = _compare(call.texts, vocabulary, on_progress)
+    settings = EngineSettings(threads=call.threads, kv_cache=call.kv_cache)
+    finite, detail = _decode(model, compared.longest, vocabulary, settings, log)
+    return ProbeReport(
+        loads=True,
+        finite_logits=finite,
+        compared_texts=compared.texts,
+        mismatched_texts=compared.mismatched,
+        beginning_of_sequence_id=vocabulary.number("tokenizer.ggml.bos_token_id"),
+        end_of_sequence_id=vocabulary.number("tokenizer.ggml.eos_token_id"),
+        vocabulary_size=vocabulary.size,
+        chat_template=vocabulary.chat_template,
+        detail=detail,
+    )
+
+
+def _compare(texts: Path, vocabulary: Vocabulary, on_progress: OnProgress) -> _Compared:
+    mismatched: list[str] = []
+    longest: list[int] = []
+    count = 0
+    with texts.open(encoding="utf-8") as file:
+        for count, line in enumerate(file, start=1):
+            row = json.loads(line)
+            expected: list[int] = row["token_ids"]
+            if vocabulary.token_ids(row["text"]) != expected:
+                mismatched.append(row["id"])
+            if len(expected) > len(longest):
+                longest = expected
+            on_progress(Progress(done=count, total=0, what="comparing token ids"))
+    return _Compared(texts=count, mismatched=tuple(mismatched), longest=tuple(longest))
+
+
+def _decode(
+    model: ctypes.c_void_p,
+    token_ids: Sequence[int],
+    vocabulary: Vocabulary,
+    settings: EngineSettings,
+    log: LlamaLog,
+) -> tuple[bool, str]:
+    """Decode as much as fits the context and return whether every logit is finite, with a remark.
+
+    Raises:
+        ToolchainError: where there is too little memory for it.
+        WorkerError: where llama.cpp does not decode; that says nothing of the logits.
+    """
+    known = [token for token in token_ids if 0 <= token < vocabulary.size] or [0]
+    known = known[: llama_cpp.llama_model_n_ctx_train(model)]
+    layout = Layout(slots=1, shared=(), slot_tokens=len(known), batch_tokens=_BATCH_TOKENS)
+    try:
+        engine = LlamaEngine(model, layout, settings, log)
+        for start in range(0, len(known), _BATCH_TOKENS):
+            batch = Batch()
+            for offset, token in enumerate(known[start : start + _BATCH_TOKENS]):
+                batch.add((token,), position=start + offset, slot=0, last_is_output=True)
+            if not numpy.isfinite(engine.decode(batch)).all():
+                return False, f"logits are not finite after {start + len(batch.tokens)} tokens"
+    except CheckpointError as error:
+        return False, error.what
+    return True, f"loaded and decoded {len(known)} tokens"
+
+
+if __name__ == "__main__":
+    serve(probe, ProbeCall)

@@ -1,0 +1,52 @@
+"""The catalogue's nearest recipe that fits a checkpoint where the wanted one does not."""
+
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.recipe import CompressedTensorsOptions, Recipe
+from pipelines.engines.llmcompressor import layouts as packed_layouts
+from pipelines.engines.llmcompressor.expected import layer_bits
+from pipelines.engines.llmcompressor.shapes import misfits
+from pipelines.specs.recipes import catalogue
+
+_LAYER_SIZE = 4096
+
+
+def nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
+    """Return the recipe for llm-compressor that fits and is most like the wanted one; None where none fits.
+
+    Alike means, in this order: the same format and KV cache, weights of as many bits, activations as
+    wanted, the same kind of number, the same algorithm, calibrated or not, and bits per weight.
+    """
+    fitting = [
+        other
+        for other in catalogue()
+        if isinstance(other.options, CompressedTensorsOptions)
+        and other.options.scheme is not None
+        and other.name != recipe.name
+        and not misfits(checkpoint, other.options)
+        and not packed_layouts.misfits(checkpoint, other)
+    ]
+    return min(fitting, key=lambda other: _distance(recipe, other), default=None)
+
+
+def _distance(
+    wanted: Recipe, other: Recipe
+) -> tuple[bool, bool, float, bool, bool, bool, bool, float, str]:
+    ours, theirs = wanted.numerics, other.numerics
+    return (
+        wanted.format != other.format,
+        ours.kv_cache != theirs.kv_cache,
+        abs(wanted.nominal_bits - other.nominal_bits),
+        ours.activations != theirs.activations,
+        ours.weights.endswith("f") != theirs.weights.endswith("f"),
+        wanted.algorithm != other.algorithm,
+        wanted.calibration != other.calibration,
+        abs(_bits(wanted) - _bits(other)),
+        other.name,
+    )
+
+
+def _bits(recipe: Recipe) -> float:
+    """Return what a large square matrix costs in bits a weight, scales included."""
+    if not isinstance(recipe.options, CompressedTensorsOptions):
+        return recipe.nominal_bits
+    return layer_bits(recipe.format, recipe.options, size=_LAYER_SIZE) / _LAYER_SIZE**2

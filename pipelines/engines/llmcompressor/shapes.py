@@ -1,0 +1,136 @@
+"""Which layers a recipe addresses and whether it fits them, told from names and shapes alone.
+
+Matching follows compressed-tensors' `match_named_modules`: a target is a class name, an exact module name,
+or a regular expression after `re:` that matches from the start of a module's name.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from pipelines.domain.recipe import CompressedTensorsOptions
+from pipelines.engines.llmcompressor.architectures import (
+    AWQ_ARCHITECTURES,
+    SMOOTHQUANT_ARCHITECTURES,
+)
+from pipelines.engines.llmcompressor.facts import CACHE_SCALES
+from pipelines.engines.llmcompressor.schemes import BLOCK_SCHEMES, group_size
+
+_WEIGHT = ".weight"
+_BLOCK = 128
+_LAYER_NUMBER = re.compile(r"\.\d+\.")
+# The children by which compressed-tensors tells an attention layer (quantization/lifecycle/initialize.py).
+_KEY_PROJECTIONS = ("k_proj", "v_proj", "qkv_proj", "kv_b_proj")
+# ... and the names under which llm-compressor observes one (quantization/utils/helpers.py).
+_ATTENTION = re.compile(r".*(self_attn|attention)$")
+
+
+def addressed(
+    tensors: Iterable[TensorFacts], options: CompressedTensorsOptions
+) -> tuple[TensorFacts, ...]:
+    """Return the 2-D weights that the recipe's targets match and its ignore list does not.
+
+    None where the recipe quantizes the KV cache alone.
+    """
+    if options.scheme is None:
+        return ()
+    return tuple(
+        tensor
+        for tensor in tensors
+        if tensor.name.endswith(_WEIGHT)
+        and len(tensor.shape) == 2
+        and any(_matches(tensor.name, target) for target in options.targets)
+        and not any(_matches(tensor.name, ignored) for ignored in options.ignore)
+    )
+
+
+def cache_scales(
+    tensors: Iterable[TensorFacts], options: CompressedTensorsOptions
+) -> tuple[str, ...]:
+    """Return the scales that a recipe with a quantized KV cache promises: two in every attention layer."""
+    if options.kv_cache is None:
+        return ()
+    owners: dict[str, None] = {}
+    for tensor in tensors:
+        attention, _, projection = tensor.name.removesuffix(_WEIGHT).rpartition(".")
+        if projection in _KEY_PROJECTIONS and _ATTENTION.match(attention):
+            owners[attention] = None
+    return tuple(f"{attention}.{scale}" for attention in owners for scale in CACHE_SCALES)
+
+
+def misfits(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> tuple[str, ...]:
+    """Return why a sound recipe does not fit the checkpoint, one sentence each; empty when it fits."""
+    if checkpoint.is_sparse:
+        return (
+            f"{checkpoint.architecture} is a mixture of experts: calibration may never reach some of them, "
+            "and llm-compressor's ways around that are not reviewed here; GGUF recipes fit",
+        )
+    weights = addressed(checkpoint.tensors, options)
+    if options.scheme is not None and not weights:
+        targets, ignored = ", ".join(options.targets), ", ".join(options.ignore) or "nothing"
+        return (f"targets {targets} (ignoring {ignored}) match no layer of {checkpoint.name}",)
+    return (
+        *_indivisible(weights, options),
+        *_unsmoothable(checkpoint, options),
+        *_uncached(checkpoint, options),
+    )
+
+
+def _indivisible(
+    weights: Iterable[TensorFacts], options: CompressedTensorsOptions
+) -> Iterator[str]:
+    """One sentence for each kind of layer whose dimensions groups or blocks do not divide.
+
+    Blocks have to divide outputs as well: engines that fuse layers refuse a block across two of them.
+    """
+    scheme = (options.scheme or "").upper()
+    if scheme in BLOCK_SCHEMES:
+        yield from _ragged(weights, 0, _BLOCK, f"outputs, which blocks of 128 x 128 ({scheme})")
+        yield from _ragged(weights, 1, _BLOCK, f"inputs, which blocks of 128 x 128 ({scheme})")
+    elif group := group_size(options):
+        yield from _ragged(weights, 1, group, f"inputs, which groups of {group} ({scheme})")
+
+
+def _ragged(
+    weights: Iterable[TensorFacts], dimension: int, divisor: int, what: str
+) -> Iterator[str]:
+    kinds: dict[tuple[str, tuple[int, ...]], list[str]] = defaultdict(list)
+    for tensor in weights:
+        if tensor.shape[dimension] % divisor:
+            kinds[_LAYER_NUMBER.sub(".*.", tensor.name), tensor.shape].append(tensor.name)
+    for (_, shape), names in kinds.items():
+        subject = f"{names[0]} has"
+        if len(names) > 1:
+            subject = f"{names[0]} and {len(names) - 1} more like it have"
+        yield f"{subject} {shape[dimension]} {what} do not divide (shape {shape[0]} x {shape[1]})"
+
+
+def _unsmoothable(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
+    asked = {
+        "AWQ": (options.modifier == "AWQModifier", AWQ_ARCHITECTURES),
+        "SmoothQuant": (options.smoothing_strength is not None, SMOOTHQUANT_ARCHITECTURES),
+    }
+    for algorithm, (wanted, known) in asked.items():
+        if wanted and checkpoint.architecture not in known:
+            yield (
+                f"{algorithm} has no reviewed way to smooth {checkpoint.architecture}: which layer scales "
+                "may be moved out of, and into which, is not known for it"
+            )
+
+
+def _uncached(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
+    if options.kv_cache is not None and not cache_scales(checkpoint.tensors, options):
+        yield (
+            f"{checkpoint.name} has no attention layer with {', '.join(_KEY_PROJECTIONS)}, "
+            "so that no scale for its keys and values would be stored"
+        )
+
+
+def _matches(tensor_name: str, target: str) -> bool:
+    module = tensor_name.removesuffix(_WEIGHT)
+    if target.startswith("re:"):
+        return re.match(target.removeprefix("re:"), module) is not None
+    if target == "Linear":
+        return "embed" not in module.rsplit(".", 1)[-1]
+    return module == target

@@ -1,0 +1,1 @@
+"""Servers that speak OpenAI's interface: vLLM, SGLang, llama-server and others."""

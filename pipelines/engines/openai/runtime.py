@@ -1,0 +1,311 @@
+"""Runtime: any server that speaks OpenAI's interface, started for each run or running already.
+
+A server tells texts and token ids, not logits. So the file's native runtime (llama.cpp for GGUF,
+transformers for folders) still makes the base, reads what files say of themselves, looks at logits and
+measures divergence; the server has to load the file, read texts alike and answer, and it alone answers
+the suite. One that is started serves the audit and the run of a file.
+"""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.errors import InputError, WorkerError
+from pipelines.domain.recipe import Format, Numerics, Recipe
+from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
+from pipelines.domain.server import Server
+from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.engines.checkpoint_logits import compute_logits
+from pipelines.engines.contents import Contents
+from pipelines.engines.divergence.base_messages import PositionDivergences
+from pipelines.engines.openai.desk import ServerDesk
+from pipelines.engines.openai.dialects import dialect_of
+from pipelines.engines.openai.likeliest import asked_positions, asking_likeliest
+from pipelines.engines.openai.messages import (
+    AnswerTally,
+    ServedAnswersCall,
+    ServedDivergenceCall,
+    ServedProbe,
+    ServedProbeCall,
+    Serving,
+)
+from pipelines.engines.prompt_lengths import longest_sequence
+from pipelines.engines.runtime import (
+    AnswerRequest,
+    BaseDivergenceRequest,
+    DivergenceRequest,
+    Loadable,
+    ProbeReport,
+    ProbeRequest,
+    Runtime,
+    ServedLook,
+    ServerAccess,
+)
+from pipelines.files.hashing import source_digest
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+
+_WORKERS = "pipelines.engines.openai.workers"
+_SOURCES = (
+    f"{_WORKERS}.answer",
+    f"{_WORKERS}.base_divergence",
+    f"{_WORKERS}.probe",
+    "pipelines.engines.openai.answers",
+    "pipelines.engines.openai.desk",
+    "pipelines.engines.openai.dialects",
+    "pipelines.engines.openai.likeliest",
+    "pipelines.engines.openai.log",
+    "pipelines.engines.openai.replies",
+    "pipelines.engines.openai.session",
+    "pipelines.engines.prompt_lengths",
+    "pipelines.engines.openai.reply_json",
+    "pipelines.engines.stop_texts",
+)
+_SETTINGS_DIGITS = 8
+_PROBE_CONTEXT_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAiServerRuntime:
+    """Answers prompts through a server; `native` does what takes logits. See `Runtime`."""
+
+    server: Server
+    native: Runtime
+    desk: ServerDesk = field(default_factory=ServerDesk, compare=False, repr=False)
+
+    def missing(self) -> str | None:
+        """Return None when the command is there and the key is set, else one sentence."""
+        if missing := self.native.missing():
+            return missing
+        server = self.server
+        if importlib.util.find_spec("httpx") is None:
+            return "httpx is not installed: run `make setup`"
+        if server.command and shutil.which(server.command[0]) is None:
+            return (
+                f"the command of server {server.name} is not found: {server.command[0]} "
+                "(install it, or write its path)"
+            )
+        if server.api_key_env and not os.environ.get(server.api_key_env):
+            return f"server {server.name} needs the environment variable {server.api_key_env}"
+        return None
+
+    def constrains(self) -> bool:
+        """Say whether the engine has a way to bind answers to JSON schemas in this form of prompts."""
+        return self.server.prompts == "chat" or dialect_of(self.server.engine).schema is not None
+
+    def server_access(self) -> ServerAccess:
+        """Return this runtime: it is a server's."""
+        return self
+
+    def refused(self, stops: Sequence[str], schema: str | None) -> str | None:
+        """Return what this engine is known to refuse of such a request."""
+        return dialect_of(self.server.engine).refuses.of(stops, schema)
+
+    def compares(self, base: Loadable) -> bool:
+        """Say whether the likeliest tokens are named, or the base is compared natively."""
+        return self._names_likeliest() or base.format is Format.GGUF
+
+    def _names_likeliest(self) -> bool:
+        return asking_likeliest(self.server.engine) is not None and self.server.prompts == "ids"
+
+    def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
+        """Return what will answer, as the build file and the server itself tell it.
+
+        The version ends with a digest of the command, the form of prompts and the added fields: two
+        settings of one engine are two contracts.
+
+        Raises:
+            InputError: where its version was never found out.
+        """
+        server = self.server
+        if server.version is None:
+            raise InputError("its version is unknown", where=f"server {server.name}")
+        kv_cache = subject.kv_cache if isinstance(subject, Recipe) else "f16"
+        return RuntimeIdentity(
+            engine=server.engine,
+            version=f"{server.version}, settings {server.settings_digest[:_SETTINGS_DIGITS]}",
+            device=server.device,
+            kv_cache=kv_cache if server.sets_kv_cache else server.kv_cache,
+            compute_dtype=server.compute_dtype,
+            kernels=self._kernels(subject),
+        )
+
+    def source_digest(self) -> Digest:
+        """Return the digest of the code that asks and reads answers, the settings, and the native code."""
+        return digest_of(
+            [source_digest(*_SOURCES), self.server.settings_digest, self.native.source_digest()]
+        )
+
+    def reference(
+        self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Loadable:
+        """Return the base in the form of the native runtime: an F16 GGUF, or its own folder."""
+        return self.native.reference(checkpoint, scratch, run_worker, on_progress)
+
+    def schedule(self, threads: int) -> Schedule:
+        """Return as many slots as requests are under way at once."""
+        return Schedule(slots=self.server.concurrency, threads=threads)
+
+    def probe(
+        self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> ProbeReport:
+        """Look natively: what the files' own runtime finds is never overwritten by what a server does."""
+        return self.native.probe(request, run_worker, on_progress)
+
+    def look(
+        self,
+        request: ProbeRequest,
+        control: Loadable,
+        run_worker: RunWorker,
+        on_progress: OnProgress,
+    ) -> ServedLook:
+        """Look through the server; see `ServerAccess`. One that ends over the file twice is a report too."""
+        probe = self._probed(request, run_worker, on_progress)
+        if not probe.answers:
+            again = self._probed(replace(request, loadable=control), run_worker, on_progress)
+            if control == request.loadable:
+                probe = again
+            elif not again.answers:
+                raise WorkerError(
+                    f"{self.server.engine} starts neither with this file nor with its base: {again.detail}",
+                    where=f"server {self.server.name}",
+                    next_step="correct its command or this machine; then run the same command again",
+                    log=request.log.with_suffix(".server.log"),
+                )
+            else:
+                probe = self._probed(request, run_worker, on_progress)
+        return ServedLook(
+            engine=self.server.engine,
+            loads=probe.answers,
+            finite=probe.finite,
+            compared_texts=probe.compared_texts,
+            mismatched_texts=probe.mismatched_texts,
+            kernels=probe.kernels,
+            detail=probe.detail,
+        )
+
+    def _probed(
+        self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> ServedProbe:
+        context_tokens = request.context_tokens or _PROBE_CONTEXT_TOKENS
+        with self._served(
+            request.loadable, request.threads, request.log, context_tokens
+        ) as serving:
+            call = WorkerCall(
+                module=f"{_WORKERS}.probe",
+                request=ServedProbeCall(serving=serving, texts=request.texts),
+                log=request.log,
+                threads=request.threads,
+            )
+            return run_worker(call, ServedProbe, on_progress).value
+
+    def kept(self, loadable: Loadable) -> AbstractContextManager[None]:
+        """Keep a server that is started for the file; see `ServerAccess`."""
+        return self.desk.kept(loadable.path)
+
+    def contents(self, loadable: Loadable) -> Contents:
+        """Return what the files say of themselves."""
+        return self.native.contents(loadable)
+
+    def divergence_digest(self, numerics: Numerics | None) -> Digest:
+        """Return the native runtime's, which measures."""
+        return self.native.divergence_digest(numerics)
+
+    def divergence(
+        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Divergence:
+        """Return the divergence that the native runtime measures."""
+        return self.native.divergence(request, run_worker, on_progress)
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """Compare what the server says is likeliest, where it says it by token id; else a GGUF natively.
+
+        Passages are asked as far as the longest sequence of the suite goes, by the server that answers it.
+        """
+        asked = asked_positions(request.own_logits.passages, request.context_tokens)
+        named = self._names_likeliest()
+        found = self._likeliest(request, asked, run_worker, on_progress) if named else None
+        if found is None and request.base.format is Format.GGUF:
+            return self.native.base_divergence(request, run_worker, on_progress)
+        return found
+
+    def _likeliest(
+        self,
+        request: BaseDivergenceRequest,
+        asked: tuple[tuple[int, ...], ...],
+        run_worker: RunWorker,
+        on_progress: OnProgress,
+    ) -> PositionDivergences | None:
+        if not any(asked):
+            return None
+        compute_logits(request, run_worker, on_progress)
+        own, threads, log = request.own_logits, request.threads, request.log
+        with self._served(request.base, threads, log, request.context_tokens) as serving:
+            call = WorkerCall(
+                module=f"{_WORKERS}.base_divergence",
+                request=ServedDivergenceCall(
+                    serving=serving, passages=own.passages, asked=asked, logits=own.output
+                ),
+                log=log,
+                threads=threads,
+            )
+            found = run_worker(call, PositionDivergences, on_progress).value
+        return found if found.kl else None
+
+    def answer(
+        self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> None:
+        """Answer every prompt that `request.answers` does not hold yet."""
+        schedule = request.schedule
+        context_tokens = request.context_tokens or longest_sequence(
+            request.prompts, request.decode.max_tokens
+        )
+        with self._served(
+            request.loadable, schedule.threads, request.log, context_tokens
+        ) as serving:
+            call = WorkerCall(
+                module=f"{_WORKERS}.answer",
+                request=ServedAnswersCall(
+                    serving=serving,
+                    prompts=request.prompts,
+                    answers=request.answers,
+                    decode=request.decode,
+                    stop_token_ids=request.stop_token_ids,
+                ),
+                log=request.log,
+                threads=schedule.threads,
+            )
+            run_worker(call, AnswerTally, on_progress)
+
+    @contextmanager
+    def _served(
+        self, loadable: Loadable, threads: int, log: Path, context_tokens: int
+    ) -> Iterator[Serving]:
+        """Start the server, unless one runs somewhere or is kept for this file."""
+        serving = Serving(
+            server=self.server,
+            model=loadable.path,
+            kv_cache=loadable.kv_cache,
+            threads=threads,
+            slots=self.server.concurrency,
+            context_tokens=context_tokens,
+            server_log=log.with_suffix(".server.log"),
+        )
+        if self.server.url:
+            yield serving
+            return
+        with self.desk.serving(serving) as running:
+            yield replace(serving, running=running)
+
+    def _kernels(self, subject: Recipe | Numerics | None) -> Kernels:
+        """llama.cpp has kernels of its own for every type; of others only full precision is certain."""
+        if self.server.formats == (Format.GGUF,):
+            return "native"
+        return "reference" if subject is None else "unknown"

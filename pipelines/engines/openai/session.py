@@ -1,0 +1,215 @@
+"""A server that can be asked: started or reached, and known to serve the very model that was meant."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.errors import InputError, ServiceError
+from pipelines.domain.secrets import Secret
+from pipelines.domain.server import Server
+from pipelines.domain.values import JsonObject
+from pipelines.engines.openai.client import Endpoint, ServerClient, nobody_died
+from pipelines.engines.openai.dialects import Dialect, dialect_of
+from pipelines.engines.openai.messages import Serving
+from pipelines.engines.openai.process import filled
+from pipelines.engines.stop_texts import TextOf
+
+_SHOWN, _LONGEST_NAME = 5, 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A client of a server, and what the server calls the model."""
+
+    client: ServerClient
+    served_name: str
+    server: Server
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this server is spoken to."""
+        return dialect_of(self.server.engine)
+
+    @property
+    def text_of(self) -> TextOf | None:
+        """Return what asks the server for the text of token ids; None where it is known to have no way.
+
+        Raises (when called):
+            ServiceError: where it has none after all.
+        """
+        detokenize = self.dialect.detokenize
+        if detokenize is None:
+            return None
+
+        def text(token_ids: Sequence[int]) -> str:
+            if not token_ids:
+                return ""
+            body = detokenize(self.served_name, token_ids)
+            reply = self.client.post("/detokenize", body, "the text of token ids")
+            told = reply.get(self.dialect.detokenized)
+            if not isinstance(told, str):
+                raise ServiceError("/detokenize gives no text", where=f"server {self.server.name}")
+            return told
+
+        return text
+
+
+@contextmanager
+def session(serving: Serving) -> Iterator[Session]:
+    """Reach the server, wait until a started one can be asked, and check which model it has.
+
+    Raises:
+        WorkerError: where a started server ends, or does not answer in time.
+        ServiceError: where it cannot be reached, refuses, or serves another model.
+        InputError: where the variable that should hold the API key is not set.
+    """
+    server, running, key = serving.server, serving.running, api_key(serving.server)
+    url = server.url or (running.url if running else "")
+    client = ServerClient(
+        Endpoint(
+            url=url,
+            timeout_seconds=server.answer_timeout_seconds,
+            connections=serving.slots,
+            api_key=key,
+        ),
+        died=running.died if running else nobody_died,
+    )
+    try:
+        if running:
+            running.wait_until_ready(client.ready, server.startup_timeout_seconds)
+        else:
+            _require_version(client, server)
+        yield Session(client=client, served_name=_served(client, serving), server=server)
+    finally:
+        client.close()
+
+
+def api_key(server: Server) -> Secret | None:
+    """Return the key from the environment, None where none is needed.
+
+    Raises:
+        InputError: where the variable is not set, or holds what no header can carry.
+    """
+    if server.api_key_env is None:
+        return None
+    key = os.environ.get(server.api_key_env)
+    if not key:
+        raise InputError(
+            f"the environment variable {server.api_key_env} is not set",
+            where=f"server {server.name}",
+            next_step="set it to the server's API key",
+        )
+    return header_secret(key, server.api_key_env, f"server {server.name}")
+
+
+def header_secret(value: str, variable: str, where: str) -> Secret:
+    """Return a key that goes into a header.
+
+    Raises:
+        InputError: where it holds what no header can carry: a line break, spaces at its ends, letters that
+            are not ASCII.
+    """
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise InputError(
+            f"the environment variable {variable} holds a line break, a space at its end or letters that are "
+            "not ASCII: no header can carry it",
+            where=where,
+            next_step="set it to the key alone",
+        )
+    return Secret(value)
+
+
+def reported_version(client: ServerClient, server: Server) -> str | None:
+    """Return the version that a server tells of itself, None where it tells none."""
+    place = dialect_of(server.engine).version
+    if place is None:
+        return None
+    return _text(client.get(place[0], f"the version of {server.name}"), place[1])
+
+
+def _require_version(client: ServerClient, server: Server) -> None:
+    """A server that was replaced since the plan was made answers under another contract."""
+    found = reported_version(client, server)
+    if found is not None and found != server.version:
+        raise ServiceError(
+            f"{server.engine} was version {server.version} when this build was planned and is {found} now",
+            where=f"server {server.name}",
+            next_step="run the same command again: it plans with the server as it is",
+        )
+
+
+def _served(client: ServerClient, serving: Serving) -> str:
+    """Return what the server calls our model, after checking that it has it."""
+    server, path = serving.server, serving.model.resolve()
+    listed = _models(client, server)
+    folder = path if path.is_dir() else path.parent
+    if server.model_name:
+        name = filled((server.model_name,), {"model": path, "folder": folder.name})[0]
+        found = name if name in listed else None
+    else:
+        name = str(path)
+        found = next((one for one, root in listed.items() if name in (one, root)), None)
+        if found is None and len(listed) == 1 and _reported_path(client, server) is not None:
+            found = next(iter(listed))
+    if found is None:
+        raise _wrong_model(serving, name, f"it serves {_some(listed)}")
+    if server.model_name is None or server.command:
+        _require_path(client, serving, listed[found])
+    return found
+
+
+def _models(client: ServerClient, server: Server) -> dict[str, str | None]:
+    """Names of all models, each with the path it was loaded from where the list tells it (vLLM's `root`)."""
+    reply = client.get("/v1/models", f"the models of {server.name}")
+    rows = reply.get("data") if reply else None
+    if not isinstance(rows, list):
+        raise ServiceError("GET /v1/models gives no list of models", where=f"server {server.name}")
+    listed = [row for row in rows if isinstance(row, dict)]
+    return {str(row.get("id")): _text(row, "root") for row in listed}
+
+
+def _require_path(client: ServerClient, serving: Serving, root: str | None) -> None:
+    """What the server says that it loaded has to be our file or folder; not every server says it."""
+    told = _reported_path(client, serving.server) or root
+    if told is None:
+        return
+    if not _same_place(told, serving.model):
+        raise _wrong_model(serving, str(serving.model), f"it loaded {told}")
+
+
+def _same_place(told: str, model: Path) -> bool:
+    try:
+        return Path(told).is_absolute() and Path(told).resolve() == model.resolve()
+    except (OSError, ValueError):  # no path at all
+        return False
+
+
+def _reported_path(client: ServerClient, server: Server) -> str | None:
+    place = dialect_of(server.engine).model_path
+    if place is None:
+        return None
+    return _text(client.get(place[0], f"the model of {server.name}"), place[1])
+
+
+def _some(names: Mapping[str, object]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(name[:_LONGEST_NAME] for name in list(names)[:_SHOWN]) + more or "nothing"
+
+
+def _wrong_model(serving: Serving, name: str, instead: str) -> ServiceError:
+    server = serving.server
+    step = (
+        "let its command load {model}, and model_name be what it then lists"
+        if server.command
+        else "serve this file there, under the name that model_name gives it"
+    )
+    return ServiceError(
+        f"does not serve {name}: {instead}", where=f"server {server.name}", next_step=step
+    )
+
+
+def _text(reply: JsonObject | None, key: str) -> str | None:
+    value = reply.get(key) if reply else None
+    return value if isinstance(value, str) and value else None

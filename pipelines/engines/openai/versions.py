@@ -1,0 +1,157 @@
+"""What of a server is part of every verdict, found out while planning: its version and its environment."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pipelines.domain.errors import InputError, ToolchainError
+from pipelines.domain.server import Server, decides_tokens
+from pipelines.files.records import write_text
+from pipelines.process.launch import NOT_STARTED, bound, parent_here
+
+_TIMEOUT_SECONDS = 120.0
+_LONGEST_SHEBANG = 512
+_VERSION = re.compile(r"^v?\d+(?:\.\d+)+[\w.+-]*$")
+_SAYS_VERSION = re.compile(r"\bversion\b.*\d", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
+_LOGGED = re.compile(r"\b(?:DEBUG|INFO|WARNING|ERROR)\b|Warning:|\d\d:\d\d:\d\d")
+_INTERPRETER = re.compile(r"python[\d.]*|bash|sh|env|uv|docker|podman|srun|ssh")
+"""Programs that would tell their own version, not that of what they run."""
+
+
+def identified(
+    server: Server, memory: Path | None = None, outer: Mapping[str, str] = os.environ
+) -> Server:
+    """Return a server with its version: its own report at a URL, else what is stated, else `--version`.
+
+    A command that is not there keeps what is stated: `missing` says so in one sentence. What `--version`
+    printed is remembered in the file `memory` by the program's path, size and time: vLLM takes ten seconds
+    to say it. A started one also gets its environment: of `outer` what may change tokens, and what is stated.
+
+    Raises:
+        ServiceError: where a running server cannot be reached.
+        InputError: where nothing tells the version.
+    """
+    if server.url:
+        return replace(server, version=_reported(server) or _stated(server))
+    inherited = {name: value for name, value in outer.items() if decides_tokens(name)}
+    server = replace(server, environment=dict(sorted((inherited | server.environment).items())))
+    program = shutil.which(server.command[0])
+    if program is None or server.version:
+        return server
+    if _INTERPRETER.fullmatch(Path(program).name):
+        raise _untold(server, f"{server.command[0]} would tell its own")
+    return replace(server, version=_remembered(server, Path(program), memory))
+
+
+def _remembered(server: Server, program: Path, memory: Path | None) -> str:
+    """The version as it was told last time; an unreadable memory is an empty one."""
+    key, told = _content_key(program), {}
+    if memory is not None and memory.is_file():
+        try:
+            loaded = json.loads(memory.read_bytes())
+        except (OSError, ValueError):
+            loaded = None
+        told = loaded if isinstance(loaded, dict) else {}
+    if isinstance(told.get(key), str):
+        return str(told[key])
+    version = _asked(server, str(program))
+    if memory is not None:
+        write_text(memory, json.dumps(told | {key: version}, indent=0, sort_keys=True))
+    return version
+
+
+def _content_key(program: Path) -> str:
+    """Path, size and time of a program; of a Python script also the time of its packages' folder.
+
+    `pip install --upgrade vllm` may leave the script that starts it as it was.
+    """
+    real = program.resolve()
+    parts = [str(real), *_size_and_time(real)]
+    with real.open("rb") as file:
+        first = file.readline(_LONGEST_SHEBANG)
+    if first.startswith(b"#!") and b"python" in first:
+        interpreter = Path(first[2:].decode(errors="replace").strip())
+        for packages in sorted(interpreter.parent.parent.glob("lib/python*/site-packages")):
+            parts += [str(packages), *_size_and_time(packages)]
+    return "|".join(parts)
+
+
+def _size_and_time(path: Path) -> tuple[str, str]:
+    stat = path.stat()
+    return str(stat.st_size), str(stat.st_mtime_ns)
+
+
+def _stated(server: Server) -> str:
+    if server.version is None:
+        raise _untold(server, "the server does not report it")
+    return server.version
+
+
+def _reported(server: Server) -> str | None:
+    from pipelines.engines.openai.client import Endpoint, ServerClient
+    from pipelines.engines.openai.session import api_key, reported_version
+
+    endpoint = Endpoint(
+        url=server.url or "", timeout_seconds=30.0, connections=1, api_key=api_key(server)
+    )
+    client = ServerClient(endpoint)
+    try:
+        client.get("/v1/models", f"the models of {server.name}")  # unreachable is told here
+        return reported_version(client, server)
+    finally:
+        client.close()
+
+
+def _asked(server: Server, program: str) -> str:
+    try:
+        done = subprocess.run(
+            [sys.executable, *bound([program, "--version"])],
+            env=os.environ | parent_here(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolchainError(
+            f"{program} --version does not work ({error})", where=f"server {server.name}"
+        ) from error
+    if done.returncode == NOT_STARTED:
+        why = done.stdout.decode(errors="replace").strip()
+        raise ToolchainError(
+            f"{program} --version does not work ({why})", where=f"server {server.name}"
+        )
+    lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
+    told = _version_in([line.strip() for line in lines])
+    if told is None:
+        raise _untold(server, f"{server.command[0]} --version tells none")
+    return told.removeprefix("version:").strip()
+
+
+def _version_in(lines: list[str]) -> str | None:
+    """The line that is a version, else one that says so, else the first with a digit that nobody logged.
+
+    vLLM writes warnings with the time of day before its version: another identity at every start.
+    """
+    said = [line for line in lines if not _LOGGED.search(line)]
+    for shape in (_VERSION, _SAYS_VERSION, _DIGIT):
+        for line in said:
+            if shape.search(line):
+                return line
+    return None
+
+
+def _untold(server: Server, why: str) -> InputError:
+    return InputError(
+        f"nothing tells the version of {server.engine}: {why}",
+        where=f"server {server.name}",
+        next_step="state it in the build file: `version:`",
+    )

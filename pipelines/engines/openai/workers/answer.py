@@ -1,0 +1,88 @@
+"""Child process: asks a server, many prompts at a time, appending answers as they come."""
+
+import json
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+
+from pipelines.domain.errors import QuantgateError
+from pipelines.domain.run import Answer
+from pipelines.engines.answer_log import AnswerLog
+from pipelines.engines.openai.answers import Asking
+from pipelines.engines.openai.messages import AnswerTally, ServedAnswersCall
+from pipelines.engines.openai.session import Session, session
+from pipelines.engines.runtime import Prompt
+from pipelines.files.records import from_json
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+
+def answer(call: ServedAnswersCall, on_progress: OnProgress) -> AnswerTally:
+    """Answer every prompt the answers file lacks, in file order, as many at a time as there are slots.
+
+    After an error no further prompt is sent; those under way are waited for and their answers are kept.
+
+    Raises:
+        ServiceError: where the server refuses, or replies with what is no answer to our prompt.
+        WorkerError: where a started server ends or does not answer.
+    """
+    lines = call.prompts.read_bytes().splitlines()
+    prompts = [from_json(Prompt, json.loads(line)) for line in lines]
+    log = AnswerLog(call.answers)
+    found = len(log.answered)
+    wanted = [prompt for prompt in prompts if prompt.item_id not in log.answered]
+    if not wanted:
+        return AnswerTally(answered=0, found=found)
+    on_progress(Progress(done=found, total=len(prompts), what="waiting for the server"))
+    with session(call.serving) as served:
+        _ask_all(call, served, wanted, log, len(prompts), on_progress)
+    return AnswerTally(answered=len(log.answered) - found, found=found)
+
+
+def _ask_all(
+    call: ServedAnswersCall,
+    served: Session,
+    wanted: list[Prompt],
+    log: AnswerLog,
+    total: int,
+    on_progress: OnProgress,
+) -> None:
+    asking = Asking(
+        server=served.server,
+        served_name=served.served_name,
+        decode=call.decode,
+        stop_token_ids=call.stop_token_ids,
+    )
+    first_error: QuantgateError | None = None
+    with ThreadPoolExecutor(call.serving.slots) as pool:
+        try:
+            pending = [pool.submit(_ask, served, asking, prompt) for prompt in wanted]
+            for done in as_completed(pending):
+                try:
+                    log.append([done.result()])
+                except CancelledError:
+                    continue
+                except QuantgateError as error:
+                    first_error = first_error or error
+                    _cancel(pending)
+                    continue
+                on_progress(Progress(done=len(log.answered), total=total, what="answering"))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if first_error is not None:
+        raise first_error
+
+
+def _ask(served: Session, asking: Asking, prompt: Prompt) -> Answer:
+    reply = served.client.post(
+        asking.path_of(prompt), asking.body(prompt), f"item {prompt.item_id}"
+    )
+    return asking.answer(prompt, reply, served.text_of)
+
+
+def _cancel(pending: list[Future[Answer]]) -> None:
+    for one in pending:
+        one.cancel()
+
+
+if __name__ == "__main__":
+    serve(answer, ServedAnswersCall)

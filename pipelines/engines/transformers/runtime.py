@@ -1,0 +1,210 @@
+"""Runtime: Hugging Face transformers, for full-precision, compressed-tensors, AWQ and GPTQ folders.
+
+Low-bit weights are expanded to bfloat16 and quantized activations are computed as emulation, on every
+device: it measures a variant's accuracy, never its speed or memory.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from pipelines.domain.checkpoint import Checkpoint
+from pipelines.domain.errors import CheckpointError, ChildCrashError
+from pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
+from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
+from pipelines.domain.values import Digest, digest_of
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.engines.checkpoint_logits import compare_with_checkpoint
+from pipelines.engines.contents import Contents, folder_contents
+from pipelines.engines.divergence.base_messages import PositionDivergences
+from pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from pipelines.engines.runtime import (
+    AnswerRequest,
+    BaseDivergenceRequest,
+    DivergenceRequest,
+    Loadable,
+    ProbeReport,
+    ProbeRequest,
+)
+from pipelines.engines.transformers.messages import AnswerJob, AnswerTally, DivergenceJob, ProbeJob
+from pipelines.files.hashing import source_digest
+from pipelines.files.records import to_json
+from pipelines.process.accelerator import accelerator_name
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from pipelines.process.endings import run_confirmed
+
+_WORKERS = "pipelines.engines.transformers.workers"
+_PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
+_SOURCES = (
+    f"{_WORKERS}.answer",
+    f"{_WORKERS}.decode",
+    f"{_WORKERS}.model",
+    f"{_WORKERS}.packed_checkpoint",
+    "pipelines.engines.transformers.batches",
+    "pipelines.engines.stop_texts",
+    "pipelines.formats.own_tokenizer",
+    "pipelines.formats.special_tokens",
+    "pipelines.formats.packed_int4",
+    "pipelines.formats.packed_config",
+    "pipelines.formats.packed",
+    "pipelines.formats.arrays",
+)
+_DIVERGENCE_SOURCES = (
+    "pipelines.engines.divergence.base_logits",
+    f"{_WORKERS}.divergence",
+)
+_DEFAULT_SLOTS = 32
+_PROBE_TIMEOUT_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class TransformersRuntime:
+    """Answers prompts with transformers in a child process; see `Runtime`."""
+
+    def missing(self) -> str | None:
+        """Return None when everything needed is installed, else one sentence."""
+        lacking = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+        if not lacking:
+            return None
+        return f"the transformers runtime lacks {', '.join(lacking)}: run `make setup`"
+
+    def constrains(self) -> bool:
+        """Say that nothing here binds answers to JSON schemas."""
+        return False
+
+    def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
+        """Return what will answer; a natively low-bit base is computed as a variant of its numerics is."""
+        numerics = subject.numerics if isinstance(subject, Recipe) else subject
+        # The same words for base and variant: runs of different versions are never paired.
+        beside = ", ".join(f"{name} {version(name)}" for name in ("torch", "compressed-tensors"))
+        return RuntimeIdentity(
+            engine="transformers",
+            version=f"{version('transformers')} ({beside})",
+            device=accelerator_name() or "cpu",
+            kv_cache=_kv_cache(subject),
+            compute_dtype="bfloat16",
+            kernels=_kernels(numerics),
+        )
+
+    def reference(
+        self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Loadable:
+        """Return the checkpoint's own folder: nothing has to be converted."""
+        del scratch, run_worker, on_progress
+        stored = checkpoint.quantization
+        return Loadable(path=checkpoint.folder, format=stored.format if stored else None)
+
+    def schedule(self, threads: int) -> Schedule:
+        """Return batches of 32."""
+        return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
+
+    def source_digest(self) -> Digest:
+        """Return the digest of the code that lays out and decodes batches."""
+        return source_digest(*_SOURCES)
+
+    def probe(
+        self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> ProbeReport:
+        """Load, compare token ids, decode once; a folder that crashes the loader twice is a report."""
+        call = WorkerCall(
+            module=f"{_WORKERS}.probe",
+            request=ProbeJob(request=request, device=accelerator_name() or "cpu"),
+            log=request.log,
+            threads=request.threads,
+            timeout_seconds=_PROBE_TIMEOUT_SECONDS,
+        )
+        try:
+            return run_confirmed(run_worker, call, ProbeReport, on_progress)
+        except (ChildCrashError, CheckpointError) as error:
+            return _does_not_load(error.what)
+
+    def server_access(self) -> None:
+        """Return None: no server answers."""
+
+    def contents(self, loadable: Loadable) -> Contents:
+        """Return what a folder says of itself."""
+        return folder_contents(loadable.path)
+
+    def divergence_digest(self, numerics: Numerics | None) -> Digest:
+        """Return the digest of engine, versions, device and code."""
+        return digest_of(
+            [
+                to_json(self.identity(numerics)),
+                self.source_digest(),
+                source_digest(*_DIVERGENCE_SOURCES),
+            ]
+        )
+
+    def divergence(
+        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> Divergence:
+        """Hold a folder against the base's."""
+        call = DivergenceCall(
+            base=request.base.path,
+            others=(request.variant.path,),
+            sequences=request.sequences,
+            max_tokens=request.max_tokens,
+            threads=request.threads,
+            base_logits=request.base_logits,
+        )
+        worker = WorkerCall(
+            module=f"{_WORKERS}.divergence",
+            request=DivergenceJob(call=call, device=accelerator_name() or "cpu"),
+            log=request.log,
+            threads=request.threads,
+        )
+        return run_worker(worker, Divergences, on_progress).value.values[0]
+
+    def base_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> PositionDivergences | None:
+        """Hold what this runtime computes when it answers against the checkpoint computed plainly."""
+        worker, device = f"{_WORKERS}.base_divergence", accelerator_name() or "cpu"
+        return compare_with_checkpoint(worker, request, run_worker, on_progress, device=device)
+
+    def answer(
+        self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
+    ) -> None:
+        """Answer every prompt that `request.answers` does not hold yet."""
+        call = WorkerCall(
+            module=f"{_WORKERS}.answer",
+            request=AnswerJob(request=request, device=accelerator_name() or "cpu"),
+            log=request.log,
+            threads=request.schedule.threads,
+        )
+        run_worker(call, AnswerTally, on_progress)
+
+
+def _kernels(numerics: Numerics | None) -> Kernels:
+    if numerics is None:
+        return "reference"
+    only_weights = (numerics.activations, numerics.kv_cache) == ("A16", "KV16")
+    return "weight-only" if only_weights else "emulated"
+
+
+def _kv_cache(subject: Recipe | Numerics | None) -> str:
+    """Where scales are stored for it, keys and values are rounded to E4M3 as they enter the cache.
+
+    They are held in bfloat16 then; those are the very numbers that an FP8 cache would give back.
+    """
+    if isinstance(subject, Recipe):
+        options = subject.options
+        stored = isinstance(options, CompressedTensorsOptions) and options.kv_cache == "fp8"
+        return "fp8" if stored else "bf16"
+    kept = subject.kv_cache if subject else "KV16"
+    return {"KV16": "bf16", "KV8f": "fp8"}.get(kept, kept)
+
+
+def _does_not_load(detail: str) -> ProbeReport:
+    return ProbeReport(
+        loads=False,
+        finite_logits=False,
+        compared_texts=0,
+        mismatched_texts=(),
+        beginning_of_sequence_id=-1,
+        end_of_sequence_id=-1,
+        vocabulary_size=0,
+        chat_template="",
+        detail=detail.splitlines()[0] if detail else "it did not load",
+    )

@@ -1,0 +1,74 @@
+"""Child process: answers prompts with a checkpoint folder, appending answers batch by batch."""
+
+import json
+from collections.abc import Sequence
+
+from pipelines.domain.errors import ToolchainError
+from pipelines.domain.run import Answer
+from pipelines.engines.answer_log import AnswerLog
+from pipelines.engines.runtime import Prompt
+from pipelines.engines.stop_texts import before_stop
+from pipelines.engines.transformers.batches import batches
+from pipelines.engines.transformers.messages import AnswerJob, AnswerTally
+from pipelines.engines.transformers.workers.decode import Row, decode_batch
+from pipelines.engines.transformers.workers.model import LoadedModel, load
+from pipelines.files.records import from_json
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+
+def answer(job: AnswerJob, on_progress: OnProgress) -> AnswerTally:
+    """Answer every prompt the answers file lacks.
+
+    Batches are laid over all prompts, answered or not, and a batch with any answer missing is decoded
+    whole: so an interrupted run gives the very answers that an uninterrupted one gives.
+
+    Raises:
+        ToolchainError: where a schema is to bind an answer, which nothing here can do.
+    """
+    request = job.request
+    prompts = [
+        from_json(Prompt, json.loads(line)) for line in request.prompts.read_bytes().splitlines()
+    ]
+    _refuse_bound(prompts)
+    log = AnswerLog(request.answers)
+    found = len(log.answered)
+    layout = batches([len(prompt.token_ids) for prompt in prompts], request.schedule.slots)
+    wanted = [
+        [prompts[index] for index in batch]
+        for batch in layout
+        if any(prompts[index].item_id not in log.answered for index in batch)
+    ]
+    if wanted:
+        on_progress(Progress(done=found, total=len(prompts), what="loading the model"))
+        loaded = load(request.loadable.path, job.device)
+        for batch in wanted:
+            rows = decode_batch(loaded, batch, request.decode, frozenset(request.stop_token_ids))
+            log.append(_answer(loaded, row) for row in rows)
+            on_progress(Progress(done=len(log.answered), total=len(prompts), what="answering"))
+    return AnswerTally(answered=len(log.answered) - found, found=found)
+
+
+def _refuse_bound(prompts: Sequence[Prompt]) -> None:
+    bound = [prompt.item_id for prompt in prompts if prompt.schema is not None]
+    if bound:
+        raise ToolchainError(
+            f"transformers cannot bind answers to a JSON schema ({len(bound)} items, first '{bound[0]}')",
+            next_step="judge it in llama.cpp, or ask these items without `constrained`",
+        )
+
+
+def _answer(loaded: LoadedModel, row: Row) -> Answer:
+    finish = row.finish or "error"
+    token_ids, text, stopped = before_stop(row.generated, row.prompt.stop, loaded.text_of)
+    return Answer(
+        item_id=row.prompt.item_id,
+        text=text,
+        token_ids=token_ids,
+        finish_reason="stop" if stopped and finish != "error" else finish,
+        prompt_tokens=len(row.prompt.token_ids),
+    )
+
+
+if __name__ == "__main__":
+    serve(answer, AnswerJob)

@@ -1,0 +1,40 @@
+"""Child process: how far a base, as the transformers runtime computes it, is from the checkpoint itself.
+
+What differs is what that runtime does when it answers: bfloat16, a cache, attention kernels, the device.
+"""
+
+import torch
+from transformers import DynamicCache
+
+from pipelines.engines.divergence.base_messages import BaseDivergenceCall, PositionDivergences
+from pipelines.engines.divergence.positions import PositionComparison, checkpoint_logits
+from pipelines.engines.transformers.workers.checkpoint_logits import passage_logits
+from pipelines.engines.transformers.workers.model import load
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+
+@torch.inference_mode()
+def measure(call: BaseDivergenceCall, on_progress: OnProgress) -> PositionDivergences:
+    """Compare at every position of every passage.
+
+    Raises:
+        CheckpointError: where the folder does not load.
+        InputError: where the checkpoint's logits were altered since.
+    """
+    total = sum(len(passage.positions) for passage in call.passages)
+    on_progress(Progress(done=0, total=total, what="loading the model"))
+    model = load(call.model, call.device).model
+    with checkpoint_logits(call.logits) as own:
+        comparison = PositionComparison(own)
+        for passage in call.passages:
+            cache = DynamicCache(config=model.config)
+            logits = passage_logits(model, passage, past_key_values=cache, use_cache=True)
+            comparison.add(logits)
+            done = comparison.compared
+            on_progress(Progress(done=done, total=total, what="comparing with the checkpoint"))
+    return comparison.result(total)
+
+
+if __name__ == "__main__":
+    serve(measure, BaseDivergenceCall)

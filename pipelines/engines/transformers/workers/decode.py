@@ -1,0 +1,136 @@
+"""Batched decoding with a KV cache: left-padded prompts, rows leave the batch as they finish."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from transformers import DynamicCache
+
+from pipelines.domain.suites.suite import DecodeSettings
+from pipelines.engines.runtime import Prompt
+from pipelines.engines.stop_texts import TextOf, reaches_stop
+from pipelines.engines.transformers.workers.model import LoadedModel
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """One prompt being answered; `finish` is None while it runs."""
+
+    prompt: Prompt
+    room_tokens: int
+    generator: torch.Generator | None
+    temperature: float = 0.0
+    generated: list[int] = field(default_factory=list)
+    finish: Literal["stop", "length", "error"] | None = None
+
+    def take(self, token: int, stop_ids: frozenset[int], text_of: TextOf, *, finite: bool) -> None:
+        """Add one decoded token, or finish: on NaN logits, a stop token or text, or no room left.
+
+        A stop text that was reached is still among `generated`; see `before_stop`.
+        """
+        if not finite:
+            self.finish = "error"
+        elif token in stop_ids:
+            self.finish = "stop"
+        else:
+            self.generated.append(token)
+            if reaches_stop(self.generated, self.prompt.stop, text_of):
+                self.finish = "stop"
+            elif len(self.generated) >= self.room_tokens:
+                self.finish = "length"
+
+
+@torch.inference_mode()
+def decode_batch(
+    loaded: LoadedModel,
+    prompts: Sequence[Prompt],
+    settings: DecodeSettings,
+    stop_ids: frozenset[int],
+) -> list[Row]:
+    """Answer prompts together; the rows come back in the order of `prompts`, all finished.
+
+    A prompt that leaves no room in the model's context, or whose logits are not finite, ends as `error`.
+    """
+    rows = [_row(loaded, prompt, settings) for prompt in prompts]
+    running = [row for row in rows if row.finish is None]
+    if not running:
+        return rows
+    tokens, mask = _left_padded([row.prompt.token_ids for row in running], loaded.device)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    cache = DynamicCache(config=loaded.model.config)
+    while True:
+        logits = (
+            loaded.model(
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            .logits[:, -1]
+            .float()
+        )
+        chosen = _choose(logits, running)
+        finite = torch.isfinite(logits).all(dim=1).tolist()
+        for row, token, is_finite in zip(running, chosen.tolist(), finite, strict=True):
+            row.take(token, stop_ids, loaded.text_of, finite=is_finite)
+        keep = [at for at, row in enumerate(running) if row.finish is None]
+        if not keep:
+            return rows
+        positions = positions[:, -1:] + 1
+        if len(keep) < len(running):
+            kept = torch.tensor(keep, device=loaded.device)
+            cache.batch_select_indices(kept)
+            chosen, mask, positions = chosen[kept], mask[kept], positions[kept]
+            running = [running[at] for at in keep]
+        tokens = chosen[:, None]
+        mask = torch.cat([mask, mask.new_ones(len(running), 1)], dim=1)
+
+
+def _row(loaded: LoadedModel, prompt: Prompt, settings: DecodeSettings) -> Row:
+    max_tokens = settings.max_tokens if prompt.max_tokens is None else prompt.max_tokens
+    temperature = settings.temperature if prompt.temperature is None else prompt.temperature
+    room = min(max_tokens, loaded.context_length_tokens - len(prompt.token_ids))
+    generator = None
+    if temperature > 0:
+        # Seeded by item, so that a sampled answer does not depend on who shares its batch.
+        digest = hashlib.sha256(f"{settings.seed}:{prompt.item_id}".encode()).digest()
+        generator = torch.Generator(device=loaded.device)
+        generator.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    row = Row(prompt=prompt, room_tokens=room, generator=generator, temperature=temperature)
+    if room <= 0 or not prompt.token_ids:
+        row.finish = "error"
+    return row
+
+
+def _left_padded(
+    ids: Sequence[tuple[int, ...]], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and attention mask, both rows x longest; padding (id 0) is masked out."""
+    width = max(len(row) for row in ids)
+    tokens = torch.zeros(len(ids), width, dtype=torch.long)
+    mask = torch.zeros(len(ids), width, dtype=torch.long)
+    for at, row in enumerate(ids):
+        tokens[at, width - len(row) :] = torch.tensor(row)
+        mask[at, width - len(row) :] = 1
+    return tokens.to(device), mask.to(device)
+
+
+def _choose(logits: torch.Tensor, running: Sequence[Row]) -> torch.Tensor:
+    """Return the next token of each row: the likeliest, or a sample at the row's temperature."""
+    if all(row.generator is None for row in running):
+        return logits.argmax(dim=1)
+    picks = [
+        logits[at].argmax(dim=0, keepdim=True)
+        if row.generator is None
+        else torch.multinomial(
+            (logits[at] / row.temperature).softmax(dim=0).nan_to_num(nan=1.0),
+            1,
+            generator=row.generator,
+        )
+        for at, row in enumerate(running)
+    ]
+    return torch.cat(picks)

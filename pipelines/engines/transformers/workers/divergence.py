@@ -1,0 +1,105 @@
+"""Child process: how far next-token distributions of checkpoint folders drift from a base folder's.
+
+Models are loaded one after the other, never together, and asked through a KV cache as they are when they
+answer, so that a cache stored in low precision counts.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from transformers import DynamicCache
+
+from pipelines.domain.verdicts.audit import Divergence
+from pipelines.engines.divergence.base_logits import (
+    BaseLogits,
+    BasePass,
+    Logits,
+    Windows,
+    base_logits,
+    batch_tokens,
+    read_windows,
+    refuse_unknown,
+)
+from pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from pipelines.engines.divergence.rulers import RulersCall
+from pipelines.engines.divergence.sums import DivergenceSums
+from pipelines.engines.transformers.messages import DivergenceJob
+from pipelines.engines.transformers.workers.model import LoadedModel, load
+from pipelines.engines.transformers.workers.resemblance import resemblances
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+NewCache = Callable[..., DynamicCache]
+"""Makes an empty KV cache for `config=`, a model's configuration."""
+
+
+def measure(job: DivergenceJob, on_progress: OnProgress) -> Divergences:
+    """Hold every other folder against the base.
+
+    Raises:
+        CheckpointError: where a folder does not load, or its vocabulary is not the base's.
+        InputError: where there is no position to compare, or a token id that the base does not know.
+    """
+    call, values = job.call, []
+    total = 1 + len(call.others)
+    on_progress(Progress(done=0, total=total, what="measuring divergence"))
+    with base_logits(call.base_logits, lambda: base_pass(call, job.device)) as base:
+        for done, path in enumerate(call.others, start=2):
+            loaded = load(path, job.device)
+            found = divergence(loaded, base)
+            values.append(replace(found, resemblances=resemblances(loaded, call.base)))
+            del loaded  # before the next one takes its room
+            on_progress(Progress(done=done, total=total, what="measuring divergence"))
+    return Divergences(values=tuple(values))
+
+
+@contextmanager
+def base_pass(call: DivergenceCall | RulersCall, device: str) -> Iterator[BasePass]:
+    """Yield a base's pass over the windows to compare at.
+
+    Raises:
+        InputError: where there is no position to compare, or a token id that the base does not know.
+    """
+    loaded = load(call.base, device)
+    windows = read_windows(
+        call.sequences, max_tokens=call.max_tokens, context_tokens=loaded.context_length_tokens
+    )
+    refuse_unknown(windows, loaded.model.get_input_embeddings().num_embeddings, call.sequences)
+    yield BasePass(
+        vocabulary_size=loaded.model.config.get_text_config().vocab_size,
+        windows=windows,
+        logits=_logits(loaded, windows, DynamicCache),
+    )
+
+
+def divergence(
+    loaded: LoadedModel, base: BaseLogits, new_cache: NewCache = DynamicCache
+) -> Divergence:
+    """Return a model's divergence from the base; `new_cache` makes what holds its keys and values.
+
+    Raises:
+        CheckpointError: where its vocabulary is not the base's.
+    """
+    sums = DivergenceSums(base)
+    for logits in _logits(loaded, base.windows, new_cache):
+        sums.add(logits)
+    return sums.result()
+
+
+@torch.inference_mode()
+def _logits(loaded: LoadedModel, windows: Windows, new_cache: NewCache) -> Iterator[Logits]:
+    """Yield the logits after every token but the last of each window, in batches of bounded size."""
+    size = batch_tokens(loaded.model.config.get_text_config().vocab_size)
+    for window in windows:
+        cache = new_cache(config=loaded.model.config)
+        for start in range(0, len(window) - 1, size):
+            part = window[start : min(start + size, len(window) - 1)]
+            ids = torch.tensor([part], device=loaded.device)
+            output = loaded.model(input_ids=ids, past_key_values=cache, use_cache=True)
+            yield output.logits[0].float().cpu().numpy()
+
+
+if __name__ == "__main__":
+    serve(measure, DivergenceJob)

@@ -1,0 +1,121 @@
+"""Loading a checkpoint folder with transformers, strictly: no random weights, no remote code."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedModel,
+)
+
+from pipelines.domain.errors import CheckpointError, ToolchainError
+from pipelines.engines.transformers.workers.packed_checkpoint import dense_state
+from pipelines.formats.own_tokenizer import own_tokenizer
+from pipelines.formats.packed_config import PackedLayout, stored_layout
+
+COMPUTE_DTYPE = torch.bfloat16
+
+_REFUSED = ("missing_keys", "mismatched_keys", "error_msgs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model ready to answer, the tokenizer of the same folder, and the longest sequence it was made for."""
+
+    model: PreTrainedModel
+    tokenizer: Tokenizer
+    context_length_tokens: int
+    device: torch.device
+
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """Return the text of generated tokens, special ones left out."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+
+def load(folder: Path, device_name: str) -> LoadedModel:
+    """Load a full-precision, compressed-tensors, AWQ (gemm) or GPTQ folder in bfloat16.
+
+    transformers fills tensors that a checkpoint lacks with random numbers; here that is an error.
+
+    Raises:
+        CheckpointError: where tensors are missing or of another shape than the configuration says, or
+            packed weights are not what their layout says.
+        ToolchainError: where the named accelerator cannot be used.
+    """
+    device = _device(device_name)
+    layout = stored_layout(folder)
+    model = _read(folder) if layout is None else _read_packed(folder, layout)
+    model.eval().to(device)
+    return LoadedModel(
+        model=model,
+        tokenizer=own_tokenizer(folder).tokenizer,
+        context_length_tokens=int(model.config.get_text_config().max_position_embeddings),
+        device=device,
+    )
+
+
+def _read(folder: Path) -> PreTrainedModel:
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=COMPUTE_DTYPE,
+        output_loading_info=True,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,  # they are refused below, by name
+    )
+    require_clean(folder, loading)
+    return model
+
+
+def _read_packed(folder: Path, layout: PackedLayout) -> PreTrainedModel:
+    """Expand packed weights and load them as an unquantized model's; a tensor left over is an error too."""
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    del config.quantization_config
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise CheckpointError(
+            f"{type(config).__name__} has no causal language model in transformers",
+            where=str(folder / "config.json"),
+        )
+    model, loading = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
+        None,
+        config=config,
+        state_dict=dense_state(folder, layout, COMPUTE_DTYPE),
+        dtype=COMPUTE_DTYPE,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused below, by name
+    )
+    require_clean(folder, loading, (*_REFUSED, "unexpected_keys"))
+    return model
+
+
+def require_clean(
+    folder: Path, loading: Mapping[str, Any], refused: tuple[str, ...] = _REFUSED
+) -> None:
+    """Refuse what transformers would have filled with random numbers, or could not read.
+
+    Raises:
+        CheckpointError: naming the first three tensors of the first kind that is refused.
+    """
+    for kind in refused:
+        if loading.get(kind):
+            named = ", ".join(str(key) for key in sorted(loading[kind], key=str)[:3])
+            raise CheckpointError(
+                f"does not load cleanly: {len(loading[kind])} {kind.replace('_', ' ')} ({named})",
+                where=str(folder),
+            )
+
+
+def _device(name: str) -> torch.device:
+    if name == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ToolchainError(
+            f"torch cannot use {name}",
+            next_step="check the driver with nvidia-smi, or hide it with CUDA_VISIBLE_DEVICES=''",
+        )
+    return torch.device("cuda")

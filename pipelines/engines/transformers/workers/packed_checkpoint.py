@@ -1,0 +1,68 @@
+"""A folder in AWQ's gemm or GPTQ's layout as an ordinary state dictionary.
+
+transformers reads these layouts through kernels of other packages; here the integers are expanded once,
+so that a variant can be judged on any machine.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.domain.recipe import Format
+from pipelines.formats.arrays import read_array
+from pipelines.formats.packed import Int4Weight, StoredModule, from_awq, from_gptq
+from pipelines.formats.packed_config import PARTS, PackedLayout
+from pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
+
+_FROM_LAYOUT: dict[Format, Callable[[StoredModule, PackedLayout], Int4Weight]] = {
+    Format.AWQ: from_awq,
+    Format.GPTQ: from_gptq,
+}
+
+
+def dense_state(folder: Path, layout: PackedLayout, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Return every tensor of the folder by name, packed layers as their `weight` in `dtype`.
+
+    Raises:
+        CheckpointError: where a file is damaged, nothing is packed, or a packed layer lacks a part, has one
+            too many, or has one of a type, shape or value that its layout does not have.
+    """
+    modules: dict[str, dict[str, StoredTensor]] = defaultdict(dict)
+    for tensor in read_tensors(folder):
+        module, _, part = tensor.name.rpartition(".")
+        modules[module][part] = tensor
+    packed = {name: parts for name, parts in modules.items() if "qweight" in parts}
+    if not packed:
+        raise CheckpointError(
+            f"config.json says {layout.format}, and no layer holds a `qweight`", where=str(folder)
+        )
+    state: dict[str, torch.Tensor] = {}
+    for file in weight_files(folder):
+        with safe_open(file, framework="pt") as opened:
+            for name in opened.keys():  # noqa: SIM118  # not a dictionary: it cannot be iterated itself
+                module, _, part = name.rpartition(".")
+                if module not in packed or part not in PARTS[layout.format]:
+                    state[name] = opened.get_tensor(name)
+    for name, parts in packed.items():
+        state[f"{name}.weight"] = _weight(folder, layout, name, parts).to(dtype)
+    return state
+
+
+def _weight(
+    folder: Path, layout: PackedLayout, name: str, parts: Mapping[str, StoredTensor]
+) -> torch.Tensor:
+    """Return a packed layer's weight, outputs x inputs, in float32."""
+    wanted = PARTS[layout.format]
+    lacking = [part for part in wanted if part not in parts]
+    if lacking or "weight" in parts:
+        raise CheckpointError(
+            f"{name} lacks {lacking[0]}" if lacking else f"{name} has both weight and qweight",
+            where=str(folder),
+        )
+    arrays = {part: read_array(parts[part]) for part in wanted}
+    module = StoredModule(name=name, where=str(folder), arrays=arrays)
+    return torch.from_numpy(_FROM_LAYOUT[layout.format](module, layout).dense())

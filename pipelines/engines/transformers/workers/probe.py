@@ -1,0 +1,68 @@
+"""Child process: loads a checkpoint folder, compares its tokenizer with the base's, decodes once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pipelines.engines.runtime import ProbeReport
+from pipelines.engines.transformers.messages import ProbeJob
+from pipelines.engines.transformers.workers.model import LoadedModel, load
+from pipelines.files.records import from_json
+from pipelines.formats.tokenizer_folder import chat_template_text, special_token_ids
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeText:
+    """A rendered text and the ids the base's tokenizer gives it."""
+
+    id: str
+    text: str
+    token_ids: tuple[int, ...]
+
+
+def probe(job: ProbeJob, on_progress: OnProgress) -> ProbeReport:
+    """Look at the folder. One that does not load ends this process; its caller makes a report of that."""
+    folder = job.request.loadable.path
+    texts = _read_texts(job.request.texts)
+    on_progress(Progress(done=0, total=2, what="loading"))
+    loaded = load(folder, job.device)
+    on_progress(Progress(done=1, total=2, what="comparing token ids"))
+    mismatched = tuple(
+        text.id
+        for text in texts
+        if tuple(loaded.tokenizer.encode(text.text, add_special_tokens=False).ids) != text.token_ids
+    )
+    special = special_token_ids(folder)
+    return ProbeReport(
+        loads=True,
+        finite_logits=_finite_logits(loaded, texts),
+        compared_texts=len(texts),
+        mismatched_texts=mismatched,
+        beginning_of_sequence_id=special.beginning[0] if special.beginning else -1,
+        end_of_sequence_id=special.end[0] if special.end else -1,
+        vocabulary_size=loaded.tokenizer.get_vocab_size(with_added_tokens=True),
+        chat_template=chat_template_text(folder),
+        detail=type(loaded.model).__name__,
+        configuration=json.loads(loaded.model.config.to_json_string(use_diff=False)),
+    )
+
+
+def _read_texts(file: Path) -> tuple[ProbeText, ...]:
+    return tuple(from_json(ProbeText, json.loads(line)) for line in file.read_bytes().splitlines())
+
+
+@torch.inference_mode()
+def _finite_logits(loaded: LoadedModel, texts: Sequence[ProbeText]) -> bool:
+    """Whether every logit of one pass over the longest text (cut to the context) is finite."""
+    ids = max((text.token_ids for text in texts), key=len, default=()) or (0,)
+    window = torch.tensor([ids[: loaded.context_length_tokens]], device=loaded.device)
+    return bool(torch.isfinite(loaded.model(input_ids=window).logits).all())
+
+
+if __name__ == "__main__":
+    serve(probe, ProbeJob)

@@ -1,0 +1,51 @@
+"""How like the base's the linear weights of a loaded model are, after it expanded them to compute."""
+
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from pipelines.domain.verdicts.audit import Resemblance
+from pipelines.engines.transformers.workers.model import LoadedModel
+from pipelines.formats.safetensors import read_tensors
+
+_BALANCING_ROUNDS = 3
+
+
+@torch.inference_mode()
+def resemblances(loaded: LoadedModel, base: Path) -> tuple[Resemblance, ...]:
+    """Return the cosine of every linear layer's weight with the base folder's tensor of that name.
+
+    The model has to have answered once: until then compressed weights are packed.
+    """
+    files = {tensor.name: tensor.file for tensor in read_tensors(base)}
+    found: list[Resemblance] = []
+    for name, module in loaded.model.named_modules():
+        weight, tensor = getattr(module, "weight", None), f"{name}.weight"
+        if not isinstance(module, torch.nn.Linear) or tensor not in files:
+            continue
+        with safe_open(files[tensor], framework="pt") as file:
+            original = file.get_tensor(tensor)
+        if weight is not None and weight.shape == original.shape:
+            found.append(Resemblance(name=tensor, cosine=resemblance(weight, original)))
+    return tuple(found)
+
+
+def resemblance(weight: torch.Tensor, original: torch.Tensor) -> float:
+    """Return the cosine of two matrices, whatever was moved between their rows and columns.
+
+    AWQ and SmoothQuant scale whole rows and columns, which takes nothing from what a model computes, so
+    both matrices are first brought to rows and columns of equal length. 0 where one is all zeros.
+    """
+    first, second = _balanced(weight.detach()), _balanced(original.to(weight.device))
+    length = float(first.norm()) * float(second.norm())
+    return float((first * second).sum()) / length if length > 0 else 0.0
+
+
+def _balanced(weight: torch.Tensor) -> torch.Tensor:
+    values = weight.float()
+    for _ in range(_BALANCING_ROUNDS):
+        for dimension in (0, 1):
+            lengths = values.norm(dim=dimension, keepdim=True)
+            values = values / lengths.clamp(min=torch.finfo(torch.float32).tiny)
+    return values

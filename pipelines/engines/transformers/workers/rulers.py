@@ -1,0 +1,119 @@
+"""Child process: divergence from the base of plain round-to-nearest, emulated on the base's own weights."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.domain.verdicts.ruler import Grid, Ruler
+from pipelines.engines.divergence.base_logits import base_logits
+from pipelines.engines.divergence.messages import Divergences
+from pipelines.engines.divergence.rulers import RulersJob
+from pipelines.engines.transformers.workers.divergence import NewCache, base_pass, divergence
+from pipelines.engines.transformers.workers.model import LoadedModel, load
+from pipelines.engines.transformers.workers.rounding import rounded
+from pipelines.process.calls import OnProgress, Progress
+from pipelines.process.harness import serve
+
+_EXPERT_DIMENSIONS = 3
+
+
+def measure(job: RulersJob, on_progress: OnProgress) -> Divergences:
+    """Measure every ruler against the base, each on freshly loaded weights.
+
+    Raises:
+        CheckpointError: where the base does not load, or a ruler finds nothing to round.
+        InputError: where there is no position to compare.
+    """
+    call, values = job.call, []
+    total, what = 1 + len(call.rulers), "measuring round-to-nearest"
+    on_progress(Progress(done=0, total=total, what=what))
+    with base_logits(call.base_logits, lambda: base_pass(call, job.device)) as base:
+        for done, ruler in enumerate(call.rulers, start=2):
+            loaded = load(call.base, job.device)
+            _apply(ruler, loaded)
+            values.append(divergence(loaded, base, _cache(ruler)))
+            del loaded  # before the next one takes its room
+            on_progress(Progress(done=done, total=total, what=what))
+    return Divergences(values=tuple(values))
+
+
+@torch.no_grad()
+def _apply(ruler: Ruler, loaded: LoadedModel) -> None:
+    """Round a loaded model's weights where they are, and its activations as they come."""
+    model = loaded.model
+    found = 0
+    for weight, grid in _weights(model, ruler):
+        weight.copy_(rounded(weight, grid))
+        found += 1
+    if ruler.weights is not None and not found:
+        raise CheckpointError(f"{type(model).__name__} has no linear layer to round")
+    if ruler.activations is not None:
+        _round_activations(model, ruler.activations, head=ruler.head is not None)
+
+
+def _weights(model: PreTrainedModel, ruler: Ruler) -> Iterator[tuple[torch.Tensor, Grid]]:
+    """Yield a view (outputs x inputs) of each weight that a ruler rounds, once."""
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is not None and ruler.head is not None:
+        yield head.weight.data, ruler.head
+    tied = head is not None and head.weight is embeddings.weight
+    if ruler.embeddings is not None and not tied:
+        yield embeddings.weight.data, ruler.embeddings
+    if ruler.weights is None:
+        return
+    for layer in _linear(model):
+        # GPT-2's own kind of layer stores its weight the other way round.
+        yield layer.weight.data.T if isinstance(layer, Conv1D) else layer.weight.data, ruler.weights
+    for module in model.modules():
+        if not isinstance(module, torch.nn.Conv1d):
+            for parameter in module.parameters(recurse=False):
+                if parameter.dim() == _EXPERT_DIMENSIONS:
+                    yield parameter.data, ruler.weights
+
+
+def _linear(model: PreTrainedModel) -> Iterator[torch.nn.Linear | Conv1D]:
+    head = model.get_output_embeddings()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head:
+            yield module
+
+
+def _round_activations(model: PreTrainedModel, grid: Grid, *, head: bool) -> None:
+    def enter(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (rounded(inputs[0], grid), *inputs[1:])
+
+    modules: list[torch.nn.Module] = list(_linear(model))
+    if head and (output := model.get_output_embeddings()) is not None:
+        modules.append(output)
+    for module in modules:
+        module.register_forward_pre_hook(enter)
+
+
+def _cache(ruler: Ruler) -> NewCache:
+    """Return what makes caches that hold keys and values as a ruler's would."""
+    return DynamicCache if ruler.kv_cache is None else partial(RoundedCache, ruler.kv_cache)
+
+
+class RoundedCache(DynamicCache):  # type: ignore[misc]  # transformers is untyped here
+    """Holds keys and values as a low-precision cache would give them back."""
+
+    def __init__(self, grid: Grid, *, config: PretrainedConfig) -> None:
+        """Begin empty."""
+        super().__init__(config=config)
+        self._grid = grid
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, layer: int, *rest: object, **named: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Round, then store; return all that one layer holds."""
+        held = rounded(keys, self._grid), rounded(values, self._grid)
+        stored: tuple[torch.Tensor, torch.Tensor] = super().update(*held, layer, *rest, **named)
+        return stored
+
+
+if __name__ == "__main__":
+    serve(measure, RulersJob)

@@ -1,0 +1,1 @@
+"""Calls of tools, in every format that models write."""

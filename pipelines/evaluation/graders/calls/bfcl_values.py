@@ -1,0 +1,157 @@
+"""Whether a value is one of those that BFCL's answer format allows, and whether a call's arguments are.
+
+An argument has a list of allowed values; the text "" in it says that the argument may be left out. An
+allowed value that is an object has such a list for each of its keys; an allowed array is taken element by
+element. Source: `ast_checker.py` of the Berkeley Function-Calling Leaderboard (bfcl_eval), and the files
+under `possible_answer` that it reads.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from pipelines.evaluation.graders.calls.tool_schemas import (
+    declared_kinds,
+    kind,
+    parameter,
+    required_names,
+)
+from pipelines.evaluation.graders.reading.wording import shorten
+
+StringRule = Literal["bfcl", "exact"]
+
+_OPTIONAL = ""
+# BFCL's rule: these count for nothing between texts, nor do case and the kind of quote.
+_IGNORED = re.compile(r"[ ,./\-_*^]")
+_NUMBER = re.compile(r"[+-]?\d{1,4000}(?:\.\d{1,4000})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """How a call's arguments meet what is allowed: how many do, of how many, and the first problem."""
+
+    right: int
+    total: int
+    problem: str | None
+
+
+def judge_arguments(
+    found: JsonObject, allowed: JsonObject, parameters: JsonObject | None, strings: StringRule
+) -> Arguments:
+    """Hold a call's arguments against the allowed ones; `parameters` is the tool's schema, None unknown.
+
+    Order of problems: what is missing, what is too much, then values in the order of `allowed`.
+    """
+    schema = parameters or {}
+    required = set(required_names(schema))
+    missing = [
+        f"missing argument {_member(name)}"
+        for name, values in allowed.items()
+        if name not in found and (name in required or not may_be_absent(values))
+    ]
+    missing += [
+        f"missing argument {_member(name)}, which the tool requires"
+        for name in required
+        if name not in found and name not in allowed
+    ]
+    extra = [f"extra argument {_member(name)}" for name in found if name not in allowed]
+    wrong = [
+        problem
+        for name, values in allowed.items()
+        if name in found and (problem := _value_problem(name, found[name], values, schema, strings))
+    ]
+    problems = [*missing, *extra, *wrong]
+    total = len(allowed) + len(extra) + sum(name not in allowed for name in required - set(found))
+    right = max(0, total - len(problems))
+    return Arguments(right=right, total=total, problem=problems[0] if problems else None)
+
+
+def may_be_absent(values: JsonValue) -> bool:
+    """Say whether a list of allowed values marks its argument as optional."""
+    return isinstance(values, list | tuple) and _OPTIONAL in values
+
+
+def is_allowed(found: JsonValue, values: JsonValue, strings: StringRule) -> bool:
+    """Say whether a normalized value is among the allowed ones.
+
+    A list without any allowed value stands for the empty array, and what is no list for itself: some of
+    BFCL's rows are written so.
+    """
+    if not isinstance(values, list | tuple):
+        return _same(found, values, strings)
+    if not values:
+        return found == []
+    return any(_meets(found, one, strings) for one in values)
+
+
+def _value_problem(
+    name: str, found: JsonValue, values: JsonValue, schema: JsonObject, strings: StringRule
+) -> str | None:
+    kinds = declared_kinds(parameter(schema, name))
+    # "" is the mark of an optional argument; a value it is only where the tool takes texts.
+    marked = found == _OPTIONAL and kinds is not None and "string" not in kinds
+    if is_allowed(found, values, strings) and not marked:
+        return None
+    if kinds is not None and kind(found) not in kinds:
+        wanted = " or ".join(sorted(kinds))
+        return f"wrong type at {_member(name)}: {kind(found)} {_show(found)} instead of {wanted}"
+    return f"wrong value at {_member(name)}: {_show(found)} instead of {_show_allowed(values)}"
+
+
+def _meets(found: JsonValue, one: JsonValue, strings: StringRule) -> bool:
+    """Hold a value against one allowed value; the keys of an allowed object have lists of their own."""
+    if isinstance(one, dict) and isinstance(found, dict):
+        return all(key in one for key in found) and all(
+            is_allowed(found[key], values, strings) if key in found else may_be_absent(values)
+            for key, values in one.items()
+        )
+    if isinstance(one, list | tuple) and isinstance(found, list):
+        return len(one) == len(found) and all(
+            _meets(got, wanted, strings) for got, wanted in zip(found, one, strict=True)
+        )
+    return _same(found, one, strings)
+
+
+def _same(found: JsonValue, wanted: JsonValue, strings: StringRule) -> bool:
+    """Equal values of one kind; 5 and 5.0 are one number, true is none."""
+    if isinstance(found, str) and isinstance(wanted, str):
+        return found == wanted if strings == "exact" else _same_text(found, wanted)
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    if isinstance(found, int | float) and isinstance(wanted, int | float):
+        return found == wanted
+    return kind(found) == kind(wanted) and found == wanted
+
+
+def _same_text(found: str, wanted: str) -> bool:
+    """BFCL's rule, but for numbers and for texts of which it would leave nothing: they are compared whole.
+
+    BFCL itself takes "3.5" for "35" and "-5" for "5".
+    """
+    if found.strip() == wanted.strip():
+        return True
+    if _NUMBER.fullmatch(found.strip()) and _NUMBER.fullmatch(wanted.strip()):
+        return False
+    plain = _plain(wanted)
+    return bool(plain) and _plain(found) == plain
+
+
+def _plain(text: str) -> str:
+    return _IGNORED.sub("", text).lower().replace("'", '"')
+
+
+def _member(name: str) -> str:
+    return f"$.{name}" if name.isidentifier() else f"$[{shorten(canonical_json(name))}]"
+
+
+def _show(value: JsonValue) -> str:
+    return shorten(canonical_json(value))
+
+
+def _show_allowed(values: JsonValue) -> str:
+    shown: Sequence[JsonValue] = values if isinstance(values, list | tuple) else [values]
+    named = [_show(value) for value in shown if value != _OPTIONAL]
+    several = f" (or {len(named) - 1} other allowed values)" if len(named) > 1 else ""
+    return (named[0] if named else "nothing") + several

@@ -1,0 +1,1 @@
+"""Graded likeness of two texts."""

@@ -1,0 +1,1 @@
+"""Numbers, quantities with units, and mathematics."""

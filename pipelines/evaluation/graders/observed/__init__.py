@@ -1,0 +1,1 @@
+"""Graders whose grade needs a measurement first: code, judge models, harness tasks."""

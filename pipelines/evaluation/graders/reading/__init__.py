@@ -1,0 +1,1 @@
+"""What all graders read answers with."""

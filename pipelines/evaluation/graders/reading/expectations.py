@@ -1,0 +1,80 @@
+"""What several graders expect: texts of which one or all have to be met."""
+
+import unicodedata
+from dataclasses import dataclass
+
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.evaluation.graders.reading.strict_json import Refused
+from pipelines.evaluation.graders.reading.wording import shorten
+from pipelines.evaluation.invisible import without_invisible_ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Texts that all, any, or none may stand in an answer; an empty `any_of` asks nothing."""
+
+    all_of: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+
+def unusable(problem: str) -> str:
+    """Return the reason of a grade whose expectation no answer could meet."""
+    return f"the expectation is unusable: {problem}"
+
+
+def composed(text: str) -> str:
+    """Return `text` in Unicode NFC, in which equal characters are equal code points."""
+    return unicodedata.normalize("NFC", text)
+
+
+def accepted_texts(expected: JsonValue, *, what: str = "text") -> tuple[str, ...] | Refused:
+    """Read a text, or a list of texts of which any is accepted.
+
+    Characters that nobody sees do not count at their ends, as they do not at an answer's.
+    Refused: other values, an empty list, and blank texts, which an answer without words would meet.
+    """
+    listed = expected if isinstance(expected, list | tuple) else [expected]
+    if not listed:
+        return Refused(reason=f"the list of accepted {what}s is empty")
+    texts = []
+    for one in listed:
+        if not isinstance(one, str):
+            return Refused(reason=f"it is not a {what} or a list of {what}s")
+        texts.append(one if what == "pattern" else without_invisible_ends(one))
+    if not all(text.strip() for text in texts):
+        return Refused(reason=f"a {what} in it is blank")
+    return tuple(texts)
+
+
+def known_keys(expected: JsonObject, known: tuple[str, ...]) -> Refused | None:
+    """Refuse an object with a key that is none of `known`."""
+    strange = next((key for key in expected if key not in known), None)
+    if strange is None:
+        return None
+    return Refused(reason=f"unknown key {shorten(strange)!r}; known are {', '.join(known)}")
+
+
+def texts_at(expected: JsonObject, key: str, *, what: str = "text") -> tuple[str, ...] | Refused:
+    """Read the texts under `key`; none where it is absent."""
+    return accepted_texts(expected[key], what=what) if key in expected else ()
+
+
+def wanted_texts(expected: JsonValue) -> Wanted | Refused:
+    """Read `text`, `[texts]` (any of them), or `{all: …, any: …, none: …}`."""
+    if not isinstance(expected, dict):
+        texts = accepted_texts(expected)
+        return texts if isinstance(texts, Refused) else Wanted(any_of=texts)
+    strange = known_keys(expected, ("all", "any", "none"))
+    if strange:
+        return strange
+    all_of, any_of, none_of = (texts_at(expected, key) for key in ("all", "any", "none"))
+    for read in (all_of, any_of, none_of):
+        if isinstance(read, Refused):
+            return read
+    if not expected:
+        return Refused(reason="it asks for nothing: give all, any or none")
+    assert not isinstance(all_of, Refused)
+    assert not isinstance(any_of, Refused)
+    assert not isinstance(none_of, Refused)
+    return Wanted(all_of=all_of, any_of=any_of, none_of=none_of)

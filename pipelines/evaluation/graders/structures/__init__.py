@@ -1,0 +1,1 @@
+"""JSON answers, by fields and by schema."""

@@ -1,0 +1,1 @@
+"""Words: exact ones, choices, refusals, injections, languages."""

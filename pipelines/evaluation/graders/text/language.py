@@ -1,0 +1,170 @@
+"""Grades which language and script an answer is written in."""
+
+import re
+from dataclasses import dataclass
+
+from pipelines.domain.run import Facet, Grade
+from pipelines.domain.suites.suite import Item
+from pipelines.domain.values import JsonValue
+from pipelines.evaluation.graders.reading.expectations import composed, known_keys, unusable
+from pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
+from pipelines.evaluation.graders.reading.strict_json import Refused
+from pipelines.evaluation.graders.reading.wording import shorten
+from pipelines.language.prose import passages, prose, without_latin_names
+from pipelines.language.scripts import (
+    LANGUAGES,
+    SCRIPTS,
+    kin,
+    letters_by_script,
+    likelihoods,
+    scripts_of,
+    unicode_scripts,
+)
+
+_TAG = re.compile(
+    r"(?P<language>[a-z]{2,3})(?:[-_](?P<script>[A-Z][a-z]{3}))?|(?P<alone>[A-Z][a-z]{3})"
+)
+_UNLIKELY, _LIKELY, _SURE = 0.1, 0.5, 0.9
+_FEWEST_LETTERS = 12
+"""A passage with fewer letters is counted by its script alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    language: str | None
+    scripts: frozenset[str]
+    shown: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageGrader:
+    """Right where at least `min_share` of the letters are in the expected script and language.
+
+    `expected` is a language (`de`), a script (`Cyrl`), both (`sr-Latn`, `{language, script}`), or a list
+    of which any is accepted. Code, addresses, formulas and, in other scripts, Latin names do not count.
+    An answer without any letters is wrong.
+    """
+
+    min_share: float = 0.9
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        return "language@2"
+
+    def problem(self, item: Item) -> str | None:
+        """Say why the expectation can never be met, or None where it is a known language or script."""
+        if not 0 < self.min_share <= 1:
+            return "min_share is not above 0 and at most 1"
+        wanted = _wanted(item.expected)
+        return wanted.reason if isinstance(wanted, Refused) else None
+
+    def grade(self, answer_text: str, item: Item) -> Grade:
+        """Grade an answer; facets are the shares of letters in the expected `script` and `language`."""
+        wanted = _wanted(item.expected)
+        problem = self.problem(item)
+        if problem or isinstance(wanted, Refused):
+            reason = unusable(problem or "")
+            return wrong(self.name, canonical=answer_text.strip(), reason=reason)
+        grades = [self._compared(answer_text, one) for one in wanted]
+        return max(grades, key=lambda grade: (grade.correct, grade.score))
+
+    def _compared(self, answer: str, wanted: _Wanted) -> Grade:
+        text = composed(prose(_storable(answer)))
+        if "Latn" not in wanted.scripts:
+            text = without_latin_names(text)
+        counts = letters_by_script(text)
+        letters = sum(counts.values())
+        facets = (Facet(name="script", score=0.0), Facet(name="language", score=0.0))
+        canonical = composed(answer).strip()
+        if not letters:
+            reason = f"no words whose language could be told in {shorten(canonical)!r}"
+            grade = wrong(self.name, canonical=canonical, reason=reason, facets=facets)
+            return in_way(grade, "no answer in it")
+        in_script = sum(counts.get(script, 0) for script in wanted.scripts) / letters
+        in_language, drift = _share_in_language(text, wanted)
+        facets = (
+            Facet(name="script", score=in_script),
+            Facet(name="language", score=in_language),
+        )
+        problem = None
+        if in_script < self.min_share:
+            most = max((one for one in counts if one not in wanted.scripts), key=counts.__getitem__)
+            problem = (
+                f"{1 - in_script:.0%} of the letters are not {wanted.shown}, most of those {most}"
+            )
+        elif in_language < self.min_share:
+            problem = f"{1 - in_language:.0%} is not {wanted.shown}: {drift}"
+        grade = scored(
+            self.name,
+            score=min(in_script, in_language),
+            correct=problem is None,
+            canonical=canonical,
+            reason=problem or f"written in {wanted.shown}",
+            facets=facets,
+        )
+        return in_way(grade, "wrong language")
+
+
+def _share_in_language(text: str, wanted: _Wanted) -> tuple[float, str]:
+    """Return the share of letters in passages of the wanted language, and the first other passage."""
+    if wanted.language is None:
+        return 1.0, ""
+    good, all_letters, drift = 0, 0, ""
+    for passage in passages(text):
+        counts = letters_by_script(passage)
+        letters = sum(counts.values())
+        other = _other_language(passage, wanted.language, letters) if letters else None
+        fitting = sum(counts.get(script, 0) for script in wanted.scripts)
+        all_letters += letters
+        good += 0 if other else fitting
+        if other and not drift:
+            drift = f"{other} in {shorten(passage.strip())!r}"
+    return (good / all_letters, drift) if all_letters else (1.0, "")
+
+
+def _other_language(passage: str, wanted: str, letters: int) -> str | None:
+    """Return the language a passage is in where that is surely not the wanted one."""
+    if letters < _FEWEST_LETTERS:
+        return None
+    likely = likelihoods(passage)
+    own = sum(likely.get(code, 0.0) for code in kin(wanted))
+    most = max(likely, key=likely.__getitem__)
+    if most in kin(wanted) and most != wanted:
+        return most if likely[most] >= _SURE and likely.get(wanted, 0.0) < _UNLIKELY else None
+    return most if own < _UNLIKELY and likely[most] >= _LIKELY and most in LANGUAGES else None
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates belong to no script and no identifier reads them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _wanted(expected: JsonValue) -> tuple[_Wanted, ...] | Refused:
+    listed = expected if isinstance(expected, list | tuple) else [expected]
+    read = [_one(value) for value in listed]
+    if not read:
+        return Refused(reason="the list of accepted languages is empty")
+    refused = next((one for one in read if isinstance(one, Refused)), None)
+    return refused or tuple(one for one in read if isinstance(one, _Wanted))
+
+
+def _one(value: JsonValue) -> _Wanted | Refused:
+    if isinstance(value, dict):
+        strange = known_keys(value, ("language", "script"))
+        parts = [value[key] for key in ("language", "script") if key in value]
+        if strange or not parts or not all(isinstance(part, str) for part in parts):
+            return strange or Refused(reason="'language' and 'script' are not texts")
+        value = "-".join(str(part) for part in parts)
+    tag = _TAG.fullmatch(value) if isinstance(value, str) else None
+    if tag is None:
+        return Refused(reason="it is not a language code (de, sr-Latn) or a script code (Cyrl)")
+    language, script = tag["language"], tag["script"] or tag["alone"]
+    if language and language not in LANGUAGES:
+        return Refused(reason=f"language {language!r} is none that can be told")
+    if script and script not in SCRIPTS:
+        return Refused(reason=f"script {script!r} is none that can be told")
+    scripts = unicode_scripts(script) if script else scripts_of(language)
+    if language and not scripts & scripts_of(language):
+        return Refused(reason=f"{language!r} is not written in {script!r}")
+    return _Wanted(language=language, scripts=scripts, shown=tag[0])

@@ -1,0 +1,1 @@
+"""Where programs that a model wrote may run, tried before it is trusted."""

@@ -1,0 +1,205 @@
+"""Where programs that a model wrote may run: sandboxes that this machine has, tried before they are trusted.
+
+What a sandbox holds is listed, not what it hides: the interpreter and the system's libraries, read-only,
+four devices and an empty `/tmp` of its own. There is no network, no home, no `/proc`, and no file of this
+project. Limits on processor time, memory, processes and file sizes hold for each process, and the whole
+process tree ends with its clock.
+"""
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pipelines.domain.values import JsonObject
+
+SandboxKind = Literal["bwrap", "nsjail", "unshare", "none"]
+"""`unshare` are the kernel's namespaces, entered by ourselves; `none` is no sandbox, only limits."""
+
+ALLOW_UNSANDBOXED = "QUANTGATE_ALLOW_UNSANDBOXED"
+NEXT_STEP = (
+    "install bubblewrap (`bwrap`) or nsjail, or allow unprivileged user namespaces; in a container that "
+    "is thrown away afterwards, `allow_unsandboxed: true` in the grader's options or "
+    f"{ALLOW_UNSANDBOXED}=1 runs answers with limits and nothing else"
+)
+
+_INSIDE = Path(__file__).with_name("inside.py")
+_MEBIBYTE = 1 << 20
+_NOBODY = 65534
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/nix/store")
+_DEVICES = ("null", "zero", "random", "urandom")
+_SCRATCH_BYTES = 64 * _MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a program may take.
+
+    `seconds` limits the processor time of program and tests together, and the time in which neither has
+    anything to compute, each by itself (`sandbox_clock`). The kernel ends a process that takes a little more.
+    `packages` lets it import the packages of this program's own environment.
+    """
+
+    seconds: float = 10.0
+    memory_bytes: int = 1024 * _MEBIBYTE
+    packages: bool = False
+    processes: int = 32
+    file_bytes: int = 16 * _MEBIBYTE
+    open_files: int = 64
+
+
+def start(kind: SandboxKind, limits: Limits) -> "subprocess.Popen[bytes]":
+    """Start a sandbox that waits for its order on standard input."""
+    return subprocess.Popen(
+        command(kind, limits),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_ENVIRONMENT,
+        cwd="/",
+    )
+
+
+def command(kind: SandboxKind, limits: Limits) -> list[str]:
+    """Return the command line of a sandbox with our side of it inside."""
+    inside = [
+        interpreter(limits),
+        *("-P", "-B", "-s"),
+        *(() if limits.packages else ("-S",)),
+        *("-c", _INSIDE.read_text(encoding="utf-8"), kind),
+    ]
+    return [*_prefix(kind, limits), *inside]
+
+
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "TMPDIR": "/tmp",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+def order(limits: Limits, programs: list[str] | None = None) -> JsonObject:
+    """Return what the inside is told; of `programs` the first that compiles is run, tests without any."""
+    links, readable = _system()
+    return {
+        **({} if programs is None else {"programs": list(programs)}),
+        "modules": dict(_sent_modules()),
+        "links": [list(link) for link in links],
+        "readable": [*readable, *held_folders(limits)],
+        "memory_bytes": limits.memory_bytes,
+        "cpu_seconds": math.ceil(limits.seconds) + 1,
+        "processes": limits.processes,
+        "file_bytes": limits.file_bytes,
+        "open_files": limits.open_files,
+        "scratch_bytes": _SCRATCH_BYTES,
+    }
+
+
+@cache
+def _sent_modules() -> Mapping[str, str]:
+    """The text of what runs inside, in the order in which it imports itself."""
+    folder = Path(__file__).with_name("judged")
+    return {
+        f"pipelines.evaluation.sandbox.judged.{name}": (folder / f"{name}.py").read_text(
+            encoding="utf-8"
+        )
+        for name in ("values", "peer", "program", "checks")
+    }
+
+
+def interpreter(limits: Limits) -> str:
+    """Return the Python that runs answers: our environment's, or the one it was made from."""
+    base = getattr(sys, "_base_executable", "") or sys.executable
+    return sys.executable if limits.packages else os.path.realpath(base)
+
+
+def _prefix(kind: SandboxKind, limits: Limits) -> list[str]:
+    if kind == "bwrap":
+        return _bubblewrap(limits)
+    return _nsjail(limits) if kind == "nsjail" else []
+
+
+def _bubblewrap(limits: Limits) -> list[str]:
+    links, readable = _system()
+    arguments = [
+        _found("bwrap"),
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+    ]
+    if os.geteuid() == 0:  # the inside becomes nobody, whom limits bind
+        arguments = [one if one != "--unshare-all" else "--unshare-pid" for one in arguments]
+        arguments += ["--unshare-net", "--unshare-ipc", "--unshare-uts"]
+        arguments += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    for name, value in _ENVIRONMENT.items():
+        arguments += ["--setenv", name, value]
+    held = (*readable, *held_folders(limits))
+    for folder in dict.fromkeys(_parents((*held, "/dev/null"))):  # made 0700 unless named
+        arguments += ["--dir", folder]
+    for path in held:
+        arguments += ["--ro-bind", path, path]
+    for target, link in links:
+        arguments += ["--symlink", link, target]
+    for device in _DEVICES:
+        arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    scratch = ["--perms", "1777", "--size", str(_SCRATCH_BYTES), "--tmpfs", "/tmp"]
+    return [*arguments, *scratch, "--remount-ro", "/", "--chdir", "/tmp", "--"]
+
+
+def _nsjail(limits: Limits) -> list[str]:
+    links, readable = _system()
+    identity = str(_NOBODY if os.geteuid() == 0 else os.getuid())
+    arguments = [
+        _found("nsjail"),
+        "--mode",
+        "o",
+        "--really_quiet",
+        "--disable_proc",
+        "--disable_rlimits",
+    ]
+    arguments += ["--user", f"{identity}:{identity}", "--cwd", "/tmp", "--time_limit", "0"]
+    if os.geteuid() == 0:
+        arguments += ["--group", f"{_NOBODY}:{_NOBODY}"]
+    for name, value in _ENVIRONMENT.items():
+        arguments += ["--env", f"{name}={value}"]
+    for path in (*readable, *held_folders(limits)):
+        arguments += ["--bindmount_ro", path]
+    for target, link in links:
+        arguments += ["--symlink", f"{link}:{target}"]
+    for device in _DEVICES:
+        arguments += ["--bindmount", f"/dev/{device}"]
+    return [*arguments, "--mount", f"none:/tmp:tmpfs:size={_SCRATCH_BYTES},mode=1777", "--"]
+
+
+def _parents(paths: Iterable[str]) -> list[str]:
+    return [str(one) for path in paths for one in reversed(Path(path).parents) if one != Path("/")]
+
+
+def _found(program: str) -> str:
+    return shutil.which(program) or program
+
+
+def held_folders(limits: Limits) -> list[str]:
+    """Return the interpreter's folders that stand outside the system's; a sandbox holds them too."""
+    wanted = {sys.base_prefix, os.path.realpath(sys.base_prefix)}
+    if limits.packages:
+        wanted.add(sys.prefix)
+    return sorted(path for path in wanted if not path.startswith("/usr"))
+
+
+def _system() -> tuple[list[tuple[str, str]], list[str]]:
+    """Return (symbolic links with what they point at, folders and files) of the system's libraries."""
+    present = [path for path in _SYSTEM if os.path.lexists(path)]
+    links = [(path, str(Path(path).readlink())) for path in present if Path(path).is_symlink()]
+    return links, [path for path in present if not Path(path).is_symlink()]

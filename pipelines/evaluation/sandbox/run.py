@@ -1,0 +1,128 @@
+"""One program and its tests, each in a sandbox of its own: who hears what, and how it ends.
+
+The process that runs a program is never asked for a verdict. It computes what tests ask of it, which run in
+another process and nothing of the program with them; this one passes lines on and believes the tests alone.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.evaluation.sandbox.clock import SandboxClock
+from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, order, start
+from pipelines.evaluation.sandbox.talk import Talk
+
+_OWN_VERDICT = "wrote a verdict of its own"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a program; `sandbox` is where it ran."""
+
+    passed: bool
+    reason: str
+    sandbox: SandboxKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is run: the first of `programs` that compiles, and `tests` that see its names as their own.
+
+    `prelude` is what the suite itself defines above the `entry_point`: to tests its functions are the
+    suite's, whatever a program makes of their names.
+    """
+
+    programs: Sequence[str]
+    tests: str
+    entry_point: str = ""
+    prelude: str = ""
+
+
+def run_program(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome:
+    """Run a program and its tests; one whose process ends without a word is run once more.
+
+    It may have been killed from outside, by a kernel that is short of memory. What it does itself it does
+    again.
+
+    Raises:
+        UnstartedError: where a sandbox did not start.
+        BusyError: where the machine has no time for them.
+    """
+    return _run(kind, trial, limits) or _run(kind, trial, limits) or _without_a_word(kind)
+
+
+def _run(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome | None:
+    """Return what became of a program, None where its process ended before anything was known of it."""
+    talks = [Talk(child=start(kind, limits)) for _ in range(2)]
+    program, tests = talks
+    try:
+        program.send(json.dumps(order(limits, list(trial.programs))))
+        tests.send(json.dumps(order(limits)))
+        for talk in talks:
+            talk.require_ready(kind, "code")
+        clock = SandboxClock([talk.child.pid for talk in talks], limits.seconds)
+        said = _said(program, tests, trial, clock)
+        late = program.late or tests.late or (said is None and clock.ended_late())
+    finally:
+        for talk in talks:
+            talk.end()
+    if late:
+        reason = f"ran out of time ({limits.seconds:g} s)"
+        return Outcome(passed=False, reason=reason, sandbox=kind)
+    return None if said is None else _outcome(said, kind)
+
+
+def _said(program: Talk, tests: Talk, trial: Trial, clock: SandboxClock) -> JsonObject | None:
+    """Return the last word on the program; None where there is none."""
+    loaded = program.hear(clock)
+    if loaded is None:
+        return None
+    told = _value(loaded)
+    if not isinstance(told, dict) or told.get("state") != "loaded":
+        return _failure(told)
+    question = {
+        "tests": trial.tests,
+        "names": [str(name) for name in _listed(told.get("names"))],
+        "entry_point": trial.entry_point,
+        "prelude": trial.prelude,
+    }
+    tests.send(json.dumps(question))
+    while (asked := tests.hear(clock)) is not None:
+        if asked.startswith(b'{"state"'):  # no foreign code runs where this was said
+            return cast("JsonObject", _value(asked))
+        program.pass_on(asked)
+        replied = program.hear(clock)
+        if replied is None:
+            return None
+        tests.pass_on(replied)
+    return None
+
+
+def _failure(told: JsonValue) -> JsonObject:
+    what = told.get("what") if isinstance(told, dict) and told.get("state") == "failed" else None
+    return {"state": "failed", "what": str(what or _OWN_VERDICT)[:300]}
+
+
+def _without_a_word(kind: SandboxKind) -> Outcome:
+    reason = "ended the process before the tests were through"
+    return Outcome(passed=False, reason=reason, sandbox=kind)
+
+
+def _outcome(said: JsonObject, kind: SandboxKind) -> Outcome:
+    passed = said == {"state": "passed"}
+    reason = "passed the tests" if passed else str(said.get("what"))[:300]
+    return Outcome(passed=passed, reason=reason, sandbox=kind)
+
+
+def _listed(value: JsonValue) -> list[JsonValue]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _value(line: bytes | None) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(line or b"null")
+    except (ValueError, RecursionError):
+        return None
+    return value

@@ -1,0 +1,62 @@
+"""The trial that a sandbox has to pass before it is trusted: a program that tries to get out."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, held_folders
+from pipelines.evaluation.sandbox.run import Trial, run_program
+from pipelines.evaluation.sandbox.talk import UnstartedError
+
+_TRIAL = """
+import os, socket, sys
+
+def refused(act):
+    try:
+        act()
+    except OSError:
+        return True
+    return False
+
+def written(path):
+    return lambda: open(path, "w")
+
+listed = os.listdir(HOME) if os.path.isdir(HOME) else []
+assert set(listed) <= set(HELD_OF_HOME), "the home folder is in reach"
+assert not os.path.exists(OUTSIDE), "the system's scratch folder is in reach"
+assert refused(written("/usr/trial")), "the system can be written"
+assert refused(written(os.path.join(sys.base_prefix, "trial"))), "Python can be written"
+assert refused(lambda: socket.create_connection(("127.0.0.1", PORT), 1.0)), "the network is in reach"
+assert refused(lambda: os.kill(OUTER_PROCESS, 0)), "processes outside are in reach"
+assert os.getuid() != 0, "it is root"
+open("/tmp/own", "w").write("may be written")
+contained = True
+"""
+
+
+def contains(kind: SandboxKind) -> bool:
+    """Say whether a sandbox starts here and holds a program back from files, network and processes."""
+    home = str(Path.home())
+    with socket.create_server(("127.0.0.1", 0)) as server, tempfile.NamedTemporaryFile() as outside:
+        facts = {
+            "HOME": home,
+            "HELD_OF_HOME": _held_of(home),
+            "OUTSIDE": outside.name,
+            "PORT": server.getsockname()[1],
+            "OUTER_PROCESS": os.getpid(),
+        }
+        program = "\n".join(f"{name} = {value!r}" for name, value in facts.items()) + _TRIAL
+        try:
+            outcome = run_program(
+                kind, Trial(programs=[program], tests="assert contained"), Limits()
+            )
+        except (UnstartedError, OSError):
+            return False
+    return outcome.passed
+
+
+def _held_of(home: str) -> list[str]:
+    """Names in the home folder on the way to what the interpreter needs."""
+    inside = [Path(one) for one in held_folders(Limits()) if Path(one).is_relative_to(home)]
+    return sorted({one.relative_to(home).parts[0] for one in inside if one != Path(home)})

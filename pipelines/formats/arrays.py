@@ -1,0 +1,96 @@
+"""Tensors of safetensors files as arrays, and files written from both.
+
+Format: see `pipelines.formats.safetensors`. Wider types come first and the header is padded to whole
+words, so that every tensor is aligned, as the safetensors library itself writes them.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+_ALIGNMENT_BYTES = 8
+_TYPES: "dict[str, np.dtype[Any]]" = {
+    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"),
+    "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
+}  # fmt: skip
+_NAMES = {numpy: name for name, numpy in _TYPES.items() if name != "BF16"}
+
+
+def read_bytes(tensor: StoredTensor) -> bytes:
+    """Return a tensor's bytes.
+
+    Raises:
+        CheckpointError: where the file ends before them.
+    """
+    with tensor.file.open("rb") as file:
+        file.seek(tensor.start)
+        content = file.read(tensor.size_bytes)
+    if len(content) != tensor.size_bytes:
+        raise CheckpointError(f"ends inside {tensor.name}", where=str(tensor.file))
+    return content
+
+
+def read_array(tensor: StoredTensor) -> Array:
+    """Return a tensor as an array of its own type; bfloat16, which numpy lacks, as float32.
+
+    Raises:
+        CheckpointError: where the type has no numpy equal, or the file ends early.
+    """
+    if tensor.dtype not in _TYPES:
+        raise CheckpointError(f"{tensor.name} is {tensor.dtype}", where=str(tensor.file))
+    words: Array = np.frombuffer(read_bytes(tensor), dtype=_TYPES[tensor.dtype])
+    array = words.reshape(tensor.shape)
+    if tensor.dtype == "BF16":  # the upper half of a float32
+        return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return array
+
+
+def write_tensors(
+    path: Path, arrays: Mapping[str, Array], copied: Iterable[StoredTensor] = ()
+) -> None:
+    """Write a safetensors file of arrays, and of other files' tensors byte for byte.
+
+    Raises:
+        KeyError: where an array's type has no name in the format.
+        CheckpointError: where a copied tensor's file ends early.
+    """
+    contents: dict[str, Array | StoredTensor] = {**arrays}
+    contents |= {tensor.name: tensor for tensor in copied}
+    ordered = sorted(contents, key=lambda name: (-DTYPE_BITS[_dtype(contents[name])], name))
+    # transformers refuses a file that does not say which framework's tensors it holds.
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    position = 0
+    for name in ordered:
+        content = contents[name]
+        size = content.size_bytes if isinstance(content, StoredTensor) else content.nbytes
+        header[name] = {
+            "dtype": _dtype(content),
+            "shape": list(content.shape),
+            "data_offsets": [position, position + size],
+        }
+        position += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT_BYTES)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in ordered:
+            content = contents[name]
+            file.write(
+                read_bytes(content) if isinstance(content, StoredTensor) else content.tobytes()
+            )
+
+
+def _dtype(content: Array | StoredTensor) -> str:
+    if isinstance(content, StoredTensor):
+        return content.dtype
+    return _NAMES[content.dtype]

@@ -1,0 +1,200 @@
+"""Headers of GGUF files: metadata and tensors, without loading them and without llama.cpp.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, version 3: magic, version, counts;
+key-value pairs; for each tensor its name, dimensions (innermost first), type number and offset into the data,
+which begins at the next multiple of `general.alignment` (32).
+"""
+
+import os
+import struct
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pipelines.domain.errors import CheckpointError
+from pipelines.domain.values import JsonObject, JsonValue
+from pipelines.formats.safetensors import StoredTensor
+
+_MAGIC = b"GGUF"
+_STRING, _ARRAY = 8, 9
+_NUMBERS = {
+    0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
+}  # fmt: skip
+_ALIGNMENT_BYTES = 32
+_DEEPEST_ARRAY = 8
+_MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
+_LONGEST_STRING_BYTES = 1 << 26
+_LONGEST_LIST = 1000
+"""Longer ones (vocabularies) are passed over where nobody asked for them; lists by layer are shorter."""
+# ggml_type in ggml/include/ggml.h, with the weights and bytes of a block (ggml/src/ggml-common.h).
+_TYPES: dict[int, tuple[str, int, int]] = {
+    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20),
+    6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 10: ("Q2_K", 256, 84),
+    11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210),
+    16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98),
+    19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110),
+    22: ("IQ2_S", 256, 82), 23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2),
+    26: ("I32", 1, 4), 27: ("I64", 1, 8), 28: ("F64", 1, 8), 29: ("IQ1_M", 256, 56),
+    30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
+    40: ("NVFP4", 64, 36),
+}  # fmt: skip
+TYPE_NUMBERS = {name: number for number, (name, _, _) in _TYPES.items()}
+"""ggml's number of each tensor type."""
+TYPE_BITS = {name: 8 * size / block for name, block, size in _TYPES.values()}
+"""What a weight costs in each tensor type, scales included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufHeader:
+    """Metadata by key (None for lists passed over) and tensors in file order; shapes are outermost first."""
+
+    metadata: JsonObject
+    tensors: tuple[StoredTensor, ...]
+
+
+def read_gguf_header(file: Path, *, longest_list: int = _LONGEST_LIST) -> GgufHeader:
+    """Read the header of a GGUF file.
+
+    Raises:
+        CheckpointError: where it is none, is cut off, names a key or a tensor twice, or has a tensor of an
+            unknown type.
+    """
+    with _opened(file, longest_list) as reader:
+        return _header(reader, file)
+
+
+@contextmanager
+def _opened(file: Path, longest_list: int) -> Iterator["_Reader"]:
+    try:
+        with file.open("rb") as handle:
+            yield _Reader(handle, longest_list)
+    except (struct.error, UnicodeDecodeError) as error:
+        raise CheckpointError("has a damaged GGUF header", where=str(file)) from error
+
+
+def _metadata(reader: "_Reader", file: Path) -> tuple[JsonObject, int]:
+    """Return metadata by key, and how many tensors follow."""
+    if reader.bytes(4) != _MAGIC:
+        raise CheckpointError("does not begin as a GGUF file", where=str(file))
+    _, tensor_count, pair_count = reader.numbers("IQQ")
+    metadata: JsonObject = {}
+    for _ in range(pair_count):
+        key = reader.string()
+        if key in metadata:
+            raise CheckpointError(f"has the metadata key '{key[:200]}' twice", where=str(file))
+        metadata[key] = reader.value(reader.number("I"))
+    return metadata, tensor_count
+
+
+def _header(reader: "_Reader", file: Path) -> GgufHeader:
+    metadata, tensor_count = _metadata(reader, file)
+    entries = [_entry(reader, file) for _ in range(tensor_count)]
+    counts = Counter(name for name, *_ in entries)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
+        raise CheckpointError(f"has the tensor '{twice[:200]}' twice", where=str(file))
+    alignment = metadata.get("general.alignment", _ALIGNMENT_BYTES)
+    step = alignment if isinstance(alignment, int) and alignment > 0 else _ALIGNMENT_BYTES
+    start = -(-reader.position // step) * step
+    tensors = tuple(
+        StoredTensor(
+            name=name,
+            dtype=dtype,
+            shape=shape,
+            file=file,
+            start=start + offset,
+            size_bytes=size,
+        )
+        for name, dtype, shape, offset, size in entries
+    )
+    end = max((tensor.start + tensor.size_bytes for tensor in tensors), default=0)
+    if file.stat().st_size < end:
+        raise CheckpointError(
+            f"is truncated: its tensors end at {end:,} bytes, it has {file.stat().st_size:,}",
+            where=str(file),
+        )
+    return GgufHeader(metadata=metadata, tensors=tensors)
+
+
+def _entry(reader: "_Reader", file: Path) -> tuple[str, str, tuple[int, ...], int, int]:
+    """Return a tensor's name, type, shape, offset into the data and size in bytes."""
+    name = reader.string()
+    dimensions = reader.number("I")
+    if dimensions > _MOST_DIMENSIONS:
+        raise struct.error("a tensor has more dimensions than ggml knows")
+    shape = tuple(reversed([reader.number("Q") for _ in range(dimensions)]))
+    kind, offset = reader.number("I"), reader.number("Q")
+    if kind not in _TYPES:
+        raise CheckpointError(f"holds {name} in an unknown type ({kind})", where=str(file))
+    dtype, block, block_bytes = _TYPES[kind]
+    count = 1
+    for size in shape:
+        count *= size
+    return name, dtype, shape, offset, count // block * block_bytes
+
+
+class _Reader:
+    """Little-endian values, one after the other."""
+
+    def __init__(self, handle: BinaryIO, longest_list: int) -> None:
+        self._handle = handle
+        self._size = os.fstat(handle.fileno()).st_size
+        self._longest_list = longest_list
+
+    @property
+    def position(self) -> int:
+        return self._handle.tell()
+
+    def bytes(self, count: int) -> bytes:
+        return self._handle.read(count)
+
+    def numbers(self, layout: str) -> tuple[int, ...]:
+        size = struct.calcsize(f"<{layout}")
+        return struct.unpack(f"<{layout}", self._handle.read(size))
+
+    def number(self, layout: str) -> int:
+        return self.numbers(layout)[0]
+
+    def skip(self, count: int) -> None:
+        if self.position + count > self._size:
+            raise struct.error("a list ends behind the file")
+        self._handle.seek(count, 1)
+
+    def string(self) -> str:
+        length = self.number("Q")
+        if length > _LONGEST_STRING_BYTES:
+            raise struct.error("a string is longer than any header")
+        return self._handle.read(length).decode()
+
+    def value(self, kind: int, depth: int = 0) -> JsonValue:
+        if kind == _STRING:
+            return self.string()
+        if kind != _ARRAY:
+            return self.number(_layout(kind))
+        if depth > _DEEPEST_ARRAY:
+            raise struct.error("lists nest too deep")
+        inner, count = self.numbers("IQ")
+        if inner in _NUMBERS:
+            return self._list(_layout(inner), count)
+        values = (self.value(inner, depth + 1) for _ in range(count))
+        if count > self._longest_list:
+            deque(values, maxlen=0)
+            return None
+        return list(values)
+
+    def _list(self, layout: str, count: int) -> JsonValue:
+        """Read numbers at one go; `skip` refuses what is longer than the file before memory is taken."""
+        start, size = self.position, struct.calcsize(f"<{layout}")
+        self.skip(size * count)
+        if count > self._longest_list:
+            return None
+        self._handle.seek(start)
+        return [value for (value,) in struct.iter_unpack(f"<{layout}", self.bytes(size * count))]
+
+
+def _layout(kind: int) -> str:
+    if kind not in _NUMBERS:
+        raise struct.error(f"unknown kind of value {kind}")
+    return _NUMBERS[kind]

@@ -1,0 +1,1 @@
+"""A model hub: which revision is meant, how its files come here, and tables of data sets."""

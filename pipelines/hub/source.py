@@ -1,0 +1,170 @@
+"""Checkpoints from a Hugging Face hub: one revision, sealed in the store, equal to the hub's checksums."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.domain.errors import ServiceError
+from pipelines.domain.secrets import without_userinfo
+from pipelines.files.sealed import Manifest, is_sealed, produce_once, read_sealed
+from pipelines.files.store import Store
+from pipelines.hub.errors import hub_errors
+from pipelines.hub.transfer import Commit, RemoteFile, fetch
+from pipelines.process.calls import OnProgress, ignore_progress
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_SOURCE = re.compile(r"^(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?$", re.ASCII)
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+_SMALL_FILES = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
+    "chat_template.json", "model.safetensors.index.json",
+)  # fmt: skip
+_TEMPLATES = re.compile(r"^additional_chat_templates/[\w.-]+\.jinja$", re.ASCII)
+_WEIGHTS = re.compile(r"^model(-\d+-of-\d+)?\.safetensors$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """Which hub, and as whom; without a token huggingface-hub uses HF_TOKEN or a stored login."""
+
+    endpoint: str = "https://huggingface.co"
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSource:
+    """`org/name`, and a revision: branch, tag or commit."""
+
+    repository: str
+    revision: str = "main"
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision is a commit and can never mean anything else."""
+        return bool(_COMMIT.match(self.revision))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """What stands in a sealed download's manifest."""
+
+    repository: str
+    revision: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """What a repository is looked through for before its weights are fetched; each raises CheckpointError.
+
+    `names` takes the names of its files and where they stand, `small_files` the folder of those that are no
+    weights.
+    """
+
+    names: Callable[[Iterable[str], str], None]
+    small_files: Callable[[Path], None]
+
+
+def parse_hub_source(text: str) -> HubSource | None:
+    """Return the hub source that a text names, None where it can be none."""
+    match = _SOURCE.match(text)
+    if match is None or text.startswith(("./", "../")):
+        return None
+    return HubSource(repository=match["repository"], revision=match["revision"] or "main")
+
+
+def download(
+    source: HubSource,
+    *,
+    store: Store,
+    settings: HubSettings,
+    refusals: Refusals,
+    on_progress: OnProgress,
+) -> tuple[Path, Manifest[Download]]:
+    """Return the sealed folder of the revision and its manifest, downloading it first if need be.
+
+    A pinned revision that is already there costs no request. An interrupted download goes on where it
+    stopped.
+
+    Raises:
+        InputError: no such repository or revision.
+        CheckpointError: the repository holds nothing this program accepts.
+        ServiceError: the hub does not answer, refuses, or sent other bytes than it lists.
+    """
+    if source.is_pinned:
+        folder = store.download(source.repository, source.revision)
+        if is_sealed(folder):
+            return folder, read_sealed(folder, Download)
+    with hub_errors(source.repository, source.revision, settings.endpoint):
+        from huggingface_hub import HfApi
+
+        api = HfApi(endpoint=settings.endpoint, token=settings.token, library_name="quantgate")
+        revision, files = _listing(api, source, refusals)
+    commit = Commit(
+        endpoint=settings.endpoint,
+        repository=source.repository,
+        revision=revision,
+        token=settings.token,
+    )
+    folder = store.download(source.repository, revision)
+
+    def produce(staging: Path) -> Download:
+        # Beside the staging folder, which does not outlive a failure: what was fetched shall.
+        partial = folder.parent / f".{revision}.partial"
+        with hub_errors(source.repository, source.revision, settings.endpoint):
+            small = [file for file in files if not _WEIGHTS.match(file.name)]
+            fetch(commit, small, partial, ignore_progress)
+            refusals.small_files(partial)
+            fetch(commit, files, partial, on_progress)
+        for file in files:
+            (staging / file.name).parent.mkdir(exist_ok=True)
+            (partial / file.name).rename(staging / file.name)
+        shutil.rmtree(partial)
+        return Download(
+            repository=source.repository,
+            revision=revision,
+            endpoint=without_userinfo(settings.endpoint),
+        )
+
+    return folder, produce_once(folder, Download, produce)
+
+
+def _listing(
+    api: "HfApi", source: HubSource, refusals: Refusals
+) -> tuple[str, tuple[RemoteFile, ...]]:
+    """Resolve the revision once and return the files that are wanted of it, small ones first."""
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        listed = api.model_info(source.repository, revision=source.revision, files_metadata=True)
+    except HFValidationError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ServiceError(
+            f"did not answer with a listing of {source.repository} ({type(error).__name__})",
+            where=api.endpoint,
+            next_step="check HF_ENDPOINT: something else may answer there",
+        ) from error
+    if not isinstance(listed.sha, str) or not _COMMIT.match(listed.sha):
+        raise ServiceError(f"gave no commit for {source.repository}@{source.revision}")
+    siblings = listed.siblings or []
+    refusals.names((sibling.rfilename for sibling in siblings), f"{source.repository}@{listed.sha}")
+    files = [
+        RemoteFile(
+            name=sibling.rfilename,
+            size_bytes=sibling.size or 0,
+            sha256=sibling.lfs.sha256 if sibling.lfs else None,
+            git_blob=sibling.blob_id if not sibling.lfs else None,
+        )
+        for sibling in siblings
+        if sibling.rfilename in _SMALL_FILES
+        or _WEIGHTS.match(sibling.rfilename)
+        or _TEMPLATES.match(sibling.rfilename)
+    ]
+    return listed.sha, tuple(sorted(files, key=lambda file: (file.size_bytes, file.name)))

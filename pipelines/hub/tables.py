@@ -1,0 +1,101 @@
+"""Tables that suites take items from: read by a child process once for each content, sealed in the store."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.domain.errors import InputError, ServiceError
+from pipelines.domain.values import Digest, JsonValue, digest_of
+from pipelines.files.hashing import DigestMemory, source_digest
+from pipelines.files.sealed import produce_once, read_manifest, verify
+from pipelines.files.store import Store
+from pipelines.hub.errors import hub_errors
+from pipelines.hub.source import HubSettings, HubSource, parse_hub_source
+from pipelines.hub.table_messages import HubDataset, TableRows, TableRowsCall
+from pipelines.hub.table_source import TableSource
+from pipelines.process.calls import OnProgress, RunWorker, WorkerCall, ignore_progress
+
+_WORKER = "pipelines.hub.workers.table_rows"
+_ROWS = "rows.jsonl"
+_KEY_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableReader:
+    """Reads parquet files and hub datasets as JSON lines; it is a `ReadTable`."""
+
+    store: Store
+    hub: HubSettings
+    threads: int
+    run_worker: RunWorker
+    on_progress: OnProgress = ignore_progress
+
+    def __call__(self, source: TableSource) -> Path:
+        """Return the sealed rows of a table, read now if they never were.
+
+        A parquet file is known by its content, a hub dataset by its commit: a pinned revision that was
+        read once costs no request.
+
+        Raises:
+            InputError: where there is no such dataset, or sealed rows were altered.
+            ServiceError, WorkerError: from the hub and from the worker.
+        """
+        if source.path is not None:
+            return self._parquet(source.path)
+        return self._hub(source)
+
+    def _parquet(self, path: Path) -> Path:
+        digest = DigestMemory(self.store.digest_memory).digest(path)
+        return self._sealed(
+            path.stem, [digest], lambda rows: TableRowsCall(output=rows, parquet=path.resolve())
+        )
+
+    def _hub(self, source: TableSource) -> Path:
+        wanted = parse_hub_source(source.hub or "")
+        if wanted is None:
+            raise InputError("is not org/name@revision", where=str(source.hub))
+        revision = wanted.revision if wanted.is_pinned else self._commit(wanted)
+        hub = HubDataset(
+            repository=wanted.repository,
+            revision=revision,
+            config=source.config,
+            split=source.split,
+            endpoint=self.hub.endpoint,
+            cache=self.store.root / "downloads" / ".datasets",
+        )
+        return self._sealed(
+            wanted.repository.replace("/", "--"),
+            [wanted.repository, revision, source.config, source.split],
+            lambda rows: TableRowsCall(output=rows, hub=hub),
+        )
+
+    def _commit(self, wanted: HubSource) -> str:
+        endpoint = self.hub.endpoint
+        with hub_errors(wanted.repository, wanted.revision, endpoint):
+            from huggingface_hub import HfApi
+
+            api = HfApi(endpoint=endpoint, token=self.hub.token, library_name="quantgate")
+            found = api.dataset_info(wanted.repository, revision=wanted.revision)
+        if found.sha is None:
+            raise ServiceError("the hub names no commit", where=wanted.repository)
+        return found.sha
+
+    def _sealed(
+        self, name: str, identity: list[JsonValue], call: Callable[[Path], TableRowsCall]
+    ) -> Path:
+        key: Digest = digest_of([*identity, source_digest(_WORKER)])
+        folder = self.store.root / "tables" / f"{name}--{key[:_KEY_LENGTH]}"
+
+        def produce(staging: Path) -> TableRows:
+            log = self.store.logs / f"{folder.name}.log"
+            worker = WorkerCall(
+                module=_WORKER,
+                request=call(staging / _ROWS),
+                log=log,
+                threads=self.threads,
+            )
+            return self.run_worker(worker, TableRows, self.on_progress).value
+
+        produce_once(folder, TableRows, produce)
+        verify(folder, read_manifest(folder, TableRows))
+        return folder / _ROWS

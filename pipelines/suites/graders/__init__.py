@@ -1,0 +1,1 @@
+"""What a team writes of a grader, kind by kind."""

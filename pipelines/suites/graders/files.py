@@ -1,0 +1,24 @@
+"""Every grader that a suite file can ask for."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, JsonValue
+
+from pipelines.suites.graders.lm_eval import LmEvalFile
+from pipelines.suites.graders.observed import ObservedGraderFile
+from pipelines.suites.graders.structures import StructureGraderFile
+from pipelines.suites.graders.texts import TextGraderFile
+
+
+def _spelled_out(value: JsonValue) -> JsonValue:
+    """`grader: exact` is short for `grader: {kind: exact}`."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+AnyGraderFile = Annotated[
+    Annotated[
+        TextGraderFile | StructureGraderFile | ObservedGraderFile | LmEvalFile,
+        Field(discriminator="kind"),
+    ],
+    BeforeValidator(_spelled_out),
+]

@@ -1,0 +1,1 @@
+"""Variants: keyed by what they are built from, built once."""

@@ -1,0 +1,1 @@
+"""What MLflow holds of calibration corpora: their runs, datasets, and how far traffic was from them."""

@@ -1,0 +1,83 @@
+"""How far traffic was from a corpus, in MLflow: recorded once a comparison, looked up with each variant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.domain.errors import InputError
+from pipelines.domain.values import Digest
+from registry.corpora.experiments import DRIFT, corpus_runs, experiment_of
+from registry.facts import NONE
+from registry.protocol import Registry
+
+NO_DRIFT = "no drift"
+"""The decision where there is none; the other one is `DRIFT`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusDrift:
+    """One comparison of a corpus with traffic.
+
+    `distance` is the largest of its tests' effects, each in units of its threshold: from 1 on it matters.
+    `alarms` names the tests that found drift, `compared_at` is UTC in ISO 8601, `key` the comparison's
+    identity in the store.
+    """
+
+    corpus: str
+    corpus_digest: Digest
+    traffic: str
+    traffic_digest: Digest
+    key: Digest
+    decision: str
+    distance: float
+    alarms: tuple[str, ...]
+    compared_at: str
+
+    def __str__(self) -> str:
+        why = f" in {', '.join(self.alarms)}" if self.alarms else ""
+        return (
+            f"{self.decision}{why}, {self.distance:.2f} of the threshold, "
+            f"{self.traffic} on {self.compared_at[:10]}"
+        )
+
+
+def newest_drift(registry: Registry, corpus: str, digest: str) -> CorpusDrift | None:
+    """Return the newest comparison of a corpus (`name@version`) with this digest; None where there is none.
+
+    Raises:
+        InputError: where its tags were altered.
+    """
+    runs = corpus_runs(registry, DRIFT, corpus, digest)
+    found = [_from_tags(run.tags, f"run {run.id} of {experiment_of(corpus)}") for run in runs]
+    return max(found, key=lambda drift: drift.compared_at, default=None)
+
+
+def to_tags(drift: CorpusDrift) -> dict[str, str]:
+    """Return a comparison as tags of its run."""
+    return {
+        "corpus_digest": drift.corpus_digest,
+        "traffic": drift.traffic,
+        "traffic_digest": drift.traffic_digest,
+        "drift_key": drift.key,
+        "drift_decision": drift.decision,
+        "drift_distance": f"{drift.distance:.6f}",
+        "drift_alarms": ",".join(drift.alarms) or NONE,
+        "compared_at": drift.compared_at,
+    }
+
+
+def _from_tags(tags: Mapping[str, str], where: str) -> CorpusDrift:
+    try:
+        alarms = tags["drift_alarms"]
+        return CorpusDrift(
+            corpus=tags["corpus"],
+            corpus_digest=Digest(tags["corpus_digest"]),
+            traffic=tags["traffic"],
+            traffic_digest=Digest(tags["traffic_digest"]),
+            key=Digest(tags["drift_key"]),
+            decision=tags["drift_decision"],
+            distance=float(tags["drift_distance"]),
+            alarms=() if alarms == NONE else tuple(alarms.split(",")),
+            compared_at=tags["compared_at"],
+        )
+    except (KeyError, ValueError) as error:
+        raise InputError(f"its tags were altered ({error})", where=where) from error

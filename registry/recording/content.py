@@ -1,0 +1,135 @@
+"""What one piece of evidence leaves in an MLflow run: parameters, metrics, inputs and small files."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from pipelines.domain.registrable import metric_part
+from pipelines.domain.values import canonical_json
+from pipelines.domain.verdicts.verdict import PairedStatistics, PairOutcome, SliceVerdict
+from pipelines.files.records import to_json, write_record
+from pipelines.files.sealed import Manifest
+from registry.evidence import Evidence, version_facts
+from registry.facts import VersionFacts, to_tags
+from registry.protocol import DatasetInput, RunContent
+
+_LONGEST_PARAMETER = 500
+"""What every MLflow server takes."""
+
+
+def run_tags(facts: VersionFacts) -> dict[str, str]:
+    """Return a run's tags: everything a version's tags say, so that failed variants are searchable too."""
+    return to_tags(facts) | {"mlflow.source.name": "quantgate", "mlflow.source.type": "LOCAL"}
+
+
+def run_content(evidence: Evidence) -> RunContent:
+    """Return parameters, metrics and dataset inputs."""
+    facts = version_facts(evidence)
+    schedule, decode = evidence.verdict.contract.schedule, evidence.verdict.contract.decode
+    policy = evidence.verdict.policy
+    return RunContent(
+        parameters={
+            "recipe": facts.recipe,
+            "scheme": facts.scheme,
+            "algorithm": facts.algorithm,
+            "format": facts.format,
+            "numerics": facts.numerics,
+            "corpus": facts.corpus,
+            "suite": facts.suite,
+            "runtime": str(facts.runtime),
+            "slots": str(schedule.slots),
+            "max_tokens": str(decode.max_tokens),
+            "temperature": str(decode.temperature),
+            "max_break_rate": str(policy.max_break_rate),
+            "confidence": str(policy.confidence),
+            **_variables(evidence),
+        },
+        metrics=_metrics(evidence),
+        inputs=_inputs(evidence),
+    )
+
+
+def _variables(evidence: Evidence) -> dict[str, str]:
+    given = evidence.suite.template_variables
+    return {"template_variables": canonical_json(given)[:_LONGEST_PARAMETER]} if given else {}
+
+
+def write_files(evidence: Evidence, manifest: Manifest[object], folder: Path) -> None:
+    """Write what the run keeps as files; of the answers only those that broke or were fixed."""
+    verdict = evidence.verdict
+    flips = tuple(i for i in verdict.items if i.outcome in (PairOutcome.BROKE, PairOutcome.FIXED))
+    write_record(folder / "verdict.json", replace(verdict, items=flips))
+    write_record(folder / "audit.json", evidence.audit)
+    write_record(folder / "variant.json", manifest)
+    if evidence.report is not None:
+        shutil.copyfile(evidence.report, folder / "report.html")
+
+
+def write_model_manifest(evidence: Evidence, manifest: Manifest[object], path: Path) -> None:
+    """Write what the loadable model needs: where the files are, their digests, and what was found."""
+    facts = version_facts(evidence)
+    variant = evidence.variant
+    document = {
+        "location": facts.location,
+        "artifact": variant.artifact.relative_to(variant.folder).as_posix(),
+        "files": to_json(manifest)["files"],  # type: ignore[call-overload, index]
+        "facts": to_tags(facts) | {"model": evidence.model},
+    }
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _metrics(evidence: Evidence) -> dict[str, float]:
+    variant, verdict = evidence.variant, evidence.verdict
+    metrics = {
+        "size_bytes": float(variant.size_bytes),
+        "bits_per_weight": variant.facts.bits_per_weight,
+        "file_bits_per_weight": variant.facts.file_bits_per_weight,
+        "calibration_tokens": float(variant.facts.calibration_tokens),
+        "build_seconds": variant.facts.seconds,
+        "audit_misses": float(len(evidence.audit.misses)),
+    }
+    if (base := evidence.base_divergence) is not None:
+        metrics |= {"base_mean_kl": base.mean_kl, "base_worst_kl": base.worst.mean_kl}
+    whole: SliceVerdict | None = verdict.whole
+    if whole is not None:
+        metrics |= _statistics(whole.statistics, "")
+    for judged in verdict.slices:
+        metrics |= _statistics(judged.statistics, f"slice/{metric_part(judged.name)}/")
+    return metrics
+
+
+def _statistics(statistics: PairedStatistics, prefix: str) -> dict[str, float]:
+    values = {
+        "items": statistics.items,
+        "reliable": statistics.reliable,
+        "unstable": statistics.unstable,
+        "accuracy_reference": statistics.reference_accuracy,
+        "accuracy_variant": statistics.variant_accuracy,
+        "delta": statistics.delta,
+        "delta_low": statistics.delta_interval.low,
+        "delta_high": statistics.delta_interval.high,
+        "broke": statistics.broke,
+        "fixed": statistics.fixed,
+        "break_rate": statistics.break_rate,
+        "break_rate_bound": statistics.break_rate_bound,
+        "mcnemar_p": statistics.mcnemar_p,
+    }
+    values |= {f"broke_as/{one.way.replace(' ', '_')}": one.count for one in statistics.broke_ways}
+    return {f"{prefix}{name}": float(value) for name, value in values.items()}
+
+
+def _inputs(evidence: Evidence) -> tuple[DatasetInput, ...]:
+    suite, variant = evidence.suite, evidence.variant
+    inputs = [
+        DatasetInput(
+            role="evaluation",
+            name=f"{suite.name}@{suite.version}",
+            sha256=suite.digest,
+            source=str(suite.folder),
+        )
+    ]
+    if variant.corpus_label and variant.corpus_digest:
+        label, digest = variant.corpus_label, variant.corpus_digest
+        inputs.append(DatasetInput(role="calibration", name=label, sha256=digest, source=label))
+    return tuple(inputs)

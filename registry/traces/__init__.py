@@ -1,0 +1,1 @@
+"""Conversations from MLflow's traces."""
