@@ -7,8 +7,8 @@ from math import ceil
 from pathlib import Path
 
 from pipelines.domain.errors import InputError
-from pipelines.files.reading import at_home
 from pipelines.files.store import Store, open_store
+from pipelines.files.tool_cache import tool_cache
 from pipelines.hub.source import HubSettings
 from pipelines.process.control_group import ControlGroups
 
@@ -51,7 +51,7 @@ class Settings:
             )
         return cls(
             store=open_store(environment),
-            tool_cache=_tool_cache(environment),
+            tool_cache=tool_cache(environment),
             threads=threads,
             workers=workers,
             tracking_uri=environment.get("MLFLOW_TRACKING_URI") or None,
@@ -81,13 +81,6 @@ def cores_here() -> int:
 def _hub(environment: Mapping[str, str]) -> HubSettings:
     endpoint = environment.get("HF_ENDPOINT")
     return HubSettings(endpoint=endpoint) if endpoint else HubSettings()
-
-
-def _tool_cache(environment: Mapping[str, str]) -> Path:
-    if named := environment.get("QUANTGATE_CACHE"):
-        return at_home(named).resolve()
-    base = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return at_home(base) / "quantgate"
 
 
 def _count(environment: Mapping[str, str], name: str, default: int) -> int:

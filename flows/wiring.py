@@ -97,21 +97,3 @@ def archived_environment(settings: Settings) -> LockedEnvironment:
         tool_cache=settings.tool_cache,
         command="make setup-archived",
     )
-
-
-def judging_sources() -> tuple[str, ...]:
-    """Modules whose change can change a verdict without changing any transcript."""
-    root = Path(__file__).resolve().parents[1]
-    packages = ("audit", "evaluation", "paired", "gates")
-    nouns = [
-        root / "pipelines" / "domain" / f"{name}.py"
-        for name in ("loops", "run", "verdicts/verdict")
-    ]
-    files = [path for name in packages for path in (root / "pipelines" / name).rglob("*.py")]
-    return tuple(
-        sorted(
-            ".".join(path.relative_to(root).with_suffix("").parts)
-            for path in (*files, *nouns)
-            if path.stem != "__init__"
-        )
-    )

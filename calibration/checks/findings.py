@@ -19,27 +19,13 @@ from pipelines.domain.suites.suite import Suite
 from pipelines.domain.values import Digest, digest_of
 from pipelines.engines.backend import CalibrationTokens
 from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import read_record, write_record
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 
 Record = TypeVar("Record")
 Element = TypeVar("Element")
 
-_OVERLAP_CODE = (
-    "calibration.checks.contamination",
-    "calibration.checks.overlap_closeness",
-    "calibration.checks.overlap_index",
-    "calibration.checks.overlap_search",
-    "pipelines.language.words",
-)
-_LOOK_CODE = (
-    "calibration.checks.coverage",
-    "calibration.checks.features",
-    "calibration.checks.health",
-    "pipelines.language.identify",
-    "pipelines.language.words",
-)
 _KEY_LENGTH = 16
 _BATCH = 256
 
@@ -69,7 +55,8 @@ class RecipeUse:
 
 def overlap_of(corpus: Corpus, suite: Suite, store: Store, threads: int) -> Overlap:
     """Return which items the corpus holds."""
-    key = digest_of([corpus.label, corpus.digest, suite.digest, source_digest(*_OVERLAP_CODE)])
+    code = source_digest("calibration.checks.contamination")
+    key = digest_of([corpus.label, corpus.digest, suite.digest, code])
 
     def find() -> Overlap:
         found = contaminations(iterate_sequences(corpus), suite.items, threads=threads)
@@ -80,7 +67,8 @@ def overlap_of(corpus: Corpus, suite: Suite, store: Store, threads: int) -> Over
 
 def look_at(corpus: Corpus, suite: Suite, store: Store) -> Look:
     """Return the corpus's health and what of the suite it lacks."""
-    key = digest_of([corpus.label, corpus.digest, suite.digest, source_digest(*_LOOK_CODE)])
+    code = source_digest("calibration.checks.coverage", "calibration.checks.health")
+    key = digest_of([corpus.label, corpus.digest, suite.digest, code])
 
     def look() -> Look:
         profiler, examiner = Profiler(), Examiner()

@@ -4,23 +4,12 @@ from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import Digest, JsonObject, digest_of
 from pipelines.evaluation.chat import ChatFormat, Reading
-from pipelines.files.hashing import source_digest
-
-_SOURCES = (
-    "calibration.drawing.rendering",
-    "calibration.shelf.tokens",
-    "pipelines.evaluation.chat",
-    "pipelines.evaluation.templates.environment",
-    "pipelines.formats.chat_templates",
-    "pipelines.formats.own_tokenizer",
-    "pipelines.formats.special_tokens",
-)
-"""What decides, with the checkpoint's files, which ids a sequence gets."""
+from pipelines.files.sources import source_digest
 
 
 def rendering_digest(variables: JsonObject) -> Digest:
     """Return the identity of what turns a corpus into a checkpoint's tokens, beside corpus and checkpoint."""
-    return digest_of([source_digest(*_SOURCES), variables])
+    return digest_of([source_digest(__name__, alone=("calibration.shelf.tokens",)), variables])
 
 
 def reading_of(sequence: CorpusSequence, chat: ChatFormat) -> Reading:

@@ -13,9 +13,10 @@ from calibration.drift.rows import Row, sampled, traffic_rows
 from calibration.drift.tokens import TokenReader
 from pipelines.domain.corpus import Corpus
 from pipelines.domain.values import Digest, digest_of
-from pipelines.files.hashing import file_digest, source_digest
+from pipelines.files.hashing import file_digest
 from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed, produce_once, read_manifest
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 
 EVENT = "calibration.drift"
@@ -25,22 +26,6 @@ Redact = Callable[[Sequence[Row]], Sequence[Row]]
 """Replaces personal data in rows; a row stays a row."""
 
 _KEY_LENGTH = 16
-_SOURCES = (
-    "calibration.drift.baseline",
-    "calibration.drift.compare",
-    "calibration.drift.distances",
-    "calibration.drift.features",
-    "calibration.drift.ngrams",
-    "calibration.drift.permutation",
-    "calibration.drift.rows",
-    "calibration.drift.tokens",
-    "pipelines.language.identify",
-    "calibration.sources.readers",
-    "calibration.sources.rows",
-    "calibration.drawing.scanning",
-    "pipelines.files.csv_rows",
-    "pipelines.specs.chat_messages",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +83,7 @@ def measure_drift(request: DriftRequest, store: Store) -> DriftRecord:
             "traffic": traffic_digest,
             "settings": to_json(request.settings),
             "tokens": request.tokens.name,
-            "sources": source_digest(*_SOURCES),
+            "sources": source_digest(__name__),
         }
     )
 

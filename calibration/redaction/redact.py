@@ -22,23 +22,16 @@ from calibration.redaction.texts import Part, changed, parts_of
 from pipelines.domain.corpus import CorpusSequence
 from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.values import JsonValue, digest_of
-from pipelines.files.hashing import file_digest, source_digest
+from pipelines.files.hashing import file_digest
 from pipelines.files.locks import exclusive
 from pipelines.files.records import from_json, to_json
 from pipelines.files.sealed import produce_once, verify
+from pipelines.files.sources import source_digest
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall, ignore_progress
 
 _WORKER = "calibration.workers.redact"
 _FINDINGS = "findings.jsonl"
 _PACKAGES = ("presidio-analyzer", "phonenumbers", "tldextract", "spacy")
-_CODE = (
-    _WORKER,
-    "calibration.redaction.replacing",
-    "calibration.redaction.texts",
-    "calibration.workers.detector",
-    "calibration.workers.recognizers",
-)
-"""What decides the findings beside presidio: kept ones are those of the same code."""
 _KEY_LENGTH = 32
 
 
@@ -160,9 +153,8 @@ def _findings(
 ) -> Path:
     """Return the file of findings for these rows, looking only where nobody has."""
     call = _call(source, options)
-    key = digest_of([file_digest(source), _detector(), source_digest(*_CODE), _asked(call)])[
-        :_KEY_LENGTH
-    ]
+    code = source_digest(_WORKER, "calibration.redaction.replacing")
+    key = digest_of([file_digest(source), _detector(), code, _asked(call)])[:_KEY_LENGTH]
     place = folder / key
 
     def produce(staging: Path) -> FindingsRecord:

@@ -28,10 +28,11 @@ from pipelines.domain.corpus import Corpus, CorpusSequence
 from pipelines.domain.errors import InputError
 from pipelines.domain.values import Digest, digest_of
 from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.hashing import DigestMemory, source_digest
+from pipelines.files.hashing import DigestMemory
 from pipelines.files.locks import exclusive
 from pipelines.files.records import read_record, to_json, write_record
 from pipelines.files.sealed import is_sealed
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 from pipelines.files.temporary import temporary_folder
 
@@ -41,36 +42,6 @@ __all__ = [
     "sequences_digest", "tokenizer_digest",
 ]  # fmt: skip
 
-_CODE = (
-    "pipelines.evaluation.graders.reading.patterns",
-    "pipelines.files.csv_rows",
-    "pipelines.specs.chat_messages",
-    "calibration.shelf.assemble",
-    "calibration.drawing.building",
-    "calibration.shelf.card",
-    "calibration.shelf.card_page",
-    "calibration.drawing.fetching",
-    "pipelines.language.identify",
-    "calibration.drawing.mixing",
-    "calibration.sources.parquet",
-    "calibration.drawing.parts",
-    "calibration.drawing.passes",
-    "calibration.sources.readers",
-    "calibration.redaction.redact",
-    "calibration.redaction.messages",
-    "calibration.redaction.entities",
-    "calibration.redaction.replacing",
-    "calibration.redaction.tally",
-    "calibration.redaction.texts",
-    "calibration.drawing.reduction",
-    "calibration.drawing.rendering",
-    "calibration.sources.rows",
-    "calibration.drawing.scanning",
-    "calibration.shelf.sealing",
-    "calibration.sources.local",
-    "calibration.workers.detector",
-    "calibration.workers.recognizers",
-)
 _TOLERATED_SHARE = 0.02
 
 
@@ -174,7 +145,7 @@ def _key(spec: CorpusSpec, sources: Sequence[LocalSource], chat: ChatFormat | No
             "spec": to_json(plain),
             "sources": [[one.label, one.stem, one.sha256, one.commit] for one in sources],
             "tokenizer": tokenizer_digest(chat) if chat else None,
-            "code": source_digest(*_CODE),
+            "code": source_digest(__name__),
         }
     )
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.drawing.rendering import rendering_digest
-from flows.build.audit_sources import AUDIT, BASE_DIVERGENCE
 from flows.build.corpora.plan import Assembled, assemble, corpora_specs
+from flows.build.identity import build_digest
 from flows.build.preflight.all import (
     refuse_full_disk,
     refuse_low_bit_source,
@@ -19,7 +19,7 @@ from flows.build.preflight.checkpoint import looking_inside
 from flows.build.preflight.prompts import Asked, preflight_prompts
 from flows.build.suite_contents import refuse_other_content
 from flows.settings import Settings
-from flows.wiring import Equipment, judging_sources, table_reader
+from flows.wiring import Equipment, table_reader
 from pipelines.authoring.lm_eval import suite_folder
 from pipelines.checkpoints.resolving import resolve_checkpoint
 from pipelines.domain.checkpoint import Checkpoint
@@ -33,7 +33,6 @@ from pipelines.domain.verdicts.policy import Policy
 from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from pipelines.engines.openai.versions import identified
 from pipelines.evaluation.sandbox.choose import refuse_unsandboxed
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest, to_json
 from pipelines.specs.builds import BuildSpec
 from pipelines.specs.corpora_axis import NO_CORPUS, split_corpus
@@ -297,4 +296,4 @@ def _contracts(
         digest_of(to_json(tools.runtimes[variant.recipe.runtime].identity(variant.recipe)))
         for variant in variants
     ]
-    return (*parts, source_digest(*judging_sources(), *AUDIT, *BASE_DIVERGENCE))
+    return (*parts, build_digest())

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flows.build.identity import judging_digest
 from flows.build.site import BuildSite
-from flows.wiring import judging_sources
 from pipelines.domain.errors import UnprovableError
 from pipelines.domain.run import Run
 from pipelines.domain.values import Digest, digest_of
 from pipelines.domain.verdicts.audit import AuditReport
 from pipelines.evaluation.graders.protocol import observes
 from pipelines.evaluation.graders.table import grader_for
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import record_digest
 from pipelines.gates.early import Examined, settled
 from pipelines.gates.prospects import obstacles
@@ -59,7 +58,7 @@ def ending(site: BuildSite, audit: AuditReport, references: tuple[Run, ...]) -> 
             [run.key for run in references],
             record_digest(audit),
             [record_digest(one) for one in suite.adjudications],
-            source_digest(*judging_sources()),
+            judging_digest(),
         ]
     )
     return Ending(examined=examined, identity=identity)

@@ -14,9 +14,9 @@ from pipelines.domain.errors import InputError, ToolchainError
 from pipelines.domain.registrable import LONGEST_NAME
 from pipelines.domain.values import JsonObject, digest_of
 from pipelines.evaluation.lm_eval_messages import ExportCall, Exported, LmEvalTask
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json, write_text
 from pipelines.files.sealed import produce_once
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 from pipelines.suites.load import SUITE_FILE
@@ -56,7 +56,7 @@ def import_task(task: LmEvalTask, store: Store, run_worker: RunWorker) -> Path:
         ToolchainError, InputError, WorkerError: see `suite_folder`.
     """
     harness = _harness()
-    sources = source_digest(f"{_WORKERS}.lm_eval_export", f"{_WORKERS}.lm_eval_tasks")
+    sources = source_digest(f"{_WORKERS}.lm_eval_export")
     key = digest_of([to_json(task), harness, sources])
     name = f"lm-eval-{_NOT_IN_SUITE_NAMES.sub('-', task.name)}"[:LONGEST_NAME]
     folder = store.root / "suites" / f"{name}--{key[:16]}"

@@ -16,21 +16,15 @@ from pipelines.domain.values import digest_of
 from pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
 from pipelines.engines.runtime import Prompt, Runtime
 from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import from_json, to_json, write_text
 from pipelines.files.sealed import produce_once, read_manifest, verify
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 from pipelines.formats.tokenizer_folder import special_token_ids
 from pipelines.hub.source import HubSettings
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
 _WORKER = "pipelines.engines.llamacpp.workers.margins"
-_SOURCES = (
-    _WORKER,
-    "pipelines.engines.llamacpp.slots",
-    "pipelines.engines.llamacpp.workers.engine",
-    "pipelines.engines.llamacpp.workers.library",
-)
 _LINES = "margins.jsonl"
 _KEY_LENGTH = 16
 
@@ -131,7 +125,7 @@ def _margins(
     scratch = tools.store.checkpoint(checkpoint.digests.combined)
     prompts = [to_json(Prompt(item_id=one.source, token_ids=one.token_ids)) for one in asked]
     key = digest_of(
-        [checkpoint.digests.combined, prompts, request.max_tokens, source_digest(*_SOURCES)]
+        [checkpoint.digests.combined, prompts, request.max_tokens, source_digest(_WORKER)]
     )
     folder = tools.store.root / "margins" / f"{checkpoint.name}--{key[:_KEY_LENGTH]}"
 

@@ -14,9 +14,9 @@ from pipelines.engines.divergence.base_messages import (
     PositionDivergences,
 )
 from pipelines.engines.runtime import BaseDivergenceRequest
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed
+from pipelines.files.sources import source_digest
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
 _WORKER = "pipelines.engines.transformers.workers.checkpoint_logits"

@@ -14,9 +14,9 @@ from pathlib import Path
 from pipelines.domain.errors import WorkerError
 from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
 from pipelines.evaluation.graders.protocol import Observer
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json, write_text
 from pipelines.files.sealed import produce_once, read_manifest, verify
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
@@ -78,7 +78,7 @@ class Observatory:
             ToolchainError, ServiceError, WorkerError: from the worker; what it observed is kept.
         """
         asked = [to_json(question) for question in questions]
-        source = source_digest(*grader.sources)
+        source = source_digest(grader.worker)
         key = digest_of([grader.name, grader.options, source, asked])
         folder = self.store.observations(grader.name, key)
         unfinished = folder.with_name(f"{folder.name}.unfinished")
@@ -87,7 +87,7 @@ class Observatory:
             unfinished.mkdir(parents=True, exist_ok=True)
             write_text(unfinished / "questions.jsonl", _lines(asked))
             call = WorkerCall(
-                module=grader.sources[0],
+                module=grader.worker,
                 request=ObserveCall(
                     questions=unfinished / "questions.jsonl",
                     observations=unfinished / _LINES,

@@ -1,10 +1,8 @@
 """Digests of files: streamed, and remembered for large files by path, size and modification time."""
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 from pipelines.domain.values import Digest, digest_of
@@ -28,24 +26,6 @@ def file_digest(path: Path) -> Digest:
 def folder_digest(files: Iterable[tuple[str, Digest]]) -> Digest:
     """Return one digest for named files (relative name, digest), whatever order they come in."""
     return digest_of([[name, digest] for name, digest in sorted(files)])
-
-
-@cache
-def source_digest(*modules: str) -> Digest:
-    """Return one digest over the source files of modules, found without importing them.
-
-    Kept for the life of the process, so that an edit while a build runs does not split it.
-
-    Raises:
-        ImportError: where a module does not exist.
-    """
-    digests: list[tuple[str, Digest]] = []
-    for module in modules:
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
-            raise ImportError(f"no source for module {module}")
-        digests.append((module, file_digest(Path(spec.origin))))
-    return folder_digest(digests)
 
 
 class DigestMemory:

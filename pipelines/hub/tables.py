@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pipelines.domain.errors import InputError, ServiceError
 from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.files.hashing import DigestMemory, source_digest
+from pipelines.files.hashing import DigestMemory
 from pipelines.files.sealed import produce_once, read_manifest, verify
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 from pipelines.hub.errors import hub_errors
 from pipelines.hub.source import HubSettings, HubSource, parse_hub_source

@@ -111,7 +111,7 @@ class LengthGrader:
     """An observed grader for tests: right where the worker saw as many characters as expected."""
 
     name = "length@1"
-    sources = ("pipelines.evaluation.observing",)
+    worker = "pipelines.evaluation.observing"
     options: ClassVar[JsonObject] = {}
 
     def problem(self, item: Item) -> str | None:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.build.audit_sources import AUDIT
 from flows.build.audits.base_logits import kept_logits
 from flows.build.audits.measured_rulers import measured_ruler
 from flows.build.audits.texts import divergence_tokens, parity_texts
+from flows.build.identity import audit_digest
 from flows.build.site import BuildSite
 from pipelines.audit.checks import audit_base as hold_base
 from pipelines.audit.checks import audit_files, audit_variant, unreadable
@@ -35,7 +35,6 @@ from pipelines.engines.runtime import (
     ProbeRequest,
     ServedLook,
 )
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
 from pipelines.files.sealed import produce_once
 from pipelines.process.calls import OnProgress
@@ -85,7 +84,7 @@ def audit_base(site: BuildSite, runtime_name: str) -> AuditRecord:
             to_json(runtime.identity(checkpoint.numerics)),
             texts_digest,
             runtime.source_digest(),
-            source_digest(*AUDIT),
+            audit_digest(),
         ]
     )
 
@@ -127,7 +126,7 @@ def audit_built(site: BuildSite, planned: PlannedVariant, reference: Run) -> Aud
             texts_digest,
             reference.key,
             runtime.source_digest(),
-            source_digest(*AUDIT),
+            audit_digest(),
         ]
     )
     log = site.settings.store.logs / f"audit-{planned.identifier}--{key[:16]}.log"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.build.audit_sources import BASE_DIVERGENCE
+from flows.build.identity import base_divergence_digest
 from flows.build.room import total_bytes
 from flows.build.site import BuildSite
 from pipelines.audit.base_divergence import Comparison, rounding_of, summary
@@ -17,7 +17,6 @@ from pipelines.engines.checkpoint_logits import compute_logits, computed_by, log
 from pipelines.engines.divergence.base_messages import CheckpointLogitsCall, Passage
 from pipelines.engines.runtime import BaseDivergenceRequest, Loadable, Runtime
 from pipelines.engines.transformers.checkpoint_loading import LoadingReport
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed, produce_once
 from pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
@@ -89,7 +88,7 @@ class BaseComparison:
                 to_json(self.plan),
                 computed_by(),
                 *([self.site.examination.longest_sequence_tokens] if served else []),
-                source_digest(*BASE_DIVERGENCE),
+                base_divergence_digest(),
             ]
         )
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from flows.build.audit_sources import BASE_DIVERGENCE
 from flows.build.audits.base_divergence import BaseComparison, comparison
+from flows.build.identity import divergence_cause_digest
 from flows.build.site import BuildSite
 from pipelines.audit.divergence_causes import Trial, cause_of, suspects, together
 from pipelines.audit.dropped_settings import Suspect, altering_options
@@ -13,15 +13,9 @@ from pipelines.domain.values import JsonValue, digest_of
 from pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
 from pipelines.engines.checkpoint_logits import forget_logits
 from pipelines.engines.runtime import Loadable
-from pipelines.files.hashing import source_digest
 from pipelines.files.sealed import produce_once
 
 _NAMED = 3
-_SOURCES = (
-    "flows.build.audits.divergence_causes",
-    "pipelines.audit.divergence_causes",
-    "pipelines.audit.dropped_settings",
-)
 
 
 def divergence_cause(
@@ -49,7 +43,7 @@ def _cause(
     if here.runtime.server_access() is not None:  # it has the memory that the checkpoint would take
         return named
     listed: list[JsonValue] = [[one.setting, one.changes] for one in tried]
-    key = digest_of([here.key, listed, source_digest(*BASE_DIVERGENCE, *_SOURCES)])
+    key = digest_of([here.key, listed, divergence_cause_digest()])
 
     def produce(_: Path) -> DivergenceCause:
         trials: list[Trial] = []

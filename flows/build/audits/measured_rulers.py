@@ -12,18 +12,15 @@ from pipelines.domain.verdicts.audit import Divergence
 from pipelines.domain.verdicts.ruler import Ruler
 from pipelines.engines.divergence.rulers import RulersCall
 from pipelines.engines.runtime import Loadable
-from pipelines.files.hashing import source_digest
 from pipelines.files.locks import exclusive
 from pipelines.files.records import to_json
 from pipelines.files.sealed import is_sealed, produce_once, read_manifest
+from pipelines.files.sources import source_digest
 from pipelines.report.wording import plural
 
 _RUNTIME = "transformers"
 """What rulers are emulated in."""
 _SOURCES = (
-    "pipelines.engines.divergence.base_logits",
-    "pipelines.engines.divergence.sums",
-    "pipelines.engines.transformers.workers.rounding",
     "pipelines.engines.transformers.workers.divergence",
     "pipelines.engines.transformers.workers.rulers",
 )

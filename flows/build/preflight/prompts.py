@@ -23,7 +23,6 @@ from pipelines.evaluation.transformers_reading import (
     TransformersReading,
     may_read_otherwise,
 )
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import (
     read_record,
     record_digest,
@@ -31,6 +30,7 @@ from pipelines.files.records import (
     write_record,
     write_text,
 )
+from pipelines.files.sources import source_digest
 from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 
 _WORKER = "pipelines.evaluation.workers.transformers_reading"
@@ -135,7 +135,7 @@ def _refuse_unknown_ids(checkpoint: Checkpoint, prompts: SuitePrompts, chat: Cha
 def _reading(asked: Asked, prompts: SuitePrompts) -> TransformersReading:
     """Return how transformers reads the prompts, asked once for each content."""
     checkpoint, store = asked.checkpoint, asked.settings.store
-    sources = source_digest("pipelines.evaluation.transformers_reading", _WORKER)
+    sources = source_digest(_WORKER)
     key = digest_of([checkpoint.digests.combined, prompts.digest, sources])
     path = store.root / "prompt-checks" / f"{checkpoint.name}--{key[:_KEY_LENGTH]}.json"
     try:

@@ -16,7 +16,7 @@ from pipelines.engines.archived.config import older_config
 from pipelines.engines.archived.messages import ArchivedFacts, ArchivedSource
 from pipelines.engines.archived.shapes import group_misfits, layer_weights
 from pipelines.engines.backend import BuildRequest, Built
-from pipelines.files.hashing import source_digest
+from pipelines.files.sources import source_digest
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.environments import LockedEnvironment
 
@@ -25,10 +25,7 @@ Options = TypeVar("Options", bound=AutoAwqOptions | AutoGptqOptions)
 _BESIDE = ("transformers", "torch", "accelerate")
 _SOURCES = (
     "pipelines.engines.archived.config",
-    "pipelines.engines.archived.rope",
     "pipelines.engines.archived.workers.checkpoint",
-    "pipelines.formats.chat_templates",
-    "pipelines.formats.tokenizer_folder",
 )
 
 

@@ -23,32 +23,16 @@ from pipelines.engines.llamacpp.misfits import misfits
 from pipelines.engines.llamacpp.mix import MIX_SOURCES, Ingredients, measured_mix, mix_rules
 from pipelines.engines.llamacpp.pretypes import byte_fallback_hint
 from pipelines.engines.llamacpp.workshop import WORKERS, Spent, Workshop
-from pipelines.files.hashing import file_digest, folder_digest, source_digest
+from pipelines.files.hashing import file_digest, folder_digest
 from pipelines.files.records import write_record
 from pipelines.files.sealed import produce_once, read_manifest
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.endings import run_confirmed
 
 _PACKAGE = "llama-cpp-python"
 _CONVERTER_PARTS = ("convert_hf_to_gguf.py", "conversion/base.py", "gguf-py/gguf/__init__.py")
-_CONVERT_SOURCES = (
-    "pipelines.engines.llamacpp.pretypes",
-    f"{WORKERS}.convert",
-    f"{WORKERS}.converter",
-    "pipelines.formats.chat_templates",
-)
-_IMATRIX_SOURCES = (
-    f"{WORKERS}.imatrix",
-    f"{WORKERS}.ggml",
-    f"{WORKERS}.gguf",
-    f"{WORKERS}.packing",
-)
-_QUANTIZE_SOURCES = (
-    "pipelines.engines.llamacpp.types",
-    "pipelines.engines.llamacpp.tensor_names",
-    f"{WORKERS}.quantize",
-)
 _MODEL, _IMATRIX, _MIX = "model.gguf", "imatrix.gguf", "mix.json"
 _TRIAL = "vocabulary_trial"
 _KEY_LENGTH = 16
@@ -71,11 +55,12 @@ class LlamaCppBackend:
 
     def toolchain(self, threads: int) -> Toolchain:
         """Return package versions, the converter's digest and that of our own workers' sources."""
-        sources = (*_CONVERT_SOURCES, *_IMATRIX_SOURCES, *_QUANTIZE_SOURCES, *MIX_SOURCES)
+        building = [f"{WORKERS}.{name}" for name in ("convert", "imatrix", "quantize")]
+        workers = source_digest(*building, *MIX_SOURCES)
         return Toolchain(
             tools=(
                 *self._conversion_tools(),
-                ToolVersion(name="quantgate-llamacpp-workers", version=source_digest(*sources)),
+                ToolVersion(name="quantgate-llamacpp-workers", version=workers),
             ),
             device="cpu",
             threads=threads,
@@ -141,7 +126,7 @@ class LlamaCppBackend:
             ToolchainError, WorkerError: from the child process.
         """
         tools: list[JsonValue] = [[tool.name, tool.version] for tool in self._conversion_tools()]
-        sources = source_digest(*_CONVERT_SOURCES, f"{WORKERS}.{_TRIAL}")
+        sources = source_digest(f"{WORKERS}.convert", f"{WORKERS}.{_TRIAL}")
         key = digest_of([checkpoint.digests.combined, tools, sources])
         folder = store.checkpoint(checkpoint.digests.combined) / f"vocabulary-{key[:_KEY_LENGTH]}"
 
@@ -160,7 +145,7 @@ class LlamaCppBackend:
 
     def _f16(self, checkpoint: Checkpoint, scratch: Path, shop: Workshop) -> Path:
         tools: list[JsonValue] = [[tool.name, tool.version] for tool in self._conversion_tools()]
-        key = digest_of([checkpoint.digests.combined, tools, source_digest(*_CONVERT_SOURCES)])
+        key = digest_of([checkpoint.digests.combined, tools, source_digest(f"{WORKERS}.convert")])
         folder = scratch / f"gguf-f16-{key[:_KEY_LENGTH]}"
 
         def produce(staging: Path) -> ConvertFacts:
@@ -223,7 +208,7 @@ def _imatrix(
             file_digest(tokens.file),
             tokens.max_length_tokens,
             request.toolchain.threads,
-            source_digest(*_IMATRIX_SOURCES),
+            source_digest(f"{WORKERS}.imatrix"),
         ]
     )
     folder = request.scratch / f"imatrix-{key[:_KEY_LENGTH]}"

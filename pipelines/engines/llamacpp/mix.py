@@ -20,20 +20,12 @@ from pipelines.engines.llamacpp.groups import tensor_groups
 from pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
 from pipelines.engines.llamacpp.types import TENSOR_TYPES
 from pipelines.engines.llamacpp.workshop import WORKERS, Workshop
-from pipelines.files.hashing import file_digest, source_digest
+from pipelines.files.hashing import file_digest
 from pipelines.files.sealed import produce_once
+from pipelines.files.sources import source_digest
 from pipelines.formats.gguf import read_gguf_header
 
-MIX_SOURCES = (
-    "pipelines.engines.llamacpp.assignment",
-    "pipelines.engines.llamacpp.groups",
-    "pipelines.engines.llamacpp.mix",
-    f"{WORKERS}.packing",
-    f"{WORKERS}.sensitivity",
-    f"{WORKERS}.swapping",
-    "pipelines.engines.divergence.base_logits",
-    "pipelines.engines.divergence.sums",
-)
+MIX_SOURCES = (__name__, f"{WORKERS}.sensitivity")
 _MOST_TOKENS = 2048
 """Measured on the example: half as many choose worse on other text by a tenth; each costs every group."""
 _KEY_LENGTH = 16

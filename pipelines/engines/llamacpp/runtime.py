@@ -29,8 +29,8 @@ from pipelines.engines.runtime import (
     ProbeReport,
     ProbeRequest,
 )
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
+from pipelines.files.sources import source_digest
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.endings import run_confirmed
 
@@ -39,24 +39,6 @@ ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
 
 _PACKAGE = "llama-cpp-python"
 _WORKERS = "pipelines.engines.llamacpp.workers"
-_SOURCES = (
-    f"{_WORKERS}.answer",
-    f"{_WORKERS}.engine",
-    f"{_WORKERS}.grammar",
-    f"{_WORKERS}.vocabulary",
-    "pipelines.engines.llamacpp.layout",
-    "pipelines.engines.llamacpp.slots",
-    "pipelines.engines.llamacpp.sampling",
-    "pipelines.engines.llamacpp.grammar.schema",
-    "pipelines.engines.llamacpp.grammar.numbers",
-    "pipelines.engines.llamacpp.grammar.parts",
-    "pipelines.engines.stop_texts",
-    "pipelines.engines.llamacpp.workers.library",
-)
-_DIVERGENCE_SOURCES = (
-    "pipelines.engines.divergence.base_logits",
-    "pipelines.engines.llamacpp.workers.divergence",
-)
 # A token costs a seventh less than with 16 slots, each with a cache of its own (measured under load).
 _DEFAULT_SLOTS = 32
 _PROBE_TIMEOUT_SECONDS = 1800.0
@@ -97,7 +79,7 @@ class LlamaCppRuntime:
 
     def source_digest(self) -> Digest:
         """Return the digest of the code that lays out batches and chooses tokens."""
-        return source_digest(*_SOURCES)
+        return source_digest(f"{_WORKERS}.answer")
 
     def reference(
         self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
@@ -154,7 +136,7 @@ class LlamaCppRuntime:
             [
                 to_json(self.identity(numerics)),
                 self.source_digest(),
-                source_digest(*_DIVERGENCE_SOURCES),
+                source_digest(f"{_WORKERS}.divergence"),
             ]
         )
 

@@ -15,18 +15,13 @@ from pipelines.engines.llmcompressor.alternatives import nearest
 from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
 from pipelines.engines.llmcompressor.schemes import mistakes
 from pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
-from pipelines.files.hashing import source_digest
+from pipelines.files.sources import source_digest
 from pipelines.process.accelerator import accelerator_name
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
 _WORKERS = "pipelines.engines.llmcompressor.workers"
 _PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
-_SOURCES = (
-    *(f"{_WORKERS}.{part}" for part in ("compress", "recipe", "smoothing")),
-    *packed_layouts.SOURCES,
-    "pipelines.formats.chat_templates",
-    "pipelines.formats.tokenizer_folder",
-)
+_SOURCES = (f"{_WORKERS}.compress", f"{_WORKERS}.repack")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,6 @@ from pipelines.engines.backend import BuildRequest
 from pipelines.engines.llmcompressor import shapes as llmcompressor_shapes
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall, WorkerReply
 
-SOURCES = (
-    "pipelines.engines.llmcompressor.workers.repack",
-    "pipelines.formats.packed_int4",
-    "pipelines.formats.packed_config",
-    "pipelines.formats.packed",
-    "pipelines.formats.arrays",
-)
-"""Modules that influence the bytes of repacked variants."""
-
 _WORKER = "pipelines.engines.llmcompressor.workers.repack"
 _SCHEMES = {Format.AWQ: ("W4A16", "W4A16_ASYM"), Format.GPTQ: ("W4A16",)}
 _VALUES_PER_WORD = 8

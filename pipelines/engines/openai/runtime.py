@@ -47,7 +47,7 @@ from pipelines.engines.runtime import (
     ServedLook,
     ServerAccess,
 )
-from pipelines.files.hashing import source_digest
+from pipelines.files.sources import source_digest
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
 _WORKERS = "pipelines.engines.openai.workers"
@@ -55,16 +55,8 @@ _SOURCES = (
     f"{_WORKERS}.answer",
     f"{_WORKERS}.base_divergence",
     f"{_WORKERS}.probe",
-    "pipelines.engines.openai.answers",
     "pipelines.engines.openai.desk",
-    "pipelines.engines.openai.dialects",
-    "pipelines.engines.openai.likeliest",
-    "pipelines.engines.openai.log",
-    "pipelines.engines.openai.replies",
-    "pipelines.engines.openai.session",
     "pipelines.engines.prompt_lengths",
-    "pipelines.engines.openai.reply_json",
-    "pipelines.engines.stop_texts",
 )
 _SETTINGS_DIGITS = 8
 _PROBE_CONTEXT_TOKENS = 256

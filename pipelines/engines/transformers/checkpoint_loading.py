@@ -9,8 +9,8 @@ from typing import Protocol
 from pipelines.domain.checkpoint import Checkpoint
 from pipelines.domain.errors import CheckpointError
 from pipelines.domain.values import JsonObject, digest_of
-from pipelines.files.hashing import source_digest
 from pipelines.files.sealed import produce_once
+from pipelines.files.sources import source_digest
 from pipelines.files.store import Store
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 

@@ -28,32 +28,14 @@ from pipelines.engines.runtime import (
     ProbeRequest,
 )
 from pipelines.engines.transformers.messages import AnswerJob, AnswerTally, DivergenceJob, ProbeJob
-from pipelines.files.hashing import source_digest
 from pipelines.files.records import to_json
+from pipelines.files.sources import source_digest
 from pipelines.process.accelerator import accelerator_name
 from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from pipelines.process.endings import run_confirmed
 
 _WORKERS = "pipelines.engines.transformers.workers"
 _PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
-_SOURCES = (
-    f"{_WORKERS}.answer",
-    f"{_WORKERS}.decode",
-    f"{_WORKERS}.model",
-    f"{_WORKERS}.packed_checkpoint",
-    "pipelines.engines.transformers.batches",
-    "pipelines.engines.stop_texts",
-    "pipelines.formats.own_tokenizer",
-    "pipelines.formats.special_tokens",
-    "pipelines.formats.packed_int4",
-    "pipelines.formats.packed_config",
-    "pipelines.formats.packed",
-    "pipelines.formats.arrays",
-)
-_DIVERGENCE_SOURCES = (
-    "pipelines.engines.divergence.base_logits",
-    f"{_WORKERS}.divergence",
-)
 _DEFAULT_SLOTS = 32
 _PROBE_TIMEOUT_SECONDS = 1800.0
 
@@ -101,7 +83,7 @@ class TransformersRuntime:
 
     def source_digest(self) -> Digest:
         """Return the digest of the code that lays out and decodes batches."""
-        return source_digest(*_SOURCES)
+        return source_digest(f"{_WORKERS}.answer")
 
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
@@ -132,7 +114,7 @@ class TransformersRuntime:
             [
                 to_json(self.identity(numerics)),
                 self.source_digest(),
-                source_digest(*_DIVERGENCE_SOURCES),
+                source_digest(f"{_WORKERS}.divergence"),
             ]
         )
 

@@ -42,8 +42,8 @@ class Observer(Protocol):
         ...
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """Modules that an observation depends on; the first is the worker, which serves `ObserveCall`."""
+    def worker(self) -> str:
+        """The module that serves `ObserveCall`; an observation depends on it and on all that it reaches."""
         ...
 
     @property
@@ -62,8 +62,8 @@ class ObservedGrader(Protocol):
         ...
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """Modules that an observation depends on; the first is the worker, which serves `ObserveCall`."""
+    def worker(self) -> str:
+        """The module that serves `ObserveCall`; an observation depends on it and on all that it reaches."""
         ...
 
     @property

@@ -43,14 +43,7 @@ class FunctionObserver:
     """What runs functions, as an observatory wants to know it."""
 
     name: str = "tool_function@1"
-    sources: tuple[str, ...] = (
-        "pipelines.evaluation.workers.function_observe",
-        "pipelines.evaluation.sandbox.kinds",
-        "pipelines.evaluation.sandbox.clock",
-        "pipelines.evaluation.sandbox.function",
-        "pipelines.evaluation.sandbox.inside",
-        "pipelines.evaluation.sandbox.talk",
-    )
+    worker: str = "pipelines.evaluation.workers.function_observe"
 
     @property
     def options(self) -> JsonObject:

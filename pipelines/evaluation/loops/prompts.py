@@ -14,34 +14,11 @@ from pipelines.evaluation.loops.conversation import Conversation, script_of
 from pipelines.evaluation.loops.functions import MOST_RESULT_CHARACTERS
 from pipelines.evaluation.loops.history import HistoryForm, history_form, messages_of
 from pipelines.evaluation.prompts import asked_prompt
-from pipelines.files.hashing import source_digest
+from pipelines.files.sources import source_digest
 
 _TEMPLATE_TOKENS = 64
 """What a template may write around a message."""
 _ERROR_TOKENS = 128
-_SOURCES = (
-    "pipelines.evaluation.answer_reading",
-    "pipelines.evaluation.chat",
-    "pipelines.evaluation.invisible",
-    "pipelines.evaluation.prompts",
-    "pipelines.evaluation.templates.environment",
-    "pipelines.evaluation.thought_tags",
-    "pipelines.evaluation.thoughts",
-    "pipelines.evaluation.graders.calls.formats",
-    "pipelines.evaluation.graders.calls.markup",
-    "pipelines.evaluation.graders.calls.python",
-    "pipelines.evaluation.graders.calls.read",
-    "pipelines.evaluation.graders.reading.fences",
-    "pipelines.evaluation.graders.reading.strict_json",
-    "pipelines.evaluation.graders.calls.tool_schemas",
-    "pipelines.evaluation.loops.conversation",
-    "pipelines.evaluation.loops.functions",
-    "pipelines.evaluation.loops.history",
-    "pipelines.evaluation.loops.prompts",
-    "pipelines.evaluation.loops.tools",
-    "pipelines.evaluation.loops.waves",
-    "pipelines.evaluation.loops.written_calls",
-)
 """What a conversation's course depends on beside its script and its answers."""
 
 
@@ -61,7 +38,7 @@ class LoopPrompts:
     @property
     def digest(self) -> Digest:
         """Identity of how conversations go on: later prompts are made of answers, and are in no digest."""
-        return digest_of([self.chat.digest, source_digest(*_SOURCES)])
+        return digest_of([self.chat.digest, source_digest(__name__)])
 
     @cached_property
     def longest_tokens(self) -> int:

@@ -6,6 +6,7 @@ project. Limits on processor time, memory, processes and file sizes hold for eac
 process tree ends with its clock.
 """
 
+import importlib.util
 import math
 import os
 import shutil
@@ -29,7 +30,14 @@ NEXT_STEP = (
     f"{ALLOW_UNSANDBOXED}=1 runs answers with limits and nothing else"
 )
 
-_INSIDE = Path(__file__).with_name("inside.py")
+_INSIDE = "pipelines.evaluation.sandbox.inside"
+_JUDGED = (
+    "pipelines.evaluation.sandbox.judged.values",
+    "pipelines.evaluation.sandbox.judged.peer",
+    "pipelines.evaluation.sandbox.judged.program",
+    "pipelines.evaluation.sandbox.judged.checks",
+)
+"""Sent as texts, in the order in which they import each other: nothing of this project is in reach inside."""
 _MEBIBYTE = 1 << 20
 _NOBODY = 65534
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/nix/store")
@@ -72,7 +80,7 @@ def command(kind: SandboxKind, limits: Limits) -> list[str]:
         interpreter(limits),
         *("-P", "-B", "-s"),
         *(() if limits.packages else ("-S",)),
-        *("-c", _INSIDE.read_text(encoding="utf-8"), kind),
+        *("-c", _text_of(_INSIDE), kind),
     ]
     return [*_prefix(kind, limits), *inside]
 
@@ -108,13 +116,14 @@ def order(limits: Limits, programs: list[str] | None = None) -> JsonObject:
 @cache
 def _sent_modules() -> Mapping[str, str]:
     """The text of what runs inside, in the order in which it imports itself."""
-    folder = Path(__file__).with_name("judged")
-    return {
-        f"pipelines.evaluation.sandbox.judged.{name}": (folder / f"{name}.py").read_text(
-            encoding="utf-8"
-        )
-        for name in ("values", "peer", "program", "checks")
-    }
+    return {name: _text_of(name) for name in _JUDGED}
+
+
+@cache
+def _text_of(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
 
 
 def interpreter(limits: Limits) -> str:

@@ -38,12 +38,9 @@ class SimilarityGrader:
         return "similarity@2"
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """The worker, and what reads its model's tokenizer."""
-        return (
-            "pipelines.evaluation.workers.similarity_observe",
-            "pipelines.formats.own_tokenizer",
-        )
+    def worker(self) -> str:
+        """See `ObservedGrader`."""
+        return "pipelines.evaluation.workers.similarity_observe"
 
     @property
     def options(self) -> JsonObject:

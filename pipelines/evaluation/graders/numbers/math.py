@@ -35,9 +35,9 @@ class MathGrader:
         return "math@2"
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """The worker."""
-        return ("pipelines.evaluation.workers.math_observe",)
+    def worker(self) -> str:
+        """See `ObservedGrader`."""
+        return "pipelines.evaluation.workers.math_observe"
 
     @property
     def options(self) -> JsonObject:

@@ -60,20 +60,9 @@ class CodeGrader:
         return "code@2"
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """The worker, and what it runs programs with."""
-        return (
-            "pipelines.evaluation.workers.code_observe",
-            "pipelines.evaluation.sandbox.kinds",
-            "pipelines.evaluation.sandbox.clock",
-            "pipelines.evaluation.sandbox.run",
-            "pipelines.evaluation.sandbox.talk",
-            "pipelines.evaluation.sandbox.inside",
-            "pipelines.evaluation.sandbox.judged.checks",
-            "pipelines.evaluation.sandbox.judged.peer",
-            "pipelines.evaluation.sandbox.judged.program",
-            "pipelines.evaluation.sandbox.judged.values",
-        )
+    def worker(self) -> str:
+        """See `ObservedGrader`."""
+        return "pipelines.evaluation.workers.code_observe"
 
     @property
     def options(self) -> JsonObject:

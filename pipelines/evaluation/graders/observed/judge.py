@@ -68,16 +68,9 @@ class JudgeGrader:
         return "judge@2"
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """The worker, and what it asks with."""
-        return (
-            "pipelines.evaluation.workers.judge_observe",
-            "pipelines.evaluation.invisible",
-            "pipelines.evaluation.thought_tags",
-            "pipelines.evaluation.thoughts",
-            "pipelines.engines.openai.client",
-            "pipelines.engines.openai.reply_json",
-        )
+    def worker(self) -> str:
+        """See `ObservedGrader`."""
+        return "pipelines.evaluation.workers.judge_observe"
 
     @property
     def options(self) -> JsonObject:

@@ -31,10 +31,9 @@ class LmEvalGrader:
         return "lm_eval@2"
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """The observing worker, and what it loads tasks with."""
-        workers = "pipelines.evaluation.workers"
-        return (f"{workers}.lm_eval_observe", f"{workers}.lm_eval_tasks")
+    def worker(self) -> str:
+        """See `ObservedGrader`."""
+        return "pipelines.evaluation.workers.lm_eval_observe"
 
     @property
     def options(self) -> JsonObject:

@@ -55,9 +55,9 @@ class SpokenObservedGrader:
         return self.inner.name
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def worker(self) -> str:
         """The inner grader's."""
-        return self.inner.sources
+        return self.inner.worker
 
     @property
     def options(self) -> JsonObject:

@@ -1,0 +1,237 @@
+"""The identity of our own code: the digest of a module and of every module of ours that it reaches.
+
+What is sealed was made by code, and is made anew once that code says something else. Which modules take part
+is read from the modules themselves, so that none can be forgotten: those that they import (at the top, or
+inside a function), packages on the way there, and those whose dotted name stands as a text of its own, as
+workers are called. Imports for type checkers alone (`if TYPE_CHECKING:`) do not count.
+
+Parsing all modules takes a second, so what each one names is remembered by its path, size and time of change.
+"""
+
+import ast
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipelines.domain.values import Digest, digest_of
+from pipelines.files.hashing import file_digest
+from pipelines.files.records import write_text
+from pipelines.files.tool_cache import tool_cache
+
+ROOT = Path(__file__).resolve().parents[2]
+HOUSES = ("pipelines", "calibration", "registry", "flows")
+_VERSION = 1
+"""Of what is remembered: another reading of sources forgets it all."""
+
+
+def source_digest(*modules: str, alone: Iterable[str] = ()) -> Digest:
+    """Return one digest over the sources of modules and of all modules of ours that they reach.
+
+    Of those in `alone` the own source counts, and nothing they reach. Kept for the life of the process, so
+    that an edit while a build runs does not split it.
+
+    Raises:
+        ImportError: where a module does not exist.
+    """
+    return _digest(modules, tuple(alone))
+
+
+def reached(*modules: str) -> frozenset[str]:
+    """Return the dotted names of modules of ours that these reach, themselves included.
+
+    Raises:
+        ImportError: where a module does not exist.
+    """
+    return _sources().reached(modules)
+
+
+@dataclass(slots=True)
+class Sources:
+    """The modules of one checkout. `memory` keeps what was read of them, None keeps nothing."""
+
+    root: Path
+    memory: Path | None = None
+    _read: dict[str, "_Source"] = field(default_factory=dict)
+    _remembered: dict[str, list[Any]] | None = None
+    _is_new: bool = False
+    _paths: dict[str, Path | None] = field(default_factory=dict)
+
+    def reached(self, modules: Iterable[str]) -> frozenset[str]:
+        """See the function `reached`."""
+        seen: set[str] = set()
+        waiting = list(modules)
+        for name in waiting:
+            if self._path(name) is None:
+                raise ImportError(f"no source for module {name}")
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            waiting += [one for one in self._source(name).names if one not in seen]
+        self._remember()
+        return frozenset(seen)
+
+    def digest(self, modules: Iterable[str], alone: Iterable[str] = ()) -> Digest:
+        """See `source_digest`."""
+        names = sorted({*self.reached(modules), *alone})
+        digest = digest_of([[name, self._source(name).sha256] for name in names])
+        self._remember()
+        return digest
+
+    def _source(self, name: str) -> "_Source":
+        if name not in self._read:
+            self._read[name] = self._looked_up(name)
+        return self._read[name]
+
+    def _looked_up(self, name: str) -> "_Source":
+        path = self._path(name)
+        if path is None:
+            raise ImportError(f"no source for module {name}")
+        facts = path.stat()
+        remembered = self._memories().get(name)
+        if remembered and remembered[:2] == [facts.st_size, facts.st_mtime_ns]:
+            names = [one for one in remembered[3] if self._path(one) is not None]
+            return _Source(sha256=remembered[2], names=tuple(names))
+        mentioned = {name.rpartition(".")[0], *_mentioned(path)} - {"", name}
+        names = sorted(one for one in mentioned if self._path(one) is not None)
+        sha256 = file_digest(path)
+        self._memories()[name] = [facts.st_size, facts.st_mtime_ns, sha256, names]
+        self._is_new = True
+        return _Source(sha256=sha256, names=tuple(names))
+
+    def _path(self, name: str) -> Path | None:
+        if name not in self._paths:
+            self._paths[name] = self._found(name)
+        return self._paths[name]
+
+    def _found(self, name: str) -> Path | None:
+        if name.partition(".")[0] not in HOUSES:
+            return None
+        place = self.root.joinpath(*name.split("."))
+        module = place.with_name(f"{place.name}.py")
+        if module.is_file():
+            return module
+        package = place / "__init__.py"
+        return package if package.is_file() else None
+
+    def _memories(self) -> dict[str, list[Any]]:
+        if self._remembered is None:
+            self._remembered = _kept(self.memory, self.root)
+        return self._remembered
+
+    def _remember(self) -> None:
+        if self.memory is None or not self._is_new:
+            return
+        kept = {"version": _VERSION, "root": str(self.root), "modules": self._memories()}
+        try:
+            self.memory.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self.memory, json.dumps(kept))
+        except OSError:
+            return  # nothing but time is lost
+        finally:
+            self._is_new = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A module's digest, and the modules of ours that it names."""
+
+    sha256: str
+    names: tuple[str, ...]
+
+
+@cache
+def _sources() -> Sources:
+    return Sources(root=ROOT, memory=tool_cache() / "sources.json")
+
+
+@cache
+def _digest(modules: tuple[str, ...], alone: tuple[str, ...]) -> Digest:
+    return _sources().digest(modules, alone)
+
+
+def _kept(memory: Path | None, root: Path) -> dict[str, list[Any]]:
+    """Return what is remembered; an unreadable memory, or one of another checkout, is an empty one."""
+    if memory is None:
+        return {}
+    try:
+        kept = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(kept, dict) or (kept.get("version"), kept.get("root")) != (
+        _VERSION,
+        str(root),
+    ):
+        return {}
+    modules = kept.get("modules")
+    return modules if isinstance(modules, dict) else {}
+
+
+def _mentioned(path: Path) -> Iterator[str]:
+    """Yield dotted names of a module that may be modules of ours; who asks looks which of them exist."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    texts = _texts(tree)
+    for node in _running(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _as_module(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            yield from _as_module(_joined(node, texts))
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those that only type checkers read, and what `source_digest` is not to follow."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.keyword) and child.arg == "alone":
+            continue  # of `source_digest`: these are named so that they are not followed
+        if isinstance(child, ast.If) and _is_type_checking(child.test):
+            for other in child.orelse:
+                yield other
+                yield from _running(other)
+            continue
+        yield child
+        yield from _running(child)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return bool(name == "TYPE_CHECKING")
+
+
+def _texts(tree: ast.Module) -> Mapping[str, str]:
+    """Return the module's own constants that are texts, by name."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    }
+
+
+def _joined(node: ast.JoinedStr, texts: Mapping[str, str]) -> str:
+    """Return `f"{_WORKERS}.answer"` written out; a part that is not known makes no module's name."""
+    parts: list[str] = []
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            parts.append(str(part.value))
+        elif isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name):
+            parts.append(texts.get(part.value.id, " "))
+        else:
+            return ""
+    return "".join(parts)
+
+
+def _as_module(text: str) -> Iterator[str]:
+    head, dot, rest = text.partition(".")
+    if dot and head in HOUSES and rest.replace(".", "_").isidentifier():
+        yield text

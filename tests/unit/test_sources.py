@@ -1,0 +1,204 @@
+"""The identity of our own code: every module that takes part is in it, and no other."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.build.identity import (
+    AUDIT,
+    BASE_DIVERGENCE,
+    CAUSES,
+    JUDGING,
+    build_digest,
+    judging_digest,
+)
+from pipelines.files.sources import HOUSES, ROOT, Sources, reached, source_digest
+from tests.unit.test_planning import plan, spec
+
+ENGINES = "pipelines.engines"
+KEYS = {
+    "answers of llama.cpp": (f"{ENGINES}.llamacpp.workers.answer",),
+    "answers of transformers": (f"{ENGINES}.transformers.workers.answer",),
+    "conversion": (f"{ENGINES}.llamacpp.workers.building.convert",),
+    "matrix": (f"{ENGINES}.llamacpp.workers.building.imatrix",),
+    "compressed folders": (f"{ENGINES}.llmcompressor.workers.compress",),
+    "audit": AUDIT,
+    "base divergence": BASE_DIVERGENCE,
+    "judging": JUDGING,
+    "corpus": ("calibration.shelf.assemble",),
+    "tokens of a corpus": ("calibration.drawing.rendering",),
+    "drift": ("calibration.drift.sealing",),
+    "code": ("pipelines.evaluation.workers.code_observe",),
+}
+EDITS = {
+    f"{ENGINES}.llamacpp.workers.probe": {"audit"},
+    f"{ENGINES}.transformers.workers.probe": {"audit"},
+    f"{ENGINES}.llamacpp.grammar.numbers": {"answers of llama.cpp"},
+    "calibration.drawing.mixing": {"corpus", "drift"},
+    "calibration.workers.recognizers": {"corpus"},
+    "pipelines.evaluation.sandbox.judged.values": {"code", "judging"},
+    "pipelines.evaluation.graders.text.choice_words": {"judging"},
+    "pipelines.report.page": set(),
+    "flows.cli.main": set(),
+}
+"""What an edit of each changes, nothing else of the above."""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("checkout")
+    for house in HOUSES:
+        shutil.copytree(ROOT / house, root / house, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def before(checkout: Path) -> dict[str, str]:
+    return digests(checkout)
+
+
+def digests(root: Path) -> dict[str, str]:
+    sources = Sources(root=root, memory=root / "sources.json")
+    return {name: sources.digest(modules) for name, modules in KEYS.items()}
+
+
+@pytest.mark.parametrize("module", EDITS)
+def test_an_edit_changes_the_keys_that_reach_it_and_no_others(
+    module: str, checkout: Path, before: dict[str, str]
+) -> None:
+    file = checkout.joinpath(*module.split(".")).with_suffix(".py")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{text}\n# another", encoding="utf-8")
+    after = digests(checkout)
+    file.write_text(text, encoding="utf-8")
+    assert {name for name in KEYS if after[name] != before[name]} == EDITS[module]
+    assert digests(checkout) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "module"),
+    [
+        ("drift", "calibration.drift.permutation"),
+        ("drift", "pipelines.specs.chat_messages"),
+        ("drift", "pipelines.paired.family"),
+        ("corpus", "pipelines.evaluation.chat"),
+        ("conversion", "pipelines.formats.chat_templates"),
+        ("matrix", f"{ENGINES}.llamacpp.workers.library"),
+        ("answers of llama.cpp", f"{ENGINES}.llamacpp.workers.library"),
+        ("answers of llama.cpp", "pipelines.process.harness"),
+        ("code", "pipelines.evaluation.sandbox.inside"),
+        ("judging", "pipelines.evaluation.workers.judge_observe"),
+        ("judging", "pipelines.engines.openai.client"),
+        ("judging", "pipelines.domain.verdicts.verdict"),
+    ],
+)
+def test_what_lists_kept_by_hand_had_forgotten_or_had_to_name_is_reached(
+    key: str, module: str
+) -> None:
+    assert module in reached(*KEYS[key])
+
+
+NOT_SEALED = {
+    "pipelines.evaluation.loops.checks",
+    "pipelines.evaluation.transformers_reading",
+    "pipelines.evaluation.workers.lm_eval_export",
+    "pipelines.evaluation.workers.transformers_reading",
+    "pipelines.gates.prospects",
+}
+"""What says something while planning or checking: nothing keeps it, or it is kept under a key of its own."""
+
+
+def modules(folder: str) -> Iterator[str]:
+    for path in (ROOT / "pipelines" / folder).rglob("*.py"):
+        if path.stem != "__init__":
+            yield ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("folder", ["audit", "evaluation", "paired", "gates"])
+def test_no_module_that_judges_is_out_of_reach(folder: str) -> None:
+    judging = reached(*JUDGING, *AUDIT, *BASE_DIVERGENCE, *CAUSES)
+    assert set(modules(folder)) - judging <= NOT_SEALED
+
+
+def test_a_build_is_not_finished_any_more_once_its_code_would_say_something_else(
+    tmp_path: Path,
+) -> None:
+    made = plan(tmp_path, spec(tmp_path, "Q8_0"))
+    assert made.contracts[-1] == build_digest()
+    assert build_digest() != judging_digest()
+
+
+def sources_of(root: Path, memory: Path | None = None) -> Sources:
+    return Sources(root=root, memory=memory)
+
+
+def write(root: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = root / "pipelines" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_what_counts_as_reached(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        __init__="",
+        entry="""
+from typing import TYPE_CHECKING
+import json
+import pipelines.plain
+from pipelines import member
+from pipelines.named import Thing
+if TYPE_CHECKING:
+    from pipelines.types_only import Type
+else:
+    from pipelines.otherwise import Type
+_ROOM = "pipelines"
+WORKER = f"{_ROOM}.worker"
+OTHER = "pipelines.told"
+TEXT = "see pipelines.mentioned for more"
+def later():
+    from pipelines.late import late
+""",
+        plain="", member="from pipelines.deep import x", named="Thing = 1", types_only="",
+        otherwise="Type = 1", worker="", told="", mentioned="", late="late = 1", deep="x = 1", unrelated="",
+    )  # fmt: skip
+    found = {
+        name.removeprefix("pipelines.")
+        for name in sources_of(tmp_path).reached(["pipelines.entry"])
+    }
+    assert found == {
+        "pipelines", "entry", "plain", "member", "named", "otherwise", "worker", "told", "late", "deep",
+    }  # fmt: skip
+
+
+def test_a_module_that_stands_alone_counts_without_what_it_reaches(tmp_path: Path) -> None:
+    write(tmp_path, __init__="", a="", alone="import pipelines.far", far="")
+    first = sources_of(tmp_path).digest(["pipelines.a"], ["pipelines.alone"])
+    write(tmp_path, far="x = 1")
+    assert sources_of(tmp_path).digest(["pipelines.a"], ["pipelines.alone"]) == first
+    write(tmp_path, alone="import pipelines.far  # too")
+    assert sources_of(tmp_path).digest(["pipelines.a"], ["pipelines.alone"]) != first
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "[]", "{", '{"version": 1}', '{"version": 99, "modules": {}}']
+)
+def test_a_damaged_memory_costs_time_and_nothing_else(tmp_path: Path, damage: str) -> None:
+    write(tmp_path, __init__="", entry="import pipelines.other", other="")
+    memory = tmp_path / "memory" / "sources.json"
+    whole = sources_of(tmp_path, memory).digest(["pipelines.entry"])
+    assert json.loads(memory.read_text())["modules"]["pipelines.entry"][3] == [
+        "pipelines",
+        "pipelines.other",
+    ]
+    memory.write_text(damage)
+    assert sources_of(tmp_path, memory).digest(["pipelines.entry"]) == whole
+
+
+def test_a_module_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ImportError, match="no source for module"):
+        source_digest("pipelines.nowhere")
