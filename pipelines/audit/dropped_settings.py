@@ -3,8 +3,8 @@
 A guess that is said before the first expensive minute. What decides is the measurement; see
 `divergence_causes` for what is tried where a base diverges. Sources: src/models/*.cpp and conversion/*.py of
 the llama.cpp that llama-cpp-python 0.3.36 holds, against the modelling code of transformers 5.17;
-common/arg.cpp of the same llama.cpp and vllm/engine/arg_utils.py of vLLM 0.32 for options. SGLang's options are
-named as its documentation does; its source was not read.
+common/arg.cpp of the same llama.cpp and vllm/engine/arg_utils.py of vLLM 0.32 for options. SGLang's options
+are named as its documentation does; its source was not read.
 """
 
 import re

@@ -3,13 +3,15 @@
 What is sealed was made by code, and is made anew once that code says something else. Which modules take part
 is read from the modules themselves, so that none can be forgotten: those that they import (at the top, or
 inside a function), packages on the way there, and those whose dotted name stands as a text of its own, as
-workers are called. Imports for type checkers alone (`if TYPE_CHECKING:`) do not count.
+workers are called. Imports for type checkers alone (`if TYPE_CHECKING:`) do not count. Files of data that
+stand beside a module and that it names (`small_words.yaml`) are part of its source.
 
 Parsing all modules takes a second, so what each one names is remembered by its path, size and time of change.
 """
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,7 +25,8 @@ from pipelines.files.tool_cache import tool_cache
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUSES = ("pipelines", "calibration", "registry", "flows")
-_VERSION = 1
+_DATA_FILE = re.compile(r"[\w-]+\.(?!py$)\w+")
+_VERSION = 2
 """Of what is remembered: another reading of sources forgets it all."""
 
 
@@ -55,7 +58,7 @@ class Sources:
     root: Path
     memory: Path | None = None
     _read: dict[str, "_Source"] = field(default_factory=dict)
-    _remembered: dict[str, list[Any]] | None = None
+    _remembered: dict[str, dict[str, Any]] | None = None
     _is_new: bool = False
     _paths: dict[str, Path | None] = field(default_factory=dict)
 
@@ -91,15 +94,17 @@ class Sources:
         path = self._path(name)
         if path is None:
             raise ImportError(f"no source for module {name}")
-        facts = path.stat()
         remembered = self._memories().get(name)
-        if remembered and remembered[:2] == [facts.st_size, facts.st_mtime_ns]:
-            names = [one for one in remembered[3] if self._path(one) is not None]
-            return _Source(sha256=remembered[2], names=tuple(names))
-        mentioned = {name.rpartition(".")[0], *_mentioned(path)} - {"", name}
+        if remembered and remembered["files"] == _stamps(path.parent, remembered["files"]):
+            names = [one for one in remembered["names"] if self._path(one) is not None]
+            return _Source(sha256=remembered["sha256"], names=tuple(names))
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+        mentioned = {name.rpartition(".")[0], *_mentioned(tree)} - {"", name}
         names = sorted(one for one in mentioned if self._path(one) is not None)
-        sha256 = file_digest(path)
-        self._memories()[name] = [facts.st_size, facts.st_mtime_ns, sha256, names]
+        files = [path.name, *sorted({*_data_files(tree, path.parent)} - {path.name})]
+        sha256 = digest_of([file_digest(path.parent / one) for one in files])
+        stamps = _stamps(path.parent, files)
+        self._memories()[name] = {"files": stamps, "sha256": sha256, "names": names}
         self._is_new = True
         return _Source(sha256=sha256, names=tuple(names))
 
@@ -118,7 +123,7 @@ class Sources:
         package = place / "__init__.py"
         return package if package.is_file() else None
 
-    def _memories(self) -> dict[str, list[Any]]:
+    def _memories(self) -> dict[str, dict[str, Any]]:
         if self._remembered is None:
             self._remembered = _kept(self.memory, self.root)
         return self._remembered
@@ -154,7 +159,7 @@ def _digest(modules: tuple[str, ...], alone: tuple[str, ...]) -> Digest:
     return _sources().digest(modules, alone)
 
 
-def _kept(memory: Path | None, root: Path) -> dict[str, list[Any]]:
+def _kept(memory: Path | None, root: Path) -> dict[str, dict[str, Any]]:
     """Return what is remembered; an unreadable memory, or one of another checkout, is an empty one."""
     if memory is None:
         return {}
@@ -171,9 +176,30 @@ def _kept(memory: Path | None, root: Path) -> dict[str, list[Any]]:
     return modules if isinstance(modules, dict) else {}
 
 
-def _mentioned(path: Path) -> Iterator[str]:
+def _stamps(folder: Path, files: Iterable[str]) -> dict[str, list[int]]:
+    """Return the size and time of change of files, none for one that is gone."""
+    stamps: dict[str, list[int]] = {}
+    for name in files:
+        try:
+            facts = (folder / name).stat()
+        except OSError:
+            stamps[name] = []
+        else:
+            stamps[name] = [facts.st_size, facts.st_mtime_ns]
+    return stamps
+
+
+def _data_files(tree: ast.Module, folder: Path) -> Iterator[str]:
+    """Yield the names of files beside a module that it writes out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value
+            if _DATA_FILE.fullmatch(name) and (folder / name).is_file():
+                yield name
+
+
+def _mentioned(tree: ast.Module) -> Iterator[str]:
     """Yield dotted names of a module that may be modules of ours; who asks looks which of them exist."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
     texts = _texts(tree)
     for node in _running(tree):
         if isinstance(node, ast.Import):

@@ -175,6 +175,32 @@ def later():
     }  # fmt: skip
 
 
+def test_files_of_data_beside_a_module_are_part_of_it(tmp_path: Path) -> None:
+    write(tmp_path, __init__="", entry='WORDS = Path(__file__).with_name("words.yaml")')
+    memory, words = tmp_path / "sources.json", tmp_path / "pipelines" / "words.yaml"
+    entry = ["pipelines.entry"]
+    without = sources_of(tmp_path, memory).digest(entry)
+    assert sources_of(tmp_path, memory).digest(entry) == without
+    words.write_text("a")
+    first = sources_of(tmp_path).digest(entry)
+    words.write_text("a b")
+    assert len({without, first, sources_of(tmp_path).digest(entry)}) == 3
+
+
+def test_data_that_changed_is_read_again_and_what_did_not_is_not(tmp_path: Path) -> None:
+    write(tmp_path, __init__="", entry='WORDS = Path(__file__).with_name("words.yaml")')
+    memory, words = tmp_path / "sources.json", tmp_path / "pipelines" / "words.yaml"
+    entry = ["pipelines.entry"]
+    words.write_text("a")
+    first = sources_of(tmp_path, memory).digest(entry)
+    assert sources_of(tmp_path, memory).digest(entry) == first
+    words.write_text("a b")
+    second = sources_of(tmp_path, memory).digest(entry)
+    assert second != first
+    words.unlink()
+    assert sources_of(tmp_path, memory).digest(entry) not in (first, second)
+
+
 def test_a_module_that_stands_alone_counts_without_what_it_reaches(tmp_path: Path) -> None:
     write(tmp_path, __init__="", a="", alone="import pipelines.far", far="")
     first = sources_of(tmp_path).digest(["pipelines.a"], ["pipelines.alone"])
@@ -191,7 +217,7 @@ def test_a_damaged_memory_costs_time_and_nothing_else(tmp_path: Path, damage: st
     write(tmp_path, __init__="", entry="import pipelines.other", other="")
     memory = tmp_path / "memory" / "sources.json"
     whole = sources_of(tmp_path, memory).digest(["pipelines.entry"])
-    assert json.loads(memory.read_text())["modules"]["pipelines.entry"][3] == [
+    assert json.loads(memory.read_text())["modules"]["pipelines.entry"]["names"] == [
         "pipelines",
         "pipelines.other",
     ]
