@@ -19,7 +19,7 @@ from pipelines.evaluation.sandbox.trial import contains
 pytestmark = pytest.mark.integration
 
 LIMITS = Limits(seconds=1.5, memory_bytes=256 << 20)
-KINDS: tuple[SandboxKind, ...] = ("bwrap", "nsjail", "unshare")
+KINDS: tuple[SandboxKind, ...] = ("bwrap", "unshare")
 
 
 @pytest.fixture(params=KINDS)

@@ -42,7 +42,7 @@ def chosen_sandbox(*, allow_unsandboxed: bool) -> SandboxKind:
         return "none"
     raise ToolchainError(
         "grader `code` and functions of loops run in a sandbox, and none works here "
-        "(tried: bubblewrap, nsjail, the kernel's own namespaces)",
+        "(tried: bubblewrap, the kernel's own namespaces)",
         next_step=NEXT_STEP,
     )
 
@@ -50,7 +50,7 @@ def chosen_sandbox(*, allow_unsandboxed: bool) -> SandboxKind:
 @cache
 def working_sandbox() -> SandboxKind | None:
     """Return the first sandbox that contains a program which tries to get out; asked once a process."""
-    kinds: tuple[SandboxKind, ...] = ("bwrap", "nsjail", "unshare")
+    kinds: tuple[SandboxKind, ...] = ("bwrap", "unshare")
     return next((kind for kind in kinds if _present(kind) and contains(kind)), None)
 
 

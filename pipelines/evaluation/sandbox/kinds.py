@@ -20,12 +20,12 @@ from typing import Literal
 
 from pipelines.domain.values import JsonObject
 
-SandboxKind = Literal["bwrap", "nsjail", "unshare", "none"]
+SandboxKind = Literal["bwrap", "unshare", "none"]
 """`unshare` are the kernel's namespaces, entered by ourselves; `none` is no sandbox, only limits."""
 
 ALLOW_UNSANDBOXED = "QUANTGATE_ALLOW_UNSANDBOXED"
 NEXT_STEP = (
-    "install bubblewrap (`bwrap`) or nsjail, or allow unprivileged user namespaces; in a container that "
+    "install bubblewrap (`bwrap`), or allow unprivileged user namespaces; in a container that "
     "is thrown away afterwards, `allow_unsandboxed: true` in the grader's options or "
     f"{ALLOW_UNSANDBOXED}=1 runs answers with limits and nothing else"
 )
@@ -39,7 +39,6 @@ _JUDGED = (
 )
 """Sent as texts, in the order in which they import each other: nothing of this project is in reach inside."""
 _MEBIBYTE = 1 << 20
-_NOBODY = 65534
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/nix/store")
 _DEVICES = ("null", "zero", "random", "urandom")
 _SCRATCH_BYTES = 64 * _MEBIBYTE
@@ -133,9 +132,7 @@ def interpreter(limits: Limits) -> str:
 
 
 def _prefix(kind: SandboxKind, limits: Limits) -> list[str]:
-    if kind == "bwrap":
-        return _bubblewrap(limits)
-    return _nsjail(limits) if kind == "nsjail" else []
+    return _bubblewrap(limits) if kind == "bwrap" else []
 
 
 def _bubblewrap(limits: Limits) -> list[str]:
@@ -164,31 +161,6 @@ def _bubblewrap(limits: Limits) -> list[str]:
         arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     scratch = ["--perms", "1777", "--size", str(_SCRATCH_BYTES), "--tmpfs", "/tmp"]
     return [*arguments, *scratch, "--remount-ro", "/", "--chdir", "/tmp", "--"]
-
-
-def _nsjail(limits: Limits) -> list[str]:
-    links, readable = _system()
-    identity = str(_NOBODY if os.geteuid() == 0 else os.getuid())
-    arguments = [
-        _found("nsjail"),
-        "--mode",
-        "o",
-        "--really_quiet",
-        "--disable_proc",
-        "--disable_rlimits",
-    ]
-    arguments += ["--user", f"{identity}:{identity}", "--cwd", "/tmp", "--time_limit", "0"]
-    if os.geteuid() == 0:
-        arguments += ["--group", f"{_NOBODY}:{_NOBODY}"]
-    for name, value in _ENVIRONMENT.items():
-        arguments += ["--env", f"{name}={value}"]
-    for path in (*readable, *held_folders(limits)):
-        arguments += ["--bindmount_ro", path]
-    for target, link in links:
-        arguments += ["--symlink", f"{link}:{target}"]
-    for device in _DEVICES:
-        arguments += ["--bindmount", f"/dev/{device}"]
-    return [*arguments, "--mount", f"none:/tmp:tmpfs:size={_SCRATCH_BYTES},mode=1777", "--"]
 
 
 def _parents(paths: Iterable[str]) -> list[str]:
