@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.crashes import failure_of
-from flows.cli.main import _clean_exit, main
+from flows.cli.main import main
+from flows.cli.options import clean_exit
 from pipelines.domain.errors import InputError
 
 
@@ -60,7 +61,7 @@ def test_each_kind_of_failure_has_its_exit_code(
 
 
 def test_every_command_stands_over_the_net() -> None:
-    """Each command's callback is `_clean_exit`'s wrapper; `--help` of a group has no body to fail."""
+    """Each command's callback is `clean_exit`'s wrapper; `--help` of a group has no body to fail."""
     waiting = [main]
     while waiting:
         for command in waiting.pop().commands.values():
@@ -68,7 +69,7 @@ def test_every_command_stands_over_the_net() -> None:
                 waiting.append(command)
             else:
                 code = command.callback.__code__
-                assert code is _clean_exit(lambda: 0).__code__, command.name
+                assert code is clean_exit(lambda: 0).__code__, command.name
 
 
 def test_a_fault_in_a_command_ends_without_a_traceback(

@@ -1,0 +1,107 @@
+"""`quantgate corpus …`: the command line of what `flows.cli.corpus` and its neighbours do."""
+
+import click
+
+from flows.cli.options import FOLDER, in_store
+
+
+@click.group()
+def corpus() -> None:
+    """Build, look at, compare and check calibration corpora."""
+
+
+@corpus.command("build", short_help="Seal the corpus that a spec describes.")
+@click.argument("spec", metavar="SPEC|NAME", type=FOLDER)
+@click.option(
+    "--model", help="Also count tokens as this model would: folder or org/name[@revision]."
+)
+@click.option("--record", is_flag=True, help="Also record it in MLflow.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@in_store
+def corpus_build(**options: object) -> int:
+    """Seal the corpus that SPEC (YAML) describes; its version rises only when the content changes.
+
+    A bare NAME stands for calibration/corpora/NAME.yaml.
+    """
+    from flows.cli.corpus import BuildOptions, build_command
+
+    return build_command(BuildOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
+@corpus.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@in_store
+def corpus_list(as_json: bool) -> int:
+    """List the sealed corpora of this store."""
+    from flows.cli.corpus import list_command
+
+    return list_command(as_json=as_json)
+
+
+@corpus.command("show")
+@click.argument("reference", metavar="NAME[@VERSION]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@in_store
+def corpus_show(reference: str, as_json: bool) -> int:
+    """Print a corpus's data card; without a version, that of the latest."""
+    from flows.cli.corpus import show_command
+
+    return show_command(reference, as_json=as_json)
+
+
+@corpus.command("diff", short_help="Compare two corpora: added, removed, kept.")
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@in_store
+def corpus_diff(one: str, other: str, as_json: bool) -> int:
+    """Compare two corpora (NAME[@VERSION]): what was added, removed and kept."""
+    from flows.cli.corpus import diff_command
+
+    return diff_command(one, other, as_json=as_json)
+
+
+@corpus.command("export")
+@click.argument("reference", metavar="NAME[@VERSION]")
+@click.option("--to", "target", type=FOLDER, required=True, help="File to write, JSON lines.")
+@click.option("--model", help="Write texts as this model's chat template renders them.")
+@in_store
+def corpus_export(**options: object) -> int:
+    """Write a corpus's sequences as JSON lines."""
+    from flows.cli.corpus import ExportOptions, export_command
+
+    return export_command(ExportOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
+@corpus.command("check", short_help="Hold a corpus against a suite and a model.")
+@click.argument("corpus", metavar="NAME[@VERSION]|SPEC")
+@click.option("--suite", type=FOLDER, required=True, help="Folder with suite.yaml and its items.")
+@click.option("--model", help="Also say what this model's tokenizer and backends make of it.")
+@click.option("--recipes", help="Recipe names or patterns whose effective use is shown, by commas.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@in_store
+def corpus_check(**options: object) -> int:
+    """Hold a corpus against a suite: contamination, coverage, effective use, health.
+
+    Exit codes: 0 fine, 2 problems, 3-6 an error.
+    """
+    from flows.cli.corpus_check import CheckOptions, check_command
+
+    return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
+@corpus.command("drift")
+@click.argument("corpus", metavar="NAME[@VERSION]")
+@click.option("--traffic", required=True, help="Chat log (JSON lines), or mlflow:EXPERIMENT.")
+@click.option("--model", help="Also compare tokens as this model would count them.")
+@click.option("--alpha", default=0.01, show_default=True, help="False-alarm rate of the whole.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@in_store
+def corpus_drift(**options: object) -> int:
+    """Hold today's traffic against a corpus.
+
+    Exit codes: 0 no drift, 10 drift found, 2-6 an error.
+    """
+    from flows.cli.drift import DriftOptions, drift_command
+
+    return drift_command(DriftOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
