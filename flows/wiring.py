@@ -1,4 +1,4 @@
-"""Which implementation stands behind each seam: the only place that names backends and runtimes."""
+"""Which implementation stands behind each seam: the only place that chooses backends and runtimes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

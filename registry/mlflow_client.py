@@ -1,4 +1,4 @@
-"""The one module that imports MLflow, behind the `Registry` protocol; its errors become ours here."""
+"""MLflow's client behind the `Registry` protocol; its errors become ours here."""
 
 import json
 import logging

@@ -2,7 +2,8 @@
 
 Ids are those that Hugging Face transformers gives: `apply_chat_template(tokenize=True)` for conversations,
 `tokenizer(text)` for plain text. Templates run in a child process within bounds of time and memory
-(`template_child`), tokenizing uses the checkpoint's own tokenizer.json (`pipelines.formats.own_tokenizer`).
+(`pipelines.evaluation.templates`), tokenizing uses the checkpoint's own tokenizer.json
+(`pipelines.formats.own_tokenizer`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From evidence to a verdict: the default policy, exactly as DESIGN.md states it, and what may be added."""
+"""From evidence to a verdict: the default policy, as docs/verdicts.md states it, and what may be added."""
 
 from collections.abc import Sequence
 

@@ -46,7 +46,7 @@ def test_without_breaks_the_bound_is_the_closed_form(items: int) -> None:
         (15, 148, 0.975, 0.1617),
         (0, 20, 0.975, 0.1684),
         (1, 29, 0.975, 0.1776),
-        # One-sided 95 %: the sizes DESIGN.md promises (30 without a break, 50 with one).
+        # One-sided 95 %: the sizes docs/verdicts.md promises (30 without a break, 50 with one).
         (0, 30, 0.95, 0.0950),
         (1, 50, 0.95, 0.0914),
         (3, 41, 0.95, 0.1784),

@@ -49,7 +49,7 @@ class Limits:
     """What a program may take.
 
     `seconds` limits the processor time of program and tests together, and the time in which neither has
-    anything to compute, each by itself (`sandbox_clock`). The kernel ends a process that takes a little more.
+    anything to compute, each by itself (`clock`). The kernel ends a process that takes a little more.
     `packages` lets it import the packages of this program's own environment.
     """
 

@@ -31,7 +31,7 @@ class ToolCallGrader:
     other. Tolerated around it: whitespace and one Markdown fence, since every tool router strips
     both. Not tolerated: any prose, a second object, arguments as a string of JSON.
     `expected` is such a call, or a list of them of which any is accepted.
-    `format` other than `json` reads the answer as a model family writes calls (see `call_formats`);
+    `format` other than `json` reads the answer as a model family writes calls (see `formats`);
     there has to be one call in it.
     """
 
