@@ -26,6 +26,8 @@ from pipelines.files.store import Store
 Record = TypeVar("Record")
 Element = TypeVar("Element")
 
+_ALONE = (__name__, "calibration.shelf.sealing")
+"""What reads a corpus for these looks."""
 _KEY_LENGTH = 16
 _BATCH = 256
 
@@ -55,7 +57,7 @@ class RecipeUse:
 
 def overlap_of(corpus: Corpus, suite: Suite, store: Store, threads: int) -> Overlap:
     """Return which items the corpus holds."""
-    code = source_digest("calibration.checks.contamination")
+    code = source_digest("calibration.checks.contamination", alone=_ALONE)
     key = digest_of([corpus.label, corpus.digest, suite.digest, code])
 
     def find() -> Overlap:
@@ -67,7 +69,7 @@ def overlap_of(corpus: Corpus, suite: Suite, store: Store, threads: int) -> Over
 
 def look_at(corpus: Corpus, suite: Suite, store: Store) -> Look:
     """Return the corpus's health and what of the suite it lacks."""
-    code = source_digest("calibration.checks.coverage", "calibration.checks.health")
+    code = source_digest("calibration.checks.coverage", "calibration.checks.health", alone=_ALONE)
     key = digest_of([corpus.label, corpus.digest, suite.digest, code])
 
     def look() -> Look:

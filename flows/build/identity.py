@@ -20,8 +20,16 @@ _AUDITING = (
     "flows.build.audits.base_logits",
     "flows.build.audits.measured_rulers",
     "flows.build.audits.texts",
+    "pipelines.engines.llamacpp.runtime",
+    "pipelines.engines.openai.runtime",
+    "pipelines.engines.transformers.runtime",
+    "pipelines.process.endings",
+    "pipelines.process.last_words",
+    "pipelines.process.runner",
+    "pipelines.variants.variant",
 )
-"""What puts an audit together; what else these modules reach is a build's and not an audit's."""
+"""What puts an audit together and reads how its child processes end. Much that these modules reach changes no
+audit, so they are not followed."""
 
 BASE_DIVERGENCE = (
     "pipelines.audit.base_divergence",
@@ -65,4 +73,6 @@ def judging_digest() -> Digest:
 
 def build_digest() -> Digest:
     """Return the digest of all of them: a finished build is finished for this code."""
-    return digest_of([judging_digest(), audit_digest(), base_divergence_digest()])
+    return digest_of(
+        [judging_digest(), audit_digest(), base_divergence_digest(), divergence_cause_digest()]
+    )

@@ -56,7 +56,7 @@ def import_task(task: LmEvalTask, store: Store, run_worker: RunWorker) -> Path:
         ToolchainError, InputError, WorkerError: see `suite_folder`.
     """
     harness = _harness()
-    sources = source_digest(f"{_WORKERS}.lm_eval_export")
+    sources = source_digest(f"{_WORKERS}.lm_eval_export", alone=(__name__,))
     key = digest_of([to_json(task), harness, sources])
     name = f"lm-eval-{_NOT_IN_SUITE_NAMES.sub('-', task.name)}"[:LONGEST_NAME]
     folder = store.root / "suites" / f"{name}--{key[:16]}"

@@ -25,6 +25,15 @@ from pipelines.files.tool_cache import tool_cache
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUSES = ("pipelines", "calibration", "registry", "flows")
+_ONLY_WORDS = frozenset(
+    {
+        "pipelines.domain.errors",
+        "pipelines.files.validation_wording",
+        "pipelines.process.secrecy",
+    }
+)
+"""Every child process has these, to say what went wrong without a secret in it. They decide no byte, no
+answer and no verdict, so their edits make nothing anew."""
 _DATA_FILE = re.compile(r"[\w-]+\.(?!py$)\w+")
 _VERSION = 2
 """Of what is remembered: another reading of sources forgets it all."""
@@ -74,7 +83,8 @@ class Sources:
             if name in seen:
                 continue
             seen.add(name)
-            waiting += [one for one in self._source(name).names if one not in seen]
+            named = self._source(name).names
+            waiting += [one for one in named if one not in seen and one not in _ONLY_WORDS]
         self._remember()
         return frozenset(seen)
 
@@ -173,7 +183,21 @@ def _kept(memory: Path | None, root: Path) -> dict[str, dict[str, Any]]:
     ):
         return {}
     modules = kept.get("modules")
-    return modules if isinstance(modules, dict) else {}
+    whole = isinstance(modules, dict) and all(map(_is_entry, modules.values()))
+    return modules if whole else {}
+
+
+def _is_entry(kept: object) -> bool:
+    """Whether this is what `_looked_up` keeps of a module."""
+    if not isinstance(kept, dict) or kept.keys() != {"files", "sha256", "names"}:
+        return False
+    names = kept["names"]
+    return (
+        isinstance(kept["files"], dict)
+        and isinstance(kept["sha256"], str)
+        and isinstance(names, list)
+        and all(isinstance(one, str) for one in names)
+    )
 
 
 def _stamps(folder: Path, files: Iterable[str]) -> dict[str, list[int]]:
@@ -234,14 +258,15 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 def _texts(tree: ast.Module) -> Mapping[str, str]:
     """Return the module's own constants that are texts, by name."""
-    return {
-        node.targets[0].id: node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    }
+    texts: dict[str, str] = {}
+    for node in tree.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        value = node.value.value if isinstance(node.value, ast.Constant) else None
+        if isinstance(target, ast.Name) and isinstance(value, str):
+            texts[target.id] = value
+    return texts
 
 
 def _joined(node: ast.JoinedStr, texts: Mapping[str, str]) -> str:
@@ -258,6 +283,6 @@ def _joined(node: ast.JoinedStr, texts: Mapping[str, str]) -> str:
 
 
 def _as_module(text: str) -> Iterator[str]:
-    head, dot, rest = text.partition(".")
-    if dot and head in HOUSES and rest.replace(".", "_").isidentifier():
+    head, *rest = text.split(".")
+    if rest and head in HOUSES and all(map(str.isidentifier, rest)):
         yield text

@@ -4,10 +4,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipelines.files.reading import at_home
+
 
 def tool_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder that QUANTGATE_CACHE names, else `quantgate` in the user's cache."""
+    """Return the folder that QUANTGATE_CACHE names, else `quantgate` in the user's cache.
+
+    Raises:
+        InputError: where it is in the home of somebody who has none.
+    """
     if named := environment.get("QUANTGATE_CACHE"):
-        return Path(named).expanduser().resolve()
+        return at_home(named).resolve()
     base = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "quantgate"
+    return at_home(base) / "quantgate"

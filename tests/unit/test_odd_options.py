@@ -15,6 +15,7 @@ from flows.settings import Settings
 from pipelines.domain.errors import InputError
 from pipelines.domain.secrets import redacted
 from pipelines.files.store import STORE_VARIABLE, Store
+from pipelines.files.tool_cache import tool_cache
 from tests.corpus_rows import chat_rows, spec_of, write_rows
 from tests.unit.test_corpus_sources import build, one
 
@@ -58,6 +59,12 @@ def test_a_store_is_a_folder_of_somebody(tmp_path: Path) -> None:
     assert "is a file, no folder" in ended(tmp_path, "corpus", "list", store=str(file))[1]
     assert "nobody's home folder" in ended(tmp_path, "corpus", "list", store=NOBODY)[1]
     assert ended(tmp_path, "corpus", "list") == (0, "")
+
+
+@pytest.mark.parametrize("variable", ["QUANTGATE_CACHE", "XDG_CACHE_HOME"])
+def test_a_cache_is_in_somebodys_home(variable: str) -> None:
+    with pytest.raises(InputError, match="nobody's home folder"):
+        tool_cache({variable: NOBODY})
 
 
 @pytest.mark.parametrize("size", ["9" * 400 + "GB", "-5GB", "nanGB", "GB", "0"])

@@ -104,6 +104,13 @@ def test_an_engine_killed_while_it_loads_leaves_no_reason_that_blames_the_file()
     )
 
 
+def test_a_complaint_that_is_no_exception_comes_before_one_that_only_points_further_on() -> None:
+    core = f"{E}terminate called after throwing an instance of 'std::runtime_error'\n"
+    log = core + f"{E}  what():  tensor 'x' has wrong shape\n" + FRONT_END + SHUTTING_DOWN
+    assert "terminate called" in reason_in(log)
+    assert "want of memory" not in reason_in(log)
+
+
 def test_a_death_in_the_middle_is_not_explained_by_what_went_well_again_afterwards() -> None:
     survived = f"{E}RuntimeError: minProperties is greater than the number of properties\n"
     answered = 'INFO:     127.0.0.1:1 - "POST /v1/completions HTTP/1.1" 200 OK\n'

@@ -32,6 +32,8 @@ KEYS = {
     "tokens of a corpus": ("calibration.drawing.rendering",),
     "drift": ("calibration.drift.sealing",),
     "code": ("pipelines.evaluation.workers.code_observe",),
+    "loops": ("pipelines.evaluation.loops.waves",),
+    "servers": (f"{ENGINES}.openai.workers.answer", f"{ENGINES}.openai.desk"),
 }
 EDITS = {
     f"{ENGINES}.llamacpp.workers.probe": {"audit"},
@@ -39,8 +41,10 @@ EDITS = {
     f"{ENGINES}.llamacpp.grammar.numbers": {"answers of llama.cpp"},
     "calibration.drawing.mixing": {"corpus", "drift"},
     "calibration.workers.recognizers": {"corpus"},
-    "pipelines.evaluation.sandbox.judged.values": {"code", "judging"},
-    "pipelines.evaluation.graders.text.choice_words": {"judging"},
+    "pipelines.evaluation.sandbox.judged.values": {"code", "judging", "loops"},
+    "pipelines.evaluation.graders.text.choice_words": {"judging", "loops"},
+    "pipelines.evaluation.loops.tools": {"loops", "judging"},
+    "pipelines.domain.errors": set(),
     "pipelines.report.page": set(),
     "flows.cli.main": set(),
 }
@@ -156,7 +160,7 @@ if TYPE_CHECKING:
     from pipelines.types_only import Type
 else:
     from pipelines.otherwise import Type
-_ROOM = "pipelines"
+_ROOM: str = "pipelines"
 WORKER = f"{_ROOM}.worker"
 OTHER = "pipelines.told"
 TEXT = "see pipelines.mentioned for more"
@@ -222,6 +226,18 @@ def test_a_damaged_memory_costs_time_and_nothing_else(tmp_path: Path, damage: st
         "pipelines.other",
     ]
     memory.write_text(damage)
+    assert sources_of(tmp_path, memory).digest(["pipelines.entry"]) == whole
+
+
+@pytest.mark.parametrize(
+    "entry", [5, {}, {"files": {}}, {"files": 3, "sha256": "a", "names": []}, ["a"]]
+)
+def test_a_damaged_entry_of_the_memory_is_none(tmp_path: Path, entry: object) -> None:
+    write(tmp_path, __init__="", entry="import pipelines.other", other="")
+    memory = tmp_path / "sources.json"
+    whole = sources_of(tmp_path, memory).digest(["pipelines.entry"])
+    kept = json.loads(memory.read_text())
+    memory.write_text(json.dumps(kept | {"modules": {"pipelines.entry": entry}}))
     assert sources_of(tmp_path, memory).digest(["pipelines.entry"]) == whole
 
 

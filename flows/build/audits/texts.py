@@ -15,6 +15,7 @@ from pipelines.domain.values import Digest, JsonValue, digest_of
 from pipelines.evaluation.loops.rehearsal import rehearsed_texts
 from pipelines.files.records import write_text
 from pipelines.files.sealed import produce_once
+from pipelines.files.sources import source_digest
 
 _SUITE_TOKENS = DIVERGENCE_TOKENS // 2
 _SEED = 0
@@ -32,12 +33,16 @@ class _TokensRecord:
     positions: int
 
 
+def _code() -> Digest:
+    return source_digest("pipelines.evaluation.loops.rehearsal", alone=(__name__,))
+
+
 def parity_texts(site: BuildSite) -> tuple[Path, Digest]:
     """Return every text of suite and corpus, rendered, with the base's own token ids."""
     corpus = site.plan.corpus
     rendering = rendering_digest(site.chat.variables)
     digest = digest_of(
-        [site.examination.prompts.digest, corpus.digest if corpus else "", rendering]
+        [site.examination.prompts.digest, corpus.digest if corpus else "", rendering, _code()]
     )
     folder = site.scratch / f"parity-{digest[:16]}"
 
@@ -72,7 +77,7 @@ def divergence_tokens(site: BuildSite, reference: Run) -> tuple[Path, Digest]:
     corpus = site.plan.corpus
     rendering = rendering_digest(site.chat.variables)
     parts: list[JsonValue] = [reference.key, corpus.digest if corpus else "", DIVERGENCE_TOKENS]
-    digest = digest_of([*parts, rendering])
+    digest = digest_of([*parts, rendering, _code()])
     folder = site.scratch / f"divergence-{digest[:16]}"
 
     def produce(staging: Path) -> _TokensRecord:

@@ -98,7 +98,7 @@ class ArchivedBackend(Generic[Options]):
         lock = ToolVersion(name=f"quantgate-{environment.name}-lock", version=environment.digest)
         worker = ToolVersion(
             name=f"quantgate-{package.name}-worker",
-            version=source_digest(package.worker, *_SOURCES),
+            version=source_digest(package.worker, *_SOURCES, alone=(__name__,)),
         )
         return Toolchain(tools=(*versions, lock, worker), device="cpu", threads=threads)
 

@@ -56,7 +56,7 @@ class LlamaCppBackend:
     def toolchain(self, threads: int) -> Toolchain:
         """Return package versions, the converter's digest and that of our own workers' sources."""
         building = [f"{WORKERS}.{name}" for name in ("convert", "imatrix", "quantize")]
-        workers = source_digest(*building, *MIX_SOURCES)
+        workers = source_digest(*building, *MIX_SOURCES, alone=(__name__,))
         return Toolchain(
             tools=(
                 *self._conversion_tools(),

@@ -42,7 +42,8 @@ class LlmCompressorBackend:
             ToolVersion(name=name, version=importlib.metadata.version(name)) for name in _PACKAGES
         ]
         worker = ToolVersion(
-            name="quantgate-llmcompressor-worker", version=source_digest(*_SOURCES)
+            name="quantgate-llmcompressor-worker",
+            version=source_digest(*_SOURCES, alone=(__name__,)),
         )
         return Toolchain(
             tools=(*tools, worker), device=accelerator_name() or "cpu", threads=threads

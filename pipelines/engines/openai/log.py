@@ -112,12 +112,16 @@ def reason_in(output: str) -> str:
     after = max((at for at, line in enumerate(lines) if _WELL.search(line)), default=-1) + 1
     for part in (lines[after:], lines):
         exceptions = [line for line in part if _EXCEPTION.match(line)]
-        complaints = [line for line in part if _COMPLAINT.search(line) and not _WELL.search(line)]
+        complaints = [
+            line
+            for line in part
+            if _COMPLAINT.search(line) and not _WELL.search(line) and not _FURTHER_ON.search(line)
+        ]
         roots = [line for line in exceptions if not _FURTHER_ON.search(line)]
-        if exceptions and not roots:
-            return f"{exceptions[0][:_LONGEST_REASON]}{_NO_CAUSE}"
         if chosen := roots or complaints:
             return _continued(part, chosen[0])[:_LONGEST_REASON]
+        if exceptions:
+            return f"{exceptions[0][:_LONGEST_REASON]}{_NO_CAUSE}"
     said = [line for line in lines if line]
     return " | ".join(said[-_LAST_LINES:])[-_LONGEST_REASON:] or _NOTHING
 

@@ -19,7 +19,7 @@ from pipelines.files.sources import source_digest
 _TEMPLATE_TOKENS = 64
 """What a template may write around a message."""
 _ERROR_TOKENS = 128
-"""What a conversation's course depends on beside its script and its answers."""
+"""What the result of a call that cannot be answered may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class LoopPrompts:
     @property
     def digest(self) -> Digest:
         """Identity of how conversations go on: later prompts are made of answers, and are in no digest."""
-        return digest_of([self.chat.digest, source_digest(__name__)])
+        return digest_of([self.chat.digest, source_digest("pipelines.evaluation.loops.waves")])
 
     @cached_property
     def longest_tokens(self) -> int:

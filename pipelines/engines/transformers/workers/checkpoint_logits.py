@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from pipelines.domain.errors import CheckpointError
+from pipelines.domain.errors import CheckpointError, QuantgateError
 from pipelines.engines.divergence.base_logits import BaseLogits, Logits
 from pipelines.engines.divergence.base_messages import (
     LOGITS_FILE,
@@ -24,6 +24,7 @@ from pipelines.engines.transformers.workers.model import require_clean
 from pipelines.files.sealed import produce_once
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
+from pipelines.process.shortage import machine_trouble
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -73,14 +74,13 @@ def _load(call: CheckpointLogitsCall) -> PreTrainedModel:
         return _loaded(call)
     try:
         return _loaded(call, config=_changed_config(call))
-    except CheckpointError:
+    except QuantgateError:
         raise
-    except (
-        Exception
-    ) as error:  # whatever a class makes of settings that were not made for each other
-        raise CheckpointError(
-            f"makes no model with {call.changes}: {type(error).__name__}: {error}",
-            where=str(call.checkpoint),
+    # Whatever a class makes of settings that were not made for each other.
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise machine_trouble(told) or CheckpointError(
+            f"makes no model with {call.changes}: {told}", where=str(call.checkpoint)
         ) from error
 
 
