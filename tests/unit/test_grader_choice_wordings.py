@@ -3,6 +3,7 @@
 
 import pytest
 
+from pipelines.domain.suites.suite import Message
 from tests.grading import expecting, pure_grader
 
 CHOOSE_B = {
@@ -131,11 +132,108 @@ CHOOSE_NONE = {
 }  # fmt: skip
 
 
+RULED_OUT_ASIDE = {
+    "en": [
+        "The answer is B — not C.", "The answer is B - not A.", "Answer: B – not D.",
+        "The answer is B, not C.", "The answer is B; not A.", "The answer is B (not A).",
+        "The answer is **B** - not **A**.", "I pick (B) — not (A).", r"\boxed{B} - not A",
+        "**B** — not **A**", "B — not C.", "B - not A", "B; not A", "B (not A)", "Answer: B\nNot A.",
+        "The answer is B. Neither A nor C fits.", "The answer is B) False, not A) True.",
+    ],
+    "de": [
+        "Die richtige Antwort ist B – nicht A.", "Antwort: B; nicht A", "Antwort: B (nicht A)",
+        "B – nicht A",
+    ],
+    "fr": ["La bonne réponse est B — pas A.", "La réponse est B, pas A.", "B - pas C"],
+    "es": ["La respuesta es B — no A.", "La respuesta es B, no es A.", "B – no A"],
+    "pt": ["A resposta é B – não A.", "B - não A"],
+    "it": ["La risposta è B - non A.", "B – non A"],
+    "nl": ["Het antwoord is B – niet A.", "B – niet A"],
+    "pl": ["Odpowiedź: B – nie A.", "B – nie A"],
+    "ru": ["Ответ: B — не A.", "Ответ: B, не A", "Ответ: B (не A)", "Ответ: B не A", "B — не A", "B, не A"],
+    "uk": ["Відповідь: B — не A."],
+    "tr": ["Cevap: B — A değil"],
+    "id": ["Jawaban: B - bukan A", "Jawaban: B, bukan A."],
+    "vi": ["Đáp án: B – không phải A", "B - không phải A"],
+    "sw": ["Jibu: B - si A", "B - si A"],
+    "ar": ["الإجابة: B - ليس A", "B - ليس A"],
+    "hi": ["उत्तर: B - A नहीं"],
+    "zh": ["答案：B——不是A", "答案是B，不是A。", "B，不是A", "B（不是A）"],
+    "ja": ["答え：B（Aではない）"],
+    "ko": ["정답: B - A가 아니라"],
+}  # fmt: skip
+"""Another one is ruled out behind a dash, a comma, a semicolon or a parenthesis."""
+
+ITS_OWN_TEXT = {
+    "en": [
+        "B) False", "(B) False", "B: False", "**B) False**", "B) No", "B. No", "B: No", "B) None",
+        "B: Not stated", "B) Neither", "B. Neither of them", "B) Incorrect, the man is tall",
+        "The answer is B) False.", "Answer: B - False", "The answer is B - Not stated.",
+        "Answer: **B) False**", "Answer: B: No", "(B) - Not stated",
+        "B: No. A is wrong because it is red.", "B) False, not A) True",
+    ],
+    "de": [
+        "Die Antwort ist B) Falsch.", "B) Nein", "B: Falsch", "Antwort: B - Falsch",
+        "B) Nicht angegeben",
+    ],
+    "fr": ["B) Non", "B: Faux", "Réponse : B) Faux", "La bonne réponse est B) Faux."],
+    "es": [
+        "B) No es correcto", "La respuesta es B) No es correcto.", "B) Falso", "Respuesta: B - Falso",
+    ],
+    "pt": ["B) Não", "Resposta: B - Falso"],
+    "it": ["Risposta: B) Falso", "B) No"],
+    "nl": ["B) Niet waar", "Antwoord: B) Fout"],
+    "pl": ["B) Nie"],
+    "ru": ["B) Неверно", "Ответ: B — Неверно", "B) Не указано", "Ответ: B) Не указано"],
+    "uk": ["Відповідь: B) Ні"],
+    "tr": ["B) Yanlış", "Cevap: B) Yanlış"],
+    "id": ["B) Salah", "Jawaban: B) Salah"],
+    "vi": ["B) Sai", "Đáp án: B. Không đúng"],
+    "sw": ["B) Si sahihi", "Jibu: B) Makosa"],
+    "th": ["B) ผิด", "คำตอบคือ B) ไม่ใช่"],
+    "ar": ["B) لا", "B) خطأ", "الإجابة: B) لا", "الإجابة هي B) خطأ"],
+    "hi": ["B) नहीं", "उत्तर: B) नहीं"],
+    "bn": ["সঠিক উত্তর: B) ভুল"],
+    "te": ["సరైన సమాధానం: B) తప్పు"],
+    "zh": ["B. 否", "答案：B. 否", "答案是B：错误", "B、错误", "（B）错误", "答案：B（错误）"],
+    "ja": ["B) いいえ", "正解：B いいえ", "答え：B) 間違い"],
+    "ko": ["B. 아니오", "정답: B. 아니요", "정답: B) 틀림"],
+}  # fmt: skip
+"""What follows the label is a negation because the option says so."""
+
+VERDICTS = {
+    "en": [
+        "A: no. B: yes.", "B: no. A: yes.", "B) No. C) Yes.", "B: no, C.", "B - wrong; C - right.",
+        "Answer: B - wrong; C - right.", "B: no\nC: yes", "Option B: wrong. Option C: right.",
+        "(B) no, (C) yes", "B: No, because A is better", "B) No — C) Yes", "(B) is wrong",
+        "I say **B** is wrong", "I would say B is wrong", "Option B – not plausible. C fits.",
+        "The answer is not B — not C.", "B) False. A) True.",
+    ],
+    "de": ["B) nein, C) ja", "B: falsch. C: richtig.", "B – falsch; C – richtig"],
+    "fr": ["B: faux. C: vrai.", "B) Non. C) Oui."],
+    "es": ["B: falso. C: correcto."],
+    "pt": ["B: não, C."],
+    "it": ["B: sbagliato. C: giusto."],
+    "nl": ["B: nee. C: ja."],
+    "pl": ["B: nie. C: tak."],
+    "ru": ["B — неверно.", "B — не правильный ответ.", "B: нет. C: да."],
+    "vi": ["Phương án (B) sai."],
+    "ar": ["الخيار (B) خطأ", "B: لا. C: نعم."],
+    "hi": ["विकल्प (B) गलत है"],
+    "zh": ["B：错误。C：正确。", "B：否；C：是", "选项（B）错误", "（B）是错误的"],
+    "ja": ["B：いいえ。C：はい。", "答えはB、ではなくC"],
+    "ko": ["(B)번은 틀렸습니다.", "B: 아니오. C: 예."],
+}  # fmt: skip
+"""Verdicts on several choices, or on one that is called wrong in a sentence."""
+
+
 def table(rows: dict[str, list[str]]) -> list[tuple[str, str]]:
     return [(language, text) for language, texts in rows.items() for text in texts]
 
 
-@pytest.mark.parametrize(("language", "text"), table(CHOOSE_B))
+@pytest.mark.parametrize(
+    ("language", "text"), table(CHOOSE_B) + table(RULED_OUT_ASIDE) + table(ITS_OWN_TEXT)
+)
 def test_a_choice_is_read_and_no_other(language: str, text: str) -> None:
     grade = pure_grader("choice").grade(text, expecting("B"))
     assert grade.correct, grade.reason
@@ -144,12 +242,26 @@ def test_a_choice_is_read_and_no_other(language: str, text: str) -> None:
         assert not pure_grader("choice").grade(text, expecting(other)).correct
 
 
-@pytest.mark.parametrize(("language", "text"), table(CHOOSE_NONE))
+@pytest.mark.parametrize(("language", "text"), table(CHOOSE_NONE) + table(VERDICTS))
 def test_an_answer_that_names_none_or_several_stays_unread(language: str, text: str) -> None:
     for label in "ABC":
         grade = pure_grader("choice").grade(text, expecting(label))
         assert not grade.correct
         assert not grade.canonical.startswith("choice "), grade.canonical
+
+
+def test_a_lone_label_with_a_negation_is_that_option() -> None:
+    assert pure_grader("choice").grade("A) No", expecting("A")).correct
+
+
+def test_the_text_that_the_question_gives_an_option_is_no_verdict_on_it() -> None:
+    text = "B) False, as figure C shows."
+    asked = Message(role="user", content="Do all animals fly?\nA) True\nB) False")
+    grader = pure_grader("choice")
+
+    assert grader.grade(text, expecting("B", messages=(asked,))).correct
+    assert not grader.grade(text, expecting("B")).correct
+    assert not grader.grade("B) False. A) True.", expecting("B", messages=(asked,))).correct
 
 
 def test_the_table_is_as_large_as_it_should_be() -> None:

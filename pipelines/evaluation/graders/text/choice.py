@@ -45,7 +45,8 @@ class ChoiceGrader:
         if isinstance(accepted, Refused):
             reason = unusable(accepted.reason)
             return wrong(self.name, canonical=answer_text.strip(), reason=reason)
-        found = chosen(composed(answer_text), self._labels, self.where)
+        asked = composed(item.messages[-1].content) if item.messages else ""
+        found = chosen(composed(answer_text), self._labels, self.where, asked)
         if isinstance(found, Refused):
             reason = f"{found.reason} in {shorten(answer_text.strip())!r}"
             open_ = found.reason.startswith(("ambiguous", "no choice is named, one"))

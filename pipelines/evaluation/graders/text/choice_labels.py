@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.text.choice_negation import RULED_OUT_AFTER, RULED_OUT_BEFORE
+from pipelines.evaluation.graders.text.choice_ruled_out import is_a_word, ruled_out, spelled_as
 from pipelines.evaluation.graders.text.choice_words import Ways, ways_to_name
 from pipelines.evaluation.graders.text.normal_forms import plain_letters
 from pipelines.evaluation.invisible import without_invisible
@@ -13,33 +13,27 @@ _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit)\s?\{([^{}]{0,200})\}")
 _QUOTES = re.compile('["“”„«»『』「」【】]|\\\\[()\\[\\]]|\\$')
-_RULED_OUT_BEFORE = re.compile(f"(?:{RULED_OUT_BEFORE})$", re.IGNORECASE)
-_RULED_OUT_AFTER = re.compile(f"\\W{{0,4}}(?:{RULED_OUT_AFTER})", re.IGNORECASE)
-_ARTICLES = frozenset("AIOEYaioey")
-_WORD_AFTER = re.compile(
-    r" (?!(?:because|since|as|for|and|or|which|is|with|due|but|not|seems|looks)\b)[a-zà-ÿ]"
-)
 _NOTHING_MORE = re.compile(r"[\s.)\]*_`!。]{0,20}")
 
 
-def chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
+def chosen(text: str, labels: Sequence[str], where: str, question: str = "") -> str | Refused:
     """Return the label that `text` chooses, as `labels` spells it; refused where none or several.
 
     `where` says which of several declarations counts, `last` or `first`; `whole` asks for an answer
-    that is nothing but the choice.
+    that is nothing but the choice. `question` is what was asked, where options may stand.
     """
     text, spelled = _readable(text), list(labels)
     labels = [plain_letters(label) for label in spelled]
-    found = _chosen(text, labels, where)
+    found = _chosen(text, labels, where, _readable(question))
     return found if isinstance(found, Refused) else spelled[labels.index(found)]
 
 
-def _chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
+def _chosen(text: str, labels: Sequence[str], where: str, question: str) -> str | Refused:
     ways = ways_to_name(tuple(labels))
     if where == "whole":
         return _alone(text, ways, labels)
     for way in (ways.boxed, ways.declared):
-        found = [match for match in _all(way, text) if not _ruled_out(match, text)]
+        found = [match for match in _all(way, text) if not ruled_out(match, text, ways)]
         if found:
             return _one([found[-1 if where == "last" else 0]], text, ways, labels)
     left_over = _left_over(text, ways)
@@ -47,7 +41,7 @@ def _chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
         return _one(left_over, text, ways, labels)
     for way in (ways.alone, ways.begun, ways.marked):
         found = _all(way, text)
-        if found and any(_ruled_out(match, text) for match in found):
+        if found and any(ruled_out(match, text, ways, question) for match in found):
             return Refused(reason="no choice is named, one is only ruled out")
         if found:
             return _one(found, text, ways, labels)
@@ -56,11 +50,11 @@ def _chosen(text: str, labels: Sequence[str], where: str) -> str | Refused:
 
 def _left_over(text: str, ways: Ways) -> list[re.Match[str]]:
     """Return a choice that is a sentence of its own where all others are ruled out: `Not A. Not B. C.`"""
-    alone = [match for match in _all(ways.sentence, text) if not _ruled_out(match, text)]
+    alone = [match for match in _all(ways.sentence, text) if not ruled_out(match, text, ways)]
     if not alone:
         return []
     named = _all(ways.named, text)
-    kept = [match for match in named if not _ruled_out(match, text)]
+    kept = [match for match in named if not ruled_out(match, text, ways)]
     return [*alone, *kept] if len(kept) < len(named) else []
 
 
@@ -75,7 +69,7 @@ def _alone(text: str, ways: Ways, labels: Sequence[str]) -> str | Refused:
     for pattern in (*ways.alone, *ways.boxed, *ways.declared):
         match = pattern.match(text)
         said = match or next(iter(pattern.finditer(text[:80])), None)
-        if said and _NOTHING_MORE.fullmatch(text, said.end()) and not _ruled_out(said, text):
+        if said and _NOTHING_MORE.fullmatch(text, said.end()) and not ruled_out(said, text, ways):
             return _one([said], text, ways, labels)
     return Refused(reason="the answer is not a choice alone")
 
@@ -83,39 +77,18 @@ def _alone(text: str, ways: Ways, labels: Sequence[str]) -> str | Refused:
 def _all(way: tuple[re.Pattern[str], ...], text: str) -> list[re.Match[str]]:
     found = [match for pattern in way for match in pattern.finditer(text)]
     found.sort(key=lambda match: match.start("label"))
-    return [match for match in found if not _is_a_word(match, text)]
+    return [match for match in found if not is_a_word(match, text)]
 
 
 def _one(
     found: Sequence[re.Match[str]], text: str, ways: Ways, labels: Sequence[str]
 ) -> str | Refused:
-    named = {_spelled(match["label"], labels) for match in found}
+    named = {spelled_as(match["label"], labels) for match in found}
     for match in found:
         further = ways.further.match(text, match.end("label"))
-        if further and not _is_a_word(further, text):
-            named.add(_spelled(further["label"], labels))
+        if further and not is_a_word(further, text):
+            named.add(spelled_as(further["label"], labels))
     if len(named) == 1:
         return named.pop()
     shown = sorted(named, key=list(labels).index)[:5]
     return Refused(reason=f"ambiguous: the answer names {' and '.join(shown)}")
-
-
-def _spelled(found: str, labels: Sequence[str]) -> str:
-    """Labels may differ by case alone; else any case of a label is that label."""
-    if found in labels:
-        return found
-    return next(label for label in labels if label.casefold() == found.casefold())
-
-
-def _is_a_word(match: re.Match[str], text: str) -> bool:
-    """`A` in `The answer is A common cold` is an article, no choice."""
-    start, end = match.span("label")
-    if match["label"] not in _ARTICLES or text[start - 1 : start] in ("(", "[", "*"):
-        return False
-    return _WORD_AFTER.match(text, end) is not None
-
-
-def _ruled_out(match: re.Match[str], text: str) -> bool:
-    start, end = match.span("label")
-    before = text[max(0, start - 40) : start]
-    return bool(_RULED_OUT_BEFORE.search(before) or _RULED_OUT_AFTER.match(text, end))

@@ -7,13 +7,14 @@ characters have ordinary width and whose runs of whitespace are one character.
 
 _BRACKETS = r"[(\[*_`]{0,4} ?"
 _CLOSED = r"[)\]*_`]{0,4}"
-_NOUN = (
-    "(?: (?:option|choice|letter|answer|antwort|lösung|réponse|lettre|opción|letra|respuesta|opção"
+_NOUN_WORDS = (
+    "option|choice|letter|answer|antwort|lösung|réponse|lettre|opción|letra|respuesta|opção"
     "|resposta|alternativa|opzione|lettera|risposta|optie|antwoord|opcja|odpowiedź|вариант|ответ"
     "|варіант"
     "|відповідь"
-    "|şık|seçenek|pilihan|opsi|jawaban|đáp án|phương án|câu|chaguo|jibu|الخيار|الإجابة|विकल्प|বিকল্প))?"
+    "|şık|seçenek|pilihan|opsi|jawaban|đáp án|phương án|câu|chaguo|jibu|الخيار|الإجابة|विकल्प|বিকল্প"
 )
+_NOUN = f"(?: (?:{_NOUN_WORDS}))?"
 _ARTICLE = "(?: (?:the|die|der|das|la|le|el|il|lo|a|o|de|het|l'option|l'opzione))?"
 _NOT = (
     "(?:not|nor|neither|nicht|weder|noch|kein(?:e|er|es)?|pas|non|né|no|não|nem|niet|geen|nie|ani"
@@ -51,6 +52,7 @@ _AND_NOT = (
     "|zamiast|вместо"
     "|daripada|thay vì|badala ya|وليس|وليست|而不是|而非)"
 )
+_NOT_SAID_FIRST = "không phải(?: là)?|sio?|ليست?|[不非](?:是|选|選)?(?:选项|選項)?|ไม่ใช่(?:ข้อ)?"
 _AFTER_ALL = "(?: ?(?:बल्कि|বরং|aksine|बल्की|むしろ|오히려))?"
 
 RULED_OUT_BEFORE = (
@@ -71,26 +73,56 @@ _FALSE = (
     "|salah"
     "|sai\\b|không đúng|si sahihi|si\\b|makosa"
 )
-_VERB = "(?:is|are|was|isn|wasn|ist|est|es|é|è|está|jest|to|là|ni|—|–|-|adalah)"
+_VERB = "(?:is|are|was|isn|wasn|ist|est|es|é|è|está|jest|to|là|ni|adalah)"
 _ADVERB = (
-    "(?: (?:also|clearly|definitely|likewise|auch|aussi|también|também|anche|ook|też|тоже|juga|cũng"
+    "(?: (?:also|clearly|definitely|likewise|auch|aussi|também|también|anche|ook|też|тоже|juga|cũng"
     "|pia))?"
 )
+_VERDICT = (
+    "no|not (?:correct|right|true)|nein|non|não|nie|nee|нет|ні|wrong|incorrect|false|falsch|faux|fals[ao]"
+    "|incorrect[ao]|sbagliat[ao]|errad[ao]|fout|onjuist|błędn[aey]|неверно|невірно|yanlış|salah|sai|makosa"
+    "|否|いいえ|لا|아니[오요]|नहीं|না|ไม่"
+)
+_ENDS = "(?=[.!;,。、،]| ?[—–-] |$)"
 RULED_OUT_AFTER = (
-    f"\\W{{0,4}}(?:{_VERB}{_ADVERB} ?)(?:{_FALSE})"
-    "|\\W{0,4} (?:n'est pas|no es|no está|não é|não está|non è|nie jest|не\\b|не является|bukan"
-    "|salah|tidak benar"
+    f"(?:{_VERB}{_ADVERB} ?)(?:{_FALSE})"
+    "|(?P<verb>[—–-] ?(?:неверн|неправил|невірн|не\\b)|(?<= )ليست?(?!\\w))"
+    "|(?<= )(?:n'est pas|no está|não é|não está|non è|nie jest|не является)"
+    "|(?P<particle>(?:は|が|も)(?:正解|正しい答え|答え)?(?:では|でも|じゃ)(?:ない|ありません)"
+    "|(?:は|が|も)(?:間違|誤|不正解|不適切|正しくな|違)|(?:では|じゃ)(?:ない|ありません|なく)"
+    "|(?:번 ?(?:(?:이|가|은|는) ?)?|(?:이|가|은|는) ?)(?:아니|아닙|틀[렸리린]))"
+    f"|{_ITEM}?(?:是|明显|显然)(?:不正确|不正確|错|錯|不对|不對|有误|有誤)"
+    "|(?P<text>"
+    "(?<= )(?:no es|не\\b|bukan|salah|tidak benar"
     "|sai\\b|không đúng|không phải|si sahihi|yanlış|değil|नहीं|गलत|ভুল|নয়|కాదు|తప్పు|neither"
     "|either\\b|non plus|auch nicht"
     "|tampoco|também não|neanche)"
-    f"| ?{_ITEM}?(?:是|明显|显然)?(?:不正确|不正確|错|錯|不对|不對|有误|有誤)"
-    "|(?:は|が|も)(?:正解|正しい答え|答え)?(?:では|でも|じゃ)(?:ない|ありません)"
-    "|(?:は|が|も)(?:間違|誤|不正解|不適切|正しくな|違)|(?:では|じゃ)(?:ない|ありません|なく)"
-    "|\\W{0,3} (?:ليست?|خاطئة?|خطأ|غير صحيحة?)(?!\\w)"
-    "|[:)]{1,2} (?:no|wrong|incorrect|false|nein|falsch|faux|falso)(?=[.!;,]|$)"
-    "|(?: ?번)?(?:이|가|은|는)? ?(?:아니|아닙|틀[렸리린])| ?(?:ไม่ใช่|ไม่ถูก|ผิด)"
+    f"|{_ITEM}?(?:不正确|不正確|错|錯|不对|不對|有误|有誤)"
+    "|(?<= )(?:خاطئة?|خطأ|غير صحيحة?)(?!\\w)"
+    "|(?:아니|아닙|틀[렸리린])|(?:ไม่ใช่|ไม่ถูก|ผิด)"
+    f"|(?:(?<=[:)—–-])|(?<=[:)—–-] ))(?:{_VERDICT}){_ENDS}"
+    f"|(?<=[—–-] )(?:{_FALSE})"
+    ")"
 )
-"""What stands directly after one."""
+"""What stands after one, punctuation aside.
+
+`text` is what may be the option's own text as well, `verb` what may rule out another
+choice that follows, `particle` what belongs to the label before it whatever stands between.
+"""
+
+LISTED = (
+    f"{_CLOSED} ?[:)—–-] ?(?:{_VERDICT}|yes|ja|oui|s[íiì]|sim|tak|да|так|(?:in)?correct[aeo]?|right|true"
+    "|richtig|korrekt|wahr|vrai|juste|verdader[ao]|verdadeir[ao]|cert[ao]|corrett[ao]|ver[ao]|juist|goed"
+    "|верно|правильно|вірно|doğru|benar|đúng|sahihi|正确|正確|对|對|错误?|錯誤?|是|はい|نعم|예|네"
+    f"|हाँ|হ্যাঁ|ใช่){_ENDS}"
+)
+"""What stands after a choice in a list of choices with a verdict on each: `A: no. B: yes.`"""
+
+CONTRASTED = f"{_IS}{_ARTICLE}{_NOUN} ?{_BRACKETS}"
+"""What stands between a `not` and the choice that it rules out."""
+
+NOUN_BEFORE = f"(?:^|\\W)(?:{_NOUN_WORDS}|الحرف|{_ITEM}|選択肢|ข้อ|보기)s?[ (\\[*_`]{{0,5}}$"
+"""What stands before a choice that is only called an option: the `Option` of `Option B is wrong`."""
 
 
 def named_against_another(any_label: str, label: str) -> tuple[str, ...]:
@@ -105,6 +137,7 @@ def named_against_another(any_label: str, label: str) -> tuple[str, ...]:
     return (
         f"{before}{others}[,;.،]? ?(?i:{_BUT}){named}",
         f"{before}{others}[,;.،] ?(?i:{_ITS_NAME}){_ARTICLE}{_NOUN} ?{_BRACKETS}{label}",
-        f"^{_BRACKETS}{label}{_CLOSED},? ?(?i:{_AND_NOT}{_IS}{_ARTICLE}{_NOUN}) ?{other}",
+        f"^{_BRACKETS}{label}{_CLOSED} ?[,;—–-]? ?\\(?(?i:{_AND_NOT}{_IS}{_ARTICLE}{_NOUN}) ?{other}",
+        f"^{_BRACKETS}{label}{_CLOSED} ?[,;،—–(-]{{1,2}} ?(?i:{_NOT_SAID_FIRST}) ?{other}",
         f"{other} ?(?:{_AFTER})[,;.、،。]? ?{_AFTER_ALL}{named}",
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipelines.evaluation.graders.text.choice_languages import declared_in_other_languages
-from pipelines.evaluation.graders.text.choice_negation import named_against_another
+from pipelines.evaluation.graders.text.choice_negation import CONTRASTED, named_against_another
 
 _SAID = (
     r"(?:answers?|choose|chose|pick|select|go with|going with|it is|it's|it must be"
@@ -41,7 +41,8 @@ _WORDLESS = r"[⺀-鿿가-힯ぁ-ヿ]"
 class Ways:
     """Patterns of the ways to name a choice, from the most to the least explicit; each has `label`.
 
-    `sentence` is a choice that is a sentence of its own, `named` one wherever it stands.
+    `sentence` is a choice that is a sentence of its own, `named` one wherever it stands,
+    `further` one more of several, `contrasted` one behind a `not`.
     """
 
     boxed: tuple[re.Pattern[str], ...]
@@ -52,6 +53,7 @@ class Ways:
     sentence: tuple[re.Pattern[str], ...]
     named: tuple[re.Pattern[str], ...]
     further: re.Pattern[str]
+    contrasted: re.Pattern[str]
 
 
 @lru_cache(maxsize=256)
@@ -85,6 +87,7 @@ def ways_to_name(labels: tuple[str, ...]) -> Ways:
         sentence=_compiled(rf"(?:^|[.!。!;\n] ?){_OPEN}{free}{_CLOSE}[.!。]?$"),
         named=_compiled(free),
         further=re.compile(rf"{_CLOSE}{_OR} ?{_OPEN}{any_case}"),
+        contrasted=re.compile(f"(?i:{CONTRASTED}){free}"),
     )
 
 
