@@ -183,8 +183,9 @@ def _kept(memory: Path | None, root: Path) -> dict[str, dict[str, Any]]:
     ):
         return {}
     modules = kept.get("modules")
-    whole = isinstance(modules, dict) and all(map(_is_entry, modules.values()))
-    return modules if whole else {}
+    if not isinstance(modules, dict) or not all(map(_is_entry, modules.values())):
+        return {}
+    return modules
 
 
 def _is_entry(kept: object) -> bool:
