@@ -19,7 +19,7 @@ ENDINGS = {"SIGKILL": -9, "SIGINT": 130, "SIGTERM": 143, "gone": 70}
 """How each end is told by the exit code; `gone`: the registry fails from that write on."""
 STEP = len(ENDINGS)
 """Each end meets every fourth write, each another one: together they meet all."""
-LEAST_WRITES = {"sqlite": 80, "server": 40}
+LEAST_WRITES = {"sqlite": 48, "server": 40}
 OF_ONE_END = ("evidence_key", "identifier", "location", "artifact", "source", "manifest_digest")
 """Tags that hold the model's name, which is each end's own, its folder, or how long its build took."""
 
