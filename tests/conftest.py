@@ -1,5 +1,7 @@
 """Fixtures for all tests."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +15,13 @@ PROJECT = Path(__file__).resolve().parents[1]
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return Store(root=tmp_path / "store")
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Leave the environment as a test found it: MLflow writes its address there once it is told one."""
+    before = dict(os.environ)
+    yield
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ.update(before)
