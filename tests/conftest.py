@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.files.store import Store
+from registry.tracking import URI_VARIABLE
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -18,10 +19,10 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture(autouse=True)
-def environment() -> Iterator[None]:
-    """Leave the environment as a test found it: MLflow writes its address there once it is told one."""
-    before = dict(os.environ)
+def no_address_left_behind() -> Iterator[None]:
+    """MLflow writes its address into the environment; the next test is of another store."""
+    before = os.environ.get(URI_VARIABLE)
     yield
-    if dict(os.environ) != before:
-        os.environ.clear()
-        os.environ.update(before)
+    os.environ.pop(URI_VARIABLE, None)
+    if before is not None:
+        os.environ[URI_VARIABLE] = before
