@@ -16,7 +16,7 @@ from pipelines.engines.llamacpp.sampling import chooser
 from pipelines.engines.llamacpp.slots import Answering, Rules, run_group
 from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from pipelines.engines.llamacpp.workers.grammar import SchemaGrammars
-from pipelines.engines.llamacpp.workers.library import LlamaLog, open_model
+from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
 from pipelines.engines.runtime import Prompt
 from pipelines.engines.stop_texts import before_stop

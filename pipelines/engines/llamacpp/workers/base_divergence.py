@@ -16,7 +16,7 @@ from pipelines.engines.divergence.positions import PositionComparison, checkpoin
 from pipelines.engines.llamacpp.layout import Layout
 from pipelines.engines.llamacpp.slots import Batch
 from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
-from pipelines.engines.llamacpp.workers.library import LlamaLog, open_model
+from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 

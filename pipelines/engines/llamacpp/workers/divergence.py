@@ -27,7 +27,7 @@ from pipelines.engines.divergence.base_logits import (
 )
 from pipelines.engines.divergence.messages import DivergenceCall, Divergences
 from pipelines.engines.divergence.sums import DivergenceSums
-from pipelines.engines.llamacpp.workers.library import (
+from pipelines.engines.llamacpp.workers.opening import (
     LlamaLog,
     hold_cache_as,
     open_context,

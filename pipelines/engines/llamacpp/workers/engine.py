@@ -10,7 +10,7 @@ from pipelines.domain.errors import WorkerError
 from pipelines.domain.recipe import KvCacheType
 from pipelines.engines.llamacpp.layout import Layout
 from pipelines.engines.llamacpp.slots import Batch, Logits
-from pipelines.engines.llamacpp.workers.library import (
+from pipelines.engines.llamacpp.workers.opening import (
     LlamaLog,
     hold_cache_as,
     open_context,

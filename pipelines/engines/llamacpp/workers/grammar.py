@@ -9,7 +9,7 @@ import numpy
 from pipelines.domain.errors import InputError
 from pipelines.engines.llamacpp.grammar.schema import grammar_of
 from pipelines.engines.llamacpp.slots import Logits
-from pipelines.engines.llamacpp.workers.library import LlamaLog
+from pipelines.engines.llamacpp.workers.opening import LlamaLog
 
 # Parsed grammars that are kept; a suite has as many schemas as it likes.
 _MOST_KEPT = 64

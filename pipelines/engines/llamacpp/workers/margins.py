@@ -9,7 +9,7 @@ import numpy
 from pipelines.engines.llamacpp.layout import groups, lay_out
 from pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
 from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
-from pipelines.engines.llamacpp.workers.library import LlamaLog, open_model
+from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
 from pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
 from pipelines.engines.runtime import Prompt

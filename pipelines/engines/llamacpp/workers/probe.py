@@ -14,7 +14,7 @@ from pipelines.engines.llamacpp.layout import Layout
 from pipelines.engines.llamacpp.run_messages import ProbeCall, does_not_load
 from pipelines.engines.llamacpp.slots import Batch
 from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
-from pipelines.engines.llamacpp.workers.library import LlamaLog, open_model
+from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
 from pipelines.engines.runtime import ProbeReport
 from pipelines.process.calls import OnProgress, Progress

@@ -33,7 +33,7 @@ from pipelines.engines.llamacpp.workers.building.packing import (
     packed_context,
     read_sequences,
 )
-from pipelines.engines.llamacpp.workers.library import LlamaLog, open_context, open_model
+from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context, open_model
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 

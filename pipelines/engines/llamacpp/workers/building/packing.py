@@ -9,7 +9,7 @@ from pathlib import Path
 import llama_cpp
 
 from pipelines.domain.errors import InputError, WorkerError
-from pipelines.engines.llamacpp.workers.library import LlamaLog
+from pipelines.engines.llamacpp.workers.opening import LlamaLog
 
 _BATCH_SEQUENCES = 64
 

@@ -19,7 +19,7 @@ from pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, is_quantized
 from pipelines.engines.llamacpp.types import TENSOR_TYPES
 from pipelines.engines.llamacpp.workers.building.ggml import type_number
 from pipelines.engines.llamacpp.workers.building.gguf import FloatArray, Gguf, GgufTensor, read_gguf
-from pipelines.engines.llamacpp.workers.library import LlamaLog
+from pipelines.engines.llamacpp.workers.opening import LlamaLog
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 

@@ -26,7 +26,7 @@ from pipelines.engines.llamacpp.workers.building.packing import (
     read_sequences,
 )
 from pipelines.engines.llamacpp.workers.building.swapping import SwappableWeights, swappable_weights
-from pipelines.engines.llamacpp.workers.library import LlamaLog, open_context, open_model
+from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context, open_model
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
 

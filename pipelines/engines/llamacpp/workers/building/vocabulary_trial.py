@@ -12,7 +12,7 @@ import llama_cpp
 from pipelines.domain.errors import CheckpointError
 from pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
 from pipelines.engines.llamacpp.workers.building.converter import run_converter
-from pipelines.engines.llamacpp.workers.library import LlamaLog
+from pipelines.engines.llamacpp.workers.opening import LlamaLog
 from pipelines.files.temporary import temporary_folder
 from pipelines.process.calls import OnProgress, Progress
 from pipelines.process.harness import serve
