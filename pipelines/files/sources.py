@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pipelines.domain.values import Digest, digest_of
@@ -35,6 +36,7 @@ _ONLY_WORDS = frozenset(
 """Every child process has these, to say what went wrong without a secret in it. They decide no byte, no
 answer and no verdict, so their edits make nothing anew."""
 _DATA_FILE = re.compile(r"[\w-]+\.(?!py$)\w+")
+_KEY_LENGTH = 8
 _VERSION = 2
 """Of what is remembered: another reading of sources forgets it all."""
 
@@ -62,7 +64,10 @@ def reached(*modules: str) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Sources:
-    """The modules of one checkout. `memory` keeps what was read of them, None keeps nothing."""
+    """The modules of one checkout, for any number of threads.
+
+    `memory` keeps what was read of them, None keeps nothing.
+    """
 
     root: Path
     memory: Path | None = None
@@ -70,9 +75,24 @@ class Sources:
     _remembered: dict[str, dict[str, Any]] | None = None
     _is_new: bool = False
     _paths: dict[str, Path | None] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     def reached(self, modules: Iterable[str]) -> frozenset[str]:
         """See the function `reached`."""
+        with self._lock:
+            names = self._reached(modules)
+            self._remember()
+        return names
+
+    def digest(self, modules: Iterable[str], alone: Iterable[str] = ()) -> Digest:
+        """See `source_digest`."""
+        with self._lock:
+            names = sorted({*self._reached(modules), *alone})
+            digest = digest_of([[name, self._source(name).sha256] for name in names])
+            self._remember()
+        return digest
+
+    def _reached(self, modules: Iterable[str]) -> frozenset[str]:
         seen: set[str] = set()
         waiting = list(modules)
         for name in waiting:
@@ -85,15 +105,7 @@ class Sources:
             seen.add(name)
             named = self._source(name).names
             waiting += [one for one in named if one not in seen and one not in _ONLY_WORDS]
-        self._remember()
         return frozenset(seen)
-
-    def digest(self, modules: Iterable[str], alone: Iterable[str] = ()) -> Digest:
-        """See `source_digest`."""
-        names = sorted({*self.reached(modules), *alone})
-        digest = digest_of([[name, self._source(name).sha256] for name in names])
-        self._remember()
-        return digest
 
     def _source(self, name: str) -> "_Source":
         if name not in self._read:
@@ -161,7 +173,8 @@ class _Source:
 
 @cache
 def _sources() -> Sources:
-    return Sources(root=ROOT, memory=tool_cache() / "sources.json")
+    checkout = digest_of(str(ROOT))[:_KEY_LENGTH]
+    return Sources(root=ROOT, memory=tool_cache() / f"sources-{checkout}.json")
 
 
 @cache

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,17 @@ def test_a_damaged_entry_of_the_memory_is_none(tmp_path: Path, entry: object) ->
     kept = json.loads(memory.read_text())
     memory.write_text(json.dumps(kept | {"modules": {"pipelines.entry": entry}}))
     assert sources_of(tmp_path, memory).digest(["pipelines.entry"]) == whole
+
+
+def test_threads_that_ask_at_once_get_the_same(tmp_path: Path) -> None:
+    names = [f"part{number}" for number in range(60)]
+    write(tmp_path, __init__="", **dict.fromkeys(names, "x = 1"))
+    sources = sources_of(tmp_path, tmp_path / "memory.json")
+    with ThreadPoolExecutor(8) as pool:
+        digests = list(pool.map(lambda name: sources.digest([f"pipelines.{name}"]), names * 2))
+    assert digests[: len(names)] == digests[len(names) :]
+    kept = json.loads((tmp_path / "memory.json").read_text())["modules"]
+    assert {f"pipelines.{name}" for name in names} <= kept.keys()
 
 
 def test_a_module_that_does_not_exist_is_an_error() -> None:
