@@ -9,8 +9,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
 
-from calibration.redaction.options import RedactionMode, RedactionOptions, ReplacementStyle
-from calibration.wanted import (
+from quantgate.calibration.redaction.options import (
+    RedactionMode,
+    RedactionOptions,
+    ReplacementStyle,
+)
+from quantgate.calibration.wanted import (
     BrokenRows,
     CorpusSpec,
     Fields,
@@ -21,10 +25,10 @@ from calibration.wanted import (
     Shortfall,
     SourceSpec,
 )
-from pipelines.evaluation.graders.reading import patterns
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.specs.loading import Spec, load_yaml
-from pipelines.specs.names import CorpusName
+from quantgate.pipelines.evaluation.graders.reading import patterns
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.specs.loading import Spec, load_yaml
+from quantgate.pipelines.specs.names import CorpusName
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 _LENGTH = re.compile(r"(\d+)-(\d*)", re.ASCII)

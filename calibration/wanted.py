@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from calibration.redaction.options import RedactionOptions
+from quantgate.calibration.redaction.options import RedactionOptions
 
 Rendering = Literal["chat", "raw"]
 Shortfall = Literal["refuse", "spread"]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.sources.local import FetchRemote
-from pipelines.domain.errors import ToolchainError
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker, ignore_progress
+from quantgate.calibration.sources.local import FetchRemote
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, ignore_progress
 
 PART_BYTES = 64 << 20
 

@@ -1,7 +1,7 @@
 """JSON schemas of everything a person writes, generated from the very models that parse it.
 
-`python -m flows.schemas` (or `make schemas`) writes them to `pipelines/specs/schemas/`. An editor that
-finds `# yaml-language-server: $schema=…` in the first lines of a file completes and checks it as it is
+`python -m quantgate.flows.schemas` (or `make schemas`) writes them to `pipelines/specs/schemas/`. An editor
+that finds `# yaml-language-server: $schema=…` in the first lines of a file completes and checks it as it is
 typed.
 """
 
@@ -11,18 +11,18 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from calibration.spec import CorpusFile
-from flows.cli.transcripts import TranscriptLine
-from flows.releases.watch_list import WatchListSpec
-from pipelines.domain.values import JsonValue
-from pipelines.files.records import write_text
-from pipelines.specs.builds import BuildFile
-from pipelines.specs.loading import Spec
-from pipelines.specs.policies import PolicySpec
-from pipelines.specs.recipe_files import RecipeSpec
-from pipelines.suites.adjudications import AdjudicationSpec
-from pipelines.suites.anchors import AnchorSpec
-from pipelines.suites.files import ItemSpec, SuiteSpec
+from quantgate.calibration.spec import CorpusFile
+from quantgate.flows.cli.transcripts import TranscriptLine
+from quantgate.flows.releases.watch_list import WatchListSpec
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.specs.builds import BuildFile
+from quantgate.pipelines.specs.loading import Spec
+from quantgate.pipelines.specs.policies import PolicySpec
+from quantgate.pipelines.specs.recipe_files import RecipeSpec
+from quantgate.pipelines.suites.adjudications import AdjudicationSpec
+from quantgate.pipelines.suites.anchors import AnchorSpec
+from quantgate.pipelines.suites.files import ItemSpec, SuiteSpec
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "pipelines" / "specs" / "schemas"
 MODELS: dict[str, type[Spec]] = {

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.files.store import Store, open_store
-from pipelines.files.tool_cache import tool_cache
-from pipelines.hub.source import HubSettings
-from pipelines.process.control_group import ControlGroups
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.store import Store, open_store
+from quantgate.pipelines.files.tool_cache import tool_cache
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.control_group import ControlGroups
 
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
 """Name of the unpacked source distribution in the tool cache; `requirements/setup` puts it there."""

@@ -4,28 +4,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings import Settings
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Format
-from pipelines.domain.server import Server
-from pipelines.engines.archived.autoawq import AUTOAWQ
-from pipelines.engines.archived.autogptq import AUTOGPTQ
-from pipelines.engines.archived.backend import ArchivedBackend
-from pipelines.engines.backend import Backend
-from pipelines.engines.divergence.rulers import MeasureRulers, measure_rulers
-from pipelines.engines.llamacpp.backend import LlamaCppBackend
-from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from pipelines.engines.openai.runtime import OpenAiServerRuntime
-from pipelines.engines.runtime import Runtime
-from pipelines.engines.transformers.checkpoint_loading import ReportLoading, report_loading
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.files.store import Store
-from pipelines.hub.table_source import ReadTable
-from pipelines.hub.tables import TableReader
-from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.process.environments import LockedEnvironment
-from pipelines.process.runner import run_worker
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.engines.archived.autoawq import AUTOAWQ
+from quantgate.pipelines.engines.archived.autogptq import AUTOGPTQ
+from quantgate.pipelines.engines.archived.backend import ArchivedBackend
+from quantgate.pipelines.engines.backend import Backend
+from quantgate.pipelines.engines.divergence.rulers import MeasureRulers, measure_rulers
+from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
+from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.runtime import Runtime
+from quantgate.pipelines.engines.transformers.checkpoint_loading import (
+    ReportLoading,
+    report_loading,
+)
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.table_source import ReadTable
+from quantgate.pipelines.hub.tables import TableReader
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.environments import LockedEnvironment
+from quantgate.pipelines.process.runner import run_worker
 
 RefuseTokenizer = Callable[[Checkpoint, Store, RunWorker, OnProgress], None]
 """Refuses a checkpoint whose tokenizer llama.cpp cannot have."""

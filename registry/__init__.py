@@ -1,6 +1,6 @@
 """MLflow as the registry: record what was judged, register what passed, look it up, prove it.
 
-    from registry import lookup, verify
+    from quantgate.registry import lookup, verify
     found = lookup("support-llama", suite="support-desk", max_size_bytes=4_000_000)
     verify(found)                      # every byte against the sha256 it was registered with
     print(found.artifact, found.facts.verdict)
@@ -13,43 +13,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from registry.corpora.datasets import record_corpus
-    from registry.corpora.drift import CorpusDrift
-    from registry.corpora.drift_recording import record_drift
-    from registry.evidence import Evidence
-    from registry.facts import Digests, RuntimeFacts, VersionFacts
-    from registry.integrity import verify
-    from registry.lineages import Lineage, LineageStep, lineage
-    from registry.lookups import Found, lookup
-    from registry.names import check_model_name, check_suite_name
-    from registry.recording.proofs import still_recorded
-    from registry.recording.receipts import Receipt, find_receipt
-    from registry.recording.record import record
-    from registry.sizes import parse_size
-    from registry.tracking import Tracking
+    from quantgate.registry.corpora.datasets import record_corpus
+    from quantgate.registry.corpora.drift import CorpusDrift
+    from quantgate.registry.corpora.drift_recording import record_drift
+    from quantgate.registry.evidence import Evidence
+    from quantgate.registry.facts import Digests, RuntimeFacts, VersionFacts
+    from quantgate.registry.integrity import verify
+    from quantgate.registry.lineages import Lineage, LineageStep, lineage
+    from quantgate.registry.lookups import Found, lookup
+    from quantgate.registry.names import check_model_name, check_suite_name
+    from quantgate.registry.recording.proofs import still_recorded
+    from quantgate.registry.recording.receipts import Receipt, find_receipt
+    from quantgate.registry.recording.record import record
+    from quantgate.registry.sizes import parse_size
+    from quantgate.registry.tracking import Tracking
 
 _HOMES = {
-    "CorpusDrift": "registry.corpora.drift",
-    "Digests": "registry.facts",
-    "Evidence": "registry.evidence",
-    "Found": "registry.lookups",
-    "Lineage": "registry.lineages",
-    "LineageStep": "registry.lineages",
-    "Receipt": "registry.recording.receipts",
-    "RuntimeFacts": "registry.facts",
-    "Tracking": "registry.tracking",
-    "VersionFacts": "registry.facts",
-    "check_model_name": "registry.names",
-    "check_suite_name": "registry.names",
-    "find_receipt": "registry.recording.receipts",
-    "lineage": "registry.lineages",
-    "lookup": "registry.lookups",
-    "parse_size": "registry.sizes",
-    "record": "registry.recording.record",
-    "record_corpus": "registry.corpora.datasets",
-    "record_drift": "registry.corpora.drift_recording",
-    "still_recorded": "registry.recording.proofs",
-    "verify": "registry.integrity",
+    "CorpusDrift": "quantgate.registry.corpora.drift",
+    "Digests": "quantgate.registry.facts",
+    "Evidence": "quantgate.registry.evidence",
+    "Found": "quantgate.registry.lookups",
+    "Lineage": "quantgate.registry.lineages",
+    "LineageStep": "quantgate.registry.lineages",
+    "Receipt": "quantgate.registry.recording.receipts",
+    "RuntimeFacts": "quantgate.registry.facts",
+    "Tracking": "quantgate.registry.tracking",
+    "VersionFacts": "quantgate.registry.facts",
+    "check_model_name": "quantgate.registry.names",
+    "check_suite_name": "quantgate.registry.names",
+    "find_receipt": "quantgate.registry.recording.receipts",
+    "lineage": "quantgate.registry.lineages",
+    "lookup": "quantgate.registry.lookups",
+    "parse_size": "quantgate.registry.sizes",
+    "record": "quantgate.registry.recording.record",
+    "record_corpus": "quantgate.registry.corpora.datasets",
+    "record_drift": "quantgate.registry.corpora.drift_recording",
+    "still_recorded": "quantgate.registry.recording.proofs",
+    "verify": "quantgate.registry.integrity",
 }
 
 __all__ = [
@@ -80,7 +80,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import the module that holds a public name when the name is first asked for (PEP 562)."""
     if name not in _HOMES:
-        raise AttributeError(f"module 'registry' has no attribute {name!r}")
+        raise AttributeError(f"module 'quantgate.registry' has no attribute {name!r}")
     value: object = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

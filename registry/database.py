@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.domain.errors import ToolchainError
-from pipelines.files.locks import exclusive
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.files.locks import exclusive
 
 _FULL = ("database or disk is full", "no space left")
 _REFUSED = (

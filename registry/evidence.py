@@ -3,19 +3,19 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.audit.served import kernels_of
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.domain.variant import Variant
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.base_divergence import BaseDivergence
-from pipelines.domain.verdicts.verdict import Decision, Verdict
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
-from pipelines.files.records import record_digest
-from registry.facts import NONE, Digests, RuntimeFacts, VersionFacts
-from registry.names import check_model_name, check_suite_name
+from quantgate.pipelines.audit.served import kernels_of
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.domain.variant import Variant
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from quantgate.pipelines.files.records import record_digest
+from quantgate.registry.facts import NONE, Digests, RuntimeFacts, VersionFacts
+from quantgate.registry.names import check_model_name, check_suite_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ Tags are flat strings, so that MLflow's own pages and search (`tags.format = 'gg
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.verdicts.base_accuracy import LOW_BASE_ACCURACY
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.verdicts.base_accuracy import LOW_BASE_ACCURACY
 
 PASSED = "pass"
 """How a tag spells a passing verdict (`Decision.PASS`, without loading it for a look-up)."""

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.files import sealed
-from pipelines.files.records import read_json
-from registry.lookups import Found
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files import sealed
+from quantgate.pipelines.files.records import read_json
+from quantgate.registry.lookups import Found
 
 
 def verify(found: Found) -> None:

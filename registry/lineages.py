@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.files.store import open_store
-from registry.corpora.experiments import card_line, recorded_corpus
-from registry.facts import NONE
-from registry.lookups import Found, found_version, no_such_model, with_drift
-from registry.names import check_model_name
-from registry.opening import open_mlflow
-from registry.protocol import OpenRegistry, RecordedVersion, TaggedRun
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.files.store import open_store
+from quantgate.registry.corpora.experiments import card_line, recorded_corpus
+from quantgate.registry.facts import NONE
+from quantgate.registry.lookups import Found, found_version, no_such_model, with_drift
+from quantgate.registry.names import check_model_name
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import OpenRegistry, RecordedVersion, TaggedRun
+from quantgate.registry.tracking import Tracking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

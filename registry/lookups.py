@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.domain.recipe import Format
-from pipelines.files.store import MANIFEST, Store, open_store
-from registry.corpora.drift import CorpusDrift, newest_drift
-from registry.facts import PASSED, VersionFacts, from_tags
-from registry.names import check_model_name
-from registry.opening import open_mlflow
-from registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.files.store import MANIFEST, Store, open_store
+from quantgate.registry.corpora.drift import CorpusDrift, newest_drift
+from quantgate.registry.facts import PASSED, VersionFacts, from_tags
+from quantgate.registry.names import check_model_name
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
+from quantgate.registry.tracking import Tracking
 
 _SHOWN_NAMES = 20
 

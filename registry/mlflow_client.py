@@ -12,10 +12,16 @@ from time import time
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from pipelines.domain.errors import ServiceError
-from registry.database import database_trouble, opened_alone
-from registry.protocol import DatasetInput, RecordedRun, RecordedVersion, RunContent, TaggedRun
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.registry.database import database_trouble, opened_alone
+from quantgate.registry.protocol import (
+    DatasetInput,
+    RecordedRun,
+    RecordedVersion,
+    RunContent,
+    TaggedRun,
+)
+from quantgate.registry.tracking import Tracking
 
 # Read by MLflow when it is imported or used: no telemetry, no progress bars, no addresses of runs on
 # standard output (which may be JSON), and an answer about an unreachable server within seconds instead of
@@ -39,7 +45,7 @@ with warnings.catch_warnings():
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
-    from registry.mlflow_relocation import settle_artifacts
+    from quantgate.registry.mlflow_relocation import settle_artifacts
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from time import time
 from typing import Any
 
-from pipelines.domain.errors import InputError
-from pipelines.specs.loading import did_you_mean
-from registry.mlflow_client import MlflowRegistry, translated
-from registry.traces.conversations import Span, Trace
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.specs.loading import did_you_mean
+from quantgate.registry.mlflow_client import MlflowRegistry, translated
+from quantgate.registry.traces.conversations import Span, Trace
 
 _PAGE = 100
 _SESSION = "mlflow.trace.session"

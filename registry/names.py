@@ -1,7 +1,7 @@
 """Names that MLflow and this registry's references (`NAME@ALIAS`, `NAME/VERSION`) can carry."""
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.registrable import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.registrable import (
     model_name_problem,
     model_name_that_would_do,
     suite_name_problem,

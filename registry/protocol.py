@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from registry.tracking import Tracking
+from quantgate.registry.tracking import Tracking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import re
 from math import isfinite
 
-from pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import InputError
 
 _UNITS = {
     "": 1,

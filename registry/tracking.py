@@ -7,9 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.domain.secrets import redacted, without_userinfo
-from pipelines.files.store import STORE_VARIABLE, Store
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.domain.secrets import redacted, without_userinfo
+from quantgate.pipelines.files.store import STORE_VARIABLE, Store
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.recipe import Format
 
 READER = "tests.archived_readers_worker"
 

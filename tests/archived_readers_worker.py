@@ -5,9 +5,9 @@ from auto_gptq.nn_modules.qlinear.qlinear_cuda import QuantLinear
 from awq.utils.packing_utils import dequantize_gemm
 from safetensors.torch import load_file, save_file
 
-from pipelines.domain.recipe import Format
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 from tests.archived_readers_call import ReadCall, Weights
 
 _BITS = 4

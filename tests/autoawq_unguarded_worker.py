@@ -2,10 +2,10 @@
 
 from awq.quantize.quantizer import AwqQuantizer
 
-from pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall
-from pipelines.engines.archived.workers.autoawq import quantize_with
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall
+from quantgate.pipelines.engines.archived.workers.autoawq import quantize_with
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 
 
 def quantize(call: AutoAwqCall, on_progress: OnProgress) -> ArchivedFacts:

@@ -6,9 +6,9 @@ For tests that plant this fault; no recipe and no flag of the product leads here
 
 from dataclasses import replace
 
-from pipelines.engines.archived.autoawq import WORKER
-from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.engines.archived.autoawq import WORKER
+from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
+from quantgate.pipelines.process.runner import run_worker
 
 
 def run_without_guard(

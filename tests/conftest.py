@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.files.store import Store
-from registry.tracking import URI_VARIABLE
+from quantgate.pipelines.files.store import Store
+from quantgate.registry.tracking import URI_VARIABLE
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -5,9 +5,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from calibration.spec import load_corpus_spec
-from calibration.wanted import CorpusSpec
-from pipelines.domain.values import JsonObject
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.wanted import CorpusSpec
+from quantgate.pipelines.domain.values import JsonObject
 
 SAID = {
     "en": "Could you please tell me when my order will arrive, I have been waiting.",

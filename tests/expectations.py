@@ -1,11 +1,11 @@
 """What a real build's audit says of its tensors, for tests that build and do not audit."""
 
-from pipelines.audit.expectation import audit_expectation, expected_of, written_tensors
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Format, Recipe
-from pipelines.domain.verdicts.audit import AuditFinding
-from pipelines.engines.backend import Built
-from pipelines.engines.contents import Contents, folder_contents, gguf_contents
+from quantgate.pipelines.audit.expectation import audit_expectation, expected_of, written_tensors
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Format, Recipe
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.engines.backend import Built
+from quantgate.pipelines.engines.contents import Contents, folder_contents, gguf_contents
 
 
 def unexpected(

@@ -7,20 +7,20 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from pipelines.audit.labels import FILE_TYPES
-from pipelines.audit.rulers import main_type
-from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import GgufOptions, Numerics, Recipe
-from pipelines.domain.run import Answer, RuntimeIdentity, Schedule
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
-from pipelines.domain.verdicts.audit import Divergence, Resemblance
-from pipelines.engines.backend import BuildRequest, Built
-from pipelines.engines.contents import Contents
-from pipelines.engines.divergence.base_messages import PositionDivergences
-from pipelines.engines.divergence.rulers import RulersCall
-from pipelines.engines.runtime import (
+from quantgate.pipelines.audit.labels import FILE_TYPES
+from quantgate.pipelines.audit.rulers import main_type
+from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.recipe import GgufOptions, Numerics, Recipe
+from quantgate.pipelines.domain.run import Answer, RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion
+from quantgate.pipelines.domain.verdicts.audit import Divergence, Resemblance
+from quantgate.pipelines.engines.backend import BuildRequest, Built
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
+from quantgate.pipelines.engines.divergence.rulers import RulersCall
+from quantgate.pipelines.engines.runtime import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
@@ -28,14 +28,14 @@ from pipelines.engines.runtime import (
     ProbeReport,
     ProbeRequest,
 )
-from pipelines.engines.transformers.checkpoint_loading import LoadingReport
-from pipelines.files.records import to_json
-from pipelines.files.store import Store
-from pipelines.formats.gguf import TYPE_BITS
-from pipelines.formats.safetensors import StoredTensor
-from pipelines.process.calls import OnProgress, Progress, RunWorker
-from pipelines.specs.kv_caches import without_kv_suffix
-from pipelines.specs.recipes import catalogue
+from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.gguf import TYPE_BITS
+from quantgate.pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker
+from quantgate.pipelines.specs.kv_caches import without_kv_suffix
+from quantgate.pipelines.specs.recipes import catalogue
 
 TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}{{ eos_token }}"

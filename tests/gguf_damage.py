@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy
 
-from pipelines.formats.gguf import read_gguf_header
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 Q4_K_BLOCK_BYTES, Q4_K_SCALE_BYTES = 144, 16
 """block_q4_K in ggml/src/ggml-common.h: two F16 scales, twelve bytes of small ones, 128 of weights."""

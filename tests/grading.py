@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
-from pipelines.domain.suites.suite import GraderKind, GraderSpec, Item, Message
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.protocol import Grader, ObservedGrader
-from pipelines.evaluation.graders.table import grader_for
+from quantgate.pipelines.domain.suites.suite import GraderKind, GraderSpec, Item, Message
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.protocol import Grader, ObservedGrader
+from quantgate.pipelines.evaluation.graders.table import grader_for
 
 
 def expecting(expected: JsonValue, **changes: Any) -> Item:

@@ -4,23 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from calibration.drawing.fetching import fetch_rows
-from calibration.drawing.parts import FetchCall, OutlineCall, ScanCall
-from calibration.drawing.scanning import scan
-from pipelines.files.records import from_json, to_json
-from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
+from quantgate.calibration.drawing.fetching import fetch_rows
+from quantgate.calibration.drawing.parts import FetchCall, OutlineCall, ScanCall
+from quantgate.calibration.drawing.scanning import scan
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
 
 
 def _outline(call: OutlineCall, on_progress: OnProgress) -> object:
-    from calibration.workers.outline import outline
+    from quantgate.calibration.workers.outline import outline
 
     return outline(call, on_progress)
 
 
 _WORKERS: dict[str, tuple[Callable[[Any, OnProgress], object], type]] = {
-    "calibration.workers.scan": (scan, ScanCall),
-    "calibration.workers.fetch": (fetch_rows, FetchCall),
-    "calibration.workers.outline": (_outline, OutlineCall),
+    "quantgate.calibration.workers.scan": (scan, ScanCall),
+    "quantgate.calibration.workers.fetch": (fetch_rows, FetchCall),
+    "quantgate.calibration.workers.outline": (_outline, OutlineCall),
 }
 
 

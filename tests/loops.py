@@ -5,15 +5,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.grader import GraderSpec
-from pipelines.domain.suites.suite import DecodeSettings, Item, Message, SliceSpec, Suite
-from pipelines.domain.suites.turns import Loop, ResultRow, ScriptedStep, SimulatedTool, Turn
-from pipelines.domain.values import JsonObject, digest_of
-from pipelines.engines.runtime import AnswerRequest, Prompt
-from pipelines.files.records import from_json, to_json
-from pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.grader import GraderSpec
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message, SliceSpec, Suite
+from quantgate.pipelines.domain.suites.turns import (
+    Loop,
+    ResultRow,
+    ScriptedStep,
+    SimulatedTool,
+    Turn,
+)
+from quantgate.pipelines.domain.values import JsonObject, digest_of
+from quantgate.pipelines.engines.runtime import AnswerRequest, Prompt
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from tests.fakes import FakeRuntime
 
 CALL = GraderSpec(kind="tool_call")

@@ -5,14 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import GraderKind, GraderSpec, Item
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.protocol import ObservedGrader
-from pipelines.evaluation.graders.table import grader_for
-from pipelines.evaluation.observing import Observatory, ObserveCall, ObserveTally, Question
-from pipelines.files.store import Store
-from pipelines.process.calls import (
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import GraderKind, GraderSpec, Item
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.protocol import ObservedGrader
+from quantgate.pipelines.evaluation.graders.table import grader_for
+from quantgate.pipelines.evaluation.observing import (
+    Observatory,
+    ObserveCall,
+    ObserveTally,
+    Question,
+)
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import (
     OnProgress,
     Reply,
     RunWorker,
@@ -20,7 +25,7 @@ from pipelines.process.calls import (
     WorkerReply,
     ignore_progress,
 )
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.process.runner import run_worker
 
 
 def observed_grader(kind: str, **options: JsonValue) -> ObservedGrader:

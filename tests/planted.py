@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.build import units
-from flows.build.site import BuildSite
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion, Variant
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.engines.backend import BuildRequest, Built
-from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.variants.variant import PlannedVariant
+from quantgate.flows.build import units
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion, Variant
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.engines.backend import BuildRequest, Built
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.variants.variant import PlannedVariant
 
 Damage = Callable[[Path], BuildFacts | None]
 """Damages a copy of an artifact; returns other facts where the tool would have noticed something."""

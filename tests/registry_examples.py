@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
+from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
     Format,
@@ -13,23 +13,29 @@ from pipelines.domain.recipe import (
     Numerics,
     Recipe,
 )
-from pipelines.domain.run import RunContract, RuntimeIdentity, Schedule
-from pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Suite
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion, Variant
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import (
+from quantgate.pipelines.domain.run import RunContract, RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Suite
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.variant import (
+    BuildFacts,
+    QuantizedTensor,
+    Toolchain,
+    ToolVersion,
+    Variant,
+)
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import (
     Decision,
     Interval,
     PairedStatistics,
     SliceVerdict,
     Verdict,
 )
-from pipelines.files.sealed import produce_once
-from pipelines.files.store import Store
-from registry import Evidence, Tracking
-from registry.protocol import RecordedRun, RecordedVersion, RunContent, TaggedRun
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.files.store import Store
+from quantgate.registry import Evidence, Tracking
+from quantgate.registry.protocol import RecordedRun, RecordedVersion, RunContent, TaggedRun
 
 SUITE = Suite(
     name="support-desk",

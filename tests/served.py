@@ -10,25 +10,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.domain.recipe import Format
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.openai.desk import ServerDesk
-from pipelines.engines.openai.messages import (
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.openai.desk import ServerDesk
+from quantgate.pipelines.engines.openai.messages import (
     AnswerTally,
     ServedAnswersCall,
     ServedProbe,
     ServedProbeCall,
     Serving,
 )
-from pipelines.engines.openai.process import Launch
-from pipelines.engines.openai.runtime import OpenAiServerRuntime
-from pipelines.engines.openai.workers.answer import answer
-from pipelines.engines.openai.workers.probe import probe
-from pipelines.engines.prompt_lengths import longest_sequence
-from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Prompt
-from pipelines.files.records import to_json
-from pipelines.process.calls import Progress, ignore_progress
+from quantgate.pipelines.engines.openai.process import Launch
+from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.workers.answer import answer
+from quantgate.pipelines.engines.openai.workers.probe import probe
+from quantgate.pipelines.engines.prompt_lengths import longest_sequence
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Prompt
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.process.calls import Progress, ignore_progress
 from tests.fakes import FakeRuntime
 from tests.openai_server_fake import FakeEngine
 

@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

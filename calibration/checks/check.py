@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.authoring.check import Finding
+from quantgate.pipelines.authoring.check import Finding
 
 if TYPE_CHECKING:
-    from calibration.checks.contamination import Contamination
-    from calibration.checks.coverage import Lack
-    from calibration.checks.effective_use import EffectiveUse
-    from calibration.checks.health import Health
-    from calibration.checks.token_coverage import ExpertCoverage, TokenCoverage
-    from pipelines.domain.corpus import Corpus
-    from pipelines.domain.suites.suite import Item, Suite
-    from pipelines.evaluation.chat import ChatFormat
-    from pipelines.files.store import Store
-    from pipelines.hub.source import HubSettings
+    from quantgate.calibration.checks.contamination import Contamination
+    from quantgate.calibration.checks.coverage import Lack
+    from quantgate.calibration.checks.effective_use import EffectiveUse
+    from quantgate.calibration.checks.health import Health
+    from quantgate.calibration.checks.token_coverage import ExpertCoverage, TokenCoverage
+    from quantgate.pipelines.domain.corpus import Corpus
+    from quantgate.pipelines.domain.suites.suite import Item, Suite
+    from quantgate.pipelines.evaluation.chat import ChatFormat
+    from quantgate.pipelines.files.store import Store
+    from quantgate.pipelines.hub.source import HubSettings
 
 _FOUND_PROBLEMS = 2
 _UNSEEN_SHARE = 0.02
@@ -82,7 +82,7 @@ def check_corpus(
     Raises:
         InputError, CheckpointError, ServiceError: where model or recipes cannot be used.
     """
-    from calibration.checks.findings import look_at, overlap_of
+    from quantgate.calibration.checks.findings import look_at, overlap_of
 
     found = overlap_of(corpus, suite, store, threads).found
     look = look_at(corpus, suite, store)
@@ -125,7 +125,7 @@ def lack_text(one: "Lack") -> str:
 
 def health_findings(health: "Health", where: str) -> Iterator[Finding]:
     """Yield what is wrong with the corpus on its own."""
-    from calibration.checks.health import PROBLEMS
+    from quantgate.calibration.checks.health import PROBLEMS
 
     for one in health.symptoms:
         count = f"{one.rows} of {health.rows} sequences" if health.rows else "no sequences"
@@ -177,12 +177,16 @@ def model_findings(model: ModelReport, where: str) -> Iterator[Finding]:
 
 
 def _model(corpus: "Corpus", suite: "Suite", store: "Store", asked: AskedModel) -> ModelReport:
-    from calibration.checks.effective_use import calibrated
-    from calibration.checks.findings import use_of
-    from calibration.checks.token_coverage import expert_coverage, token_coverage, tokens_seen
-    from pipelines.checkpoints.resolving import resolve_checkpoint
-    from pipelines.evaluation.chat import ChatFormat
-    from pipelines.specs.recipes import DEFAULT_RECIPES, find_recipes
+    from quantgate.calibration.checks.effective_use import calibrated
+    from quantgate.calibration.checks.findings import use_of
+    from quantgate.calibration.checks.token_coverage import (
+        expert_coverage,
+        token_coverage,
+        tokens_seen,
+    )
+    from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+    from quantgate.pipelines.evaluation.chat import ChatFormat
+    from quantgate.pipelines.specs.recipes import DEFAULT_RECIPES, find_recipes
 
     checkpoint = resolve_checkpoint(asked.source, name=None, store=store, hub=asked.hub)
     chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
@@ -219,7 +223,7 @@ def _model(corpus: "Corpus", suite: "Suite", store: "Store", asked: AskedModel) 
 
 def slice_tokens(suite: "Suite", chat: "ChatFormat") -> Mapping[str, Sequence[Sequence[int]]]:
     """Return the token ids of every item, by slice: its prompt as the model reads it, and what it expects."""
-    from calibration.checks.expectations import expected_text
+    from quantgate.calibration.checks.expectations import expected_text
 
     ids = {
         item.id: (
@@ -236,8 +240,8 @@ def slice_tokens(suite: "Suite", chat: "ChatFormat") -> Mapping[str, Sequence[Se
 
 def _prompt_ids(suite: "Suite", item: "Item", chat: "ChatFormat") -> tuple[int, ...]:
     """Return an item's prompt; where the chat template refuses it, what its messages say."""
-    from pipelines.domain.errors import InputError
-    from pipelines.evaluation.prompts import read_item
+    from quantgate.pipelines.domain.errors import InputError
+    from quantgate.pipelines.evaluation.prompts import read_item
 
     try:
         return read_item(suite, item, chat).token_ids

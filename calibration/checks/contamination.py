@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from calibration.checks.overlap_closeness import Judge
-from calibration.checks.overlap_index import OverlapIndex
-from calibration.checks.overlap_search import OverlapSearch, Row
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suites.suite import Item
+from quantgate.calibration.checks.overlap_closeness import Judge
+from quantgate.calibration.checks.overlap_index import OverlapIndex
+from quantgate.calibration.checks.overlap_search import OverlapSearch, Row
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.suites.suite import Item
 
 Kind = Literal["exact", "normalized", "near"]
 

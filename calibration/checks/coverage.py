@@ -12,13 +12,13 @@ from typing import Literal
 import numpy
 from numpy.typing import NDArray
 
-from calibration.checks.expectations import expected_text
-from calibration.checks.features import calls_in, kinds_of, shares
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suites.suite import GraderKind, Item, Suite
-from pipelines.domain.values import canonical_json
-from pipelines.language.identify import UNKNOWN, languages_of
-from pipelines.language.words import words_of
+from quantgate.calibration.checks.expectations import expected_text
+from quantgate.calibration.checks.features import calls_in, kinds_of, shares
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.suites.suite import GraderKind, Item, Suite
+from quantgate.pipelines.domain.values import canonical_json
+from quantgate.pipelines.language.identify import UNKNOWN, languages_of
+from quantgate.pipelines.language.words import words_of
 
 Aspect = Literal["language", "length", "writing", "calls", "words", "tokens", "digits"]
 

@@ -16,11 +16,11 @@ until a recipe has the tokens it wants; longer ones are cut and those of one tok
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calibration.shelf.tokens import TokensRecord
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.recipe import AutoAwqOptions, Calibration, Recipe
-from pipelines.engines.backend import CalibrationTokens
-from pipelines.files.sealed import read_manifest
+from quantgate.calibration.shelf.tokens import TokensRecord
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.recipe import AutoAwqOptions, Calibration, Recipe
+from quantgate.pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.files.sealed import read_manifest
 
 LEAST_SHARE = 0.5
 """A recipe that gets less of what it wants is told so."""

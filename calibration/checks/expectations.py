@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable
 
-from pipelines.domain.suites.suite import GraderKind, Item
-from pipelines.domain.values import JsonValue
+from quantgate.pipelines.domain.suites.suite import GraderKind, Item
+from quantgate.pipelines.domain.values import JsonValue
 
 _NO_TEXT: frozenset[GraderKind] = frozenset({"regex", "refusal", "language", "code", "lm_eval"})
 """Their expectations are patterns, manners, languages, programs that test, and documents of a task."""

@@ -6,27 +6,33 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from calibration.checks.contamination import Contamination, contaminations
-from calibration.checks.coverage import Lack, Profiler, lacks, text_of
-from calibration.checks.effective_use import EffectiveUse, effective_use, no_supply, supply_of
-from calibration.checks.health import Examiner, Health
-from calibration.shelf.assemble import iterate_sequences
-from calibration.shelf.tokens import calibration_tokens
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import Digest, digest_of
-from pipelines.engines.backend import CalibrationTokens
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.records import read_record, write_record
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
+from quantgate.calibration.checks.contamination import Contamination, contaminations
+from quantgate.calibration.checks.coverage import Lack, Profiler, lacks, text_of
+from quantgate.calibration.checks.effective_use import (
+    EffectiveUse,
+    effective_use,
+    no_supply,
+    supply_of,
+)
+from quantgate.calibration.checks.health import Examiner, Health
+from quantgate.calibration.shelf.assemble import iterate_sequences
+from quantgate.calibration.shelf.tokens import calibration_tokens
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.records import read_record, write_record
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
 
 Record = TypeVar("Record")
 Element = TypeVar("Element")
 
-_ALONE = (__name__, "calibration.shelf.sealing")
+_LOOKED_AT = ("quantgate.calibration.checks.coverage", "quantgate.calibration.checks.health")
+_ALONE = (__name__, "quantgate.calibration.shelf.sealing")
 """What reads a corpus for these looks."""
 _KEY_LENGTH = 16
 _BATCH = 256
@@ -57,7 +63,7 @@ class RecipeUse:
 
 def overlap_of(corpus: Corpus, suite: Suite, store: Store, threads: int) -> Overlap:
     """Return which items the corpus holds."""
-    code = source_digest("calibration.checks.contamination", alone=_ALONE)
+    code = source_digest("quantgate.calibration.checks.contamination", alone=_ALONE)
     key = digest_of([corpus.label, corpus.digest, suite.digest, code])
 
     def find() -> Overlap:
@@ -69,7 +75,7 @@ def overlap_of(corpus: Corpus, suite: Suite, store: Store, threads: int) -> Over
 
 def look_at(corpus: Corpus, suite: Suite, store: Store) -> Look:
     """Return the corpus's health and what of the suite it lacks."""
-    code = source_digest("calibration.checks.coverage", "calibration.checks.health", alone=_ALONE)
+    code = source_digest(*_LOOKED_AT, alone=_ALONE)
     key = digest_of([corpus.label, corpus.digest, suite.digest, code])
 
     def look() -> Look:

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.language.words import Hashes, run_hashes, words_of
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.language.words import Hashes, run_hashes, words_of
 
 Ailment = Literal[
     "empty", "lone surrogate", "NUL", "control character", "replacement character", "mojibake",

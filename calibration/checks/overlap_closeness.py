@@ -5,9 +5,15 @@ from dataclasses import dataclass
 
 import numpy
 
-from calibration.checks.overlap_index import OverlapIndex, Part
-from calibration.checks.overlap_search import Candidate, Held, Searched, Weights, information
-from pipelines.language.words import Hashes, Words, words_of
+from quantgate.calibration.checks.overlap_index import OverlapIndex, Part
+from quantgate.calibration.checks.overlap_search import (
+    Candidate,
+    Held,
+    Searched,
+    Weights,
+    information,
+)
+from quantgate.pipelines.language.words import Hashes, Words, words_of
 
 LEAST_LIKENESS = 0.5
 """At least this share of the item's information stands close together in the row, if that is many words …"""

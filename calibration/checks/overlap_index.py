@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.language.words import Hashes, Places, run_hashes, words_of
+from quantgate.pipelines.language.words import Hashes, Places, run_hashes, words_of
 
 Counts = NDArray[numpy.int64]
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy
 from numpy.typing import NDArray
 
-from calibration.checks.overlap_index import Counts, Hits, OverlapIndex
-from pipelines.language.words import Places
+from quantgate.calibration.checks.overlap_index import Counts, Hits, OverlapIndex
+from quantgate.pipelines.language.words import Places
 
 if TYPE_CHECKING:
     pass

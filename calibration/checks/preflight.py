@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from calibration.checks.check import contamination_text, lack_text
-from calibration.checks.contamination import Contamination
-from calibration.checks.effective_use import calibrated
-from calibration.checks.findings import look_at, overlap_of, use_of
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.waiver import ContaminationWaiver
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.store import Store
+from quantgate.calibration.checks.check import contamination_text, lack_text
+from quantgate.calibration.checks.contamination import Contamination
+from quantgate.calibration.checks.effective_use import calibrated
+from quantgate.calibration.checks.findings import look_at, overlap_of, use_of
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.waiver import ContaminationWaiver
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
 
 _SHOWN = 10
 _SHOWN_NOTES = 3

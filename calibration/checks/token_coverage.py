@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.engines.backend import CalibrationTokens
-from pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.formats.gguf import read_gguf_header
 
 Decode = Callable[[Sequence[int]], str]
 

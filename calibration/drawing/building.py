@@ -6,21 +6,21 @@ from itertools import islice
 from math import ceil
 from pathlib import Path
 
-from calibration.drawing.mixing import Drawing, shares_of
-from calibration.drawing.passes import Passes
-from calibration.drawing.reduction import Scanned
-from calibration.drawing.rendering import rendered_ids
-from calibration.drawing.scanning import rank_of
-from calibration.redaction.entities import problems_of
-from calibration.redaction.options import EntityCount, RedactionReport
-from calibration.redaction.redact import RedactionResult, missing, redact
-from calibration.sources.local import LocalSource
-from calibration.sources.rows import content_of
-from calibration.wanted import CorpusSpec
-from calibration.workplace import Workplace
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.evaluation.chat import ChatFormat
+from quantgate.calibration.drawing.mixing import Drawing, shares_of
+from quantgate.calibration.drawing.passes import Passes
+from quantgate.calibration.drawing.reduction import Scanned
+from quantgate.calibration.drawing.rendering import rendered_ids
+from quantgate.calibration.drawing.scanning import rank_of
+from quantgate.calibration.redaction.entities import problems_of
+from quantgate.calibration.redaction.options import EntityCount, RedactionReport
+from quantgate.calibration.redaction.redact import RedactionResult, missing, redact
+from quantgate.calibration.sources.local import LocalSource
+from quantgate.calibration.sources.rows import content_of
+from quantgate.calibration.wanted import CorpusSpec
+from quantgate.calibration.workplace import Workplace
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.evaluation.chat import ChatFormat
 
 _FEW_TOKENS_A_ROW = 16
 """A guess on the low side of how many tokens rows have; where it is too high, sources are scanned again."""

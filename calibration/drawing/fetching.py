@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from calibration.drawing.parts import FetchCall, Fetched
-from calibration.drawing.scanning import Preparer, name_languages
-from calibration.sources.readers import RowNumbers, fetch
-from calibration.sources.rows import Place, Row, plain_message
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject
-from pipelines.process.calls import OnProgress, Progress, ignore_progress
+from quantgate.calibration.drawing.parts import FetchCall, Fetched
+from quantgate.calibration.drawing.scanning import Preparer, name_languages
+from quantgate.calibration.sources.readers import RowNumbers, fetch
+from quantgate.calibration.sources.rows import Place, Row, plain_message
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
 
 _BATCH_ROWS = 1024
 _sequence = TypeAdapter(CorpusSequence)

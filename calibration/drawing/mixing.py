@@ -7,8 +7,8 @@ from fractions import Fraction
 from math import ceil, lcm, prod
 from typing import NamedTuple
 
-from calibration.sources.rows import Row
-from calibration.wanted import OTHER, CorpusSpec, Dimension, Mix
+from quantgate.calibration.sources.rows import Row
+from quantgate.calibration.wanted import OTHER, CorpusSpec, Dimension, Mix
 
 Cell = tuple[str, ...]
 """One value of each dimension of a mix, in their order; () where nothing is mixed."""

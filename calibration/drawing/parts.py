@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
-from calibration.sources.local import LocalSource
-from calibration.wanted import CorpusSpec
+from quantgate.calibration.sources.local import LocalSource
+from quantgate.calibration.wanted import CorpusSpec
 
 CANDIDATES = "candidates.bin"
 RANKS = "ranks.bin"

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from calibration.drawing.fetching import fetch_rows, read_sequence_lines
-from calibration.drawing.mixing import Candidate
-from calibration.drawing.parts import (
+from quantgate.calibration.drawing.fetching import fetch_rows, read_sequence_lines
+from quantgate.calibration.drawing.mixing import Candidate
+from quantgate.calibration.drawing.parts import (
     FetchCall,
     Fetched,
     Outline,
@@ -21,17 +21,17 @@ from calibration.drawing.parts import (
     ScannedPart,
     cut,
 )
-from calibration.drawing.reduction import PartResult, Scanned, reduce_parts, refuse_broken
-from calibration.drawing.scanning import rank_of, scan
-from calibration.sources.local import LocalSource
-from calibration.sources.rows import content_of
-from calibration.wanted import CorpusSpec
-from calibration.workplace import Workplace
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError
-from pipelines.files.sealed import produce_once
-from pipelines.process.calls import OnProgress, Progress, WorkerCall
-from pipelines.process.children import CHILDREN
+from quantgate.calibration.drawing.reduction import PartResult, Scanned, reduce_parts, refuse_broken
+from quantgate.calibration.drawing.scanning import rank_of, scan
+from quantgate.calibration.sources.local import LocalSource
+from quantgate.calibration.sources.rows import content_of
+from quantgate.calibration.wanted import CorpusSpec
+from quantgate.calibration.workplace import Workplace
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.process.calls import OnProgress, Progress, WorkerCall
+from quantgate.pipelines.process.children import CHILDREN
 
 
 class Passes:
@@ -104,7 +104,7 @@ class Passes:
             if self._in_process:
                 return scan(call, on_progress)
             return self._place.run()(
-                self._call("calibration.workers.scan", call), ScannedPart, on_progress
+                self._call("quantgate.calibration.workers.scan", call), ScannedPart, on_progress
             ).value
 
         folder = self._scratch / name
@@ -142,12 +142,12 @@ class Passes:
             if self._in_process:
                 fetch_rows(call)
             else:
-                worker = self._call("calibration.workers.fetch", call)
+                worker = self._call("quantgate.calibration.workers.fetch", call)
                 self._place.run()(worker, Fetched, self._place.on_progress)
             yield from read_sequence_lines(call.output)
 
     def _outline(self, path: Path) -> Outline:
-        worker = self._call("calibration.workers.outline", OutlineCall(path=path))
+        worker = self._call("quantgate.calibration.workers.outline", OutlineCall(path=path))
         return self._place.run()(worker, Outline, self._place.on_progress).value
 
     def _call(self, module: str, request: object) -> WorkerCall:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.drawing.mixing import BottomRows, Candidate, Cell, kept_rows, shares_of
-from calibration.drawing.parts import CANDIDATES, RANKS, Part, ScannedPart
-from calibration.drawing.scanning import CANDIDATE
-from calibration.sources.local import LocalSource
-from calibration.sources.rows import OWN_COLUMNS
-from calibration.wanted import CorpusSpec
-from pipelines.domain.errors import InputError
-from pipelines.specs.loading import did_you_mean
+from quantgate.calibration.drawing.mixing import BottomRows, Candidate, Cell, kept_rows, shares_of
+from quantgate.calibration.drawing.parts import CANDIDATES, RANKS, Part, ScannedPart
+from quantgate.calibration.drawing.scanning import CANDIDATE
+from quantgate.calibration.sources.local import LocalSource
+from quantgate.calibration.sources.rows import OWN_COLUMNS
+from quantgate.calibration.wanted import CorpusSpec
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.specs.loading import did_you_mean
 
 _SLICE_BYTES = 32 << 20
 _SHOWN_PROBLEMS = 20

@@ -1,15 +1,17 @@
 """Sequences as a model sees them: through its chat template, in its tokens."""
 
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest, JsonObject, digest_of
-from pipelines.evaluation.chat import ChatFormat, Reading
-from pipelines.files.sources import source_digest
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import Digest, JsonObject, digest_of
+from quantgate.pipelines.evaluation.chat import ChatFormat, Reading
+from quantgate.pipelines.files.sources import source_digest
 
 
 def rendering_digest(variables: JsonObject) -> Digest:
     """Return the identity of what turns a corpus into a checkpoint's tokens, beside corpus and checkpoint."""
-    return digest_of([source_digest(__name__, alone=("calibration.shelf.tokens",)), variables])
+    return digest_of(
+        [source_digest(__name__, alone=("quantgate.calibration.shelf.tokens",)), variables]
+    )
 
 
 def reading_of(sequence: CorpusSequence, chat: ChatFormat) -> Reading:

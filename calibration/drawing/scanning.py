@@ -12,16 +12,22 @@ from itertools import islice
 from struct import Struct
 from typing import TypeVar
 
-from calibration.drawing.mixing import BottomRows, Cell, cell_of, kept_rows, shares_of
-from calibration.drawing.parts import CANDIDATES, RANKS, CellRows, ScanCall, ScannedPart
-from calibration.sources.readers import RowNumbers, rows
-from calibration.sources.rows import BrokenRowError, ForeignContentError, Place, Row, RowReader
-from calibration.wanted import CorpusSpec, Filters, SourceSpec
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.reading import patterns
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.process.calls import OnProgress, Progress, ignore_progress
+from quantgate.calibration.drawing.mixing import BottomRows, Cell, cell_of, kept_rows, shares_of
+from quantgate.calibration.drawing.parts import CANDIDATES, RANKS, CellRows, ScanCall, ScannedPart
+from quantgate.calibration.sources.readers import RowNumbers, rows
+from quantgate.calibration.sources.rows import (
+    BrokenRowError,
+    ForeignContentError,
+    Place,
+    Row,
+    RowReader,
+)
+from quantgate.calibration.wanted import CorpusSpec, Filters, SourceSpec
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.reading import patterns
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
 
 Element = TypeVar("Element")
 
@@ -244,7 +250,7 @@ def name_languages(found: list[Row]) -> None:
     """Tell the language of rows that do not name theirs."""
     unnamed = [row for row in found if not row.language]
     if unnamed:
-        from pipelines.language.identify import languages_of
+        from quantgate.pipelines.language.identify import languages_of
 
         for row, language in zip(unnamed, languages_of([r.asked for r in unnamed]), strict=True):
             row.language = language

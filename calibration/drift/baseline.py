@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from calibration.drift.rows import Row, corpus_rows
-from calibration.redaction.options import RedactionOptions
-from calibration.wanted import OTHER, Filters
-from pipelines.domain.corpus import Corpus, CorpusSequence
-from pipelines.domain.values import JsonObject, JsonValue, digest_of
-from pipelines.files.records import from_json
+from quantgate.calibration.drift.rows import Row, corpus_rows
+from quantgate.calibration.redaction.options import RedactionOptions
+from quantgate.calibration.wanted import OTHER, Filters
+from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, digest_of
+from quantgate.pipelines.files.records import from_json
 
 _CARD = "card.json"
 _MANIFEST = "manifest.json"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.drift.distances import (
+from quantgate.calibration.drift.distances import (
     Distance,
     Floats,
     contributions,
@@ -14,10 +14,10 @@ from calibration.drift.distances import (
     mean_discrepancy,
     wasserstein,
 )
-from calibration.drift.features import Dense, Features, categories, octaves
-from calibration.drift.ngrams import trigrams, with_squares
-from calibration.drift.permutation import Labels, Permuted, group_sums, permutation_tests
-from calibration.drift.results import (
+from quantgate.calibration.drift.features import Dense, Features, categories, octaves
+from quantgate.calibration.drift.ngrams import trigrams, with_squares
+from quantgate.calibration.drift.permutation import Labels, Permuted, group_sums, permutation_tests
+from quantgate.calibration.drift.results import (
     FEWEST_ROWS,
     SQUARED,
     Comparison,
@@ -25,7 +25,7 @@ from calibration.drift.results import (
     Shift,
     TestResult,
 )
-from calibration.drift.rows import (
+from quantgate.calibration.drift.rows import (
     Row,
     Sampled,
     asked_text,
@@ -36,9 +36,9 @@ from calibration.drift.rows import (
     whole_text,
     without_answers,
 )
-from calibration.drift.tokens import REST, TokenReader, token_counts
-from pipelines.domain.errors import InputError
-from pipelines.paired.family import holm
+from quantgate.calibration.drift.tokens import REST, TokenReader, token_counts
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.paired.family import holm
 
 TESTS = 4
 _SHIFTS_SHOWN = 8

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.drift.distances import Floats
+from quantgate.calibration.drift.distances import Floats
 
 _STEPS_PER_OCTAVE = 16
 

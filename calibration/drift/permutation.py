@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.drift.distances import Distance, Floats, GroupSums
-from calibration.drift.features import Features
+from quantgate.calibration.drift.distances import Distance, Floats, GroupSums
+from quantgate.calibration.drift.features import Features
 
 ENOUGH = 50
 """Labellings at least as far apart, after which a test has its answer."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipelines.domain.values import Digest
+from quantgate.pipelines.domain.values import Digest
 
 FEWEST_ROWS = 20
 """Rows that a side must have: with fewer, hardly any labelling of the rows is rarer than 1 in 1000."""

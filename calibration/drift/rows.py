@@ -9,17 +9,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from calibration.drawing.scanning import Sieve
-from calibration.drift.results import DriftSettings, SampledRows
-from calibration.sources.readers import Kind, RowNumbers
-from calibration.sources.readers import rows as raw_rows
-from calibration.sources.rows import BrokenRowError, ForeignContentError, RowReader
-from calibration.sources.rows import Row as SourceRow
-from calibration.wanted import Fields, Filters, Rendering
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonValue
+from quantgate.calibration.drawing.scanning import Sieve
+from quantgate.calibration.drift.results import DriftSettings, SampledRows
+from quantgate.calibration.sources.readers import Kind, RowNumbers
+from quantgate.calibration.sources.readers import rows as raw_rows
+from quantgate.calibration.sources.rows import BrokenRowError, ForeignContentError, RowReader
+from quantgate.calibration.sources.rows import Row as SourceRow
+from quantgate.calibration.wanted import Fields, Filters, Rendering
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonValue
 
 TEXT = "text"
 """The role of raw text."""

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from calibration.drift.baseline import Baseline
-from calibration.drift.compare import LanguagesOf, compare, in_languages
-from calibration.drift.results import Comparison, DriftRecord, DriftSettings
-from calibration.drift.rows import Row, sampled, traffic_rows
-from calibration.drift.tokens import TokenReader
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.values import Digest, digest_of
-from pipelines.files.hashing import file_digest
-from pipelines.files.records import to_json
-from pipelines.files.sealed import is_sealed, produce_once, read_manifest
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
+from quantgate.calibration.drift.baseline import Baseline
+from quantgate.calibration.drift.compare import LanguagesOf, compare, in_languages
+from quantgate.calibration.drift.results import Comparison, DriftRecord, DriftSettings
+from quantgate.calibration.drift.rows import Row, sampled, traffic_rows
+from quantgate.calibration.drift.tokens import TokenReader
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
 
 EVENT = "calibration.drift"
 """What the event is called, in the store and in Prefect."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from calibration.drift.features import Sparse, counted
+from quantgate.calibration.drift.features import Sparse, counted
 
 WORDS = "words"
 """What results call the tokens where no model was named."""

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from calibration.redaction.options import DEFAULT_ENTITIES, RedactionOptions
-from pipelines.specs.loading import did_you_mean
+from quantgate.calibration.redaction.options import DEFAULT_ENTITIES, RedactionOptions
+from quantgate.pipelines.specs.loading import did_you_mean
 
 GENERIC = MappingProxyType(
     {

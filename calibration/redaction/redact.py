@@ -13,23 +13,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.redaction.entities import problems_of, wanted
-from calibration.redaction.messages import DetectCall, Detected
-from calibration.redaction.options import RedactionOptions, RedactionReport
-from calibration.redaction.replacing import Finding, Replacer, remains
-from calibration.redaction.tally import Tally
-from calibration.redaction.texts import Part, changed, parts_of
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.values import JsonValue, digest_of
-from pipelines.files.hashing import file_digest
-from pipelines.files.locks import exclusive
-from pipelines.files.records import from_json, to_json
-from pipelines.files.sealed import produce_once, verify
-from pipelines.files.sources import source_digest
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall, ignore_progress
+from quantgate.calibration.redaction.entities import problems_of, wanted
+from quantgate.calibration.redaction.messages import DetectCall, Detected
+from quantgate.calibration.redaction.options import RedactionOptions, RedactionReport
+from quantgate.calibration.redaction.replacing import Finding, Replacer, remains
+from quantgate.calibration.redaction.tally import Tally
+from quantgate.calibration.redaction.texts import Part, changed, parts_of
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.values import JsonValue, digest_of
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.files.sealed import produce_once, verify
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall, ignore_progress
 
-_WORKER = "calibration.workers.redact"
+_WORKER = "quantgate.calibration.workers.redact"
 _FINDINGS = "findings.jsonl"
 _PACKAGES = ("presidio-analyzer", "phonenumbers", "tldextract", "spacy")
 _KEY_LENGTH = 32
@@ -153,7 +153,7 @@ def _findings(
 ) -> Path:
     """Return the file of findings for these rows, looking only where nobody has."""
     call = _call(source, options)
-    code = source_digest(_WORKER, "calibration.redaction.replacing")
+    code = source_digest(_WORKER, "quantgate.calibration.redaction.replacing")
     key = digest_of([file_digest(source), _detector(), code, _asked(call)])[:_KEY_LENGTH]
     place = folder / key
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from calibration.redaction.options import ReplacementStyle
+from quantgate.calibration.redaction.options import ReplacementStyle
 
 _SHORT = {
     "EMAIL_ADDRESS": "EMAIL",

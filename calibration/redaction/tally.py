@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from calibration.redaction.options import (
+from quantgate.calibration.redaction.options import (
     EntityCount,
     FoundPlace,
     RedactionOptions,
     RedactionReport,
 )
-from calibration.redaction.replacing import Finding
-from calibration.redaction.texts import Part
-from pipelines.domain.corpus import CorpusSequence
+from quantgate.calibration.redaction.replacing import Finding
+from quantgate.calibration.redaction.texts import Part
+from quantgate.pipelines.domain.corpus import CorpusSequence
 
 _EXAMPLES_OF_AN_ENTITY = 5
 

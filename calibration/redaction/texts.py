@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.+-])\d{7,}(?![\w.])', re.DOTALL)
 _FORMAT_KEYS = frozenset({"function", "arguments", "name", "type"})

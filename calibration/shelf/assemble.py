@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calibration.drawing.building import Drawn, draw
-from calibration.shelf.card import mix_rows
-from calibration.shelf.sealing import (
+from quantgate.calibration.drawing.building import Drawn, draw
+from quantgate.calibration.shelf.card import mix_rows
+from quantgate.calibration.shelf.sealing import (
     SEQUENCES,
     CorpusRecord,
     MovedSource,
@@ -21,20 +21,20 @@ from calibration.shelf.sealing import (
     sequences_digest,
     tokenizer_digest,
 )
-from calibration.sources.local import LocalSource, local_sources, refuse_changed
-from calibration.wanted import CorpusSpec
-from calibration.workplace import Workplace
-from pipelines.domain.corpus import Corpus, CorpusSequence
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest, digest_of
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.hashing import DigestMemory
-from pipelines.files.locks import exclusive
-from pipelines.files.records import read_record, to_json, write_record
-from pipelines.files.sealed import is_sealed
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
-from pipelines.files.temporary import temporary_folder
+from quantgate.calibration.sources.local import LocalSource, local_sources, refuse_changed
+from quantgate.calibration.wanted import CorpusSpec
+from quantgate.calibration.workplace import Workplace
+from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.hashing import DigestMemory
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.records import read_record, to_json, write_record
+from quantgate.pipelines.files.sealed import is_sealed
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.files.temporary import temporary_folder
 
 __all__ = [
     "SEQUENCES", "CorpusRecord", "MovedSource", "Sample", "build_corpus", "corpus_record",

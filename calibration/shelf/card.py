@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from calibration.drawing.building import Drawn
-from calibration.drawing.mixing import Shares, bucket_of, shares_of
-from calibration.redaction.options import RedactionReport
-from calibration.sources.local import LocalSource
-from calibration.wanted import CorpusSpec, Dimension, Mix
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.values import Digest
+from quantgate.calibration.drawing.building import Drawn
+from quantgate.calibration.drawing.mixing import Shares, bucket_of, shares_of
+from quantgate.calibration.redaction.options import RedactionReport
+from quantgate.calibration.sources.local import LocalSource
+from quantgate.calibration.wanted import CorpusSpec, Dimension, Mix
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.values import Digest
 
 CARD = "card.json"
 CARD_PAGE = "card.md"

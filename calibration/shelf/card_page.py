@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from calibration.shelf.card import Card, Spread, TokenStatistics
+    from quantgate.calibration.shelf.card import Card, Spread, TokenStatistics
 
 REASONS = {
     "broken": "cannot be read",

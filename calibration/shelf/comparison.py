@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from calibration.shelf.assemble import iterate_sequences
-from calibration.shelf.card import characters_of, length_counts
-from calibration.sources.rows import content_of
-from pipelines.domain.corpus import Corpus, CorpusSequence
-from pipelines.domain.values import Digest, digest_of
+from quantgate.calibration.shelf.assemble import iterate_sequences
+from quantgate.calibration.shelf.card import characters_of, length_counts
+from quantgate.calibration.sources.rows import content_of
+from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
+from quantgate.pipelines.domain.values import Digest, digest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

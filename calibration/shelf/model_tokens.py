@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.drawing.rendering import rendered_ids
-from calibration.shelf.assemble import corpus_record, iterate_sequences, read_card, tokenizer_digest
-from calibration.shelf.card import TokenStatistics, token_statistics
-from pipelines.domain.corpus import Corpus
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.records import read_record, write_record
+from quantgate.calibration.drawing.rendering import rendered_ids
+from quantgate.calibration.shelf.assemble import (
+    corpus_record,
+    iterate_sequences,
+    read_card,
+    tokenizer_digest,
+)
+from quantgate.calibration.shelf.card import TokenStatistics, token_statistics
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.records import read_record, write_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

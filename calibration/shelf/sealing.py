@@ -5,19 +5,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calibration.drawing.building import Drawn
-from calibration.drawing.fetching import read_sequence_lines, sequence_line
-from calibration.redaction.options import RedactionOptions
-from calibration.shelf.card import CARD, CARD_PAGE, Card, make_card, token_statistics
-from calibration.shelf.card_page import card_page
-from calibration.sources.local import LocalSource
-from calibration.sources.rows import content_of
-from calibration.wanted import CorpusSpec, Filters
-from pipelines.domain.corpus import Corpus, CorpusSequence
-from pipelines.domain.values import Digest, canonical_json
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.records import read_record, write_record, write_text
-from pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
+from quantgate.calibration.drawing.building import Drawn
+from quantgate.calibration.drawing.fetching import read_sequence_lines, sequence_line
+from quantgate.calibration.redaction.options import RedactionOptions
+from quantgate.calibration.shelf.card import CARD, CARD_PAGE, Card, make_card, token_statistics
+from quantgate.calibration.shelf.card_page import card_page
+from quantgate.calibration.sources.local import LocalSource
+from quantgate.calibration.sources.rows import content_of
+from quantgate.calibration.wanted import CorpusSpec, Filters
+from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
+from quantgate.pipelines.domain.values import Digest, canonical_json
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.records import read_record, write_record, write_text
+from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
 
 SEQUENCES = "sequences.jsonl"
 

@@ -4,15 +4,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.drawing.rendering import rendered_ids, rendered_text, rendering_digest
-from calibration.shelf.assemble import read_sequences
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import digest_of
-from pipelines.engines.backend import CalibrationTokens
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.records import write_text
-from pipelines.files.sealed import produce_once
+from quantgate.calibration.drawing.rendering import rendered_ids, rendered_text, rendering_digest
+from quantgate.calibration.shelf.assemble import read_sequences
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.files.sealed import produce_once
 
 __all__ = ["TOKENS", "TokensRecord", "calibration_tokens", "rendered_ids", "rendered_text"]
 

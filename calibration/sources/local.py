@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
-from calibration.sources.readers import Kind, RowNumbers, reading, rows
-from calibration.sources.rows import BrokenRowError, ForeignContentError, RowReader
-from calibration.wanted import CorpusSpec, Fields, SourceSpec
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.values import Digest
-from pipelines.files.hashing import DigestMemory
+from quantgate.calibration.sources.readers import Kind, RowNumbers, reading, rows
+from quantgate.calibration.sources.rows import BrokenRowError, ForeignContentError, RowReader
+from quantgate.calibration.wanted import CorpusSpec, Fields, SourceSpec
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.hashing import DigestMemory
 
 _WILD = frozenset("*?[")
 _TEXT_ENDINGS = (".jsonl", ".txt", ".csv")

@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow  # type: ignore[import-untyped]  # it ships no types
 from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # it ships no types
 
-from calibration.sources.rows import Place, RawRow
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.formats.arrow_columns import refuse_columns_twice
+from quantgate.calibration.sources.rows import Place, RawRow
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.formats.arrow_columns import refuse_columns_twice
 
 _BATCH_BYTES = 4 << 20
 _MOST_BATCH_ROWS = 2048

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from calibration.sources.rows import BrokenRowError, Place, RawRow
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject
-from pipelines.files.csv_rows import csv_rows
-from pipelines.files.json_text import JsonTextError, parse_structure
-from pipelines.files.reading import (
+from quantgate.calibration.sources.rows import BrokenRowError, Place, RawRow
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.csv_rows import csv_rows
+from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
+from quantgate.pipelines.files.reading import (
     LONGEST_LINE_BYTES,
     refuse_other_encodings,
     refuse_other_than_file,
 )
-from pipelines.specs.loading import not_json
+from quantgate.pipelines.specs.loading import not_json
 
 Kind = Literal["jsonl", "txt", "csv", "parquet"]
 
@@ -52,7 +52,7 @@ def rows(path: Path, kind: Kind, start: int, end: int) -> Iterator[RawRow]:
     if kind == "csv":
         yield from _csv_rows(path)
     elif kind == "parquet":
-        from calibration.sources.parquet import parquet_rows
+        from quantgate.calibration.sources.parquet import parquet_rows
 
         yield from parquet_rows(path, start, end)
     else:
@@ -72,7 +72,7 @@ def fetch(path: Path, kind: Kind, places: Sequence[Place]) -> Iterator[JsonObjec
     elif kind == "csv":
         found = _picked(_csv_rows(path), places)
     else:
-        from calibration.sources.parquet import fetched_parquet
+        from quantgate.calibration.sources.parquet import fetched_parquet
 
         found = fetched_parquet(path, [place.position for place in places])
     for row in found:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, cast
 
-from calibration.wanted import Fields, Rendering
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.specs.chat_messages import (
+from quantgate.calibration.wanted import Fields, Rendering
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.specs.chat_messages import (
     BrokenRowError,
     ForeignContentError,
     as_text,

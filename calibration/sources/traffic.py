@@ -4,16 +4,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from calibration.sources.readers import RowNumbers, rows
-from calibration.sources.rows import ForeignContentError, Row, RowReader
-from calibration.wanted import Fields
-from pipelines.authoring.candidates import Candidate, Traffic
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Message
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.language.words import normalized
-from pipelines.specs.chat_messages import BrokenRowError, message_from
-from pipelines.suites.problems import Problem, refused
+from quantgate.calibration.sources.readers import RowNumbers, rows
+from quantgate.calibration.sources.rows import ForeignContentError, Row, RowReader
+from quantgate.calibration.wanted import Fields
+from quantgate.pipelines.authoring.candidates import Candidate, Traffic
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.language.words import normalized
+from quantgate.pipelines.specs.chat_messages import BrokenRowError, message_from
+from quantgate.pipelines.suites.problems import Problem, refused
 
 
 def read_traffic(path: Path, chat: ChatFormat, room_tokens: int) -> Traffic:

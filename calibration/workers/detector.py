@@ -8,9 +8,9 @@ from typing import Any
 
 from presidio_analyzer import RecognizerResult
 
-from calibration.redaction.messages import DetectCall
-from calibration.redaction.replacing import Finding, apart
-from calibration.workers.recognizers import (
+from quantgate.calibration.redaction.messages import DetectCall
+from quantgate.calibration.redaction.replacing import Finding, apart
+from quantgate.calibration.workers.recognizers import (
     LANGUAGE,
     PHONE_SIGN,
     AnnouncedPhones,

@@ -1,9 +1,9 @@
 """Child process: the row groups of a parquet file."""
 
-from calibration.drawing.parts import Outline, OutlineCall
-from calibration.sources.parquet import row_group_rows
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.calibration.drawing.parts import Outline, OutlineCall
+from quantgate.calibration.sources.parquet import row_group_rows
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 
 
 def outline(call: OutlineCall, _: OnProgress) -> Outline:

@@ -9,17 +9,17 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.redaction.messages import DetectCall, Detected
-from calibration.redaction.texts import Part, parts_of
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import ToolchainError
-from pipelines.domain.values import JsonValue
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.calibration.redaction.messages import DetectCall, Detected
+from quantgate.calibration.redaction.texts import Part, parts_of
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 if TYPE_CHECKING:
-    from calibration.workers.detector import Detector
+    from quantgate.calibration.workers.detector import Detector
 
 _BETWEEN = "\n\x1f\n"
 """Stands between parts: no pattern reaches across it, and words before it still count as context."""
@@ -89,7 +89,7 @@ def _detector(call: DetectCall) -> "Detector":
         for module in ("torch", "transformers"):
             sys.modules.setdefault(module, None)  # type: ignore[arg-type]  # None: "not there" to import
     try:
-        from calibration.workers.detector import Detector
+        from quantgate.calibration.workers.detector import Detector
     except ImportError as error:
         raise ToolchainError(
             f"presidio is not usable here ({error})", next_step="run `make setup-redaction`"

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.build.plan import BuildPlan
-from flows.build.site import BuildSite
-from flows.build.units import base_in
-from flows.settings import Settings
-from pipelines.domain.errors import QuantgateError
-from pipelines.files.records import read_record, write_record
-from pipelines.variants.variant import PlannedVariant
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.units import base_in
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import QuantgateError
+from quantgate.pipelines.files.records import read_record, write_record
+from quantgate.pipelines.variants.variant import PlannedVariant
 
 BUILD = "build"
 REGISTER = "register"

@@ -1,51 +1,51 @@
 """The code that audits, comparisons of bases and verdicts depend on: each is sealed under its digest."""
 
-from pipelines.domain.values import Digest, digest_of
-from pipelines.files.sources import source_digest
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.files.sources import source_digest
 
 AUDIT = (
-    "pipelines.audit.checks",
-    "pipelines.audit.divergence",
-    "pipelines.audit.expectation",
-    "pipelines.audit.labels",
-    "pipelines.audit.origin",
-    "pipelines.audit.served",
-    "pipelines.engines.llamacpp.workers.divergence",
-    "pipelines.engines.llamacpp.workers.probe",
-    "pipelines.engines.transformers.workers.divergence",
-    "pipelines.engines.transformers.workers.probe",
+    "quantgate.pipelines.audit.checks",
+    "quantgate.pipelines.audit.divergence",
+    "quantgate.pipelines.audit.expectation",
+    "quantgate.pipelines.audit.labels",
+    "quantgate.pipelines.audit.origin",
+    "quantgate.pipelines.audit.served",
+    "quantgate.pipelines.engines.llamacpp.workers.divergence",
+    "quantgate.pipelines.engines.llamacpp.workers.probe",
+    "quantgate.pipelines.engines.transformers.workers.divergence",
+    "quantgate.pipelines.engines.transformers.workers.probe",
 )
 _AUDITING = (
-    "flows.build.audits.audits",
-    "flows.build.audits.base_logits",
-    "flows.build.audits.measured_rulers",
-    "flows.build.audits.texts",
-    "pipelines.engines.llamacpp.runtime",
-    "pipelines.engines.openai.runtime",
-    "pipelines.engines.transformers.runtime",
-    "pipelines.process.endings",
-    "pipelines.process.last_words",
-    "pipelines.process.runner",
-    "pipelines.variants.variant",
+    "quantgate.flows.build.audits.audits",
+    "quantgate.flows.build.audits.base_logits",
+    "quantgate.flows.build.audits.measured_rulers",
+    "quantgate.flows.build.audits.texts",
+    "quantgate.pipelines.engines.llamacpp.runtime",
+    "quantgate.pipelines.engines.openai.runtime",
+    "quantgate.pipelines.engines.transformers.runtime",
+    "quantgate.pipelines.process.endings",
+    "quantgate.pipelines.process.last_words",
+    "quantgate.pipelines.process.runner",
+    "quantgate.pipelines.variants.variant",
 )
 """What puts an audit together and reads how its child processes end. Much that these modules reach changes no
 audit, so they are not followed."""
 
 BASE_DIVERGENCE = (
-    "pipelines.audit.base_divergence",
-    "pipelines.engines.checkpoint_logits",
-    "pipelines.engines.llamacpp.workers.base_divergence",
-    "pipelines.engines.transformers.workers.base_divergence",
+    "quantgate.pipelines.audit.base_divergence",
+    "quantgate.pipelines.engines.checkpoint_logits",
+    "quantgate.pipelines.engines.llamacpp.workers.base_divergence",
+    "quantgate.pipelines.engines.transformers.workers.base_divergence",
 )
 
-CAUSES = ("pipelines.audit.divergence_causes",)
+CAUSES = ("quantgate.pipelines.audit.divergence_causes",)
 
 JUDGING = (
-    "pipelines.audit.behaviour",
-    "pipelines.evaluation.runs",
-    "pipelines.gates.early",
-    "pipelines.gates.family",
-    "pipelines.gates.judge",
+    "quantgate.pipelines.audit.behaviour",
+    "quantgate.pipelines.evaluation.runs",
+    "quantgate.pipelines.gates.early",
+    "quantgate.pipelines.gates.family",
+    "quantgate.pipelines.gates.judge",
 )
 """Their change can change a verdict without changing any transcript."""
 
@@ -57,12 +57,15 @@ def audit_digest() -> Digest:
 
 def base_divergence_digest() -> Digest:
     """Return the digest of the code that holds a base against its checkpoint, its runtime's own aside."""
-    return source_digest(*BASE_DIVERGENCE, alone=("flows.build.audits.base_divergence",))
+    return source_digest(*BASE_DIVERGENCE, alone=("quantgate.flows.build.audits.base_divergence",))
 
 
 def divergence_cause_digest() -> Digest:
     """Return the digest of the code that finds out why a base differs from its checkpoint."""
-    alone = ("flows.build.audits.base_divergence", "flows.build.audits.divergence_causes")
+    alone = (
+        "quantgate.flows.build.audits.base_divergence",
+        "quantgate.flows.build.audits.divergence_causes",
+    )
     return source_digest(*BASE_DIVERGENCE, *CAUSES, alone=alone)
 
 

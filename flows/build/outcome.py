@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.build import units
-from flows.build.audits.base_audits import base_reports
-from flows.build.corpora.recording import record_in_registry
-from flows.build.errors import REGISTER, UnitError, errors_of, read_errors
-from flows.build.plan import BuildPlan
-from flows.build.site import BuildSite
-from flows.build.verdicts import evidence
-from flows.settings import Settings
-from pipelines.domain.errors import InputError, UnprovableError
-from pipelines.domain.values import Digest, JsonObject
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.files.records import read_checked, write_checked, write_text
-from pipelines.files.sealed import read_sealed
-from pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
-from pipelines.report.page import write_page
-from pipelines.report.result import result_json
-from pipelines.report.summary import (
+from quantgate.flows.build import units
+from quantgate.flows.build.audits.base_audits import base_reports
+from quantgate.flows.build.corpora.recording import record_in_registry
+from quantgate.flows.build.errors import REGISTER, UnitError, errors_of, read_errors
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.verdicts import evidence
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError, UnprovableError
+from quantgate.pipelines.domain.values import Digest, JsonObject
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.files.records import read_checked, write_checked, write_text
+from quantgate.pipelines.files.sealed import read_sealed
+from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
+from quantgate.pipelines.report.page import write_page
+from quantgate.pipelines.report.result import result_json
+from quantgate.pipelines.report.summary import (
     BaseRow,
     ReferenceRow,
     VariantRow,
@@ -34,8 +34,8 @@ from pipelines.report.summary import (
     reference_rows,
     variant_rows,
 )
-from pipelines.variants.variant import PlannedVariant, VariantRecord
-from registry import Evidence, Receipt, Tracking, find_receipt, record, still_recorded
+from quantgate.pipelines.variants.variant import PlannedVariant, VariantRecord
+from quantgate.registry import Evidence, Receipt, Tracking, find_receipt, record, still_recorded
 
 PASSED, ALL_FAILED, OPEN = 0, 10, 11
 COMPLETION = "complete.json"

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from calibration.drawing.rendering import rendering_digest
-from flows.build.corpora.plan import Assembled, assemble, corpora_specs
-from flows.build.identity import build_digest
-from flows.build.preflight.all import (
+from quantgate.calibration.drawing.rendering import rendering_digest
+from quantgate.flows.build.corpora.plan import Assembled, assemble, corpora_specs
+from quantgate.flows.build.identity import build_digest
+from quantgate.flows.build.preflight.all import (
     refuse_full_disk,
     refuse_low_bit_source,
     refuse_missing_tools,
@@ -15,34 +15,34 @@ from flows.build.preflight.all import (
     refuse_unanswerable,
     refuse_unbound,
 )
-from flows.build.preflight.checkpoint import looking_inside
-from flows.build.preflight.prompts import Asked, preflight_prompts
-from flows.build.suite_contents import refuse_other_content
-from flows.settings import Settings
-from flows.wiring import Equipment, table_reader
-from pipelines.authoring.lm_eval import suite_folder
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError, QuantgateError
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
-from pipelines.engines.openai.versions import identified
-from pipelines.evaluation.sandbox.choose import refuse_unsandboxed
-from pipelines.files.records import record_digest, to_json
-from pipelines.specs.builds import BuildSpec
-from pipelines.specs.corpora_axis import NO_CORPUS, split_corpus
-from pipelines.specs.kv_caches import over_kv_caches
-from pipelines.specs.policies import load_policy
-from pipelines.specs.recipes import find_recipes
-from pipelines.specs.servers import judged_in
-from pipelines.suites.load import load_suite
-from pipelines.variants.variant import PlannedVariant, plan_variant
-from registry.names import check_model_name
+from quantgate.flows.build.preflight.checkpoint import looking_inside
+from quantgate.flows.build.preflight.prompts import Asked, preflight_prompts
+from quantgate.flows.build.suite_contents import refuse_other_content
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment, table_reader
+from quantgate.pipelines.authoring.lm_eval import suite_folder
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError, QuantgateError
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from quantgate.pipelines.engines.openai.versions import identified
+from quantgate.pipelines.evaluation.sandbox.choose import refuse_unsandboxed
+from quantgate.pipelines.files.records import record_digest, to_json
+from quantgate.pipelines.specs.builds import BuildSpec
+from quantgate.pipelines.specs.corpora_axis import NO_CORPUS, split_corpus
+from quantgate.pipelines.specs.kv_caches import over_kv_caches
+from quantgate.pipelines.specs.policies import load_policy
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.specs.servers import judged_in
+from quantgate.pipelines.suites.load import load_suite
+from quantgate.pipelines.variants.variant import PlannedVariant, plan_variant
+from quantgate.registry.names import check_model_name
 
 _SOURCE_RUNTIME = "transformers"
 """Where a checkpoint is judged that nothing is built of: it loads every format of checkpoint as it is."""

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.build.plan import BuildPlan
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.files.records import from_json, read_checked, to_json, write_checked
-from pipelines.files.store import Store
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.files.records import from_json, read_checked, to_json, write_checked
+from quantgate.pipelines.files.store import Store
 
 PLAN = "plan.json"
 _ANYWAY = "anyway.json"

@@ -1,8 +1,8 @@
 """What every command that works does first: the store can be written to, and dead runs' leftovers go."""
 
-from pipelines.files.disk_trouble import require_writable
-from pipelines.files.store import Store
-from pipelines.files.temporary import clear_staging, clear_temporary
+from quantgate.pipelines.files.disk_trouble import require_writable
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.files.temporary import clear_staging, clear_temporary
 
 
 def prepare(store: Store) -> None:

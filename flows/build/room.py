@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.run import RuntimeIdentity
-from pipelines.files.locks import exclusive
-from pipelines.process.control_group import ControlGroups
-from pipelines.variants.variant import PlannedVariant
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.run import RuntimeIdentity
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.process.control_group import ControlGroups
+from quantgate.pipelines.variants.variant import PlannedVariant
 
 _MEMORY_INFORMATION = Path("/proc/meminfo")
 _KIBI = 1024

@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from flows.build.plan import BuildPlan
-from flows.build.preflight.prompts import rendered_suite
-from flows.settings import Settings
-from flows.wiring import Equipment
-from pipelines.domain.run import Run
-from pipelines.domain.values import Digest
-from pipelines.domain.variant import Variant
-from pipelines.domain.verdicts.base_divergence import DivergenceCause
-from pipelines.engines.contents import Contents
-from pipelines.engines.runtime import Loadable
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.loops.prompts import LoopPrompts
-from pipelines.evaluation.loops.waves import loops_of
-from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.runs import Examination, RunPlan
-from pipelines.formats.tokenizer_folder import special_token_ids
-from pipelines.process.calls import OnProgress
-from pipelines.variants.variant import PlannedVariant, open_variant
-from registry import Evidence
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.preflight.prompts import rendered_suite
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.variant import Variant
+from quantgate.pipelines.domain.verdicts.base_divergence import DivergenceCause
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
+from quantgate.pipelines.evaluation.loops.waves import loops_of
+from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.runs import Examination, RunPlan
+from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.variants.variant import PlannedVariant, open_variant
+from quantgate.registry import Evidence
 
 ShowUnit = Callable[[str, str], AbstractContextManager[OnProgress]]
 """Shows that a unit (step, identifier) is under way; yields what hears its progress."""

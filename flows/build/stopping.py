@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flows.build.identity import judging_digest
-from flows.build.site import BuildSite
-from pipelines.domain.errors import UnprovableError
-from pipelines.domain.run import Run
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.evaluation.graders.protocol import observes
-from pipelines.evaluation.graders.table import grader_for
-from pipelines.files.records import record_digest
-from pipelines.gates.early import Examined, settled
-from pipelines.gates.prospects import obstacles
+from quantgate.flows.build.identity import judging_digest
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.domain.errors import UnprovableError
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.evaluation.graders.protocol import observes
+from quantgate.pipelines.evaluation.graders.table import grader_for
+from quantgate.pipelines.files.records import record_digest
+from quantgate.pipelines.gates.early import Examined, settled
+from quantgate.pipelines.gates.prospects import obstacles
 
 PORTIONS = 8
 """In how many pieces a suite is asked: each one starts the runtime once more, and may be the last."""

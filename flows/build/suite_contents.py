@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from flows.settings import Settings
-from pipelines.authoring.versions import refuse_edited
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.suites.suite import Suite
-from pipelines.files.sealed import is_sealed
-from pipelines.suites.load import SUITE_FILE
-from registry.recording.known_suites import known_content, other_content
-from registry.tracking import Tracking
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.authoring.versions import refuse_edited
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.files.sealed import is_sealed
+from quantgate.pipelines.suites.load import SUITE_FILE
+from quantgate.registry.recording.known_suites import known_content, other_content
+from quantgate.registry.tracking import Tracking
 
 
 def refuse_other_content(suite: Suite, settings: Settings, say: Callable[[str], None]) -> None:

@@ -7,25 +7,25 @@ sealed is read, what is missing is made.
 from collections.abc import Callable
 from dataclasses import replace
 
-from calibration.shelf.tokens import calibration_tokens
-from flows.build.audits.audits import audit_built, base_in, base_loadable, loadable
-from flows.build.audits.base_audits import base_audit, refuse_base
-from flows.build.audits.base_divergence import compute_before_serving
-from flows.build.site import BuildSite
-from flows.build.stopping import PORTIONS, ending, hopeless, refuse_hopeless, stops_early
-from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Calibration
-from pipelines.domain.run import Run
-from pipelines.domain.variant import Variant
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.verdict import Verdict
-from pipelines.engines.backend import CalibrationTokens
-from pipelines.engines.runtime import kept
-from pipelines.evaluation.runs import RunPlan, never, run_suite
-from pipelines.gates.early import Examined, judge_stopped
-from pipelines.gates.judge import audit_failure, judge
-from pipelines.variants.variant import PlannedVariant, Workshop, build_variant
+from quantgate.calibration.shelf.tokens import calibration_tokens
+from quantgate.flows.build.audits.audits import audit_built, base_in, base_loadable, loadable
+from quantgate.flows.build.audits.base_audits import base_audit, refuse_base
+from quantgate.flows.build.audits.base_divergence import compute_before_serving
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.stopping import PORTIONS, ending, hopeless, refuse_hopeless, stops_early
+from quantgate.pipelines.audit.behaviour import audit_behaviour
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Calibration
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.variant import Variant
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.verdict import Verdict
+from quantgate.pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.engines.runtime import kept
+from quantgate.pipelines.evaluation.runs import RunPlan, never, run_suite
+from quantgate.pipelines.gates.early import Examined, judge_stopped
+from quantgate.pipelines.gates.judge import audit_failure, judge
+from quantgate.pipelines.variants.variant import PlannedVariant, Workshop, build_variant
 
 __all__ = [
     "answer", "answered", "audit", "audit_and_answer", "base_audit", "base_in", "build",

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flows.build import units
-from flows.build.errors import REGISTER, errors_of, read_errors
-from flows.build.site import BuildSite
-from pipelines.authoring.versions import remember
-from pipelines.gates.family import family_p, within_family
-from pipelines.variants.variant import PlannedVariant
-from registry import Evidence
+from quantgate.flows.build import units
+from quantgate.flows.build.errors import REGISTER, errors_of, read_errors
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.authoring.versions import remember
+from quantgate.pipelines.gates.family import family_p, within_family
+from quantgate.pipelines.variants.variant import PlannedVariant
+from quantgate.registry import Evidence
 
 _turn = threading.RLock()
 """Judging computes in this very process: two threads would do the same work, and no sooner."""

@@ -5,11 +5,11 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.build.preparing import prepare
-from flows.settings import Settings
-from pipelines.domain.values import JsonValue
-from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
-from pipelines.specs.corpora_axis import NO_CORPUS
+from quantgate.flows.build.preparing import prepare
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,11 @@ class LookupOptions:
 
 def quantize_command(options: QuantizeOptions) -> int:
     """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
-    from flows.build.plan import make_plan, servers_in_use
-    from flows.cli.views.console import open_console, show_plan, show_result
-    from flows.orchestration.running import execute
-    from flows.progress.board import open_board
-    from flows.wiring import equipment
+    from quantgate.flows.build.plan import make_plan, servers_in_use
+    from quantgate.flows.cli.views.console import open_console, show_plan, show_result
+    from quantgate.flows.orchestration.running import execute
+    from quantgate.flows.progress.board import open_board
+    from quantgate.flows.wiring import equipment
 
     settings = Settings.from_environment()
     prepare(settings.store)
@@ -74,9 +74,9 @@ def quantize_command(options: QuantizeOptions) -> int:
 
 def lookup_command(options: LookupOptions) -> int:
     """Print the smallest passing version."""
-    from flows.cli.views.console import open_console, show_found
-    from pipelines.files.records import to_json
-    from registry import lookup, parse_size
+    from quantgate.flows.cli.views.console import open_console, show_found
+    from quantgate.pipelines.files.records import to_json
+    from quantgate.registry import lookup, parse_size
 
     found = lookup(
         options.model,
@@ -94,8 +94,8 @@ def lookup_command(options: LookupOptions) -> int:
 
 def lineage_command(reference: str, *, as_json: bool) -> int:
     """Print a version's lineage; the first line names its calibration corpus."""
-    from pipelines.files.records import to_json
-    from registry import lineage
+    from quantgate.pipelines.files.records import to_json
+    from quantgate.registry import lineage
 
     found = lineage(reference)
     if as_json:
@@ -107,7 +107,7 @@ def lineage_command(reference: str, *, as_json: bool) -> int:
 
 def up_command() -> int:
     """Start the project's Prefect server and let it stay."""
-    from flows.orchestration.server import up
+    from quantgate.flows.orchestration.server import up
 
     store = Settings.from_environment().store
     prepare(store)
@@ -118,7 +118,7 @@ def up_command() -> int:
 
 def down_command() -> int:
     """Stop the project's Prefect server."""
-    from flows.orchestration.server import down
+    from quantgate.flows.orchestration.server import down
 
     status = down(Settings.from_environment().store.root, _say)
     clients = f"; {status.clients} running builds keep it until they end" if status.url else ""
@@ -131,9 +131,9 @@ def _say(text: str) -> None:
 
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
-    from pipelines.specs.kv_caches import parse_kv_caches
-    from pipelines.specs.recipes import DEFAULT_RECIPES, parse_recipes
-    from pipelines.specs.waivers import parse_waiver
+    from quantgate.pipelines.specs.kv_caches import parse_kv_caches
+    from quantgate.pipelines.specs.recipes import DEFAULT_RECIPES, parse_recipes
+    from quantgate.pipelines.specs.waivers import parse_waiver
 
     overrides = BuildOverrides(
         model=options.model,

@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.domain.values import JsonValue
-from pipelines.report.wording import plural
-from pipelines.specs.loading import did_you_mean
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.report.wording import plural
+from quantgate.pipelines.specs.loading import did_you_mean
 
 if TYPE_CHECKING:
-    from calibration.shelf.assemble import CorpusRecord
-    from calibration.shelf.model_tokens import ModelTokens
-    from flows.settings import Settings
+    from quantgate.calibration.shelf.assemble import CorpusRecord
+    from quantgate.calibration.shelf.model_tokens import ModelTokens
+    from quantgate.flows.settings import Settings
 
 _SPEC_ENDINGS = (".yaml", ".yml")
 _KEPT_SPECS = Path(__file__).resolve().parents[2] / "calibration" / "corpora"
@@ -44,22 +44,22 @@ class ExportOptions:
 
 def build_command(options: BuildOptions) -> int:
     """Seal a corpus and print its card."""
-    from calibration.shelf.assemble import corpus_record, read_card
-    from calibration.shelf.model_tokens import count_tokens
-    from flows.build.preparing import prepare
-    from flows.cli.views.corpus import card_sections, show_sections
-    from flows.settings import Settings
+    from quantgate.calibration.shelf.assemble import corpus_record, read_card
+    from quantgate.calibration.shelf.model_tokens import count_tokens
+    from quantgate.flows.build.preparing import prepare
+    from quantgate.flows.cli.views.corpus import card_sections, show_sections
+    from quantgate.flows.settings import Settings
 
     settings = Settings.from_environment()
     prepare(settings.store)
     corpus = build_from_spec(options.spec, settings)
     counted = []
     if options.model:
-        from flows.build.corpora.sources import chat_of
+        from quantgate.flows.build.corpora.sources import chat_of
 
         counted.append(count_tokens(corpus, options.model, chat_of(options.model, settings)))
     if options.record:
-        from flows.build.corpora.recording import record_in_registry
+        from quantgate.flows.build.corpora.recording import record_in_registry
 
         record_in_registry(corpus, settings)
     record, card = corpus_record(corpus), read_card(corpus)
@@ -72,8 +72,8 @@ def build_command(options: BuildOptions) -> int:
 
 def list_command(*, as_json: bool) -> int:
     """Print every sealed version in the store and whether it is sound."""
-    from flows.cli.views.corpus import list_sections, show_sections
-    from flows.settings import Settings
+    from quantgate.flows.cli.views.corpus import list_sections, show_sections
+    from quantgate.flows.settings import Settings
 
     found = [
         (record, _state(folder)) for folder, record in _all_records(Settings.from_environment())
@@ -87,10 +87,10 @@ def list_command(*, as_json: bool) -> int:
 
 def show_command(reference: str, *, as_json: bool) -> int:
     """Print a corpus's card."""
-    from calibration.shelf.assemble import corpus_record, read_card
-    from calibration.shelf.model_tokens import known_tokens
-    from flows.cli.views.corpus import card_sections, show_sections
-    from flows.settings import Settings
+    from quantgate.calibration.shelf.assemble import corpus_record, read_card
+    from quantgate.calibration.shelf.model_tokens import known_tokens
+    from quantgate.flows.cli.views.corpus import card_sections, show_sections
+    from quantgate.flows.settings import Settings
 
     corpus = find_corpus(reference, Settings.from_environment())
     tokens = tuple(known_tokens(corpus))
@@ -103,10 +103,10 @@ def show_command(reference: str, *, as_json: bool) -> int:
 
 def diff_command(one: str, other: str, *, as_json: bool) -> int:
     """Print what changed from one corpus to another."""
-    from calibration.shelf.comparison import compare
-    from calibration.shelf.model_tokens import known_tokens
-    from flows.cli.views.corpus import comparison_sections, show_sections
-    from flows.settings import Settings
+    from quantgate.calibration.shelf.comparison import compare
+    from quantgate.calibration.shelf.model_tokens import known_tokens
+    from quantgate.flows.cli.views.corpus import comparison_sections, show_sections
+    from quantgate.flows.settings import Settings
 
     settings = Settings.from_environment()
     before, after = find_corpus(one, settings), find_corpus(other, settings)
@@ -133,17 +133,17 @@ def diff_command(one: str, other: str, *, as_json: bool) -> int:
 
 def export_command(options: ExportOptions) -> int:
     """Write a corpus's sequences, or what a model sees of them, as JSON lines."""
-    from calibration.drawing.fetching import sequence_line
-    from calibration.drawing.rendering import rendered_text
-    from calibration.shelf.assemble import iterate_sequences
-    from flows.settings import Settings
+    from quantgate.calibration.drawing.fetching import sequence_line
+    from quantgate.calibration.drawing.rendering import rendered_text
+    from quantgate.calibration.shelf.assemble import iterate_sequences
+    from quantgate.flows.settings import Settings
 
     settings = Settings.from_environment()
     corpus = find_corpus(options.reference, settings)
     if options.target.is_dir() or not options.target.name:
         raise InputError("is a folder, not a file to write", where=str(options.target))
     if options.model:
-        from flows.build.corpora.sources import chat_of
+        from quantgate.flows.build.corpora.sources import chat_of
 
         chat = chat_of(options.model, settings)
         lines = (
@@ -174,11 +174,11 @@ def build_from_spec(spec: Path, settings: "Settings") -> Corpus:
     Raises:
         InputError, ServiceError, WorkerError, ToolchainError: as `build_corpus`.
     """
-    from calibration.shelf.assemble import build_corpus
-    from calibration.spec import load_corpus_spec
-    from flows.build.corpora.sources import corpus_workplace, spoken
-    from flows.progress.board import PlainBoard, open_board
-    from pipelines.process.runner import run_worker
+    from quantgate.calibration.shelf.assemble import build_corpus
+    from quantgate.calibration.spec import load_corpus_spec
+    from quantgate.flows.build.corpora.sources import corpus_workplace, spoken
+    from quantgate.flows.progress.board import PlainBoard, open_board
+    from quantgate.pipelines.process.runner import run_worker
 
     wanted = load_corpus_spec(_spec_file(spec))
     with open_board() as board, board.unit("corpus", wanted.name) as progress:
@@ -210,7 +210,7 @@ def find_corpus(reference: str, settings: "Settings") -> Corpus:
         NotFoundError: where the store has no such corpus or version, naming what it has.
         InputError: where its sealed files were altered.
     """
-    from calibration.shelf.assemble import open_corpus, sealed_versions
+    from quantgate.calibration.shelf.assemble import open_corpus, sealed_versions
 
     name, _, wanted = reference.partition("@")
     folder = settings.store.root / "corpora"
@@ -233,8 +233,8 @@ def find_corpus(reference: str, settings: "Settings") -> Corpus:
 
 
 def _all_records(settings: "Settings") -> "Sequence[tuple[Path, CorpusRecord]]":
-    from calibration.shelf.assemble import CorpusRecord, sealed_versions
-    from pipelines.files.sealed import read_manifest
+    from quantgate.calibration.shelf.assemble import CorpusRecord, sealed_versions
+    from quantgate.pipelines.files.sealed import read_manifest
 
     root = settings.store.root / "corpora"
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
@@ -249,7 +249,7 @@ def _all_records(settings: "Settings") -> "Sequence[tuple[Path, CorpusRecord]]":
 
 def _state(folder: Path) -> str:
     """Say whether a sealed version is as it was sealed."""
-    from calibration.shelf.assemble import open_corpus
+    from quantgate.calibration.shelf.assemble import open_corpus
 
     try:
         open_corpus(folder)
@@ -259,8 +259,8 @@ def _state(folder: Path) -> str:
 
 
 def _card_json(corpus: Corpus, tokens: "Sequence[ModelTokens]") -> JsonValue:
-    from calibration.shelf.assemble import corpus_record, read_card
-    from pipelines.files.records import to_json
+    from quantgate.calibration.shelf.assemble import corpus_record, read_card
+    from quantgate.pipelines.files.records import to_json
 
     card = read_card(corpus)
     return {

@@ -23,14 +23,14 @@ def check_command(options: CheckOptions) -> int:
         InputError, NotFoundError: where corpus, suite, model or recipes cannot be used.
         ServiceError, WorkerError, ToolchainError: from building the corpus of a spec, or from the hub.
     """
-    from calibration.checks.check import AskedModel, check_corpus
-    from flows.cli.corpus import find_or_build
-    from flows.cli.views.corpus_check import as_json, plain_lines, show
-    from flows.settings import Settings
-    from flows.wiring import table_reader
-    from pipelines.authoring.lm_eval import suite_folder
-    from pipelines.process.runner import run_worker
-    from pipelines.suites.load import load_suite
+    from quantgate.calibration.checks.check import AskedModel, check_corpus
+    from quantgate.flows.cli.corpus import find_or_build
+    from quantgate.flows.cli.views.corpus_check import as_json, plain_lines, show
+    from quantgate.flows.settings import Settings
+    from quantgate.flows.wiring import table_reader
+    from quantgate.pipelines.authoring.lm_eval import suite_folder
+    from quantgate.pipelines.process.runner import run_worker
+    from quantgate.pipelines.suites.load import load_suite
 
     settings = Settings.from_environment()
     folder = suite_folder(options.suite, settings.store, run_worker)

@@ -2,7 +2,7 @@
 
 import click
 
-from flows.cli.options import FOLDER, in_store
+from quantgate.flows.cli.options import FOLDER, in_store
 
 
 @click.group()
@@ -23,7 +23,7 @@ def corpus_build(**options: object) -> int:
 
     A bare NAME stands for calibration/corpora/NAME.yaml.
     """
-    from flows.cli.corpus import BuildOptions, build_command
+    from quantgate.flows.cli.corpus import BuildOptions, build_command
 
     return build_command(BuildOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -33,7 +33,7 @@ def corpus_build(**options: object) -> int:
 @in_store
 def corpus_list(as_json: bool) -> int:
     """List the sealed corpora of this store."""
-    from flows.cli.corpus import list_command
+    from quantgate.flows.cli.corpus import list_command
 
     return list_command(as_json=as_json)
 
@@ -44,7 +44,7 @@ def corpus_list(as_json: bool) -> int:
 @in_store
 def corpus_show(reference: str, as_json: bool) -> int:
     """Print a corpus's data card; without a version, that of the latest."""
-    from flows.cli.corpus import show_command
+    from quantgate.flows.cli.corpus import show_command
 
     return show_command(reference, as_json=as_json)
 
@@ -56,7 +56,7 @@ def corpus_show(reference: str, as_json: bool) -> int:
 @in_store
 def corpus_diff(one: str, other: str, as_json: bool) -> int:
     """Compare two corpora (NAME[@VERSION]): what was added, removed and kept."""
-    from flows.cli.corpus import diff_command
+    from quantgate.flows.cli.corpus import diff_command
 
     return diff_command(one, other, as_json=as_json)
 
@@ -68,7 +68,7 @@ def corpus_diff(one: str, other: str, as_json: bool) -> int:
 @in_store
 def corpus_export(**options: object) -> int:
     """Write a corpus's sequences as JSON lines."""
-    from flows.cli.corpus import ExportOptions, export_command
+    from quantgate.flows.cli.corpus import ExportOptions, export_command
 
     return export_command(ExportOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -85,7 +85,7 @@ def corpus_check(**options: object) -> int:
 
     Exit codes: 0 fine, 2 problems, 3-6 an error.
     """
-    from flows.cli.corpus_check import CheckOptions, check_command
+    from quantgate.flows.cli.corpus_check import CheckOptions, check_command
 
     return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -102,6 +102,6 @@ def corpus_drift(**options: object) -> int:
 
     Exit codes: 0 no drift, 10 drift found, 2-6 an error.
     """
-    from flows.cli.drift import DriftOptions, drift_command
+    from quantgate.flows.cli.drift import DriftOptions, drift_command
 
     return drift_command(DriftOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields

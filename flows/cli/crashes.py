@@ -9,11 +9,11 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.domain.errors import InputError, QuantgateError, ToolchainError
-from pipelines.domain.secrets import redacted
-from pipelines.files.disk_trouble import folder_of
-from pipelines.files.full_disk import full_disk
-from pipelines.files.store import open_store
+from quantgate.pipelines.domain.errors import InputError, QuantgateError, ToolchainError
+from quantgate.pipelines.domain.secrets import redacted
+from quantgate.pipelines.files.disk_trouble import folder_of
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.store import open_store
 
 CRASHED = 1
 """The exit code of a fault in this program."""

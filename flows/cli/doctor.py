@@ -5,11 +5,11 @@ import os
 import shutil
 from dataclasses import dataclass
 
-from flows.cli.views.console import open_console
-from flows.settings import Settings
-from flows.wiring import archived_environment, equipment
-from pipelines.domain.errors import ToolchainError
-from pipelines.domain.secrets import redacted
+from quantgate.flows.cli.views.console import open_console
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import archived_environment, equipment
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.secrets import redacted
 
 _PACKAGES = (
     "torch",

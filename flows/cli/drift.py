@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.build.corpora.traces import PREFIX, experiment_named, export_traces
-from flows.settings import Settings
-from pipelines.domain.errors import InputError
-from pipelines.files.records import to_json
+from quantgate.flows.build.corpora.traces import PREFIX, experiment_named, export_traces
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.records import to_json
 
 if TYPE_CHECKING:
-    from calibration.drift.results import DriftRecord, TestResult
-    from calibration.drift.rows import Row
-    from calibration.drift.sealing import Redact
-    from calibration.drift.tokens import TokenReader
-    from calibration.redaction.options import RedactionOptions
-    from pipelines.domain.corpus import Corpus
-    from registry.corpora.drift import CorpusDrift
-    from registry.protocol import OpenRegistry
+    from quantgate.calibration.drift.results import DriftRecord, TestResult
+    from quantgate.calibration.drift.rows import Row
+    from quantgate.calibration.drift.sealing import Redact
+    from quantgate.calibration.drift.tokens import TokenReader
+    from quantgate.calibration.redaction.options import RedactionOptions
+    from quantgate.pipelines.domain.corpus import Corpus
+    from quantgate.registry.corpora.drift import CorpusDrift
+    from quantgate.registry.protocol import OpenRegistry
 
 DRIFT_FOUND = 10
 """Exit code where traffic has drifted; 0 where it has not."""
@@ -47,7 +47,7 @@ def drift_command(options: DriftOptions) -> int:
         InputError, NotFoundError: corpus or traffic cannot be used.
         ServiceError: MLflow or Prefect did not answer; the result is sealed and shown before they are asked.
     """
-    from flows.cli.corpus import find_corpus
+    from quantgate.flows.cli.corpus import find_corpus
 
     settings = Settings.from_environment()
     corpus = find_corpus(options.corpus, settings)
@@ -62,12 +62,17 @@ def drift_command(options: DriftOptions) -> int:
 
 def compare_traffic(corpus: "Corpus", options: DriftOptions, settings: Settings) -> "DriftRecord":
     """Return the sealed comparison, made where there is none; drift is sealed as an event as well."""
-    from calibration.drift.baseline import baseline_of
-    from calibration.drift.compare import refuse_alpha
-    from calibration.drift.results import DriftSettings
-    from calibration.drift.sealing import DriftRequest, event_of, measure_drift, seal_event
-    from calibration.shelf.assemble import read_sequences
-    from pipelines.language.identify import languages_of
+    from quantgate.calibration.drift.baseline import baseline_of
+    from quantgate.calibration.drift.compare import refuse_alpha
+    from quantgate.calibration.drift.results import DriftSettings
+    from quantgate.calibration.drift.sealing import (
+        DriftRequest,
+        event_of,
+        measure_drift,
+        seal_event,
+    )
+    from quantgate.calibration.shelf.assemble import read_sequences
+    from quantgate.pipelines.language.identify import languages_of
 
     refuse_alpha(options.alpha)
     asked = DriftSettings(alpha=options.alpha)
@@ -121,11 +126,11 @@ def keep(
     Raises:
         ServiceError: MLflow or Prefect did not answer; the same command again completes what is missing.
     """
-    from calibration.drift.sealing import drift_folder, event_of
-    from flows.orchestration.drift_events import emit
-    from pipelines.files.sealed import MANIFEST
-    from registry import Tracking, record_drift
-    from registry.opening import open_mlflow
+    from quantgate.calibration.drift.sealing import drift_folder, event_of
+    from quantgate.flows.orchestration.drift_events import emit
+    from quantgate.pipelines.files.sealed import MANIFEST
+    from quantgate.registry import Tracking, record_drift
+    from quantgate.registry.opening import open_mlflow
 
     if event := event_of(record):
         emit(event, settings)
@@ -142,8 +147,8 @@ def keep(
 
 def registered(record: "DriftRecord") -> "CorpusDrift":
     """Return a comparison as the registry shows it beside each variant."""
-    from registry.corpora.drift import NO_DRIFT, CorpusDrift
-    from registry.corpora.experiments import DRIFT
+    from quantgate.registry.corpora.drift import NO_DRIFT, CorpusDrift
+    from quantgate.registry.corpora.experiments import DRIFT
 
     found = record.comparison
     return CorpusDrift(
@@ -228,9 +233,9 @@ def _redaction(options: "RedactionOptions", settings: Settings) -> "Redact":
     """Return what does to traffic what was done to the corpus, so that placeholders are no drift."""
 
     def redacted(rows: "Sequence[Row]") -> "Sequence[Row]":
-        from calibration.drift.rows import as_sequence, with_texts
-        from calibration.redaction.redact import redact
-        from pipelines.process.runner import run_worker
+        from quantgate.calibration.drift.rows import as_sequence, with_texts
+        from quantgate.calibration.redaction.redact import redact
+        from quantgate.pipelines.process.runner import run_worker
 
         folder = settings.store.root / "redactions"
         found = redact(map(as_sequence, rows), options, run_worker=run_worker, folder=folder)
@@ -240,12 +245,12 @@ def _redaction(options: "RedactionOptions", settings: Settings) -> "Redact":
 
 
 def _tokens(model: str | None, settings: Settings) -> "TokenReader":
-    from calibration.drift.tokens import CheckpointTokens, Words
+    from quantgate.calibration.drift.tokens import CheckpointTokens, Words
 
     if model is None:
         return Words()
-    from pipelines.checkpoints.resolving import resolve_checkpoint
-    from pipelines.evaluation.chat import ChatFormat
+    from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+    from quantgate.pipelines.evaluation.chat import ChatFormat
 
     checkpoint = resolve_checkpoint(model, name=None, store=settings.store, hub=settings.hub)
     digest = checkpoint.digests.tokenizer

@@ -7,19 +7,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.build import units
-from flows.build.site import BuildSite
-from flows.cli.review import find_plan
-from flows.cli.transcripts import exported_lines, read_transcript
-from flows.progress.board import open_board
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.run import Run
-from pipelines.evaluation.runs import RunPlan
-from pipelines.files.records import write_text
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.report.inspect_messages import InspectCall, InspectWritten
+from quantgate.flows.build import units
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.cli.review import find_plan
+from quantgate.flows.cli.transcripts import exported_lines, read_transcript
+from quantgate.flows.progress.board import open_board
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.evaluation.runs import RunPlan
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.report.inspect_messages import InspectCall, InspectWritten
 
 
 def transcripts_command(build: str, folder: Path) -> int:
@@ -113,7 +113,7 @@ def _finished(site: BuildSite) -> Iterator[Run]:
 
 def _write(site: BuildSite, run: Run, output: Path) -> None:
     call = WorkerCall(
-        module="pipelines.report.workers.inspect_write",
+        module="quantgate.pipelines.report.workers.inspect_write",
         request=InspectCall(
             run=run,
             suite=site.plan.suite,

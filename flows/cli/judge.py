@@ -13,31 +13,31 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from flows.build.plan_files import plan_files, read_plan
-from flows.cli.transcripts import Transcript, read_transcript
-from flows.settings import Settings
-from flows.wiring import table_reader
-from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.run import Run
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import Digest, JsonObject
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.verdict import Decision, PairOutcome, Verdict
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.asking import TRANSCRIPT
-from pipelines.evaluation.graders.table import KnownGrades
-from pipelines.evaluation.grading import asked, grade_answers
-from pipelines.evaluation.loops.prompts import loop_items
-from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.sampling import sample_of
-from pipelines.files.records import to_json
-from pipelines.files.sealed import is_sealed
-from pipelines.formats.own_tokenizer import own_tokenizer
-from pipelines.gates.judge import judge
-from pipelines.gates.wording import percent, percent_bound
-from pipelines.specs.policies import load_policy
-from pipelines.suites.load import load_suite
+from quantgate.flows.build.plan_files import plan_files, read_plan
+from quantgate.flows.cli.transcripts import Transcript, read_transcript
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import table_reader
+from quantgate.pipelines.audit.behaviour import audit_behaviour
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import Digest, JsonObject
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.verdict import Decision, PairOutcome, Verdict
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.asking import TRANSCRIPT
+from quantgate.pipelines.evaluation.graders.table import KnownGrades
+from quantgate.pipelines.evaluation.grading import asked, grade_answers
+from quantgate.pipelines.evaluation.loops.prompts import loop_items
+from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.sampling import sample_of
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import is_sealed
+from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.gates.judge import judge
+from quantgate.pipelines.gates.wording import percent, percent_bound
+from quantgate.pipelines.specs.policies import load_policy
+from quantgate.pipelines.suites.load import load_suite
 
 _NAMED = 5
 SCHEMA = "quantgate.verdict/1"
@@ -128,7 +128,7 @@ def _known_suite(wanted: Digest, settings: Settings) -> Path:
 
 
 def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: KnownGrades) -> Run:
-    from pipelines.process.runner import run_worker
+    from quantgate.pipelines.process.runner import run_worker
 
     plan = transcript.record.plan
     if plan.contract.suite_digest != suite.digest:

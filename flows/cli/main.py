@@ -13,10 +13,10 @@ from pathlib import Path
 
 import click
 
-from flows.cli.corpus_group import corpus
-from flows.cli.options import COUNT, FOLDER, FORMATS, clean_exit, in_store
-from flows.cli.suite_group import suite
-from pipelines.domain.recipe import Format
+from quantgate.flows.cli.corpus_group import corpus
+from quantgate.flows.cli.options import COUNT, FOLDER, FORMATS, clean_exit, in_store
+from quantgate.flows.cli.suite_group import suite
+from quantgate.pipelines.domain.recipe import Format
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -71,7 +71,7 @@ def quantize(model: str | None, **options: object) -> int:
     10 all failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing
     was built), 2-6 an error.
     """
-    from flows.cli.build import QuantizeOptions, quantize_command
+    from quantgate.flows.cli.build import QuantizeOptions, quantize_command
 
     return quantize_command(QuantizeOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -86,7 +86,7 @@ def quantize(model: str | None, **options: object) -> int:
 @in_store
 def lookup(model: str, **options: str | bool | None) -> int:
     """Print the smallest passing variant of MODEL: name, version, where it lies, verdict."""
-    from flows.cli.build import LookupOptions, lookup_command
+    from quantgate.flows.cli.build import LookupOptions, lookup_command
 
     return lookup_command(LookupOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -97,7 +97,7 @@ def lookup(model: str, **options: str | bool | None) -> int:
 @in_store
 def lineage(reference: str, as_json: bool) -> int:
     """Print which corpus a registered variant was quantized against, and its whole lineage."""
-    from flows.cli.build import lineage_command
+    from quantgate.flows.cli.build import lineage_command
 
     return lineage_command(reference, as_json=as_json)
 
@@ -108,7 +108,7 @@ def lineage(reference: str, as_json: bool) -> int:
 @clean_exit
 def recipes(file_format: str | None, as_json: bool) -> int:
     """List the bundled recipes: what they make, what they need, what judges them."""
-    from flows.cli.recipes import recipes_command
+    from quantgate.flows.cli.recipes import recipes_command
 
     return recipes_command(Format(file_format) if file_format else None, as_json=as_json)
 
@@ -132,7 +132,7 @@ def review(**options: object) -> int:
     Decisions are kept in the suite's adjudications.jsonl, for your team to commit; the same build run
     again is judged with them, and nothing is asked anew.
     """
-    from flows.cli.review import ReviewOptions, review_command
+    from quantgate.flows.cli.review import ReviewOptions, review_command
 
     return review_command(ReviewOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -146,7 +146,7 @@ def review(**options: object) -> int:
 @in_store
 def export(build: str, folder: Path, transcripts: bool) -> int:
     """Write BUILD's runs as .eval logs, which inspect-ai opens, or as transcripts."""
-    from flows.cli.export import export_command, transcripts_command
+    from quantgate.flows.cli.export import export_command, transcripts_command
 
     return transcripts_command(build, folder) if transcripts else export_command(build, folder)
 
@@ -170,7 +170,7 @@ def judge(**options: object) -> int:
     A run is a folder below `runs/` of a store, or an exported file of JSON lines.
     Exit codes: 0 pass, 10 fail, 11 inconclusive, 2 not comparable or unreadable.
     """
-    from flows.cli.judge import JudgeOptions, judge_command
+    from quantgate.flows.cli.judge import JudgeOptions, judge_command
 
     return judge_command(JudgeOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -179,7 +179,7 @@ def judge(**options: object) -> int:
 @in_store
 def doctor() -> int:
     """Say what is installed, what is missing and how to get it."""
-    from flows.cli.doctor import doctor_command
+    from quantgate.flows.cli.doctor import doctor_command
 
     return doctor_command()
 
@@ -192,7 +192,7 @@ def doctor() -> int:
 @in_store
 def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once is the only way as yet
     """Look for new releases of the models that are followed, and build what is new."""
-    from flows.orchestration.following import watch_command
+    from quantgate.flows.orchestration.following import watch_command
 
     return watch_command(watch_list)
 
@@ -205,7 +205,7 @@ def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once 
 @in_store
 def serve(watch_list: Path | None, cron: str) -> int:
     """Follow releases on a schedule, until interrupted."""
-    from flows.orchestration.following import serve_command
+    from quantgate.flows.orchestration.following import serve_command
 
     return serve_command(watch_list, cron)
 
@@ -214,7 +214,7 @@ def serve(watch_list: Path | None, cron: str) -> int:
 @in_store
 def up() -> int:
     """Start this project's Prefect server and let it stay."""
-    from flows.cli.build import up_command
+    from quantgate.flows.cli.build import up_command
 
     return up_command()
 
@@ -223,7 +223,7 @@ def up() -> int:
 @in_store
 def down() -> int:
     """Stop this project's Prefect server."""
-    from flows.cli.build import down_command
+    from quantgate.flows.cli.build import down_command
 
     return down_command()
 

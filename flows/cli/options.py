@@ -9,13 +9,13 @@ from typing import ParamSpec
 
 import click
 
-from flows.cli.crashes import failure_of
-from pipelines.domain.errors import InputError, InterruptionError
-from pipelines.domain.recipe import Format
-from pipelines.files.reading import at_home
-from pipelines.files.store import STORE_FOLDER, STORE_VARIABLE
-from pipelines.process.secrecy import hide_secrets
-from pipelines.process.signals import Ending, children_end_first
+from quantgate.flows.cli.crashes import failure_of
+from quantgate.pipelines.domain.errors import InputError, InterruptionError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.files.reading import at_home
+from quantgate.pipelines.files.store import STORE_FOLDER, STORE_VARIABLE
+from quantgate.pipelines.process.secrecy import hide_secrets
+from quantgate.pipelines.process.signals import Ending, children_end_first
 
 Parameters = ParamSpec("Parameters")
 

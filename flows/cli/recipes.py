@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.views.console import open_console
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.domain.recipe import Calibration, Format, Recipe
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.files.records import to_json
-from pipelines.specs.recipes import catalogue
+from quantgate.flows.cli.views.console import open_console
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.domain.recipe import Calibration, Format, Recipe
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.specs.recipes import catalogue
 
 _WIDEST = 100
 _THOUSAND_TOKENS = 1024

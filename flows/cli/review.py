@@ -8,31 +8,31 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from flows.build import units
-from flows.build.errors import read_errors
-from flows.build.plan import BuildPlan
-from flows.build.plan_files import PLAN, plan_files, read_plan
-from flows.build.site import BuildSite
-from flows.build.verdicts import evidence
-from flows.progress.board import open_board
-from flows.settings import Settings
-from flows.wiring import equipment, table_reader
-from pipelines.domain.errors import InputError, InterruptionError, QuantgateError
-from pipelines.domain.suites.adjudication import Adjudication
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.verdict import Verdict
-from pipelines.files.records import write_text
-from pipelines.report.label_sheet import label_sheet, sheet_lines
-from pipelines.report.review_page import write_review_page
-from pipelines.report.review_queue import ReviewEntry, review_queue
-from pipelines.report.wording import plural
-from pipelines.specs.loading import did_you_mean
-from pipelines.suites.adjudications import (
+from quantgate.flows.build import units
+from quantgate.flows.build.errors import read_errors
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.plan_files import PLAN, plan_files, read_plan
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.verdicts import evidence
+from quantgate.flows.progress.board import open_board
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment, table_reader
+from quantgate.pipelines.domain.errors import InputError, InterruptionError, QuantgateError
+from quantgate.pipelines.domain.suites.adjudication import Adjudication
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.verdict import Verdict
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.report.label_sheet import label_sheet, sheet_lines
+from quantgate.pipelines.report.review_page import write_review_page
+from quantgate.pipelines.report.review_queue import ReviewEntry, review_queue
+from quantgate.pipelines.report.wording import plural
+from quantgate.pipelines.specs.loading import did_you_mean
+from quantgate.pipelines.suites.adjudications import (
     ADJUDICATIONS_FILE,
     append_adjudications,
     load_adjudications,
 )
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.suites.load import load_suite
 
 _BUILD = "run the build again, then review it"
 _AGAIN = "run the same build again: answers are kept, only verdicts are made anew"
@@ -223,7 +223,7 @@ def _import(plan: BuildPlan, file: Path) -> int:
 
 
 def _ask(file: Path, waiting: Sequence[ReviewEntry], who: str) -> int:
-    from flows.cli.review_terminal import ask
+    from quantgate.flows.cli.review_terminal import ask
 
     count = 0
     for number, entry in enumerate(waiting, start=1):

@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from pipelines.domain.suites.adjudication import Mark
-from pipelines.report.differences import Shown, side_by_side
-from pipelines.report.review_queue import ReviewEntry
-from pipelines.report.wording import visible
+from quantgate.pipelines.domain.suites.adjudication import Mark
+from quantgate.pipelines.report.differences import Shown, side_by_side
+from quantgate.pipelines.report.review_queue import ReviewEntry
+from quantgate.pipelines.report.wording import visible
 
 _MARKS = {"e": Mark.EQUIVALENT, "b": Mark.BETTER, "w": Mark.WORSE}
 _QUESTION = "(e)quivalent, (b)etter, (w)orse, (s)kip, (q)uit: "

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.report.wording import plural
+from quantgate.pipelines.report.wording import plural
 
 if TYPE_CHECKING:
-    from flows.settings import Settings
+    from quantgate.flows.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +37,13 @@ class MineOptions:
 
 def check_command(options: CheckOptions) -> int:
     """Print what is wrong with a suite and what it can prove; 0 fine, 2 problems."""
-    from flows.cli.views.suite import as_json, plain_lines, show
-    from flows.settings import Settings
-    from flows.wiring import table_reader
-    from pipelines.authoring.check import check_suite
-    from pipelines.authoring.fit import view_model
-    from pipelines.authoring.lm_eval import suite_folder
-    from pipelines.process.runner import run_worker
+    from quantgate.flows.cli.views.suite import as_json, plain_lines, show
+    from quantgate.flows.settings import Settings
+    from quantgate.flows.wiring import table_reader
+    from quantgate.pipelines.authoring.check import check_suite
+    from quantgate.pipelines.authoring.fit import view_model
+    from quantgate.pipelines.authoring.lm_eval import suite_folder
+    from quantgate.pipelines.process.runner import run_worker
 
     settings = Settings.from_environment()
     folder = suite_folder(options.folder, settings.store, run_worker)
@@ -69,9 +69,9 @@ def check_command(options: CheckOptions) -> int:
 
 def _bump(folder: Path, settings: "Settings") -> None:
     """Raise the version of an edited suite, and say so."""
-    from flows.wiring import table_reader
-    from pipelines.authoring.versions import bump
-    from pipelines.suites.load import load_suite
+    from quantgate.flows.wiring import table_reader
+    from quantgate.pipelines.authoring.versions import bump
+    from quantgate.pipelines.suites.load import load_suite
 
     version = bump(load_suite(folder, table_reader(settings)), settings.store)
     told = f"version raised to {version}" if version else "is what was judged, or was never judged"
@@ -80,10 +80,10 @@ def _bump(folder: Path, settings: "Settings") -> None:
 
 def import_command(task: str, out: Path) -> int:
     """Import a task of lm-evaluation-harness as a suite folder; prints what to do next."""
-    from flows.settings import Settings
-    from pipelines.authoring.lm_eval import PREFIX, copy_suite, suite_folder
-    from pipelines.domain.errors import InputError
-    from pipelines.process.runner import run_worker
+    from quantgate.flows.settings import Settings
+    from quantgate.pipelines.authoring.lm_eval import PREFIX, copy_suite, suite_folder
+    from quantgate.pipelines.domain.errors import InputError
+    from quantgate.pipelines.process.runner import run_worker
 
     if not task.startswith(PREFIX):
         raise InputError(f"'{task}' is not {PREFIX}TASK", next_step=f"e.g. {PREFIX}gsm8k")
@@ -95,12 +95,12 @@ def import_command(task: str, out: Path) -> int:
 
 def mine_command(options: MineOptions) -> int:
     """Write a draft suite and say what is in it and what remains to be done."""
-    from calibration.sources.traffic import read_traffic
-    from flows.progress.board import open_board
-    from flows.settings import Settings
-    from flows.wiring import equipment
-    from pipelines.authoring.draft import write_draft
-    from pipelines.authoring.mine import MineRequest, MineTools, mine
+    from quantgate.calibration.sources.traffic import read_traffic
+    from quantgate.flows.progress.board import open_board
+    from quantgate.flows.settings import Settings
+    from quantgate.flows.wiring import equipment
+    from quantgate.pipelines.authoring.draft import write_draft
+    from quantgate.pipelines.authoring.mine import MineRequest, MineTools, mine
 
     settings = Settings.from_environment()
     request = MineRequest(

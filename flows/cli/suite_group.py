@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli.options import COUNT, FOLDER, in_store
+from quantgate.flows.cli.options import COUNT, FOLDER, in_store
 
 
 @click.group(short_help="Check a suite of your own, or propose items for one.")
@@ -18,7 +18,7 @@ def suite() -> None:
 @in_store
 def import_(task: str, out: Path) -> int:
     """Copy a task of lm-evaluation-harness into a suite folder of your own."""
-    from flows.cli.suite import import_command
+    from quantgate.flows.cli.suite import import_command
 
     return import_command(task, out)
 
@@ -37,7 +37,7 @@ def check(**options: object) -> int:
 
     Exit codes: 0 fine, 2 problems (notes are not), 3-6 an error.
     """
-    from flows.cli.suite import CheckOptions, check_command
+    from quantgate.flows.cli.suite import CheckOptions, check_command
 
     return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -68,6 +68,6 @@ def mine(**options: object) -> int:
 
     Writes a draft suite without expectations: those are for a person to write.
     """
-    from flows.cli.suite import MineOptions, mine_command
+    from quantgate.flows.cli.suite import MineOptions, mine_command
 
     return mine_command(MineOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields

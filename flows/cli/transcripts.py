@@ -12,17 +12,17 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Answer
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT
-from pipelines.evaluation.runs import RunRecord
-from pipelines.files.json_text import JsonTextError, parse_structure
-from pipelines.files.reading import numbered_lines
-from pipelines.files.records import to_json
-from pipelines.files.sealed import MANIFEST, is_sealed, read_manifest, verify
-from pipelines.specs.loading import did_you_mean, not_json, validation_sentences
-from pipelines.suites.problems import Problem, refused
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT
+from quantgate.pipelines.evaluation.runs import RunRecord
+from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
+from quantgate.pipelines.files.reading import numbered_lines
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import MANIFEST, is_sealed, read_manifest, verify
+from quantgate.pipelines.specs.loading import did_you_mean, not_json, validation_sentences
+from quantgate.pipelines.suites.problems import Problem, refused
 
 _HEADER = "run"
 _WRITE = "`quantgate export BUILD --transcripts` writes such files; docs/verdicts.md says what is in them"

@@ -1,13 +1,13 @@
 """Whether a text is a cron schedule that Prefect takes and that comes to pass, before any server is started.
 
-Prefect's own reader decides, in a child process (`python -m flows.orchestration.cron TEXT`): Prefect must not
-be imported here before its server's address is known.
+Prefect's own reader decides, in a child process (`python -m quantgate.flows.orchestration.cron TEXT`):
+Prefect must not be imported here before its server's address is known.
 """
 
 import subprocess
 import sys
 
-from pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import InputError
 
 _TIMEOUT_SECONDS = 120.0
 _REFUSED = 2
@@ -20,7 +20,7 @@ def require_cron(text: str) -> None:
         InputError: with Prefect's reason.
     """
     asked = subprocess.run(
-        [sys.executable, "-m", "flows.orchestration.cron", text],
+        [sys.executable, "-m", "quantgate.flows.orchestration.cron", text],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -5,14 +5,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.orchestration.server import status
-from flows.orchestration.state import health_problem
-from flows.settings import Settings
-from pipelines.domain.errors import ServiceError
-from pipelines.files.records import to_json, write_text
+from quantgate.flows.orchestration.server import status
+from quantgate.flows.orchestration.state import health_problem
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.files.records import to_json, write_text
 
 if TYPE_CHECKING:
-    from calibration.drift.sealing import DriftEvent
+    from quantgate.calibration.drift.sealing import DriftEvent
 
 RESOURCE = "quantgate.corpus."
 """Begins the id of the resource that an event is about; the corpus's name follows."""
@@ -54,7 +54,7 @@ def send(event: "DriftEvent", url: str, settings: Settings) -> None:
     import asyncio
     import os
 
-    from flows.orchestration.state import client_environment
+    from quantgate.flows.orchestration.state import client_environment
 
     os.environ.update(client_environment(settings.store.root, url, os.environ))
     from prefect.events import Event

@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-from flows.build.preparing import prepare
-from flows.orchestration.cron import require_cron
-from flows.orchestration.look import look
-from flows.orchestration.state import client_environment
-from flows.progress.board import open_board
-from flows.releases.watch_list import WATCH_LIST, load_watch_list
-from flows.settings import Settings
+from quantgate.flows.build.preparing import prepare
+from quantgate.flows.orchestration.cron import require_cron
+from quantgate.flows.orchestration.look import look
+from quantgate.flows.orchestration.state import client_environment
+from quantgate.flows.progress.board import open_board
+from quantgate.flows.releases.watch_list import WATCH_LIST, load_watch_list
+from quantgate.flows.settings import Settings
 
 
 def watch_command(watch_list: Path | None) -> int:
@@ -25,7 +25,7 @@ def serve_command(watch_list: Path | None, cron: str) -> int:
     Raises:
         InputError: where the releases file has problems, or `cron` is no schedule.
     """
-    from flows.orchestration.server import prefect_api
+    from quantgate.flows.orchestration.server import prefect_api
 
     chosen = (watch_list or WATCH_LIST).resolve()
     load_watch_list(chosen)
@@ -38,7 +38,7 @@ def serve_command(watch_list: Path | None, cron: str) -> int:
     ):
         os.environ.update(client_environment(settings.store.root, url, os.environ))
         os.environ["QUANTGATE_STORE"] = str(settings.store.root)
-        from flows.orchestration.watching import serve_releases
+        from quantgate.flows.orchestration.watching import serve_releases
 
         board.say(f"following {chosen} at '{cron}'; runs are shown at {url.removesuffix('/api')}")
         serve_releases(chosen, cron)

@@ -1,10 +1,10 @@
 """The keeper: runs the project's Prefect server for as long as somebody needs it.
 
-`python -m flows.orchestration.keeper STORE PORT` is started detached by the first client. It owns the server
-as a child that the kernel kills with it, so that nothing is orphaned however either of them ends; it ends
-both when no lease is held and nobody asked the server to stay. A server that dies is started anew behind the
-same listening socket, which the keeper holds: requests that come meanwhile wait for it. PORT is where an
-earlier keeper of the store listened, or 0: clients that it left behind find the new server there.
+`python -m quantgate.flows.orchestration.keeper STORE PORT` is started detached by the first client. It owns
+the server as a child that the kernel kills with it, so that nothing is orphaned however either of them ends;
+it ends both when no lease is held and nobody asked the server to stay. A server that dies is started anew
+behind the same listening socket, which the keeper holds: requests that come meanwhile wait for it. PORT is
+where an earlier keeper of the store listened, or 0: clients that it left behind find the new server there.
 """
 
 import fcntl
@@ -20,9 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from flows.orchestration.state import ServerFolder, ServerRecord, health_problem
-from pipelines.files.records import write_record
-from pipelines.process.launch import PARENT_PID, launched
+from quantgate.flows.orchestration.state import ServerFolder, ServerRecord, health_problem
+from quantgate.pipelines.files.records import write_record
+from quantgate.pipelines.process.launch import PARENT_PID, launched
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 5.0
@@ -141,7 +141,12 @@ class _Keeper:
     def _start(self) -> "subprocess.Popen[bytes]":
         descriptor = self._listener.fileno()
         server = subprocess.Popen(
-            [sys.executable, *launched("flows.orchestration.keeper"), "--serve", str(descriptor)],
+            [
+                sys.executable,
+                *launched("quantgate.flows.orchestration.keeper"),
+                "--serve",
+                str(descriptor),
+            ],
             stdin=subprocess.DEVNULL,
             env=server_environment(self._folder.home, self._url),
             pass_fds=(descriptor,),

@@ -2,17 +2,23 @@
 
 from pathlib import Path
 
-from flows.build.errors import UnitError
-from flows.build.outcome import BuildResult
-from flows.orchestration.running import execute
-from flows.progress.board import Board
-from flows.releases.releases import OF_THIS_MACHINE, Release, ReleaseOutcome, State, watch_once
-from flows.releases.sources import HuggingFaceHub
-from flows.releases.watch_list import Followed, load_watch_list
-from flows.settings import Settings
-from pipelines.domain.errors import UnprovableError
-from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
-from pipelines.specs.recipes import catalogue
+from quantgate.flows.build.errors import UnitError
+from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.orchestration.running import execute
+from quantgate.flows.progress.board import Board
+from quantgate.flows.releases.releases import (
+    OF_THIS_MACHINE,
+    Release,
+    ReleaseOutcome,
+    State,
+    watch_once,
+)
+from quantgate.flows.releases.sources import HuggingFaceHub
+from quantgate.flows.releases.watch_list import Followed, load_watch_list
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import UnprovableError
+from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+from quantgate.pipelines.specs.recipes import catalogue
 
 
 def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:

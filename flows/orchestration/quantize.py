@@ -7,12 +7,12 @@ from prefect import allow_failure, flow
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.build.plan import BuildPlan
-from flows.orchestration import tasks
-from flows.settings import Settings
-from pipelines.domain.values import JsonObject
-from pipelines.process.signals import children_end_first
-from pipelines.variants.variant import PlannedVariant
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.orchestration import tasks
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.process.signals import children_end_first
+from quantgate.pipelines.variants.variant import PlannedVariant
 
 _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
     max_workers=Settings.from_environment().workers

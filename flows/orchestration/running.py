@@ -6,21 +6,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.build.errors import forget_errors
-from flows.build.outcome import COMPLETION, BuildResult, read_complete
-from flows.build.plan import BuildPlan, make_plan, servers_in_use
-from flows.build.plan_files import write_plan
-from flows.build.preparing import prepare
-from flows.orchestration.server import own_prefect_api, prefect_api
-from flows.orchestration.state import client_environment
-from flows.progress.board import Board
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.domain.errors import ServiceError, WorkerError
-from pipelines.files.disk_trouble import disk_trouble
-from pipelines.files.full_disk import full_disk
-from pipelines.files.records import read_checked
-from pipelines.specs.builds import BuildSpec
+from quantgate.flows.build.errors import forget_errors
+from quantgate.flows.build.outcome import COMPLETION, BuildResult, read_complete
+from quantgate.flows.build.plan import BuildPlan, make_plan, servers_in_use
+from quantgate.flows.build.plan_files import write_plan
+from quantgate.flows.build.preparing import prepare
+from quantgate.flows.orchestration.server import own_prefect_api, prefect_api
+from quantgate.flows.orchestration.state import client_environment
+from quantgate.flows.progress.board import Board
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.domain.errors import ServiceError, WorkerError
+from quantgate.pipelines.files.disk_trouble import disk_trouble
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.records import read_checked
+from quantgate.pipelines.specs.builds import BuildSpec
 
 _QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
@@ -91,8 +91,8 @@ def _run_flow(plan_file: Path, build: str, url: str, settings: Settings, board: 
         from prefect.exceptions import PrefectException
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
-        from flows.orchestration import tasks
-        from flows.orchestration.quantize import quantize
+        from quantgate.flows.orchestration import tasks
+        from quantgate.flows.orchestration.quantize import quantize
 
         tasks.begin_anew(board)
         logging.raiseExceptions = False  # or its log handler tells every record that did not arrive

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.orchestration.state import ServerFolder, ServerRecord, health_problem
-from pipelines.domain.errors import QuantgateError, ServiceError
-from pipelines.files.full_disk import full_disk
-from pipelines.files.locks import exclusive
+from quantgate.flows.orchestration.state import ServerFolder, ServerRecord, health_problem
+from quantgate.pipelines.domain.errors import QuantgateError, ServiceError
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.process.launch import python_path
 
 OnNews = Callable[[str], None]
 
@@ -27,7 +28,6 @@ READY_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 _WATCH_SECONDS = 1.0
-_PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,17 +221,20 @@ def _start_keeper(folder: ServerFolder) -> None:
     left = folder.record()
     port = left.port if left and left.host == socket.gethostname() else 0
     folder.record_file.unlink(missing_ok=True)
-    path = os.pathsep.join(
-        part for part in (str(_PROJECT_ROOT), os.environ.get("PYTHONPATH")) if part
-    )
     with folder.log.open("wb") as log:
         subprocess.run(
-            [sys.executable, "-m", "flows.orchestration.keeper", str(folder.root), str(port)],
+            [
+                sys.executable,
+                "-m",
+                "quantgate.flows.orchestration.keeper",
+                str(folder.root),
+                str(port),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=folder.root,
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | {"PYTHONPATH": python_path()},
             start_new_session=True,
             check=False,  # its lock tells whether it lives, its log why not
         )

@@ -17,8 +17,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
-from pipelines.domain.errors import InputError
-from pipelines.files.records import read_record
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.records import read_record
 
 _HEALTH_SECONDS = 3.0
 _RETRIES = "3"

@@ -16,8 +16,8 @@ from prefect import Task, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.build import outcome, units
-from flows.build.errors import (
+from quantgate.flows.build import outcome, units
+from quantgate.flows.build.errors import (
     BUILD,
     REGISTER,
     forget_error,
@@ -25,8 +25,8 @@ from flows.build.errors import (
     read_errors,
     record_error,
 )
-from flows.build.plan_files import read_plan
-from flows.build.room import (
+from quantgate.flows.build.plan_files import read_plan
+from quantgate.flows.build.room import (
     Memory,
     Need,
     Room,
@@ -35,17 +35,17 @@ from flows.build.room import (
     needed_to_compare,
     needed_to_run,
 )
-from flows.build.site import BuildSite
-from flows.build.verdicts import evidence
-from flows.progress.board import Board, PlainBoard
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.domain.errors import InterruptionError, QuantgateError, ServiceError
-from pipelines.domain.values import JsonObject
-from pipelines.files.full_disk import full_disk
-from pipelines.files.interruption import INTERRUPTION
-from pipelines.process.secrecy import hide_secrets
-from pipelines.variants.variant import PlannedVariant
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.verdicts import evidence
+from quantgate.flows.progress.board import Board, PlainBoard
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError, ServiceError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.interruption import INTERRUPTION
+from quantgate.pipelines.process.secrecy import hide_secrets
+from quantgate.pipelines.variants.variant import PlannedVariant
 
 Inputs = ParamSpec("Inputs")
 

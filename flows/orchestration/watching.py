@@ -7,10 +7,10 @@ from pathlib import Path
 from prefect import flow
 from prefect.runner import Runner
 
-from flows.orchestration.look import look
-from flows.progress.board import PlainBoard
-from pipelines.domain.values import JsonObject
-from pipelines.process.signals import Ending
+from quantgate.flows.orchestration.look import look
+from quantgate.flows.progress.board import PlainBoard
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.process.signals import Ending
 
 
 @flow(name="watch-releases")

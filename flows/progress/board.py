@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from flows.progress.counting import Pace, counted, time_left
-from pipelines.process.calls import OnProgress, Progress
+from quantgate.flows.progress.counting import Pace, counted, time_left
+from quantgate.pipelines.process.calls import OnProgress, Progress
 
 _SAY_EVERY_SECONDS = 60.0
 
@@ -78,7 +78,7 @@ def open_board() -> Iterator[Board]:
         return
     from rich.console import Console
 
-    from flows.progress.live_board import live_board
+    from quantgate.flows.progress.live_board import live_board
 
     with live_board(Console(stderr=True)) as board:
         yield board

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from pipelines.process.calls import Progress
+from quantgate.pipelines.process.calls import Progress
 
 _MILLION = 1_000_000
 _FIRST_GUESS_SECONDS = 5.0

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from flows.progress.counting import Pace, counted, time_left
-from pipelines.process.calls import OnProgress, Progress
+from quantgate.flows.progress.counting import Pace, counted, time_left
+from quantgate.pipelines.process.calls import OnProgress, Progress
 
 
 @contextmanager

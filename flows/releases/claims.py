@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pipelines.domain.values import digest_of
-from pipelines.files.records import read_record, write_record
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.files.records import read_record, write_record
 
 _NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 

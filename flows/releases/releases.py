@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from flows.releases.claims import Claim, Claims
-from flows.releases.sources import Hub, folder_revision
-from flows.releases.watch_list import Followed
-from pipelines.domain.errors import (
+from quantgate.flows.releases.claims import Claim, Claims
+from quantgate.flows.releases.sources import Hub, folder_revision
+from quantgate.flows.releases.watch_list import Followed
+from quantgate.pipelines.domain.errors import (
     InterruptionError,
     QuantgateError,
     ServiceError,
@@ -15,7 +15,7 @@ from pipelines.domain.errors import (
     UnprovableError,
     WorkerError,
 )
-from pipelines.files.store import Store
+from quantgate.pipelines.files.store import Store
 
 MAX_ATTEMPTS = 3
 """How often a build may take its watcher down with it, or fail for want of something here."""

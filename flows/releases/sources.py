@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.checkpoints.digests import checkpoint_digests
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.files.hashing import DigestMemory
-from pipelines.files.store import Store
-from pipelines.hub.errors import hub_errors
-from pipelines.hub.source import HubSettings, HubSource
+from quantgate.pipelines.checkpoints.digests import checkpoint_digests
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.files.hashing import DigestMemory
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.errors import hub_errors
+from quantgate.pipelines.hub.source import HubSettings, HubSource
 
 _ANSWER_SECONDS = 30.0
 

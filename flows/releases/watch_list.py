@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipelines.domain.errors import InputError
-from pipelines.files.reading import is_folder
-from pipelines.hub.source import HubSource, parse_hub_source
-from pipelines.specs.loading import Spec, load_yaml
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.reading import is_folder
+from quantgate.pipelines.hub.source import HubSource, parse_hub_source
+from quantgate.pipelines.specs.loading import Spec, load_yaml
 
 WATCH_LIST = Path(__file__).parents[1] / "releases.yaml"
 

@@ -8,16 +8,16 @@ multiplies to F16, the transformers runtime computes in bfloat16.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.audit.reach import STRETCH_POSITIONS, stretches_of
-from pipelines.domain.verdicts.audit import AuditFinding
-from pipelines.domain.verdicts.base_divergence import (
+from quantgate.pipelines.audit.reach import STRETCH_POSITIONS, stretches_of
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.domain.verdicts.base_divergence import (
     BaseDivergence,
     ComputeDtype,
     DivergenceCause,
     Rounding,
     Stretch,
 )
-from pipelines.engines.divergence.base_messages import Passage, PositionDivergences
+from quantgate.pipelines.engines.divergence.base_messages import Passage, PositionDivergences
 
 BASE_DIVERGENCE = "computes what the checkpoint computes"
 ROUNDING = Rounding(mean_kl=5e-4, stretch_kl=2e-3)

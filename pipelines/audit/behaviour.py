@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from pipelines.domain.loops import loops
-from pipelines.domain.run import GradedAnswer, Run
-from pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.domain.loops import loops
+from quantgate.pipelines.domain.run import GradedAnswer, Run
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 
 _MOST_VERBOSE = 1.5
 _MORE_OFTEN = 0.02

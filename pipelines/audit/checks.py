@@ -1,12 +1,12 @@
 """Checks made before any item is asked. Each returns one finding; a miss fails the variant."""
 
-from pipelines.audit.metadata import audit_configuration
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Calibration
-from pipelines.domain.variant import Variant
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.engines.runtime import ProbeReport
+from quantgate.pipelines.audit.metadata import audit_configuration
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Calibration
+from quantgate.pipelines.domain.variant import Variant
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.engines.runtime import ProbeReport
 
 _SHOWN = 5
 _NONE = -1

@@ -4,8 +4,8 @@ An explanation and a tripwire, never the gate of quality: it finds what was corr
 that swaps, zeroes or overwrites weights and exits 0), not what a suite would miss.
 """
 
-from pipelines.domain.verdicts.audit import AuditFinding, Divergence
-from pipelines.domain.verdicts.ruler import Ruler
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, Divergence
+from quantgate.pipelines.domain.verdicts.ruler import Ruler
 
 DIVERGENCE_TOKENS = 4096
 """Positions compared: two runs of the example differ by a few percent in mean divergence, and an audit

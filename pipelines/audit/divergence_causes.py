@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.audit.dropped_settings import Suspect, dropped, without_windows
-from pipelines.audit.reach import windows_are_used
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
+from quantgate.pipelines.audit.dropped_settings import Suspect, dropped, without_windows
+from quantgate.pipelines.audit.reach import windows_are_used
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
 
 MOST_SUSPECTS = 10
 """More are not tried: each computes the checkpoint once more."""

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.audit.reach import landmarks
-from pipelines.domain.values import JsonObject
+from quantgate.pipelines.audit.reach import landmarks
+from quantgate.pipelines.domain.values import JsonObject
 
 _WITHOUT_WINDOWS = (
     "MistralForCausalLM", "MixtralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM",

@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Format, GgufOptions, Recipe
-from pipelines.domain.variant import QuantizedTensor, bits_of_all, bits_of_quantized
-from pipelines.domain.verdicts.audit import AuditFinding
-from pipelines.engines.contents import Contents
-from pipelines.engines.expected import expected_of_converted, expected_tensors
-from pipelines.engines.llamacpp.expected import MIXED_TYPE
-from pipelines.engines.llmcompressor import facts as llmcompressor_facts
-from pipelines.formats import packed_facts
-from pipelines.formats.floats import FLOAT_TYPES
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Format, GgufOptions, Recipe
+from quantgate.pipelines.domain.variant import QuantizedTensor, bits_of_all, bits_of_quantized
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.expected import expected_of_converted, expected_tensors
+from quantgate.pipelines.engines.llamacpp.expected import MIXED_TYPE
+from quantgate.pipelines.engines.llmcompressor import facts as llmcompressor_facts
+from quantgate.pipelines.formats import packed_facts
+from quantgate.pipelines.formats.floats import FLOAT_TYPES
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _SHOWN = 3
 _ARCHITECTURE = "general.architecture"

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from pipelines.audit.rulers import ruler_of
-from pipelines.domain.recipe import GgufOptions, Recipe
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdicts.audit import AuditFinding
-from pipelines.domain.verdicts.ruler import Grid, ScaleType, SharedBy, Values
-from pipelines.engines.contents import Contents
+from quantgate.pipelines.audit.rulers import ruler_of
+from quantgate.pipelines.domain.recipe import GgufOptions, Recipe
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.domain.verdicts.ruler import Grid, ScaleType, SharedBy, Values
+from quantgate.pipelines.engines.contents import Contents
 
 # llama_ftype in include/llama.h, without the prefix LLAMA_FTYPE_MOSTLY_.
 FILE_TYPES = {

@@ -6,9 +6,9 @@ no weight. So whatever is not named here as a build's own business has to be equ
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdicts.audit import AuditFinding
-from pipelines.engines.contents import Contents
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.engines.contents import Contents
 
 _SHOWN = 3
 _LONGEST_SHOWN = 60

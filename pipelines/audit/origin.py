@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable
 
-from pipelines.domain.recipe import AutoAwqOptions, CompressedTensorsOptions, Recipe
-from pipelines.domain.verdicts.audit import AuditFinding
-from pipelines.engines.contents import Contents
-from pipelines.formats.floats import FLOAT_TYPES, difference
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.domain.recipe import AutoAwqOptions, CompressedTensorsOptions, Recipe
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.formats.floats import FLOAT_TYPES, difference
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _LAYER = re.compile(r"(^|\.)(layers|blk|h|blocks)\.\d+\.")
 _SHOWN = 3

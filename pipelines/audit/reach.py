@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.divergence.base_messages import Passage
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.divergence.base_messages import Passage
 
 STRETCH_POSITIONS = 32
 LONGEST_TOKENS = 8192

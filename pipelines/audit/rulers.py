@@ -7,8 +7,8 @@ their own, so the ruler is an integer grid of the same nominal width in groups a
 
 from dataclasses import dataclass, replace
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import (
     AutoAwqOptions,
     AutoGptqOptions,
     CompressedTensorsOptions,
@@ -16,7 +16,7 @@ from pipelines.domain.recipe import (
     KvCacheType,
     Recipe,
 )
-from pipelines.domain.verdicts.ruler import Grid, Ruler
+from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
 
 
 def _integer(bits: int, size: int, *, zero_point: bool = False) -> Grid:

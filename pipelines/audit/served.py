@@ -2,9 +2,9 @@
 
 import re
 
-from pipelines.domain.run import Kernels
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.engines.runtime import ServedLook
+from quantgate.pipelines.domain.run import Kernels
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.engines.runtime import ServedLook
 
 KERNELS = "kernels of the server"
 _SHOWN = 5

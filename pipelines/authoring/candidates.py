@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.chat import ChatFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipelines.authoring.duplicates import duplicates
-from pipelines.authoring.fit import Fit, ModelView, fit, measured_lengths, overlong
-from pipelines.authoring.proofs import WHOLE, SliceProof, proofs
-from pipelines.authoring.tails import Tail, tails
-from pipelines.authoring.versions import edited, next_version
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.evaluation.graders.table import grader_for
-from pipelines.evaluation.loops.checks import loop_problems
-from pipelines.evaluation.sampling import id_problem
-from pipelines.files.store import Store
-from pipelines.hub.table_source import ReadTable
-from pipelines.specs.policies import load_policy
-from pipelines.suites.items import read_items
-from pipelines.suites.load import SUITE_FILE, ExaminedSuite, examine_suite
-from pipelines.suites.long_context import beyond_context
-from pipelines.suites.sources import ITEMS_FILE, ItemsFile
+from quantgate.pipelines.authoring.duplicates import duplicates
+from quantgate.pipelines.authoring.fit import Fit, ModelView, fit, measured_lengths, overlong
+from quantgate.pipelines.authoring.proofs import WHOLE, SliceProof, proofs
+from quantgate.pipelines.authoring.tails import Tail, tails
+from quantgate.pipelines.authoring.versions import edited, next_version
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.evaluation.graders.table import grader_for
+from quantgate.pipelines.evaluation.loops.checks import loop_problems
+from quantgate.pipelines.evaluation.sampling import id_problem
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.table_source import ReadTable
+from quantgate.pipelines.specs.policies import load_policy
+from quantgate.pipelines.suites.items import read_items
+from quantgate.pipelines.suites.load import SUITE_FILE, ExaminedSuite, examine_suite
+from quantgate.pipelines.suites.long_context import beyond_context
+from quantgate.pipelines.suites.sources import ITEMS_FILE, ItemsFile
 
 Severity = Literal["problem", "note"]
 _FOUND_PROBLEMS = 2

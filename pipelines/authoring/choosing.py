@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.authoring.candidates import Candidate
-from pipelines.authoring.duplicates import likeness, shingles
-from pipelines.authoring.signals import Ranking
-from pipelines.language.words import normalized
+from quantgate.pipelines.authoring.candidates import Candidate
+from quantgate.pipelines.authoring.duplicates import likeness, shingles
+from quantgate.pipelines.authoring.signals import Ranking
+from quantgate.pipelines.language.words import normalized
 
 _TOO_ALIKE = 0.5
 _OUTSTANDING = 0.1

@@ -3,16 +3,16 @@
 import json
 from pathlib import Path
 
-from pipelines.authoring.choosing import Chosen
-from pipelines.authoring.mine import Mined
-from pipelines.domain.errors import InputError
-from pipelines.domain.registrable import LONGEST_NAME, suite_name_problem
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.thoughts import spoken_part
-from pipelines.files.records import write_text
-from pipelines.specs.chat_messages import plain_message
-from pipelines.suites.load import SUITE_FILE
-from pipelines.suites.sources import ITEMS_FILE
+from quantgate.pipelines.authoring.choosing import Chosen
+from quantgate.pipelines.authoring.mine import Mined
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.registrable import LONGEST_NAME, suite_name_problem
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.thoughts import spoken_part
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.specs.chat_messages import plain_message
+from quantgate.pipelines.suites.load import SUITE_FILE
+from quantgate.pipelines.suites.sources import ITEMS_FILE
 
 _HEAD = """\
 # A draft, proposed by `quantgate suite mine`. To make it a suite:

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import canonical_json
-from pipelines.language.words import normalized
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import canonical_json
+from quantgate.pipelines.language.words import normalized
 
 _SHINGLE_WORDS = 3
 _FEWEST_WORDS = 8

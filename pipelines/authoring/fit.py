@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipelines.checkpoints.config import read_model_shape
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
-from pipelines.evaluation.loops.rehearsal import rehearsal_problem
-from pipelines.evaluation.prompts import item_readings
-from pipelines.files.reading import at_home, is_folder
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.suites.long_context import LongContextFile, length_tokens, long_slice
+from quantgate.pipelines.checkpoints.config import read_model_shape
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
+from quantgate.pipelines.evaluation.loops.rehearsal import rehearsal_problem
+from quantgate.pipelines.evaluation.prompts import item_readings
+from quantgate.pipelines.files.reading import at_home, is_folder
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.suites.long_context import LongContextFile, length_tokens, long_slice
 
 _MUCH_TOO_SHORT = 0.85
 
@@ -43,7 +43,7 @@ def view_model(source: str, store: Store, hub: HubSettings) -> ModelView:
     """
     folder = at_home(source)
     if not is_folder(folder):
-        from pipelines.checkpoints.resolving import resolve_checkpoint
+        from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 
         found = resolve_checkpoint(source, name=None, store=store, hub=hub)
         folder = found.folder

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.registrable import LONGEST_NAME
-from pipelines.domain.values import JsonObject, digest_of
-from pipelines.evaluation.lm_eval_messages import ExportCall, Exported, LmEvalTask
-from pipelines.files.records import to_json, write_text
-from pipelines.files.sealed import produce_once
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
-from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
-from pipelines.suites.load import SUITE_FILE
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.registrable import LONGEST_NAME
+from quantgate.pipelines.domain.values import JsonObject, digest_of
+from quantgate.pipelines.evaluation.lm_eval_messages import ExportCall, Exported, LmEvalTask
+from quantgate.pipelines.files.records import to_json, write_text
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
+from quantgate.pipelines.suites.load import SUITE_FILE
 
 PREFIX = "lm-eval:"
 _NOT_IN_SUITE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 _PACKAGE = "lm-eval"
-_WORKERS = "pipelines.evaluation.workers"
+_WORKERS = "quantgate.pipelines.evaluation.workers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.authoring.candidates import Candidate, ReadTraffic, Traffic
-from pipelines.authoring.choosing import Chosen, choose
-from pipelines.authoring.signals import Ranking, cheap_rankings, margins_ranking
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import digest_of
-from pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
-from pipelines.engines.runtime import Prompt, Runtime
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.records import from_json, to_json, write_text
-from pipelines.files.sealed import produce_once, read_manifest, verify
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
-from pipelines.formats.tokenizer_folder import special_token_ids
-from pipelines.hub.source import HubSettings
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.authoring.candidates import Candidate, ReadTraffic, Traffic
+from quantgate.pipelines.authoring.choosing import Chosen, choose
+from quantgate.pipelines.authoring.signals import Ranking, cheap_rankings, margins_ranking
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
+from quantgate.pipelines.engines.runtime import Prompt, Runtime
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.records import from_json, to_json, write_text
+from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
-_WORKER = "pipelines.engines.llamacpp.workers.margins"
+_WORKER = "quantgate.pipelines.engines.llamacpp.workers.margins"
 _LINES = "margins.jsonl"
 _KEY_LENGTH = 16
 

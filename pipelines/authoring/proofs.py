@@ -4,9 +4,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.verdicts.policy import Limits, Policy
-from pipelines.gates.wording import percent, percent_bound, share
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
+from quantgate.pipelines.gates.wording import percent, percent_bound, share
 
 WHOLE = "all"
 
@@ -59,8 +59,8 @@ def proofs(suite: Suite, policy: Policy) -> tuple[SliceProof, ...]:
 
 
 def _proof(name: str, items: Sequence[Item], limits: Limits) -> SliceProof:
-    from pipelines.paired.clusters import effective_items
-    from pipelines.paired.exact import break_rate_bound, items_needed
+    from quantgate.pipelines.paired.clusters import effective_items
+    from quantgate.pipelines.paired.exact import break_rate_bound, items_needed
 
     count = len(items)
     groups = [(item.group is not None, item.group or item.id) for item in items]
@@ -112,7 +112,7 @@ def _most_passing(items: int, limits: Limits, effective: float | None) -> int:
 
     Groups count as they do in a verdict: `effective` independent items stand for all of them.
     """
-    from pipelines.paired.exact import break_rate_bound
+    from quantgate.pipelines.paired.exact import break_rate_bound
 
     def passes(breaks: int) -> bool:
         return (

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.authoring.candidates import Candidate
-from pipelines.engines.margins import AnswerMargin
-from pipelines.language.spelled import UNKNOWN, language_of
+from quantgate.pipelines.authoring.candidates import Candidate
+from quantgate.pipelines.engines.margins import AnswerMargin
+from quantgate.pipelines.language.spelled import UNKNOWN, language_of
 
 Decode = Callable[[Sequence[int]], str]
 

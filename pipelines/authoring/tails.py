@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.values import JsonValue
-from pipelines.language.spelled import is_low_resource, language_of
-from pipelines.suites.long_context import CHARACTERS_PER_TOKEN, length_tokens
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.language.spelled import is_low_resource, language_of
+from quantgate.pipelines.suites.long_context import CHARACTERS_PER_TOKEN, length_tokens
 
 _LONG = ("8k", "64k", "128k")
 _NEARLY_AS_LONG = 0.75

@@ -4,14 +4,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import Digest
-from pipelines.files.reading import read_text
-from pipelines.files.records import read_record, write_record, write_text
-from pipelines.files.sealed import is_sealed
-from pipelines.files.store import Store
-from pipelines.suites.load import SUITE_FILE
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.reading import read_text
+from quantgate.pipelines.files.records import read_record, write_record, write_text
+from quantgate.pipelines.files.sealed import is_sealed
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.suites.load import SUITE_FILE
 
 _SHOWN_DIGITS = 12
 _VERSION = re.compile(r"^(version[ \t]*:[ \t]*)(\d+)(?=[ \t]*(?:#.*)?\r?$)", re.MULTILINE)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.checkpoints.architectures import SUPPORTED_ARCHITECTURES
-from pipelines.checkpoints.numerics import stored_quantization
-from pipelines.domain.checkpoint import StoredQuantization
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import JsonObject
-from pipelines.files.validation_wording import given as shown
-from pipelines.formats.safetensors import StoredTensor
-from pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
+from quantgate.pipelines.checkpoints.architectures import SUPPORTED_ARCHITECTURES
+from quantgate.pipelines.checkpoints.numerics import stored_quantization
+from quantgate.pipelines.domain.checkpoint import StoredQuantization
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.validation_wording import given as shown
+from quantgate.pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
 
 _FULL_PRECISION = ("F64", "F32", "F16", "BF16")
 _LARGEST_COUNT = 2**31 - 1

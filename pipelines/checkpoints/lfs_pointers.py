@@ -7,7 +7,7 @@ line is `version https://git-lfs.github.com/spec/v1`.
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.errors import CheckpointError
 
 _FIRST = b"version https://git-lfs.github.com/spec/v"
 _LONGEST_BYTES = 1024

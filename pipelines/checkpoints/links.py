@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.errors import CheckpointError
 
 
 def refuse_leaving_links(folder: Path, *, where: str) -> None:

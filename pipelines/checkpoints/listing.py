@@ -4,8 +4,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.formats.safetensors import INDEX_FILE, SINGLE_FILE
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.formats.safetensors import INDEX_FILE, SINGLE_FILE
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 

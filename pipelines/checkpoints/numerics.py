@@ -7,13 +7,13 @@ Sources: `QuantizationConfig` and `QuantizationArgs` of compressed-tensors 0.19;
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipelines.domain.checkpoint import StoredQuantization
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format, Numerics
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.formats.packed_config import stored_layout
-from pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
-from pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.domain.checkpoint import StoredQuantization
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format, Numerics
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.formats.packed_config import stored_layout
+from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 _PACKED = ("weight_packed", "qweight")
 _BESIDE_WEIGHTS = (

@@ -13,23 +13,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.checkpoints.config import check_vocabulary, check_weights, read_model_shape
-from pipelines.checkpoints.digests import checkpoint_digests
-from pipelines.checkpoints.lfs_pointers import refuse_lfs_pointers
-from pipelines.checkpoints.links import refuse_leaving_links
-from pipelines.checkpoints.listing import refuse_listing, refuse_pipes
-from pipelines.checkpoints.numerics import parameter_count
-from pipelines.checkpoints.soundness import refuse_nonfinite
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.values import Digest
-from pipelines.files.hashing import DigestMemory
-from pipelines.files.reading import at_home, is_folder
-from pipelines.files.sealed import verify
-from pipelines.files.store import Store
-from pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
-from pipelines.hub.source import HubSettings, Refusals, download, parse_hub_source
-from pipelines.process.calls import OnProgress, Progress, ignore_progress
+from quantgate.pipelines.checkpoints.config import check_vocabulary, check_weights, read_model_shape
+from quantgate.pipelines.checkpoints.digests import checkpoint_digests
+from quantgate.pipelines.checkpoints.lfs_pointers import refuse_lfs_pointers
+from quantgate.pipelines.checkpoints.links import refuse_leaving_links
+from quantgate.pipelines.checkpoints.listing import refuse_listing, refuse_pipes
+from quantgate.pipelines.checkpoints.numerics import parameter_count
+from quantgate.pipelines.checkpoints.soundness import refuse_nonfinite
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.hashing import DigestMemory
+from quantgate.pipelines.files.reading import at_home, is_folder
+from quantgate.pipelines.files.sealed import verify
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
+from quantgate.pipelines.hub.source import HubSettings, Refusals, download, parse_hub_source
+from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
 
 _CACHED = "models--"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")

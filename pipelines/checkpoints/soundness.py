@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.files.records import write_text
-from pipelines.formats.safetensors import StoredTensor
-from pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.process.calls import OnProgress, Progress
 
 
 def refuse_nonfinite(
@@ -32,7 +32,7 @@ def refuse_nonfinite(
 
 def _scan(tensors: Sequence[StoredTensor], on_progress: OnProgress) -> list[str]:
     # Imported here: numpy is needed only for weights that were never seen before.
-    from pipelines.formats.nonfinite import nonfinite_tensors
+    from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
 
     found: list[str] = []
     total, done = sum(tensor.size_bytes for tensor in tensors), 0

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import Format, Numerics
-from pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.recipe import Format, Numerics
+from quantgate.pipelines.domain.values import Digest, digest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

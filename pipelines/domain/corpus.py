@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import Digest, JsonObject
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import Digest, JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

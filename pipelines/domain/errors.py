@@ -23,7 +23,7 @@ was inconclusive) are verdicts, not errors: see `pipelines.domain.verdicts.verdi
 from pathlib import Path
 from typing import ClassVar
 
-from pipelines.domain.secrets import redacted
+from quantgate.pipelines.domain.secrets import redacted
 
 
 class QuantgateError(Exception):

@@ -1,6 +1,6 @@
 """Answers that go round in circles until they are cut off."""
 
-from pipelines.domain.run import Answer
+from quantgate.pipelines.domain.run import Answer
 
 _LOOP_PERIODS = range(1, 9)
 _LOOP_REPEATS = 6

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.domain.suites.thoughts import Spoken
-from pipelines.domain.values import Digest
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.domain.suites.thoughts import Spoken
+from quantgate.pipelines.domain.values import Digest
 
 Way = Literal[
     "runtime error",

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
-from pipelines.domain.recipe import Format
-from pipelines.domain.secrets import variable_is_secret
-from pipelines.domain.values import Digest, JsonObject, digest_of
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.secrets import variable_is_secret
+from quantgate.pipelines.domain.values import Digest, JsonObject, digest_of
 
 PromptForm = Literal["ids", "text", "chat"]
 """What stands in a request: our token ids, the text we rendered, or the messages themselves."""

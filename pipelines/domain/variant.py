@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.checkpoint import CheckpointDigests
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.checkpoint import CheckpointDigests
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.values import Digest, digest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

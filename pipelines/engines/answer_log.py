@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipelines.domain.run import Answer
-from pipelines.files.records import from_json, to_json
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.files.records import from_json, to_json
 
 
 class AnswerLog:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.values import Digest
-from pipelines.domain.variant import BuildFacts, Toolchain
-from pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.variant import BuildFacts, Toolchain
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

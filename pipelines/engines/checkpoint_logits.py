@@ -4,22 +4,22 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.domain.verdicts.base_divergence import ComputeDtype
-from pipelines.engines.divergence.base_messages import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
+from quantgate.pipelines.engines.divergence.base_messages import (
     BaseDivergenceCall,
     CheckpointLogits,
     Passage,
     PositionDivergences,
 )
-from pipelines.engines.runtime import BaseDivergenceRequest
-from pipelines.files.records import to_json
-from pipelines.files.sealed import is_sealed
-from pipelines.files.sources import source_digest
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.engines.runtime import BaseDivergenceRequest
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import is_sealed
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
-_WORKER = "pipelines.engines.transformers.workers.checkpoint_logits"
+_WORKER = "quantgate.pipelines.engines.transformers.workers.checkpoint_logits"
 
 
 def logits_folder(

@@ -4,11 +4,11 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.domain.values import JsonObject
-from pipelines.files.hashing import file_digest
-from pipelines.formats.gguf import read_gguf_header
-from pipelines.formats.safetensors import StoredTensor, read_tensors
-from pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
 
 _FILE_TYPE = "general.file_type"
 _END_OF_SEQUENCE = "tokenizer.ggml.eos_token_id"

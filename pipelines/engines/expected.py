@@ -2,23 +2,23 @@
 
 from collections.abc import Iterable
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import (
     AutoAwqOptions,
     AutoGptqOptions,
     CompressedTensorsOptions,
     GgufOptions,
     Recipe,
 )
-from pipelines.domain.values import JsonObject
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.engines.archived.shapes import layer_weights
-from pipelines.engines.expected_folders import expected_folder, words_of_eight
-from pipelines.engines.llamacpp.expected import expected_from_gguf, expected_gguf
-from pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight
-from pipelines.engines.llmcompressor.expected import expected_compressed
-from pipelines.formats.packed_facts import PACKED_TYPE
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.archived.shapes import layer_weights
+from quantgate.pipelines.engines.expected_folders import expected_folder, words_of_eight
+from quantgate.pipelines.engines.llamacpp.expected import expected_from_gguf, expected_gguf
+from quantgate.pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight
+from quantgate.pipelines.engines.llmcompressor.expected import expected_compressed
+from quantgate.pipelines.formats.packed_facts import PACKED_TYPE
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _LEFT_BY_ARCHIVED_PACKAGES = "F16"
 _SEVENTY_BILLION_LAYERS = 80

@@ -7,10 +7,10 @@ Layouts: compressed-tensors 0.19 (`compressors/*/base.py`), AutoAWQ 0.2.9 (`WQLi
 from collections.abc import Callable, Iterable
 from math import ceil, prod
 
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.recipe import Format
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 _WORD, _HALF, _BYTE, _NIBBLE = 32, 16, 8, 4
 _SHAPE_BITS = 2 * 64

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines.engines.runtime import Prompt
-from pipelines.files.records import from_json
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.files.records import from_json
 
 
 def longest_sequence(prompts: Path, max_tokens: int) -> int:

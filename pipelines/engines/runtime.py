@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Format, KvCacheType, Numerics, Recipe
-from pipelines.domain.run import RuntimeIdentity, Schedule
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.domain.values import Digest, JsonObject
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.contents import Contents
-from pipelines.engines.divergence.base_messages import CheckpointLogitsCall, PositionDivergences
-from pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Format, KvCacheType, Numerics, Recipe
+from quantgate.pipelines.domain.run import RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.domain.values import Digest, JsonObject
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.divergence.base_messages import (
+    CheckpointLogitsCall,
+    PositionDivergences,
+)
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pipelines.domain.run import GradedAnswer
-from pipelines.domain.suites.adjudication import Adjudication, Mark
-from pipelines.domain.suites.anchor import answer_digest
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import Digest, JsonObject, digest_of
-from pipelines.evaluation.graders.reading.wording import storable
-from pipelines.files.records import to_json
-from pipelines.suites.digest import digested
+from quantgate.pipelines.domain.run import GradedAnswer
+from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
+from quantgate.pipelines.domain.suites.anchor import answer_digest
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import Digest, JsonObject, digest_of
+from quantgate.pipelines.evaluation.graders.reading.wording import storable
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.suites.digest import digested
 
 Decided = Mapping[tuple[str, Digest], Adjudication]
 """Decisions by item id and answer digest; only those made on the items as they are."""

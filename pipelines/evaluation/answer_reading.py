@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from tokenizers import Tokenizer
 
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
-from pipelines.evaluation.sampling import sample_of
-from pipelines.evaluation.thought_tags import OPENING_TOKENS, THOUGHT_TOKENS
-from pipelines.evaluation.thoughts import opened_mark, spoken_part
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
+from quantgate.pipelines.evaluation.sampling import sample_of
+from quantgate.pipelines.evaluation.thought_tags import OPENING_TOKENS, THOUGHT_TOKENS
+from quantgate.pipelines.evaluation.thoughts import opened_mark, spoken_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

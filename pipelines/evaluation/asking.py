@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.run import Answer
-from pipelines.engines.answer_log import AnswerLog
-from pipelines.engines.runtime import AnswerRequest, Prompt, Runtime
-from pipelines.evaluation.loops.waves import Loops
-from pipelines.evaluation.sampling import step_id
-from pipelines.files.records import from_json, to_json, write_text
-from pipelines.process.calls import OnProgress, Progress, RunWorker
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.engines.answer_log import AnswerLog
+from quantgate.pipelines.engines.runtime import AnswerRequest, Prompt, Runtime
+from quantgate.pipelines.evaluation.loops.waves import Loops
+from quantgate.pipelines.evaluation.sampling import step_id
+from quantgate.pipelines.files.records import from_json, to_json, write_text
+from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker
 
 TRANSCRIPT = "transcript.jsonl"
 PROMPTS = "prompts.jsonl"

@@ -12,14 +12,18 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.evaluation.templates.calls import RenderCall, RenderReply
-from pipelines.evaluation.templates.child import TemplateChild, template_key
-from pipelines.formats.chat_templates import ChatTemplates, read_chat_templates, template_notes
-from pipelines.formats.own_tokenizer import own_tokenizer
-from pipelines.specs.chat_messages import open_arguments
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.evaluation.templates.calls import RenderCall, RenderReply
+from quantgate.pipelines.evaluation.templates.child import TemplateChild, template_key
+from quantgate.pipelines.formats.chat_templates import (
+    ChatTemplates,
+    read_chat_templates,
+    template_notes,
+)
+from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.specs.chat_messages import open_arguments
 
 _CHILD = TemplateChild()
 """Serves every chat format of this process."""

@@ -3,19 +3,24 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.run import Answer, GradedAnswer
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.values import JsonValue, canonical_json
-from pipelines.evaluation.adjudications import adjudicated, decisions
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.reading.speech import SpokenObservedGrader
-from pipelines.evaluation.graders.table import KnownGrades, grade_answer, grader_for
-from pipelines.evaluation.loops.conversation import spoken_of
-from pipelines.evaluation.loops.grading import Trial, grade_loop, loop_answers, loop_trials
-from pipelines.evaluation.observing import Observatory, Question
-from pipelines.evaluation.sampling import sample_id, together
-from pipelines.process.calls import ignore_progress
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.run import Answer, GradedAnswer
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.values import JsonValue, canonical_json
+from quantgate.pipelines.evaluation.adjudications import adjudicated, decisions
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.graders.reading.speech import SpokenObservedGrader
+from quantgate.pipelines.evaluation.graders.table import KnownGrades, grade_answer, grader_for
+from quantgate.pipelines.evaluation.loops.conversation import spoken_of
+from quantgate.pipelines.evaluation.loops.grading import (
+    Trial,
+    grade_loop,
+    loop_answers,
+    loop_trials,
+)
+from quantgate.pipelines.evaluation.observing import Observatory, Question
+from quantgate.pipelines.evaluation.sampling import sample_id, together
+from quantgate.pipelines.process.calls import ignore_progress
 
 
 def grade_answers(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.values import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.evaluation.graders.protocol import Observer
-from pipelines.files.records import to_json, write_text
-from pipelines.files.sealed import produce_once, read_manifest, verify
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.evaluation.graders.protocol import Observer
+from quantgate.pipelines.files.records import to_json, write_text
+from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
 _LINES = "observations.jsonl"
 

@@ -5,14 +5,14 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Item, Message, Suite
-from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.engines.runtime import Prompt
-from pipelines.evaluation.chat import ChatFormat, Reading
-from pipelines.evaluation.sampling import sample_id
-from pipelines.files.records import to_json
-from pipelines.suites.long_context import beyond_context, lengths_of
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Item, Message, Suite
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.evaluation.chat import ChatFormat, Reading
+from quantgate.pipelines.evaluation.sampling import sample_id
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.suites.long_context import beyond_context, lengths_of
 
 _MOST_NAMED = 3
 

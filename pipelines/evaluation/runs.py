@@ -7,23 +7,29 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import Digest, digest_of
-from pipelines.engines.prompt_lengths import longest
-from pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime, kept
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, Asking, read_answers
-from pipelines.evaluation.graders.table import KnownGrades
-from pipelines.evaluation.grading import asked, grade_answers
-from pipelines.evaluation.loops.waves import Loops
-from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.prompts import SuitePrompts
-from pipelines.files.records import to_json
-from pipelines.files.sealed import MANIFEST, is_sealed, produce_once, read_manifest, verify
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.engines.prompt_lengths import longest
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime, kept
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, Asking, read_answers
+from quantgate.pipelines.evaluation.graders.table import KnownGrades
+from quantgate.pipelines.evaluation.grading import asked, grade_answers
+from quantgate.pipelines.evaluation.loops.waves import Loops
+from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.prompts import SuitePrompts
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import (
+    MANIFEST,
+    is_sealed,
+    produce_once,
+    read_manifest,
+    verify,
+)
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipelines.domain.run import Facet, Grade, GradedAnswer
-from pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.run import Facet, Grade, GradedAnswer
+from quantgate.pipelines.domain.suites.suite import Item, Suite
 
 _MARK = "#"
 _STEP = re.compile(r"#step[0-9]+\Z")

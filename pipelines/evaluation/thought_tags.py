@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipelines.domain.suites.thoughts import Thoughts
+from quantgate.pipelines.domain.suites.thoughts import Thoughts
 
 _ELEMENTS = (
     *("think", "thinking", "thought", "thoughts", "reasoning"),

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
-from pipelines.evaluation.invisible import INVISIBLE, without_invisible_ends
-from pipelines.evaluation.thought_tags import HEADER, TRAILER, Mark, marks_of
+from quantgate.pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
+from quantgate.pipelines.evaluation.invisible import INVISIBLE, without_invisible_ends
+from quantgate.pipelines.evaluation.thought_tags import HEADER, TRAILER, Mark, marks_of
 
 _CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`"
 _QUOTE = r"\"(?:\\.|[^\"\\\n])*+(?P<end>\")?"

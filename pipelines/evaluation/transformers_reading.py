@@ -9,7 +9,7 @@ servers that tokenize with it, read prompts otherwise than the file says and lla
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.files.json_files import read_json_object
+from quantgate.pipelines.files.json_files import read_json_object
 
 _AS_THE_FILE_SAYS = ("PreTrainedTokenizer", "TokenizersBackend")
 

@@ -9,8 +9,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.files.reading import LONGEST_LINE_BYTES, opened, refuse_other_encodings
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.reading import LONGEST_LINE_BYTES, opened, refuse_other_encodings
 
 _SEPARATORS = ";\t|"
 _SEPARATOR_LINE = "sep="

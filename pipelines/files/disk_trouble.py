@@ -4,8 +4,8 @@ import errno
 import tempfile
 from pathlib import Path
 
-from pipelines.domain.errors import ToolchainError
-from pipelines.files.full_disk import full_disk
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.files.full_disk import full_disk
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.domain.errors import InterruptionError, QuantgateError, ToolchainError
+from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError, ToolchainError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NEXT_TO_NOTHING_BYTES = 1024 * 1024

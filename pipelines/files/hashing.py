@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines.domain.values import Digest, digest_of
-from pipelines.files.records import write_text
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.files.records import write_text
 
 _WINDOW_BYTES = 1 << 20
 """Read into again and again: it stays in the processor's cache, as a new buffer each time does not."""

@@ -5,7 +5,7 @@ Set once, by whoever handles the signal (`pipelines.process.signals`), and never
 
 import threading
 
-from pipelines.domain.errors import InterruptionError
+from quantgate.pipelines.domain.errors import InterruptionError
 
 
 class Interruption:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.values import JsonObject
-from pipelines.files.json_text import JsonTextError, parse_structure
-from pipelines.files.reading import read_bytes
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
+from quantgate.pipelines.files.reading import read_bytes
 
 _LARGEST_FILE_BYTES = 512 << 20
 """Vocabularies have tens of megabytes."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.files.reading import LARGEST_DOCUMENT_BYTES, read_text
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.files.reading import LARGEST_DOCUMENT_BYTES, read_text
 
 DEEPEST = 100
 """Levels of objects and lists; what people write has ten."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.files.interruption import INTERRUPTION, Interruption
+from quantgate.pipelines.files.interruption import INTERRUPTION, Interruption
 
 _LOOK_EVERY_SECONDS = 0.1
 

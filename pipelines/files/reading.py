@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import InputError
 
 LARGEST_DOCUMENT_BYTES = 64 << 20
 """A larger file is no document that somebody wrote."""

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from pipelines.files.validation_wording import sentence
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.files.validation_wording import sentence
 
 Record = TypeVar("Record")
 

@@ -16,13 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest
-from pipelines.files.full_disk import full_disk
-from pipelines.files.hashing import file_digest, folder_digest
-from pipelines.files.locks import exclusive
-from pipelines.files.records import checksum, read_json, read_record, to_json, write_record
-from pipelines.files.store import MANIFEST
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.hashing import file_digest, folder_digest
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.records import (
+    checksum,
+    read_json,
+    read_record,
+    to_json,
+    write_record,
+)
+from quantgate.pipelines.files.store import MANIFEST
 
 __all__ = [
     "MANIFEST", "Manifest", "SealedFile", "is_sealed", "produce_once", "read_manifest", "read_sealed",

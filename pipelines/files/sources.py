@@ -19,25 +19,26 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from pipelines.domain.values import Digest, digest_of
-from pipelines.files.hashing import file_digest
-from pipelines.files.records import write_text
-from pipelines.files.tool_cache import tool_cache
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.files.tool_cache import tool_cache
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "quantgate"
 HOUSES = ("pipelines", "calibration", "registry", "flows")
 _ONLY_WORDS = frozenset(
     {
-        "pipelines.domain.errors",
-        "pipelines.files.validation_wording",
-        "pipelines.process.secrecy",
+        "quantgate.pipelines.domain.errors",
+        "quantgate.pipelines.files.validation_wording",
+        "quantgate.pipelines.process.secrecy",
     }
 )
 """Every child process has these, to say what went wrong without a secret in it. They decide no byte, no
 answer and no verdict, so their edits make nothing anew."""
 _DATA_FILE = re.compile(r"[\w-]+\.(?!py$)\w+")
 _KEY_LENGTH = 8
-_VERSION = 2
+_VERSION = 3
 """Of what is remembered: another reading of sources forgets it all."""
 
 
@@ -136,9 +137,10 @@ class Sources:
         return self._paths[name]
 
     def _found(self, name: str) -> Path | None:
-        if name.partition(".")[0] not in HOUSES:
+        top, *parts = name.split(".")
+        if top != PACKAGE or not parts or parts[0] not in HOUSES:
             return None
-        place = self.root.joinpath(*name.split("."))
+        place = self.root.joinpath(*parts)
         module = place.with_name(f"{place.name}.py")
         if module.is_file():
             return module
@@ -297,6 +299,6 @@ def _joined(node: ast.JoinedStr, texts: Mapping[str, str]) -> str:
 
 
 def _as_module(text: str) -> Iterator[str]:
-    head, *rest = text.split(".")
-    if rest and head in HOUSES and all(map(str.isidentifier, rest)):
+    top, *parts = text.split(".")
+    if top == PACKAGE and len(parts) > 1 and all(map(str.isidentifier, parts)):
         yield text

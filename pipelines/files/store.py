@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest
-from pipelines.files.reading import at_home
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.reading import at_home
 
 _KEY_LENGTH = 16
 

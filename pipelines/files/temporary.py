@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipelines.files.locks import unless_held
+from quantgate.pipelines.files.locks import unless_held
 
 PREFIX = "quantgate-"
 _OWNER = ".owner"

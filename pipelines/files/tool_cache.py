@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipelines.files.reading import at_home
+from quantgate.pipelines.files.reading import at_home
 
 
 def tool_cache(environment: Mapping[str, str] = os.environ) -> Path:

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

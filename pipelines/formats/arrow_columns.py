@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import InputError
 
 
 def refuse_columns_twice(schema: Any, where: str) -> None:

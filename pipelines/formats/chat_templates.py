@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.files.json_files import read_json_object, read_text
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.files.json_files import read_json_object, read_text
 
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 TEMPLATES_FOLDER = "additional_chat_templates"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 FLOAT_TYPES = ("F64", "F32", "F16", "BF16")
 _WORDS: dict[str, "np.dtype[np.floating]"] = {

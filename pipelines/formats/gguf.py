@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _MAGIC = b"GGUF"
 _STRING, _ARRAY = 8, 9

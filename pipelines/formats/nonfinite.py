@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _CHUNK_BYTES = 1 << 24
 

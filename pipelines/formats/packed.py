@@ -18,10 +18,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.formats.arrays import Array
-from pipelines.formats.packed_config import PackedLayout
-from pipelines.formats.packed_int4 import (
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.formats.arrays import Array
+from quantgate.pipelines.formats.packed_config import PackedLayout
+from quantgate.pipelines.formats.packed_int4 import (
     IN_ORDER,
     INTERLEAVED,
     VALUES_PER_WORD,

@@ -8,10 +8,10 @@ Sources: `AwqConfig.to_transformers_dict` of autoawq 0.2.9; `BaseQuantizeConfig`
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format
-from pipelines.domain.values import JsonObject
-from pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 PARTS = {
     Format.AWQ: ("qweight", "qzeros", "scales"),

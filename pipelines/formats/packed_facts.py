@@ -7,10 +7,10 @@ Formats: autoawq 0.2.9 (`WQLinear_GEMM`) and auto-gptq 0.7.1 (`QuantLinear`). A 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from pipelines.domain.recipe import Format
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.formats.packed_config import PARTS
-from pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.formats.packed_config import PARTS
+from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 
 PACKED_TYPE = "int4"
 _PARTS = PARTS[Format.GPTQ]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import JsonObject
-from pipelines.files.json_text import JsonTextError, parse_structure
-from pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.files.json_files import read_json_object
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.files.json_files import read_json_object
 
 ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _EXTRA = "extra_special_tokens"

@@ -8,14 +8,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.files.json_files import read_json_object
-from pipelines.formats.chat_templates import (
+from quantgate.pipelines.files.json_files import read_json_object
+from quantgate.pipelines.formats.chat_templates import (
     CHAT_TEMPLATE_FILE,
     PROCESSOR_TEMPLATE_FILE,
     TEMPLATES_FOLDER,
     read_chat_templates,
 )
-from pipelines.formats.special_tokens import read_token_names
+from quantgate.pipelines.formats.special_tokens import read_token_names
 
 __all__ = [
     "CHAT_TEMPLATE_FILE", "SpecialTokenIds", "chat_template_text", "copy_tokenizer", "read_json_object",

@@ -8,10 +8,10 @@ better, even where no model could answer so (right, and without a token).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipelines.domain.run import Answer, Facet, Grade, GradedAnswer, Run
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.suites.thoughts import Spoken
-from pipelines.paired.refusals import REFUSED
+from quantgate.pipelines.domain.run import Answer, Facet, Grade, GradedAnswer, Run
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.suites.thoughts import Spoken
+from quantgate.pipelines.paired.refusals import REFUSED
 
 
 def best_completion(suite: Suite, reference: Run, asked: Run) -> Run:

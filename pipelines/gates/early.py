@@ -11,24 +11,24 @@ Answers are taken to be no longer than `max_tokens` allows.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Run
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
-from pipelines.gates.completions import (
+from quantgate.pipelines.audit.behaviour import audit_behaviour
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
+from quantgate.pipelines.gates.completions import (
     all_thoughts,
     answered,
     best_completion,
     worst_completion,
 )
-from pipelines.gates.judge import audit_reasons, scope_reasons
-from pipelines.gates.scopes import Scopes, judge_scopes, overall
-from pipelines.gates.slices import worst
-from pipelines.gates.wording import counts
-from pipelines.paired.pairing import pair
+from quantgate.pipelines.gates.judge import audit_reasons, scope_reasons
+from quantgate.pipelines.gates.scopes import Scopes, judge_scopes, overall
+from quantgate.pipelines.gates.slices import worst
+from quantgate.pipelines.gates.wording import counts
+from quantgate.pipelines.paired.pairing import pair
 
 _BEST_FIRST = (Decision.PASS, Decision.UNPROVEN, Decision.INCONCLUSIVE, Decision.FAIL)
 

@@ -12,10 +12,15 @@ variant that was never asked, or not judged for an error, was tried as well: it 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipelines.domain.verdicts.verdict import Decision, FamilyAdjustment, SliceVerdict, Verdict
-from pipelines.gates.wording import limit, unbroken_items
-from pipelines.paired.exact import items_needed
-from pipelines.paired.family import holm
+from quantgate.pipelines.domain.verdicts.verdict import (
+    Decision,
+    FamilyAdjustment,
+    SliceVerdict,
+    Verdict,
+)
+from quantgate.pipelines.gates.wording import limit, unbroken_items
+from quantgate.pipelines.paired.exact import items_needed
+from quantgate.pipelines.paired.family import holm
 
 
 def family_p(verdict: Verdict) -> float:

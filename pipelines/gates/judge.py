@@ -2,14 +2,20 @@
 
 from collections.abc import Sequence
 
-from pipelines.domain.run import Run, RunContract
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, Verdict
-from pipelines.gates.scopes import Scopes, failing, judge_scopes, overall, require_known_slices
-from pipelines.gates.wording import audit_miss
-from pipelines.paired.pairing import pair
+from quantgate.pipelines.domain.run import Run, RunContract
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
+from quantgate.pipelines.gates.scopes import (
+    Scopes,
+    failing,
+    judge_scopes,
+    overall,
+    require_known_slices,
+)
+from quantgate.pipelines.gates.wording import audit_miss
+from quantgate.pipelines.paired.pairing import pair
 
 
 def judge(

@@ -12,17 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.anchor import AnchorLabel
-from pipelines.domain.verdicts.decision import Decision
-from pipelines.domain.verdicts.judge_evidence import JudgeEvidence
-from pipelines.domain.verdicts.policy import Limits, Policy
-from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome, RuleVerdict, SliceVerdict
-from pipelines.gates.slices import WHOLE, worst
-from pipelines.gates.wording import limit, percent, percent_bound
-from pipelines.paired.clusters import group_of
-from pipelines.paired.exact import break_rate_bound
-from pipelines.paired.judges import JUDGE, judge_evidence, judged_answers
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel
+from quantgate.pipelines.domain.verdicts.decision import Decision
+from quantgate.pipelines.domain.verdicts.judge_evidence import JudgeEvidence
+from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
+from quantgate.pipelines.domain.verdicts.verdict import (
+    PairedItem,
+    PairOutcome,
+    RuleVerdict,
+    SliceVerdict,
+)
+from quantgate.pipelines.gates.slices import WHOLE, worst
+from quantgate.pipelines.gates.wording import limit, percent, percent_bound
+from quantgate.pipelines.paired.clusters import group_of
+from quantgate.pipelines.paired.exact import break_rate_bound
+from quantgate.pipelines.paired.judges import JUDGE, judge_evidence, judged_answers
 
 RULE = "judge_model"
 _COUNTED_RULES = frozenset({"non_inferiority", "min_accuracy"})

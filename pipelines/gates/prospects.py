@@ -6,15 +6,15 @@ there could be (no break at all) would stay inconclusive.
 
 from collections.abc import Iterator, Sequence
 
-from pipelines.domain.run import Run
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.policy import Limits, Policy
-from pipelines.domain.verdicts.verdict import PairedItem, PairedStatistics
-from pipelines.gates.slices import able_to_pass
-from pipelines.gates.wording import limit, percent_bound
-from pipelines.paired.exact import break_rate_bound, items_needed
-from pipelines.paired.pairing import pair_across_runtimes
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairedStatistics
+from quantgate.pipelines.gates.slices import able_to_pass
+from quantgate.pipelines.gates.wording import limit, percent_bound
+from quantgate.pipelines.paired.exact import break_rate_bound, items_needed
+from quantgate.pipelines.paired.pairing import pair_across_runtimes
+from quantgate.pipelines.paired.statistics import statistics
 
 
 def obstacles(suite: Suite, policy: Policy, reference_runs: Sequence[Run]) -> tuple[str, ...]:

@@ -9,15 +9,15 @@ sample estimates with error bars a person would trust: it is held against its li
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.verdicts.policy import Limits
-from pipelines.domain.verdicts.verdict import (
+from quantgate.pipelines.domain.verdicts.policy import Limits
+from quantgate.pipelines.domain.verdicts.verdict import (
     Decision,
     PairedItem,
     PairedStatistics,
     PairOutcome,
     RuleVerdict,
 )
-from pipelines.gates.wording import (
+from quantgate.pipelines.gates.wording import (
     percent,
     percent_bound,
     percent_lower_bound,

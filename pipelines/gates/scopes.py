@@ -4,16 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.judge_evidence import JudgeEvidence
-from pipelines.domain.verdicts.policy import Limits, Policy
-from pipelines.domain.verdicts.verdict import Decision, PairedItem, PairedStatistics, SliceVerdict
-from pipelines.gates.judged_by_model import refuse_family, with_judge
-from pipelines.gates.rules import critical_items
-from pipelines.gates.slices import judge_slice, judge_whole
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.judge_evidence import JudgeEvidence
+from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
+from quantgate.pipelines.domain.verdicts.verdict import (
+    Decision,
+    PairedItem,
+    PairedStatistics,
+    SliceVerdict,
+)
+from quantgate.pipelines.gates.judged_by_model import refuse_family, with_judge
+from quantgate.pipelines.gates.rules import critical_items
+from quantgate.pipelines.gates.slices import judge_slice, judge_whole
+from quantgate.pipelines.paired.statistics import statistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

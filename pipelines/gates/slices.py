@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable
 
-from pipelines.domain.verdicts.policy import Limits
-from pipelines.domain.verdicts.verdict import Decision, PairedStatistics, RuleVerdict, SliceVerdict
-from pipelines.gates.rules import further_rules
-from pipelines.gates.wording import counts, limit, unbroken_items
-from pipelines.paired.exact import break_rate_bound, items_needed
+from quantgate.pipelines.domain.verdicts.policy import Limits
+from quantgate.pipelines.domain.verdicts.verdict import (
+    Decision,
+    PairedStatistics,
+    RuleVerdict,
+    SliceVerdict,
+)
+from quantgate.pipelines.gates.rules import further_rules
+from quantgate.pipelines.gates.wording import counts, limit, unbroken_items
+from quantgate.pipelines.paired.exact import break_rate_bound, items_needed
 
 WHOLE = "all"
 _WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.UNPROVEN, Decision.PASS)

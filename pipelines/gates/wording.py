@@ -2,9 +2,9 @@
 
 from math import ceil, floor
 
-from pipelines.domain.verdicts.audit import AuditFinding
-from pipelines.domain.verdicts.policy import Limits, Policy
-from pipelines.domain.verdicts.verdict import PairedStatistics
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
+from quantgate.pipelines.domain.verdicts.verdict import PairedStatistics
 
 
 def percent(share: float) -> str:

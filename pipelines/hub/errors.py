@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipelines.domain.errors import InputError, QuantgateError, ServiceError, ToolchainError
+from quantgate.pipelines.domain.errors import (
+    InputError,
+    QuantgateError,
+    ServiceError,
+    ToolchainError,
+)
 
 _TOO_MANY_REQUESTS, _TIMEOUT, _SERVER_ERROR = 429, 408, 500
 
@@ -19,7 +24,7 @@ def hub_errors(repository: str, revision: str, endpoint: str) -> Iterator[None]:
     import httpx
     from huggingface_hub import errors
 
-    from pipelines.hub.bounds import bound_session
+    from quantgate.pipelines.hub.bounds import bound_session
 
     bound_session()
     try:

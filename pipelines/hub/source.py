@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.domain.errors import ServiceError
-from pipelines.domain.secrets import without_userinfo
-from pipelines.files.sealed import Manifest, is_sealed, produce_once, read_sealed
-from pipelines.files.store import Store
-from pipelines.hub.errors import hub_errors
-from pipelines.hub.transfer import Commit, RemoteFile, fetch
-from pipelines.process.calls import OnProgress, ignore_progress
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.secrets import without_userinfo
+from quantgate.pipelines.files.sealed import Manifest, is_sealed, produce_once, read_sealed
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.errors import hub_errors
+from quantgate.pipelines.hub.transfer import Commit, RemoteFile, fetch
+from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

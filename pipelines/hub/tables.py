@@ -4,19 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.files.hashing import DigestMemory
-from pipelines.files.sealed import produce_once, read_manifest, verify
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
-from pipelines.hub.errors import hub_errors
-from pipelines.hub.source import HubSettings, HubSource, parse_hub_source
-from pipelines.hub.table_messages import HubDataset, TableRows, TableRowsCall
-from pipelines.hub.table_source import TableSource
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall, ignore_progress
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.files.hashing import DigestMemory
+from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.errors import hub_errors
+from quantgate.pipelines.hub.source import HubSettings, HubSource, parse_hub_source
+from quantgate.pipelines.hub.table_messages import HubDataset, TableRows, TableRowsCall
+from quantgate.pipelines.hub.table_source import TableSource
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall, ignore_progress
 
-_WORKER = "pipelines.hub.workers.table_rows"
+_WORKER = "quantgate.pipelines.hub.workers.table_rows"
 _ROWS = "rows.jsonl"
 _KEY_LENGTH = 16
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from pipelines.domain.errors import ServiceError, ToolchainError
-from pipelines.files.hashing import file_digest
-from pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.domain.errors import ServiceError, ToolchainError
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.process.calls import OnProgress, Progress
 
 _PART = ".part"
 

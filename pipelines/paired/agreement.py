@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from math import sqrt
 
-from pipelines.domain.verdicts.judge_evidence import Estimate
-from pipelines.domain.verdicts.verdict import Interval
+from quantgate.pipelines.domain.verdicts.judge_evidence import Estimate
+from quantgate.pipelines.domain.verdicts.verdict import Interval
 
 
 def cohens_kappa(table: Sequence[Sequence[int]], confidence: float) -> Estimate | None:

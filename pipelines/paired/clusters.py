@@ -11,7 +11,7 @@ with small expected number of positive counts estimated from survey data", Surve
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 
-from pipelines.domain.verdicts.verdict import PairedItem
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem
 
 
 def group_of(item: PairedItem) -> tuple[bool, str]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Run
-from pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.suites.suite import Suite
 
 _NAMED_AT_MOST = 3
 

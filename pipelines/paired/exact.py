@@ -10,7 +10,7 @@ regularized incomplete beta function, turns every question here into a value of 
 
 from functools import lru_cache
 
-from pipelines.paired.clusters import with_more_items
+from quantgate.pipelines.paired.clusters import with_more_items
 
 _POWER = 0.8
 _REMEMBERED = 1 << 16

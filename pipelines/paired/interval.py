@@ -12,7 +12,7 @@ Counts need not be whole: those of items that share groups come scaled (`pipelin
 from functools import lru_cache
 from math import sqrt
 
-from pipelines.domain.verdicts.verdict import Interval
+from quantgate.pipelines.domain.verdicts.verdict import Interval
 
 _TOLERANCE = 1e-10
 _REMEMBERED = 1 << 16

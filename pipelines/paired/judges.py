@@ -7,11 +7,11 @@ count only with an anchor: labels that people gave to a random part of the very 
 from collections.abc import Sequence
 from math import atanh, log1p, sqrt, tanh
 
-from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
-from pipelines.domain.verdicts.judge_evidence import Estimate, JudgedAnswer, JudgeEvidence
-from pipelines.domain.verdicts.verdict import Decision, Interval, PairedItem, PairOutcome
-from pipelines.paired.agreement import cohens_kappa, share
-from pipelines.paired.prediction_powered import corrected_rate, drawn_alike
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from quantgate.pipelines.domain.verdicts.judge_evidence import Estimate, JudgedAnswer, JudgeEvidence
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Interval, PairedItem, PairOutcome
+from quantgate.pipelines.paired.agreement import cohens_kappa, share
+from quantgate.pipelines.paired.prediction_powered import corrected_rate, drawn_alike
 
 MIN_LABELS = 50
 """With fewer labels a break rate of 10 % could not be excluded even where judge and people call nothing

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.run import GradedAnswer, Run
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
-from pipelines.paired.comparable import (
+from quantgate.pipelines.domain.run import GradedAnswer, Run
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
+from quantgate.pipelines.paired.comparable import (
     require_comparable,
     require_repeats,
     require_same_questions,

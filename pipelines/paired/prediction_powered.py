@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, sqrt
 
-from pipelines.domain.verdicts.judge_evidence import CorrectedRate
-from pipelines.domain.verdicts.verdict import Interval
+from quantgate.pipelines.domain.verdicts.judge_evidence import CorrectedRate
+from quantgate.pipelines.domain.verdicts.verdict import Interval
 
 ADDED = 2
 """Answers of each kind of error that are added to the labelled ones."""

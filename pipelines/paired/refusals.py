@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from pipelines.domain.run import GradedAnswer
-from pipelines.domain.verdicts.verdict import PairedItem, RefusalStatistics
-from pipelines.paired.clusters import effective_items, group_of
-from pipelines.paired.interval import difference_lower_bound
+from quantgate.pipelines.domain.run import GradedAnswer
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem, RefusalStatistics
+from quantgate.pipelines.paired.clusters import effective_items, group_of
+from quantgate.pipelines.paired.interval import difference_lower_bound
 
 REFUSED = "refused"
 """The facet by which a grader tells refusals: 1 where the answer is one, 0 where it is not."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from pipelines.domain.verdicts.verdict import Interval
+from quantgate.pipelines.domain.verdicts.verdict import Interval
 
 if TYPE_CHECKING:
     import numpy

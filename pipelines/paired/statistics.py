@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from math import fsum
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import GradedAnswer
-from pipelines.domain.verdicts.verdict import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import GradedAnswer
+from quantgate.pipelines.domain.verdicts.verdict import (
     Clusters,
     Interval,
     PairedItem,
@@ -15,17 +15,17 @@ from pipelines.domain.verdicts.verdict import (
     ScoreStatistics,
     WayCount,
 )
-from pipelines.paired.clusters import effective_items, group_of, share_groups
-from pipelines.paired.exact import (
+from quantgate.pipelines.paired.clusters import effective_items, group_of, share_groups
+from quantgate.pipelines.paired.exact import (
     break_rate_bound,
     break_rate_p,
     detectable_break_rate,
     mcnemar_p,
     share_lower_bound,
 )
-from pipelines.paired.interval import difference_lower_bound, paired_difference_interval
-from pipelines.paired.refusals import refusal_statistics
-from pipelines.paired.scores import mean_difference_limits
+from quantgate.pipelines.paired.interval import difference_lower_bound, paired_difference_interval
+from quantgate.pipelines.paired.refusals import refusal_statistics
+from quantgate.pipelines.paired.scores import mean_difference_limits
 
 _REFERENCE_RIGHT = (PairOutcome.BOTH_RIGHT, PairOutcome.BROKE)
 _VARIANT_RIGHT = (PairOutcome.BOTH_RIGHT, PairOutcome.FIXED)

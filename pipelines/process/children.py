@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipelines.files.interruption import INTERRUPTION, Interruption
+from quantgate.pipelines.files.interruption import INTERRUPTION, Interruption
 
 Child = subprocess.Popen[bytes]
 

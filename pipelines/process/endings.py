@@ -7,8 +7,8 @@ disk that fails while a file is mapped, an instruction that the processor lacks,
 
 import signal
 
-from pipelines.domain.errors import ChildCrashError
-from pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall
+from quantgate.pipelines.domain.errors import ChildCrashError
+from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall
 
 _ITS_OWN = frozenset((signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE))
 _BY_SIGNAL = 128

@@ -9,9 +9,9 @@ import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import ToolchainError
-from pipelines.domain.values import Digest
-from pipelines.files.hashing import file_digest
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.hashing import file_digest
 
 _NAME_DIGITS = 12
 

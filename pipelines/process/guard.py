@@ -1,9 +1,9 @@
 """Runs a foreign program in a process group of its own that ends with whoever asked for it.
 
-`python -m pipelines.process.guard STATUS PROGRAM ARGUMENT…` lives as long as the program does and its
-standard input stays open. The one who started it holds the other end of that pipe: when it dies, however it
-dies, the kernel closes the pipe, and the program's whole group is ended, helpers it forked included. Should
-the guard itself be killed, its second, a forked process that waits for just that, ends the group.
+`python -m quantgate.pipelines.process.guard STATUS PROGRAM ARGUMENT…` lives as long as the program does and
+its standard input stays open. The one who started it holds the other end of that pipe: when it dies, however
+it dies, the kernel closes the pipe, and the program's whole group is ended, helpers it forked included.
+Should the guard itself be killed, its second, a forked process that waits for just that, ends the group.
 
 STATUS is a file descriptor that was opened and locked (flock) by the starter. The lock is free again when
 the guard is gone, however it went; the file then holds the exit code, or nothing where it was killed. So any
@@ -28,7 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from pipelines.domain.secrets import redacted_bytes, secret_values
+from quantgate.pipelines.domain.secrets import redacted_bytes, secret_values
 
 GRACE_SECONDS = 10.0
 CLEANING_SECONDS = 2.0

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipelines.domain.errors import QuantgateError
-from pipelines.domain.values import JsonValue
-from pipelines.files.full_disk import full_disk
-from pipelines.files.records import read_record, to_json, write_text
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.launch import PARENT_PID, die_with_parent
-from pipelines.process.secrecy import hide_secrets
+from quantgate.pipelines.domain.errors import QuantgateError
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.records import read_record, to_json, write_text
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.launch import PARENT_PID, die_with_parent
+from quantgate.pipelines.process.secrecy import hide_secrets
 
 Request = TypeVar("Request")
 

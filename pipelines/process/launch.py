@@ -1,10 +1,10 @@
 """What a child runs first: it binds its life to its parent's before anything heavy is imported.
 
-`python -m pipelines.process.launch MODULE ARGUMENT…` runs a module as `python -m MODULE ARGUMENT…` does, and
-`… launch --exec PROGRAM ARGUMENT…` becomes another program (on Linux the binding outlives that). The
-parent's process id stands in QUANTGATE_PARENT_PID, so that a parent which died before this line was reached
-is noticed too. Only the standard library is imported: between the start of Python and the binding lie some
-hundredths of a second.
+`python -m quantgate.pipelines.process.launch MODULE ARGUMENT…` runs a module as `python -m MODULE
+ARGUMENT…` does, and `… launch --exec PROGRAM ARGUMENT…` becomes another program (on Linux the binding
+outlives that). The parent's process id stands in QUANTGATE_PARENT_PID, so that a parent which died before
+this line was reached is noticed too. Only the standard library is imported: between the start of Python
+and the binding lie some hundredths of a second.
 """
 
 import ctypes
@@ -14,8 +14,11 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 PARENT_PID = "QUANTGATE_PARENT_PID"
+_PACKAGES = Path(__file__).parents[3]
+"""Where the package `quantgate` lies. Not resolved: in a checkout a link stands on the way."""
 _PR_SET_PDEATHSIG = 1
 _ORPHANED = 1
 NOT_STARTED = 127
@@ -23,9 +26,9 @@ _NEVER_USED = ("sklearn",)
 """What transformers imports beside itself where it is installed, for decoding with a draft model: with pandas
 and scipy.stats a quarter of the processor time of importing it (measured: 5.8 s with, 4.3 s without)."""
 _IMPORTING_TRANSFORMERS = (
-    "pipelines.engines.llamacpp.",
-    "pipelines.engines.openai.",
-    "pipelines.engines.transformers.",
+    "quantgate.pipelines.engines.llamacpp.",
+    "quantgate.pipelines.engines.openai.",
+    "quantgate.pipelines.engines.transformers.",
 )
 _EXEC = "--exec"
 
@@ -51,12 +54,17 @@ def leave_out_what_is_never_used(module: str) -> None:
 
 def launched(module: str) -> list[str]:
     """Return the interpreter's arguments that run a module bound to its parent."""
-    return ["-m", "pipelines.process.launch", module]
+    return ["-m", "quantgate.pipelines.process.launch", module]
 
 
 def bound(command: list[str]) -> list[str]:
     """Return the interpreter's arguments that become another program, bound to its parent."""
-    return ["-m", "pipelines.process.launch", _EXEC, *command]
+    return ["-m", "quantgate.pipelines.process.launch", _EXEC, *command]
+
+
+def python_path() -> str:
+    """Return PYTHONPATH for a child that imports this program, whatever its interpreter has installed."""
+    return os.pathsep.join(part for part in (str(_PACKAGES), os.environ.get("PYTHONPATH")) if part)
 
 
 def parent_here() -> dict[str, str]:

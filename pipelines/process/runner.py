@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.domain import errors
-from pipelines.domain.errors import (
+from quantgate.pipelines.domain import errors
+from quantgate.pipelines.domain.errors import (
     ChildAbortError,
     ChildCrashError,
     InputError,
@@ -19,16 +19,16 @@ from pipelines.domain.errors import (
     ToolchainError,
     WorkerError,
 )
-from pipelines.domain.values import JsonValue
-from pipelines.files.records import from_json, write_record
-from pipelines.files.temporary import temporary_folder
-from pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
-from pipelines.process.children import CHILDREN, Child
-from pipelines.process.endings import brought_upon_itself, killed_by, signal_of
-from pipelines.process.harness import PROGRESS_FD
-from pipelines.process.last_words import last_words
-from pipelines.process.launch import PARENT_PID, launched
-from pipelines.process.shortage import (
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.files.records import from_json, write_record
+from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
+from quantgate.pipelines.process.children import CHILDREN, Child
+from quantgate.pipelines.process.endings import brought_upon_itself, killed_by, signal_of
+from quantgate.pipelines.process.harness import PROGRESS_FD
+from quantgate.pipelines.process.last_words import last_words
+from quantgate.pipelines.process.launch import PARENT_PID, launched, python_path
+from quantgate.pipelines.process.shortage import (
     NEXT_STEP,
     is_an_exception,
     of_the_environment,
@@ -43,7 +43,6 @@ at once costs small models as much on idle ones (docs/benchmarks.md).
 """
 _LOG_TAIL_BYTES = 8192
 _LOG_TAIL_LINES = 20
-_PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_worker(
@@ -84,9 +83,7 @@ def worker_environment(threads: int) -> dict[str, str]:
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "1",
             "PYTHONUNBUFFERED": "1",
-            "PYTHONPATH": os.pathsep.join(
-                part for part in (str(_PROJECT_ROOT), os.environ.get("PYTHONPATH")) if part
-            ),
+            "PYTHONPATH": python_path(),
             PARENT_PID: str(os.getpid()),
         }
     )

@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import Any, TextIO, cast
 
-from pipelines.domain.secrets import redacted, without_values
+from quantgate.pipelines.domain.secrets import redacted, without_values
 
 
 class HidingStream:

@@ -2,7 +2,7 @@
 
 import re
 
-from pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.errors import ToolchainError
 
 _SHORT_OF_MEMORY = re.compile(
     r"out of memory|memoryerror|bad_alloc|unable to mmap|cannot allocate|can't allocate"

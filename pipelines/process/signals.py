@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from pipelines.process.children import CHILDREN
+from quantgate.pipelines.process.children import CHILDREN
 
 _BY_SIGNAL = 128
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.audit.served import kernels_of
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.run import Kernels, Run
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.variant import Variant
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.domain.verdicts.base_divergence import BaseDivergence
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, Verdict
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from quantgate.pipelines.audit.served import kernels_of
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.run import Kernels, Run
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.variant import Variant
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from pipelines.domain.verdicts.verdict import Decision, Interval, PairedItem, Verdict
-from pipelines.paired.exact import mcnemar_p
-from pipelines.paired.interval import paired_difference_interval
-from pipelines.report.build_report import BuildReport, VariantReport
-from pipelines.specs.corpora_axis import split_corpus
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Interval, PairedItem, Verdict
+from quantgate.pipelines.paired.exact import mcnemar_p
+from quantgate.pipelines.paired.interval import paired_difference_interval
+from quantgate.pipelines.report.build_report import BuildReport, VariantReport
+from quantgate.pipelines.specs.corpora_axis import split_corpus
 
 _DIVERGENCE = "divergence"
 

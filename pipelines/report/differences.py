@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from pipelines.report.wording import visible
+from quantgate.pipelines.report.wording import visible
 
 _TOKENS = re.compile(r"\s+|\d|[^\W\d_]+|.", re.DOTALL)
 _LONGEST_SHOWN = 1200

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.run import GradedAnswer
-from pipelines.domain.verdicts.verdict import PairedItem
+from quantgate.pipelines.domain.run import GradedAnswer
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

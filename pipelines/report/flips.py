@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
-from pipelines.report.build_report import BuildReport
-from pipelines.report.differences import Shown, side_by_side
-from pipelines.report.wording import visible
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
+from quantgate.pipelines.report.build_report import BuildReport
+from quantgate.pipelines.report.differences import Shown, side_by_side
+from quantgate.pipelines.report.wording import visible
 
 LISTED_OUTCOMES = (PairOutcome.BROKE, PairOutcome.FIXED, PairOutcome.BOTH_WRONG_DIFFERENT)
 LISTED_PER_VARIANT = 200

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.run import Run
-from pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.suites.suite import Suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdicts.verdict import PairedItem, Verdict
-from pipelines.paired.judges import JUDGE, judged_answers
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem, Verdict
+from quantgate.pipelines.paired.judges import JUDGE, judged_answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipelines.files.records import write_text
-from pipelines.gates.wording import broke_in, percent_bound
-from pipelines.report.build_report import BuildReport
-from pipelines.report.page_view import SYMBOLS, page_view
-from pipelines.report.wording import percent, plural, points, probability, size
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.gates.wording import broke_in, percent_bound
+from quantgate.pipelines.report.build_report import BuildReport
+from quantgate.pipelines.report.page_view import SYMBOLS, page_view
+from quantgate.pipelines.report.wording import percent, plural, points, probability, size
 
 FOLDER = Path(__file__).parent
 """Where templates, styles and scripts of pages lie."""

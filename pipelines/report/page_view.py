@@ -3,26 +3,37 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from pipelines.domain.verdicts.verdict import Decision, PairOutcome, RuleVerdict, SliceVerdict
-from pipelines.gates.wording import limit, percent_bound
-from pipelines.report.build_report import BuildReport, VariantReport
-from pipelines.report.corpus_comparison import CorpusComparison, corpus_comparisons
-from pipelines.report.facets import FacetRow, facet_rows
-from pipelines.report.flips import (
+from quantgate.pipelines.domain.verdicts.verdict import (
+    Decision,
+    PairOutcome,
+    RuleVerdict,
+    SliceVerdict,
+)
+from quantgate.pipelines.gates.wording import limit, percent_bound
+from quantgate.pipelines.report.build_report import BuildReport, VariantReport
+from quantgate.pipelines.report.corpus_comparison import CorpusComparison, corpus_comparisons
+from quantgate.pipelines.report.facets import FacetRow, facet_rows
+from quantgate.pipelines.report.flips import (
     ChangedItem,
     Unlisted,
     changed_between,
     changed_items,
     unlisted,
 )
-from pipelines.report.references import (
+from quantgate.pipelines.report.references import (
     ReferenceSummary,
     RuntimeDifference,
     reference_summaries,
     runtime_differences,
 )
-from pipelines.report.summary import ERROR, VariantRow, base_warnings, reference_rows, variant_rows
-from pipelines.report.wording import percent, plural, size
+from quantgate.pipelines.report.summary import (
+    ERROR,
+    VariantRow,
+    base_warnings,
+    reference_rows,
+    variant_rows,
+)
+from quantgate.pipelines.report.wording import percent, plural, size
 
 SYMBOLS = {
     Decision.PASS.value: "✓",

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipelines.domain.run import Run
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
-from pipelines.paired.pairing import NoiseFloor, noise_floor, pair_across_runtimes
-from pipelines.report.build_report import BuildReport, ReferenceReport
-from pipelines.report.flips import changed_item
-from pipelines.report.wording import visible
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
+from quantgate.pipelines.paired.pairing import NoiseFloor, noise_floor, pair_across_runtimes
+from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport
+from quantgate.pipelines.report.flips import changed_item
+from quantgate.pipelines.report.wording import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

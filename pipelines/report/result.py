@@ -2,23 +2,28 @@
 
 from dataclasses import asdict
 
-from pipelines.domain.checkpoint import StoredQuantization
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.run import Run
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome, SliceVerdict, Verdict
-from pipelines.files.records import to_json
-from pipelines.report.build_report import BaseReport, BuildReport, VariantReport
-from pipelines.report.corpus_comparison import corpus_comparisons
-from pipelines.report.facets import facet_rows
-from pipelines.report.flips import listed_pairs
-from pipelines.report.references import (
+from quantgate.pipelines.domain.checkpoint import StoredQuantization
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.verdicts.verdict import (
+    PairedItem,
+    PairOutcome,
+    SliceVerdict,
+    Verdict,
+)
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.report.build_report import BaseReport, BuildReport, VariantReport
+from quantgate.pipelines.report.corpus_comparison import corpus_comparisons
+from quantgate.pipelines.report.facets import facet_rows
+from quantgate.pipelines.report.flips import listed_pairs
+from quantgate.pipelines.report.references import (
     ReferenceSummary,
     RuntimeDifference,
     reference_summaries,
     runtime_differences,
 )
-from pipelines.report.summary import base_warnings, decision_word, reference_rows
+from quantgate.pipelines.report.summary import base_warnings, decision_word, reference_rows
 
 SCHEMA = "quantgate.result/1"
 

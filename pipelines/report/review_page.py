@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.suites.adjudication import Mark
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.verdict import PairOutcome
-from pipelines.files.records import write_text
-from pipelines.report.differences import Shown, side_by_side
-from pipelines.report.page import FOLDER, page_environment, script_hash
-from pipelines.report.review_queue import ReviewEntry
-from pipelines.report.wording import visible
+from quantgate.pipelines.domain.suites.adjudication import Mark
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.report.differences import Shown, side_by_side
+from quantgate.pipelines.report.page import FOLDER, page_environment, script_hash
+from quantgate.pipelines.report.review_queue import ReviewEntry
+from quantgate.pipelines.report.wording import visible
 
 _STYLES = {PairOutcome.BROKE.value: "broke", PairOutcome.FIXED.value: "fixed"}
 

@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.run import GradedAnswer
-from pipelines.domain.suites.adjudication import Adjudication
-from pipelines.domain.suites.anchor import answer_digest
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.values import Digest
-from pipelines.domain.verdicts.verdict import PairedItem, PairOutcome, Verdict
-from pipelines.evaluation.adjudications import decisions, item_digest
+from quantgate.pipelines.domain.run import GradedAnswer
+from quantgate.pipelines.domain.suites.adjudication import Adjudication
+from quantgate.pipelines.domain.suites.anchor import answer_digest
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome, Verdict
+from quantgate.pipelines.evaluation.adjudications import decisions, item_digest
 
 EXPIRED = "expectation expired?"
 _FLIPS = (PairOutcome.BROKE, PairOutcome.FIXED)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipelines.domain.verdicts.base_accuracy import LOW_BASE_ACCURACY
-from pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
-from pipelines.gates.scopes import failing
-from pipelines.gates.wording import broke_in
-from pipelines.report.build_report import BuildReport, VariantReport
-from pipelines.report.references import SliceAccuracy, reference_summaries
-from pipelines.report.wording import percent
+from quantgate.pipelines.domain.verdicts.base_accuracy import LOW_BASE_ACCURACY
+from quantgate.pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
+from quantgate.pipelines.gates.scopes import failing
+from quantgate.pipelines.gates.wording import broke_in
+from quantgate.pipelines.report.build_report import BuildReport, VariantReport
+from quantgate.pipelines.report.references import SliceAccuracy, reference_summaries
+from quantgate.pipelines.report.wording import percent
 
 ERROR = "error"
 _WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.UNPROVEN, Decision.PASS)

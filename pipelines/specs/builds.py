@@ -7,16 +7,16 @@ from typing import Self, cast
 
 from pydantic import Field, model_validator
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import KvCacheType
-from pipelines.domain.server import Server
-from pipelines.domain.values import JsonObject
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
-from pipelines.specs.corpora_axis import NO_CORPUS
-from pipelines.specs.loading import Spec, load_yaml
-from pipelines.specs.names import ModelName
-from pipelines.specs.servers import ServerFile, refuse_names
-from pipelines.specs.template_variables import TemplateVariables
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
+from quantgate.pipelines.specs.loading import Spec, load_yaml
+from quantgate.pipelines.specs.names import ModelName
+from quantgate.pipelines.specs.servers import ServerFile, refuse_names
+from quantgate.pipelines.specs.template_variables import TemplateVariables
 
 
 class WaiverFile(Spec):

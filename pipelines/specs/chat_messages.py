@@ -9,9 +9,9 @@ plain objects: corpora read millions of them.
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.files.json_text import JsonTextError, KeyTwiceError, parse_structure
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.files.json_text import JsonTextError, KeyTwiceError, parse_structure
 
 ROLES = {
     "system": "system", "user": "user", "assistant": "assistant", "tool": "tool",

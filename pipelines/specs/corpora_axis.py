@@ -9,14 +9,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import (
     Calibration,
     CompressedTensorsOptions,
     GgufOptions,
     Recipe,
 )
-from pipelines.specs.kv_caches import without_kv_suffix
+from quantgate.pipelines.specs.kv_caches import without_kv_suffix
 
 NO_CORPUS = "none"
 """How a build file asks for no corpus at all, beside others."""

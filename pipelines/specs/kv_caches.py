@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import KvCacheType, Recipe
-from pipelines.specs.loading import did_you_mean
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import KvCacheType, Recipe
+from quantgate.pipelines.specs.loading import did_you_mean
 
 KV_CACHE_TYPES: tuple[KvCacheType, ...] = get_args(KvCacheType)
 KV_NUMERICS: dict[KvCacheType, str] = {"f16": "KV16", "q8_0": "KV8", "q4_0": "KV4"}

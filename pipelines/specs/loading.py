@@ -8,11 +8,11 @@ from typing import TypeAlias, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipelines.domain.errors import InputError
-from pipelines.files.json_text import JsonTextError, parse_json
-from pipelines.files.reading import numbered_lines
-from pipelines.files.validation_wording import place, sentence
-from pipelines.specs.yaml_text import line_of, read_yaml, refused
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.json_text import JsonTextError, parse_json
+from quantgate.pipelines.files.reading import numbered_lines
+from quantgate.pipelines.files.validation_wording import place, sentence
+from quantgate.pipelines.specs.yaml_text import line_of, read_yaml, refused
 
 
 class Spec(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from pipelines.domain.registrable import (
+from quantgate.pipelines.domain.registrable import (
     LONGEST_NAME,
     model_name_problem,
     model_name_that_would_do,

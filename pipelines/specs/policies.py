@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.policy import FamilyWise, Policy, SlicePolicy
-from pipelines.specs.loading import Spec, did_you_mean, load_yaml
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.policy import FamilyWise, Policy, SlicePolicy
+from quantgate.pipelines.specs.loading import Spec, did_you_mean, load_yaml
 
 
 class RulesSpec(Spec):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.recipe import (
     AutoAwqOptions,
     AutoGptqOptions,
     BackendOptions,
@@ -20,9 +20,9 @@ from pipelines.domain.recipe import (
     Recipe,
     TensorTypeRule,
 )
-from pipelines.domain.registrable import LONGEST_NAME
-from pipelines.specs.kv_caches import KV_NUMERICS
-from pipelines.specs.loading import Spec
+from quantgate.pipelines.domain.registrable import LONGEST_NAME
+from quantgate.pipelines.specs.kv_caches import KV_NUMERICS
+from quantgate.pipelines.specs.loading import Spec
 
 
 class _NumericsSpec(Spec):

@@ -4,11 +4,11 @@ import fnmatch
 from functools import cache
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Recipe
-from pipelines.specs.kv_caches import in_kv_cache, split_kv_suffix
-from pipelines.specs.loading import did_you_mean, load_yaml
-from pipelines.specs.recipe_files import RecipeSpec
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.specs.kv_caches import in_kv_cache, split_kv_suffix
+from quantgate.pipelines.specs.loading import did_you_mean, load_yaml
+from quantgate.pipelines.specs.recipe_files import RecipeSpec
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 

@@ -9,13 +9,13 @@ from typing import Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Format, Recipe
-from pipelines.domain.secrets import option_is_secret, variable_is_secret
-from pipelines.domain.server import UNKNOWN, PromptForm, Server
-from pipelines.domain.values import JsonObject
-from pipelines.files.reading import at_home
-from pipelines.specs.loading import Spec, did_you_mean
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Format, Recipe
+from quantgate.pipelines.domain.secrets import option_is_secret, variable_is_secret
+from quantgate.pipelines.domain.server import UNKNOWN, PromptForm, Server
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.reading import at_home
+from quantgate.pipelines.specs.loading import Spec, did_you_mean
 
 PLACEHOLDERS = ("model", "port", "threads", "slots", "context", "total_context", "kv")
 """What a command may have filled in."""

@@ -2,8 +2,8 @@
 
 from datetime import date
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
 
 BASE_DIVERGENCE = "base-divergence"
 _WHOLE = f"--waive {BASE_DIVERGENCE} --reason TEXT --who NAME --until YYYY-MM-DD"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.domain.errors import InputError
-from pipelines.files.reading import read_text
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.reading import read_text
 
 _LARGEST_FILE_BYTES = 8 << 20
 _DEEPEST = 100

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipelines.domain.suites.adjudication import Adjudication, Mark
-from pipelines.domain.values import Digest
-from pipelines.files.records import to_json, write_text
-from pipelines.specs.loading import Spec, load_json_lines
+from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.records import to_json, write_text
+from quantgate.pipelines.specs.loading import Spec, load_json_lines
 
 ADJUDICATIONS_FILE = "adjudications.jsonl"
 _DIGEST = r"^[0-9a-f]{64}$"

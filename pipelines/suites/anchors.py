@@ -5,10 +5,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
-from pipelines.domain.values import Digest
-from pipelines.specs.loading import Spec, load_json_lines
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.specs.loading import Spec, load_json_lines
 
 
 class AnchorSpec(Spec):

@@ -7,7 +7,7 @@ belong to one group, since they ask one question and are not independent.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipelines.domain.suites.suite import DecodeSettings, Item, SliceSpec
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, SliceSpec
 
 FREE, BOUND = "unconstrained", "constrained"
 _SLICES = (

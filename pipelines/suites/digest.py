@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from typing import cast
 
-from pipelines.domain.suites.suite import DecodeSettings, Item, Message
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.files.records import to_json
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.files.records import to_json
 
 _FIRST_FIELDS: dict[type, frozenset[str]] = {
     Item: frozenset(

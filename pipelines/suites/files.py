@@ -5,18 +5,18 @@ from typing import Annotated, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from pipelines.domain.suites.suite import DecodeSettings, Item
-from pipelines.domain.values import JsonObject
-from pipelines.domain.values import JsonValue as Expected
-from pipelines.specs.loading import Spec
-from pipelines.specs.names import SuiteName
-from pipelines.specs.template_variables import TemplateVariables
-from pipelines.suites.graders.files import AnyGraderFile
-from pipelines.suites.long_context import LongContextFile
-from pipelines.suites.messages import MessageSpec, as_list
-from pipelines.suites.sources import ITEMS_FILE, AnyItemsFile, ItemsFile
-from pipelines.suites.thoughts import ThoughtsFile
-from pipelines.suites.turns import LoopsFile, ScriptFile
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.values import JsonValue as Expected
+from quantgate.pipelines.specs.loading import Spec
+from quantgate.pipelines.specs.names import SuiteName
+from quantgate.pipelines.specs.template_variables import TemplateVariables
+from quantgate.pipelines.suites.graders.files import AnyGraderFile
+from quantgate.pipelines.suites.long_context import LongContextFile
+from quantgate.pipelines.suites.messages import MessageSpec, as_list
+from quantgate.pipelines.suites.sources import ITEMS_FILE, AnyItemsFile, ItemsFile
+from quantgate.pipelines.suites.thoughts import ThoughtsFile
+from quantgate.pipelines.suites.turns import LoopsFile, ScriptFile
 
 StopText = Annotated[str, Field(min_length=1)]
 """An empty one would end every answer before it begins."""

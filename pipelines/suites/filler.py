@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.domain.errors import InputError
-from pipelines.files.json_text import JsonTextError, parse_json
-from pipelines.files.reading import numbered_lines
-from pipelines.specs.chat_messages import BrokenRowError, ForeignContentError, messages_of
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.json_text import JsonTextError, parse_json
+from quantgate.pipelines.files.reading import numbered_lines
+from quantgate.pipelines.specs.chat_messages import BrokenRowError, ForeignContentError, messages_of
 
 _SENTENCES = Path(__file__).with_name("filler.yaml")
 _FALL_BACK = "en"

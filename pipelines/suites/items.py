@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.files.reading import numbered_lines
-from pipelines.hub.table_source import ReadTable
-from pipelines.specs.loading import read_row, validated
-from pipelines.suites.files import ItemSpec
-from pipelines.suites.problems import Problem
-from pipelines.suites.sources import ItemsFile
-from pipelines.suites.tables import read_rows
+from quantgate.pipelines.files.reading import numbered_lines
+from quantgate.pipelines.hub.table_source import ReadTable
+from quantgate.pipelines.specs.loading import read_row, validated
+from quantgate.pipelines.suites.files import ItemSpec
+from quantgate.pipelines.suites.problems import Problem
+from quantgate.pipelines.suites.sources import ItemsFile
+from quantgate.pipelines.suites.tables import read_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,26 +5,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.registrable import slice_problems
-from pipelines.domain.suites.anchor import AnchorLabel
-from pipelines.domain.suites.suite import GraderSpec, Item, SliceSpec, Suite
-from pipelines.domain.suites.thoughts import FAMILIES
-from pipelines.domain.values import JsonObject, digest_of
-from pipelines.files.records import to_json
-from pipelines.hub.table_source import ReadTable
-from pipelines.specs.loading import did_you_mean, load_yaml
-from pipelines.suites.adjudications import ADJUDICATIONS_FILE, load_adjudications
-from pipelines.suites.anchors import load_anchor
-from pipelines.suites.constrained import asked_both_ways, slices_both_ways
-from pipelines.suites.digest import digested, digested_items
-from pipelines.suites.files import SuiteSpec
-from pipelines.suites.items import Placed, place_of, read_items
-from pipelines.suites.long_context import long_slice
-from pipelines.suites.loops import scripted
-from pipelines.suites.problems import Problem, refused
-from pipelines.suites.sources import ItemsFile
-from pipelines.suites.stretching import chosen_items, clustered, stretched
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.registrable import slice_problems
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel
+from quantgate.pipelines.domain.suites.suite import GraderSpec, Item, SliceSpec, Suite
+from quantgate.pipelines.domain.suites.thoughts import FAMILIES
+from quantgate.pipelines.domain.values import JsonObject, digest_of
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.hub.table_source import ReadTable
+from quantgate.pipelines.specs.loading import did_you_mean, load_yaml
+from quantgate.pipelines.suites.adjudications import ADJUDICATIONS_FILE, load_adjudications
+from quantgate.pipelines.suites.anchors import load_anchor
+from quantgate.pipelines.suites.constrained import asked_both_ways, slices_both_ways
+from quantgate.pipelines.suites.digest import digested, digested_items
+from quantgate.pipelines.suites.files import SuiteSpec
+from quantgate.pipelines.suites.items import Placed, place_of, read_items
+from quantgate.pipelines.suites.long_context import long_slice
+from quantgate.pipelines.suites.loops import scripted
+from quantgate.pipelines.suites.problems import Problem, refused
+from quantgate.pipelines.suites.sources import ItemsFile
+from quantgate.pipelines.suites.stretching import chosen_items, clustered, stretched
 
 SUITE_FILE = "suite.yaml"
 WHOLE = "all"

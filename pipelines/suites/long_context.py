@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from pipelines.specs.loading import Spec
+from quantgate.pipelines.specs.loading import Spec
 
 CHARACTERS_PER_TOKEN = 4.0
 _THOUSAND = 1024

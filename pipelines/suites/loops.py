@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.domain.suites.suite import Item
-from pipelines.suites.items import Placed
-from pipelines.suites.problems import Problem
-from pipelines.suites.turns import FunctionError, LoopsFile, with_loop
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.suites.items import Placed
+from quantgate.pipelines.suites.problems import Problem
+from quantgate.pipelines.suites.turns import FunctionError, LoopsFile, with_loop
 
 
 def scripted(

@@ -8,10 +8,10 @@ from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, JsonValue, model_validator
 
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject
-from pipelines.domain.values import JsonValue as Written
-from pipelines.specs.chat_messages import (
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.values import JsonValue as Written
+from quantgate.pipelines.specs.chat_messages import (
     LOG_ROLES,
     ROLES,
     THOUGHTS,
@@ -19,7 +19,7 @@ from pipelines.specs.chat_messages import (
     open_arguments,
     text_of,
 )
-from pipelines.specs.loading import Spec
+from quantgate.pipelines.specs.loading import Spec
 
 _FUNCTION_CALL = "function_call"
 _UNUSED = "annotations"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import InputError
 
 _SHOWN = 20
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
 
-from pipelines.specs.loading import Spec
+from quantgate.pipelines.specs.loading import Spec
 
 ITEMS_FILE = "items.jsonl"
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import DecodeSettings, Item, Message, SliceSpec
-from pipelines.domain.values import canonical_json
-from pipelines.language.spelled import language_of
-from pipelines.suites.filler import AnyFiller, BuiltInFiller, FileFiller, Filler
-from pipelines.suites.long_context import LongContextFile, length_tokens, long_slice
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message, SliceSpec
+from quantgate.pipelines.domain.values import canonical_json
+from quantgate.pipelines.language.spelled import language_of
+from quantgate.pipelines.suites.filler import AnyFiller, BuiltInFiller, FileFiller, Filler
+from quantgate.pipelines.suites.long_context import LongContextFile, length_tokens, long_slice
 
 _TEMPLATE_TOKENS = 64
 """Left for what a chat template writes around the messages; an eighth of lengths below 512."""

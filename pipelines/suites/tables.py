@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.files.csv_rows import csv_rows
-from pipelines.files.json_text import JsonTextError, parse_json
-from pipelines.files.reading import numbered_lines
-from pipelines.hub.table_source import ReadTable, TableSource
-from pipelines.specs.loading import did_you_mean, not_json
-from pipelines.suites.sources import FieldsFile, ItemsFile
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.files.csv_rows import csv_rows
+from quantgate.pipelines.files.json_text import JsonTextError, parse_json
+from quantgate.pipelines.files.reading import numbered_lines
+from quantgate.pipelines.hub.table_source import ReadTable, TableSource
+from quantgate.pipelines.specs.loading import did_you_mean, not_json
+from quantgate.pipelines.suites.sources import FieldsFile, ItemsFile
 
 _OWN_KEYS = (
     "id",

@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipelines.domain.suites.thoughts import Thoughts, ThoughtTag
-from pipelines.specs.loading import Spec
+from quantgate.pipelines.domain.suites.thoughts import Thoughts, ThoughtTag
+from quantgate.pipelines.specs.loading import Spec
 
 
 class ThoughtTagFile(Spec):

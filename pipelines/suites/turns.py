@@ -9,9 +9,9 @@ from typing import Literal, Self, cast
 
 from pydantic import Field, JsonValue, model_validator
 
-from pipelines.domain.suites.call_format import AnyCallFormat
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.domain.suites.turns import (
+from quantgate.pipelines.domain.suites.call_format import AnyCallFormat
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.domain.suites.turns import (
     DEFAULT_STEPS,
     MOST_STEPS,
     Loop,
@@ -21,10 +21,10 @@ from pipelines.domain.suites.turns import (
     ToolFunction,
     Turn,
 )
-from pipelines.domain.values import JsonObject
-from pipelines.domain.values import JsonValue as Expected
-from pipelines.specs.loading import Spec, did_you_mean
-from pipelines.suites.graders.files import AnyGraderFile
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.values import JsonValue as Expected
+from quantgate.pipelines.specs.loading import Spec, did_you_mean
+from quantgate.pipelines.suites.graders.files import AnyGraderFile
 
 _MOST_SOURCE_BYTES = 64 * 1024
 _FUNCTION = r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$"

@@ -3,19 +3,25 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.checkpoints.config import head_size
-from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.domain.recipe import Calibration, Recipe
-from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.domain.variant import BuildFacts, Toolchain, Variant, variant_key
-from pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
-from pipelines.files.records import record_digest, to_json
-from pipelines.files.sealed import Manifest, is_sealed, produce_once, read_manifest, verify
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.specs.kv_caches import KV_CACHE_BLOCK, without_kv_suffix
+from quantgate.pipelines.checkpoints.config import head_size
+from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
+from quantgate.pipelines.domain.recipe import Calibration, Recipe
+from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, Variant, variant_key
+from quantgate.pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from quantgate.pipelines.files.records import record_digest, to_json
+from quantgate.pipelines.files.sealed import (
+    Manifest,
+    is_sealed,
+    produce_once,
+    read_manifest,
+    verify,
+)
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.specs.kv_caches import KV_CACHE_BLOCK, without_kv_suffix
 
 _MISFITS_SHOWN = 3
 

@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.values import digest_of
-from registry.corpora.experiments import CORPUS
-from registry.corpora.runs import CorpusRun, corpus_input, log_once
-from registry.opening import open_mlflow
-from registry.protocol import OpenRegistry, RunContent
-from registry.recording.receipts import Receipt
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.registry.corpora.experiments import CORPUS
+from quantgate.registry.corpora.runs import CorpusRun, corpus_input, log_once
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import OpenRegistry, RunContent
+from quantgate.registry.recording.receipts import Receipt
+from quantgate.registry.tracking import Tracking
 
 _NOT_IN_NAMES = re.compile(r"[^\w\-. /]")
 """What MLflow refuses in the names of tags and metrics."""

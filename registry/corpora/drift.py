@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest
-from registry.corpora.experiments import DRIFT, corpus_runs, experiment_of
-from registry.facts import NONE
-from registry.protocol import Registry
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import Digest
+from quantgate.registry.corpora.experiments import DRIFT, corpus_runs, experiment_of
+from quantgate.registry.facts import NONE
+from quantgate.registry.protocol import Registry
 
 NO_DRIFT = "no drift"
 """The decision where there is none; the other one is `DRIFT`."""

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipelines.domain.corpus import Corpus
-from registry.corpora.drift import CorpusDrift, to_tags
-from registry.corpora.experiments import DRIFT
-from registry.corpora.runs import CorpusRun, corpus_input, log_once
-from registry.opening import open_mlflow
-from registry.protocol import DatasetInput, OpenRegistry, RunContent
-from registry.recording.receipts import Receipt
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.registry.corpora.drift import CorpusDrift, to_tags
+from quantgate.registry.corpora.experiments import DRIFT
+from quantgate.registry.corpora.runs import CorpusRun, corpus_input, log_once
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import DatasetInput, OpenRegistry, RunContent
+from quantgate.registry.recording.receipts import Receipt
+from quantgate.registry.tracking import Tracking
 
 
 def record_drift(

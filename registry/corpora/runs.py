@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.values import Digest
-from pipelines.files.locks import exclusive
-from pipelines.files.temporary import temporary_folder
-from registry.corpora.experiments import KIND, experiment_of
-from registry.opening import open_mlflow
-from registry.protocol import DatasetInput, OpenRegistry, RunContent
-from registry.recording.proofs import still_recorded
-from registry.recording.receipts import Receipt, find_receipt, write_receipt
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.registry.corpora.experiments import KIND, experiment_of
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import DatasetInput, OpenRegistry, RunContent
+from quantgate.registry.recording.proofs import still_recorded
+from quantgate.registry.recording.receipts import Receipt, find_receipt, write_receipt
+from quantgate.registry.tracking import Tracking
 
 _LONGEST_TAG = 5000
 """MLflow refuses longer ones on a server."""

@@ -5,14 +5,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.domain.registrable import metric_part
-from pipelines.domain.values import canonical_json
-from pipelines.domain.verdicts.verdict import PairedStatistics, PairOutcome, SliceVerdict
-from pipelines.files.records import to_json, write_record
-from pipelines.files.sealed import Manifest
-from registry.evidence import Evidence, version_facts
-from registry.facts import VersionFacts, to_tags
-from registry.protocol import DatasetInput, RunContent
+from quantgate.pipelines.domain.registrable import metric_part
+from quantgate.pipelines.domain.values import canonical_json
+from quantgate.pipelines.domain.verdicts.verdict import PairedStatistics, PairOutcome, SliceVerdict
+from quantgate.pipelines.files.records import to_json, write_record
+from quantgate.pipelines.files.sealed import Manifest
+from quantgate.registry.evidence import Evidence, version_facts
+from quantgate.registry.facts import VersionFacts, to_tags
+from quantgate.registry.protocol import DatasetInput, RunContent
 
 _LONGEST_PARAMETER = 500
 """What every MLflow server takes."""

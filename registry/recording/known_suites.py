@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from pipelines.domain.errors import ServiceError
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import JsonObject
-from registry.recording.proofs import Tag, ask
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.registry.recording.proofs import Tag, ask
+from quantgate.registry.tracking import Tracking
 
 _MOST_EXPERIMENTS = 1000
 _SHOWN_DIGITS = 12

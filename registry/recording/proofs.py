@@ -15,10 +15,10 @@ from urllib.request import Request, urlopen
 
 from pydantic import BaseModel
 
-from pipelines.domain.secrets import without_userinfo
-from pipelines.domain.values import JsonObject
-from registry.recording.receipts import Receipt
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.secrets import without_userinfo
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.registry.recording.receipts import Receipt
+from quantgate.registry.tracking import Tracking
 
 _TIMEOUT_SECONDS = 3.0
 _MOST_BYTES = 8 << 20

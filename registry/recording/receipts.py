@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import InputError
-from pipelines.files.records import read_checked, write_checked
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.records import read_checked, write_checked
+from quantgate.registry.tracking import Tracking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,23 @@ Every step looks for what an earlier, interrupted call left and completes it, so
 leaves one run and one version however often, wherever and however rudely it is recorded.
 """
 
-from pipelines.domain.errors import InputError
-from pipelines.files.locks import exclusive
-from pipelines.files.sealed import Manifest, is_sealed, read_manifest
-from pipelines.files.temporary import temporary_folder
-from registry.evidence import Evidence, check_evidence, version_facts
-from registry.facts import NONE, PASSED, PLACE_TAGS, VersionFacts, to_tags
-from registry.opening import open_mlflow
-from registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
-from registry.recording.content import run_content, run_tags, write_files, write_model_manifest
-from registry.recording.known_suites import other_content
-from registry.recording.receipts import Receipt, write_receipt
-from registry.tracking import Tracking
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.sealed import Manifest, is_sealed, read_manifest
+from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.registry.evidence import Evidence, check_evidence, version_facts
+from quantgate.registry.facts import NONE, PASSED, PLACE_TAGS, VersionFacts, to_tags
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
+from quantgate.registry.recording.content import (
+    run_content,
+    run_tags,
+    write_files,
+    write_model_manifest,
+)
+from quantgate.registry.recording.known_suites import other_content
+from quantgate.registry.recording.receipts import Receipt, write_receipt
+from quantgate.registry.tracking import Tracking
 
 
 def record(

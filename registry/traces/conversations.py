@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.domain.values import JsonObject, JsonValue
-from registry.traces.messages import conversation
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.registry.traces.messages import conversation
 
 _MODEL_SPANS = frozenset({"CHAT_MODEL", "LLM"})
 _NEVER_CHAT = frozenset({"EMBEDDING", "RETRIEVER", "RERANKER", "PARSER", "TOOL", "EVALUATOR"})

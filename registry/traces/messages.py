@@ -4,8 +4,8 @@ Known are the shapes that MLflow's own tracing of OpenAI (chat completions and r
 LangChain leaves in spans, and anything else with a list of messages in it.
 """
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.specs.chat_messages import LOG_ROLES
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.specs.chat_messages import LOG_ROLES
 
 _ROLES = LOG_ROLES | {"AIMessageChunk": "assistant"}
 _INPUT = "input"

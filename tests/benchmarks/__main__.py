@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipelines.files.store import Store
+from quantgate.pipelines.files.store import Store
 from tests.benchmarks import (
     answering,
     answering_memory,

@@ -8,15 +8,15 @@ import json
 from functools import partial
 from pathlib import Path
 
-from flows.settings import Settings
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Format
-from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from pipelines.engines.runtime import Loadable
-from pipelines.files.store import Store
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.benchmarks import llama_server
 from tests.benchmarks.asking import Questions, in_rounds
 from tests.benchmarks.building import THREADS, build, llamacpp

@@ -6,13 +6,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from pipelines.domain.recipe import Format
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from pipelines.engines.runtime import AnswerRequest, Loadable
-from pipelines.files.store import Store
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.benchmarks.answering import RANDOM_ITEMS, RANDOM_TOKENS, models
 from tests.benchmarks.asking import Questions
 from tests.benchmarks.building import THREADS, llamacpp

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.files.records import from_json, to_json
-from pipelines.formats.tokenizer_folder import special_token_ids
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.suites.load import load_suite
 from tests.benchmarks.random_llama import EXAMPLE
 
 

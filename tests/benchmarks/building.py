@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 
-from flows.settings import Settings
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.values import Digest
-from pipelines.domain.variant import Variant
-from pipelines.engines.backend import Backend, CalibrationTokens
-from pipelines.engines.llamacpp.backend import LlamaCppBackend
-from pipelines.files.hashing import file_digest
-from pipelines.files.store import Store
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import find_recipes
-from pipelines.variants.variant import PlannedVariant, Workshop, build_variant
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.variant import Variant
+from quantgate.pipelines.engines.backend import Backend, CalibrationTokens
+from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.variants.variant import PlannedVariant, Workshop, build_variant
 from tests.benchmarks.random_llama import EXAMPLE
 
 THREADS = 2

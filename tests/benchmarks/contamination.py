@@ -6,10 +6,10 @@ import resource
 import time
 from collections.abc import Iterator
 
-from calibration.checks.contamination import contaminations
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.files.store import Store
+from quantgate.calibration.checks.contamination import contaminations
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.files.store import Store
 
 ROWS, ITEMS = 1_000_000, 1_000
 SECONDS, BYTES = 120.0, 1_000_000_000

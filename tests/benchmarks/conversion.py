@@ -5,9 +5,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings import Settings
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.files.store import Store
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.files.store import Store
 from tests.benchmarks.building import THREADS, build, llamacpp
 from tests.benchmarks.processes import cost_of, cost_of_command
 from tests.benchmarks.random_llama import LARGE, random_llama

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.domain.values import JsonObject
-from pipelines.files.store import Store
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.store import Store
 from tests.benchmarks.processes import cost_of_command
 from tests.benchmarks.ratios import Cost
 
@@ -60,7 +60,7 @@ def build(folder: Path, spec: JsonObject) -> Cost:
     path.write_text(yaml.safe_dump(sized | spec))
     store = folder / "store"
     shutil.rmtree(store, ignore_errors=True)
-    command = [sys.executable, "-m", "flows", "corpus", "build", str(path)]
+    command = [sys.executable, "-m", "quantgate", "corpus", "build", str(path)]
     return cost_of_command(command, folder / "log.txt", {"QUANTGATE_STORE": str(store)})
 
 

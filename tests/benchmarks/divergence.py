@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy
 
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.files.store import Store
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import WAITING, run_worker
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import WAITING, run_worker
 from tests.benchmarks.building import THREADS, build, llamacpp, traffic
 from tests.benchmarks.processes import cost_of, cost_of_command
 from tests.benchmarks.random_llama import MIDDLE, random_llama
@@ -96,7 +96,7 @@ def _measured(files: _Files, windows: Path, kept: Path | None = None) -> Diverge
         base_logits=kept,
     )
     worker = WorkerCall(
-        module="pipelines.engines.llamacpp.workers.divergence",
+        module="quantgate.pipelines.engines.llamacpp.workers.divergence",
         request=call,
         log=windows.with_name("ours.log"),
         threads=THREADS,

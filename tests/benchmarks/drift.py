@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from calibration.drift.baseline import Baseline
-from calibration.drift.results import DriftSettings
-from calibration.drift.rows import Row, traffic_rows
-from calibration.drift.sealing import DriftRequest, measure_drift
-from calibration.drift.tokens import CheckpointTokens, TokenReader, Words
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.values import digest_of
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.store import Store
-from pipelines.language.identify import languages_of
+from quantgate.calibration.drift.baseline import Baseline
+from quantgate.calibration.drift.results import DriftSettings
+from quantgate.calibration.drift.rows import Row, traffic_rows
+from quantgate.calibration.drift.sealing import DriftRequest, measure_drift
+from quantgate.calibration.drift.tokens import CheckpointTokens, TokenReader, Words
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.language.identify import languages_of
 from tests.benchmarks.processes import cost_of
 
 ROWS, CORPUS_ROWS = 100_000, 20_000

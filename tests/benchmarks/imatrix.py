@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy
 
-from pipelines.engines.backend import CalibrationTokens
-from pipelines.engines.llamacpp.build_messages import ImatrixCall, ImatrixFacts
-from pipelines.engines.llamacpp.workers.building.gguf import read_gguf
-from pipelines.files.store import Store
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import WAITING, run_worker
+from quantgate.pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.engines.llamacpp.build_messages import ImatrixCall, ImatrixFacts
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import read_gguf
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import WAITING, run_worker
 from tests.benchmarks.building import THREADS, llamacpp, traffic, windows
 from tests.benchmarks.processes import cost_of, cost_of_command
 from tests.benchmarks.random_llama import LARGE, random_llama
@@ -51,7 +51,7 @@ def _ours(model: Path, tokens: CalibrationTokens, _turn: int) -> Cost:
         threads=THREADS,
     )
     worker = WorkerCall(
-        module="pipelines.engines.llamacpp.workers.building.imatrix",
+        module="quantgate.pipelines.engines.llamacpp.workers.building.imatrix",
         request=call,
         log=model.with_name("ours.log"),
         threads=THREADS,

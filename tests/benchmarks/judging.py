@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.run import Answer, Run, RunContract
-from pipelines.domain.suites.suite import GraderSpec, Item, Message, Suite
-from pipelines.domain.values import JsonValue
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.evaluation.graders.table import KnownGrades
-from pipelines.evaluation.grading import grade_answers
-from pipelines.files.store import Store
-from pipelines.gates.judge import judge
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.audit.behaviour import audit_behaviour
+from quantgate.pipelines.domain.run import Answer, Run, RunContract
+from quantgate.pipelines.domain.suites.suite import GraderSpec, Item, Message, Suite
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.evaluation.graders.table import KnownGrades
+from quantgate.pipelines.evaluation.grading import grade_answers
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.gates.judge import judge
+from quantgate.pipelines.suites.load import load_suite
 from tests.benchmarks.random_llama import EXAMPLE
 from tests.unit.judging_examples import run_of, suite_of
 

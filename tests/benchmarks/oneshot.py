@@ -5,12 +5,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.engines.backend import CalibrationTokens
-from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from pipelines.files.store import Store
-from pipelines.formats.safetensors import read_tensors
-from pipelines.process.runner import WAITING
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.process.runner import WAITING
 from tests.benchmarks.building import THREADS, build, windows
 from tests.benchmarks.processes import cost_of, cost_of_command
 from tests.benchmarks.random_llama import SMALL, random_llama

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy
 from numpy.typing import NDArray
 
-from flows.settings import Settings
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.files.store import Store
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.files.store import Store
 from tests.tiny_checkpoints import write_safetensors
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support-desk"

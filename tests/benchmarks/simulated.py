@@ -10,15 +10,15 @@ from functools import lru_cache
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.gates.slices import judge_whole
-from pipelines.paired.clusters import effective_items
-from pipelines.paired.exact import break_rate_bound, break_rate_p
-from pipelines.paired.family import holm
-from pipelines.paired.interval import paired_difference_interval
-from pipelines.paired.scores import limits_of_many
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.gates.slices import judge_whole
+from quantgate.pipelines.paired.clusters import effective_items
+from quantgate.pipelines.paired.exact import break_rate_bound, break_rate_p
+from quantgate.pipelines.paired.family import holm
+from quantgate.pipelines.paired.interval import paired_difference_interval
+from quantgate.pipelines.paired.scores import limits_of_many
+from quantgate.pipelines.paired.statistics import statistics
 from tests.newcombe import newcombe_interval
 from tests.unit.judging_examples import paired_items
 

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipelines.files.store import Store
+from quantgate.pipelines.files.store import Store
 from tests.benchmarks.ratios import show_ratio
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ def run(_store: Store) -> None:
 
 def start_up() -> float:
     """Return the command's start-up against an interpreter that does nothing, medians of seven."""
-    ours = wall_seconds([sys.executable, "-m", "flows", "--help"])
+    ours = wall_seconds([sys.executable, "-m", "quantgate", "--help"])
     return ours / wall_seconds([sys.executable, "-c", "pass"])
 
 

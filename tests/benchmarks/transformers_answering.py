@@ -5,12 +5,12 @@ import subprocess
 import sys
 from functools import partial
 
-from flows.settings import Settings
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.engines.runtime import Loadable
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.files.store import Store
-from pipelines.process.runner import worker_environment
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.runner import worker_environment
 from tests.benchmarks.asking import Questions, in_rounds
 from tests.benchmarks.building import THREADS
 from tests.benchmarks.random_llama import EXAMPLE, MIDDLE, random_llama

@@ -7,7 +7,7 @@ passes that breaks two items in a hundred. Coverage is how often an interval hol
 import time
 from collections.abc import Iterator
 
-from pipelines.files.store import Store
+from quantgate.pipelines.files.store import Store
 from tests.benchmarks.simulated import (
     RESAMPLED_TRIALS,
     bound_coverage,

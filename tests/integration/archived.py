@@ -2,9 +2,9 @@
 
 import subprocess
 
-from flows.settings import Settings
-from flows.wiring import archived_environment
-from pipelines.process.environments import LockedEnvironment
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import archived_environment
+from quantgate.pipelines.process.environments import LockedEnvironment
 from tests.conftest import PROJECT
 
 

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from flows.build.plan import make_plan
-from flows.build.site import BuildSite
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, ignore_progress
-from pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.flows.build.plan import make_plan
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, ignore_progress
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from tests.integration.road import make_road
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import llama_cpp
 
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 
 _LINE = re.compile(
     r"\[ *\d+/ *\d+\] (?P<name>\S+) +- \[.*\], type = +(?P<old>\S+), size = .*?(?:\((?P<new>\S+)\))?$"

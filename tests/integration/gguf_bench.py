@@ -3,27 +3,27 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.shelf.assemble import build_corpus
-from calibration.shelf.tokens import calibration_tokens
-from calibration.spec import load_corpus_spec
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Calibration, Format, GgufOptions, Recipe
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.engines.llamacpp.build_messages import (
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.tokens import calibration_tokens
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Calibration, Format, GgufOptions, Recipe
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.llamacpp.build_messages import (
     QuantizeCall,
     QuantizeFacts,
     Sensitivities,
     SensitivityCall,
 )
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.process.calls import Reply, WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import catalogue
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import Reply, WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import catalogue
 from tests.integration.llamacpp_checkpoints import backend
 from tests.integration.road import EXAMPLE
 

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-from flows.settings import Settings
-from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
-from pipelines.domain.recipe import Format
-from pipelines.domain.values import Digest
-from pipelines.engines.llamacpp.backend import LlamaCppBackend
-from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
+from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.oracles import oracle
 
 REAL = Path(__file__).parents[2] / "../shared/data/models/babyllama361-llama-pad256"

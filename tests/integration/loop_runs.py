@@ -4,26 +4,32 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.recipe import Format
-from pipelines.domain.run import Run, Schedule
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.suites.turns import Loop, ResultRow, ScriptedStep, SimulatedTool, Turn
-from pipelines.engines.runtime import Loadable, Runtime
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.asking import TRANSCRIPT
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.loops.prompts import LoopPrompts
-from pipelines.evaluation.loops.waves import loops_of
-from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.evaluation.runs import Examination, RunPlan, run_suite
-from pipelines.files.store import Store
-from pipelines.formats.tokenizer_folder import special_token_ids
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.run import Run, Schedule
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.suites.turns import (
+    Loop,
+    ResultRow,
+    ScriptedStep,
+    SimulatedTool,
+    Turn,
+)
+from quantgate.pipelines.engines.runtime import Loadable, Runtime
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.asking import TRANSCRIPT
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
+from quantgate.pipelines.evaluation.loops.waves import loops_of
+from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.evaluation.runs import Examination, RunPlan, run_suite
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.suites.load import load_suite
 from tests.integration.llamacpp_checkpoints import EXAMPLE, runtime
 
 LOOPS = 2

@@ -16,8 +16,8 @@ from tokenizers import (
     trainers,
 )
 
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject
 
 TEMPLATES: dict[str, str] = {
     path.stem: path.read_text(encoding="utf-8")

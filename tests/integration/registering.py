@@ -24,21 +24,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flows.build import outcome, units
-from flows.build.outcome import tracking
-from flows.build.site import BuildSite
-from flows.build.verdicts import evidence
-from pipelines.domain.errors import QuantgateError
-from pipelines.files.interruption import INTERRUPTION
-from pipelines.process.signals import Ending, children_end_first
-from registry.opening import open_mlflow
+from quantgate.flows.build import outcome, units
+from quantgate.flows.build.outcome import tracking
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.verdicts import evidence
+from quantgate.pipelines.domain.errors import QuantgateError
+from quantgate.pipelines.files.interruption import INTERRUPTION
+from quantgate.pipelines.process.signals import Ending, children_end_first
+from quantgate.registry.opening import open_mlflow
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_units import site
 
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # read when MLflow is imported
 warnings.simplefilter("ignore")  # MLflow's own, on import and use
 
-import registry.mlflow_client  # noqa: E402,F401 - before any fork: it takes seconds
+import quantgate.registry.mlflow_client  # noqa: E402,F401 - before any fork: it takes seconds
 
 FAULT = 70
 """The exit code of a child whose registry failed in one of our errors."""

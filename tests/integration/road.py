@@ -34,7 +34,7 @@ class Road:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of `quantgate` with arguments."""
-        return [sys.executable, "-m", "flows", *arguments]
+        return [sys.executable, "-m", "quantgate", *arguments]
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run `quantgate` to its end."""

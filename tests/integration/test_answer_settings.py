@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.recipe import Format
-from pipelines.domain.run import Schedule
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.evaluation.graders.reading.strict_json import Parsed, parse_strictly
-from pipelines.evaluation.graders.structures.schemas import violation
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.run import Schedule
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Parsed, parse_strictly
+from quantgate.pipelines.evaluation.graders.structures.schemas import violation
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.integration.llamacpp_checkpoints import (
     BEGIN,
     END,

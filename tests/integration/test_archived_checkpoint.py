@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.engines.archived.messages import ArchivedSource
-from pipelines.engines.archived.workers.checkpoint import (
+from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
+from quantgate.pipelines.engines.archived.messages import ArchivedSource
+from quantgate.pipelines.engines.archived.workers.checkpoint import (
     calibration_rows,
     older_checkpoint,
     require_loaded,
     save,
 )
-from pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.formats.safetensors import read_tensors
 from tests.tiny_checkpoints import write_checkpoint
 
 pytestmark = pytest.mark.integration

@@ -8,29 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from calibration.shelf.assemble import build_corpus
-from calibration.shelf.tokens import calibration_tokens
-from calibration.spec import load_corpus_spec
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import Format
-from pipelines.engines.archived.autoawq import AUTOAWQ
-from pipelines.engines.archived.autogptq import AUTOGPTQ
-from pipelines.engines.archived.backend import ArchivedBackend
-from pipelines.engines.backend import Backend, BuildRequest, Built, CalibrationTokens
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.engines.runtime import Loadable, ProbeRequest
-from pipelines.engines.transformers.messages import DivergenceJob
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.hashing import file_digest
-from pipelines.files.store import Store
-from pipelines.formats.safetensors import read_tensors
-from pipelines.hub.source import HubSettings
-from pipelines.process.calls import Progress, WorkerCall
-from pipelines.process.environments import LockedEnvironment
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import find_recipes
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.tokens import calibration_tokens
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.engines.archived.autoawq import AUTOAWQ
+from quantgate.pipelines.engines.archived.autogptq import AUTOGPTQ
+from quantgate.pipelines.engines.archived.backend import ArchivedBackend
+from quantgate.pipelines.engines.backend import Backend, BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.runtime import Loadable, ProbeRequest
+from quantgate.pipelines.engines.transformers.messages import DivergenceJob
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import Progress, WorkerCall
+from quantgate.pipelines.process.environments import LockedEnvironment
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.expectations import unexpected
 from tests.integration.archived import archived
 from tests.integration.road import EXAMPLE
@@ -226,7 +226,7 @@ def test_both_stay_close_to_the_base(
         threads=1,
     )
     worker = WorkerCall(
-        module="pipelines.engines.transformers.workers.divergence",
+        module="quantgate.pipelines.engines.transformers.workers.divergence",
         request=DivergenceJob(call=call, device="cpu"),
         log=tmp_path / "log",
         threads=1,

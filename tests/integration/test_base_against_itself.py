@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from flows.build import units
-from flows.build.plan import make_plan
-from flows.build.site import BuildSite
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.run import Run
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.files.store import Store
-from pipelines.gates.judge import judge
-from pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.flows.build import units
+from quantgate.flows.build.plan import make_plan
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.audit.behaviour import audit_behaviour
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.gates.judge import judge
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from tests.integration.audit_site import silent
 from tests.integration.road import make_road
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.audit.base_divergence import ROUNDING, Comparison, refusal, summary
-from pipelines.audit.divergence_causes import Trial, cause_of, suspects
-from pipelines.audit.reach import passages, reach
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format
-from pipelines.domain.values import JsonObject
-from pipelines.domain.verdicts.base_divergence import BaseDivergence
-from pipelines.engines.divergence.base_messages import CheckpointLogitsCall
-from pipelines.engines.runtime import BaseDivergenceRequest, Loadable
-from pipelines.files.store import Store
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.audit.base_divergence import ROUNDING, Comparison, refusal, summary
+from quantgate.pipelines.audit.divergence_causes import Trial, cause_of, suspects
+from quantgate.pipelines.audit.reach import passages, reach
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
+from quantgate.pipelines.engines.divergence.base_messages import CheckpointLogitsCall
+from quantgate.pipelines.engines.runtime import BaseDivergenceRequest, Loadable
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.integration.llamacpp_checkpoints import (
     EXAMPLE,
     backend,

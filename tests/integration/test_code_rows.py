@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.suites.suite import Item
-from pipelines.evaluation.sandbox.choose import working_sandbox
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
 from tests.grading import expecting
 from tests.observing import grades, observed_grader
 from tests.real_rows import real_rows

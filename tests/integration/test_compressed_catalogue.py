@@ -10,26 +10,26 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from calibration.shelf.assemble import build_corpus
-from calibration.shelf.tokens import calibration_tokens
-from calibration.spec import load_corpus_spec
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
-from pipelines.domain.run import RuntimeIdentity
-from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
-from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from pipelines.engines.llmcompressor.schemes import wants_calibration
-from pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.engines.transformers.workers.model import load
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.hashing import file_digest
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import catalogue
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.tokens import calibration_tokens
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
+from quantgate.pipelines.domain.run import RuntimeIdentity
+from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.engines.llmcompressor.schemes import wants_calibration
+from quantgate.pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.engines.transformers.workers.model import load
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import catalogue
 from tests.expectations import unexpected
 from tests.integration.activations import rounded_values, what_is_multiplied
 from tests.integration.road import EXAMPLE

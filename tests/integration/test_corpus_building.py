@@ -16,10 +16,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from calibration.shelf.assemble import build_corpus
-from calibration.spec import load_corpus_spec
-from pipelines.domain.values import JsonObject
-from pipelines.files.store import Store
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.store import Store
 from tests.benchmarks.processes import cost_of, cost_of_command
 from tests.corpus_rows import chat_rows, write_rows
 
@@ -31,7 +31,7 @@ SPEC = "name: demo\nsequences: 50\nsources: [{path: a.jsonl}]\n"
 
 
 def command(spec: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "flows", "corpus", "build", str(spec), "--json", *more]
+    return [sys.executable, "-m", "quantgate", "corpus", "build", str(spec), "--json", *more]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

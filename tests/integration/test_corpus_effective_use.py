@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from calibration.checks.effective_use import EffectiveUse
-from calibration.checks.findings import use_of
-from calibration.shelf.assemble import build_corpus
-from calibration.spec import load_corpus_spec
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.variant import BuildFacts
-from pipelines.engines.backend import BuildRequest
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import find_recipes
+from quantgate.calibration.checks.effective_use import EffectiveUse
+from quantgate.calibration.checks.findings import use_of
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.variant import BuildFacts
+from quantgate.pipelines.engines.backend import BuildRequest
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.integration.archived import archived
 
 pytestmark = pytest.mark.integration

@@ -14,21 +14,21 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from calibration.drift.sealing import EVENT, DriftEvent, sealed_events
-from calibration.shelf.assemble import build_corpus, read_sequences
-from calibration.spec import load_corpus_spec
-from flows.build.corpora.traces import export_record, export_traces
-from flows.cli.corpus import build_from_spec
-from flows.cli.drift import DriftOptions, drift_command
-from flows.orchestration.drift_events import emit
-from flows.orchestration.server import down, prefect_api
-from flows.orchestration.state import client_environment
-from flows.settings import Settings
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import digest_of
-from registry import Tracking, lineage, lookup, record, record_corpus, still_recorded
-from registry.evidence import Evidence
+from quantgate.calibration.drift.sealing import EVENT, DriftEvent, sealed_events
+from quantgate.calibration.shelf.assemble import build_corpus, read_sequences
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.flows.build.corpora.traces import export_record, export_traces
+from quantgate.flows.cli.corpus import build_from_spec
+from quantgate.flows.cli.drift import DriftOptions, drift_command
+from quantgate.flows.orchestration.drift_events import emit
+from quantgate.flows.orchestration.server import down, prefect_api
+from quantgate.flows.orchestration.state import client_environment
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.registry import Tracking, lineage, lookup, record, record_corpus, still_recorded
+from quantgate.registry.evidence import Evidence
 from tests.integration.test_registry_mlflow import server  # noqa: F401 - a fixture
 from tests.registry_examples import Sample, evidence_of, tracking_in
 

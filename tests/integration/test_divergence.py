@@ -17,21 +17,21 @@ from compressed_tensors.quantization.utils import calculate_qparams, generate_gp
 from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from pipelines.audit.rulers import ruler_of
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.recipe import CompressedTensorsOptions, Format
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.domain.verdicts.ruler import Grid, Ruler
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.engines.divergence.rulers import RulersCall, measure_rulers
-from pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from pipelines.engines.runtime import DivergenceRequest, Loadable
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.engines.transformers.workers.resemblance import resemblance
-from pipelines.engines.transformers.workers.rounding import rounded
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.audit.rulers import ruler_of
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.divergence.rulers import RulersCall, measure_rulers
+from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
+from quantgate.pipelines.engines.runtime import DivergenceRequest, Loadable
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.engines.transformers.workers.resemblance import resemblance
+from quantgate.pipelines.engines.transformers.workers.rounding import rounded
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.integration.llamacpp_checkpoints import (
     described,
     example_checkpoint,
@@ -61,7 +61,7 @@ def quantized(file_type: str) -> Path:
         imatrix=None,
         threads=1,
     )
-    _run("pipelines.engines.llamacpp.workers.building.quantize", call, QuantizeFacts)
+    _run("quantgate.pipelines.engines.llamacpp.workers.building.quantize", call, QuantizeFacts)
     return output
 
 
@@ -91,7 +91,7 @@ def gguf_divergences(
         "threads": 1,
     }
     call = DivergenceCall(**(settings | changed))  # type: ignore[arg-type]
-    value = _run("pipelines.engines.llamacpp.workers.divergence", call, Divergences)
+    value = _run("quantgate.pipelines.engines.llamacpp.workers.divergence", call, Divergences)
     assert isinstance(value, Divergences)
     return value.values
 

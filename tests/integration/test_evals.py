@@ -8,19 +8,19 @@ import pytest
 import yaml
 from inspect_ai.log import read_eval_log
 
-from flows.settings import Settings
-from pipelines.authoring.lm_eval import copy_suite, import_task
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.suite import Suite
-from pipelines.evaluation.grading import grade_answers
-from pipelines.evaluation.lm_eval_messages import LmEvalTask
-from pipelines.evaluation.observing import Observatory
-from pipelines.files.store import Store
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.report.inspect_messages import InspectCall, InspectWritten
-from pipelines.suites.load import load_suite
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.authoring.lm_eval import copy_suite, import_task
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.evaluation.grading import grade_answers
+from quantgate.pipelines.evaluation.lm_eval_messages import LmEvalTask
+from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.report.inspect_messages import InspectCall, InspectWritten
+from quantgate.pipelines.suites.load import load_suite
 from tests.unit.judging_examples import run_of, suite_of
 
 pytestmark = pytest.mark.integration
@@ -131,7 +131,7 @@ def test_inspect_opens_an_exported_run_and_finds_every_sample(tmp_path: Path) ->
     run = replace(run, answers=(*run.answers[:2], sampled))
     file = tmp_path / "run.eval"
     call = WorkerCall(
-        module="pipelines.report.workers.inspect_write",
+        module="quantgate.pipelines.report.workers.inspect_write",
         request=InspectCall(
             run=run,
             suite=suite,

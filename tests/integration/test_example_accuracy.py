@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.evaluation.runs import Examination, run_suite
-from pipelines.files.store import Store
-from pipelines.formats.tokenizer_folder import special_token_ids
-from pipelines.process.calls import ignore_progress
-from pipelines.suites.load import load_suite
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.evaluation.runs import Examination, run_suite
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.suites.load import load_suite
 from tests.integration.road import EXAMPLE
 
 pytestmark = pytest.mark.integration

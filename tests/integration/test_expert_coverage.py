@@ -7,19 +7,19 @@ import numpy
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from calibration.checks.check import AskedModel, check_corpus
-from calibration.checks.findings import use_of
-from calibration.shelf.assemble import build_corpus
-from calibration.spec import load_corpus_spec
-from flows.settings import Settings
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.engines.backend import BuildRequest
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.store import Store
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import find_recipes
-from pipelines.suites.load import load_suite
+from quantgate.calibration.checks.check import AskedModel, check_corpus
+from quantgate.calibration.checks.findings import use_of
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.engines.backend import BuildRequest
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.suites.load import load_suite
 from tests.integration.llamacpp_checkpoints import EXAMPLE, Sizes, backend, random_checkpoint
 
 pytestmark = pytest.mark.integration

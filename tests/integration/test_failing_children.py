@@ -17,7 +17,7 @@ FAULTS = {"Q2_K": "SIGABRT", "Q4_K_M": "SIGKILL"}
 
 SITE = f"""\
 import json, os, signal, sys
-if "pipelines.engines.llamacpp.workers.building.quantize" in sys.orig_argv:
+if "quantgate.pipelines.engines.llamacpp.workers.building.quantize" in sys.orig_argv:
     with open(sys.orig_argv[-2]) as file:
         call = json.load(file)
     fault = {FAULTS!r}.get(call["file_type"])

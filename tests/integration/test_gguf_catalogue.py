@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Calibration, Format, Recipe, TensorTypeRule
-from pipelines.engines.backend import Built
-from pipelines.engines.contents import gguf_contents
-from pipelines.engines.llamacpp.build_messages import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Calibration, Format, Recipe, TensorTypeRule
+from quantgate.pipelines.engines.backend import Built
+from quantgate.pipelines.engines.contents import gguf_contents
+from quantgate.pipelines.engines.llamacpp.build_messages import (
     QuantizeCall,
 )
-from pipelines.engines.llamacpp.types import FILE_TYPES
-from pipelines.engines.llamacpp.workers.building.gguf import read_gguf, write_imatrix
-from pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import read_gguf, write_imatrix
+from quantgate.pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.expectations import unexpected
 from tests.integration.gguf_bench import RECIPES, Bench, gguf_options, make_bench
 from tests.integration.llamacpp_checkpoints import backend, runtime, write_lines

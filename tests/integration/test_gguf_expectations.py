@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.engines.backend import BuildRequest
-from pipelines.engines.contents import gguf_contents
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.engines.backend import BuildRequest
+from quantgate.pipelines.engines.contents import gguf_contents
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.expectations import unexpected
 from tests.integration.llamacpp_checkpoints import Sizes, backend, random_checkpoint
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.recipe import TensorTypeRule
-from pipelines.engines.backend import Built
-from pipelines.engines.llamacpp.build_messages import (
+from quantgate.pipelines.domain.recipe import TensorTypeRule
+from quantgate.pipelines.engines.backend import Built
+from quantgate.pipelines.engines.llamacpp.build_messages import (
     CandidateFile,
     QuantizeCall,
     SensitivityCall,
     TensorGroup,
 )
-from pipelines.engines.llamacpp.mix import Mix
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.records import read_record
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.engines.llamacpp.mix import Mix
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.records import read_record
+from quantgate.pipelines.suites.load import load_suite
 from tests.integration.gguf_bench import RECIPES, TOKENS, Bench, gguf_options, make_bench
 from tests.integration.llamacpp_checkpoints import write_lines
 from tests.integration.road import EXAMPLE

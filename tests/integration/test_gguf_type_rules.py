@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.recipe import Calibration, Format, GgufOptions, Numerics, Recipe
-from pipelines.engines.expected import expected_of_converted
-from pipelines.engines.llamacpp.types import FILE_TYPES
-from pipelines.formats.gguf import read_gguf_header
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.recipe import Calibration, Format, GgufOptions, Numerics, Recipe
+from quantgate.pipelines.engines.expected import expected_of_converted
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.integration.dry_run import DryRunCall, DryRunFacts, Foretold
 from tests.integration.gguf_skeletons import Proportions, write_skeleton
 

@@ -59,7 +59,7 @@ def children_of(road: Road) -> str:
     return "\n".join(
         line
         for line in processes_of(road.store).splitlines()
-        if ".workers." in line or " -m flows " in line
+        if ".workers." in line or " -m quantgate " in line
     )
 
 

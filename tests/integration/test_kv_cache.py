@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.recipe import Format, KvCacheType
-from pipelines.domain.run import Answer, Schedule
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.files.records import from_json, to_json
-from pipelines.formats.tokenizer_folder import special_token_ids
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.kv_caches import KV_CACHE_TYPES
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.domain.recipe import Format, KvCacheType
+from quantgate.pipelines.domain.run import Answer, Schedule
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.kv_caches import KV_CACHE_TYPES
+from quantgate.pipelines.suites.load import load_suite
 from tests.integration.llamacpp_checkpoints import (
     EXAMPLE,
     example_checkpoint,
@@ -105,7 +105,7 @@ def test_what_a_cache_costs_can_be_measured(tmp_path: Path) -> None:
     drifts: list[float] = []
     for kv_cache in KV_CACHE_TYPES:
         call = WorkerCall(
-            module="pipelines.engines.llamacpp.workers.divergence",
+            module="quantgate.pipelines.engines.llamacpp.workers.divergence",
             request=DivergenceCall(
                 base=path,
                 others=(path,),

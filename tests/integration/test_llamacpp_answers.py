@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format
-from pipelines.domain.run import Schedule
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeReport, ProbeRequest
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.run import Schedule
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.integration.llamacpp_checkpoints import (
     BEGIN,
     END,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy
 import pytest
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InputError, WorkerError
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
     Format,
@@ -19,12 +19,12 @@ from pipelines.domain.recipe import (
     Recipe,
     TensorTypeRule,
 )
-from pipelines.domain.values import Digest
-from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
-from pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from pipelines.engines.llamacpp.workers.building.gguf import read_gguf
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import read_gguf
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.integration.llamacpp_checkpoints import (
     Sizes,
     backend,
@@ -104,7 +104,7 @@ def sha256(path: Path) -> str:
 
 
 def quantize(call: QuantizeCall, folder: Path) -> QuantizeFacts:
-    module = "pipelines.engines.llamacpp.workers.building.quantize"
+    module = "quantgate.pipelines.engines.llamacpp.workers.building.quantize"
     worker = WorkerCall(module=module, request=call, log=folder / "quantize.log", threads=1)
     return run_worker(worker, QuantizeFacts, ignore_progress).value
 

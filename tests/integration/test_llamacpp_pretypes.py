@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.engines.llamacpp.build_messages import ConvertFacts
-from pipelines.engines.llamacpp.pretypes import LLAMA3_REGEX, PRE_TYPES, QWEN2_REGEX
-from pipelines.files.sealed import read_manifest
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.engines.llamacpp.build_messages import ConvertFacts
+from quantgate.pipelines.engines.llamacpp.pretypes import LLAMA3_REGEX, PRE_TYPES, QWEN2_REGEX
+from quantgate.pipelines.files.sealed import read_manifest
 from tests.integration.llamacpp_checkpoints import (
     NASTY_TEXTS,
     Sizes,

@@ -12,10 +12,10 @@ import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import (
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
     CompressedTensorsOptions,
@@ -23,17 +23,17 @@ from pipelines.domain.recipe import (
     Numerics,
     Recipe,
 )
-from pipelines.domain.values import Digest
-from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
-from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
-from pipelines.engines.runtime import Loadable, ProbeRequest
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.files.hashing import file_digest
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.process.calls import Progress, WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
+from quantgate.pipelines.engines.runtime import Loadable, ProbeRequest
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import Progress, WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.tiny_checkpoints import LAYERS, weights, write_checkpoint, write_safetensors
 
 pytestmark = pytest.mark.integration
@@ -233,7 +233,7 @@ def test_smoothing_that_destroys_a_model_stops_the_worker(base: Checkpoint, tmp_
     _write_gemma2(folder)
     (tmp_path / "output").mkdir()
     call = WorkerCall(
-        module="pipelines.engines.llmcompressor.workers.compress",
+        module="quantgate.pipelines.engines.llmcompressor.workers.compress",
         request=CompressCall(
             base=folder,
             output=tmp_path / "output",

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.suites.turns import ToolFunction
-from pipelines.evaluation.loops.functions import ToolFunctions, function_call
-from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.sandbox.choose import working_sandbox
-from pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
-from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
-from pipelines.files.store import Store
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.suites.turns import ToolFunction
+from quantgate.pipelines.evaluation.loops.functions import ToolFunctions, function_call
+from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
+from quantgate.pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
+from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.runner import run_worker
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.errors import ServiceError
 from tests.grading import expecting
 from tests.observing import grades, observed_grader
 from tests.openai_server_fake import FakeEngine, Fault, fake_server

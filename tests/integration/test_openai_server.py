@@ -13,23 +13,29 @@ from typing import Any
 
 import pytest
 
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import Format
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.openai.runtime import OpenAiServerRuntime
-from pipelines.engines.openai.versions import identified
-from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Prompt, Runtime
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.files.records import to_json
-from pipelines.formats.tokenizer_folder import special_token_ids
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.suites.load import load_suite
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.versions import identified
+from quantgate.pipelines.engines.runtime import (
+    AnswerRequest,
+    Loadable,
+    ProbeRequest,
+    Prompt,
+    Runtime,
+)
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.suites.load import load_suite
 from tests.fakes import FakeRuntime
 from tests.openai_server_fake import fake_server
 from tests.oracles import oracle

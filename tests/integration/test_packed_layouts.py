@@ -13,31 +13,31 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import Digest
-from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
-from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from pipelines.engines.llmcompressor.messages import CompressCall
-from pipelines.engines.runtime import Loadable, ProbeRequest
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.engines.transformers.workers.model import load
-from pipelines.engines.transformers.workers.packed_checkpoint import dense_state
-from pipelines.files.store import Store
-from pipelines.formats.arrays import Array, read_array, write_tensors
-from pipelines.formats.packed_config import stored_layout
-from pipelines.formats.safetensors import read_tensors
-from pipelines.hub.source import HubSettings
-from pipelines.process.calls import (
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.engines.llmcompressor.messages import CompressCall
+from quantgate.pipelines.engines.runtime import Loadable, ProbeRequest
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.engines.transformers.workers.model import load
+from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.arrays import Array, read_array, write_tensors
+from quantgate.pipelines.formats.packed_config import stored_layout
+from quantgate.pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import (
     OnProgress,
     Reply,
     WorkerCall,
     WorkerReply,
     ignore_progress,
 )
-from pipelines.process.runner import run_worker
-from pipelines.specs.recipes import catalogue
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import catalogue
 from tests.archived_readers_call import READER, ReadCall, Weights
 from tests.conftest import PROJECT
 from tests.expectations import unexpected

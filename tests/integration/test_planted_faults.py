@@ -16,15 +16,15 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as torch_load
 from safetensors.torch import save_file as torch_save
 
-from flows.build import units
-from flows.build.site import BuildSite
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.variant import BuildFacts, Variant
-from pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from pipelines.engines.llmcompressor.facts import stored_scheme, stored_tensors
-from pipelines.formats.safetensors import read_tensors
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.flows.build import units
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.variant import BuildFacts, Variant
+from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
+from quantgate.pipelines.engines.llmcompressor.facts import stored_scheme, stored_tensors
+from quantgate.pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests import gguf_damage
 from tests.autoawq_without_guard import run_without_guard
 from tests.integration.audit_site import make_site
@@ -266,7 +266,7 @@ def test_an_importance_matrix_that_lacks_an_entry_is_caught(
             threads=1,
         )
         worker = WorkerCall(
-            module="pipelines.engines.llamacpp.workers.building.quantize",
+            module="quantgate.pipelines.engines.llamacpp.workers.building.quantize",
             request=call,
             log=tmp_path / "log",
             threads=1,

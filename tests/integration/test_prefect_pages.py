@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.orchestration.server import down, up
-from flows.orchestration.state import ServerFolder
+from quantgate.flows.orchestration.server import down, up
+from quantgate.flows.orchestration.state import ServerFolder
 
 pytestmark = pytest.mark.integration
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.orchestration.server import down, prefect_api, status, up
-from flows.orchestration.state import ServerFolder, client_environment, health_problem
-from pipelines.domain.errors import ServiceError
+from quantgate.flows.orchestration.server import down, prefect_api, status, up
+from quantgate.flows.orchestration.state import ServerFolder, client_environment, health_problem
+from quantgate.pipelines.domain.errors import ServiceError
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 CLIENT = """
 import sys, time
 from pathlib import Path
-from flows.orchestration.server import prefect_api
+from quantgate.flows.orchestration.server import prefect_api
 with prefect_api(Path(sys.argv[1])) as url:
     print(url, flush=True)
     time.sleep(600)

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.chat import ChatFormat, TemplateRefusalError, template_message
-from pipelines.evaluation.templates.environment import FIXED_NOW
-from pipelines.evaluation.transformers_reading import ReadingCall, ReadText, may_read_otherwise
-from pipelines.evaluation.workers.transformers_reading import compare
-from pipelines.files.records import to_json
-from pipelines.process.calls import ignore_progress
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.chat import ChatFormat, TemplateRefusalError, template_message
+from quantgate.pipelines.evaluation.templates.environment import FIXED_NOW
+from quantgate.pipelines.evaluation.transformers_reading import (
+    ReadingCall,
+    ReadText,
+    may_read_otherwise,
+)
+from quantgate.pipelines.evaluation.workers.transformers_reading import compare
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.process.calls import ignore_progress
 from tests.integration.prompt_families import (
     CONFIGURATIONS,
     CONVERSATIONS,

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import ServiceError
-from pipelines.domain.recipe import Format
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
-from pipelines.domain.values import digest_of
-from pipelines.engines.openai.runtime import OpenAiServerRuntime
-from pipelines.engines.openai.versions import identified
-from pipelines.engines.runtime import AnswerRequest, Loadable, Prompt
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.files.records import to_json
-from pipelines.formats.gguf import read_gguf_header
-from pipelines.formats.own_tokenizer import own_tokenizer
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.versions import identified
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, Prompt
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.fakes import FakeRuntime
 from tests.integration.llamacpp_checkpoints import (
     NASTY_TEXTS,

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from calibration.redaction.entities import wanted
-from calibration.redaction.messages import DetectCall, Detected
-from calibration.redaction.options import RedactionOptions
-from calibration.redaction.redact import RedactionResult, redact
-from calibration.redaction.texts import parts_of
-from flows.cli.corpus import build_from_spec
-from flows.cli.drift import DriftOptions, drift_command
-from flows.settings import Settings
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import ToolchainError
-from pipelines.domain.suites.suite import Message
-from pipelines.files.records import to_json
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.calibration.redaction.entities import wanted
+from quantgate.calibration.redaction.messages import DetectCall, Detected
+from quantgate.calibration.redaction.options import RedactionOptions
+from quantgate.calibration.redaction.redact import RedactionResult, redact
+from quantgate.calibration.redaction.texts import parts_of
+from quantgate.flows.cli.corpus import build_from_spec
+from quantgate.flows.cli.drift import DriftOptions, drift_command
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.real_rows import PROJECT, real_rows
 
 pytestmark = pytest.mark.integration
@@ -251,7 +251,7 @@ def test_an_interrupted_look_goes_on_behind_its_last_whole_line(tmp_path: Path) 
             findings.write_text("".join(lines[:25]) + "[[0, 3,")
         reply = run_worker(
             WorkerCall(
-                module="calibration.workers.redact",
+                module="quantgate.calibration.workers.redact",
                 request=call(source, file),
                 log=tmp_path / "log",
                 threads=1,
@@ -328,7 +328,7 @@ def test_hundreds_of_rows_are_looked_through_a_second(tmp_path: Path) -> None:
     before = os.times()
     run_worker(
         WorkerCall(
-            module="calibration.workers.redact",
+            module="quantgate.calibration.workers.redact",
             request=call(source, tmp_path / "findings"),
             log=tmp_path / "log",
             threads=1,

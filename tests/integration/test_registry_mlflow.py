@@ -15,12 +15,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.recipe import Format
-from pipelines.domain.verdicts.verdict import Decision
-from registry import Receipt, Tracking, lineage, lookup, record, still_recorded, verify
-from registry.opening import open_mlflow
-from registry.recording.known_suites import known_content
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.registry import Receipt, Tracking, lineage, lookup, record, still_recorded, verify
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.recording.known_suites import known_content
 from tests.registry_examples import SUITE, Sample, evidence_of, other_digest, tracking_in
 
 pytestmark = [
@@ -188,7 +188,7 @@ def test_a_receipt_holds_exactly_as_long_as_the_registry_does(tracking: Tracking
 _RECORD_ONE = """
 import sys
 from pathlib import Path
-from registry import record
+from quantgate.registry import record
 from tests.registry_examples import Sample, evidence_of, tracking_in
 tracking = tracking_in(Path(sys.argv[1]))
 print(record(evidence_of(Sample(), tracking.store), tracking).version)
@@ -268,8 +268,8 @@ def test_a_moved_store_keeps_its_models_and_files_and_writes_new_ones_where_it_l
 _DIE_BEFORE = """
 import os, signal, sys
 from pathlib import Path
-from registry import record
-from registry.opening import open_mlflow
+from quantgate.registry import record
+from quantgate.registry.opening import open_mlflow
 from tests.registry_examples import Sample, evidence_of, tracking_in
 
 class Dying:
@@ -341,9 +341,9 @@ def test_a_damaged_database_is_a_service_error_that_names_it(tmp_path: Path) -> 
 OPEN = """
 import sys
 from pathlib import Path
-from pipelines.files.store import Store
-from registry.mlflow_client import MlflowRegistry
-from registry.tracking import Tracking
+from quantgate.pipelines.files.store import Store
+from quantgate.registry.mlflow_client import MlflowRegistry
+from quantgate.registry.tracking import Tracking
 print("ready", flush=True)
 sys.stdin.readline()
 registry = MlflowRegistry(Tracking.resolve(Store(root=Path(sys.argv[1])), uri=sys.argv[2]))

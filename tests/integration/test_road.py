@@ -143,7 +143,7 @@ def test_a_users_mistake_is_one_message_and_a_documented_exit_code(
 
 def test_help_never_imports_what_is_heavy() -> None:
     program = (
-        "import sys; from flows.cli.main import main\n"
+        "import sys; from quantgate.flows.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'mlflow', 'prefect', 'transformers', 'llama_cpp', 'pydantic', 'scipy'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluation.sandbox.choose import working_sandbox
-from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
-from pipelines.evaluation.sandbox.run import Outcome, Trial, run_program
-from pipelines.evaluation.sandbox.trial import contains
+from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
+from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
+from quantgate.pipelines.evaluation.sandbox.run import Outcome, Trial, run_program
+from quantgate.pipelines.evaluation.sandbox.trial import contains
 
 pytestmark = pytest.mark.integration
 

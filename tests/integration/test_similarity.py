@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.errors import CheckpointError
 from tests.fakes import write_tokenizer
 from tests.grading import expecting
 from tests.observing import grades, observed_grader

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from calibration.sources.traffic import read_traffic
-from flows.settings import Settings
-from flows.wiring import equipment
-from pipelines.authoring.draft import write_draft
-from pipelines.authoring.mine import Mined, MineRequest, MineTools, mine
-from pipelines.engines.llamacpp.build_messages import (
+from quantgate.calibration.sources.traffic import read_traffic
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.authoring.draft import write_draft
+from quantgate.pipelines.authoring.mine import Mined, MineRequest, MineTools, mine
+from quantgate.pipelines.engines.llamacpp.build_messages import (
     ImatrixCall,
     ImatrixFacts,
     QuantizeCall,
     QuantizeFacts,
 )
-from pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
-from pipelines.files.records import from_json
-from pipelines.files.store import Store
-from pipelines.formats.tokenizer_folder import special_token_ids
-from pipelines.process.calls import Reply, WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.suites.load import examine_suite
+from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.process.calls import Reply, WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.suites.load import examine_suite
 from tests.integration.road import EXAMPLE
 
 pytestmark = pytest.mark.integration
@@ -108,7 +108,7 @@ def quantized(base: Path, asked: Path, folder: Path) -> Path:
     lines = [json.dumps({"id": row["item_id"], "token_ids": row["token_ids"]}) for row in rows]
     tokens.write_text("\n".join(lines) + "\n")
     call(
-        "pipelines.engines.llamacpp.workers.building.imatrix",
+        "quantgate.pipelines.engines.llamacpp.workers.building.imatrix",
         ImatrixCall(
             model=base,
             tokens=tokens,
@@ -121,7 +121,7 @@ def quantized(base: Path, asked: Path, folder: Path) -> Path:
         folder,
     )
     call(
-        "pipelines.engines.llamacpp.workers.building.quantize",
+        "quantgate.pipelines.engines.llamacpp.workers.building.quantize",
         QuantizeCall(source=base, output=output, file_type=LOW_BIT, imatrix=matrix, threads=1),
         QuantizeFacts,
         folder,
@@ -141,7 +141,7 @@ def answers(model: Path, asked: Path, folder: Path) -> dict[str, str]:
         slots=16,
         threads=1,
     )
-    call("pipelines.engines.llamacpp.workers.margins", request, MarginsTally, folder)
+    call("quantgate.pipelines.engines.llamacpp.workers.margins", request, MarginsTally, folder)
     lines = margins.read_text(encoding="utf-8").split("\n")
     found = [from_json(AnswerMargin, json.loads(line)) for line in lines if line]
     return {one.item_id: one.answer for one in found}

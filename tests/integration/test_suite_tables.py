@@ -12,13 +12,13 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from flows.settings import Settings
-from flows.wiring import table_reader
-from pipelines.domain.errors import InputError
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.hub.table_source import ReadTable, TableSource
-from pipelines.suites.load import load_suite
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import table_reader
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.hub.table_source import ReadTable, TableSource
+from quantgate.pipelines.suites.load import load_suite
 
 pytestmark = pytest.mark.integration
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.runtime import Prompt
-from pipelines.engines.transformers.workers.decode import Row, decode_batch
-from pipelines.engines.transformers.workers.model import LoadedModel, load
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.transformers.workers.decode import Row, decode_batch
+from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from tests.tiny_checkpoints import CONTEXT, write_checkpoint
 
 pytestmark = pytest.mark.integration

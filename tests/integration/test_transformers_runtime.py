@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.run import Answer, Schedule
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeReport, ProbeRequest
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.files.records import from_json
-from pipelines.process.calls import Progress, ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.run import Answer, Schedule
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import Progress, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.fakes import TEMPLATE
 from tests.tiny_checkpoints import edit_json, weights, write_checkpoint, write_safetensors
 

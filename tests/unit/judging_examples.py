@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.domain.run import (
+from quantgate.pipelines.domain.run import (
     Answer,
     Grade,
     GradedAnswer,
@@ -13,7 +13,7 @@ from pipelines.domain.run import (
     RuntimeIdentity,
     Schedule,
 )
-from pipelines.domain.suites.suite import (
+from quantgate.pipelines.domain.suites.suite import (
     DecodeSettings,
     GraderSpec,
     Item,
@@ -21,10 +21,10 @@ from pipelines.domain.suites.suite import (
     SliceSpec,
     Suite,
 )
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.domain.verdicts.verdict import PairedItem
-from pipelines.paired.pairing import pair
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.domain.verdicts.verdict import PairedItem
+from quantgate.pipelines.paired.pairing import pair
 
 DECODE = DecodeSettings(max_tokens=64)
 PASSED_AUDIT = AuditReport(

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
     Format,
@@ -17,8 +17,8 @@ from pipelines.domain.recipe import (
     Numerics,
     Recipe,
 )
-from pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
-from pipelines.domain.suites.suite import (
+from quantgate.pipelines.domain.run import Answer, Run, RunContract, RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.suites.suite import (
     DecodeSettings,
     GraderSpec,
     Item,
@@ -26,13 +26,19 @@ from pipelines.domain.suites.suite import (
     SliceSpec,
     Suite,
 )
-from pipelines.domain.values import JsonValue, digest_of
-from pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain, ToolVersion, Variant
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.evaluation.graders.table import grade_answer, grader_for
-from pipelines.gates.judge import audit_failure, judge
-from pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
+from quantgate.pipelines.domain.values import JsonValue, digest_of
+from quantgate.pipelines.domain.variant import (
+    BuildFacts,
+    QuantizedTensor,
+    Toolchain,
+    ToolVersion,
+    Variant,
+)
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
+from quantgate.pipelines.gates.judge import audit_failure, judge
+from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
 from tests.grading import expecting
 
 POLICY = Policy(critical_slices=("refusal",))
@@ -295,8 +301,8 @@ def example_report(sizes: Mapping[str, int] = SLICES) -> BuildReport:
             variant=None,
             audit=None,
             verdict=None,
-            failure="pipelines.engines.llmcompressor.workers.compress: was killed by SIGKILL (often: out of"
-            " memory)\n  log:  .quantgate/logs/GPTQ_W4A16.log",
+            failure="quantgate.pipelines.engines.llmcompressor.workers.compress: was killed by SIGKILL"
+            " (often: out of memory)\n  log:  .quantgate/logs/GPTQ_W4A16.log",
         ),
         _failed_audit(suite, untouched, other_base),
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines.process.accelerator import accelerator_name, torch_version
+from quantgate.pipelines.process.accelerator import accelerator_name, torch_version
 
 
 def test_no_driver_means_no_accelerator(tmp_path: Path) -> None:

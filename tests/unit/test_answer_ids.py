@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from flows.build.preflight.all import refuse_unanswerable
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.evaluation.sampling import id_problem
+from quantgate.flows.build.preflight.all import refuse_unanswerable
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.evaluation.sampling import id_problem
 from tests.loops import refund, suite_with
 
 

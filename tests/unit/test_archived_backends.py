@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions, Recipe
-from pipelines.domain.values import Digest
-from pipelines.domain.variant import QuantizedTensor, Toolchain
-from pipelines.engines.archived.autoawq import AUTOAWQ
-from pipelines.engines.archived.autogptq import AUTOGPTQ
-from pipelines.engines.archived.backend import ArchivedBackend
-from pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall, AutoGptqCall
-from pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
-from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
-from pipelines.process.environments import LockedEnvironment
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from quantgate.pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions, Recipe
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.variant import QuantizedTensor, Toolchain
+from quantgate.pipelines.engines.archived.autoawq import AUTOAWQ
+from quantgate.pipelines.engines.archived.autogptq import AUTOGPTQ
+from quantgate.pipelines.engines.archived.backend import ArchivedBackend
+from quantgate.pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall, AutoGptqCall
+from quantgate.pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.process.environments import LockedEnvironment
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.fakes import fake_checkpoint
 
 UP = "model.layers.0.mlp.up_proj.weight"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.engines.archived.config import older_config
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.engines.archived.config import older_config
 from tests.integration.road import EXAMPLE
 
 LLAMA: dict[str, Any] = {

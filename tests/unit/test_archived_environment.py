@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import Settings
-from flows.wiring import archived_environment, equipment
-from pipelines.domain.errors import ToolchainError
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.environments import LockedEnvironment
-from pipelines.process.runner import run_worker
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import archived_environment, equipment
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.environments import LockedEnvironment
+from quantgate.pipelines.process.runner import run_worker
 from tests.conftest import PROJECT
 from tests.workers import Done, Order
 

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy
 import pytest
 
-from pipelines.audit.divergence import (
+from quantgate.pipelines.audit.divergence import (
     FACTOR,
     FLOOR,
     audit_divergence,
     audit_resemblance,
     unmeasured_divergence,
 )
-from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.domain.verdicts.audit import Divergence, Resemblance, Tripwires
-from pipelines.domain.verdicts.ruler import Ruler
-from pipelines.engines.divergence.base_logits import (
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from quantgate.pipelines.domain.verdicts.audit import Divergence, Resemblance, Tripwires
+from quantgate.pipelines.domain.verdicts.ruler import Ruler
+from quantgate.pipelines.engines.divergence.base_logits import (
     BaseLogits,
     BasePass,
     Logits,
@@ -32,8 +32,8 @@ from pipelines.engines.divergence.base_logits import (
     read_windows,
     temporary_file,
 )
-from pipelines.engines.divergence.sums import DivergenceSums
-from pipelines.files.records import from_json, to_json
+from quantgate.pipelines.engines.divergence.sums import DivergenceSums
+from quantgate.pipelines.files.records import from_json, to_json
 
 RULER = Ruler(label="W4")
 

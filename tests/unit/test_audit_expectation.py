@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.audit.expectation import audit_expectation, expected_of
-from pipelines.domain.checkpoint import TensorFacts
-from pipelines.domain.recipe import BitsPerWeight, GgufOptions, MeasuredMix, Recipe, TensorTypeRule
-from pipelines.domain.variant import ExpectedSize, QuantizedTensor
-from pipelines.engines.contents import Contents
-from pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight, target_types
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.audit.expectation import audit_expectation, expected_of
+from quantgate.pipelines.domain.checkpoint import TensorFacts
+from quantgate.pipelines.domain.recipe import (
+    BitsPerWeight,
+    GgufOptions,
+    MeasuredMix,
+    Recipe,
+    TensorTypeRule,
+)
+from quantgate.pipelines.domain.variant import ExpectedSize, QuantizedTensor
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight, target_types
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.fakes import fake_checkpoint
 
 LAYERS = 32

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pipelines.audit.labels import FILE_TYPES, audit_labels
-from pipelines.domain.recipe import Format, Recipe
-from pipelines.engines.contents import Contents
-from pipelines.engines.llamacpp.types import FILE_TYPES as BUILT_TYPES
-from pipelines.formats.safetensors import StoredTensor
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.audit.labels import FILE_TYPES, audit_labels
+from quantgate.pipelines.domain.recipe import Format, Recipe
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES as BUILT_TYPES
+from quantgate.pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.specs.recipes import find_recipes
 
 
 def recipe(name: str) -> Recipe:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.audit.metadata import audit_configuration, audit_metadata
-from pipelines.domain.values import JsonObject
-from pipelines.engines.contents import Contents
+from quantgate.pipelines.audit.metadata import audit_configuration, audit_metadata
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.contents import Contents
 
 GGUF: dict[str, Any] = {
     "general.architecture": "llama",

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.audit.origin import audit_origin
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import CompressedTensorsOptions, Recipe
-from pipelines.domain.verdicts.audit import AuditFinding
-from pipelines.engines.contents import Contents, folder_contents
-from pipelines.formats.gguf import read_gguf_header
-from pipelines.formats.safetensors import read_tensors
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.audit.origin import audit_origin
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding
+from quantgate.pipelines.engines.contents import Contents, folder_contents
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.tiny_checkpoints import Words, weights, write_checkpoint, write_safetensors
 
 NORM = "model.layers.0.input_layernorm.weight"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.audit.rulers import main_type, ruler_of
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import (
+from quantgate.pipelines.audit.rulers import main_type, ruler_of
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import (
     AutoAwqOptions,
     AutoGptqOptions,
     CompressedTensorsOptions,
@@ -16,9 +16,9 @@ from pipelines.domain.recipe import (
     Recipe,
     TensorTypeRule,
 )
-from pipelines.domain.verdicts.ruler import Grid
-from pipelines.engines.llamacpp.types import FILE_TYPES
-from pipelines.specs.recipes import catalogue, find_recipes
+from quantgate.pipelines.domain.verdicts.ruler import Grid
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
+from quantgate.pipelines.specs.recipes import catalogue, find_recipes
 
 
 def recipe(name: str) -> Recipe:

@@ -1,9 +1,9 @@
 from dataclasses import replace
 from typing import Any
 
-from pipelines.audit.served import KERNELS, audit_served, kernels_of
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.engines.runtime import ServedLook
+from quantgate.pipelines.audit.served import KERNELS, audit_served, kernels_of
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.engines.runtime import ServedLook
 
 LOOK = ServedLook(
     engine="vllm",

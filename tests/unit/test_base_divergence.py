@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.build import units
-from flows.build.audits.base_audits import base_reports
-from flows.build.errors import record_error
-from flows.build.outcome import write_report
-from flows.build.site import BuildSite
-from flows.build.verdicts import evidence
-from flows.cli.views.console import show_plan
-from pipelines.audit.base_divergence import (
+from quantgate.flows.build import units
+from quantgate.flows.build.audits.base_audits import base_reports
+from quantgate.flows.build.errors import record_error
+from quantgate.flows.build.outcome import write_report
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.verdicts import evidence
+from quantgate.flows.cli.views.console import show_plan
+from quantgate.pipelines.audit.base_divergence import (
     ROUNDING,
     ROUNDING_BFLOAT16,
     Comparison,
@@ -26,23 +26,23 @@ from pipelines.audit.base_divergence import (
     rounding_of,
     summary,
 )
-from pipelines.audit.divergence_causes import MOST_SUSPECTS, suspects
-from pipelines.audit.dropped_settings import altering_options, dropped_settings
-from pipelines.audit.reach import MOST_POSITIONS, Landmark, landmarks, passages, reach
-from pipelines.domain.checkpoint import StoredQuantization
-from pipelines.domain.errors import CheckpointError, InputError, WorkerError
-from pipelines.domain.recipe import Format, Numerics
-from pipelines.domain.server import Server
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
-from pipelines.engines.divergence.base_messages import Passage, PositionDivergences
-from pipelines.engines.runtime import BaseDivergenceRequest
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.specs.builds import BuildOverrides, load_build
-from pipelines.specs.waivers import parse_waiver
+from quantgate.pipelines.audit.divergence_causes import MOST_SUSPECTS, suspects
+from quantgate.pipelines.audit.dropped_settings import altering_options, dropped_settings
+from quantgate.pipelines.audit.reach import MOST_POSITIONS, Landmark, landmarks, passages, reach
+from quantgate.pipelines.domain.checkpoint import StoredQuantization
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
+from quantgate.pipelines.domain.recipe import Format, Numerics
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
+from quantgate.pipelines.engines.divergence.base_messages import Passage, PositionDivergences
+from quantgate.pipelines.engines.runtime import BaseDivergenceRequest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.waivers import parse_waiver
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_checkpoint_preflight import loading
 from tests.unit.test_units import site

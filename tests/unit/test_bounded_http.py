@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipelines.domain.errors import ServiceError
-from pipelines.engines.openai.client import Endpoint, Patience, ServerClient
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.engines.openai.client import Endpoint, Patience, ServerClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Send = Callable[[socket.socket], None]

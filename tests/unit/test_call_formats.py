@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.graders.calls.formats import CALL_FORMATS, read_calls
-from pipelines.evaluation.graders.calls.read import Call, Calls, NoCall, ReadCalls
-from pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.graders.calls.formats import CALL_FORMATS, read_calls
+from quantgate.pipelines.evaluation.graders.calls.read import Call, Calls, NoCall, ReadCalls
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from tests.call_writing import WRITERS
 from tests.grading import expecting, pure_grader
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.suites.suite import (
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.suites.suite import (
     DecodeSettings,
     GraderSpec,
     Item,
@@ -11,9 +11,9 @@ from pipelines.domain.suites.suite import (
     SliceSpec,
     Suite,
 )
-from pipelines.domain.values import digest_of
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.prompts import suite_prompts
 from tests.fakes import write_tokenizer
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.formats.chat_templates import read_chat_templates, template_notes
-from pipelines.formats.tokenizer_folder import copy_tokenizer
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.formats.chat_templates import read_chat_templates, template_notes
+from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer
 
 
 def write(folder: Path, **config: object) -> Path:

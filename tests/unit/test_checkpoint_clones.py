@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError
-from pipelines.engines.llamacpp.pretypes import byte_fallback_hint
-from pipelines.engines.transformers.checkpoint_loading import (
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.engines.llamacpp.pretypes import byte_fallback_hint
+from quantgate.pipelines.engines.transformers.checkpoint_loading import (
     LoadingReport,
     Misshapen,
     refuse_incomplete,
 )
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
 from tests.fakes import fake_checkpoint
 from tests.tiny_checkpoints import write_checkpoint
 

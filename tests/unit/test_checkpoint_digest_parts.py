@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.checkpoints.digests import checkpoint_digests
-from pipelines.files.hashing import file_digest
+from quantgate.pipelines.checkpoints.digests import checkpoint_digests
+from quantgate.pipelines.files.hashing import file_digest
 from tests.fakes import write_tokenizer
 
 

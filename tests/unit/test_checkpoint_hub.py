@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, InputError, ServiceError
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings, HubSource, parse_hub_source
-from pipelines.process.calls import Progress
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, ServiceError
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings, HubSource, parse_hub_source
+from quantgate.pipelines.process.calls import Progress
 from tests.hub_server import Fault, HubServer
 from tests.tiny_checkpoints import write_checkpoint
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.checkpoints.links import refuse_leaving_links
-from pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.checkpoints.links import refuse_leaving_links
+from quantgate.pipelines.domain.errors import CheckpointError
 
 
 def test_a_folder_of_plain_files_is_taken(tmp_path: Path) -> None:

@@ -9,27 +9,27 @@ from threading import Barrier
 import pytest
 from rich.console import Console
 
-from flows.build.outcome import BuildResult
-from flows.build.preflight.checkpoint import looking_inside
-from flows.cli.views.console import show_result
-from flows.settings import Settings
-from flows.wiring import Equipment
-from pipelines.audit.base_divergence import ROUNDING, audit_base_divergence
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, InputError, QuantgateError
-from pipelines.domain.verdicts.base_divergence import BaseDivergence, Stretch
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
-from pipelines.engines.transformers.checkpoint_loading import LoadingReport, ReportLoading
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.process.runner import run_worker
-from pipelines.report.build_report import BaseReport
-from pipelines.report.page import write_page
-from pipelines.report.result import result_json
-from pipelines.report.summary import base_rows
-from pipelines.specs.recipes import find_recipes
-from registry.evidence import version_facts
-from registry.facts import NONE, from_tags, to_tags
+from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.preflight.checkpoint import looking_inside
+from quantgate.flows.cli.views.console import show_result
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.audit.base_divergence import ROUNDING, audit_base_divergence
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, QuantgateError
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, Stretch
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
+from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport, ReportLoading
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.report.build_report import BaseReport
+from quantgate.pipelines.report.page import write_page
+from quantgate.pipelines.report.result import result_json
+from quantgate.pipelines.report.summary import base_rows
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.registry.evidence import version_facts
+from quantgate.registry.facts import NONE, from_tags, to_tags
 from tests.fakes import fake_checkpoint
 from tests.registry_examples import Sample, evidence_of
 from tests.unit.report_examples import example_report

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
 from tests.tiny_checkpoints import (
     VOCABULARY,
     edit_json,

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.process.calls import Progress
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import Progress
 from tests.conftest import PROJECT
 from tests.tiny_checkpoints import (
     edit_json,
@@ -154,9 +154,9 @@ def test_a_warm_look_takes_less_than_a_tenth_of_a_second(tmp_path: Path, store: 
 def test_resolving_imports_no_torch_and_a_folder_no_hub_client(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "model")
     code = (
-        "import sys; from pathlib import Path; from pipelines.files.store import Store;"
-        "from pipelines.checkpoints.resolving import resolve_checkpoint;"
-        "from pipelines.hub.source import HubSettings;"
+        "import sys; from pathlib import Path; from quantgate.pipelines.files.store import Store;"
+        "from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint;"
+        "from quantgate.pipelines.hub.source import HubSettings;"
         f"resolve_checkpoint({str(folder)!r}, name=None, store=Store(root=Path({str(tmp_path)!r})),"
         " hub=HubSettings());"
         "heavy = {'torch', 'transformers', 'huggingface_hub', 'safetensors'} & set(sys.modules);"

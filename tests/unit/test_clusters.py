@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.run import Grade
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, PairedItem
-from pipelines.evaluation.sampling import together
-from pipelines.gates.judge import judge
-from pipelines.gates.slices import judge_slice, judge_whole
-from pipelines.paired.clusters import effective_items, with_more_items
-from pipelines.paired.exact import break_rate_bound, largest_passing_breaks, mcnemar_p
-from pipelines.paired.interval import paired_difference_interval
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, PairedItem
+from quantgate.pipelines.evaluation.sampling import together
+from quantgate.pipelines.gates.judge import judge
+from quantgate.pipelines.gates.slices import judge_slice, judge_whole
+from quantgate.pipelines.paired.clusters import effective_items, with_more_items
+from quantgate.pipelines.paired.exact import break_rate_bound, largest_passing_breaks, mcnemar_p
+from quantgate.pipelines.paired.interval import paired_difference_interval
+from quantgate.pipelines.paired.statistics import statistics
 from tests.unit.judging_examples import PASSED_AUDIT, graded, paired_items, run_of, suite_of
 
 

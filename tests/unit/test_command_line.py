@@ -5,13 +5,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.build.errors import UnitError
-from flows.build.outcome import BuildResult
-from flows.cli.main import main
-from flows.settings import Settings
-from pipelines.domain import errors
-from pipelines.domain.errors import InputError, QuantgateError
-from pipelines.report.summary import VariantRow
+from quantgate.flows.build.errors import UnitError
+from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.cli.main import main
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain import errors
+from quantgate.pipelines.domain.errors import InputError, QuantgateError
+from quantgate.pipelines.report.summary import VariantRow
 
 
 def run(arguments: Sequence[str], folder: Path) -> Result:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.process.control_group import ControlGroups
+from quantgate.pipelines.process.control_group import ControlGroups
 
 UNLIMITED = 9223372036854771712  # version 1's way of saying so: the largest multiple of a page
 

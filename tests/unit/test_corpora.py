@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from calibration.checks.contamination import contaminations
-from calibration.shelf.assemble import build_corpus, open_corpus, read_sequences, sample
-from calibration.spec import load_corpus_spec
-from calibration.wanted import CorpusSpec, SourceSpec
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.files.store import Store
+from quantgate.calibration.checks.contamination import contaminations
+from quantgate.calibration.shelf.assemble import build_corpus, open_corpus, read_sequences, sample
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.wanted import CorpusSpec, SourceSpec
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.files.store import Store
 
 
 def traffic(folder: Path, texts: list[str], name: str = "traffic.jsonl") -> Path:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Calibration, CompressedTensorsOptions
-from pipelines.domain.verdicts.verdict import PairOutcome
-from pipelines.report.corpus_comparison import corpus_comparisons
-from pipelines.report.page import render_page
-from pipelines.specs.builds import BuildOverrides, load_build
-from pipelines.specs.corpora_axis import over_corpora, split_corpus, without_corpus
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions
+from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
+from quantgate.pipelines.report.corpus_comparison import corpus_comparisons
+from quantgate.pipelines.report.page import render_page
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.corpora_axis import over_corpora, split_corpus, without_corpus
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.unit.report_examples import example_report
 
 BUILD = "model: model\nsuite: suite\n"

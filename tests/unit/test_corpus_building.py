@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from calibration.shelf.assemble import (
+from quantgate.calibration.shelf.assemble import (
     build_corpus,
     corpus_record,
     open_corpus,
     read_card,
     read_sequences,
 )
-from calibration.shelf.card import CARD, CARD_PAGE
-from calibration.workplace import Workplace
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError, ToolchainError, WorkerError
-from pipelines.files.store import Store
-from pipelines.process.calls import Progress
+from quantgate.calibration.shelf.card import CARD, CARD_PAGE
+from quantgate.calibration.workplace import Workplace
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError, ToolchainError, WorkerError
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import Progress
 from tests.corpus_rows import SAID, chat_row, chat_rows, spec_of, write_rows
 from tests.in_process import InProcess
 from tests.unit.test_corpus_redaction import Finder
@@ -102,8 +102,10 @@ def test_the_same_bytes_whatever_hash_seed_and_locale(tmp_path: Path) -> None:
     write_rows(tmp_path / "b.jsonl", chat_rows(50, seed=2))
     spec_of(tmp_path, PLAIN.replace("b.jsonl", "b.jsonl, language: de"))
     program = (
-        "import sys, hashlib; from pathlib import Path; from calibration.spec import load_corpus_spec\n"
-        "from calibration.shelf.assemble import build_corpus; from pipelines.files.store import Store\n"
+        "import sys, hashlib; from pathlib import Path\n"
+        "from quantgate.calibration.spec import load_corpus_spec\n"
+        "from quantgate.calibration.shelf.assemble import build_corpus\n"
+        "from quantgate.pipelines.files.store import Store\n"
         "c = build_corpus(load_corpus_spec(Path(sys.argv[1])), Store(root=Path(sys.argv[2])))\n"
         "files = sorted(c.folder.iterdir())\n"
         "print(hashlib.sha256(b''.join(f.read_bytes() for f in files)).hexdigest())\n"
@@ -389,7 +391,7 @@ def test_sources_that_are_not_here_need_somebody_to_bring_them(
 
 
 def test_a_moved_branch_is_named_with_both_commits(tmp_path: Path, store: Store) -> None:
-    from calibration.sources.local import RemoteRows
+    from quantgate.calibration.sources.local import RemoteRows
 
     spec = spec_of(tmp_path, "sequences: 20\nsources: [{hub: org/name@main}]\n")
     old, new = write_rows(tmp_path / "1.jsonl", chat_rows(30)), tmp_path / "2.jsonl"

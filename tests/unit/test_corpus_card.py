@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from calibration.shelf.assemble import build_corpus, read_card
-from calibration.shelf.card import Spread, length_counts, spread
-from calibration.shelf.card_page import card_page
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.files.store import Store
+from quantgate.calibration.shelf.assemble import build_corpus, read_card
+from quantgate.calibration.shelf.card import Spread, length_counts, spread
+from quantgate.calibration.shelf.card_page import card_page
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.files.store import Store
 from tests.corpus_rows import chat_row, spec_of, write_rows
 
 

@@ -7,31 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from calibration.checks.check import AskedModel, check_corpus
-from calibration.checks.findings import overlap_of
-from calibration.checks.preflight import Preflight, refuse_contamination, refuse_useless
-from calibration.shelf.assemble import build_corpus
-from calibration.spec import load_corpus_spec
-from flows.build.plan import BuildPlan, make_plan
-from flows.cli.corpus_check import CheckOptions, check_command
-from flows.cli.views.corpus_check import as_json, plain_lines
-from flows.settings import Settings
-from flows.wiring import Equipment
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.waiver import ContaminationWaiver
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.process.runner import run_worker
-from pipelines.report.page import render_page
-from pipelines.report.result import result_json
-from pipelines.specs.builds import BuildOverrides, load_build
-from pipelines.specs.recipes import find_recipes
-from pipelines.suites.load import load_suite
-from registry.evidence import version_facts
+from quantgate.calibration.checks.check import AskedModel, check_corpus
+from quantgate.calibration.checks.findings import overlap_of
+from quantgate.calibration.checks.preflight import Preflight, refuse_contamination, refuse_useless
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.flows.build.plan import BuildPlan, make_plan
+from quantgate.flows.cli.corpus_check import CheckOptions, check_command
+from quantgate.flows.cli.views.corpus_check import as_json, plain_lines
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.waiver import ContaminationWaiver
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.report.page import render_page
+from quantgate.pipelines.report.result import result_json
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.suites.load import load_suite
+from quantgate.registry.evidence import version_facts
 from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.registry_examples import Sample, evidence_of
 from tests.tiny_checkpoints import write_checkpoint

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.cli.main import main
+from quantgate.flows.cli.main import main
 from tests.corpus_rows import chat_rows, write_rows
 from tests.fakes import write_tokenizer
 

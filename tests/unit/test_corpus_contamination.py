@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from calibration.checks.contamination import Contamination, contaminations
-from calibration.checks.overlap_closeness import least_likeness
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.suites.load import load_suite
+from quantgate.calibration.checks.contamination import Contamination, contaminations
+from quantgate.calibration.checks.overlap_closeness import least_likeness
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.suites.load import load_suite
 from tests.real_rows import real_rows
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support-desk"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from calibration.checks.coverage import Lack, Profiler, lacks, text_of
-from calibration.checks.features import calls_in, kinds_of, shares
-from calibration.checks.token_coverage import expert_coverage, token_coverage
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suites.suite import (
+from quantgate.calibration.checks.coverage import Lack, Profiler, lacks, text_of
+from quantgate.calibration.checks.features import calls_in, kinds_of, shares
+from quantgate.calibration.checks.token_coverage import expert_coverage, token_coverage
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.suites.suite import (
     DecodeSettings,
     GraderSpec,
     Item,
@@ -18,8 +18,8 @@ from pipelines.domain.suites.suite import (
     SliceSpec,
     Suite,
 )
-from pipelines.domain.values import Digest, JsonValue
-from pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.domain.values import Digest, JsonValue
+from quantgate.pipelines.engines.backend import CalibrationTokens
 
 ENGLISH = (
     "I would like to know when my parcel is going to arrive, because I have waited for it since last week.",

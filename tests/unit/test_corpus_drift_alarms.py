@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import pytest
 from scipy.stats import binom
 
-from calibration.drift.compare import compare, in_languages, permutations_needed
-from calibration.drift.results import Comparison, DriftSettings, Thresholds
-from calibration.drift.rows import Row, sampled
-from calibration.drift.tokens import Words
-from pipelines.domain.errors import InputError
-from pipelines.language.identify import languages_of
+from quantgate.calibration.drift.compare import compare, in_languages, permutations_needed
+from quantgate.calibration.drift.results import Comparison, DriftSettings, Thresholds
+from quantgate.calibration.drift.rows import Row, sampled
+from quantgate.calibration.drift.tokens import Words
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.language.identify import languages_of
 
 NO_THRESHOLDS = Thresholds(languages=-1.0, lengths=-1.0, tokens=-1.0, ngrams=-1.0)
 """Significance alone decides."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
-from calibration.drift.distances import (
+from quantgate.calibration.drift.distances import (
     Floats,
     GroupSums,
     contributions,
@@ -17,10 +17,10 @@ from calibration.drift.distances import (
     mean_discrepancy,
     wasserstein,
 )
-from calibration.drift.features import Dense, categories, counted, octaves
-from calibration.drift.ngrams import trigrams, with_squares
-from calibration.drift.permutation import ENOUGH, Labels, group_sums, permutation_tests
-from calibration.drift.tokens import REST, Words, token_counts
+from quantgate.calibration.drift.features import Dense, categories, counted, octaves
+from quantgate.calibration.drift.ngrams import trigrams, with_squares
+from quantgate.calibration.drift.permutation import ENOUGH, Labels, group_sums, permutation_tests
+from quantgate.calibration.drift.tokens import REST, Words, token_counts
 
 
 def _sums(traffic: list[float], corpus: list[float], rows: tuple[int, int] = (1, 1)) -> GroupSums:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import digest_of
-from pipelines.files.records import to_json
-from registry import CorpusDrift, Tracking, record, record_corpus, record_drift
-from registry.corpora.drift import NO_DRIFT, newest_drift
-from registry.corpora.experiments import DRIFT, card_line, experiment_of, recorded_corpus
-from registry.lineages import trace
-from registry.lookups import Wanted, find
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.files.records import to_json
+from quantgate.registry import CorpusDrift, Tracking, record, record_corpus, record_drift
+from quantgate.registry.corpora.drift import NO_DRIFT, newest_drift
+from quantgate.registry.corpora.experiments import DRIFT, card_line, experiment_of, recorded_corpus
+from quantgate.registry.lineages import trace
+from quantgate.registry.lookups import Wanted, find
 from tests.registry_examples import (
     MemoryRegistry,
     PowerCutError,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from calibration.drift.baseline import baseline_of, raked, thinned
-from calibration.drift.results import DriftSettings
-from calibration.drift.rows import (
+from quantgate.calibration.drift.baseline import baseline_of, raked, thinned
+from quantgate.calibration.drift.results import DriftSettings
+from quantgate.calibration.drift.rows import (
     Row,
     as_sequence,
     corpus_rows,
@@ -18,12 +18,12 @@ from calibration.drift.rows import (
     traffic_rows,
     with_texts,
 )
-from calibration.redaction.options import RedactionOptions
-from calibration.wanted import Filters
-from pipelines.domain.corpus import Corpus, CorpusSequence
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import digest_of
+from quantgate.calibration.redaction.options import RedactionOptions
+from quantgate.calibration.wanted import Filters
+from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import digest_of
 
 SETTINGS = DriftSettings()
 

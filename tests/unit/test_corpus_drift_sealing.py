@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calibration.drift.baseline import Baseline, Rules
-from calibration.drift.results import DriftRecord, DriftSettings
-from calibration.drift.rows import Row, corpus_rows
-from calibration.drift.sealing import (
+from quantgate.calibration.drift.baseline import Baseline, Rules
+from quantgate.calibration.drift.results import DriftRecord, DriftSettings
+from quantgate.calibration.drift.rows import Row, corpus_rows
+from quantgate.calibration.drift.sealing import (
     EVENT,
     DriftRequest,
     drift_folder,
@@ -21,15 +21,22 @@ from calibration.drift.sealing import (
     seal_event,
     sealed_events,
 )
-from calibration.drift.tokens import Words
-from calibration.wanted import Filters
-from flows.cli.drift import DriftOptions, as_json, drift_command, lines, metrics, registered
-from flows.orchestration.drift_events import document, emit
-from flows.settings import Settings
-from pipelines.domain.corpus import Corpus, CorpusSequence
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.values import digest_of
-from pipelines.files.store import Store
+from quantgate.calibration.drift.tokens import Words
+from quantgate.calibration.wanted import Filters
+from quantgate.flows.cli.drift import (
+    DriftOptions,
+    as_json,
+    drift_command,
+    lines,
+    metrics,
+    registered,
+)
+from quantgate.flows.orchestration.drift_events import document, emit
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.files.store import Store
 
 SETTINGS = DriftSettings(alpha=0.05, permutations=1)
 SUBJECTS = ("order", "parcel", "invoice", "refund")

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from calibration.drift.rows import Row, traffic_rows
-from flows.build.corpora.traces import experiment_named, export_record, export_traces
-from flows.settings import Settings
-from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.domain.values import JsonValue
-from registry import Tracking
-from registry.traces.conversations import Span, Trace, TraceTally, export_rows
-from registry.traces.messages import conversation
+from quantgate.calibration.drift.rows import Row, traffic_rows
+from quantgate.flows.build.corpora.traces import experiment_named, export_record, export_traces
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.registry import Tracking
+from quantgate.registry.traces.conversations import Span, Trace, TraceTally, export_rows
+from quantgate.registry.traces.messages import conversation
 
 USER: JsonValue = {"role": "user", "content": "where is it"}
 ANSWER: JsonValue = {"role": "assistant", "content": "there"}

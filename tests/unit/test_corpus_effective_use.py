@@ -5,15 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from calibration.checks.effective_use import Supply, calibrated, effective_use, no_supply, supply_of
-from calibration.shelf.assemble import build_corpus
-from calibration.shelf.tokens import calibration_tokens
-from calibration.spec import load_corpus_spec
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.recipe import Recipe
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.store import Store
-from pipelines.specs.recipes import find_recipes
+from quantgate.calibration.checks.effective_use import (
+    Supply,
+    calibrated,
+    effective_use,
+    no_supply,
+    supply_of,
+)
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.tokens import calibration_tokens
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.tiny_checkpoints import write_checkpoint
 
 SUPPLY = Supply(

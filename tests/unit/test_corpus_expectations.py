@@ -2,10 +2,10 @@
 
 import pytest
 
-from calibration.checks.coverage import item_text
-from calibration.checks.expectations import expected_text
-from pipelines.domain.suites.suite import GraderKind
-from pipelines.domain.values import JsonValue
+from quantgate.calibration.checks.coverage import item_text
+from quantgate.calibration.checks.expectations import expected_text
+from quantgate.pipelines.domain.suites.suite import GraderKind
+from quantgate.pipelines.domain.values import JsonValue
 from tests.grading import expecting
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from calibration.drawing.scanning import Sieve
-from calibration.sources.rows import Row
-from calibration.spec import CorpusFile
-from calibration.wanted import Filters
-from pipelines.domain.errors import InputError
-from pipelines.specs.loading import validated
+from quantgate.calibration.drawing.scanning import Sieve
+from quantgate.calibration.sources.rows import Row
+from quantgate.calibration.spec import CorpusFile
+from quantgate.calibration.wanted import Filters
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.specs.loading import validated
 
 
 def test_a_pattern_that_would_search_for_ever_is_refused_with_its_name() -> None:

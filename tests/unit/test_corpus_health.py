@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from calibration.checks.health import PROBLEMS, Examiner, Health, ailments
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suites.suite import Message
+from quantgate.calibration.checks.health import PROBLEMS, Examiner, Health, ailments
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.suites.suite import Message
 
 
 def sequence(text: str, name: str = "t", source: str = "") -> CorpusSequence:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.language.identify import UNKNOWN, languages_of
+from quantgate.pipelines.language.identify import UNKNOWN, languages_of
 from tests.real_rows import PROJECT, real_rows
 
 ARTICLE = (

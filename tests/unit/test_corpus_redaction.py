@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from calibration.redaction.entities import problems_of, wanted
-from calibration.redaction.messages import DetectCall, Detected
-from calibration.redaction.options import EntityCount, RedactionOptions
-from calibration.redaction.redact import RedactionResult, missing, redact, redact_file
-from calibration.redaction.replacing import Finding, Replacer, apart, remains
-from calibration.redaction.texts import Part, changed, parts_of
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import InputError, WorkerError
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject
-from pipelines.files.records import from_json, to_json
-from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
+from quantgate.calibration.redaction.entities import problems_of, wanted
+from quantgate.calibration.redaction.messages import DetectCall, Detected
+from quantgate.calibration.redaction.options import EntityCount, RedactionOptions
+from quantgate.calibration.redaction.redact import RedactionResult, missing, redact, redact_file
+from quantgate.calibration.redaction.replacing import Finding, Replacer, apart, remains
+from quantgate.calibration.redaction.texts import Part, changed, parts_of
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
 
 MAIL = re.compile(r"[\w.]+@[\w.]+\w")
 LONG_NUMBER = re.compile(r"\b\d{9,}\b")

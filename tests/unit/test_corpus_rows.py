@@ -2,11 +2,17 @@
 
 import pytest
 
-from calibration.sources.rows import BrokenRowError, ForeignContentError, Row, RowReader, content_of
-from calibration.wanted import Fields, Rendering
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject, digest_of
+from quantgate.calibration.sources.rows import (
+    BrokenRowError,
+    ForeignContentError,
+    Row,
+    RowReader,
+    content_of,
+)
+from quantgate.calibration.wanted import Fields, Rendering
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject, digest_of
 
 TOOL: JsonObject = {
     "type": "function",

@@ -7,16 +7,16 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from calibration.drawing.parts import Part, ScanCall
-from calibration.drawing.scanning import scan
-from calibration.shelf.assemble import build_corpus, read_card, read_sequences
-from calibration.sources.local import LocalSource, local_sources, refuse_changed
-from calibration.sources.readers import LONGEST_LINE_BYTES, RowNumbers, rows
-from calibration.workplace import Workplace
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.files.hashing import DigestMemory
-from pipelines.files.store import Store
+from quantgate.calibration.drawing.parts import Part, ScanCall
+from quantgate.calibration.drawing.scanning import scan
+from quantgate.calibration.shelf.assemble import build_corpus, read_card, read_sequences
+from quantgate.calibration.sources.local import LocalSource, local_sources, refuse_changed
+from quantgate.calibration.sources.readers import LONGEST_LINE_BYTES, RowNumbers, rows
+from quantgate.calibration.workplace import Workplace
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.files.hashing import DigestMemory
+from quantgate.pipelines.files.store import Store
 from tests.corpus_rows import chat_rows, spec_of, write_rows
 from tests.in_process import InProcess
 
@@ -249,7 +249,7 @@ def test_memory_for_candidates_is_bounded_by_what_is_asked_for(tmp_path: Path) -
 
 
 def test_requests_are_json_and_say_nothing_else(tmp_path: Path) -> None:
-    from pipelines.files.records import from_json, to_json
+    from quantgate.pipelines.files.records import from_json, to_json
 
     write_rows(tmp_path / "a.jsonl", chat_rows(3))
     spec = spec_of(tmp_path, one("a.jsonl") + "mix: {length: {0-200: 0.1, 200-: 0.3}}\n")

@@ -8,11 +8,11 @@ import jsonschema
 import pytest
 import yaml
 
-from calibration.drawing.mixing import shares_of
-from calibration.spec import load_corpus_spec
-from calibration.wanted import CorpusSpec
-from flows.schemas import SCHEMAS
-from pipelines.domain.errors import InputError
+from quantgate.calibration.drawing.mixing import shares_of
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.wanted import CorpusSpec
+from quantgate.flows.schemas import SCHEMAS
+from quantgate.pipelines.domain.errors import InputError
 
 KEPT = Path(__file__).parents[2] / "calibration" / "corpora"
 

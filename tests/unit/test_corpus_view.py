@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.cli.views.corpus import Section, show_sections
+from quantgate.flows.cli.views.corpus import Section, show_sections
 
 
 def test_numbers_end_at_the_right_and_words_begin_at_the_left(

@@ -6,7 +6,7 @@ import re
 import numpy
 import pytest
 
-from pipelines.language.words import run_hashes, words_of
+from quantgate.pipelines.language.words import run_hashes, words_of
 
 
 def spelled(text: str) -> list[str]:

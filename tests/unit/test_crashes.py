@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.build import units
-from flows.build.site import BuildSite
-from pipelines.domain.errors import (
+from quantgate.flows.build import units
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.domain.errors import (
     ChildAbortError,
     ChildCrashError,
     InputError,
@@ -17,11 +17,11 @@ from pipelines.domain.errors import (
     ToolchainError,
     WorkerError,
 )
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.engines.backend import BuildRequest, Built
-from pipelines.files.full_disk import full_disk
-from pipelines.files.sealed import produce_once
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.engines.backend import BuildRequest, Built
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_units import site
 from tests.workers import Done, Order

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli.main import main
-from flows.orchestration.cron import problem_of, require_cron
-from pipelines.domain.errors import InputError
+from quantgate.flows.cli.main import main
+from quantgate.flows.orchestration.cron import problem_of, require_cron
+from quantgate.pipelines.domain.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli.main import main
-from pipelines.domain.errors import ToolchainError
-from pipelines.files.disk_trouble import disk_trouble, require_writable
+from quantgate.flows.cli.main import main
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.files.disk_trouble import disk_trouble, require_writable
 
 NOBODY = 65534
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.build import units
-from flows.build.errors import record_error
-from flows.build.outcome import evidence
-from flows.build.site import BuildSite
-from flows.build.stopping import PORTIONS, stops_early
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.suites.suite import GraderSpec
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.engines.runtime import AnswerRequest
-from pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
+from quantgate.flows.build import units
+from quantgate.flows.build.errors import record_error
+from quantgate.flows.build.outcome import evidence
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.stopping import PORTIONS, stops_early
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.suites.suite import GraderSpec
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.engines.runtime import AnswerRequest
+from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_units import site
 

@@ -8,15 +8,15 @@ from itertools import product
 
 import pytest
 
-from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Answer, Facet, Grade, GradedAnswer, Run
-from pipelines.domain.suites.suite import DecodeSettings, Suite
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.policy import Policy, SlicePolicy
-from pipelines.domain.verdicts.verdict import Decision, Verdict
-from pipelines.gates.early import Examined, judge_stopped, settled
-from pipelines.gates.judge import judge
+from quantgate.pipelines.audit.behaviour import audit_behaviour
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Answer, Facet, Grade, GradedAnswer, Run
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Suite
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.policy import Policy, SlicePolicy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
+from quantgate.pipelines.gates.early import Examined, judge_stopped, settled
+from quantgate.pipelines.gates.judge import judge
 from tests.unit.judging_examples import PASSED_AUDIT, graded, repeat_of, run_of, suite_of
 
 MAX_TOKENS = 8

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.build import units
-from pipelines.domain.errors import (
+from quantgate.flows.build import units
+from quantgate.pipelines.domain.errors import (
     ChildAbortError,
     ChildCrashError,
     QuantgateError,
     ToolchainError,
     WorkerError,
 )
-from pipelines.engines.runtime import ProbeReport, ProbeRequest
-from pipelines.files.sealed import is_sealed
-from pipelines.process.calls import (
+from quantgate.pipelines.engines.runtime import ProbeReport, ProbeRequest
+from quantgate.pipelines.files.sealed import is_sealed
+from quantgate.pipelines.process.calls import (
     OnProgress,
     Reply,
     RunWorker,
@@ -26,9 +26,14 @@ from pipelines.process.calls import (
     WorkerReply,
     ignore_progress,
 )
-from pipelines.process.endings import brought_upon_itself, killed_by, run_confirmed, signal_of
-from pipelines.process.runner import run_worker
-from pipelines.process.shortage import machine_trouble
+from quantgate.pipelines.process.endings import (
+    brought_upon_itself,
+    killed_by,
+    run_confirmed,
+    signal_of,
+)
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.process.shortage import machine_trouble
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_runner import call
 from tests.unit.test_units import site
@@ -68,8 +73,8 @@ def test_exit_codes_of_shells_are_signals_too() -> None:
 LIMITED = """
 import os, resource, sys
 from pathlib import Path
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.workers import Done, Order
 limit, most, folder = getattr(resource, sys.argv[1]), int(sys.argv[2]), Path(sys.argv[4])
 resource.setrlimit(limit, (most, most))

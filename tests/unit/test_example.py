@@ -4,14 +4,14 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from calibration.checks.contamination import contaminations
-from calibration.sources.local import read_source
-from calibration.spec import load_corpus_spec
-from pipelines.language.words import normalized
-from pipelines.specs.builds import BuildOverrides, load_build
-from pipelines.specs.policies import load_policy
-from pipelines.specs.recipes import find_recipes
-from pipelines.suites.load import load_suite
+from quantgate.calibration.checks.contamination import contaminations
+from quantgate.calibration.sources.local import read_source
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.pipelines.language.words import normalized
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.policies import load_policy
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.suites.load import load_suite
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support-desk"
 SLICES = {

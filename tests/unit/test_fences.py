@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.evaluation.graders.reading.fences import unfenced
+from quantgate.pipelines.evaluation.graders.reading.fences import unfenced
 from tests.grading import expecting, pure_grader
 
 FENCED = [

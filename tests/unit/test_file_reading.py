@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.files.csv_rows import csv_rows
-from pipelines.files.reading import numbered_lines, read_bytes, read_text
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.csv_rows import csv_rows
+from quantgate.pipelines.files.reading import numbered_lines, read_bytes, read_text
 
 
 def fifo(folder: Path) -> Path:

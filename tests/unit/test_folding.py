@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from flows.cli.views.folding import Column, folded, show_facts
+from quantgate.flows.cli.views.folding import Column, folded, show_facts
 
 NAMES = Column(name="variant", cells=("Q4_K_M--imatrix", "IQ2_XXS--imatrix"))
 COLUMNS = (

@@ -18,26 +18,26 @@ from typing import Any
 
 import pytest
 
-from calibration.sources.rows import RowReader
-from calibration.spec import load_corpus_spec
-from calibration.wanted import Fields
-from flows.cli.transcripts import exported_lines, read_transcript
-from flows.releases.watch_list import load_watch_list
-from pipelines.authoring.check import check_suite
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.errors import QuantgateError
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import GraderKind, GraderSpec
-from pipelines.evaluation.graders.protocol import ObservedGrader
-from pipelines.evaluation.graders.table import GRADERS, grader_for
-from pipelines.files.store import Store
-from pipelines.formats.gguf import read_gguf_header
-from pipelines.hub.source import HubSettings
-from pipelines.specs.builds import BuildOverrides, load_build
-from pipelines.specs.policies import load_policy
-from pipelines.specs.recipes import CATALOGUE, load_recipe
-from pipelines.suites.adjudications import load_adjudications
-from pipelines.suites.anchors import load_anchor
+from quantgate.calibration.sources.rows import RowReader
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.wanted import Fields
+from quantgate.flows.cli.transcripts import exported_lines, read_transcript
+from quantgate.flows.releases.watch_list import load_watch_list
+from quantgate.pipelines.authoring.check import check_suite
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.errors import QuantgateError
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import GraderKind, GraderSpec
+from quantgate.pipelines.evaluation.graders.protocol import ObservedGrader
+from quantgate.pipelines.evaluation.graders.table import GRADERS, grader_for
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.policies import load_policy
+from quantgate.pipelines.specs.recipes import CATALOGUE, load_recipe
+from quantgate.pipelines.suites.adjudications import load_adjudications
+from quantgate.pipelines.suites.anchors import load_anchor
 from tests import mutations
 from tests.grading import expecting
 from tests.tiny_checkpoints import write_checkpoint
@@ -185,7 +185,7 @@ def build(path: Path) -> object:
 
 
 def rows_of(path: Path) -> object:
-    from calibration.sources.readers import rows
+    from quantgate.calibration.sources.readers import rows
 
     reader = RowReader(Fields(), (), "chat")
     for _, row in rows(path, path.suffix[1:], 0, 1 << 30):  # type: ignore[arg-type]  # a kind, as sources have it

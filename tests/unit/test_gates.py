@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.verdicts.audit import AuditReport
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
-from pipelines.files.records import from_json, to_json
-from pipelines.gates.judge import audit_failure, judge
-from pipelines.gates.slices import judge_slice, judge_whole
-from pipelines.gates.wording import percent_bound
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.gates.judge import audit_failure, judge
+from quantgate.pipelines.gates.slices import judge_slice, judge_whole
+from quantgate.pipelines.gates.wording import percent_bound
+from quantgate.pipelines.paired.statistics import statistics
 from tests.unit.judging_examples import (
     MISSED_AUDIT,
     PASSED_AUDIT,

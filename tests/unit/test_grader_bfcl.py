@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pipelines.domain.run import Grade
-from pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from tests.call_writing import Call, as_json
 from tests.grading import expecting, pure_grader
 

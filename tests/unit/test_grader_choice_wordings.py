@@ -3,7 +3,7 @@
 
 import pytest
 
-from pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.suites.suite import Message
 from tests.grading import expecting, pure_grader
 
 CHOOSE_B = {

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import ToolchainError
-from pipelines.domain.suites.suite import GraderSpec
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.sandbox import choose, kinds
-from pipelines.evaluation.sandbox.kinds import Limits
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.suites.suite import GraderSpec
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.sandbox import choose, kinds
+from quantgate.pipelines.evaluation.sandbox.kinds import Limits
 from tests.grading import expecting
 from tests.observing import observed_grader
 from tests.unit.judging_examples import suite_of

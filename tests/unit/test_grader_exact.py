@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.domain.values import JsonValue
+from quantgate.pipelines.domain.values import JsonValue
 from tests.grading import expecting, pure_grader
 
 ALL: list[JsonValue] = ["case", "punctuation", "whitespace", "articles", "width"]

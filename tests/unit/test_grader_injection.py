@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.domain.suites.suite import Item, Message
 from tests.grading import expecting, pure_grader
 
 INJECTION = pure_grader("injection")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.run import Grade
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.reading.matching import best_pairs
-from pipelines.evaluation.graders.structures.schemas import FORMATS, violation
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.reading.matching import best_pairs
+from quantgate.pipelines.evaluation.graders.structures.schemas import FORMATS, violation
 from tests.grading import expecting, pure_grader
 
 SCHEMA: JsonObject = {

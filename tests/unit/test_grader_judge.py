@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.anchor import AnchorLabel
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.workers.judge_observe import observe, verdict
-from pipelines.suites.anchors import load_anchor
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.workers.judge_observe import observe, verdict
+from quantgate.pipelines.suites.anchors import load_anchor
 from tests.grading import expecting
 from tests.observing import InPlace, grades, observed_grader
 from tests.openai_server_fake import FakeEngine, Fault, fake_server

@@ -4,7 +4,7 @@
 
 import pytest
 
-from pipelines.language.scripts import LANGUAGES, likelihoods
+from quantgate.pipelines.language.scripts import LANGUAGES, likelihoods
 from tests.grading import expecting, pure_grader
 
 LANGUAGE = pure_grader("language")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pipelines.domain.values import JsonValue
+from quantgate.pipelines.domain.values import JsonValue
 from tests.grading import expecting, pure_grader
 
 CAT = "the cat sat on the mat"

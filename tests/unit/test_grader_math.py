@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.workers.math_observe import compared, observe, observed
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.workers.math_observe import compared, observe, observed
 from tests.grading import expecting
 from tests.observing import InPlace, grades, observed_grader
 from tests.real_rows import real_rows

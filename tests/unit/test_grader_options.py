@@ -6,10 +6,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.domain.suites.suite import GraderKind, GraderSpec
-from pipelines.evaluation.graders.table import GRADERS, grader_for
-from pipelines.suites.graders.base import GraderFile
-from pipelines.suites.graders.files import AnyGraderFile
+from quantgate.pipelines.domain.suites.suite import GraderKind, GraderSpec
+from quantgate.pipelines.evaluation.graders.table import GRADERS, grader_for
+from quantgate.pipelines.suites.graders.base import GraderFile
+from quantgate.pipelines.suites.graders.files import AnyGraderFile
 from tests.grading import pure_grader
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyGraderFile)

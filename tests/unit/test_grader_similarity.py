@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.protocol import ObservedGrader
-from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.process.calls import OnProgress
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.protocol import ObservedGrader
+from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
+from quantgate.pipelines.process.calls import OnProgress
 from tests.grading import expecting
 from tests.observing import InPlace, grades, observed_grader
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from pipelines.domain.run import Answer, Grade
-from pipelines.domain.suites.suite import GraderSpec
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.table import grade_answer, grader_for
+from quantgate.pipelines.domain.run import Answer, Grade
+from quantgate.pipelines.domain.suites.suite import GraderSpec
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
 from tests.grading import expecting, pure_grader
 
 TOOL_CALL = pure_grader("tool_call")

@@ -7,18 +7,23 @@ from typing import ClassVar
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.run import Answer, Grade
-from pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item
-from pipelines.domain.suites.thoughts import Spoken
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.reading.grades import judged
-from pipelines.evaluation.graders.table import KnownGrades, grade_answer
-from pipelines.evaluation.grading import grade_answers
-from pipelines.evaluation.observing import Observatory, ObserveCall, ObserveTally, Question
-from pipelines.evaluation.sampling import sample_id, together
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.run import Answer, Grade
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item
+from quantgate.pipelines.domain.suites.thoughts import Spoken
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.reading.grades import judged
+from quantgate.pipelines.evaluation.graders.table import KnownGrades, grade_answer
+from quantgate.pipelines.evaluation.grading import grade_answers
+from quantgate.pipelines.evaluation.observing import (
+    Observatory,
+    ObserveCall,
+    ObserveTally,
+    Question,
+)
+from quantgate.pipelines.evaluation.sampling import sample_id, together
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from tests.grading import expecting, pure_grader
 from tests.unit.judging_examples import suite_of
 
@@ -111,7 +116,7 @@ class LengthGrader:
     """An observed grader for tests: right where the worker saw as many characters as expected."""
 
     name = "length@1"
-    worker = "pipelines.evaluation.observing"
+    worker = "quantgate.pipelines.evaluation.observing"
     options: ClassVar[JsonObject] = {}
 
     def problem(self, item: Item) -> str | None:

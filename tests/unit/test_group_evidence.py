@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.authoring.proofs import proofs
-from pipelines.domain.run import Facet
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, PairedItem, SliceVerdict
-from pipelines.gates.judge import judge
-from pipelines.gates.slices import judge_slice, judge_whole
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.authoring.proofs import proofs
+from quantgate.pipelines.domain.run import Facet
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, PairedItem, SliceVerdict
+from quantgate.pipelines.gates.judge import judge
+from quantgate.pipelines.gates.slices import judge_slice, judge_whole
+from quantgate.pipelines.paired.statistics import statistics
 from tests.unit.judging_examples import PASSED_AUDIT, paired_items, run_of, suite_of
 
 LIMITS = Policy().limits()

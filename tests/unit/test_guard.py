@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
-from pipelines.engines.openai.process import StartedServer, started
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.engines.openai.process import StartedServer, started
 from tests.served import all_gone, gone, launch, parent_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells who is alive")
@@ -127,7 +127,7 @@ def elsewhere(process: StartedServer) -> str:
     """What another process sees of it."""
     look = f"""
         from pathlib import Path
-        from pipelines.engines.openai.process import StartedServer
+        from quantgate.pipelines.engines.openai.process import StartedServer
         print(StartedServer(engine="fake", url="", log=Path({str(process.log)!r}),
             log_start_bytes=0, status=Path({str(process.status)!r})).died())
     """

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from pipelines.files.hashing import DigestMemory, file_digest, folder_digest
+from quantgate.pipelines.files.hashing import DigestMemory, file_digest, folder_digest
 
 
 def large_file(folder: Path, fill: bytes) -> Path:

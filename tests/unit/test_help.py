@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from flows.cli.main import main
+from quantgate.flows.cli.main import main
 
 
 def groups(group: click.Group) -> Iterator[click.Group]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.domain.verdicts.verdict import Decision
 from tests.benchmarks.simulated import clustered_pass_rates, decisions, pass_rate
 from tests.benchmarks.verdicts import counted_rows, resampled_rows
 

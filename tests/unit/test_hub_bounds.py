@@ -4,11 +4,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.errors import ServiceError
-from pipelines.files.store import Store
-from pipelines.hub.bounds import READ_SECONDS, Bounds
-from pipelines.hub.source import HubSettings
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.bounds import READ_SECONDS, Bounds
+from quantgate.pipelines.hub.source import HubSettings
 from tests.unit.test_bounded_http import OK, Send, server, trickling, whole
 
 ROOMY = b"Content-Type: application/json\r\nContent-Length: 999999\r\n\r\n"

@@ -12,30 +12,30 @@ from pathlib import Path
 
 import pytest
 
-from flows.build import units
-from flows.build.errors import read_errors
-from flows.build.site import BuildSite
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InterruptionError
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.domain.verdicts.verdict import Verdict
-from pipelines.engines.backend import BuildRequest, Built
-from pipelines.engines.contents import Contents
-from pipelines.engines.divergence.rulers import RulersCall
-from pipelines.engines.runtime import (
+from quantgate.flows.build import units
+from quantgate.flows.build.errors import read_errors
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import InterruptionError
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.domain.verdicts.verdict import Verdict
+from quantgate.pipelines.engines.backend import BuildRequest, Built
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.divergence.rulers import RulersCall
+from quantgate.pipelines.engines.runtime import (
     AnswerRequest,
     DivergenceRequest,
     Loadable,
     ProbeReport,
     ProbeRequest,
 )
-from pipelines.files.interruption import Interruption
-from pipelines.files.locks import exclusive
-from pipelines.files.records import to_json
-from pipelines.files.sealed import is_sealed
-from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.process.children import Children
-from pipelines.process.launch import NOT_STARTED, bound, parent_here
+from quantgate.pipelines.files.interruption import Interruption
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import is_sealed
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.children import Children
+from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
 from tests.fakes import FakeBackend, FakeRuntime, fake_rulers
 from tests.unit.test_runner import gone, wait_for
 from tests.unit.test_units import site
@@ -228,8 +228,8 @@ def test_who_waits_for_a_lock_stops_waiting(tmp_path: Path) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from pipelines.domain.errors import InterruptionError
-from pipelines.process.signals import Ending, children_end_first
+from quantgate.pipelines.domain.errors import InterruptionError
+from quantgate.pipelines.process.signals import Ending, children_end_first
 from tests.unit.test_runner import call, run_worker, Done, ignore_progress
 try:
     with children_end_first():
@@ -278,7 +278,7 @@ def test_a_child_dies_with_its_parent_while_it_still_imports(tmp_path: Path) -> 
     (tmp_path / "slow_to_import.py").write_text(SLOW_TO_IMPORT)
     program = (
         "import os, subprocess, sys\n"
-        "from pipelines.process.launch import PARENT_PID, launched\n"
+        "from quantgate.pipelines.process.launch import PARENT_PID, launched\n"
         "environment = os.environ | {PARENT_PID: str(os.getpid())}\n"
         "command = [sys.executable, *launched('slow_to_import'), sys.argv[1]]\n"
         "subprocess.run(command, env=environment)\n"
@@ -304,7 +304,7 @@ def test_a_child_whose_parent_is_gone_before_it_starts_does_nothing(tmp_path: Pa
         [
             sys.executable,
             "-m",
-            "pipelines.process.launch",
+            "quantgate.pipelines.process.launch",
             "slow_to_import",
             str(tmp_path / "trace"),
         ],
@@ -319,7 +319,7 @@ def test_a_child_whose_parent_is_gone_before_it_starts_does_nothing(tmp_path: Pa
 def test_another_program_is_bound_to_its_parent_too(tmp_path: Path) -> None:
     program = (
         "import os, subprocess, sys\n"
-        "from pipelines.process.launch import bound, parent_here\n"
+        "from quantgate.pipelines.process.launch import bound, parent_here\n"
         "command = [sys.executable, *bound(['sh', '-c', f'echo $$ > {sys.argv[1]}; exec sleep 60'])]\n"
         "subprocess.run(command, env=os.environ | parent_here())\n"
     )

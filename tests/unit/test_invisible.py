@@ -3,8 +3,8 @@
 
 import pytest
 
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.invisible import without_invisible, without_invisible_ends
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.invisible import without_invisible, without_invisible_ends
 from tests.grading import expecting, pure_grader
 
 RIGHT: list[tuple[str, JsonValue, str]] = [

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject
-from pipelines.engines.llamacpp.grammar.numbers import integer_rule
-from pipelines.engines.llamacpp.grammar.schema import grammar_of
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.llamacpp.grammar.numbers import integer_rule
+from quantgate.pipelines.engines.llamacpp.grammar.schema import grammar_of
 
 
 def _python_pattern(rule: str) -> re.Pattern[str]:

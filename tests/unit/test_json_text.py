@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.files.json_text import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.json_text import (
     DEEPEST,
     JsonTextError,
     parse_json,

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Facet, GradedAnswer, Run
-from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, Verdict
-from pipelines.gates.judge import judge
-from pipelines.gates.judged_by_model import RULE
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Facet, GradedAnswer, Run
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
+from quantgate.pipelines.gates.judge import judge
+from quantgate.pipelines.gates.judged_by_model import RULE
 from tests.unit.judging_examples import PASSED_AUDIT, run_of, suite_of
 
 PASS, FAIL, OPEN, UNPROVEN = (

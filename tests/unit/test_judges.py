@@ -7,13 +7,13 @@ from math import log, sqrt
 
 import pytest
 
-from pipelines.domain.run import Facet
-from pipelines.domain.suites.anchor import AnchorLabel, answer_digest
-from pipelines.domain.verdicts.judge_evidence import JudgedAnswer
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.paired.agreement import cohens_kappa, share
-from pipelines.paired.judges import MIN_LABELS, judge_evidence, judged_answers
-from pipelines.paired.prediction_powered import (
+from quantgate.pipelines.domain.run import Facet
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel, answer_digest
+from quantgate.pipelines.domain.verdicts.judge_evidence import JudgedAnswer
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.paired.agreement import cohens_kappa, share
+from quantgate.pipelines.paired.judges import MIN_LABELS, judge_evidence, judged_answers
+from quantgate.pipelines.paired.prediction_powered import (
     Counts,
     corrected_rate,
     drawn_alike,

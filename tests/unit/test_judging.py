@@ -10,24 +10,24 @@ from click.testing import CliRunner
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 
-from flows.build.plan import BuildPlan
-from flows.build.plan_files import write_plan
-from flows.cli.judge import JudgeOptions, judge_command, judge_transcripts
-from flows.cli.main import main
-from flows.cli.transcripts import exported_lines, read_transcript
-from flows.settings import Settings
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Answer, RunContract, RuntimeIdentity, Schedule
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.evaluation.asking import TRANSCRIPT
-from pipelines.evaluation.runs import RunPlan, RunRecord
-from pipelines.files.records import to_json
-from pipelines.files.sealed import seal
-from pipelines.files.store import Store
-from pipelines.suites.load import load_suite
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.plan_files import write_plan
+from quantgate.flows.cli.judge import JudgeOptions, judge_command, judge_transcripts
+from quantgate.flows.cli.main import main
+from quantgate.flows.cli.transcripts import exported_lines, read_transcript
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Answer, RunContract, RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.evaluation.asking import TRANSCRIPT
+from quantgate.pipelines.evaluation.runs import RunPlan, RunRecord
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import seal
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.suites.load import load_suite
 from tests.fakes import fake_checkpoint
 
 COUNT = 60

@@ -8,21 +8,21 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from calibration.sources.local import read_source
-from calibration.sources.readers import fetch, rows
-from calibration.sources.rows import BrokenRowError, RowReader
-from calibration.wanted import Fields
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.values import JsonObject
-from pipelines.files.store import Store
-from pipelines.formats.gguf import read_gguf_header
-from pipelines.formats.safetensors import read_header
-from pipelines.hub.source import HubSettings
-from pipelines.hub.table_messages import TableRowsCall
-from pipelines.hub.workers.table_rows import write_rows
-from pipelines.process.calls import ignore_progress
-from pipelines.suites.messages import MessageSpec
+from quantgate.calibration.sources.local import read_source
+from quantgate.calibration.sources.readers import fetch, rows
+from quantgate.calibration.sources.rows import BrokenRowError, RowReader
+from quantgate.calibration.wanted import Fields
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.safetensors import read_header
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.hub.table_messages import TableRowsCall
+from quantgate.pipelines.hub.workers.table_rows import write_rows
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.suites.messages import MessageSpec
 from tests.tiny_checkpoints import write_checkpoint
 
 TWICE = '{"text": "a", "text": "b"}'

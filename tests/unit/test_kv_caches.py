@@ -3,17 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import KvCacheType, Recipe
-from pipelines.specs.builds import BuildOverrides, load_build
-from pipelines.specs.kv_caches import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import KvCacheType, Recipe
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.kv_caches import (
     in_kv_cache,
     over_kv_caches,
     parse_kv_caches,
     split_kv_suffix,
     without_kv_suffix,
 )
-from pipelines.specs.recipes import CATALOGUE, find_recipes, load_recipe
+from quantgate.pipelines.specs.recipes import CATALOGUE, find_recipes, load_recipe
 
 BUILD = "model: org/name\nsuite: suite\nrecipes: [Q8_0]\n"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli.crashes import failure_of
-from flows.cli.main import main
-from flows.cli.options import clean_exit
-from pipelines.domain.errors import InputError
+from quantgate.flows.cli.crashes import failure_of
+from quantgate.flows.cli.main import main
+from quantgate.flows.cli.options import clean_exit
+from quantgate.pipelines.domain.errors import InputError
 
 
 def raised(error: Exception) -> Exception:

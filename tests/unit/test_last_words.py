@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
-from pipelines.process.calls import WorkerCall, ignore_progress
-from pipelines.process.last_words import last_words
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.last_words import last_words
+from quantgate.pipelines.process.runner import run_worker
 from tests.workers import Done, Order
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
-from pipelines.domain.errors import InputError, WorkerError
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
     CompressedTensorsOptions,
@@ -18,11 +18,11 @@ from pipelines.domain.recipe import (
     Recipe,
     TensorTypeRule,
 )
-from pipelines.domain.values import Digest
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
-from pipelines.engines.llamacpp.backend import LlamaCppBackend
-from pipelines.engines.llamacpp.build_messages import (
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
+from quantgate.pipelines.engines.llamacpp.build_messages import (
     ConvertCall,
     ConvertFacts,
     ImatrixCall,
@@ -30,7 +30,7 @@ from pipelines.engines.llamacpp.build_messages import (
     QuantizeCall,
     QuantizeFacts,
 )
-from pipelines.process.calls import (
+from quantgate.pipelines.process.calls import (
     OnProgress,
     Reply,
     RunWorker,

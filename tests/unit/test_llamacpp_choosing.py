@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy
 import pytest
 
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.llamacpp.layout import Layout
-from pipelines.engines.llamacpp.sampling import chooser
-from pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
-from pipelines.engines.runtime import Prompt
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.llamacpp.layout import Layout
+from quantgate.pipelines.engines.llamacpp.sampling import chooser
+from quantgate.pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
+from quantgate.pipelines.engines.runtime import Prompt
 from tests.unit.test_llamacpp_slots import STOP, VOCABULARY, CountingEngine
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
+from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
     Format,
@@ -15,11 +15,11 @@ from pipelines.domain.recipe import (
     Recipe,
     TensorTypeRule,
 )
-from pipelines.domain.values import Digest
-from pipelines.engines.llamacpp.misfits import misfits
-from pipelines.engines.llamacpp.tensor_names import gguf_name, is_quantized
-from pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES
-from pipelines.specs.recipes import catalogue, find_recipes
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.engines.llamacpp.misfits import misfits
+from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name, is_quantized
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES
+from quantgate.pipelines.specs.recipes import catalogue, find_recipes
 
 
 def checkpoint(*shapes: tuple[str, tuple[int, ...]]) -> Checkpoint:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.engines.llamacpp.assignment import Choice, assign
-from pipelines.engines.llamacpp.groups import MOST_GROUPS, tensor_groups
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.engines.llamacpp.assignment import Choice, assign
+from quantgate.pipelines.engines.llamacpp.groups import MOST_GROUPS, tensor_groups
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 KINDS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 CANDIDATES = ("IQ2_XXS", "Q2_K", "Q6_K")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.llamacpp.pretypes import LLAMA3_REGEX, QWEN2_REGEX, match_pretype
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.llamacpp.pretypes import LLAMA3_REGEX, QWEN2_REGEX, match_pretype
 
 
 def byte_level(use_regex: bool) -> JsonObject:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import (
+from quantgate.pipelines.domain.errors import (
     ChildAbortError,
     ChildCrashError,
     InterruptionError,
@@ -13,19 +13,19 @@ from pipelines.domain.errors import (
     ToolchainError,
     WorkerError,
 )
-from pipelines.domain.recipe import Format
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.llamacpp.run_messages import AnswerCall, AnswerTally
-from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Runtime
-from pipelines.process.calls import (
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.llamacpp.run_messages import AnswerCall, AnswerTally
+from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Runtime
+from quantgate.pipelines.process.calls import (
     OnProgress,
     Reply,
     WorkerCall,
     WorkerReply,
     ignore_progress,
 )
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.specs.recipes import find_recipes
 
 
 class CrashingWorker:

@@ -5,11 +5,17 @@ from collections.abc import Sequence
 import numpy
 import pytest
 
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.llamacpp.layout import Layout, common_prefix, groups, lay_out, side_by_side
-from pipelines.engines.llamacpp.sampling import chooser
-from pipelines.engines.llamacpp.slots import Answering, Batch, Logits, Rules, run_group
-from pipelines.engines.runtime import Prompt
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.llamacpp.layout import (
+    Layout,
+    common_prefix,
+    groups,
+    lay_out,
+    side_by_side,
+)
+from quantgate.pipelines.engines.llamacpp.sampling import chooser
+from quantgate.pipelines.engines.llamacpp.slots import Answering, Batch, Logits, Rules, run_group
+from quantgate.pipelines.engines.runtime import Prompt
 
 VOCABULARY = 50
 STOP = 49

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.checkpoint import TensorFacts
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.checkpoint import TensorFacts
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
     CompressedTensorsOptions,
@@ -17,12 +17,12 @@ from pipelines.domain.recipe import (
     Numerics,
     Recipe,
 )
-from pipelines.domain.values import Digest
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
-from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
-from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
+from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from tests.fakes import fake_checkpoint
 
 LAYER = "model.layers.0.mlp.up_proj.weight"

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.domain.variant import BuildFacts, QuantizedTensor
-from pipelines.engines.llmcompressor.facts import (
+from quantgate.pipelines.domain.variant import BuildFacts, QuantizedTensor
+from quantgate.pipelines.engines.llmcompressor.facts import (
     StoredScheme,
     stored_scheme,
     stored_tensors,
     unsound_tensors,
 )
-from pipelines.formats.nonfinite import nonfinite_tensors
-from pipelines.formats.safetensors import StoredTensor, read_header
+from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
+from quantgate.pipelines.formats.safetensors import StoredTensor, read_header
 from tests.tiny_checkpoints import write_raw, write_safetensors
 
 NAME = "model.layers.0.mlp.up_proj"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.recipe import (
+from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
     Calibration,
     CompressedTensorsOptions,
@@ -12,7 +12,11 @@ from pipelines.domain.recipe import (
     Numerics,
     Recipe,
 )
-from pipelines.engines.llmcompressor.schemes import group_size, mistakes, wants_calibration
+from quantgate.pipelines.engines.llmcompressor.schemes import (
+    group_size,
+    mistakes,
+    wants_calibration,
+)
 
 PLAIN = CompressedTensorsOptions(scheme="FP8_DYNAMIC", modifier="QuantizationModifier")
 GPTQ = CompressedTensorsOptions(scheme="W4A16", modifier="GPTQModifier")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.recipe import CompressedTensorsOptions
-from pipelines.engines.llmcompressor.alternatives import nearest
-from pipelines.engines.llmcompressor.schemes import mistakes
-from pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
-from pipelines.specs.recipes import catalogue
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
+from quantgate.pipelines.engines.llmcompressor.alternatives import nearest
+from quantgate.pipelines.engines.llmcompressor.schemes import mistakes
+from quantgate.pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
+from quantgate.pipelines.specs.recipes import catalogue
 from tests.fakes import fake_checkpoint
 
 GPTQ = CompressedTensorsOptions(scheme="W4A16", modifier="GPTQModifier", group_size=128)

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.judge import JudgeOptions, judge_transcripts
-from flows.cli.transcripts import exported_lines, read_transcript
-from flows.settings import Settings
-from pipelines.authoring.check import check_suite
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Run, Schedule
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.suites.turns import Turn
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.engines.runtime import Prompt
-from pipelines.evaluation.loops.functions import ToolFunctions
-from pipelines.evaluation.observing import ObserveCall
-from pipelines.files.records import from_json
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
-from pipelines.suites.load import load_suite
+from quantgate.flows.cli.judge import JudgeOptions, judge_transcripts
+from quantgate.flows.cli.transcripts import exported_lines, read_transcript
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.authoring.check import check_suite
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Run, Schedule
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.suites.turns import Turn
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.evaluation.loops.functions import ToolFunctions
+from quantgate.pipelines.evaluation.observing import ObserveCall
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
+from quantgate.pipelines.suites.load import load_suite
 from tests.loops import RulingRuntime
 from tests.unit.test_loop_waves import asked, examination
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.run import GradedAnswer
-from pipelines.domain.suites.suite import Item
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.grading import grade_answers
-from pipelines.evaluation.loops.conversation import held
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.run import GradedAnswer
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.grading import grade_answers
+from quantgate.pipelines.evaluation.loops.conversation import held
 from tests.loops import answers_of, call, refund, refunding, suite_with
 
 FOUND = ('{"status": "sent"}',)

@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from calibration.checks.contamination import contaminations
-from calibration.checks.coverage import item_text
-from pipelines.audit.behaviour import behaviour
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.suites.turns import Turn
-from pipelines.evaluation.adjudications import item_digest
-from pipelines.evaluation.grading import grade_answers
-from pipelines.gates.completions import best_completion, worst_completion
+from quantgate.calibration.checks.contamination import contaminations
+from quantgate.calibration.checks.coverage import item_text
+from quantgate.pipelines.audit.behaviour import behaviour
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.suites.turns import Turn
+from quantgate.pipelines.evaluation.adjudications import item_digest
+from quantgate.pipelines.evaluation.grading import grade_answers
+from quantgate.pipelines.gates.completions import best_completion, worst_completion
 from tests.loops import answers_of, refund, refunding, suite_with
 from tests.unit.judging_examples import run_of
 

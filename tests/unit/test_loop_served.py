@@ -7,18 +7,24 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.recipe import Format
-from pipelines.domain.run import Run, Schedule
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import Message
-from pipelines.engines.openai.messages import ServedAnswersCall
-from pipelines.engines.openai.runtime import OpenAiServerRuntime
-from pipelines.engines.openai.workers.answer import answer
-from pipelines.engines.runtime import Loadable
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.runs import Examination, run_suite
-from pipelines.files.records import from_json, to_json
-from pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.run import Run, Schedule
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.engines.openai.messages import ServedAnswersCall
+from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.workers.answer import answer
+from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.runs import Examination, run_suite
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.process.calls import (
+    OnProgress,
+    Reply,
+    WorkerCall,
+    WorkerReply,
+    ignore_progress,
+)
 from tests.fakes import TEMPLATE, FakeRuntime
 from tests.loops import refund, refunding, suite_with
 from tests.openai_server_fake import FakeEngine, fake_server

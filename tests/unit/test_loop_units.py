@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flows.build import units
-from flows.build.site import BuildSite
-from pipelines.domain.run import Run
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, Verdict
-from pipelines.engines.runtime import AnswerRequest, Prompt
-from pipelines.process.calls import OnProgress, RunWorker
-from pipelines.report.flips import changed_between
-from pipelines.report.review_queue import review_queue
+from quantgate.flows.build import units
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
+from quantgate.pipelines.engines.runtime import AnswerRequest, Prompt
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.report.flips import changed_between
+from quantgate.pipelines.report.review_queue import review_queue
 from tests.fakes import FakeBackend
 from tests.loops import RulingRuntime, refund, suite_with
 from tests.unit.test_loop_waves import scripted

@@ -6,31 +6,31 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.transcripts import exported_lines, read_transcript
-from pipelines.domain.errors import InputError, WorkerError
-from pipelines.domain.run import Run, Schedule
-from pipelines.domain.suites.adjudication import Adjudication, Mark
-from pipelines.domain.suites.anchor import answer_digest
-from pipelines.domain.suites.suite import DecodeSettings, Item, Message, Suite
-from pipelines.domain.suites.turns import SimulatedTool, ToolFunction, Turn
-from pipelines.domain.values import digest_of
-from pipelines.engines.runtime import Loadable, Prompt
-from pipelines.evaluation.adjudications import item_digest
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.grading import grade_answers
-from pipelines.evaluation.loops.functions import ToolFunctions
-from pipelines.evaluation.loops.history import HistoryForm, history_form
-from pipelines.evaluation.loops.prompts import LoopPrompts
-from pipelines.evaluation.loops.rehearsal import rehearsed_texts
-from pipelines.evaluation.loops.waves import loops_of
-from pipelines.evaluation.observing import Observatory, ObserveCall
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.evaluation.runs import Examination, RunPlan, run_suite
-from pipelines.files.records import from_json
-from pipelines.files.store import Store
-from pipelines.process.calls import (
+from quantgate.flows.cli.transcripts import exported_lines, read_transcript
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.domain.run import Run, Schedule
+from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
+from quantgate.pipelines.domain.suites.anchor import answer_digest
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message, Suite
+from quantgate.pipelines.domain.suites.turns import SimulatedTool, ToolFunction, Turn
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.engines.runtime import Loadable, Prompt
+from quantgate.pipelines.evaluation.adjudications import item_digest
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.grading import grade_answers
+from quantgate.pipelines.evaluation.loops.functions import ToolFunctions
+from quantgate.pipelines.evaluation.loops.history import HistoryForm, history_form
+from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
+from quantgate.pipelines.evaluation.loops.rehearsal import rehearsed_texts
+from quantgate.pipelines.evaluation.loops.waves import loops_of
+from quantgate.pipelines.evaluation.observing import Observatory, ObserveCall
+from quantgate.pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.evaluation.runs import Examination, RunPlan, run_suite
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import (
     OnProgress,
     Progress,
     Reply,
@@ -39,7 +39,7 @@ from pipelines.process.calls import (
     WorkerReply,
     ignore_progress,
 )
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.process.runner import run_worker
 from tests.fakes import TEMPLATE, write_tokenizer
 from tests.loops import RulingRuntime, call, refund, refunding, suite_with
 

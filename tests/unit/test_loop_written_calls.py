@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.graders.calls.formats import read_calls
-from pipelines.evaluation.graders.calls.read import Call, Calls
-from pipelines.evaluation.loops.written_calls import written_arguments
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
+from quantgate.pipelines.evaluation.graders.calls.read import Call, Calls
+from quantgate.pipelines.evaluation.loops.written_calls import written_arguments
 
 OBJECT = '{"name": "pay", "arguments": {"amount": 12.0, "many": 1e2, "to": {"share": 3.0}}}'
 WRITTEN: JsonObject = {"amount": 12.0, "many": 100.0, "to": {"share": 3.0}}

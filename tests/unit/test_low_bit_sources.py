@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.build.plan import BuildPlan, make_plan
-from flows.build.preflight.all import needed_bytes
-from flows.settings import Settings
-from flows.wiring import Equipment
-from pipelines.checkpoints.numerics import stored_quantization
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.domain.recipe import Format
-from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.files.store import Store
-from pipelines.process.calls import ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
-from pipelines.specs.recipes import parse_recipes
+from quantgate.flows.build.plan import BuildPlan, make_plan
+from quantgate.flows.build.preflight.all import needed_bytes
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.checkpoints.numerics import stored_quantization
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+from quantgate.pipelines.specs.recipes import parse_recipes
 from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.tiny_checkpoints import (
     FEED_FORWARD,

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pipelines.checkpoints.resolving import resolve_checkpoint
-from pipelines.domain.errors import CheckpointError
-from pipelines.files.store import Store
-from pipelines.formats.gguf import read_gguf_header
-from pipelines.formats.safetensors import read_header
-from pipelines.hub.source import HubSettings
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.safetensors import read_header
+from quantgate.pipelines.hub.source import HubSettings
 from tests.tiny_checkpoints import edit_json, write_checkpoint
 from tests.unit.test_fuzzed_files import gguf, within
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.build.outcome import COMPLETION, PAGE, BuildResult, read_complete
-from flows.build.plan_files import read_plan, write_plan
-from flows.build.site import BuildSite
-from pipelines.domain.errors import InputError
-from pipelines.files.records import write_checked
-from pipelines.files.sealed import MANIFEST, read_sealed
-from pipelines.files.store import STORE_FOLDER, Store, open_store
-from registry import Tracking, record, verify
-from registry.lookups import Wanted, find
+from quantgate.flows.build.outcome import COMPLETION, PAGE, BuildResult, read_complete
+from quantgate.flows.build.plan_files import read_plan, write_plan
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.records import write_checked
+from quantgate.pipelines.files.sealed import MANIFEST, read_sealed
+from quantgate.pipelines.files.store import STORE_FOLDER, Store, open_store
+from quantgate.registry import Tracking, record, verify
+from quantgate.registry.lookups import Wanted, find
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.registry_examples import (
     MemoryRegistry,
@@ -181,7 +181,7 @@ def leaves(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 
 def test_every_field_of_every_sealed_record_of_a_build_is_guarded(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
-    from flows.build import units
+    from quantgate.flows.build import units
 
     units.run_references(here, "llamacpp")
     for planned in here.plan.variants:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli.drift import DriftOptions, compare_traffic
-from flows.cli.main import main
-from flows.releases.watch_list import load_watch_list
-from flows.settings import Settings
-from pipelines.domain.errors import InputError
-from pipelines.domain.secrets import redacted
-from pipelines.files.store import STORE_VARIABLE, Store
-from pipelines.files.tool_cache import tool_cache
+from quantgate.flows.cli.drift import DriftOptions, compare_traffic
+from quantgate.flows.cli.main import main
+from quantgate.flows.releases.watch_list import load_watch_list
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.secrets import redacted
+from quantgate.pipelines.files.store import STORE_VARIABLE, Store
+from quantgate.pipelines.files.tool_cache import tool_cache
 from tests.corpus_rows import chat_rows, spec_of, write_rows
 from tests.unit.test_corpus_sources import build, one
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli.main import main
+from quantgate.flows.cli.main import main
 from tests.tiny_checkpoints import write_checkpoint
 from tests.unit.test_fuzzed_files import within
 

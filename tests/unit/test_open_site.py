@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.build.plan_files import plan_files, read_plan, write_plan
-from flows.orchestration import tasks
-from flows.progress.board import PlainBoard
-from pipelines.files.store import Store
+from quantgate.flows.build.plan_files import plan_files, read_plan, write_plan
+from quantgate.flows.orchestration import tasks
+from quantgate.flows.progress.board import PlainBoard
+from quantgate.pipelines.files.store import Store
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_units import site
 

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from pipelines.audit.behaviour import loops
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.recipe import Format
-from pipelines.domain.run import Answer
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
-from pipelines.domain.values import digest_of
-from pipelines.engines.openai.answers import Asking
-from pipelines.engines.runtime import Prompt
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.graders.calls.formats import read_calls
-from pipelines.evaluation.graders.calls.read import Calls
-from pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.audit.behaviour import loops
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
+from quantgate.pipelines.evaluation.graders.calls.read import Calls
+from quantgate.pipelines.evaluation.prompts import suite_prompts
 from tests.fakes import write_tokenizer
 
 PROMPT = Prompt(

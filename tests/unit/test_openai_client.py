@@ -4,9 +4,9 @@ from email.utils import format_datetime
 
 import pytest
 
-from pipelines.domain.errors import ServiceError, WorkerError
-from pipelines.domain.secrets import Secret
-from pipelines.engines.openai.client import Endpoint, Patience, ServerClient
+from quantgate.pipelines.domain.errors import ServiceError, WorkerError
+from quantgate.pipelines.domain.secrets import Secret
+from quantgate.pipelines.engines.openai.client import Endpoint, Patience, ServerClient
 from tests.openai_server_fake import FakeEngine, Fault, fake_server
 
 BODY = {"prompt": [5, 6]}

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.server import Server, decides_tokens
-from pipelines.engines.openai.desk import ServerDesk, server_environment
-from pipelines.engines.openai.messages import ServedAnswersCall, ServedProbeCall
-from pipelines.engines.openai.runtime import OpenAiServerRuntime
-from pipelines.engines.openai.versions import identified
-from pipelines.engines.openai.workers.answer import answer
-from pipelines.engines.openai.workers.probe import probe
-from pipelines.engines.runtime import Loadable, kept
-from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.server import Server, decides_tokens
+from quantgate.pipelines.engines.openai.desk import ServerDesk, server_environment
+from quantgate.pipelines.engines.openai.messages import ServedAnswersCall, ServedProbeCall
+from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.versions import identified
+from quantgate.pipelines.engines.openai.workers.answer import answer
+from quantgate.pipelines.engines.openai.workers.probe import probe
+from quantgate.pipelines.engines.runtime import Loadable, kept
+from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from tests.fakes import FakeRuntime
 from tests.served import COMMAND, Site, all_gone
 

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.engines.openai.log import is_over_the_file, kernels_in, log_since, reason_in
+from quantgate.pipelines.engines.openai.log import (
+    is_over_the_file,
+    kernels_in,
+    log_since,
+    reason_in,
+)
 
 E = "(EngineCore pid=7) ERROR 11-29 14:31:58 [core.py:1510] "
 W = "(Worker pid=9) ERROR 11-29 14:31:58 [multiproc_executor.py:1063] "

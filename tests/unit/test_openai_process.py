@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
-from pipelines.engines.openai.process import ending, filled, free_port, started
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.engines.openai.process import ending, filled, free_port, started
 from tests.served import all_gone, gone, launch, parent_of
 
 FAKE = [sys.executable, "-m", "tests.openai_server_fake"]
@@ -16,7 +16,7 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from tests.served import launch
-from pipelines.engines.openai.process import started
+from quantgate.pipelines.engines.openai.process import started
 with started(launch(sys.argv[2:], Path(sys.argv[1]))):
     time.sleep(60)
 """

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.engines.openai.dialects import dialect_of
+from quantgate.pipelines.engines.openai.dialects import dialect_of
 
 FOUR, FIVE = ("a", "b", "c", "d"), ("a", "b", "c", "d", "e")
 ARRAY = {"type": "array", "items": {"type": "integer"}}

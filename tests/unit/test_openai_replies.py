@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.errors import ServiceError
-from pipelines.domain.recipe import Format
-from pipelines.domain.run import Answer
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.openai.answers import Asking
-from pipelines.engines.runtime import Prompt
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.runtime import Prompt
 
 PROMPT = Prompt(item_id="one", token_ids=(5, 6, 7))
 

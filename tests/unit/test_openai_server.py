@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.errors import InputError, ServiceError, ToolchainError, WorkerError
-from pipelines.domain.recipe import Format, Recipe
-from pipelines.engines.openai.runtime import OpenAiServerRuntime
-from pipelines.engines.openai.versions import identified
-from pipelines.engines.runtime import Prompt
-from pipelines.files.records import to_json
-from pipelines.process.calls import Progress
-from pipelines.specs.recipes import catalogue
+from quantgate.pipelines.domain.errors import InputError, ServiceError, ToolchainError, WorkerError
+from quantgate.pipelines.domain.recipe import Format, Recipe
+from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.versions import identified
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.process.calls import Progress
+from quantgate.pipelines.specs.recipes import catalogue
 from tests.fakes import FakeRuntime
 from tests.openai_server_fake import FakeEngine, Fault, fake_server
 from tests.served import COMMAND, Site, all_gone

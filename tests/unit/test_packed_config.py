@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format
-from pipelines.formats.packed_config import (
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.formats.packed_config import (
     PackedLayout,
     awq_config,
     gptq_config,

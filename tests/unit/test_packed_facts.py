@@ -3,8 +3,8 @@
 import math
 from pathlib import Path
 
-from pipelines.formats.packed_facts import stored_tensors
-from pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
+from quantgate.pipelines.formats.packed_facts import stored_tensors
+from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 
 LAYER, EMBEDDING = "model.layers.0.mlp.up_proj", "model.embed_tokens.weight"
 

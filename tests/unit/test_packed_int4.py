@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from pipelines.formats.packed_int4 import IN_ORDER, INTERLEAVED, Nibbles, Words, pack, unpack
+from quantgate.pipelines.formats.packed_int4 import (
+    IN_ORDER,
+    INTERLEAVED,
+    Nibbles,
+    Words,
+    pack,
+    unpack,
+)
 
 
 def _nibbles(*rows: list[int]) -> Nibbles:

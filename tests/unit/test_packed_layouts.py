@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format
-from pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts
-from pipelines.engines.llmcompressor.workers.repack import repack
-from pipelines.formats.arrays import Array, read_array, read_bytes, write_tensors
-from pipelines.formats.packed import (
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts
+from quantgate.pipelines.engines.llmcompressor.workers.repack import repack
+from quantgate.pipelines.formats.arrays import Array, read_array, read_bytes, write_tensors
+from quantgate.pipelines.formats.packed import (
     Int4Weight,
     StoredModule,
     from_awq,
     from_compressed_tensors,
     from_gptq,
 )
-from pipelines.formats.packed_config import (
+from quantgate.pipelines.formats.packed_config import (
     awq_config,
     stored_layout,
 )
-from pipelines.formats.packed_int4 import IN_ORDER, pack
-from pipelines.formats.safetensors import INDEX_FILE, read_tensors
-from pipelines.process.calls import ignore_progress
+from quantgate.pipelines.formats.packed_int4 import IN_ORDER, pack
+from quantgate.pipelines.formats.safetensors import INDEX_FILE, read_tensors
+from quantgate.pipelines.process.calls import ignore_progress
 from tests.tiny_checkpoints import edit_json, weights, write_checkpoint
 
 GROUP = 64

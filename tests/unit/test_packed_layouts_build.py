@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.checkpoint import TensorFacts
-from pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
-from pipelines.domain.values import Digest
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.engines.backend import BuildRequest, CalibrationTokens
-from pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts, misfits
-from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
-from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
-from pipelines.specs.recipes import catalogue
+from quantgate.pipelines.domain.checkpoint import TensorFacts
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.backend import BuildRequest, CalibrationTokens
+from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts, misfits
+from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
+from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.specs.recipes import catalogue
 from tests.fakes import fake_checkpoint
 
 RECIPES = {recipe.name: recipe for recipe in catalogue()}

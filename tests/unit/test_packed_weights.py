@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format
-from pipelines.formats.arrays import Array
-from pipelines.formats.packed import (
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.formats.arrays import Array
+from quantgate.pipelines.formats.packed import (
     Int4Weight,
     StoredModule,
     from_awq,
@@ -18,7 +18,7 @@ from pipelines.formats.packed import (
     to_awq,
     to_gptq,
 )
-from pipelines.formats.packed_config import PackedLayout
+from quantgate.pipelines.formats.packed_config import PackedLayout
 
 AWQ = PackedLayout(format=Format.AWQ, group_size=8)
 GPTQ = PackedLayout(format=Format.GPTQ, group_size=8, symmetric=True, zero_offset=1)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Run
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.domain.values import Digest
-from pipelines.domain.verdicts.verdict import PairOutcome
-from pipelines.paired.pairing import noise_floor, pair, pair_across_runtimes
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
+from quantgate.pipelines.paired.pairing import noise_floor, pair, pair_across_runtimes
+from quantgate.pipelines.paired.statistics import statistics
 from tests.unit.judging_examples import paired_items, repeat_of, run_of, suite_of
 
 SUITE = suite_of([("a",), ("a", "b"), ("b",), ("b",), ()])

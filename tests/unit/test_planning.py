@@ -6,20 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from flows.build.plan import BuildPlan, make_plan
-from flows.build.preflight.all import needed_bytes
-from flows.settings import Settings
-from flows.wiring import Equipment, equipment
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, InputError, QuantgateError, ToolchainError
-from pipelines.domain.recipe import GgufOptions, Recipe
-from pipelines.domain.variant import ExpectedSize
-from pipelines.engines.expected import expected_tensors
-from pipelines.engines.llamacpp.expected import single_type_bits
-from pipelines.files.store import Store
-from pipelines.process.runner import run_worker
-from pipelines.specs.builds import BuildSpec
-from pipelines.specs.recipes import CATALOGUE, find_recipes
+from quantgate.flows.build.plan import BuildPlan, make_plan
+from quantgate.flows.build.preflight.all import needed_bytes
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment, equipment
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import (
+    CheckpointError,
+    InputError,
+    QuantgateError,
+    ToolchainError,
+)
+from quantgate.pipelines.domain.recipe import GgufOptions, Recipe
+from quantgate.pipelines.domain.variant import ExpectedSize
+from quantgate.pipelines.engines.expected import expected_tensors
+from quantgate.pipelines.engines.llamacpp.expected import single_type_bits
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.builds import BuildSpec
+from quantgate.pipelines.specs.recipes import CATALOGUE, find_recipes
 from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.tiny_checkpoints import edit_json, write_checkpoint
 
@@ -197,7 +202,7 @@ def test_a_unit_that_is_none_is_refused_with_those_there_are(tmp_path: Path) -> 
 
 
 def test_every_backend_and_runtime_of_the_catalogue_is_wired(tmp_path: Path) -> None:
-    from pipelines.specs.recipes import catalogue
+    from quantgate.pipelines.specs.recipes import catalogue
 
     tools = equipment(settings(tmp_path))
     for recipe in catalogue():

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.policy import Policy, SlicePolicy
-from pipelines.files.records import from_json, to_json
-from pipelines.specs.policies import PolicySpec, SlicePolicySpec, load_policy
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.policy import Policy, SlicePolicy
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.specs.policies import PolicySpec, SlicePolicySpec, load_policy
 from tests.unit.judging_examples import suite_of
 
 SUITE = suite_of([("tail",), ("refusal",), ("tail", "refusal")])

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.run import Facet, GradedAnswer, Run
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.policy import Policy, SlicePolicy
-from pipelines.domain.verdicts.verdict import Decision, Verdict
-from pipelines.files.records import from_json, to_json
-from pipelines.gates.family import family_p, within_family
-from pipelines.gates.judge import audit_failure, judge
+from quantgate.pipelines.domain.run import Facet, GradedAnswer, Run
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.policy import Policy, SlicePolicy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.gates.family import family_p, within_family
+from quantgate.pipelines.gates.judge import audit_failure, judge
 from tests.unit.judging_examples import MISSED_AUDIT, PASSED_AUDIT, run_of, suite_of
 
 PASS, FAIL, INCONCLUSIVE = Decision.PASS, Decision.FAIL, Decision.INCONCLUSIVE

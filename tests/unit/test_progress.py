@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from rich.console import Console
 
-from flows.progress.board import Board, PlainBoard
-from flows.progress.counting import Pace, counted, time_left
-from flows.progress.live_board import live_board
-from pipelines.process.calls import Progress
+from quantgate.flows.progress.board import Board, PlainBoard
+from quantgate.flows.progress.counting import Pace, counted, time_left
+from quantgate.flows.progress.live_board import live_board
+from quantgate.pipelines.process.calls import Progress
 
 
 def at(done: int, total: int, what: str = "answering") -> Progress:

@@ -6,23 +6,23 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, processors
 
-from calibration.drawing.rendering import rendered_ids, rendering_digest
-from flows.build.preflight.prompts import Asked, preflight_prompts
-from flows.settings import Settings
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.corpus import CorpusSequence
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.recipe import Format
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import Message, Suite
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import SuitePrompts, suite_prompts
-from pipelines.evaluation.templates.calls import TemplateLimits
-from pipelines.evaluation.templates.child import TemplateChild
-from pipelines.files.store import Store
-from pipelines.process.runner import run_worker
-from pipelines.suites.load import load_suite
+from quantgate.calibration.drawing.rendering import rendered_ids, rendering_digest
+from quantgate.flows.build.preflight.prompts import Asked, preflight_prompts
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import Message, Suite
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.prompts import SuitePrompts, suite_prompts
+from quantgate.pipelines.evaluation.templates.calls import TemplateLimits
+from quantgate.pipelines.evaluation.templates.child import TemplateChild
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.suites.load import load_suite
 from tests.fakes import fake_checkpoint, write_tokenizer
 
 TEMPLATE = (

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.build import units
-from flows.build.errors import record_error
-from flows.build.outcome import write_report
-from pipelines.domain.errors import UnprovableError
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.gates.prospects import fewest_reliable_items, obstacles
-from pipelines.report.build_report import BuildReport
-from pipelines.report.page import render_page
-from pipelines.report.references import reference_summaries
-from pipelines.report.result import result_json
-from pipelines.report.summary import base_warnings, decision_word, reference_rows
+from quantgate.flows.build import units
+from quantgate.flows.build.errors import record_error
+from quantgate.flows.build.outcome import write_report
+from quantgate.pipelines.domain.errors import UnprovableError
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.gates.prospects import fewest_reliable_items, obstacles
+from quantgate.pipelines.report.build_report import BuildReport
+from quantgate.pipelines.report.page import render_page
+from quantgate.pipelines.report.references import reference_summaries
+from quantgate.pipelines.report.result import result_json
+from quantgate.pipelines.report.summary import base_warnings, decision_word, reference_rows
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.judging_examples import run_of, suite_of
 from tests.unit.report_examples import example_report

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.evaluation.graders.protocol import Grader
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.evaluation.graders.protocol import Grader
 from tests.grading import expecting, pure_grader
 from tests.real_rows import real_rows
 

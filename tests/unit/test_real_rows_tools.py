@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.suites.suite import Item
 from tests.call_writing import WRITERS, Call, as_json
 from tests.grading import expecting, pure_grader
 from tests.real_rows import real_rows

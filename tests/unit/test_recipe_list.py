@@ -7,10 +7,10 @@ from pathlib import Path
 from click.testing import CliRunner
 from rich.console import Console
 
-from flows.cli.main import main
-from flows.cli.recipes import LEGEND, ListedRecipe, show_recipes
-from pipelines.domain.recipe import Format
-from pipelines.specs.recipes import catalogue
+from quantgate.flows.cli.main import main
+from quantgate.flows.cli.recipes import LEGEND, ListedRecipe, show_recipes
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.specs.recipes import catalogue
 
 WIDTH = 100
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.authoring.check import check_suite
-from pipelines.domain.errors import InputError
-from pipelines.domain.registrable import (
+from quantgate.pipelines.authoring.check import check_suite
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.registrable import (
     metric_part,
     model_name_problem,
     slice_problems,
     suite_name_problem,
 )
-from pipelines.specs.builds import BuildFile
-from pipelines.specs.loading import validated
-from pipelines.specs.recipe_files import RecipeSpec
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.specs.builds import BuildFile
+from quantgate.pipelines.specs.loading import validated
+from quantgate.pipelines.specs.recipe_files import RecipeSpec
+from quantgate.pipelines.suites.load import load_suite
 
 LONG = "x" * 101
 SUITE_NAMES = ["my.suite", "latest", "LATEST", "v3", "V12", "a b", "a/b", "é", "-a", "_a", "", LONG]

@@ -1,5 +1,6 @@
 """Look-ups: the smallest variant that passed and fits, or what there is instead."""
 
+import importlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,16 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError, NotFoundError
-from pipelines.domain.recipe import Format
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.files.sealed import seal
-from pipelines.files.store import Store
-from registry import Tracking, check_model_name, check_suite_name, parse_size, record, verify
-from registry.evidence import version_facts
-from registry.facts import PASSED, from_tags, to_tags
-from registry.lineages import trace
-from registry.lookups import Found, Wanted, find
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.files.sealed import seal
+from quantgate.pipelines.files.store import Store
+from quantgate.registry import (
+    Tracking,
+    check_model_name,
+    check_suite_name,
+    lookup,
+    parse_size,
+    record,
+    verify,
+)
+from quantgate.registry.evidence import version_facts
+from quantgate.registry.facts import PASSED, from_tags, to_tags
+from quantgate.registry.lineages import trace
+from quantgate.registry.lookups import Found, Wanted, find
 from tests.registry_examples import (
     SUITE,
     MemoryRegistry,
@@ -282,7 +291,7 @@ def test_the_tracking_uri_is_taken_from_argument_then_environment_then_store(
 
 def test_importing_the_look_up_imports_neither_mlflow_nor_pydantic() -> None:
     code = (
-        "import sys; from registry import lookup, lineage; "
+        "import sys; from quantgate import lookup, lineage; "
         "print([m for m in ('mlflow', 'pydantic', 'yaml', 'numpy') if m in sys.modules])"
     )
     printed = subprocess.run(
@@ -291,14 +300,16 @@ def test_importing_the_look_up_imports_neither_mlflow_nor_pydantic() -> None:
     assert printed.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", ["quantgate", "quantgate.registry"])
 def test_the_example_in_the_packages_docstring_runs(
-    tracking: Tracking, mlflow: MemoryRegistry, capsys: pytest.CaptureFixture[str]
+    name: str, tracking: Tracking, mlflow: MemoryRegistry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import registry
-
-    assert registry.__doc__ is not None
-    code = [line[4:] for line in registry.__doc__.splitlines() if line.startswith("    ")]
-    assert code[0] == "from registry import lookup, verify"
+    package = importlib.import_module(name)
+    assert package.__doc__ is not None
+    code = [line[4:] for line in package.__doc__.splitlines() if line.startswith("    ")]
+    assert code[0] == f"from {name} import lookup, verify"
+    assert package.lookup is lookup
+    assert package.verify is verify
 
     def lookup_here(model: str, *, suite: str, max_size_bytes: int) -> Found:
         wanted = Wanted(model=model, suite=suite, max_size_bytes=max_size_bytes)

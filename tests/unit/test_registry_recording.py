@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
-from pipelines.files.store import Store
-from registry import Tracking, record
-from registry.evidence import Evidence
-from registry.recording.content import run_content
-from registry.recording.receipts import find_receipt
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
+from quantgate.pipelines.files.store import Store
+from quantgate.registry import Tracking, record
+from quantgate.registry.evidence import Evidence
+from quantgate.registry.recording.content import run_content
+from quantgate.registry.recording.receipts import find_receipt
 from tests.registry_examples import (
     SUITE,
     MemoryRegistry,

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from flows.build.errors import UnitError
-from flows.build.outcome import BuildResult
-from flows.orchestration.look import outcome_of
-from flows.releases.claims import Claims
-from flows.releases.releases import (
+from quantgate.flows.build.errors import UnitError
+from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.orchestration.look import outcome_of
+from quantgate.flows.releases.claims import Claims
+from quantgate.flows.releases.releases import (
     MAX_ATTEMPTS,
     Release,
     ReleaseOutcome,
     new_releases,
     watch_once,
 )
-from flows.releases.sources import HuggingFaceHub, folder_revision
-from flows.releases.watch_list import WATCH_LIST, Followed, load_watch_list
-from pipelines.domain.errors import (
+from quantgate.flows.releases.sources import HuggingFaceHub, folder_revision
+from quantgate.flows.releases.watch_list import WATCH_LIST, Followed, load_watch_list
+from quantgate.pipelines.domain.errors import (
     CheckpointError,
     InputError,
     InterruptionError,
@@ -34,8 +34,8 @@ from pipelines.domain.errors import (
     UnprovableError,
     WorkerError,
 )
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings, HubSource
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings, HubSource
 
 FIRST, SECOND = "a" * 40, "b" * 40
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipelines.report.differences import Shown, side_by_side
-from pipelines.report.wording import percent, plural, points, probability, size, visible
+from quantgate.pipelines.report.differences import Shown, side_by_side
+from quantgate.pipelines.report.wording import percent, plural, points, probability, size, visible
 
 
 def marked(shown: Shown) -> list[str]:

@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-from pipelines.report.page import FOLDER, render_page
+from quantgate.pipelines.report.page import FOLDER, render_page
 from tests.unit.report_examples import example_report
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.audit.served import KERNELS
-from pipelines.domain.checkpoint import StoredQuantization
-from pipelines.domain.recipe import Format, Numerics
-from pipelines.domain.run import Facet
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.domain.verdicts.judge_evidence import JudgedAnswer
-from pipelines.domain.verdicts.verdict import Decision, FamilyAdjustment, RuleVerdict
-from pipelines.paired.judges import judge_evidence
-from pipelines.report.build_report import BuildReport, ReferenceReport
-from pipelines.report.flips import LISTED_PER_VARIANT
-from pipelines.report.page import render_page, write_page
-from pipelines.report.result import result_json
+from quantgate.pipelines.audit.served import KERNELS
+from quantgate.pipelines.domain.checkpoint import StoredQuantization
+from quantgate.pipelines.domain.recipe import Format, Numerics
+from quantgate.pipelines.domain.run import Facet
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.domain.verdicts.judge_evidence import JudgedAnswer
+from quantgate.pipelines.domain.verdicts.verdict import Decision, FamilyAdjustment, RuleVerdict
+from quantgate.pipelines.paired.judges import judge_evidence
+from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport
+from quantgate.pipelines.report.flips import LISTED_PER_VARIANT
+from quantgate.pipelines.report.page import render_page, write_page
+from quantgate.pipelines.report.result import result_json
 from tests.unit.report_examples import (
     built,
     example_report,

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.report.build_report import BuildReport
-from pipelines.report.result import SCHEMA, result_json
-from pipelines.report.summary import reference_rows, variant_rows
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.report.build_report import BuildReport
+from quantgate.pipelines.report.result import SCHEMA, result_json
+from quantgate.pipelines.report.summary import reference_rows, variant_rows
 from tests.unit.report_examples import example_report
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}

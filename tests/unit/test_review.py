@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.cli.review_terminal import ask
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.adjudication import Adjudication, Mark
-from pipelines.domain.suites.suite import Item, Message, Suite
-from pipelines.domain.values import JsonObject, digest_of
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision, Verdict
-from pipelines.evaluation.adjudications import (
+from quantgate.flows.cli.review_terminal import ask
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
+from quantgate.pipelines.domain.suites.suite import Item, Message, Suite
+from quantgate.pipelines.domain.values import JsonObject, digest_of
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
+from quantgate.pipelines.evaluation.adjudications import (
     adjudicated,
     answer_digest,
     decisions,
     item_digest,
 )
-from pipelines.evaluation.grading import grade_answers
-from pipelines.gates.judge import judge
-from pipelines.report.review_page import render_review_page
-from pipelines.report.review_queue import EXPIRED, ReviewEntry, review_queue
-from pipelines.suites.adjudications import append_adjudications, load_adjudications
+from quantgate.pipelines.evaluation.grading import grade_answers
+from quantgate.pipelines.gates.judge import judge
+from quantgate.pipelines.report.review_page import render_review_page
+from quantgate.pipelines.report.review_queue import EXPIRED, ReviewEntry, review_queue
+from quantgate.pipelines.suites.adjudications import append_adjudications, load_adjudications
 from tests.unit.judging_examples import PASSED_AUDIT, run_of, suite_of
 
 SUITE = suite_of([("s",)] * 6)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.build.room import Memory, Need, Room, available_bytes, needed_to_build
-from pipelines.process.control_group import ControlGroups
-from pipelines.specs.recipes import find_recipes
-from pipelines.variants.variant import plan_variant
+from quantgate.flows.build.room import Memory, Need, Room, available_bytes, needed_to_build
+from quantgate.pipelines.process.control_group import ControlGroups
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.variants.variant import plan_variant
 from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint
 
 WAIT_SECONDS = 5.0

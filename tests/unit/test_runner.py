@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.process.calls import Progress, WorkerCall, ignore_progress
-from pipelines.process.launch import leave_out_what_is_never_used
-from pipelines.process.runner import run_worker
+from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
+from quantgate.pipelines.process.calls import Progress, WorkerCall, ignore_progress
+from quantgate.pipelines.process.launch import leave_out_what_is_never_used
+from quantgate.pipelines.process.runner import run_worker
 from tests.workers import Done, Order
 
 
@@ -123,10 +123,10 @@ def test_workers_run_side_by_side_in_threads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "left_out"),
     [
-        ("pipelines.engines.transformers.workers.checkpoint_loading", True),
-        ("pipelines.engines.llamacpp.workers.building.convert", True),
-        ("pipelines.engines.llmcompressor.workers.compress", False),
-        ("pipelines.evaluation.workers.lm_eval_tasks", False),
+        ("quantgate.pipelines.engines.transformers.workers.checkpoint_loading", True),
+        ("quantgate.pipelines.engines.llamacpp.workers.building.convert", True),
+        ("quantgate.pipelines.engines.llmcompressor.workers.compress", False),
+        ("quantgate.pipelines.evaluation.workers.lm_eval_tasks", False),
     ],
 )
 def test_what_transformers_imports_for_nothing_is_left_out_where_nothing_else_needs_it(

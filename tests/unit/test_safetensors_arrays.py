@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.formats.arrays import Array, read_array, write_tensors
-from pipelines.formats.safetensors import read_header
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.formats.arrays import Array, read_array, write_tensors
+from quantgate.pipelines.formats.safetensors import read_header
 
 
 def test_a_written_file_reads_back_aligned(tmp_path: Path) -> None:

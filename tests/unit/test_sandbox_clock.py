@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipelines.evaluation.sandbox.clock import BusyError, SandboxClock
+from quantgate.pipelines.evaluation.sandbox.clock import BusyError, SandboxClock
 
 Start = Callable[[str], int]
 

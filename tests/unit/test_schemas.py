@@ -7,8 +7,8 @@ import jsonschema
 import pytest
 import yaml
 
-from flows.schemas import LINES, MODELS, SCHEMAS, schema_text
-from pipelines.specs.recipes import CATALOGUE
+from quantgate.flows.schemas import LINES, MODELS, SCHEMAS, schema_text
+from quantgate.pipelines.specs.recipes import CATALOGUE
 
 PROJECT = Path(__file__).parents[2]
 FILES = {

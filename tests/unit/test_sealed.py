@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.files.sealed import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.sealed import (
     MANIFEST,
     is_sealed,
     produce_once,

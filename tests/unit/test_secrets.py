@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.secrets import (
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.secrets import (
     Secret,
     option_is_secret,
     redacted,
@@ -17,11 +17,11 @@ from pipelines.domain.secrets import (
     variable_is_secret,
     without_values,
 )
-from pipelines.engines.openai.client import Endpoint
-from pipelines.files.store import Store
-from pipelines.hub.source import HubSettings
-from pipelines.process.secrecy import HidingStream, hide_secrets
-from registry.tracking import Tracking
+from quantgate.pipelines.engines.openai.client import Endpoint
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.secrecy import HidingStream, hide_secrets
+from quantgate.registry.tracking import Tracking
 
 PASSWORD = "p@ss/w:rd-1"
 ENCODED = quote(PASSWORD, safe="")

@@ -6,26 +6,30 @@ from pathlib import Path
 import numpy
 import pytest
 
-from pipelines.audit.base_divergence import (
+from quantgate.pipelines.audit.base_divergence import (
     ROUNDING,
     ROUNDING_BFLOAT16,
     Comparison,
     rounding_of,
     summary,
 )
-from pipelines.domain.values import JsonObject
-from pipelines.engines.divergence.base_messages import (
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.divergence.base_messages import (
     LOGITS_FILE,
     CheckpointLogits,
     Passage,
     PositionDivergences,
 )
-from pipelines.engines.divergence.sums import log_softmax
-from pipelines.engines.openai.likeliest import asked_positions, asking_likeliest, likeliest
-from pipelines.engines.openai.messages import ServedDivergenceCall
-from pipelines.engines.openai.workers.base_divergence import coarse_divergence, measure
-from pipelines.files.sealed import produce_once
-from pipelines.process.calls import ignore_progress
+from quantgate.pipelines.engines.divergence.sums import log_softmax
+from quantgate.pipelines.engines.openai.likeliest import (
+    asked_positions,
+    asking_likeliest,
+    likeliest,
+)
+from quantgate.pipelines.engines.openai.messages import ServedDivergenceCall
+from quantgate.pipelines.engines.openai.workers.base_divergence import coarse_divergence, measure
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.process.calls import ignore_progress
 from tests.openai_server_fake import Fault, fake_server
 from tests.served import Site
 

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.build import units
-from flows.build.audits.base_audits import base_reports
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.divergence.base_messages import CheckpointLogits, PositionDivergences
-from pipelines.engines.runtime import (
+from quantgate.flows.build import units
+from quantgate.flows.build.audits.base_audits import base_reports
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.divergence.base_messages import (
+    CheckpointLogits,
+    PositionDivergences,
+)
+from quantgate.pipelines.engines.runtime import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
@@ -22,9 +25,9 @@ from pipelines.engines.runtime import (
     ServedLook,
     ServerAccess,
 )
-from pipelines.engines.transformers.checkpoint_loading import LoadingReport
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
+from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
 from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.unit.test_units import site
 

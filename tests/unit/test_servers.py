@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.build.plan import make_plan, servers_in_use
-from flows.build.preflight.all import refuse_refused
-from flows.settings import Settings
-from flows.wiring import Equipment, equipment
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.recipe import Format, Recipe
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import (
+from quantgate.flows.build.plan import make_plan, servers_in_use
+from quantgate.flows.build.preflight.all import refuse_refused
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment, equipment
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.recipe import Format, Recipe
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import (
     DecodeSettings,
     GraderSpec,
     Item,
@@ -18,16 +18,16 @@ from pipelines.domain.suites.suite import (
     SliceSpec,
     Suite,
 )
-from pipelines.domain.values import digest_of
-from pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from pipelines.engines.openai.runtime import OpenAiServerRuntime
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.files.records import read_record, write_record
-from pipelines.process.runner import run_worker
-from pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
-from pipelines.specs.kv_caches import over_kv_caches
-from pipelines.specs.recipes import find_recipes
-from pipelines.specs.servers import judged_in
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.files.records import read_record, write_record
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+from quantgate.pipelines.specs.kv_caches import over_kv_caches
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.specs.servers import judged_in
 from tests.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.tiny_checkpoints import write_checkpoint
 

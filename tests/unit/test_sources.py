@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.build.identity import (
+from quantgate.flows.build.identity import (
     AUDIT,
     BASE_DIVERGENCE,
     CAUSES,
@@ -16,10 +16,10 @@ from flows.build.identity import (
     build_digest,
     judging_digest,
 )
-from pipelines.files.sources import HOUSES, ROOT, Sources, reached, source_digest
+from quantgate.pipelines.files.sources import HOUSES, ROOT, Sources, reached, source_digest
 from tests.unit.test_planning import plan, spec
 
-ENGINES = "pipelines.engines"
+ENGINES = "quantgate.pipelines.engines"
 KEYS = {
     "answers of llama.cpp": (f"{ENGINES}.llamacpp.workers.answer",),
     "answers of transformers": (f"{ENGINES}.transformers.workers.answer",),
@@ -29,25 +29,25 @@ KEYS = {
     "audit": AUDIT,
     "base divergence": BASE_DIVERGENCE,
     "judging": JUDGING,
-    "corpus": ("calibration.shelf.assemble",),
-    "tokens of a corpus": ("calibration.drawing.rendering",),
-    "drift": ("calibration.drift.sealing",),
-    "code": ("pipelines.evaluation.workers.code_observe",),
-    "loops": ("pipelines.evaluation.loops.waves",),
+    "corpus": ("quantgate.calibration.shelf.assemble",),
+    "tokens of a corpus": ("quantgate.calibration.drawing.rendering",),
+    "drift": ("quantgate.calibration.drift.sealing",),
+    "code": ("quantgate.pipelines.evaluation.workers.code_observe",),
+    "loops": ("quantgate.pipelines.evaluation.loops.waves",),
     "servers": (f"{ENGINES}.openai.workers.answer", f"{ENGINES}.openai.desk"),
 }
 EDITS = {
     f"{ENGINES}.llamacpp.workers.probe": {"audit"},
     f"{ENGINES}.transformers.workers.probe": {"audit"},
     f"{ENGINES}.llamacpp.grammar.numbers": {"answers of llama.cpp"},
-    "calibration.drawing.mixing": {"corpus", "drift"},
-    "calibration.workers.recognizers": {"corpus"},
-    "pipelines.evaluation.sandbox.judged.values": {"code", "judging", "loops"},
-    "pipelines.evaluation.graders.text.choice_words": {"judging", "loops"},
-    "pipelines.evaluation.loops.tools": {"loops", "judging"},
-    "pipelines.domain.errors": set(),
-    "pipelines.report.page": set(),
-    "flows.cli.main": set(),
+    "quantgate.calibration.drawing.mixing": {"corpus", "drift"},
+    "quantgate.calibration.workers.recognizers": {"corpus"},
+    "quantgate.pipelines.evaluation.sandbox.judged.values": {"code", "judging", "loops"},
+    "quantgate.pipelines.evaluation.graders.text.choice_words": {"judging", "loops"},
+    "quantgate.pipelines.evaluation.loops.tools": {"loops", "judging"},
+    "quantgate.pipelines.domain.errors": set(),
+    "quantgate.pipelines.report.page": set(),
+    "quantgate.flows.cli.main": set(),
 }
 """What an edit of each changes, nothing else of the above."""
 
@@ -86,18 +86,18 @@ def test_an_edit_changes_the_keys_that_reach_it_and_no_others(
 @pytest.mark.parametrize(
     ("key", "module"),
     [
-        ("drift", "calibration.drift.permutation"),
-        ("drift", "pipelines.specs.chat_messages"),
-        ("drift", "pipelines.paired.family"),
-        ("corpus", "pipelines.evaluation.chat"),
-        ("conversion", "pipelines.formats.chat_templates"),
+        ("drift", "quantgate.calibration.drift.permutation"),
+        ("drift", "quantgate.pipelines.specs.chat_messages"),
+        ("drift", "quantgate.pipelines.paired.family"),
+        ("corpus", "quantgate.pipelines.evaluation.chat"),
+        ("conversion", "quantgate.pipelines.formats.chat_templates"),
         ("matrix", f"{ENGINES}.llamacpp.workers.opening"),
         ("answers of llama.cpp", f"{ENGINES}.llamacpp.workers.opening"),
-        ("answers of llama.cpp", "pipelines.process.harness"),
-        ("code", "pipelines.evaluation.sandbox.inside"),
-        ("judging", "pipelines.evaluation.workers.judge_observe"),
-        ("judging", "pipelines.engines.openai.client"),
-        ("judging", "pipelines.domain.verdicts.verdict"),
+        ("answers of llama.cpp", "quantgate.pipelines.process.harness"),
+        ("code", "quantgate.pipelines.evaluation.sandbox.inside"),
+        ("judging", "quantgate.pipelines.evaluation.workers.judge_observe"),
+        ("judging", "quantgate.pipelines.engines.openai.client"),
+        ("judging", "quantgate.pipelines.domain.verdicts.verdict"),
     ],
 )
 def test_what_lists_kept_by_hand_had_forgotten_or_had_to_name_is_reached(
@@ -107,11 +107,11 @@ def test_what_lists_kept_by_hand_had_forgotten_or_had_to_name_is_reached(
 
 
 NOT_SEALED = {
-    "pipelines.evaluation.loops.checks",
-    "pipelines.evaluation.transformers_reading",
-    "pipelines.evaluation.workers.lm_eval_export",
-    "pipelines.evaluation.workers.transformers_reading",
-    "pipelines.gates.prospects",
+    "quantgate.pipelines.evaluation.loops.checks",
+    "quantgate.pipelines.evaluation.transformers_reading",
+    "quantgate.pipelines.evaluation.workers.lm_eval_export",
+    "quantgate.pipelines.evaluation.workers.transformers_reading",
+    "quantgate.pipelines.gates.prospects",
 }
 """What says something while planning or checking: nothing keeps it, or it is kept under a key of its own."""
 
@@ -154,19 +154,19 @@ def test_what_counts_as_reached(tmp_path: Path) -> None:
         entry="""
 from typing import TYPE_CHECKING
 import json
-import pipelines.plain
-from pipelines import member
-from pipelines.named import Thing
+import quantgate.pipelines.plain
+from quantgate.pipelines import member
+from quantgate.pipelines.named import Thing
 if TYPE_CHECKING:
-    from pipelines.types_only import Type
+    from quantgate.pipelines.types_only import Type
 else:
-    from pipelines.otherwise import Type
+    from quantgate.pipelines.otherwise import Type
 _ROOM: str = "pipelines"
 WORKER = f"{_ROOM}.worker"
 OTHER = "pipelines.told"
 TEXT = "see pipelines.mentioned for more"
 def later():
-    from pipelines.late import late
+    from quantgate.pipelines.late import late
 """,
         plain="", member="from pipelines.deep import x", named="Thing = 1", types_only="",
         otherwise="Type = 1", worker="", told="", mentioned="", late="late = 1", deep="x = 1", unrelated="",

@@ -1,8 +1,8 @@
 import json
 from pathlib import Path
 
-from pipelines.formats.own_tokenizer import own_tokenizer
-from pipelines.formats.special_tokens import read_token_names
+from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.formats.special_tokens import read_token_names
 from tests.fakes import write_tokenizer
 
 

@@ -2,18 +2,18 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Calibration, GgufOptions
-from pipelines.specs.builds import BuildOverrides, load_build
-from pipelines.specs.policies import load_policy
-from pipelines.specs.recipes import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Calibration, GgufOptions
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.policies import load_policy
+from quantgate.pipelines.specs.recipes import (
     CATALOGUE,
     DEFAULT_RECIPES,
     catalogue,
     find_recipes,
     load_recipe,
 )
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.suites.load import load_suite
 
 SUITE = """\
 name: demo

@@ -4,8 +4,8 @@ from math import comb
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.paired.exact import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.paired.exact import (
     break_rate_bound,
     break_rate_p,
     detectable_break_rate,
@@ -15,10 +15,10 @@ from pipelines.paired.exact import (
     mcnemar_p,
     share_lower_bound,
 )
-from pipelines.paired.family import holm
-from pipelines.paired.interval import difference_lower_bound, paired_difference_interval
-from pipelines.paired.scores import mean_difference_limits
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.paired.family import holm
+from quantgate.pipelines.paired.interval import difference_lower_bound, paired_difference_interval
+from quantgate.pipelines.paired.scores import mean_difference_limits
+from quantgate.pipelines.paired.statistics import statistics
 from tests.newcombe import newcombe_interval
 from tests.unit.judging_examples import paired_items
 

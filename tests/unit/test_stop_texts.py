@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipelines.engines.stop_texts import before_stop, reaches_stop
+from quantgate.pipelines.engines.stop_texts import before_stop, reaches_stop
 
 PIECES = ("", "Hel", "lo", " wor", "ld", "\n", "Q", ":", "\nQ: n", "é", "STOP")
 

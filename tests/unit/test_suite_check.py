@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 from tokenizers import Tokenizer
 
-from flows.cli.main import main
-from flows.cli.views.suite import plain_lines, show
-from pipelines.authoring.check import SuiteReport, check_suite
-from pipelines.authoring.duplicates import duplicates
-from pipelines.authoring.fit import ModelView
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.evaluation.chat import ChatFormat
+from quantgate.flows.cli.main import main
+from quantgate.flows.cli.views.suite import plain_lines, show
+from quantgate.pipelines.authoring.check import SuiteReport, check_suite
+from quantgate.pipelines.authoring.duplicates import duplicates
+from quantgate.pipelines.authoring.fit import ModelView
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.evaluation.chat import ChatFormat
 from tests.fakes import write_tokenizer
 
 SUITE = """\

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from flows.build.preflight.all import refuse_unbound
-from flows.wiring import Equipment
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.suites.suite import Suite
-from pipelines.process.runner import run_worker
-from pipelines.suites.load import load_suite
+from quantgate.flows.build.preflight.all import refuse_unbound
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.suites.load import load_suite
 from tests.fakes import FakeRuntime
 
 SCHEMA = {"type": "object", "properties": {"b": {"const": 1}, "a": {"const": 2}}}

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Suite
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.prompts import suite_prompts
-from pipelines.language.spelled import is_low_resource, language_of
-from pipelines.suites.filler import BuiltInFiller
-from pipelines.suites.load import load_suite
-from pipelines.suites.long_context import length_tokens
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.prompts import suite_prompts
+from quantgate.pipelines.language.spelled import is_low_resource, language_of
+from quantgate.pipelines.suites.filler import BuiltInFiller
+from quantgate.pipelines.suites.load import load_suite
+from quantgate.pipelines.suites.long_context import length_tokens
 from tests.fakes import write_tokenizer
 
 HEAD = (

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from calibration.sources.rows import RowReader
-from calibration.wanted import Fields
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.specs.chat_messages import with_open_arguments
-from pipelines.suites.load import load_suite
+from quantgate.calibration.sources.rows import RowReader
+from quantgate.calibration.wanted import Fields
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.specs.chat_messages import with_open_arguments
+from quantgate.pipelines.suites.load import load_suite
 
 SUITE = "name: demo\nversion: 1\ngrader: exact\ndecode: {max_tokens: 8}\nslices: {a: {}}\n"
 CALL: JsonObject = {

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from calibration.sources.traffic import Candidate, Traffic, read_traffic
-from pipelines.authoring.choosing import choose
-from pipelines.authoring.draft import write_draft
-from pipelines.authoring.mine import Mined
-from pipelines.authoring.signals import Ranking, cheap_rankings, margins_ranking
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Message
-from pipelines.engines.margins import AnswerMargin
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.suites.load import examine_suite, load_suite
+from quantgate.calibration.sources.traffic import Candidate, Traffic, read_traffic
+from quantgate.pipelines.authoring.choosing import choose
+from quantgate.pipelines.authoring.draft import write_draft
+from quantgate.pipelines.authoring.mine import Mined
+from quantgate.pipelines.authoring.signals import Ranking, cheap_rankings, margins_ranking
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.engines.margins import AnswerMargin
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.suites.load import examine_suite, load_suite
 from tests.fakes import write_tokenizer
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.suites.suite import Suite
-from pipelines.hub.table_source import TableSource
-from pipelines.suites.load import load_suite
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.hub.table_source import TableSource
+from quantgate.pipelines.suites.load import load_suite
 from tests.real_rows import rows_file
 
 HEAD = "name: demo\nversion: 1\ngrader: exact\ndecode: {max_tokens: 8}\n"

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.authoring.check import check_suite
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.suites.turns import Loop, ResultRow, ScriptedStep, Turn
-from pipelines.suites.files import ItemSpec
-from pipelines.suites.load import load_suite
-from pipelines.suites.tables import ITEM_KEYS
+from quantgate.pipelines.authoring.check import check_suite
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.suites.turns import Loop, ResultRow, ScriptedStep, Turn
+from quantgate.pipelines.suites.files import ItemSpec
+from quantgate.pipelines.suites.load import load_suite
+from quantgate.pipelines.suites.tables import ITEM_KEYS
 from tests.loops import refund
 
 FIND = {"name": "find_order", "arguments": {"order_id": "A-1"}}

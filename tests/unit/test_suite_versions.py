@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.build.suite_contents import refuse_other_content
-from flows.cli.main import main
-from flows.settings import Settings
-from pipelines.authoring.check import check_suite
-from pipelines.authoring.versions import bump, edited, refuse_edited, remember
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.domain.values import digest_of
-from pipelines.files.records import to_json
-from pipelines.files.store import Store
-from pipelines.suites.digest import digested_items
-from pipelines.suites.load import load_suite
+from quantgate.flows.build.suite_contents import refuse_other_content
+from quantgate.flows.cli.main import main
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.authoring.check import check_suite
+from quantgate.pipelines.authoring.versions import bump, edited, refuse_edited, remember
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.suites.digest import digested_items
+from quantgate.pipelines.suites.load import load_suite
 
 SUITE = (
     "name: demo\nversion: 1  # raise me\ngrader: exact\ndecode: {max_tokens: 8}\nslices: {a: {}}\n"

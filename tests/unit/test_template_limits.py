@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.suites.suite import Message
-from pipelines.evaluation.chat import ChatFormat, TemplateRefusalError
-from pipelines.evaluation.templates.calls import RenderCall, TemplateLimits
-from pipelines.evaluation.templates.child import TemplateChild, template_key
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.evaluation.chat import ChatFormat, TemplateRefusalError
+from quantgate.pipelines.evaluation.templates.calls import RenderCall, TemplateLimits
+from quantgate.pipelines.evaluation.templates.child import TemplateChild, template_key
 from tests.fakes import write_tokenizer
 
 USER = (Message(role="user", content="hi"),)
@@ -159,8 +159,8 @@ def test_the_process_that_renders_does_not_outlive_a_killed_parent(tmp_path: Pat
     write_tokenizer(tmp_path, "{{ messages[0].content }}")
     program = (
         "import pathlib, sys, time\n"
-        "from pipelines.domain.suites.suite import Message\n"
-        "from pipelines.evaluation.chat import ChatFormat\n"
+        "from quantgate.pipelines.domain.suites.suite import Message\n"
+        "from quantgate.pipelines.evaluation.chat import ChatFormat\n"
         "chat = ChatFormat.of(pathlib.Path(sys.argv[1]))\n"
         "chat.render((Message(role='user', content='hi'),), ask=True)\n"
         "print(chat.child._process.pid, flush=True)\n"

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.files.locks import exclusive
-from pipelines.files.sealed import produce_once
-from pipelines.files.temporary import clear_staging, clear_temporary, temporary_folder
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.files.temporary import clear_staging, clear_temporary, temporary_folder
 from tests.workers import Done
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pipelines.files.temporary import temporary_folder
+from quantgate.pipelines.files.temporary import temporary_folder
 with temporary_folder(Path(sys.argv[1])) as folder:
     (folder / "large").write_text("x" * 1000)
     print(folder, flush=True)

@@ -7,19 +7,19 @@ import pytest
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 
-from pipelines.audit.behaviour import audit_behaviour
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.adjudication import Adjudication, Mark
-from pipelines.domain.suites.anchor import answer_digest
-from pipelines.domain.suites.suite import GraderSpec
-from pipelines.domain.suites.thoughts import Thoughts, ThoughtTag
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.adjudications import item_digest
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.table import grade_answer, grader_for
-from pipelines.evaluation.grading import grade_answers
-from pipelines.evaluation.thoughts import opened_mark, spoken_part
-from pipelines.evaluation.workers.judge_observe import verdict
+from quantgate.pipelines.audit.behaviour import audit_behaviour
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
+from quantgate.pipelines.domain.suites.anchor import answer_digest
+from quantgate.pipelines.domain.suites.suite import GraderSpec
+from quantgate.pipelines.domain.suites.thoughts import Thoughts, ThoughtTag
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.adjudications import item_digest
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
+from quantgate.pipelines.evaluation.grading import grade_answers
+from quantgate.pipelines.evaluation.thoughts import opened_mark, spoken_part
+from quantgate.pipelines.evaluation.workers.judge_observe import verdict
 from tests.grading import expecting, pure_grader
 from tests.unit.judging_examples import run_of, suite_of
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.formats.tokenizer_folder import (
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.formats.tokenizer_folder import (
     chat_template_text,
     special_token_ids,
     special_tokens,

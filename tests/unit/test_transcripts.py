@@ -9,17 +9,17 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from flows.build import units
-from flows.build.plan_files import write_plan
-from flows.cli.export import export_command, transcripts_command, write_transcripts
-from flows.cli.judge import JudgeOptions, judge_transcripts
-from flows.cli.transcripts import exported_lines, read_transcript
-from flows.schemas import SCHEMAS
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Format
-from pipelines.domain.server import Server
-from pipelines.domain.values import JsonObject
-from pipelines.domain.verdicts.verdict import Decision
+from quantgate.flows.build import units
+from quantgate.flows.build.plan_files import write_plan
+from quantgate.flows.cli.export import export_command, transcripts_command, write_transcripts
+from quantgate.flows.cli.judge import JudgeOptions, judge_transcripts
+from quantgate.flows.cli.transcripts import exported_lines, read_transcript
+from quantgate.flows.schemas import SCHEMAS
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.verdicts.verdict import Decision
 from tests.fakes import FakeBackend, FakeRuntime
 from tests.unit.test_judging import COUNT, folder, runs, settings
 from tests.unit.test_units import site

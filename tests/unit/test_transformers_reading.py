@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.transformers_reading import TransformersReading, may_read_otherwise
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.transformers_reading import (
+    TransformersReading,
+    may_read_otherwise,
+)
 
 
 @pytest.mark.parametrize(

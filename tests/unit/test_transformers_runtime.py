@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.domain.errors import (
+from quantgate.pipelines.domain.errors import (
     CheckpointError,
     ChildCrashError,
     InterruptionError,
@@ -14,16 +14,16 @@ from pipelines.domain.errors import (
     ToolchainError,
     WorkerError,
 )
-from pipelines.domain.recipe import Format
-from pipelines.domain.run import Answer, Schedule
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.answer_log import AnswerLog
-from pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Runtime
-from pipelines.engines.transformers.batches import batches
-from pipelines.engines.transformers.messages import AnswerTally
-from pipelines.engines.transformers.runtime import TransformersRuntime
-from pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
-from pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.run import Answer, Schedule
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.answer_log import AnswerLog
+from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Runtime
+from quantgate.pipelines.engines.transformers.batches import batches
+from quantgate.pipelines.engines.transformers.messages import AnswerTally
+from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.fakes import fake_checkpoint
 
 

@@ -9,17 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from flows.build import units
-from flows.build.audits.audits import base_loadable
-from flows.build.errors import forget_error, forget_errors, is_refused, read_errors, record_error
-from flows.build.plan import BuildPlan
-from flows.build.plan_files import read_plan, write_plan
-from flows.build.preflight.prompts import rendered_suite
-from flows.build.site import BuildSite
-from flows.settings import Settings
-from flows.wiring import Equipment
-from pipelines.domain.errors import CheckpointError, InputError, WorkerError
-from pipelines.domain.suites.suite import (
+from quantgate.flows.build import units
+from quantgate.flows.build.audits.audits import base_loadable
+from quantgate.flows.build.errors import (
+    forget_error,
+    forget_errors,
+    is_refused,
+    read_errors,
+    record_error,
+)
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.plan_files import read_plan, write_plan
+from quantgate.flows.build.preflight.prompts import rendered_suite
+from quantgate.flows.build.site import BuildSite
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
+from quantgate.pipelines.domain.suites.suite import (
     DecodeSettings,
     GraderSpec,
     Item,
@@ -27,20 +33,20 @@ from pipelines.domain.suites.suite import (
     SliceSpec,
     Suite,
 )
-from pipelines.domain.values import digest_of
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.domain.verdicts.policy import Policy
-from pipelines.domain.verdicts.verdict import Decision
-from pipelines.engines.contents import Contents
-from pipelines.engines.divergence.rulers import RulersCall
-from pipelines.engines.runtime import Loadable
-from pipelines.evaluation.runs import seconds_so_far
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker, ignore_progress
-from pipelines.process.runner import run_worker
-from pipelines.specs.kv_caches import over_kv_caches
-from pipelines.specs.recipes import find_recipes
-from pipelines.variants.variant import plan_variant
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.divergence.rulers import RulersCall
+from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.evaluation.runs import seconds_so_far
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.kv_caches import over_kv_caches
+from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.variants.variant import plan_variant
 from tests.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_loading, fake_rulers
 
 

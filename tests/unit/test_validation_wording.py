@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from flows.schemas import MODELS
-from pipelines.domain.errors import InputError
-from pipelines.files.validation_wording import SENTENCES, place, sentence
-from pipelines.specs.loading import load_json_lines, load_yaml
-from pipelines.suites.files import ItemSpec, SuiteSpec
+from quantgate.flows.schemas import MODELS
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.validation_wording import SENTENCES, place, sentence
+from quantgate.pipelines.specs.loading import load_json_lines, load_yaml
+from quantgate.pipelines.suites.files import ItemSpec, SuiteSpec
 
 PYDANTIC = re.compile(
     r"Input|should|valid (dict|list|tuple|string|int)|[Tt]uple|[Dd]ict\b|permitted|Field required|"

@@ -5,11 +5,11 @@ from typing import get_args
 
 import pytest
 
-from pipelines.domain.run import Answer, Way
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.table import grade_answer
-from pipelines.gates.wording import broke_in, counts
-from pipelines.paired.statistics import statistics
+from quantgate.pipelines.domain.run import Answer, Way
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.table import grade_answer
+from quantgate.pipelines.gates.wording import broke_in, counts
+from quantgate.pipelines.paired.statistics import statistics
 from tests.grading import expecting, pure_grader
 from tests.observing import observed_grader
 from tests.unit.judging_examples import paired_items

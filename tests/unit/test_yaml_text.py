@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.domain.errors import InputError
-from pipelines.specs.yaml_text import read_yaml
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.specs.yaml_text import read_yaml
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)

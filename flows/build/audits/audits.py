@@ -3,42 +3,42 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flows.build.audits.base_logits import kept_logits
-from flows.build.audits.measured_rulers import measured_ruler
-from flows.build.audits.texts import divergence_tokens, parity_texts
-from flows.build.identity import audit_digest
-from flows.build.site import BuildSite
-from pipelines.audit.checks import audit_base as hold_base
-from pipelines.audit.checks import audit_files, audit_variant, unreadable
-from pipelines.audit.divergence import (
+from quantgate.flows.build.audits.base_logits import kept_logits
+from quantgate.flows.build.audits.measured_rulers import measured_ruler
+from quantgate.flows.build.audits.texts import divergence_tokens, parity_texts
+from quantgate.flows.build.identity import audit_digest
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.audit.checks import audit_base as hold_base
+from quantgate.pipelines.audit.checks import audit_files, audit_variant, unreadable
+from quantgate.pipelines.audit.divergence import (
     DIVERGENCE_TOKENS,
     audit_divergence,
     audit_resemblance,
     unmeasured_divergence,
 )
-from pipelines.audit.expectation import audit_expectation, expected_of, written_tensors
-from pipelines.audit.labels import audit_labels
-from pipelines.audit.metadata import audit_metadata
-from pipelines.audit.origin import audit_origin
-from pipelines.audit.rulers import ruler_of
-from pipelines.audit.served import audit_served
-from pipelines.domain.errors import CheckpointError, InputError, WorkerError
-from pipelines.domain.run import Run
-from pipelines.domain.values import digest_of
-from pipelines.domain.variant import Variant
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.engines.contents import Contents
-from pipelines.engines.runtime import (
+from quantgate.pipelines.audit.expectation import audit_expectation, expected_of, written_tensors
+from quantgate.pipelines.audit.labels import audit_labels
+from quantgate.pipelines.audit.metadata import audit_metadata
+from quantgate.pipelines.audit.origin import audit_origin
+from quantgate.pipelines.audit.rulers import ruler_of
+from quantgate.pipelines.audit.served import audit_served
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.domain.variant import Variant
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.runtime import (
     DivergenceRequest,
     Loadable,
     ProbeReport,
     ProbeRequest,
     ServedLook,
 )
-from pipelines.files.records import to_json
-from pipelines.files.sealed import produce_once
-from pipelines.process.calls import OnProgress
-from pipelines.variants.variant import PlannedVariant, open_variant
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.variants.variant import PlannedVariant, open_variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

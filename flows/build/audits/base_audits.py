@@ -5,23 +5,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from flows.build.audits.audits import audit_base, base_loadable
-from flows.build.audits.base_divergence import BaseDivergenceRecord, base_divergence
-from flows.build.audits.divergence_causes import divergence_cause
-from flows.build.plan import BuildPlan
-from flows.build.site import BuildSite
-from pipelines.audit.base_divergence import (
+from quantgate.flows.build.audits.audits import audit_base, base_loadable
+from quantgate.flows.build.audits.base_divergence import BaseDivergenceRecord, base_divergence
+from quantgate.flows.build.audits.divergence_causes import divergence_cause
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.audit.base_divergence import (
     audit_base_divergence,
     refusal,
     unmeasured_base_divergence,
 )
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
-from pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
-from pipelines.files.records import read_record, write_record
-from pipelines.files.store import Store
-from pipelines.report.build_report import BaseReport
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
+from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
+from quantgate.pipelines.files.records import read_record, write_record
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.report.build_report import BaseReport
 
 WAIVABLE = "base-divergence"
 

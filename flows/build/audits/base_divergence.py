@@ -5,22 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.build.identity import base_divergence_digest
-from flows.build.room import total_bytes
-from flows.build.site import BuildSite
-from pipelines.audit.base_divergence import Comparison, rounding_of, summary
-from pipelines.audit.reach import passages, reach, unreached_at
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.values import Digest, JsonObject, digest_of
-from pipelines.domain.verdicts.base_divergence import BaseDivergence, ComputeDtype
-from pipelines.engines.checkpoint_logits import compute_logits, computed_by, logits_folder
-from pipelines.engines.divergence.base_messages import CheckpointLogitsCall, Passage
-from pipelines.engines.runtime import BaseDivergenceRequest, Loadable, Runtime
-from pipelines.engines.transformers.checkpoint_loading import LoadingReport
-from pipelines.files.records import to_json
-from pipelines.files.sealed import is_sealed, produce_once
-from pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
-from pipelines.process.calls import ignore_progress
+from quantgate.flows.build.identity import base_divergence_digest
+from quantgate.flows.build.room import total_bytes
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.audit.base_divergence import Comparison, rounding_of, summary
+from quantgate.pipelines.audit.reach import passages, reach, unreached_at
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.values import Digest, JsonObject, digest_of
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, ComputeDtype
+from quantgate.pipelines.engines.checkpoint_logits import compute_logits, computed_by, logits_folder
+from quantgate.pipelines.engines.divergence.base_messages import CheckpointLogitsCall, Passage
+from quantgate.pipelines.engines.runtime import BaseDivergenceRequest, Loadable, Runtime
+from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import is_sealed, produce_once
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
+from quantgate.pipelines.process.calls import ignore_progress
 
 _LIBRARIES_BYTES = 1_500_000_000
 _BYTES_A_WEIGHT: dict[ComputeDtype, float] = {"float32": 4.3, "bfloat16": 2.2}

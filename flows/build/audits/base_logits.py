@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from flows.build.site import BuildSite
-from pipelines.domain.recipe import Format
-from pipelines.domain.values import Digest, digest_of
-from pipelines.engines.runtime import Loadable
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.engines.runtime import Loadable
 
 
 def logits_key(site: BuildSite, runtime_name: str, base: Loadable, tokens_digest: Digest) -> Digest:

@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-from flows.build.audits.base_divergence import BaseComparison, comparison
-from flows.build.identity import divergence_cause_digest
-from flows.build.site import BuildSite
-from pipelines.audit.divergence_causes import Trial, cause_of, suspects, together
-from pipelines.audit.dropped_settings import Suspect, altering_options
-from pipelines.domain.errors import CheckpointError, ToolchainError, WorkerError
-from pipelines.domain.values import JsonValue, digest_of
-from pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
-from pipelines.engines.checkpoint_logits import forget_logits
-from pipelines.engines.runtime import Loadable
-from pipelines.files.sealed import produce_once
+from quantgate.flows.build.audits.base_divergence import BaseComparison, comparison
+from quantgate.flows.build.identity import divergence_cause_digest
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.audit.divergence_causes import Trial, cause_of, suspects, together
+from quantgate.pipelines.audit.dropped_settings import Suspect, altering_options
+from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError, WorkerError
+from quantgate.pipelines.domain.values import JsonValue, digest_of
+from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
+from quantgate.pipelines.engines.checkpoint_logits import forget_logits
+from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.files.sealed import produce_once
 
 _NAMED = 3
 

@@ -3,26 +3,26 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.build.audits.base_logits import kept_logits, logits_key
-from flows.build.site import BuildSite
-from pipelines.audit.divergence import DIVERGENCE_TOKENS
-from pipelines.audit.rulers import ruler_of
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.domain.verdicts.ruler import Ruler
-from pipelines.engines.divergence.rulers import RulersCall
-from pipelines.engines.runtime import Loadable
-from pipelines.files.locks import exclusive
-from pipelines.files.records import to_json
-from pipelines.files.sealed import is_sealed, produce_once, read_manifest
-from pipelines.files.sources import source_digest
-from pipelines.report.wording import plural
+from quantgate.flows.build.audits.base_logits import kept_logits, logits_key
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.audit.divergence import DIVERGENCE_TOKENS
+from quantgate.pipelines.audit.rulers import ruler_of
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.domain.verdicts.ruler import Ruler
+from quantgate.pipelines.engines.divergence.rulers import RulersCall
+from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.report.wording import plural
 
 _RUNTIME = "transformers"
 """What rulers are emulated in."""
 _SOURCES = (
-    "pipelines.engines.transformers.workers.divergence",
-    "pipelines.engines.transformers.workers.rulers",
+    "quantgate.pipelines.engines.transformers.workers.divergence",
+    "quantgate.pipelines.engines.transformers.workers.rulers",
 )
 
 

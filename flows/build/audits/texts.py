@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.drawing.rendering import rendered_ids, rendered_text, rendering_digest
-from calibration.shelf.assemble import read_sequences
-from flows.build.site import BuildSite
-from pipelines.audit.divergence import DIVERGENCE_TOKENS
-from pipelines.domain.run import Run
-from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.evaluation.loops.rehearsal import rehearsed_texts
-from pipelines.files.records import write_text
-from pipelines.files.sealed import produce_once
-from pipelines.files.sources import source_digest
+from quantgate.calibration.drawing.rendering import rendered_ids, rendered_text, rendering_digest
+from quantgate.calibration.shelf.assemble import read_sequences
+from quantgate.flows.build.site import BuildSite
+from quantgate.pipelines.audit.divergence import DIVERGENCE_TOKENS
+from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.evaluation.loops.rehearsal import rehearsed_texts
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.files.sources import source_digest
 
 _SUITE_TOKENS = DIVERGENCE_TOKENS // 2
 _SEED = 0
@@ -34,7 +34,7 @@ class _TokensRecord:
 
 
 def _code() -> Digest:
-    return source_digest("pipelines.evaluation.loops.rehearsal", alone=(__name__,))
+    return source_digest("quantgate.pipelines.evaluation.loops.rehearsal", alone=(__name__,))
 
 
 def parity_texts(site: BuildSite) -> tuple[Path, Digest]:

@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from calibration.checks.preflight import Preflight, preflight_corpus
-from calibration.shelf.assemble import build_corpus
-from calibration.spec import load_corpus_spec
-from calibration.wanted import CorpusSpec
-from flows.build.corpora.sources import corpus_workplace, spoken
-from flows.build.preflight.prompts import rendered_suite
-from flows.settings import Settings
-from flows.wiring import Equipment
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.corpus import Corpus
-from pipelines.domain.errors import InputError
-from pipelines.domain.recipe import Recipe
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.verdicts.waiver import ContaminationWaiver
-from pipelines.specs.builds import BuildSpec
-from pipelines.specs.corpora_axis import NO_CORPUS, over_corpora, split_corpus
+from quantgate.calibration.checks.preflight import Preflight, preflight_corpus
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.wanted import CorpusSpec
+from quantgate.flows.build.corpora.sources import corpus_workplace, spoken
+from quantgate.flows.build.preflight.prompts import rendered_suite
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.verdicts.waiver import ContaminationWaiver
+from quantgate.pipelines.specs.builds import BuildSpec
+from quantgate.pipelines.specs.corpora_axis import NO_CORPUS, over_corpora, split_corpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """A corpus in MLflow: as a dataset of its own digest, with its card."""
 
-from calibration.shelf.assemble import read_card
-from calibration.shelf.card import CARD, CARD_PAGE
-from flows.settings import Settings
-from pipelines.domain.corpus import Corpus
-from registry import Tracking
+from quantgate.calibration.shelf.assemble import read_card
+from quantgate.calibration.shelf.card import CARD, CARD_PAGE
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.registry import Tracking
 
 
 def record_in_registry(corpus: Corpus, settings: Settings) -> None:
@@ -14,7 +14,7 @@ def record_in_registry(corpus: Corpus, settings: Settings) -> None:
         InputError: where the corpus was altered since it was sealed.
         ServiceError: where MLflow does not answer or refuses.
     """
-    from registry.corpora.datasets import record_corpus
+    from quantgate.registry.corpora.datasets import record_corpus
 
     card = read_card(corpus)
     said: dict[str, str | int | float] = {}

@@ -4,18 +4,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from calibration.sources.local import RemoteRows
-from calibration.wanted import SourceSpec
-from calibration.workplace import Workplace
-from flows.settings import Settings, cores_here
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.files.reading import at_home, is_folder
-from pipelines.hub.errors import hub_errors
-from pipelines.hub.source import HubSource, parse_hub_source
-from pipelines.hub.table_source import TableSource
-from pipelines.hub.tables import TableReader
-from pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
+from quantgate.calibration.sources.local import RemoteRows
+from quantgate.calibration.wanted import SourceSpec
+from quantgate.calibration.workplace import Workplace
+from quantgate.flows.settings import Settings, cores_here
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.reading import at_home, is_folder
+from quantgate.pipelines.hub.errors import hub_errors
+from quantgate.pipelines.hub.source import HubSource, parse_hub_source
+from quantgate.pipelines.hub.table_source import TableSource
+from quantgate.pipelines.hub.tables import TableReader
+from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
 
 _MOST_PROCESSES = 2
 """Each has some hundred megabytes; all together stay well below a gigabyte."""
@@ -56,7 +56,7 @@ def chat_of(source: str, settings: Settings) -> ChatFormat:
     """
     if is_folder(at_home(source)):
         return ChatFormat.of(at_home(source))
-    from pipelines.authoring.fit import view_model
+    from quantgate.pipelines.authoring.fit import view_model
 
     return view_model(source, settings.store, settings.hub).chat
 
@@ -76,7 +76,7 @@ class RemoteSources:
             ServiceError, WorkerError: from the hub, the tracking server and the worker.
         """
         if source.experiment:
-            from flows.build.corpora.traces import export_traces
+            from quantgate.flows.build.corpora.traces import export_traces
 
             return RemoteRows(path=export_traces(source.experiment, self.settings))
         wanted = parse_hub_source(source.hub)

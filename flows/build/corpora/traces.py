@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.settings import Settings
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import Digest
-from pipelines.files.hashing import file_digest
-from pipelines.files.sealed import produce_once, read_manifest, verify
-from pipelines.files.temporary import temporary_folder
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
+from quantgate.pipelines.files.temporary import temporary_folder
 
 if TYPE_CHECKING:
-    from registry.traces.conversations import TraceSource, TraceTally
-    from registry.tracking import Tracking
+    from quantgate.registry.traces.conversations import TraceSource, TraceTally
+    from quantgate.registry.tracking import Tracking
 
 PREFIX = "mlflow:"
 ROWS = "rows.jsonl"
@@ -62,9 +62,9 @@ def export_traces(
         NotFoundError: there is no MLflow database.
         ServiceError: MLflow did not answer.
     """
-    from registry.opening import open_mlflow_traces
-    from registry.traces.conversations import export_rows
-    from registry.tracking import Tracking
+    from quantgate.registry.opening import open_mlflow_traces
+    from quantgate.registry.traces.conversations import export_rows
+    from quantgate.registry.tracking import Tracking
 
     tracking = Tracking.resolve(settings.store, uri=settings.tracking_uri)
     tracking.require_database()

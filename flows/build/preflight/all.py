@@ -4,23 +4,23 @@ import json
 import shutil
 from collections.abc import Sequence
 
-from flows.settings import Settings
-from flows.wiring import Equipment
-from pipelines.audit.divergence import DIVERGENCE_TOKENS
-from pipelines.audit.reach import MOST_POSITIONS
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.domain.recipe import GgufOptions, Recipe
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.variant import ExpectedSize
-from pipelines.engines.expected import expected_tensors
-from pipelines.engines.llamacpp.expected import single_type_bits
-from pipelines.engines.llamacpp.grammar.schema import grammar_of
-from pipelines.evaluation.graders.table import grader_for
-from pipelines.evaluation.loops.checks import loop_problems
-from pipelines.evaluation.runs import seconds_so_far
-from pipelines.evaluation.sampling import id_problem
-from pipelines.variants.variant import PlannedVariant
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.audit.divergence import DIVERGENCE_TOKENS
+from quantgate.pipelines.audit.reach import MOST_POSITIONS
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from quantgate.pipelines.domain.recipe import GgufOptions, Recipe
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.variant import ExpectedSize
+from quantgate.pipelines.engines.expected import expected_tensors
+from quantgate.pipelines.engines.llamacpp.expected import single_type_bits
+from quantgate.pipelines.engines.llamacpp.grammar.schema import grammar_of
+from quantgate.pipelines.evaluation.graders.table import grader_for
+from quantgate.pipelines.evaluation.loops.checks import loop_problems
+from quantgate.pipelines.evaluation.runs import seconds_so_far
+from quantgate.pipelines.evaluation.sampling import id_problem
+from quantgate.pipelines.variants.variant import PlannedVariant
 
 _FULL_PRECISION_BITS = 16
 _LOGIT_BYTES = 4

@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from flows.settings import Settings
-from flows.wiring import Equipment
-from pipelines.audit.dropped_settings import dropped_settings
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, QuantgateError
-from pipelines.domain.recipe import Format, Recipe
-from pipelines.engines.transformers.checkpoint_loading import LoadingReport, refuse_incomplete
-from pipelines.process.calls import ignore_progress
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.audit.dropped_settings import dropped_settings
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
+from quantgate.pipelines.domain.recipe import Format, Recipe
+from quantgate.pipelines.engines.transformers.checkpoint_loading import (
+    LoadingReport,
+    refuse_incomplete,
+)
+from quantgate.pipelines.process.calls import ignore_progress
 
 
 @contextmanager

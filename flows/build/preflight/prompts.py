@@ -6,34 +6,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings import Settings
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import Suite
-from pipelines.domain.values import Digest, digest_of
-from pipelines.engines.openai.dialects import dialect_of
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.loops.prompts import LoopPrompts
-from pipelines.evaluation.loops.rehearsal import refuse_unplayable
-from pipelines.evaluation.prompts import SuitePrompts, suite_prompts
-from pipelines.evaluation.transformers_reading import (
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.engines.openai.dialects import dialect_of
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
+from quantgate.pipelines.evaluation.loops.rehearsal import refuse_unplayable
+from quantgate.pipelines.evaluation.prompts import SuitePrompts, suite_prompts
+from quantgate.pipelines.evaluation.transformers_reading import (
     ReadingCall,
     ReadText,
     TransformersReading,
     may_read_otherwise,
 )
-from pipelines.files.records import (
+from quantgate.pipelines.files.records import (
     read_record,
     record_digest,
     to_json,
     write_record,
     write_text,
 )
-from pipelines.files.sources import source_digest
-from pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 
-_WORKER = "pipelines.evaluation.workers.transformers_reading"
+_WORKER = "quantgate.pipelines.evaluation.workers.transformers_reading"
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
 _KEY_LENGTH = 16
 

@@ -6,22 +6,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.build.audits.audits import base_in
-from flows.build.audits.base_audits import measured_bases
-from flows.build.outcome import BuildResult
-from flows.build.plan import BuildPlan
-from flows.build.preflight.all import needed_bytes, seconds_a_run
-from flows.cli.views.folding import Column, folded, show_facts
-from flows.settings import Settings
-from pipelines.authoring.proofs import proofs
-from pipelines.domain.variant import ExpectedSize
-from pipelines.engines.expected import expected_tensors
-from pipelines.files.store import Store
-from pipelines.gates.prospects import fewest_reliable_items
-from pipelines.report.summary import VariantRow, base_warnings
-from pipelines.report.wording import plural
-from pipelines.variants.variant import PlannedVariant
-from registry import Found, VersionFacts
+from quantgate.flows.build.audits.audits import base_in
+from quantgate.flows.build.audits.base_audits import measured_bases
+from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.preflight.all import needed_bytes, seconds_a_run
+from quantgate.flows.cli.views.folding import Column, folded, show_facts
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.authoring.proofs import proofs
+from quantgate.pipelines.domain.variant import ExpectedSize
+from quantgate.pipelines.engines.expected import expected_tensors
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.gates.prospects import fewest_reliable_items
+from quantgate.pipelines.report.summary import VariantRow, base_warnings
+from quantgate.pipelines.report.wording import plural
+from quantgate.pipelines.variants.variant import PlannedVariant
+from quantgate.registry import Found, VersionFacts
 
 _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "magenta"}
 _WIDTH_OF_A_FILE = 132

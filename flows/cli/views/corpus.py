@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from calibration.shelf.assemble import CorpusRecord
-from calibration.shelf.card import Card
-from calibration.shelf.card_page import funnel, spread_text
-from calibration.shelf.comparison import Comparison
-from calibration.shelf.model_tokens import ModelTokens
-from pipelines.domain.corpus import Corpus
+from quantgate.calibration.shelf.assemble import CorpusRecord
+from quantgate.calibration.shelf.card import Card
+from quantgate.calibration.shelf.card_page import funnel, spread_text
+from quantgate.calibration.shelf.comparison import Comparison
+from quantgate.calibration.shelf.model_tokens import ModelTokens
+from quantgate.pipelines.domain.corpus import Corpus
 
 _SHOWN_IDS = 10
 

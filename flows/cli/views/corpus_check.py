@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from calibration.checks.check import CorpusReport, ModelReport
-from pipelines.authoring.check import Finding
-from pipelines.files.records import to_json
-from pipelines.report.wording import plural
+from quantgate.calibration.checks.check import CorpusReport, ModelReport
+from quantgate.pipelines.authoring.check import Finding
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.report.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console

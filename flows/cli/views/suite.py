@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pipelines.authoring.check import Finding, SuiteReport
-from pipelines.report.wording import plural
+from quantgate.pipelines.authoring.check import Finding, SuiteReport
+from quantgate.pipelines.report.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console

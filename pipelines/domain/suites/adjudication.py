@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipelines.domain.values import Digest
+from quantgate.pipelines.domain.values import Digest
 
 
 class Mark(StrEnum):

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from pipelines.domain.values import Digest
+from quantgate.pipelines.domain.values import Digest
 
 
 def answer_digest(answer_text: str) -> Digest:

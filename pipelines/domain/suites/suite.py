@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pipelines.domain.suites.adjudication import Adjudication
-from pipelines.domain.suites.anchor import AnchorLabel
-from pipelines.domain.suites.grader import GraderKind as GraderKind
-from pipelines.domain.suites.grader import GraderSpec as GraderSpec
-from pipelines.domain.suites.thoughts import FAMILIES, Thoughts
-from pipelines.domain.suites.turns import Loop
-from pipelines.domain.values import Digest, JsonObject, JsonValue
+from quantgate.pipelines.domain.suites.adjudication import Adjudication
+from quantgate.pipelines.domain.suites.anchor import AnchorLabel
+from quantgate.pipelines.domain.suites.grader import GraderKind as GraderKind
+from quantgate.pipelines.domain.suites.grader import GraderSpec as GraderSpec
+from quantgate.pipelines.domain.suites.thoughts import FAMILIES, Thoughts
+from quantgate.pipelines.domain.suites.turns import Loop
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ that calls nothing ends the turn.
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.suites.call_format import AnyCallFormat
-from pipelines.domain.suites.grader import GraderSpec
-from pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.suites.call_format import AnyCallFormat
+from quantgate.pipelines.domain.suites.grader import GraderSpec
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 
 MOST_STEPS = 50
 """The longest loop that a suite may script."""

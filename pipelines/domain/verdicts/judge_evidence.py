@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipelines.domain.verdicts.decision import Decision, Interval
+from quantgate.pipelines.domain.verdicts.decision import Decision, Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

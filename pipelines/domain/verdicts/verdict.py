@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipelines.domain.run import GradedAnswer, RunContract, Way
-from pipelines.domain.values import Digest
-from pipelines.domain.verdicts.decision import Decision, Interval
-from pipelines.domain.verdicts.judge_evidence import JudgeEvidence
-from pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.domain.run import GradedAnswer, RunContract, Way
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.verdicts.decision import Decision, Interval
+from quantgate.pipelines.domain.verdicts.judge_evidence import JudgeEvidence
+from quantgate.pipelines.domain.verdicts.policy import Policy
 
 __all__ = [
     "Clusters",

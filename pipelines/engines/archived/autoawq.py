@@ -1,12 +1,12 @@
 """AWQ's gemm layout by the archived autoawq 0.2.9: what sets it apart from auto-gptq."""
 
-from pipelines.domain.checkpoint import TensorFacts
-from pipelines.domain.recipe import AutoAwqOptions
-from pipelines.engines.archived.backend import ArchivedPackage
-from pipelines.engines.archived.messages import AutoAwqCall
-from pipelines.engines.archived.shapes import output_misfits
+from quantgate.pipelines.domain.checkpoint import TensorFacts
+from quantgate.pipelines.domain.recipe import AutoAwqOptions
+from quantgate.pipelines.engines.archived.backend import ArchivedPackage
+from quantgate.pipelines.engines.archived.messages import AutoAwqCall
+from quantgate.pipelines.engines.archived.shapes import output_misfits
 
-WORKER = "pipelines.engines.archived.workers.autoawq"
+WORKER = "quantgate.pipelines.engines.archived.workers.autoawq"
 _ARCHITECTURES = (
     "LlamaForCausalLM",
     "MistralForCausalLM",

@@ -1,12 +1,12 @@
 """GPTQ's layout by the archived auto-gptq 0.7.1: what sets it apart from autoawq."""
 
-from pipelines.domain.checkpoint import TensorFacts
-from pipelines.domain.recipe import AutoGptqOptions
-from pipelines.engines.archived.backend import ArchivedPackage
-from pipelines.engines.archived.messages import AutoGptqCall
-from pipelines.engines.archived.shapes import output_misfits
+from quantgate.pipelines.domain.checkpoint import TensorFacts
+from quantgate.pipelines.domain.recipe import AutoGptqOptions
+from quantgate.pipelines.engines.archived.backend import ArchivedPackage
+from quantgate.pipelines.engines.archived.messages import AutoGptqCall
+from quantgate.pipelines.engines.archived.shapes import output_misfits
 
-WORKER = "pipelines.engines.archived.workers.autogptq"
+WORKER = "quantgate.pipelines.engines.archived.workers.autogptq"
 _ARCHITECTURES = (
     "LlamaForCausalLM",
     "MistralForCausalLM",

@@ -8,24 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions, Recipe
-from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
-from pipelines.engines.archived.config import older_config
-from pipelines.engines.archived.messages import ArchivedFacts, ArchivedSource
-from pipelines.engines.archived.shapes import group_misfits, layer_weights
-from pipelines.engines.backend import BuildRequest, Built
-from pipelines.files.sources import source_digest
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-from pipelines.process.environments import LockedEnvironment
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from quantgate.pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions, Recipe
+from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
+from quantgate.pipelines.engines.archived.config import older_config
+from quantgate.pipelines.engines.archived.messages import ArchivedFacts, ArchivedSource
+from quantgate.pipelines.engines.archived.shapes import group_misfits, layer_weights
+from quantgate.pipelines.engines.backend import BuildRequest, Built
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.environments import LockedEnvironment
 
 Options = TypeVar("Options", bound=AutoAwqOptions | AutoGptqOptions)
 
 _BESIDE = ("transformers", "torch", "accelerate")
 _SOURCES = (
-    "pipelines.engines.archived.config",
-    "pipelines.engines.archived.workers.checkpoint",
+    "quantgate.pipelines.engines.archived.config",
+    "quantgate.pipelines.engines.archived.workers.checkpoint",
 )
 
 

@@ -6,9 +6,9 @@ The workers run under another interpreter: these modules import nothing but the 
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions
-from pipelines.domain.values import JsonObject
-from pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.variant import QuantizedTensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ transformers 5 keeps them in `rope_parameters`; 4.51 has `rope_theta` and, where
 `rope_scaling`. Source: `modeling_rope_utils.py` of transformers 4.51.3 and 5.17.
 """
 
-from pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "default": (),

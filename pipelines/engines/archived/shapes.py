@@ -5,7 +5,7 @@ Both quantize every linear layer of the decoder and leave embeddings and head al
 
 from collections.abc import Iterable
 
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 
 _LAYERS = "model.layers."
 _GROUP_SIZES = (128, 64, 32)

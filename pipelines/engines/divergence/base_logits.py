@@ -15,9 +15,9 @@ from typing import BinaryIO
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from pipelines.files.full_disk import full_disk
-from pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
+from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
 
 Logits = NDArray[numpy.float32]
 """Positions x vocabulary."""

@@ -7,7 +7,7 @@ compares: float32, a row for each position, in the order of passages and their p
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.verdicts.base_divergence import ComputeDtype
+from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
 
 LOGITS_FILE = "logits.f32"
 

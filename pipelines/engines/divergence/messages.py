@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import KvCacheType
-from pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.domain.verdicts.audit import Divergence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.errors import WorkerError
-from pipelines.engines.divergence.base_logits import BaseLogits, Logits
-from pipelines.engines.divergence.base_messages import (
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.engines.divergence.base_logits import BaseLogits, Logits
+from quantgate.pipelines.engines.divergence.base_messages import (
     LOGITS_FILE,
     CheckpointLogits,
     PositionDivergences,
 )
-from pipelines.engines.divergence.sums import log_softmax
-from pipelines.files.sealed import read_manifest, verify
+from quantgate.pipelines.engines.divergence.sums import log_softmax
+from quantgate.pipelines.files.sealed import read_manifest, verify
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.domain.verdicts.ruler import Ruler
-from pipelines.engines.divergence.messages import Divergences
-from pipelines.process.accelerator import accelerator_name
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.domain.verdicts.ruler import Ruler
+from quantgate.pipelines.engines.divergence.messages import Divergences
+from quantgate.pipelines.process.accelerator import accelerator_name
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
-_WORKER = "pipelines.engines.transformers.workers.rulers"
+_WORKER = "quantgate.pipelines.engines.transformers.workers.rulers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ import sys
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.verdicts.audit import Divergence, Resemblance, Tripwires
-from pipelines.engines.divergence.base_logits import BaseLogits, Logits
+from quantgate.pipelines.domain.verdicts.audit import Divergence, Resemblance, Tripwires
+from quantgate.pipelines.engines.divergence.base_logits import BaseLogits, Logits
 
 _BLOCK_ELEMENTS = 1 << 21
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy
 
-from pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import InputError
 
 _MOST_UNITS = 200_000
 

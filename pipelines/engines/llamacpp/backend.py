@@ -5,13 +5,19 @@ import importlib.util
 from functools import lru_cache
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, ChildAbortError, InputError
-from pipelines.domain.recipe import Calibration, GgufOptions, MeasuredMix, Recipe, TensorTypeRule
-from pipelines.domain.values import Digest, JsonValue, digest_of
-from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
-from pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
-from pipelines.engines.llamacpp.build_messages import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError, InputError
+from quantgate.pipelines.domain.recipe import (
+    Calibration,
+    GgufOptions,
+    MeasuredMix,
+    Recipe,
+    TensorTypeRule,
+)
+from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
+from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.llamacpp.build_messages import (
     ConvertCall,
     ConvertFacts,
     ImatrixCall,
@@ -19,17 +25,22 @@ from pipelines.engines.llamacpp.build_messages import (
     QuantizeCall,
     QuantizeFacts,
 )
-from pipelines.engines.llamacpp.misfits import misfits
-from pipelines.engines.llamacpp.mix import MIX_SOURCES, Ingredients, measured_mix, mix_rules
-from pipelines.engines.llamacpp.pretypes import byte_fallback_hint
-from pipelines.engines.llamacpp.workshop import WORKERS, Spent, Workshop
-from pipelines.files.hashing import file_digest, folder_digest
-from pipelines.files.records import write_record
-from pipelines.files.sealed import produce_once, read_manifest
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-from pipelines.process.endings import run_confirmed
+from quantgate.pipelines.engines.llamacpp.misfits import misfits
+from quantgate.pipelines.engines.llamacpp.mix import (
+    MIX_SOURCES,
+    Ingredients,
+    measured_mix,
+    mix_rules,
+)
+from quantgate.pipelines.engines.llamacpp.pretypes import byte_fallback_hint
+from quantgate.pipelines.engines.llamacpp.workshop import WORKERS, Spent, Workshop
+from quantgate.pipelines.files.hashing import file_digest, folder_digest
+from quantgate.pipelines.files.records import write_record
+from quantgate.pipelines.files.sealed import produce_once, read_manifest
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.endings import run_confirmed
 
 _PACKAGE = "llama-cpp-python"
 _CONVERTER_PARTS = ("convert_hf_to_gguf.py", "conversion/base.py", "gguf-py/gguf/__init__.py")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import TensorTypeRule
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.domain.recipe import TensorTypeRule
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.domain.verdicts.audit import Divergence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

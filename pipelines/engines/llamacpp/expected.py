@@ -3,20 +3,26 @@
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.recipe import Calibration, GgufOptions, MeasuredMix, Recipe, TensorTypeRule
-from pipelines.domain.values import JsonObject
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.engines.expected_folders import tensors_once
-from pipelines.engines.llamacpp.tensor_names import gguf_name
-from pipelines.engines.llamacpp.type_rules import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.recipe import (
+    Calibration,
+    GgufOptions,
+    MeasuredMix,
+    Recipe,
+    TensorTypeRule,
+)
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.expected_folders import tensors_once
+from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name
+from quantgate.pipelines.engines.llamacpp.type_rules import (
     UNQUANTIZED,
     GgufModel,
     GgufWeight,
     target_types,
 )
-from pipelines.formats.gguf import TYPE_BITS
-from pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.gguf import TYPE_BITS
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 MIXED_TYPE = "mix"
 """Stands for the type of a tensor that a measured mix has yet to choose."""

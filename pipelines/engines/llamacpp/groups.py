@@ -5,11 +5,11 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.engines.llamacpp.build_messages import TensorGroup
-from pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, is_quantized
-from pipelines.engines.llamacpp.types import TENSOR_TYPES
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.engines.llamacpp.build_messages import TensorGroup
+from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, is_quantized
+from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 MOST_GROUPS = 32
 """Every group is measured with every type, a forward pass each: this bounds how many."""

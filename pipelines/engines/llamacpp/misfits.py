@@ -9,11 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.recipe import Calibration, GgufOptions, Recipe
-from pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, gguf_name
-from pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES, TensorType
-from pipelines.specs.recipes import catalogue
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.recipe import Calibration, GgufOptions, Recipe
+from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, gguf_name
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES, TensorType
+from quantgate.pipelines.specs.recipes import catalogue
 
 _BLOCK_WEIGHT = re.compile(r"\.(\d+)\..*weight$")
 # Routers stay in F32 (`ffn_gate_inp`), norms have one dimension except where stacked.

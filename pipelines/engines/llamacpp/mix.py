@@ -5,25 +5,25 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import MeasuredMix, TensorTypeRule
-from pipelines.domain.values import digest_of
-from pipelines.engines.backend import CalibrationTokens
-from pipelines.engines.llamacpp.assignment import Choice, assign
-from pipelines.engines.llamacpp.build_messages import (
+from quantgate.pipelines.domain.recipe import MeasuredMix, TensorTypeRule
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.engines.backend import CalibrationTokens
+from quantgate.pipelines.engines.llamacpp.assignment import Choice, assign
+from quantgate.pipelines.engines.llamacpp.build_messages import (
     CandidateFile,
     QuantizeCall,
     QuantizeFacts,
     Sensitivities,
     SensitivityCall,
 )
-from pipelines.engines.llamacpp.groups import tensor_groups
-from pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
-from pipelines.engines.llamacpp.types import TENSOR_TYPES
-from pipelines.engines.llamacpp.workshop import WORKERS, Workshop
-from pipelines.files.hashing import file_digest
-from pipelines.files.sealed import produce_once
-from pipelines.files.sources import source_digest
-from pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.engines.llamacpp.groups import tensor_groups
+from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
+from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.workshop import WORKERS, Workshop
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.formats.gguf import read_gguf_header
 
 MIX_SOURCES = (__name__, f"{WORKERS}.sensitivity")
 _MOST_TOKENS = 2048

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.values import JsonValue, canonical_json
-from pipelines.files.json_files import read_json_object
+from quantgate.pipelines.domain.values import JsonValue, canonical_json
+from quantgate.pipelines.files.json_files import read_json_object
 
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import KvCacheType
-from pipelines.domain.run import Schedule
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.runtime import ProbeReport
+from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.domain.run import Schedule
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.runtime import ProbeReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

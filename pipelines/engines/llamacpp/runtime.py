@@ -5,23 +5,23 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, ChildAbortError
-from pipelines.domain.recipe import Format, Numerics, Recipe
-from pipelines.domain.run import RuntimeIdentity, Schedule
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.checkpoint_logits import compare_with_checkpoint
-from pipelines.engines.contents import Contents, gguf_contents
-from pipelines.engines.divergence.base_messages import PositionDivergences
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.engines.llamacpp.run_messages import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError
+from quantgate.pipelines.domain.recipe import Format, Numerics, Recipe
+from quantgate.pipelines.domain.run import RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
+from quantgate.pipelines.engines.contents import Contents, gguf_contents
+from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.llamacpp.run_messages import (
     AnswerCall,
     AnswerTally,
     ProbeCall,
     does_not_load,
 )
-from pipelines.engines.runtime import (
+from quantgate.pipelines.engines.runtime import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
@@ -29,16 +29,16 @@ from pipelines.engines.runtime import (
     ProbeReport,
     ProbeRequest,
 )
-from pipelines.files.records import to_json
-from pipelines.files.sources import source_digest
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-from pipelines.process.endings import run_confirmed
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.endings import run_confirmed
 
 ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
 """Returns a checkpoint as an F16 GGUF, converted into the given folder on first use."""
 
 _PACKAGE = "llama-cpp-python"
-_WORKERS = "pipelines.engines.llamacpp.workers"
+_WORKERS = "quantgate.pipelines.engines.llamacpp.workers"
 # A token costs a seventh less than with 16 slots, each with a cache of its own (measured under load).
 _DEFAULT_SLOTS = 32
 _PROBE_TIMEOUT_SECONDS = 1800.0
@@ -145,7 +145,7 @@ class LlamaCppRuntime:
     ) -> Divergence:
         """Hold a GGUF against the base's F16 GGUF, its KV cache held as it will be when it answers."""
         call = WorkerCall(
-            module="pipelines.engines.llamacpp.workers.divergence",
+            module="quantgate.pipelines.engines.llamacpp.workers.divergence",
             request=DivergenceCall(
                 base=request.base.path,
                 others=(request.variant.path,),

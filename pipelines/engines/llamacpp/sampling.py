@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.llamacpp.slots import COMPLETE, Answering, Choose, Logits
-from pipelines.engines.runtime import Prompt
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.llamacpp.slots import COMPLETE, Answering, Choose, Logits
+from quantgate.pipelines.engines.runtime import Prompt
 
 
 class Grammar(Protocol):

@@ -17,9 +17,9 @@ from typing import Literal, Protocol
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.engines.llamacpp.layout import Layout
-from pipelines.engines.runtime import Prompt
-from pipelines.engines.stop_texts import TextOf, reaches_stop
+from quantgate.pipelines.engines.llamacpp.layout import Layout
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.stop_texts import TextOf, reaches_stop
 
 Logits = NDArray[numpy.float32]
 Choose = Callable[[Logits, "Sequence[Answering]"], Sequence[int]]

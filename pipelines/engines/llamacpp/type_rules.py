@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pipelines.domain.recipe import TensorTypeRule
-from pipelines.engines.llamacpp.tensor_names import is_quantized
-from pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES
+from quantgate.pipelines.domain.recipe import TensorTypeRule
+from quantgate.pipelines.engines.llamacpp.tensor_names import is_quantized
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES
 
 UNQUANTIZED = "F16"
 _LAYER = re.compile(r"blk\.(\d+)\.")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
-WORKERS = "pipelines.engines.llamacpp.workers.building"
+WORKERS = "quantgate.pipelines.engines.llamacpp.workers.building"
 
 Facts = TypeVar("Facts")
 

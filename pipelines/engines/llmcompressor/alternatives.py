@@ -1,11 +1,11 @@
 """The catalogue's nearest recipe that fits a checkpoint where the wanted one does not."""
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import CompressedTensorsOptions, Recipe
-from pipelines.engines.llmcompressor import layouts as packed_layouts
-from pipelines.engines.llmcompressor.expected import layer_bits
-from pipelines.engines.llmcompressor.shapes import misfits
-from pipelines.specs.recipes import catalogue
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
+from quantgate.pipelines.engines.llmcompressor import layouts as packed_layouts
+from quantgate.pipelines.engines.llmcompressor.expected import layer_bits
+from quantgate.pipelines.engines.llmcompressor.shapes import misfits
+from quantgate.pipelines.specs.recipes import catalogue
 
 _LAYER_SIZE = 4096
 

@@ -5,21 +5,21 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Format, Recipe
-from pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
-from pipelines.engines.backend import BuildRequest, Built
-from pipelines.engines.llmcompressor import layouts as packed_layouts
-from pipelines.engines.llmcompressor.alternatives import nearest
-from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
-from pipelines.engines.llmcompressor.schemes import mistakes
-from pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
-from pipelines.files.sources import source_digest
-from pipelines.process.accelerator import accelerator_name
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Format, Recipe
+from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
+from quantgate.pipelines.engines.backend import BuildRequest, Built
+from quantgate.pipelines.engines.llmcompressor import layouts as packed_layouts
+from quantgate.pipelines.engines.llmcompressor.alternatives import nearest
+from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
+from quantgate.pipelines.engines.llmcompressor.schemes import mistakes
+from quantgate.pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.process.accelerator import accelerator_name
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
-_WORKERS = "pipelines.engines.llmcompressor.workers"
+_WORKERS = "quantgate.pipelines.engines.llmcompressor.workers"
 _PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
 _SOURCES = (f"{_WORKERS}.compress", f"{_WORKERS}.repack")
 

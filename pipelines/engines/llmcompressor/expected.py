@@ -1,9 +1,9 @@
 """What a recipe of llm-compressor makes of every tensor, told from the scheme and the shapes."""
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.engines.expected_folders import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.expected_folders import (
     StoredBits,
     expected_folder,
     one_scale,
@@ -13,8 +13,8 @@ from pipelines.engines.expected_folders import (
     whole_bytes,
     words_of_eight,
 )
-from pipelines.engines.llmcompressor.schemes import PRESET_GROUPS, group_size
-from pipelines.engines.llmcompressor.shapes import addressed, cache_scales
+from quantgate.pipelines.engines.llmcompressor.schemes import PRESET_GROUPS, group_size
+from quantgate.pipelines.engines.llmcompressor.shapes import addressed, cache_scales
 
 _WHOLE = "BF16"
 """What our worker loads a checkpoint as, and so writes what it leaves alone."""

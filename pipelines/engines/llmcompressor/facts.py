@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.engines.llmcompressor.scales import is_positive
-from pipelines.formats.nonfinite import nonfinite_tensors
-from pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
-from pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.llmcompressor.scales import is_positive
+from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
+from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 CACHE_SCALES = ("k_scale", "v_scale")
 """What an attention layer stores for its keys and its values."""

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
-from pipelines.domain.variant import BuildFacts, QuantizedTensor
-from pipelines.engines.backend import BuildRequest
-from pipelines.engines.llmcompressor import shapes as llmcompressor_shapes
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall, WorkerReply
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
+from quantgate.pipelines.domain.variant import BuildFacts, QuantizedTensor
+from quantgate.pipelines.engines.backend import BuildRequest
+from quantgate.pipelines.engines.llmcompressor import shapes as llmcompressor_shapes
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall, WorkerReply
 
-_WORKER = "pipelines.engines.llmcompressor.workers.repack"
+_WORKER = "quantgate.pipelines.engines.llmcompressor.workers.repack"
 _SCHEMES = {Format.AWQ: ("W4A16", "W4A16_ASYM"), Format.GPTQ: ("W4A16",)}
 _VALUES_PER_WORD = 8
 _HEAD = "lm_head.weight"

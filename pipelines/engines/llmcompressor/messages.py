@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import CompressedTensorsOptions
-from pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
+from quantgate.pipelines.domain.variant import QuantizedTensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

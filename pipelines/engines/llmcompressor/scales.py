@@ -6,7 +6,7 @@ infinity, so that no conversion is needed.
 
 import numpy as np
 
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _INFINITY = {"BF16": ("<u2", 0x7F80), "F16": ("<u2", 0x7C00), "F32": ("<u4", 0x7F80_0000)}
 """Word and bits of infinity, by type."""

@@ -6,7 +6,7 @@ Presets: `PRESET_SCHEMES` in compressed_tensors/quantization/quant_scheme.py (0.
 import difflib
 from collections.abc import Iterator
 
-from pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Recipe
+from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Recipe
 
 PRESET_GROUPS: dict[str, int | None] = {
     "W4A16": 128, "W4A16_ASYM": 128, "W8A16": 128, "W3A16": 128, "W2A16": 128,

@@ -8,14 +8,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from pipelines.domain.recipe import CompressedTensorsOptions
-from pipelines.engines.llmcompressor.architectures import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
+from quantgate.pipelines.engines.llmcompressor.architectures import (
     AWQ_ARCHITECTURES,
     SMOOTHQUANT_ARCHITECTURES,
 )
-from pipelines.engines.llmcompressor.facts import CACHE_SCALES
-from pipelines.engines.llmcompressor.schemes import BLOCK_SCHEMES, group_size
+from quantgate.pipelines.engines.llmcompressor.facts import CACHE_SCALES
+from quantgate.pipelines.engines.llmcompressor.schemes import BLOCK_SCHEMES, group_size
 
 _WEIGHT = ".weight"
 _BLOCK = 128

@@ -5,15 +5,15 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Answer
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.domain.values import JsonObject
-from pipelines.engines.openai.dialects import Dialect, Ids, chat_schema, dialect_of
-from pipelines.engines.openai.replies import Choice, Usage, broken, parsed_reply
-from pipelines.engines.runtime import Prompt
-from pipelines.engines.stop_texts import TextOf, before_stop
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.openai.dialects import Dialect, Ids, chat_schema, dialect_of
+from quantgate.pipelines.engines.openai.replies import Choice, Usage, broken, parsed_reply
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.stop_texts import TextOf, before_stop
 
 _CHAT, _COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 _SEED_BITS = 0x7FFFFFFF  # what every server takes

@@ -11,11 +11,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.domain.secrets import NAMES_VARIABLE
-from pipelines.domain.server import Server, decides_tokens
-from pipelines.engines.openai.messages import Serving
-from pipelines.engines.openai.process import Launch, StartedServer, filled, free_port, started
-from pipelines.process.runner import worker_environment
+from quantgate.pipelines.domain.secrets import NAMES_VARIABLE
+from quantgate.pipelines.domain.server import Server, decides_tokens
+from quantgate.pipelines.engines.openai.messages import Serving
+from quantgate.pipelines.engines.openai.process import (
+    Launch,
+    StartedServer,
+    filled,
+    free_port,
+    started,
+)
+from quantgate.pipelines.process.runner import worker_environment
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.openai.refusals import (
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.openai.refusals import (
     NOTHING_REFUSED,
     OPENAI_REFUSALS,
     VLLM_REFUSALS,

@@ -8,9 +8,9 @@ alone are no help: several tokens have the same text.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.divergence.base_messages import Passage
-from pipelines.engines.openai.dialects import first_choice
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.divergence.base_messages import Passage
+from quantgate.pipelines.engines.openai.dialects import first_choice
 
 LIKELIEST = 20
 """What vLLM tells at most unless it is started otherwise (`--max-logprobs`)."""

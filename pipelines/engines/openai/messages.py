@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.recipe import KvCacheType
-from pipelines.domain.server import Server
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.divergence.base_messages import Passage
-from pipelines.engines.openai.process import StartedServer
+from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.divergence.base_messages import Passage
+from quantgate.pipelines.engines.openai.process import StartedServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import WorkerError
-from pipelines.engines.openai.log import log_since, reason_in
-from pipelines.files.temporary import temporary_folder
-from pipelines.process.endings import brought_upon_itself, killed_by, signal_of
-from pipelines.process.guard import GRACE_SECONDS, NOT_STARTED
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.engines.openai.log import log_since, reason_in
+from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.pipelines.process.endings import brought_upon_itself, killed_by, signal_of
+from quantgate.pipelines.process.guard import GRACE_SECONDS, NOT_STARTED
 
+_GUARD = "quantgate.pipelines.process.guard"
 _LOOK_EVERY_SECONDS = 0.1
 _ENDING_SECONDS = GRACE_SECONDS + 10
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -121,7 +122,7 @@ def started(launch: Launch) -> Iterator[StartedServer]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             start_bytes = output.tell()
             guard = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.process.guard", str(lock.fileno()), *launch.command],
+                [sys.executable, "-m", _GUARD, str(lock.fileno()), *launch.command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,

@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.openai.reply_json import require_shallow
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.openai.reply_json import require_shallow
 
 Refused = Callable[[JsonObject], str | None]
 """Names what of one subschema is refused, None where nothing is."""

@@ -4,11 +4,11 @@ import json
 
 from pydantic import BaseModel, ValidationError
 
-from pipelines.domain.errors import ServiceError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.openai.reply_json import require_shallow, whole_characters
-from pipelines.engines.runtime import Prompt
-from pipelines.files.validation_wording import sentence
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.openai.reply_json import require_shallow, whole_characters
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.files.validation_wording import sentence
 
 _LONGEST_PROBLEM = 400
 

@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Callable
 
-from pipelines.domain.secrets import without_values
-from pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.secrets import without_values
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 
 MOST_LEVELS = 100
 _HALF = re.compile("[\ud800-\udfff]")

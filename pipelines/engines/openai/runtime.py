@@ -14,20 +14,20 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import InputError, WorkerError
-from pipelines.domain.recipe import Format, Numerics, Recipe
-from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
-from pipelines.domain.server import Server
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.checkpoint_logits import compute_logits
-from pipelines.engines.contents import Contents
-from pipelines.engines.divergence.base_messages import PositionDivergences
-from pipelines.engines.openai.desk import ServerDesk
-from pipelines.engines.openai.dialects import dialect_of
-from pipelines.engines.openai.likeliest import asked_positions, asking_likeliest
-from pipelines.engines.openai.messages import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.domain.recipe import Format, Numerics, Recipe
+from quantgate.pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.checkpoint_logits import compute_logits
+from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
+from quantgate.pipelines.engines.openai.desk import ServerDesk
+from quantgate.pipelines.engines.openai.dialects import dialect_of
+from quantgate.pipelines.engines.openai.likeliest import asked_positions, asking_likeliest
+from quantgate.pipelines.engines.openai.messages import (
     AnswerTally,
     ServedAnswersCall,
     ServedDivergenceCall,
@@ -35,8 +35,8 @@ from pipelines.engines.openai.messages import (
     ServedProbeCall,
     Serving,
 )
-from pipelines.engines.prompt_lengths import longest_sequence
-from pipelines.engines.runtime import (
+from quantgate.pipelines.engines.prompt_lengths import longest_sequence
+from quantgate.pipelines.engines.runtime import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
@@ -47,16 +47,16 @@ from pipelines.engines.runtime import (
     ServedLook,
     ServerAccess,
 )
-from pipelines.files.sources import source_digest
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
-_WORKERS = "pipelines.engines.openai.workers"
+_WORKERS = "quantgate.pipelines.engines.openai.workers"
 _SOURCES = (
     f"{_WORKERS}.answer",
     f"{_WORKERS}.base_divergence",
     f"{_WORKERS}.probe",
-    "pipelines.engines.openai.desk",
-    "pipelines.engines.prompt_lengths",
+    "quantgate.pipelines.engines.openai.desk",
+    "quantgate.pipelines.engines.prompt_lengths",
 )
 _SETTINGS_DIGITS = 8
 _PROBE_CONTEXT_TOKENS = 256

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.secrets import Secret
-from pipelines.domain.server import Server
-from pipelines.domain.values import JsonObject
-from pipelines.engines.openai.client import Endpoint, ServerClient, nobody_died
-from pipelines.engines.openai.dialects import Dialect, dialect_of
-from pipelines.engines.openai.messages import Serving
-from pipelines.engines.openai.process import filled
-from pipelines.engines.stop_texts import TextOf
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.secrets import Secret
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.openai.client import Endpoint, ServerClient, nobody_died
+from quantgate.pipelines.engines.openai.dialects import Dialect, dialect_of
+from quantgate.pipelines.engines.openai.messages import Serving
+from quantgate.pipelines.engines.openai.process import filled
+from quantgate.pipelines.engines.stop_texts import TextOf
 
 _SHOWN, _LONGEST_NAME = 5, 200
 

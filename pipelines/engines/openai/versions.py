@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.domain.errors import InputError, ToolchainError
-from pipelines.domain.server import Server, decides_tokens
-from pipelines.files.records import write_text
-from pipelines.process.launch import NOT_STARTED, bound, parent_here
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.server import Server, decides_tokens
+from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
 
 _TIMEOUT_SECONDS = 120.0
 _LONGEST_SHEBANG = 512
@@ -95,8 +95,8 @@ def _stated(server: Server) -> str:
 
 
 def _reported(server: Server) -> str | None:
-    from pipelines.engines.openai.client import Endpoint, ServerClient
-    from pipelines.engines.openai.session import api_key, reported_version
+    from quantgate.pipelines.engines.openai.client import Endpoint, ServerClient
+    from quantgate.pipelines.engines.openai.session import api_key, reported_version
 
     endpoint = Endpoint(
         url=server.url or "", timeout_seconds=30.0, connections=1, api_key=api_key(server)

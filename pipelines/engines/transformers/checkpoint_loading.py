@@ -6,15 +6,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import JsonObject, digest_of
-from pipelines.files.sealed import produce_once
-from pipelines.files.sources import source_digest
-from pipelines.files.store import Store
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import JsonObject, digest_of
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
-_WORKER = "pipelines.engines.transformers.workers.checkpoint_loading"
+_WORKER = "quantgate.pipelines.engines.transformers.workers.checkpoint_loading"
 _SHOWN = 3
 _TIMEOUT_SECONDS = 900.0
 _AGAIN = "copy or download the whole checkpoint again, all files of one revision"

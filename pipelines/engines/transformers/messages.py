@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from pipelines.engines.divergence.messages import DivergenceCall
-from pipelines.engines.runtime import AnswerRequest, ProbeRequest
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall
+from quantgate.pipelines.engines.runtime import AnswerRequest, ProbeRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

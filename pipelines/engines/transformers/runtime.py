@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines.domain.checkpoint import Checkpoint
-from pipelines.domain.errors import CheckpointError, ChildCrashError
-from pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
-from pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
-from pipelines.domain.values import Digest, digest_of
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.checkpoint_logits import compare_with_checkpoint
-from pipelines.engines.contents import Contents, folder_contents
-from pipelines.engines.divergence.base_messages import PositionDivergences
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.engines.runtime import (
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, ChildCrashError
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
+from quantgate.pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
+from quantgate.pipelines.engines.contents import Contents, folder_contents
+from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.runtime import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
@@ -27,14 +27,19 @@ from pipelines.engines.runtime import (
     ProbeReport,
     ProbeRequest,
 )
-from pipelines.engines.transformers.messages import AnswerJob, AnswerTally, DivergenceJob, ProbeJob
-from pipelines.files.records import to_json
-from pipelines.files.sources import source_digest
-from pipelines.process.accelerator import accelerator_name
-from pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-from pipelines.process.endings import run_confirmed
+from quantgate.pipelines.engines.transformers.messages import (
+    AnswerJob,
+    AnswerTally,
+    DivergenceJob,
+    ProbeJob,
+)
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.process.accelerator import accelerator_name
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.endings import run_confirmed
 
-_WORKERS = "pipelines.engines.transformers.workers"
+_WORKERS = "quantgate.pipelines.engines.transformers.workers"
 _PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
 _DEFAULT_SLOTS = 32
 _PROBE_TIMEOUT_SECONDS = 1800.0

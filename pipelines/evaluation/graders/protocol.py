@@ -8,9 +8,9 @@ are sealed beside the run, and grading reads them from there.
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs

@@ -7,39 +7,39 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
-from pipelines.domain.loops import loops
-from pipelines.domain.run import Answer, Grade, GradedAnswer
-from pipelines.domain.suites.suite import GraderKind, GraderSpec, Item
-from pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
-from pipelines.domain.values import JsonValue, canonical_json
-from pipelines.evaluation.graders.calls.bfcl import BfclGrader
-from pipelines.evaluation.graders.calls.tool_call import ToolCallGrader
-from pipelines.evaluation.graders.likeness.chrf import ChrfGrader
-from pipelines.evaluation.graders.likeness.rouge import RougeGrader
-from pipelines.evaluation.graders.likeness.similarity import SimilarityGrader
-from pipelines.evaluation.graders.numbers.math import MathGrader
-from pipelines.evaluation.graders.numbers.number import NumberGrader
-from pipelines.evaluation.graders.observed.code import CodeGrader
-from pipelines.evaluation.graders.observed.judge import JudgeGrader
-from pipelines.evaluation.graders.observed.lm_eval import LmEvalGrader
-from pipelines.evaluation.graders.protocol import AnyGrader
-from pipelines.evaluation.graders.reading.grades import wrong
-from pipelines.evaluation.graders.reading.speech import (
+from quantgate.pipelines.domain.loops import loops
+from quantgate.pipelines.domain.run import Answer, Grade, GradedAnswer
+from quantgate.pipelines.domain.suites.suite import GraderKind, GraderSpec, Item
+from quantgate.pipelines.domain.suites.thoughts import FAMILIES, Spoken, Thoughts
+from quantgate.pipelines.domain.values import JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.calls.bfcl import BfclGrader
+from quantgate.pipelines.evaluation.graders.calls.tool_call import ToolCallGrader
+from quantgate.pipelines.evaluation.graders.likeness.chrf import ChrfGrader
+from quantgate.pipelines.evaluation.graders.likeness.rouge import RougeGrader
+from quantgate.pipelines.evaluation.graders.likeness.similarity import SimilarityGrader
+from quantgate.pipelines.evaluation.graders.numbers.math import MathGrader
+from quantgate.pipelines.evaluation.graders.numbers.number import NumberGrader
+from quantgate.pipelines.evaluation.graders.observed.code import CodeGrader
+from quantgate.pipelines.evaluation.graders.observed.judge import JudgeGrader
+from quantgate.pipelines.evaluation.graders.observed.lm_eval import LmEvalGrader
+from quantgate.pipelines.evaluation.graders.protocol import AnyGrader
+from quantgate.pipelines.evaluation.graders.reading.grades import wrong
+from quantgate.pipelines.evaluation.graders.reading.speech import (
     AnySpokenGrader,
     SpokenObservedGrader,
     of_spoken,
 )
-from pipelines.evaluation.graders.structures.json_answer import JsonGrader
-from pipelines.evaluation.graders.text.choice import ChoiceGrader
-from pipelines.evaluation.graders.text.contains import ContainsGrader
-from pipelines.evaluation.graders.text.exact import ExactGrader
-from pipelines.evaluation.graders.text.injection import InjectionGrader
-from pipelines.evaluation.graders.text.language import LanguageGrader
-from pipelines.evaluation.graders.text.refusal import RefusalGrader
-from pipelines.evaluation.graders.text.regex import RegexGrader
-from pipelines.evaluation.graders.ways import way_of
-from pipelines.evaluation.thoughts import spoken_part
-from pipelines.files.records import from_json
+from quantgate.pipelines.evaluation.graders.structures.json_answer import JsonGrader
+from quantgate.pipelines.evaluation.graders.text.choice import ChoiceGrader
+from quantgate.pipelines.evaluation.graders.text.contains import ContainsGrader
+from quantgate.pipelines.evaluation.graders.text.exact import ExactGrader
+from quantgate.pipelines.evaluation.graders.text.injection import InjectionGrader
+from quantgate.pipelines.evaluation.graders.text.language import LanguageGrader
+from quantgate.pipelines.evaluation.graders.text.refusal import RefusalGrader
+from quantgate.pipelines.evaluation.graders.text.regex import RegexGrader
+from quantgate.pipelines.evaluation.graders.ways import way_of
+from quantgate.pipelines.evaluation.thoughts import spoken_part
+from quantgate.pipelines.files.records import from_json
 
 GRADERS: Mapping[GraderKind, type] = MappingProxyType(
     {

@@ -1,9 +1,9 @@
 """How a wrong answer is wrong: what its grader says, and what its end and its manner say better."""
 
-from pipelines.domain.run import Answer, Grade, Way
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.suites.thoughts import Spoken
-from pipelines.evaluation.graders.text.refusal import refuses_altogether
+from quantgate.pipelines.domain.run import Answer, Grade, Way
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.suites.thoughts import Spoken
+from quantgate.pipelines.evaluation.graders.text.refusal import refuses_altogether
 
 _UNTOLD: frozenset[Way | None] = frozenset(
     {

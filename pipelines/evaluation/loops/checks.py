@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.domain.suites.suite import GraderKind, Item, Suite
-from pipelines.domain.suites.turns import Loop, ScriptedStep, SimulatedTool
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.calls.read import Call
-from pipelines.evaluation.graders.calls.tool_call import accepted_calls
-from pipelines.evaluation.graders.calls.tool_schemas import offered_tools
-from pipelines.evaluation.graders.reading.strict_json import Refused, normalize
-from pipelines.evaluation.graders.table import grader_for
-from pipelines.evaluation.loops.conversation import script_of
-from pipelines.evaluation.loops.tools import fits
-from pipelines.evaluation.sampling import sample_of
-from pipelines.specs.loading import did_you_mean
+from quantgate.pipelines.domain.suites.suite import GraderKind, Item, Suite
+from quantgate.pipelines.domain.suites.turns import Loop, ScriptedStep, SimulatedTool
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.calls.read import Call
+from quantgate.pipelines.evaluation.graders.calls.tool_call import accepted_calls
+from quantgate.pipelines.evaluation.graders.calls.tool_schemas import offered_tools
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, normalize
+from quantgate.pipelines.evaluation.graders.table import grader_for
+from quantgate.pipelines.evaluation.loops.conversation import script_of
+from quantgate.pipelines.evaluation.loops.tools import fits
+from quantgate.pipelines.evaluation.sampling import sample_of
+from quantgate.pipelines.specs.loading import did_you_mean
 
 _CALLING: frozenset[GraderKind] = frozenset({"tool_call"})
 """Graders whose expectation is a call, in a form that can be read here."""

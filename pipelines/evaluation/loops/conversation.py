@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.suites.thoughts import Spoken
-from pipelines.domain.suites.turns import Loop
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.calls.formats import read_calls
-from pipelines.evaluation.graders.calls.read import Call, Calls
-from pipelines.evaluation.graders.calls.tool_schemas import offered_tools
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.suites.thoughts import Spoken
+from quantgate.pipelines.domain.suites.turns import Loop
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
+from quantgate.pipelines.evaluation.graders.calls.read import Call, Calls
+from quantgate.pipelines.evaluation.graders.calls.tool_schemas import offered_tools
 
 Ending = Literal["end", "steps", "context", "error"]
 """`end`: the script was played to its end. `steps`: it was not, within the most steps allowed. `context`:

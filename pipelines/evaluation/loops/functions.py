@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from pipelines.domain.suites.turns import ToolFunction
-from pipelines.domain.values import JsonObject, canonical_json, digest_of
-from pipelines.evaluation.observing import Observatory, Question
-from pipelines.process.calls import ignore_progress
+from quantgate.pipelines.domain.suites.turns import ToolFunction
+from quantgate.pipelines.domain.values import JsonObject, canonical_json, digest_of
+from quantgate.pipelines.evaluation.observing import Observatory, Question
+from quantgate.pipelines.process.calls import ignore_progress
 
 FUNCTION_SECONDS = 5.0
 """Processor time of one call, and the most it may sleep; what takes longer has no result."""
@@ -43,7 +43,7 @@ class FunctionObserver:
     """What runs functions, as an observatory wants to know it."""
 
     name: str = "tool_function@1"
-    worker: str = "pipelines.evaluation.workers.function_observe"
+    worker: str = "quantgate.pipelines.evaluation.workers.function_observe"
 
     @property
     def options(self) -> JsonObject:

@@ -10,19 +10,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.run import Answer, Grade, GradedAnswer, GradedStep, Way
-from pipelines.domain.suites.grader import GraderSpec
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.suites.thoughts import Spoken
-from pipelines.domain.suites.turns import Loop, ScriptedStep
-from pipelines.domain.values import JsonValue, canonical_json
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.reading.fences import without_end_tokens
-from pipelines.evaluation.graders.reading.grades import wrong
-from pipelines.evaluation.graders.reading.wording import storable
-from pipelines.evaluation.graders.table import grade_answer, grader_for
-from pipelines.evaluation.loops.conversation import (
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.run import Answer, Grade, GradedAnswer, GradedStep, Way
+from quantgate.pipelines.domain.suites.grader import GraderSpec
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.suites.thoughts import Spoken
+from quantgate.pipelines.domain.suites.turns import Loop, ScriptedStep
+from quantgate.pipelines.domain.values import JsonValue, canonical_json
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
+from quantgate.pipelines.evaluation.graders.reading.grades import wrong
+from quantgate.pipelines.evaluation.graders.reading.wording import storable
+from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
+from quantgate.pipelines.evaluation.loops.conversation import (
     Conversation,
     Ending,
     Exchange,
@@ -30,8 +30,8 @@ from pipelines.evaluation.loops.conversation import (
     script_of,
     spoken_of,
 )
-from pipelines.evaluation.loops.history import HistoryForm, messages_of
-from pipelines.evaluation.sampling import sample_of, step_id
+from quantgate.pipelines.evaluation.loops.history import HistoryForm, messages_of
+from quantgate.pipelines.evaluation.sampling import sample_of, step_id
 
 _SHOWN = HistoryForm(calls="text", results="tool")
 """Graders that read the question see the conversation so far in this form, whatever the template takes."""

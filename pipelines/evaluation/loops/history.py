@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.suites.suite import Message
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.graders.calls.read import Call
-from pipelines.evaluation.graders.reading.fences import without_end_tokens
-from pipelines.evaluation.loops.conversation import Conversation, Exchange
-from pipelines.evaluation.loops.written_calls import written_arguments
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.graders.calls.read import Call
+from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
+from quantgate.pipelines.evaluation.loops.conversation import Conversation, Exchange
+from quantgate.pipelines.evaluation.loops.written_calls import written_arguments
 
 _CALL, _VALUE, _RESULT = "probed_tool", "probed value", "probed result"
 _OFFERED: JsonObject = {

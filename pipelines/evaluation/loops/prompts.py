@@ -3,18 +3,18 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.suite import Item, Message, Suite
-from pipelines.domain.suites.turns import Loop
-from pipelines.domain.values import Digest, canonical_json, digest_of
-from pipelines.engines.runtime import Prompt
-from pipelines.evaluation.chat import ChatFormat
-from pipelines.evaluation.loops.conversation import Conversation, script_of
-from pipelines.evaluation.loops.functions import MOST_RESULT_CHARACTERS
-from pipelines.evaluation.loops.history import HistoryForm, history_form, messages_of
-from pipelines.evaluation.prompts import asked_prompt
-from pipelines.files.sources import source_digest
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.suite import Item, Message, Suite
+from quantgate.pipelines.domain.suites.turns import Loop
+from quantgate.pipelines.domain.values import Digest, canonical_json, digest_of
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.evaluation.loops.conversation import Conversation, script_of
+from quantgate.pipelines.evaluation.loops.functions import MOST_RESULT_CHARACTERS
+from quantgate.pipelines.evaluation.loops.history import HistoryForm, history_form, messages_of
+from quantgate.pipelines.evaluation.prompts import asked_prompt
+from quantgate.pipelines.files.sources import source_digest
 
 _TEMPLATE_TOKENS = 64
 """What a template may write around a message."""
@@ -38,7 +38,9 @@ class LoopPrompts:
     @property
     def digest(self) -> Digest:
         """Identity of how conversations go on: later prompts are made of answers, and are in no digest."""
-        return digest_of([self.chat.digest, source_digest("pipelines.evaluation.loops.waves")])
+        return digest_of(
+            [self.chat.digest, source_digest("quantgate.pipelines.evaluation.loops.waves")]
+        )
 
     @cached_property
     def longest_tokens(self) -> int:

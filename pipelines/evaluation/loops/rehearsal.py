@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.suite import Item, Suite
-from pipelines.domain.suites.thoughts import Spoken
-from pipelines.domain.suites.turns import ScriptedStep, Turn
-from pipelines.evaluation.graders.calls.read import Call
-from pipelines.evaluation.graders.calls.tool_call import accepted_calls
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.loops.conversation import Conversation, Exchange, script_of
-from pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
-from pipelines.evaluation.loops.tools import result_of
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.suites.thoughts import Spoken
+from quantgate.pipelines.domain.suites.turns import ScriptedStep, Turn
+from quantgate.pipelines.evaluation.graders.calls.read import Call
+from quantgate.pipelines.evaluation.graders.calls.tool_call import accepted_calls
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.loops.conversation import Conversation, Exchange, script_of
+from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
+from quantgate.pipelines.evaluation.loops.tools import result_of
 
 _SHOWN = 20
 

@@ -1,9 +1,9 @@
 """Simulated tools: what they say to a call, from their tables alone."""
 
-from pipelines.domain.suites.turns import Loop, SimulatedTool
-from pipelines.domain.values import JsonObject, canonical_json
-from pipelines.evaluation.graders.calls.read import Call
-from pipelines.evaluation.graders.reading.strict_json import normalize
+from quantgate.pipelines.domain.suites.turns import Loop, SimulatedTool
+from quantgate.pipelines.domain.values import JsonObject, canonical_json
+from quantgate.pipelines.evaluation.graders.calls.read import Call
+from quantgate.pipelines.evaluation.graders.reading.strict_json import normalize
 
 
 def result_of(loop: Loop, call: Call) -> str | None:

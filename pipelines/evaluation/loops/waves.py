@@ -8,21 +8,25 @@ what is not answered yet.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.domain.run import Answer
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import digest_of
-from pipelines.engines.runtime import Prompt
-from pipelines.evaluation.answer_reading import AnswerReader
-from pipelines.evaluation.graders.calls.read import Call
-from pipelines.evaluation.loops.conversation import calls_of, held, script_of, spoken_of
-from pipelines.evaluation.loops.functions import FunctionCall, ToolFunctions, function_call
-from pipelines.evaluation.loops.grading import loop_answers
-from pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
-from pipelines.evaluation.loops.rehearsal import refuse_unplayable
-from pipelines.evaluation.loops.tools import no_result, result_of
-from pipelines.evaluation.observing import Observatory
-from pipelines.evaluation.prompts import SuitePrompts
-from pipelines.evaluation.sampling import item_of, sample_of, step_id
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.graders.calls.read import Call
+from quantgate.pipelines.evaluation.loops.conversation import calls_of, held, script_of, spoken_of
+from quantgate.pipelines.evaluation.loops.functions import (
+    FunctionCall,
+    ToolFunctions,
+    function_call,
+)
+from quantgate.pipelines.evaluation.loops.grading import loop_answers
+from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
+from quantgate.pipelines.evaluation.loops.rehearsal import refuse_unplayable
+from quantgate.pipelines.evaluation.loops.tools import no_result, result_of
+from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.prompts import SuitePrompts
+from quantgate.pipelines.evaluation.sampling import item_of, sample_of, step_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.calls.read import Call
-from pipelines.evaluation.graders.reading.strict_json import normalize
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.calls.read import Call
+from quantgate.pipelines.evaluation.graders.reading.strict_json import normalize
 
 _DECODER = json.JSONDecoder()
 _ARGUMENTS = ("arguments", "parameters")

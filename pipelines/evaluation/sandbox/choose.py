@@ -5,10 +5,10 @@ import shutil
 import sys
 from functools import cache
 
-from pipelines.domain.errors import ToolchainError
-from pipelines.domain.suites.suite import Suite
-from pipelines.evaluation.sandbox.kinds import ALLOW_UNSANDBOXED, NEXT_STEP, SandboxKind
-from pipelines.evaluation.sandbox.trial import contains
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.evaluation.sandbox.kinds import ALLOW_UNSANDBOXED, NEXT_STEP, SandboxKind
+from quantgate.pipelines.evaluation.sandbox.trial import contains
 
 
 def refuse_unsandboxed(suite: Suite) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.errors import WorkerError
 
 LOOK_SECONDS = 0.1
 """How often a sandbox is looked at."""

@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.sandbox.clock import SandboxClock
-from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, order, start
-from pipelines.evaluation.sandbox.talk import Talk
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.sandbox.clock import SandboxClock
+from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, order, start
+from quantgate.pipelines.evaluation.sandbox.talk import Talk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

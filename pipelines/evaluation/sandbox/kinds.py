@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.values import JsonObject
 
 SandboxKind = Literal["bwrap", "unshare", "none"]
 """`unshare` are the kernel's namespaces, entered by ourselves; `none` is no sandbox, only limits."""
@@ -30,12 +30,12 @@ NEXT_STEP = (
     f"{ALLOW_UNSANDBOXED}=1 runs answers with limits and nothing else"
 )
 
-_INSIDE = "pipelines.evaluation.sandbox.inside"
+_INSIDE = "quantgate.pipelines.evaluation.sandbox.inside"
 _JUDGED = (
-    "pipelines.evaluation.sandbox.judged.values",
-    "pipelines.evaluation.sandbox.judged.peer",
-    "pipelines.evaluation.sandbox.judged.program",
-    "pipelines.evaluation.sandbox.judged.checks",
+    "quantgate.pipelines.evaluation.sandbox.judged.values",
+    "quantgate.pipelines.evaluation.sandbox.judged.peer",
+    "quantgate.pipelines.evaluation.sandbox.judged.program",
+    "quantgate.pipelines.evaluation.sandbox.judged.checks",
 )
 """Sent as texts, in the order in which they import each other: nothing of this project is in reach inside."""
 _MEBIBYTE = 1 << 20

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.sandbox.clock import SandboxClock
-from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, order, start
-from pipelines.evaluation.sandbox.talk import Talk
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.sandbox.clock import SandboxClock
+from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, order, start
+from quantgate.pipelines.evaluation.sandbox.talk import Talk
 
 _OWN_VERDICT = "wrote a verdict of its own"
 

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import IO
 
-from pipelines.domain.errors import WorkerError
-from pipelines.evaluation.sandbox.clock import LOOK_SECONDS, SandboxClock
-from pipelines.evaluation.sandbox.kinds import SandboxKind
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.evaluation.sandbox.clock import LOOK_SECONDS, SandboxClock
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind
 
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 3.0

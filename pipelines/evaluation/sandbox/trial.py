@@ -5,9 +5,9 @@ import socket
 import tempfile
 from pathlib import Path
 
-from pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, held_folders
-from pipelines.evaluation.sandbox.run import Trial, run_program
-from pipelines.evaluation.sandbox.talk import UnstartedError
+from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, held_folders
+from quantgate.pipelines.evaluation.sandbox.run import Trial, run_program
+from quantgate.pipelines.evaluation.sandbox.talk import UnstartedError
 
 _TRIAL = """
 import os, socket, sys

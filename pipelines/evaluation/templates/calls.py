@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.values import JsonObject
 
 LimitKind = Literal["time", "memory", "size"]
 

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import IO
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.values import Digest, digest_of
-from pipelines.evaluation.templates.calls import RenderCall, RenderReply, TemplateLimits
-from pipelines.process.endings import killed_by
-from pipelines.process.runner import worker_environment
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.evaluation.templates.calls import RenderCall, RenderReply, TemplateLimits
+from quantgate.pipelines.process.endings import killed_by
+from quantgate.pipelines.process.runner import worker_environment
 
-_PROCESS = "pipelines.evaluation.templates.process"
+_PROCESS = "quantgate.pipelines.evaluation.templates.process"
 _LIMITS = TemplateLimits()
 _MOST_LIMITED = 2
 _TRIES = 2

@@ -18,7 +18,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from pipelines.evaluation.templates.calls import RenderCall
+from quantgate.pipelines.evaluation.templates.calls import RenderCall
 
 FIXED_NOW = datetime(2000, 1, 1, tzinfo=UTC)
 """Templates that print today's date would make every day another suite; they get this date instead."""

@@ -21,9 +21,13 @@ from typing import NoReturn
 from jinja2 import Template, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from pipelines.evaluation.templates.calls import RenderCall, RenderReply, TemplateLimits
-from pipelines.evaluation.templates.environment import OversizeError, environment, rendered
-from pipelines.evaluation.templates.places import Tag, failing_tag
+from quantgate.pipelines.evaluation.templates.calls import RenderCall, RenderReply, TemplateLimits
+from quantgate.pipelines.evaluation.templates.environment import (
+    OversizeError,
+    environment,
+    rendered,
+)
+from quantgate.pipelines.evaluation.templates.places import Tag, failing_tag
 
 _TEMPLATE_FILE = "<template>"
 _LONGEST_PROBLEM = 300

@@ -3,16 +3,16 @@
 from dataclasses import asdict
 from typing import cast
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.observed.code import CodeGrader
-from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.sandbox.choose import chosen_sandbox
-from pipelines.evaluation.sandbox.kinds import Limits
-from pipelines.evaluation.sandbox.run import Trial, run_program
-from pipelines.evaluation.workers.observations import observe_each, threads_allowed
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.observed.code import CodeGrader
+from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
+from quantgate.pipelines.evaluation.sandbox.choose import chosen_sandbox
+from quantgate.pipelines.evaluation.sandbox.kinds import Limits
+from quantgate.pipelines.evaluation.sandbox.run import Trial, run_program
+from quantgate.pipelines.evaluation.workers.observations import observe_each, threads_allowed
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 
 
 def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:

@@ -2,14 +2,14 @@
 
 from typing import cast
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.sandbox.choose import chosen_sandbox
-from pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
-from pipelines.evaluation.sandbox.kinds import Limits
-from pipelines.evaluation.workers.observations import observe_each, threads_allowed
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
+from quantgate.pipelines.evaluation.sandbox.choose import chosen_sandbox
+from quantgate.pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
+from quantgate.pipelines.evaluation.sandbox.kinds import Limits
+from quantgate.pipelines.evaluation.workers.observations import observe_each, threads_allowed
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 
 _MEMORY_BYTES = 256 << 20
 

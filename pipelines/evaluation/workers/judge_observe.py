@@ -4,15 +4,15 @@ import os
 import re
 from typing import cast
 
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.openai.client import Endpoint, Patience, ServerClient
-from pipelines.engines.openai.session import header_secret
-from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.thoughts import spoken_part
-from pipelines.evaluation.workers.observations import observe_each
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.openai.client import Endpoint, Patience, ServerClient
+from quantgate.pipelines.engines.openai.session import header_secret
+from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
+from quantgate.pipelines.evaluation.thoughts import spoken_part
+from quantgate.pipelines.evaluation.workers.observations import observe_each
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 
 
 def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:

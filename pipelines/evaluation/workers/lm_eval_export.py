@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.lm_eval_messages import ExportCall, Exported, LmEvalTask
-from pipelines.evaluation.workers.lm_eval_tasks import load_tasks
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.lm_eval_messages import ExportCall, Exported, LmEvalTask
+from quantgate.pipelines.evaluation.workers.lm_eval_tasks import load_tasks
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _ANSWER_TOKENS = 256
 """What the harness itself allows where a task does not say."""

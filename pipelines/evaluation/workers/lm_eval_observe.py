@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.lm_eval_messages import LmEvalTask
-from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.workers.lm_eval_tasks import load_tasks
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.lm_eval_messages import LmEvalTask
+from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
+from quantgate.pipelines.evaluation.workers.lm_eval_tasks import load_tasks
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:

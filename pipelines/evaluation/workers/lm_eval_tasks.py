@@ -5,8 +5,8 @@ from typing import Any
 
 from lm_eval.tasks import TaskManager
 
-from pipelines.domain.errors import InputError
-from pipelines.evaluation.lm_eval_messages import LmEvalTask
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.evaluation.lm_eval_messages import LmEvalTask
 
 _SHOT_SEED = 1234
 """The harness's own default, so that the examples in a prompt are those of published runs."""

@@ -19,13 +19,13 @@ from typing import Any, NoReturn, cast
 
 from math_verify import parse, verify
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.workers.observations import observe_each
-from pipelines.process.calls import OnProgress
-from pipelines.process.endings import brought_upon_itself, signal_of
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
+from quantgate.pipelines.evaluation.workers.observations import observe_each
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.endings import brought_upon_itself, signal_of
+from quantgate.pipelines.process.harness import serve
 
 Compare = Callable[[JsonObject, JsonObject], JsonObject]
 

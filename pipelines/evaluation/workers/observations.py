@@ -9,11 +9,11 @@ from threading import Lock
 
 from pydantic import ValidationError
 
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.reading.wording import storable
-from pipelines.evaluation.observing import ObserveCall, ObserveTally, Question
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.reading.wording import storable
+from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally, Question
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress, Progress
 
 
 class ObservationLog:

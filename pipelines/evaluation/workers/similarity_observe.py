@@ -9,13 +9,13 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.observing import ObserveCall, ObserveTally
-from pipelines.evaluation.workers.observations import observe_each, threads_allowed
-from pipelines.formats.own_tokenizer import own_tokenizer
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
+from quantgate.pipelines.evaluation.workers.observations import observe_each, threads_allowed
+from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 
 _REFUSED = ("missing_keys", "mismatched_keys", "error_msgs")
 _UNUSED = "pooler."

@@ -4,10 +4,14 @@ import json
 
 from transformers import AutoTokenizer
 
-from pipelines.evaluation.transformers_reading import ReadingCall, ReadText, TransformersReading
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
+from quantgate.pipelines.evaluation.transformers_reading import (
+    ReadingCall,
+    ReadText,
+    TransformersReading,
+)
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
 
 _LONGEST_PROBLEM = 300
 

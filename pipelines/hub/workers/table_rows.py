@@ -13,12 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.domain.errors import InputError, ServiceError
-from pipelines.domain.values import JsonValue
-from pipelines.formats.arrow_columns import refuse_columns_twice
-from pipelines.hub.table_messages import HubDataset, TableRows, TableRowsCall
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.formats.arrow_columns import refuse_columns_twice
+from quantgate.pipelines.hub.table_messages import HubDataset, TableRows, TableRowsCall
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch  # type: ignore[import-untyped]  # it ships no types

@@ -27,12 +27,12 @@ from inspect_ai.model import (
 )
 from inspect_ai.scorer import CORRECT, INCORRECT, Score
 
-from pipelines.domain.run import Answer, GradedAnswer
-from pipelines.domain.suites.suite import Item, Message
-from pipelines.files.records import to_json
-from pipelines.process.calls import OnProgress
-from pipelines.process.harness import serve
-from pipelines.report.inspect_messages import InspectCall, InspectWritten
+from quantgate.pipelines.domain.run import Answer, GradedAnswer
+from quantgate.pipelines.domain.suites.suite import Item, Message
+from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.harness import serve
+from quantgate.pipelines.report.inspect_messages import InspectCall, InspectWritten
 
 _ENDINGS = {"stop": "stop", "length": "max_tokens", "error": "unknown", "context": "model_length"}
 

@@ -1,7 +1,7 @@
 """What all graders' options have in common."""
 
-from pipelines.domain.suites.suite import GraderKind, GraderSpec
-from pipelines.specs.loading import Spec
+from quantgate.pipelines.domain.suites.suite import GraderKind, GraderSpec
+from quantgate.pipelines.specs.loading import Spec
 
 
 class GraderFile(Spec):

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, JsonValue
 
-from pipelines.suites.graders.lm_eval import LmEvalFile
-from pipelines.suites.graders.observed import ObservedGraderFile
-from pipelines.suites.graders.structures import StructureGraderFile
-from pipelines.suites.graders.texts import TextGraderFile
+from quantgate.pipelines.suites.graders.lm_eval import LmEvalFile
+from quantgate.pipelines.suites.graders.observed import ObservedGraderFile
+from quantgate.pipelines.suites.graders.structures import StructureGraderFile
+from quantgate.pipelines.suites.graders.texts import TextGraderFile
 
 
 def _spelled_out(value: JsonValue) -> JsonValue:

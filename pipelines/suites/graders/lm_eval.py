@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.suites.graders.base import GraderFile
+from quantgate.pipelines.suites.graders.base import GraderFile
 
 
 class LmEvalFile(GraderFile):

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from pipelines.suites.graders.base import GraderFile
+from quantgate.pipelines.suites.graders.base import GraderFile
 
 
 class CodeFile(GraderFile):

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.domain.suites.call_format import CallFormat
-from pipelines.suites.graders.base import GraderFile
+from quantgate.pipelines.domain.suites.call_format import CallFormat
+from quantgate.pipelines.suites.graders.base import GraderFile
 
 CallFormatName = Literal["auto", CallFormat]
 """How a model family writes calls; `auto` decides by what the answer holds."""

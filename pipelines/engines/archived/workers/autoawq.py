@@ -6,8 +6,8 @@ import torch
 from awq import AutoAWQForCausalLM
 from awq.quantize.quantizer import AwqQuantizer
 
-from pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall
-from pipelines.engines.archived.workers.checkpoint import (
+from quantgate.pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall
+from quantgate.pipelines.engines.archived.workers.checkpoint import (
     COMPUTE_DTYPE,
     begin,
     calibration_rows,
@@ -18,9 +18,9 @@ from pipelines.engines.archived.workers.checkpoint import (
     save,
     watch,
 )
-from pipelines.formats.packed_config import awq_config
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.formats.packed_config import awq_config
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 class SafeQuantizer(AwqQuantizer):  # type: ignore[misc]  # its package is not installed where types are checked

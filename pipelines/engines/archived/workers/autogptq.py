@@ -8,8 +8,8 @@ from auto_gptq.modeling import _base, _utils
 from auto_gptq.modeling.auto import GPTQ_CAUSAL_LM_MODEL_MAP
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from pipelines.engines.archived.messages import ArchivedFacts, AutoGptqCall
-from pipelines.engines.archived.workers.checkpoint import (
+from quantgate.pipelines.engines.archived.messages import ArchivedFacts, AutoGptqCall
+from quantgate.pipelines.engines.archived.workers.checkpoint import (
     COMPUTE_DTYPE,
     begin,
     calibration_rows,
@@ -20,9 +20,9 @@ from pipelines.engines.archived.workers.checkpoint import (
     save,
     watch,
 )
-from pipelines.formats.packed_config import gptq_config
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.formats.packed_config import gptq_config
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 def quantize(call: AutoGptqCall, on_progress: OnProgress) -> ArchivedFacts:

@@ -16,17 +16,17 @@ import torch
 from huggingface_hub import save_torch_state_dict
 from transformers import PreTrainedModel
 
-from pipelines.domain.errors import CheckpointError, WorkerError
-from pipelines.domain.recipe import Format
-from pipelines.domain.values import JsonObject
-from pipelines.engines.archived.messages import ArchivedFacts, ArchivedSource
-from pipelines.files.temporary import temporary_folder
-from pipelines.formats.nonfinite import nonfinite_tensors
-from pipelines.formats.packed_config import PARTS
-from pipelines.formats.packed_facts import stored_tensors
-from pipelines.formats.safetensors import INDEX_FILE, read_tensors, weight_files
-from pipelines.formats.tokenizer_folder import copy_tokenizer
-from pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.archived.messages import ArchivedFacts, ArchivedSource
+from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
+from quantgate.pipelines.formats.packed_config import PARTS
+from quantgate.pipelines.formats.packed_facts import stored_tensors
+from quantgate.pipelines.formats.safetensors import INDEX_FILE, read_tensors, weight_files
+from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer
+from quantgate.pipelines.process.calls import OnProgress, Progress
 
 COMPUTE_DTYPE = torch.float32
 """Halves are slow on a CPU, and bfloat16 would cost auto-gptq's scales three of their eleven bits."""

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject
 
 _LARGEST = 10**16 - 1
 """Integers get at most sixteen digits, which is what a double holds exactly."""

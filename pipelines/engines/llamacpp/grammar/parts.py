@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 
 PRIMITIVES: Mapping[str, str] = MappingProxyType(
     {

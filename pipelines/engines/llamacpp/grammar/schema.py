@@ -13,10 +13,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.llamacpp.grammar.numbers import integer_rule
-from pipelines.engines.llamacpp.grammar.parts import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.llamacpp.grammar.numbers import integer_rule
+from quantgate.pipelines.engines.llamacpp.grammar.parts import (
     FORMATS,
     PRIMITIVES,
     TYPES,

@@ -8,21 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import llama_cpp
 
-from pipelines.domain.run import Answer
-from pipelines.engines.answer_log import AnswerLog
-from pipelines.engines.llamacpp.layout import Room, groups, lay_out, side_by_side
-from pipelines.engines.llamacpp.run_messages import AnswerCall, AnswerTally
-from pipelines.engines.llamacpp.sampling import chooser
-from pipelines.engines.llamacpp.slots import Answering, Rules, run_group
-from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
-from pipelines.engines.llamacpp.workers.grammar import SchemaGrammars
-from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
-from pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
-from pipelines.engines.runtime import Prompt
-from pipelines.engines.stop_texts import before_stop
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.engines.answer_log import AnswerLog
+from quantgate.pipelines.engines.llamacpp.layout import Room, groups, lay_out, side_by_side
+from quantgate.pipelines.engines.llamacpp.run_messages import AnswerCall, AnswerTally
+from quantgate.pipelines.engines.llamacpp.sampling import chooser
+from quantgate.pipelines.engines.llamacpp.slots import Answering, Rules, run_group
+from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
+from quantgate.pipelines.engines.llamacpp.workers.grammar import SchemaGrammars
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
+from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.stop_texts import before_stop
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:

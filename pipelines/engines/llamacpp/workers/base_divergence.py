@@ -7,18 +7,18 @@ import ctypes
 
 import llama_cpp
 
-from pipelines.engines.divergence.base_messages import (
+from quantgate.pipelines.engines.divergence.base_messages import (
     BaseDivergenceCall,
     Passage,
     PositionDivergences,
 )
-from pipelines.engines.divergence.positions import PositionComparison, checkpoint_logits
-from pipelines.engines.llamacpp.layout import Layout
-from pipelines.engines.llamacpp.slots import Batch
-from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
-from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.divergence.positions import PositionComparison, checkpoint_logits
+from quantgate.pipelines.engines.llamacpp.layout import Layout
+from quantgate.pipelines.engines.llamacpp.slots import Batch
+from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _BATCH_TOKENS = 256
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import llama_cpp
 import numpy
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import KvCacheType
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.divergence.base_logits import (
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.divergence.base_logits import (
     BaseLogits,
     BasePass,
     Logits,
@@ -25,18 +25,18 @@ from pipelines.engines.divergence.base_logits import (
     read_windows,
     refuse_unknown,
 )
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.engines.divergence.sums import DivergenceSums
-from pipelines.engines.llamacpp.workers.opening import (
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.divergence.sums import DivergenceSums
+from quantgate.pipelines.engines.llamacpp.workers.opening import (
     LlamaLog,
     hold_cache_as,
     open_context,
     open_model,
     refuse_machine_trouble,
 )
-from pipelines.engines.llamacpp.workers.resemblance import resemblances
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.llamacpp.workers.resemblance import resemblances
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _CACHE_STEP = 256
 

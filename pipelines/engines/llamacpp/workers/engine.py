@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import llama_cpp
 import numpy
 
-from pipelines.domain.errors import WorkerError
-from pipelines.domain.recipe import KvCacheType
-from pipelines.engines.llamacpp.layout import Layout
-from pipelines.engines.llamacpp.slots import Batch, Logits
-from pipelines.engines.llamacpp.workers.opening import (
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.engines.llamacpp.layout import Layout
+from quantgate.pipelines.engines.llamacpp.slots import Batch, Logits
+from quantgate.pipelines.engines.llamacpp.workers.opening import (
     LlamaLog,
     hold_cache_as,
     open_context,

@@ -6,10 +6,10 @@ from collections import OrderedDict
 import llama_cpp
 import numpy
 
-from pipelines.domain.errors import InputError
-from pipelines.engines.llamacpp.grammar.schema import grammar_of
-from pipelines.engines.llamacpp.slots import Logits
-from pipelines.engines.llamacpp.workers.opening import LlamaLog
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.engines.llamacpp.grammar.schema import grammar_of
+from quantgate.pipelines.engines.llamacpp.slots import Logits
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog
 
 # Parsed grammars that are kept; a suite has as many schemas as it likes.
 _MOST_KEPT = 64

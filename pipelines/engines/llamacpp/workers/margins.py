@@ -6,16 +6,16 @@ from collections.abc import Sequence
 import llama_cpp
 import numpy
 
-from pipelines.engines.llamacpp.layout import groups, lay_out
-from pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
-from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
-from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
-from pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
-from pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
-from pipelines.engines.runtime import Prompt
-from pipelines.files.records import from_json, to_json
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.llamacpp.layout import groups, lay_out
+from quantgate.pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
+from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
+from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
+from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 def measure(call: MarginsCall, on_progress: OnProgress) -> MarginsTally:

@@ -11,9 +11,9 @@ from typing import Literal
 
 import llama_cpp
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import KvCacheType
-from pipelines.process.shortage import machine_trouble
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.process.shortage import machine_trouble
 
 # ggml_log_level in ggml/include/ggml.h
 _DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5

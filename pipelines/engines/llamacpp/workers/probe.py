@@ -9,16 +9,16 @@ from pathlib import Path
 import llama_cpp
 import numpy
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.engines.llamacpp.layout import Layout
-from pipelines.engines.llamacpp.run_messages import ProbeCall, does_not_load
-from pipelines.engines.llamacpp.slots import Batch
-from pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
-from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
-from pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
-from pipelines.engines.runtime import ProbeReport
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.engines.llamacpp.layout import Layout
+from quantgate.pipelines.engines.llamacpp.run_messages import ProbeCall, does_not_load
+from quantgate.pipelines.engines.llamacpp.slots import Batch
+from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
+from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
+from quantgate.pipelines.engines.runtime import ProbeReport
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 # Every token's logits are looked at, and there are a vocabulary of them each.
 _BATCH_TOKENS = 128

@@ -15,10 +15,10 @@ import llama_cpp._ggml
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.verdicts.audit import Resemblance
-from pipelines.formats.floats import FLOAT_TYPES
-from pipelines.formats.gguf import TYPE_NUMBERS, read_gguf_header
-from pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.domain.verdicts.audit import Resemblance
+from quantgate.pipelines.formats.floats import FLOAT_TYPES
+from quantgate.pipelines.formats.gguf import TYPE_NUMBERS, read_gguf_header
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _ToFloat = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
 # Small enough that a piece is expanded, widened and multiplied within a core's own cache.

@@ -8,14 +8,14 @@ from llmcompressor import oneshot
 from torch.utils.data import DataLoader, Dataset
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from pipelines.domain.errors import ToolchainError
-from pipelines.engines.llmcompressor.facts import (
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.engines.llmcompressor.facts import (
     stored_scheme,
     stored_tensors,
     unsound_tensors,
 )
-from pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
-from pipelines.engines.llmcompressor.workers.recipe import (
+from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
+from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
     Consumption,
     Matched,
     count_consumption,
@@ -23,12 +23,12 @@ from pipelines.engines.llmcompressor.workers.recipe import (
     modifiers,
     unpinned_caches,
 )
-from pipelines.engines.llmcompressor.workers.smoothing import smoothing_notes, watch
-from pipelines.engines.llmcompressor.workers.warnings import collected_warnings
-from pipelines.formats.safetensors import read_tensors
-from pipelines.formats.tokenizer_folder import copy_tokenizer
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.llmcompressor.workers.smoothing import smoothing_notes, watch
+from quantgate.pipelines.engines.llmcompressor.workers.warnings import collected_warnings
+from quantgate.pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _SEED = 0
 

@@ -20,11 +20,11 @@ from llmcompressor.modifiers.gptq import GPTQModifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
 from llmcompressor.pipelines.cache import IntermediatesCache
 
-from pipelines.domain.errors import CheckpointError, InputError
-from pipelines.domain.recipe import CompressedTensorsOptions
-from pipelines.engines.llmcompressor.facts import CACHE_SCALES
-from pipelines.engines.llmcompressor.workers.smoothing import Awq, SmoothQuant
-from pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
+from quantgate.pipelines.engines.llmcompressor.facts import CACHE_SCALES
+from quantgate.pipelines.engines.llmcompressor.workers.smoothing import Awq, SmoothQuant
+from quantgate.pipelines.process.calls import OnProgress, Progress
 
 _CACHE = QuantizationArgs(
     num_bits=8,

@@ -11,35 +11,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format
-from pipelines.domain.values import JsonObject
-from pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts
-from pipelines.formats.arrays import (
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts
+from quantgate.pipelines.formats.arrays import (
     Array,
     read_array,
     write_tensors,
 )
-from pipelines.formats.nonfinite import nonfinite_tensors
-from pipelines.formats.packed import (
+from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
+from quantgate.pipelines.formats.packed import (
     Int4Weight,
     StoredModule,
     from_compressed_tensors,
     to_awq,
     to_gptq,
 )
-from pipelines.formats.packed_config import awq_config, gptq_config
-from pipelines.formats.packed_facts import stored_tensors
-from pipelines.formats.safetensors import (
+from quantgate.pipelines.formats.packed_config import awq_config, gptq_config
+from quantgate.pipelines.formats.packed_facts import stored_tensors
+from quantgate.pipelines.formats.safetensors import (
     INDEX_FILE,
     StoredTensor,
     read_header,
     read_tensors,
     weight_files,
 )
-from pipelines.formats.tokenizer_folder import read_json_object
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _COMPRESSED_PARTS = ("weight_packed", "weight_scale", "weight_zero_point", "weight_shape")
 _WRITTEN_HERE = ("config.json", INDEX_FILE)

@@ -21,7 +21,7 @@ from llmcompressor.utils.dev import get_main_device
 from pydantic import PrivateAttr
 from transformers import PreTrainedModel
 
-from pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.errors import CheckpointError
 
 _BLOCK = re.compile(r".*?\.\d+(?=\.)")
 _LONGEST_ROW_TOKENS = 512

@@ -3,16 +3,16 @@
 import json
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 
-from pipelines.domain.errors import QuantgateError
-from pipelines.domain.run import Answer
-from pipelines.engines.answer_log import AnswerLog
-from pipelines.engines.openai.answers import Asking
-from pipelines.engines.openai.messages import AnswerTally, ServedAnswersCall
-from pipelines.engines.openai.session import Session, session
-from pipelines.engines.runtime import Prompt
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import QuantgateError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.engines.answer_log import AnswerLog
+from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.openai.messages import AnswerTally, ServedAnswersCall
+from quantgate.pipelines.engines.openai.session import Session, session
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 def answer(call: ServedAnswersCall, on_progress: OnProgress) -> AnswerTally:

@@ -10,23 +10,23 @@ from collections.abc import Iterator, Mapping
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.errors import ServiceError
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.divergence.base_messages import Passage, PositionDivergences
-from pipelines.engines.divergence.positions import checkpoint_logits
-from pipelines.engines.divergence.sums import log_softmax
-from pipelines.engines.openai.answers import Asking
-from pipelines.engines.openai.likeliest import (
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.divergence.base_messages import Passage, PositionDivergences
+from quantgate.pipelines.engines.divergence.positions import checkpoint_logits
+from quantgate.pipelines.engines.divergence.sums import log_softmax
+from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.openai.likeliest import (
     LIKELIEST,
     NAN_REFUSED,
     asking_likeliest,
     likeliest,
 )
-from pipelines.engines.openai.messages import ServedDivergenceCall
-from pipelines.engines.openai.session import Session, session
-from pipelines.engines.runtime import Prompt
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.openai.messages import ServedDivergenceCall
+from quantgate.pipelines.engines.openai.session import Session, session
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _REFUSED = "HTTP 4"
 _LEAST_MASS = 1e-9

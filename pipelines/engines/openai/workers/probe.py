@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.errors import ServiceError, WorkerError
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.engines.openai.answers import Asking
-from pipelines.engines.openai.dialects import first_choice
-from pipelines.engines.openai.likeliest import NAN_REFUSED
-from pipelines.engines.openai.log import is_over_the_file, kernels_in
-from pipelines.engines.openai.messages import ServedProbe, ServedProbeCall
-from pipelines.engines.openai.session import Session, session
-from pipelines.engines.runtime import Prompt
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import ServiceError, WorkerError
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.openai.dialects import first_choice
+from quantgate.pipelines.engines.openai.likeliest import NAN_REFUSED
+from quantgate.pipelines.engines.openai.log import is_over_the_file, kernels_in
+from quantgate.pipelines.engines.openai.messages import ServedProbe, ServedProbeCall
+from quantgate.pipelines.engines.openai.session import Session, session
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _ASKED_TOKENS = 4
 _MOST_TEXTS = 500

@@ -3,18 +3,18 @@
 import json
 from collections.abc import Sequence
 
-from pipelines.domain.errors import ToolchainError
-from pipelines.domain.run import Answer
-from pipelines.engines.answer_log import AnswerLog
-from pipelines.engines.runtime import Prompt
-from pipelines.engines.stop_texts import before_stop
-from pipelines.engines.transformers.batches import batches
-from pipelines.engines.transformers.messages import AnswerJob, AnswerTally
-from pipelines.engines.transformers.workers.decode import Row, decode_batch
-from pipelines.engines.transformers.workers.model import LoadedModel, load
-from pipelines.files.records import from_json
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.engines.answer_log import AnswerLog
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.stop_texts import before_stop
+from quantgate.pipelines.engines.transformers.batches import batches
+from quantgate.pipelines.engines.transformers.messages import AnswerJob, AnswerTally
+from quantgate.pipelines.engines.transformers.workers.decode import Row, decode_batch
+from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 def answer(job: AnswerJob, on_progress: OnProgress) -> AnswerTally:

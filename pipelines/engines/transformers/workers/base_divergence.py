@@ -6,12 +6,15 @@ What differs is what that runtime does when it answers: bfloat16, a cache, atten
 import torch
 from transformers import DynamicCache
 
-from pipelines.engines.divergence.base_messages import BaseDivergenceCall, PositionDivergences
-from pipelines.engines.divergence.positions import PositionComparison, checkpoint_logits
-from pipelines.engines.transformers.workers.checkpoint_logits import passage_logits
-from pipelines.engines.transformers.workers.model import load
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.divergence.base_messages import (
+    BaseDivergenceCall,
+    PositionDivergences,
+)
+from quantgate.pipelines.engines.divergence.positions import PositionComparison, checkpoint_logits
+from quantgate.pipelines.engines.transformers.workers.checkpoint_logits import passage_logits
+from quantgate.pipelines.engines.transformers.workers.model import load
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 @torch.inference_mode()

@@ -11,12 +11,16 @@ from typing import Any
 
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
 
-from pipelines.domain.errors import CheckpointError, QuantgateError
-from pipelines.domain.values import JsonObject
-from pipelines.engines.transformers.checkpoint_loading import LoadingCall, LoadingReport, Misshapen
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
-from pipelines.process.shortage import machine_trouble
+from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.transformers.checkpoint_loading import (
+    LoadingCall,
+    LoadingReport,
+    Misshapen,
+)
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
+from quantgate.pipelines.process.shortage import machine_trouble
 
 _SIZES = re.compile(
     r"(size|_heads?|_layers?|experts|dim|rank|embeddings|positions|embd|d_model|inner|multiple_of)$"

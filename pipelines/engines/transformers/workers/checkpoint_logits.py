@@ -12,19 +12,19 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from pipelines.domain.errors import CheckpointError, QuantgateError
-from pipelines.engines.divergence.base_logits import BaseLogits, Logits
-from pipelines.engines.divergence.base_messages import (
+from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
+from quantgate.pipelines.engines.divergence.base_logits import BaseLogits, Logits
+from quantgate.pipelines.engines.divergence.base_messages import (
     LOGITS_FILE,
     CheckpointLogits,
     CheckpointLogitsCall,
     Passage,
 )
-from pipelines.engines.transformers.workers.model import require_clean
-from pipelines.files.sealed import produce_once
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
-from pipelines.process.shortage import machine_trouble
+from quantgate.pipelines.engines.transformers.workers.model import require_clean
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
+from quantgate.pipelines.process.shortage import machine_trouble
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

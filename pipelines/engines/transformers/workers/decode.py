@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from transformers import DynamicCache
 
-from pipelines.domain.suites.suite import DecodeSettings
-from pipelines.engines.runtime import Prompt
-from pipelines.engines.stop_texts import TextOf, reaches_stop
-from pipelines.engines.transformers.workers.model import LoadedModel
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.stop_texts import TextOf, reaches_stop
+from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
 
 
 @dataclass(slots=True, kw_only=True)

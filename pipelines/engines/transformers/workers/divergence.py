@@ -11,8 +11,8 @@ from dataclasses import replace
 import torch
 from transformers import DynamicCache
 
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.divergence.base_logits import (
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.divergence.base_logits import (
     BaseLogits,
     BasePass,
     Logits,
@@ -22,14 +22,14 @@ from pipelines.engines.divergence.base_logits import (
     read_windows,
     refuse_unknown,
 )
-from pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from pipelines.engines.divergence.rulers import RulersCall
-from pipelines.engines.divergence.sums import DivergenceSums
-from pipelines.engines.transformers.messages import DivergenceJob
-from pipelines.engines.transformers.workers.model import LoadedModel, load
-from pipelines.engines.transformers.workers.resemblance import resemblances
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.divergence.rulers import RulersCall
+from quantgate.pipelines.engines.divergence.sums import DivergenceSums
+from quantgate.pipelines.engines.transformers.messages import DivergenceJob
+from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
+from quantgate.pipelines.engines.transformers.workers.resemblance import resemblances
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 NewCache = Callable[..., DynamicCache]
 """Makes an empty KV cache for `config=`, a model's configuration."""

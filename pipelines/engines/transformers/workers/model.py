@@ -14,10 +14,10 @@ from transformers import (
     PreTrainedModel,
 )
 
-from pipelines.domain.errors import CheckpointError, ToolchainError
-from pipelines.engines.transformers.workers.packed_checkpoint import dense_state
-from pipelines.formats.own_tokenizer import own_tokenizer
-from pipelines.formats.packed_config import PackedLayout, stored_layout
+from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
+from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
+from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.formats.packed_config import PackedLayout, stored_layout
 
 COMPUTE_DTYPE = torch.bfloat16
 

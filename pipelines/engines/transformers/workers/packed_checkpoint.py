@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.recipe import Format
-from pipelines.formats.arrays import read_array
-from pipelines.formats.packed import Int4Weight, StoredModule, from_awq, from_gptq
-from pipelines.formats.packed_config import PARTS, PackedLayout
-from pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.formats.arrays import read_array
+from quantgate.pipelines.formats.packed import Int4Weight, StoredModule, from_awq, from_gptq
+from quantgate.pipelines.formats.packed_config import PARTS, PackedLayout
+from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
 
 _FROM_LAYOUT: dict[Format, Callable[[StoredModule, PackedLayout], Int4Weight]] = {
     Format.AWQ: from_awq,

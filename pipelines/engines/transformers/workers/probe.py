@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from pipelines.engines.runtime import ProbeReport
-from pipelines.engines.transformers.messages import ProbeJob
-from pipelines.engines.transformers.workers.model import LoadedModel, load
-from pipelines.files.records import from_json
-from pipelines.formats.tokenizer_folder import chat_template_text, special_token_ids
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.runtime import ProbeReport
+from quantgate.pipelines.engines.transformers.messages import ProbeJob
+from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
+from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.formats.tokenizer_folder import chat_template_text, special_token_ids
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

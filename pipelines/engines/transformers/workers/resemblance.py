@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from pipelines.domain.verdicts.audit import Resemblance
-from pipelines.engines.transformers.workers.model import LoadedModel
-from pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.domain.verdicts.audit import Resemblance
+from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
+from quantgate.pipelines.formats.safetensors import read_tensors
 
 _BALANCING_ROUNDS = 3
 

@@ -6,7 +6,7 @@ Written from the formats' definitions and not from any tool's code: it is what t
 import torch
 from torch import Tensor
 
-from pipelines.domain.verdicts.ruler import Grid
+from quantgate.pipelines.domain.verdicts.ruler import Grid
 
 # OCP Microscaling Formats (MX) Specification 1.0: largest finite value, and its exponent, of a type.
 _LARGEST = {"e2m1": 6.0, "e4m3": 448.0}

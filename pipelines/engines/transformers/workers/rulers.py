@@ -7,16 +7,20 @@ import torch
 from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.verdicts.ruler import Grid, Ruler
-from pipelines.engines.divergence.base_logits import base_logits
-from pipelines.engines.divergence.messages import Divergences
-from pipelines.engines.divergence.rulers import RulersJob
-from pipelines.engines.transformers.workers.divergence import NewCache, base_pass, divergence
-from pipelines.engines.transformers.workers.model import LoadedModel, load
-from pipelines.engines.transformers.workers.rounding import rounded
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
+from quantgate.pipelines.engines.divergence.base_logits import base_logits
+from quantgate.pipelines.engines.divergence.messages import Divergences
+from quantgate.pipelines.engines.divergence.rulers import RulersJob
+from quantgate.pipelines.engines.transformers.workers.divergence import (
+    NewCache,
+    base_pass,
+    divergence,
+)
+from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
+from quantgate.pipelines.engines.transformers.workers.rounding import rounded
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _EXPERT_DIMENSIONS = 3
 

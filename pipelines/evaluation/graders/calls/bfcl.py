@@ -4,18 +4,27 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.run import Facet, Grade
-from pipelines.domain.suites.call_format import CallFormat
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.calls.bfcl_values import Arguments, StringRule, judge_arguments
-from pipelines.evaluation.graders.calls.formats import read_calls
-from pipelines.evaluation.graders.calls.read import Call, NoCall, canonical_calls, way_of_calls
-from pipelines.evaluation.graders.calls.tool_schemas import offered_tools
-from pipelines.evaluation.graders.reading.grades import in_way, right, wrong
-from pipelines.evaluation.graders.reading.matching import MOST, best_pairs
-from pipelines.evaluation.graders.reading.strict_json import Refused, normalize
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.domain.run import Facet, Grade
+from quantgate.pipelines.domain.suites.call_format import CallFormat
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.calls.bfcl_values import (
+    Arguments,
+    StringRule,
+    judge_arguments,
+)
+from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
+from quantgate.pipelines.evaluation.graders.calls.read import (
+    Call,
+    NoCall,
+    canonical_calls,
+    way_of_calls,
+)
+from quantgate.pipelines.evaluation.graders.calls.tool_schemas import offered_tools
+from quantgate.pipelines.evaluation.graders.reading.grades import in_way, right, wrong
+from quantgate.pipelines.evaluation.graders.reading.matching import MOST, best_pairs
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, normalize
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _FULL_MATCH = 1000.0
 """Weighs more than all partial matches of a pairing together."""

@@ -15,11 +15,11 @@ import re
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from pipelines.domain.suites.call_format import CallFormat
-from pipelines.domain.values import JsonObject
-from pipelines.evaluation.graders.calls import markup as call_markup
-from pipelines.evaluation.graders.calls.python import python_calls
-from pipelines.evaluation.graders.calls.read import (
+from quantgate.pipelines.domain.suites.call_format import CallFormat
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.graders.calls import markup as call_markup
+from quantgate.pipelines.evaluation.graders.calls.python import python_calls
+from quantgate.pipelines.evaluation.graders.calls.read import (
     Call,
     NoCall,
     ReadCalls,
@@ -27,9 +27,9 @@ from pipelines.evaluation.graders.calls.read import (
     calls_in,
     gathered,
 )
-from pipelines.evaluation.graders.reading.fences import unfenced, without_end_tokens
-from pipelines.evaluation.graders.reading.strict_json import Refused, parse_strictly
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.reading.fences import unfenced, without_end_tokens
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, parse_strictly
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 CALL_FORMATS: tuple[CallFormat, ...] = get_args(CallFormat)
 

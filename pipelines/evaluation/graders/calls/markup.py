@@ -8,8 +8,8 @@ their calls without markers too, when such a format is asked for by name.
 import re
 from collections.abc import Callable, Mapping
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.calls.read import (
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.calls.read import (
     Call,
     NoCall,
     ReadCalls,
@@ -17,9 +17,9 @@ from pipelines.evaluation.graders.calls.read import (
     gathered,
     named_call,
 )
-from pipelines.evaluation.graders.calls.tool_schemas import declared_kinds, parameter
-from pipelines.evaluation.graders.reading.strict_json import Refused, parse_strictly
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.calls.tool_schemas import declared_kinds, parameter
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, parse_strictly
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 MISTRAL = "[TOOL_CALLS]"
 DEEPSEEK = "<\uff5ctool\u2581calls\u2581begin\uff5c>"

@@ -6,10 +6,10 @@ import keyword
 import tokenize
 import warnings
 
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.calls.read import Call, ReadCalls, gathered
-from pipelines.evaluation.graders.reading.strict_json import Refused, normalize
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.calls.read import Call, ReadCalls, gathered
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, normalize
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _MOST_CHARACTERS = 100_000
 # Appended to arguments that are Python's own words (`from=3`), which its syntax does not allow.

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from pipelines.domain.run import Way
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.reading.strict_json import Refused, parse_strictly
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.domain.run import Way
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, parse_strictly
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _ARGUMENTS = ("arguments", "parameters")
 _BESIDE = ("id", "type", "index")

@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.run import Grade, Way
-from pipelines.domain.suites.call_format import CallFormat
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonValue, canonical_json
-from pipelines.evaluation.graders.calls.formats import read_calls
-from pipelines.evaluation.graders.calls.read import Call, NoCall, way_of_calls
-from pipelines.evaluation.graders.calls.tool_schemas import offered_tools
-from pipelines.evaluation.graders.reading.fences import unfenced
-from pipelines.evaluation.graders.reading.grades import judged, wrong
-from pipelines.evaluation.graders.reading.strict_json import (
+from quantgate.pipelines.domain.run import Grade, Way
+from quantgate.pipelines.domain.suites.call_format import CallFormat
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
+from quantgate.pipelines.evaluation.graders.calls.read import Call, NoCall, way_of_calls
+from quantgate.pipelines.evaluation.graders.calls.tool_schemas import offered_tools
+from quantgate.pipelines.evaluation.graders.reading.fences import unfenced
+from quantgate.pipelines.evaluation.graders.reading.grades import judged, wrong
+from quantgate.pipelines.evaluation.graders.reading.strict_json import (
     Refused,
     first_difference,
     normalize,
     parse_strictly,
 )
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _KEYS = ("name", "arguments")
 

@@ -7,7 +7,7 @@ BFCL (Berkeley Function-Calling Leaderboard) writes the types of Python, Java an
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 
 _KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.evaluation.graders.reading.expectations import accepted_texts, composed, unusable
-from pipelines.evaluation.graders.reading.fences import without_end_tokens
-from pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
-from pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.evaluation.graders.reading.expectations import (
+    accepted_texts,
+    composed,
+    unusable,
+)
+from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
+from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 
 MOST_CHARACTERS = 20_000
 """Of either text; what is longer is cut off, as ROUGE-L takes time by the product of both lengths."""

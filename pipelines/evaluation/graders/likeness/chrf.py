@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.evaluation.graders.likeness.by_threshold import (
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.evaluation.graders.likeness.by_threshold import (
     Likeness,
     graded_by_likeness,
     problem_of,

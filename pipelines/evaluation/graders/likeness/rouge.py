@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import regex
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.evaluation.graders.likeness.by_threshold import (
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.evaluation.graders.likeness.by_threshold import (
     Likeness,
     graded_by_likeness,
     problem_of,
 )
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer

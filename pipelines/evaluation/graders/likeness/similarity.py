@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import Digest, JsonObject, JsonValue
-from pipelines.evaluation.graders.reading.expectations import accepted_texts, unusable
-from pipelines.evaluation.graders.reading.fences import without_end_tokens
-from pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten, storable
-from pipelines.files.hashing import file_digest, folder_digest
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.reading.expectations import accepted_texts, unusable
+from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
+from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten, storable
+from quantgate.pipelines.files.hashing import file_digest, folder_digest
 
 _READ = ("config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json")
 
@@ -40,7 +40,7 @@ class SimilarityGrader:
     @property
     def worker(self) -> str:
         """See `ObservedGrader`."""
-        return "pipelines.evaluation.workers.similarity_observe"
+        return "quantgate.pipelines.evaluation.workers.similarity_observe"
 
     @property
     def options(self) -> JsonObject:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
 
-from pipelines.domain.run import Grade, Way
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.reading.expectations import unusable
-from pipelines.evaluation.graders.reading.fences import without_end_tokens
-from pipelines.evaluation.graders.reading.grades import judged
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten, storable
+from quantgate.pipelines.domain.run import Grade, Way
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.reading.expectations import unusable
+from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
+from quantgate.pipelines.evaluation.graders.reading.grades import judged
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten, storable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class MathGrader:
     @property
     def worker(self) -> str:
         """See `ObservedGrader`."""
-        return "pipelines.evaluation.workers.math_observe"
+        return "quantgate.pipelines.evaluation.workers.math_observe"
 
     @property
     def options(self) -> JsonObject:

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipelines.evaluation.graders.numbers.quantities import Quantity
-from pipelines.evaluation.graders.numbers.units import Unit, known_unit, unit_named
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.numbers.quantities import Quantity
+from quantgate.pipelines.evaluation.graders.numbers.units import Unit, known_unit, unit_named
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _HALF_AN_ORDER = 0.5
 """Orders of magnitude are told apart on the logarithmic scale: from a factor of about 3.16 on."""

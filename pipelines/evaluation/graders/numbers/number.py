@@ -5,24 +5,29 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from pipelines.domain.run import Facet, Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.numbers.misfits import (
+from quantgate.pipelines.domain.run import Facet, Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.numbers.misfits import (
     Misfit,
     magnitude_facet,
     shown,
     unit_misfit,
     value_misfit,
 )
-from pipelines.evaluation.graders.numbers.numerals import DecimalSign
-from pipelines.evaluation.graders.numbers.places import Place, final_number
-from pipelines.evaluation.graders.numbers.quantities import Quantity
-from pipelines.evaluation.graders.numbers.units import Unit, in_base, known_unit, unit_named
-from pipelines.evaluation.graders.reading.expectations import known_keys, unusable
-from pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.numbers.numerals import DecimalSign
+from quantgate.pipelines.evaluation.graders.numbers.places import Place, final_number
+from quantgate.pipelines.evaluation.graders.numbers.quantities import Quantity
+from quantgate.pipelines.evaluation.graders.numbers.units import (
+    Unit,
+    in_base,
+    known_unit,
+    unit_named,
+)
+from quantgate.pipelines.evaluation.graders.reading.expectations import known_keys, unusable
+from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _TOO_LARGE = 10**400
 """No answer of more digits is read as a number."""

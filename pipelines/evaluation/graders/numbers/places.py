@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from pipelines.evaluation.graders.numbers.numerals import DecimalSign, plain_digits
-from pipelines.evaluation.graders.numbers.quantities import Quantity, quantities
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.invisible import without_invisible
+from quantgate.pipelines.evaluation.graders.numbers.numerals import DecimalSign, plain_digits
+from quantgate.pipelines.evaluation.graders.numbers.quantities import Quantity, quantities
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.invisible import without_invisible
 
 Place = Literal["last", "first", "boxed", "whole"]
 

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from pipelines.evaluation.graders.numbers.numerals import DecimalSign, plain_digits, readings
-from pipelines.evaluation.graders.numbers.units import CURRENCY_SIGNS, known_unit
+from quantgate.pipelines.evaluation.graders.numbers.numerals import (
+    DecimalSign,
+    plain_digits,
+    readings,
+)
+from quantgate.pipelines.evaluation.graders.numbers.units import CURRENCY_SIGNS, known_unit
 
 _LETTER = "A-Za-zÀ-ɏ"
 _SPACE = "'’_ \u00a0\u2009\u202f"

@@ -5,14 +5,14 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.reading.expectations import unusable
-from pipelines.evaluation.graders.reading.fences import without_end_tokens
-from pipelines.evaluation.graders.reading.grades import judged
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten, storable
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.reading.expectations import unusable
+from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
+from quantgate.pipelines.evaluation.graders.reading.grades import judged
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten, storable
 
 _FENCE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})(?P<mark>[^\n`]*)\n(?P<body>.*?)^[ \t]*(?P=fence)",
@@ -62,7 +62,7 @@ class CodeGrader:
     @property
     def worker(self) -> str:
         """See `ObservedGrader`."""
-        return "pipelines.evaluation.workers.code_observe"
+        return "quantgate.pipelines.evaluation.workers.code_observe"
 
     @property
     def options(self) -> JsonObject:

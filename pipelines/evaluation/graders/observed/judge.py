@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from pipelines.domain.run import Facet, Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json, digest_of
-from pipelines.evaluation.graders.reading.fences import without_end_tokens
-from pipelines.evaluation.graders.reading.grades import in_way, scored
-from pipelines.evaluation.graders.reading.wording import shorten, storable
+from quantgate.pipelines.domain.run import Facet, Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json, digest_of
+from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
+from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten, storable
 
 FACET = "judge"
 """Keeps the judge's own verdict in a grade, also where a person has overruled it."""
@@ -70,7 +70,7 @@ class JudgeGrader:
     @property
     def worker(self) -> str:
         """See `ObservedGrader`."""
-        return "pipelines.evaluation.workers.judge_observe"
+        return "quantgate.pipelines.evaluation.workers.judge_observe"
 
     @property
     def options(self) -> JsonObject:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.domain.run import Facet, Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.reading.grades import scored, wrong
-from pipelines.evaluation.lm_eval_messages import LmEvalTask
-from pipelines.files.records import to_json
+from quantgate.pipelines.domain.run import Facet, Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.reading.grades import scored, wrong
+from quantgate.pipelines.evaluation.lm_eval_messages import LmEvalTask
+from quantgate.pipelines.files.records import to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class LmEvalGrader:
     @property
     def worker(self) -> str:
         """See `ObservedGrader`."""
-        return "pipelines.evaluation.workers.lm_eval_observe"
+        return "quantgate.pipelines.evaluation.workers.lm_eval_observe"
 
     @property
     def options(self) -> JsonObject:

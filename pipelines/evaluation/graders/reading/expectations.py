@@ -3,10 +3,10 @@
 import unicodedata
 from dataclasses import dataclass
 
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
-from pipelines.evaluation.invisible import without_invisible_ends
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.invisible import without_invisible_ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from pipelines.domain.run import Facet, Grade, Way
-from pipelines.evaluation.graders.reading.wording import storable
+from quantgate.pipelines.domain.run import Facet, Grade, Way
+from quantgate.pipelines.evaluation.graders.reading.wording import storable
 
 
 def right(grader: str, *, canonical: str, reason: str, facets: tuple[Facet, ...] = ()) -> Grade:

@@ -9,8 +9,8 @@ from typing import Literal, Protocol, cast
 
 import regex
 
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 SECONDS = 1.0
 """The most one search may take; ordinary patterns take microseconds on the longest answers."""

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass, replace
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.suites.thoughts import Spoken, Thoughts
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.protocol import AnyGrader, Grader, ObservedGrader, observes
-from pipelines.evaluation.thoughts import spoken_part
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.suites.thoughts import Spoken, Thoughts
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.protocol import (
+    AnyGrader,
+    Grader,
+    ObservedGrader,
+    observes,
+)
+from quantgate.pipelines.evaluation.thoughts import spoken_part
 
 _THINKING = "(still thinking)"
 """Canonical form of every answer that is a thought without an end."""

@@ -8,8 +8,8 @@ import json
 import math
 from dataclasses import dataclass
 
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _MAX_DEPTH = 100
 _WHITESPACE = " \t\r\n"

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.reading.matching import MOST, best_pairs
-from pipelines.evaluation.graders.reading.strict_json import first_difference
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.reading.matching import MOST, best_pairs
+from quantgate.pipelines.evaluation.graders.reading.strict_json import first_difference
 
 DEEPEST = 3
 """Leaves from here on are counted together."""

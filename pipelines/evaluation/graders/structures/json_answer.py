@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.run import Facet, Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.reading.fences import unfenced
-from pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
-from pipelines.evaluation.graders.reading.strict_json import Refused, normalize, parse_strictly
-from pipelines.evaluation.graders.structures.fields import (
+from quantgate.pipelines.domain.run import Facet, Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.reading.fences import unfenced
+from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
+from quantgate.pipelines.evaluation.graders.reading.strict_json import (
+    Refused,
+    normalize,
+    parse_strictly,
+)
+from quantgate.pipelines.evaluation.graders.structures.fields import (
     DEEPEST,
     FieldRules,
     Tally,
@@ -17,7 +21,7 @@ from pipelines.evaluation.graders.structures.fields import (
     nothing_found,
     tallied,
 )
-from pipelines.evaluation.graders.structures.schemas import schema_problem, violation
+from quantgate.pipelines.evaluation.graders.structures.schemas import schema_problem, violation
 
 _WRAPPER = {"schema", "value"}
 

@@ -17,10 +17,10 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from pipelines.domain.values import JsonObject, JsonValue, canonical_json
-from pipelines.evaluation.graders.reading import patterns
-from pipelines.evaluation.graders.reading.strict_json import Refused, normalize
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.reading import patterns
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, normalize
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _LOCAL = "#"
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]{1,63}(?:\.[^@\s.]{1,63}){1,10}")

@@ -4,15 +4,19 @@ import string
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.reading.expectations import accepted_texts, composed, unusable
-from pipelines.evaluation.graders.reading.grades import judged, wrong
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
-from pipelines.evaluation.graders.text.choice_labels import chosen
-from pipelines.evaluation.invisible import without_invisible_ends
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.reading.expectations import (
+    accepted_texts,
+    composed,
+    unusable,
+)
+from quantgate.pipelines.evaluation.graders.reading.grades import judged, wrong
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.text.choice_labels import chosen
+from quantgate.pipelines.evaluation.invisible import without_invisible_ends
 
 _LETTERS = tuple(string.ascii_uppercase)
 

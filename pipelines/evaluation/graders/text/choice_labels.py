@@ -3,11 +3,15 @@
 import re
 from collections.abc import Sequence
 
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.text.choice_ruled_out import is_a_word, ruled_out, spelled_as
-from pipelines.evaluation.graders.text.choice_words import Ways, ways_to_name
-from pipelines.evaluation.graders.text.normal_forms import plain_letters
-from pipelines.evaluation.invisible import without_invisible
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.text.choice_ruled_out import (
+    is_a_word,
+    ruled_out,
+    spelled_as,
+)
+from quantgate.pipelines.evaluation.graders.text.choice_words import Ways, ways_to_name
+from quantgate.pipelines.evaluation.graders.text.normal_forms import plain_letters
+from quantgate.pipelines.evaluation.invisible import without_invisible
 
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\s*\n\s*")

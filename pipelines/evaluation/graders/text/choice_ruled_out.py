@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from pipelines.evaluation.graders.text.choice_negation import (
+from quantgate.pipelines.evaluation.graders.text.choice_negation import (
     LISTED,
     NOUN_BEFORE,
     RULED_OUT_AFTER,
     RULED_OUT_BEFORE,
 )
-from pipelines.evaluation.graders.text.choice_words import Ways
+from quantgate.pipelines.evaluation.graders.text.choice_words import Ways
 
 _BEFORE = re.compile(f"(?:{RULED_OUT_BEFORE})$", re.IGNORECASE)
 _AFTER = re.compile(f"\\W{{0,5}}?(?:{RULED_OUT_AFTER})", re.IGNORECASE)

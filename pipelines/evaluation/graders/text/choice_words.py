@@ -9,8 +9,11 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipelines.evaluation.graders.text.choice_languages import declared_in_other_languages
-from pipelines.evaluation.graders.text.choice_negation import CONTRASTED, named_against_another
+from quantgate.pipelines.evaluation.graders.text.choice_languages import declared_in_other_languages
+from quantgate.pipelines.evaluation.graders.text.choice_negation import (
+    CONTRASTED,
+    named_against_another,
+)
 
 _SAID = (
     r"(?:answers?|choose|chose|pick|select|go with|going with|it is|it's|it must be"

@@ -4,17 +4,17 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.evaluation.graders.reading.expectations import (
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.evaluation.graders.reading.expectations import (
     Wanted,
     composed,
     unusable,
     wanted_texts,
 )
-from pipelines.evaluation.graders.reading.grades import judged
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.reading.grades import judged
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _FORBIDDEN = "is there and must not be"
 _SPACES = re.compile(r"\s+")

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.reading.expectations import unusable
-from pipelines.evaluation.graders.reading.grades import judged
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
-from pipelines.evaluation.graders.text.normal_forms import Difference, normal_form
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.reading.expectations import unusable
+from quantgate.pipelines.evaluation.graders.reading.grades import judged
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.text.normal_forms import Difference, normal_form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

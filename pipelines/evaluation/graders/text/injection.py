@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 from typing import cast
 
-from pipelines.domain.run import Facet, Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonObject, JsonValue
-from pipelines.evaluation.graders.numbers.quantities import quantities
-from pipelines.evaluation.graders.reading.expectations import (
+from quantgate.pipelines.domain.run import Facet, Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.graders.numbers.quantities import quantities
+from quantgate.pipelines.evaluation.graders.reading.expectations import (
     Wanted,
     known_keys,
     texts_at,
     unusable,
     wanted_texts,
 )
-from pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
-from pipelines.evaluation.graders.text.contains import ContainsGrader
-from pipelines.evaluation.graders.text.injection_signs import (
+from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.text.contains import ContainsGrader
+from quantgate.pipelines.evaluation.graders.text.injection_signs import (
     disguises,
     payload_taken_up,
     without_reports,

@@ -7,7 +7,7 @@ import string
 from collections import deque
 from collections.abc import Iterator
 
-from pipelines.evaluation.graders.text.contains import ContainsGrader
+from quantgate.pipelines.evaluation.graders.text.contains import ContainsGrader
 
 _CODE = re.compile(r"```[^\n]{0,40}\n(.*?)(?:```|\Z)", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{5,}")

@@ -3,15 +3,19 @@
 import re
 from dataclasses import dataclass
 
-from pipelines.domain.run import Facet, Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.reading.expectations import composed, known_keys, unusable
-from pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
-from pipelines.language.prose import passages, prose, without_latin_names
-from pipelines.language.scripts import (
+from quantgate.pipelines.domain.run import Facet, Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.reading.expectations import (
+    composed,
+    known_keys,
+    unusable,
+)
+from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.language.prose import passages, prose, without_latin_names
+from quantgate.pipelines.language.scripts import (
     LANGUAGES,
     SCRIPTS,
     kin,

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection
 from typing import Literal
 
-from pipelines.evaluation.invisible import without_invisible_ends
+from quantgate.pipelines.evaluation.invisible import without_invisible_ends
 
 Difference = Literal["case", "punctuation", "whitespace", "articles", "width"]
 """What an expectation can be told to overlook."""

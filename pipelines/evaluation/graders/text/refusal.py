@@ -6,12 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.run import Grade, Way
-from pipelines.domain.suites.suite import Item
-from pipelines.evaluation.graders.reading.expectations import composed, unusable
-from pipelines.evaluation.graders.reading.grades import judged, wrong
-from pipelines.evaluation.graders.reading.wording import shorten
-from pipelines.evaluation.graders.text.refusal_words import DISCLAIMS, HELPS, REDIRECTS, REFUSES
+from quantgate.pipelines.domain.run import Grade, Way
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.evaluation.graders.reading.expectations import composed, unusable
+from quantgate.pipelines.evaluation.graders.reading.grades import judged, wrong
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.text.refusal_words import (
+    DISCLAIMS,
+    HELPS,
+    REDIRECTS,
+    REFUSES,
+)
 
 Manner = Literal["comply", "refuse", "partial", "neither"]
 _WAYS: dict[Manner, Way] = {

@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.domain.run import Grade
-from pipelines.domain.suites.suite import Item
-from pipelines.domain.values import JsonValue
-from pipelines.evaluation.graders.reading import patterns
-from pipelines.evaluation.graders.reading.expectations import (
+from quantgate.pipelines.domain.run import Grade
+from quantgate.pipelines.domain.suites.suite import Item
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.reading import patterns
+from quantgate.pipelines.evaluation.graders.reading.expectations import (
     accepted_texts,
     composed,
     known_keys,
     texts_at,
     unusable,
 )
-from pipelines.evaluation.graders.reading.grades import judged
-from pipelines.evaluation.graders.reading.strict_json import Refused
-from pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.reading.grades import judged
+from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 _FORBIDDEN = "is met and must not be"
 _KEYS = ("must", "must_not")

@@ -19,8 +19,8 @@ from base64 import b64encode
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from pipelines.evaluation.sandbox.judged.peer import Lines, LostError, Peer, error_text
-from pipelines.evaluation.sandbox.judged.values import Values
+from quantgate.pipelines.evaluation.sandbox.judged.peer import Lines, LostError, Peer, error_text
+from quantgate.pipelines.evaluation.sandbox.judged.values import Values
 
 _MODULE = "tests"
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.evaluation.sandbox.judged.values import Table, Values
+from quantgate.pipelines.evaluation.sandbox.judged.values import Table, Values
 
 Operation = Callable[..., Any]
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError)

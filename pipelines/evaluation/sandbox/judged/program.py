@@ -11,8 +11,8 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.evaluation.sandbox.judged.peer import Lines, Peer, error_kind, error_text
-from pipelines.evaluation.sandbox.judged.values import Values
+from quantgate.pipelines.evaluation.sandbox.judged.peer import Lines, Peer, error_kind, error_text
+from quantgate.pipelines.evaluation.sandbox.judged.values import Values
 
 _MOST_PRINTED = 1 << 20
 _BINARY = (

@@ -1,11 +1,11 @@
 """Child process: convert a checkpoint folder to one F16 GGUF with llama.cpp's own converter."""
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
-from pipelines.engines.llamacpp.workers.building.converter import run_converter
-from pipelines.engines.llamacpp.workers.building.gguf import read_gguf
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
+from quantgate.pipelines.engines.llamacpp.workers.building.converter import run_converter
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import read_gguf
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 
 def convert(call: ConvertCall, on_progress: OnProgress) -> ConvertFacts:

@@ -12,16 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.domain.values import JsonValue
-from pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
-from pipelines.engines.llamacpp.pretypes import PRE_TYPES, byte_fallback_hint, match_pretype
-from pipelines.files.full_disk import full_disk
-from pipelines.files.json_files import read_json_object
-from pipelines.files.temporary import temporary_folder
-from pipelines.formats.chat_templates import DEFAULT, read_chat_templates
-from pipelines.formats.own_tokenizer import LEFTOVERS
-from pipelines.process.shortage import machine_trouble
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
+from quantgate.pipelines.engines.llamacpp.pretypes import (
+    PRE_TYPES,
+    byte_fallback_hint,
+    match_pretype,
+)
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.json_files import read_json_object
+from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.pipelines.formats.chat_templates import DEFAULT, read_chat_templates
+from quantgate.pipelines.formats.own_tokenizer import LEFTOVERS
+from quantgate.pipelines.process.shortage import machine_trouble
 
 # The converter copies model cards, folder names and the like into the file's metadata. What is not in the
 # checkpoint's digests must not influence the bytes, so it is shown only what is, under one folder name.

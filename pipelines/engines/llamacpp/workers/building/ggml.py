@@ -11,7 +11,7 @@ from pathlib import Path
 
 import llama_cpp._ggml
 
-from pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.errors import InputError, ToolchainError
 
 _DIMENSIONS, _SOURCES, _NAME_BYTES, _PARAMETER_BYTES = 4, 10, 64, 64
 _MIBI = 1 << 20

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.errors import WorkerError
-from pipelines.engines.llamacpp.workers.building.ggml import (
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.engines.llamacpp.workers.building.ggml import (
     F32,
     GgufInitParameters,
     InitParameters,

@@ -17,25 +17,25 @@ import llama_cpp
 import numpy
 from numpy.typing import NDArray
 
-from pipelines.domain.errors import InputError, WorkerError
-from pipelines.engines.llamacpp.build_messages import ImatrixCall, ImatrixFacts
-from pipelines.engines.llamacpp.workers.building.ggml import (
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.engines.llamacpp.build_messages import ImatrixCall, ImatrixFacts
+from quantgate.pipelines.engines.llamacpp.workers.building.ggml import (
     F32,
     Operations,
     Tensor,
     ggml,
     tensor_at,
 )
-from pipelines.engines.llamacpp.workers.building.gguf import FloatArray, write_imatrix
-from pipelines.engines.llamacpp.workers.building.packing import (
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import FloatArray, write_imatrix
+from quantgate.pipelines.engines.llamacpp.workers.building.packing import (
     decode,
     pack,
     packed_context,
     read_sequences,
 )
-from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context, open_model
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context, open_model
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 ExpertIds = NDArray[numpy.int32]
 

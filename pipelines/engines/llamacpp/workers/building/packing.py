@@ -8,8 +8,8 @@ from pathlib import Path
 
 import llama_cpp
 
-from pipelines.domain.errors import InputError, WorkerError
-from pipelines.engines.llamacpp.workers.opening import LlamaLog
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog
 
 _BATCH_SEQUENCES = 64
 

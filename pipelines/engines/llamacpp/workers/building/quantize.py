@@ -12,16 +12,21 @@ from pathlib import Path
 import llama_cpp
 import numpy
 
-from pipelines.domain.errors import InputError, WorkerError
-from pipelines.domain.variant import QuantizedTensor
-from pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, is_quantized
-from pipelines.engines.llamacpp.types import TENSOR_TYPES
-from pipelines.engines.llamacpp.workers.building.ggml import type_number
-from pipelines.engines.llamacpp.workers.building.gguf import FloatArray, Gguf, GgufTensor, read_gguf
-from pipelines.engines.llamacpp.workers.opening import LlamaLog
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
+from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, is_quantized
+from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.workers.building.ggml import type_number
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import (
+    FloatArray,
+    Gguf,
+    GgufTensor,
+    read_gguf,
+)
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _OVERRIDE = "applying manual override"
 """What llama.cpp says for every tensor that a rule is followed for."""

@@ -7,28 +7,35 @@ from typing import BinaryIO
 import llama_cpp
 import numpy
 
-from pipelines.domain.errors import InputError
-from pipelines.domain.verdicts.audit import Divergence
-from pipelines.engines.divergence.base_logits import BaseLogits, batch_tokens, temporary_file
-from pipelines.engines.divergence.sums import DivergenceSums
-from pipelines.engines.llamacpp.build_messages import (
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.divergence.base_logits import (
+    BaseLogits,
+    batch_tokens,
+    temporary_file,
+)
+from quantgate.pipelines.engines.divergence.sums import DivergenceSums
+from quantgate.pipelines.engines.llamacpp.build_messages import (
     Sensitivities,
     Sensitivity,
     SensitivityCall,
     TensorGroup,
 )
-from pipelines.engines.llamacpp.types import TENSOR_TYPES
-from pipelines.engines.llamacpp.workers.building.packing import (
+from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.workers.building.packing import (
     Packed,
     decode,
     pack,
     packed_context,
     read_sequences,
 )
-from pipelines.engines.llamacpp.workers.building.swapping import SwappableWeights, swappable_weights
-from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context, open_model
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.engines.llamacpp.workers.building.swapping import (
+    SwappableWeights,
+    swappable_weights,
+)
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context, open_model
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 Types = Mapping[str, str]
 """Group to type."""

@@ -13,11 +13,20 @@ from pathlib import Path
 
 import llama_cpp
 
-from pipelines.domain.errors import WorkerError
-from pipelines.engines.llamacpp.workers.building.ggml import Operations, Tensor, ggml, tensor_at
-from pipelines.engines.llamacpp.workers.building.gguf import Gguf, GgufTensor, read_gguf
-from pipelines.engines.llamacpp.workers.building.packing import Packed, decode, packed_context
-from pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.engines.llamacpp.workers.building.ggml import (
+    Operations,
+    Tensor,
+    ggml,
+    tensor_at,
+)
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import Gguf, GgufTensor, read_gguf
+from quantgate.pipelines.engines.llamacpp.workers.building.packing import (
+    Packed,
+    decode,
+    packed_context,
+)
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context
 
 _LEAF, _WARM_UP_TOKENS = 0, 32
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import llama_cpp
 
-from pipelines.domain.errors import CheckpointError
-from pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
-from pipelines.engines.llamacpp.workers.building.converter import run_converter
-from pipelines.engines.llamacpp.workers.opening import LlamaLog
-from pipelines.files.temporary import temporary_folder
-from pipelines.process.calls import OnProgress, Progress
-from pipelines.process.harness import serve
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
+from quantgate.pipelines.engines.llamacpp.workers.building.converter import run_converter
+from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog
+from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.harness import serve
 
 _LINES = (
     "Hello, world!",
