@@ -74,7 +74,7 @@ def digests(root: Path) -> dict[str, str]:
 def test_an_edit_changes_the_keys_that_reach_it_and_no_others(
     module: str, checkout: Path, before: dict[str, str]
 ) -> None:
-    file = checkout.joinpath(*module.split(".")).with_suffix(".py")
+    file = checkout.joinpath(*module.split(".")[1:]).with_suffix(".py")
     text = file.read_text(encoding="utf-8")
     file.write_text(f"{text}\n# another", encoding="utf-8")
     after = digests(checkout)
@@ -119,7 +119,7 @@ NOT_SEALED = {
 def modules(folder: str) -> Iterator[str]:
     for path in (ROOT / "pipelines" / folder).rglob("*.py"):
         if path.stem != "__init__":
-            yield ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield ".".join(("quantgate", *path.relative_to(ROOT).with_suffix("").parts))
 
 
 @pytest.mark.parametrize("folder", ["audit", "evaluation", "paired", "gates"])
@@ -161,29 +161,29 @@ if TYPE_CHECKING:
     from quantgate.pipelines.types_only import Type
 else:
     from quantgate.pipelines.otherwise import Type
-_ROOM: str = "pipelines"
+_ROOM: str = "quantgate.pipelines"
 WORKER = f"{_ROOM}.worker"
-OTHER = "pipelines.told"
-TEXT = "see pipelines.mentioned for more"
+OTHER = "quantgate.pipelines.told"
+TEXT = "see quantgate.pipelines.mentioned for more"
 def later():
     from quantgate.pipelines.late import late
 """,
-        plain="", member="from pipelines.deep import x", named="Thing = 1", types_only="",
+        plain="", member="from quantgate.pipelines.deep import x", named="Thing = 1", types_only="",
         otherwise="Type = 1", worker="", told="", mentioned="", late="late = 1", deep="x = 1", unrelated="",
     )  # fmt: skip
     found = {
-        name.removeprefix("pipelines.")
-        for name in sources_of(tmp_path).reached(["pipelines.entry"])
+        name.removeprefix("quantgate.pipelines.")
+        for name in sources_of(tmp_path).reached(["quantgate.pipelines.entry"])
     }
     assert found == {
-        "pipelines", "entry", "plain", "member", "named", "otherwise", "worker", "told", "late", "deep",
+        "quantgate.pipelines", "entry", "plain", "member", "named", "otherwise", "worker", "told", "late", "deep",
     }  # fmt: skip
 
 
 def test_files_of_data_beside_a_module_are_part_of_it(tmp_path: Path) -> None:
     write(tmp_path, __init__="", entry='WORDS = Path(__file__).with_name("words.yaml")')
     memory, words = tmp_path / "sources.json", tmp_path / "pipelines" / "words.yaml"
-    entry = ["pipelines.entry"]
+    entry = ["quantgate.pipelines.entry"]
     without = sources_of(tmp_path, memory).digest(entry)
     assert sources_of(tmp_path, memory).digest(entry) == without
     words.write_text("a")
@@ -195,7 +195,7 @@ def test_files_of_data_beside_a_module_are_part_of_it(tmp_path: Path) -> None:
 def test_data_that_changed_is_read_again_and_what_did_not_is_not(tmp_path: Path) -> None:
     write(tmp_path, __init__="", entry='WORDS = Path(__file__).with_name("words.yaml")')
     memory, words = tmp_path / "sources.json", tmp_path / "pipelines" / "words.yaml"
-    entry = ["pipelines.entry"]
+    entry = ["quantgate.pipelines.entry"]
     words.write_text("a")
     first = sources_of(tmp_path, memory).digest(entry)
     assert sources_of(tmp_path, memory).digest(entry) == first
@@ -207,39 +207,45 @@ def test_data_that_changed_is_read_again_and_what_did_not_is_not(tmp_path: Path)
 
 
 def test_a_module_that_stands_alone_counts_without_what_it_reaches(tmp_path: Path) -> None:
-    write(tmp_path, __init__="", a="", alone="import pipelines.far", far="")
-    first = sources_of(tmp_path).digest(["pipelines.a"], ["pipelines.alone"])
+    write(tmp_path, __init__="", a="", alone="import quantgate.pipelines.far", far="")
+    first = sources_of(tmp_path).digest(["quantgate.pipelines.a"], ["quantgate.pipelines.alone"])
     write(tmp_path, far="x = 1")
-    assert sources_of(tmp_path).digest(["pipelines.a"], ["pipelines.alone"]) == first
-    write(tmp_path, alone="import pipelines.far  # too")
-    assert sources_of(tmp_path).digest(["pipelines.a"], ["pipelines.alone"]) != first
+    assert (
+        sources_of(tmp_path).digest(["quantgate.pipelines.a"], ["quantgate.pipelines.alone"])
+        == first
+    )
+    write(tmp_path, alone="import quantgate.pipelines.far  # too")
+    assert (
+        sources_of(tmp_path).digest(["quantgate.pipelines.a"], ["quantgate.pipelines.alone"])
+        != first
+    )
 
 
 @pytest.mark.parametrize(
     "damage", ["", "[]", "{", '{"version": 1}', '{"version": 99, "modules": {}}']
 )
 def test_a_damaged_memory_costs_time_and_nothing_else(tmp_path: Path, damage: str) -> None:
-    write(tmp_path, __init__="", entry="import pipelines.other", other="")
+    write(tmp_path, __init__="", entry="import quantgate.pipelines.other", other="")
     memory = tmp_path / "memory" / "sources.json"
-    whole = sources_of(tmp_path, memory).digest(["pipelines.entry"])
-    assert json.loads(memory.read_text())["modules"]["pipelines.entry"]["names"] == [
-        "pipelines",
-        "pipelines.other",
+    whole = sources_of(tmp_path, memory).digest(["quantgate.pipelines.entry"])
+    assert json.loads(memory.read_text())["modules"]["quantgate.pipelines.entry"]["names"] == [
+        "quantgate.pipelines",
+        "quantgate.pipelines.other",
     ]
     memory.write_text(damage)
-    assert sources_of(tmp_path, memory).digest(["pipelines.entry"]) == whole
+    assert sources_of(tmp_path, memory).digest(["quantgate.pipelines.entry"]) == whole
 
 
 @pytest.mark.parametrize(
     "entry", [5, {}, {"files": {}}, {"files": 3, "sha256": "a", "names": []}, ["a"]]
 )
 def test_a_damaged_entry_of_the_memory_is_none(tmp_path: Path, entry: object) -> None:
-    write(tmp_path, __init__="", entry="import pipelines.other", other="")
+    write(tmp_path, __init__="", entry="import quantgate.pipelines.other", other="")
     memory = tmp_path / "sources.json"
-    whole = sources_of(tmp_path, memory).digest(["pipelines.entry"])
+    whole = sources_of(tmp_path, memory).digest(["quantgate.pipelines.entry"])
     kept = json.loads(memory.read_text())
-    memory.write_text(json.dumps(kept | {"modules": {"pipelines.entry": entry}}))
-    assert sources_of(tmp_path, memory).digest(["pipelines.entry"]) == whole
+    memory.write_text(json.dumps(kept | {"modules": {"quantgate.pipelines.entry": entry}}))
+    assert sources_of(tmp_path, memory).digest(["quantgate.pipelines.entry"]) == whole
 
 
 def test_threads_that_ask_at_once_get_the_same(tmp_path: Path) -> None:
@@ -247,12 +253,14 @@ def test_threads_that_ask_at_once_get_the_same(tmp_path: Path) -> None:
     write(tmp_path, __init__="", **dict.fromkeys(names, "x = 1"))
     sources = sources_of(tmp_path, tmp_path / "memory.json")
     with ThreadPoolExecutor(8) as pool:
-        digests = list(pool.map(lambda name: sources.digest([f"pipelines.{name}"]), names * 2))
+        digests = list(
+            pool.map(lambda name: sources.digest([f"quantgate.pipelines.{name}"]), names * 2)
+        )
     assert digests[: len(names)] == digests[len(names) :]
     kept = json.loads((tmp_path / "memory.json").read_text())["modules"]
-    assert {f"pipelines.{name}" for name in names} <= kept.keys()
+    assert {f"quantgate.pipelines.{name}" for name in names} <= kept.keys()
 
 
 def test_a_module_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(ImportError, match="no source for module"):
-        source_digest("pipelines.nowhere")
+        source_digest("quantgate.pipelines.nowhere")
