@@ -176,7 +176,8 @@ def later():
         for name in sources_of(tmp_path).reached(["quantgate.pipelines.entry"])
     }
     assert found == {
-        "quantgate.pipelines", "entry", "plain", "member", "named", "otherwise", "worker", "told", "late", "deep",
+        "quantgate.pipelines", "entry", "plain", "member", "named", "otherwise", "worker", "told", "late",
+        "deep",
     }  # fmt: skip
 
 
