@@ -5,7 +5,7 @@ import os
 import shutil
 from dataclasses import dataclass
 
-from quantgate.flows.cli.views.console import open_console
+from quantgate.flows.cli.views.rendering import open_console
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import archived_environment, equipment
 from quantgate.pipelines.domain.errors import ToolchainError

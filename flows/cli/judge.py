@@ -5,7 +5,6 @@ about answers that the suite has by now.
 """
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from tokenizers import Tokenizer
 
 from quantgate.flows.build.plan_files import plan_files, read_plan
 from quantgate.flows.cli.transcripts import Transcript, read_transcript
+from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import table_reader
 from quantgate.pipelines.audit.behaviour import audit_behaviour
@@ -36,6 +36,7 @@ from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.gates.wording import percent, percent_bound
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.policies import load_policy
 from quantgate.pipelines.suites.load import load_suite
 
@@ -60,7 +61,7 @@ def judge_command(options: JudgeOptions) -> int:
     """Print the verdict and return its exit code: 0 pass, 10 fail, 11 inconclusive."""
     verdict = judge_transcripts(options, Settings.from_environment())
     if options.as_json:
-        print(json.dumps(verdict_json(verdict), indent=1, ensure_ascii=False))
+        print_json(verdict_json(verdict))
     else:
         print("\n".join(_lines(verdict, repeats=len(options.repeat))))
     return EXIT_CODES[verdict.decision]
@@ -128,8 +129,6 @@ def _known_suite(wanted: Digest, settings: Settings) -> Path:
 
 
 def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: KnownGrades) -> Run:
-    from quantgate.pipelines.process.runner import run_worker
-
     plan = transcript.record.plan
     if plan.contract.suite_digest != suite.digest:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The command line. Importing this module costs nothing heavy: every command imports what it needs.
+"""The command line. Importing this module costs nothing heavy: each command imports what does it.
 
 Exit codes: 0 something passed and is registered (or the command did what it was asked), 10 all
 variants failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing was
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from quantgate.flows.cli.corpus_group import corpus
+from quantgate.flows.cli.corpus.group import corpus
 from quantgate.flows.cli.options import COUNT, FOLDER, FORMATS, clean_exit, in_store
-from quantgate.flows.cli.suite_group import suite
+from quantgate.flows.cli.suite.group import suite
 from quantgate.pipelines.domain.recipe import Format
 
 
@@ -71,7 +71,7 @@ def quantize(model: str | None, **options: object) -> int:
     10 all failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing
     was built), 2-6 an error.
     """
-    from quantgate.flows.cli.build import QuantizeOptions, quantize_command
+    from quantgate.flows.cli.quantize import QuantizeOptions, quantize_command
 
     return quantize_command(QuantizeOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -86,7 +86,7 @@ def quantize(model: str | None, **options: object) -> int:
 @in_store
 def lookup(model: str, **options: str | bool | None) -> int:
     """Print the smallest passing variant of MODEL: name, version, where it lies, verdict."""
-    from quantgate.flows.cli.build import LookupOptions, lookup_command
+    from quantgate.flows.cli.lookup import LookupOptions, lookup_command
 
     return lookup_command(LookupOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
 
@@ -97,7 +97,7 @@ def lookup(model: str, **options: str | bool | None) -> int:
 @in_store
 def lineage(reference: str, as_json: bool) -> int:
     """Print which corpus a registered variant was quantized against, and its whole lineage."""
-    from quantgate.flows.cli.build import lineage_command
+    from quantgate.flows.cli.lookup import lineage_command
 
     return lineage_command(reference, as_json=as_json)
 
@@ -214,7 +214,7 @@ def serve(watch_list: Path | None, cron: str) -> int:
 @in_store
 def up() -> int:
     """Start this project's Prefect server and let it stay."""
-    from quantgate.flows.cli.build import up_command
+    from quantgate.flows.cli.server import up_command
 
     return up_command()
 
@@ -223,7 +223,7 @@ def up() -> int:
 @in_store
 def down() -> int:
     """Stop this project's Prefect server."""
-    from quantgate.flows.cli.build import down_command
+    from quantgate.flows.cli.server import down_command
 
     return down_command()
 

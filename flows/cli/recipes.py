@@ -1,6 +1,5 @@
 """`quantgate recipes`: the catalogue, with what each recipe needs and whether it is here."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quantgate.flows.cli.views.console import open_console
+from quantgate.flows.cli.views.printing import print_json
+from quantgate.flows.cli.views.rendering import open_console
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment
 from quantgate.pipelines.domain.recipe import Calibration, Format, Recipe
@@ -54,7 +54,7 @@ def recipes_command(file_format: Format | None, *, as_json: bool) -> int:
         if file_format in (None, recipe.format)
     )
     if as_json:
-        print(json.dumps([_described(one) for one in listed], indent=1, ensure_ascii=False))
+        print_json([_described(one) for one in listed])
     else:
         show_recipes(listed, open_console())
     return 0

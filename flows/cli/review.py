@@ -14,6 +14,7 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import PLAN, plan_files, read_plan
 from quantgate.flows.build.site import BuildSite
 from quantgate.flows.build.verdicts import evidence
+from quantgate.flows.cli.review_terminal import ask
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment, table_reader
@@ -223,8 +224,6 @@ def _import(plan: BuildPlan, file: Path) -> int:
 
 
 def _ask(file: Path, waiting: Sequence[ReviewEntry], who: str) -> int:
-    from quantgate.flows.cli.review_terminal import ask
-
     count = 0
     for number, entry in enumerate(waiting, start=1):
         said = ask(entry, number=number, total=len(waiting))

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from rich.console import Console
+
 from quantgate.flows.progress.counting import Pace, counted, time_left
+from quantgate.flows.progress.live_board import live_board
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
 _SAY_EVERY_SECONDS = 60.0
@@ -76,10 +79,6 @@ def open_board() -> Iterator[Board]:
     if not sys.stderr.isatty():
         yield PlainBoard()
         return
-    from rich.console import Console
-
-    from quantgate.flows.progress.live_board import live_board
-
     with live_board(Console(stderr=True)) as board:
         yield board
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
+from huggingface_hub import HfApi
+
 from quantgate.pipelines.checkpoints.digests import checkpoint_digests
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.files.hashing import DigestMemory
@@ -35,8 +37,6 @@ class HuggingFaceHub:
 
     def revision(self, source: HubSource) -> str:
         """See `Hub`; one small request."""
-        from huggingface_hub import HfApi
-
         settings = self._settings
         api = HfApi(endpoint=settings.endpoint, token=settings.token)
         with hub_errors(source.repository, source.revision, settings.endpoint):

@@ -18,8 +18,8 @@ from quantgate.calibration.drift.sealing import EVENT, DriftEvent, sealed_events
 from quantgate.calibration.shelf.assemble import build_corpus, read_sequences
 from quantgate.calibration.spec import load_corpus_spec
 from quantgate.flows.build.corpora.traces import export_record, export_traces
-from quantgate.flows.cli.corpus import build_from_spec
-from quantgate.flows.cli.drift import DriftOptions, drift_command
+from quantgate.flows.cli.corpus.corpora import build_from_spec
+from quantgate.flows.cli.corpus.drift import DriftOptions, drift_command
 from quantgate.flows.orchestration.drift_events import emit
 from quantgate.flows.orchestration.server import down, prefect_api
 from quantgate.flows.orchestration.state import client_environment

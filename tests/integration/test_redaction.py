@@ -17,8 +17,8 @@ from quantgate.calibration.redaction.messages import DetectCall, Detected
 from quantgate.calibration.redaction.options import RedactionOptions
 from quantgate.calibration.redaction.redact import RedactionResult, redact
 from quantgate.calibration.redaction.texts import parts_of
-from quantgate.flows.cli.corpus import build_from_spec
-from quantgate.flows.cli.drift import DriftOptions, drift_command
+from quantgate.flows.cli.corpus.corpora import build_from_spec
+from quantgate.flows.cli.corpus.drift import DriftOptions, drift_command
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import ToolchainError

@@ -15,7 +15,7 @@ from quantgate.flows.build.errors import record_error
 from quantgate.flows.build.outcome import write_report
 from quantgate.flows.build.site import BuildSite
 from quantgate.flows.build.verdicts import evidence
-from quantgate.flows.cli.views.console import show_plan
+from quantgate.flows.cli.views.plan import show_plan
 from quantgate.pipelines.audit.base_divergence import (
     ROUNDING,
     ROUNDING_BFLOAT16,

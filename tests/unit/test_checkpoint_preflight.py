@@ -11,7 +11,7 @@ from rich.console import Console
 
 from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.preflight.checkpoint import looking_inside
-from quantgate.flows.cli.views.console import show_result
+from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Equipment
 from quantgate.pipelines.audit.base_divergence import ROUNDING, audit_base_divergence

@@ -13,8 +13,10 @@ from quantgate.calibration.checks.preflight import Preflight, refuse_contaminati
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.spec import load_corpus_spec
 from quantgate.flows.build.plan import BuildPlan, make_plan
-from quantgate.flows.cli.corpus_check import CheckOptions, check_command
-from quantgate.flows.cli.views.corpus_check import as_json, plain_lines
+from quantgate.flows.cli.corpus.check import CorpusCheckOptions, check_command
+from quantgate.flows.cli.views.corpus_check import corpus_check_blocks
+from quantgate.flows.cli.views.findings import print_report_json
+from quantgate.flows.cli.views.rendering import plain_lines
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Equipment
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
@@ -124,20 +126,25 @@ def test_a_clean_corpus_has_no_problems_and_its_lacks_are_notes(
 ) -> None:
     report = check_corpus(corpus_of(tmp_path, store, *TRAFFIC), suite, store=store)
     assert (report.exit_code, report.contaminations, report.problems) == (0, (), ())
-    lines = list(plain_lines(report))
+    lines = list(plain_lines(corpus_check_blocks(report)))
     assert lines[0] == "corpus c@1: 4 sequences, suite harbour@1: 2 items"
     assert lines[-1].startswith("0 problems, ")
 
 
 def test_a_question_in_the_corpus_is_a_problem_told_with_both_texts_and_as_json(
-    tmp_path: Path, suite: Suite, settings: Settings, store: Store
+    tmp_path: Path,
+    suite: Suite,
+    settings: Settings,
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     report = check_corpus(corpus_of(tmp_path, store, *TRAFFIC, COPY), suite, store=store)
     assert report.exit_code == 2
-    (line,) = [line for line in plain_lines(report) if ": problem: " in line]
+    (line,) = [line for line in plain_lines(corpus_check_blocks(report)) if ": problem: " in line]
     assert line.startswith("corpus c@1: problem: item 'q0' stands in sequence '")
     assert "Which of the seven" in line and "WHICH OF THE 7" in line
-    told = json.loads(as_json(report))
+    print_report_json(report)
+    told = json.loads(capsys.readouterr().out)
     assert told["ok"] is False
     assert told["contaminations"][0]["item_id"] == "q0"
     assert told["health"]["rows"] == 5
@@ -167,7 +174,7 @@ def test_with_a_model_every_recipes_use_and_the_tokens_of_every_slice_are_told(
     (use,) = report.model.uses
     assert (use.recipe, use.sequences, use.problem) == ("NVFP4", 4, None)
     assert [one.slice for one in report.model.tokens] == ["ships"]
-    lines = list(plain_lines(report))
+    lines = list(plain_lines(corpus_check_blocks(report)))
     assert any(
         line.startswith("recipe NVFP4: ") and "wanted tokens in 4 sequences" in line
         for line in lines
@@ -181,12 +188,12 @@ def test_the_command_takes_a_spec_or_a_name_and_says_so_by_its_exit_code(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("QUANTGATE_STORE", str(store.root))
     spec = written(tmp_path, *TRAFFIC, QUESTION)
-    assert check_command(CheckOptions(corpus=str(spec), suite=suite.folder)) == 2
+    assert check_command(CorpusCheckOptions(corpus=str(spec), suite=suite.folder)) == 2
     assert "(word for word)" in capsys.readouterr().out
-    assert check_command(CheckOptions(corpus="c@1", suite=suite.folder, as_json=True)) == 2
+    assert check_command(CorpusCheckOptions(corpus="c@1", suite=suite.folder, as_json=True)) == 2
     assert json.loads(capsys.readouterr().out)["corpus"] == "c@1"
     with pytest.raises(NotFoundError):
-        check_command(CheckOptions(corpus="nothing", suite=suite.folder))
+        check_command(CorpusCheckOptions(corpus="nothing", suite=suite.folder))
 
 
 def test_a_contaminated_corpus_is_refused_with_the_items_and_what_to_do(

@@ -23,14 +23,14 @@ from quantgate.calibration.drift.sealing import (
 )
 from quantgate.calibration.drift.tokens import Words
 from quantgate.calibration.wanted import Filters
-from quantgate.flows.cli.drift import (
+from quantgate.flows.cli.corpus.drift import (
     DriftOptions,
     as_json,
     drift_command,
-    lines,
     metrics,
     registered,
 )
+from quantgate.flows.cli.views.drift import drift_lines
 from quantgate.flows.orchestration.drift_events import document, emit
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
@@ -173,10 +173,10 @@ def _moved(tmp_path: Path, store: Store) -> DriftRecord:
 
 
 def test_people_read_the_decision_first_and_what_moved(tmp_path: Path, store: Store) -> None:
-    text = list(lines(_moved(tmp_path, store)))
+    text = list(drift_lines(_moved(tmp_path, store)))
     assert text[0] == "monday has drifted away from corpus support@2"
     assert any("'de' 0.00 % -> 25.00 %" in line for line in text)
-    calm = list(lines(measure_drift(_request(_traffic(tmp_path)), store)))
+    calm = list(drift_lines(measure_drift(_request(_traffic(tmp_path)), store)))
     assert calm[0] == "monday is still what went into corpus support@2"
     assert not any("DRIFT" in line for line in calm)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from quantgate.flows.cli.views.corpus import Section, show_sections
+from quantgate.flows.cli.views.corpus import section
+from quantgate.flows.cli.views.rendering import show
 
 
 def test_numbers_end_at_the_right_and_words_begin_at_the_left(
@@ -11,7 +12,7 @@ def test_numbers_end_at_the_right_and_words_begin_at_the_left(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     rows = (("name", "1,200", "71.5%", "support@1"), ("digest", "7", "–", "41ce30ca"))
-    show_sections([Section(name="corpus", heads=("a", "rows", "share", "b"), rows=rows)])
+    show([section(name="corpus", heads=("a", "rows", "share", "b"), rows=rows)])
     first, second = [
         line
         for line in capsys.readouterr().out.splitlines()

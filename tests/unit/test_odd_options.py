@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quantgate.flows.cli.drift import DriftOptions, compare_traffic
+from quantgate.flows.cli.corpus.drift import DriftOptions, compare_traffic
 from quantgate.flows.cli.main import main
 from quantgate.flows.releases.watch_list import load_watch_list
 from quantgate.flows.settings import Settings

@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from tokenizers import Tokenizer
 
 from quantgate.flows.cli.main import main
-from quantgate.flows.cli.views.suite import plain_lines, show
+from quantgate.flows.cli.views.rendering import plain_lines, show_on
+from quantgate.flows.cli.views.suite import suite_blocks
 from quantgate.pipelines.authoring.check import SuiteReport, check_suite
 from quantgate.pipelines.authoring.duplicates import duplicates
 from quantgate.pipelines.authoring.fit import ModelView
@@ -57,7 +58,7 @@ def check(folder: Path, model: ModelView | None = None, policy: Path | None = No
 
 
 def told(report: SuiteReport) -> list[str]:
-    return list(plain_lines(report))
+    return list(plain_lines(suite_blocks(report)))
 
 
 def model_view(folder: Path, context: int, template: str = "") -> ModelView:
@@ -271,7 +272,7 @@ def test_a_terminal_gets_tables(tmp_path: Path) -> None:
     from rich.console import Console
 
     console = Console(record=True, width=100, file=io.StringIO())
-    show(check(write(tmp_path, rows(10))), console)
+    show_on(console, suite_blocks(check(write(tmp_path, rows(10)))))
     text = console.export_text()
     assert "what each slice can prove" in text and "✗" in text and "tails in which" in text
 
@@ -281,7 +282,7 @@ def test_what_slices_prove_takes_a_line_each_in_eighty_columns() -> None:
 
     console = Console(record=True, width=80, file=io.StringIO())
     report = check(Path("examples/support-desk/suite"))
-    show(report, console)
+    show_on(console, suite_blocks(report))
     table, _, _ = console.export_text().partition("tails in which")
     assert "what each slice can prove, limit 10 %" in table
     assert len([line for line in table.splitlines() if line.startswith("│")]) == len(report.slices)

@@ -1,6 +1,5 @@
-"""How corpora look: tables on a terminal, tab-separated lines elsewhere."""
+"""What is shown of corpora: lists, cards, comparisons."""
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,53 +8,37 @@ from quantgate.calibration.shelf.card import Card
 from quantgate.calibration.shelf.card_page import funnel, spread_text
 from quantgate.calibration.shelf.comparison import Comparison
 from quantgate.calibration.shelf.model_tokens import ModelTokens
+from quantgate.flows.cli.views.blocks import Grid, Heading, row
 from quantgate.pipelines.domain.corpus import Corpus
 
 _SHOWN_IDS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A small table with a name; `heads` are shown on a terminal only."""
+def section(name: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Grid:
+    """Return a small table; plain, each row is a line of cells parted by tabs that begins with the name.
 
-    name: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-def show_sections(sections: Iterable[Section]) -> None:
-    """Print sections: tables on a terminal, else a line a row that begins with the section's name."""
-    if not sys.stdout.isatty():
-        for section in sections:
-            for row in section.rows:
-                print("\t".join((section.name, *row)))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    for section in sections:
-        if not section.rows:
-            continue
-        table = Table(title=section.name, title_justify="left", title_style="bold", box=None)
-        for index, head in enumerate(section.heads):
-            cells = [row[index] for row in section.rows]
-            table.add_column(
-                head, justify="right" if _are_numbers(cells) else "left", overflow="fold"
-            )
-        for row in section.rows:
-            table.add_row(*(cell.replace("[", r"\[") for cell in row))
-        console.print(table)
-        console.print()
+    Columns of numbers line up at the right.
+    """
+    cells = tuple(rows)
+    columns = zip(*cells, strict=True) if cells else ([],) * len(heads)
+    return Grid(
+        title=name,
+        headings=tuple(
+            Heading(head, "right" if _are_numbers(column) else "left")
+            for head, column in zip(heads, columns, strict=True)
+        ),
+        rows=tuple(row(each, "\t".join((name, *each))) for each in cells),
+        framed=False,
+    )
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
     return all(cell.strip("-–+≤≥ %.,0123456789") == "" for cell in cells) and any(cells)
 
 
-def list_sections(found: Sequence[tuple[CorpusRecord, str]]) -> Iterator[Section]:
+def list_sections(versions: Sequence[tuple[CorpusRecord, str]]) -> Iterator[Grid]:
     """Yield one table of all versions with what is known of each; the second part says if it is sound."""
-    yield Section(
+    yield section(
         name="corpora",
         heads=("corpus", "sequences", "digest", "licence", "state"),
         rows=tuple(
@@ -66,14 +49,14 @@ def list_sections(found: Sequence[tuple[CorpusRecord, str]]) -> Iterator[Section
                 record.licence or "unsaid",
                 state,
             )
-            for record, state in found
+            for record, state in versions
         ),
     )
 
 
 def card_sections(
     corpus: Corpus, record: CorpusRecord, card: Card | None, tokens: Sequence[ModelTokens]
-) -> Iterator[Section]:
+) -> Iterator[Grid]:
     """Yield a corpus's card."""
     facts = [
         ("name", corpus.label),
@@ -86,14 +69,14 @@ def card_sections(
     facts += [(f"upstream {m.name}", f"{m.before} → {m.now}") for m in record.moved]
     if card is not None:
         facts += [("rendering", card.rendering), ("characters", spread_text(card.characters))]
-    yield Section(name="corpus", heads=("", ""), rows=tuple(facts))
+    yield section(name="corpus", heads=("", ""), rows=tuple(facts))
     if card is not None:
         yield from _counts(card)
     yield token_section(tokens)
 
 
-def _counts(card: Card) -> Iterator[Section]:
-    yield Section(
+def _counts(card: Card) -> Iterator[Grid]:
+    yield section(
         name="source",
         heads=("source", "licence", "rows", "sequences", "commit"),
         rows=tuple(
@@ -101,7 +84,7 @@ def _counts(card: Card) -> Iterator[Section]:
             for one in card.sources
         ),
     )
-    yield Section(name="rows", heads=("rows", "number"), rows=tuple(funnel(card)))
+    yield section(name="rows", heads=("rows", "number"), rows=tuple(funnel(card)))
     named = (("language", card.languages), ("domain", card.domains), ("length", card.lengths))
     for name, counts in named:
         yield _share_section(name, counts, card.sequences)
@@ -116,7 +99,7 @@ def _counts(card: Card) -> Iterator[Section]:
             )
             for m in card.mix
         )
-        yield Section(
+        yield section(
             name="mix",
             heads=("dimension", "value", "asked", "has", "rows in the sources"),
             rows=mixed,
@@ -127,12 +110,12 @@ def _counts(card: Card) -> Iterator[Section]:
             (c.entity, c.source, f"{c.found:,}", f"{c.sequences:,}") for c in report.counts
         )
         heads = ("personal data", "source", "found", "sequences")
-        yield Section(name=f"redaction {report.options.mode}", heads=heads, rows=rows)
+        yield section(name=f"redaction {report.options.mode}", heads=heads, rows=rows)
 
 
-def token_section(tokens: Sequence[ModelTokens]) -> Section:
+def token_section(tokens: Sequence[ModelTokens]) -> Grid:
     """Return what tokenizers make of a corpus."""
-    return Section(
+    return section(
         name="tokens",
         heads=("model", "tokens", "characters per token", "of a sequence"),
         rows=tuple(
@@ -147,24 +130,31 @@ def token_section(tokens: Sequence[ModelTokens]) -> Section:
     )
 
 
-def comparison_sections(
-    found: Comparison, tokens: Sequence[tuple[str, int, int]]
-) -> Iterator[Section]:
-    """Yield what changed from one corpus to another; `tokens` are (model, before, after)."""
-    heads = ("", found.before, found.after, "change")
-    kept = ("kept", f"{found.kept:,}", "same content" if found.same_digest else "")
-    yield Section(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenChange:
+    """How many tokens `model` makes of the earlier corpus and of the later one."""
+
+    model: str
+    before: int
+    after: int
+
+
+def comparison_sections(comparison: Comparison, tokens: Sequence[TokenChange]) -> Iterator[Grid]:
+    """Yield what changed from one corpus to another."""
+    heads = ("", comparison.before, comparison.after, "change")
+    kept = ("kept", f"{comparison.kept:,}", "same content" if comparison.same_digest else "")
+    yield section(
         name="sequences",
         heads=("", "number", "ids"),
-        rows=(_ids("added", found.added), _ids("removed", found.removed), kept),
+        rows=(_ids("added", comparison.added), _ids("removed", comparison.removed), kept),
     )
-    dimensions = dict.fromkeys(change.dimension for change in found.changes)
-    for dimension in dimensions:
-        rows = [(c.value, c.before, c.after) for c in found.changes if c.dimension == dimension]
-        yield Section(name=dimension, heads=heads, rows=tuple(_changed(row) for row in rows))
-    totals = [("characters", found.characters_before, found.characters_after)]
-    totals += [(f"tokens: {model}", before, after) for model, before, after in tokens]
-    yield Section(name="size", heads=heads, rows=tuple(_changed(row) for row in totals))
+    changes = comparison.changes
+    for dimension in dict.fromkeys(change.dimension for change in changes):
+        rows = (_changed(c.value, c.before, c.after) for c in changes if c.dimension == dimension)
+        yield section(name=dimension, heads=heads, rows=tuple(rows))
+    characters = ("characters", comparison.characters_before, comparison.characters_after)
+    counts = (_changed(f"tokens: {one.model}", one.before, one.after) for one in tokens)
+    yield section(name="size", heads=heads, rows=(_changed(*characters), *counts))
 
 
 def _ids(word: str, ids: Sequence[str]) -> tuple[str, str, str]:
@@ -172,11 +162,10 @@ def _ids(word: str, ids: Sequence[str]) -> tuple[str, str, str]:
     return word, f"{len(ids):,}", ", ".join(ids[:_SHOWN_IDS]) + more
 
 
-def _changed(row: tuple[str, int, int]) -> tuple[str, ...]:
-    value, before, after = row
+def _changed(value: str, before: int, after: int) -> tuple[str, ...]:
     return value, f"{before:,}", f"{after:,}", f"{after - before:+,}"
 
 
-def _share_section(name: str, counts: Mapping[str, int], total: int) -> Section:
+def _share_section(name: str, counts: Mapping[str, int], total: int) -> Grid:
     rows = tuple((value, f"{n:,}", f"{n / total:.1%}") for value, n in counts.items())
-    return Section(name=name, heads=(name, "sequences", "share"), rows=rows)
+    return section(name=name, heads=(name, "sequences", "share"), rows=rows)

@@ -1,100 +1,89 @@
-"""How a report on a suite looks: tables on a terminal, plain lines elsewhere, JSON on request."""
+"""What a report on a suite shows: what is wrong, what each slice can prove, which tails lack items."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
+from quantgate.flows.cli.views.blocks import Block, Grid, Heading, Sentence, Styled, TableRow
+from quantgate.flows.cli.views.findings import counts_sentence, finding_sentence, problems_first
 from quantgate.pipelines.authoring.check import Finding, SuiteReport
-from quantgate.pipelines.report.wording import plural
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from quantgate.pipelines.authoring.proofs import SliceProof
+from quantgate.pipelines.authoring.tails import Tail
 
 
-def as_json(report: SuiteReport) -> str:
-    """Return the report as one JSON object; `ok` is false where there are problems."""
-    return json.dumps({"ok": not report.problems, **asdict(report)}, indent=1, ensure_ascii=False)
+def suite_blocks(report: SuiteReport) -> Iterator[Block]:
+    """Yield the report, problems first."""
+    items = f"{report.items} items"
+    yield Sentence(
+        plain=f"suite {report.name}: {items}",
+        styled=(Styled(f"suite {report.name}", "bold"), Styled(f"  {items}")),
+    )
+    yield from map(_finding, _each_text_once(report))
+    yield _proofs(report.slices)
+    yield _tails(report.tails)
+    lacking = sum(not tail.items for tail in report.tails)
+    yield counts_sentence(report, f", {lacking} tails without items" if report.tails else "")
 
 
-def plain_lines(report: SuiteReport) -> Iterator[str]:
-    """Yield the report for pipes and logs: `file:line: problem`, as compilers write it."""
-    yield f"suite {report.name}: {report.items} items"
-    for one, others in _grouped(report):
-        yield f"{_place(one)}: {one.severity}: {one.text}{_repeated(others)}"
-    for proof in report.slices:
-        yield f"slice {proof.text}"
-    for tail in report.tails:
-        yield f"tail {tail.name}: " + (
-            f"{tail.items} items" if tail.items else f"none; {tail.advice}"
-        )
-    yield _closing(report)
-
-
-def show(report: SuiteReport, console: "Console") -> None:
-    """Print the report on a terminal."""
-    from rich.table import Table
-    from rich.text import Text
-
-    console.print(f"[bold]suite {report.name}[/]  {report.items} items", highlight=False)
-    for one, others in _grouped(report):
-        colour = "red" if one.severity == "problem" else "yellow"
-        sign = "✗" if one.severity == "problem" else "!"
-        console.print(
-            Text.assemble(
-                (f"{sign} ", colour), (_place(one), "dim"), f"  {one.text}{_repeated(others)}"
-            )
-        )
-    if report.slices:
-        limits = {one.limit for one in report.slices}
-        shared = f", limit {limits.pop()}" if len(limits) == 1 else ""
-        title = f"what each slice can prove{shared}"
-        table = Table(title=title, title_justify="left", header_style="bold")
-        for name in ("slice", "items", "verdict"):
-            table.add_column(name, justify="right" if name == "items" else "left")
-        for proof in report.slices:
-            verdict = proof.text.partition("; ")[2]
-            if shared:  # in 80 columns the same words again would take every row a second line
-                verdict = verdict.replace(f"{shared})", ")")
-            table.add_row(
-                proof.name, str(proof.items), Text(verdict, "" if proof.can_pass else "yellow")
-            )
-        console.print(table)
-    if report.tails:
-        table = Table(
-            title="tails in which quants break", title_justify="left", header_style="bold"
-        )
-        for name in ("tail", "items", "where there are none"):
-            table.add_column(name, justify="right" if name == "items" else "left")
-        for tail in report.tails:
-            found = Text(str(tail.items), "green" if tail.items else "yellow")
-            table.add_row(tail.name, found, "" if tail.items else tail.advice)
-        console.print(table)
-    console.print(Text(_closing(report), "red" if report.problems else "green"))
-
-
-def _grouped(report: SuiteReport) -> list[tuple[Finding, int]]:
-    """Problems before notes; each with the number of further lines of which the same is to be said."""
+def _each_text_once(report: SuiteReport) -> Iterator[Finding]:
+    """Yield the first finding of each text, with the number of further lines that have it."""
     first: dict[tuple[str, str, str], Finding] = {}
     counts: Counter[tuple[str, str, str]] = Counter()
-    for one in sorted(report.findings, key=lambda finding: finding.severity != "problem"):
-        key = (one.severity, one.where, one.text)
-        first.setdefault(key, one)
+    for finding in problems_first(report.findings):
+        key = (finding.severity, finding.where, finding.text)
+        first.setdefault(key, finding)
         counts[key] += 1
-    return [(one, counts[key] - 1) for key, one in first.items()]
+    for text, finding in first.items():
+        others = counts[text] - 1
+        more = f" (and in {others} more lines)" if others else ""
+        yield replace(finding, text=f"{finding.text}{more}")
 
 
-def _repeated(others: int) -> str:
-    return f" (and in {others} more lines)" if others else ""
+def _finding(finding: Finding) -> Sentence:
+    place = finding.where if finding.line is None else f"{finding.where}:{finding.line}"
+    return finding_sentence(finding, Styled(place, "dim"), Styled(f"  {finding.text}"))
 
 
-def _place(one: Finding) -> str:
-    return one.where if one.line is None else f"{one.where}:{one.line}"
+def _proofs(slices: tuple[SliceProof, ...]) -> Grid:
+    """What each slice can prove; a limit that all share stands in the title.
+
+    In 80 columns the same words again would take every row a second line.
+    """
+    limits = {proof.limit for proof in slices}
+    shared = f", limit {limits.pop()}" if len(limits) == 1 else ""
+    return Grid(
+        title=f"what each slice can prove{shared}",
+        headings=(Heading("slice"), Heading("items", "right"), Heading("verdict")),
+        rows=tuple(_proof(proof, shared) for proof in slices),
+    )
 
 
-def _closing(report: SuiteReport) -> str:
-    notes = len(report.findings) - len(report.problems)
-    lacking = sum(not tail.items for tail in report.tails)
-    told = f"{plural(len(report.problems), 'problem')}, {plural(notes, 'note')}"
-    return f"{told}, {lacking} tails without items" if report.tails else told
+def _proof(proof: SliceProof, shared_limit: str) -> TableRow:
+    verdict = proof.text.partition("; ")[2]
+    if shared_limit:
+        verdict = verdict.replace(f"{shared_limit})", ")")
+    colour = "" if proof.can_pass else "yellow"
+    return TableRow(
+        cells=(Styled(proof.name), Styled(str(proof.items)), Styled(verdict, colour)),
+        plain=f"slice {proof.text}",
+    )
+
+
+def _tails(tails: tuple[Tail, ...]) -> Grid:
+    return Grid(
+        title="tails in which quants break",
+        headings=(Heading("tail"), Heading("items", "right"), Heading("where there are none")),
+        rows=tuple(map(_tail, tails)),
+    )
+
+
+def _tail(tail: Tail) -> TableRow:
+    return TableRow(
+        cells=(
+            Styled(tail.name),
+            Styled(str(tail.items), "green" if tail.items else "yellow"),
+            Styled("" if tail.items else tail.advice),
+        ),
+        plain=f"tail {tail.name}: "
+        + (f"{tail.items} items" if tail.items else f"none; {tail.advice}"),
+    )

@@ -1,12 +1,22 @@
 """`quantgate corpus check`: what is wrong with a corpus, printed."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantgate.calibration.checks.check import AskedModel, check_corpus
+from quantgate.flows.cli.corpus.corpora import find_or_build
+from quantgate.flows.cli.views.corpus_check import corpus_check_blocks
+from quantgate.flows.cli.views.findings import print_report_json
+from quantgate.flows.cli.views.rendering import show
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import table_reader
+from quantgate.pipelines.authoring.lm_eval import suite_folder
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.suites.load import load_suite
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckOptions:
+class CorpusCheckOptions:
     """The command line of `quantgate corpus check`."""
 
     corpus: str
@@ -16,22 +26,13 @@ class CheckOptions:
     as_json: bool = False
 
 
-def check_command(options: CheckOptions) -> int:
+def check_command(options: CorpusCheckOptions) -> int:
     """Print what is wrong with a corpus for a suite; 0 fine, 2 problems.
 
     Raises:
         InputError, NotFoundError: where corpus, suite, model or recipes cannot be used.
         ServiceError, WorkerError, ToolchainError: from building the corpus of a spec, or from the hub.
     """
-    from quantgate.calibration.checks.check import AskedModel, check_corpus
-    from quantgate.flows.cli.corpus import find_or_build
-    from quantgate.flows.cli.views.corpus_check import as_json, plain_lines, show
-    from quantgate.flows.settings import Settings
-    from quantgate.flows.wiring import table_reader
-    from quantgate.pipelines.authoring.lm_eval import suite_folder
-    from quantgate.pipelines.process.runner import run_worker
-    from quantgate.pipelines.suites.load import load_suite
-
     settings = Settings.from_environment()
     folder = suite_folder(options.suite, settings.store, run_worker)
     suite = load_suite(folder, table_reader(settings))
@@ -43,13 +44,9 @@ def check_command(options: CheckOptions) -> int:
         corpus, suite, store=settings.store, threads=settings.threads, model=asked
     )
     if options.as_json:
-        print(as_json(report))
-    elif sys.stdout.isatty():
-        from rich.console import Console
-
-        show(report, Console())
+        print_report_json(report)
     else:
-        print("\n".join(plain_lines(report)))
+        show(corpus_check_blocks(report))
     return report.exit_code
 
 

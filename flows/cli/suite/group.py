@@ -1,4 +1,4 @@
-"""`quantgate suite …`: the command line of what `flows.cli.suite` does."""
+"""`quantgate suite …`: its command line; each command imports the module beside this one that does it."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def suite() -> None:
 @in_store
 def import_(task: str, out: Path) -> int:
     """Copy a task of lm-evaluation-harness into a suite folder of your own."""
-    from quantgate.flows.cli.suite import import_command
+    from quantgate.flows.cli.suite.import_task import import_command
 
     return import_command(task, out)
 
@@ -37,9 +37,9 @@ def check(**options: object) -> int:
 
     Exit codes: 0 fine, 2 problems (notes are not), 3-6 an error.
     """
-    from quantgate.flows.cli.suite import CheckOptions, check_command
+    from quantgate.flows.cli.suite.check import SuiteCheckOptions, check_command
 
-    return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+    return check_command(SuiteCheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
 @suite.command(short_help="Propose items on which a quant is likely to break.")
@@ -68,6 +68,6 @@ def mine(**options: object) -> int:
 
     Writes a draft suite without expectations: those are for a person to write.
     """
-    from quantgate.flows.cli.suite import MineOptions, mine_command
+    from quantgate.flows.cli.suite.mine import MineOptions, mine_command
 
     return mine_command(MineOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields

@@ -1,4 +1,4 @@
-"""`quantgate corpus …`: the command line of what `flows.cli.corpus` and its neighbours do."""
+"""`quantgate corpus …`: its command line; each command imports the module beside this one that does it."""
 
 import click
 
@@ -23,9 +23,9 @@ def corpus_build(**options: object) -> int:
 
     A bare NAME stands for calibration/corpora/NAME.yaml.
     """
-    from quantgate.flows.cli.corpus import BuildOptions, build_command
+    from quantgate.flows.cli.corpus.build import CorpusBuildOptions, build_command
 
-    return build_command(BuildOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+    return build_command(CorpusBuildOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
 @corpus.command("list")
@@ -33,7 +33,7 @@ def corpus_build(**options: object) -> int:
 @in_store
 def corpus_list(as_json: bool) -> int:
     """List the sealed corpora of this store."""
-    from quantgate.flows.cli.corpus import list_command
+    from quantgate.flows.cli.corpus.show import list_command
 
     return list_command(as_json=as_json)
 
@@ -44,21 +44,21 @@ def corpus_list(as_json: bool) -> int:
 @in_store
 def corpus_show(reference: str, as_json: bool) -> int:
     """Print a corpus's data card; without a version, that of the latest."""
-    from quantgate.flows.cli.corpus import show_command
+    from quantgate.flows.cli.corpus.show import show_command
 
     return show_command(reference, as_json=as_json)
 
 
 @corpus.command("diff", short_help="Compare two corpora: added, removed, kept.")
-@click.argument("one", metavar="A")
-@click.argument("other", metavar="B")
+@click.argument("earlier", metavar="A")
+@click.argument("later", metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @in_store
-def corpus_diff(one: str, other: str, as_json: bool) -> int:
+def corpus_diff(earlier: str, later: str, as_json: bool) -> int:
     """Compare two corpora (NAME[@VERSION]): what was added, removed and kept."""
-    from quantgate.flows.cli.corpus import diff_command
+    from quantgate.flows.cli.corpus.diff import diff_command
 
-    return diff_command(one, other, as_json=as_json)
+    return diff_command(earlier, later, as_json=as_json)
 
 
 @corpus.command("export")
@@ -68,9 +68,9 @@ def corpus_diff(one: str, other: str, as_json: bool) -> int:
 @in_store
 def corpus_export(**options: object) -> int:
     """Write a corpus's sequences as JSON lines."""
-    from quantgate.flows.cli.corpus import ExportOptions, export_command
+    from quantgate.flows.cli.corpus.export import CorpusExportOptions, export_command
 
-    return export_command(ExportOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+    return export_command(CorpusExportOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
 @corpus.command("check", short_help="Hold a corpus against a suite and a model.")
@@ -85,9 +85,9 @@ def corpus_check(**options: object) -> int:
 
     Exit codes: 0 fine, 2 problems, 3-6 an error.
     """
-    from quantgate.flows.cli.corpus_check import CheckOptions, check_command
+    from quantgate.flows.cli.corpus.check import CorpusCheckOptions, check_command
 
-    return check_command(CheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+    return check_command(CorpusCheckOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
 @corpus.command("drift")
@@ -102,6 +102,6 @@ def corpus_drift(**options: object) -> int:
 
     Exit codes: 0 no drift, 10 drift found, 2-6 an error.
     """
-    from quantgate.flows.cli.drift import DriftOptions, drift_command
+    from quantgate.flows.cli.corpus.drift import DriftOptions, drift_command
 
     return drift_command(DriftOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields

@@ -1,0 +1,1 @@
+"""`quantgate corpus …`: its commands and what they do."""

@@ -1,0 +1,84 @@
+"""`quantgate quantize`: a build, planned and run."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from quantgate.flows.build.plan import make_plan, servers_in_use
+from quantgate.flows.build.preparing import prepare
+from quantgate.flows.cli.views.plan import show_plan
+from quantgate.flows.cli.views.printing import print_json
+from quantgate.flows.cli.views.rendering import open_console
+from quantgate.flows.cli.views.result import show_result
+from quantgate.flows.orchestration.running import execute
+from quantgate.flows.progress.board import open_board
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import equipment
+from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
+from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
+from quantgate.pipelines.specs.kv_caches import parse_kv_caches
+from quantgate.pipelines.specs.recipes import DEFAULT_RECIPES, parse_recipes
+from quantgate.pipelines.specs.waivers import parse_waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeOptions:
+    """The command line of `quantgate quantize`, as click hands it over."""
+
+    model: str | None = None
+    build_file: Path | None = None
+    suite: Path | None = None
+    corpus: str | None = None
+    recipes: str | None = None
+    kv: str | None = None
+    policy: Path | None = None
+    plan_only: bool = False
+    only: str | None = None
+    anyway: bool = False
+    as_json: bool = False
+    waive: str | None = None
+    reason: str | None = None
+    who: str | None = None
+    until: str | None = None
+
+
+def quantize_command(options: QuantizeOptions) -> int:
+    """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
+    settings = Settings.from_environment()
+    prepare(settings.store)
+    spec = _build_spec(options)
+    console = open_console(to_stderr=options.as_json)
+    with open_board() as board:
+        board.say(f"store {settings.store.root}")
+        if options.plan_only:
+            tools = equipment(settings, servers_in_use(spec, settings.server_versions))
+            plan = make_plan(spec, settings, tools, board.say, options.only)
+            show_plan(plan, settings, console)
+            return 0
+        result = execute(spec, settings, board, options.only)
+    if options.as_json:
+        print_json(result.details)
+    else:
+        show_result(result, console)
+    return result.exit_code
+
+
+def _build_spec(options: QuantizeOptions) -> BuildSpec:
+    overrides = BuildOverrides(
+        model=options.model,
+        suite=options.suite,
+        corpora=_corpora(options.corpus),
+        policy=options.policy,
+        recipes=parse_recipes(options.recipes) if options.recipes else None,
+        kv_caches=parse_kv_caches(options.kv) if options.kv else None,
+        base_divergence_waiver=parse_waiver(
+            options.waive, reason=options.reason, who=options.who, until=options.until
+        ),
+    )
+    spec = load_build(options.build_file, overrides, DEFAULT_RECIPES)
+    return replace(spec, anyway=options.anyway)
+
+
+def _corpora(text: str | None) -> tuple[Path | None, ...]:
+    """Read `mine.yaml,web.yaml,none` as the command line writes it."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    return tuple(None if name == NO_CORPUS else Path(name) for name in names)

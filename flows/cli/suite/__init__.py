@@ -1,0 +1,1 @@
+"""`quantgate suite …`: its commands and what they do."""

@@ -1,0 +1,113 @@
+"""What `quantgate quantize --plan` shows: every unit of work, and what the suite can prove."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from quantgate.flows.build.audits.audits import base_in
+from quantgate.flows.build.audits.base_audits import measured_bases
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.preflight.all import needed_bytes, seconds_a_run
+from quantgate.flows.cli.views.folding import Column, folded, show_facts
+from quantgate.flows.cli.views.sizes import megabytes
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.authoring.proofs import proofs
+from quantgate.pipelines.domain.variant import ExpectedSize
+from quantgate.pipelines.engines.expected import expected_tensors
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.gates.prospects import fewest_reliable_items
+from quantgate.pipelines.report.wording import plural
+from quantgate.pipelines.variants.variant import PlannedVariant
+
+
+def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
+    """Print every unit of work by identifier, and what of it is there already."""
+    for table in _plan_tables(plan, settings, console.width):
+        console.print(table)
+        console.print()
+    suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
+    slices = proofs(suite, policy)
+    weak = [f"{one.name} ({one.size})" for one in slices if not one.can_pass]
+    runs = len(plan.variants) + policy.reference_runs * len(plan.runtimes)
+    seconds = seconds_a_run(suite, settings)
+    took = f", {seconds:.0f} s each so far" if seconds else ", not timed on this machine yet"
+    size = needed_bytes(checkpoint, plan.variants, settings)
+    facts = (
+        ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
+        ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
+        ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
+        *(("", told) for told in _planned_bases(plan, settings.store)),
+        ("suite", f"{suite.name}@{suite.version}, {plural(len(suite.items), 'item')}"),
+        ("", slices[0].text.removeprefix("all: ")),
+        (
+            "",
+            f"the base has to get {fewest_reliable_items(policy)} items reliably right for anything to "
+            "pass: known after its runs, before anything is built",
+        ),
+        ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),
+        ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
+        ("store", str(settings.store.root)),
+        ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
+    )
+    show_facts(facts, console, indent=7)
+
+
+def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:
+    """Say how far the base in each runtime is from the checkpoint itself, where this build measured it."""
+    findings = {base.runtime: base.finding for base in measured_bases(plan, store)}
+    for name in plan.runtimes:
+        if finding := findings.get(name):
+            told = finding.found if finding.passed else f"{finding.found}: more than rounding"
+        else:
+            told = "held against the checkpoint itself before anything is built"
+        yield f"in {name}: {told}"
+
+
+def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table, ...]:
+    """One row a variant; without variants one row for each runtime that the base is asked in."""
+    rows = [
+        (
+            variant.identifier,
+            _state(plan, variant, settings),
+            str(variant.recipe.numerics),
+            variant.recipe.runtime,
+            variant.corpus_label or "–",
+            *_foretold(plan, variant),
+        )
+        for variant in plan.variants
+    ] or [
+        (
+            base_in(name),
+            "to answer",
+            str(plan.checkpoint.numerics or plan.checkpoint.dtype),
+            name,
+            "–",
+            "–",
+            "–",
+        )
+        for name in plan.runtimes
+    ]
+    units, states, numerics, runtimes, corpora, sizes, bits = zip(*rows, strict=True)
+    columns = (
+        Column(name="W/A/KV", cells=numerics, importance=2),
+        Column(name="size", cells=sizes, importance=5, right=True),
+        Column(name="bits/w · all", cells=bits, importance=6, right=True),
+        Column(name="corpus", cells=corpora, importance=4),
+        Column(name="runtime", cells=runtimes, importance=3),
+        Column(name="state", cells=states, importance=1),
+    )
+    return folded(Column(name="unit", cells=units), columns, width=width, title=f"plan {plan.name}")
+
+
+def _foretold(plan: BuildPlan, variant: PlannedVariant) -> tuple[str, str]:
+    """Return what it will take and its bits, from the checkpoint's shapes alone."""
+    foretold = ExpectedSize.of(expected_tensors(plan.checkpoint, variant.recipe))
+    bits = f"{foretold.bits_per_weight:.2f} · {foretold.file_bits_per_weight:.2f}"
+    return megabytes(foretold.size_bytes), bits
+
+
+def _state(plan: BuildPlan, variant: PlannedVariant, settings: Settings) -> str:
+    if variant.built(settings.store):
+        return "[green]built[/]"
+    return "to build" if plan.builder(variant) is variant else "same files"

@@ -1,0 +1,68 @@
+"""Shows what `flows.cli.views.blocks` describes: tables on a terminal, plain lines elsewhere."""
+
+import sys
+from collections.abc import Iterable, Iterator
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from quantgate.flows.cli.views.blocks import Block, Grid, Sentence, Styled
+
+_WIDTH_OF_A_FILE = 132
+
+
+def open_console(*, to_stderr: bool = False) -> Console:
+    """Return a console; where output is not a terminal it is wide enough for every table."""
+    console = Console(stderr=to_stderr)
+    return console if console.is_terminal else Console(stderr=to_stderr, width=_WIDTH_OF_A_FILE)
+
+
+def show(blocks: Iterable[Block]) -> None:
+    """Print to standard output, as it suits what that is."""
+    if sys.stdout.isatty():
+        show_on(Console(), blocks)
+    else:
+        for line in plain_lines(blocks):
+            print(line)
+
+
+def plain_lines(blocks: Iterable[Block]) -> Iterator[str]:
+    """Yield every sentence and every row of a table as a line."""
+    for block in blocks:
+        if isinstance(block, Sentence):
+            yield block.plain
+        else:
+            yield from (row.plain for row in block.rows)
+
+
+def show_on(console: Console, blocks: Iterable[Block]) -> None:
+    """Print with tables and colours."""
+    for block in blocks:
+        if isinstance(block, Sentence):
+            console.print(_text(*block.styled))
+        elif block.rows:
+            console.print(table_of(block))
+            if not block.framed:
+                console.print()
+
+
+def table_of(grid: Grid) -> Table:
+    """Return a table as a terminal shows it."""
+    table = Table(
+        title=grid.title,
+        title_justify="left",
+        title_style=None if grid.framed else "bold",
+        header_style="bold",
+        box=box.HEAVY_HEAD if grid.framed else None,
+    )
+    for heading in grid.headings:
+        table.add_column(heading.text, justify=heading.align, overflow="fold")
+    for row in grid.rows:
+        table.add_row(*map(_text, row.cells))
+    return table
+
+
+def _text(*parts: Styled) -> Text:
+    return Text.assemble(*((part.text, part.style) for part in parts))

@@ -1,0 +1,45 @@
+"""What a look-up shows: a version, where it lies, what was proved of it."""
+
+from rich.console import Console
+
+from quantgate.flows.cli.views.folding import show_facts
+from quantgate.flows.cli.views.sizes import megabytes
+from quantgate.registry import Found, VersionFacts
+
+
+def show_version(version: Found, console: Console) -> None:
+    """Print a look-up's answer: what it is, where it lies, what was proved of it."""
+    facts = version.facts
+    aliases = "".join(f" @{alias}" for alias in version.aliases)
+    told = (
+        ("variant", f"{facts.identifier} ({facts.format})"),
+        ("version", f"{version.model}/{version.version}{aliases}"),
+        (
+            "path",
+            str(version.artifact)
+            if version.is_here
+            else f"{version.artifact} (not on this machine)",
+        ),
+        ("uri", version.uri),
+        ("size", f"{megabytes(facts.size_bytes)}, {_bits_of(facts)}"),
+        ("numerics", facts.numerics),
+        ("verdict", f"{facts.verdict} on {facts.suite} in {facts.runtime}"),
+        *([("accuracy", _accuracy_of(facts))] if facts.reference_accuracy is not None else []),
+        ("unproven", ", ".join(facts.unproven_slices) or "no slice"),
+        ("corpus", facts.corpus),
+        *([("traffic", str(version.drift))] if version.drift else []),
+    )
+    show_facts(told, console, indent=10)
+
+
+def _bits_of(facts: VersionFacts) -> str:
+    told = f"{facts.bits_per_weight:.2f} bits per quantized weight"
+    whole = facts.file_bits_per_weight
+    return told if whole is None else f"{told}, {whole:.2f} of all"
+
+
+def _accuracy_of(facts: VersionFacts) -> str:
+    """Say what the base gets right, beside the variant: a pass is never worth more."""
+    base = facts.reference_accuracy or 0.0
+    told = f"{facts.accuracy or 0.0:.1%}, where its base has {base:.1%}"
+    return f"{told}; {facts.base_warning}" if facts.base_warning else told
