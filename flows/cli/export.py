@@ -70,7 +70,9 @@ def _write_transcript(site: BuildSite, plan: RunPlan, path: Path) -> Path:
     """Texts get the special tokens that mark thoughts: who judges the file may not have the tokenizer."""
     transcript, reader = read_transcript(site.examination.folder(plan)), site.examination.reader
     if reader is not None:
-        marked = [replace(one, text=reader.text_with_marks(one)) for one in transcript.answers]
+        marked = [
+            replace(answer, text=reader.text_with_marks(answer)) for answer in transcript.answers
+        ]
         transcript = replace(transcript, answers=tuple(marked))
     write_text(path, "".join(f"{line}\n" for line in exported_lines(transcript)))
     return path

@@ -78,8 +78,8 @@ def judge_transcripts(options: JudgeOptions, settings: Settings) -> Verdict:
     transcripts = [read_transcript(path) for path in paths]
     suite = _suite(options.suite, transcripts[0], settings)
     policy = load_policy(options.policy, suite)
-    known: KnownGrades = {}
-    *references, variant = (_graded(one, suite, settings, known) for one in transcripts)
+    grades: KnownGrades = {}
+    *references, variant = (_graded(each, suite, settings, grades) for each in transcripts)
     return judge(
         suite=suite,
         policy=policy,
@@ -92,20 +92,20 @@ def judge_transcripts(options: JudgeOptions, settings: Settings) -> Verdict:
 def verdict_json(verdict: Verdict) -> JsonObject:
     """Return a verdict as JSON values; of the items those that changed. Keys are only ever added."""
     changed = tuple(i for i in verdict.items if i.outcome is not PairOutcome.BOTH_RIGHT)
-    told = to_json(replace(verdict, items=changed))
-    assert isinstance(told, dict)
-    return {"schema": SCHEMA, **told}
+    values = to_json(replace(verdict, items=changed))
+    assert isinstance(values, dict)
+    return {"schema": SCHEMA, **values}
 
 
 def _suite(folder: Path | None, reference: Transcript, settings: Settings) -> Suite:
     """Return the suite of a run; without a folder the one that a build of this store was planned with."""
-    wanted = reference.record.plan.contract.suite_digest
+    digest = reference.record.plan.contract.suite_digest
     if folder is None:
-        folder = _known_suite(wanted, settings)
+        folder = _suite_of_a_build(digest, settings)
     suite = load_suite(folder, table_reader(settings))
-    if suite.digest != wanted:
+    if suite.digest != digest:
         raise InputError(
-            f"the run answers another suite ({wanted[:12]}) than {suite.name}@{suite.version} as it is "
+            f"the run answers another suite ({digest[:12]}) than {suite.name}@{suite.version} as it is "
             f"in {folder} now ({suite.digest[:12]})",
             where=str(reference.source),
             next_step="name the suite it was made with (--suite), or run it again",
@@ -113,22 +113,22 @@ def _suite(folder: Path | None, reference: Transcript, settings: Settings) -> Su
     return suite
 
 
-def _known_suite(wanted: Digest, settings: Settings) -> Path:
+def _suite_of_a_build(digest: Digest, settings: Settings) -> Path:
     for path in plan_files(settings.store):
         try:
             suite = read_plan(path).suite
         except InputError:  # of another version, or edited: another build may know the suite
             continue
-        if suite.digest == wanted:
+        if suite.digest == digest:
             return suite.folder
     raise InputError(
-        f"a run knows its suite by digest only, and no build of this store has {wanted[:12]}",
+        f"a run knows its suite by digest only, and no build of this store has {digest[:12]}",
         where=str(settings.store.root),
         next_step="name its folder: --suite DIR",
     )
 
 
-def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: KnownGrades) -> Run:
+def _graded(transcript: Transcript, suite: Suite, settings: Settings, grades: KnownGrades) -> Run:
     plan = transcript.record.plan
     if plan.contract.suite_digest != suite.digest:
         raise InputError(
@@ -148,7 +148,7 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, known: Kno
         subject=plan.subject,
         subject_digest=plan.subject_digest,
         contract=plan.contract,
-        answers=grade_answers(suite, transcript.answers, observatory, known, reader),
+        answers=grade_answers(suite, transcript.answers, observatory, grades, reader),
         seconds=transcript.record.seconds,
     )
 
@@ -203,18 +203,18 @@ def _lines(verdict: Verdict, *, repeats: int) -> Iterator[str]:
     whole = verdict.whole
     judged = (whole, *verdict.slices) if whole else verdict.slices
     rows = [("slice", "items", "reference", "variant", "broke", "fixed", "bound", "decision")]
-    for one in judged:
-        counted = one.statistics
+    for scope in judged:
+        counted = scope.statistics
         rows.append(
             (
-                one.name,
+                scope.name,
                 str(counted.items),
                 percent(counted.reference_accuracy),
                 percent(counted.variant_accuracy),
                 f"{counted.broke}/{counted.reliable}",
                 str(counted.fixed),
                 percent_bound(counted.break_rate_bound),
-                one.decision.value,
+                scope.decision.value,
             )
         )
     yield from _table(rows)

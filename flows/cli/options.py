@@ -22,7 +22,7 @@ Parameters = ParamSpec("Parameters")
 _UNREAD = 141  # what a shell says of a program that SIGPIPE ended
 FOLDER = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1, max=10**9)
-FORMATS = click.Choice([one.value for one in Format], case_sensitive=False)
+FORMATS = click.Choice([each.value for each in Format], case_sensitive=False)
 """File formats of variants, in any case."""
 
 

@@ -41,7 +41,7 @@ class ListedRecipe:
 
 
 def recipes_command(file_format: Format | None, *, as_json: bool) -> int:
-    """Print the catalogue, or one format's part of it."""
+    """Print the catalogue, or the part of one format."""
     tools = equipment(Settings.from_environment())
     missing = {name: backend.missing() for name, backend in tools.backends.items()}
     missing |= {name: runtime.missing() for name, runtime in tools.runtimes.items()}
@@ -54,7 +54,7 @@ def recipes_command(file_format: Format | None, *, as_json: bool) -> int:
         if file_format in (None, recipe.format)
     )
     if as_json:
-        print_json([_described(one) for one in listed])
+        print_json([_described(entry) for entry in listed])
     else:
         show_recipes(listed, open_console())
     return 0
@@ -66,7 +66,7 @@ def show_recipes(listed: Sequence[ListedRecipe], console: Console) -> None:
     What builds all recipes of a format stands above its table, where it takes no column.
     """
     for file_format in Format:
-        part = [one for one in listed if one.recipe.format is file_format]
+        part = [entry for entry in listed if entry.recipe.format is file_format]
         if part:
             console.print(_table(file_format, part), width=min(console.width, _WIDEST))
     for sentence, backends in _missing(listed).items():
@@ -76,8 +76,8 @@ def show_recipes(listed: Sequence[ListedRecipe], console: Console) -> None:
 
 
 def _table(file_format: Format, part: Sequence[ListedRecipe]) -> Table:
-    runtimes = ", ".join(dict.fromkeys(one.recipe.runtime for one in part))
-    builders = tuple(dict.fromkeys(_builder(one) for one in part))
+    runtimes = ", ".join(dict.fromkeys(entry.recipe.runtime for entry in part))
+    builders = tuple(dict.fromkeys(_builder(entry) for entry in part))
     by_one = f", built by {builders[0]}" if len(builders) == 1 else ""
     table = Table(
         title=f"[bold]{file_format}[/]{by_one}, judged in {runtimes}",
@@ -93,14 +93,14 @@ def _table(file_format: Format, part: Sequence[ListedRecipe]) -> Table:
     table.add_column("calibration", no_wrap=True)
     if not by_one:
         table.add_column("built by", no_wrap=True)
-    for one in part:
-        cells = (str(one.recipe.numerics), one.recipe.algorithm, _calibration(one.recipe))
-        table.add_row(one.recipe.name, *cells, *(() if by_one else (_builder(one),)))
+    for entry in part:
+        cells = (str(entry.recipe.numerics), entry.recipe.algorithm, _calibration(entry.recipe))
+        table.add_row(entry.recipe.name, *cells, *(() if by_one else (_builder(entry),)))
     return table
 
 
-def _builder(one: ListedRecipe) -> str:
-    return f"[yellow]! {one.backend}[/]" if one.missing else one.backend
+def _builder(entry: ListedRecipe) -> str:
+    return f"[yellow]! {entry.backend}[/]" if entry.missing else entry.backend
 
 
 def _calibration(recipe: Recipe) -> str:
@@ -111,18 +111,18 @@ def _calibration(recipe: Recipe) -> str:
 
 def _missing(listed: Sequence[ListedRecipe]) -> Mapping[str, Sequence[str]]:
     """Which backends each sentence keeps from building."""
-    found: dict[str, list[str]] = {}
-    for one in listed:
-        if one.missing and one.backend not in found.setdefault(one.missing, []):
-            found[one.missing].append(one.backend)
-    return found
+    backends: dict[str, list[str]] = {}
+    for entry in listed:
+        if entry.missing and entry.backend not in backends.setdefault(entry.missing, []):
+            backends[entry.missing].append(entry.backend)
+    return backends
 
 
-def _described(one: ListedRecipe) -> JsonObject:
-    recipe = to_json(one.recipe)
+def _described(entry: ListedRecipe) -> JsonObject:
+    recipe = to_json(entry.recipe)
     described: dict[str, JsonValue] = recipe if isinstance(recipe, dict) else {}
     return described | {
-        "backend": one.backend,
-        "installed": one.missing is None,
-        "missing": one.missing,
+        "backend": entry.backend,
+        "installed": entry.missing is None,
+        "missing": entry.missing,
     }

@@ -53,7 +53,7 @@ class ReviewOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reviewed:
+class OpenedBuild:
     """A build opened for review: where its suite keeps decisions, and what awaits one."""
 
     plan: BuildPlan
@@ -73,15 +73,13 @@ def review_command(options: ReviewOptions) -> int:
     plan = find_plan(options.build, settings)
     if options.import_file is not None:
         return _import(plan, options.import_file)
-    reviewed = open_review(plan, settings)
+    opened = open_review(plan, settings)
     if options.labels is not None:
-        return _write_sheet(reviewed, options.labels, options.take)
-    waiting = tuple(
-        entry for entry in reviewed.queue if options.everything or entry.decided is None
-    )
+        return _write_sheet(opened, options.labels, options.take)
+    waiting = tuple(entry for entry in opened.queue if options.everything or entry.decided is None)
     if options.html is not None:
-        write_review_page(plan.name, plan.suite, reviewed.queue, options.html)
-        print(f"{plural(len(reviewed.queue), 'answer')}, {len(waiting)} undecided: {options.html}")
+        write_review_page(plan.name, plan.suite, opened.queue, options.html)
+        print(f"{plural(len(opened.queue), 'answer')}, {len(waiting)} undecided: {options.html}")
         return 0
     if not waiting:
         print("nothing awaits a decision")
@@ -92,7 +90,7 @@ def review_command(options: ReviewOptions) -> int:
             where=plan.name,
             next_step="use --html FILE and --import FILE, or run it in a terminal",
         )
-    return _ask(reviewed.file, waiting, options.who or getpass.getuser())
+    return _ask(opened.file, waiting, options.who or getpass.getuser())
 
 
 def find_plan(build: str, settings: Settings) -> BuildPlan:
@@ -102,15 +100,15 @@ def find_plan(build: str, settings: Settings) -> BuildPlan:
         InputError: where none or several have that name.
     """
     folder = settings.store.root / "plans"
-    known = [path.parent.name for path in plan_files(settings.store)]
+    builds = [path.parent.name for path in plan_files(settings.store)]
     name = Path(build).name
-    found = [one for one in known if one == name] or [one for one in known if one.startswith(name)]
-    if len(found) == 1:
-        return read_plan(folder / found[0] / PLAN)
-    if found:
-        listed = ", ".join(found)
+    matches = [name] if name in builds else [each for each in builds if each.startswith(name)]
+    if len(matches) == 1:
+        return read_plan(folder / matches[0] / PLAN)
+    if matches:
+        listed = ", ".join(matches)
         raise InputError(f"several builds begin with '{name}': {listed}", where=str(folder))
-    near = did_you_mean(name, known)
+    near = did_you_mean(name, builds)
     raise InputError(
         f"no build is called '{name}'{near}",
         where=str(settings.store.root),
@@ -118,7 +116,7 @@ def find_plan(build: str, settings: Settings) -> BuildPlan:
     )
 
 
-def open_review(plan: BuildPlan, settings: Settings) -> Reviewed:
+def open_review(plan: BuildPlan, settings: Settings) -> OpenedBuild:
     """Judge what is sealed of a build, with the decisions that the suite holds by now.
 
     Raises:
@@ -137,7 +135,7 @@ def open_review(plan: BuildPlan, settings: Settings) -> Reviewed:
         tools = equipment(settings, plan.servers)
         site = BuildSite(plan=plan, settings=settings, tools=tools, show=board.unit)
         verdicts = _verdicts(site)
-    return Reviewed(plan=plan, suite=current, file=file, verdicts=tuple(verdicts))
+    return OpenedBuild(plan=plan, suite=current, file=file, verdicts=tuple(verdicts))
 
 
 def _refuse_imported(plan: BuildPlan, settings: Settings) -> None:
@@ -182,11 +180,11 @@ def _verdicts(site: BuildSite) -> list[Verdict]:
     return verdicts
 
 
-def _write_sheet(reviewed: Reviewed, file: Path, take: int) -> int:
-    rows = label_sheet(reviewed.suite, reviewed.verdicts, take)
+def _write_sheet(opened: OpenedBuild, file: Path, take: int) -> int:
+    rows = label_sheet(opened.suite, opened.verdicts, take)
     if not rows:
         raise InputError(
-            "no answer of this build was graded by a judge model", where=reviewed.plan.name
+            "no answer of this build was graded by a judge model", where=opened.plan.name
         )
     if file.exists():
         raise InputError(
@@ -206,9 +204,9 @@ def _write_sheet(reviewed: Reviewed, file: Path, take: int) -> int:
 def _import(plan: BuildPlan, file: Path) -> int:
     if not file.is_file():
         raise InputError("there is no such file", where=str(file))
-    decided = load_adjudications(file)
+    decisions = load_adjudications(file)
     ids = {item.id for item in plan.suite.items}
-    strangers = [one.item_id for one in decided if one.item_id not in ids]
+    strangers = [each.item_id for each in decisions if each.item_id not in ids]
     if strangers:
         raise InputError(
             f"decides about items that suite {plan.suite.name} does not have, "
@@ -216,8 +214,8 @@ def _import(plan: BuildPlan, file: Path) -> int:
             where=str(file),
         )
     target = plan.suite.folder / ADJUDICATIONS_FILE
-    added = append_adjudications(target, decided)
-    print(f"{added} new decisions in {target} ({len(decided) - added} stood there already)")
+    added = append_adjudications(target, decisions)
+    print(f"{added} new decisions in {target} ({len(decisions) - added} stood there already)")
     if added:
         print(f"next: {_AGAIN}")
     return 0
@@ -226,19 +224,19 @@ def _import(plan: BuildPlan, file: Path) -> int:
 def _ask(file: Path, waiting: Sequence[ReviewEntry], who: str) -> int:
     count = 0
     for number, entry in enumerate(waiting, start=1):
-        said = ask(entry, number=number, total=len(waiting))
-        if said is None:
+        choice = ask(entry, number=number, total=len(waiting))
+        if choice is None:
             break
-        if said.mark is None:
+        if choice.mark is None:
             continue
         decision = Adjudication(
             item_id=entry.item.id,
             item_sha256=entry.item_sha256,
             answer_sha256=entry.answer_sha256,
-            mark=said.mark,
+            mark=choice.mark,
             decided_by=who,
             decided_on=datetime.now(UTC).astimezone().date().isoformat(),
-            note=said.note,
+            note=choice.note,
         )
         count += append_adjudications(file, [decision])  # one at a time: an interruption loses none
     print(f"{plural(count, 'decision')} added to {file}")

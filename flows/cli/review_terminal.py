@@ -17,7 +17,7 @@ _QUESTION = "(e)quivalent, (b)etter, (w)orse, (s)kip, (q)uit: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ReviewerChoice:
     """What a person said; `mark` is None where the answer was skipped."""
 
     mark: Mark | None
@@ -31,7 +31,7 @@ def ask(
     total: int,
     console: Console | None = None,
     read: Callable[[str], str] = input,
-) -> Said | None:
+) -> ReviewerChoice | None:
     """Show an answer beside the base's and ask; None where the person wants to stop."""
     console = console or Console()
     console.print(_panel(entry, number, total))
@@ -43,9 +43,9 @@ def ask(
         if key == "q":
             return None
         if key == "s":
-            return Said(mark=None)
+            return ReviewerChoice(mark=None)
         if key in _MARKS:
-            return Said(mark=_MARKS[key], note=read("why (may be empty): ").strip())
+            return ReviewerChoice(mark=_MARKS[key], note=read("why (may be empty): ").strip())
         console.print("e, b, w, s or q")
 
 
@@ -59,8 +59,8 @@ def _panel(entry: ReviewEntry, number: int, total: int) -> Panel:
     text.append("\ngrader     ", style="dim").append(visible(entry.answer.grade.reason))
     text.append("\ngiven by   ", style="dim").append(", ".join(entry.given_by))
     if entry.decided is not None:
-        said = f"{entry.decided.mark} ({entry.decided.decided_by}, {entry.decided.decided_on})"
-        text.append("\ndecided    ", style="dim").append(said)
+        decision = f"{entry.decided.mark} ({entry.decided.decided_by}, {entry.decided.decided_on})"
+        text.append("\ndecided    ", style="dim").append(decision)
     title = f"{number}/{total}  {entry.item.id}  {entry.why}  [{', '.join(entry.item.slices)}]"
     return Panel(text, title=Text(title), title_align="left")
 

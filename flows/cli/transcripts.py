@@ -98,12 +98,12 @@ def read_transcript(path: Path) -> Transcript:
         )
     lines = numbered_lines(path)
     record = _header(lines, path)
-    found = _answers(lines, path)
+    answers = _answers(lines, path)
     return Transcript(
         record=record,
-        answers=tuple(row.answer() for row in found),
+        answers=tuple(row.answer() for row in answers),
         source=path,
-        prompts={row.item_id: row.prompt for row in found if row.prompt},
+        prompts={row.item_id: row.prompt for row in answers if row.prompt},
     )
 
 
@@ -161,12 +161,12 @@ def _row(line: str, noun: type[Record]) -> Record | list[str]:
         value = parse_structure(line)
     except JsonTextError as error:
         return [not_json(error)]
-    known = [field.name for field in fields(noun)]
-    unknown = [key for key in value if key not in known] if isinstance(value, dict) else []
-    told = [f"unknown key '{key[:80]}'{did_you_mean(key, known)}" for key in unknown]
+    names = [field.name for field in fields(noun)]
+    unknown = [key for key in value if key not in names] if isinstance(value, dict) else []
+    problems = [f"unknown key '{key[:80]}'{did_you_mean(key, names)}" for key in unknown]
     try:
         record: Record = _ADAPTERS[noun].validate_python(value)
     except ValidationError as error:
-        told += list(validation_sentences(error, value))
-        return told
-    return told or record
+        problems += validation_sentences(error, value)
+        return problems
+    return problems or record

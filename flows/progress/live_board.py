@@ -32,7 +32,7 @@ def live_board(console: Console) -> Iterator["LiveBoard"]:
 
 
 class LiveBoard:
-    """See `Board`."""
+    """A bar a unit, and lines above the bars."""
 
     def __init__(self, bars: Bars) -> None:
         """Show units on these bars."""

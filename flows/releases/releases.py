@@ -44,8 +44,8 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What one look at all followed sources showed."""
+class NewReleases:
+    """What one look at all followed sources showed: what is not settled yet, and who did not answer."""
 
     releases: tuple[Release, ...]
     unreachable: tuple[Unreachable, ...]
@@ -66,7 +66,7 @@ class ReleaseOutcome:
     detail: str
 
 
-def new_releases(watch_list: tuple[Followed, ...], state_store: Store, hub: Hub) -> Look:
+def new_releases(watch_list: tuple[Followed, ...], state_store: Store, hub: Hub) -> NewReleases:
     """Look at every source once and return the revisions that nobody has settled yet.
 
     A source that does not answer is a value and does not stop the others.
@@ -81,7 +81,7 @@ def new_releases(watch_list: tuple[Followed, ...], state_store: Store, hub: Hub)
                 releases.append(release)
         except QuantgateError as error:
             unreachable.append(Unreachable(label=followed.label, error=error))
-    return Look(releases=tuple(releases), unreachable=tuple(unreachable))
+    return NewReleases(releases=tuple(releases), unreachable=tuple(unreachable))
 
 
 def watch_once(

@@ -36,19 +36,19 @@ class HuggingFaceHub:
         self._settings = settings
 
     def revision(self, source: HubSource) -> str:
-        """See `Hub`; one small request."""
+        """Return the commit; one small request."""
         settings = self._settings
         api = HfApi(endpoint=settings.endpoint, token=settings.token)
         with hub_errors(source.repository, source.revision, settings.endpoint):
-            found = api.model_info(
+            head = api.model_info(
                 source.repository,
                 revision=source.revision,
                 expand=["sha", "lastModified"],
                 timeout=_ANSWER_SECONDS,
             )
-        if not found.sha:
+        if not head.sha:
             raise ServiceError("the hub named no commit", where=source.repository, transient=True)
-        return found.sha
+        return head.sha
 
 
 def folder_revision(folder: Path, store: Store) -> str:

@@ -59,11 +59,11 @@ def corpus_comparisons(report: BuildReport) -> tuple[CorpusComparison, ...]:
             groups[f"{recipe} {variant.recipe.kv_cache}"].append((corpus, variant))
     return tuple(
         CorpusComparison(
-            recipe=split_corpus(found[0][1].recipe.name)[0],
-            rows=tuple(_row(corpus, variant, found[0][1]) for corpus, variant in found),
+            recipe=split_corpus(variants[0][1].recipe.name)[0],
+            rows=tuple(_row(corpus, variant, variants[0][1]) for corpus, variant in variants),
         )
-        for found in groups.values()
-        if len(found) > 1
+        for variants in groups.values()
+        if len(variants) > 1
     )
 
 

@@ -42,7 +42,7 @@ def facet_rows(items: Sequence[PairedItem]) -> tuple[FacetRow, ...]:
             fell=sum(after < before for before, after in pairs),
             rose=sum(after > before for before, after in pairs),
         )
-        for (grader, facet), pairs in sorted(scores.items(), key=lambda one: order[one[0]])
+        for (grader, facet), pairs in sorted(scores.items(), key=lambda score: order[score[0]])
     )
 
 

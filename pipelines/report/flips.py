@@ -65,10 +65,10 @@ def changed_items(report: BuildReport) -> tuple[ChangedItem, ...]:
         pairs = variant.verdict.items if variant.verdict else ()
         for item in listed_pairs(pairs)[:LISTED_PER_VARIANT]:
             by_item.setdefault(item.item_id, []).append(changed_answer(variant.identifier, item))
-    found = [
+    changed = [
         changed_item(item, by_item[item.id]) for item in report.suite.items if item.id in by_item
     ]
-    return tuple(sorted(found, key=lambda item: -item.breaks))
+    return tuple(sorted(changed, key=lambda item: -item.breaks))
 
 
 def unlisted(report: BuildReport) -> tuple[Unlisted, ...]:

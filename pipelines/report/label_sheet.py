@@ -32,14 +32,14 @@ def label_sheet(suite: Suite, verdicts: Sequence[Verdict], take: int) -> tuple[S
 
     Labels that the suite holds already stand in their rows.
     """
-    known = {(one.item_id, one.answer_digest): one for one in suite.anchors}
+    labels = {(label.item_id, label.answer_digest): label for label in suite.anchors}
     items = {item.id: item for item in suite.items}
     rows: dict[tuple[str, Digest], SheetRow] = {}
     for verdict in verdicts:
         for pair in _drawn(verdict, take):
             text = pair.variant.said
             key = (pair.item_id, answer_digest(text))
-            rows.setdefault(key, _row(items[pair.item_id], key, text, known.get(key)))
+            rows.setdefault(key, _row(items[pair.item_id], key, text, labels.get(key)))
     return tuple(sorted(rows.values(), key=lambda row: (_rank(row.item_id), row.answer_digest)))
 
 
@@ -62,9 +62,9 @@ def sheet_lines(rows: Sequence[SheetRow]) -> Iterator[str]:
 def _drawn(verdict: Verdict, take: int) -> Iterator[PairedItem]:
     """Yield judged answers in the order of their rank until `take` of them are to reliable items."""
     graded = [pair for pair in verdict.items if pair.variant.grade.grader.startswith(JUDGE)]
-    reliable = {one.item_id for one in judged_answers(graded, ()) if one.reliable}
+    reliable = {answer.item_id for answer in judged_answers(graded, ()) if answer.reliable}
     counted = 0
-    for pair in sorted(graded, key=lambda one: _rank(one.item_id)):
+    for pair in sorted(graded, key=lambda pair: _rank(pair.item_id)):
         if counted >= take:
             return
         counted += pair.item_id in reliable
@@ -75,14 +75,13 @@ def _rank(item_id: str) -> Digest:
     return digest_of(["label", item_id])
 
 
-def _row(item: Item, key: tuple[str, Digest], text: str, known: AnchorLabel | None) -> SheetRow:
+def _row(item: Item, key: tuple[str, Digest], text: str, label: AnchorLabel | None) -> SheetRow:
     expected = item.expected
-    label = None if known is None else "right" if known.right else "wrong"
     return SheetRow(
         item_id=key[0],
         answer_digest=key[1],
-        label=label,
-        question="\n\n".join(f"{one.role}: {one.content}" for one in item.messages),
+        label=None if label is None else "right" if label.right else "wrong",
+        question="\n\n".join(f"{message.role}: {message.content}" for message in item.messages),
         expected=expected
         if isinstance(expected, str)
         else json.dumps(expected, ensure_ascii=False),

@@ -45,7 +45,7 @@ def result_json(report: BuildReport) -> JsonObject:
         "corpus": _corpus(report.corpora[0]) if report.corpora else None,
         "corpora": [_corpus(corpus) for corpus in report.corpora],
         "contamination_waivers": [to_json(waiver) for waiver in report.contamination_waivers],
-        "corpus_comparisons": [asdict(one) for one in corpus_comparisons(report)],
+        "corpus_comparisons": [asdict(each) for each in corpus_comparisons(report)],
         "suite": _suite(report),
         "policy": to_json(report.policy),
         "references": [_reference(summary) for summary in reference_summaries(report)],
@@ -108,8 +108,8 @@ def _reference(summary: ReferenceSummary) -> JsonValue:
         **_run(summary.run),
         "accuracy": summary.accuracy,
         "noise_floor": to_json(summary.noise),
-        "slices": [{**asdict(one), "accuracy": one.accuracy} for one in summary.slices],
-        "wrong_items": [asdict(one) for one in summary.wrong],
+        "slices": [{**asdict(part), "accuracy": part.accuracy} for part in summary.slices],
+        "wrong_items": [asdict(item) for item in summary.wrong],
     }
 
 

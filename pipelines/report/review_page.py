@@ -17,7 +17,7 @@ _STYLES = {PairOutcome.BROKE.value: "broke", PairOutcome.FIXED.value: "fixed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class ReviewCard:
     """One entry as shown."""
 
     number: int
@@ -56,9 +56,9 @@ def render_review_page(build: str, suite: Suite, entries: Sequence[ReviewEntry])
     )
 
 
-def _card(number: int, entry: ReviewEntry) -> Card:
+def _card(number: int, entry: ReviewEntry) -> ReviewCard:
     reference, answer = side_by_side(entry.reference.shown, entry.answer.shown)
-    return Card(
+    return ReviewCard(
         number=number,
         entry=entry,
         style=_STYLES.get(entry.why, "wrong"),

@@ -54,7 +54,7 @@ def review_queue(suite: Suite, verdicts: Sequence[Verdict]) -> tuple[ReviewEntry
     asked = [verdict for verdict in verdicts if verdict.items]
     items = {item.id: item for item in suite.items}
     decided = decisions(suite.adjudications, suite.items)
-    found: dict[tuple[str, Digest], ReviewEntry] = {}
+    entries: dict[tuple[str, Digest], ReviewEntry] = {}
     for verdict in asked:
         for pair in verdict.items:
             why = _why(pair, asked)
@@ -62,8 +62,8 @@ def review_queue(suite: Suite, verdicts: Sequence[Verdict]) -> tuple[ReviewEntry
                 continue
             digest = answer_digest(pair.variant.said)
             key = (pair.item_id, digest)
-            before = found[key].given_by if key in found else ()
-            found[key] = ReviewEntry(
+            before = entries[key].given_by if key in entries else ()
+            entries[key] = ReviewEntry(
                 item=items[pair.item_id],
                 item_sha256=item_digest(items[pair.item_id]),
                 answer=pair.variant,
@@ -75,7 +75,7 @@ def review_queue(suite: Suite, verdicts: Sequence[Verdict]) -> tuple[ReviewEntry
             )
     order = [PairOutcome.BROKE.value, PairOutcome.FIXED.value, EXPIRED]
     return tuple(
-        sorted(found.values(), key=lambda entry: (order.index(entry.why), -len(entry.given_by)))
+        sorted(entries.values(), key=lambda entry: (order.index(entry.why), -len(entry.given_by)))
     )
 
 

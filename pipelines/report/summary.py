@@ -164,9 +164,9 @@ def _row(report: VariantReport) -> VariantRow:
 def _cell(worst: SliceVerdict) -> str:
     """A cell is narrow: the most frequent way stands for all; the reason names three."""
     counted = worst.statistics
-    told = [f"{one.count} {one.way}" for one in counted.broke_ways[:1]]
-    told += ["…"] if len(counted.broke_ways) > 1 else []
-    ways = f" ({', '.join(told)})" if told else ""
+    first = [f"{broken.count} {broken.way}" for broken in counted.broke_ways[:1]]
+    more = ["…"] if len(counted.broke_ways) > 1 else []
+    ways = f" ({', '.join([*first, *more])})" if first else ""
     return f"{worst.name} {counted.broke}/{counted.reliable}{ways}"
 
 
@@ -182,9 +182,9 @@ def _reason(report: VariantReport) -> str:
     if worst is None or worst not in failed or verdict.decision is not Decision.FAIL:
         return first
     others = [
-        "the whole suite" if one is verdict.whole else one.name
-        for one in failed
-        if one is not worst
+        "the whole suite" if scope is verdict.whole else scope.name
+        for scope in failed
+        if scope is not worst
     ]
     also = f"; also failing: {', '.join(others)}" if others else ""
     return f"{worst.reason}{also}"

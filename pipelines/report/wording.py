@@ -50,7 +50,7 @@ def visible(text: str) -> str:
 
     Line breaks and tabs stay. What a model said must neither break the page nor reorder it.
     """
-    return _UNSEEN.sub(lambda found: _symbol(found.group()), text)
+    return _UNSEEN.sub(lambda match: _symbol(match.group()), text)
 
 
 def _symbol(character: str) -> str:

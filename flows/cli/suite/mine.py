@@ -58,7 +58,7 @@ def mine_command(options: MineOptions) -> int:
         f"{len(mined.margins)} answered by {mined.model}"
     )
     for ranking in mined.rankings:
-        count = sum(one.slices[0] == ranking.slice for one in mined.chosen)
+        count = sum(item.slices[0] == ranking.slice for item in mined.chosen)
         print(f"{ranking.slice}: {plural(count, 'item')}, {ranking.description}")
     print(f"{options.out}: {plural(len(mined.chosen), 'item')} without expectations")
     print(f"next: write them, then `quantgate suite check {options.out}`")

@@ -46,7 +46,7 @@ class TableRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
+class TableBlock:
     """A table under a title. On a terminal one without rows is left out, and `framed` ones have lines."""
 
     title: str
@@ -55,7 +55,7 @@ class Grid:
     framed: bool = True
 
 
-Block: TypeAlias = Sentence | Grid
+Block: TypeAlias = Sentence | TableBlock
 
 
 def row(cells: Iterable[str], plain: str) -> TableRow:

@@ -8,20 +8,20 @@ from quantgate.calibration.shelf.card import Card
 from quantgate.calibration.shelf.card_page import funnel, spread_text
 from quantgate.calibration.shelf.comparison import Comparison
 from quantgate.calibration.shelf.model_tokens import ModelTokens
-from quantgate.flows.cli.views.blocks import Grid, Heading, row
+from quantgate.flows.cli.views.blocks import Heading, TableBlock, row
 from quantgate.pipelines.domain.corpus import Corpus
 
 _SHOWN_IDS = 10
 
 
-def section(name: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Grid:
+def section(name: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> TableBlock:
     """Return a small table; plain, each row is a line of cells parted by tabs that begins with the name.
 
     Columns of numbers line up at the right.
     """
     cells = tuple(rows)
     columns = zip(*cells, strict=True) if cells else ([],) * len(heads)
-    return Grid(
+    return TableBlock(
         title=name,
         headings=tuple(
             Heading(head, "right" if _are_numbers(column) else "left")
@@ -36,7 +36,7 @@ def _are_numbers(cells: Sequence[str]) -> bool:
     return all(cell.strip("-–+≤≥ %.,0123456789") == "" for cell in cells) and any(cells)
 
 
-def list_sections(versions: Sequence[tuple[CorpusRecord, str]]) -> Iterator[Grid]:
+def list_sections(versions: Sequence[tuple[CorpusRecord, str]]) -> Iterator[TableBlock]:
     """Yield one table of all versions with what is known of each; the second part says if it is sound."""
     yield section(
         name="corpora",
@@ -56,7 +56,7 @@ def list_sections(versions: Sequence[tuple[CorpusRecord, str]]) -> Iterator[Grid
 
 def card_sections(
     corpus: Corpus, record: CorpusRecord, card: Card | None, tokens: Sequence[ModelTokens]
-) -> Iterator[Grid]:
+) -> Iterator[TableBlock]:
     """Yield a corpus's card."""
     facts = [
         ("name", corpus.label),
@@ -75,13 +75,19 @@ def card_sections(
     yield token_section(tokens)
 
 
-def _counts(card: Card) -> Iterator[Grid]:
+def _counts(card: Card) -> Iterator[TableBlock]:
     yield section(
         name="source",
         heads=("source", "licence", "rows", "sequences", "commit"),
         rows=tuple(
-            (one.name, one.licence, f"{one.rows:,}", f"{one.sequences:,}", one.commit[:12])
-            for one in card.sources
+            (
+                source.name,
+                source.licence,
+                f"{source.rows:,}",
+                f"{source.sequences:,}",
+                source.commit[:12],
+            )
+            for source in card.sources
         ),
     )
     yield section(name="rows", heads=("rows", "number"), rows=tuple(funnel(card)))
@@ -113,19 +119,19 @@ def _counts(card: Card) -> Iterator[Grid]:
         yield section(name=f"redaction {report.options.mode}", heads=heads, rows=rows)
 
 
-def token_section(tokens: Sequence[ModelTokens]) -> Grid:
+def token_section(tokens: Sequence[ModelTokens]) -> TableBlock:
     """Return what tokenizers make of a corpus."""
     return section(
         name="tokens",
         heads=("model", "tokens", "characters per token", "of a sequence"),
         rows=tuple(
             (
-                one.model,
-                f"{one.statistics.tokens.total:,}",
-                f"{one.statistics.characters_per_token:.2f}",
-                spread_text(one.statistics.tokens),
+                counts.model,
+                f"{counts.statistics.tokens.total:,}",
+                f"{counts.statistics.characters_per_token:.2f}",
+                spread_text(counts.statistics.tokens),
             )
-            for one in tokens
+            for counts in tokens
         ),
     )
 
@@ -139,7 +145,9 @@ class TokenChange:
     after: int
 
 
-def comparison_sections(comparison: Comparison, tokens: Sequence[TokenChange]) -> Iterator[Grid]:
+def comparison_sections(
+    comparison: Comparison, tokens: Sequence[TokenChange]
+) -> Iterator[TableBlock]:
     """Yield what changed from one corpus to another."""
     heads = ("", comparison.before, comparison.after, "change")
     kept = ("kept", f"{comparison.kept:,}", "same content" if comparison.same_digest else "")
@@ -153,7 +161,7 @@ def comparison_sections(comparison: Comparison, tokens: Sequence[TokenChange]) -
         rows = (_changed(c.value, c.before, c.after) for c in changes if c.dimension == dimension)
         yield section(name=dimension, heads=heads, rows=tuple(rows))
     characters = ("characters", comparison.characters_before, comparison.characters_after)
-    counts = (_changed(f"tokens: {one.model}", one.before, one.after) for one in tokens)
+    counts = (_changed(f"tokens: {change.model}", change.before, change.after) for change in tokens)
     yield section(name="size", heads=heads, rows=(_changed(*characters), *counts))
 
 
@@ -166,6 +174,6 @@ def _changed(value: str, before: int, after: int) -> tuple[str, ...]:
     return value, f"{before:,}", f"{after:,}", f"{after - before:+,}"
 
 
-def _share_section(name: str, counts: Mapping[str, int], total: int) -> Grid:
+def _share_section(name: str, counts: Mapping[str, int], total: int) -> TableBlock:
     rows = tuple((value, f"{n:,}", f"{n / total:.1%}") for value, n in counts.items())
     return section(name=name, heads=(name, "sequences", "share"), rows=rows)

@@ -7,10 +7,10 @@ from quantgate.calibration.checks.effective_use import EffectiveUse
 from quantgate.calibration.checks.token_coverage import TokenCoverage
 from quantgate.flows.cli.views.blocks import (
     Block,
-    Grid,
     Heading,
     Sentence,
     Styled,
+    TableBlock,
     TableRow,
     row,
 )
@@ -37,7 +37,7 @@ def corpus_check_blocks(report: CorpusReport) -> Iterator[Block]:
 
 def _model_blocks(model: ModelReport) -> Iterator[Block]:
     numbers = ("wanted", "taken", "sequences")
-    yield Grid(
+    yield TableBlock(
         title="what each recipe takes",
         headings=(
             Heading("recipe"),
@@ -47,7 +47,7 @@ def _model_blocks(model: ModelReport) -> Iterator[Block]:
         rows=tuple(map(_use, model.uses)),
     )
     counts = ("tokens", "unseen", "rare", "of its text", "digits unseen")
-    yield Grid(
+    yield TableBlock(
         title="tokens of the suite",
         headings=(Heading("slice"), *(Heading(name, "right") for name in counts)),
         rows=tuple(map(_coverage, model.tokens)),
@@ -56,10 +56,10 @@ def _model_blocks(model: ModelReport) -> Iterator[Block]:
 
 
 def _use(use: EffectiveUse) -> TableRow:
-    wanted, taken, sequences = f"{use.wanted_tokens:,}", f"{use.tokens:,}", f"{use.sequences:,}"
+    asked, taken, sequences = f"{use.wanted_tokens:,}", f"{use.tokens:,}", f"{use.sequences:,}"
     return row(
-        (use.recipe, use.backend, wanted, taken, sequences),
-        f"recipe {use.recipe}: {taken} of {wanted} wanted tokens in {sequences} sequences "
+        (use.recipe, use.backend, asked, taken, sequences),
+        f"recipe {use.recipe}: {taken} of {asked} wanted tokens in {sequences} sequences "
         f"({use.backend})",
     )
 

@@ -28,7 +28,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         console.print()
     suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
     slices = proofs(suite, policy)
-    weak = [f"{one.name} ({one.size})" for one in slices if not one.can_pass]
+    weak = [f"{proof.name} ({proof.size})" for proof in slices if not proof.can_pass]
     runs = len(plan.variants) + policy.reference_runs * len(plan.runtimes)
     seconds = seconds_a_run(suite, settings)
     took = f", {seconds:.0f} s each so far" if seconds else ", not timed on this machine yet"
@@ -37,7 +37,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
         ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
         ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
-        *(("", told) for told in _planned_bases(plan, settings.store)),
+        *(("", sentence) for sentence in _planned_bases(plan, settings.store)),
         ("suite", f"{suite.name}@{suite.version}, {plural(len(suite.items), 'item')}"),
         ("", slices[0].text.removeprefix("all: ")),
         (
@@ -58,10 +58,10 @@ def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:
     findings = {base.runtime: base.finding for base in measured_bases(plan, store)}
     for name in plan.runtimes:
         if finding := findings.get(name):
-            told = finding.found if finding.passed else f"{finding.found}: more than rounding"
+            state = finding.found if finding.passed else f"{finding.found}: more than rounding"
         else:
-            told = "held against the checkpoint itself before anything is built"
-        yield f"in {name}: {told}"
+            state = "held against the checkpoint itself before anything is built"
+        yield f"in {name}: {state}"
 
 
 def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table, ...]:

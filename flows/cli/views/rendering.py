@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quantgate.flows.cli.views.blocks import Block, Grid, Sentence, Styled
+from quantgate.flows.cli.views.blocks import Block, Sentence, Styled, TableBlock
 
 _WIDTH_OF_A_FILE = 132
 
@@ -48,7 +48,7 @@ def show_on(console: Console, blocks: Iterable[Block]) -> None:
                 console.print()
 
 
-def table_of(grid: Grid) -> Table:
+def table_of(grid: TableBlock) -> Table:
     """Return a table as a terminal shows it."""
     table = Table(
         title=grid.title,

@@ -26,9 +26,9 @@ def show_result(result: BuildResult, console: Console) -> None:
     for table in folded(names, _columns(result.rows), width=console.width, title=result.name):
         console.print(table)
         console.print()
-    told = "\n".join(error.text for error in result.errors)
+    errors = "\n".join(error.text for error in result.errors)
     for row in result.rows:
-        if row.decision != "pass" and row.reason not in told:
+        if row.decision != "pass" and row.reason not in errors:
             console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
     _show_bases(result, console)
     for warning in base_warnings(result.references):
@@ -41,16 +41,15 @@ def _show_base(result: BuildResult, console: Console) -> None:
     """Print what the base does by itself: one row a slice, below the whole suite."""
     for row in result.references:
         where = f"{row.runtime} on {row.device} ({row.kernels} kernels)"
-        told = f"{row.accuracy:.1%} of {row.items} items right, {row.unstable} unstable"
-        title = f"[bold]{result.name}[/] in {where}: {told} in {row.repeats} repeats"
+        counts = f"{row.accuracy:.1%} of {row.items} items right, {row.unstable} unstable"
+        title = f"[bold]{result.name}[/] in {where}: {counts} in {row.repeats} repeats"
         table = Table(title=title, title_justify="left", header_style="bold")
         table.add_column("slice", no_wrap=True)
         for name in ("items", "right", "accuracy", "unstable"):
             table.add_column(name, justify="right", no_wrap=True)
-        for one in row.slices:
-            table.add_row(
-                one.name, str(one.items), str(one.right), f"{one.accuracy:.1%}", str(one.unstable)
-            )
+        for part in row.slices:
+            cells = (str(part.items), str(part.right), f"{part.accuracy:.1%}", str(part.unstable))
+            table.add_row(part.name, *cells)
         console.print(table)
     _show_bases(result, console)
     _show_errors(result, console)
@@ -61,13 +60,13 @@ def _show_bases(result: BuildResult, console: Console) -> None:
     """Print how far the base in each runtime is from the checkpoint itself."""
     for row in result.bases:
         if row.mean_kl is None:
-            told = row.found
+            distance = row.found
         else:
-            told = f"{row.mean_kl:.1e} nats a token from the checkpoint itself"
-            told += "" if row.passed else ", which is more than rounding"
-            told += f": {row.cause}" if row.cause else ""
+            distance = f"{row.mean_kl:.1e} nats a token from the checkpoint itself"
+            distance += "" if row.passed else ", which is more than rounding"
+            distance += f": {row.cause}" if row.cause else ""
         waived = f"; waived: {row.waived}" if row.waived else ""
-        console.print(Text(f"base in {row.engine}: {told}{waived}"), soft_wrap=True)
+        console.print(Text(f"base in {row.engine}: {distance}{waived}"), soft_wrap=True)
 
 
 def _show_errors(result: BuildResult, console: Console) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from quantgate.flows.cli.views.blocks import Block, Grid, Heading, Sentence, Styled, TableRow
+from quantgate.flows.cli.views.blocks import Block, Heading, Sentence, Styled, TableBlock, TableRow
 from quantgate.flows.cli.views.findings import counts_sentence, finding_sentence, problems_first
 from quantgate.pipelines.authoring.check import Finding, SuiteReport
 from quantgate.pipelines.authoring.proofs import SliceProof
@@ -44,14 +44,14 @@ def _finding(finding: Finding) -> Sentence:
     return finding_sentence(finding, Styled(place, "dim"), Styled(f"  {finding.text}"))
 
 
-def _proofs(slices: tuple[SliceProof, ...]) -> Grid:
+def _proofs(slices: tuple[SliceProof, ...]) -> TableBlock:
     """What each slice can prove; a limit that all share stands in the title.
 
     In 80 columns the same words again would take every row a second line.
     """
     limits = {proof.limit for proof in slices}
     shared = f", limit {limits.pop()}" if len(limits) == 1 else ""
-    return Grid(
+    return TableBlock(
         title=f"what each slice can prove{shared}",
         headings=(Heading("slice"), Heading("items", "right"), Heading("verdict")),
         rows=tuple(_proof(proof, shared) for proof in slices),
@@ -69,8 +69,8 @@ def _proof(proof: SliceProof, shared_limit: str) -> TableRow:
     )
 
 
-def _tails(tails: tuple[Tail, ...]) -> Grid:
-    return Grid(
+def _tails(tails: tuple[Tail, ...]) -> TableBlock:
+    return TableBlock(
         title="tails in which quants break",
         headings=(Heading("tail"), Heading("items", "right"), Heading("where there are none")),
         rows=tuple(map(_tail, tails)),

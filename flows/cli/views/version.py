@@ -11,7 +11,7 @@ def show_version(version: Found, console: Console) -> None:
     """Print a look-up's answer: what it is, where it lies, what was proved of it."""
     facts = version.facts
     aliases = "".join(f" @{alias}" for alias in version.aliases)
-    told = (
+    lines = (
         ("variant", f"{facts.identifier} ({facts.format})"),
         ("version", f"{version.model}/{version.version}{aliases}"),
         (
@@ -29,17 +29,17 @@ def show_version(version: Found, console: Console) -> None:
         ("corpus", facts.corpus),
         *([("traffic", str(version.drift))] if version.drift else []),
     )
-    show_facts(told, console, indent=10)
+    show_facts(lines, console, indent=10)
 
 
 def _bits_of(facts: VersionFacts) -> str:
-    told = f"{facts.bits_per_weight:.2f} bits per quantized weight"
+    bits = f"{facts.bits_per_weight:.2f} bits per quantized weight"
     whole = facts.file_bits_per_weight
-    return told if whole is None else f"{told}, {whole:.2f} of all"
+    return bits if whole is None else f"{bits}, {whole:.2f} of all"
 
 
 def _accuracy_of(facts: VersionFacts) -> str:
     """Say what the base gets right, beside the variant: a pass is never worth more."""
     base = facts.reference_accuracy or 0.0
-    told = f"{facts.accuracy or 0.0:.1%}, where its base has {base:.1%}"
-    return f"{told}; {facts.base_warning}" if facts.base_warning else told
+    rates = f"{facts.accuracy or 0.0:.1%}, where its base has {base:.1%}"
+    return f"{rates}; {facts.base_warning}" if facts.base_warning else rates

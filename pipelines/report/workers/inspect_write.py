@@ -42,9 +42,9 @@ def write(call: InspectCall, on_progress: OnProgress) -> InspectWritten:
     del on_progress
     items = {item.id: item for item in call.suite.items}
     samples = [
-        _sample(call, items[graded.answer.item_id], one, epoch)
+        _sample(call, items[graded.answer.item_id], sample, epoch)
         for graded in call.run.answers
-        for epoch, one in enumerate(graded.samples or (graded,), start=1)
+        for epoch, sample in enumerate(graded.samples or (graded,), start=1)
     ]
     log = EvalLog(
         status="success", eval=_spec(call), results=_results(call, len(samples)), samples=samples
