@@ -51,7 +51,7 @@ class SuiteReport:
     @property
     def problems(self) -> tuple[Finding, ...]:
         """What has to be put right."""
-        return tuple(one for one in self.findings if one.severity == "problem")
+        return tuple(finding for finding in self.findings if finding.severity == "problem")
 
     @property
     def exit_code(self) -> int:
@@ -79,21 +79,21 @@ def check_suite(
     except InputError as error:
         return _unreadable(folder, error)
     findings = [
-        Finding(severity="problem", where=one.where, line=one.line, text=one.text)
-        for one in examined.problems
+        Finding(severity="problem", where=problem.where, line=problem.line, text=problem.text)
+        for problem in examined.problems
     ]
     suite = examined.suite
     if suite is None:
         name = f"{examined.spec.name}@{examined.spec.version}"
         return SuiteReport(name=name, items=0, findings=tuple(findings), slices=(), tails=())
     policy, refusal = _policy(policy_file, suite)
-    found = fit(suite, model) if model else Fit(prompt_tokens={}, refusals={})
+    model_fit = fit(suite, model) if model else Fit(prompt_tokens={}, refusals={})
     findings += [
         *refusal,
         *(_edited(suite, store) if store else ()),
         *_unusable(examined, suite),
         *_alike(examined, suite),
-        *(_misfits(examined, suite, found, model) if model else ()),
+        *(_misfits(examined, suite, model_fit, model) if model else ()),
     ]
     proved = proofs(suite, policy)
     context = model.context_length_tokens if model else None
@@ -102,7 +102,7 @@ def check_suite(
         items=len(suite.items),
         findings=(*findings, *_too_small(proved, policy, folder)),
         slices=proved,
-        tails=tails(suite, found.prompt_tokens, context),
+        tails=tails(suite, model_fit.prompt_tokens, context),
     )
 
 
@@ -115,8 +115,8 @@ def _unreadable(folder: Path, error: InputError) -> SuiteReport:
     if items.is_file() and error.where != str(items):
         _, problems = read_items(ItemsFile(path=ITEMS_FILE), folder, None)
         findings += [
-            Finding(severity="problem", where=one.where, line=one.line, text=one.text)
-            for one in problems
+            Finding(severity="problem", where=problem.where, line=problem.line, text=problem.text)
+            for problem in problems
         ]
     return SuiteReport(name=str(folder), items=0, findings=tuple(findings), slices=(), tails=())
 
@@ -179,33 +179,33 @@ def _alike(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:
 
 
 def _misfits(
-    examined: ExaminedSuite, suite: Suite, found: Fit, model: ModelView
+    examined: ExaminedSuite, suite: Suite, model_fit: Fit, model: ModelView
 ) -> Iterator[Finding]:
     for note in model.chat.notes:
         yield Finding(severity="note", where=model.source, text=note)
-    for item_id, text in found.refusals.items():
+    for item_id, text in model_fit.refusals.items():
         yield _at(examined, item_id, f"item '{item_id}': {text}")
     long = examined.spec.long_context
     beyond = beyond_context(long.lengths, model.context_length_tokens) if long else None
     if beyond:
         yield Finding(severity="problem", where=str(suite.folder / SUITE_FILE), text=beyond)
-    for item, text in overlong(suite, found, model):
+    for item, text in overlong(suite, model_fit, model):
         if item.id in examined.lines or not beyond:
             yield _at(examined, item.id, f"item '{item.id}': {text}")
-    for text in measured_lengths(suite, long, found) if long else ():
+    for text in measured_lengths(suite, long, model_fit) if long else ():
         yield Finding(severity="note", where=str(suite.folder / SUITE_FILE), text=text)
 
 
 def _too_small(proved: Sequence[SliceProof], policy: Policy, folder: Path) -> Iterator[Finding]:
     """Too few items are a problem where a variant could not pass for want of them."""
-    for one in proved:
-        if one.can_pass:
+    for proof in proved:
+        if proof.can_pass:
             continue
-        blocks = one.name == WHOLE or policy.require_all_slices
+        blocks = proof.name == WHOLE or policy.require_all_slices
         yield Finding(
             severity="problem" if blocks else "note",
             where=str(folder / SUITE_FILE),
-            text=one.text,
+            text=proof.text,
         )
 
 

@@ -35,7 +35,7 @@ def choose(
     for alike in (_TOO_ALIKE, 1.1):
         for ranking in rankings:
             basket.fill(ranking, take - len(basket.reasons), alike=alike)
-    places = [{index: place for place, index in enumerate(one.order)} for one in rankings]
+    places = [{index: place for place, index in enumerate(ranking.order)} for ranking in rankings]
     return tuple(
         _chosen(candidates, rankings, places, index, first)
         for index, first in basket.reasons.items()

@@ -43,11 +43,11 @@ def write_draft(mined: Mined, folder: Path) -> None:
                 where=str(folder / name),
                 next_step="name another folder with --out",
             )
-    used = {name for one in mined.chosen for name in one.slices}
+    used = {name for chosen in mined.chosen for name in chosen.slices}
     slices = [
-        f"  {one.slice}: {{description: {json.dumps(one.description)}}}\n"
-        for one in mined.rankings
-        if one.slice in used
+        f"  {ranking.slice}: {{description: {json.dumps(ranking.description)}}}\n"
+        for ranking in mined.rankings
+        if ranking.slice in used
     ]
     head = _HEAD.format(
         items=ITEMS_FILE,
@@ -55,7 +55,7 @@ def write_draft(mined: Mined, folder: Path) -> None:
         max_tokens=mined.max_tokens,
         slices="".join(slices),
     )
-    rows = [_row(mined, one, number) for number, one in enumerate(mined.chosen, start=1)]
+    rows = [_row(mined, chosen, number) for number, chosen in enumerate(mined.chosen, start=1)]
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_text(folder / ITEMS_FILE, lines)
     write_text(folder / SUITE_FILE, head)
@@ -69,19 +69,19 @@ def _suite_name(folder: Path) -> str:
     return name if suite_name_problem(name) is None else f"draft-{name}".rstrip("-")
 
 
-def _row(mined: Mined, one: Chosen, number: int) -> JsonObject:
-    margin = mined.margins.get(one.candidate.source)
+def _row(mined: Mined, chosen: Chosen, number: int) -> JsonObject:
+    margin = mined.margins.get(chosen.candidate.source)
     row: JsonObject = {
         "id": f"mined-{number:03}",
-        "messages": [plain_message(message) for message in one.candidate.messages],
+        "messages": [plain_message(message) for message in chosen.candidate.messages],
         "expected": None,
-        "slices": list(one.slices),
+        "slices": list(chosen.slices),
         "draft": {
             "answer": spoken_part(margin.answer).text if margin else "",
-            "why": list(one.why),
-            "source": one.candidate.source,
+            "why": list(chosen.why),
+            "source": chosen.candidate.source,
         },
     }
-    if one.candidate.tools:
-        row["tools"] = list(one.candidate.tools)
+    if chosen.candidate.tools:
+        row["tools"] = list(chosen.candidate.tools)
     return row

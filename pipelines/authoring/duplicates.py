@@ -50,9 +50,9 @@ def shingles(text: str) -> frozenset[str]:
     return frozenset(" ".join(run) for run in runs)
 
 
-def likeness(one: frozenset[str], other: frozenset[str]) -> float:
+def likeness(first: frozenset[str], second: frozenset[str]) -> float:
     """Return the Jaccard index: shared runs over all runs."""
-    return len(one & other) / len(one | other)
+    return len(first & second) / len(first | second)
 
 
 def _asked(item: Item) -> str:
@@ -61,19 +61,19 @@ def _asked(item: Item) -> str:
     return " ".join(f"{said} {tools}".casefold().split())
 
 
-def _grouped(one: Item, other: Item) -> bool:
-    return one.group is not None and one.group == other.group
+def _grouped(item: Item, other: Item) -> bool:
+    return item.group is not None and item.group == other.group
 
 
 def _near(items: Sequence[Item], texts: Mapping[int, str]) -> Iterator[Pair]:
     runs = {i: shingles(text) for i, text in texts.items() if len(text.split()) >= _FEWEST_WORDS}
     holders: dict[str, list[int]] = defaultdict(list)
-    for index, own in runs.items():
+    for index, item_runs in runs.items():
         shared = Counter(
-            other for run in own if len(holders[run]) <= _COMMON for other in holders[run]
+            other for run in item_runs if len(holders[run]) <= _COMMON for other in holders[run]
         )
         for other, _ in shared.most_common(_CANDIDATES):
-            alike = likeness(own, runs[other])
+            alike = likeness(item_runs, runs[other])
             if alike >= _NEARLY and not _grouped(items[index], items[other]):
                 yield Pair(
                     item_id=items[index].id,
@@ -81,5 +81,5 @@ def _near(items: Sequence[Item], texts: Mapping[int, str]) -> Iterator[Pair]:
                     likeness=min(alike, _ALMOST_ONE),
                 )
                 break
-        for run in own:
+        for run in item_runs:
             holders[run].append(index)

@@ -45,8 +45,8 @@ def view_model(source: str, store: Store, hub: HubSettings) -> ModelView:
     if not is_folder(folder):
         from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 
-        found = resolve_checkpoint(source, name=None, store=store, hub=hub)
-        folder = found.folder
+        checkpoint = resolve_checkpoint(source, name=None, store=store, hub=hub)
+        folder = checkpoint.folder
     return ModelView(
         source=source,
         chat=ChatFormat.of(folder),
@@ -72,37 +72,39 @@ def fit(suite: Suite, model: ModelView) -> Fit:
     return Fit(prompt_tokens=tokens, refusals=refusals)
 
 
-def overlong(suite: Suite, found: Fit, model: ModelView) -> list[tuple[Item, str]]:
+def overlong(suite: Suite, model_fit: Fit, model: ModelView) -> list[tuple[Item, str]]:
     """Return items that do not fit the context with their answer, and what to say of each."""
     context = model.context_length_tokens
-    told = []
+    misfits = []
     for item in suite.items:
         answer = suite.decode_of(item).max_tokens
-        asked = found.prompt_tokens.get(item.id, 0)
+        asked = model_fit.prompt_tokens.get(item.id, 0)
         if asked + answer > context:
             text = (
                 f"{asked:,} tokens and {answer:,} for the answer exceed the model's context "
                 f"of {context:,}"
             )
-            told.append((item, text))
-    return told
+            misfits.append((item, text))
+    return misfits
 
 
-def measured_lengths(suite: Suite, file: LongContextFile, found: Fit) -> list[str]:
+def measured_lengths(suite: Suite, file: LongContextFile, model_fit: Fit) -> list[str]:
     """Say how long stretched items are with this model, where a length is missed by much."""
-    told = []
+    sentences = []
     for length in file.lengths:
         items = [item for item in suite.items if long_slice(length) in item.slices]
-        sizes = [found.prompt_tokens[one.id] for one in items if one.id in found.prompt_tokens]
+        sizes = [
+            model_fit.prompt_tokens[item.id] for item in items if item.id in model_fit.prompt_tokens
+        ]
         if not sizes:
             continue
         room = length_tokens(length) - suite.decode.max_tokens
         if _MUCH_TOO_SHORT * room <= min(sizes) and max(sizes) <= room:
             continue
         characters = sum(len(m.content) for item in items for m in item.messages)
-        told.append(
+        sentences.append(
             f"{long_slice(length)}: {min(sizes):,} to {max(sizes):,} tokens with this model, where "
             f"{room:,} were meant: name its `tokenizer` in long_context, or set "
             f"characters_per_token: {characters / sum(sizes):.2f}"
         )
-    return told
+    return sentences

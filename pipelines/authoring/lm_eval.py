@@ -103,13 +103,13 @@ def _suite_text(task: LmEvalTask, name: str, exported: Exported, harness: str) -
     grader: JsonObject = {"kind": "lm_eval", "task": task.name}
     if task.include is not None:
         grader["include"] = str(task.include.resolve())
-    versions = ", ".join(f"{one} {version}" for one, version in exported.versions.items())
+    versions = ", ".join(f"{package} {version}" for package, version in exported.versions.items())
     suite: JsonObject = {
         "name": name,
         "version": 1,
         "description": f"{exported.description} ({harness}; {versions})",
         "grader": grader,
         "decode": {"max_tokens": exported.max_tokens},
-        "slices": {one: {"description": f"task {one}"} for one in exported.tasks},
+        "slices": {task_name: {"description": f"task {task_name}"} for task_name in exported.tasks},
     }
     return str(yaml.safe_dump(json.loads(json.dumps(suite)), sort_keys=False, allow_unicode=True))

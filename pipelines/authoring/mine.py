@@ -106,11 +106,13 @@ def mine(request: MineRequest, tools: MineTools, on_progress: OnProgress) -> Min
 def _drawn(candidates: Sequence[Candidate], request: MineRequest) -> list[Candidate]:
     """The rows whose hash with the seed is smallest: a larger number draws a superset."""
 
-    def rank(one: Candidate) -> str:
-        return hashlib.sha256(f"{request.seed}:{one.source}:{one.question}".encode()).hexdigest()
+    def rank(candidate: Candidate) -> str:
+        return hashlib.sha256(
+            f"{request.seed}:{candidate.source}:{candidate.question}".encode()
+        ).hexdigest()
 
     drawn = set(sorted(map(rank, candidates))[: request.look_at])
-    return [one for one in candidates if rank(one) in drawn]
+    return [candidate for candidate in candidates if rank(candidate) in drawn]
 
 
 def _margins(
@@ -123,7 +125,10 @@ def _margins(
     """Measure margins once for each content; answers are the F16 GGUF's, which verdicts compare with."""
     runtime = tools.runtime
     scratch = tools.store.checkpoint(checkpoint.digests.combined)
-    prompts = [to_json(Prompt(item_id=one.source, token_ids=one.token_ids)) for one in asked]
+    prompts = [
+        to_json(Prompt(item_id=candidate.source, token_ids=candidate.token_ids))
+        for candidate in asked
+    ]
     key = digest_of(
         [checkpoint.digests.combined, prompts, request.max_tokens, source_digest(_WORKER)]
     )
@@ -153,5 +158,5 @@ def _margins(
     produce_once(folder, MarginsTally, produce)
     verify(folder, read_manifest(folder, MarginsTally))
     lines = (folder / _LINES).read_text(encoding="utf-8").split("\n")
-    found = [from_json(AnswerMargin, json.loads(line)) for line in lines if line]
-    return {margin.item_id: margin for margin in found}
+    margins = [from_json(AnswerMargin, json.loads(line)) for line in lines if line]
+    return {margin.item_id: margin for margin in margins}

@@ -49,11 +49,11 @@ def proofs(suite: Suite, policy: Policy) -> tuple[SliceProof, ...]:
     whole = _proof(WHOLE, suite.items, policy.limits())
     parts = [
         _proof(
-            one.name,
-            [item for item in suite.items if one.name in item.slices],
-            policy.slice_limits(one.name, critical=one.critical),
+            slice_spec.name,
+            [item for item in suite.items if slice_spec.name in item.slices],
+            policy.slice_limits(slice_spec.name, critical=slice_spec.critical),
         )
-        for one in suite.slices
+        for slice_spec in suite.slices
     ]
     return (whole, *parts)
 
@@ -74,9 +74,9 @@ def _proof(name: str, items: Sequence[Item], limits: Limits) -> SliceProof:
         effective=effective,
     )
     bound = break_rate_bound(max(0, passing), count, limits.confidence, effective)
-    told = f"{name}: {count} {'item' if count == 1 else 'items'}"
+    counted = f"{name}: {count} {'item' if count == 1 else 'items'}"
     if effective is not None:
-        told += f" in {len(set(groups))} groups"
+        counted += f" in {len(set(groups))} groups"
     return SliceProof(
         name=name,
         items=count,
@@ -84,7 +84,7 @@ def _proof(name: str, items: Sequence[Item], limits: Limits) -> SliceProof:
         passing_breaks=passing,
         needed=needed,
         limit=share(limits.max_break_rate),
-        text=f"{told}; {_verdict(passing, _items(needed, effective), bound, limits)}",
+        text=f"{counted}; {_verdict(passing, _items(needed, effective), bound, limits)}",
     )
 
 

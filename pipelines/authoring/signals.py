@@ -34,14 +34,14 @@ class Ranking:
 
 def margins_ranking(candidates: Sequence[Candidate], margins: dict[str, AnswerMargin]) -> Ranking:
     """Rank by the reference's closest decision in its own greedy answer; only measured candidates."""
-    measured = [index for index, one in enumerate(candidates) if one.source in margins]
+    measured = [index for index, candidate in enumerate(candidates) if candidate.source in margins]
     order = sorted(measured, key=lambda index: margins[candidates[index].source].smallest)
     return Ranking(
         slice="thin_margin",
         description="the full-precision model nearly decided otherwise",
         share=0.4,
         order=tuple(order),
-        why=tuple(_margin_text(margins.get(one.source)) for one in candidates),
+        why=tuple(_margin_text(margins.get(candidate.source)) for candidate in candidates),
     )
 
 
@@ -66,11 +66,13 @@ def _margin_text(margin: AnswerMargin | None) -> str:
 
 def _rare_tokens(candidates: Sequence[Candidate], decode: Decode) -> Ranking:
     """Mean surprisal (bits, by counts over all candidates) of a question's eight rarest tokens."""
-    counts = Counter(token for one in candidates for token in one.token_ids)
+    counts = Counter(token for candidate in candidates for token in candidate.token_ids)
     total = counts.total()
     scores, why = [], []
-    for one in candidates:
-        rarest = sorted(set(one.token_ids), key=lambda token: (counts[token], token))[:_RAREST]
+    for candidate in candidates:
+        rarest = sorted(set(candidate.token_ids), key=lambda token: (counts[token], token))[
+            :_RAREST
+        ]
         bits = [math.log2(total / counts[token]) for token in rarest]
         scores.append(sum(bits) / _RAREST)
         shown = ", ".join(repr(decode([token])) for token in rarest[:_SHOWN])
@@ -85,7 +87,7 @@ def _rare_tokens(candidates: Sequence[Candidate], decode: Decode) -> Ranking:
 
 
 def _longest(candidates: Sequence[Candidate]) -> Ranking:
-    sizes = [len(one.token_ids) for one in candidates]
+    sizes = [len(candidate.token_ids) for candidate in candidates]
     return Ranking(
         slice="long",
         description="the longest conversations of the traffic",
@@ -97,9 +99,9 @@ def _longest(candidates: Sequence[Candidate]) -> Ranking:
 
 def _rare_languages(candidates: Sequence[Candidate]) -> Ranking:
     """By the language's share; within a language by how unusual its runs of three letters are here."""
-    languages = [language_of(one.question) for one in candidates]
+    languages = [language_of(candidate.question) for candidate in candidates]
     counts = Counter(languages)
-    unusual = _unusual([one.question for one in candidates])
+    unusual = _unusual([candidate.question for candidate in candidates])
     scores = [
         (math.log(len(languages) / counts[language]) if language != UNKNOWN else 0.0, strange)
         for language, strange in zip(languages, unusual, strict=True)
@@ -120,13 +122,16 @@ def _rare_languages(candidates: Sequence[Candidate]) -> Ranking:
 def _unusual(texts: Sequence[str]) -> list[float]:
     """Mean surprisal in bits of a text's runs of three characters, by counts over all texts."""
     runs = [[text[i : i + 3] for i in range(max(1, len(text) - 2))] for text in texts]
-    counts = Counter(run for own in runs for run in own)
+    counts = Counter(run for text_runs in runs for run in text_runs)
     total = counts.total()
-    return [sum(math.log2(total / counts[run]) for run in own) / len(own) for own in runs]
+    return [
+        sum(math.log2(total / counts[run]) for run in text_runs) / len(text_runs)
+        for text_runs in runs
+    ]
 
 
 def _digits(candidates: Sequence[Candidate]) -> Ranking:
-    counts = [len(_DIGIT.findall(one.question)) for one in candidates]
+    counts = [len(_DIGIT.findall(candidate.question)) for candidate in candidates]
     return Ranking(
         slice="digits",
         description="many digits, to be copied or reckoned with",

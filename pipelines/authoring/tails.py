@@ -72,7 +72,11 @@ def tails(
 
 def _look(suite: Suite, item: Item, prompt_tokens: Mapping[str, int]) -> _Look:
     text = "\n".join(message.content for message in item.script)
-    named = [f"{one.name} {one.description}" for one in suite.slices if one.name in item.slices]
+    named = [
+        f"{slice_spec.name} {slice_spec.description}"
+        for slice_spec in suite.slices
+        if slice_spec.name in item.slices
+    ]
     return _Look(
         item=item,
         text=text,

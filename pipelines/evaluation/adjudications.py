@@ -34,12 +34,12 @@ def item_digest(item: Item) -> Digest:
 
 def decisions(adjudications: Sequence[Adjudication], items: Sequence[Item]) -> Decided:
     """Return the decisions that hold: the last of each answer, made on an item that did not change."""
-    named = {one.item_id for one in adjudications}
+    named = {adjudication.item_id for adjudication in adjudications}
     current = {item.id: item_digest(item) for item in items if item.id in named}
     return {
-        (one.item_id, one.answer_sha256): one
-        for one in adjudications
-        if current.get(one.item_id) == one.item_sha256
+        (adjudication.item_id, adjudication.answer_sha256): adjudication
+        for adjudication in adjudications
+        if current.get(adjudication.item_id) == adjudication.item_sha256
     }
 
 

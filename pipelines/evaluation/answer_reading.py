@@ -27,7 +27,7 @@ class AnswerReader:
 
     def read(self, answer: Answer) -> Spoken | None:
         """Return an answer taken apart, its thoughts counted in tokens; None where it has none."""
-        spoken = self._told_apart(answer) if answer.reasoning else self._marked(answer)
+        spoken = self._parted_by_server(answer) if answer.reasoning else self._marked(answer)
         if spoken.finished and not spoken.thoughts and spoken.text == answer.text:
             return None
         return replace(spoken, thought_tokens=self._tokens(spoken, answer))
@@ -51,13 +51,15 @@ class AnswerReader:
         beyond_stop = len(whole) - len(answer.text) if whole.startswith(answer.text) else 0
         return text + last[: max(0, len(last) - beyond_stop)]
 
-    def _told_apart(self, answer: Answer) -> Spoken:
+    def _parted_by_server(self, answer: Answer) -> Spoken:
         """A server told thoughts and text apart; without a text the thought may never have ended."""
         spoken = spoken_part(answer.text, self.thoughts)
         silent = not answer.text.strip() and answer.finish_reason != "stop"
         return replace(
             spoken,
-            thoughts="\n".join(one for one in (answer.reasoning, spoken.thoughts) if one),
+            thoughts="\n".join(
+                thought for thought in (answer.reasoning, spoken.thoughts) if thought
+            ),
             finished=spoken.finished and not silent,
         )
 
@@ -67,8 +69,8 @@ class AnswerReader:
 
     def _prompt(self, answer_id: str) -> str:
         """The prompt of an answer; later steps of a loop open the assistant's turn as its first one does."""
-        own = self.prompts.get(answer_id)
-        return self.prompts.get(sample_of(answer_id), "") if own is None else own
+        prompt = self.prompts.get(answer_id)
+        return self.prompts.get(sample_of(answer_id), "") if prompt is None else prompt
 
     def _tokens(self, spoken: Spoken, answer: Answer) -> int:
         if not spoken.finished:

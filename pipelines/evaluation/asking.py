@@ -69,17 +69,19 @@ class Asking:
 
     def write(self, folder: Path, firsts: Sequence[Prompt]) -> None:
         """Write transcript and prompts, in the order of first prompts, an item's steps one after another."""
-        ids = [one for prompt in firsts for one in _steps(prompt.item_id, self.answered)]
-        write_lines(folder / TRANSCRIPT, [self.answered[one] for one in ids])
-        known = {prompt.item_id: prompt for prompt in firsts} | self.asked
-        steps = (one for prompt in firsts for one in _steps(prompt.item_id, known))
-        write_lines(folder / PROMPTS, [known[one] for one in steps])
+        ids = [
+            answer_id for prompt in firsts for answer_id in _steps(prompt.item_id, self.answered)
+        ]
+        write_lines(folder / TRANSCRIPT, [self.answered[answer_id] for answer_id in ids])
+        prompts = {prompt.item_id: prompt for prompt in firsts} | self.asked
+        steps = (answer_id for prompt in firsts for answer_id in _steps(prompt.item_id, prompts))
+        write_lines(folder / PROMPTS, [prompts[answer_id] for answer_id in steps])
 
 
-def _steps(sample: str, known: Mapping[str, object]) -> Iterator[str]:
+def _steps(sample: str, recorded: Mapping[str, object]) -> Iterator[str]:
     """Yield the ids of a sample's steps, as far as they are known."""
     number = 1
-    while (answer_id := step_id(sample, number)) in known:
+    while (answer_id := step_id(sample, number)) in recorded:
         yield answer_id
         number += 1
 

@@ -69,13 +69,13 @@ class ChatFormat:
         Raises:
             CheckpointError: where the tokenizer or a template cannot be read.
         """
-        own = own_tokenizer(folder)
+        vocabulary = own_tokenizer(folder)
         return cls(
             templates=read_chat_templates(folder),
-            tokens=own.names.texts,
-            tokenizer=own.tokenizer,
+            tokens=vocabulary.names.texts,
+            tokenizer=vocabulary.tokenizer,
             variables=variables or {},
-            notes=(*own.notes, *template_notes(folder)),
+            notes=(*vocabulary.notes, *template_notes(folder)),
             source=str(folder),
         )
 

@@ -27,14 +27,15 @@ def grade_answers(
     suite: Suite,
     answers: Sequence[Answer],
     observatory: Observatory | None,
-    known: KnownGrades | None = None,
+    known_grades: KnownGrades | None = None,
     reader: AnswerReader | None = None,
 ) -> tuple[GradedAnswer, ...]:
     """Grade a whole transcript; one graded answer an item, in suite order.
 
     What people decided about an answer goes before what its grader says.
     Without an observatory nothing can be observed: then a suite with observed graders is refused.
-    `known` is shared by transcripts of one suite: an item's answer that is the same again is graded once.
+    `known_grades` is shared by transcripts of one suite: an item's answer that is the same again is
+    graded once.
     `reader` tells thoughts from what is said; without one, texts alone tell, by the suite's marks.
 
     Raises:
@@ -54,7 +55,7 @@ def grade_answers(
             return adjudicated(whole, item, decided)
         grader = grader_for(suite.grader_of(item), suite.thoughts)
         said, seen = spoken[answer.item_id], observed.get(answer.item_id)
-        judged = grade_answer(grader, answer, item, seen, known, said)
+        judged = grade_answer(grader, answer, item, seen, known_grades, said)
         return adjudicated(judged, item, decided)
 
     return tuple(
@@ -70,10 +71,10 @@ def asked(suite: Suite, item: Item) -> list[str]:
 
 def _samples(suite: Suite, item: Item, answered: Mapping[str, Answer]) -> list[Answer]:
     ids = asked(suite, item)
-    missing = [one for one in ids if one not in answered]
+    missing = [sample for sample in ids if sample not in answered]
     if missing:
         raise WorkerError(f"the transcript has no answer to '{missing[0]}'", where=suite.name)
-    return [answered[one] for one in ids]
+    return [answered[sample] for sample in ids]
 
 
 def _trials(suite: Suite, answered: Mapping[str, Answer], reader: AnswerReader) -> Iterator[Trial]:

@@ -97,8 +97,8 @@ class Observatory:
                 threads=self.threads,
             )
             self.run_worker(call, ObserveTally, on_progress)
-            found = _read(unfinished / _LINES)
-            missing = [question.id for question in questions if question.id not in found]
+            observations = _read(unfinished / _LINES)
+            missing = [question.id for question in questions if question.id not in observations]
             if missing:
                 raise WorkerError(
                     f"{len(missing)} answers were not observed, the first is '{missing[0]}'",
@@ -106,7 +106,8 @@ class Observatory:
                     log=call.log,
                 )
             rows: list[JsonValue] = [
-                {"id": question.id, "observation": found[question.id]} for question in questions
+                {"id": question.id, "observation": observations[question.id]}
+                for question in questions
             ]
             write_text(staging / _LINES, _lines(rows))
             return ObservationRecord(

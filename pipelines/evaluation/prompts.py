@@ -65,7 +65,7 @@ def asked_prompt(suite: Suite, item: Item, chat: ChatFormat) -> Prompt:
 
 
 def _digest(prompts: Sequence[Prompt], variables: Mapping[str, JsonObject]) -> Digest:
-    rows: list[JsonValue] = [to_json(replace(one, text="", chat=None)) for one in prompts]
+    rows: list[JsonValue] = [to_json(replace(prompt, text="", chat=None)) for prompt in prompts]
     used: JsonObject = {item_id: given for item_id, given in variables.items() if given}
     return digest_of([*rows, {"template_variables": used}] if used else rows)
 
@@ -100,7 +100,7 @@ def _readings(suite: Suite, chat: ChatFormat) -> list[Reading]:
             readings.append(result)
     if refused:
         item, error = refused[0]
-        others = ", ".join(f"'{one.id}'" for one, _ in refused[1 : _MOST_NAMED + 1])
+        others = ", ".join(f"'{other.id}'" for other, _ in refused[1 : _MOST_NAMED + 1])
         left = len(refused) - 1 - _MOST_NAMED
         more = f"; so it is with {others}" if others else ""
         more += f" and {left} more" if left > 0 else ""
@@ -184,7 +184,7 @@ def _refuse_too_long(suite: Suite, prompts: list[Prompt], context_length_tokens:
         f"{context_length_tokens} tokens with {suite.decode.max_tokens} for the answer: {named}",
         where=f"suite {suite.name}",
         next_step=beyond_context(
-            lengths_of(one.name for one in suite.slices), context_length_tokens
+            lengths_of(slice_spec.name for slice_spec in suite.slices), context_length_tokens
         )
         or "shorten or remove these items, or lower decode.max_tokens",
     )

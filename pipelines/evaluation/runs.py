@@ -143,10 +143,12 @@ class Examination:
         """
         suite = self.suite
         if plan.ended_by is not None:
-            known = {answer.item_id for answer in answers}
+            answered = {answer.item_id for answer in answers}
             suite = replace(
                 suite,
-                items=tuple(item for item in suite.items if known.issuperset(asked(suite, item))),
+                items=tuple(
+                    item for item in suite.items if answered.issuperset(asked(suite, item))
+                ),
             )
         return Run(
             key=plan.key,

@@ -37,7 +37,7 @@ def id_problem(suite: Suite, item: Item) -> str | None:
     base = item_of(sample_of(item.id))
     if base == item.id:
         return None
-    other = next((one for one in suite.items if one.id == base), None)
+    other = next((other for other in suite.items if other.id == base), None)
     if other is None or (other.loop is None and suite.decode_of(other).samples == 1):
         return None
     return (

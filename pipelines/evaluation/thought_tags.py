@@ -65,7 +65,7 @@ TRAILER = re.compile(r"(?:<\|END_RESPONSE\|>|<\|end_of_solution\|>|<\|return\|>|
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ThoughtMark:
     """How one kind of thought opens and closes.
 
     `bare`: its closing alone says that one was there. `again`: it may stand further on in an answer.
@@ -77,8 +77,10 @@ class Mark:
     again: bool = True
 
 
-def _mark(opens: str, closes: str, *, bare: bool = True, again: bool = True) -> Mark:
-    return Mark(re.compile(opens, re.IGNORECASE), re.compile(closes, re.IGNORECASE), bare, again)
+def _mark(opens: str, closes: str, *, bare: bool = True, again: bool = True) -> ThoughtMark:
+    return ThoughtMark(
+        re.compile(opens, re.IGNORECASE), re.compile(closes, re.IGNORECASE), bare, again
+    )
 
 
 _FAMILIES = (
@@ -105,7 +107,7 @@ _FAMILIES = (
 
 
 @lru_cache(maxsize=64)
-def marks_of(thoughts: Thoughts) -> tuple[Mark, ...]:
+def marks_of(thoughts: Thoughts) -> tuple[ThoughtMark, ...]:
     """Return the marks that a suite's answers may have, its own tags first."""
-    own = tuple(_mark(re.escape(tag.opens), re.escape(tag.closes)) for tag in thoughts.tags)
-    return (*own, *_FAMILIES) if thoughts.families else own
+    suite_marks = tuple(_mark(re.escape(tag.opens), re.escape(tag.closes)) for tag in thoughts.tags)
+    return (*suite_marks, *_FAMILIES) if thoughts.families else suite_marks

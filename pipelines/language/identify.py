@@ -108,9 +108,9 @@ def _codes(starts: list[bytes]) -> list[str]:
     from scipy.sparse import csr_array
 
     model = _model()
-    found = _features(starts, model)
-    rows, positions = np.nonzero(found >= 0)
-    keys = rows * len(model.weights) + found[rows, positions]
+    features = _features(starts, model)
+    rows, positions = np.nonzero(features >= 0)
+    keys = rows * len(model.weights) + features[rows, positions]
     seen, counts = np.unique(keys, return_counts=True)
     worth = np.rint(np.log1p(counts) * _COUNT_SCALE).astype(np.int32)
     row_of, feature = np.divmod(seen, len(model.weights))
@@ -127,8 +127,8 @@ def _decided(
     best = scores.argmax(axis=1)
     top = np.partition(scores, -2, axis=1)[:, -2:].astype(np.int64)
     lead = top[:, 1] - top[:, 0]
-    wanted = _SURE * _WEIGHT_SCALE * _COUNT_SCALE * np.sqrt(lengths_bytes)
-    sure = (lead >= wanted) & (lengths_bytes > 0)
+    lead_needed = _SURE * _WEIGHT_SCALE * _COUNT_SCALE * np.sqrt(lengths_bytes)
+    sure = (lead >= lead_needed) & (lengths_bytes > 0)
     return [str(code) for code in np.where(sure, languages[best], UNKNOWN)]
 
 
@@ -138,13 +138,13 @@ def _features(starts: list[bytes], model: _Model) -> NDArray[np.int32]:
     padded = b"".join(start.ljust(longest, b"\0") for start in starts)
     letters = np.frombuffer(padded, dtype=np.uint8).reshape(len(starts), longest)
     state = np.zeros(len(starts), dtype=np.int64)
-    found = np.full((len(starts), longest), -1, dtype=np.int32)
+    features = np.full((len(starts), longest), -1, dtype=np.int32)
     for position in range(longest):
         state = model.next_state[model.row_of[state] + letters[:, position]].astype(np.int64)
-        found[:, position] = model.feature_of[state]
+        features[:, position] = model.feature_of[state]
     ends = np.array([len(start) for start in starts])
-    found[np.arange(longest) >= ends[:, None]] = -1
-    return found
+    features[np.arange(longest) >= ends[:, None]] = -1
+    return features
 
 
 @lru_cache(maxsize=1)

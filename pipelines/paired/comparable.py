@@ -30,11 +30,11 @@ def question_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
         ("prompts digest", first.prompts_digest[:12], second.prompts_digest[:12]),
         *(
             (
-                f"decode {one.name}",
-                getattr(first.decode, one.name),
-                getattr(second.decode, one.name),
+                f"decode {field.name}",
+                getattr(first.decode, field.name),
+                getattr(second.decode, field.name),
             )
-            for one in fields(first.decode)
+            for field in fields(first.decode)
         ),
         ("graders", _graders(reference), _graders(other)),
     )

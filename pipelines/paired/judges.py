@@ -34,25 +34,25 @@ def judged_answers(
 
     Of several labels of one answer the last holds.
     """
-    known = {(label.item_id, label.answer_digest): label.right for label in labels}
-    found = []
+    right_by_label = {(label.item_id, label.answer_digest): label.right for label in labels}
+    answers = []
     for item in paired:
         graded = item.variant
         verdict = {facet.name: facet.score for facet in graded.grade.facets}.get(JUDGE_FACET)
         if not graded.grade.grader.startswith(JUDGE) or verdict is None:
             continue
         text = graded.said
-        found.append(
+        answers.append(
             JudgedAnswer(
                 item_id=item.item_id,
                 judge_right=verdict >= 0.5,
-                person_right=known.get((item.item_id, answer_digest(text))),
+                person_right=right_by_label.get((item.item_id, answer_digest(text))),
                 characters=len(text),
                 reliable=item.stable
                 and item.outcome in (PairOutcome.BOTH_RIGHT, PairOutcome.BROKE),
             )
         )
-    return tuple(found)
+    return tuple(answers)
 
 
 def judge_evidence(
@@ -62,12 +62,12 @@ def judge_evidence(
 
     `labels` is how many the anchor file holds, so that those of other answers are counted as stale.
     """
-    labelled = [one for one in answers if one.person_right is not None]
-    both = [(one.judge_right, bool(one.person_right)) for one in labelled]
+    labelled = [answer for answer in answers if answer.person_right is not None]
+    both = [(answer.judge_right, bool(answer.person_right)) for answer in labelled]
     wrong = [judge for judge, person in both if not person]
     right = [judge for judge, person in both if person]
     problem = _problem(answers, labelled)
-    reliable = [one for one in answers if one.reliable]
+    reliable = [answer for answer in answers if answer.reliable]
     return JudgeEvidence(
         decision=Decision.INCONCLUSIVE if problem else Decision.PASS,
         reason=problem or f"{len(labelled)} of {len(answers)} answers have a person's label",
@@ -81,10 +81,11 @@ def judge_evidence(
         false_wrong=share(len(right) - sum(right), len(right), confidence) if right else None,
         length_bias=_length_bias(labelled, confidence),
         accuracy=corrected_rate(
-            [(one.judge_right, one.person_right) for one in answers], confidence=confidence
+            [(answer.judge_right, answer.person_right) for answer in answers], confidence=confidence
         ),
         break_rate=corrected_rate(
-            [(not one.judge_right, _broken(one)) for one in reliable], confidence=confidence
+            [(not answer.judge_right, _broken(answer)) for answer in reliable],
+            confidence=confidence,
         ),
     )
 
@@ -97,8 +98,8 @@ def _problem(answers: Sequence[JudgedAnswer], labelled: Sequence[JudgedAnswer]) 
     """Say why the labels do not carry the judge's verdicts, or None where they do."""
     if not answers:
         return "no answer was judged"
-    counted = [one for one in labelled if one.reliable]
-    reliable = [one for one in answers if one.reliable]
+    counted = [answer for answer in labelled if answer.reliable]
+    reliable = [answer for answer in answers if answer.reliable]
     for what, have, of in (
         ("answers", labelled, answers),
         ("answers to items that count for the break rate", counted, reliable),
@@ -109,7 +110,8 @@ def _problem(answers: Sequence[JudgedAnswer], labelled: Sequence[JudgedAnswer]) 
                 f"{min(MIN_LABELS, len(of))} are needed"
             )
     p = drawn_alike(
-        [one.judge_right for one in answers], [one.person_right is not None for one in answers]
+        [answer.judge_right for answer in answers],
+        [answer.person_right is not None for answer in answers],
     )
     if p < UNLIKE_DRAW_P:
         return (
@@ -121,7 +123,7 @@ def _problem(answers: Sequence[JudgedAnswer], labelled: Sequence[JudgedAnswer]) 
 
 def _table(both: Sequence[tuple[bool, bool]]) -> tuple[tuple[int, int], tuple[int, int]]:
     def count(judge: bool, person: bool) -> int:
-        return sum(one == (judge, person) for one in both)
+        return sum(pair == (judge, person) for pair in both)
 
     return (count(True, True), count(True, False)), (count(False, True), count(False, False))
 
@@ -132,8 +134,8 @@ def _length_bias(labelled: Sequence[JudgedAnswer], confidence: float) -> Estimat
     Fisher, "On the probable error of a coefficient of correlation", Metron 1 (1921). With an error of
     two values this is the point-biserial correlation.
     """
-    errors = [float(one.judge_right) - float(bool(one.person_right)) for one in labelled]
-    lengths = [log1p(one.characters) for one in labelled]
+    errors = [float(answer.judge_right) - float(bool(answer.person_right)) for answer in labelled]
+    lengths = [log1p(answer.characters) for answer in labelled]
     value = _correlation(errors, lengths)
     if value is None or len(labelled) < _LEAST_FOR_CORRELATION:
         return None

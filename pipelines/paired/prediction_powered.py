@@ -138,7 +138,7 @@ def _weight(counts: Counts, covariance: float, labelled: float) -> float:
 
 def _counted(pairs: Sequence[tuple[bool, bool | None]]) -> Counts:
     def labelled(person: bool, judge: bool) -> int:
-        return sum(one == (judge, person) for one in pairs)
+        return sum(pair == (judge, person) for pair in pairs)
 
     unlabelled = [judge for judge, person in pairs if person is None]
     return Counts(

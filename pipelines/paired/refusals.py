@@ -17,15 +17,17 @@ def refusal_statistics(items: Sequence[PairedItem], confidence: float) -> Refusa
 
     A variant's answer that is not told (the runtime reported an error) counts as no refusal.
     """
-    told = [(item, refused) for item in items if (refused := _refused(item.reference)) is not None]
-    if not told:
+    graded = [
+        (item, refused) for item in items if (refused := _refused(item.reference)) is not None
+    ]
+    if not graded:
         return None
-    count = len(told)
-    before = sum(refused for _, refused in told)
-    changed = [(item, bool(_refused(item.variant)) - refused) for item, refused in told]
+    count = len(graded)
+    before = sum(refused for _, refused in graded)
+    changed = [(item, bool(_refused(item.variant)) - refused) for item, refused in graded]
     changes = Counter([change for _, change in changed])
     more, fewer = changes[1], changes[-1]
-    share = effective_items(group_of(item) for item, _ in told) / count
+    share = effective_items(group_of(item) for item, _ in graded) / count
     return RefusalStatistics(
         items=count,
         reference_refused=before,

@@ -51,8 +51,11 @@ def statistics(
     _require_fraction("confidence", confidence)
     every = Counter([item.outcome for item in items])
     stable = Counter([item.outcome for item in items if item.stable])
-    reliable, broke = sum(stable[one] for one in _REFERENCE_RIGHT), stable[PairOutcome.BROKE]
-    right = sum(every[one] for one in _VARIANT_RIGHT)
+    reliable, broke = (
+        sum(stable[outcome] for outcome in _REFERENCE_RIGHT),
+        stable[PairOutcome.BROKE],
+    )
+    right = sum(every[outcome] for outcome in _VARIANT_RIGHT)
     clusters = _clusters(items)
     effective = clusters.effective_reliable if clusters else None
     whole = clusters.effective_items if clusters else None
@@ -91,8 +94,8 @@ def statistics(
 
 def broke_ways(items: Sequence[PairedItem]) -> tuple[WayCount, ...]:
     """Count how items that broke are wrong, the most frequent way first; silent grades are left out."""
-    broke = [one for one in items if one.stable and one.outcome is PairOutcome.BROKE]
-    ways = Counter([one.variant.grade.way for one in broke if one.variant.grade.way])
+    broke = [item for item in items if item.stable and item.outcome is PairOutcome.BROKE]
+    ways = Counter([item.variant.grade.way for item in broke if item.variant.grade.way])
     return tuple(WayCount(way=way, count=count) for way, count in ways.most_common())
 
 

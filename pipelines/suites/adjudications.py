@@ -67,14 +67,18 @@ def append_adjudications(file: Path, decided: Sequence[Adjudication]) -> int:
     Raises:
         InputError: where the file as it stands cannot be read.
     """
-    known = load_adjudications(file)
-    latest = {_about(one): one for one in known}
-    new = [one for one in decided if latest.get(_about(one)) != one]
-    lines = [json.dumps(to_json(one), ensure_ascii=False) for one in (*known, *new)]
+    earlier = load_adjudications(file)
+    latest = {_about(adjudication): adjudication for adjudication in earlier}
+    new = [
+        adjudication for adjudication in decided if latest.get(_about(adjudication)) != adjudication
+    ]
+    lines = [
+        json.dumps(to_json(adjudication), ensure_ascii=False) for adjudication in (*earlier, *new)
+    ]
     if new:
         write_text(file, "".join(f"{line}\n" for line in lines))
     return len(new)
 
 
-def _about(one: Adjudication) -> tuple[str, str, str]:
-    return one.item_id, one.item_sha256, one.answer_sha256
+def _about(adjudication: Adjudication) -> tuple[str, str, str]:
+    return adjudication.item_id, adjudication.item_sha256, adjudication.answer_sha256

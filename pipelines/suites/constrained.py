@@ -17,25 +17,31 @@ _SLICES = (
 
 
 def asked_both_ways(
-    items: Sequence[Item], decode: DecodeSettings, own: frozenset[str]
+    items: Sequence[Item], decode: DecodeSettings, decided_ids: frozenset[str]
 ) -> tuple[Item, ...]:
     """Return items with each that has a schema twice: `x` and, right after it, `x+constrained`.
 
-    `decode` are the suite's settings. `own` are ids of items that say themselves whether they are bound:
+    `decode` are the suite's settings. `decided_ids` are items that say themselves whether they are bound:
     they are asked once, as they say.
     """
     return tuple(
-        one
+        form
         for item in items
-        for one in ((item,) if item.schema is None or item.id in own else _pair(item, decode))
+        for form in (
+            (item,) if item.schema is None or item.id in decided_ids else _pair(item, decode)
+        )
     )
 
 
 def slices_both_ways(slices: Sequence[SliceSpec], items: Sequence[Item]) -> tuple[SliceSpec, ...]:
     """Return the suite's slices and the two that `asked_both_ways` added, where it added any."""
-    known = {one.name for one in slices}
+    names = {slice_spec.name for slice_spec in slices}
     used = {name for item in items for name in item.slices}
-    added = (one for one in _SLICES if one.name in used and one.name not in known)
+    added = (
+        slice_spec
+        for slice_spec in _SLICES
+        if slice_spec.name in used and slice_spec.name not in names
+    )
     return (*slices, *added)
 
 

@@ -38,11 +38,11 @@ def read_items(
     problems: list[Problem] = []
     where = place_of(source, folder)
     rows = _plain(folder / (source.path or "")) if source.is_plain else None
-    for line, found in rows or _tabular(source, folder, read_table):
-        if isinstance(found, ItemSpec):
-            placed.append(Placed(line=line, row=found))
+    for line, row in rows or _tabular(source, folder, read_table):
+        if isinstance(row, ItemSpec):
+            placed.append(Placed(line=line, row=row))
         else:
-            problems += [Problem(where=where, line=line, text=text) for text in found]
+            problems += [Problem(where=where, line=line, text=text) for text in row]
     return tuple(placed), tuple(problems)
 
 

@@ -80,7 +80,7 @@ def examine_suite(folder: Path, read_table: ReadTable | None = None) -> Examined
     placed, problems = read_items(spec.items, folder, read_table)
     items_at = place_of(spec.items, folder)
     decode = spec.decode.settings()
-    unscripted = tuple(_declared(one.row.item(decode), spec) for one in placed)
+    unscripted = tuple(_declared(entry.row.item(decode), spec) for entry in placed)
     items, broken = scripted(unscripted, placed, spec.loops, folder, items_at)
     problems = (*problems, *broken)
     problems = (*problems, *_problems(placed, items, spec, items_at, complete=not problems))
@@ -91,14 +91,14 @@ def examine_suite(folder: Path, read_table: ReadTable | None = None) -> Examined
         problems = (*problems, Problem(where=error.where or str(path), text=error.what))
         suite = _suite(spec.model_copy(update={"long_context": None}), items, folder)
     if suite is not None:
-        named = slice_problems(one.name for one in suite.slices)
+        named = slice_problems(slice_spec.name for slice_spec in suite.slices)
         problems = (*problems, *(Problem(where=items_at, text=text) for text in named))
     return ExaminedSuite(
         suite=suite,
         spec=spec,
         items_at=items_at,
-        lines={item.id: one.line for one, item in zip(placed, items, strict=True)},
-        drafts=frozenset(one.row.id for one in placed if one.row.is_incomplete),
+        lines={item.id: entry.line for entry, item in zip(placed, items, strict=True)},
+        drafts=frozenset(entry.row.id for entry in placed if entry.row.is_incomplete),
         problems=problems,
     )
 
@@ -107,12 +107,12 @@ def _asked(spec: SuiteSpec, placed: Sequence[Placed], items: tuple[Item, ...]) -
     """Return the items as they are asked: freely and bound by their schemas, where it says so."""
     if spec.decode.constrained != "both":
         return items
-    own = frozenset(
-        one.row.id
-        for one in placed
-        if one.row.decode is not None and one.row.decode.constrained is not None
+    decided_ids = frozenset(
+        entry.row.id
+        for entry in placed
+        if entry.row.decode is not None and entry.row.decode.constrained is not None
     )
-    return asked_both_ways(items, spec.decode.settings(), own)
+    return asked_both_ways(items, spec.decode.settings(), decided_ids)
 
 
 def _declared(item: Item, spec: SuiteSpec) -> Item:
@@ -133,7 +133,7 @@ def _problems(
     """What is wrong with items that can be read; `complete` says that there are no others."""
     if not items:
         return [Problem(where=items_at, text="there are no items")] if complete else []
-    texts = [text for one in placed for text in _item_problems(one, spec)]
+    texts = [text for entry in placed for text in _item_problems(entry, spec)]
     problems = [Problem(where=items_at, line=line, text=text) for line, text in texts]
     problems += _twice(placed, items_at)
     if WHOLE in spec.slices:
@@ -149,25 +149,25 @@ def _problems(
     return problems
 
 
-def _item_problems(one: Placed, spec: SuiteSpec) -> list[tuple[int, str]]:
+def _item_problems(entry: Placed, spec: SuiteSpec) -> list[tuple[int, str]]:
     texts = []
-    if one.row.is_incomplete:
+    if entry.row.is_incomplete:
         texts.append("a draft without an expectation: write its `expected`, or take it out")
-    unknown = [name for name in one.row.slices if name not in spec.slices]
+    unknown = [name for name in entry.row.slices if name not in spec.slices]
     if spec.items.other_slices == "refuse":
         texts += [
             f"slice '{name}' is not in {SUITE_FILE}{did_you_mean(name, tuple(spec.slices))}"
             for name in unknown
         ]
-    elif spec.items.other_slices == "ignore" and len(unknown) == len(one.row.slices):
-        texts.append(f"item '{one.row.id}' is in no slice that {SUITE_FILE} names")
-    return [(one.line, text) for text in texts]
+    elif spec.items.other_slices == "ignore" and len(unknown) == len(entry.row.slices):
+        texts.append(f"item '{entry.row.id}' is in no slice that {SUITE_FILE} names")
+    return [(entry.line, text) for text in texts]
 
 
 def _twice(placed: Sequence[Placed], items_at: str) -> list[Problem]:
     lines: dict[str, list[int]] = {}
-    for one in placed:
-        lines.setdefault(one.row.id, []).append(one.line)
+    for entry in placed:
+        lines.setdefault(entry.row.id, []).append(entry.line)
     return [
         Problem(
             where=items_at,
@@ -202,8 +202,8 @@ def _long_context(spec: SuiteSpec, items: Sequence[Item]) -> tuple[Item, ...]:
 def _slices(spec: SuiteSpec, items: Sequence[Item]) -> tuple[SliceSpec, ...]:
     """Slices as the suite file names them, then those that only items name, where it says so."""
     named = tuple(
-        SliceSpec(name=name, description=one.description, critical=one.critical)
-        for name, one in spec.slices.items()
+        SliceSpec(name=name, description=slice_file.description, critical=slice_file.critical)
+        for name, slice_file in spec.slices.items()
     )
     source: ItemsFile = spec.items
     if source.other_slices != "declare":
@@ -224,7 +224,10 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
         chosen = _long_context(spec, items)
         longer = stretched(spec.long_context, chosen, folder, decode)
         items = (*clustered(items, chosen), *longer.items)
-        slices = (*slices, *(one for one in longer.slices if one.name not in spec.slices))
+        slices = (
+            *slices,
+            *(slice_spec for slice_spec in longer.slices if slice_spec.name not in spec.slices),
+        )
     variables = cast("JsonObject", spec.template_variables)
     digest = digest_of(
         {
@@ -258,5 +261,5 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
 def _anchors(grader: GraderSpec, items: Sequence[Item], folder: Path) -> tuple[AnchorLabel, ...]:
     """Return people's labels from every anchor file that a grader of this suite names."""
     graders = [grader, *(item.grader for item in items if item.grader is not None)]
-    files = dict.fromkeys(str(one.options.get("anchor") or "") for one in graders)
+    files = dict.fromkeys(str(grader_spec.options.get("anchor") or "") for grader_spec in graders)
     return tuple(label for name in files if name for label in load_anchor(folder / name))

@@ -78,7 +78,7 @@ def beyond_context(lengths: Sequence[str], context_length_tokens: int) -> str | 
     if not beyond:
         return None
     others = dict.fromkeys((*lengths, *_USUAL_LENGTHS))
-    fitting = [one for one in others if length_tokens(one) <= context_length_tokens]
+    fitting = [length for length in others if length_tokens(length) <= context_length_tokens]
     which = f"lengths that fit: {', '.join(fitting)}" if fitting else "none of 8k and more fits"
     exceed = "exceeds" if len(beyond) == 1 else "exceed"
     return (

@@ -17,7 +17,7 @@ class Problem:
     line: int | None = None
 
 
-def told(problems: Sequence[Problem]) -> list[str]:
+def _sentences(problems: Sequence[Problem]) -> list[str]:
     """Return one sentence a problem, in order of first appearance, equal ones of several lines joined."""
     lines: dict[str, list[int]] = {}
     for problem in problems:
@@ -28,7 +28,7 @@ def told(problems: Sequence[Problem]) -> list[str]:
 def refused(problems: Sequence[Problem]) -> InputError:
     """Return one error that names the first problem's file and its first twenty problems."""
     where = problems[0].where
-    sentences = told([problem for problem in problems if problem.where == where])
+    sentences = _sentences([problem for problem in problems if problem.where == where])
     more = f"\n  … and {len(sentences) - _SHOWN} more" if len(sentences) > _SHOWN else ""
     shown = "\n  ".join(["cannot be used:", *sentences[:_SHOWN]])
     return InputError(shown + more, where=where)

@@ -174,7 +174,7 @@ def _asking(item: Item) -> int:
     Raises:
         InputError: where no user asks anything.
     """
-    asking = [index for index, one in enumerate(item.messages) if one.role == "user"]
+    asking = [index for index, message in enumerate(item.messages) if message.role == "user"]
     if not asking:
         raise InputError(f"item '{item.id}' has no user message to stretch", where="long_context")
     return asking[-1]

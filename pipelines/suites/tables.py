@@ -116,7 +116,7 @@ def _columns(fields: FieldsFile, reader: "_Reader") -> JsonObject:
     mapping = fields.model_dump(by_alias=True, exclude_none=True, exclude={"slices"})
     item: JsonObject = {key: reader.picked(columns) for key, columns in mapping.items()}
     if fields.slices:
-        item["slices"] = [name for one in fields.slices for name in _names(reader.cell(one))]
+        item["slices"] = [name for column in fields.slices for name in _names(reader.cell(column))]
     for key in ITEM_KEYS:
         if key not in item and key in reader.row:
             item[key] = reader.cell(key)

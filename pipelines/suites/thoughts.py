@@ -35,5 +35,5 @@ class ThoughtsFile(Spec):
 
     def thoughts(self) -> Thoughts:
         """Return the domain object."""
-        tags = tuple(ThoughtTag(opens=one.opens, closes=one.closes) for one in self.tags)
+        tags = tuple(ThoughtTag(opens=tag.opens, closes=tag.closes) for tag in self.tags)
         return Thoughts(families=self.families, tags=tags)

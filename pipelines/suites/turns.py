@@ -131,7 +131,7 @@ def with_loop(item: Item, script: ScriptFile, shared: LoopsFile, folder: Path) -
     answers = {**common, **script.tool_answers}
     loop = Loop(
         turns=tuple(_turn(turn, first=n == 0) for n, turn in enumerate(script.turns)),
-        tools=tuple(_tool(name, one, folder) for name, one in answers.items()),
+        tools=tuple(_tool(name, answer, folder) for name, answer in answers.items()),
         unknown_tool=_text(shared.unknown_tool),
         max_steps=script.max_steps or shared.max_steps,
         call_format=shared.call_format,
@@ -145,7 +145,7 @@ def with_loop(item: Item, script: ScriptFile, shared: LoopsFile, folder: Path) -
 def offered_names(tools: Sequence[JsonObject]) -> frozenset[str]:
     """Return the names of the functions that an item offers, wrapped as OpenAI's API has them or not."""
     definitions = [tool.get("function", tool) for tool in tools]
-    names = (one.get("name") for one in definitions if isinstance(one, dict))
+    names = (definition.get("name") for definition in definitions if isinstance(definition, dict))
     return frozenset(name for name in names if isinstance(name, str))
 
 

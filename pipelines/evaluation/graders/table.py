@@ -81,7 +81,7 @@ def grade_answer(
     answer: Answer,
     item: Item,
     observation: JsonValue = None,
-    known: KnownGrades | None = None,
+    known_grades: KnownGrades | None = None,
     spoken: Spoken | None = None,
 ) -> GradedAnswer:
     """Grade one raw answer, with regard to its thoughts and to how it ended.
@@ -89,7 +89,7 @@ def grade_answer(
     `spoken` is the answer taken apart by one who knows more than its text (its prompt, its tokens). One
     that never stopped thinking is wrong, and so is `error` whatever its text. `length` is graded on what
     was said, and the reason says that the answer was cut off at `max_tokens`. `observation` is what an
-    observed grader's worker saw; a grade that needs none is looked up in `known`, and remembered there.
+    observed grader's worker saw; a grade that needs none is looked up and remembered in `known_grades`.
     """
     reading = of_spoken(grader, FAMILIES)
     said = spoken or spoken_part(answer.text, reading.thoughts)
@@ -101,7 +101,7 @@ def grade_answer(
             reason="the runtime reported an error instead of an answer",
         )
     else:
-        grade = _grade(reading, said, item, observation, known)
+        grade = _grade(reading, said, item, observation, known_grades)
     if not said.finished and answer.finish_reason != "error":
         count = f" after {answer.length_tokens} tokens" if answer.length_tokens else ""
         grade = replace(grade, reason=f"still thinking{count}")
@@ -116,16 +116,16 @@ def _grade(
     spoken: Spoken,
     item: Item,
     observation: JsonValue,
-    known: KnownGrades | None,
+    known_grades: KnownGrades | None,
 ) -> Grade:
     if isinstance(grader, SpokenObservedGrader):
         return grader.grade_spoken_observed(spoken, item, observation)
-    if known is None:
+    if known_grades is None:
         return grader.grade_spoken(spoken, item)
     asked = item.id, replace(spoken, thoughts="", thought_tokens=None)
-    if asked not in known:
-        known[asked] = grader.grade_spoken(spoken, item)
-    return known[asked]
+    if asked not in known_grades:
+        known_grades[asked] = grader.grade_spoken(spoken, item)
+    return known_grades[asked]
 
 
 @lru_cache(maxsize=256)

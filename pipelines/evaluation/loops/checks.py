@@ -36,7 +36,11 @@ def loop_problems(suite: Suite, item: Item) -> tuple[str, ...]:
     expectations = tuple(_expectations(suite, item))
     return (
         *_bad_id(item),
-        *(f"{one.name}: {one.problem}" for one in expectations if one.problem),
+        *(
+            f"{expectation.name}: {expectation.problem}"
+            for expectation in expectations
+            if expectation.problem
+        ),
         *_unreachable(loop, expectations),
         *_unanswered(loop, item, expectations),
         *(text for tool in loop.tools for text in _tool_problems(tool, item)),
@@ -88,10 +92,13 @@ def _unreachable(loop: Loop, expectations: Sequence[_Expectation]) -> Iterator[s
                 f"turn {crowded[0]} expects several answers, but no tool answers calls here, so the first "
                 "answer ends the turn: give each step its turn, or write `tool_answers`"
             )
-    for one in expectations[:-1]:
-        ending = [call.name for call in one.calls if _ends_turn(loop, call)]
-        if ending and len(ending) == len(one.calls) and not one.last_of_turn:
-            yield f"{one.name} ends its turn ({ending[0]} has ends_turn): what follows it is never reached"
+    for expectation in expectations[:-1]:
+        ending = [call.name for call in expectation.calls if _ends_turn(loop, call)]
+        if ending and len(ending) == len(expectation.calls) and not expectation.last_of_turn:
+            yield (
+                f"{expectation.name} ends its turn ({ending[0]} has ends_turn): what follows it is "
+                "never reached"
+            )
 
 
 def _ends_turn(loop: Loop, call: Call) -> bool:
@@ -115,12 +122,12 @@ def _unanswered(loop: Loop, item: Item, expectations: Sequence[_Expectation]) ->
             f"tool_answers.{end.calls[0].name}.ends_turn, or make the call a step and expect what "
             "is said after it"
         )
-    for one in steps if goes_on else expectations:
-        if one.calls and not any(_is_answered(loop, call) for call in one.calls):
-            call = one.calls[0]
+    for expectation in steps if goes_on else expectations:
+        if expectation.calls and not any(_is_answered(loop, call) for call in expectation.calls):
+            call = expectation.calls[0]
             yield (
-                f"{one.name} expects {call.name}({canonical_json(call.arguments)}) and no row of it fits: "
-                "add one, or say `otherwise`"
+                f"{expectation.name} expects {call.name}({canonical_json(call.arguments)}) and no row of "
+                "it fits: add one, or say `otherwise`"
             )
 
 
@@ -145,8 +152,8 @@ def _tool_problems(tool: SimulatedTool, item: Item) -> Iterator[str]:
         earlier = next(
             (
                 n
-                for n, one in enumerate(tool.rows[: number - 1], 1)
-                if _covers(one.arguments, row.arguments)
+                for n, other in enumerate(tool.rows[: number - 1], 1)
+                if _covers(other.arguments, row.arguments)
             ),
             None,
         )

@@ -72,10 +72,10 @@ class _Played:
 
 def loop_answers(answers: Mapping[str, Answer], sample: str) -> tuple[Answer, ...]:
     """Return the answers of one sample of a loop, in order of its steps."""
-    found: list[Answer] = []
-    while (answer := answers.get(step_id(sample, len(found) + 1))) is not None:
-        found.append(answer)
-    return tuple(found)
+    steps: list[Answer] = []
+    while (answer := answers.get(step_id(sample, len(steps) + 1))) is not None:
+        steps.append(answer)
+    return tuple(steps)
 
 
 def loop_trials(
@@ -140,7 +140,7 @@ def _play(suite: Suite, conversation: Conversation, grade: Callable[[Trial], Gra
     met: set[int] = set()
     tries: dict[int, Grade] = {}
     for exchange, places in _candidates(conversation):
-        place = next((one for one in places if one.number not in met), None)
+        place = next((place for place in places if place.number not in met), None)
         given = grade(_step_trial(suite, conversation, exchange, place)) if place else None
         if place and given:
             tries.setdefault(place.number, given)
@@ -156,12 +156,12 @@ def _candidates(conversation: Conversation) -> Iterator[tuple[Exchange, list[_Pl
     for exchange in conversation.exchanges:
         before[exchange.turn] += 1
         answered = exchange.answer.finish_reason in ("stop", "length")
-        own = [place for place in places if place.turn == exchange.turn]
-        yield exchange, own[: before[exchange.turn]] if answered else []
+        turn_places = [place for place in places if place.turn == exchange.turn]
+        yield exchange, turn_places[: before[exchange.turn]] if answered else []
 
 
 def _places(loop: Loop) -> tuple[_Place, ...]:
-    every = [(turn, step) for turn, one in enumerate(loop.turns) for step in one.steps]
+    every = [(turn, step) for turn, script in enumerate(loop.turns) for step in script.steps]
     return tuple(
         _Place(number=number, turn=turn, step=step)
         for number, (turn, step) in enumerate(every, start=1)

@@ -107,7 +107,7 @@ def _exchanged(conversation: Conversation, form: HistoryForm) -> Iterator[Messag
             said = ["\n".join((*results, *said))] if results or said else []
         else:
             calls = zip(exchange.calls, results, strict=False)
-            yield from (_result(*one, place) for place, one in enumerate(calls, start=called + 1))
+            yield from (_result(*pair, place) for place, pair in enumerate(calls, start=called + 1))
         called += len(exchange.calls)
         yield from (Message(role="user", content=text) for text in said)
 

@@ -53,7 +53,7 @@ class LoopPrompts:
         for item in loop_items(self.suite):
             loop = script_of(item)
             room = self.suite.decode_of(item).max_tokens
-            said = sum(len(self.chat.token_ids(one.content)) for one in item.script)
+            said = sum(len(self.chat.token_ids(message.content)) for message in item.script)
             step = 2 * (room + self._longest_result(loop) + _TEMPLATE_TOKENS)
             longest = max(longest, said + self._tools_tokens(item) + loop.max_steps * step)
         return min(self.context_length_tokens, longest)

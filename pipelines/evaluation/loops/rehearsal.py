@@ -66,15 +66,15 @@ def refuse_unplayable(prompts: LoopPrompts) -> None:
     Raises:
         InputError: naming the items.
     """
-    told = [
+    problems = [
         f"item '{item.id}': {problem}"
         for item in loop_items(prompts.suite)
         if (problem := rehearsal_problem(prompts, item))
     ]
-    if told:
-        shown = "\n  ".join(told[:_SHOWN])
+    if problems:
+        shown = "\n  ".join(problems[:_SHOWN])
         raise InputError(
-            f"{len(told)} loops cannot be played to their end:\n  {shown}",
+            f"{len(problems)} loops cannot be played to their end:\n  {shown}",
             where=f"suite {prompts.suite.name}",
             next_step="shorten these scripts, or lower decode.max_tokens",
         )

@@ -57,7 +57,7 @@ class Loops:
             for prompt in wave
             if (item := _item_of(prompt.item_id, items)) is not None
         ]
-        heard = self._with_results([(item, answers[one]) for item, one in asked])
+        heard = self._with_results([(item, answers[answer_id]) for item, answer_id in asked])
         after = {**answers, **heard}
         prompts: list[Prompt] = []
         unasked: dict[str, Answer] = {}

@@ -14,11 +14,11 @@ _ARGUMENTS = ("arguments", "parameters")
 def written_arguments(text: str, call: Call) -> JsonObject:
     """Return the arguments of a call as they stand in an answer; as they were read, where it is no JSON."""
     read = canonical_json(call.arguments)
-    for found in _objects(text):
-        if found.get("name") != call.name:
+    for written in _objects(text):
+        if written.get("name") != call.name:
             continue
         for key in _ARGUMENTS:
-            arguments = _opened(found.get(key))
+            arguments = _opened(written.get(key))
             if isinstance(arguments, dict) and canonical_json(normalize(arguments)) == read:
                 return arguments
     return call.arguments

@@ -35,9 +35,9 @@ def chosen_sandbox(*, allow_unsandboxed: bool) -> SandboxKind:
     Raises:
         ToolchainError: where there is none.
     """
-    found = working_sandbox()
-    if found:
-        return found
+    kind = working_sandbox()
+    if kind:
+        return kind
     if allow_unsandboxed or os.environ.get(ALLOW_UNSANDBOXED) == "1":
         return "none"
     raise ToolchainError(

@@ -100,10 +100,10 @@ def _anything_to_do(tree: Iterable[int]) -> bool:
 def _tree(roots: Sequence[int]) -> dict[int, _Process]:
     """Return these processes and all that descend from them."""
     every = dict(_processes())
-    found = {root: every[root] for root in roots if root in every}
-    while more := {k: v for k, v in every.items() if v.parent in found and k not in found}:
-        found |= more
-    return found
+    tree = {root: every[root] for root in roots if root in every}
+    while more := {k: v for k, v in every.items() if v.parent in tree and k not in tree}:
+        tree |= more
+    return tree
 
 
 def _processes() -> Iterator[tuple[int, _Process]]:

@@ -157,8 +157,12 @@ def _limit(order: dict[str, Any]) -> None:
 
 def _call(name: str, *arguments: Any) -> None:
     library = ctypes.CDLL(None, use_errno=True)
-    passed = [one.encode() if isinstance(one, str) else one for one in arguments]
-    passed = [ctypes.c_long(one) if isinstance(one, int) else one for one in passed]
+    passed = [
+        argument.encode() if isinstance(argument, str) else argument for argument in arguments
+    ]
+    passed = [
+        ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in passed
+    ]
     if getattr(library, name)(*passed) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
@@ -170,9 +174,9 @@ def _enter_namespaces(order: dict[str, Any]) -> None:
     Root needs no user namespace: it becomes nobody afterwards, for whom limits bind.
     """
     user, group = os.getuid(), os.getgid()
-    wanted = [name for name in _CLONE_NEW if name != "user" or os.geteuid() != 0]
-    _call("unshare", sum(_CLONE_NEW[name] for name in wanted))
-    if "user" in wanted:
+    namespaces = [name for name in _CLONE_NEW if name != "user" or os.geteuid() != 0]
+    _call("unshare", sum(_CLONE_NEW[name] for name in namespaces))
+    if "user" in namespaces:
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{user} {user} 1")
         _write("/proc/self/gid_map", f"{group} {group} 1")
@@ -340,13 +344,13 @@ def _kill_descendants(child: int) -> None:
 
 
 def _children() -> list[int]:
-    found = []
+    children = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError):
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
             if int(parent) == os.getpid():
-                found.append(int(folder.name))
-    return found
+                children.append(int(folder.name))
+    return children
 
 
 if __name__ == "__main__":

@@ -138,14 +138,16 @@ def _prefix(kind: SandboxKind, limits: Limits) -> list[str]:
 def _bubblewrap(limits: Limits) -> list[str]:
     links, readable = _system()
     arguments = [
-        _found("bwrap"),
+        _program_path("bwrap"),
         "--unshare-all",
         "--die-with-parent",
         "--new-session",
         "--clearenv",
     ]
     if os.geteuid() == 0:  # the inside becomes nobody, whom limits bind
-        arguments = [one if one != "--unshare-all" else "--unshare-pid" for one in arguments]
+        arguments = [
+            argument if argument != "--unshare-all" else "--unshare-pid" for argument in arguments
+        ]
         arguments += ["--unshare-net", "--unshare-ipc", "--unshare-uts"]
         arguments += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     for name, value in _ENVIRONMENT.items():
@@ -164,19 +166,24 @@ def _bubblewrap(limits: Limits) -> list[str]:
 
 
 def _parents(paths: Iterable[str]) -> list[str]:
-    return [str(one) for path in paths for one in reversed(Path(path).parents) if one != Path("/")]
+    return [
+        str(parent)
+        for path in paths
+        for parent in reversed(Path(path).parents)
+        if parent != Path("/")
+    ]
 
 
-def _found(program: str) -> str:
+def _program_path(program: str) -> str:
     return shutil.which(program) or program
 
 
 def held_folders(limits: Limits) -> list[str]:
     """Return the interpreter's folders that stand outside the system's; a sandbox holds them too."""
-    wanted = {sys.base_prefix, os.path.realpath(sys.base_prefix)}
+    folders = {sys.base_prefix, os.path.realpath(sys.base_prefix)}
     if limits.packages:
-        wanted.add(sys.prefix)
-    return sorted(path for path in wanted if not path.startswith("/usr"))
+        folders.add(sys.prefix)
+    return sorted(path for path in folders if not path.startswith("/usr"))
 
 
 def _system() -> tuple[list[tuple[str, str]], list[str]]:

@@ -79,12 +79,12 @@ def _said(program: Talk, tests: Talk, trial: Trial, clock: SandboxClock) -> Json
     loaded = program.hear(clock)
     if loaded is None:
         return None
-    told = _value(loaded)
-    if not isinstance(told, dict) or told.get("state") != "loaded":
-        return _failure(told)
+    report = _value(loaded)
+    if not isinstance(report, dict) or report.get("state") != "loaded":
+        return _failure(report)
     question = {
         "tests": trial.tests,
-        "names": [str(name) for name in _listed(told.get("names"))],
+        "names": [str(name) for name in _listed(report.get("names"))],
         "entry_point": trial.entry_point,
         "prelude": trial.prelude,
     }
@@ -100,8 +100,10 @@ def _said(program: Talk, tests: Talk, trial: Trial, clock: SandboxClock) -> Json
     return None
 
 
-def _failure(told: JsonValue) -> JsonObject:
-    what = told.get("what") if isinstance(told, dict) and told.get("state") == "failed" else None
+def _failure(report: JsonValue) -> JsonObject:
+    what = (
+        report.get("what") if isinstance(report, dict) and report.get("state") == "failed" else None
+    )
     return {"state": "failed", "what": str(what or _OWN_VERDICT)[:300]}
 
 

@@ -58,5 +58,5 @@ def contains(kind: SandboxKind) -> bool:
 
 def _held_of(home: str) -> list[str]:
     """Names in the home folder on the way to what the interpreter needs."""
-    inside = [Path(one) for one in held_folders(Limits()) if Path(one).is_relative_to(home)]
-    return sorted({one.relative_to(home).parts[0] for one in inside if one != Path(home)})
+    inside = [Path(path) for path in held_folders(Limits()) if Path(path).is_relative_to(home)]
+    return sorted({path.relative_to(home).parts[0] for path in inside if path != Path(home)})

@@ -51,12 +51,12 @@ def verdict(said: str, options: JsonObject) -> str | None:
     """
     lines = [line for line in spoken_part(said).text.splitlines() if line.strip()]
     last = lines[-1] if lines else ""
-    found = {
+    labels = {
         name
         for name in ("right", "wrong")
         if re.search(rf"(?<!\w){re.escape(str(options[name]))}(?!\w)", last, re.IGNORECASE)
     }
-    return found.pop() if len(found) == 1 else None
+    return labels.pop() if len(labels) == 1 else None
 
 
 def _body(prompt: str, options: JsonObject) -> JsonObject:

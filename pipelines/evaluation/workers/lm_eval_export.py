@@ -43,7 +43,7 @@ def export(call: ExportCall, on_progress: OnProgress) -> Exported:
     )
 
 
-def _row(name: str, instance: Any, wanted: LmEvalTask) -> JsonObject:
+def _row(name: str, instance: Any, spec: LmEvalTask) -> JsonObject:
     context, settings = instance.args[:2]
     until = settings.get("until") or []
     decode: JsonObject = {
@@ -58,7 +58,7 @@ def _row(name: str, instance: Any, wanted: LmEvalTask) -> JsonObject:
         "slices": [name],
         "decode": decode,
     }
-    if wanted.chat:
+    if spec.chat:
         return row | {"messages": json.loads(context)}
     return row | {"prompt": context, "raw": True}
 

@@ -19,18 +19,18 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
     Raises:
         InputError: where the task cannot be loaded any more.
     """
-    wanted = from_json(LmEvalTask, call.options["task"])
-    tasks = load_tasks(wanted)
+    spec = from_json(LmEvalTask, call.options["task"])
+    tasks = load_tasks(spec)
     rows = [json.loads(line) for line in call.questions.read_text(encoding="utf-8").splitlines()]
-    known = _known(call.observations)
+    observed_ids = _observed_ids(call.observations)
     with call.observations.open("a", encoding="utf-8") as file:
         for number, row in enumerate(rows, start=1):
-            if row["id"] not in known:
+            if row["id"] not in observed_ids:
                 asked = row["question"]
                 seen = _score(tasks[asked["task"]], asked["doc"], asked["answer"])
                 file.write(json.dumps({"id": row["id"], "observation": seen}) + "\n")
             on_progress(Progress(done=number, total=len(rows), what="scoring"))
-    return ObserveTally(observed=len(rows) - len(known))
+    return ObserveTally(observed=len(rows) - len(observed_ids))
 
 
 def _score(task: Any, doc: JsonObject, answer: str) -> JsonObject:
@@ -53,7 +53,7 @@ def _number(value: object) -> JsonValue:
         return None
 
 
-def _known(observations: Path) -> set[str]:
+def _observed_ids(observations: Path) -> set[str]:
     lines = observations.read_text(encoding="utf-8").split("\n") if observations.exists() else []
     return {json.loads(line)["id"] for line in lines if line}
 

@@ -58,16 +58,16 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
 
 def compared(question: JsonObject, options: JsonObject) -> JsonObject:
     """Say whether the answer's last formula means the same as any that is expected."""
-    found = _formulas(str(question["answer"]))
-    expected = [str(one) for one in cast("list[JsonValue]", question["expected"])]
-    wanted = [formulas for text in expected if (formulas := _formulas(text, whole=True))]
-    if not wanted:
+    answer_formulas = _formulas(str(question["answer"]))
+    expected = [str(text) for text in cast("list[JsonValue]", question["expected"])]
+    expected_formulas = [formulas for text in expected if (formulas := _formulas(text, whole=True))]
+    if not expected_formulas:
         return {"state": "unusable"}
-    shown = {"wanted": _shown(wanted[0])}
-    if not found:
+    shown = {"wanted": _shown(expected_formulas[0])}
+    if not answer_formulas:
         return {"state": "unparsed", **shown}
-    equal = any(_equal(one, found, options) for one in wanted)
-    return {"state": "compared", "equal": equal, "found": _shown(found), **shown}
+    equal = any(_equal(accepted, answer_formulas, options) for accepted in expected_formulas)
+    return {"state": "compared", "equal": equal, "found": _shown(answer_formulas), **shown}
 
 
 def observed(question: JsonObject, options: JsonObject, compare: Compare = compared) -> JsonObject:
@@ -146,26 +146,26 @@ def _answer(writer: int, question: JsonObject, options: JsonObject, compare: Com
     os._exit(0)
 
 
-def _equal(wanted: list[Any], found: list[Any], options: JsonObject) -> bool:
+def _equal(expected: list[Any], answered: list[Any], options: JsonObject) -> bool:
     decimals = int(str(options["decimals"]))
     same = verify(
-        wanted,
-        found,
+        expected,
+        answered,
         float_rounding=decimals,
         strict=bool(options["strict"]),
         timeout_seconds=None,
     )
-    return bool(same) and _near(wanted[0], found[0], decimals)
+    return bool(same) and _near(expected[0], answered[0], decimals)
 
 
-def _near(wanted: Any, found: Any, digits: int) -> bool:
+def _near(expected: Any, answered: Any, digits: int) -> bool:
     """Rounded to decimals, all small numbers are equal: they have to agree in significant digits too."""
     try:
-        left, right = complex(wanted), complex(found)
+        left, right = complex(expected), complex(answered)
     except (TypeError, ValueError, AttributeError, OverflowError):
         return True
     percent = (right, right / 100, right * 100)  # math-verify reads 50 % as 50 and as 0.5
-    return any(abs(left - one) <= _DIGITS * 10 ** (1 - digits) * abs(left) for one in percent)
+    return any(abs(left - value) <= _DIGITS * 10 ** (1 - digits) * abs(left) for value in percent)
 
 
 def _formulas(text: str, *, whole: bool = False) -> list[Any]:
@@ -196,8 +196,10 @@ def _plain_digits(text: str) -> str:
     """Every script's decimal digits as ASCII ones, and the minus sign as a hyphen."""
     plain = text.replace("\N{MINUS SIGN}", "-").replace("\N{ARABIC DECIMAL SEPARATOR}", ".")
     return "".join(
-        str(unicodedata.decimal(one)) if one.isdecimal() and not one.isascii() else one
-        for one in plain
+        str(unicodedata.decimal(character))
+        if character.isdecimal() and not character.isascii()
+        else character
+        for character in plain
     )
 
 

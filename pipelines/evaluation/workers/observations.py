@@ -82,8 +82,8 @@ def read_questions(file: Path) -> list[Question]:
 
 def threads_allowed() -> int:
     """Return how many things this worker may do at once, as its caller said."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdecimal() else 1
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return int(threads) if threads.isdecimal() else 1
 
 
 def _storable(value: JsonValue) -> JsonValue:
@@ -91,9 +91,9 @@ def _storable(value: JsonValue) -> JsonValue:
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list | tuple):
-        return [_storable(one) for one in value]
+        return [_storable(element) for element in value]
     if isinstance(value, dict):
-        return {storable(key): _storable(one) for key, one in value.items()}
+        return {storable(key): _storable(member) for key, member in value.items()}
     return value
 
 

@@ -37,7 +37,7 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
         asked = cast("JsonObject", question)
         references = cast("list[JsonValue]", asked["references"])
         answer = embed(str(asked["answer"]))
-        return {"cosines": [_cosine(answer, embed(str(one))) for one in references]}
+        return {"cosines": [_cosine(answer, embed(str(reference))) for reference in references]}
 
     return observe_each(call, observed, on_progress)
 

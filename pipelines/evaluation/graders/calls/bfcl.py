@@ -32,10 +32,10 @@ _FULL_MATCH = 1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Paired:
-    """An expected call beside the found one that it fits best; None where none has its name."""
+    """An expected call beside the answered one (its column) that fits best; None where none has its name."""
 
     expected: Call
-    found: int | None
+    column: int | None
     arguments: Arguments
 
 
@@ -109,7 +109,7 @@ class BfclGrader:
     ) -> Grade:
         paired = self._paired(calls[:MOST], expected, offered)
         most = max(len(calls), len(expected))
-        matched = sum(pair.found is not None and not pair.arguments.problem for pair in paired)
+        matched = sum(pair.column is not None and not pair.arguments.problem for pair in paired)
         named = Counter(c.name for c in calls) & Counter(c.name for c in expected)
         total = sum(pair.arguments.total for pair in paired)
         share = sum(pair.arguments.right for pair in paired) / total if total else 1.0
@@ -128,30 +128,34 @@ class BfclGrader:
         judged = [
             [
                 judge_arguments(
-                    call.arguments, wanted.arguments, offered.get(wanted.name), self.strings
+                    call.arguments,
+                    expected_call.arguments,
+                    offered.get(expected_call.name),
+                    self.strings,
                 )
-                if call.name == wanted.name
+                if call.name == expected_call.name
                 else None
                 for call in calls
             ]
-            for wanted in expected
+            for expected_call in expected
         ]
-        pairs = best_pairs([[_weight(one) for one in row] for row in judged])
+        pairs = best_pairs([[_weight(arguments) for arguments in row] for row in judged])
         nothing = [
-            Arguments(right=0, total=len(wanted.arguments), problem="") for wanted in expected
+            Arguments(right=0, total=len(expected_call.arguments), problem="")
+            for expected_call in expected
         ]
-        found = [
+        matched = [
             (row[column] if column is not None else None)
             for row, column in zip(judged, pairs, strict=True)
         ]
         return [
             _Paired(
-                expected=wanted,
-                found=column if arguments else None,
+                expected=expected_call,
+                column=column if arguments else None,
                 arguments=arguments or empty,
             )
-            for wanted, column, arguments, empty in zip(
-                expected, pairs, found, nothing, strict=True
+            for expected_call, column, arguments, empty in zip(
+                expected, pairs, matched, nothing, strict=True
             )
         ]
 
@@ -168,9 +172,9 @@ def _problem(
     calls: tuple[Call, ...], paired: list[_Paired], offered: dict[str, JsonObject]
 ) -> str | None:
     """Say what is wrong first: an invented tool, a wrong one, arguments, a missing call, one too many."""
-    taken = {pair.found for pair in paired if pair.found is not None}
+    taken = {pair.column for pair in paired if pair.column is not None}
     left = [call for at, call in enumerate(calls) if at not in taken]
-    unmet = [pair.expected for pair in paired if pair.found is None]
+    unmet = [pair.expected for pair in paired if pair.column is None]
     invented = next((call for call in left if offered and call.name not in offered), None)
     if invented:
         return f"the tool {shorten(invented.name)!r} was not offered"
@@ -204,10 +208,10 @@ def _expected_calls(expected: JsonValue) -> tuple[Call, ...] | Refused:
     if len(expected) > MOST:
         return Refused(reason=f"it has more than {MOST} calls")
     calls: list[Call] = []
-    for one in expected:
-        if not isinstance(one, dict) or len(one) != 1:
+    for entry in expected:
+        if not isinstance(entry, dict) or len(entry) != 1:
             return Refused(reason="a call is not one {tool: {argument: [allowed values]}}")
-        [(name, arguments)] = one.items()
+        [(name, arguments)] = entry.items()
         allowed = normalize(arguments)
         if not isinstance(allowed, dict):
             return Refused(reason=f"the arguments of {shorten(name)!r} are not an object")

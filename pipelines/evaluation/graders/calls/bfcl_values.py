@@ -38,7 +38,7 @@ class Arguments:
 
 
 def judge_arguments(
-    found: JsonObject, allowed: JsonObject, parameters: JsonObject | None, strings: StringRule
+    arguments: JsonObject, allowed: JsonObject, parameters: JsonObject | None, strings: StringRule
 ) -> Arguments:
     """Hold a call's arguments against the allowed ones; `parameters` is the tool's schema, None unknown.
 
@@ -49,21 +49,24 @@ def judge_arguments(
     missing = [
         f"missing argument {_member(name)}"
         for name, values in allowed.items()
-        if name not in found and (name in required or not may_be_absent(values))
+        if name not in arguments and (name in required or not may_be_absent(values))
     ]
     missing += [
         f"missing argument {_member(name)}, which the tool requires"
         for name in required
-        if name not in found and name not in allowed
+        if name not in arguments and name not in allowed
     ]
-    extra = [f"extra argument {_member(name)}" for name in found if name not in allowed]
+    extra = [f"extra argument {_member(name)}" for name in arguments if name not in allowed]
     wrong = [
         problem
         for name, values in allowed.items()
-        if name in found and (problem := _value_problem(name, found[name], values, schema, strings))
+        if name in arguments
+        and (problem := _value_problem(name, arguments[name], values, schema, strings))
     ]
     problems = [*missing, *extra, *wrong]
-    total = len(allowed) + len(extra) + sum(name not in allowed for name in required - set(found))
+    total = (
+        len(allowed) + len(extra) + sum(name not in allowed for name in required - set(arguments))
+    )
     right = max(0, total - len(problems))
     return Arguments(right=right, total=total, problem=problems[0] if problems else None)
 
@@ -73,69 +76,70 @@ def may_be_absent(values: JsonValue) -> bool:
     return isinstance(values, list | tuple) and _OPTIONAL in values
 
 
-def is_allowed(found: JsonValue, values: JsonValue, strings: StringRule) -> bool:
+def is_allowed(value: JsonValue, values: JsonValue, strings: StringRule) -> bool:
     """Say whether a normalized value is among the allowed ones.
 
     A list without any allowed value stands for the empty array, and what is no list for itself: some of
     BFCL's rows are written so.
     """
     if not isinstance(values, list | tuple):
-        return _same(found, values, strings)
+        return _same(value, values, strings)
     if not values:
-        return found == []
-    return any(_meets(found, one, strings) for one in values)
+        return value == []
+    return any(_meets(value, allowed, strings) for allowed in values)
 
 
 def _value_problem(
-    name: str, found: JsonValue, values: JsonValue, schema: JsonObject, strings: StringRule
+    name: str, value: JsonValue, values: JsonValue, schema: JsonObject, strings: StringRule
 ) -> str | None:
     kinds = declared_kinds(parameter(schema, name))
     # "" is the mark of an optional argument; a value it is only where the tool takes texts.
-    marked = found == _OPTIONAL and kinds is not None and "string" not in kinds
-    if is_allowed(found, values, strings) and not marked:
+    marked = value == _OPTIONAL and kinds is not None and "string" not in kinds
+    if is_allowed(value, values, strings) and not marked:
         return None
-    if kinds is not None and kind(found) not in kinds:
-        wanted = " or ".join(sorted(kinds))
-        return f"wrong type at {_member(name)}: {kind(found)} {_show(found)} instead of {wanted}"
-    return f"wrong value at {_member(name)}: {_show(found)} instead of {_show_allowed(values)}"
+    if kinds is not None and kind(value) not in kinds:
+        expected_kinds = " or ".join(sorted(kinds))
+        return f"wrong type at {_member(name)}: {kind(value)} {_show(value)} instead of {expected_kinds}"
+    return f"wrong value at {_member(name)}: {_show(value)} instead of {_show_allowed(values)}"
 
 
-def _meets(found: JsonValue, one: JsonValue, strings: StringRule) -> bool:
+def _meets(value: JsonValue, allowed: JsonValue, strings: StringRule) -> bool:
     """Hold a value against one allowed value; the keys of an allowed object have lists of their own."""
-    if isinstance(one, dict) and isinstance(found, dict):
-        return all(key in one for key in found) and all(
-            is_allowed(found[key], values, strings) if key in found else may_be_absent(values)
-            for key, values in one.items()
+    if isinstance(allowed, dict) and isinstance(value, dict):
+        return all(key in allowed for key in value) and all(
+            is_allowed(value[key], values, strings) if key in value else may_be_absent(values)
+            for key, values in allowed.items()
         )
-    if isinstance(one, list | tuple) and isinstance(found, list):
-        return len(one) == len(found) and all(
-            _meets(got, wanted, strings) for got, wanted in zip(found, one, strict=True)
+    if isinstance(allowed, list | tuple) and isinstance(value, list):
+        return len(allowed) == len(value) and all(
+            _meets(element, allowed_element, strings)
+            for element, allowed_element in zip(value, allowed, strict=True)
         )
-    return _same(found, one, strings)
+    return _same(value, allowed, strings)
 
 
-def _same(found: JsonValue, wanted: JsonValue, strings: StringRule) -> bool:
+def _same(value: JsonValue, expected: JsonValue, strings: StringRule) -> bool:
     """Equal values of one kind; 5 and 5.0 are one number, true is none."""
-    if isinstance(found, str) and isinstance(wanted, str):
-        return found == wanted if strings == "exact" else _same_text(found, wanted)
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return found is wanted
-    if isinstance(found, int | float) and isinstance(wanted, int | float):
-        return found == wanted
-    return kind(found) == kind(wanted) and found == wanted
+    if isinstance(value, str) and isinstance(expected, str):
+        return value == expected if strings == "exact" else _same_text(value, expected)
+    if isinstance(value, bool) or isinstance(expected, bool):
+        return value is expected
+    if isinstance(value, int | float) and isinstance(expected, int | float):
+        return value == expected
+    return kind(value) == kind(expected) and value == expected
 
 
-def _same_text(found: str, wanted: str) -> bool:
+def _same_text(text: str, expected: str) -> bool:
     """BFCL's rule, but for numbers and for texts of which it would leave nothing: they are compared whole.
 
     BFCL itself takes "3.5" for "35" and "-5" for "5".
     """
-    if found.strip() == wanted.strip():
+    if text.strip() == expected.strip():
         return True
-    if _NUMBER.fullmatch(found.strip()) and _NUMBER.fullmatch(wanted.strip()):
+    if _NUMBER.fullmatch(text.strip()) and _NUMBER.fullmatch(expected.strip()):
         return False
-    plain = _plain(wanted)
-    return bool(plain) and _plain(found) == plain
+    plain = _plain(expected)
+    return bool(plain) and _plain(text) == plain
 
 
 def _plain(text: str) -> str:

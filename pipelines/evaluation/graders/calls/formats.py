@@ -125,20 +125,20 @@ def _llama(said: str) -> ReadCalls:
     rest = said.partition(_LLAMA)[2].strip() if marked else unfenced(said)
     if not rest.startswith("{"):
         return python_calls(rest, "llama") if marked else NoCall()
-    found: list[Call | Refused] = []
+    calls: list[Call | Refused] = []
     while rest:
         end = call_markup.object_end(rest, 0)
         parsed = parse_strictly(rest[:end])
-        if not isinstance(parsed, Refused) and not marked and not found:
+        if not isinstance(parsed, Refused) and not marked and not calls:
             whole = calls_in(rest[:end], "llama")
             if isinstance(whole, NoCall):
                 return whole
-        found.append(parsed if isinstance(parsed, Refused) else call_of(parsed.value))
+        calls.append(parsed if isinstance(parsed, Refused) else call_of(parsed.value))
         rest = rest[end:].strip()
         if rest and not rest.startswith((";", "{")):
             return Refused(reason=f"text after a call: {shorten(rest)!r}")
         rest = rest.removeprefix(";").strip()
-    return gathered(found, "llama")
+    return gathered(calls, "llama")
 
 
 def _gemma(said: str) -> ReadCalls:
@@ -154,7 +154,7 @@ def _gemma(said: str) -> ReadCalls:
 
 def _granite(said: str) -> ReadCalls:
     """`<|tool_call|>[{…}, …]` (Granite 3, Phi 4 with a closing marker; earlier Granite `<tool_call>`)."""
-    marker = next((one for one in _GRANITE if one in said), None)
+    marker = next((marker for marker in _GRANITE if marker in said), None)
     if marker is None:
         return NoCall()
     rest = said.partition(marker)[2].strip()

@@ -47,37 +47,37 @@ def blocks(text: str, opening: str, closing: str, *, closed: bool = False) -> li
     blocks or after them is refused.
     """
     rest = text[text.find(opening) :]
-    found: list[str] = []
+    contents: list[str] = []
     while rest:
         if not rest.startswith(opening):
             return Refused(reason=f"text after a call: {shorten(rest)!r}")
         block, end, rest = rest.removeprefix(opening).partition(closing)
         if closed and not end:
             return Refused(reason=f"a call is not closed: {shorten(block)!r}")
-        found.append(block.strip())
+        contents.append(block.strip())
         rest = rest.strip()
-    return found
+    return contents
 
 
 def hermes(text: str) -> ReadCalls:
     """`<tool_call>{"name": …, "arguments": …}</tool_call>`, one for each call (Hermes, Qwen)."""
-    return _each(blocks(text, "<tool_call>", "</tool_call>"), _one_json, "hermes")
+    return _each(blocks(text, "<tool_call>", "</tool_call>"), _json_call, "hermes")
 
 
 def functionary(text: str) -> ReadCalls:
     """`<function=name>{…}</function>`, one for each call (Functionary, Llama 3.1's custom tools)."""
 
-    def one(block: str) -> Call | Refused:
+    def call_in(block: str) -> Call | Refused:
         name, closed, arguments = block.partition(">")
         return named_call(name, arguments) if closed else Refused(reason="a function tag is open")
 
-    return _each(blocks(text, "<function=", "</function>"), one, "functionary")
+    return _each(blocks(text, "<function=", "</function>"), call_in, "functionary")
 
 
 def qwen_coder(text: str, tools: Tools) -> ReadCalls:
     """`<tool_call><function=f><parameter=a>…</parameter></function></tool_call>` (Qwen3-Coder)."""
 
-    def one(block: str) -> Call | Refused:
+    def call_in(block: str) -> Call | Refused:
         inner = block.removesuffix("</function>") if block.endswith("</function>") else None
         matched = _FUNCTION.match(inner) if inner is not None else None
         if matched is None:
@@ -86,21 +86,21 @@ def qwen_coder(text: str, tools: Tools) -> ReadCalls:
         return _tagged(name, _parameters(body), tools)
 
     if "<tool_call>" in text:
-        return _each(blocks(text, "<tool_call>", "</tool_call>"), one, "qwen_coder")
+        return _each(blocks(text, "<tool_call>", "</tool_call>"), call_in, "qwen_coder")
     bare = blocks(text, "<function=", "</function>", closed=True)
     if isinstance(bare, Refused):
         return bare
-    return gathered([one(f"<function={block}</function>") for block in bare], "qwen_coder")
+    return gathered([call_in(f"<function={block}</function>") for block in bare], "qwen_coder")
 
 
 def glm(text: str, tools: Tools) -> ReadCalls:
     """`<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value></tool_call>` (GLM 4.5 and later)."""
 
-    def one(block: str) -> Call | Refused:
+    def call_in(block: str) -> Call | Refused:
         name, *pairs = block.split("<arg_key>")
         return _tagged(name.strip(), [_pair(pair) for pair in pairs], tools)
 
-    return _each(blocks(text, "<tool_call>", "</tool_call>", closed=True), one, "glm")
+    return _each(blocks(text, "<tool_call>", "</tool_call>", closed=True), call_in, "glm")
 
 
 def mistral(text: str) -> ReadCalls:
@@ -121,7 +121,7 @@ def deepseek(text: str) -> ReadCalls:
     if after.strip():
         return Refused(reason=f"text after a call: {shorten(after.strip())!r}")
 
-    def one(block: str) -> Call | Refused:
+    def call_in(block: str) -> Call | Refused:
         name, marked, arguments = block.partition(_DEEPSEEK_NAME)
         if not marked:
             return Refused(reason="a call has no separator after its name")
@@ -131,22 +131,24 @@ def deepseek(text: str) -> ReadCalls:
 
     if not inner.strip().startswith(_DEEPSEEK_CALL[0]):
         return Refused(reason="no call stands between the markers of calls")
-    return _each(blocks(inner.strip(), *_DEEPSEEK_CALL), one, "deepseek")
+    return _each(blocks(inner.strip(), *_DEEPSEEK_CALL), call_in, "deepseek")
 
 
 def _each(
-    found: list[str] | Refused, read: Callable[[str], Call | Refused], form: str
+    contents: list[str] | Refused, read: Callable[[str], Call | Refused], form: str
 ) -> ReadCalls:
-    return found if isinstance(found, Refused) else gathered([read(b) for b in found], form)
+    return (
+        contents if isinstance(contents, Refused) else gathered([read(b) for b in contents], form)
+    )
 
 
-def _one_json(block: str) -> Call | Refused:
-    found = calls_in(block, "hermes")
-    if isinstance(found, Refused):
-        return found
-    if isinstance(found, NoCall) or len(found.calls) != 1:
+def _json_call(block: str) -> Call | Refused:
+    calls = calls_in(block, "hermes")
+    if isinstance(calls, Refused):
+        return calls
+    if isinstance(calls, NoCall) or len(calls.calls) != 1:
         return Refused(reason="not one call between the markers of a call")
-    return found.calls[0]
+    return calls.calls[0]
 
 
 def _fenced_call(text: str) -> Call | Refused:
@@ -209,16 +211,16 @@ def object_end(text: str, start: int) -> int:
 
 
 def _parameters(body: str) -> list[tuple[str, str] | Refused]:
-    found: list[tuple[str, str] | Refused] = []
+    parameters: list[tuple[str, str] | Refused] = []
     while body:
         matched = _PARAMETER.match(body)
         value, closed, body = body[matched.end() if matched else 0 :].partition("</parameter>")
         if matched is None or not closed:
-            return [*found, Refused(reason="a parameter's tags are not closed")]
+            return [*parameters, Refused(reason="a parameter's tags are not closed")]
         # One line break on either side belongs to the layout, all others to the value.
-        found.append((matched[1], value.removeprefix("\n").removesuffix("\n")))
+        parameters.append((matched[1], value.removeprefix("\n").removesuffix("\n")))
         body = body.strip()
-    return found
+    return parameters
 
 
 def _pair(pair: str) -> tuple[str, str] | Refused:

@@ -122,10 +122,10 @@ def _constant(value: object) -> JsonValue:
 
 
 def _object(node: ast.Dict) -> JsonValue:
-    found: dict[str, JsonValue] = {}
+    members: dict[str, JsonValue] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         name = _literal(key) if key is not None else None
-        if not isinstance(name, str) or name in found:
+        if not isinstance(name, str) or name in members:
             raise _NotLiteralError("a key is no text or stands twice")
-        found[name] = _literal(value)
-    return found
+        members[name] = _literal(value)
+    return members

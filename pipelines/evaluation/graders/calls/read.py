@@ -42,12 +42,12 @@ def canonical_calls(calls: tuple[Call, ...]) -> str:
     return f"[{','.join(sorted(each))}]"
 
 
-def gathered(found: list[Call | Refused], form: str) -> ReadCalls:
+def gathered(readings: list[Call | Refused], form: str) -> ReadCalls:
     """Return all calls, or the first refusal; without any there is no call."""
-    refused = next((one for one in found if isinstance(one, Refused)), None)
+    refused = next((reading for reading in readings if isinstance(reading, Refused)), None)
     if refused:
         return refused
-    calls = tuple(one for one in found if isinstance(one, Call))
+    calls = tuple(reading for reading in readings if isinstance(reading, Call))
     return Calls(calls=calls, format=form) if calls else NoCall()
 
 
@@ -64,11 +64,11 @@ def calls_in(text: str, form: str) -> ReadCalls:
         value = value["tool_calls"]
         if not isinstance(value, list):
             return NoCall() if value is None else Refused(reason="'tool_calls' is not a list")
-        return gathered([call_of(one) for one in value], form)
+        return gathered([call_of(entry) for entry in value], form)
     several = value if isinstance(value, list) else [value]
-    if not any(_resembles_call(one) for one in several):
+    if not any(_resembles_call(entry) for entry in several):
         return NoCall()
-    return gathered([call_of(one) for one in several], form)
+    return gathered([call_of(entry) for entry in several], form)
 
 
 def way_of_calls(problem: str) -> Way:
@@ -102,9 +102,9 @@ def named_call(name: str, arguments: str) -> Call | Refused:
     return _named({"name": name.strip(), "arguments": parsed.value}, text_arguments=False)
 
 
-def _refused_beside(value: JsonObject, known: tuple[str, ...]) -> Refused | None:
+def _refused_beside(value: JsonObject, allowed: tuple[str, ...]) -> Refused | None:
     for key in value:
-        if key not in known and key not in _BESIDE:
+        if key not in allowed and key not in _BESIDE:
             return Refused(reason=f"unexpected key {shorten(key)!r} in a call")
     if value.get("type", "function") != "function":
         return Refused(reason="a call's 'type' is not 'function'")

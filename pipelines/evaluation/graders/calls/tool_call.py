@@ -49,21 +49,21 @@ class ToolCallGrader:
 
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; the reason names what differs first. Never raises."""
-        found = (
+        call = (
             _read_answer(answer_text)
             if self.format == "json"
             else self._read_format(answer_text, item)
         )
-        if isinstance(found, Refused):
-            missing = found.reason.startswith("missing call")
+        if isinstance(call, Refused):
+            missing = call.reason.startswith("missing call")
             way: Way = "missing call" if missing else "unreadable call"
-            return wrong(self.name, canonical=answer_text.strip(), reason=found.reason, way=way)
+            return wrong(self.name, canonical=answer_text.strip(), reason=call.reason, way=way)
         accepted = accepted_calls(item.expected)
         if isinstance(accepted, Refused):
             problem: str | None = f"the expectation is unusable: {accepted.reason}"
         else:
-            problem = _difference(accepted, found)
-        canonical = canonical_json({"name": found.name, "arguments": found.arguments})
+            problem = _difference(accepted, call)
+        canonical = canonical_json({"name": call.name, "arguments": call.arguments})
         return judged(
             self.name,
             problem=problem,
@@ -90,12 +90,12 @@ def _read_answer(text: str) -> Call | Refused:
 
 def accepted_calls(expected: JsonValue) -> tuple[Call, ...] | Refused:
     """Return the calls that an expectation accepts, or why it is none."""
-    wanted = expected if isinstance(expected, list | tuple) else [expected]
-    if not wanted:
+    listed = expected if isinstance(expected, list | tuple) else [expected]
+    if not listed:
         return Refused(reason="the list of accepted calls is empty")
     calls = []
-    for one in wanted:
-        call = _as_call(normalize(one))
+    for entry in listed:
+        call = _as_call(normalize(entry))
         if isinstance(call, Refused):
             return call
         calls.append(call)
@@ -119,17 +119,17 @@ def _as_call(value: JsonValue) -> Call | Refused:
     return Call(name=name, arguments=arguments)
 
 
-def _difference(accepted: tuple[Call, ...], found: Call) -> str | None:
+def _difference(accepted: tuple[Call, ...], call: Call) -> str | None:
     """Return None where any accepted call is met, else what differs from the nearest one."""
-    differences = [_call_difference(call, found) for call in accepted]
+    differences = [_call_difference(expected, call) for expected in accepted]
     if not all(differences):
         return None
-    nearest = next((i for i, call in enumerate(accepted) if call.name == found.name), 0)
+    nearest = next((i for i, expected in enumerate(accepted) if expected.name == call.name), 0)
     others = f" (nearest of {len(accepted)} accepted calls)" if len(accepted) > 1 else ""
     return f"{differences[nearest]}{others}"
 
 
-def _call_difference(expected: Call, found: Call) -> str | None:
-    if expected.name != found.name:
-        return f"wrong tool: {shorten(found.name)!r} instead of {shorten(expected.name)!r}"
-    return first_difference(expected.arguments, found.arguments, "$")
+def _call_difference(expected: Call, call: Call) -> str | None:
+    if expected.name != call.name:
+        return f"wrong tool: {shorten(call.name)!r} instead of {shorten(expected.name)!r}"
+    return first_difference(expected.arguments, call.arguments, "$")

@@ -29,14 +29,14 @@ _KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
 
 def offered_tools(tools: Sequence[JsonObject]) -> dict[str, JsonObject]:
     """Return every tool's parameter schema by the tool's name; OpenAI's wrapping is taken off."""
-    found: dict[str, JsonObject] = {}
+    schemas: dict[str, JsonObject] = {}
     for tool in tools:
         inner = tool.get("function")
         definition = inner if isinstance(inner, dict) else tool
         name, parameters = definition.get("name"), definition.get("parameters")
         if isinstance(name, str):
-            found[name] = parameters if isinstance(parameters, dict) else {}
-    return found
+            schemas[name] = parameters if isinstance(parameters, dict) else {}
+    return schemas
 
 
 def parameter(parameters: JsonObject, name: str) -> JsonObject | None:
@@ -74,8 +74,8 @@ def declared_kinds(schema: JsonObject | None) -> frozenset[str] | None:
     names = declared if isinstance(declared, list | tuple) else [declared]
     kinds: set[str] = set()
     for name in names:
-        known = _KINDS.get(name) if isinstance(name, str) else None
-        if known is None:
+        named = _KINDS.get(name) if isinstance(name, str) else None
+        if named is None:
             return None
-        kinds |= known
+        kinds |= named
     return frozenset(kinds) or None

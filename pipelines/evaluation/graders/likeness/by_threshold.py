@@ -46,10 +46,12 @@ def graded_by_likeness(
         return wrong(likeness.grader, canonical=answer, reason=unusable(references.reason))
     cut = len(answer) > MOST_CHARACTERS
     shown = [composed(text)[:MOST_CHARACTERS] for text in references]
-    found = score(answer[:MOST_CHARACTERS], shown) if answer else 0.0
-    correct = found >= likeness.threshold
-    reason = f"{likeness.measure} {found:.3f}, {'at least' if correct else 'below'} {likeness.threshold:g}"
+    measured = score(answer[:MOST_CHARACTERS], shown) if answer else 0.0
+    correct = measured >= likeness.threshold
+    reason = f"{likeness.measure} {measured:.3f}, {'at least' if correct else 'below'} {likeness.threshold:g}"
     if cut:
         reason += f"; only its first {MOST_CHARACTERS} characters were looked at"
-    grade = scored(likeness.grader, score=found, correct=correct, canonical=answer, reason=reason)
+    grade = scored(
+        likeness.grader, score=measured, correct=correct, canonical=answer, reason=reason
+    )
     return in_way(grade, "unlike the reference")

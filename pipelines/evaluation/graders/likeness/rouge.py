@@ -49,7 +49,7 @@ class RougeGrader:
         if problem := problem_of(item):
             return problem
         references = item.expected if isinstance(item.expected, list | tuple) else [item.expected]
-        bare = next((one for one in references if not _words(str(one))), None)
+        bare = next((reference for reference in references if not _words(str(reference))), None)
         return None if bare is None else f"{shorten(str(bare))!r} has no words"
 
     def grade(self, answer_text: str, item: Item) -> Grade:
@@ -60,8 +60,8 @@ class RougeGrader:
 
     def _score(self, answer: str, references: Sequence[str]) -> float:
         scorer = _scorer(self.measure, stem=self.stem)
-        found = (scorer.score(one, answer)[self.measure] for one in references)
-        return max(float(getattr(one, self.statistic)) for one in found)
+        scores = (scorer.score(reference, answer)[self.measure] for reference in references)
+        return max(float(getattr(score, self.statistic)) for score in scores)
 
 
 @lru_cache(maxsize=8)
@@ -85,9 +85,9 @@ class _Words:
         words = _words(text)
         if self._stemmer is None:
             return words
-        return [self._stemmer.stem(one) if len(one) > 3 else one for one in words]
+        return [self._stemmer.stem(word) if len(word) > 3 else word for word in words]
 
 
 def _words(text: str) -> list[str]:
-    found: list[str] = _WORD.findall(text.lower())
-    return found
+    words: list[str] = _WORD.findall(text.lower())
+    return words

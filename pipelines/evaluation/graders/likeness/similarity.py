@@ -71,7 +71,9 @@ class SimilarityGrader:
             return wrong(self.name, canonical=canonical, reason=unusable(texts.reason))
         seen = observation.get("cosines") if isinstance(observation, dict) else None
         listed = seen if isinstance(seen, list | tuple) else ()
-        cosines = [float(one) for one in listed if isinstance(one, int | float) and one == one]
+        cosines = [
+            float(value) for value in listed if isinstance(value, int | float) and value == value
+        ]
         if not cosines:
             return wrong(self.name, canonical=canonical, reason="the answer was not embedded")
         cosine = max(cosines)

@@ -56,40 +56,44 @@ class MathGrader:
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it may be formulas."""
-        wanted = _wanted(item.expected)
-        return wanted.reason if isinstance(wanted, Refused) else None
+        formulas = _expected_formulas(item.expected)
+        return formulas.reason if isinstance(formulas, Refused) else None
 
     def question(self, answer_text: str, item: Item) -> JsonValue:
         """Return what the answer says after its thoughts, and what is expected."""
-        wanted = _wanted(item.expected)
-        expected = [] if isinstance(wanted, Refused) else [storable(one) for one in wanted]
+        formulas = _expected_formulas(item.expected)
+        expected = (
+            [] if isinstance(formulas, Refused) else [storable(formula) for formula in formulas]
+        )
         return {"answer": storable(without_end_tokens(answer_text)), "expected": list(expected)}
 
     def grade_observed(self, answer_text: str, item: Item, observation: JsonValue) -> Grade:
         """Grade by what was compared; the reason shows both formulas as they were understood."""
         seen = observation if isinstance(observation, dict) else {}
-        wanted = _wanted(item.expected)
-        if isinstance(wanted, Refused):
-            return judged(self.name, problem=unusable(wanted.reason), canonical=answer_text.strip())
-        found = seen.get("found")
+        formulas = _expected_formulas(item.expected)
+        if isinstance(formulas, Refused):
+            return judged(
+                self.name, problem=unusable(formulas.reason), canonical=answer_text.strip()
+            )
+        formula = seen.get("found")
         return judged(
             self.name,
-            problem=self._problem(seen, wanted),
-            canonical=found if isinstance(found, str) else without_end_tokens(answer_text),
+            problem=self._problem(seen, formulas),
+            canonical=formula if isinstance(formula, str) else without_end_tokens(answer_text),
             expected="means what is expected",
             way=_WAYS.get(str(seen.get("state")), "wrong value"),
         )
 
-    def _problem(self, seen: JsonObject, wanted: tuple[str, ...]) -> str | None:
+    def _problem(self, seen: JsonObject, formulas: tuple[str, ...]) -> str | None:
         state = seen.get("state")
         if state == "compared" and seen.get("equal") is True:
             return None
-        others = f" (or {len(wanted) - 1} others)" if len(wanted) > 1 else ""
+        others = f" (or {len(formulas) - 1} others)" if len(formulas) > 1 else ""
         return {
             "compared": f"{shorten(str(seen.get('found')))} instead of "
             f"{shorten(str(seen.get('wanted')))}{others}",
             "unparsed": "there is no formula and no number in it",
-            "unusable": unusable(f"{shorten(wanted[0])!r} is not a formula"),
+            "unusable": unusable(f"{shorten(formulas[0])!r} is not a formula"),
             "late": f"could not be compared within {self.seconds:g} s",
         }.get(str(state), "could not be compared")
 
@@ -97,17 +101,19 @@ class MathGrader:
 _WAYS: dict[str, Way] = {"unparsed": "no answer in it", "late": "too slow"}
 
 
-def _wanted(expected: JsonValue) -> tuple[str, ...] | Refused:
+def _expected_formulas(expected: JsonValue) -> tuple[str, ...] | Refused:
     listed = expected if isinstance(expected, list | tuple) else [expected]
     if not listed:
         return Refused(reason="the list of accepted formulas is empty")
-    wanted = []
-    for one in listed:
-        if isinstance(one, bool) or not isinstance(one, str | int | float):
+    formulas = []
+    for formula in listed:
+        if isinstance(formula, bool) or not isinstance(formula, str | int | float):
             return Refused(reason="it is neither a formula nor a number")
-        if isinstance(one, float) and not isfinite(one):
+        if isinstance(formula, float) and not isfinite(formula):
             return Refused(reason="it is no finite number")
-        wanted.append(format(Decimal(repr(one)), "f") if isinstance(one, float) else str(one))
-        if not wanted[-1].strip():
+        formulas.append(
+            format(Decimal(repr(formula)), "f") if isinstance(formula, float) else str(formula)
+        )
+        if not formulas[-1].strip():
             return Refused(reason="an accepted formula is blank")
-    return tuple(wanted)
+    return tuple(formulas)

@@ -20,21 +20,21 @@ class Misfit:
     off: float = 0.0
 
 
-def value_misfit(found: Fraction, wanted: Fraction, *, tolerance: Fraction) -> Misfit | None:
+def value_misfit(value: Fraction, expected: Fraction, *, tolerance: Fraction) -> Misfit | None:
     """Compare two values in the same unit; None where they differ by at most `tolerance`."""
-    if abs(found - wanted) <= tolerance:
+    if abs(value - expected) <= tolerance:
         return None
-    said = f"{shorten(shown(found))} instead of {shorten(shown(wanted))}"
-    if found == 0 or wanted == 0:
+    said = f"{shorten(shown(value))} instead of {shorten(shown(expected))}"
+    if value == 0 or expected == 0:
         return Misfit(reason=said, off=math.inf)
-    off = _log10(abs(found)) - _log10(abs(wanted))
+    off = _log10(abs(value)) - _log10(abs(expected))
     power = round(off)
-    if abs(found + wanted) <= tolerance:
+    if abs(value + expected) <= tolerance:
         return Misfit(reason=f"{said}: the sign is wrong", off=math.inf)
-    shifted = found / Fraction(10) ** power
-    if power and abs(shifted - wanted) <= tolerance:
+    shifted = value / Fraction(10) ** power
+    if power and abs(shifted - expected) <= tolerance:
         return Misfit(reason=f"{said}: off by a factor of 10^{power}", off=abs(off))
-    if (found < 0) != (wanted < 0):
+    if (value < 0) != (expected < 0):
         return Misfit(reason=f"{said}: value and sign are wrong", off=math.inf)
     if abs(off) >= _HALF_AN_ORDER:
         return Misfit(
@@ -43,19 +43,19 @@ def value_misfit(found: Fraction, wanted: Fraction, *, tolerance: Fraction) -> M
     return Misfit(reason=said, off=abs(off))
 
 
-def unit_misfit(found: Quantity, wanted: Unit, *, required: bool) -> Misfit | None:
+def unit_misfit(quantity: Quantity, unit: Unit, *, required: bool) -> Misfit | None:
     """Say why a unit is missing or wrong; None where it has the wanted dimension.
 
     A word that only follows the number (`18 per day`) counts as no unit.
     """
-    same_word = found.unit is not None and unit_named(found.unit).dimension == wanted.dimension
+    same_word = quantity.unit is not None and unit_named(quantity.unit).dimension == unit.dimension
     if same_word:
         return None
-    if found.unit is None or (found.bare and known_unit(wanted.name)):
-        return Misfit(reason=f"the unit {wanted.name!r} is missing") if required else None
-    if found.bare and not required:
+    if quantity.unit is None or (quantity.bare and known_unit(unit.name)):
+        return Misfit(reason=f"the unit {unit.name!r} is missing") if required else None
+    if quantity.bare and not required:
         return None
-    return Misfit(reason=f"unit {shorten(found.unit)!r} instead of {wanted.name!r}")
+    return Misfit(reason=f"unit {shorten(quantity.unit)!r} instead of {unit.name!r}")
 
 
 def magnitude_facet(misfit: Misfit | None) -> float:

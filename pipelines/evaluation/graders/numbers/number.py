@@ -24,7 +24,7 @@ from quantgate.pipelines.evaluation.graders.numbers.units import (
     known_unit,
     unit_named,
 )
-from quantgate.pipelines.evaluation.graders.reading.expectations import known_keys, unusable
+from quantgate.pipelines.evaluation.graders.reading.expectations import unknown_key, unusable
 from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten
@@ -34,7 +34,7 @@ _TOO_LARGE = 10**400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
+class _ExpectedNumber:
     value: Fraction
     unit: Unit | None = None
 
@@ -63,35 +63,35 @@ class NumberGrader:
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is numbers."""
-        wanted = self._wanted(item.expected)
-        return wanted.reason if isinstance(wanted, Refused) else None
+        expected = self._expected_numbers(item.expected)
+        return expected.reason if isinstance(expected, Refused) else None
 
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; facets are value, magnitude and, where a unit is expected, unit."""
-        wanted = self._wanted(item.expected)
-        if isinstance(wanted, Refused):
-            reason = unusable(wanted.reason)
+        expected = self._expected_numbers(item.expected)
+        if isinstance(expected, Refused):
+            reason = unusable(expected.reason)
             return wrong(self.name, canonical=answer_text.strip(), reason=reason)
-        found = final_number(answer_text, self.where, self.decimal)
-        if isinstance(found, Refused):
-            reason = f"{found.reason} in {shorten(answer_text.strip())!r}"
-            facets = _facets(wanted[0], value=0.0, magnitude=0.0, unit=0.0)
+        quantity = final_number(answer_text, self.where, self.decimal)
+        if isinstance(quantity, Refused):
+            reason = f"{quantity.reason} in {shorten(answer_text.strip())!r}"
+            facets = _facets(expected[0], value=0.0, magnitude=0.0, unit=0.0)
             grade = wrong(self.name, canonical=answer_text.strip(), reason=reason, facets=facets)
             return in_way(grade, "no answer in it")
-        return max((self._compared(found, one) for one in wanted), key=_nearness)
+        return max((self._compared(quantity, number) for number in expected), key=_nearness)
 
-    def _compared(self, found: Quantity, wanted: _Wanted) -> Grade:
-        unit = None if self.unit == "ignored" else wanted.unit
-        misfit = unit_misfit(found, unit, required=self.unit == "required") if unit else None
-        tolerance = self._tolerance(wanted.value)
+    def _compared(self, quantity: Quantity, expected: _ExpectedNumber) -> Grade:
+        unit = None if self.unit == "ignored" else expected.unit
+        misfit = unit_misfit(quantity, unit, required=self.unit == "required") if unit else None
+        tolerance = self._tolerance(expected.value)
         readings = [
-            (value_misfit(value, wanted.value, tolerance=tolerance), value)
-            for value in _converted(found, wanted.unit)
+            (value_misfit(value, expected.value, tolerance=tolerance), value)
+            for value in _converted(quantity, expected.unit)
         ]
         nearest, value = min(readings, key=lambda read: _distance(read[0]))
-        problems = [one.reason for one in (nearest, misfit) if one]
+        problems = [fault.reason for fault in (nearest, misfit) if fault]
         facets = _facets(
-            wanted if unit else None,
+            expected if unit else None,
             value=float(nearest is None),
             magnitude=magnitude_facet(nearest),
             unit=float(misfit is None),
@@ -100,49 +100,53 @@ class NumberGrader:
             self.name,
             score=float(not problems),
             correct=not problems,
-            canonical=_canonical(found, value, unit=unit, fits=misfit is None),
+            canonical=_canonical(quantity, value, unit=unit, fits=misfit is None),
             reason="; ".join(problems) or "the expected number",
             facets=facets,
         )
         return in_way(grade, "wrong value" if nearest else "wrong unit")
 
-    def _tolerance(self, wanted: Fraction) -> Fraction:
+    def _tolerance(self, value: Fraction) -> Fraction:
         """Tolerances count as they are written in decimal, not as the nearest binary fraction."""
-        relative = Fraction(repr(self.relative)) * abs(wanted)
+        relative = Fraction(repr(self.relative)) * abs(value)
         return max(relative, Fraction(repr(self.absolute)))
 
-    def _wanted(self, expected: JsonValue) -> tuple[_Wanted, ...] | Refused:
+    def _expected_numbers(self, expected: JsonValue) -> tuple[_ExpectedNumber, ...] | Refused:
         for tolerance in (self.relative, self.absolute):
             if not (math.isfinite(tolerance) and tolerance >= 0):
                 return Refused(reason="a tolerance is no finite number from 0 on")
         listed = expected if isinstance(expected, list | tuple) else [expected]
         if not listed:
             return Refused(reason="the list of accepted numbers is empty")
-        read = [self._read(one) for one in listed]
-        refused = next((one for one in read if isinstance(one, Refused)), None)
-        return refused or tuple(one for one in read if isinstance(one, _Wanted))
+        read = [self._read(value) for value in listed]
+        refused = next((number for number in read if isinstance(number, Refused)), None)
+        return refused or tuple(number for number in read if isinstance(number, _ExpectedNumber))
 
-    def _read(self, expected: JsonValue) -> _Wanted | Refused:
+    def _read(self, expected: JsonValue) -> _ExpectedNumber | Refused:
         if isinstance(expected, dict):
-            return known_keys(expected, ("value", "unit")) or self._read_pair(expected)
+            return unknown_key(expected, ("value", "unit")) or self._read_pair(expected)
         if isinstance(expected, str):
             decimal = "auto" if self.decimal == "either" else self.decimal
-            found = final_number(expected, "whole", decimal)
-            if isinstance(found, Refused):
+            quantity = final_number(expected, "whole", decimal)
+            if isinstance(quantity, Refused):
                 return Refused(reason=f"{shorten(expected)!r} is not one number with its unit")
-            return _Wanted(
-                value=found.values[0], unit=unit_named(found.unit) if found.unit else None
+            return _ExpectedNumber(
+                value=quantity.values[0], unit=unit_named(quantity.unit) if quantity.unit else None
             )
         if isinstance(expected, bool) or not isinstance(expected, int | float):
             return Refused(reason="it is neither a number, nor a text, nor {value, unit}")
         if isinstance(expected, int):
             large = abs(expected) >= _TOO_LARGE
-            return Refused(reason="it is too large") if large else _Wanted(value=Fraction(expected))
+            return (
+                Refused(reason="it is too large")
+                if large
+                else _ExpectedNumber(value=Fraction(expected))
+            )
         if not math.isfinite(expected):
             return Refused(reason="it is not a finite number")
-        return _Wanted(value=Fraction(repr(expected)))
+        return _ExpectedNumber(value=Fraction(repr(expected)))
 
-    def _read_pair(self, expected: dict[str, JsonValue]) -> _Wanted | Refused:
+    def _read_pair(self, expected: dict[str, JsonValue]) -> _ExpectedNumber | Refused:
         value = expected.get("value")
         read = Refused(reason="'value' is missing") if value is None else self._read(value)
         unit = expected.get("unit")
@@ -150,29 +154,29 @@ class NumberGrader:
             return read
         if not isinstance(unit, str) or not unit.strip() or read.unit:
             return Refused(reason="'unit' is not one text, beside a value without unit")
-        return _Wanted(value=read.value, unit=unit_named(unit.strip()))
+        return _ExpectedNumber(value=read.value, unit=unit_named(unit.strip()))
 
 
-def _converted(found: Quantity, wanted: Unit | None) -> list[Fraction]:
+def _converted(quantity: Quantity, expected: Unit | None) -> list[Fraction]:
     """Return the found values in the wanted unit, as they stand where nothing converts.
 
     A percentage is also the number it stands for: 12 % meets both 12 and 0.12 where no unit is asked.
     """
-    unit = known_unit(found.unit) if found.unit else None
-    values = list(found.values)
-    if wanted is None:
+    unit = known_unit(quantity.unit) if quantity.unit else None
+    values = list(quantity.values)
+    if expected is None:
         share = unit is not None and unit.dimension == "share"
         return [*values, *(value * unit.factor for value in values)] if unit and share else values
-    if unit is None or unit.dimension != wanted.dimension:
+    if unit is None or unit.dimension != expected.dimension:
         return values
-    return [(in_base(value, unit) - wanted.offset) / wanted.factor for value in values]
+    return [(in_base(value, unit) - expected.offset) / expected.factor for value in values]
 
 
-def _canonical(found: Quantity, value: Fraction, *, unit: Unit | None, fits: bool) -> str:
+def _canonical(quantity: Quantity, value: Fraction, *, unit: Unit | None, fits: bool) -> str:
     """Answers are the same where they say the same number, in the same unit where one is asked."""
     if unit is None:
         return shown(value)
-    return f"{shown(value)} {unit.name if fits else found.unit or ''}".strip()
+    return f"{shown(value)} {unit.name if fits else quantity.unit or ''}".strip()
 
 
 def _distance(misfit: Misfit | None) -> tuple[bool, float]:
@@ -180,10 +184,10 @@ def _distance(misfit: Misfit | None) -> tuple[bool, float]:
 
 
 def _facets(
-    wanted: _Wanted | None, *, value: float, magnitude: float, unit: float
+    expected: _ExpectedNumber | None, *, value: float, magnitude: float, unit: float
 ) -> tuple[Facet, ...]:
     both = (Facet(name="value", score=value), Facet(name="magnitude", score=magnitude))
-    return (*both, Facet(name="unit", score=unit)) if wanted and wanted.unit else both
+    return (*both, Facet(name="unit", score=unit)) if expected and expected.unit else both
 
 
 def _nearness(grade: Grade) -> tuple[bool, float]:

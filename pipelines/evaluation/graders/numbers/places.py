@@ -43,9 +43,9 @@ def final_number(text: str, where: Place, decimal: DecimalSign) -> Quantity | Re
         box = _last_box(text)
         return _decided(box, decimal) if box is not None else Refused(reason="nothing is boxed")
     for marked in _marked(text):
-        found = _decided(marked, decimal)
-        if isinstance(found, Quantity) or found.reason.startswith("ambiguous"):
-            return found
+        quantity = _decided(marked, decimal)
+        if isinstance(quantity, Quantity) or quantity.reason.startswith("ambiguous"):
+            return quantity
     return _nth(quantities(text, decimal)[0], -1)
 
 
@@ -53,15 +53,15 @@ def _whole(text: str, decimal: DecimalSign) -> Quantity | Refused:
     box = _last_box(text)
     if box is not None and text.strip(_AROUND_WHOLE).startswith("\\boxed") and text.count("}") == 1:
         text = box
-    found, plain = quantities(text, decimal)
-    if len(found) != 1:
+    numbers, plain = quantities(text, decimal)
+    if len(numbers) != 1:
         return Refused(reason="the answer is not one number alone")
-    before, after = plain[: found[0].start], plain[found[0].end :]
-    if found[0].bare:
-        after = after.strip().removeprefix(found[0].unit or "")
+    before, after = plain[: numbers[0].start], plain[numbers[0].end :]
+    if numbers[0].bare:
+        after = after.strip().removeprefix(numbers[0].unit or "")
     if before.strip(_AROUND_WHOLE) or after.strip(_AROUND_WHOLE):
         return Refused(reason="the answer is not a number alone")
-    return found[0]
+    return numbers[0]
 
 
 def _marked(text: str) -> list[str]:
@@ -88,14 +88,14 @@ def _last_box(text: str) -> str | None:
 
 
 def _decided(segment: str, decimal: DecimalSign) -> Quantity | Refused:
-    found, plain = quantities(segment, decimal)
-    computed = [one for one in found if one.start > plain.rfind("=")]
-    found = computed or found
-    between = plain[found[0].end : found[1].start] if len(found) > 1 else ""
+    numbers, plain = quantities(segment, decimal)
+    computed = [number for number in numbers if number.start > plain.rfind("=")]
+    numbers = computed or numbers
+    between = plain[numbers[0].end : numbers[1].start] if len(numbers) > 1 else ""
     if len(between) < _LONGEST_ALTERNATIVE and _ALTERNATIVES.search(between):
         return Refused(reason="ambiguous: the answer names two numbers")
-    return _nth(found, 0)
+    return _nth(numbers, 0)
 
 
-def _nth(found: Sequence[Quantity], index: int) -> Quantity | Refused:
-    return found[index] if found else Refused(reason="there is no number")
+def _nth(numbers: Sequence[Quantity], index: int) -> Quantity | Refused:
+    return numbers[index] if numbers else Refused(reason="there is no number")

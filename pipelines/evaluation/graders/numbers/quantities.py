@@ -79,10 +79,10 @@ def quantities(text: str, decimal: DecimalSign) -> tuple[list[Quantity], str]:
     text = _NO_NUMBERS.sub(lambda match: "~" * len(match[0]), plain_digits(text))
     if len(_LIST_NUMBER.findall(text)) > 1:
         text = _LIST_NUMBER.sub(lambda match: "~" * len(match[0]), text)
-    return list(_merged(_found(text, decimal), text)), text
+    return list(_merged(_read_quantities(text, decimal), text)), text
 
 
-def _found(text: str, decimal: DecimalSign) -> Iterator[Quantity]:
+def _read_quantities(text: str, decimal: DecimalSign) -> Iterator[Quantity]:
     for match in _QUANTITY.finditer(text):
         values = readings(match["numeral"], decimal)
         if not values:
@@ -90,11 +90,11 @@ def _found(text: str, decimal: DecimalSign) -> Iterator[Quantity]:
         factor, unit, end = _tail(text, match.end(), currency=match["currency"] is not None)
         if match["sign"] in ("-", "–") or match["inner"] == "-":
             factor = -factor
-        known = match["currency"] or unit
+        unit_name = match["currency"] or unit
         yield Quantity(
             values=tuple(value * factor for value in values),
-            unit=known,
-            bare=known is not None and known_unit(known) is None,
+            unit=unit_name,
+            bare=unit_name is not None and known_unit(unit_name) is None,
             start=match.start(),
             end=end,
         )
@@ -127,8 +127,8 @@ def _multiplier(token: re.Match[str] | None, *, attached: bool) -> tuple[int, in
         return _MULTIPLIERS[word.casefold()], len(word)
     if word[0] < _FIRST_UNSPACED:
         return None
-    found = next((word[:n] for n in range(6, 0, -1) if word[:n] in _MULTIPLIERS), None)
-    return (_MULTIPLIERS[found], len(found)) if found else None
+    prefix = next((word[:n] for n in range(6, 0, -1) if word[:n] in _MULTIPLIERS), None)
+    return (_MULTIPLIERS[prefix], len(prefix)) if prefix else None
 
 
 def _unit(word: str) -> str:
@@ -137,10 +137,10 @@ def _unit(word: str) -> str:
     return word if known_unit(word) or "/" not in word else word.split("/")[0] or word
 
 
-def _merged(found: Iterator[Quantity], text: str) -> Iterator[Quantity]:
+def _merged(parts: Iterator[Quantity], text: str) -> Iterator[Quantity]:
     """`2 h 30 min` is one quantity: the same dimension, a smaller unit, nothing but `and` between."""
     pending: Quantity | None = None
-    for quantity in found:
+    for quantity in parts:
         joined = pending and _joined(pending, quantity, text)
         if pending and not joined:
             yield pending

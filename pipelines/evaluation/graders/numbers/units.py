@@ -193,9 +193,9 @@ def known_unit(name: str) -> Unit | None:
 
 def unit_named(name: str) -> Unit:
     """Return the known unit, or a dimension of its own for any other word: apples convert to nothing."""
-    known = known_unit(name)
-    if known:
-        return known
+    unit = known_unit(name)
+    if unit:
+        return unit
     word = name.casefold()
     singular = word.removesuffix("s") if len(word) > 3 else word  # `gas` is whole
     return Unit(name=singular, dimension=f"number of {singular}")

@@ -26,7 +26,7 @@ _INDENT = "    "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
+class _ExpectedTests:
     tests: str
     entry_point: str
     prompt: str
@@ -78,8 +78,8 @@ class CodeGrader:
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where there are tests to run."""
-        wanted = _wanted(item.expected)
-        return wanted.reason if isinstance(wanted, Refused) else None
+        expected = _expected_tests(item.expected)
+        return expected.reason if isinstance(expected, Refused) else None
 
     def question(self, answer_text: str, item: Item) -> JsonValue:
         """Return programs, of which the first that compiles is meant, and the tests.
@@ -87,41 +87,43 @@ class CodeGrader:
         `prelude` is what the prompt defines above the entry point: tests may use it, and no answer may change
         what it does to them.
         """
-        wanted = _wanted(item.expected)
-        if isinstance(wanted, Refused):
+        expected = _expected_tests(item.expected)
+        if isinstance(expected, Refused):
             refused = "raise AssertionError('no usable tests')"
             return {"programs": [""], "tests": refused, "entry_point": "", "prelude": ""}
-        tests = wanted.tests
-        if wanted.entry_point and re.search(r"^def check\(", tests, re.MULTILINE):
-            tests += f"\n\ncheck({wanted.entry_point})\n"
-        elif wanted.entry_point:
-            tests = f"{wanted.entry_point}\n{tests}"
-        programs = _programs(_code(answer_text, wanted.entry_point), wanted)
+        tests = expected.tests
+        if expected.entry_point and re.search(r"^def check\(", tests, re.MULTILINE):
+            tests += f"\n\ncheck({expected.entry_point})\n"
+        elif expected.entry_point:
+            tests = f"{expected.entry_point}\n{tests}"
+        programs = _programs(_code(answer_text, expected.entry_point), expected)
         return {
-            "programs": [storable(one) for one in programs],
+            "programs": [storable(program) for program in programs],
             "tests": storable(tests),
-            "entry_point": wanted.entry_point,
-            "prelude": storable(_above(wanted)),
+            "entry_point": expected.entry_point,
+            "prelude": storable(_above(expected)),
         }
 
     def grade_observed(self, answer_text: str, item: Item, observation: JsonValue) -> Grade:
         """Grade by what became of the tests; the reason says so where nothing contained them."""
-        wanted = _wanted(item.expected)
+        expected = _expected_tests(item.expected)
         seen = observation if isinstance(observation, dict) else {}
-        if isinstance(wanted, Refused):
-            return judged(self.name, problem=unusable(wanted.reason), canonical=answer_text.strip())
+        if isinstance(expected, Refused):
+            return judged(
+                self.name, problem=unusable(expected.reason), canonical=answer_text.strip()
+            )
         where = "; run without a sandbox" if seen.get("sandbox") == "none" else ""
         reason = f"{seen.get('reason') or 'the program was not run'}{where}"
         return judged(
             self.name,
             problem=None if seen.get("passed") is True else reason,
-            canonical=_code(answer_text, wanted.entry_point).strip(),
+            canonical=_code(answer_text, expected.entry_point).strip(),
             expected=reason,
             way="too slow" if reason.startswith("ran out of time") else "program fails",
         )
 
 
-def _wanted(expected: JsonValue) -> _Wanted | Refused:
+def _expected_tests(expected: JsonValue) -> _ExpectedTests | Refused:
     if not isinstance(expected, dict):
         return Refused(reason="it is not {tests, entry_point, prompt}")
     strange = sorted(set(expected) - _KEYS)
@@ -139,7 +141,7 @@ def _wanted(expected: JsonValue) -> _Wanted | Refused:
         return Refused(reason=f"entry_point {shorten(entry_point)!r} is not a name")
     if prompt and not entry_point:
         return Refused(reason="a prompt needs an entry_point, to tell continuations from programs")
-    return _Wanted(tests=tests, entry_point=entry_point, prompt=prompt)
+    return _ExpectedTests(tests=tests, entry_point=entry_point, prompt=prompt)
 
 
 def _code(answer: str, entry_point: str) -> str:
@@ -161,29 +163,29 @@ def _code(answer: str, entry_point: str) -> str:
 
 def _language(mark: str) -> str:
     """What a fence's info string names: `Python title="a.py"` and `{.python}` are Python."""
-    found = _LANGUAGE.match(mark)
-    return found["name"].lower() if found else ""
+    match = _LANGUAGE.match(mark)
+    return match["name"].lower() if match else ""
 
 
-def _programs(code: str, wanted: _Wanted) -> tuple[str, ...]:
+def _programs(code: str, expected: _ExpectedTests) -> tuple[str, ...]:
     """What a piece of code may mean, the likeliest first; only what compiles is run."""
-    if not wanted.prompt:
+    if not expected.prompt:
         return (code,)
-    definition = _defines(wanted.entry_point)
+    definition = _defines(expected.entry_point)
     if definition.search(code):
-        return (f"{_above(wanted)}\n{code}", code)
+        return (f"{_above(expected)}\n{code}", code)
     if code[:1].isspace():
-        return (wanted.prompt + code,)
+        return (expected.prompt + code,)
     return tuple(
-        wanted.prompt + continued
+        expected.prompt + continued
         for continued in (_INDENT + code, _INDENT + code.replace("\n", f"\n{_INDENT}"), code)
     )
 
 
-def _above(wanted: _Wanted) -> str:
+def _above(expected: _ExpectedTests) -> str:
     """What a prompt has above the definition of its entry point."""
-    found = _defines(wanted.entry_point).search(wanted.prompt) if wanted.prompt else None
-    return wanted.prompt[: found.start()] if found else ""
+    definition = _defines(expected.entry_point).search(expected.prompt) if expected.prompt else None
+    return expected.prompt[: definition.start()] if definition else ""
 
 
 def _defines(name: str) -> re.Pattern[str]:

@@ -103,7 +103,7 @@ class JudgeGrader:
         answer = storable(without_end_tokens(answer_text))
         if not answer or len(answer) > self.max_characters:
             return {"prompt": None}
-        asked = "\n\n".join(f"{one.role}: {one.content}" for one in item.messages)
+        asked = "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
         expected = (
             item.expected if isinstance(item.expected, str) else canonical_json(item.expected)
         )

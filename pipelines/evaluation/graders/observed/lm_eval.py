@@ -81,7 +81,7 @@ class LmEvalGrader:
     def _scores(self, observation: JsonValue) -> dict[str, float]:
         if not isinstance(observation, dict) or not observation:
             return {}
-        found = observation.get(self.filter or next(iter(observation)))
-        if not isinstance(found, dict):
+        metrics = observation.get(self.filter or next(iter(observation)))
+        if not isinstance(metrics, dict):
             return {}
-        return {name: float(v) for name, v in found.items() if isinstance(v, int | float)}
+        return {name: float(v) for name, v in metrics.items() if isinstance(v, int | float)}

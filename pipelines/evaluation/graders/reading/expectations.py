@@ -10,7 +10,7 @@ from quantgate.pipelines.evaluation.invisible import without_invisible_ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ExpectedTexts:
     """Texts that all, any, or none may stand in an answer; an empty `any_of` asks nothing."""
 
     all_of: tuple[str, ...] = ()
@@ -38,21 +38,21 @@ def accepted_texts(expected: JsonValue, *, what: str = "text") -> tuple[str, ...
     if not listed:
         return Refused(reason=f"the list of accepted {what}s is empty")
     texts = []
-    for one in listed:
-        if not isinstance(one, str):
+    for entry in listed:
+        if not isinstance(entry, str):
             return Refused(reason=f"it is not a {what} or a list of {what}s")
-        texts.append(one if what == "pattern" else without_invisible_ends(one))
+        texts.append(entry if what == "pattern" else without_invisible_ends(entry))
     if not all(text.strip() for text in texts):
         return Refused(reason=f"a {what} in it is blank")
     return tuple(texts)
 
 
-def known_keys(expected: JsonObject, known: tuple[str, ...]) -> Refused | None:
-    """Refuse an object with a key that is none of `known`."""
-    strange = next((key for key in expected if key not in known), None)
+def unknown_key(expected: JsonObject, allowed: tuple[str, ...]) -> Refused | None:
+    """Refuse an object with a key that is none of `allowed`."""
+    strange = next((key for key in expected if key not in allowed), None)
     if strange is None:
         return None
-    return Refused(reason=f"unknown key {shorten(strange)!r}; known are {', '.join(known)}")
+    return Refused(reason=f"unknown key {shorten(strange)!r}; known are {', '.join(allowed)}")
 
 
 def texts_at(expected: JsonObject, key: str, *, what: str = "text") -> tuple[str, ...] | Refused:
@@ -60,12 +60,12 @@ def texts_at(expected: JsonObject, key: str, *, what: str = "text") -> tuple[str
     return accepted_texts(expected[key], what=what) if key in expected else ()
 
 
-def wanted_texts(expected: JsonValue) -> Wanted | Refused:
+def expected_texts(expected: JsonValue) -> ExpectedTexts | Refused:
     """Read `text`, `[texts]` (any of them), or `{all: …, any: …, none: …}`."""
     if not isinstance(expected, dict):
         texts = accepted_texts(expected)
-        return texts if isinstance(texts, Refused) else Wanted(any_of=texts)
-    strange = known_keys(expected, ("all", "any", "none"))
+        return texts if isinstance(texts, Refused) else ExpectedTexts(any_of=texts)
+    strange = unknown_key(expected, ("all", "any", "none"))
     if strange:
         return strange
     all_of, any_of, none_of = (texts_at(expected, key) for key in ("all", "any", "none"))
@@ -77,4 +77,4 @@ def wanted_texts(expected: JsonValue) -> Wanted | Refused:
     assert not isinstance(all_of, Refused)
     assert not isinstance(any_of, Refused)
     assert not isinstance(none_of, Refused)
-    return Wanted(all_of=all_of, any_of=any_of, none_of=none_of)
+    return ExpectedTexts(all_of=all_of, any_of=any_of, none_of=none_of)

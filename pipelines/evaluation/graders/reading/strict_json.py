@@ -76,45 +76,47 @@ def normalize(value: JsonValue) -> JsonValue:
     return value
 
 
-def first_difference(expected: JsonValue, found: JsonValue, path: str) -> str | None:
+def first_difference(expected: JsonValue, actual: JsonValue, path: str) -> str | None:
     """Say what differs first between two normalized values, or None where they are equal.
 
     Order: a missing key, an extra key, then values in the order of `expected`. Strings are compared
     code point by code point, since that is what a tool receives. Paths read `$.items[2].sku`.
     """
-    if isinstance(expected, dict) and isinstance(found, dict):
-        return _object_difference(expected, found, path)
-    if isinstance(expected, list) and isinstance(found, list):
-        return _array_difference(expected, found, path)
-    if _kind(expected) != _kind(found):
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return _object_difference(expected, actual, path)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return _array_difference(expected, actual, path)
+    if _kind(expected) != _kind(actual):
         return (
-            f"wrong type at {path}: {_kind(found)} {_show(found)}"
+            f"wrong type at {path}: {_kind(actual)} {_show(actual)}"
             f" instead of {_kind(expected)} {_show(expected)}"
         )
-    if expected != found:
-        return f"wrong value at {path}: {_show(found)} instead of {_show(expected)}"
+    if expected != actual:
+        return f"wrong value at {path}: {_show(actual)} instead of {_show(expected)}"
     return None
 
 
-def _object_difference(expected: JsonObject, found: JsonObject, path: str) -> str | None:
+def _object_difference(expected: JsonObject, actual: JsonObject, path: str) -> str | None:
     for key in expected:
-        if key not in found:
+        if key not in actual:
             return f"missing argument {_member(path, key)}"
-    for key in found:
+    for key in actual:
         if key not in expected:
             return f"extra argument {_member(path, key)}"
     differences = (
-        first_difference(value, found[key], _member(path, key)) for key, value in expected.items()
+        first_difference(value, actual[key], _member(path, key)) for key, value in expected.items()
     )
     return next((difference for difference in differences if difference), None)
 
 
-def _array_difference(expected: list[JsonValue], found: list[JsonValue], path: str) -> str | None:
-    if len(expected) != len(found):
-        return f"wrong length at {path}: {len(found)} elements instead of {len(expected)}"
+def _array_difference(expected: list[JsonValue], actual: list[JsonValue], path: str) -> str | None:
+    if len(expected) != len(actual):
+        return f"wrong length at {path}: {len(actual)} elements instead of {len(expected)}"
     differences = (
-        first_difference(wanted, got, f"{path}[{index}]")
-        for index, (wanted, got) in enumerate(zip(expected, found, strict=True))
+        first_difference(expected_element, actual_element, f"{path}[{index}]")
+        for index, (expected_element, actual_element) in enumerate(
+            zip(expected, actual, strict=True)
+        )
     )
     return next((difference for difference in differences if difference), None)
 

@@ -31,19 +31,19 @@ class FieldRules:
     absolute: float = 0.0
     relative: float = 0.0
 
-    def same_number(self, found: float, expected: float) -> bool:
+    def same_number(self, actual: float, expected: float) -> bool:
         """Say whether a number is near enough. Never overflows: numbers too large are compared whole."""
-        if found == expected:
+        if actual == expected:
             return True
         try:
             margin = max(self.absolute, self.relative * abs(expected))
-            return abs(found - expected) <= margin
+            return abs(actual - expected) <= margin
         except OverflowError:
             return False
 
 
 @dataclass(slots=True)
-class Tally:
+class LeafTally:
     """Leaves by depth: how many there are, and how many are right."""
 
     total: Counter[int] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class Tally:
         self.total[at] += count
         self.right[at] += count * right
 
-    def take(self, other: "Tally") -> None:
+    def take(self, other: "LeafTally") -> None:
         """Add another tally's leaves."""
         self.total += other.total
         self.right += other.right
@@ -66,86 +66,92 @@ class Tally:
         return self.right.total() / self.total.total() if self.total else 1.0
 
 
-def tallied(expected: JsonValue, found: JsonValue, rules: FieldRules) -> Tally:
+def tallied(expected: JsonValue, actual: JsonValue, rules: FieldRules) -> LeafTally:
     """Compare normalized values; what an answer has too much counts as wrong leaves, where not `subset`."""
-    return _tally(expected, found, rules, "$", 0)
+    return _tally(expected, actual, rules, "$", 0)
 
 
-def difference(expected: JsonValue, found: JsonValue, rules: FieldRules) -> str | None:
+def difference(expected: JsonValue, actual: JsonValue, rules: FieldRules) -> str | None:
     """Say what is wrong first, in the order of `expected`, or None where every leaf is right."""
-    return _difference(expected, found, rules, "$", "$")
+    return _difference(expected, actual, rules, "$", "$")
 
 
-def nothing_found(expected: JsonValue) -> Tally:
+def nothing_right(expected: JsonValue) -> LeafTally:
     """Return the tally of an answer that has none of the expected leaves."""
-    tally = Tally()
+    tally = LeafTally()
     _count(expected, 0, tally)
     return tally
 
 
 def _tally(
-    expected: JsonValue, found: JsonValue, rules: FieldRules, pattern: str, depth: int
-) -> Tally:
-    tally = Tally()
-    if _filled_objects(expected, found) and isinstance(expected, dict) and isinstance(found, dict):
-        for key, one in expected.items():
-            if key in found:
-                tally.take(_tally(one, found[key], rules, f"{pattern}.{key}", depth + 1))
+    expected: JsonValue, actual: JsonValue, rules: FieldRules, pattern: str, depth: int
+) -> LeafTally:
+    tally = LeafTally()
+    if (
+        _filled_objects(expected, actual)
+        and isinstance(expected, dict)
+        and isinstance(actual, dict)
+    ):
+        for key, value in expected.items():
+            if key in actual:
+                tally.take(_tally(value, actual[key], rules, f"{pattern}.{key}", depth + 1))
             else:
-                _count(one, depth + 1, tally)
-        _count_all(_extra_keys(expected, found, rules), depth + 1, tally)
-    elif _filled_arrays(expected, found) and isinstance(expected, list) and isinstance(found, list):
-        pairs, extra = _paired(expected, found, rules, pattern, depth)
-        for wanted, got in pairs:
+                _count(value, depth + 1, tally)
+        _count_all(_extra_keys(expected, actual, rules), depth + 1, tally)
+    elif (
+        _filled_arrays(expected, actual) and isinstance(expected, list) and isinstance(actual, list)
+    ):
+        pairs, extra = _paired(expected, actual, rules, pattern, depth)
+        for element, got in pairs:
             if got is None:
-                _count(wanted, depth + 1, tally)
+                _count(element, depth + 1, tally)
             else:
-                tally.take(_tally(wanted, got[0], rules, f"{pattern}[*]", depth + 1))
+                tally.take(_tally(element, got[0], rules, f"{pattern}[*]", depth + 1))
         _count_all(extra, depth + 1, tally)
     elif _is_leaf(expected):
-        tally.add(depth, right=_same_leaf(expected, found, rules))
+        tally.add(depth, right=_same_leaf(expected, actual, rules))
     else:
         _count(expected, depth, tally)
     return tally
 
 
 def _difference(
-    expected: JsonValue, found: JsonValue, rules: FieldRules, path: str, pattern: str
+    expected: JsonValue, actual: JsonValue, rules: FieldRules, path: str, pattern: str
 ) -> str | None:
-    if isinstance(expected, dict) and isinstance(found, dict):
+    if isinstance(expected, dict) and isinstance(actual, dict):
         for key in expected:
-            if key not in found:
+            if key not in actual:
                 return f"missing field {path}.{key}"
-        for key in found if rules.match == "exact" else ():
+        for key in actual if rules.match == "exact" else ():
             if key not in expected:
                 return f"extra field {path}.{key}"
         each = (
-            _difference(one, found[key], rules, f"{path}.{key}", f"{pattern}.{key}")
-            for key, one in expected.items()
+            _difference(value, actual[key], rules, f"{path}.{key}", f"{pattern}.{key}")
+            for key, value in expected.items()
         )
-        return next((one for one in each if one), None)
-    if isinstance(expected, list) and isinstance(found, list):
-        return _array_difference(expected, found, rules, path, pattern)
-    if _is_leaf(expected) and _same_leaf(expected, found, rules):
+        return next((problem for problem in each if problem), None)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return _array_difference(expected, actual, rules, path, pattern)
+    if _is_leaf(expected) and _same_leaf(expected, actual, rules):
         return None
-    return first_difference(expected, found, path)
+    return first_difference(expected, actual, path)
 
 
 def _array_difference(
     expected: list[JsonValue],
-    found: list[JsonValue],
+    actual: list[JsonValue],
     rules: FieldRules,
     path: str,
     pattern: str,
 ) -> str | None:
     loose = _is_unordered(pattern, rules)
-    if len(expected) != len(found) and not (loose and _may_have_more(expected, found, rules)):
-        return f"wrong length at {path}: {len(found)} elements instead of {len(expected)}"
-    pairs, _ = _paired(expected, found, rules, pattern, 0)
-    for at, (wanted, got) in enumerate(pairs):
+    if len(expected) != len(actual) and not (loose and _may_have_more(expected, actual, rules)):
+        return f"wrong length at {path}: {len(actual)} elements instead of {len(expected)}"
+    pairs, _ = _paired(expected, actual, rules, pattern, 0)
+    for at, (element, got) in enumerate(pairs):
         if got is None:
             return f"missing element {path}[{at}]"
-        inner = _difference(wanted, got[0], rules, f"{path}[{at}]", f"{pattern}[*]")
+        inner = _difference(element, got[0], rules, f"{path}[{at}]", f"{pattern}[*]")
         if inner:
             return inner
     return None
@@ -156,22 +162,22 @@ _Pairs = list[tuple[JsonValue, tuple[JsonValue] | None]]
 
 def _paired(
     expected: list[JsonValue],
-    found: list[JsonValue],
+    actual: list[JsonValue],
     rules: FieldRules,
     pattern: str,
     depth: int,
 ) -> tuple[_Pairs, list[JsonValue]]:
     """Return each expected element with its found one, and the found ones that are too many."""
     if not _is_unordered(pattern, rules):
-        gap = max(0, len(expected) - len(found))
-        got: list[tuple[JsonValue] | None] = [(one,) for one in found[: len(expected)]]
-        return list(zip(expected, got + [None] * gap, strict=True)), found[len(expected) :]
-    chosen = _equal_elements(expected, found)
+        gap = max(0, len(expected) - len(actual))
+        got: list[tuple[JsonValue] | None] = [(element,) for element in actual[: len(expected)]]
+        return list(zip(expected, got + [None] * gap, strict=True)), actual[len(expected) :]
+    chosen = _equal_elements(expected, actual)
     rest = [at for at in range(len(expected)) if at not in chosen]
     taken = set(chosen.values())
-    free = [at for at in range(len(found)) if at not in taken]
+    free = [at for at in range(len(actual)) if at not in taken]
     weights = [
-        [_likeness(expected[a], found[b], rules, pattern, depth) for b in free[:MOST]]
+        [_likeness(expected[a], actual[b], rules, pattern, depth) for b in free[:MOST]]
         for a in rest[:MOST]
     ]
     for a, column in zip(rest, best_pairs(weights), strict=False):
@@ -179,29 +185,30 @@ def _paired(
             chosen[a] = free[column]
     taken = set(chosen.values())
     pairs: _Pairs = [
-        (one, (found[chosen[at]],) if at in chosen else None) for at, one in enumerate(expected)
+        (element, (actual[chosen[at]],) if at in chosen else None)
+        for at, element in enumerate(expected)
     ]
-    left = [one for at, one in enumerate(found) if at not in taken]
+    left = [element for at, element in enumerate(actual) if at not in taken]
     return pairs, [] if rules.match == "subset" else left
 
 
-def _equal_elements(expected: list[JsonValue], found: list[JsonValue]) -> dict[int, int]:
+def _equal_elements(expected: list[JsonValue], actual: list[JsonValue]) -> dict[int, int]:
     """Pair equal elements: no other pairing has more right leaves than one that keeps them together."""
     places: dict[str, list[int]] = {}
-    for at in reversed(range(len(found))):
-        places.setdefault(canonical_json(found[at]), []).append(at)
+    for at in reversed(range(len(actual))):
+        places.setdefault(canonical_json(actual[at]), []).append(at)
     chosen: dict[int, int] = {}
-    for at, one in enumerate(expected):
-        if same := places.get(canonical_json(one)):
+    for at, element in enumerate(expected):
+        if same := places.get(canonical_json(element)):
             chosen[at] = same.pop()
     return chosen
 
 
 def _likeness(
-    expected: JsonValue, found: JsonValue, rules: FieldRules, pattern: str, depth: int
+    expected: JsonValue, actual: JsonValue, rules: FieldRules, pattern: str, depth: int
 ) -> float:
     """Right leaves less a little for wrong ones; a whole match counts more than parts of two."""
-    tally = _tally(expected, found, rules, f"{pattern}[*]", depth + 1)
+    tally = _tally(expected, actual, rules, f"{pattern}[*]", depth + 1)
     right, total = tally.right.total(), tally.total.total()
     return right + (1.0 if right == total else 0.0) + 1.0 / (2.0 + total)
 
@@ -210,36 +217,36 @@ def _is_unordered(pattern: str, rules: FieldRules) -> bool:
     return "*" in rules.unordered or pattern in rules.unordered
 
 
-def _may_have_more(expected: list[JsonValue], found: list[JsonValue], rules: FieldRules) -> bool:
-    return rules.match == "subset" and len(found) > len(expected)
+def _may_have_more(expected: list[JsonValue], actual: list[JsonValue], rules: FieldRules) -> bool:
+    return rules.match == "subset" and len(actual) > len(expected)
 
 
-def _extra_keys(expected: JsonObject, found: JsonObject, rules: FieldRules) -> Iterator[JsonValue]:
+def _extra_keys(expected: JsonObject, actual: JsonObject, rules: FieldRules) -> Iterator[JsonValue]:
     if rules.match == "exact":
-        yield from (one for key, one in found.items() if key not in expected)
+        yield from (value for key, value in actual.items() if key not in expected)
 
 
-def _filled_objects(expected: JsonValue, found: JsonValue) -> bool:
-    return isinstance(expected, dict) and isinstance(found, dict) and bool(expected or found)
+def _filled_objects(expected: JsonValue, actual: JsonValue) -> bool:
+    return isinstance(expected, dict) and isinstance(actual, dict) and bool(expected or actual)
 
 
-def _filled_arrays(expected: JsonValue, found: JsonValue) -> bool:
-    return isinstance(expected, list) and isinstance(found, list) and bool(expected or found)
+def _filled_arrays(expected: JsonValue, actual: JsonValue) -> bool:
+    return isinstance(expected, list) and isinstance(actual, list) and bool(expected or actual)
 
 
 def _is_leaf(value: JsonValue) -> bool:
     return not isinstance(value, dict | list) or not value
 
 
-def _same_leaf(expected: JsonValue, found: JsonValue, rules: FieldRules) -> bool:
-    if isinstance(expected, bool) or isinstance(found, bool):
-        return expected is found
-    if isinstance(expected, int | float) and isinstance(found, int | float):
-        return rules.same_number(found, expected)
-    return type(expected) is type(found) and expected == found
+def _same_leaf(expected: JsonValue, actual: JsonValue, rules: FieldRules) -> bool:
+    if isinstance(expected, bool) or isinstance(actual, bool):
+        return expected is actual
+    if isinstance(expected, int | float) and isinstance(actual, int | float):
+        return rules.same_number(actual, expected)
+    return type(expected) is type(actual) and expected == actual
 
 
-def _count(value: JsonValue, depth: int, tally: Tally) -> None:
+def _count(value: JsonValue, depth: int, tally: LeafTally) -> None:
     """Count all leaves of a value as wrong."""
     if _is_leaf(value):
         tally.add(depth, right=False)
@@ -248,6 +255,6 @@ def _count(value: JsonValue, depth: int, tally: Tally) -> None:
         _count_all(inner if isinstance(inner, Iterable) else (), depth + 1, tally)
 
 
-def _count_all(values: Iterable[JsonValue], depth: int, tally: Tally) -> None:
+def _count_all(values: Iterable[JsonValue], depth: int, tally: LeafTally) -> None:
     for value in values:
         _count(value, depth, tally)

@@ -16,9 +16,9 @@ from quantgate.pipelines.evaluation.graders.reading.strict_json import (
 from quantgate.pipelines.evaluation.graders.structures.fields import (
     DEEPEST,
     FieldRules,
-    Tally,
+    LeafTally,
     difference,
-    nothing_found,
+    nothing_right,
     tallied,
 )
 from quantgate.pipelines.evaluation.graders.structures.schemas import schema_problem, violation
@@ -27,7 +27,7 @@ _WRAPPER = {"schema", "value"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Expectation:
+class _ExpectedJson:
     """A schema, a value, or both; `value` is in a tuple, since None is a JSON value too."""
 
     schema: JsonObject | None
@@ -58,23 +58,23 @@ class JsonGrader:
 
     def problem(self, item: Item) -> str | None:
         """Say why no answer could be right: a schema that is none, or a value that breaks it."""
-        wanted = _expectation(item)
-        if wanted.schema is None:
+        expected = _expectation(item)
+        if expected.schema is None:
             return None
-        if problem := schema_problem(wanted.schema, formats=self.formats):
+        if problem := schema_problem(expected.schema, formats=self.formats):
             return problem
-        if wanted.value is None:
+        if expected.value is None:
             return None
-        broken = violation(wanted.value[0], wanted.schema, formats=self.formats)
+        broken = violation(expected.value[0], expected.schema, formats=self.formats)
         return f"the expected value breaks its own schema at {broken}" if broken else None
 
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; the reason says what is wrong first. Never raises."""
-        wanted = _expectation(item)
+        expected = _expectation(item)
         parsed = parse_strictly(unfenced(answer_text))
         if isinstance(parsed, Refused):
-            tally = nothing_found(wanted.value[0]) if wanted.value else None
-            facets = _facets(parses=False, schema=None if wanted.schema is None else False)
+            tally = nothing_right(expected.value[0]) if expected.value else None
+            facets = _facets(parses=False, schema=None if expected.schema is None else False)
             return wrong(
                 self.name,
                 canonical=answer_text.strip(),
@@ -82,16 +82,16 @@ class JsonGrader:
                 facets=(*facets, *_field_facets(tally)),
                 way="not JSON",
             )
-        return self._of_value(parsed.value, wanted)
+        return self._of_value(parsed.value, expected)
 
-    def _of_value(self, value: JsonValue, wanted: _Expectation) -> Grade:
+    def _of_value(self, value: JsonValue, expected: _ExpectedJson) -> Grade:
         broken = differs = tally = None
-        if wanted.schema is not None:
-            broken = violation(value, wanted.schema, formats=self.formats)
-        if wanted.value is not None:
-            tally = tallied(wanted.value[0], value, self._rules)
-            differs = difference(wanted.value[0], value, self._rules)
-        facets = _facets(parses=True, schema=None if wanted.schema is None else broken is None)
+        if expected.schema is not None:
+            broken = violation(value, expected.schema, formats=self.formats)
+        if expected.value is not None:
+            tally = tallied(expected.value[0], value, self._rules)
+            differs = difference(expected.value[0], value, self._rules)
+        facets = _facets(parses=True, schema=None if expected.schema is None else broken is None)
         share = tally.share if tally else 1.0
         grade = scored(
             self.name,
@@ -113,17 +113,17 @@ class JsonGrader:
         )
 
 
-def _expectation(item: Item) -> _Expectation:
+def _expectation(item: Item) -> _ExpectedJson:
     expected = item.expected
     if item.schema is not None:
         value = None if expected is None else (normalize(expected),)
-        return _Expectation(schema=item.schema, value=value)
+        return _ExpectedJson(schema=item.schema, value=value)
     if isinstance(expected, dict) and "schema" in expected and set(expected) <= _WRAPPER:
         schema = expected["schema"]
         if isinstance(schema, dict):
             value = (normalize(expected["value"]),) if "value" in expected else None
-            return _Expectation(schema=schema, value=value)
-    return _Expectation(schema=None, value=(normalize(expected),))
+            return _ExpectedJson(schema=schema, value=value)
+    return _ExpectedJson(schema=None, value=(normalize(expected),))
 
 
 def _facets(*, parses: bool, schema: bool | None) -> tuple[Facet, ...]:
@@ -131,7 +131,7 @@ def _facets(*, parses: bool, schema: bool | None) -> tuple[Facet, ...]:
     return (first,) if schema is None else (first, Facet(name="schema", score=float(schema)))
 
 
-def _field_facets(tally: Tally | None) -> tuple[Facet, ...]:
+def _field_facets(tally: LeafTally | None) -> tuple[Facet, ...]:
     """All leaves together, and those of each depth that has any."""
     if tally is None:
         return ()

@@ -127,8 +127,8 @@ def _unusable(schema: JsonObject) -> str | None:
         reference = part.get("$ref")
         if isinstance(reference, str) and not reference.startswith(_LOCAL):
             return f"the schema refers to {shorten(reference)!r}: nothing is fetched"
-        own = part.get("patternProperties")
-        written = [part.get("pattern"), *(own if isinstance(own, dict) else ())]
+        properties = part.get("patternProperties")
+        written = [part.get("pattern"), *(properties if isinstance(properties, dict) else ())]
         for pattern in written:
             ready = patterns.compiled(pattern) if isinstance(pattern, str) else None
             if isinstance(ready, Refused):
@@ -182,10 +182,10 @@ def _bounded_class() -> Any:
 
 def _met(pattern: str, text: str) -> bool:
     ready = patterns.compiled(pattern)
-    found = ready if isinstance(ready, Refused) else patterns.search(ready, text)
-    if isinstance(found, Refused):
-        raise _TookTooLongError(found.reason)
-    return found
+    outcome = ready if isinstance(ready, Refused) else patterns.search(ready, text)
+    if isinstance(outcome, Refused):
+        raise _TookTooLongError(outcome.reason)
+    return outcome
 
 
 def _error(message: str) -> Any:
@@ -202,26 +202,26 @@ def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterato
 def _pattern_properties(validator: Any, rules: Any, value: Any, _schema: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         for pattern, rule in rules.items():
-            for key, one in value.items():
+            for key, member in value.items():
                 if _met(pattern, key):
-                    yield from validator.descend(one, rule, path=key, schema_path=pattern)
+                    yield from validator.descend(member, rule, path=key, schema_path=pattern)
 
 
 def _additional_properties(validator: Any, rule: Any, value: Any, schema: Any) -> Iterator[Any]:
     if not isinstance(value, dict):
         return
-    known, ruled = schema.get("properties", {}), schema.get("patternProperties", {})
-    for key, one in value.items():
-        if key in known or any(_met(pattern, key) for pattern in ruled):
+    properties, ruled = schema.get("properties", {}), schema.get("patternProperties", {})
+    for key, member in value.items():
+        if key in properties or any(_met(pattern, key) for pattern in ruled):
             continue
         if rule is False:
             yield _error(f"key {shorten(key)!r} is not expected")
         elif rule is not True:
-            yield from validator.descend(one, rule, path=key)
+            yield from validator.descend(member, rule, path=key)
 
 
 def _unique_items(_validator: Any, unique: bool, value: Any, _schema: Any) -> Iterator[Any]:
     if unique and isinstance(value, list):
-        texts = {canonical_json(normalize(one)) for one in value}
+        texts = {canonical_json(normalize(element)) for element in value}
         if len(texts) != len(value):
             yield _error("the elements are not all different")

@@ -50,10 +50,10 @@ class ChoiceGrader:
             reason = unusable(accepted.reason)
             return wrong(self.name, canonical=answer_text.strip(), reason=reason)
         asked = composed(item.messages[-1].content) if item.messages else ""
-        found = chosen(composed(answer_text), self._labels, self.where, asked)
-        if isinstance(found, Refused):
-            reason = f"{found.reason} in {shorten(answer_text.strip())!r}"
-            open_ = found.reason.startswith(("ambiguous", "no choice is named, one"))
+        label = chosen(composed(answer_text), self._labels, self.where, asked)
+        if isinstance(label, Refused):
+            reason = f"{label.reason} in {shorten(answer_text.strip())!r}"
+            open_ = label.reason.startswith(("ambiguous", "no choice is named, one"))
             return wrong(
                 self.name,
                 canonical=composed(answer_text).strip(),
@@ -61,10 +61,10 @@ class ChoiceGrader:
                 way="undecided" if open_ else "no answer in it",
             )
         problem = None
-        if found not in accepted:
-            problem = f"chose {found!r} instead of {' or '.join(map(repr, accepted))}"
+        if label not in accepted:
+            problem = f"chose {label!r} instead of {' or '.join(map(repr, accepted))}"
         return judged(
-            self.name, problem=problem, canonical=f"choice {found}", expected="the expected choice"
+            self.name, problem=problem, canonical=f"choice {label}", expected="the expected choice"
         )
 
     @property

@@ -28,8 +28,8 @@ def chosen(text: str, labels: Sequence[str], where: str, question: str = "") -> 
     """
     text, spelled = _readable(text), list(labels)
     labels = [plain_letters(label) for label in spelled]
-    found = _chosen(text, labels, where, _readable(question))
-    return found if isinstance(found, Refused) else spelled[labels.index(found)]
+    label = _chosen(text, labels, where, _readable(question))
+    return label if isinstance(label, Refused) else spelled[labels.index(label)]
 
 
 def _chosen(text: str, labels: Sequence[str], where: str, question: str) -> str | Refused:
@@ -37,18 +37,18 @@ def _chosen(text: str, labels: Sequence[str], where: str, question: str) -> str 
     if where == "whole":
         return _alone(text, ways, labels)
     for way in (ways.boxed, ways.declared):
-        found = [match for match in _all(way, text) if not ruled_out(match, text, ways)]
-        if found:
-            return _one([found[-1 if where == "last" else 0]], text, ways, labels)
+        matches = [match for match in _all(way, text) if not ruled_out(match, text, ways)]
+        if matches:
+            return _single_label([matches[-1 if where == "last" else 0]], text, ways, labels)
     left_over = _left_over(text, ways)
     if left_over:
-        return _one(left_over, text, ways, labels)
+        return _single_label(left_over, text, ways, labels)
     for way in (ways.alone, ways.begun, ways.marked):
-        found = _all(way, text)
-        if found and any(ruled_out(match, text, ways, question) for match in found):
+        matches = _all(way, text)
+        if matches and any(ruled_out(match, text, ways, question) for match in matches):
             return Refused(reason="no choice is named, one is only ruled out")
-        if found:
-            return _one(found, text, ways, labels)
+        if matches:
+            return _single_label(matches, text, ways, labels)
     return Refused(reason="no choice is named")
 
 
@@ -74,21 +74,21 @@ def _alone(text: str, ways: Ways, labels: Sequence[str]) -> str | Refused:
         match = pattern.match(text)
         said = match or next(iter(pattern.finditer(text[:80])), None)
         if said and _NOTHING_MORE.fullmatch(text, said.end()) and not ruled_out(said, text, ways):
-            return _one([said], text, ways, labels)
+            return _single_label([said], text, ways, labels)
     return Refused(reason="the answer is not a choice alone")
 
 
 def _all(way: tuple[re.Pattern[str], ...], text: str) -> list[re.Match[str]]:
-    found = [match for pattern in way for match in pattern.finditer(text)]
-    found.sort(key=lambda match: match.start("label"))
-    return [match for match in found if not is_a_word(match, text)]
+    matches = [match for pattern in way for match in pattern.finditer(text)]
+    matches.sort(key=lambda match: match.start("label"))
+    return [match for match in matches if not is_a_word(match, text)]
 
 
-def _one(
-    found: Sequence[re.Match[str]], text: str, ways: Ways, labels: Sequence[str]
+def _single_label(
+    matches: Sequence[re.Match[str]], text: str, ways: Ways, labels: Sequence[str]
 ) -> str | Refused:
-    named = {spelled_as(match["label"], labels) for match in found}
-    for match in found:
+    named = {spelled_as(match["label"], labels) for match in matches}
+    for match in matches:
         further = ways.further.match(text, match.end("label"))
         if further and not is_a_word(further, text):
             named.add(spelled_as(further["label"], labels))

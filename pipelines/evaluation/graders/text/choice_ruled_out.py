@@ -41,8 +41,8 @@ def ruled_out(match: re.Match[str], text: str, ways: Ways, question: str = "") -
         return not _is_set_apart(match, after, "(") or _other(match, _listed(text, ways))
     if after["text"] is None or not _is_set_apart(match, after):
         return True
-    own = _is_own_text(match["label"], after["text"].casefold(), question, ways)
-    return _other(match, _listed(text, ways) if own else _standing(text, ways))
+    is_option = _is_option_text(match["label"], after["text"].casefold(), question, ways)
+    return _other(match, _listed(text, ways) if is_option else _standing(text, ways))
 
 
 def is_a_word(match: re.Match[str], text: str) -> bool:
@@ -94,9 +94,9 @@ def _is_set_apart(match: re.Match[str], after: re.Match[str], further: str = "")
 
 
 @lru_cache(maxsize=64)
-def _is_own_text(label: str, said: str, question: str, ways: Ways) -> bool:
+def _is_option_text(label: str, said: str, question: str, ways: Ways) -> bool:
     """Whether a question lists the choice with this text: `B) False`."""
-    for listed in (one for pattern in ways.named for one in pattern.finditer(question)):
+    for listed in (match for pattern in ways.named for match in pattern.finditer(question)):
         follows = question[listed.end() : listed.end() + 40].lstrip(" ()[]*_`.:、—–-")
         if listed["label"] == label and follows.casefold().startswith(said):
             return True
@@ -129,5 +129,5 @@ def _listed(text: str, ways: Ways) -> frozenset[str]:
 
 
 def _all_named(text: str, ways: Ways) -> list[re.Match[str]]:
-    found = [match for pattern in ways.named for match in pattern.finditer(text)]
-    return [match for match in found if not is_a_word(match, text) and not _before(match, text)]
+    matches = [match for pattern in ways.named for match in pattern.finditer(text)]
+    return [match for match in matches if not is_a_word(match, text) and not _before(match, text)]

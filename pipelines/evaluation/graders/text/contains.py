@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.run import Grade
 from quantgate.pipelines.domain.suites.suite import Item
 from quantgate.pipelines.evaluation.graders.reading.expectations import (
-    Wanted,
+    ExpectedTexts,
     composed,
+    expected_texts,
     unusable,
-    wanted_texts,
 )
 from quantgate.pipelines.evaluation.graders.reading.grades import judged
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
@@ -40,11 +40,11 @@ class ContainsGrader:
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is texts that can stand together."""
-        wanted = wanted_texts(item.expected)
-        if isinstance(wanted, Refused):
-            return wanted.reason
-        for refused in wanted.none_of:
-            for text in wanted.all_of:
+        expected = expected_texts(item.expected)
+        if isinstance(expected, Refused):
+            return expected.reason
+        for refused in expected.none_of:
+            for text in expected.all_of:
                 if self.finds(refused, self.normal(text)):
                     return f"{shorten(text)!r} must be there and holds {shorten(refused)!r}"
         return None
@@ -52,11 +52,11 @@ class ContainsGrader:
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; the reason names the first text that is missing or too much."""
         text = self.normal(answer_text)
-        wanted = wanted_texts(item.expected)
-        if isinstance(wanted, Refused):
-            problem: str | None = unusable(wanted.reason)
+        expected = expected_texts(item.expected)
+        if isinstance(expected, Refused):
+            problem: str | None = unusable(expected.reason)
         else:
-            problem = self.missing(wanted, text)
+            problem = self.missing(expected, text)
         forbidden = problem is not None and problem.endswith(_FORBIDDEN)
         return judged(
             self.name,
@@ -71,21 +71,21 @@ class ContainsGrader:
         text = _SPACES.sub(" ", composed(text)).strip()
         return text if self.case else composed(text.casefold())
 
-    def missing(self, wanted: Wanted, text: str) -> str | None:
+    def missing(self, expected: ExpectedTexts, text: str) -> str | None:
         """Say what is missing in, or too much in, a normal text; None where nothing is."""
-        for one in wanted.all_of:
-            if not self.finds(one, text):
-                return f"{shorten(one)!r} is not in {shorten(text)!r}"
-        if wanted.any_of and not any(self.finds(one, text) for one in wanted.any_of):
-            one, *others = wanted.any_of
+        for phrase in expected.all_of:
+            if not self.finds(phrase, text):
+                return f"{shorten(phrase)!r} is not in {shorten(text)!r}"
+        if expected.any_of and not any(self.finds(phrase, text) for phrase in expected.any_of):
+            phrase, *others = expected.any_of
             more = f" nor any of {len(others)} others" if others else ""
-            return f"{shorten(one)!r}{more} is not in {shorten(text)!r}"
-        present = next((one for one in wanted.none_of if self.finds(one, text)), None)
+            return f"{shorten(phrase)!r}{more} is not in {shorten(text)!r}"
+        present = next((phrase for phrase in expected.none_of if self.finds(phrase, text)), None)
         return f"{shorten(present)!r} {_FORBIDDEN}" if present else None
 
-    def finds(self, wanted: str, text: str) -> bool:
-        """Say whether `wanted` stands in a normal text."""
-        needle = self.normal(wanted)
+    def finds(self, phrase: str, text: str) -> bool:
+        """Say whether `phrase` stands in a normal text."""
+        needle = self.normal(phrase)
         start = text.find(needle)
         while self.words and start >= 0 and not _stands_alone(text, start, start + len(needle)):
             start = text.find(needle, start + 1)

@@ -34,15 +34,15 @@ class ExactGrader:
 
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; the reason shows both texts, shortened. Never raises."""
-        found = normal_form(answer_text, self.ignore)
+        text = normal_form(answer_text, self.ignore)
         accepted = self._accepted(item.expected)
         problem: str | None = None
         if isinstance(accepted, Refused):
             problem = unusable(accepted.reason)
-        elif found not in accepted:
+        elif text not in accepted:
             others = f" (or {len(accepted) - 1} others)" if len(accepted) > 1 else ""
-            problem = f"{shorten(found)!r} instead of {shorten(accepted[0])!r}{others}"
-        return judged(self.name, problem=problem, canonical=found, expected="the expected text")
+            problem = f"{shorten(text)!r} instead of {shorten(accepted[0])!r}{others}"
+        return judged(self.name, problem=problem, canonical=text, expected="the expected text")
 
     def _accepted(self, expected: JsonValue) -> tuple[str, ...] | Refused:
         """An expectation may be blank only where it is written so: normalizing must not blank it."""

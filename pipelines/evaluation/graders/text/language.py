@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.suites.suite import Item
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.evaluation.graders.reading.expectations import (
     composed,
-    known_keys,
+    unknown_key,
     unusable,
 )
 from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
@@ -34,7 +34,7 @@ _FEWEST_LETTERS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
+class _ExpectedLanguage:
     language: str | None
     scripts: frozenset[str]
     shown: str
@@ -60,22 +60,22 @@ class LanguageGrader:
         """Say why the expectation can never be met, or None where it is a known language or script."""
         if not 0 < self.min_share <= 1:
             return "min_share is not above 0 and at most 1"
-        wanted = _wanted(item.expected)
-        return wanted.reason if isinstance(wanted, Refused) else None
+        expected = _expected_languages(item.expected)
+        return expected.reason if isinstance(expected, Refused) else None
 
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; facets are the shares of letters in the expected `script` and `language`."""
-        wanted = _wanted(item.expected)
+        expected = _expected_languages(item.expected)
         problem = self.problem(item)
-        if problem or isinstance(wanted, Refused):
+        if problem or isinstance(expected, Refused):
             reason = unusable(problem or "")
             return wrong(self.name, canonical=answer_text.strip(), reason=reason)
-        grades = [self._compared(answer_text, one) for one in wanted]
+        grades = [self._compared(answer_text, language) for language in expected]
         return max(grades, key=lambda grade: (grade.correct, grade.score))
 
-    def _compared(self, answer: str, wanted: _Wanted) -> Grade:
+    def _compared(self, answer: str, expected: _ExpectedLanguage) -> Grade:
         text = composed(prose(_storable(answer)))
-        if "Latn" not in wanted.scripts:
+        if "Latn" not in expected.scripts:
             text = without_latin_names(text)
         counts = letters_by_script(text)
         letters = sum(counts.values())
@@ -85,41 +85,44 @@ class LanguageGrader:
             reason = f"no words whose language could be told in {shorten(canonical)!r}"
             grade = wrong(self.name, canonical=canonical, reason=reason, facets=facets)
             return in_way(grade, "no answer in it")
-        in_script = sum(counts.get(script, 0) for script in wanted.scripts) / letters
-        in_language, drift = _share_in_language(text, wanted)
+        in_script = sum(counts.get(script, 0) for script in expected.scripts) / letters
+        in_language, drift = _share_in_language(text, expected)
         facets = (
             Facet(name="script", score=in_script),
             Facet(name="language", score=in_language),
         )
         problem = None
         if in_script < self.min_share:
-            most = max((one for one in counts if one not in wanted.scripts), key=counts.__getitem__)
+            most = max(
+                (script for script in counts if script not in expected.scripts),
+                key=counts.__getitem__,
+            )
             problem = (
-                f"{1 - in_script:.0%} of the letters are not {wanted.shown}, most of those {most}"
+                f"{1 - in_script:.0%} of the letters are not {expected.shown}, most of those {most}"
             )
         elif in_language < self.min_share:
-            problem = f"{1 - in_language:.0%} is not {wanted.shown}: {drift}"
+            problem = f"{1 - in_language:.0%} is not {expected.shown}: {drift}"
         grade = scored(
             self.name,
             score=min(in_script, in_language),
             correct=problem is None,
             canonical=canonical,
-            reason=problem or f"written in {wanted.shown}",
+            reason=problem or f"written in {expected.shown}",
             facets=facets,
         )
         return in_way(grade, "wrong language")
 
 
-def _share_in_language(text: str, wanted: _Wanted) -> tuple[float, str]:
+def _share_in_language(text: str, expected: _ExpectedLanguage) -> tuple[float, str]:
     """Return the share of letters in passages of the wanted language, and the first other passage."""
-    if wanted.language is None:
+    if expected.language is None:
         return 1.0, ""
     good, all_letters, drift = 0, 0, ""
     for passage in passages(text):
         counts = letters_by_script(passage)
         letters = sum(counts.values())
-        other = _other_language(passage, wanted.language, letters) if letters else None
-        fitting = sum(counts.get(script, 0) for script in wanted.scripts)
+        other = _other_language(passage, expected.language, letters) if letters else None
+        fitting = sum(counts.get(script, 0) for script in expected.scripts)
         all_letters += letters
         good += 0 if other else fitting
         if other and not drift:
@@ -127,16 +130,18 @@ def _share_in_language(text: str, wanted: _Wanted) -> tuple[float, str]:
     return (good / all_letters, drift) if all_letters else (1.0, "")
 
 
-def _other_language(passage: str, wanted: str, letters: int) -> str | None:
+def _other_language(passage: str, language: str, letters: int) -> str | None:
     """Return the language a passage is in where that is surely not the wanted one."""
     if letters < _FEWEST_LETTERS:
         return None
     likely = likelihoods(passage)
-    own = sum(likely.get(code, 0.0) for code in kin(wanted))
+    likelihood = sum(likely.get(code, 0.0) for code in kin(language))
     most = max(likely, key=likely.__getitem__)
-    if most in kin(wanted) and most != wanted:
-        return most if likely[most] >= _SURE and likely.get(wanted, 0.0) < _UNLIKELY else None
-    return most if own < _UNLIKELY and likely[most] >= _LIKELY and most in LANGUAGES else None
+    if most in kin(language) and most != language:
+        return most if likely[most] >= _SURE and likely.get(language, 0.0) < _UNLIKELY else None
+    return (
+        most if likelihood < _UNLIKELY and likely[most] >= _LIKELY and most in LANGUAGES else None
+    )
 
 
 def _storable(text: str) -> str:
@@ -144,18 +149,20 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _wanted(expected: JsonValue) -> tuple[_Wanted, ...] | Refused:
+def _expected_languages(expected: JsonValue) -> tuple[_ExpectedLanguage, ...] | Refused:
     listed = expected if isinstance(expected, list | tuple) else [expected]
-    read = [_one(value) for value in listed]
+    read = [_expected_language(value) for value in listed]
     if not read:
         return Refused(reason="the list of accepted languages is empty")
-    refused = next((one for one in read if isinstance(one, Refused)), None)
-    return refused or tuple(one for one in read if isinstance(one, _Wanted))
+    refused = next((language for language in read if isinstance(language, Refused)), None)
+    return refused or tuple(
+        language for language in read if isinstance(language, _ExpectedLanguage)
+    )
 
 
-def _one(value: JsonValue) -> _Wanted | Refused:
+def _expected_language(value: JsonValue) -> _ExpectedLanguage | Refused:
     if isinstance(value, dict):
-        strange = known_keys(value, ("language", "script"))
+        strange = unknown_key(value, ("language", "script"))
         parts = [value[key] for key in ("language", "script") if key in value]
         if strange or not parts or not all(isinstance(part, str) for part in parts):
             return strange or Refused(reason="'language' and 'script' are not texts")
@@ -171,4 +178,4 @@ def _one(value: JsonValue) -> _Wanted | Refused:
     scripts = unicode_scripts(script) if script else scripts_of(language)
     if language and not scripts & scripts_of(language):
         return Refused(reason=f"{language!r} is not written in {script!r}")
-    return _Wanted(language=language, scripts=scripts, shown=tag[0])
+    return _ExpectedLanguage(language=language, scripts=scripts, shown=tag[0])

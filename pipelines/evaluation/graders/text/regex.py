@@ -10,8 +10,8 @@ from quantgate.pipelines.evaluation.graders.reading import patterns
 from quantgate.pipelines.evaluation.graders.reading.expectations import (
     accepted_texts,
     composed,
-    known_keys,
     texts_at,
+    unknown_key,
     unusable,
 )
 from quantgate.pipelines.evaluation.graders.reading.grades import judged
@@ -54,7 +54,7 @@ class RegexGrader:
             ready = patterns.compiled(composed(pattern), ignore_case=self.ignore_case)
             if isinstance(ready, Refused):
                 return ready.reason
-        both = next((one for one in rules.must if one in rules.must_not), None)
+        both = next((pattern for pattern in rules.must if pattern in rules.must_not), None)
         return f"pattern {shorten(both)!r} must and must not be met" if both else None
 
     def grade(self, answer_text: str, item: Item) -> Grade:
@@ -104,7 +104,7 @@ def _rules(expected: JsonValue) -> _Rules | Refused:
         return read if isinstance(read, Refused) else _Rules(must=read)
     if not isinstance(expected, dict):
         return Refused(reason="it is neither a pattern nor {must: [...], must_not: [...]}")
-    strange = known_keys(expected, _KEYS)
+    strange = unknown_key(expected, _KEYS)
     if strange:
         return strange
     must, must_not = (texts_at(expected, key, what="pattern") for key in _KEYS)

@@ -51,11 +51,11 @@ class Foreign:
         return self is other or (_is_foreign(other) and _truth(_asked(self, "eq", other)))
 
     def __contains__(self, value: Any) -> bool:
-        return any(one is value or one == value for one in self)
+        return any(element is value or element == value for element in self)
 
     def __iter__(self) -> Iterator[Any]:
-        found: Iterator[Any] = _asked(self, "iter")
-        return found if _is_foreign(found) else iter(found)
+        iterator: Iterator[Any] = _asked(self, "iter")
+        return iterator if _is_foreign(iterator) else iter(iterator)
 
     def __bool__(self) -> bool:
         return _truth(_asked(self, "bool"))
@@ -133,16 +133,16 @@ for _name in ("lshift", "rshift", "lt", "le", "gt", "ge"):
     setattr(Foreign, f"__{_name}__", _between(_name))
 
 
-def run(lines: Lines, told: dict[str, Any]) -> None:
+def run(lines: Lines, question: dict[str, Any]) -> None:
     """Run the tests and say whether they passed.
 
-    `told` has the `tests`, the answer's `names`, the `entry_point` and the `prelude`: what the suite
+    `question` has the `tests`, the answer's `names`, the `entry_point` and the `prelude`: what the suite
     itself defines above the entry point, whose functions and constants are the suite's own here, too.
     """
-    surroundings = _Surroundings(lines, told)
+    surroundings = _Surroundings(lines, question)
     try:
-        surroundings.define(told["prelude"], told["entry_point"])
-        exec(compile(told["tests"], "<tests>", "exec"), surroundings.namespace)
+        surroundings.define(question["prelude"], question["entry_point"])
+        exec(compile(question["tests"], "<tests>", "exec"), surroundings.namespace)
     except LostError as error:
         lines.say({"state": "failed", "what": f"the program did not answer: {error}"[:300]})
     except BaseException as error:  # noqa: BLE001 - tests may raise anything
@@ -156,9 +156,9 @@ def run(lines: Lines, told: dict[str, Any]) -> None:
 class _Surroundings:
     """What tests see: their own names, the suite's, the entry point, built-in ones, the answer's others."""
 
-    def __init__(self, lines: Lines, told: dict[str, Any]) -> None:
-        self._names = frozenset(map(str, told["names"]))
-        self._tests: str = told["tests"]
+    def __init__(self, lines: Lines, question: dict[str, Any]) -> None:
+        self._names = frozenset(map(str, question["names"]))
+        self._tests: str = question["tests"]
         self._lent: list[Any] = []
         self._foreign: dict[int, Any] = {}
         self._errors: dict[type, int] = {}
@@ -220,9 +220,9 @@ class _Surroundings:
         if tag == "lent":
             return self._lent[content]
         if tag == "error":
-            found = self.peer.error_class(content[1])
-            self._errors[found] = int(content[0])
-            return found
+            error_class = self.peer.error_class(content[1])
+            self._errors[error_class] = int(content[0])
+            return error_class
         number, kind = content
         if kind == "coroutine":
             return _coroutine(self.peer, self._made(int(number)))

@@ -85,8 +85,8 @@ class Peer:
         message = {
             "ask": operation,
             "of": pack(of, table),
-            "with": [pack(one, table) for one in values],
-            "named": {name: pack(one, table) for name, one in named.items()},
+            "with": [pack(value, table) for value in values],
+            "named": {name: pack(value, table) for name, value in named.items()},
         }
         try:
             self._lines.say({**message, "table": self._values.contents(table)})
@@ -109,8 +109,8 @@ class Peer:
         try:
             values.fill(message["table"], table)
             of = values.unpack(message["of"], table)
-            parts = [values.unpack(one, table) for one in message["with"]]
-            named = {str(n): values.unpack(one, table) for n, one in message["named"].items()}
+            parts = [values.unpack(part, table) for part in message["with"]]
+            named = {str(n): values.unpack(part, table) for n, part in message["named"].items()}
             result = self._operations[message["ask"]](of, *parts, **named)
             reply = {"reply": values.pack(result, table)}
         except LostError:
@@ -126,17 +126,21 @@ class Peer:
         if "raised" not in reply:
             return values.unpack(reply["reply"], table), None
         kind, parts, fields = reply["raised"]
-        found = self.error_class(kind)
-        error = Exception() if issubclass(found, BaseExceptionGroup) else found.__new__(found)
-        error.args = tuple([values.unpack(one, table) for one in parts])
-        for name, one in dict(fields).items():
+        error_class = self.error_class(kind)
+        error = (
+            Exception()
+            if issubclass(error_class, BaseExceptionGroup)
+            else error_class.__new__(error_class)
+        )
+        error.args = tuple([values.unpack(part, table) for part in parts])
+        for name, value in dict(fields).items():
             if not str(name).startswith("__"):
-                setattr(error, str(name), values.unpack(one, table))
+                setattr(error, str(name), values.unpack(value, table))
         return None, error
 
     def _packed_error(self, error: BaseException, table: Table) -> list[Any]:
         try:
-            parts = [self._values.pack(one, table) for one in error.args]
+            parts = [self._values.pack(part, table) for part in error.args]
             fields = {name: self._values.pack(v, table) for name, v in vars(error).items()}
         except BaseException:  # noqa: BLE001 - an error of foreign code's own may do this
             parts, fields = [], {}
@@ -161,10 +165,10 @@ class Peer:
         return self._errors[key]
 
 
-def _checked(found: Any) -> type[BaseException]:
-    if not (isinstance(found, type) and issubclass(found, BaseException)):
+def _checked(error_class: Any) -> type[BaseException]:
+    if not (isinstance(error_class, type) and issubclass(error_class, BaseException)):
         raise ValueError("that is no error")
-    return found
+    return error_class
 
 
 def error_text(error: BaseException) -> str:
@@ -180,7 +184,7 @@ def error_kind(error: type[BaseException]) -> Any:
     """Say what an error class is: the name of a built-in one, else its own with its bases."""
     if getattr(builtins, error.__name__, None) is error:
         return error.__name__
-    bases = [one for one in error.__bases__ if issubclass(one, BaseException)]
+    bases = [base for base in error.__bases__ if issubclass(base, BaseException)]
     return [
         f"{error.__module__}.{error.__qualname__}".removeprefix("answer."),
         [*map(error_kind, bases)],

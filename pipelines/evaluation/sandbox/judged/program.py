@@ -85,7 +85,7 @@ def serve(lines: Lines, programs: list[str]) -> None:
     peer = Peer(lines, _operations(module), Values(held.hold, held.read))
     sys.stdout = printed = io.StringIO()
     peer.printed = lambda: _taken(printed)
-    lines.say({"state": "loaded", "names": [one for one in module.__dict__ if one[:2] != "__"]})
+    lines.say({"state": "loaded", "names": [name for name in module.__dict__ if name[:2] != "__"]})
     while True:
         peer.answer(lines.hear())
 
@@ -157,7 +157,7 @@ def _operations(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
         "await": _run,
         "enter": lambda of: type(of).__enter__(of),
         "exit": lambda of, *values: type(of).__exit__(of, *values),
-        **{one.__name__: one for one in simple},
+        **{function.__name__: function for function in simple},
         **{name: getattr(operator, name) for name in _BINARY},
         **{name: getattr(operator, name) for name in ("neg", "pos", "invert", "index")},
         **{name: getattr(operator, name) for name in ("getitem", "setitem", "delitem")},

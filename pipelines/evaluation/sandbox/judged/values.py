@@ -80,7 +80,7 @@ class Values:
         for kind, *_ in contents[len(table.live) :]:
             table.number(_empty(kind))
         for container, content in zip(table.live, contents, strict=True):
-            self._fill_one(container, content, table)
+            self._fill_container(container, content, table)
 
     def unpack(self, value: Any, table: Table) -> Any:
         """Return what JSON stands for.
@@ -96,22 +96,22 @@ class Values:
         if tag == "at":
             return table.live[content]
         if tag == "tuple":
-            return tuple([self.unpack(one, table) for one in content])
+            return tuple([self.unpack(part, table) for part in content])
         if tag == "named tuple":
             return _named_tuple(content[0], content[1])(
                 *[self.unpack(v, table) for v in content[2]]
             )
         if tag == "frozenset":
-            return frozenset([self.unpack(one, table) for one in content])
+            return frozenset([self.unpack(part, table) for part in content])
         if tag == "slice":
-            return slice(*[self.unpack(one, table) for one in content])
+            return slice(*[self.unpack(part, table) for part in content])
         return _PLAIN[tag](content) if tag in _PLAIN else self._remote(value)
 
     def _packed_tuple(self, value: tuple[Any, ...], table: Table) -> Any:
-        parts = [self.pack(one, table) for one in tuple.__iter__(value)]
+        parts = [self.pack(part, table) for part in tuple.__iter__(value)]
         fields = getattr(type(value), "_fields", None)
         if isinstance(fields, tuple) and len(fields) == len(parts):
-            return {"named tuple": [type(value).__name__, [str(one) for one in fields], parts]}
+            return {"named tuple": [type(value).__name__, [str(field) for field in fields], parts]}
         return {"tuple": parts}
 
     def _packed_rarely(self, value: Any, table: Table) -> Any:
@@ -122,12 +122,12 @@ class Values:
         if isinstance(value, complex):
             return {"complex": [value.real, value.imag]}
         if isinstance(value, frozenset):
-            return {"frozenset": [self.pack(one, table) for one in value]}
+            return {"frozenset": [self.pack(part, table) for part in value]}
         if isinstance(value, range):
             return {"range": [hex(value.start), hex(value.stop), hex(value.step)]}
         if isinstance(value, slice):
             return {
-                "slice": [self.pack(one, table) for one in (value.start, value.stop, value.step)]
+                "slice": [self.pack(part, table) for part in (value.start, value.stop, value.step)]
             }
         if isinstance(value, decimal.Decimal):
             return {"Decimal": str(value)}
@@ -151,11 +151,11 @@ class Values:
             names = [name for name, kind in _DICTIONARIES.items() if isinstance(value, kind)]
             return [names[0] if names else "dict", pairs]
         if isinstance(value, collections.deque):
-            return ["deque", [self.pack(one, table) for one in value], value.maxlen]
+            return ["deque", [self.pack(part, table) for part in value], value.maxlen]
         kind = set if isinstance(value, set) else list
-        return [kind.__name__, [self.pack(one, table) for one in kind.__iter__(value)]]
+        return [kind.__name__, [self.pack(part, table) for part in kind.__iter__(value)]]
 
-    def _fill_one(self, container: Any, content: Sequence[Any], table: Table) -> None:
+    def _fill_container(self, container: Any, content: Sequence[Any], table: Table) -> None:
         kind, packed = content[0], content[1]
         if isinstance(container, bytearray):
             container[:] = bytes.fromhex(packed)
@@ -164,9 +164,9 @@ class Values:
             container.clear()
             dict.update(container, pairs)
         elif isinstance(container, list):
-            container[:] = [self.unpack(one, table) for one in packed]
+            container[:] = [self.unpack(part, table) for part in packed]
         elif isinstance(container, set | collections.deque):
-            parts = [self.unpack(one, table) for one in packed]
+            parts = [self.unpack(part, table) for part in packed]
             container.clear()
             (container.update if isinstance(container, set) else container.extend)(parts)
         else:
@@ -185,7 +185,7 @@ def _named_tuple(name: str, fields: Sequence[str]) -> Any:
     """Made anew; an equal tuple is equal whatever its class is."""
     if not str(name).isidentifier() or len(fields) > _MOST_FIELDS:
         raise ValueError("no name of a tuple")
-    return collections.namedtuple(str(name), [str(one) for one in fields], rename=True)
+    return collections.namedtuple(str(name), [str(field) for field in fields], rename=True)
 
 
 def _of_numpy(value: object) -> bool:
@@ -213,7 +213,7 @@ def _numpy(content: Sequence[Any]) -> Any:
     if kind.kind not in _NUMPY_KINDS:
         raise TypeError("an array of objects")
     values = numpy.frombuffer(bytes.fromhex(content[2]), dtype=kind)
-    array = values.reshape([int(one) for one in content[1]]).copy()
+    array = values.reshape([int(size) for size in content[1]]).copy()
     return array[()] if content[3] else array
 
 
@@ -221,9 +221,9 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "int": lambda digits: int(digits, 16),
     "bytes": bytes.fromhex,
     "complex": lambda parts: complex(*parts),
-    "range": lambda limits: range(*(int(one, 16) for one in limits)),
+    "range": lambda limits: range(*(int(number, 16) for number in limits)),
     "Decimal": lambda digits: decimal.Decimal(str(digits)),
-    "Fraction": lambda parts: fractions.Fraction(*(int(one, 16) for one in parts)),
+    "Fraction": lambda parts: fractions.Fraction(*(int(number, 16) for number in parts)),
     "timedelta": lambda parts: datetime.timedelta(parts[0], parts[1], parts[2]),
     "date": lambda parts: _DATES[parts[0]].fromisoformat(parts[1]),
     "other": lambda name: _OTHERS[name],
