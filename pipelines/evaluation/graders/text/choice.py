@@ -36,7 +36,7 @@ class ChoiceGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "choice@3"
+        return "choice@4"
 
     def problem(self, item: Item) -> str | None:
         """Say why the expectation can never be met, or None where it is among the choices."""

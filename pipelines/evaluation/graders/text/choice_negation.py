@@ -83,9 +83,20 @@ _VERDICT = (
     "|incorrect[ao]|sbagliat[ao]|errad[ao]|fout|onjuist|błędn[aey]|неверно|невірно|yanlış|salah|sai|makosa"
     "|否|いいえ|لا|아니[오요]|नहीं|না|ไม่"
 )
+_NEGATION = "(?:not\\b|n't\\b|nicht\\b|pas\\b|niet\\b)"
+_ON_THE_CHOICE = (
+    "(?: ?(?:an?|the|die|das|eine?|la|une|de|het|een)\\b)?"
+    "(?: ?(?:quite|really|right|correct|richtige|korrekte|bonne|juiste))?"
+    " ?(?:correct|right|true|valid|accurate|possible|plausible|best\\b|it\\b|answer|option|choice"
+    "|richtig|korrekt|wahr|möglich|antwort|lösung|juste|vrai|bon|réponse|juist|goed|waar|mogelijk|antwoord"
+    "|[^\\w ]|$)"
+)
+"""What makes a sentence behind a choice one about the choice: `is not correct`, not `is not affected`."""
+
 _ENDS = "(?=[.!;,。、،]| ?[—–-] |$)"
 RULED_OUT_AFTER = (
-    f"(?:{_VERB}{_ADVERB} ?)(?:{_FALSE})"
+    f"(?P<sentence>{_VERB}{_ADVERB} ?{_NEGATION}(?!{_ON_THE_CHOICE}))"
+    f"|(?:{_VERB}{_ADVERB} ?)(?:{_FALSE})"
     "|(?P<verb>[—–-] ?(?:неверн|неправил|невірн|не\\b)|(?<= )ليست?(?!\\w))"
     "|(?<= )(?:n'est pas|no está|não é|não está|non è|nie jest|не является)"
     "|(?P<particle>(?:は|が|も)(?:正解|正しい答え|答え)?(?:では|でも|じゃ)(?:ない|ありません)"
@@ -94,6 +105,7 @@ RULED_OUT_AFTER = (
     f"|{_ITEM}?(?:是|明显|显然)(?:不正确|不正確|错|錯|不对|不對|有误|有誤)"
     "|(?P<text>"
     "(?<= )(?:no es|не\\b|bukan|salah|tidak benar"
+    "|(?:(?:является|є) )?(?:невер(?:н|ен\\b)|неправил|невірн|ошибоч|хибн)"
     "|sai\\b|không đúng|không phải|si sahihi|yanlış|değil|नहीं|गलत|ভুল|নয়|కాదు|తప్పు|neither"
     "|either\\b|non plus|auch nicht"
     "|tampoco|também não|neanche)"
@@ -106,8 +118,9 @@ RULED_OUT_AFTER = (
 )
 """What stands after one, punctuation aside.
 
-`text` is what may be the option's own text as well, `verb` what may rule out another
-choice that follows, `particle` what belongs to the label before it whatever stands between.
+`text` is what may be the option's own text as well, and so is `sentence`, of which only the beginning is
+read; `verb` is what may rule out another choice that follows, `particle` what belongs to the
+label before it whatever stands between.
 """
 
 LISTED = (

@@ -39,9 +39,10 @@ def ruled_out(match: re.Match[str], text: str, ways: Ways, question: str = "") -
         return after is not None
     if _is_declared(match, text):
         return not _is_set_apart(match, after, "(") or _other(match, _listed(text, ways))
-    if after["text"] is None or not _is_set_apart(match, after):
+    said = after["text"] or after["sentence"]
+    if said is None or not _is_set_apart(match, after):
         return True
-    is_option = _is_option_text(match["label"], after["text"].casefold(), question, ways)
+    is_option = _is_option_text(match["label"], said.casefold(), question, ways)
     return _other(match, _listed(text, ways) if is_option else _standing(text, ways))
 
 
@@ -114,7 +115,7 @@ def _standing(text: str, ways: Ways) -> frozenset[str]:
         match["label"]
         for match in _all_named(text, ways)
         if (after := _after(match, text, ways)) is None
-        or (after["text"] is not None and _is_set_apart(match, after))
+        or ((after["text"] or after["sentence"]) is not None and _is_set_apart(match, after))
     )
 
 
