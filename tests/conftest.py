@@ -9,8 +9,6 @@ import pytest
 from quantgate.pipelines.files.store import Store
 from quantgate.registry.tracking import URI_VARIABLE
 
-PROJECT = Path(__file__).resolve().parents[1]
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

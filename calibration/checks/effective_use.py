@@ -10,7 +10,7 @@ until a recipe has the tokens it wants; longer ones are cut and those of one tok
 - autoawq: joins all sequences and cuts them into blocks of the longest length; the rest is dropped, and
   sequences attend to their neighbours.
 
-`tests/integration/test_corpus_effective_use.py` holds these sums against what the tools reported.
+`tests/integration/calibration/test_effective_use.py` holds these sums against what the tools reported.
 """
 
 from collections.abc import Sequence

@@ -17,12 +17,13 @@ from quantgate.pipelines.engines.runtime import Loadable
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.benchmarks import llama_server
 from tests.benchmarks.asking import Questions, in_rounds
 from tests.benchmarks.building import THREADS, build, llamacpp
-from tests.benchmarks.one_by_one import OneByOne
-from tests.benchmarks.random_llama import EXAMPLE, MIDDLE, random_llama
-from tests.benchmarks.ratios import ROUNDS
+from tests.benchmarks.measuring import llama_server
+from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
+from tests.benchmarks.measuring.ratios import ROUNDS
+from tests.benchmarks.plain.one_by_one import OneByOne
+from tests.support.project import EXAMPLE
 
 EXAMPLE_ITEMS, EXAMPLE_TOKENS = 192, 64
 RANDOM_ITEMS, RANDOM_TOKENS, RANDOM_ROUNDS = 64, 128, 1
@@ -78,7 +79,7 @@ def ours(model: Path, threads: int, questions: Questions) -> list[str]:
 def _one_by_one(model: Path, passive: bool, questions: Questions) -> list[str]:
     texts = questions.folder / "texts.json"
     call = WorkerCall(
-        module="tests.benchmarks.one_by_one",
+        module="tests.benchmarks.plain.one_by_one",
         request=OneByOne(
             model=model,
             prompts=questions.file,

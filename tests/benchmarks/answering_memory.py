@@ -16,8 +16,8 @@ from quantgate.pipelines.process.runner import run_worker
 from tests.benchmarks.answering import RANDOM_ITEMS, RANDOM_TOKENS, models
 from tests.benchmarks.asking import Questions
 from tests.benchmarks.building import THREADS, llamacpp
-from tests.benchmarks.processes import cost_of
-from tests.benchmarks.random_llama import MIDDLE, random_llama
+from tests.benchmarks.measuring.processes import cost_of
+from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 
 MOST_MEGABYTES = 300
 _KEPT = re.compile(r"KV buffer size = *([0-9.]+) MiB")

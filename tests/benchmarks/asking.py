@@ -18,7 +18,7 @@ from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.suites.load import load_suite
-from tests.benchmarks.random_llama import EXAMPLE
+from tests.support.project import EXAMPLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.variants.variant import PlannedVariant, Workshop, build_variant
-from tests.benchmarks.random_llama import EXAMPLE
+from tests.support.project import EXAMPLE
 
 THREADS = 2
 

@@ -9,10 +9,10 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.files.store import Store
 from tests.benchmarks.building import THREADS, build, llamacpp
-from tests.benchmarks.processes import cost_of, cost_of_command
-from tests.benchmarks.random_llama import LARGE, random_llama
-from tests.benchmarks.ratios import ROUNDS, Comparison, Cost, one_after_another
-from tests.oracles import oracle
+from tests.benchmarks.measuring.processes import cost_of, cost_of_command
+from tests.benchmarks.measuring.random_llama import LARGE, random_llama
+from tests.benchmarks.measuring.ratios import ROUNDS, Comparison, Cost, one_after_another
+from tests.support.llamacpp.oracles import oracle
 
 TYPES = ("Q4_K_M", "Q5_K_M", "Q8_0")
 MOST_TIME, MOST_MEMORY = 1.05, 1.1
@@ -73,7 +73,7 @@ def _ours(checkpoint: Checkpoint, kind: str, store: Store) -> Cost:
 
 
 def _convert(checkpoint: Checkpoint, output: Path) -> Cost:
-    command = [sys.executable, "-m", "tests.benchmarks.plain_convert"]
+    command = [sys.executable, "-m", "tests.benchmarks.plain.convert"]
     command += [str(Settings.from_environment().converter), str(checkpoint.folder)]
     command += ["--outtype", "f16", "--outfile", str(output)]
     return cost_of_command(command, output.with_suffix(".log"), {"OMP_NUM_THREADS": str(THREADS)})

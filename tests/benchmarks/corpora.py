@@ -10,8 +10,8 @@ import yaml
 
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.store import Store
-from tests.benchmarks.processes import cost_of_command
-from tests.benchmarks.ratios import Cost
+from tests.benchmarks.measuring.processes import cost_of_command
+from tests.benchmarks.measuring.ratios import Cost
 
 ROWS = 1_000_000
 SECONDS, BYTES = 180.0, 1_000_000_000

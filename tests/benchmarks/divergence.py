@@ -18,10 +18,10 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import WAITING, run_worker
 from tests.benchmarks.building import THREADS, build, llamacpp, traffic
-from tests.benchmarks.processes import cost_of, cost_of_command
-from tests.benchmarks.random_llama import MIDDLE, random_llama
-from tests.benchmarks.ratios import Comparison, Cost, in_turns
-from tests.oracles import oracle
+from tests.benchmarks.measuring.processes import cost_of, cost_of_command
+from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
+from tests.benchmarks.measuring.ratios import Comparison, Cost, in_turns
+from tests.support.llamacpp.oracles import oracle
 
 WINDOWS, WINDOW_TOKENS = 8, 512
 OURS_COMPARED = WINDOWS * (WINDOW_TOKENS - 1)

@@ -19,7 +19,7 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.language.identify import languages_of
-from tests.benchmarks.processes import cost_of
+from tests.benchmarks.measuring.processes import cost_of
 
 ROWS, CORPUS_ROWS = 100_000, 20_000
 SECONDS = 30.0

@@ -22,8 +22,8 @@ from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.suites.load import load_suite
-from tests.benchmarks.random_llama import EXAMPLE
-from tests.unit.judging_examples import run_of, suite_of
+from tests.support.judging import run_of, suite_of
+from tests.support.project import EXAMPLE
 
 ITEMS, VARIANTS = 10_000, 10
 SECONDS = 5.0

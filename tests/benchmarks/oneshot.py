@@ -12,9 +12,9 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.process.runner import WAITING
 from tests.benchmarks.building import THREADS, build, windows
-from tests.benchmarks.processes import cost_of, cost_of_command
-from tests.benchmarks.random_llama import SMALL, random_llama
-from tests.benchmarks.ratios import Comparison, Cost, in_turns
+from tests.benchmarks.measuring.processes import cost_of, cost_of_command
+from tests.benchmarks.measuring.random_llama import SMALL, random_llama
+from tests.benchmarks.measuring.ratios import Comparison, Cost, in_turns
 
 CALIBRATED = ("W4A16--gptq", "W4A16--awq")
 RECIPES = (*CALIBRATED, "FP8_DYNAMIC", "W8A8")
@@ -58,7 +58,7 @@ def _theirs(
     checkpoint: Checkpoint, recipe: str, tokens: CalibrationTokens, folder: Path, turn: int
 ) -> Cost:
     output = folder / f"theirs-{turn}"
-    command = [sys.executable, "-m", "tests.benchmarks.plain_oneshot", recipe]
+    command = [sys.executable, "-m", "tests.benchmarks.plain.oneshot", recipe]
     command += [str(checkpoint.folder), str(tokens.file), str(output)]
     environment = {"OMP_NUM_THREADS": str(THREADS)} | WAITING
     cost = cost_of_command(command, folder / "theirs.log", environment | {"HF_HUB_OFFLINE": "1"})

@@ -4,12 +4,10 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from quantgate.pipelines.files.store import Store
-from tests.benchmarks.ratios import show_ratio
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.benchmarks.measuring.ratios import show_ratio
+from tests.support.project import PROJECT
 
 
 def run(_store: Store) -> None:

@@ -13,8 +13,9 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.runner import worker_environment
 from tests.benchmarks.asking import Questions, in_rounds
 from tests.benchmarks.building import THREADS
-from tests.benchmarks.random_llama import EXAMPLE, MIDDLE, random_llama
-from tests.benchmarks.ratios import ROUNDS
+from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
+from tests.benchmarks.measuring.ratios import ROUNDS
+from tests.support.project import EXAMPLE
 
 BATCH_SIZES = (16, 32, 64, 128)
 EXAMPLE_ITEMS, EXAMPLE_TOKENS = 192, 64
@@ -52,7 +53,7 @@ def harness(size: int, questions: Questions) -> list[str]:
     arguments = [questions.checkpoint.folder, questions.file, questions.max_tokens, size, texts]
     with (questions.folder / "harness.log").open("ab") as log:
         subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.plain_harness", *map(str, arguments)],
+            [sys.executable, "-m", "tests.benchmarks.plain.harness", *map(str, arguments)],
             check=True,
             stdout=log,
             stderr=log,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from quantgate.pipelines.files.store import Store
-from tests.benchmarks.simulated import (
+from tests.benchmarks.measuring.simulated import (
     RESAMPLED_TRIALS,
     bound_coverage,
     clustered_pass_rates,

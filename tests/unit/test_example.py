@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 from quantgate.calibration.checks.contamination import contaminations
 from quantgate.calibration.sources.local import read_source
@@ -12,8 +11,8 @@ from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.policies import load_policy
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.suites.load import load_suite
+from tests.support.project import EXAMPLE
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support-desk"
 SLICES = {
     "flat",
     "five_arguments",

@@ -1,7 +1,7 @@
 """Any file of any kind that people write is read, or refused in a sentence: never a traceback, never a hang.
 
-Sound files are changed at random (`tests.mutations`), under a second a kind here and half a minute a kind
-in `make slow`. A failure prints the seed that makes its file again.
+Sound files are changed at random (`tests.support.mutations`), under a second a kind here and half a minute
+a kind in `make slow`. A failure prints the seed that makes its file again.
 """
 
 import contextlib
@@ -38,13 +38,13 @@ from quantgate.pipelines.specs.policies import load_policy
 from quantgate.pipelines.specs.recipes import CATALOGUE, load_recipe
 from quantgate.pipelines.suites.adjudications import load_adjudications
 from quantgate.pipelines.suites.anchors import load_anchor
-from tests import mutations
-from tests.grading import expecting
-from tests.tiny_checkpoints import write_checkpoint
-from tests.unit.judging_examples import suite_of
-from tests.unit.test_judging import runs as judged_runs
+from tests.support import mutations
+from tests.support.checkpoints import write_checkpoint
+from tests.support.grading.items import expecting
+from tests.support.judging import suite_of
+from tests.support.project import EXAMPLE, PROJECT
+from tests.unit.flows.cli.test_judging import runs as judged_runs
 
-PROJECT = Path(__file__).parents[2]
 SECONDS, SLOW_SECONDS = 0.7, 30.0
 LONGEST_SECONDS = 10.0
 """One file may take no longer; a reader that waits for ever ends here."""
@@ -221,7 +221,7 @@ def kinds(folder: Path) -> list[Kind]:
         for name in ("config.json", "tokenizer_config.json", "generation_config.json")
     )
     weights = (sound / "model.safetensors").read_bytes()
-    example = PROJECT / "examples" / "support-desk"
+    example = EXAMPLE
     base, _ = judged_runs(folder, _suite_of_sixty(folder))
     transcript = [json.loads(line) for line in exported_lines(read_transcript(base))][:6]
     return [

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import quantgate
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 HOUSES = ("calibration", "flows", "pipelines", "registry")
 
 

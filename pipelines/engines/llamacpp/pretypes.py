@@ -4,8 +4,8 @@ llama.cpp recognises a tokenizer by the ids it gives one sentence, so every cust
 to it, however ordinary its rules. Here the rules themselves are compared: the `pre_tokenizer` of
 tokenizer.json in canonical form against a reviewed table. Names and rules are those of
 src/llama-vocab.cpp (`llm_tokenizer_bpe`); every row is proven by token-id parity in
-tests/integration/test_llamacpp_pretypes.py. A wrong row would be silent in text, so what is not in the
-table is refused, and token-id parity is gated over corpus and suite besides.
+tests/integration/engines/llamacpp/test_pretypes.py. A wrong row would be silent in text, so what is not in
+the table is refused, and token-id parity is gated over corpus and suite besides.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,207 @@
+"""Every GGUF recipe of the catalogue, really built from the example, read back and run."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.recipe import Calibration, Format, Recipe, TensorTypeRule
+from quantgate.pipelines.engines.backend import Built
+from quantgate.pipelines.engines.contents import gguf_contents
+from quantgate.pipelines.engines.llamacpp.build_messages import (
+    QuantizeCall,
+)
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import read_gguf, write_imatrix
+from quantgate.pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from tests.support.expectations import unexpected
+from tests.support.llamacpp.bench import RECIPES, Bench, gguf_options, make_bench
+from tests.support.llamacpp.checkpoints import backend, runtime, write_lines
+
+pytestmark = pytest.mark.integration
+
+SIDE_BY_SIDE = 2
+WEIGHTS = 4 * 7 + 1
+UNWEIGHED = ("Q8_0", "TQ2_0", "GGUF_NVFP4", "GGUF_MXFP4")
+"""What importance changes no byte of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One recipe's variant, and what its runtime made of it."""
+
+    built: Built
+    probe: ProbeReport
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return make_bench(tmp_path_factory.mktemp("gguf"))
+
+
+@pytest.fixture(scope="module")
+def results(bench: Bench) -> Mapping[str, Result]:
+    """Build and probe everything once, two at a time."""
+
+    def result(recipe: Recipe) -> Result:
+        built = bench.build(recipe)
+        return Result(built, _probe(bench, built, recipe.name))
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return dict(zip(RECIPES, pool.map(result, RECIPES.values()), strict=True))
+
+
+def _probe(bench: Bench, built: Built, name: str) -> ProbeReport:
+    chat = ChatFormat.of(bench.base.folder)
+    texts = ("Where is order 4711?", "¿Dónde está mi pedido?")
+    rows = ({"id": text, "text": text, "token_ids": list(chat.token_ids(text))} for text in texts)
+    request = ProbeRequest(
+        loadable=Loadable(path=built.artifact, format=Format.GGUF),
+        texts=write_lines(bench.folder / name / "texts.jsonl", rows),
+        threads=1,
+        log=bench.folder / name / "probe.log",
+    )
+    return runtime().probe(request, run_worker, ignore_progress)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_catalogue_holds_what_people_ship_with_and_without_a_matrix() -> None:
+    either = {
+        "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_XS", "Q3_K_M", "IQ3_M", "Q2_K",
+    }  # fmt: skip
+    needing = {"IQ3_XXS", "IQ2_M", "IQ2_XXS", "IQ1_M", "IQ1_S"}
+    weighed = {f"{name}--imatrix" for name in either | needing}
+    mixed = {"Q2_K--mixed", "Q4_K_S--mixed", "mixed@2.7bpw", "mixed@3.4bpw"}
+    assert either | weighed | mixed | set(UNWEIGHED) == set(RECIPES)
+
+
+def test_every_recipe_fits_the_example(bench: Bench) -> None:
+    for recipe in RECIPES.values():
+        assert backend().misfits(bench.base, recipe) == ()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_everything_promised_is_there_at_the_promised_cost(
+    name: str, bench: Bench, results: Mapping[str, Result]
+) -> None:
+    recipe, facts = RECIPES[name], results[name].built.facts
+    assert len(facts.promised) == WEIGHTS
+    assert (facts.missed, facts.nonfinite_tensors, facts.uncovered) == ((), (), ())
+    assert facts.warnings == ()
+    base = gguf_contents(next(bench.folder.rglob("gguf-f16-*/model.gguf")))
+    assert unexpected(recipe, bench.base, results[name].built, base) == ()
+    assert (facts.calibration_tokens > 0) == (recipe.calibration is Calibration.IMATRIX)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_types_are_those_of_the_label(name: str, results: Mapping[str, Result]) -> None:
+    options = gguf_options(RECIPES[name])
+    found = Counter(t.type for t in results[name].built.facts.tensors if t.quantized)
+    if options.mix is not None:
+        assert set(found) <= set(options.mix.candidates)
+        assert len(found) > 1
+        return
+    ruled = {rule.type for rule in options.tensor_types}
+    own = FILE_TYPES[options.file_type].tensor_type.name
+    assert {own, *ruled} <= set(found)
+    if not ruled or name.startswith("GGUF_"):
+        main = next(iter(ruled), own)
+        assert found.most_common(1)[0][0] == main
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_loads_and_its_logits_are_finite(name: str, results: Mapping[str, Result]) -> None:
+    probe = results[name].probe
+    assert probe.loads, probe.detail
+    assert probe.finite_logits, probe.detail
+    assert (probe.compared_texts, probe.mismatched_texts) == (2, ())
+
+
+def test_the_base_is_converted_and_the_matrix_and_sensitivities_computed_once(
+    bench: Bench, results: Mapping[str, Result]
+) -> None:
+    assert results
+    kinds = Counter(path.name.rpartition("-")[0] for path in bench.scratch.glob("[!.]*"))
+    assert kinds == {"gguf-f16": 1, "imatrix": 1, "sensitivities": 1}
+    assert not list(bench.scratch.glob("sensitivities-*/*.gguf"))
+
+
+def test_a_matrix_changes_every_recipe_that_has_a_twin_with_one(
+    results: Mapping[str, Result],
+) -> None:
+    twins = [name for name in RECIPES if f"{name}--imatrix" in RECIPES]
+    for name in twins:
+        files = {_sha256(results[one].built.artifact) for one in (name, f"{name}--imatrix")}
+        assert len(files) == 2, name
+
+
+@pytest.mark.parametrize("name", UNWEIGHED)
+def test_a_matrix_changes_no_byte_of_a_recipe_that_has_no_twin(
+    name: str, bench: Bench, results: Mapping[str, Result]
+) -> None:
+    options = gguf_options(RECIPES[name])
+    call = QuantizeCall(
+        source=bench.f16(),
+        output=bench.folder / f"{name}-weighed.gguf",
+        file_type=options.file_type,
+        imatrix=bench.imatrix(),
+        threads=1,
+        tensor_types=options.tensor_types,
+    )
+    assert bench.quantize(call).uncovered == ()
+    assert _sha256(call.output) == _sha256(results[name].built.artifact)
+
+
+def test_a_pattern_that_matches_no_tensor_is_refused_by_name(bench: Bench) -> None:
+    call = QuantizeCall(
+        source=bench.f16(),
+        output=bench.folder / "idle.gguf",
+        file_type="Q4_0",
+        imatrix=None,
+        threads=1,
+        tensor_types=(TensorTypeRule(pattern="ssm_out", type="Q8_0"),),
+    )
+    with pytest.raises(InputError, match="'ssm_out' matches none of 29 tensors"):
+        bench.quantize(call)
+
+
+def test_entries_missing_from_a_matrix_are_named(
+    bench: Bench, results: Mapping[str, Result]
+) -> None:
+    """llama.cpp writes such a file without a word, and those tensors as if there were no matrix."""
+    assert results
+    name = "blk.2.ffn_down.weight"
+    holed = bench.folder / "holed.gguf"
+    with read_gguf(bench.imatrix()) as gguf:
+        tensors = {tensor.name: tensor for tensor in gguf.tensors}
+        weights = [one.removesuffix(".counts") for one in tensors if one.endswith(".counts")]
+        entries = {
+            weight: (
+                gguf.floats(tensors[f"{weight}.in_sum2"]).reshape(1, -1),
+                gguf.floats(tensors[f"{weight}.counts"]),
+            )
+            for weight in weights
+            if weight != name
+        }
+    write_imatrix(holed, entries, dataset="holed", chunk_count=1, chunk_size_tokens=512)
+    call = QuantizeCall(
+        source=bench.f16(),
+        output=bench.folder / "starved.gguf",
+        file_type="Q4_K_M",
+        imatrix=holed,
+        threads=1,
+    )
+    facts = bench.quantize(call)
+    assert facts.uncovered == (name,)
+    assert facts.warnings == ()

@@ -1,0 +1,159 @@
+"""The bundled example, end to end, with the real tools."""
+
+import json
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.builds.road import RECIPES, Road, leftovers, make_road
+from tests.support.project import PROJECT
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
+    """The finished build of all six recipes; its result is in `result.json` of the folder."""
+    road = make_road(tmp_path_factory.mktemp("road"), RECIPES, items_a_slice=6)
+    finished = road.run(*road.build, "--json")
+    assert finished.returncode in (0, 11), finished.stderr
+    (road.folder / "result.json").write_text(finished.stdout)
+    return road
+
+
+def result(road: Road) -> dict[str, object]:
+    loaded: dict[str, object] = json.loads((road.folder / "result.json").read_text())
+    return loaded
+
+
+def rows(road: Road) -> dict[str, dict[str, object]]:
+    variants = result(road)["variants"]
+    assert isinstance(variants, list)
+    return {str(row["identifier"]): row for row in variants}
+
+
+def size_bytes(row: dict[str, object]) -> int:
+    files = row["files"]
+    assert isinstance(files, dict)
+    return int(files["size_bytes"])
+
+
+def test_all_six_recipes_are_built_audited_and_judged(road: Road) -> None:
+    assert set(rows(road)) == {f"support-llama--{name}" for name in RECIPES}
+    for identifier, row in rows(road).items():
+        assert row["decision"] in ("pass", "fail", "inconclusive"), (
+            f"{identifier}: {row['failure']}"
+        )
+
+
+def test_exactly_the_passing_variants_are_versions(road: Road) -> None:
+    passing = {name for name, row in rows(road).items() if row["decision"] == "pass"}
+    with sqlite3.connect(road.store / "mlflow.db") as database:
+        registered = database.execute(
+            "select value from model_version_tags where key = 'identifier'"
+        ).fetchall()
+        runs = database.execute("select count(*) from runs").fetchone()
+    assert {identifier for (identifier,) in registered} == passing
+    assert len(registered) == len(passing), "one version a variant"
+    assert runs == (len(RECIPES) + 1,), (
+        "every variant is a run with its evidence, and so is the corpus"
+    )
+
+
+def test_nothing_half_written_is_left(road: Road) -> None:
+    assert leftovers(road.store) == []
+
+
+def test_transcripts_hold_raw_answers_with_token_ids(road: Road) -> None:
+    transcripts = list((road.store / "runs").glob("*/transcript.jsonl"))
+    assert len(transcripts) == len(RECIPES) + 2 * 2, (
+        "six variants, two reference runs in two runtimes"
+    )
+    for path in transcripts:
+        answers = [json.loads(line) for line in path.read_text().splitlines()]
+        assert all(answer["token_ids"] for answer in answers if answer["text"])
+
+
+def test_a_second_run_starts_nothing_and_prints_the_same(road: Road) -> None:
+    started = time.monotonic()
+    again = road.run(*road.build, "--json")
+    assert time.monotonic() - started < 10, "a tenth of what any model, flow or server would take"
+    assert json.loads(again.stdout) == result(road)
+    assert "already" in again.stderr
+
+
+def test_the_page_is_one_file_without_network(road: Road) -> None:
+    page = next((road.store / "reports").glob("*/index.html")).read_text()
+    assert "<script src" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    for name in RECIPES:
+        assert name in page
+
+
+def test_a_plan_prints_every_unit_and_builds_nothing(road: Road) -> None:
+    planned = road.run(*road.build, "--plan")
+    assert planned.returncode == 0
+    for name in RECIPES:
+        assert f"support-llama--{name}" in planned.stdout
+
+
+def test_lookup_and_lineage_answer_for_what_passed(road: Road) -> None:
+    passing = [row for row in rows(road).values() if row["decision"] == "pass"]
+    looked_up = road.run("lookup", "support-llama", "--suite", "support-desk", "--json")
+    if not passing:
+        assert looked_up.returncode == 12
+        return
+    found = json.loads(looked_up.stdout)
+    smallest = min(passing, key=size_bytes)
+    assert found["facts"]["identifier"] == smallest["identifier"]
+    traced = road.run("lineage", "support-llama@support-desk")
+    first_line = traced.stdout.splitlines()[0]
+    assert "calibration corpus" in first_line
+
+
+def test_a_server_that_nobody_asked_to_stay_is_gone(road: Road) -> None:
+    for _ in range(60):
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+        if str(road.store) not in listed.stdout:
+            return
+        time.sleep(0.5)
+    raise AssertionError("a Prefect server outlived the command")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("quantize", "nowhere/at/all", "--suite", "nowhere"), 2, "no suite.yaml"),
+        (("quantize",), 2, "needs a model and a suite"),
+        (("quantize", "--build", "missing.yaml"), 2, "missing.yaml"),
+        (("lookup", "no-such-model"), 12, "no-such-model"),
+        (("lineage", "support-llama/999"), 12, "999"),
+    ],
+)
+def test_a_users_mistake_is_one_message_and_a_documented_exit_code(
+    road: Road, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    finished = road.run(*arguments)
+    assert finished.returncode == code, finished.stderr
+    assert words in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_help_never_imports_what_is_heavy() -> None:
+    program = (
+        "import sys; from quantgate.flows.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'mlflow', 'prefect', 'transformers', 'llama_cpp', 'pydantic', 'scipy'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    finished = subprocess.run(
+        [str(Path(PROJECT) / ".venv" / "bin" / "python"), "-c", program],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr

@@ -1,0 +1,97 @@
+"""The whole road as a user walks it: the command in a child process, on a smaller copy of the example."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.project import EXAMPLE, PROJECT
+
+RECIPES = ("Q8_0", "FP8_DYNAMIC", "Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "Q2_K")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Road:
+    """A build file over a reduced suite and corpus, the store it works in, and Prefect's server if named."""
+
+    folder: Path
+    store: Path
+    prefect_api: str | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a command: this store, and no service but local ones."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MLFLOW_", "PREFECT_", "QUANTGATE_STORE"))
+        }
+        named = {"PREFECT_API_URL": self.prefect_api} if self.prefect_api else {}
+        return kept | named | {"QUANTGATE_STORE": str(self.store)}
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of `quantgate` with arguments."""
+        return [sys.executable, "-m", "quantgate", *arguments]
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run `quantgate` to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `quantgate`; its progress lines come on standard error."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=PROJECT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def build(self) -> tuple[str, ...]:
+        """The arguments that quantize this road's build."""
+        return ("quantize", "--build", str(self.folder / "build.yaml"))
+
+
+def make_road(folder: Path, recipes: tuple[str, ...], items_a_slice: int) -> Road:
+    """Copy the example with its first items of every slice, 96 sequences and two reference runs."""
+    shutil.copytree(EXAMPLE / "suite", folder / "suite")
+    items_file = folder / "suite" / "items.jsonl"
+    taken: dict[str, int] = {}
+    kept = []
+    for line in items_file.read_text().splitlines():
+        slices = json.loads(line)["slices"]
+        if any(taken.get(name, 0) < items_a_slice for name in slices):
+            kept.append(line)
+            for name in slices:
+                taken[name] = taken.get(name, 0) + 1
+    items_file.write_text("\n".join(kept) + "\n")
+    (folder / "corpus.yaml").write_text(
+        "name: support-traffic\nsequences: 96\nsources:\n"
+        f"  - path: {EXAMPLE / 'traffic' / 'messages.jsonl'}\n"
+    )
+    (folder / "policy.yaml").write_text("reference_runs: 2\n")
+    (folder / "build.yaml").write_text(
+        f"name: support-llama\nmodel: {EXAMPLE / 'checkpoint'}\nsuite: suite\ncorpus: corpus.yaml\n"
+        f"policy: policy.yaml\nrecipes: [{', '.join(recipes)}]\n"
+    )
+    return Road(folder=folder, store=folder / "store")
+
+
+def leftovers(store: Path) -> list[Path]:
+    """Staging folders and half-written runs that somebody left."""
+    staging = list(store.rglob(".*.staging-*"))
+    unfinished = store / "unfinished"
+    return staging + (list(unfinished.iterdir()) if unfinished.exists() else [])

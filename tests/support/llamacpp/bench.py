@@ -1,0 +1,117 @@
+"""The example as llama.cpp's backend builds from it: what tests of GGUF recipes share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.tokens import calibration_tokens
+from quantgate.calibration.spec import load_corpus_spec
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Calibration, Format, GgufOptions, Recipe
+from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.llamacpp.build_messages import (
+    QuantizeCall,
+    QuantizeFacts,
+    Sensitivities,
+    SensitivityCall,
+)
+from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.process.calls import Reply, WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.recipes import catalogue
+from tests.support.llamacpp.checkpoints import backend
+from tests.support.project import EXAMPLE
+
+# Fewer tokens than the recipes ask for: what is shown here does not hang on how many.
+TOKENS = 1000
+HELD_OUT_TOKENS = 4000
+RECIPES = {recipe.name: recipe for recipe in catalogue() if recipe.format is Format.GGUF}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """The example, its calibration tokens, and a folder in which everything is made once."""
+
+    base: Checkpoint
+    corpus: CalibrationTokens
+    folder: Path
+
+    @property
+    def scratch(self) -> Path:
+        """What all recipes share."""
+        return self.folder / "scratch"
+
+    def build(self, recipe: Recipe) -> Built:
+        """Build a recipe by the real backend."""
+        output = self.folder / recipe.name / "files"
+        output.mkdir(parents=True)
+        calibrated = recipe.calibration is Calibration.IMATRIX
+        request = BuildRequest(
+            checkpoint=self.base,
+            recipe=recipe,
+            calibration=self.corpus if calibrated else None,
+            output=output,
+            scratch=self.scratch,
+            log=self.folder / recipe.name / "build.log",
+            toolchain=backend().toolchain(1),
+        )
+        return backend().build(request, run_worker, ignore_progress)
+
+    def f16(self) -> Path:
+        """The base as llama.cpp compares with it."""
+        return backend().convert(self.base, self.scratch, run_worker, ignore_progress)
+
+    def imatrix(self) -> Path:
+        """The one importance matrix that was computed."""
+        (matrix,) = self.scratch.glob("imatrix-*/imatrix.gguf")
+        return matrix
+
+    def quantize(self, call: QuantizeCall) -> QuantizeFacts:
+        """Quantize as the worker does."""
+        return self._run("engines.llamacpp.workers.building.quantize", call, QuantizeFacts)
+
+    def divergences(self, *files: Path, sequences: Path) -> tuple[Divergence, ...]:
+        """Hold files against the base."""
+        call = DivergenceCall(
+            base=self.f16(),
+            others=files,
+            sequences=sequences,
+            max_tokens=HELD_OUT_TOKENS,
+            threads=1,
+        )
+        return self._run("engines.llamacpp.workers.divergence", call, Divergences).values
+
+    def sensitivities(self, call: SensitivityCall) -> Sensitivities:
+        """Measure groups as the worker does."""
+        return self._run("engines.llamacpp.workers.building.sensitivity", call, Sensitivities)
+
+    def _run(self, module: str, call: object, reply: type[Reply]) -> Reply:
+        log = self.folder / "workers.log"
+        worker = WorkerCall(module=f"pipelines.{module}", request=call, log=log, threads=1)
+        return run_worker(worker, reply, ignore_progress).value
+
+
+def make_bench(folder: Path) -> Bench:
+    """Resolve the example and tokenize a little of its corpus in a folder of one's own."""
+    store = Store(root=folder / "store")
+    source = str(EXAMPLE / "checkpoint")
+    base = resolve_checkpoint(source, name="demo", store=store, hub=HubSettings())
+    corpus = calibration_tokens(
+        build_corpus(load_corpus_spec(EXAMPLE / "corpus.yaml"), store),
+        ChatFormat.of(base.folder),
+        context_length_tokens=base.context_length_tokens,
+        wanted_tokens=TOKENS,
+        folder=folder,
+    )
+    return Bench(base=base, corpus=corpus, folder=folder)
+
+
+def gguf_options(recipe: Recipe) -> GgufOptions:
+    """Return a GGUF recipe's own options."""
+    assert isinstance(recipe.options, GgufOptions)
+    return recipe.options

@@ -1,0 +1,41 @@
+"""A process that runs several builds of one name takes nothing from one into the next."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from quantgate.flows.build.plan_files import plan_files, read_plan, write_plan
+from quantgate.flows.orchestration import tasks
+from quantgate.flows.progress.board import PlainBoard
+from quantgate.pipelines.files.store import Store
+from tests.support.fakes import FakeBackend, FakeRuntime
+from tests.unit.flows.build.test_units import site
+
+
+def test_a_build_anyway_and_one_without_have_each_their_own_plan(tmp_path: Path) -> None:
+    plan, store = site(tmp_path, FakeBackend(), FakeRuntime()).plan, Store(root=tmp_path / "store")
+    anyway = replace(plan, anyway=True)
+    assert anyway.name == plan.name
+    first, second = write_plan(plan, store), write_plan(anyway, store)
+    assert (read_plan(first), read_plan(second)) == (plan, anyway)
+    assert list(plan_files(store)) == [first], "later commands know one plan of a name"
+    assert read_plan(write_plan(plan, store)) == plan
+    assert read_plan(second) == anyway
+
+
+def test_a_later_build_of_the_same_process_opens_its_site_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "store"))
+    plan, store = site(tmp_path, FakeBackend(), FakeRuntime()).plan, Store(root=tmp_path / "store")
+    file = str(write_plan(plan, store))
+    tasks.begin_anew(PlainBoard())
+    before = tasks.open_site(file)
+    assert tasks.open_site(file) is before, "units of one build share it"
+    board = PlainBoard()
+    tasks.begin_anew(board)
+    after = tasks.open_site(file)
+    assert after is not before
+    assert after.show == board.unit
+    tasks.open_site.cache_clear()

@@ -1,0 +1,166 @@
+"""Choosing tokens under an item's own settings: temperature, length, stop texts, a grammar."""
+
+from collections.abc import Sequence
+
+import numpy
+import pytest
+
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.llamacpp.layout import Layout
+from quantgate.pipelines.engines.llamacpp.sampling import chooser
+from quantgate.pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
+from quantgate.pipelines.engines.runtime import Prompt
+from tests.unit.pipelines.engines.llamacpp.test_slots import STOP, VOCABULARY, CountingEngine
+
+
+class OnlyEven:
+    """A grammar of even tokens, after three of which the answer is whole and may not go on."""
+
+    begun: int = 0
+    closed: int = 0
+
+    def __init__(self) -> None:
+        OnlyEven.begun += 1
+        self.accepted: list[int] = []
+
+    def allows(self, token: int) -> bool:
+        if token == STOP:
+            return len(self.accepted) >= 3
+        return token % 2 == 0 and len(self.accepted) < 3
+
+    def masked(self, row: Logits) -> Logits:
+        allowed = [self.allows(token) for token in range(len(row))]
+        return numpy.where(allowed, row, numpy.float32(-numpy.inf))
+
+    def accept(self, token: int) -> None:
+        assert self.allows(token), "a token that is not allowed would abort llama.cpp"
+        self.accepted.append(token)
+
+    def close(self) -> None:
+        OnlyEven.closed += 1
+
+
+class NeverEnding(OnlyEven):
+    """The same, of a model without any stop token: after three tokens nothing at all is allowed."""
+
+    def allows(self, token: int) -> bool:
+        return token != STOP and super().allows(token)
+
+
+def answered(
+    prompts: Sequence[Prompt],
+    decode: DecodeSettings | None = None,
+    grammar: type[OnlyEven] = OnlyEven,
+) -> dict[str, Answering]:
+    settings = decode or DecodeSettings(max_tokens=8)
+    stops = frozenset({STOP})
+    ended: list[Answering] = []
+    rules = Rules(
+        stop_token_ids=stops,
+        room=lambda asked: settings.max_tokens if asked.max_tokens is None else asked.max_tokens,
+        choose=chooser(settings, lambda _schema: grammar(), stops),
+        text_of=lambda token_ids: "".join(chr(64 + token) for token in token_ids),
+    )
+    layout = Layout(slots=3, shared=(), slot_tokens=100, batch_tokens=512)
+    run_group(prompts, CountingEngine(), layout, rules, ended.extend)
+    return {one.prompt.item_id: one for one in ended}
+
+
+def test_a_grammar_binds_the_prompts_that_have_a_schema_and_no_others() -> None:
+    """Greedy tokens count up, with equal logits elsewhere the lowest allowed one is taken."""
+    found = answered(
+        [
+            Prompt(item_id="free", token_ids=(3,)),
+            Prompt(item_id="bound", token_ids=(3,), schema="{}"),
+            Prompt(item_id="odd", token_ids=(2,), schema="{}"),
+        ]
+    )
+    assert found["free"].generated == [4, 5, 6, 7, 8, 9]
+    assert (found["bound"].generated, found["bound"].finish) == ([4, 0, 0], "stop")
+    assert (found["odd"].generated, found["odd"].finish) == ([0, 0, 0], "stop")
+
+
+def test_a_bound_answer_that_may_not_go_on_ends_even_without_a_stop_token() -> None:
+    bound = Prompt(item_id="bound", token_ids=(3,), schema="{}")
+    found = answered([bound], grammar=NeverEnding)
+    assert (found["bound"].generated, found["bound"].finish) == ([4, 0, 0], "stop")
+
+
+def test_grammars_are_given_back_when_their_answers_have_ended() -> None:
+    OnlyEven.begun = OnlyEven.closed = 0
+    answered([Prompt(item_id=str(n), token_ids=(3,), schema="{}") for n in range(20)])
+    assert OnlyEven.begun == 20
+    assert OnlyEven.closed >= 14, "no more are alive than there are slots, twice"
+
+
+def test_bound_draws_are_allowed_repeat_and_differ_between_samples() -> None:
+    warm = DecodeSettings(max_tokens=8, temperature=5.0, seed=3)
+    prompts = [Prompt(item_id=name, token_ids=(3,), schema="{}") for name in ("x", "x#2", "x#3")]
+    first, again = answered(prompts, warm), answered(list(reversed(prompts)), warm)
+    generated = {name: tuple(one.generated) for name, one in first.items()}
+    assert generated == {name: tuple(one.generated) for name, one in again.items()}
+    assert len(set(generated.values())) == 3
+    assert all(token % 2 == 0 for tokens in generated.values() for token in tokens)
+
+
+def test_a_draw_repeated_among_allowed_tokens_has_their_distribution() -> None:
+    """Token 4 has weight e, the other 24 even tokens 1 each; odd ones are never seen."""
+    row = numpy.zeros((1, VOCABULARY), dtype=numpy.float32)
+    row[0, 4] = 1.0
+    row[0, 5] = 3.0
+    choose = chooser(DecodeSettings(max_tokens=1, temperature=1.0), lambda _schema: OnlyEven())
+    seen = numpy.zeros(VOCABULARY)
+    for number in range(8000):
+        prompt = Prompt(item_id=str(number), token_ids=(1,), schema="{}")
+        asking = Answering(prompt=prompt, slot=0, room=1, decoded=1)
+        seen[choose(row, [asking])[0]] += 1
+        asking.finish = "length"
+    share = numpy.e / (numpy.e + 24)
+    assert seen[1::2].sum() == 0
+    assert seen[4] / 8000 == pytest.approx(share, abs=4 * (share * (1 - share) / 8000) ** 0.5)
+    assert seen[2] / 8000 == pytest.approx(share / numpy.e, abs=0.01)
+
+
+def test_a_prompts_own_temperature_length_and_stop_texts_count() -> None:
+    """Letters stand for tokens: 4 is D."""
+    found = answered(
+        [
+            Prompt(item_id="plain", token_ids=(3,)),
+            Prompt(item_id="warm", token_ids=(3,), temperature=50.0),
+            Prompt(item_id="short", token_ids=(3,), max_tokens=2),
+            Prompt(item_id="stopped", token_ids=(3,), stop=("FG", "never")),
+            Prompt(item_id="at the end", token_ids=(3,), stop=("E",), max_tokens=2),
+        ]
+    )
+    assert found["plain"].generated == [4, 5, 6, 7, 8, 9]
+    assert found["warm"].generated != found["plain"].generated
+    assert (found["short"].generated, found["short"].finish) == ([4, 5], "length")
+    assert (found["stopped"].generated, found["stopped"].finish) == ([4, 5, 6, 7], "stop")
+    assert (found["at the end"].generated, found["at the end"].finish) == ([4, 5], "stop")
+
+
+def test_a_greedy_prompt_in_a_warm_run_is_greedy() -> None:
+    warm = DecodeSettings(max_tokens=8, temperature=50.0)
+    prompts = [
+        Prompt(item_id="cold", token_ids=(3,), temperature=0.0),
+        Prompt(item_id="warm", token_ids=(3,)),
+    ]
+    found = answered(prompts, warm)
+    assert found["cold"].generated == [4, 5, 6, 7, 8, 9]
+    assert found["warm"].generated != found["cold"].generated
+
+
+def test_broken_logits_of_a_bound_answer_are_an_error() -> None:
+    ended: list[Answering] = []
+    stops = frozenset({STOP})
+    rules = Rules(
+        stop_token_ids=stops,
+        room=lambda _asked: 8,
+        choose=chooser(DecodeSettings(max_tokens=8), lambda _schema: OnlyEven(), stops),
+    )
+    layout = Layout(slots=1, shared=(), slot_tokens=100, batch_tokens=512)
+    engine = CountingEngine(poisoned_after=3)
+    run_group(
+        [Prompt(item_id="a", token_ids=(3,), schema="{}")], engine, layout, rules, ended.extend
+    )
+    assert [one.finish for one in ended] == ["error"]

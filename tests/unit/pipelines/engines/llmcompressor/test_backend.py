@@ -1,0 +1,160 @@
+"""The parent's half of the llm-compressor backend: what it asks of its worker and makes of the reply."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quantgate.pipelines.domain.checkpoint import TensorFacts
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.recipe import (
+    BitsPerWeight,
+    Calibration,
+    CompressedTensorsOptions,
+    Format,
+    GgufOptions,
+    Numerics,
+    Recipe,
+)
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
+from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from tests.support.fakes import fake_checkpoint
+
+LAYER = "model.layers.0.mlp.up_proj.weight"
+RECIPE = Recipe(
+    name="NVFP4",
+    description="",
+    scheme="NVFP4",
+    algorithm="round-to-nearest",
+    format=Format.COMPRESSED_TENSORS,
+    numerics=Numerics(weights="W4", activations="A4", kv_cache="bf16"),
+    runtime="transformers",
+    calibration=Calibration.SAMPLES,
+    calibration_tokens=100,
+    bits_per_weight=BitsPerWeight(low=4.4, high=4.6),
+    options=CompressedTensorsOptions(scheme="NVFP4", modifier="QuantizationModifier"),
+)
+
+
+@dataclass
+class FakeWorker:
+    """Replies that nothing was quantized, as llm-compressor does where its targets match nothing."""
+
+    calls: list[WorkerCall] = field(default_factory=list)
+
+    def __call__(
+        self, call: WorkerCall, reply_type: type[Any], on_progress: OnProgress
+    ) -> WorkerReply[Any]:
+        """Remember the call."""
+        self.calls.append(call)
+        tensor = QuantizedTensor(
+            name=LAYER, type="BF16", parameter_count=4096, bits_per_weight=16.0, quantized=False
+        )
+        facts = CompressFacts(
+            tensors=(tensor,),
+            promised=(),
+            calibration_sequences=2,
+            calibration_tokens=20,
+            nonfinite_tensors=(),
+            warnings=("careful",),
+        )
+        return WorkerReply(value=facts, seconds=1.5, peak_memory_bytes=7)
+
+
+def _request(folder: Path, recipe: Recipe, *, calibrated: bool) -> BuildRequest:
+    tensors = (TensorFacts(name=LAYER, shape=(64, 64), dtype="F16"),)
+    tokens = CalibrationTokens(
+        file=folder / "tokens.jsonl",
+        corpus_label="c@1",
+        corpus_digest=Digest("0" * 64),
+        sequence_count=2,
+        token_count=20,
+        max_length_tokens=10,
+    )
+    return BuildRequest(
+        checkpoint=replace(fake_checkpoint(folder / "base"), tensors=tensors),
+        recipe=recipe,
+        calibration=tokens if calibrated else None,
+        output=folder / "output",
+        scratch=folder / "scratch",
+        log=folder / "log",
+        toolchain=LlmCompressorBackend().toolchain(threads=2),
+    )
+
+
+def test_it_is_a_backend() -> None:
+    backend: Backend = LlmCompressorBackend()
+    assert backend.missing() is None
+
+
+def test_the_toolchain_names_every_package_and_our_own_worker() -> None:
+    toolchain = LlmCompressorBackend().toolchain(threads=2)
+    assert [tool.name for tool in toolchain.tools] == [
+        "llmcompressor",
+        "compressed-tensors",
+        "transformers",
+        "torch",
+        "quantgate-llmcompressor-worker",
+    ]
+    assert toolchain.digest != LlmCompressorBackend().toolchain(threads=1).digest
+
+
+def test_the_worker_gets_base_options_and_calibration(tmp_path: Path) -> None:
+    worker = FakeWorker()
+    request = _request(tmp_path, RECIPE, calibrated=True)
+    LlmCompressorBackend().build(request, worker, ignore_progress)
+    (call,) = worker.calls
+    assert call.threads == 2
+    assert isinstance(call.request, CompressCall)
+    assert call.request.calibration == tmp_path / "tokens.jsonl"
+    assert call.request.options == RECIPE.options
+
+
+def test_what_the_recipe_promises_is_counted_even_where_the_tool_matched_nothing(
+    tmp_path: Path,
+) -> None:
+    request = _request(tmp_path, RECIPE, calibrated=True)
+    facts = LlmCompressorBackend().build(request, FakeWorker(), ignore_progress).facts
+    assert facts.missed == (LAYER,)
+    assert facts.calibration_tokens == 20
+    assert facts.warnings == ("careful",)
+    assert (facts.seconds, facts.peak_memory_bytes) == (1.5, 7)
+
+
+def test_a_data_free_recipe_gives_the_worker_no_corpus(tmp_path: Path) -> None:
+    options = CompressedTensorsOptions(scheme="FP8_DYNAMIC", modifier="QuantizationModifier")
+    recipe = replace(RECIPE, options=options, calibration=Calibration.NONE)
+    worker = FakeWorker()
+    request = _request(tmp_path, recipe, calibrated=True)
+    LlmCompressorBackend().build(request, worker, ignore_progress)
+    sent = worker.calls[0].request
+    assert isinstance(sent, CompressCall)
+    assert sent.calibration is None
+
+
+def test_a_calibrated_recipe_without_a_corpus_is_refused_before_any_worker(tmp_path: Path) -> None:
+    worker = FakeWorker()
+    with pytest.raises(InputError, match="needs a calibration corpus"):
+        request = _request(tmp_path, RECIPE, calibrated=False)
+        LlmCompressorBackend().build(request, worker, ignore_progress)
+    assert worker.calls == []
+
+
+def test_a_recipe_that_does_not_fit_is_refused_before_any_worker(tmp_path: Path) -> None:
+    options = CompressedTensorsOptions(scheme="W4A16", modifier="GPTQModifier", group_size=128)
+    worker = FakeWorker()
+    with pytest.raises(CheckpointError, match="has 64 inputs"):
+        request = _request(tmp_path, replace(RECIPE, options=options), calibrated=True)
+        LlmCompressorBackend().build(request, worker, ignore_progress)
+    assert worker.calls == []
+
+
+def test_a_recipe_for_another_backend_is_refused(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, options=GgufOptions(file_type="Q8_0"))
+    with pytest.raises(InputError, match="is for llamacpp"):
+        LlmCompressorBackend().misfits(fake_checkpoint(tmp_path), recipe)

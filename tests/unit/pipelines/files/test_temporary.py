@@ -1,0 +1,105 @@
+"""Temporary and staging folders: gone with their makers, cleared after killed ones, never a live one's."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.files.temporary import clear_staging, clear_temporary, temporary_folder
+from tests.support.project import PROJECT
+from tests.support.workers import Done
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from quantgate.pipelines.files.temporary import temporary_folder
+with temporary_folder(Path(sys.argv[1])) as folder:
+    (folder / "large").write_text("x" * 1000)
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_empty_and_goes_with_its_block(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path) as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "file").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ZeroDivisionError), temporary_folder(tmp_path):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_live_ones_folder_stays_and_a_killed_ones_is_cleared(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    folder = Path(holder.stdout.readline().strip())
+    assert clear_temporary(tmp_path) == 0
+    assert (folder / "large").is_file()
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert clear_temporary(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_an_owner_is_cleared_after_a_day(tmp_path: Path) -> None:
+    young, old = tmp_path / "quantgate-young", tmp_path / "quantgate-old"
+    young.mkdir()
+    old.mkdir()
+    os.utime(old, (time.time() - 25 * 3600,) * 2)
+    assert clear_temporary(tmp_path) == 1
+    assert young.is_dir()
+
+
+def test_what_is_not_ours_stays(tmp_path: Path) -> None:
+    (tmp_path / "another-tool").mkdir()
+    (tmp_path / "target").mkdir()
+    (tmp_path / "quantgate-link").symlink_to(tmp_path / "target")
+    (tmp_path / "quantgate-file").write_text("")
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    assert clear_temporary(tmp_path) == 0
+    if os.geteuid() == 0:
+        (tmp_path / "quantgate-of-another").mkdir()
+        os.utime(tmp_path / "quantgate-of-another", (0, 0))
+        os.chown(tmp_path / "quantgate-of-another", 65534, 65534)
+        assert clear_temporary(tmp_path) == 0
+
+
+@pytest.mark.parametrize("place", ["audits", "corpora/mine", "unfinished/corpus-mine@0"])
+def test_staging_of_a_dead_maker_is_cleared_and_of_a_live_one_is_not(
+    place: str, tmp_path: Path
+) -> None:
+    dead, live = (tmp_path / place / f".{name}.staging-0badcafe" for name in ("dead", "live"))
+    for folder in (dead, live):
+        folder.mkdir(parents=True)
+        (folder / "half").write_text("half")
+    with exclusive(tmp_path / place / ".live.lock"):
+        assert clear_staging(tmp_path) == 1
+        assert (live / "half").is_file()
+        assert not dead.exists()
+    assert clear_staging(tmp_path) == 1
+
+
+def test_a_maker_in_this_process_keeps_its_staging(tmp_path: Path) -> None:
+    def produce(staging: Path) -> Done:
+        assert clear_staging(tmp_path) == 0
+        assert staging.is_dir()
+        return Done(text="made")
+
+    produce_once(tmp_path / "runs" / "one", Done, produce)
+
+
+def test_a_store_that_is_not_there_has_nothing_to_clear(tmp_path: Path) -> None:
+    assert clear_staging(tmp_path / "absent") == 0
