@@ -12,7 +12,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize plan test unit integration slow check contracts format schemas bench serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize plan test unit integration slow check contracts unused format schemas bench serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -60,8 +60,13 @@ unit: setup-dev  ## unit tests only (no tools, about two minutes)
 integration: setup-oracles setup-archived  ## tests with the real tools only
 	@$(TESTS) -m 'not slow' tests/integration
 
-check: setup-dev  ## ruff, mypy --strict and the import contracts
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(MAKE) --no-print-directory contracts
+check: setup-dev  ## ruff, mypy --strict, the import contracts and a search for code that nothing uses
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(MAKE) --no-print-directory contracts unused
+
+# vulture ends with 3 where it names anything, fields included; other codes are trouble of its own.
+unused:
+	@$(BIN)/vulture >.venv/unused; [ $$? = 3 ] || { cat .venv/unused; exit 1; }
+	@! grep -E "unused (class|function|method|property)" .venv/unused
 
 # import-linter follows no links: it reads the package with its houses in place, as hard links.
 contracts:

@@ -1,16 +1,13 @@
 """Sources of a corpus as files on this machine, known by their content."""
 
 import glob
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import cast
 
-from quantgate.calibration.sources.readers import Kind, RowNumbers, reading, rows
-from quantgate.calibration.sources.rows import BrokenRowError, ForeignContentError, RowReader
-from quantgate.calibration.wanted import CorpusSpec, Fields, SourceSpec
-from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.calibration.sources.readers import Kind, reading
+from quantgate.calibration.wanted import CorpusSpec, SourceSpec
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.hashing import DigestMemory
@@ -73,38 +70,6 @@ def local_sources(
         _local(source, path, label=label, stem=stem, commit=commit, memory=memory)
         for (source, path, label, commit), stem in zip(found, stems, strict=True)
     )
-
-
-def read_source(path: Path) -> Iterator[CorpusSequence]:
-    """Yield every sequence with content of a local text file (`.jsonl`, `.txt`, `.csv`).
-
-    Raises:
-        InputError: naming the file, and the row where there is one.
-    """
-    if path.suffix not in _TEXT_ENDINGS:
-        endings = ", ".join(_TEXT_ENDINGS)
-        raise InputError(f"sources end in {endings}, not '{path.suffix}'", where=str(path))
-    kind = cast("Kind", path.suffix.removeprefix("."))
-    reader, numbers = RowReader(Fields(), (), "chat"), RowNumbers(path, kind)
-    count = 0
-    for place, raw in rows(path, kind, 0, sys.maxsize):
-        try:
-            row = reader.read(raw) if not isinstance(raw, BrokenRowError) else _refuse(raw)
-        except ForeignContentError:
-            continue
-        except BrokenRowError as error:
-            number = numbers.of(place.position)
-            raise InputError(f"line {number}: {error}", where=str(path)) from error
-        if row.messages or row.text:
-            count += 1
-            row.identifier = row.identifier or f"{path.stem}:{numbers.of(place.position)}"
-            yield row.sequence(source=path.name)
-    if not count:
-        raise InputError("this source has no rows with content", where=str(path))
-
-
-def _refuse(broken: BrokenRowError) -> NoReturn:
-    raise broken
 
 
 def refuse_changed(source: LocalSource) -> None:

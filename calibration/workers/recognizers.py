@@ -20,6 +20,7 @@ from presidio_analyzer import predefined_recognizers as predefined
 from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, SpacyNlpEngine
 from tldextract import TLDExtract
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -51,6 +52,7 @@ class Emails(predefined.EmailRecognizer):  # type: ignore[misc]  # presidio's cl
 
     _suffixes = TLDExtract(suffix_list_urls=(), cache_dir=None)
 
+    @override
     def validate_result(self, pattern_text: str) -> bool | None:
         """Return True for a known ending, None (the pattern's own score) for letters, else False."""
         if self._suffixes(pattern_text).fqdn:
@@ -61,6 +63,7 @@ class Emails(predefined.EmailRecognizer):  # type: ignore[misc]  # presidio's cl
 class Addresses(predefined.IpRecognizer):  # type: ignore[misc]
     """IP addresses, but for what is also code (`x[0::2]`, `a::b`)."""
 
+    @override
     def invalidate_result(self, pattern_text: str) -> bool | None:
         """Return True for what is none, or is too short to be told from code."""
         groups = _PIECES.findall(pattern_text)
@@ -112,6 +115,7 @@ class AnnouncedPhones(PatternRecognizer):  # type: ignore[misc]
             context=words,
         )
 
+    @override
     def invalidate_result(self, pattern_text: str) -> bool:
         """Return whether it is a date."""
         return bool(_DATE.fullmatch(pattern_text))
@@ -120,11 +124,12 @@ class AnnouncedPhones(PatternRecognizer):  # type: ignore[misc]
 class Context(LemmaContextAwareEnhancer):  # type: ignore[misc]
     """Raises scores where one of five words before is a context word; also within unspaced scripts."""
 
+    @override
     @staticmethod
     def _find_supportive_word_in_context(
         context_list: list[str],
         recognizer_context_list: list[str],
-        matching_mode: str = "whole_word",  # noqa: ARG004  # presidio's own signature
+        matching_mode: str = "whole_word",  # presidio's own signature
     ) -> str:
         words = {word.casefold() for word in context_list}
         for wanted in recognizer_context_list:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prefect import flow
 from prefect.runner import Runner
+from typing_extensions import override
 
 from quantgate.flows.orchestration.look import look
 from quantgate.flows.progress.board import PlainBoard
@@ -52,8 +53,9 @@ class _CancelledRunner(Runner):
                 self._serving_in.add_signal_handler(number, self._cancel, number)
         await self.start()
 
+    @override
     def handle_sigterm(self, *_args: object, **_options: object) -> None:
-        """See Prefect, whose start makes this the handler; an exception here would hit any task."""
+        """Cancel: Prefect's start makes this the handler, and an exception here would hit any task."""
         self._serving_in.call_soon_threadsafe(self._cancel, signal.SIGTERM)
 
     def _cancel(self, number: int) -> None:

@@ -38,8 +38,3 @@ class Corpus:
     def label(self) -> str:
         """Return `name@version`."""
         return f"{self.name}@{self.version}"
-
-    @property
-    def sequences_file(self) -> Path:
-        """Return the JSONL file of `CorpusSequence` rows."""
-        return self.folder / "sequences.jsonl"

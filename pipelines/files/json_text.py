@@ -109,18 +109,6 @@ def read_json(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> JsonVa
         ) from error
 
 
-def read_json_object(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> JsonObject:
-    """Read a JSON document that has to be an object.
-
-    Raises:
-        InputError: where the file cannot be read, is not JSON, or holds something else.
-    """
-    value = read_json(path, at_most_bytes)
-    if not isinstance(value, dict):
-        raise InputError("is JSON, but no object", where=str(path))
-    return value
-
-
 def _decoded(text: str) -> JsonValue:
     """Rows of corpora come in millions, so what `decode` spends on whitespace around a row is spared."""
     if text[:1] in _OPENING:

@@ -2,15 +2,18 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 from quantgate.calibration.checks.contamination import contaminations
-from quantgate.calibration.sources.local import read_source
+from quantgate.calibration.shelf.assemble import sample
 from quantgate.calibration.spec import load_corpus_spec
+from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.language.words import normalized
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.policies import load_policy
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.suites.load import load_suite
+from tests.support.corpora import spec_of
 from tests.support.project import EXAMPLE
 
 SLICES = {
@@ -27,6 +30,13 @@ SLICES = {
 }
 
 
+def traffic_sequences(folder: Path) -> tuple[CorpusSequence, ...]:
+    """Every row of the traffic, as a corpus of all of them has it; no two rows are the same."""
+    rows = EXAMPLE / "traffic" / "messages.jsonl"
+    count = len(rows.read_text(encoding="utf-8").splitlines())
+    return sample(spec_of(folder, f"sequences: {count}\nsources: [{{path: {rows}}}]\n")).sequences
+
+
 def test_the_suite_has_at_least_four_hundred_items_in_slices_that_can_prove_something() -> None:
     suite = load_suite(EXAMPLE / "suite")
     sizes = Counter(name for item in suite.items for name in item.slices)
@@ -35,8 +45,8 @@ def test_the_suite_has_at_least_four_hundred_items_in_slices_that_can_prove_some
     assert all(count >= 35 for count in sizes.values()), sizes
 
 
-def test_no_question_of_the_suite_stands_in_the_traffic() -> None:
-    traffic = tuple(read_source(EXAMPLE / "traffic" / "messages.jsonl"))
+def test_no_question_of_the_suite_stands_in_the_traffic(tmp_path: Path) -> None:
+    traffic = traffic_sequences(tmp_path)
     assert len(traffic) >= 1000
     assert contaminations(traffic, load_suite(EXAMPLE / "suite").items) == ()
 
@@ -46,8 +56,8 @@ def test_no_item_is_asked_twice() -> None:
     assert len(set(texts)) == len(texts)
 
 
-def test_traffic_answers_are_tool_calls() -> None:
-    for sequence in read_source(EXAMPLE / "traffic" / "messages.jsonl"):
+def test_traffic_answers_are_tool_calls(tmp_path: Path) -> None:
+    for sequence in traffic_sequences(tmp_path):
         assert [message.role for message in sequence.messages] == ["user", "assistant"]
         assert set(json.loads(sequence.messages[1].content)) == {"name", "arguments"}
 

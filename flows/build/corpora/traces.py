@@ -10,7 +10,7 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.hashing import file_digest
-from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
+from quantgate.pipelines.files.sealed import produce_once, verify
 from quantgate.pipelines.files.temporary import temporary_folder
 
 if TYPE_CHECKING:
@@ -77,11 +77,6 @@ def export_traces(
         if not tally.rows:
             raise InputError(_nothing(tally), where=f"{PREFIX}{experiment} in {tracking.shown}")
         return _sealed(rows, experiment, tally, home)
-
-
-def export_record(rows: Path) -> ExportRecord:
-    """Return what is known of exported traces, by their file."""
-    return read_manifest(rows.parent, ExportRecord).record
 
 
 def _sealed(rows: Path, experiment: str, tally: "TraceTally", home: Path) -> Path:

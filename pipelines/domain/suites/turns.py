@@ -84,11 +84,6 @@ class Loop:
     call_format: AnyCallFormat = "auto"
     results_as: Literal["auto", "tool", "user"] = "auto"
 
-    @property
-    def scripted_steps(self) -> int:
-        """How many steps are expected before the end."""
-        return sum(len(turn.steps) for turn in self.turns)
-
     def tool(self, name: str) -> SimulatedTool | None:
         """Return the tool of a name, None where none is simulated."""
         return next((tool for tool in self.tools if tool.name == name), None)

@@ -14,10 +14,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from quantgate.calibration.drift.sealing import EVENT, DriftEvent, sealed_events
+from quantgate.calibration.drift.sealing import EVENT, DriftEvent
 from quantgate.calibration.shelf.assemble import build_corpus, read_sequences
 from quantgate.calibration.spec import load_corpus_spec
-from quantgate.flows.build.corpora.traces import export_record, export_traces
+from quantgate.flows.build.corpora.traces import ExportRecord, export_traces
 from quantgate.flows.cli.corpus.corpora import build_from_spec
 from quantgate.flows.cli.corpus.drift import DriftOptions, drift_command
 from quantgate.flows.orchestration.drift_events import emit
@@ -27,9 +27,11 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.files.sealed import read_manifest
 from quantgate.registry import Tracking, lineage, lookup, record, record_corpus, still_recorded
 from quantgate.registry.evidence import Evidence
 from tests.integration.registry.test_mlflow import server  # noqa: F401 - a fixture
+from tests.support.drift_events import sealed_events
 from tests.support.registries import Sample, evidence_of, tracking_in
 
 pytestmark = [
@@ -168,7 +170,7 @@ def test_traces_are_exported_once_by_content(
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(rows) == 120
     assert [message["role"] for message in rows[0]["messages"]] == ["user", "assistant"]
-    found = export_record(path)
+    found = read_manifest(path.parent, ExportRecord).record
     assert (found.traces, found.rows, found.failed, found.no_chat) == (122, 120, 1, 1)
     assert (found.unreadable, found.continued) == (0, 0)
     assert export_traces(experiment, settings) == path

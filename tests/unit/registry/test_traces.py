@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from quantgate.calibration.drift.rows import Row, traffic_rows
-from quantgate.flows.build.corpora.traces import experiment_named, export_record, export_traces
+from quantgate.flows.build.corpora.traces import ExportRecord, experiment_named, export_traces
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.files.sealed import read_manifest
 from quantgate.registry import Tracking
 from quantgate.registry.traces.conversations import Span, Trace, TraceTally, export_rows
 from quantgate.registry.traces.messages import conversation
@@ -211,7 +212,7 @@ def test_an_export_is_sealed_by_its_content_and_read_as_traffic(tmp_path: Path) 
 
     path = export_traces("chat", settings, open_traces=opened)
     assert export_traces("chat", settings, open_traces=opened) == path
-    record = export_record(path)
+    record = read_manifest(path.parent, ExportRecord).record
     assert path.parent.name == record.digest[:16]
     assert (record.rows, record.no_chat) == (1, 1)
     assert list(traffic_rows(path)) == [Row("tr-1", (("user", "one"), ("assistant", "there")))]

@@ -19,7 +19,6 @@ from quantgate.calibration.drift.sealing import (
     event_of,
     measure_drift,
     seal_event,
-    sealed_events,
 )
 from quantgate.calibration.drift.tokens import Words
 from quantgate.calibration.wanted import Filters
@@ -37,6 +36,7 @@ from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.store import Store
+from tests.support.drift_events import sealed_events
 
 SETTINGS = DriftSettings(alpha=0.05, permutations=1)
 SUBJECTS = ("order", "parcel", "invoice", "refund")

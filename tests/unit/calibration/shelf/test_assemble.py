@@ -77,8 +77,9 @@ def test_too_few_rows_are_an_error_that_counts_them(tmp_path: Path) -> None:
 
 def test_a_tampered_corpus_is_noticed(tmp_path: Path, store: Store) -> None:
     corpus = build_corpus(spec(traffic(tmp_path, ["a", "b"])), store)
-    text = corpus.sequences_file.read_text()
-    corpus.sequences_file.write_text(text.replace('"a"', '"x"'))
+    sequences = corpus.folder / "sequences.jsonl"
+    text = sequences.read_text()
+    sequences.write_text(text.replace('"a"', '"x"'))
     with pytest.raises(InputError, match="altered"):
         open_corpus(corpus.folder)
 

@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from quantgate.calibration.sources.local import read_source
+from quantgate.calibration.shelf.assemble import sample
 from quantgate.calibration.sources.readers import fetch, rows
 from quantgate.calibration.sources.rows import BrokenRowError, RowReader
 from quantgate.calibration.wanted import Fields
@@ -24,7 +24,9 @@ from quantgate.pipelines.hub.workers.table_rows import write_rows
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.suites.messages import MessageSpec
 from tests.support.checkpoints import write_checkpoint
+from tests.support.corpora import spec_of
 
+SPEC = "sequences: 1\nsources: [{path: rows.jsonl}]\n"
 TWICE = '{"text": "a", "text": "b"}'
 CALLED: JsonObject = {
     "role": "assistant",
@@ -48,7 +50,7 @@ def test_a_row_of_a_corpus_names_its_line(tmp_path: Path, line: str) -> None:
     with pytest.raises(
         InputError, match=r"line 3: is not valid JSON: key 'text' stands here twice"
     ):
-        list(read_source(path))
+        sample(spec_of(tmp_path, SPEC))
 
 
 def test_what_only_looks_like_a_key_is_none(tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_a_number_that_no_program_holds_is_refused_in_a_row(tmp_path: Path, numb
     path = tmp_path / "rows.jsonl"
     path.write_text(f'{{"text": "a", "score": {number}}}\n')
     with pytest.raises(InputError, match=r"line 1: is not valid JSON: .* is no number"):
-        list(read_source(path))
+        sample(spec_of(tmp_path, SPEC))
 
 
 @pytest.mark.parametrize(

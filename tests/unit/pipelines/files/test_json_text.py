@@ -11,7 +11,6 @@ from quantgate.pipelines.files.json_text import (
     JsonTextError,
     parse_json,
     read_json,
-    read_json_object,
 )
 
 
@@ -75,6 +74,3 @@ def test_a_document_names_its_file_and_its_line(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(InputError, match="is empty"):
         read_json(path)
-    path.write_text("[]")
-    with pytest.raises(InputError, match="no object"):
-        read_json_object(path)

@@ -10,7 +10,7 @@ import pytest
 from quantgate.pipelines.authoring.check import check_suite
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
-from quantgate.pipelines.domain.suites.turns import Loop, ResultRow, ScriptedStep, Turn
+from quantgate.pipelines.domain.suites.turns import ResultRow, Turn
 from quantgate.pipelines.suites.files import ItemSpec
 from quantgate.pipelines.suites.load import load_suite
 from quantgate.pipelines.suites.tables import ITEM_KEYS
@@ -286,11 +286,6 @@ def test_a_loop_counts_as_said_all_that_its_script_says() -> None:
     ]
 
 
-def test_steps_are_counted_before_the_end() -> None:
-    step = ScriptedStep(expected="x")
-    assert Loop(turns=(Turn(steps=(step, step)), Turn(user="?", steps=(step,)))).scripted_steps == 3
-
-
 def test_the_documents_example_is_a_sound_loop(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "loops.md").read_text()
     item = json.loads(page.partition("```json\n")[2].partition("```")[0])
@@ -298,7 +293,7 @@ def test_the_documents_example_is_a_sound_loop(tmp_path: Path) -> None:
     (folder / "tools.py").write_text("def refund(order_id, reason):\n    return 'done'\n")
     assert problems(folder) == []
     loop = load_suite(folder).items[0].loop
-    assert loop is not None and loop.scripted_steps == 3
+    assert loop is not None and sum(len(turn.steps) for turn in loop.turns) == 3
 
 
 def test_loops_are_not_stretched(tmp_path: Path) -> None:
