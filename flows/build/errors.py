@@ -1,5 +1,7 @@
 """Why units of a build have no verdict, kept beside its plan until they are tried again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +9,9 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.site import BuildSite
 from quantgate.flows.build.units import base_in
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.domain.errors import QuantgateError
+from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError
+from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
 from quantgate.pipelines.variants.variant import PlannedVariant
 
@@ -23,6 +27,31 @@ class UnitError:
     step: str
     text: str
     exit_code: int
+
+
+@contextmanager
+def guarded(site: BuildSite, identifier: str, step: str) -> Iterator[None]:
+    """Let a block do a unit's work; keep the reason of a final failure where the report finds it.
+
+    Raises:
+        InterruptionError: the program is ending; nothing was found out about the unit.
+        QuantgateError: whatever went wrong, also where nobody thought of it.
+    """
+    INTERRUPTION.check(identifier)
+    try:
+        yield
+    except InterruptionError:
+        raise
+    except QuantgateError as error:
+        record_error(site, identifier, step, error)
+        raise
+    except Exception as error:
+        unexpected = full_disk(error, site.settings.store.root) or QuantgateError(
+            f"unexpected {type(error).__name__}: {error}", where=identifier
+        )
+        record_error(site, identifier, step, unexpected)
+        raise unexpected from error  # whose text holds no secret: Prefect keeps it
+    forget_error(site, identifier)  # an earlier try of this very unit may have left one
 
 
 def errors_folder(plan: BuildPlan, settings: Settings) -> Path:
@@ -60,8 +89,7 @@ def forget_error(site: BuildSite, identifier: str) -> None:
 def is_refused(plan: BuildPlan, planned: PlannedVariant, errors: tuple[UnitError, ...]) -> bool:
     """Whether the files that a variant's unit builds have no judge left: the base failed in every runtime."""
     failed = {error.identifier for error in errors}
-    judges = {one.recipe.runtime for one in plan.variants if plan.builder(one) == planned}
-    return all(base_in(name) in failed for name in judges)
+    return all(base_in(name) in failed for name in plan.judges(planned))
 
 
 def errors_of(

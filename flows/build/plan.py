@@ -1,50 +1,20 @@
-"""From what the user asked for to a plan: all is resolved and checked before the first expensive minute."""
+"""A build, resolved: the frozen noun that units, verdicts and later commands read."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from quantgate.calibration.drawing.rendering import rendering_digest
-from quantgate.flows.build.corpora.plan import Assembled, assemble, corpora_specs
-from quantgate.flows.build.identity import build_digest
-from quantgate.flows.build.preflight.all import (
-    refuse_full_disk,
-    refuse_low_bit_source,
-    refuse_missing_tools,
-    refuse_refused,
-    refuse_unanswerable,
-    refuse_unbound,
-)
-from quantgate.flows.build.preflight.checkpoint import looking_inside
-from quantgate.flows.build.preflight.prompts import Asked, preflight_prompts
-from quantgate.flows.build.suite_contents import refuse_other_content
-from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment, table_reader
-from quantgate.pipelines.authoring.lm_eval import suite_folder
-from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
-from quantgate.pipelines.domain.errors import InputError, QuantgateError
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
-from quantgate.pipelines.engines.openai.versions import identified
-from quantgate.pipelines.evaluation.sandbox.choose import refuse_unsandboxed
-from quantgate.pipelines.files.records import record_digest, to_json
-from quantgate.pipelines.specs.builds import BuildSpec
-from quantgate.pipelines.specs.corpora_axis import NO_CORPUS, split_corpus
-from quantgate.pipelines.specs.kv_caches import over_kv_caches
-from quantgate.pipelines.specs.policies import load_policy
-from quantgate.pipelines.specs.recipes import find_recipes
-from quantgate.pipelines.specs.servers import judged_in
-from quantgate.pipelines.suites.load import load_suite
-from quantgate.pipelines.variants.variant import PlannedVariant, plan_variant
-from quantgate.registry.names import check_model_name
+from quantgate.pipelines.files.records import record_digest
+from quantgate.pipelines.variants.variant import PlannedVariant
 
-_SOURCE_RUNTIME = "transformers"
+SOURCE_RUNTIME = "transformers"
 """Where a checkpoint is judged that nothing is built of: it loads every format of checkpoint as it is."""
 
 
@@ -64,7 +34,7 @@ class BuildPlan:
     """Canonical runtime identities and schedules in play, and the digest of the judging code."""
     servers: tuple[Server, ...] = ()
     """Servers that are asked, with the versions they had when this was planned."""
-    source_runtime: str = _SOURCE_RUNTIME
+    source_runtime: str = SOURCE_RUNTIME
     """Where the checkpoint is judged if there are no variants."""
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
     """Those without which the corpus would have been refused."""
@@ -110,7 +80,16 @@ class BuildPlan:
     @property
     def runtimes(self) -> tuple[str, ...]:
         """Runtimes in play, in order of first use."""
-        return _runtimes([variant.recipe for variant in self.variants], self.source_runtime)
+        return runtimes_of([variant.recipe for variant in self.variants], self.source_runtime)
+
+    @property
+    def served(self) -> frozenset[str]:
+        """Runtimes in play that are servers, by name."""
+        return frozenset(server.name for server in self.servers)
+
+    def judges(self, builder: PlannedVariant) -> frozenset[str]:
+        """Return the runtimes that judge the files which a variant's unit builds."""
+        return frozenset(v.recipe.runtime for v in self.variants if self.builder(v) == builder)
 
     def variant(self, identifier: str) -> PlannedVariant:
         """Return one planned variant by its identifier."""
@@ -125,175 +104,6 @@ class BuildPlan:
         )
 
 
-def make_plan(
-    spec: BuildSpec,
-    settings: Settings,
-    tools: Equipment,
-    say: Callable[[str], None],
-    only: str | None = None,
-) -> BuildPlan:
-    """Resolve and check a build; `say` hears what is being done, `only` keeps a single unit.
-
-    Raises:
-        QuantgateError: for whatever is wrong, before anything expensive was done.
-    """
-    folder = suite_folder(spec.suite, settings.store, tools.run_worker)
-    suite = _with_variables(load_suite(folder, table_reader(settings)), spec)
-    refuse_other_content(suite, settings, say)
-    policy = load_policy(spec.policy, suite)
-    specs = corpora_specs(spec)
-    recipes = specs.recipes(find_recipes(spec.recipes, spec.folder), say)
-    recipes = over_kv_caches(recipes, spec.kv_caches)
-    recipes = judged_in(recipes, spec.servers, spec.judge_in)
-    source_runtime = spec.judge_in[0] if spec.judge_in else _SOURCE_RUNTIME
-    refuse_unanswerable(suite)
-    refuse_unsandboxed(suite)
-    refuse_missing_tools(recipes, _runtimes(recipes, source_runtime), tools)
-    refuse_unbound(suite, _runtimes(recipes, source_runtime), tools)
-    refuse_refused(suite, _runtimes(recipes, source_runtime), tools)
-    say(f"resolving {spec.model}")
-    checkpoint = resolve_checkpoint(
-        spec.model,
-        name=spec.name,
-        store=settings.store,
-        hub=settings.hub,
-    )
-    check_model_name(checkpoint.name)
-    refuse_low_bit_source(checkpoint, recipes)
-    with looking_inside(checkpoint, recipes, settings, tools, say):
-        asked = Asked(
-            suite=suite,
-            checkpoint=checkpoint,
-            servers=tools.servers,
-            settings=settings,
-            run_worker=tools.run_worker,
-        )
-        preflight_prompts(asked, say)
-        calibrated = assemble(specs, checkpoint, suite, recipes, spec, (settings, tools, say))
-        variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
-        variants = _rendered(variants, rendering_digest(suite.template_variables))
-    if only is not None:
-        variants = _only(variants, only)
-    refuse_full_disk(checkpoint, variants, settings)
-    return BuildPlan(
-        checkpoint=checkpoint,
-        suite=suite,
-        policy=policy,
-        corpora=calibrated.corpora,
-        variants=variants,
-        contracts=(
-            *_contracts(checkpoint, variants, source_runtime, settings, tools),
-            *((digest_of(spec.template_variables),) if spec.template_variables else ()),
-        ),
-        servers=tools.servers,
-        source_runtime=source_runtime,
-        contamination_waivers=calibrated.waivers,
-        base_divergence_waiver=spec.base_divergence_waiver,
-        anyway=spec.anyway,
-    )
-
-
-def _with_variables(suite: Suite, spec: BuildSpec) -> Suite:
-    """Lay a build's template variables over the suite's; the suite stays the one that its digest names."""
-    return replace(
-        suite, template_variables={**suite.template_variables, **spec.template_variables}
-    )
-
-
-def servers_in_use(spec: BuildSpec, memory: Path | None = None) -> tuple[Server, ...]:
-    """Return the servers that recipes are judged in, with their versions, remembered in the file `memory`.
-
-    Raises:
-        ServiceError: where a running one cannot be reached.
-        InputError: where nothing tells a version.
-    """
-    return tuple(identified(one, memory) for one in spec.servers if one.name in spec.judge_in)
-
-
-def _runtimes(recipes: Sequence[Recipe], source_runtime: str) -> tuple[str, ...]:
+def runtimes_of(recipes: Sequence[Recipe], source_runtime: str) -> tuple[str, ...]:
     """Return the runtimes that recipes are judged in, in order of first use."""
     return tuple(dict.fromkeys(recipe.runtime for recipe in recipes)) or (source_runtime,)
-
-
-def _plan_variants(
-    checkpoint: Checkpoint,
-    recipes: tuple[Recipe, ...],
-    calibrated: Assembled,
-    settings: Settings,
-    tools: Equipment,
-    say: Callable[[str], None],
-) -> tuple[PlannedVariant, ...]:
-    """Plan every recipe, or refuse the build with all that stands against any of them.
-
-    A build that silently left recipes out would read as if they had been judged. Only where corpora are
-    compared, what cannot be built without one is left out of the comparison, and that is said.
-    """
-    planned: list[PlannedVariant] = []
-    refusals: dict[str, QuantgateError] = {}
-    for recipe in recipes:
-        backend, corpus = tools.backends[recipe.options.backend], calibrated.of(recipe)
-        try:
-            planned.append(plan_variant(checkpoint, recipe, corpus, backend, settings.threads))
-        except QuantgateError as error:
-            if split_corpus(recipe.name)[1] == NO_CORPUS:
-                say(f"{recipe.name} {error.what}: left out of the comparison")
-            else:
-                refusals[recipe.name] = error
-    if refusals:
-        raise _together(refusals, len(recipes))
-    return tuple(planned)
-
-
-def _rendered(
-    variants: tuple[PlannedVariant, ...], rendering: Digest
-) -> tuple[PlannedVariant, ...]:
-    """Put into calibrated variants' keys how their corpora become tokens."""
-    return tuple(
-        replace(one, rendering=rendering) if one.corpus_digest is not None else one
-        for one in variants
-    )
-
-
-def _together(refusals: Mapping[str, QuantgateError], recipe_count: int) -> QuantgateError:
-    """One error of the first one's kind that says all of them, by recipe name, and how to go on."""
-    errors = tuple(refusals.values())
-    steps = list(dict.fromkeys(error.next_step for error in errors if error.next_step))
-    if len(refusals) < recipe_count:
-        steps.append(f"leave out {', '.join(refusals)}")
-    next_step = "; or ".join(steps) or None
-    if len(errors) == 1:
-        return type(errors[0])(errors[0].what, where=errors[0].where, next_step=next_step)
-    told = "".join(f"\n  {error.where}: {error.what}" for error in errors)
-    return type(errors[0])(
-        f"{len(errors)} of {recipe_count} recipes cannot be built:{told}", next_step=next_step
-    )
-
-
-def _only(variants: tuple[PlannedVariant, ...], only: str) -> tuple[PlannedVariant, ...]:
-    kept = tuple(v for v in variants if only in (v.identifier, v.recipe.name))
-    if not kept:
-        known = ", ".join(v.identifier for v in variants)
-        raise InputError(
-            f"no unit is called '{only}'", next_step=f"this build has: {known or 'no recipes'}"
-        )
-    return kept
-
-
-def _contracts(
-    checkpoint: Checkpoint,
-    variants: tuple[PlannedVariant, ...],
-    source_runtime: str,
-    settings: Settings,
-    tools: Equipment,
-) -> tuple[str, ...]:
-    parts = []
-    for name in sorted(_runtimes([variant.recipe for variant in variants], source_runtime)):
-        runtime = tools.runtimes[name]
-        parts.append(runtime.source_digest())
-        parts.append(digest_of(to_json(runtime.identity(checkpoint.numerics))))
-        parts.append(digest_of(to_json(runtime.schedule(settings.threads))))
-    parts += [
-        digest_of(to_json(tools.runtimes[variant.recipe.runtime].identity(variant.recipe)))
-        for variant in variants
-    ]
-    return (*parts, build_digest())

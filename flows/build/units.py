@@ -25,7 +25,7 @@ from quantgate.pipelines.engines.runtime import kept
 from quantgate.pipelines.evaluation.runs import RunPlan, never, run_suite
 from quantgate.pipelines.gates.early import Examined, judge_stopped
 from quantgate.pipelines.gates.judge import audit_failure, judge
-from quantgate.pipelines.variants.variant import PlannedVariant, Workshop, build_variant
+from quantgate.pipelines.variants.variant import PlannedVariant, build_request, build_variant
 
 __all__ = [
     "answer", "answered", "audit", "audit_and_answer", "base_audit", "base_in", "build",
@@ -130,17 +130,11 @@ def build(site: BuildSite, planned: PlannedVariant) -> Variant:
         CheckpointError, ToolchainError, WorkerError: from the backend.
     """
     with site.show("build", planned.identifier) as progress:
-        return build_variant(
-            planned,
-            site.tools.backends[planned.recipe.options.backend],
-            _calibration(site, planned),
-            Workshop(
-                checkpoint=site.plan.checkpoint,
-                store=site.settings.store,
-                run_worker=site.tools.run_worker,
-                on_progress=progress,
-            ),
+        request = build_request(
+            planned, site.plan.checkpoint, _calibration(site, planned), site.settings.store
         )
+        backend = site.tools.backends[planned.recipe.options.backend]
+        return build_variant(planned, request, backend, site.tools.run_worker, progress)
 
 
 def audit(site: BuildSite, planned: PlannedVariant) -> AuditReport:

@@ -3,16 +3,15 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from quantgate.flows.build.plan import make_plan, servers_in_use
+from quantgate.flows.build.planning import plan_build
 from quantgate.flows.build.preparing import prepare
 from quantgate.flows.cli.views.plan import show_plan
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.rendering import open_console
 from quantgate.flows.cli.views.result import show_result
-from quantgate.flows.orchestration.running import execute
+from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
 from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
 from quantgate.pipelines.specs.kv_caches import parse_kv_caches
@@ -49,12 +48,11 @@ def quantize_command(options: QuantizeOptions) -> int:
     console = open_console(to_stderr=options.as_json)
     with open_board() as board:
         board.say(f"store {settings.store.root}")
+        plan = plan_build(spec, settings, board.say, options.only)
         if options.plan_only:
-            tools = equipment(settings, servers_in_use(spec, settings.server_versions))
-            plan = make_plan(spec, settings, tools, board.say, options.only)
             show_plan(plan, settings, console)
             return 0
-        result = execute(spec, settings, board, options.only)
+        result = run_build(plan, settings, board)
     if options.as_json:
         print_json(result.details)
     else:

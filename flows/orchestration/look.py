@@ -4,7 +4,8 @@ from pathlib import Path
 
 from quantgate.flows.build.errors import UnitError
 from quantgate.flows.build.outcome import BuildResult
-from quantgate.flows.orchestration.running import execute
+from quantgate.flows.build.planning import plan_build
+from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.progress.board import Board
 from quantgate.flows.releases.releases import (
     OF_THIS_MACHINE,
@@ -44,7 +45,8 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
 
 
 def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome:
-    return outcome_of(release, execute(_spec(release.followed, release.model), settings, board))
+    plan = plan_build(_spec(release.followed, release.model), settings, board.say)
+    return outcome_of(release, run_build(plan, settings, board))
 
 
 def outcome_of(release: Release, result: BuildResult) -> ReleaseOutcome:

@@ -65,7 +65,7 @@ def _promising(
     a build that goes on anyway, its comparison alone, so that it builds while the references are asked.
     A file that several runtimes judge waits for all of them, and looks itself whether one is left.
     """
-    judges = {one.recipe.runtime for one in plan.variants if plan.builder(one) is variant}
+    judges = plan.judges(variant)
     if len(judges) == 1:
         return [units[name] for name in judges]
     return [allow_failure(units[name]) for name in judges]

@@ -6,8 +6,9 @@ that the report can say it even when Prefect's own records are gone.
 """
 
 import threading
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import ParamSpec
@@ -16,36 +17,19 @@ from prefect import Task, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from quantgate.flows.build import outcome, units
-from quantgate.flows.build.errors import (
-    BUILD,
-    REGISTER,
-    forget_error,
-    is_refused,
-    read_errors,
-    record_error,
-)
+from quantgate.flows.build import needs, outcome, units
+from quantgate.flows.build.errors import BUILD, REGISTER, guarded, is_refused, read_errors
+from quantgate.flows.build.machine import Machine, Memory
 from quantgate.flows.build.plan_files import read_plan
-from quantgate.flows.build.room import (
-    Memory,
-    Need,
-    Room,
-    available_bytes,
-    needed_to_build,
-    needed_to_compare,
-    needed_to_run,
-)
 from quantgate.flows.build.site import BuildSite
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.progress.board import Board, PlainBoard
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment
-from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError, ServiceError
+from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.files.full_disk import full_disk
-from quantgate.pipelines.files.interruption import INTERRUPTION
+from quantgate.pipelines.process.memory import available_bytes
 from quantgate.pipelines.process.secrecy import hide_secrets
-from quantgate.pipelines.variants.variant import PlannedVariant
 
 Inputs = ParamSpec("Inputs")
 
@@ -84,10 +68,10 @@ def open_site(plan_file: str) -> BuildSite:
 
 
 @lru_cache(maxsize=1)
-def _room() -> Room:
+def _machine() -> Machine:
     """What the builds of this process share."""
     turn = Settings.from_environment().tool_cache / "accelerator.lock"
-    return Room(Memory(available_bytes), turn)
+    return Machine(Memory(available_bytes), turn)
 
 
 def _only_transient(_task: object, _run: object, state: object) -> bool:
@@ -97,7 +81,7 @@ def _only_transient(_task: object, _run: object, state: object) -> bool:
     return isinstance(error, ServiceError) and error.transient
 
 
-def _unit(run_name: str) -> Callable[[Callable[Inputs, JsonObject]], Task[Inputs, JsonObject]]:
+def _task(run_name: str) -> Callable[[Callable[Inputs, JsonObject]], Task[Inputs, JsonObject]]:
     """Make a function a task: never cached by Prefect, retried only for transient errors."""
     return task(
         name=run_name.split(" {")[0],
@@ -109,139 +93,90 @@ def _unit(run_name: str) -> Callable[[Callable[Inputs, JsonObject]], Task[Inputs
     )
 
 
-def _guarded(
-    plan_file: str, identifier: str, step: str, work: Callable[[BuildSite], JsonObject]
-) -> JsonObject:
-    """Do one unit's work; keep the reason of a final failure where the report finds it."""
-    INTERRUPTION.check(identifier)
-    site = open_site(plan_file)
-    try:
-        done = work(site)
-    except InterruptionError:
-        raise  # nothing was found out about the unit
-    except QuantgateError as error:
-        record_error(site, identifier, step, error)
-        raise
-    except Exception as error:
-        unexpected = full_disk(error, site.settings.store.root) or QuantgateError(
-            f"unexpected {type(error).__name__}: {error}", where=identifier
-        )
-        record_error(site, identifier, step, unexpected)
-        raise unexpected from error  # whose text holds no secret: Prefect keeps it
-    forget_error(site, identifier)  # an earlier try of this very unit may have left one
-    return done
+@contextmanager
+def _unit(plan_file: str, identifier: str, step: str) -> Iterator[BuildSite]:
+    """Open the build that a unit belongs to, for the time in which the unit is done."""
+    build = open_site(plan_file)
+    with guarded(build, identifier, step):
+        yield build
 
 
-def _needed_to_run(site: BuildSite, planned: PlannedVariant) -> Need:
-    identity = site.tools.runtimes[planned.recipe.runtime].identity(planned.recipe)
-    return needed_to_run(site.plan.checkpoint, identity)
-
-
-def _needed_to_ask_the_base(site: BuildSite, runtime: str) -> Need:
-    """A server's base is compared with the checkpoint here, before the server is started."""
-    checkpoint = site.plan.checkpoint
-    need = needed_to_run(checkpoint, site.tools.runtimes[runtime].identity(checkpoint.numerics))
-    if all(server.name != runtime for server in site.plan.servers):
-        return need
-    return replace(need, size_bytes=max(need.size_bytes, needed_to_compare(checkpoint).size_bytes))
-
-
-@_unit("base {runtime}")
+@_task("base {runtime}")
 def base(plan_file: str, runtime: str) -> JsonObject:
-    """See whether the base, as a runtime computes it, is the checkpoint."""
+    """See whether the base, as a runtime computes it, is the checkpoint.
 
-    def work(site: BuildSite) -> JsonObject:
-        if any(server.name == runtime for server in site.plan.servers):
-            return {
-                "runtime": runtime
-            }  # seen while its server runs for the reference: it starts once
-        with _room().take(needed_to_compare(site.plan.checkpoint)):
-            units.refuse_base(site, runtime)
+    A server's base is seen while its server runs for the reference: so it starts once.
+    """
+    with _unit(plan_file, units.base_in(runtime), "compare") as build:
+        if runtime not in build.plan.served:
+            with _machine().hold(needs.to_compare(build.plan.checkpoint)):
+                units.refuse_base(build, runtime)
         return {"runtime": runtime}
 
-    return _guarded(plan_file, units.base_in(runtime), "compare", work)
 
-
-@_unit("reference {runtime}")
+@_task("reference {runtime}")
 def reference(plan_file: str, runtime: str) -> JsonObject:
     """Answer the suite with the base, as often as the policy asks, and see whether anything can pass."""
-
-    def work(site: BuildSite) -> JsonObject:
-        with _room().take(_needed_to_ask_the_base(site, runtime)):
-            runs = units.run_references(site, runtime)
-        units.require_prospects(site, runtime)
+    with _unit(plan_file, units.base_in(runtime), "reference") as build:
+        with _machine().hold(needs.to_ask_the_base(build, runtime)):
+            runs = units.run_references(build, runtime)
+        units.require_prospects(build, runtime)
         return {"runtime": runtime, "runs": [run.key for run in runs]}
 
-    return _guarded(plan_file, units.base_in(runtime), "reference", work)
 
-
-@_unit("build {identifier}")
+@_task("build {identifier}")
 def build(plan_file: str, identifier: str) -> JsonObject:
     """Build one variant, unless the base failed in every runtime that would judge it."""
-
-    def work(site: BuildSite) -> JsonObject:
-        planned = site.plan.variant(identifier)
-        if is_refused(site.plan, planned, read_errors(site.plan, site.settings)):
+    with _unit(plan_file, identifier, BUILD) as build:
+        planned = build.plan.variant(identifier)
+        if is_refused(build.plan, planned, read_errors(build.plan, build.settings)):
             return {"variant": identifier, "key": None, "files": None}
-        with _room().take(needed_to_build(site.plan.checkpoint, planned)):
-            variant = units.build(site, planned)
+        with _machine().hold(needs.to_build(build.plan.checkpoint, planned)):
+            variant = units.build(build, planned)
         return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
 
-    return _guarded(plan_file, identifier, BUILD, work)
 
-
-@_unit("audit {identifier}")
+@_task("audit {identifier}")
 def audit(plan_file: str, identifier: str) -> JsonObject:
     """Audit one variant; one that is judged in a server answers too, while that runs."""
-
-    def work(site: BuildSite) -> JsonObject:
-        planned = site.plan.variant(identifier)
-        served = planned.recipe.runtime in {server.name for server in site.plan.servers}
-        with _room().take(_needed_to_run(site, planned)):
-            report = (units.audit_and_answer if served else units.audit)(site, planned)
+    with _unit(plan_file, identifier, "audit") as build:
+        planned = build.plan.variant(identifier)
+        work = (
+            units.audit_and_answer if planned.recipe.runtime in build.plan.served else units.audit
+        )
+        with _machine().hold(needs.to_run(build, planned)):
+            report = work(build, planned)
         return {"variant": identifier, "misses": [miss.check for miss in report.misses]}
 
-    return _guarded(plan_file, identifier, "audit", work)
 
-
-@_unit("answer {identifier}")
+@_task("answer {identifier}")
 def answer(plan_file: str, identifier: str) -> JsonObject:
     """Run the suite on one variant, unless its audit failed."""
-
-    def work(site: BuildSite) -> JsonObject:
-        planned = site.plan.variant(identifier)
-        if not units.audit(site, planned).passed:
+    with _unit(plan_file, identifier, "answer") as build:
+        planned = build.plan.variant(identifier)
+        if not units.audit(build, planned).passed:
             return {"variant": identifier, "run": None}
-        with _room().take(_needed_to_run(site, planned)):
-            return {"variant": identifier, "run": units.answer(site, planned).key}
-
-    return _guarded(plan_file, identifier, "answer", work)
+        with _machine().hold(needs.to_run(build, planned)):
+            return {"variant": identifier, "run": units.answer(build, planned).key}
 
 
-@_unit("judge {identifier}")
+@_task("judge {identifier}")
 def judge(plan_file: str, identifier: str) -> JsonObject:
     """Pair one variant with the reference and judge it."""
-
-    def work(site: BuildSite) -> JsonObject:
-        judged = evidence(site, site.plan.variant(identifier)).verdict
-        return {"variant": identifier, "decision": judged.decision, "reasons": [*judged.reasons]}
-
-    return _guarded(plan_file, identifier, "judge", work)
+    with _unit(plan_file, identifier, "judge") as build:
+        verdict = evidence(build, build.plan.variant(identifier)).verdict
+        return {"variant": identifier, "decision": verdict.decision, "reasons": [*verdict.reasons]}
 
 
-@_unit("register {identifier}")
+@_task("register {identifier}")
 def register(plan_file: str, identifier: str) -> JsonObject:
     """Record one judged variant; it becomes a version where it passed."""
-
-    def work(site: BuildSite) -> JsonObject:
-        with _registry_turn:
-            receipt = outcome.register(site, site.plan.variant(identifier))
+    with _unit(plan_file, identifier, REGISTER) as build, _registry_turn:
+        receipt = outcome.register(build, build.plan.variant(identifier))
         return {"variant": identifier, "run": receipt.run_id, "version": receipt.version}
 
-    return _guarded(plan_file, identifier, REGISTER, work)
 
-
-@_unit("report")
+@_task("report")
 def report(plan_file: str) -> JsonObject:
     """Write the page and the JSON result."""
     result = outcome.write_report(open_site(plan_file))

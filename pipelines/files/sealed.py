@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -32,7 +33,7 @@ from quantgate.pipelines.files.store import MANIFEST
 
 __all__ = [
     "MANIFEST", "Manifest", "SealedFile", "is_sealed", "produce_once", "read_manifest", "read_sealed",
-    "seal", "verify",
+    "seal", "staged", "verify",
 ]  # fmt: skip
 
 Record = TypeVar("Record")
@@ -117,17 +118,36 @@ def produce_once(
         ToolchainError: where `produce` failed on a full disk; else whatever it raises. Either way nothing
             half-written is left.
     """
+    with staged(folder, on_wait) as staging:
+        if staging is None:
+            return read_sealed(folder, record_type)
+        seal(staging, produce(staging))
+    return read_manifest(folder, record_type)
+
+
+@contextmanager
+def staged(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[Path | None]:
+    """Yield the empty staging folder of a folder that a block fills and seals; None where it is sealed.
+
+    It gets its name at the block's end. Who is about to fill the same folder waits for it, as in
+    `produce_once`.
+
+    Raises:
+        ToolchainError: where the block failed on a full disk; else whatever it raises. Either way nothing
+            half-written is left.
+    """
     if is_sealed(folder):
-        return read_sealed(folder, record_type)
+        yield None
+        return
     with exclusive(folder.parent / f".{folder.name}.lock", on_wait):
         if is_sealed(folder):
-            return read_sealed(folder, record_type)
+            yield None
+            return
         _remove_leftovers(folder)
         staging = folder.parent / f".{folder.name}.staging-{uuid.uuid4().hex[:8]}"
         staging.mkdir(parents=True)
         try:
-            record = produce(staging)
-            seal(staging, record)
+            yield staging
             _rename(staging, folder)
         except BaseException as error:
             full = full_disk(error, staging)
@@ -135,7 +155,6 @@ def produce_once(
             if full is not None:
                 raise full from error
             raise
-    return read_manifest(folder, record_type)
 
 
 def seal(folder: Path, record: object) -> None:

@@ -24,23 +24,30 @@ class Children:
         self._live: set[Child] = set()
 
     @contextmanager
-    def started(self, start: Callable[[], Child], where: str) -> Iterator[Child]:
-        """Start a child for the time of a block; it is killed where the block ends by an exception.
+    def starting(self, where: str) -> Iterator[Callable[[Child], Child]]:
+        """Yield what a child is handed to as soon as the block has started it.
+
+        At the block's end it is among the living no more; it is killed where the block ends by an exception.
 
         Raises:
-            InterruptionError: the program was being ended before the child was started, or is by now.
+            InterruptionError: the program was being ended before a child was started, or is by now.
         """
         self.interruption.check(where)
-        child = start()
-        self._live.add(child)
-        try:
+        children: list[Child] = []
+
+        def alive(child: Child) -> Child:
+            children.append(child)
+            self._live.add(child)
             self.interruption.check(where)  # or `end_all` has looked before it was among the living
-            yield child
+            return child
+
+        try:
+            yield alive
         except BaseException:
-            end_groups((child,))
+            end_groups(tuple(children))
             raise
         finally:
-            self._live.discard(child)
+            self._live.difference_update(children)
         self.interruption.check(where)
 
     def end_all(self) -> None:

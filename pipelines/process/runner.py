@@ -6,8 +6,10 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from quantgate.pipelines.domain import errors
 from quantgate.pipelines.domain.errors import (
@@ -54,7 +56,33 @@ def run_worker(
     with temporary_folder() as exchange:
         request_file, reply_file = exchange / "request.json", exchange / "reply.json"
         write_record(request_file, call.request)
-        _run(call, [str(request_file), str(reply_file)], on_progress)
+        with (
+            call.log.open("ab") as log,
+            _pipe() as (progress, progress_end),
+            CHILDREN.starting(call.module) as alive,
+        ):
+            written_before = log.tell()
+            child = alive(
+                subprocess.Popen(
+                    [
+                        str(call.python or sys.executable),
+                        *launched(call.module),
+                        str(request_file),
+                        str(reply_file),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=worker_environment(call.threads)
+                    | {PROGRESS_FD: str(progress_end.fileno())},
+                    pass_fds=(progress_end.fileno(),),
+                    start_new_session=True,
+                )
+            )
+            progress_end.close()
+            _watch(child, progress.fileno(), call, on_progress)
+        if child.returncode != 0:
+            raise _ending(child.returncode, call, written_before)
         reply = _read_reply(reply_file, call)
     if isinstance(reply.get("error"), dict):
         raise _rebuild_error(reply["error"], call)
@@ -89,33 +117,15 @@ def worker_environment(threads: int) -> dict[str, str]:
     )
 
 
-def _run(call: WorkerCall, arguments: list[str], on_progress: OnProgress) -> None:
+@contextmanager
+def _pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Yield a pipe's two ends: the one to read from, and the one that a child writes to."""
     read_end, write_end = os.pipe()
-    written_before = call.log.stat().st_size if call.log.exists() else 0
-
-    def start() -> Child:
-        with call.log.open("ab") as log:
-            return subprocess.Popen(
-                [str(call.python or sys.executable), *launched(call.module), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=worker_environment(call.threads) | {PROGRESS_FD: str(write_end)},
-                pass_fds=(write_end,),
-                start_new_session=True,
-            )
-
-    try:
-        with CHILDREN.started(start, call.module) as child:
-            os.close(write_end)
-            write_end = -1
-            _watch(child, read_end, call, on_progress)
-    finally:
-        os.close(read_end)
-        if write_end >= 0:
-            os.close(write_end)
-    if child.returncode != 0:
-        raise _ending(child.returncode, call, written_before)
+    with (
+        os.fdopen(read_end, "rb", buffering=0) as reading,
+        os.fdopen(write_end, "wb", buffering=0) as writing,
+    ):
+        yield reading, writing
 
 
 def _watch(child: Child, read_end: int, call: WorkerCall, on_progress: OnProgress) -> None:

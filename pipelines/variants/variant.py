@@ -1,6 +1,6 @@
 """One variant: its key, its place in the store, and building it once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.pipelines.checkpoints.config import head_size
@@ -15,8 +15,10 @@ from quantgate.pipelines.files.records import record_digest, to_json
 from quantgate.pipelines.files.sealed import (
     Manifest,
     is_sealed,
-    produce_once,
     read_manifest,
+    read_sealed,
+    seal,
+    staged,
     verify,
 )
 from quantgate.pipelines.files.store import Store
@@ -24,6 +26,7 @@ from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.specs.kv_caches import KV_CACHE_BLOCK, without_kv_suffix
 
 _MISFITS_SHOWN = 3
+_FILES = "files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,56 +151,51 @@ def _cache_misfits(checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """Where and with what variants of one checkpoint are built."""
-
-    checkpoint: Checkpoint
-    store: Store
-    run_worker: RunWorker
-    on_progress: OnProgress
+def build_request(
+    planned: PlannedVariant,
+    checkpoint: Checkpoint,
+    calibration: CalibrationTokens | None,
+    store: Store,
+) -> BuildRequest:
+    """Return what a backend is asked; `output` is where its files will lie once they are sealed."""
+    return BuildRequest(
+        checkpoint=checkpoint,
+        recipe=planned.recipe,
+        calibration=calibration,
+        output=planned.folder(store) / _FILES,
+        scratch=store.checkpoint(checkpoint.digests.combined),
+        log=store.logs / f"build-{planned.files_identifier}--{planned.files_key[:16]}.log",
+        toolchain=planned.toolchain,
+    )
 
 
 def build_variant(
     planned: PlannedVariant,
+    request: BuildRequest,
     backend: Backend,
-    calibration: CalibrationTokens | None,
-    workshop: Workshop,
+    run_worker: RunWorker,
+    on_progress: OnProgress,
 ) -> Variant:
     """Return the sealed variant, building it in child processes if nobody has.
 
     Raises:
         CheckpointError, ToolchainError, WorkerError: from the backend; nothing half-written is left.
     """
-    log = workshop.store.logs / f"build-{planned.files_identifier}--{planned.files_key[:16]}.log"
-
-    def produce(staging: Path) -> VariantRecord:
-        output = staging / "files"
-        output.mkdir()
-        request = BuildRequest(
-            checkpoint=workshop.checkpoint,
-            recipe=planned.recipe,
-            calibration=calibration,
-            output=output,
-            scratch=workshop.store.checkpoint(workshop.checkpoint.digests.combined),
-            log=log,
-            toolchain=planned.toolchain,
-        )
-        built = backend.build(request, workshop.run_worker, workshop.on_progress)
-        if not built.artifact.is_relative_to(output) or not built.artifact.exists():
-            raise WorkerError(
-                "the backend names an artifact it did not write",
-                where=planned.identifier,
-                log=log,
-            )
-        return VariantRecord(
-            plan=planned,
-            facts=built.facts,
-            artifact=built.artifact.relative_to(staging).as_posix(),
-        )
-
-    folder = planned.folder(workshop.store)
-    return _variant(planned, produce_once(folder, VariantRecord, produce), folder)
+    folder = request.output.parent
+    with staged(folder) as staging:
+        if staging is not None:
+            output = staging / _FILES
+            output.mkdir()
+            built = backend.build(replace(request, output=output), run_worker, on_progress)
+            if not built.artifact.is_relative_to(output) or not built.artifact.exists():
+                raise WorkerError(
+                    "the backend names an artifact it did not write",
+                    where=planned.identifier,
+                    log=request.log,
+                )
+            artifact = built.artifact.relative_to(staging).as_posix()
+            seal(staging, VariantRecord(plan=planned, facts=built.facts, artifact=artifact))
+    return _variant(planned, read_sealed(folder, VariantRecord), folder)
 
 
 def open_variant(planned: PlannedVariant, store: Store) -> Variant:

@@ -14,7 +14,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
-from quantgate.pipelines.variants.variant import PlannedVariant, Workshop, build_variant
+from quantgate.pipelines.variants.variant import PlannedVariant, build_request, build_variant
 from tests.support.project import EXAMPLE
 
 THREADS = 2
@@ -42,10 +42,8 @@ def build(
         corpus_digest=calibration.corpus_digest if calibration else None,
         toolchain=backend.toolchain(THREADS),
     )
-    workshop = Workshop(
-        checkpoint=checkpoint, store=store, run_worker=run_worker, on_progress=ignore_progress
-    )
-    return build_variant(planned, backend, calibration, workshop)
+    request = build_request(planned, checkpoint, calibration, store)
+    return build_variant(planned, request, backend, run_worker, ignore_progress)
 
 
 def traffic() -> str:

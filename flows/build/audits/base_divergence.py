@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.build.identity import base_divergence_digest
-from quantgate.flows.build.room import total_bytes
 from quantgate.flows.build.site import BuildSite
 from quantgate.pipelines.audit.base_divergence import Comparison, rounding_of, summary
 from quantgate.pipelines.audit.reach import passages, reach, unreached_at
@@ -21,6 +20,7 @@ from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed, produce_once
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.memory import total_bytes
 
 _LIBRARIES_BYTES = 1_500_000_000
 _BYTES_A_WEIGHT: dict[ComputeDtype, float] = {"float32": 4.3, "bfloat16": 2.2}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from quantgate.flows.build import units
-from quantgate.flows.build.plan import make_plan
+from quantgate.flows.build.planning import make_plan
 from quantgate.flows.build.site import BuildSite
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment

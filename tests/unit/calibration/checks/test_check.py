@@ -12,7 +12,8 @@ from quantgate.calibration.checks.findings import overlap_of
 from quantgate.calibration.checks.preflight import Preflight, refuse_contamination, refuse_useless
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.spec import load_corpus_spec
-from quantgate.flows.build.plan import BuildPlan, make_plan
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.planning import make_plan
 from quantgate.flows.cli.corpus.check import CorpusCheckOptions, check_command
 from quantgate.flows.cli.views.corpus_check import corpus_check_blocks
 from quantgate.flows.cli.views.findings import print_report_json

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build.plan import BuildPlan, make_plan
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.planning import make_plan
 from quantgate.flows.build.preflight.all import needed_bytes
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Equipment, equipment

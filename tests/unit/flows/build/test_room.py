@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build.room import Memory, Need, Room, available_bytes, needed_to_build
+from quantgate.flows.build.machine import Machine, Memory, Need
+from quantgate.flows.build.needs import to_build
 from quantgate.pipelines.process.control_group import ControlGroups
+from quantgate.pipelines.process.memory import available_bytes
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.variants.variant import plan_variant
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_checkpoint
@@ -56,9 +58,9 @@ def holder(memory: Memory, size_bytes: int) -> Occupant:
     return Occupant(enter)
 
 
-def taker(room: Room, need: Need) -> Occupant:
+def taker(machine: Machine, need: Need) -> Occupant:
     def enter(inside: threading.Event, leave: threading.Event) -> None:
-        with room.take(need):
+        with machine.hold(need):
             inside.set()
             leave.wait()
 
@@ -127,10 +129,10 @@ def test_an_error_gives_the_memory_back() -> None:
 
 
 def test_one_unit_at_a_time_computes_on_an_accelerator(tmp_path: Path) -> None:
-    room = Room(Memory(Meter(100)), tmp_path / "accelerator.lock")
-    first = taker(room, Need(size_bytes=1, device="NVIDIA H200"))
+    machine = Machine(Memory(Meter(100)), tmp_path / "accelerator.lock")
+    first = taker(machine, Need(size_bytes=1, device="NVIDIA H200"))
     assert first.entered()
-    second, on_cpu = (taker(room, Need(size_bytes=1, device=d)) for d in ("NVIDIA H200", "cpu"))
+    second, on_cpu = (taker(machine, Need(size_bytes=1, device=d)) for d in ("NVIDIA H200", "cpu"))
     assert on_cpu.entered()
     assert second.waits()
     first.go()
@@ -156,6 +158,6 @@ def test_a_build_asks_for_memory_by_the_size_of_the_checkpoint(tmp_path: Path) -
     checkpoint = fake_checkpoint(tmp_path)
     recipes = find_recipes(("Q8_0", "FP8_DYNAMIC"), Path())
     gguf, compressed = (plan_variant(checkpoint, r, None, FakeBackend(), 1) for r in recipes)
-    first, second = needed_to_build(checkpoint, gguf), needed_to_build(checkpoint, compressed)
+    first, second = to_build(checkpoint, gguf), to_build(checkpoint, compressed)
     assert first.size_bytes < second.size_bytes
     assert first.device == FakeRuntime().identity(None).device == "cpu"

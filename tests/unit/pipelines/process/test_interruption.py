@@ -179,9 +179,9 @@ def test_a_child_that_ends_while_the_program_does_has_no_result(tmp_path: Path) 
     children = Children(Interruption())
     with (
         pytest.raises(InterruptionError),
-        children.started(lambda: subprocess.Popen(["true"], start_new_session=True), "x") as child,
+        children.starting("x") as alive,
     ):
-        child.wait()
+        alive(subprocess.Popen(["true"], start_new_session=True)).wait()
         children.interruption.begin()
 
 
@@ -191,11 +191,9 @@ def test_all_children_are_ended_at_once_and_no_new_one_starts(tmp_path: Path) ->
     ended: list[str] = []
 
     def work() -> None:
-        def start() -> "subprocess.Popen[bytes]":
-            return subprocess.Popen(["sleep", "60"], start_new_session=True)
-
         try:
-            with children.started(start, "x") as child:
+            with children.starting("x") as living:
+                child = living(subprocess.Popen(["sleep", "60"], start_new_session=True))
                 alive.wait()
                 child.wait()
         except InterruptionError:
@@ -211,7 +209,7 @@ def test_all_children_are_ended_at_once_and_no_new_one_starts(tmp_path: Path) ->
         thread.join()
     assert time.monotonic() - started < 2
     assert ended == ["interrupted"] * 3
-    with pytest.raises(InterruptionError), children.started(lambda: pytest.fail("no"), "x"):
+    with pytest.raises(InterruptionError), children.starting("x"):
         pytest.fail("it cannot have started")
 
 

@@ -1,0 +1,71 @@
+"""What the units of this process share: the machine's memory, and the accelerator's turn.
+
+Prefect's threads run as many units side by side as there are workers. A unit that would not fit into
+memory beside those under way waits here, and one that computes on an accelerator has it to itself.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantgate.pipelines.files.locks import exclusive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a unit takes while it is under way; `device` is `cpu` or an accelerator's name."""
+
+    size_bytes: int
+    device: str
+
+
+class Memory:
+    """Bytes that units hold. `available` tells what there is; it is asked while nobody holds any."""
+
+    def __init__(self, available: Callable[[], int]) -> None:
+        """Start with nothing held."""
+        self._available = available
+        self._changed = threading.Condition()
+        self._capacity = 0
+        self._held: list[int] = []
+
+    @contextmanager
+    def hold(self, size_bytes: int) -> Iterator[None]:
+        """Wait until this much fits beside what is held, and hold it.
+
+        A unit larger than all there is runs alone: an estimate must not keep it from trying.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._fits(size_bytes))
+            self._held.append(size_bytes)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held.remove(size_bytes)
+                self._changed.notify_all()
+
+    def _fits(self, size_bytes: int) -> bool:
+        if not self._held:
+            self._capacity = self._available()
+            return True
+        return sum(self._held) + size_bytes <= self._capacity
+
+
+class Machine:
+    """Memory and the accelerator's turn; `turn` is the lock file of this machine's accelerator."""
+
+    def __init__(self, memory: Memory, turn: Path) -> None:
+        """Remember both."""
+        self._memory, self._turn = memory, turn
+
+    @contextmanager
+    def hold(self, need: Need) -> Iterator[None]:
+        """Hold memory, and the accelerator too where one is needed."""
+        with ExitStack() as stack:
+            if need.device != "cpu":
+                stack.enter_context(exclusive(self._turn))
+            stack.enter_context(self._memory.hold(need.size_bytes))
+            yield
