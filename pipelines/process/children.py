@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from quantgate.pipelines.files.interruption import INTERRUPTION, Interruption
 
@@ -69,7 +69,12 @@ def end_groups(children: tuple[Child, ...]) -> None:
         time.sleep(_LOOK_EVERY_SECONDS)
     for child in children:
         _signal_group(child, signal.SIGKILL)
-        child.wait()
+        with suppress(
+            subprocess.TimeoutExpired
+        ):  # a signal's handler may have cut in on `poll`, which
+            child.wait(
+                timeout=_GRACE_SECONDS
+            )  # holds the child's lock: without a limit it waits for ever
 
 
 def _signal_group(child: Child, sign: signal.Signals) -> None:
