@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.base_divergence import DivergenceCause
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts

@@ -6,7 +6,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import Calibration
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from quantgate.pipelines.engines.runtime import ProbeReport
+from quantgate.pipelines.engines.requests import ProbeReport
 
 _SHOWN = 5
 _NONE = -1

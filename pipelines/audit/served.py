@@ -4,7 +4,7 @@ import re
 
 from quantgate.pipelines.domain.run import Kernels
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from quantgate.pipelines.engines.runtime import ServedLook
+from quantgate.pipelines.engines.requests import ServedLook
 
 KERNELS = "kernels of the server"
 _SHOWN = 5

@@ -14,7 +14,8 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
-from quantgate.pipelines.engines.runtime import Prompt, Runtime
+from quantgate.pipelines.engines.requests import Prompt
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.records import from_json, to_json, write_text
 from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.values import Digest
-from quantgate.pipelines.domain.variant import BuildFacts, Toolchain
-from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerReply
+
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,54 @@ class BuildRequest:
     log: Path
     toolchain: Toolchain
 
+    @property
+    def threads(self) -> int:
+        """How many threads a worker may use."""
+        return self.toolchain.threads
+
+    def required_calibration(self) -> CalibrationTokens:
+        """Return the corpus of a recipe that cannot do without.
+
+        Raises:
+            InputError: where there is none.
+        """
+        if self.calibration is None:
+            raise InputError(
+                f"recipe {self.recipe.name} needs a calibration corpus and got none",
+                next_step="name a corpus in the build file or with CORPUS=",
+            )
+        return self.calibration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenFolder:
+    """What a worker wrote, read back from the files, and what calibration really consumed.
+
+    `promised` names the weights that the tool itself matched in the model; () where it tells none.
+    """
+
+    tensors: tuple[QuantizedTensor, ...]
+    calibration_sequences: int
+    calibration_tokens: int
+    nonfinite_tensors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    promised: tuple[str, ...] = ()
+
+
+def folder_facts(reply: WorkerReply[WrittenFolder], promised: tuple[str, ...]) -> BuildFacts:
+    """Return the facts of a build by one worker; `promised` are the weights it was to quantize."""
+    written = reply.value
+    return BuildFacts(
+        tensors=written.tensors,
+        promised=promised,
+        calibration_sequences=written.calibration_sequences,
+        calibration_tokens=written.calibration_tokens,
+        nonfinite_tensors=written.nonfinite_tensors,
+        warnings=written.warnings,
+        seconds=reply.seconds,
+        peak_memory_bytes=reply.peak_memory_bytes,
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
@@ -49,6 +100,17 @@ class Built:
 
     artifact: Path
     facts: BuildFacts
+
+
+def options_of(recipe: Recipe, kind: type[Options], tool: str) -> Options:
+    """Return a recipe's options.
+
+    Raises:
+        InputError: where they are another tool's.
+    """
+    if not isinstance(recipe.options, kind):
+        raise InputError(f"recipe {recipe.name} is for {recipe.options.backend}, not for {tool}")
+    return recipe.options
 
 
 class Backend(Protocol):

@@ -8,12 +8,12 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
 from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
 from quantgate.pipelines.engines.divergence.base_messages import (
-    BaseDivergenceCall,
     CheckpointLogits,
     Passage,
     PositionDivergences,
 )
-from quantgate.pipelines.engines.runtime import BaseDivergenceRequest
+from quantgate.pipelines.engines.requests import BaseDivergenceRequest
+from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.files.sources import source_digest
@@ -51,15 +51,15 @@ def compute_logits(
     Raises:
         CheckpointError, ToolchainError, WorkerError: with the log's path.
     """
-    own = request.own_logits
-    if not is_sealed(own.output):
-        call = WorkerCall(module=_WORKER, request=own, log=request.log, threads=request.threads)
+    logits, threads = request.checkpoint_logits, request.threads
+    if not is_sealed(logits.output):
+        call = WorkerCall(module=_WORKER, request=logits, log=request.log, threads=threads)
         run_worker(call, CheckpointLogits, on_progress)
 
 
 def forget_logits(request: BaseDivergenceRequest) -> None:
     """Remove logits that were computed for a single comparison."""
-    shutil.rmtree(request.own_logits.output, ignore_errors=True)
+    shutil.rmtree(request.checkpoint_logits.output, ignore_errors=True)
 
 
 def compare_with_checkpoint(
@@ -67,8 +67,6 @@ def compare_with_checkpoint(
     request: BaseDivergenceRequest,
     run_worker: RunWorker,
     on_progress: OnProgress,
-    *,
-    device: str = "cpu",
 ) -> PositionDivergences:
     """Compute the checkpoint's logits unless they are sealed, then let a runtime's worker compare.
 
@@ -77,14 +75,5 @@ def compare_with_checkpoint(
     Raises:
         CheckpointError, InputError, ToolchainError, WorkerError: with the log's path.
     """
-    own, threads, log = request.own_logits, request.threads, request.log
     compute_logits(request, run_worker, on_progress)
-    comparison = BaseDivergenceCall(
-        model=request.base.path,
-        passages=own.passages,
-        logits=own.output,
-        threads=threads,
-        device=device,
-    )
-    call = WorkerCall(module=worker, request=comparison, log=log, threads=threads)
-    return run_worker(call, PositionDivergences, on_progress).value
+    return run_worker(call_of(worker, request), PositionDivergences, on_progress).value

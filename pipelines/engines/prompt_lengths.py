@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.files.records import from_json
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
-from quantgate.pipelines.engines.runtime import AnswerRequest, Prompt, Runtime
+from quantgate.pipelines.engines.requests import AnswerRequest, Prompt
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.evaluation.loops.waves import Loops
 from quantgate.pipelines.evaluation.sampling import step_id
 from quantgate.pipelines.files.records import from_json, to_json, write_text

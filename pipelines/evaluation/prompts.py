@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Item, Message, Suite
 from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat, Reading
 from quantgate.pipelines.evaluation.sampling import sample_id
 from quantgate.pipelines.files.records import to_json

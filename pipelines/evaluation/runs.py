@@ -12,7 +12,8 @@ from quantgate.pipelines.domain.run import Answer, Run, RunContract, RuntimeIden
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.engines.prompt_lengths import longest
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime, kept
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, Prompt
+from quantgate.pipelines.engines.runtime import Runtime, kept
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, Asking, read_answers
 from quantgate.pipelines.evaluation.graders.table import KnownGrades

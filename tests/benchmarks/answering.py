@@ -13,7 +13,7 @@ from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker

@@ -9,7 +9,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker

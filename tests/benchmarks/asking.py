@@ -10,7 +10,8 @@ from pathlib import Path
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, Prompt
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.files.records import from_json, to_json

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy
 
+from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.verdicts.audit import Divergence
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
+from quantgate.pipelines.engines.requests import DivergenceRequest, Loadable
+from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import WAITING, run_worker
 from tests.benchmarks.building import THREADS, build, llamacpp, traffic
 from tests.benchmarks.measuring.processes import cost_of, cost_of_command
@@ -87,21 +89,17 @@ def _ours(files: _Files, windows: Path, _turn: int, *, kept: Path | None = None)
 
 
 def _measured(files: _Files, windows: Path, kept: Path | None = None) -> Divergence:
-    call = DivergenceCall(
-        base=files.base,
-        others=(files.variant,),
+    request = DivergenceRequest(
+        base=Loadable(path=files.base, format=Format.GGUF),
+        variant=Loadable(path=files.variant, format=Format.GGUF),
         sequences=windows,
         max_tokens=WINDOWS * WINDOW_TOKENS,
         threads=THREADS,
+        log=windows.with_name("ours.log"),
         base_logits=kept,
     )
-    worker = WorkerCall(
-        module="quantgate.pipelines.engines.llamacpp.workers.divergence",
-        request=call,
-        log=windows.with_name("ours.log"),
-        threads=THREADS,
-    )
-    return run_worker(worker, Divergences, ignore_progress).value.values[0]
+    call = call_of("quantgate.pipelines.engines.llamacpp.workers.divergence", request)
+    return run_worker(call, Divergence, ignore_progress).value
 
 
 def _theirs(files: _Files, turn: int) -> Cost:

@@ -44,10 +44,8 @@ def run(store: Store) -> None:
 def _ours(model: Path, tokens: CalibrationTokens, _turn: int) -> Cost:
     call = ImatrixCall(
         model=model,
-        tokens=tokens.file,
+        calibration=tokens,
         output=model.with_name("ours.gguf"),
-        dataset="traffic",
-        max_length_tokens=WINDOW_TOKENS,
         threads=THREADS,
     )
     worker = WorkerCall(

@@ -7,7 +7,7 @@ from functools import partial
 
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
-from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.runner import worker_environment

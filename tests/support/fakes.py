@@ -19,8 +19,8 @@ from quantgate.pipelines.domain.verdicts.audit import Divergence, Resemblance
 from quantgate.pipelines.engines.backend import BuildRequest, Built
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
-from quantgate.pipelines.engines.divergence.rulers import RulersCall
-from quantgate.pipelines.engines.runtime import (
+from quantgate.pipelines.engines.divergence.rulers import RulersRequest
+from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
@@ -239,7 +239,7 @@ class FakeRuntime:
         """The same at every position, unless the test wants no measurement."""
         if self.base_kl is None:
             return None
-        count = sum(len(passage.positions) for passage in request.own_logits.passages)
+        count = sum(len(passage.positions) for passage in request.checkpoint_logits.passages)
         return PositionDivergences(kl=(self.base_kl,) * count, agreed=(True,) * count)
 
     def answer(
@@ -272,10 +272,10 @@ class FakeRuntime:
 
 
 def fake_rulers(
-    call: RulersCall, run_worker: RunWorker, on_progress: OnProgress
+    request: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
 ) -> tuple[Divergence, ...]:
     """The same for every ruler."""
-    return (DRIFT,) * len(call.rulers)
+    return (DRIFT,) * len(request.rulers)
 
 
 def fake_loading(

@@ -28,7 +28,7 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.engines.runtime import (
+from quantgate.pipelines.engines.requests import (
     DivergenceRequest,
     Loadable,
     ProbeReport,

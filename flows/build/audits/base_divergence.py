@@ -14,7 +14,8 @@ from quantgate.pipelines.domain.values import Digest, JsonObject, digest_of
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, ComputeDtype
 from quantgate.pipelines.engines.checkpoint_logits import compute_logits, computed_by, logits_folder
 from quantgate.pipelines.engines.divergence.base_messages import CheckpointLogitsCall, Passage
-from quantgate.pipelines.engines.runtime import BaseDivergenceRequest, Loadable, Runtime
+from quantgate.pipelines.engines.requests import BaseDivergenceRequest, Loadable
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed, produce_once
@@ -107,7 +108,7 @@ class BaseComparison:
         served = self.runtime.server_access() is not None
         return BaseDivergenceRequest(
             base=self.base,
-            own_logits=CheckpointLogitsCall(
+            checkpoint_logits=CheckpointLogitsCall(
                 checkpoint=checkpoint.folder,
                 passages=plan.passages,
                 compute_dtype=plan.compute_dtype,

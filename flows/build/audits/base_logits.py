@@ -5,7 +5,7 @@ from pathlib import Path
 from quantgate.flows.build.site import BuildSite
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import Digest, digest_of
-from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.requests import Loadable
 
 
 def logits_key(site: BuildSite, runtime_name: str, base: Loadable, tokens_digest: Digest) -> Digest:

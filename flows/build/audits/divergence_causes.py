@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError, W
 from quantgate.pipelines.domain.values import JsonValue, digest_of
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, DivergenceCause
 from quantgate.pipelines.engines.checkpoint_logits import forget_logits
-from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.files.sealed import produce_once
 
 _NAMED = 3

@@ -10,8 +10,8 @@ from quantgate.pipelines.audit.rulers import ruler_of
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.domain.verdicts.ruler import Ruler
-from quantgate.pipelines.engines.divergence.rulers import RulersCall
-from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.divergence.rulers import RulersRequest
+from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest
@@ -66,7 +66,7 @@ def _measure(
         return ()
     with site.show("audit", plural(len(rulers), "ruler")) as progress:
         return site.tools.measure_rulers(
-            RulersCall(
+            RulersRequest(
                 base=site.plan.checkpoint.folder,
                 rulers=rulers,
                 sequences=tokens[0],

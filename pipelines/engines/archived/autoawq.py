@@ -3,7 +3,6 @@
 from quantgate.pipelines.domain.checkpoint import TensorFacts
 from quantgate.pipelines.domain.recipe import AutoAwqOptions
 from quantgate.pipelines.engines.archived.backend import ArchivedPackage
-from quantgate.pipelines.engines.archived.messages import AutoAwqCall
 from quantgate.pipelines.engines.archived.shapes import output_misfits
 
 WORKER = "quantgate.pipelines.engines.archived.workers.autoawq"
@@ -42,5 +41,4 @@ AUTOAWQ = ArchivedPackage(
     architectures=_ARCHITECTURES,
     options=AutoAwqOptions,
     output_misfits=_output_misfits,
-    message=lambda source, options: AutoAwqCall(source=source, options=options),
 )

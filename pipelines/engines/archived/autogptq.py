@@ -3,7 +3,6 @@
 from quantgate.pipelines.domain.checkpoint import TensorFacts
 from quantgate.pipelines.domain.recipe import AutoGptqOptions
 from quantgate.pipelines.engines.archived.backend import ArchivedPackage
-from quantgate.pipelines.engines.archived.messages import AutoGptqCall
 from quantgate.pipelines.engines.archived.shapes import output_misfits
 
 WORKER = "quantgate.pipelines.engines.archived.workers.autogptq"
@@ -27,5 +26,4 @@ AUTOGPTQ = ArchivedPackage(
     architectures=_ARCHITECTURES,
     options=AutoGptqOptions,
     output_misfits=_output_misfits,
-    message=lambda source, options: AutoGptqCall(source=source, options=options),
 )

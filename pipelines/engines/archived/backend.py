@@ -5,28 +5,30 @@ llm-compressor builds the same schemes on a GPU.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
+from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
 from quantgate.pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions, Recipe
-from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
+from quantgate.pipelines.domain.variant import Toolchain, ToolVersion
 from quantgate.pipelines.engines.archived.config import older_config
-from quantgate.pipelines.engines.archived.messages import ArchivedFacts, ArchivedSource
 from quantgate.pipelines.engines.archived.shapes import group_misfits, layer_weights
-from quantgate.pipelines.engines.backend import BuildRequest, Built
+from quantgate.pipelines.engines.backend import (
+    BuildRequest,
+    Built,
+    WrittenFolder,
+    folder_facts,
+    options_of,
+)
+from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.environments import LockedEnvironment
 
 Options = TypeVar("Options", bound=AutoAwqOptions | AutoGptqOptions)
 
 _BESIDE = ("transformers", "torch", "accelerate")
-_SOURCES = (
-    "quantgate.pipelines.engines.archived.config",
-    "quantgate.pipelines.engines.archived.workers.checkpoint",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class ArchivedPackage(Generic[Options]):
 
     An architecture is listed where the package and transformers 4.51 both have it and a small random
     checkpoint of it was quantized and read back. `output_misfits` tells why the outputs of some weights
-    do not fit it; `message` is what its worker is sent.
+    do not fit it.
     """
 
     name: str
@@ -43,19 +45,6 @@ class ArchivedPackage(Generic[Options]):
     architectures: tuple[str, ...]
     options: type[Options]
     output_misfits: Callable[[tuple[TensorFacts, ...]], tuple[str, ...]]
-    message: Callable[[ArchivedSource, Options], object]
-
-    def options_of(self, recipe: Recipe) -> Options:
-        """Return a recipe's options.
-
-        Raises:
-            InputError: where they are another backend's.
-        """
-        if not isinstance(recipe.options, self.options):
-            raise InputError(
-                f"recipe {recipe.name} is for {recipe.options.backend}, not for {self.name}"
-            )
-        return recipe.options
 
     def refusals(self, checkpoint: Checkpoint) -> tuple[str, ...]:
         """Return why the package cannot take the checkpoint, whatever its shapes; empty when it can."""
@@ -98,13 +87,13 @@ class ArchivedBackend(Generic[Options]):
         lock = ToolVersion(name=f"quantgate-{environment.name}-lock", version=environment.digest)
         worker = ToolVersion(
             name=f"quantgate-{package.name}-worker",
-            version=source_digest(package.worker, *_SOURCES, alone=(__name__,)),
+            version=source_digest(package.worker, alone=(__name__,)),
         )
         return Toolchain(tools=(*versions, lock, worker), device="cpu", threads=threads)
 
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
         """Return why architecture, configuration or shapes do not fit, one sentence each."""
-        options = self.package.options_of(recipe)
+        options = options_of(recipe, self.package.options, self.package.name)
         weights = layer_weights(checkpoint)
         return (
             *self.package.refusals(checkpoint),
@@ -119,46 +108,10 @@ class ArchivedBackend(Generic[Options]):
                 f"recipe {request.recipe.name} does not fit: {misfits[0]}",
                 where=request.checkpoint.name,
             )
-        source = archived_source(request)
+        request.required_calibration()
         if missing := self.environment.missing():
             raise ToolchainError(missing, where=request.recipe.name)
-        call = WorkerCall(
-            module=self.package.worker,
-            request=self.package.message(source, self.package.options_of(request.recipe)),
-            log=request.log,
-            threads=request.toolchain.threads,
-            python=self.environment.python,
-        )
-        reply = run_worker(call, ArchivedFacts, on_progress)
-        facts = BuildFacts(
-            tensors=reply.value.tensors,
-            promised=tuple(tensor.name for tensor in layer_weights(request.checkpoint)),
-            calibration_sequences=reply.value.calibration_sequences,
-            calibration_tokens=reply.value.calibration_tokens,
-            nonfinite_tensors=reply.value.nonfinite_tensors,
-            warnings=reply.value.warnings,
-            seconds=reply.seconds,
-            peak_memory_bytes=reply.peak_memory_bytes,
-        )
-        return Built(artifact=request.output, facts=facts)
-
-
-def archived_source(request: BuildRequest) -> ArchivedSource:
-    """Return what a worker is to read and where it is to write.
-
-    Raises:
-        InputError: where there is no calibration corpus.
-        CheckpointError: where config.json has no equal in transformers 4.51.
-    """
-    if request.calibration is None:
-        raise InputError(
-            f"recipe {request.recipe.name} needs a calibration corpus and got none",
-            next_step="name a corpus in the build file or with CORPUS=",
-        )
-    return ArchivedSource(
-        base=request.checkpoint.folder,
-        older_config=older_config(request.checkpoint.folder),
-        calibration=request.calibration.file,
-        max_length_tokens=request.calibration.max_length_tokens,
-        output=request.output,
-    )
+        call = replace(call_of(self.package.worker, request), python=self.environment.python)
+        reply = run_worker(call, WrittenFolder, on_progress)
+        promised = tuple(tensor.name for tensor in layer_weights(request.checkpoint))
+        return Built(artifact=request.output, facts=folder_facts(reply, promised))

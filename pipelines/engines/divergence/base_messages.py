@@ -44,17 +44,6 @@ class CheckpointLogits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaseDivergenceCall:
-    """Hold `model` (a GGUF, or a folder computed on `device`) against `logits`, a sealed folder."""
-
-    model: Path
-    passages: tuple[Passage, ...]
-    logits: Path
-    threads: int
-    device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionDivergences:
     """KL(checkpoint || runtime) in nats, and whether both find the same token likeliest, at each position.
 

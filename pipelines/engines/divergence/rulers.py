@@ -6,16 +6,15 @@ from typing import Protocol
 
 from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.domain.verdicts.ruler import Ruler
-from quantgate.pipelines.engines.divergence.messages import Divergences
-from quantgate.pipelines.process.accelerator import accelerator_name
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.engines.worker_calls import call_of
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 _WORKER = "quantgate.pipelines.engines.transformers.workers.rulers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RulersCall:
-    """Rulers to measure on a checkpoint folder; see `DivergenceCall` for sequences, tokens and logits."""
+class RulersRequest:
+    """Rulers to measure on a checkpoint folder; see `DivergenceRequest` for sequences, tokens and logits."""
 
     base: Path
     rulers: tuple[Ruler, ...]
@@ -27,18 +26,17 @@ class RulersCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RulersJob:
-    """Rulers to measure on a device."""
+class RulerDivergences:
+    """Each ruler's divergence from the base, in their order."""
 
-    call: RulersCall
-    device: str
+    values: tuple[Divergence, ...]
 
 
 class MeasureRulers(Protocol):
     """Measures rulers."""
 
     def __call__(
-        self, call: RulersCall, run_worker: RunWorker, on_progress: OnProgress
+        self, request: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> tuple[Divergence, ...]:
         """Return each ruler's divergence from the base, in their order.
 
@@ -49,13 +47,7 @@ class MeasureRulers(Protocol):
 
 
 def measure_rulers(
-    call: RulersCall, run_worker: RunWorker, on_progress: OnProgress
+    request: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
 ) -> tuple[Divergence, ...]:
     """Measure rulers in a child process; see `MeasureRulers`."""
-    worker = WorkerCall(
-        module=_WORKER,
-        request=RulersJob(call=call, device=accelerator_name() or "cpu"),
-        log=call.log,
-        threads=call.threads,
-    )
-    return run_worker(worker, Divergences, on_progress).value.values
+    return run_worker(call_of(_WORKER, request), RulerDivergences, on_progress).value.values

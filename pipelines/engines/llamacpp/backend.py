@@ -25,15 +25,15 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
     QuantizeCall,
     QuantizeFacts,
 )
+from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildCost, BuildWorkers
 from quantgate.pipelines.engines.llamacpp.misfits import misfits
 from quantgate.pipelines.engines.llamacpp.mix import (
     MIX_SOURCES,
-    Ingredients,
+    MixBasis,
     measured_mix,
     mix_rules,
 )
 from quantgate.pipelines.engines.llamacpp.pretypes import byte_fallback_hint
-from quantgate.pipelines.engines.llamacpp.workshop import WORKERS, Spent, Workshop
 from quantgate.pipelines.files.hashing import file_digest, folder_digest
 from quantgate.pipelines.files.records import write_record
 from quantgate.pipelines.files.sealed import produce_once, read_manifest
@@ -83,19 +83,19 @@ class LlamaCppBackend:
 
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build one variant: convert and calibrate where nobody has yet, then quantize."""
-        shop = Workshop(run_worker=run_worker, on_progress=on_progress, log=request.log)
+        workers = BuildWorkers(run_worker=run_worker, on_progress=on_progress, log=request.log)
         threads = request.toolchain.threads
         options = _options(request.recipe)
-        base = self._f16(request.checkpoint, request.scratch, shop)
+        base = self._f16(request.checkpoint, request.scratch, workers)
         calibrated: ImatrixFacts | None = None
         imatrix: Path | None = None
         rules = options.tensor_types
         if request.recipe.calibration is Calibration.IMATRIX:
-            imatrix, calibrated = _imatrix(_calibration(request), base, request, shop)
+            imatrix, calibrated = _imatrix(_calibration(request), base, request, workers)
             if options.mix is not None:
-                rules = _mixed(options.mix, base, imatrix, request, shop)
+                rules = _mixed(options.mix, base, imatrix, request, workers)
         artifact = request.output / _MODEL
-        facts = shop.run(
+        facts = workers.run(
             "quantize",
             QuantizeCall(
                 source=base,
@@ -108,7 +108,7 @@ class LlamaCppBackend:
             QuantizeFacts,
             threads=threads,
         )
-        return Built(artifact=artifact, facts=_build_facts(facts, calibrated, shop.spent))
+        return Built(artifact=artifact, facts=_build_facts(facts, calibrated, workers.cost))
 
     def convert(
         self,
@@ -124,7 +124,9 @@ class LlamaCppBackend:
         """
         log = scratch / "gguf-f16.log"
         return self._f16(
-            checkpoint, scratch, Workshop(run_worker=run_worker, on_progress=on_progress, log=log)
+            checkpoint,
+            scratch,
+            BuildWorkers(run_worker=run_worker, on_progress=on_progress, log=log),
         )
 
     def refuse_tokenizer(
@@ -154,7 +156,7 @@ class LlamaCppBackend:
 
         produce_once(folder, ConvertFacts, produce)
 
-    def _f16(self, checkpoint: Checkpoint, scratch: Path, shop: Workshop) -> Path:
+    def _f16(self, checkpoint: Checkpoint, scratch: Path, workers: BuildWorkers) -> Path:
         tools: list[JsonValue] = [[tool.name, tool.version] for tool in self._conversion_tools()]
         key = digest_of([checkpoint.digests.combined, tools, source_digest(f"{WORKERS}.convert")])
         folder = scratch / f"gguf-f16-{key[:_KEY_LENGTH]}"
@@ -163,7 +165,7 @@ class LlamaCppBackend:
             call = ConvertCall(
                 converter=self._converter, checkpoint=checkpoint.folder, output=staging / _MODEL
             )
-            return shop.run("convert", call, ConvertFacts, threads=1)
+            return workers.run("convert", call, ConvertFacts, threads=1)
 
         produce_once(folder, ConvertFacts, produce)
         return folder / _MODEL
@@ -210,7 +212,7 @@ def _unreadable(error: ChildAbortError, checkpoint: Checkpoint) -> CheckpointErr
 
 
 def _imatrix(
-    tokens: CalibrationTokens, base: Path, request: BuildRequest, shop: Workshop
+    tokens: CalibrationTokens, base: Path, request: BuildRequest, workers: BuildWorkers
 ) -> tuple[Path, ImatrixFacts]:
     """Return the importance matrix of these very tokens, shared by all recipes that ask for them."""
     key = digest_of(
@@ -227,35 +229,33 @@ def _imatrix(
     def produce(staging: Path) -> ImatrixFacts:
         call = ImatrixCall(
             model=base,
-            tokens=tokens.file,
+            calibration=tokens,
             output=staging / _IMATRIX,
-            dataset=f"sha256:{tokens.corpus_digest}",
-            max_length_tokens=tokens.max_length_tokens,
             threads=request.toolchain.threads,
         )
-        return shop.run("imatrix", call, ImatrixFacts, threads=call.threads)
+        return workers.run("imatrix", call, ImatrixFacts, threads=call.threads)
 
     produce_once(folder, ImatrixFacts, produce)
     return folder / _IMATRIX, read_manifest(folder, ImatrixFacts).record
 
 
 def _mixed(
-    mix: MeasuredMix, base: Path, imatrix: Path, request: BuildRequest, shop: Workshop
+    mix: MeasuredMix, base: Path, imatrix: Path, request: BuildRequest, workers: BuildWorkers
 ) -> tuple[TensorTypeRule, ...]:
     """Return the rules of a measured mix; what was measured is written down beside the file."""
-    ingredients = Ingredients(
+    basis = MixBasis(
         base=base,
         imatrix=imatrix,
-        tokens=_calibration(request),
+        calibration=_calibration(request),
         threads=request.toolchain.threads,
     )
-    mixed = measured_mix(mix, ingredients, request.scratch, shop)
+    mixed = measured_mix(mix, basis, request.scratch, workers)
     write_record(request.output / _MIX, mixed)
     return mix_rules(mixed)
 
 
 def _build_facts(
-    written: QuantizeFacts, calibrated: ImatrixFacts | None, spent: Spent
+    written: QuantizeFacts, calibrated: ImatrixFacts | None, cost: BuildCost
 ) -> BuildFacts:
     starved = calibrated.starved if calibrated else ()
     return BuildFacts(
@@ -268,8 +268,8 @@ def _build_facts(
             *written.warnings,
             *(f"the corpus never reaches a part of {name}" for name in starved),
         ),
-        seconds=spent.seconds,
-        peak_memory_bytes=spent.peak_memory_bytes,
+        seconds=cost.seconds,
+        peak_memory_bytes=cost.peak_memory_bytes,
         uncovered=written.uncovered,
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.recipe import TensorTypeRule
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.backend import CalibrationTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +32,11 @@ class ConvertFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImatrixCall:
-    """Compute an importance matrix of `model` over JSONL token ids and write it to `output`.
-
-    `dataset` is what the file names as its source.
-    """
+    """Compute an importance matrix of `model` over a corpus and write it to `output`."""
 
     model: Path
-    tokens: Path
+    calibration: CalibrationTokens
     output: Path
-    dataset: str
-    max_length_tokens: int
     threads: int
 
 
@@ -108,16 +104,15 @@ class CandidateFile:
 class SensitivityCall:
     """Measure what each type does to each group.
 
-    `base` is the F16 GGUF, `tokens` JSONL token ids of which `max_tokens` positions are looked at (every
-    one but a sequence's last).
+    `base` is the F16 GGUF; `max_tokens` positions of the corpus are looked at (every one but a sequence's
+    last).
     """
 
     base: Path
     candidates: tuple[CandidateFile, ...]
     groups: tuple[TensorGroup, ...]
-    tokens: Path
+    calibration: CalibrationTokens
     max_tokens: int
-    max_length_tokens: int
     threads: int
 
 

@@ -16,10 +16,10 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
     Sensitivities,
     SensitivityCall,
 )
+from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildWorkers
 from quantgate.pipelines.engines.llamacpp.groups import tensor_groups
 from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
 from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
-from quantgate.pipelines.engines.llamacpp.workshop import WORKERS, Workshop
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
@@ -36,12 +36,12 @@ _EVERYTHING = r"\.weight$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingredients:
+class MixBasis:
     """What a mix is measured on: the F16 GGUF, its importance matrix, and the corpus's tokens."""
 
     base: Path
     imatrix: Path
-    tokens: CalibrationTokens
+    calibration: CalibrationTokens
     threads: int
 
 
@@ -67,7 +67,7 @@ class Mix:
     sensitivities: Sensitivities
 
 
-def measured_mix(mix: MeasuredMix, ingredients: Ingredients, scratch: Path, shop: Workshop) -> Mix:
+def measured_mix(mix: MeasuredMix, basis: MixBasis, scratch: Path, workers: BuildWorkers) -> Mix:
     """Assign types so that divergences, taken as additive, sum up to the least within the budget.
 
     (Bettering the sum by measuring around it won on the corpus and lost on other text.)
@@ -77,22 +77,23 @@ def measured_mix(mix: MeasuredMix, ingredients: Ingredients, scratch: Path, shop
         InputError: where the budget is below the cheapest types, or there are no tokens.
         ToolchainError, WorkerError: from the workers.
     """
-    found = _sensitivities(mix.candidates, ingredients, scratch, shop)
-    choices: dict[str, list[Choice]] = {group.name: [] for group in found.groups}
-    for one in found.measured:
-        loss = one.divergence.mean_kl
-        choices[one.group].append(Choice(type=one.type, bits=one.bits, loss=loss))
-    weights = sum(group.parameter_count for group in found.groups)
+    sensitivities = _sensitivities(mix.candidates, basis, scratch, workers)
+    groups = sensitivities.groups
+    choices: dict[str, list[Choice]] = {group.name: [] for group in groups}
+    for measured in sensitivities.measured:
+        loss = measured.divergence.mean_kl
+        choices[measured.group].append(Choice(type=measured.type, bits=measured.bits, loss=loss))
+    weights = sum(group.parameter_count for group in groups)
     budget_bits = math.floor(weights * mix.budget_bits_per_weight)
-    chosen = assign([choices[group.name] for group in found.groups], budget_bits)
+    chosen = assign([choices[group.name] for group in groups], budget_bits)
     return Mix(
         assignment=tuple(
             AssignedType(group=group.name, tensors=group.tensors, type=choice.type)
-            for group, choice in zip(found.groups, chosen, strict=True)
+            for group, choice in zip(groups, chosen, strict=True)
         ),
         bits_per_weight=sum(choice.bits for choice in chosen) / weights,
         added_up=sum(choice.loss for choice in chosen),
-        sensitivities=found,
+        sensitivities=sensitivities,
     )
 
 
@@ -106,61 +107,60 @@ def mix_rules(mix: Mix) -> tuple[TensorTypeRule, ...]:
 
 
 def _sensitivities(
-    candidates: tuple[str, ...], ingredients: Ingredients, scratch: Path, shop: Workshop
+    candidates: tuple[str, ...], basis: MixBasis, scratch: Path, workers: BuildWorkers
 ) -> Sensitivities:
     """Return what is sealed in `scratch`, measured once for all budgets.
 
     Candidates are written beside each other while it is measured (together about a size of the F16 GGUF,
     for six types of 2 to 6 bits) and removed afterwards.
     """
-    tokens = ingredients.tokens
+    corpus = basis.calibration
     key = digest_of(
         [
-            ingredients.base.parent.name,
-            ingredients.imatrix.parent.name,
-            file_digest(tokens.file),
-            tokens.max_length_tokens,
-            ingredients.threads,
+            basis.base.parent.name,
+            basis.imatrix.parent.name,
+            file_digest(corpus.file),
+            corpus.max_length_tokens,
+            basis.threads,
             list(candidates),
             source_digest(f"{WORKERS}.quantize", *MIX_SOURCES),
         ]
     )
 
     def produce(staging: Path) -> Sensitivities:
-        groups = tensor_groups(read_gguf_header(ingredients.base).tensors, candidates)
+        groups = tensor_groups(read_gguf_header(basis.base).tensors, candidates)
         used = {kind for group in groups for kind in group.types}
         files = tuple(
-            _candidate(kind, ingredients, staging, shop) for kind in candidates if kind in used
+            _candidate(kind, basis, staging, workers) for kind in candidates if kind in used
         )
         call = SensitivityCall(
-            base=ingredients.base,
+            base=basis.base,
             candidates=files,
             groups=groups,
-            tokens=tokens.file,
+            calibration=corpus,
             max_tokens=_MOST_TOKENS,
-            max_length_tokens=tokens.max_length_tokens,
-            threads=ingredients.threads,
+            threads=basis.threads,
         )
-        found = shop.run("sensitivity", call, Sensitivities, threads=call.threads)
+        sensitivities = workers.run("sensitivity", call, Sensitivities, threads=call.threads)
         for file in files:
             file.path.unlink()
-        return found
+        return sensitivities
 
     folder = scratch / f"sensitivities-{key[:_KEY_LENGTH]}"
     return produce_once(folder, Sensitivities, produce).record
 
 
-def _candidate(kind: str, ingredients: Ingredients, folder: Path, shop: Workshop) -> CandidateFile:
+def _candidate(kind: str, basis: MixBasis, folder: Path, workers: BuildWorkers) -> CandidateFile:
     """Quantize everything to one type; what has no importance gets Q8_0 where the type needs it."""
     everything = TensorTypeRule(pattern=_EVERYTHING, type=kind)
     needs = TENSOR_TYPES[kind].needs_importance
     call = QuantizeCall(
-        source=ingredients.base,
+        source=basis.base,
         output=folder / f"{kind}.gguf",
         file_type="Q8_0",
-        imatrix=ingredients.imatrix,
-        threads=ingredients.threads,
+        imatrix=basis.imatrix,
+        threads=basis.threads,
         tensor_types=(_WITHOUT_IMPORTANCE, everything) if needs else (everything,),
     )
-    shop.run("quantize", call, QuantizeFacts, threads=call.threads)
+    workers.run("quantize", call, QuantizeFacts, threads=call.threads)
     return CandidateFile(type=kind, path=call.output)

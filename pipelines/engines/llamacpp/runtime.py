@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
@@ -14,24 +15,19 @@ from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
 from quantgate.pipelines.engines.contents import Contents, gguf_contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from quantgate.pipelines.engines.llamacpp.run_messages import (
-    AnswerCall,
-    AnswerTally,
-    ProbeCall,
-    does_not_load,
-)
-from quantgate.pipelines.engines.runtime import (
+from quantgate.pipelines.engines.requests import (
     AnswerRequest,
+    AnswerTally,
     BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeReport,
     ProbeRequest,
 )
+from quantgate.pipelines.engines.worker_calls import PROBE_TIMEOUT_SECONDS, call_of
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sources import source_digest
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.endings import run_confirmed
 
 ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
@@ -41,7 +37,6 @@ _PACKAGE = "llama-cpp-python"
 _WORKERS = "quantgate.pipelines.engines.llamacpp.workers"
 # A token costs a seventh less than with 16 slots, each with a cache of its own (measured under load).
 _DEFAULT_SLOTS = 32
-_PROBE_TIMEOUT_SECONDS = 1800.0
 
 
 class LlamaCppRuntime:
@@ -106,22 +101,11 @@ class LlamaCppRuntime:
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
         """Load, compare token ids, decode once; a file that crashes llama.cpp twice is a report too."""
-        call = WorkerCall(
-            module=f"{_WORKERS}.probe",
-            request=ProbeCall(
-                model=request.loadable.path,
-                texts=request.texts,
-                threads=request.threads,
-                kv_cache=request.loadable.kv_cache,
-            ),
-            log=request.log,
-            threads=request.threads,
-            timeout_seconds=_PROBE_TIMEOUT_SECONDS,
-        )
+        call = replace(call_of(f"{_WORKERS}.probe", request), timeout_seconds=PROBE_TIMEOUT_SECONDS)
         try:
             return run_confirmed(run_worker, call, ProbeReport, on_progress)
         except ChildAbortError as error:
-            return does_not_load(f"when loading it, llama.cpp {error.what}")
+            return ProbeReport.unloaded(f"when loading it, llama.cpp {error.what}")
 
     def server_access(self) -> None:
         """Return None: no server answers."""
@@ -144,21 +128,8 @@ class LlamaCppRuntime:
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> Divergence:
         """Hold a GGUF against the base's F16 GGUF, its KV cache held as it will be when it answers."""
-        call = WorkerCall(
-            module="quantgate.pipelines.engines.llamacpp.workers.divergence",
-            request=DivergenceCall(
-                base=request.base.path,
-                others=(request.variant.path,),
-                sequences=request.sequences,
-                max_tokens=request.max_tokens,
-                threads=request.threads,
-                base_logits=request.base_logits,
-                kv_cache=request.variant.kv_cache,
-            ),
-            log=request.log,
-            threads=request.threads,
-        )
-        return run_worker(call, Divergences, on_progress).value.values[0]
+        call = call_of(f"{_WORKERS}.divergence", request)
+        return run_worker(call, Divergence, on_progress).value
 
     def base_divergence(
         self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
@@ -171,18 +142,4 @@ class LlamaCppRuntime:
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
         """Answer every prompt that `request.answers` does not hold yet."""
-        call = WorkerCall(
-            module=f"{_WORKERS}.answer",
-            request=AnswerCall(
-                model=request.loadable.path,
-                prompts=request.prompts,
-                answers=request.answers,
-                decode=request.decode,
-                stop_token_ids=request.stop_token_ids,
-                schedule=request.schedule,
-                kv_cache=request.loadable.kv_cache,
-            ),
-            log=request.log,
-            threads=request.schedule.threads,
-        )
-        run_worker(call, AnswerTally, on_progress)
+        run_worker(call_of(f"{_WORKERS}.answer", request), AnswerTally, on_progress)

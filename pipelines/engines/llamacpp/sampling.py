@@ -9,7 +9,7 @@ import numpy
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.llamacpp.slots import COMPLETE, Answering, Choose, Logits
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 
 
 class Grammar(Protocol):

@@ -18,7 +18,7 @@ import numpy
 from numpy.typing import NDArray
 
 from quantgate.pipelines.engines.llamacpp.layout import Layout
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.stop_texts import TextOf, reaches_stop
 
 Logits = NDArray[numpy.float32]

@@ -2,24 +2,30 @@
 
 import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
-from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Format, Recipe
 from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
-from quantgate.pipelines.engines.backend import BuildRequest, Built
+from quantgate.pipelines.engines.backend import (
+    BuildRequest,
+    Built,
+    WrittenFolder,
+    folder_facts,
+    options_of,
+)
 from quantgate.pipelines.engines.llmcompressor import layouts as packed_layouts
 from quantgate.pipelines.engines.llmcompressor.alternatives import nearest
-from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
 from quantgate.pipelines.engines.llmcompressor.schemes import mistakes
 from quantgate.pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
+from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.accelerator import accelerator_name
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 _WORKERS = "quantgate.pipelines.engines.llmcompressor.workers"
+_TOOL = "llm-compressor"
 _PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
 _SOURCES = (f"{_WORKERS}.compress", f"{_WORKERS}.repack")
 
@@ -51,7 +57,7 @@ class LlmCompressorBackend:
 
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
         """Return what is wrong with the recipe, or why it does not fit and what does, one sentence each."""
-        options = _options(recipe)
+        options = options_of(recipe, CompressedTensorsOptions, _TOOL)
         if wrong := mistakes(recipe, options):
             return wrong
         reasons = (*misfits(checkpoint, options), *packed_layouts.misfits(checkpoint, recipe))
@@ -67,62 +73,23 @@ class LlmCompressorBackend:
                 where=request.checkpoint.name,
             )
 
-        def compress(asked: BuildRequest) -> BuildFacts:
-            return _compress(asked, run_worker, on_progress)
-
         if request.recipe.format is Format.COMPRESSED_TENSORS:
-            facts = compress(request)
+            facts = _compress(request, run_worker, on_progress)
         else:
-            facts = packed_layouts.build_packed(request, compress, run_worker, on_progress)
+            facts = packed_layouts.build_packed(request, _compress, run_worker, on_progress)
         return Built(artifact=request.output, facts=facts)
 
 
 def _compress(request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> BuildFacts:
     """Write the compressed-tensors folder and return what its files hold."""
-    options = _options(request.recipe)
-    call = WorkerCall(
-        module=f"{_WORKERS}.compress",
-        request=CompressCall(
-            base=request.checkpoint.folder,
-            output=request.output,
-            options=options,
-            calibration=_calibration_file(request),
-            device=request.toolchain.device,
-        ),
-        log=request.log,
-        threads=request.toolchain.threads,
-    )
-    reply = run_worker(call, CompressFacts, on_progress)
+    options = options_of(request.recipe, CompressedTensorsOptions, _TOOL)
+    if request.recipe.calibration is Calibration.NONE:
+        request = replace(request, calibration=None)
+    else:
+        request.required_calibration()
+    reply = run_worker(call_of(f"{_WORKERS}.compress", request), WrittenFolder, on_progress)
     tensors = request.checkpoint.tensors
     named = [tensor.name for tensor in addressed(tensors, options)]
     # What the tool matched in the model, and what the recipe says by name: neither alone is trusted.
     promised = dict.fromkeys((*named, *cache_scales(tensors, options), *reply.value.promised))
-    return BuildFacts(
-        tensors=reply.value.tensors,
-        promised=tuple(promised),
-        calibration_sequences=reply.value.calibration_sequences,
-        calibration_tokens=reply.value.calibration_tokens,
-        nonfinite_tensors=reply.value.nonfinite_tensors,
-        warnings=reply.value.warnings,
-        seconds=reply.seconds,
-        peak_memory_bytes=reply.peak_memory_bytes,
-    )
-
-
-def _options(recipe: Recipe) -> CompressedTensorsOptions:
-    if not isinstance(recipe.options, CompressedTensorsOptions):
-        raise InputError(
-            f"recipe {recipe.name} is for {recipe.options.backend}, not for llm-compressor"
-        )
-    return recipe.options
-
-
-def _calibration_file(request: BuildRequest) -> Path | None:
-    if request.recipe.calibration is Calibration.NONE:
-        return None
-    if request.calibration is None:
-        raise InputError(
-            f"recipe {request.recipe.name} needs a calibration corpus and got none",
-            next_step="name a corpus in the build file or with CORPUS=",
-        )
-    return request.calibration.file
+    return folder_facts(reply, tuple(promised))

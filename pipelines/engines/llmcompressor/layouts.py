@@ -10,7 +10,8 @@ from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, 
 from quantgate.pipelines.domain.variant import BuildFacts, QuantizedTensor
 from quantgate.pipelines.engines.backend import BuildRequest
 from quantgate.pipelines.engines.llmcompressor import shapes as llmcompressor_shapes
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall, WorkerReply
+from quantgate.pipelines.engines.worker_calls import call_of
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 _WORKER = "quantgate.pipelines.engines.llmcompressor.workers.repack"
 _SCHEMES = {Format.AWQ: ("W4A16", "W4A16_ASYM"), Format.GPTQ: ("W4A16",)}
@@ -18,18 +19,26 @@ _VALUES_PER_WORD = 8
 _HEAD = "lm_head.weight"
 _IN_LAYERS = ".layers."
 
+Compress = Callable[[BuildRequest, RunWorker, OnProgress], BuildFacts]
+"""Builds the compressed-tensors folder of a request."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepackCall:
-    """A folder in `compressed` as llm-compressor wrote it, to be written to `output` in another layout.
+class RepackRequest:
+    """A folder in `compressed` as llm-compressor wrote it, to be written in the layout of a recipe."""
 
-    `base` is the checkpoint that both were made from.
-    """
-
-    base: Path
+    build: BuildRequest
     compressed: Path
-    output: Path
-    format: Format
+
+    @property
+    def log(self) -> Path:
+        """Where the worker's output goes."""
+        return self.build.log
+
+    @property
+    def threads(self) -> int:
+        """How many threads the worker may use."""
+        return self.build.threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +87,7 @@ def _misfits(
 
 def build_packed(
     request: BuildRequest,
-    compress: Callable[[BuildRequest], BuildFacts],
+    compress: Compress,
     run_worker: RunWorker,
     on_progress: OnProgress,
 ) -> BuildFacts:
@@ -92,8 +101,10 @@ def build_packed(
         WorkerError: with the log's path.
     """
     with TemporaryDirectory(dir=request.output, prefix="compressed-") as between:
-        facts = compress(replace(request, output=Path(between)))
-        reply = _repack(request, Path(between), run_worker, on_progress)
+        compressed = replace(request, output=Path(between))
+        facts = compress(compressed, run_worker, on_progress)
+        repack = RepackRequest(build=request, compressed=compressed.output)
+        reply = run_worker(call_of(_WORKER, repack), RepackFacts, on_progress)
     return replace(
         facts,
         tensors=reply.value.tensors,
@@ -101,20 +112,3 @@ def build_packed(
         seconds=facts.seconds + reply.seconds,
         peak_memory_bytes=max(facts.peak_memory_bytes, reply.peak_memory_bytes),
     )
-
-
-def _repack(
-    request: BuildRequest, compressed: Path, run_worker: RunWorker, on_progress: OnProgress
-) -> WorkerReply[RepackFacts]:
-    call = WorkerCall(
-        module=_WORKER,
-        request=RepackCall(
-            base=request.checkpoint.folder,
-            compressed=compressed,
-            output=request.output,
-            format=request.recipe.format,
-        ),
-        log=request.log,
-        threads=request.toolchain.threads,
-    )
-    return run_worker(call, RepackFacts, on_progress)

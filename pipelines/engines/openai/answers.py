@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.openai.dialects import Dialect, Ids, chat_schema, dialect_of
 from quantgate.pipelines.engines.openai.replies import Choice, Usage, broken, parsed_reply
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.stop_texts import TextOf, before_stop
 
 _CHAT, _COMPLETIONS = "/v1/chat/completions", "/v1/completions"

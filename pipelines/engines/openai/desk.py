@@ -65,7 +65,7 @@ class ServerDesk:
     def serving(self, serving: Serving) -> Iterator[StartedServer]:
         """Yield a server that was started as `serving` says: the kept one where that still runs."""
         with self._lock:
-            kept = self._kept.get(serving.model)
+            kept = self._kept.get(serving.loadable.path)
         if kept is None:
             with started(_launch(serving)) as running:
                 yield running
@@ -90,13 +90,13 @@ def server_environment(server: Server, outer: Mapping[str, str]) -> dict[str, st
 def _launch(serving: Serving) -> Launch:
     server, port = serving.server, free_port()
     values = {
-        "model": serving.model.resolve(),
+        "model": serving.loadable.path.resolve(),
         "port": port,
         "threads": serving.threads,
-        "slots": serving.slots,
+        "slots": server.concurrency,
         "context": serving.context_tokens,
-        "total_context": serving.context_tokens * serving.slots,
-        "kv": serving.kv_cache,
+        "total_context": serving.context_tokens * server.concurrency,
+        "kv": serving.loadable.kv_cache,
     }
     return Launch(
         command=tuple(filled(server.command, values)),

@@ -2,70 +2,48 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from quantgate.pipelines.domain.recipe import KvCacheType
 from quantgate.pipelines.domain.server import Server
-from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.divergence.base_messages import Passage
 from quantgate.pipelines.engines.openai.process import StartedServer
+from quantgate.pipelines.engines.requests import Loadable
+from quantgate.pipelines.engines.worker_calls import WorkerRequest
+
+Request = TypeVar("Request", bound=WorkerRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """A model to be served by a server, or found there.
+    """What is to be served by a server, or found there.
 
     `context_tokens` is the longest prompt with its answer. `server_log` takes a started one's output, and
     `running` is where it is.
     """
 
     server: Server
-    model: Path
-    kv_cache: KvCacheType
+    loadable: Loadable
     threads: int
-    slots: int
     context_tokens: int
     server_log: Path
     running: StartedServer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedAnswersCall:
-    """Answer JSONL `prompts` in file order, appending to JSONL `answers` what it does not hold yet."""
+class Served(Generic[Request]):
+    """A request, and the server that is to be asked."""
 
     serving: Serving
-    prompts: Path
-    answers: Path
-    decode: DecodeSettings
-    stop_token_ids: tuple[int, ...]
+    request: Request
 
+    @property
+    def log(self) -> Path:
+        """Where the worker's output goes."""
+        return self.request.log
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedDivergenceCall:
-    """Hold a served base against the checkpoint's own `logits` (a sealed folder).
-
-    `asked` are the positions of each passage that are compared.
-    """
-
-    serving: Serving
-    passages: tuple[Passage, ...]
-    asked: tuple[tuple[int, ...], ...]
-    logits: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerTally:
-    """How many answers were added and how many an earlier call had left."""
-
-    answered: int
-    found: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedProbeCall:
-    """Serve a model, compare token ids of JSONL `texts` where the server offers that, ask one prompt."""
-
-    serving: Serving
-    texts: Path
+    @property
+    def threads(self) -> int:
+        """How many threads the worker may use."""
+        return self.request.threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

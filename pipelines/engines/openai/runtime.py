@@ -27,28 +27,22 @@ from quantgate.pipelines.engines.divergence.base_messages import PositionDiverge
 from quantgate.pipelines.engines.openai.desk import ServerDesk
 from quantgate.pipelines.engines.openai.dialects import dialect_of
 from quantgate.pipelines.engines.openai.likeliest import asked_positions, asking_likeliest
-from quantgate.pipelines.engines.openai.messages import (
-    AnswerTally,
-    ServedAnswersCall,
-    ServedDivergenceCall,
-    ServedProbe,
-    ServedProbeCall,
-    Serving,
-)
+from quantgate.pipelines.engines.openai.messages import Request, Served, ServedProbe, Serving
 from quantgate.pipelines.engines.prompt_lengths import longest_sequence
-from quantgate.pipelines.engines.runtime import (
+from quantgate.pipelines.engines.requests import (
     AnswerRequest,
+    AnswerTally,
     BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeReport,
     ProbeRequest,
-    Runtime,
     ServedLook,
-    ServerAccess,
 )
+from quantgate.pipelines.engines.runtime import Runtime, ServerAccess
+from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 _WORKERS = "quantgate.pipelines.engines.openai.workers"
 _SOURCES = (
@@ -167,7 +161,7 @@ class OpenAiServerRuntime:
                     f"{self.server.engine} starts neither with this file nor with its base: {again.detail}",
                     where=f"server {self.server.name}",
                     next_step="correct its command or this machine; then run the same command again",
-                    log=request.log.with_suffix(".server.log"),
+                    log=_server_log(request.log),
                 )
             else:
                 probe = self._probed(request, run_worker, on_progress)
@@ -185,15 +179,8 @@ class OpenAiServerRuntime:
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ServedProbe:
         context_tokens = request.context_tokens or _PROBE_CONTEXT_TOKENS
-        with self._served(
-            request.loadable, request.threads, request.log, context_tokens
-        ) as serving:
-            call = WorkerCall(
-                module=f"{_WORKERS}.probe",
-                request=ServedProbeCall(serving=serving, texts=request.texts),
-                log=request.log,
-                threads=request.threads,
-            )
+        with self._served(request, request.loadable, context_tokens) as served:
+            call = call_of(f"{_WORKERS}.probe", served)
             return run_worker(call, ServedProbe, on_progress).value
 
     def kept(self, loadable: Loadable) -> AbstractContextManager[None]:
@@ -221,83 +208,59 @@ class OpenAiServerRuntime:
 
         Passages are asked as far as the longest sequence of the suite goes, by the server that answers it.
         """
-        asked = asked_positions(request.own_logits.passages, request.context_tokens)
-        named = self._names_likeliest()
-        found = self._likeliest(request, asked, run_worker, on_progress) if named else None
-        if found is None and request.base.format is Format.GGUF:
+        served = None
+        if self._names_likeliest():
+            served = self._served_divergence(request, run_worker, on_progress)
+        if served is None and request.base.format is Format.GGUF:
             return self.native.base_divergence(request, run_worker, on_progress)
-        return found
+        return served
 
-    def _likeliest(
-        self,
-        request: BaseDivergenceRequest,
-        asked: tuple[tuple[int, ...], ...],
-        run_worker: RunWorker,
-        on_progress: OnProgress,
+    def _served_divergence(
+        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> PositionDivergences | None:
-        if not any(asked):
+        """None where no position fits the context, or the server names no tokens after all."""
+        if not any(asked_positions(request.checkpoint_logits.passages, request.context_tokens)):
             return None
         compute_logits(request, run_worker, on_progress)
-        own, threads, log = request.own_logits, request.threads, request.log
-        with self._served(request.base, threads, log, request.context_tokens) as serving:
-            call = WorkerCall(
-                module=f"{_WORKERS}.base_divergence",
-                request=ServedDivergenceCall(
-                    serving=serving, passages=own.passages, asked=asked, logits=own.output
-                ),
-                log=log,
-                threads=threads,
-            )
-            found = run_worker(call, PositionDivergences, on_progress).value
-        return found if found.kl else None
+        with self._served(request, request.base, request.context_tokens) as served:
+            call = call_of(f"{_WORKERS}.base_divergence", served)
+            divergences = run_worker(call, PositionDivergences, on_progress).value
+        return divergences if divergences.kl else None
 
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
         """Answer every prompt that `request.answers` does not hold yet."""
-        schedule = request.schedule
         context_tokens = request.context_tokens or longest_sequence(
             request.prompts, request.decode.max_tokens
         )
-        with self._served(
-            request.loadable, schedule.threads, request.log, context_tokens
-        ) as serving:
-            call = WorkerCall(
-                module=f"{_WORKERS}.answer",
-                request=ServedAnswersCall(
-                    serving=serving,
-                    prompts=request.prompts,
-                    answers=request.answers,
-                    decode=request.decode,
-                    stop_token_ids=request.stop_token_ids,
-                ),
-                log=request.log,
-                threads=schedule.threads,
-            )
-            run_worker(call, AnswerTally, on_progress)
+        with self._served(request, request.loadable, context_tokens) as served:
+            run_worker(call_of(f"{_WORKERS}.answer", served), AnswerTally, on_progress)
 
     @contextmanager
     def _served(
-        self, loadable: Loadable, threads: int, log: Path, context_tokens: int
-    ) -> Iterator[Serving]:
+        self, request: Request, loadable: Loadable, context_tokens: int
+    ) -> Iterator[Served[Request]]:
         """Start the server, unless one runs somewhere or is kept for this file."""
         serving = Serving(
             server=self.server,
-            model=loadable.path,
-            kv_cache=loadable.kv_cache,
-            threads=threads,
-            slots=self.server.concurrency,
+            loadable=loadable,
+            threads=request.threads,
             context_tokens=context_tokens,
-            server_log=log.with_suffix(".server.log"),
+            server_log=_server_log(request.log),
         )
         if self.server.url:
-            yield serving
+            yield Served(serving=serving, request=request)
             return
         with self.desk.serving(serving) as running:
-            yield replace(serving, running=running)
+            yield Served(serving=replace(serving, running=running), request=request)
 
     def _kernels(self, subject: Recipe | Numerics | None) -> Kernels:
         """llama.cpp has kernels of its own for every type; of others only full precision is certain."""
         if self.server.formats == (Format.GGUF,):
             return "native"
         return "reference" if subject is None else "unknown"
+
+
+def _server_log(log: Path) -> Path:
+    return log.with_suffix(".server.log")

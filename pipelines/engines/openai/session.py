@@ -71,7 +71,7 @@ def session(serving: Serving) -> Iterator[Session]:
         Endpoint(
             url=url,
             timeout_seconds=server.answer_timeout_seconds,
-            connections=serving.slots,
+            connections=server.concurrency,
             api_key=key,
         ),
         died=running.died if running else nobody_died,
@@ -142,7 +142,7 @@ def _require_version(client: ServerClient, server: Server) -> None:
 
 def _served(client: ServerClient, serving: Serving) -> str:
     """Return what the server calls our model, after checking that it has it."""
-    server, path = serving.server, serving.model.resolve()
+    server, path = serving.server, serving.loadable.path.resolve()
     listed = _models(client, server)
     folder = path if path.is_dir() else path.parent
     if server.model_name:
@@ -175,8 +175,8 @@ def _require_path(client: ServerClient, serving: Serving, root: str | None) -> N
     told = _reported_path(client, serving.server) or root
     if told is None:
         return
-    if not _same_place(told, serving.model):
-        raise _wrong_model(serving, str(serving.model), f"it loaded {told}")
+    if not _same_place(told, serving.loadable.path):
+        raise _wrong_model(serving, str(serving.loadable.path), f"it loaded {told}")
 
 
 def _same_place(told: str, model: Path) -> bool:

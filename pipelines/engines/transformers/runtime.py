@@ -5,7 +5,7 @@ device: it measures a variant's accuracy, never its speed or memory.
 """
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,31 +18,25 @@ from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
 from quantgate.pipelines.engines.contents import Contents, folder_contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from quantgate.pipelines.engines.runtime import (
+from quantgate.pipelines.engines.requests import (
     AnswerRequest,
+    AnswerTally,
     BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeReport,
     ProbeRequest,
 )
-from quantgate.pipelines.engines.transformers.messages import (
-    AnswerJob,
-    AnswerTally,
-    DivergenceJob,
-    ProbeJob,
-)
+from quantgate.pipelines.engines.worker_calls import PROBE_TIMEOUT_SECONDS, call_of
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.accelerator import accelerator_name
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.endings import run_confirmed
 
 _WORKERS = "quantgate.pipelines.engines.transformers.workers"
 _PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
 _DEFAULT_SLOTS = 32
-_PROBE_TIMEOUT_SECONDS = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +88,11 @@ class TransformersRuntime:
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
         """Load, compare token ids, decode once; a folder that crashes the loader twice is a report."""
-        call = WorkerCall(
-            module=f"{_WORKERS}.probe",
-            request=ProbeJob(request=request, device=accelerator_name() or "cpu"),
-            log=request.log,
-            threads=request.threads,
-            timeout_seconds=_PROBE_TIMEOUT_SECONDS,
-        )
+        call = replace(call_of(f"{_WORKERS}.probe", request), timeout_seconds=PROBE_TIMEOUT_SECONDS)
         try:
             return run_confirmed(run_worker, call, ProbeReport, on_progress)
         except (ChildCrashError, CheckpointError) as error:
-            return _does_not_load(error.what)
+            return ProbeReport.unloaded(error.what)
 
     def server_access(self) -> None:
         """Return None: no server answers."""
@@ -127,40 +115,21 @@ class TransformersRuntime:
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> Divergence:
         """Hold a folder against the base's."""
-        call = DivergenceCall(
-            base=request.base.path,
-            others=(request.variant.path,),
-            sequences=request.sequences,
-            max_tokens=request.max_tokens,
-            threads=request.threads,
-            base_logits=request.base_logits,
-        )
-        worker = WorkerCall(
-            module=f"{_WORKERS}.divergence",
-            request=DivergenceJob(call=call, device=accelerator_name() or "cpu"),
-            log=request.log,
-            threads=request.threads,
-        )
-        return run_worker(worker, Divergences, on_progress).value.values[0]
+        call = call_of(f"{_WORKERS}.divergence", request)
+        return run_worker(call, Divergence, on_progress).value
 
     def base_divergence(
         self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> PositionDivergences | None:
         """Hold what this runtime computes when it answers against the checkpoint computed plainly."""
-        worker, device = f"{_WORKERS}.base_divergence", accelerator_name() or "cpu"
-        return compare_with_checkpoint(worker, request, run_worker, on_progress, device=device)
+        worker = f"{_WORKERS}.base_divergence"
+        return compare_with_checkpoint(worker, request, run_worker, on_progress)
 
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
         """Answer every prompt that `request.answers` does not hold yet."""
-        call = WorkerCall(
-            module=f"{_WORKERS}.answer",
-            request=AnswerJob(request=request, device=accelerator_name() or "cpu"),
-            log=request.log,
-            threads=request.schedule.threads,
-        )
-        run_worker(call, AnswerTally, on_progress)
+        run_worker(call_of(f"{_WORKERS}.answer", request), AnswerTally, on_progress)
 
 
 def _kernels(numerics: Numerics | None) -> Kernels:
@@ -181,17 +150,3 @@ def _kv_cache(subject: Recipe | Numerics | None) -> str:
         return "fp8" if stored else "bf16"
     kept = subject.kv_cache if subject else "KV16"
     return {"KV16": "bf16", "KV8f": "fp8"}.get(kept, kept)
-
-
-def _does_not_load(detail: str) -> ProbeReport:
-    return ProbeReport(
-        loads=False,
-        finite_logits=False,
-        compared_texts=0,
-        mismatched_texts=(),
-        beginning_of_sequence_id=-1,
-        end_of_sequence_id=-1,
-        vocabulary_size=0,
-        chat_template="",
-        detail=detail.splitlines()[0] if detail else "it did not load",
-    )

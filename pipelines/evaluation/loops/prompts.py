@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import Item, Message, Suite
 from quantgate.pipelines.domain.suites.turns import Loop
 from quantgate.pipelines.domain.values import Digest, canonical_json, digest_of
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.conversation import Conversation, script_of
 from quantgate.pipelines.evaluation.loops.functions import MOST_RESULT_CHARACTERS

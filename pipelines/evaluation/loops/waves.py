@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import Item
 from quantgate.pipelines.domain.values import digest_of
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.graders.calls.read import Call
 from quantgate.pipelines.evaluation.loops.conversation import calls_of, held, script_of, spoken_of

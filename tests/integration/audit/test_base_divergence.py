@@ -14,7 +14,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
 from quantgate.pipelines.engines.divergence.base_messages import CheckpointLogitsCall
-from quantgate.pipelines.engines.runtime import BaseDivergenceRequest, Loadable
+from quantgate.pipelines.engines.requests import BaseDivergenceRequest, Loadable
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
@@ -38,7 +38,7 @@ def measured(folder: Path, config: JsonObject, changes: str = "") -> BaseDiverge
     compared = passages(goal.longest_tokens, ordinary_ids=range(64, 1024), beginning=())
     request = BaseDivergenceRequest(
         base=Loadable(path=f16(example_checkpoint()), format=Format.GGUF),
-        own_logits=CheckpointLogitsCall(
+        checkpoint_logits=CheckpointLogitsCall(
             checkpoint=folder,
             passages=compared,
             compute_dtype="float32",

@@ -19,17 +19,16 @@ from transformers import AutoModelForCausalLM
 
 from quantgate.pipelines.audit.rulers import ruler_of
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
-from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, KvCacheType
 from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from quantgate.pipelines.engines.divergence.rulers import RulersCall, measure_rulers
+from quantgate.pipelines.engines.divergence.rulers import RulersRequest, measure_rulers
 from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from quantgate.pipelines.engines.runtime import DivergenceRequest, Loadable
+from quantgate.pipelines.engines.requests import DivergenceRequest, Loadable
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.engines.transformers.workers.resemblance import resemblance
 from quantgate.pipelines.engines.transformers.workers.rounding import rounded
-from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.calls import Reply, WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.checkpoints import CONTEXT, LAYERS, weights, write_checkpoint, write_safetensors
@@ -75,30 +74,33 @@ def tokens() -> Path:
     return write_lines(work_folder() / "divergence-tokens.jsonl", rows)
 
 
-def _run(module: str, call: object, reply: type) -> object:
+def _run(module: str, call: object, reply: type[Reply]) -> Reply:
     worker = WorkerCall(module=module, request=call, log=work_folder() / "log", threads=1)
     return run_worker(worker, reply, ignore_progress).value
 
 
-def gguf_divergences(
-    others: tuple[Path, ...], sequences: Path | None = None, **changed: object
-) -> tuple[Divergence, ...]:
-    settings = {
-        "base": f16(example_checkpoint()),
-        "others": others,
-        "sequences": sequences or tokens(),
-        "max_tokens": 1000,
-        "threads": 1,
-    }
-    call = DivergenceCall(**(settings | changed))  # type: ignore[arg-type]
-    value = _run("quantgate.pipelines.engines.llamacpp.workers.divergence", call, Divergences)
-    assert isinstance(value, Divergences)
-    return value.values
+def gguf_divergence(
+    variant: Path,
+    sequences: Path | None = None,
+    *,
+    kv_cache: KvCacheType = "f16",
+    base_logits: Path | None = None,
+) -> Divergence:
+    request = DivergenceRequest(
+        base=Loadable(path=f16(example_checkpoint()), format=Format.GGUF),
+        variant=Loadable(path=variant, format=Format.GGUF, kv_cache=kv_cache),
+        sequences=sequences or tokens(),
+        max_tokens=1000,
+        threads=1,
+        log=work_folder() / "log",
+        base_logits=base_logits,
+    )
+    return _run("quantgate.pipelines.engines.llamacpp.workers.divergence", request, Divergence)
 
 
 def test_fewer_bits_diverge_more_and_the_base_from_itself_not_at_all() -> None:
     base = f16(example_checkpoint())
-    itself, more, fewer = gguf_divergences((base, quantized("Q8_0"), quantized("Q2_K")))
+    itself, more, fewer = map(gguf_divergence, (base, quantized("Q8_0"), quantized("Q2_K")))
     assert replace(itself, tripwires=None) == Divergence(
         mean_kl=0.0, top1_agreement=1.0, tokens=39 + 59 + 79 + 99
     )
@@ -107,19 +109,18 @@ def test_fewer_bits_diverge_more_and_the_base_from_itself_not_at_all() -> None:
     assert itself.tripwires.margin == itself.tripwires.base_margin
     assert 0 < more.mean_kl < fewer.mean_kl / 10
     assert more.top1_agreement > fewer.top1_agreement
-    (alone,) = gguf_divergences((quantized("Q2_K"),))
-    assert alone == fewer, "what else is asked for changes nothing"
+    assert gguf_divergence(quantized("Q2_K")) == fewer, "it repeats"
 
 
 def test_logits_kept_of_the_base_stand_in_for_it(tmp_path: Path) -> None:
-    kept = {"base_logits": tmp_path / "logits"}
-    first = gguf_divergences((quantized("Q2_K"),), **kept)
+    kept = tmp_path / "logits"
+    first = gguf_divergence(quantized("Q2_K"), base_logits=kept)
     (log := work_folder() / "log").unlink()
 
     assert (
-        gguf_divergences((quantized("Q2_K"),), **kept)
+        gguf_divergence(quantized("Q2_K"), base_logits=kept)
         == first
-        == gguf_divergences((quantized("Q2_K"),))
+        == gguf_divergence(quantized("Q2_K"))
     )
     loads = log.read_text().count("llama_model_loader: loaded meta data")
     assert loads == 1 + 2, "the first of these two calls did not load the base"
@@ -127,23 +128,23 @@ def test_logits_kept_of_the_base_stand_in_for_it(tmp_path: Path) -> None:
 
 def test_a_quantized_cache_counts() -> None:
     base = f16(example_checkpoint())
-    (eight,) = gguf_divergences((base,), kv_cache="q8_0")
-    (four,) = gguf_divergences((base,), kv_cache="q4_0")
+    eight = gguf_divergence(base, kv_cache="q8_0")
+    four = gguf_divergence(base, kv_cache="q4_0")
     assert 0 < eight.mean_kl < four.mean_kl / 10
 
 
 def test_an_unknown_token_or_a_damaged_file_is_refused(tmp_path: Path) -> None:
     stray = write_lines(tmp_path / "stray.jsonl", [{"id": "a", "token_ids": [1, 2, 9999]}])
     with pytest.raises(InputError, match="token id 9999"):
-        gguf_divergences((), stray)
+        gguf_divergence(f16(example_checkpoint()), stray)
     (tmp_path / "none.gguf").write_bytes(b"GGUF")
     with pytest.raises(CheckpointError, match="does not load"):
-        gguf_divergences((tmp_path / "none.gguf",))
+        gguf_divergence(tmp_path / "none.gguf")
 
 
 def test_another_vocabulary_is_refused_before_it_is_asked_for_tokens_it_lacks() -> None:
     with pytest.raises(CheckpointError, match="between different vocabularies"):
-        gguf_divergences((f16(real_checkpoint()),))
+        gguf_divergence(f16(real_checkpoint()))
 
 
 def test_it_is_what_llama_perplexity_prints(tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_it_is_what_llama_perplexity_prints(tmp_path: Path) -> None:
     model = ("-m", quantized("Q2_K"), "--kl-divergence")
     printed = run_tool("llama-perplexity", *model, *common, *saved)
     whole, first = (
-        gguf_divergences((quantized("Q2_K"),), _windows(tmp_path, length))[0]
+        gguf_divergence(quantized("Q2_K"), _windows(tmp_path, length))
         for length in (WINDOW_TOKENS, WINDOW_TOKENS // 2 + 1)
     )
     positions = whole.tokens - first.tokens
@@ -192,7 +193,7 @@ def test_two_checkpoints_diverge_in_llama_cpp_as_they_do_in_torch(tmp_path: Path
         for name, values in load_file(folder / "model.safetensors").items()
     }
     save_file(changed, folder / "model.safetensors", metadata={"format": "pt"})
-    (found,) = gguf_divergences((f16(described(folder, {}, context=512)),))
+    found = gguf_divergence(f16(described(folder, {}, context=512)))
     assert found.mean_kl == pytest.approx(_torch_divergence(folder), rel=0.02)
 
 
@@ -242,7 +243,7 @@ def test_rulers_and_folders_share_the_logits_kept_of_their_base(tiny: Path, tmp_
     kept = tmp_path / "logits"
     fresh = folder_divergence(tiny, tiny, tmp_path, kept)
     sealed = (kept / "manifest.json").stat()
-    call = RulersCall(
+    call = RulersRequest(
         base=tiny,
         rulers=(Ruler(label="nothing"),),
         sequences=tmp_path / "nowhere.jsonl",  # it is not read where the base is not run
@@ -278,7 +279,7 @@ def test_rulers_of_fewer_bits_diverge_more_each_measured_on_its_own(tiny: Path) 
         Ruler(label="cache", kv_cache=integers(4)),
     )
     rows = [{"id": "a", "token_ids": [1 + (at * 37) % 250 for at in range(CONTEXT)]}]
-    call = RulersCall(
+    call = RulersRequest(
         base=tiny,
         rulers=rulers,
         sequences=write_lines(work_folder() / "rulers.jsonl", rows),

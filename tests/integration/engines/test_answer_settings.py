@@ -12,7 +12,8 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.run import Schedule
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, Prompt, Runtime
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, Prompt
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Parsed, parse_strictly
 from quantgate.pipelines.evaluation.graders.structures.schemas import violation

@@ -11,6 +11,7 @@ from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment
 from quantgate.pipelines.authoring.draft import write_draft
 from quantgate.pipelines.authoring.mine import Mined, MineRequest, MineTools, mine
+from quantgate.pipelines.engines.backend import CalibrationTokens
 from quantgate.pipelines.engines.llamacpp.build_messages import (
     ImatrixCall,
     ImatrixFacts,
@@ -18,6 +19,7 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
     QuantizeFacts,
 )
 from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
+from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
@@ -111,10 +113,15 @@ def quantized(base: Path, asked: Path, folder: Path) -> Path:
         "quantgate.pipelines.engines.llamacpp.workers.building.imatrix",
         ImatrixCall(
             model=base,
-            tokens=tokens,
+            calibration=CalibrationTokens(
+                file=tokens,
+                corpus_label="rows@1",
+                corpus_digest=file_digest(tokens),
+                sequence_count=len(rows),
+                token_count=sum(len(row["token_ids"]) for row in rows),
+                max_length_tokens=512,
+            ),
             output=matrix,
-            dataset="rows",
-            max_length_tokens=512,
             threads=1,
         ),
         ImatrixFacts,

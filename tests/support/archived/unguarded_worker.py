@@ -2,16 +2,16 @@
 
 from awq.quantize.quantizer import AwqQuantizer
 
-from quantgate.pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall
 from quantgate.pipelines.engines.archived.workers.autoawq import quantize_with
+from quantgate.pipelines.engines.backend import BuildRequest, WrittenFolder
 from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.process.harness import serve
 
 
-def quantize(call: AutoAwqCall, on_progress: OnProgress) -> ArchivedFacts:
+def quantize(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     """Quantize without a backup."""
-    return quantize_with(AwqQuantizer, call, on_progress)
+    return quantize_with(AwqQuantizer, request, on_progress)
 
 
 if __name__ == "__main__":
-    serve(quantize, AutoAwqCall)
+    serve(quantize, BuildRequest)

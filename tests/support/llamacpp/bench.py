@@ -1,6 +1,6 @@
 """The example as llama.cpp's backend builds from it: what tests of GGUF recipes share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.calibration.shelf.assemble import build_corpus
@@ -11,13 +11,13 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Calibration, Format, GgufOptions, Recipe
 from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
 from quantgate.pipelines.engines.llamacpp.build_messages import (
     QuantizeCall,
     QuantizeFacts,
     Sensitivities,
     SensitivityCall,
 )
+from quantgate.pipelines.engines.requests import DivergenceRequest, Loadable
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
@@ -77,14 +77,23 @@ class Bench:
 
     def divergences(self, *files: Path, sequences: Path) -> tuple[Divergence, ...]:
         """Hold files against the base."""
-        call = DivergenceCall(
-            base=self.f16(),
-            others=files,
-            sequences=sequences,
-            max_tokens=HELD_OUT_TOKENS,
-            threads=1,
+        base = Loadable(path=self.f16(), format=Format.GGUF)
+        return tuple(
+            self._run(
+                "engines.llamacpp.workers.divergence",
+                DivergenceRequest(
+                    base=base,
+                    variant=replace(base, path=file),
+                    sequences=sequences,
+                    max_tokens=HELD_OUT_TOKENS,
+                    threads=1,
+                    log=self.folder / "workers.log",
+                    base_logits=self.folder / f"logits-of-the-base-{sequences.stem}",
+                ),
+                Divergence,
+            )
+            for file in files
         )
-        return self._run("engines.llamacpp.workers.divergence", call, Divergences).values
 
     def sensitivities(self, call: SensitivityCall) -> Sensitivities:
         """Measure groups as the worker does."""
@@ -92,7 +101,9 @@ class Bench:
 
     def _run(self, module: str, call: object, reply: type[Reply]) -> Reply:
         log = self.folder / "workers.log"
-        worker = WorkerCall(module=f"pipelines.{module}", request=call, log=log, threads=1)
+        worker = WorkerCall(
+            module=f"quantgate.pipelines.{module}", request=call, log=log, threads=1
+        )
         return run_worker(worker, reply, ignore_progress).value
 
 

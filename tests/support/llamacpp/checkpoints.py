@@ -23,7 +23,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from quantgate.pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.engines.requests import Loadable, ProbeReport, ProbeRequest
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.llamacpp.oracles import oracle

@@ -15,7 +15,8 @@ from quantgate.pipelines.domain.suites.turns import (
     SimulatedTool,
     Turn,
 )
-from quantgate.pipelines.engines.runtime import Loadable, Runtime
+from quantgate.pipelines.engines.requests import Loadable
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.asking import TRANSCRIPT

@@ -17,7 +17,7 @@ from quantgate.pipelines.domain.suites.turns import (
     Turn,
 )
 from quantgate.pipelines.domain.values import JsonObject, digest_of
-from quantgate.pipelines.engines.runtime import AnswerRequest, Prompt
+from quantgate.pipelines.engines.requests import AnswerRequest, Prompt
 from quantgate.pipelines.files.records import from_json, to_json
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from tests.support.fakes import FakeRuntime

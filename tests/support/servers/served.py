@@ -14,19 +14,19 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.openai.desk import ServerDesk
-from quantgate.pipelines.engines.openai.messages import (
-    AnswerTally,
-    ServedAnswersCall,
-    ServedProbe,
-    ServedProbeCall,
-    Serving,
-)
+from quantgate.pipelines.engines.openai.messages import Served, ServedProbe, Serving
 from quantgate.pipelines.engines.openai.process import Launch
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.workers.answer import answer
 from quantgate.pipelines.engines.openai.workers.probe import probe
 from quantgate.pipelines.engines.prompt_lengths import longest_sequence
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Prompt
+from quantgate.pipelines.engines.requests import (
+    AnswerRequest,
+    AnswerTally,
+    Loadable,
+    ProbeRequest,
+    Prompt,
+)
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.process.calls import Progress, ignore_progress
 from tests.support.fakes import FakeRuntime
@@ -44,6 +44,7 @@ class Site:
         self.folder = folder
         self.model = folder / "model.gguf"
         self.model.write_text("weights")
+        self.loadable = Loadable(path=self.model, format=Format.GGUF)
         self.ids = [f"item-{number}" for number in range(count)]
         prompts = [
             Prompt(item_id=name, token_ids=(7,) * (number + 1), text="seven " * (number + 1))
@@ -62,10 +63,8 @@ class Site:
     def serving(self, server: Server) -> Serving:
         return Serving(
             server=server,
-            model=self.model,
-            kv_cache="f16",
+            loadable=self.loadable,
             threads=1,
-            slots=server.concurrency,
             context_tokens=longest_sequence(self.folder / "prompts.jsonl", 8),
             server_log=self.folder / "server.log",
         )
@@ -83,35 +82,28 @@ class Site:
         self, server: Server, hear: Callable[[Progress], None] = ignore_progress
     ) -> AnswerTally:
         with self.running(server) as serving:
-            call = ServedAnswersCall(
-                serving=serving,
-                prompts=self.folder / "prompts.jsonl",
-                answers=self.folder / "answers.jsonl",
-                decode=DecodeSettings(max_tokens=8),
-                stop_token_ids=(2,),
-            )
-            return answer(call, hear)
+            return answer(Served(serving=serving, request=self.request()), hear)
 
     def look_request(self, texts: dict[str, list[int]]) -> ProbeRequest:
         rows = [{"id": t, "text": t, "token_ids": ids} for t, ids in texts.items()]
         path = self.folder / "texts.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return ProbeRequest(
-            loadable=Loadable(path=self.model, format=Format.GGUF),
+            loadable=self.loadable,
             texts=path,
             threads=1,
             log=self.folder / "logs" / "audit.log",
         )
 
     def look(self, server: Server, texts: dict[str, list[int]]) -> ServedProbe:
-        path = self.look_request(texts).texts
+        request = self.look_request(texts)
         with self.running(server) as serving:
-            return probe(ServedProbeCall(serving=serving, texts=path), ignore_progress)
+            return probe(Served(serving=serving, request=request), ignore_progress)
 
     def request(self) -> AnswerRequest:
         runtime = OpenAiServerRuntime(self.server(), FakeRuntime())
         return AnswerRequest(
-            loadable=Loadable(path=self.model, format=Format.GGUF),
+            loadable=self.loadable,
             prompts=self.folder / "prompts.jsonl",
             answers=self.folder / "answers.jsonl",
             decode=DecodeSettings(max_tokens=8),

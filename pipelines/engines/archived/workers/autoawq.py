@@ -6,7 +6,7 @@ import torch
 from awq import AutoAWQForCausalLM
 from awq.quantize.quantizer import AwqQuantizer
 
-from quantgate.pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall
+from quantgate.pipelines.domain.recipe import AutoAwqOptions
 from quantgate.pipelines.engines.archived.workers.checkpoint import (
     COMPUTE_DTYPE,
     begin,
@@ -18,6 +18,7 @@ from quantgate.pipelines.engines.archived.workers.checkpoint import (
     save,
     watch,
 )
+from quantgate.pipelines.engines.backend import BuildRequest, WrittenFolder, options_of
 from quantgate.pipelines.formats.packed_config import awq_config
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
@@ -39,41 +40,43 @@ class SafeQuantizer(AwqQuantizer):  # type: ignore[misc]  # its package is not i
             hook.remove()
 
 
-def quantize(call: AutoAwqCall, on_progress: OnProgress) -> ArchivedFacts:
+def quantize(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     """Quantize, save, and report what the files hold."""
-    return quantize_with(SafeQuantizer, call, on_progress)
+    return quantize_with(SafeQuantizer, request, on_progress)
 
 
 def quantize_with(
-    quantizer: type[AwqQuantizer], call: AutoAwqCall, on_progress: OnProgress
-) -> ArchivedFacts:
+    quantizer: type[AwqQuantizer], request: BuildRequest, on_progress: OnProgress
+) -> WrittenFolder:
     """Quantize with a given quantizer class, passed on by autoawq's own hook for that."""
     begin()
     on_progress(Progress(done=0, total=0, what="loading the base"))
-    rows = calibration_rows(call.source)
+    options = options_of(request.recipe, AutoAwqOptions, "autoawq")
+    base, calibration = request.checkpoint.folder, request.required_calibration()
+    rows = calibration_rows(calibration)
     with collected_warnings() as warnings:
-        with older_checkpoint(call.source) as folder:
+        with older_checkpoint(base) as folder:
             awq = AutoAWQForCausalLM.from_pretrained(
                 str(folder), torch_dtype=COMPUTE_DTYPE, trust_remote_code=False, device_map="cpu"
             )
-        require_loaded(awq.model, call.source)
+        require_loaded(awq.model, base)
         consumption = watch(awq.model, on_progress)
         awq.quantize(
             quant_config={
                 "w_bit": 4,
-                "q_group_size": call.options.group_size,
+                "q_group_size": options.group_size,
                 "zero_point": True,
                 "version": "gemm",
             },
             calib_data=rows,
             max_calib_samples=len(rows),
             # autoawq joins the rows and cuts them to blocks of this length; a shorter rest is not used.
-            max_calib_seq_len=min(call.source.max_length_tokens, sum(map(len, rows))),
+            max_calib_seq_len=min(calibration.max_length_tokens, sum(map(len, rows))),
             quantizer_cls=quantizer,
         )
         on_progress(Progress(done=0, total=0, what="saving"))
-        save(awq.model, call.source, awq_config(call.options.group_size, left_out=()))
-    return read_back(call.source, consumption, warnings)
+        save(awq.model, base, request.output, awq_config(options.group_size, left_out=()))
+    return read_back(request, consumption, warnings)
 
 
 def _clone_entries(_: torch.nn.Module, state: dict[str, torch.Tensor], *__: Any) -> None:
@@ -82,4 +85,4 @@ def _clone_entries(_: torch.nn.Module, state: dict[str, torch.Tensor], *__: Any)
 
 
 if __name__ == "__main__":
-    serve(quantize, AutoAwqCall)
+    serve(quantize, BuildRequest)

@@ -19,7 +19,8 @@ from transformers import PreTrainedModel
 from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.engines.archived.messages import ArchivedFacts, ArchivedSource
+from quantgate.pipelines.engines.archived.config import older_config
+from quantgate.pipelines.engines.backend import BuildRequest, CalibrationTokens, WrittenFolder
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
 from quantgate.pipelines.formats.packed_config import PARTS
@@ -59,34 +60,38 @@ def begin() -> None:
 
 
 @contextmanager
-def older_checkpoint(source: ArchivedSource) -> Iterator[Path]:
-    """Yield a folder with the base's weights (by link) and the translated config.json."""
+def older_checkpoint(base: Path) -> Iterator[Path]:
+    """Yield a folder with the base's weights (by link) and the translated config.json.
+
+    Raises:
+        CheckpointError: where config.json has no equal in transformers 4.51.
+    """
     with temporary_folder() as folder:
-        (folder / "config.json").write_text(json.dumps(source.older_config))
-        index = source.base / INDEX_FILE
-        for file in (*weight_files(source.base), *([index] if index.is_file() else [])):
+        (folder / "config.json").write_text(json.dumps(older_config(base)))
+        index = base / INDEX_FILE
+        for file in (*weight_files(base), *([index] if index.is_file() else [])):
             (folder / file.name).symlink_to(file.resolve())
         yield folder
 
 
-def calibration_rows(source: ArchivedSource) -> list[list[int]]:
+def calibration_rows(calibration: CalibrationTokens) -> list[list[int]]:
     """Return the sequences' token ids, longer ones cut: a package may drop what is too long."""
-    rows = [json.loads(line)["token_ids"] for line in source.calibration.read_bytes().splitlines()]
-    return [row[: source.max_length_tokens] for row in rows if row]
+    rows = [json.loads(line)["token_ids"] for line in calibration.file.read_bytes().splitlines()]
+    return [row[: calibration.max_length_tokens] for row in rows if row]
 
 
-def require_loaded(model: PreTrainedModel, source: ArchivedSource) -> None:
+def require_loaded(model: PreTrainedModel, base: Path) -> None:
     """Refuse a model with tensors that the base does not hold: transformers fills those with random numbers.
 
     Raises:
         CheckpointError: naming the first.
     """
-    stored = {tensor.name for tensor in read_tensors(source.base)}
+    stored = {tensor.name for tensor in read_tensors(base)}
     for name in model.state_dict():
         if name not in stored and name not in _tied(model):
             raise CheckpointError(
                 f"transformers 4.51 wants a tensor {name} that the checkpoint does not hold",
-                where=str(source.base),
+                where=str(base),
                 next_step="use an llm-compressor recipe, which runs on the transformers of today",
             )
 
@@ -106,12 +111,12 @@ def watch(model: PreTrainedModel, on_progress: OnProgress) -> Consumption:
     return consumption
 
 
-def save(model: PreTrainedModel, source: ArchivedSource, quantization: JsonObject) -> None:
+def save(model: PreTrainedModel, base: Path, output: Path, quantization: JsonObject) -> None:
     """Write weights, the base's own config.json with `quantization_config`, and the base's tokenizer files.
 
     What is not quantized keeps the base's type; scales are halves, as readers of both layouts expect.
     """
-    types = {tensor.name: _STORED_DTYPES[tensor.dtype] for tensor in read_tensors(source.base)}
+    types = {tensor.name: _STORED_DTYPES[tensor.dtype] for tensor in read_tensors(base)}
     state = {}
     for name, tensor in model.state_dict().items():
         module, _, part = name.rpartition(".")
@@ -124,22 +129,22 @@ def save(model: PreTrainedModel, source: ArchivedSource, quantization: JsonObjec
         elif name not in _tied(model):
             raise WorkerError(f"the package made a tensor {name} that the base does not have")
     # The base's tied head is left out above: the library would note it in the header, in no fixed order.
-    save_torch_state_dict(state, source.output)
-    for file in weight_files(source.output):
+    save_torch_state_dict(state, output)
+    for file in weight_files(output):
         file.chmod(_SHARED_MODE)
-    config = json.loads((source.base / "config.json").read_bytes())
+    config = json.loads((base / "config.json").read_bytes())
     text = json.dumps(config | {"quantization_config": quantization}, indent=2)
-    (source.output / "config.json").write_text(text + "\n")
-    copy_tokenizer(source.base, source.output)
+    (output / "config.json").write_text(text + "\n")
+    copy_tokenizer(base, output)
 
 
 def read_back(
-    source: ArchivedSource, consumption: Consumption, collected: list[str]
-) -> ArchivedFacts:
+    request: BuildRequest, consumption: Consumption, collected: list[str]
+) -> WrittenFolder:
     """Return what the written files hold."""
-    written = read_tensors(source.output)
-    return ArchivedFacts(
-        tensors=stored_tensors(read_tensors(source.base), written),
+    written = read_tensors(request.output)
+    return WrittenFolder(
+        tensors=stored_tensors(read_tensors(request.checkpoint.folder), written),
         calibration_sequences=consumption.sequences,
         calibration_tokens=consumption.tokens,
         nonfinite_tensors=nonfinite_tensors(written),

@@ -11,21 +11,20 @@ import llama_cpp
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
 from quantgate.pipelines.engines.llamacpp.layout import Room, groups, lay_out, side_by_side
-from quantgate.pipelines.engines.llamacpp.run_messages import AnswerCall, AnswerTally
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import Answering, Rules, run_group
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.grammar import SchemaGrammars
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
 from quantgate.pipelines.engines.stop_texts import before_stop
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 
-def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
+def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
     """Answer every prompt the answers file lacks.
 
     Groups are laid over all prompts, answered or not, and a group with any answer missing is decoded
@@ -36,63 +35,63 @@ def answer(call: AnswerCall, on_progress: OnProgress) -> AnswerTally:
         InputError: where a JSON schema that binds an answer cannot be made a grammar.
         WorkerError: where decoding fails.
     """
-    lines = call.prompts.read_bytes().splitlines()
+    lines = request.prompts.read_bytes().splitlines()
     prompts = [from_json(Prompt, json.loads(line)) for line in lines]
-    answers = AnswerLog(call.answers)
-    known = answers.answered
-    if all(prompt.item_id in known for prompt in prompts):
-        return AnswerTally(answered=0, generated_tokens=0)
-    on_progress(Progress(done=len(known), total=len(prompts), what="loading the model"))
+    answers = AnswerLog(request.answers)
+    earlier = answers.answered
+    if all(prompt.item_id in earlier for prompt in prompts):
+        return AnswerTally(answered=0, resumed=len(earlier))
+    on_progress(Progress(done=len(earlier), total=len(prompts), what="loading the model"))
     log = LlamaLog()
-    model = open_model(call.model, log)
-    schedule = call.schedule
+    model = open_model(request.loadable.path, log)
+    schedule = request.schedule
     engines, slots = side_by_side(
         len(prompts), schedule.slots, schedule.threads, llama_cpp.llama_model_n_params(model)
     )
-    room = _room(call.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
-    settings = EngineSettings(threads=schedule.threads // engines, kv_cache=call.kv_cache)
-    tally = _Tally(answers, Vocabulary(model), len(prompts), on_progress)
+    room = _room(request.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
+    settings = EngineSettings(
+        threads=schedule.threads // engines, kv_cache=request.loadable.kv_cache
+    )
+    recorder = _Recorder(answers, Vocabulary(model), len(prompts), on_progress)
 
     def answer_groups(share: Sequence[Sequence[Prompt]]) -> None:
-        rules = _rules(call, prompts, room, model, log)
+        rules = _rules(request, prompts, room, model, log)
         for group in share:
-            if all(prompt.item_id in known for prompt in group):
+            if all(prompt.item_id in earlier for prompt in group):
                 continue
             layout = lay_out(group, room, slots)
             engine = LlamaEngine(model, layout, settings, log)
-            run_group(group, engine, layout, rules, tally.take)
+            run_group(group, engine, layout, rules, recorder.take)
             engine.close()
 
     cut = groups(prompts, room, slots, engines)
     with ThreadPoolExecutor(engines) as pool:
         shares = [cut[first::engines] for first in range(engines)]
         list(pool.map(answer_groups, shares))  # raises what one of them raised
-    return AnswerTally(
-        answered=len(answers.answered) - len(known), generated_tokens=tally.generated_tokens
-    )
+    return AnswerTally(answered=len(answers.answered) - len(earlier), resumed=len(earlier))
 
 
 def _rules(
-    call: AnswerCall,
+    request: AnswerRequest,
     prompts: Sequence[Prompt],
     room: Room,
     model: ctypes.c_void_p,
     log: LlamaLog,
 ) -> Rules:
     """One thread's rules: grammars and random streams are not shared with others."""
-    stops = frozenset(call.stop_token_ids)
+    stops = frozenset(request.stop_token_ids)
     bound = any(prompt.schema is not None for prompt in prompts)
     begin = SchemaGrammars(model, stops, log).begin if bound else None
     return Rules(
         stop_token_ids=stops,
         room=room,
-        choose=chooser(call.decode, begin, stops),
+        choose=chooser(request.decode, begin, stops),
         text_of=Vocabulary(model).text,
     )
 
 
-class _Tally:
-    """Writes ended sequences down, counts and reports them; engines side by side take turns."""
+class _Recorder:
+    """Writes ended sequences down and reports them; engines side by side take turns."""
 
     def __init__(
         self, answers: AnswerLog, vocabulary: Vocabulary, total: int, on_progress: OnProgress
@@ -100,12 +99,10 @@ class _Tally:
         self._answers, self._vocabulary = answers, vocabulary
         self._total, self._on_progress = total, on_progress
         self._turn = threading.Lock()
-        self.generated_tokens = 0
 
     def take(self, ended: Sequence[Answering]) -> None:
         """Append the answers the file does not hold."""
         with self._turn:
-            self.generated_tokens += sum(len(sequence.generated) for sequence in ended)
             self._answers.append(self._answer(sequence) for sequence in ended)
             done = len(self._answers.answered)
             self._on_progress(Progress(done=done, total=self._total, what="answering"))
@@ -137,4 +134,4 @@ def _room(max_tokens: int, context_tokens: int) -> Room:
 
 
 if __name__ == "__main__":
-    serve(answer, AnswerCall)
+    serve(answer, AnswerRequest)

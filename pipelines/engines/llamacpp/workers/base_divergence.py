@@ -7,23 +7,20 @@ import ctypes
 
 import llama_cpp
 
-from quantgate.pipelines.engines.divergence.base_messages import (
-    BaseDivergenceCall,
-    Passage,
-    PositionDivergences,
-)
+from quantgate.pipelines.engines.divergence.base_messages import Passage, PositionDivergences
 from quantgate.pipelines.engines.divergence.positions import PositionComparison, checkpoint_logits
 from quantgate.pipelines.engines.llamacpp.layout import Layout
 from quantgate.pipelines.engines.llamacpp.slots import Batch
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
+from quantgate.pipelines.engines.requests import BaseDivergenceRequest
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 _BATCH_TOKENS = 256
 
 
-def measure(call: BaseDivergenceCall, on_progress: OnProgress) -> PositionDivergences:
+def measure(request: BaseDivergenceRequest, on_progress: OnProgress) -> PositionDivergences:
     """Compare at every position of every passage.
 
     Raises:
@@ -32,13 +29,14 @@ def measure(call: BaseDivergenceCall, on_progress: OnProgress) -> PositionDiverg
         WorkerError: where decoding fails.
     """
     log = LlamaLog()
-    settings = EngineSettings(threads=call.threads, kv_cache="f16")
-    total = sum(len(passage.positions) for passage in call.passages)
-    with checkpoint_logits(call.logits) as own:
-        comparison = PositionComparison(own)
-        model = open_model(call.model, log)
+    checkpoint = request.checkpoint_logits
+    settings = EngineSettings(threads=request.threads, kv_cache="f16")
+    total = sum(len(passage.positions) for passage in checkpoint.passages)
+    with checkpoint_logits(checkpoint.output) as logits:
+        comparison = PositionComparison(logits)
+        model = open_model(request.base.path, log)
         try:
-            for passage in call.passages:
+            for passage in checkpoint.passages:
                 _compare(model, passage, comparison, settings, log)
                 done = comparison.compared
                 on_progress(Progress(done=done, total=total, what="comparing with the checkpoint"))
@@ -68,4 +66,4 @@ def _compare(
 
 
 if __name__ == "__main__":
-    serve(measure, BaseDivergenceCall)
+    serve(measure, BaseDivergenceRequest)

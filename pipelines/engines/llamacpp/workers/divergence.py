@@ -1,4 +1,4 @@
-"""Child process: how far next-token distributions of GGUF files drift from a base GGUF's.
+"""Child process: how far next-token distributions of a GGUF drift from its base GGUF's.
 
 Equal to `llama-perplexity --kl-divergence` on the positions that it looks at (the second half of each
 window). Models are loaded one after the other, never together.
@@ -7,7 +7,6 @@ window). Models are loaded one after the other, never together.
 import ctypes
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import llama_cpp
 import numpy
@@ -25,7 +24,6 @@ from quantgate.pipelines.engines.divergence.base_logits import (
     read_windows,
     refuse_unknown,
 )
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
 from quantgate.pipelines.engines.divergence.sums import DivergenceSums
 from quantgate.pipelines.engines.llamacpp.workers.opening import (
     LlamaLog,
@@ -35,14 +33,15 @@ from quantgate.pipelines.engines.llamacpp.workers.opening import (
     refuse_machine_trouble,
 )
 from quantgate.pipelines.engines.llamacpp.workers.resemblance import resemblances
+from quantgate.pipelines.engines.requests import DivergenceRequest, Loadable
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 _CACHE_STEP = 256
 
 
-def measure(call: DivergenceCall, on_progress: OnProgress) -> Divergences:
-    """Hold every other GGUF against the base.
+def measure(request: DivergenceRequest, on_progress: OnProgress) -> Divergence:
+    """Hold a variant's GGUF against the base's.
 
     Raises:
         CheckpointError: where a file does not load, or its vocabulary is not the base's.
@@ -50,23 +49,22 @@ def measure(call: DivergenceCall, on_progress: OnProgress) -> Divergences:
         WorkerError: where decoding fails.
     """
     log = LlamaLog()
-    counter = _Counter(on_progress, models=len(call.others))
-    with base_logits(call.base_logits, lambda: _base(call, log, counter)) as base:
-        others = [_compare(path, base, call, log, counter) for path in call.others]
-    return Divergences(values=tuple(others))
+    counter = _Counter(on_progress)
+    with base_logits(request.base_logits, lambda: _base(request, log, counter)) as base:
+        return _compare(base, request, log, counter)
 
 
 @contextmanager
-def _base(call: DivergenceCall, log: LlamaLog, counter: "_Counter") -> Iterator[BasePass]:
+def _base(request: DivergenceRequest, log: LlamaLog, counter: "_Counter") -> Iterator[BasePass]:
     counter.models += 1
-    with _opened(call.base, log) as model:
+    with _opened(request.base, log) as model:
         windows = read_windows(
-            call.sequences,
-            max_tokens=call.max_tokens,
+            request.sequences,
+            max_tokens=request.max_tokens,
             context_tokens=llama_cpp.llama_model_n_ctx_train(model),
         )
-        refuse_unknown(windows, _vocabulary_size(model), call.sequences)
-        with closing(_logits(model, windows, "f16", call.threads, log)) as logits:
+        refuse_unknown(windows, _vocabulary_size(model), request.sequences)
+        with closing(_logits(model, windows, "f16", request.threads, log)) as logits:
             yield BasePass(
                 vocabulary_size=_vocabulary_size(model),
                 windows=windows,
@@ -75,22 +73,23 @@ def _base(call: DivergenceCall, log: LlamaLog, counter: "_Counter") -> Iterator[
 
 
 def _compare(
-    path: Path, base: BaseLogits, call: DivergenceCall, log: LlamaLog, counter: "_Counter"
+    base: BaseLogits, request: DivergenceRequest, log: LlamaLog, counter: "_Counter"
 ) -> Divergence:
     sums, windows = DivergenceSums(base), base.windows
-    with _opened(path, log) as model:
+    variant, threads = request.variant, request.threads
+    with _opened(variant, log) as model:
         base.refuse_other(_vocabulary_size(model))  # before it is asked for tokens that it lacks
-        with closing(_logits(model, windows, call.kv_cache, call.threads, log)) as logits:
+        with closing(_logits(model, windows, variant.kv_cache, threads, log)) as logits:
             for batch in counter.counted(windows, logits):
                 sums.add(batch)
-    return sums.result(resemblances(call.base, path, call.threads))
+    return sums.result(resemblances(request.base.path, variant.path, threads))
 
 
 class _Counter:
-    """Counts positions over all models."""
+    """Counts positions over all models that are run: the variant, and the base where nobody has."""
 
-    def __init__(self, on_progress: OnProgress, *, models: int) -> None:
-        self.models = models
+    def __init__(self, on_progress: OnProgress) -> None:
+        self.models = 1
         self._on_progress, self._done = on_progress, 0
 
     def counted(self, windows: Windows, batches: Iterator[Logits]) -> Iterator[Logits]:
@@ -102,8 +101,8 @@ class _Counter:
 
 
 @contextmanager
-def _opened(path: Path, log: LlamaLog) -> Iterator[ctypes.c_void_p]:
-    model = open_model(path, log)
+def _opened(loadable: Loadable, log: LlamaLog) -> Iterator[ctypes.c_void_p]:
+    model = open_model(loadable.path, log)
     try:
         yield model
     finally:
@@ -169,4 +168,4 @@ def _vocabulary_size(model: ctypes.c_void_p) -> int:
 
 
 if __name__ == "__main__":
-    serve(measure, DivergenceCall)
+    serve(measure, DivergenceRequest)

@@ -12,7 +12,7 @@ from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, 
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
 from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.files.records import from_json, to_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve

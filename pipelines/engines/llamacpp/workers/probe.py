@@ -11,12 +11,11 @@ import numpy
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.engines.llamacpp.layout import Layout
-from quantgate.pipelines.engines.llamacpp.run_messages import ProbeCall, does_not_load
 from quantgate.pipelines.engines.llamacpp.slots import Batch
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
-from quantgate.pipelines.engines.runtime import ProbeReport
+from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -31,17 +30,17 @@ class _Compared:
     longest: tuple[int, ...]
 
 
-def probe(call: ProbeCall, on_progress: OnProgress) -> ProbeReport:
+def probe(request: ProbeRequest, on_progress: OnProgress) -> ProbeReport:
     """Load, compare token ids, decode once; a file that llama.cpp refuses is a report with its reason."""
     on_progress(Progress(done=0, total=0, what="loading the model"))
     log = LlamaLog()
     try:
-        model = open_model(call.model, log)
+        model = open_model(request.loadable.path, log)
     except CheckpointError as error:
-        return does_not_load(error.what)
+        return ProbeReport.unloaded(error.what)
     vocabulary = Vocabulary(model)
-    compared = _compare(call.texts, vocabulary, on_progress)
-    settings = EngineSettings(threads=call.threads, kv_cache=call.kv_cache)
+    compared = _compare(request.texts, vocabulary, on_progress)
+    settings = EngineSettings(threads=request.threads, kv_cache=request.loadable.kv_cache)
     finite, detail = _decode(model, compared.longest, vocabulary, settings, log)
     return ProbeReport(
         loads=True,
@@ -102,4 +101,4 @@ def _decode(
 
 
 if __name__ == "__main__":
-    serve(probe, ProbeCall)
+    serve(probe, ProbeRequest)

@@ -14,7 +14,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts
+from quantgate.pipelines.engines.llmcompressor.layouts import RepackFacts, RepackRequest
 from quantgate.pipelines.formats.arrays import (
     Array,
     read_array,
@@ -60,27 +60,27 @@ class _Compressed:
     left_out: tuple[str, ...]
 
 
-def repack(call: RepackCall, on_progress: OnProgress) -> RepackFacts:
+def repack(request: RepackRequest, on_progress: OnProgress) -> RepackFacts:
     """Write weights, config.json and every other file of the folder, and report what the files hold.
 
     Raises:
         CheckpointError: where the folder holds what the layout cannot, naming the tensor.
     """
-    config = read_json_object(call.compressed / "config.json")
-    source = _compressed(config, str(call.compressed))
-    modules = _modules(read_tensors(call.compressed))
-    files = weight_files(call.compressed)
+    config = read_json_object(request.compressed / "config.json")
+    source = _compressed(config, str(request.compressed))
+    modules = _modules(read_tensors(request.compressed))
+    files = weight_files(request.compressed)
     for done, file in enumerate(files):
         on_progress(Progress(done=done, total=len(files), what="packing weights"))
-        _write_file(call, source, modules, file)
-    _write_index(call.output, files)
-    _write_config(call, config, source)
-    for file in call.compressed.iterdir():
+        _write_file(request, source, modules, file)
+    _write_index(request.build.output, files)
+    _write_config(request, config, source)
+    for file in request.compressed.iterdir():
         if file not in files and file.name not in _WRITTEN_HERE:
-            shutil.copyfile(file, call.output / file.name)
-    written = read_tensors(call.output)
+            shutil.copyfile(file, request.build.output / file.name)
+    written = read_tensors(request.build.output)
     return RepackFacts(
-        tensors=stored_tensors(read_tensors(call.base), written),
+        tensors=stored_tensors(read_tensors(request.build.checkpoint.folder), written),
         nonfinite_tensors=nonfinite_tensors(written),
     )
 
@@ -124,7 +124,7 @@ def _modules(tensors: tuple[StoredTensor, ...]) -> dict[str, dict[str, StoredTen
 
 
 def _packed(
-    call: RepackCall, source: _Compressed, name: str, parts: Mapping[str, StoredTensor]
+    request: RepackRequest, source: _Compressed, name: str, parts: Mapping[str, StoredTensor]
 ) -> dict[str, Array]:
     """Return a layer's tensors in the layout, by full name.
 
@@ -132,21 +132,21 @@ def _packed(
         CheckpointError: naming the layer, where its tensors do not fit each other or the layout.
     """
     arrays = {part: read_array(parts[part]) for part in _COMPRESSED_PARTS if part in parts}
-    module = StoredModule(name=name, where=str(call.compressed), arrays=arrays)
+    module = StoredModule(name=name, where=str(request.compressed), arrays=arrays)
     weight = from_compressed_tensors(module, source.group_size)
     try:
-        packed = _TO_LAYOUT[call.format](weight)
+        packed = _TO_LAYOUT[request.build.recipe.format](weight)
     except ValueError as error:
         raise CheckpointError(
-            f"{name} {error}: it cannot stand in the {call.format} layout unchanged",
-            where=str(call.compressed),
+            f"{name} {error}: it cannot stand in the {request.build.recipe.format} layout unchanged",
+            where=str(request.compressed),
             next_step="build the recipe with format: compressed-tensors",
         ) from error
     return {f"{name}.{part}": array for part, array in packed.items()}
 
 
 def _write_file(
-    call: RepackCall,
+    request: RepackRequest,
     source: _Compressed,
     modules: Mapping[str, Mapping[str, StoredTensor]],
     file: Path,
@@ -156,7 +156,7 @@ def _write_file(
     copied: list[StoredTensor] = []
     for name, parts in modules.items():
         if "weight_packed" in parts and parts["weight_packed"].file == file:
-            arrays |= _packed(call, source, name, parts)
+            arrays |= _packed(request, source, name, parts)
         gone = _COMPRESSED_PARTS if "weight_packed" in parts else ()
         for part, tensor in parts.items():
             if part not in gone and tensor.file == file:
@@ -164,9 +164,9 @@ def _write_file(
     strays = [t.name for t in copied if t.name.rpartition(".")[2].startswith(_STRAY_PARTS)]
     if strays:
         raise CheckpointError(
-            f"{strays[0]} has no place in the {call.format} layout", where=str(file)
+            f"{strays[0]} has no place in the {request.build.recipe.format} layout", where=str(file)
         )
-    write_tensors(call.output / file.name, arrays, copied)
+    write_tensors(request.build.output / file.name, arrays, copied)
 
 
 def _write_index(folder: Path, files: tuple[Path, ...]) -> None:
@@ -181,23 +181,23 @@ def _write_index(folder: Path, files: tuple[Path, ...]) -> None:
     (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n")
 
 
-def _write_config(call: RepackCall, compressed: JsonObject, source: _Compressed) -> None:
+def _write_config(request: RepackRequest, compressed: JsonObject, source: _Compressed) -> None:
     """Write the base's own config.json, which its engines know how to read, with what changed.
 
     transformers 5 would write rope settings under names that older readers pass over without a word.
     """
-    config = read_json_object(call.base / "config.json")
+    config = read_json_object(request.build.checkpoint.folder / "config.json")
     dtypes = [key for key in _DTYPE_KEYS if key in config] or [_DTYPE_KEYS[0]]
     config |= dict.fromkeys(dtypes, compressed["dtype"])
     if "tie_word_embeddings" in compressed:
         config["tie_word_embeddings"] = compressed["tie_word_embeddings"]
     config["quantization_config"] = (
         awq_config(source.group_size, source.left_out)
-        if call.format is Format.AWQ
+        if request.build.recipe.format is Format.AWQ
         else gptq_config(source.group_size)
     )
-    (call.output / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (request.build.output / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    serve(repack, RepackCall)
+    serve(repack, RepackRequest)

@@ -7,15 +7,15 @@ from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
 from quantgate.pipelines.engines.openai.answers import Asking
-from quantgate.pipelines.engines.openai.messages import AnswerTally, ServedAnswersCall
+from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.session import Session, session
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 
-def answer(call: ServedAnswersCall, on_progress: OnProgress) -> AnswerTally:
+def answer(call: Served[AnswerRequest], on_progress: OnProgress) -> AnswerTally:
     """Answer every prompt the answers file lacks, in file order, as many at a time as there are slots.
 
     After an error no further prompt is sent; those under way are waited for and their answers are kept.
@@ -24,23 +24,24 @@ def answer(call: ServedAnswersCall, on_progress: OnProgress) -> AnswerTally:
         ServiceError: where the server refuses, or replies with what is no answer to our prompt.
         WorkerError: where a started server ends or does not answer.
     """
-    lines = call.prompts.read_bytes().splitlines()
+    request = call.request
+    lines = request.prompts.read_bytes().splitlines()
     prompts = [from_json(Prompt, json.loads(line)) for line in lines]
-    log = AnswerLog(call.answers)
-    found = len(log.answered)
-    wanted = [prompt for prompt in prompts if prompt.item_id not in log.answered]
-    if not wanted:
-        return AnswerTally(answered=0, found=found)
-    on_progress(Progress(done=found, total=len(prompts), what="waiting for the server"))
+    log = AnswerLog(request.answers)
+    before = len(log.answered)
+    missing = [prompt for prompt in prompts if prompt.item_id not in log.answered]
+    if not missing:
+        return AnswerTally(answered=0, resumed=before)
+    on_progress(Progress(done=before, total=len(prompts), what="waiting for the server"))
     with session(call.serving) as served:
-        _ask_all(call, served, wanted, log, len(prompts), on_progress)
-    return AnswerTally(answered=len(log.answered) - found, found=found)
+        _ask_all(request, served, missing, log, len(prompts), on_progress)
+    return AnswerTally(answered=len(log.answered) - before, resumed=before)
 
 
 def _ask_all(
-    call: ServedAnswersCall,
+    request: AnswerRequest,
     served: Session,
-    wanted: list[Prompt],
+    missing: list[Prompt],
     log: AnswerLog,
     total: int,
     on_progress: OnProgress,
@@ -48,13 +49,13 @@ def _ask_all(
     asking = Asking(
         server=served.server,
         served_name=served.served_name,
-        decode=call.decode,
-        stop_token_ids=call.stop_token_ids,
+        decode=request.decode,
+        stop_token_ids=request.stop_token_ids,
     )
     first_error: QuantgateError | None = None
-    with ThreadPoolExecutor(call.serving.slots) as pool:
+    with ThreadPoolExecutor(served.server.concurrency) as pool:
         try:
-            pending = [pool.submit(_ask, served, asking, prompt) for prompt in wanted]
+            pending = [pool.submit(_ask, served, asking, prompt) for prompt in missing]
             for done in as_completed(pending):
                 try:
                     log.append([done.result()])
@@ -80,9 +81,9 @@ def _ask(served: Session, asking: Asking, prompt: Prompt) -> Answer:
 
 
 def _cancel(pending: list[Future[Answer]]) -> None:
-    for one in pending:
-        one.cancel()
+    for future in pending:
+        future.cancel()
 
 
 if __name__ == "__main__":
-    serve(answer, ServedAnswersCall)
+    serve(answer, Served[AnswerRequest])

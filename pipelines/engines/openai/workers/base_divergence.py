@@ -19,21 +19,22 @@ from quantgate.pipelines.engines.openai.answers import Asking
 from quantgate.pipelines.engines.openai.likeliest import (
     LIKELIEST,
     NAN_REFUSED,
+    asked_positions,
     asking_likeliest,
     likeliest,
 )
-from quantgate.pipelines.engines.openai.messages import ServedDivergenceCall
+from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.session import Session, session
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import BaseDivergenceRequest, Prompt
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 _REFUSED = "HTTP 4"
 _LEAST_MASS = 1e-9
-"""Below, what is left of a probability is the rounding of those that were told."""
+"""Below, what is left of a probability is the rounding of those that were named."""
 
 
-def measure(call: ServedDivergenceCall, on_progress: OnProgress) -> PositionDivergences:
+def measure(call: Served[BaseDivergenceRequest], on_progress: OnProgress) -> PositionDivergences:
     """Ask for the token after the beginning of each passage, up to each position that is to be compared.
 
     Where the server tells no probabilities there is nothing compared. One that told some and then tells none
@@ -45,31 +46,37 @@ def measure(call: ServedDivergenceCall, on_progress: OnProgress) -> PositionDive
     """
     kl: list[float] = []
     agreed: list[bool] = []
-    total = sum(len(asked) for asked in call.asked)
-    with checkpoint_logits(call.logits) as own, session(call.serving) as served:
-        for row, ids in _beginnings(call.passages, call.asked):
-            told = _likeliest(served, ids, begun=bool(kl))
-            if not (told or kl):
+    checkpoint = call.request.checkpoint_logits
+    asked = asked_positions(checkpoint.passages, call.request.context_tokens)
+    total = sum(len(positions) for positions in asked)
+    with checkpoint_logits(checkpoint.output) as stored, session(call.serving) as served:
+        for row, ids in _beginnings(checkpoint.passages, asked):
+            named = _likeliest(served, ids, begun=bool(kl))
+            if not (named or kl):
                 return PositionDivergences(kl=(), agreed=())
-            logs = log_softmax(own.read(row, 1))[0]
-            kl.append(coarse_divergence(logs, told))
-            agreed.append(int(logs.argmax()) == max(told, key=told.__getitem__, default=None))
+            logs = log_softmax(stored.read(row, 1))[0]
+            kl.append(coarse_divergence(logs, named))
+            agreed.append(int(logs.argmax()) == max(named, key=named.__getitem__, default=None))
             on_progress(Progress(done=len(kl), total=total, what="comparing with the checkpoint"))
-    return PositionDivergences(
-        kl=tuple(kl), agreed=tuple(agreed), likeliest=LIKELIEST, asked=call.asked
-    )
+    return PositionDivergences(kl=tuple(kl), agreed=tuple(agreed), likeliest=LIKELIEST, asked=asked)
 
 
-def coarse_divergence(own: NDArray[numpy.float64], told: Mapping[int, float]) -> float:
-    """Return KL in nats between log probabilities `own` and those told of some tokens, the rest being one."""
-    known = {token: value for token, value in told.items() if 0 <= token < len(own)}
-    if not known or not all(math.isfinite(value) for value in known.values()):
+def coarse_divergence(checkpoint: NDArray[numpy.float64], served: Mapping[int, float]) -> float:
+    """Return KL in nats between a checkpoint's log probabilities and those a server names.
+
+    What the server leaves out counts as one token.
+    """
+    named = {token: value for token, value in served.items() if 0 <= token < len(checkpoint)}
+    if not named or not all(math.isfinite(value) for value in named.values()):
         return math.inf
-    shares = [(math.exp(own[token]), own[token] - value) for token, value in known.items()]
+    shares = [
+        (math.exp(checkpoint[token]), checkpoint[token] - value) for token, value in named.items()
+    ]
     divergence = sum(share * apart for share, apart in shares)
-    own_rest = max(_LEAST_MASS, 1.0 - sum(share for share, _ in shares))
-    told_rest = max(_LEAST_MASS, 1.0 - sum(math.exp(value) for value in known.values()))
-    return max(0.0, float(divergence + own_rest * math.log(own_rest / told_rest)))
+    checkpoint_rest = max(_LEAST_MASS, 1.0 - sum(share for share, _ in shares))
+    served_rest = max(_LEAST_MASS, 1.0 - sum(math.exp(value) for value in named.values()))
+    rest = checkpoint_rest * math.log(checkpoint_rest / served_rest)
+    return max(0.0, float(divergence + rest))
 
 
 def _beginnings(
@@ -105,4 +112,4 @@ def _likeliest(served: Session, ids: tuple[int, ...], *, begun: bool) -> dict[in
 
 
 if __name__ == "__main__":
-    serve(measure, ServedDivergenceCall)
+    serve(measure, Served[BaseDivergenceRequest])

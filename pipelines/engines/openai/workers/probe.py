@@ -13,9 +13,9 @@ from quantgate.pipelines.engines.openai.answers import Asking
 from quantgate.pipelines.engines.openai.dialects import first_choice
 from quantgate.pipelines.engines.openai.likeliest import NAN_REFUSED
 from quantgate.pipelines.engines.openai.log import is_over_the_file, kernels_in
-from quantgate.pipelines.engines.openai.messages import ServedProbe, ServedProbeCall
+from quantgate.pipelines.engines.openai.messages import Served, ServedProbe
 from quantgate.pipelines.engines.openai.session import Session, session
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import ProbeRequest, Prompt
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
@@ -36,7 +36,7 @@ class _Text:
     token_ids: tuple[int, ...]
 
 
-def probe(call: ServedProbeCall, on_progress: OnProgress) -> ServedProbe:
+def probe(call: Served[ProbeRequest], on_progress: OnProgress) -> ServedProbe:
     """Look at a model through its server; one that ends is a report where its output blames the file.
 
     Every other end says nothing of the model: for want of memory or of a port, by a signal, without a word.
@@ -47,7 +47,7 @@ def probe(call: ServedProbeCall, on_progress: OnProgress) -> ServedProbe:
     """
     on_progress(Progress(done=0, total=0, what="waiting for the server"))
     serving = call.serving
-    texts = _texts(call.texts, serving.context_tokens)
+    texts = _texts(call.request.texts, serving.context_tokens)
     try:
         with session(serving) as served:
             on_progress(Progress(done=0, total=0, what="comparing token ids"))
@@ -165,4 +165,4 @@ def _logprobs(reply: JsonObject) -> list[JsonValue]:
 
 
 if __name__ == "__main__":
-    serve(probe, ServedProbeCall)
+    serve(probe, Served[ProbeRequest])

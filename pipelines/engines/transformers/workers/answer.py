@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
 from quantgate.pipelines.engines.stop_texts import before_stop
 from quantgate.pipelines.engines.transformers.batches import batches
-from quantgate.pipelines.engines.transformers.messages import AnswerJob, AnswerTally
 from quantgate.pipelines.engines.transformers.workers.decode import Row, decode_batch
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.files.records import from_json
@@ -17,7 +16,7 @@ from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 
-def answer(job: AnswerJob, on_progress: OnProgress) -> AnswerTally:
+def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
     """Answer every prompt the answers file lacks.
 
     Batches are laid over all prompts, answered or not, and a batch with any answer missing is decoded
@@ -26,27 +25,26 @@ def answer(job: AnswerJob, on_progress: OnProgress) -> AnswerTally:
     Raises:
         ToolchainError: where a schema is to bind an answer, which nothing here can do.
     """
-    request = job.request
     prompts = [
         from_json(Prompt, json.loads(line)) for line in request.prompts.read_bytes().splitlines()
     ]
     _refuse_bound(prompts)
     log = AnswerLog(request.answers)
-    found = len(log.answered)
+    before = len(log.answered)
     layout = batches([len(prompt.token_ids) for prompt in prompts], request.schedule.slots)
-    wanted = [
+    missing = [
         [prompts[index] for index in batch]
         for batch in layout
         if any(prompts[index].item_id not in log.answered for index in batch)
     ]
-    if wanted:
-        on_progress(Progress(done=found, total=len(prompts), what="loading the model"))
-        loaded = load(request.loadable.path, job.device)
-        for batch in wanted:
+    if missing:
+        on_progress(Progress(done=before, total=len(prompts), what="loading the model"))
+        loaded = load(request.loadable.path)
+        for batch in missing:
             rows = decode_batch(loaded, batch, request.decode, frozenset(request.stop_token_ids))
             log.append(_answer(loaded, row) for row in rows)
             on_progress(Progress(done=len(log.answered), total=len(prompts), what="answering"))
-    return AnswerTally(answered=len(log.answered) - found, found=found)
+    return AnswerTally(answered=len(log.answered) - before, resumed=before)
 
 
 def _refuse_bound(prompts: Sequence[Prompt]) -> None:
@@ -71,4 +69,4 @@ def _answer(loaded: LoadedModel, row: Row) -> Answer:
 
 
 if __name__ == "__main__":
-    serve(answer, AnswerJob)
+    serve(answer, AnswerRequest)

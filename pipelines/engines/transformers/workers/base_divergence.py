@@ -6,11 +6,9 @@ What differs is what that runtime does when it answers: bfloat16, a cache, atten
 import torch
 from transformers import DynamicCache
 
-from quantgate.pipelines.engines.divergence.base_messages import (
-    BaseDivergenceCall,
-    PositionDivergences,
-)
+from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
 from quantgate.pipelines.engines.divergence.positions import PositionComparison, checkpoint_logits
+from quantgate.pipelines.engines.requests import BaseDivergenceRequest
 from quantgate.pipelines.engines.transformers.workers.checkpoint_logits import passage_logits
 from quantgate.pipelines.engines.transformers.workers.model import load
 from quantgate.pipelines.process.calls import OnProgress, Progress
@@ -18,19 +16,20 @@ from quantgate.pipelines.process.harness import serve
 
 
 @torch.inference_mode()
-def measure(call: BaseDivergenceCall, on_progress: OnProgress) -> PositionDivergences:
+def measure(request: BaseDivergenceRequest, on_progress: OnProgress) -> PositionDivergences:
     """Compare at every position of every passage.
 
     Raises:
         CheckpointError: where the folder does not load.
         InputError: where the checkpoint's logits were altered since.
     """
-    total = sum(len(passage.positions) for passage in call.passages)
+    checkpoint = request.checkpoint_logits
+    total = sum(len(passage.positions) for passage in checkpoint.passages)
     on_progress(Progress(done=0, total=total, what="loading the model"))
-    model = load(call.model, call.device).model
-    with checkpoint_logits(call.logits) as own:
-        comparison = PositionComparison(own)
-        for passage in call.passages:
+    model = load(request.base.path).model
+    with checkpoint_logits(checkpoint.output) as stored:
+        comparison = PositionComparison(stored)
+        for passage in checkpoint.passages:
             cache = DynamicCache(config=model.config)
             logits = passage_logits(model, passage, past_key_values=cache, use_cache=True)
             comparison.add(logits)
@@ -40,4 +39,4 @@ def measure(call: BaseDivergenceCall, on_progress: OnProgress) -> PositionDiverg
 
 
 if __name__ == "__main__":
-    serve(measure, BaseDivergenceCall)
+    serve(measure, BaseDivergenceRequest)

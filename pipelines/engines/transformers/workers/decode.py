@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.stop_texts import TextOf, reaches_stop
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
 

@@ -1,4 +1,4 @@
-"""Child process: how far next-token distributions of checkpoint folders drift from a base folder's.
+"""Child process: how far next-token distributions of a checkpoint folder drift from its base folder's.
 
 Models are loaded one after the other, never together, and asked through a KV cache as they are when they
 answer, so that a cache stored in low precision counts.
@@ -7,6 +7,7 @@ answer, so that a cache stored in low precision counts.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from transformers import DynamicCache
@@ -22,10 +23,8 @@ from quantgate.pipelines.engines.divergence.base_logits import (
     read_windows,
     refuse_unknown,
 )
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from quantgate.pipelines.engines.divergence.rulers import RulersCall
 from quantgate.pipelines.engines.divergence.sums import DivergenceSums
-from quantgate.pipelines.engines.transformers.messages import DivergenceJob
+from quantgate.pipelines.engines.requests import DivergenceRequest
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.engines.transformers.workers.resemblance import resemblances
 from quantgate.pipelines.process.calls import OnProgress, Progress
@@ -35,38 +34,34 @@ NewCache = Callable[..., DynamicCache]
 """Makes an empty KV cache for `config=`, a model's configuration."""
 
 
-def measure(job: DivergenceJob, on_progress: OnProgress) -> Divergences:
-    """Hold every other folder against the base.
+def measure(request: DivergenceRequest, on_progress: OnProgress) -> Divergence:
+    """Hold a variant's folder against the base's.
 
     Raises:
         CheckpointError: where a folder does not load, or its vocabulary is not the base's.
         InputError: where there is no position to compare, or a token id that the base does not know.
     """
-    call, values = job.call, []
-    total = 1 + len(call.others)
-    on_progress(Progress(done=0, total=total, what="measuring divergence"))
-    with base_logits(call.base_logits, lambda: base_pass(call, job.device)) as base:
-        for done, path in enumerate(call.others, start=2):
-            loaded = load(path, job.device)
-            found = divergence(loaded, base)
-            values.append(replace(found, resemblances=resemblances(loaded, call.base)))
-            del loaded  # before the next one takes its room
-            on_progress(Progress(done=done, total=total, what="measuring divergence"))
-    return Divergences(values=tuple(values))
+    folder, sequences, max_tokens = request.base.path, request.sequences, request.max_tokens
+    on_progress(Progress(done=0, total=2, what="measuring divergence"))
+    with base_logits(request.base_logits, lambda: base_pass(folder, sequences, max_tokens)) as base:
+        loaded = load(request.variant.path)
+        measured = replace(divergence(loaded, base), resemblances=resemblances(loaded, folder))
+    on_progress(Progress(done=2, total=2, what="measuring divergence"))
+    return measured
 
 
 @contextmanager
-def base_pass(call: DivergenceCall | RulersCall, device: str) -> Iterator[BasePass]:
-    """Yield a base's pass over the windows to compare at.
+def base_pass(folder: Path, sequences: Path, max_tokens: int) -> Iterator[BasePass]:
+    """Yield a base's pass over the windows to compare at; see `DivergenceRequest`.
 
     Raises:
         InputError: where there is no position to compare, or a token id that the base does not know.
     """
-    loaded = load(call.base, device)
+    loaded = load(folder)
     windows = read_windows(
-        call.sequences, max_tokens=call.max_tokens, context_tokens=loaded.context_length_tokens
+        sequences, max_tokens=max_tokens, context_tokens=loaded.context_length_tokens
     )
-    refuse_unknown(windows, loaded.model.get_input_embeddings().num_embeddings, call.sequences)
+    refuse_unknown(windows, loaded.model.get_input_embeddings().num_embeddings, sequences)
     yield BasePass(
         vocabulary_size=loaded.model.config.get_text_config().vocab_size,
         windows=windows,
@@ -102,4 +97,4 @@ def _logits(loaded: LoadedModel, windows: Windows, new_cache: NewCache) -> Itera
 
 
 if __name__ == "__main__":
-    serve(measure, DivergenceJob)
+    serve(measure, DivergenceRequest)

@@ -18,6 +18,7 @@ from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
 from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
 from quantgate.pipelines.formats.packed_config import PackedLayout, stored_layout
+from quantgate.pipelines.process.accelerator import accelerator_name
 
 COMPUTE_DTYPE = torch.bfloat16
 
@@ -38,17 +39,19 @@ class LoadedModel:
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
 
 
-def load(folder: Path, device_name: str) -> LoadedModel:
+def load(folder: Path) -> LoadedModel:
     """Load a full-precision, compressed-tensors, AWQ (gemm) or GPTQ folder in bfloat16.
+
+    It goes to the device that the runtime's identity names: both ask the same function.
 
     transformers fills tensors that a checkpoint lacks with random numbers; here that is an error.
 
     Raises:
         CheckpointError: where tensors are missing or of another shape than the configuration says, or
             packed weights are not what their layout says.
-        ToolchainError: where the named accelerator cannot be used.
+        ToolchainError: where the machine's accelerator cannot be used.
     """
-    device = _device(device_name)
+    device = _device(accelerator_name())
     layout = stored_layout(folder)
     model = _read(folder) if layout is None else _read_packed(folder, layout)
     model.eval().to(device)
@@ -110,8 +113,8 @@ def require_clean(
             )
 
 
-def _device(name: str) -> torch.device:
-    if name == "cpu":
+def _device(name: str | None) -> torch.device:
+    if name is None:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise ToolchainError(

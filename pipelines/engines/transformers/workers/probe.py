@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from quantgate.pipelines.engines.runtime import ProbeReport
-from quantgate.pipelines.engines.transformers.messages import ProbeJob
+from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.formats.tokenizer_folder import chat_template_text, special_token_ids
@@ -25,12 +24,12 @@ class ProbeText:
     token_ids: tuple[int, ...]
 
 
-def probe(job: ProbeJob, on_progress: OnProgress) -> ProbeReport:
+def probe(request: ProbeRequest, on_progress: OnProgress) -> ProbeReport:
     """Look at the folder. One that does not load ends this process; its caller makes a report of that."""
-    folder = job.request.loadable.path
-    texts = _read_texts(job.request.texts)
+    folder = request.loadable.path
+    texts = _read_texts(request.texts)
     on_progress(Progress(done=0, total=2, what="loading"))
-    loaded = load(folder, job.device)
+    loaded = load(folder)
     on_progress(Progress(done=1, total=2, what="comparing token ids"))
     mismatched = tuple(
         text.id
@@ -65,4 +64,4 @@ def _finite_logits(loaded: LoadedModel, texts: Sequence[ProbeText]) -> bool:
 
 
 if __name__ == "__main__":
-    serve(probe, ProbeJob)
+    serve(probe, ProbeRequest)

@@ -8,10 +8,10 @@ from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
 from quantgate.pipelines.engines.divergence.base_logits import base_logits
-from quantgate.pipelines.engines.divergence.messages import Divergences
-from quantgate.pipelines.engines.divergence.rulers import RulersJob
+from quantgate.pipelines.engines.divergence.rulers import RulerDivergences, RulersRequest
 from quantgate.pipelines.engines.transformers.workers.divergence import (
     NewCache,
     base_pass,
@@ -25,35 +25,36 @@ from quantgate.pipelines.process.harness import serve
 _EXPERT_DIMENSIONS = 3
 
 
-def measure(job: RulersJob, on_progress: OnProgress) -> Divergences:
+def measure(request: RulersRequest, on_progress: OnProgress) -> RulerDivergences:
     """Measure every ruler against the base, each on freshly loaded weights.
 
     Raises:
         CheckpointError: where the base does not load, or a ruler finds nothing to round.
         InputError: where there is no position to compare.
     """
-    call, values = job.call, []
-    total, what = 1 + len(call.rulers), "measuring round-to-nearest"
+    folder, sequences, max_tokens = request.base, request.sequences, request.max_tokens
+    divergences: list[Divergence] = []
+    total, what = 1 + len(request.rulers), "measuring round-to-nearest"
     on_progress(Progress(done=0, total=total, what=what))
-    with base_logits(call.base_logits, lambda: base_pass(call, job.device)) as base:
-        for done, ruler in enumerate(call.rulers, start=2):
-            loaded = load(call.base, job.device)
+    with base_logits(request.base_logits, lambda: base_pass(folder, sequences, max_tokens)) as base:
+        for done, ruler in enumerate(request.rulers, start=2):
+            loaded = load(folder)
             _apply(ruler, loaded)
-            values.append(divergence(loaded, base, _cache(ruler)))
+            divergences.append(divergence(loaded, base, _cache(ruler)))
             del loaded  # before the next one takes its room
             on_progress(Progress(done=done, total=total, what=what))
-    return Divergences(values=tuple(values))
+    return RulerDivergences(values=tuple(divergences))
 
 
 @torch.no_grad()
 def _apply(ruler: Ruler, loaded: LoadedModel) -> None:
     """Round a loaded model's weights where they are, and its activations as they come."""
     model = loaded.model
-    found = 0
+    rounded_weights = 0
     for weight, grid in _weights(model, ruler):
         weight.copy_(rounded(weight, grid))
-        found += 1
-    if ruler.weights is not None and not found:
+        rounded_weights += 1
+    if ruler.weights is not None and not rounded_weights:
         raise CheckpointError(f"{type(model).__name__} has no linear layer to round")
     if ruler.activations is not None:
         _round_activations(model, ruler.activations, head=ruler.head is not None)
@@ -120,4 +121,4 @@ class RoundedCache(DynamicCache):  # type: ignore[misc]  # transformers is untyp
 
 
 if __name__ == "__main__":
-    serve(measure, RulersJob)
+    serve(measure, RulersRequest)

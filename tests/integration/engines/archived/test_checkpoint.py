@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
-from quantgate.pipelines.engines.archived.messages import ArchivedSource
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.engines.archived.config import older_config
 from quantgate.pipelines.engines.archived.workers.checkpoint import (
     calibration_rows,
     older_checkpoint,
     require_loaded,
     save,
 )
+from quantgate.pipelines.engines.backend import CalibrationTokens
 from quantgate.pipelines.formats.safetensors import read_tensors
 from tests.support.checkpoints import write_checkpoint
 
@@ -25,16 +27,16 @@ UP, NORM = "model.layers.0.mlp.up_proj", "model.norm.weight"
 Tensors = dict[str, torch.Tensor]
 
 
-def _source(folder: Path) -> ArchivedSource:
-    output = folder / "output"
-    output.mkdir()
-    return ArchivedSource(
-        base=write_checkpoint(folder / "base"),
-        older_config={"model_type": "llama"},
-        calibration=folder / "tokens.jsonl",
-        max_length_tokens=3,
-        output=output,
-    )
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "base")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    folder = tmp_path / "output"
+    folder.mkdir()
+    return folder
 
 
 def _model(tensors: Tensors) -> Any:
@@ -55,59 +57,62 @@ def _packed() -> Tensors:
     }
 
 
-def test_scales_are_halves_and_the_rest_has_the_type_of_the_base(tmp_path: Path) -> None:
-    source = _source(tmp_path)
-    save(_model(_packed()), source, {"quant_method": "awq"})
-    written = {tensor.name: tensor.dtype for tensor in read_tensors(source.output)}
+def test_scales_are_halves_and_the_rest_has_the_type_of_the_base(base: Path, output: Path) -> None:
+    save(_model(_packed()), base, output, {"quant_method": "awq"})
+    written = {tensor.name: tensor.dtype for tensor in read_tensors(output)}
     assert written == {f"{UP}.qweight": "I32", f"{UP}.scales": "F16", NORM: "F16"}
 
 
-def test_the_configuration_says_how_it_is_quantized_and_nothing_else_is_new(tmp_path: Path) -> None:
-    source = _source(tmp_path)
-    save(_model(_packed()), source, {"quant_method": "awq"})
-    written = json.loads((source.output / "config.json").read_text())
+def test_the_configuration_says_how_it_is_quantized_and_nothing_else_is_new(
+    base: Path, output: Path
+) -> None:
+    save(_model(_packed()), base, output, {"quant_method": "awq"})
+    written = json.loads((output / "config.json").read_text())
     assert written.pop("quantization_config") == {"quant_method": "awq"}
-    assert written == json.loads((source.base / "config.json").read_text())
+    assert written == json.loads((base / "config.json").read_text())
 
 
-def test_what_is_written_may_be_read_by_others(tmp_path: Path) -> None:
-    source = _source(tmp_path)
-    save(_model(_packed()), source, {})
-    assert (source.output / "model.safetensors").stat().st_mode & 0o044 == 0o044
+def test_what_is_written_may_be_read_by_others(base: Path, output: Path) -> None:
+    save(_model(_packed()), base, output, {})
+    assert (output / "model.safetensors").stat().st_mode & 0o044 == 0o044
 
 
-def test_biases_of_zeros_that_a_package_adds_are_left_out(tmp_path: Path) -> None:
-    source = _source(tmp_path)
-    save(_model(_packed() | {f"{UP}.bias": torch.zeros(256)}), source, {})
-    assert f"{UP}.bias" not in {tensor.name for tensor in read_tensors(source.output)}
+def test_biases_of_zeros_that_a_package_adds_are_left_out(base: Path, output: Path) -> None:
+    save(_model(_packed() | {f"{UP}.bias": torch.zeros(256)}), base, output, {})
+    assert f"{UP}.bias" not in {tensor.name for tensor in read_tensors(output)}
 
 
 @pytest.mark.parametrize("name", [f"{UP}.bias", "model.layers.0.mlp.act.scales", "stray"])
 def test_a_tensor_that_changes_the_function_and_no_reader_expects_stops_the_work(
-    tmp_path: Path, name: str
+    base: Path, output: Path, name: str
 ) -> None:
-    source = _source(tmp_path)
     with pytest.raises(WorkerError, match=name):
-        save(_model(_packed() | {name: torch.ones(256)}), source, {})
+        save(_model(_packed() | {name: torch.ones(256)}), base, output, {})
 
 
-def test_a_model_with_a_tensor_that_the_base_lacks_is_refused(tmp_path: Path) -> None:
-    source = _source(tmp_path)
-    require_loaded(_model({NORM: torch.ones(128), "lm_head.weight": torch.ones(1)}), source)
+def test_a_model_with_a_tensor_that_the_base_lacks_is_refused(base: Path) -> None:
+    require_loaded(_model({NORM: torch.ones(128), "lm_head.weight": torch.ones(1)}), base)
     with pytest.raises(CheckpointError, match="rotary"):
-        require_loaded(_model({"model.rotary.weight": torch.ones(1)}), source)
+        require_loaded(_model({"model.rotary.weight": torch.ones(1)}), base)
 
 
 def test_long_sequences_are_cut_and_empty_ones_left_out(tmp_path: Path) -> None:
-    source = _source(tmp_path)
     rows = [{"id": "a", "token_ids": [1, 2, 3, 4]}, {"id": "b", "token_ids": []}]
-    source.calibration.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert calibration_rows(source) == [[1, 2, 3]]
+    file = tmp_path / "tokens.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = CalibrationTokens(
+        file=file,
+        corpus_label="c@1",
+        corpus_digest=Digest("0" * 64),
+        sequence_count=2,
+        token_count=4,
+        max_length_tokens=3,
+    )
+    assert calibration_rows(corpus) == [[1, 2, 3]]
 
 
-def test_the_base_is_read_by_link_with_the_translated_configuration(tmp_path: Path) -> None:
-    source = _source(tmp_path)
-    with older_checkpoint(source) as folder:
-        assert json.loads((folder / "config.json").read_text()) == source.older_config
-        assert (folder / "model.safetensors").samefile(source.base / "model.safetensors")
+def test_the_base_is_read_by_link_with_the_translated_configuration(base: Path) -> None:
+    with older_checkpoint(base) as folder:
+        assert json.loads((folder / "config.json").read_text()) == older_config(base)
+        assert (folder / "model.safetensors").samefile(base / "model.safetensors")
     assert not folder.exists()

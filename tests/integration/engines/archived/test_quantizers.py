@@ -18,16 +18,14 @@ from quantgate.pipelines.engines.archived.autoawq import AUTOAWQ
 from quantgate.pipelines.engines.archived.autogptq import AUTOGPTQ
 from quantgate.pipelines.engines.archived.backend import ArchivedBackend
 from quantgate.pipelines.engines.backend import Backend, BuildRequest, Built, CalibrationTokens
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from quantgate.pipelines.engines.runtime import Loadable, ProbeRequest
-from quantgate.pipelines.engines.transformers.messages import DivergenceJob
+from quantgate.pipelines.engines.requests import DivergenceRequest, Loadable, ProbeRequest
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.hub.source import HubSettings
-from quantgate.pipelines.process.calls import Progress, WorkerCall
+from quantgate.pipelines.process.calls import Progress
 from quantgate.pipelines.process.environments import LockedEnvironment
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
@@ -218,21 +216,17 @@ def test_the_variant_loads_in_its_runtime_and_decodes_finite(
 def test_both_stay_close_to_the_base(
     base: Checkpoint, tokens: CalibrationTokens, results: Callable[[str], Result], tmp_path: Path
 ) -> None:
-    call = DivergenceCall(
-        base=base.folder,
-        others=tuple(results(name).built.artifact for name in CASES),
-        sequences=tokens.file,
-        max_tokens=MEASURED_TOKENS,
-        threads=1,
-    )
-    worker = WorkerCall(
-        module="quantgate.pipelines.engines.transformers.workers.divergence",
-        request=DivergenceJob(call=call, device="cpu"),
-        log=tmp_path / "log",
-        threads=1,
-    )
-    values = run_worker(worker, Divergences, lambda _: None).value.values
-    for name, value in zip(CASES, values, strict=True):
+    for name in CASES:
+        request = DivergenceRequest(
+            base=Loadable(path=base.folder, format=None),
+            variant=Loadable(path=results(name).built.artifact, format=results(name).case.format),
+            sequences=tokens.file,
+            max_tokens=MEASURED_TOKENS,
+            threads=1,
+            log=tmp_path / "log",
+            base_logits=tmp_path / "logits",
+        )
+        value = TransformersRuntime().divergence(request, run_worker, lambda _: None)
         assert 0 < value.mean_kl < LARGEST_DIVERGENCE, (name, value)
         assert value.top1_agreement > LEAST_AGREEMENT, (name, value)
 

@@ -11,7 +11,7 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.run import Schedule
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, ProbeReport, ProbeRequest
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.llamacpp.checkpoints import (

@@ -18,7 +18,7 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
 )
 from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
 from quantgate.pipelines.engines.llamacpp.workers.building.gguf import read_gguf, write_imatrix
-from quantgate.pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.engines.requests import Loadable, ProbeReport, ProbeRequest
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker

@@ -9,13 +9,17 @@ import pytest
 
 from quantgate.pipelines.domain.recipe import Format, KvCacheType
 from quantgate.pipelines.domain.run import Answer, Schedule
-from quantgate.pipelines.engines.divergence.messages import DivergenceCall, Divergences
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest
+from quantgate.pipelines.engines.requests import (
+    AnswerRequest,
+    DivergenceRequest,
+    Loadable,
+    ProbeRequest,
+)
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.files.records import from_json, to_json
 from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
-from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
+from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.kv_caches import KV_CACHE_TYPES
 from quantgate.pipelines.suites.load import load_suite
@@ -104,19 +108,14 @@ def test_what_a_cache_costs_can_be_measured(tmp_path: Path) -> None:
     path = f16(example_checkpoint())
     drifts: list[float] = []
     for kv_cache in KV_CACHE_TYPES:
-        call = WorkerCall(
-            module="quantgate.pipelines.engines.llamacpp.workers.divergence",
-            request=DivergenceCall(
-                base=path,
-                others=(path,),
-                sequences=sequences,
-                max_tokens=512,
-                threads=1,
-                kv_cache=kv_cache,
-            ),
-            log=tmp_path / f"{kv_cache}.log",
+        request = DivergenceRequest(
+            base=Loadable(path=path, format=Format.GGUF),
+            variant=Loadable(path=path, format=Format.GGUF, kv_cache=kv_cache),
+            sequences=sequences,
+            max_tokens=512,
             threads=1,
+            log=tmp_path / f"{kv_cache}.log",
         )
-        drifts.append(run_worker(call, Divergences, ignore_progress).value.values[0].mean_kl)
+        drifts.append(runtime().divergence(request, run_worker, ignore_progress).mean_kl)
     full, eight, four = drifts
     assert abs(full) < 1e-6 < eight < four

@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.suites.suite import DecodeSettings, GraderSpec, 
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.versions import identified
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, Prompt
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.files.records import to_json

@@ -24,15 +24,20 @@ from quantgate.pipelines.domain.recipe import (
     Recipe,
 )
 from quantgate.pipelines.domain.values import Digest
-from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.backend import (
+    BuildRequest,
+    Built,
+    CalibrationTokens,
+    WrittenFolder,
+)
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
-from quantgate.pipelines.engines.runtime import Loadable, ProbeRequest
+from quantgate.pipelines.engines.requests import Loadable, ProbeRequest
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
+from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
-from quantgate.pipelines.process.calls import Progress, WorkerCall, ignore_progress
+from quantgate.pipelines.process.calls import Progress, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.checkpoints import LAYERS, weights, write_checkpoint, write_safetensors
 
@@ -92,9 +97,7 @@ def _resolved(folder: Path, root: Path) -> Checkpoint:
     return resolve_checkpoint(str(folder), name=None, store=store, hub=HubSettings())
 
 
-def _build(
-    base: Checkpoint, recipe: Recipe, folder: Path, progress: list[Progress] | None = None
-) -> Built:
+def _request(base: Checkpoint, recipe: Recipe, folder: Path) -> BuildRequest:
     output = folder / f"{recipe.name}-output"
     output.mkdir(parents=True)
     calibration = CalibrationTokens(
@@ -105,18 +108,23 @@ def _build(
         token_count=TOKENS,
         max_length_tokens=64,
     )
-    backend = LlmCompressorBackend()
-    request = BuildRequest(
+    return BuildRequest(
         checkpoint=base,
         recipe=recipe,
         calibration=calibration,
         output=output,
         scratch=folder,
         log=folder / f"{recipe.name}.log",
-        toolchain=backend.toolchain(threads=1),
+        toolchain=LlmCompressorBackend().toolchain(threads=1),
     )
+
+
+def _build(
+    base: Checkpoint, recipe: Recipe, folder: Path, progress: list[Progress] | None = None
+) -> Built:
     on_progress = progress.append if progress is not None else ignore_progress
-    return backend.build(request, run_worker, on_progress)
+    request = _request(base, recipe, folder)
+    return LlmCompressorBackend().build(request, run_worker, on_progress)
 
 
 def _tokens(folder: Path) -> Path:
@@ -231,21 +239,11 @@ def test_smoothing_that_destroys_a_model_stops_the_worker(base: Checkpoint, tmp_
     folder = tmp_path / "gemma2"
     shutil.copytree(base.folder, folder)
     _write_gemma2(folder)
-    (tmp_path / "output").mkdir()
-    call = WorkerCall(
-        module="quantgate.pipelines.engines.llmcompressor.workers.compress",
-        request=CompressCall(
-            base=folder,
-            output=tmp_path / "output",
-            options=replace(FP8, scheme="W8A8", smoothing_strength=0.8),
-            calibration=_tokens(tmp_path),
-            device="cpu",
-        ),
-        log=tmp_path / "log",
-        threads=1,
-    )
+    options = replace(FP8, scheme="W8A8", smoothing_strength=0.8)
+    request = _request(replace(base, folder=folder), replace(LOOSE, options=options), tmp_path)
+    call = call_of("quantgate.pipelines.engines.llmcompressor.workers.compress", request)
     with pytest.raises(CheckpointError, match="smoothing alone must change nothing"):
-        run_worker(call, CompressFacts, ignore_progress)
+        run_worker(call, WrittenFolder, ignore_progress)
 
 
 def _write_gemma2(folder: Path) -> None:

@@ -20,7 +20,7 @@ from quantgate.pipelines.domain.run import RuntimeIdentity
 from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
 from quantgate.pipelines.engines.llmcompressor.schemes import wants_calibration
-from quantgate.pipelines.engines.runtime import Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.engines.requests import Loadable, ProbeReport, ProbeRequest
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.engines.transformers.workers.model import load
 from quantgate.pipelines.evaluation.chat import ChatFormat

@@ -19,8 +19,7 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from quantgate.pipelines.engines.llmcompressor.messages import CompressCall
-from quantgate.pipelines.engines.runtime import Loadable, ProbeRequest
+from quantgate.pipelines.engines.requests import Loadable, ProbeRequest
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.engines.transformers.workers.model import load
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
@@ -68,7 +67,7 @@ class KeepingWorkers:
         self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
     ) -> WorkerReply[Reply]:
         reply = run_worker(call, reply_type, on_progress)
-        if isinstance(call.request, CompressCall):
+        if isinstance(call.request, BuildRequest):
             shutil.copytree(call.request.output, self.kept)
         return reply
 

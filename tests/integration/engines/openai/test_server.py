@@ -22,13 +22,8 @@ from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.versions import identified
-from quantgate.pipelines.engines.runtime import (
-    AnswerRequest,
-    Loadable,
-    ProbeRequest,
-    Prompt,
-    Runtime,
-)
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, ProbeRequest, Prompt
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.files.records import to_json

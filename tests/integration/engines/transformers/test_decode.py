@@ -7,7 +7,7 @@ import torch
 from transformers.utils import logging
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.transformers.workers.decode import Row, decode_batch
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from tests.support.checkpoints import CONTEXT, write_checkpoint

@@ -9,7 +9,7 @@ import pytest
 
 from quantgate.pipelines.domain.run import Answer, Schedule
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeReport, ProbeRequest
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, ProbeReport, ProbeRequest
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import Progress, ignore_progress

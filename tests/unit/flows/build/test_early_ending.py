@@ -17,7 +17,7 @@ from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.suites.suite import GraderSpec
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision
-from quantgate.pipelines.engines.runtime import AnswerRequest
+from quantgate.pipelines.engines.requests import AnswerRequest
 from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.unit.flows.build.test_units import site

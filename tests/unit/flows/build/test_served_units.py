@@ -16,15 +16,15 @@ from quantgate.pipelines.engines.divergence.base_messages import (
     CheckpointLogits,
     PositionDivergences,
 )
-from quantgate.pipelines.engines.runtime import (
+from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     BaseDivergenceRequest,
     DivergenceRequest,
     Loadable,
     ProbeRequest,
     ServedLook,
-    ServerAccess,
 )
+from quantgate.pipelines.engines.runtime import ServerAccess
 from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
@@ -70,7 +70,7 @@ class ServedFakeRuntime(FakeRuntime):
             return super().base_divergence(request, run_worker, on_progress)
         self.events.append("compare")
         kl, agreed = (0.0,) * len(self.asked_positions), (True,) * len(self.asked_positions)
-        passages = len(request.own_logits.passages)
+        passages = len(request.checkpoint_logits.passages)
         asked = (self.asked_positions, *((),) * (passages - 1))
         return PositionDivergences(kl=kl, agreed=agreed, likeliest=20, asked=asked)
 

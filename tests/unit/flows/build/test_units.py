@@ -38,8 +38,8 @@ from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.engines.divergence.rulers import RulersCall
-from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.divergence.rulers import RulersRequest
+from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.evaluation.runs import seconds_so_far
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, ignore_progress
@@ -160,10 +160,10 @@ def test_the_bases_logits_are_kept_for_all_variants_of_a_runtime(tmp_path: Path)
 def test_rulers_keep_the_bases_logits_only_for_variants_that_ask_for_them(
     tmp_path: Path, measured_by: str, shared: bool
 ) -> None:
-    calls: list[RulersCall] = []
+    calls: list[RulersRequest] = []
 
     def listening(
-        call: RulersCall, run_worker: RunWorker, on_progress: OnProgress
+        call: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> tuple[Divergence, ...]:
         calls.append(call)
         return fake_rulers(call, run_worker, on_progress)

@@ -38,7 +38,7 @@ from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, 
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
 from quantgate.pipelines.engines.divergence.base_messages import Passage, PositionDivergences
-from quantgate.pipelines.engines.runtime import BaseDivergenceRequest
+from quantgate.pipelines.engines.requests import BaseDivergenceRequest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
@@ -439,12 +439,12 @@ class Dropping(FakeRuntime):
     def base_divergence(
         self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> PositionDivergences | None:
-        changes = request.own_logits.changes
+        changes = request.checkpoint_logits.changes
         self.held_against.append(changes)
         if "attention_bias" in changes:
             raise CheckpointError("does not load cleanly")
         changed = set(json.loads(changes)) if changes else set()
-        count = sum(len(passage.positions) for passage in request.own_logits.passages)
+        count = sum(len(passage.positions) for passage in request.checkpoint_logits.passages)
         kl = 0.3 * len(self.dropped - changed) + 1e-6
         return PositionDivergences(kl=(kl,) * count, agreed=(True,) * count)
 

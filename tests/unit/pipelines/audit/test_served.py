@@ -3,7 +3,7 @@ from typing import Any
 
 from quantgate.pipelines.audit.served import KERNELS, audit_served, kernels_of
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
-from quantgate.pipelines.engines.runtime import ServedLook
+from quantgate.pipelines.engines.requests import ServedLook
 
 LOOK = ServedLook(
     engine="vllm",

@@ -1,7 +1,7 @@
 """Repacking a compressed-tensors folder: nothing changes but the layout; what cannot stand in it stops."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import pytest
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
-from quantgate.pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts
+from quantgate.pipelines.domain.variant import Toolchain
+from quantgate.pipelines.engines.backend import BuildRequest
+from quantgate.pipelines.engines.llmcompressor.layouts import RepackFacts, RepackRequest
 from quantgate.pipelines.engines.llmcompressor.workers.repack import repack
 from quantgate.pipelines.formats.arrays import Array, read_array, read_bytes, write_tensors
 from quantgate.pipelines.formats.packed import (
@@ -27,7 +29,9 @@ from quantgate.pipelines.formats.packed_config import (
 from quantgate.pipelines.formats.packed_int4 import IN_ORDER, pack
 from quantgate.pipelines.formats.safetensors import INDEX_FILE, read_tensors
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.checkpoints import edit_json, weights, write_checkpoint
+from tests.support.fakes import fake_checkpoint
 
 GROUP = 64
 
@@ -102,10 +106,16 @@ class Folders:
     output: Path
 
     def repack(self, layout: Format) -> RepackFacts:
-        call = RepackCall(
-            base=self.base, compressed=self.compressed, output=self.output, format=layout
+        build = BuildRequest(
+            checkpoint=replace(fake_checkpoint(self.base.parent / "other"), folder=self.base),
+            recipe=replace(catalogue()[0], format=layout),
+            calibration=None,
+            output=self.output,
+            scratch=self.output,
+            log=self.output / "log",
+            toolchain=Toolchain(tools=(), device="cpu", threads=1),
         )
-        return repack(call, ignore_progress)
+        return repack(RepackRequest(build=build, compressed=self.compressed), ignore_progress)
 
     def edit_scheme(self, *path: str, to: object) -> None:
         scheme = json.loads((self.compressed / "config.json").read_text())["quantization_config"]

@@ -16,7 +16,7 @@ from quantgate.pipelines.domain.errors import (
     ToolchainError,
     WorkerError,
 )
-from quantgate.pipelines.engines.runtime import ProbeReport, ProbeRequest
+from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest
 from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.process.calls import (
     OnProgress,

@@ -21,8 +21,8 @@ from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.pipelines.engines.backend import BuildRequest, Built
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.engines.divergence.rulers import RulersCall
-from quantgate.pipelines.engines.runtime import (
+from quantgate.pipelines.engines.divergence.rulers import RulersRequest
+from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     DivergenceRequest,
     Loadable,
@@ -134,7 +134,7 @@ def interruptible(folder: Path, switch: Switch) -> BuildSite:
     )
 
     def rulers(
-        call: RulersCall, run_worker: RunWorker, on_progress: OnProgress
+        call: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> tuple[Divergence, ...]:
         switch.pass_by("rulers")
         return fake_rulers(call, run_worker, on_progress)

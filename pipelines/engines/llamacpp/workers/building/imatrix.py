@@ -134,8 +134,10 @@ def compute(call: ImatrixCall, on_progress: OnProgress) -> ImatrixFacts:
     vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
     context = open_context(model, _parameters(call, collector), log)
     sequences = tokens = 0
-    total = sum(1 for _ in call.tokens.open("rb"))
-    wanted = read_sequences(call.tokens, vocabulary, longest=call.max_length_tokens)
+    total = sum(1 for _ in call.calibration.file.open("rb"))
+    wanted = read_sequences(
+        call.calibration.file, vocabulary, longest=call.calibration.max_length_tokens
+    )
     for packed in pack(wanted, _BATCH_TOKENS):
         for _ in decode(context, packed, _BATCH_TOKENS, log):
             collector.check()
@@ -143,12 +145,12 @@ def compute(call: ImatrixCall, on_progress: OnProgress) -> ImatrixFacts:
         tokens += len(packed.tokens)
         on_progress(Progress(done=sequences, total=total, what="importance matrix"))
     if not tokens:
-        raise InputError("has no tokens to calibrate with", where=str(call.tokens))
+        raise InputError("has no tokens to calibrate with", where=str(call.calibration.file))
     return _write(call, collector, sequences, tokens)
 
 
 def _parameters(call: ImatrixCall, collector: Collector) -> llama_cpp.llama_context_params:
-    parameters = packed_context(call.max_length_tokens, _BATCH_TOKENS, call.threads)
+    parameters = packed_context(call.calibration.max_length_tokens, _BATCH_TOKENS, call.threads)
     parameters.cb_eval = collector.callback
     return parameters
 
@@ -200,11 +202,11 @@ def _write(call: ImatrixCall, collector: Collector, sequences: int, tokens: int)
         if not numpy.isfinite(sums.squares).all():
             raise WorkerError(f"activations of {name} are not finite", where=str(call.model))
         entries[name] = (sums.squares.astype(numpy.float32), sums.counts.astype(numpy.float32))
-    chunk_size = call.max_length_tokens
+    chunk_size = call.calibration.max_length_tokens
     write_imatrix(
         call.output,
         entries,
-        dataset=call.dataset,
+        dataset=f"sha256:{call.calibration.corpus_digest}",
         chunk_count=max(1, tokens // chunk_size),
         chunk_size_tokens=chunk_size,
     )

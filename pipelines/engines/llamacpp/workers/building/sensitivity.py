@@ -53,11 +53,11 @@ def measure(call: SensitivityCall, on_progress: OnProgress) -> Sensitivities:
     names = frozenset(name for group in call.groups for name in group.tensors)
     files = {candidate.type: candidate.path for candidate in call.candidates}
     with swappable_weights(model, names, files, log) as weights, temporary_file() as file:
-        lab = _Lab(model, weights, call, log, file)
-        return Sensitivities(groups=call.groups, measured=tuple(_alone(lab, call, on_progress)))
+        bench = _Bench(model, weights, call, log, file)
+        return Sensitivities(groups=call.groups, measured=tuple(_alone(bench, call, on_progress)))
 
 
-class _Lab:
+class _Bench:
     """A loaded model and the base's logits."""
 
     def __init__(
@@ -74,7 +74,9 @@ class _Lab:
         self._weights, self._log = weights, log
         self._tensors = {group.name: group.tensors for group in call.groups}
         self._packed = self._read(call)
-        parameters = packed_context(call.max_length_tokens, self._batch_tokens, call.threads)
+        parameters = packed_context(
+            call.calibration.max_length_tokens, self._batch_tokens, call.threads
+        )
         self._context = open_context(model, parameters, log)
         self._base = BaseLogits(self._vocabulary, file)
         self._pass(self._base)
@@ -91,15 +93,15 @@ class _Lab:
 
     def _read(self, call: SensitivityCall) -> list[Packed]:
         """Every position but a sequence's last: what would follow its end is nobody's business."""
-        wanted: list[list[int]] = []
-        left = call.max_tokens
-        for ids in read_sequences(call.tokens, self._vocabulary, longest=call.max_length_tokens):
+        corpus, left = call.calibration, call.max_tokens
+        sequences: list[list[int]] = []
+        for ids in read_sequences(corpus.file, self._vocabulary, longest=corpus.max_length_tokens):
             if left > 0 and len(ids) > 1:
-                wanted.append(ids[:-1][:left])
-                left -= len(wanted[-1])
-        if not wanted:
-            raise InputError("holds no sequence of two tokens or more", where=str(call.tokens))
-        return list(pack(iter(wanted), self._batch_tokens))
+                sequences.append(ids[:-1][:left])
+                left -= len(sequences[-1])
+        if not sequences:
+            raise InputError("holds no sequence of two tokens or more", where=str(corpus.file))
+        return list(pack(iter(sequences), self._batch_tokens))
 
     def _pass(self, sink: BaseLogits | DivergenceSums) -> None:
         for packed in self._packed:
@@ -108,17 +110,17 @@ class _Lab:
                 sink.add(numpy.ctypeslib.as_array(pointer, shape=(count, self._vocabulary)))
 
 
-def _alone(lab: _Lab, call: SensitivityCall, on_progress: OnProgress) -> Iterator[Sensitivity]:
+def _alone(bench: _Bench, call: SensitivityCall, on_progress: OnProgress) -> Iterator[Sensitivity]:
     """Lower each group alone, to each of its types, cheapest first."""
-    wanted = [(group, kind) for group in call.groups for kind in _by_cost(group)]
-    for done, (group, kind) in enumerate(wanted, start=1):
+    lowered = [(group, kind) for group in call.groups for kind in _by_cost(group)]
+    for done, (group, kind) in enumerate(lowered, start=1):
         yield Sensitivity(
             group=group.name,
             type=kind,
             bits=_bits(group, kind),
-            divergence=lab.divergence({group.name: kind}),
+            divergence=bench.divergence({group.name: kind}),
         )
-        on_progress(Progress(done=done, total=len(wanted), what="sensitivity of groups"))
+        on_progress(Progress(done=done, total=len(lowered), what="sensitivity of groups"))
 
 
 def _by_cost(group: TensorGroup) -> list[str]:

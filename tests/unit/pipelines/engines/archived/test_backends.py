@@ -16,8 +16,12 @@ from quantgate.pipelines.domain.variant import QuantizedTensor, Toolchain
 from quantgate.pipelines.engines.archived.autoawq import AUTOAWQ
 from quantgate.pipelines.engines.archived.autogptq import AUTOGPTQ
 from quantgate.pipelines.engines.archived.backend import ArchivedBackend
-from quantgate.pipelines.engines.archived.messages import ArchivedFacts, AutoAwqCall, AutoGptqCall
-from quantgate.pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from quantgate.pipelines.engines.backend import (
+    Backend,
+    BuildRequest,
+    CalibrationTokens,
+    WrittenFolder,
+)
 from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from quantgate.pipelines.process.environments import LockedEnvironment
 from quantgate.pipelines.specs.recipes import find_recipes
@@ -43,7 +47,7 @@ class FakeWorker:
         tensor = QuantizedTensor(
             name=UP, type="F16", parameter_count=8192, bits_per_weight=16.0, quantized=False
         )
-        facts = ArchivedFacts(
+        facts = WrittenFolder(
             tensors=(tensor,),
             calibration_sequences=2,
             calibration_tokens=20,
@@ -130,18 +134,14 @@ def test_the_toolchain_names_packages_lock_and_our_own_worker(
 
 
 @BOTH
-def test_the_worker_runs_under_the_archived_interpreter_with_a_translated_configuration(
+def test_the_worker_runs_under_the_archived_interpreter_and_gets_the_request_itself(
     tmp_path: Path, environment: LockedEnvironment, make: Make, recipe: Recipe
 ) -> None:
-    worker = FakeWorker()
-    make(environment).build(_request(tmp_path, recipe), worker, ignore_progress)
+    worker, request = FakeWorker(), _request(tmp_path, recipe)
+    make(environment).build(request, worker, ignore_progress)
     (call,) = worker.calls
     assert (call.python, call.threads) == (environment.python, 2)
-    assert isinstance(call.request, AutoAwqCall | AutoGptqCall)
-    assert call.request.options == recipe.options
-    source = call.request.source
-    assert source.older_config["rope_theta"] == 10000.0
-    assert (source.calibration, source.max_length_tokens) == (tmp_path / "tokens.jsonl", 10)
+    assert call.request == request
 
 
 @BOTH

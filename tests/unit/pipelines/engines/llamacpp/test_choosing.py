@@ -9,7 +9,7 @@ from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.llamacpp.layout import Layout
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from tests.unit.pipelines.engines.llamacpp.test_slots import STOP, VOCABULARY, CountingEngine
 
 

@@ -15,9 +15,9 @@ from quantgate.pipelines.domain.errors import (
 )
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.llamacpp.run_messages import AnswerCall, AnswerTally
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Runtime
+from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Loadable, ProbeRequest
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.process.calls import (
     OnProgress,
     Reply,
@@ -52,7 +52,7 @@ class AnsweringWorker:
         self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
     ) -> WorkerReply[Reply]:
         self.calls.append(call)
-        value = AnswerTally(answered=1, generated_tokens=1)
+        value = AnswerTally(answered=1, resumed=0)
         assert isinstance(value, reply_type)
         return WorkerReply(value=value, seconds=1.0, peak_memory_bytes=1)
 
@@ -130,10 +130,11 @@ def answer_request(folder: Path) -> AnswerRequest:
 
 def test_the_schedule_reaches_the_worker_and_its_threads(tmp_path: Path) -> None:
     worker = AnsweringWorker()
-    RUNTIME.answer(answer_request(tmp_path), worker, ignore_progress)
+    request = answer_request(tmp_path)
+    RUNTIME.answer(request, worker, ignore_progress)
     (call,) = worker.calls
-    assert isinstance(call.request, AnswerCall)
-    assert (call.request.schedule.slots, call.request.schedule.threads) == (32, 3)
+    assert call.request == request
+    assert (request.schedule.slots, request.schedule.threads) == (32, 3)
     assert call.threads == 3
 
 

@@ -15,7 +15,7 @@ from quantgate.pipelines.engines.llamacpp.layout import (
 )
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import Answering, Batch, Logits, Rules, run_group
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 
 VOCABULARY = 50
 STOP = 49

@@ -19,9 +19,13 @@ from quantgate.pipelines.domain.recipe import (
 )
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.variant import QuantizedTensor
-from quantgate.pipelines.engines.backend import Backend, BuildRequest, CalibrationTokens
+from quantgate.pipelines.engines.backend import (
+    Backend,
+    BuildRequest,
+    CalibrationTokens,
+    WrittenFolder,
+)
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
 from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from tests.support.fakes import fake_checkpoint
 
@@ -55,7 +59,7 @@ class FakeWorker:
         tensor = QuantizedTensor(
             name=LAYER, type="BF16", parameter_count=4096, bits_per_weight=16.0, quantized=False
         )
-        facts = CompressFacts(
+        facts = WrittenFolder(
             tensors=(tensor,),
             promised=(),
             calibration_sequences=2,
@@ -104,15 +108,14 @@ def test_the_toolchain_names_every_package_and_our_own_worker() -> None:
     assert toolchain.digest != LlmCompressorBackend().toolchain(threads=1).digest
 
 
-def test_the_worker_gets_base_options_and_calibration(tmp_path: Path) -> None:
+def test_the_worker_gets_the_request_itself(tmp_path: Path) -> None:
     worker = FakeWorker()
     request = _request(tmp_path, RECIPE, calibrated=True)
     LlmCompressorBackend().build(request, worker, ignore_progress)
     (call,) = worker.calls
     assert call.threads == 2
-    assert isinstance(call.request, CompressCall)
-    assert call.request.calibration == tmp_path / "tokens.jsonl"
-    assert call.request.options == RECIPE.options
+    assert call.request == request
+    assert request.calibration is not None
 
 
 def test_what_the_recipe_promises_is_counted_even_where_the_tool_matched_nothing(
@@ -133,8 +136,7 @@ def test_a_data_free_recipe_gives_the_worker_no_corpus(tmp_path: Path) -> None:
     request = _request(tmp_path, recipe, calibrated=True)
     LlmCompressorBackend().build(request, worker, ignore_progress)
     sent = worker.calls[0].request
-    assert isinstance(sent, CompressCall)
-    assert sent.calibration is None
+    assert sent == replace(request, calibration=None)
 
 
 def test_a_calibrated_recipe_without_a_corpus_is_refused_before_any_worker(tmp_path: Path) -> None:

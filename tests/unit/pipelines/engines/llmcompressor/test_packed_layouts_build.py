@@ -10,10 +10,9 @@ from quantgate.pipelines.domain.checkpoint import TensorFacts
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.variant import QuantizedTensor
-from quantgate.pipelines.engines.backend import BuildRequest, CalibrationTokens
+from quantgate.pipelines.engines.backend import BuildRequest, CalibrationTokens, WrittenFolder
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
-from quantgate.pipelines.engines.llmcompressor.layouts import RepackCall, RepackFacts, misfits
-from quantgate.pipelines.engines.llmcompressor.messages import CompressCall, CompressFacts
+from quantgate.pipelines.engines.llmcompressor.layouts import RepackFacts, RepackRequest, misfits
 from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.fakes import fake_checkpoint
@@ -88,17 +87,18 @@ class FakeWorkers:
         self, call: WorkerCall, reply_type: type[Any], on_progress: OnProgress
     ) -> WorkerReply[Any]:
         request = call.request
-        assert isinstance(request, CompressCall | RepackCall)
-        assert request.output.is_dir()
-        self.outputs.append(request.output)
-        (request.output / "config.json").write_text(reply_type.__name__)
-        if isinstance(request, RepackCall):
+        assert isinstance(request, BuildRequest | RepackRequest)
+        build = request.build if isinstance(request, RepackRequest) else request
+        assert build.output.is_dir()
+        self.outputs.append(build.output)
+        (build.output / "config.json").write_text(reply_type.__name__)
+        if isinstance(request, RepackRequest):
             assert (request.compressed / "config.json").is_file()
             packed = QuantizedTensor(
                 name=UP.name, type="int4", parameter_count=9, bits_per_weight=4.2, quantized=True
             )
             return _reply(RepackFacts(tensors=(packed,), nonfinite_tensors=()), memory=5)
-        facts = CompressFacts(
+        facts = WrittenFolder(
             tensors=(),
             promised=(UP.name,),
             calibration_sequences=2,

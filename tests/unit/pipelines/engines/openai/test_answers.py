@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.engines.openai.answers import Asking
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
 from quantgate.pipelines.evaluation.graders.calls.read import Calls

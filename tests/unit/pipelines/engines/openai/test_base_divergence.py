@@ -17,6 +17,7 @@ from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.divergence.base_messages import (
     LOGITS_FILE,
     CheckpointLogits,
+    CheckpointLogitsCall,
     Passage,
     PositionDivergences,
 )
@@ -26,8 +27,9 @@ from quantgate.pipelines.engines.openai.likeliest import (
     asking_likeliest,
     likeliest,
 )
-from quantgate.pipelines.engines.openai.messages import ServedDivergenceCall
+from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.workers.base_divergence import coarse_divergence, measure
+from quantgate.pipelines.engines.requests import BaseDivergenceRequest
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import ignore_progress
 from tests.support.servers.openai_fake import Fault, fake_server
@@ -159,12 +161,19 @@ def test_no_number_at_a_later_position_diverges_infinitely_and_is_no_silence(
     logits = kept_logits(site.folder / "logits", numpy.stack([sure, sure]))
     passage = Passage(token_ids=(1, 2, 3), positions=(0, 1))
     with fake_server(site.engine(engine=engine, faults=[sound, broken])) as url:
-        call = ServedDivergenceCall(
-            serving=site.serving(site.server(url=url, engine=engine)),
-            passages=(passage,),
-            asked=((0, 1),),
-            logits=logits,
+        request = BaseDivergenceRequest(
+            base=site.loadable,
+            checkpoint_logits=CheckpointLogitsCall(
+                checkpoint=site.folder,
+                passages=(passage,),
+                compute_dtype="float32",
+                output=logits,
+            ),
+            threads=1,
+            log=site.folder / "log",
+            context_tokens=64,
         )
-        found = measure(call, ignore_progress)
+        serving = site.serving(site.server(url=url, engine=engine))
+        found = measure(Served(serving=serving, request=request), ignore_progress)
     assert found.kl == (pytest.approx(0.0, abs=1e-6), math.inf)
     assert found.agreed == (True, False)

@@ -10,12 +10,13 @@ import pytest
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.server import Server, decides_tokens
 from quantgate.pipelines.engines.openai.desk import ServerDesk, server_environment
-from quantgate.pipelines.engines.openai.messages import ServedAnswersCall, ServedProbeCall
+from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.openai.workers.answer import answer
 from quantgate.pipelines.engines.openai.workers.probe import probe
-from quantgate.pipelines.engines.runtime import Loadable, kept
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, ProbeRequest
+from quantgate.pipelines.engines.runtime import kept
 from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from tests.support.fakes import FakeRuntime
 from tests.support.servers.served import COMMAND, Site, all_gone
@@ -29,9 +30,10 @@ def site(tmp_path: Path) -> Site:
 def in_this_process(call: WorkerCall, _reply: Any, on_progress: OnProgress) -> WorkerReply[Any]:
     """Run the server's workers here: a process of their own adds nothing to what is tested."""
     request = call.request
-    if isinstance(request, ServedProbeCall):
+    assert isinstance(request, Served)
+    if isinstance(request.request, ProbeRequest):
         return WorkerReply(value=probe(request, on_progress), seconds=0.0, peak_memory_bytes=0)
-    assert isinstance(request, ServedAnswersCall)
+    assert isinstance(request.request, AnswerRequest)
     return WorkerReply(value=answer(request, on_progress), seconds=0.0, peak_memory_bytes=0)
 
 
@@ -81,13 +83,13 @@ def test_a_kept_server_that_died_or_is_asked_otherwise_is_started_anew(site: Sit
             wait_for(lambda: starts(site) == 1)
         with desk.serving(replace(serving, server_log=site.folder / "another.log")) as same:
             assert same.url == first.url
-        with desk.serving(replace(serving, kv_cache="q8_0")):
+        with desk.serving(replace(serving, loadable=replace(site.loadable, kv_cache="q8_0"))):
             wait_for(lambda: starts(site) == 2)
         pid = int((site.folder / "starts").read_text().split()[-1])
         os.kill(pid, signal.SIGKILL)
         assert all_gone([pid])
         time.sleep(0.2)
-        with desk.serving(replace(serving, kv_cache="q8_0")):
+        with desk.serving(replace(serving, loadable=replace(site.loadable, kv_cache="q8_0"))):
             wait_for(lambda: starts(site) == 3)
     assert all_gone([int(pid) for pid in (site.folder / "starts").read_text().split()])
 

@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.openai.answers import Asking
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 
 PROMPT = Prompt(item_id="one", token_ids=(5, 6, 7))
 

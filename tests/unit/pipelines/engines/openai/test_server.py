@@ -9,7 +9,7 @@ from quantgate.pipelines.domain.errors import InputError, ServiceError, Toolchai
 from quantgate.pipelines.domain.recipe import Format, Recipe
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.versions import identified
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.process.calls import Progress
 from quantgate.pipelines.specs.recipes import catalogue
@@ -30,7 +30,7 @@ def test_every_prompt_is_answered_with_as_many_requests_at_once_as_allowed(site:
     heard: list[Progress] = []
     with fake_server(engine) as url:
         tally = site.ask(site.server(url=url, concurrency=3), heard.append)
-    assert (tally.answered, tally.found) == (12, 0)
+    assert (tally.answered, tally.resumed) == (12, 0)
     assert {name: row["token_ids"] for name, row in site.answers().items()} == {
         name: [101 + number] for number, name in enumerate(site.ids)
     }
@@ -56,7 +56,7 @@ def test_after_an_error_nothing_more_is_sent_and_what_was_answered_is_kept(site:
         assert {"item-0", "item-1"} <= set(site.answers())
         found = len(site.answers())
         tally = site.ask(server)
-    assert (tally.found, tally.answered) == (found, 12 - found)
+    assert (tally.resumed, tally.answered) == (found, 12 - found)
     assert set(site.answers()) == set(site.ids)
 
 

@@ -18,9 +18,9 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.run import Answer, Schedule
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.answer_log import AnswerLog
-from quantgate.pipelines.engines.runtime import AnswerRequest, Loadable, ProbeRequest, Runtime
+from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Loadable, ProbeRequest
+from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.transformers.batches import batches
-from quantgate.pipelines.engines.transformers.messages import AnswerTally
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from quantgate.pipelines.specs.recipes import find_recipes
@@ -41,7 +41,9 @@ class FakeWorker:
         self.calls.append(call)
         if self.error:
             raise self.error
-        return WorkerReply(value=AnswerTally(answered=1, found=0), seconds=1.0, peak_memory_bytes=1)
+        return WorkerReply(
+            value=AnswerTally(answered=1, resumed=0), seconds=1.0, peak_memory_bytes=1
+        )
 
 
 def _answer(item_id: str, text: str = "ja") -> Answer:

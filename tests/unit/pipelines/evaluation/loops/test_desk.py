@@ -17,7 +17,7 @@ from quantgate.pipelines.domain.suites.suite import Item
 from quantgate.pipelines.domain.suites.turns import Turn
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.domain.verdicts.verdict import Decision
-from quantgate.pipelines.engines.runtime import Prompt
+from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.loops.functions import ToolFunctions
 from quantgate.pipelines.evaluation.observing import ObserveCall
 from quantgate.pipelines.files.records import from_json

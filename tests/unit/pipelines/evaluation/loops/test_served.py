@@ -11,10 +11,10 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.run import Run, Schedule
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import Message
-from quantgate.pipelines.engines.openai.messages import ServedAnswersCall
+from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.workers.answer import answer
-from quantgate.pipelines.engines.runtime import Loadable
+from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.runs import Examination, run_suite
 from quantgate.pipelines.files.records import from_json, to_json
@@ -69,7 +69,7 @@ def in_process(
     call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
 ) -> WorkerReply[Reply]:
     """Run the worker that asks servers here."""
-    assert isinstance(call.request, ServedAnswersCall)
+    assert isinstance(call.request, Served)
     tally = from_json(reply_type, to_json(answer(call.request, on_progress)))
     return WorkerReply(value=tally, seconds=0.0, peak_memory_bytes=0)
 

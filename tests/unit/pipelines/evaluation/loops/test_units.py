@@ -10,7 +10,7 @@ from quantgate.flows.build.site import BuildSite
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
-from quantgate.pipelines.engines.runtime import AnswerRequest, Prompt
+from quantgate.pipelines.engines.requests import AnswerRequest, Prompt
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.report.flips import changed_between
 from quantgate.pipelines.report.review_queue import review_queue

@@ -14,7 +14,7 @@ from quantgate.pipelines.domain.suites.anchor import answer_digest
 from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message, Suite
 from quantgate.pipelines.domain.suites.turns import SimulatedTool, ToolFunction, Turn
 from quantgate.pipelines.domain.values import digest_of
-from quantgate.pipelines.engines.runtime import Loadable, Prompt
+from quantgate.pipelines.engines.requests import Loadable, Prompt
 from quantgate.pipelines.evaluation.adjudications import item_digest
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
