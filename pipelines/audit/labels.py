@@ -8,15 +8,8 @@ from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.domain.verdicts.ruler import Grid, ScaleType, SharedBy, Values
 from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS
 
-# llama_ftype in include/llama.h, without the prefix LLAMA_FTYPE_MOSTLY_.
-FILE_TYPES = {
-    "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_S": 11,
-    "Q3_K_M": 12, "Q3_K_L": 13, "Q4_K_S": 14, "Q4_K_M": 15, "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18,
-    "IQ2_XXS": 19, "IQ2_XS": 20, "Q2_K_S": 21, "IQ3_XS": 22, "IQ3_XXS": 23, "IQ1_S": 24,
-    "IQ4_NL": 25, "IQ3_S": 26, "IQ3_M": 27, "IQ2_S": 28, "IQ2_M": 29, "IQ4_XS": 30, "IQ1_M": 31,
-    "BF16": 32, "TQ1_0": 36, "TQ2_0": 37, "MXFP4_MOE": 38, "NVFP4": 39,
-}  # fmt: skip
 _SHARED_BY: Mapping[str, SharedBy] = {
     "tensor": "tensor",
     "channel": "row",
@@ -37,10 +30,10 @@ def audit_labels(recipe: Recipe, contents: Contents) -> AuditFinding:
 
 
 def _gguf_label(options: GgufOptions, contents: Contents) -> AuditFinding:
-    names = {number: name for name, number in FILE_TYPES.items()}
+    names = {number: name for name, number in FILE_TYPE_NUMBERS.items()}
     return AuditFinding(
         check="label on the file",
-        passed=contents.file_type == FILE_TYPES.get(options.file_type),
+        passed=contents.file_type == FILE_TYPE_NUMBERS.get(options.file_type),
         promised=options.file_type,
         found=names.get(contents.file_type, f"file type {contents.file_type}"),
     )

@@ -17,6 +17,7 @@ from quantgate.pipelines.domain.recipe import (
     Recipe,
 )
 from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES, MAIN_TYPES
 
 
 def _integer(bits: int, size: int, *, zero_point: bool = False) -> Grid:
@@ -54,10 +55,9 @@ _WEIGHTS_AND_ACTIVATIONS: dict[str, tuple[Grid, Grid | None]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _GgmlType:
-    """A tensor type: what it truly costs, its ruler's grid, and over how many activations a scale goes."""
+class _GgmlRuler:
+    """The grid of a tensor type's ruler, and over how many activations a scale goes."""
 
-    bits_per_weight: float
     grid: Grid
     activation_group: int
 
@@ -66,46 +66,34 @@ def _ternary(size: int) -> Grid:
     return Grid(values="ternary", shared_by="group", size=size)
 
 
-_GGML_TYPES: dict[str, _GgmlType] = {
-    name: _GgmlType(bits_per_weight=bits, grid=grid, activation_group=group)
-    for name, bits, grid, group in (
-        ("Q8_0", 8.5, _integer(8, 32), 32),
-        ("Q6_K", 6.5625, _integer(6, 16), 256),
-        ("Q5_1", 6.0, _integer(5, 32, zero_point=True), 32),
-        ("Q5_0", 5.5, _integer(5, 32), 32),
-        ("Q5_K", 5.5, _integer(5, 32, zero_point=True), 256),
-        ("Q4_1", 5.0, _integer(4, 32, zero_point=True), 32),
-        ("Q4_0", 4.5, _integer(4, 32), 32),
-        ("Q4_K", 4.5, _integer(4, 32, zero_point=True), 256),
-        ("NVFP4", 4.5, _NVFP4, 32),
-        ("IQ4_NL", 4.5, _integer(4, 32, zero_point=True), 32),
-        ("IQ4_XS", 4.25, _integer(4, 32, zero_point=True), 256),
-        ("MXFP4", 4.25, _MXFP4, 32),
-        ("Q3_K", 3.4375, _integer(3, 16), 256),
-        ("IQ3_S", 3.4375, _integer(3, 32), 256),
-        ("IQ3_XXS", 3.0625, _integer(3, 32), 256),
-        ("Q2_K", 2.625, _integer(2, 16, zero_point=True), 256),
-        ("IQ2_S", 2.5625, _integer(2, 16, zero_point=True), 256),
-        ("IQ2_XS", 2.3125, _integer(2, 16, zero_point=True), 256),
-        ("IQ2_XXS", 2.0625, _integer(2, 32, zero_point=True), 256),
-        ("TQ2_0", 2.0625, _ternary(256), 256),
-        ("IQ1_M", 1.75, _ternary(32), 256),
-        ("TQ1_0", 1.6875, _ternary(256), 256),
-        ("IQ1_S", 1.5625, _ternary(32), 256),
+_GGML_RULERS: dict[str, _GgmlRuler] = {
+    name: _GgmlRuler(grid=grid, activation_group=group)
+    for name, grid, group in (
+        ("Q8_0", _integer(8, 32), 32),
+        ("Q6_K", _integer(6, 16), 256),
+        ("Q5_1", _integer(5, 32, zero_point=True), 32),
+        ("Q5_0", _integer(5, 32), 32),
+        ("Q5_K", _integer(5, 32, zero_point=True), 256),
+        ("Q4_1", _integer(4, 32, zero_point=True), 32),
+        ("Q4_0", _integer(4, 32), 32),
+        ("Q4_K", _integer(4, 32, zero_point=True), 256),
+        ("NVFP4", _NVFP4, 32),
+        ("IQ4_NL", _integer(4, 32, zero_point=True), 32),
+        ("IQ4_XS", _integer(4, 32, zero_point=True), 256),
+        ("MXFP4", _MXFP4, 32),
+        ("Q3_K", _integer(3, 16), 256),
+        ("IQ3_S", _integer(3, 32), 256),
+        ("IQ3_XXS", _integer(3, 32), 256),
+        ("Q2_K", _integer(2, 16, zero_point=True), 256),
+        ("IQ2_S", _integer(2, 16, zero_point=True), 256),
+        ("IQ2_XS", _integer(2, 16, zero_point=True), 256),
+        ("IQ2_XXS", _integer(2, 32, zero_point=True), 256),
+        ("TQ2_0", _ternary(256), 256),
+        ("IQ1_M", _ternary(32), 256),
+        ("TQ1_0", _ternary(256), 256),
+        ("IQ1_S", _ternary(32), 256),
     )
 }
-
-_MAIN_TYPES: dict[str, str] = {
-    **{name: name for name in _GGML_TYPES},
-    **dict.fromkeys(("Q5_K_M", "Q5_K_S"), "Q5_K"),
-    **dict.fromkeys(("Q4_K_M", "Q4_K_S"), "Q4_K"),
-    **dict.fromkeys(("Q3_K_L", "Q3_K_M", "Q3_K_S"), "Q3_K"),
-    **dict.fromkeys(("IQ3_M", "IQ3_S", "IQ3_XS"), "IQ3_S"),
-    "Q2_K_S": "Q2_K",
-    "IQ2_M": "IQ2_S",
-    "IQ2_S": "IQ2_XS",
-}
-"""The tensor type that a file type is named for: `llama_ftype_get_default_type` in src/llama-quant.cpp."""
 
 _KV_CACHES: dict[KvCacheType, Grid | None] = {
     "f16": None,
@@ -144,9 +132,10 @@ def main_type(file_type: str) -> str:
     Raises:
         InputError: where the table has no row for it.
     """
-    if file_type not in _MAIN_TYPES:
+    kind = MAIN_TYPES.get(file_type, file_type)
+    if kind not in _GGML_RULERS:
         raise _unknown(file_type)
-    return _MAIN_TYPES[file_type]
+    return kind
 
 
 def _compressed_tensors(options: CompressedTensorsOptions) -> Ruler:
@@ -174,9 +163,9 @@ def _gguf(options: GgufOptions) -> Ruler:
     if options.mix is not None:
         main = _widest_within(options.mix.budget_bits_per_weight, options.mix.candidates)
     kinds = [main, *(rule.type.upper() for rule in options.tensor_types)]
-    known = [kind for kind in kinds if kind in _GGML_TYPES]
-    coarsest = min(known, key=lambda kind: _GGML_TYPES[kind].bits_per_weight)
-    row = _GGML_TYPES[coarsest]
+    known = [kind for kind in kinds if kind in _GGML_RULERS]
+    coarsest = min(known, key=lambda kind: GGML_TYPES[kind].bits_per_weight)
+    row = _GGML_RULERS[coarsest]
     return Ruler(
         label=coarsest,
         weights=row.grid,
@@ -189,12 +178,12 @@ def _gguf(options: GgufOptions) -> Ruler:
 def _widest_within(budget_bits_per_weight: float, candidates: tuple[str, ...]) -> str:
     """Return the type that fits a budget if it is used for everything; the narrowest where none does."""
     known = sorted(
-        (name.upper() for name in candidates if name.upper() in _GGML_TYPES),
-        key=lambda name: _GGML_TYPES[name].bits_per_weight,
+        (name.upper() for name in candidates if name.upper() in _GGML_RULERS),
+        key=lambda name: GGML_TYPES[name].bits_per_weight,
     )
     if not known:
         raise _unknown(", ".join(candidates))
-    fitting = [n for n in known if _GGML_TYPES[n].bits_per_weight <= budget_bits_per_weight]
+    fitting = [n for n in known if GGML_TYPES[n].bits_per_weight <= budget_bits_per_weight]
     return fitting[-1] if fitting else known[0]
 
 

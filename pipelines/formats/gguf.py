@@ -11,11 +11,13 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _MAGIC = b"GGUF"
@@ -29,22 +31,7 @@ _MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
 _LONGEST_STRING_BYTES = 1 << 26
 _LONGEST_LIST = 1000
 """Longer ones (vocabularies) are passed over where nobody asked for them; lists by layer are shorter."""
-# ggml_type in ggml/include/ggml.h, with the weights and bytes of a block (ggml/src/ggml-common.h).
-_TYPES: dict[int, tuple[str, int, int]] = {
-    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20),
-    6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 10: ("Q2_K", 256, 84),
-    11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210),
-    16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98),
-    19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110),
-    22: ("IQ2_S", 256, 82), 23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2),
-    26: ("I32", 1, 4), 27: ("I64", 1, 8), 28: ("F64", 1, 8), 29: ("IQ1_M", 256, 56),
-    30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
-    40: ("NVFP4", 64, 36),
-}  # fmt: skip
-TYPE_NUMBERS = {name: number for number, (name, _, _) in _TYPES.items()}
-"""ggml's number of each tensor type."""
-TYPE_BITS = {name: 8 * size / block for name, block, size in _TYPES.values()}
-"""What a weight costs in each tensor type, scales included."""
+_TYPES = {kind.number: kind for kind in GGML_TYPES.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +115,8 @@ def _entry(reader: "_Reader", file: Path) -> tuple[str, str, tuple[int, ...], in
     kind, offset = reader.number("I"), reader.number("Q")
     if kind not in _TYPES:
         raise CheckpointError(f"holds {name} in an unknown type ({kind})", where=str(file))
-    dtype, block, block_bytes = _TYPES[kind]
-    count = 1
-    for size in shape:
-        count *= size
-    return name, dtype, shape, offset, count // block * block_bytes
+    stored = _TYPES[kind]
+    return name, stored.name, shape, offset, prod(shape) // stored.block * stored.block_bytes
 
 
 class _Reader:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from quantgate.pipelines.audit.labels import FILE_TYPES
 from quantgate.pipelines.audit.rulers import main_type
 from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests, TensorFacts
 from quantgate.pipelines.domain.errors import WorkerError
@@ -31,7 +30,7 @@ from quantgate.pipelines.engines.requests import (
 from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.gguf import TYPE_BITS
+from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS, GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker
 from quantgate.pipelines.specs.kv_caches import without_kv_suffix
@@ -217,7 +216,7 @@ class FakeRuntime:
         weight = _stored("layer.weight", main_type(file_type) if file_type else "F16", (4, 256))
         return Contents(
             tensors=(_stored("norm", "F32", (1,)), weight),
-            file_type=FILE_TYPES[file_type or "F16"],
+            file_type=FILE_TYPE_NUMBERS[file_type or "F16"],
             quantization={},
             stop_token_ids=(0,),
         )
@@ -297,7 +296,7 @@ def _file_type(artifact: Path) -> str | None:
 
 def _stored(name: str, dtype: str, shape: tuple[int, ...]) -> StoredTensor:
     """Values wherever: any file has four bytes to be read as a float."""
-    size = round(TYPE_BITS[dtype] * prod(shape) / 8)
+    size = round(GGML_TYPES[dtype].bits_per_weight * prod(shape) / 8)
     return StoredTensor(
         name=name, dtype=dtype, shape=shape, file=Path(__file__), start=0, size_bytes=size
     )

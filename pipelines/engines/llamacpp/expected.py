@@ -21,7 +21,7 @@ from quantgate.pipelines.engines.llamacpp.type_rules import (
     GgufWeight,
     target_types,
 )
-from quantgate.pipelines.formats.gguf import TYPE_BITS
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 MIXED_TYPE = "mix"
@@ -61,7 +61,7 @@ def expected_from_gguf(
         rules=options.tensor_types,
         has_imatrix=recipe.calibration is Calibration.IMATRIX,
     )
-    return tuple(_tensors(weights, {name: (kind, TYPE_BITS[kind]) for name, kind in types.items()}))
+    return tuple(_tensors(weights, _costs(types)))
 
 
 def single_type_bits(checkpoint: Checkpoint, kind: str) -> int:
@@ -69,8 +69,7 @@ def single_type_bits(checkpoint: Checkpoint, kind: str) -> int:
     weights = gguf_weights(checkpoint)
     everything = (TensorTypeRule(pattern=_EVERYTHING, type=kind),)
     types = target_types(weights, gguf_model(checkpoint), "Q8_0", rules=everything)
-    costs = {name: (given, TYPE_BITS[given]) for name, given in types.items()}
-    tensors = _tensors(weights, costs)
+    tensors = _tensors(weights, _costs(types))
     return round(sum(tensor.bits_per_weight * tensor.parameter_count for tensor in tensors))
 
 
@@ -110,6 +109,10 @@ def _mixed(mix: MeasuredMix) -> tuple[str, float]:
     return MIXED_TYPE, mix.budget_bits_per_weight
 
 
+def _costs(types: Mapping[str, str]) -> dict[str, tuple[str, float]]:
+    return {name: (kind, GGML_TYPES[kind].bits_per_weight) for name, kind in types.items()}
+
+
 def _tensors(
     weights: Iterable[GgufWeight], costs: Mapping[str, tuple[str, float]]
 ) -> Iterator[QuantizedTensor]:
@@ -127,7 +130,7 @@ def _tensors(
 def _left_alone(weight: GgufWeight) -> tuple[str, float]:
     """The converter keeps what has one dimension in F32."""
     kind = UNQUANTIZED if len(weight.shape) > 1 else "F32"
-    return kind, TYPE_BITS[kind]
+    return kind, GGML_TYPES[kind].bits_per_weight
 
 
 def _name(tensor: TensorFacts) -> str:

@@ -13,18 +13,13 @@ import llama_cpp
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES
 from quantgate.pipelines.process.shortage import machine_trouble
 
 # ggml_log_level in ggml/include/ggml.h
 _DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5
 # Before the reason, on the line that has it.
 _FAILURES = ("error loading model: ", "failed to quantize: ")
-
-_CACHE_TYPES: dict[KvCacheType, int] = {
-    "f16": llama_cpp.GGML_TYPE_F16,
-    "q8_0": llama_cpp.GGML_TYPE_Q8_0,
-    "q4_0": llama_cpp.GGML_TYPE_Q4_0,
-}
 
 # An abort would attach a debugger to print a backtrace, for many seconds.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
@@ -105,7 +100,7 @@ def open_model(
 
 def hold_cache_as(parameters: llama_cpp.llama_context_params, kv_cache: KvCacheType) -> None:
     """Say in a context's parameters how it holds keys and values."""
-    parameters.type_k = parameters.type_v = _CACHE_TYPES[kv_cache]
+    parameters.type_k = parameters.type_v = GGML_TYPES[kv_cache.upper()].number
     if kv_cache != "f16":  # quantized values are read by flash attention alone
         parameters.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
 

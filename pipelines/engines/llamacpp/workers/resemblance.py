@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from quantgate.pipelines.domain.verdicts.audit import Resemblance
 from quantgate.pipelines.formats.floats import FLOAT_TYPES
-from quantgate.pipelines.formats.gguf import TYPE_NUMBERS, read_gguf_header
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf import read_gguf_header
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _ToFloat = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
@@ -95,14 +96,15 @@ def _floats(mapped: mmap, tensor: StoredTensor) -> Iterator[NDArray[numpy.float6
 
     A piece is valid until the next one is asked for.
     """
-    traits = _traits_of(TYPE_NUMBERS[tensor.dtype]).contents
+    kind = GGML_TYPES[tensor.dtype]
+    traits = _traits_of(kind.number).contents
     expand = _ToFloat(traits.to_float) if traits.to_float else None
     values = numpy.empty(_CHUNK_WEIGHTS, dtype=numpy.float32)
     widened = numpy.empty(_CHUNK_WEIGHTS, dtype=numpy.float64)
     left, place = tensor.parameter_count, tensor.start
     while left:
         count = min(left, _CHUNK_WEIGHTS)
-        size = count // traits.block_weights * traits.block_bytes
+        size = count // kind.block * kind.block_bytes
         raw = mapped[place : place + size]
         if expand is None:  # single precision needs no expanding
             widened[:count] = numpy.frombuffer(raw, dtype=numpy.float32)

@@ -222,7 +222,7 @@ def test_a_matrix_file_is_read_by_llama_quantize_with_the_same_result(tmp_path: 
     )
     with read_gguf(built.artifact) as one, read_gguf(theirs) as other:
         for left, right in zip(one.tensors, other.tensors, strict=True):
-            assert (left.name, left.type_name) == (right.name, right.type_name)
+            assert (left.name, left.dtype) == (right.name, right.dtype)
             assert numpy.array_equal(one.bytes_of(left), other.bytes_of(right)), left.name
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from quantgate.pipelines.audit.labels import FILE_TYPES, audit_labels
+from quantgate.pipelines.audit.labels import audit_labels
 from quantgate.pipelines.domain.recipe import Format, Recipe
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES as BUILT_TYPES
+from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
+from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS
 from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.specs.recipes import find_recipes
 
@@ -57,8 +58,8 @@ NVFP4 = {
 
 
 def test_every_file_type_that_is_built_has_its_number() -> None:
-    assert not set(BUILT_TYPES) - set(FILE_TYPES)
-    assert len(set(FILE_TYPES.values())) == len(FILE_TYPES)
+    assert not set(FILE_TYPES) - set(FILE_TYPE_NUMBERS)
+    assert len(set(FILE_TYPE_NUMBERS.values())) == len(FILE_TYPE_NUMBERS)
 
 
 def test_a_gguf_with_the_right_label_passes() -> None:

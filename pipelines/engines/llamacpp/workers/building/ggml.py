@@ -11,23 +11,18 @@ from pathlib import Path
 
 import llama_cpp._ggml
 
-from quantgate.pipelines.domain.errors import InputError, ToolchainError
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES
 
 _DIMENSIONS, _SOURCES, _NAME_BYTES, _PARAMETER_BYTES = 4, 10, 64, 64
 _MIBI = 1 << 20
-F32, _I32 = 0, 26  # ggml_type
+F32, _I32 = GGML_TYPES["F32"].number, GGML_TYPES["I32"].number
 
 
 class InitParameters(ctypes.Structure):
     """`ggml_init_params`."""
 
     _fields_ = (("mem_size", c_size_t), ("mem_buffer", c_void_p), ("no_alloc", c_bool))
-
-
-class GgufInitParameters(ctypes.Structure):
-    """`gguf_init_params`."""
-
-    _fields_ = (("no_alloc", c_bool), ("ctx", POINTER(c_void_p)))
 
 
 class Tensor(ctypes.Structure):
@@ -62,20 +57,10 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "ggml_tensor_overhead": (c_size_t, ()),
     "ggml_mul_mat": (c_void_p, (c_void_p, c_void_p, c_void_p)),
     "ggml_mul_mat_id": (c_void_p, (c_void_p, c_void_p, c_void_p, c_void_p)),
-    "ggml_type_name": (c_char_p, (c_int,)),
-    "ggml_type_size": (c_size_t, (c_int,)),
     "ggml_validate_row_data": (c_bool, (c_int, c_void_p, c_size_t)),
     "ggml_backend_buffer_is_host": (c_bool, (c_void_p,)),
     "gguf_init_empty": (c_void_p, ()),
-    "gguf_init_from_file": (c_void_p, (c_char_p, GgufInitParameters)),
     "gguf_free": (None, (c_void_p,)),
-    "gguf_get_data_offset": (c_size_t, (c_void_p,)),
-    "gguf_get_n_tensors": (c_int64, (c_void_p,)),
-    "gguf_get_tensor_name": (c_char_p, (c_void_p, c_int64)),
-    "gguf_get_tensor_type": (c_int, (c_void_p, c_int64)),
-    "gguf_get_tensor_ne": (POINTER(c_int64), (c_void_p, c_int64)),
-    "gguf_get_tensor_offset": (c_size_t, (c_void_p, c_int64)),
-    "gguf_get_tensor_size": (c_size_t, (c_void_p, c_int64)),
     "gguf_set_val_str": (None, (c_void_p, c_char_p, c_char_p)),
     "gguf_set_val_u32": (None, (c_void_p, c_char_p, c_uint32)),
     "gguf_set_arr_str": (None, (c_void_p, c_char_p, POINTER(c_char_p), c_size_t)),
@@ -93,19 +78,6 @@ def _declare() -> ctypes.CDLL:
 
 
 ggml = _declare()
-
-
-def type_number(name: str) -> int:
-    """Return the ggml type of that name, in whatever case.
-
-    Raises:
-        InputError: where this build has none.
-    """
-    for number in range(llama_cpp.GGML_TYPE_COUNT):
-        known = ggml.ggml_type_name(number)
-        if known and known.decode().upper() == name.upper():
-            return number
-    raise InputError(f"this llama.cpp knows no tensor type {name}")
 
 
 def tensor_at(address: int) -> Tensor:

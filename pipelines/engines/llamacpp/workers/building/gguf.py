@@ -1,82 +1,57 @@
-"""GGUF files through llama.cpp's own reader and writer."""
+"""GGUF files mapped, checked by ggml's own validation, and written by its own writer."""
 
 import ctypes
 import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
 from numpy.typing import NDArray
 
-from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
 from quantgate.pipelines.engines.llamacpp.workers.building.ggml import (
     F32,
-    GgufInitParameters,
     InitParameters,
     ggml,
 )
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 FloatArray = NDArray[numpy.float32]
 _ALIGNMENT_BYTES = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GgufTensor:
-    """One tensor's entry; `shape` is innermost first, as ggml counts, without trailing ones."""
-
-    name: str
-    type_number: int
-    type_name: str
-    shape: tuple[int, ...]
-    offset_bytes: int
-    size_bytes: int
-
-    @property
-    def parameter_count(self) -> int:
-        """Number of weights."""
-        count = 1
-        for dimension in self.shape:
-            count *= dimension
-        return count
-
-    @property
-    def bits_per_weight(self) -> float:
-        """True storage cost, scales included."""
-        return self.size_bytes * 8 / self.parameter_count
-
-
 class Gguf:
     """An open GGUF: its tensors in file order, their bytes mapped."""
 
-    def __init__(self, tensors: tuple[GgufTensor, ...], view: mmap.mmap) -> None:
+    def __init__(self, tensors: tuple[StoredTensor, ...], view: mmap.mmap) -> None:
         """Use `read_gguf`."""
         self.tensors = tensors
         self._view = view
         self._mapped: NDArray[numpy.uint8] = numpy.frombuffer(view, dtype=numpy.uint8)
 
-    def is_finite(self, tensor: GgufTensor) -> bool:
+    def is_finite(self, tensor: StoredTensor) -> bool:
         """Whether no weight and no scale is NaN or infinite, by ggml's own validation of each type.
 
         Its pages are let go afterwards: a look at all tensors would hold the whole file in memory.
         """
         raw = self.bytes_of(tensor)
         address = ctypes.c_void_p(raw.ctypes.data)
-        finite = bool(ggml.ggml_validate_row_data(tensor.type_number, address, tensor.size_bytes))
-        start = tensor.offset_bytes - tensor.offset_bytes % mmap.PAGESIZE
-        self._view.madvise(
-            mmap.MADV_DONTNEED, start, tensor.offset_bytes + tensor.size_bytes - start
-        )
+        number = GGML_TYPES[tensor.dtype].number
+        finite = bool(ggml.ggml_validate_row_data(number, address, tensor.size_bytes))
+        start = tensor.start - tensor.start % mmap.PAGESIZE
+        self._view.madvise(mmap.MADV_DONTNEED, start, tensor.start + tensor.size_bytes - start)
         return finite
 
-    def floats(self, tensor: GgufTensor) -> FloatArray:
+    def floats(self, tensor: StoredTensor) -> FloatArray:
         """Return an F32 tensor's values, flat, copied."""
         return self.bytes_of(tensor).view(numpy.float32).copy()
 
-    def bytes_of(self, tensor: GgufTensor) -> NDArray[numpy.uint8]:
+    def bytes_of(self, tensor: StoredTensor) -> NDArray[numpy.uint8]:
         """Return a tensor's bytes; valid while the file is open."""
-        return self._mapped[tensor.offset_bytes : tensor.offset_bytes + tensor.size_bytes]
+        return self._mapped[tensor.start : tensor.start + tensor.size_bytes]
 
 
 @contextmanager
@@ -86,18 +61,12 @@ def read_gguf(path: Path) -> Iterator[Gguf]:
     Raises:
         WorkerError: where it is no GGUF, or shorter than its own table of tensors says.
     """
-    handle = ggml.gguf_init_from_file(str(path).encode(), GgufInitParameters(True, None))
-    if not handle:
-        raise WorkerError("is not a readable GGUF file", where=str(path))
     try:
-        tensors = tuple(_tensors(handle))
-    finally:
-        ggml.gguf_free(handle)
-    end = max((tensor.offset_bytes + tensor.size_bytes for tensor in tensors), default=0)
-    if path.stat().st_size < end:
-        raise WorkerError("is shorter than its own table of tensors says", where=str(path))
+        header = read_gguf_header(path)
+    except CheckpointError as error:
+        raise WorkerError(error.what, where=str(path)) from error
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        gguf = Gguf(tensors, view)
+        gguf = Gguf(header.tensors, view)
         try:
             yield gguf
         finally:
@@ -147,20 +116,3 @@ def _add(context: int, gguf: int, name: str, values: FloatArray) -> None:
     contiguous = numpy.ascontiguousarray(values, dtype=numpy.float32)
     ctypes.memmove(ggml.ggml_get_data(tensor), contiguous.ctypes.data, contiguous.nbytes)
     ggml.gguf_add_tensor(gguf, tensor)
-
-
-def _tensors(handle: int) -> Iterator[GgufTensor]:
-    start = ggml.gguf_get_data_offset(handle)
-    for index in range(ggml.gguf_get_n_tensors(handle)):
-        dimensions = ggml.gguf_get_tensor_ne(handle, index)[:4]
-        while len(dimensions) > 1 and dimensions[-1] == 1:
-            dimensions.pop()
-        number = ggml.gguf_get_tensor_type(handle, index)
-        yield GgufTensor(
-            name=ggml.gguf_get_tensor_name(handle, index).decode(),
-            type_number=number,
-            type_name=ggml.ggml_type_name(number).decode(),
-            shape=tuple(dimensions),
-            offset_bytes=start + ggml.gguf_get_tensor_offset(handle, index),
-            size_bytes=ggml.gguf_get_tensor_size(handle, index),
-        )

@@ -17,20 +17,20 @@ from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
 from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, is_quantized
 from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
-from quantgate.pipelines.engines.llamacpp.workers.building.ggml import type_number
 from quantgate.pipelines.engines.llamacpp.workers.building.gguf import (
     FloatArray,
     Gguf,
-    GgufTensor,
     read_gguf,
 )
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 _OVERRIDE = "applying manual override"
 """What llama.cpp says for every tensor that a rule is followed for."""
-_HIGH_PRECISION = frozenset({"f32", "f16", "bf16"})
+_HIGH_PRECISION = frozenset({"F32", "F16", "BF16"})
 
 
 def quantize(call: QuantizeCall, on_progress: OnProgress) -> QuantizeFacts:
@@ -72,7 +72,7 @@ def _parameters(
     if call.tensor_types:
         rules = (llama_cpp.llama_model_tensor_override * (len(call.tensor_types) + 1))()
         for entry, rule in zip(rules, call.tensor_types, strict=False):
-            entry.pattern, entry.type = rule.pattern.encode(), type_number(rule.type)
+            entry.pattern, entry.type = rule.pattern.encode(), _number(rule.type)
         parameters.tt_overrides = rules
         keep.append(rules)
     if call.imatrix:
@@ -106,10 +106,10 @@ def _hold_to_rules(call: QuantizeCall, gguf: Gguf) -> None:
     """Raise where a tensor did not get the type of the first rule that matches it."""
     for tensor in gguf.tensors:
         ruled = (rule.type for rule in call.tensor_types if re.search(rule.pattern, tensor.name))
-        wanted = next(ruled, None) if _is_promised(tensor) else None
-        if wanted is not None and tensor.type_name.upper() != wanted.upper():
+        promised = next(ruled, None) if _is_promised(tensor) else None
+        if promised is not None and tensor.dtype != promised.upper():
             raise WorkerError(
-                f"{tensor.name} became {tensor.type_name.upper()} where tensor_types say {wanted}",
+                f"{tensor.name} became {tensor.dtype} where tensor_types say {promised}",
                 where=str(call.output),
             )
 
@@ -139,18 +139,33 @@ def _facts(call: QuantizeCall, gguf: Gguf, source: Gguf, log: LlamaLog) -> Quant
     )
 
 
-def _is_promised(tensor: GgufTensor) -> bool:
-    return is_quantized(tensor.name, len(tensor.shape))
+def _is_promised(tensor: StoredTensor) -> bool:
+    """ggml does not count outermost dimensions of one (`ggml_n_dims`)."""
+    dimensions = len(tensor.shape)
+    while dimensions > 1 and tensor.shape[-dimensions] == 1:
+        dimensions -= 1
+    return is_quantized(tensor.name, dimensions)
 
 
-def _fact(tensor: GgufTensor) -> QuantizedTensor:
+def _fact(tensor: StoredTensor) -> QuantizedTensor:
     return QuantizedTensor(
         name=tensor.name,
-        type=tensor.type_name.upper(),
+        type=tensor.dtype,
         parameter_count=tensor.parameter_count,
-        bits_per_weight=tensor.bits_per_weight,
-        quantized=tensor.type_name not in _HIGH_PRECISION,
+        bits_per_weight=8 * tensor.size_bytes / tensor.parameter_count,
+        quantized=tensor.dtype not in _HIGH_PRECISION,
     )
+
+
+def _number(kind: str) -> int:
+    """Return ggml's number of a tensor type, in whatever case.
+
+    Raises:
+        InputError: where there is none.
+    """
+    if kind.upper() not in GGML_TYPES:
+        raise InputError(f"this llama.cpp knows no tensor type {kind}")
+    return GGML_TYPES[kind.upper()].number
 
 
 def _uncovered(call: QuantizeCall, tensors: tuple[QuantizedTensor, ...]) -> Iterator[str]:

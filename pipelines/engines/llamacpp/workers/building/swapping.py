@@ -20,13 +20,15 @@ from quantgate.pipelines.engines.llamacpp.workers.building.ggml import (
     ggml,
     tensor_at,
 )
-from quantgate.pipelines.engines.llamacpp.workers.building.gguf import Gguf, GgufTensor, read_gguf
+from quantgate.pipelines.engines.llamacpp.workers.building.gguf import Gguf, read_gguf
 from quantgate.pipelines.engines.llamacpp.workers.building.packing import (
     Packed,
     decode,
     packed_context,
 )
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context
+from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _LEAF, _WARM_UP_TOKENS = 0, 32
 
@@ -66,8 +68,8 @@ class SwappableWeights:
         for name, kind in assignment.items():
             file, tensors = self._files[kind]
             tensor = tensors[name]
-            if tensor.type_name.upper() != kind:
-                raise WorkerError(f"{name} is {tensor.type_name} in the file for {kind}")
+            if tensor.dtype != kind:
+                raise WorkerError(f"{name} is {tensor.dtype} in the file for {kind}")
             if name not in self._addresses:
                 raise WorkerError(f"{name} takes no part in decoding: its type cannot be tried")
             for address in self._addresses[name]:
@@ -160,16 +162,16 @@ def _placed(tensor: Tensor) -> _Placed:
     return _Placed(type=tensor.type, strides=(first, second, third, fourth), address=tensor.data)
 
 
-def _mapped(file: Gguf, tensor: GgufTensor, place: Tensor) -> _Placed:
+def _mapped(file: Gguf, tensor: StoredTensor, place: Tensor) -> _Placed:
     """Return a file's tensor as ggml lays out contiguous rows (`ggml_new_tensor_impl` in ggml.c)."""
     columns, rows, matrices, _ = place.ne
     if tensor.parameter_count != columns * rows * matrices:
-        raise WorkerError(f"{tensor.name} has another shape in the file for {tensor.type_name}")
+        raise WorkerError(f"{tensor.name} has another shape in the file for {tensor.dtype}")
     row = tensor.size_bytes // (rows * matrices)
-    size = ggml.ggml_type_size(tensor.type_number)
+    kind = GGML_TYPES[tensor.dtype]
     return _Placed(
-        type=tensor.type_number,
-        strides=(size, row, row * rows, row * rows * matrices),
+        type=kind.number,
+        strides=(kind.block_bytes, row, row * rows, row * rows * matrices),
         address=file.bytes_of(tensor).ctypes.data,
     )
 
