@@ -15,8 +15,7 @@ from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.expected import expected_of_converted, expected_tensors
 from quantgate.pipelines.engines.llamacpp.expected import MIXED_TYPE
-from quantgate.pipelines.engines.llmcompressor import facts as llmcompressor_facts
-from quantgate.pipelines.formats import packed_facts
+from quantgate.pipelines.formats import compressed_facts, packed_facts
 from quantgate.pipelines.formats.floats import FLOAT_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
@@ -49,8 +48,8 @@ def written_tensors(
         case Format.GGUF:
             return tuple(_gguf_tensor(tensor) for tensor in variant.tensors)
         case Format.COMPRESSED_TENSORS:
-            scheme = llmcompressor_facts.stored_scheme(artifact)
-            return llmcompressor_facts.stored_tensors(base.tensors, variant.tensors, scheme)
+            scheme = compressed_facts.stored_scheme(artifact)
+            return compressed_facts.stored_tensors(base.tensors, variant.tensors, scheme)
         case _:
             return packed_facts.stored_tensors(base.tensors, variant.tensors)
 

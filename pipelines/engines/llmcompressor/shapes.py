@@ -14,8 +14,8 @@ from quantgate.pipelines.engines.llmcompressor.architectures import (
     AWQ_ARCHITECTURES,
     SMOOTHQUANT_ARCHITECTURES,
 )
-from quantgate.pipelines.engines.llmcompressor.facts import CACHE_SCALES
 from quantgate.pipelines.engines.llmcompressor.schemes import BLOCK_SCHEMES, group_size
+from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
 
 _WEIGHT = ".weight"
 _BLOCK = 128

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.engines.openai.reply_json import require_shallow
+from quantgate.pipelines.engines.http.reply_json import require_shallow
 
 Refused = Callable[[JsonObject], str | None]
 """Names what of one subschema is refused, None where nothing is."""

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ValidationError
 
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.engines.openai.reply_json import require_shallow, whole_characters
+from quantgate.pipelines.engines.http.reply_json import require_shallow, whole_characters
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.files.validation_wording import sentence
 

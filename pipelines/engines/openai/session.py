@@ -10,7 +10,8 @@ from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.secrets import Secret
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.engines.openai.client import Endpoint, ServerClient, nobody_died
+from quantgate.pipelines.engines.http.api_key import header_secret
+from quantgate.pipelines.engines.http.client import Endpoint, ServerClient, nobody_died
 from quantgate.pipelines.engines.openai.dialects import Dialect, dialect_of
 from quantgate.pipelines.engines.openai.messages import Serving
 from quantgate.pipelines.engines.openai.process import filled
@@ -102,23 +103,6 @@ def api_key(server: Server) -> Secret | None:
             next_step="set it to the server's API key",
         )
     return header_secret(key, server.api_key_env, f"server {server.name}")
-
-
-def header_secret(value: str, variable: str, where: str) -> Secret:
-    """Return a key that goes into a header.
-
-    Raises:
-        InputError: where it holds what no header can carry: a line break, spaces at its ends, letters that
-            are not ASCII.
-    """
-    if not (value.isascii() and value.isprintable() and value == value.strip()):
-        raise InputError(
-            f"the environment variable {variable} holds a line break, a space at its end or letters that are "
-            "not ASCII: no header can carry it",
-            where=where,
-            next_step="set it to the key alone",
-        )
-    return Secret(value)
 
 
 def reported_version(client: ServerClient, server: Server) -> str | None:

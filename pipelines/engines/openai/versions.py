@@ -95,7 +95,7 @@ def _stated(server: Server) -> str:
 
 
 def _reported(server: Server) -> str | None:
-    from quantgate.pipelines.engines.openai.client import Endpoint, ServerClient
+    from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
     from quantgate.pipelines.engines.openai.session import api_key, reported_version
 
     endpoint = Endpoint(

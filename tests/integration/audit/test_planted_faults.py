@@ -21,7 +21,7 @@ from quantgate.flows.build.site import BuildSite
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.variant import BuildFacts, Variant
 from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from quantgate.pipelines.engines.llmcompressor.facts import stored_scheme, stored_tensors
+from quantgate.pipelines.formats.compressed_facts import stored_scheme, stored_tensors
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker

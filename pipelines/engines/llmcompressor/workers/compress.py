@@ -16,11 +16,6 @@ from quantgate.pipelines.engines.backend import (
     WrittenFolder,
     options_of,
 )
-from quantgate.pipelines.engines.llmcompressor.facts import (
-    stored_scheme,
-    stored_tensors,
-    unsound_tensors,
-)
 from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
     Consumption,
     Matched,
@@ -31,6 +26,11 @@ from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
 )
 from quantgate.pipelines.engines.llmcompressor.workers.smoothing import smoothing_notes, watch
 from quantgate.pipelines.engines.llmcompressor.workers.warnings import collected_warnings
+from quantgate.pipelines.formats.compressed_facts import (
+    stored_scheme,
+    stored_tensors,
+    unsound_tensors,
+)
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer
 from quantgate.pipelines.process.calls import OnProgress, Progress

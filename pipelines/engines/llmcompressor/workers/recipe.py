@@ -22,8 +22,8 @@ from llmcompressor.pipelines.cache import IntermediatesCache
 
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
-from quantgate.pipelines.engines.llmcompressor.facts import CACHE_SCALES
 from quantgate.pipelines.engines.llmcompressor.workers.smoothing import Awq, SmoothQuant
+from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
 _CACHE = QuantizationArgs(

@@ -96,7 +96,7 @@ def test_an_edit_changes_the_keys_that_reach_it_and_no_others(
         ("answers of llama.cpp", "quantgate.pipelines.process.harness"),
         ("code", "quantgate.pipelines.evaluation.sandbox.inside"),
         ("judging", "quantgate.pipelines.evaluation.workers.judge_observe"),
-        ("judging", "quantgate.pipelines.engines.openai.client"),
+        ("judging", "quantgate.pipelines.engines.http.client"),
         ("judging", "quantgate.pipelines.domain.verdicts.verdict"),
     ],
 )

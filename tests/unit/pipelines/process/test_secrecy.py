@@ -17,7 +17,7 @@ from quantgate.pipelines.domain.secrets import (
     variable_is_secret,
     without_values,
 )
-from quantgate.pipelines.engines.openai.client import Endpoint
+from quantgate.pipelines.engines.http.client import Endpoint
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.secrecy import HidingStream, hide_secrets

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quantgate.pipelines.domain.variant import BuildFacts, QuantizedTensor
-from quantgate.pipelines.engines.llmcompressor.facts import (
+from quantgate.pipelines.formats.compressed_facts import (
     StoredScheme,
     stored_scheme,
     stored_tensors,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from quantgate.pipelines.domain.errors import ServiceError
-from quantgate.pipelines.engines.openai.client import Endpoint, Patience, ServerClient
+from quantgate.pipelines.engines.http.client import Endpoint, Patience, ServerClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Send = Callable[[socket.socket], None]

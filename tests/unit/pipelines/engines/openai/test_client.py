@@ -6,7 +6,7 @@ import pytest
 
 from quantgate.pipelines.domain.errors import ServiceError, WorkerError
 from quantgate.pipelines.domain.secrets import Secret
-from quantgate.pipelines.engines.openai.client import Endpoint, Patience, ServerClient
+from quantgate.pipelines.engines.http.client import Endpoint, Patience, ServerClient
 from tests.support.servers.openai_fake import FakeEngine, Fault, fake_server
 
 BODY = {"prompt": [5, 6]}

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from quantgate.pipelines.engines.openai.reply_json import MOST_LEVELS, message_of, parsed_reply
+from quantgate.pipelines.engines.http.reply_json import MOST_LEVELS, message_of, parsed_reply
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import httpx
 from quantgate.pipelines.domain.errors import QuantgateError, ServiceError
 from quantgate.pipelines.domain.secrets import Secret, redacted
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.engines.openai.bounded_http import BoundedHttp, HttpReply, UnboundedError
-from quantgate.pipelines.engines.openai.reply_json import message_of, object_in
+from quantgate.pipelines.engines.http.bounded_http import BoundedHttp, HttpReply, UnboundedError
+from quantgate.pipelines.engines.http.reply_json import message_of, object_in
 
 _MAY_PASS = (408, 425, 429)
 _NO_SUCH_PATH = (404, 405, 501)

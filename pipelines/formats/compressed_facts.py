@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.pipelines.domain.variant import QuantizedTensor
-from quantgate.pipelines.engines.llmcompressor.scales import is_positive
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
+from quantgate.pipelines.formats.scales import is_positive
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 CACHE_SCALES = ("k_scale", "v_scale")
