@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quantgate.pipelines.authoring.check import Finding
+from quantgate.pipelines.authoring.check import SuiteFinding
 
 if TYPE_CHECKING:
     from quantgate.calibration.checks.contamination import Contamination
@@ -52,14 +52,14 @@ class CorpusReport:
     sequences: int
     suite: str
     items: int
-    findings: tuple[Finding, ...]
+    findings: tuple[SuiteFinding, ...]
     contaminations: "tuple[Contamination, ...]"
     lacks: "tuple[Lack, ...]"
     health: "Health"
     model: ModelReport | None
 
     @property
-    def problems(self) -> tuple[Finding, ...]:
+    def problems(self) -> tuple[SuiteFinding, ...]:
         """What has to be put right."""
         return tuple(one for one in self.findings if one.severity == "problem")
 
@@ -89,10 +89,13 @@ def check_corpus(
     looked = _model(corpus, suite, store, model) if model else None
     where = f"corpus {corpus.label}"
     findings = [
-        *(Finding(severity="problem", where=where, text=contamination_text(one)) for one in found),
+        *(
+            SuiteFinding(severity="problem", where=where, text=contamination_text(one))
+            for one in found
+        ),
         *health_findings(look.health, where),
         *(model_findings(looked, where) if looked else ()),
-        *(Finding(severity="note", where=where, text=lack_text(one)) for one in look.lacks),
+        *(SuiteFinding(severity="note", where=where, text=lack_text(one)) for one in look.lacks),
     ]
     return CorpusReport(
         corpus=corpus.label,
@@ -123,13 +126,13 @@ def lack_text(one: "Lack") -> str:
     return f"slice '{one.slice}', {one.aspect}: {one.text}"
 
 
-def health_findings(health: "Health", where: str) -> Iterator[Finding]:
+def health_findings(health: "Health", where: str) -> Iterator[SuiteFinding]:
     """Yield what is wrong with the corpus on its own."""
     from quantgate.calibration.checks.health import PROBLEMS
 
     for one in health.symptoms:
         count = f"{one.rows} of {health.rows} sequences" if health.rows else "no sequences"
-        yield Finding(
+        yield SuiteFinding(
             severity="problem" if one.ailment in PROBLEMS else "note",
             where=where,
             text=f"{one.ailment}: {count}, first {', '.join(map(repr, one.examples))}",
@@ -141,17 +144,17 @@ def health_findings(health: "Health", where: str) -> Iterator[Finding]:
             else f"the template of '{other.example}'"
         )
         text = f"{name} makes up {other.share:.0%} of the corpus"
-        yield Finding(severity="note", where=where, text=text)
+        yield SuiteFinding(severity="note", where=where, text=text)
 
 
-def model_findings(model: ModelReport, where: str) -> Iterator[Finding]:
+def model_findings(model: ModelReport, where: str) -> Iterator[SuiteFinding]:
     """Yield what a model's tokenizer and backends lack."""
     for use in model.uses:
         if use.problem:
             text = f"recipe {use.recipe} would get nothing of this corpus: {use.problem}"
-            yield Finding(severity="problem", where=where, text=text)
+            yield SuiteFinding(severity="problem", where=where, text=text)
         elif use.note:
-            yield Finding(severity="note", where=where, text=f"recipe {use.recipe} {use.note}")
+            yield SuiteFinding(severity="note", where=where, text=f"recipe {use.recipe} {use.note}")
     for one in model.tokens:
         if one.unseen_share >= _UNSEEN_SHARE or one.digits_unseen:
             shown = ", ".join(map(repr, one.examples))
@@ -160,17 +163,17 @@ def model_findings(model: ModelReport, where: str) -> Iterator[Finding]:
                 if one.digits
                 else ""
             )
-            yield Finding(severity="note", where=where, text=(
+            yield SuiteFinding(severity="note", where=where, text=(
                 f"slice '{one.slice}', tokens: calibration never sees {one.unseen} of its {one.distinct} "
                 f"tokens ({one.unseen_share:.1%} of its text{digits}): {shown}"
             ))  # fmt: skip
     if model.experts is not None and model.experts.unreached:
-        yield Finding(severity="note", where=where, text=(
+        yield SuiteFinding(severity="note", where=where, text=(
             f"{model.experts.unreached} of {model.experts.experts} experts never get a token of this corpus "
             f"({model.experts.most_starved})"
         ))  # fmt: skip
     elif model.is_sparse and model.experts is None:
-        yield Finding(severity="note", where=where, text=(
+        yield SuiteFinding(severity="note", where=where, text=(
             "how the corpus spreads over the model's experts is unknown until an importance matrix of it is "
             "made (build any --imatrix recipe)"
         ))  # fmt: skip

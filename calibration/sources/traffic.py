@@ -7,7 +7,7 @@ from pathlib import Path
 from quantgate.calibration.sources.readers import RowNumbers, rows
 from quantgate.calibration.sources.rows import ForeignContentError, Row, RowReader
 from quantgate.calibration.wanted import Fields
-from quantgate.pipelines.authoring.candidates import Candidate, Traffic
+from quantgate.pipelines.authoring.candidates import SuiteCandidate, Traffic
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -24,7 +24,7 @@ def read_traffic(path: Path, chat: ChatFormat, room_tokens: int) -> Traffic:
     """
     read = _rows(path)
     seen: set[str] = set()
-    kept: list[Candidate] = []
+    kept: list[SuiteCandidate] = []
     repeated = unasked = too_long = 0
     for number, row in enumerate(read, start=1):
         candidate = _candidate(row, f"{path.stem}:{number}")
@@ -77,7 +77,7 @@ def _rows(path: Path) -> list[Row | None]:
     return read
 
 
-def _candidate(row: Row | None, numbered: str) -> Candidate | None:
+def _candidate(row: Row | None, numbered: str) -> SuiteCandidate | None:
     if row is None:
         return None
     messages = [message_from(message) for message in row.messages]
@@ -87,7 +87,7 @@ def _candidate(row: Row | None, numbered: str) -> Candidate | None:
         messages = [Message(role="user", content=text)]
     if not messages or not messages[-1].content.strip():
         return None
-    return Candidate(
+    return SuiteCandidate(
         source=row.identifier or numbered,
         messages=tuple(messages),
         tools=tuple(row.tools),
@@ -95,7 +95,7 @@ def _candidate(row: Row | None, numbered: str) -> Candidate | None:
     )
 
 
-def _token_ids(candidate: Candidate, chat: ChatFormat) -> tuple[int, ...] | None:
+def _token_ids(candidate: SuiteCandidate, chat: ChatFormat) -> tuple[int, ...] | None:
     """None where the model's chat template refuses the conversation."""
     try:
         return chat.ids(candidate.messages, tools=candidate.tools)

@@ -10,7 +10,7 @@ from quantgate.pipelines.evaluation.chat import ChatFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class SuiteCandidate:
     """A conversation that ends with a user's message; `question` is that message."""
 
     source: str
@@ -24,7 +24,7 @@ class Candidate:
 class Traffic:
     """Candidates in file order, and how many rows were left out and why."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[SuiteCandidate, ...]
     rows: int
     repeated: int
     unasked: int

@@ -29,7 +29,7 @@ _FOUND_PROBLEMS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class SuiteFinding:
     """One thing to be told: a problem has to be put right, a note is worth a look."""
 
     severity: Severity
@@ -44,12 +44,12 @@ class SuiteReport:
 
     name: str
     items: int
-    findings: tuple[Finding, ...]
+    findings: tuple[SuiteFinding, ...]
     slices: tuple[SliceProof, ...]
     tails: tuple[Tail, ...]
 
     @property
-    def problems(self) -> tuple[Finding, ...]:
+    def problems(self) -> tuple[SuiteFinding, ...]:
         """What has to be put right."""
         return tuple(finding for finding in self.findings if finding.severity == "problem")
 
@@ -79,7 +79,7 @@ def check_suite(
     except InputError as error:
         return _unreadable(folder, error)
     findings = [
-        Finding(severity="problem", where=problem.where, line=problem.line, text=problem.text)
+        SuiteFinding(severity="problem", where=problem.where, line=problem.line, text=problem.text)
         for problem in examined.problems
     ]
     suite = examined.suite
@@ -115,22 +115,24 @@ def _unreadable(folder: Path, error: InputError) -> SuiteReport:
     if items.is_file() and error.where != str(items):
         _, problems = read_items(ItemsFile(path=ITEMS_FILE), folder, None)
         findings += [
-            Finding(severity="problem", where=problem.where, line=problem.line, text=problem.text)
+            SuiteFinding(
+                severity="problem", where=problem.where, line=problem.line, text=problem.text
+            )
             for problem in problems
         ]
     return SuiteReport(name=str(folder), items=0, findings=tuple(findings), slices=(), tails=())
 
 
-def _of_a_sentence(where: str, sentence: str) -> Finding:
+def _of_a_sentence(where: str, sentence: str) -> SuiteFinding:
     """A sentence may begin with its line."""
     head, colon, rest = sentence.partition(": ")
     number = head.removeprefix("line ")
     if colon and number != head and number.isdigit():
-        return Finding(severity="problem", where=where, line=int(number), text=rest)
-    return Finding(severity="problem", where=where, text=sentence)
+        return SuiteFinding(severity="problem", where=where, line=int(number), text=rest)
+    return SuiteFinding(severity="problem", where=where, text=sentence)
 
 
-def _policy(path: Path | None, suite: Suite) -> tuple[Policy, list[Finding]]:
+def _policy(path: Path | None, suite: Suite) -> tuple[Policy, list[SuiteFinding]]:
     try:
         return load_policy(path, suite), []
     except InputError as error:
@@ -139,14 +141,14 @@ def _policy(path: Path | None, suite: Suite) -> tuple[Policy, list[Finding]]:
         return Policy(), [_of_a_sentence(error.where or str(path), text) for text in sentences]
 
 
-def _edited(suite: Suite, store: Store) -> Iterator[Finding]:
+def _edited(suite: Suite, store: Store) -> Iterator[SuiteFinding]:
     if text := edited(suite, store):
         advice = f"raise the version to {next_version(suite, store)}, or say --bump"
         where = str(suite.folder / SUITE_FILE)
-        yield Finding(severity="problem", where=where, text=f"{text}; {advice}")
+        yield SuiteFinding(severity="problem", where=where, text=f"{text}; {advice}")
 
 
-def _unusable(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:
+def _unusable(examined: ExaminedSuite, suite: Suite) -> Iterator[SuiteFinding]:
     """Expectations that no answer could ever meet, told where they stand; drafts are told already."""
     for item in suite.items:
         if item.id not in examined.lines or item.id in examined.drafts:
@@ -164,7 +166,7 @@ def _unusable(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:
             )
 
 
-def _alike(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:
+def _alike(examined: ExaminedSuite, suite: Suite) -> Iterator[SuiteFinding]:
     written = [item for item in suite.items if item.id in examined.lines]
     for pair in duplicates(written):
         earlier = f"'{pair.earlier_id}' in line {examined.lines[pair.earlier_id]}"
@@ -180,29 +182,31 @@ def _alike(examined: ExaminedSuite, suite: Suite) -> Iterator[Finding]:
 
 def _misfits(
     examined: ExaminedSuite, suite: Suite, model_fit: Fit, model: ModelView
-) -> Iterator[Finding]:
+) -> Iterator[SuiteFinding]:
     for note in model.chat.notes:
-        yield Finding(severity="note", where=model.source, text=note)
+        yield SuiteFinding(severity="note", where=model.source, text=note)
     for item_id, text in model_fit.refusals.items():
         yield _at(examined, item_id, f"item '{item_id}': {text}")
     long = examined.spec.long_context
     beyond = beyond_context(long.lengths, model.context_length_tokens) if long else None
     if beyond:
-        yield Finding(severity="problem", where=str(suite.folder / SUITE_FILE), text=beyond)
+        yield SuiteFinding(severity="problem", where=str(suite.folder / SUITE_FILE), text=beyond)
     for item, text in overlong(suite, model_fit, model):
         if item.id in examined.lines or not beyond:
             yield _at(examined, item.id, f"item '{item.id}': {text}")
     for text in measured_lengths(suite, long, model_fit) if long else ():
-        yield Finding(severity="note", where=str(suite.folder / SUITE_FILE), text=text)
+        yield SuiteFinding(severity="note", where=str(suite.folder / SUITE_FILE), text=text)
 
 
-def _too_small(proved: Sequence[SliceProof], policy: Policy, folder: Path) -> Iterator[Finding]:
+def _too_small(
+    proved: Sequence[SliceProof], policy: Policy, folder: Path
+) -> Iterator[SuiteFinding]:
     """Too few items are a problem where a variant could not pass for want of them."""
     for proof in proved:
         if proof.can_pass:
             continue
         blocks = proof.name == WHOLE or policy.require_all_slices
-        yield Finding(
+        yield SuiteFinding(
             severity="problem" if blocks else "note",
             where=str(folder / SUITE_FILE),
             text=proof.text,
@@ -211,6 +215,6 @@ def _too_small(proved: Sequence[SliceProof], policy: Policy, folder: Path) -> It
 
 def _at(
     examined: ExaminedSuite, item_id: str, text: str, severity: Severity = "problem"
-) -> Finding:
+) -> SuiteFinding:
     line = examined.lines.get(item_id)
-    return Finding(severity=severity, where=examined.items_at, line=line, text=text)
+    return SuiteFinding(severity=severity, where=examined.items_at, line=line, text=text)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quantgate.pipelines.authoring.candidates import Candidate
+from quantgate.pipelines.authoring.candidates import SuiteCandidate
 from quantgate.pipelines.authoring.duplicates import likeness, shingles
 from quantgate.pipelines.authoring.signals import Ranking
 from quantgate.pipelines.language.words import normalized
@@ -17,28 +17,28 @@ _OUTSTANDING = 0.1
 class Chosen:
     """A proposed item: its slices, the one it was chosen for first, and the reason for each."""
 
-    candidate: Candidate
+    candidate: SuiteCandidate
     slices: tuple[str, ...]
     why: tuple[str, ...]
 
 
 def choose(
-    candidates: Sequence[Candidate], rankings: Sequence[Ranking], take: int
+    candidates: Sequence[SuiteCandidate], rankings: Sequence[Ranking], take: int
 ) -> tuple[Chosen, ...]:
     """Return `take` candidates (all, where there are fewer), criterion after criterion.
 
     Near-duplicates of what is chosen already are passed over as long as others are left.
     """
-    basket = _Basket(candidates)
+    selection = _Selection(candidates)
     for ranking, quota in zip(rankings, _quotas(rankings, take), strict=True):
-        basket.fill(ranking, quota, alike=_TOO_ALIKE)
+        selection.fill(ranking, quota, alike=_TOO_ALIKE)
     for alike in (_TOO_ALIKE, 1.1):
         for ranking in rankings:
-            basket.fill(ranking, take - len(basket.reasons), alike=alike)
+            selection.fill(ranking, take - len(selection.reasons), alike=alike)
     places = [{index: place for place, index in enumerate(ranking.order)} for ranking in rankings]
     return tuple(
         _chosen(candidates, rankings, places, index, first)
-        for index, first in basket.reasons.items()
+        for index, first in selection.reasons.items()
     )
 
 
@@ -49,16 +49,16 @@ def _quotas(rankings: Sequence[Ranking], take: int) -> list[int]:
     return quotas
 
 
-class _Basket:
+class _Selection:
     """Chosen candidates by index, with the criterion that each was chosen by."""
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, candidates: Sequence[SuiteCandidate]) -> None:
         self._candidates = candidates
         self._runs: list[frozenset[str]] = []
         self.reasons: dict[int, Ranking] = {}
 
     def fill(self, ranking: Ranking, count: int, *, alike: float) -> None:
-        """Add up to `count` of the first candidates that are not in the basket and not too alike."""
+        """Add up to `count` of the first candidates that are not selected and not too alike."""
         for index in ranking.order:
             if count <= 0:
                 return
@@ -73,7 +73,7 @@ class _Basket:
 
 
 def _chosen(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[SuiteCandidate],
     rankings: Sequence[Ranking],
     places: Sequence[dict[int, int]],
     index: int,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.pipelines.authoring.candidates import Candidate, ReadTraffic, Traffic
+from quantgate.pipelines.authoring.candidates import ReadTraffic, SuiteCandidate, Traffic
 from quantgate.pipelines.authoring.choosing import Chosen, choose
 from quantgate.pipelines.authoring.signals import Ranking, cheap_rankings, margins_ranking
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
@@ -104,10 +104,10 @@ def mine(request: MineRequest, tools: MineTools, on_progress: OnProgress) -> Min
     )
 
 
-def _drawn(candidates: Sequence[Candidate], request: MineRequest) -> list[Candidate]:
+def _drawn(candidates: Sequence[SuiteCandidate], request: MineRequest) -> list[SuiteCandidate]:
     """The rows whose hash with the seed is smallest: a larger number draws a superset."""
 
-    def rank(candidate: Candidate) -> str:
+    def rank(candidate: SuiteCandidate) -> str:
         return hashlib.sha256(
             f"{request.seed}:{candidate.source}:{candidate.question}".encode()
         ).hexdigest()
@@ -117,7 +117,7 @@ def _drawn(candidates: Sequence[Candidate], request: MineRequest) -> list[Candid
 
 
 def _margins(
-    asked: Sequence[Candidate],
+    asked: Sequence[SuiteCandidate],
     request: MineRequest,
     checkpoint: Checkpoint,
     tools: MineTools,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from quantgate.pipelines.authoring.candidates import Candidate
+from quantgate.pipelines.authoring.candidates import SuiteCandidate
 from quantgate.pipelines.engines.margins import AnswerMargin
 from quantgate.pipelines.language.spelled import UNKNOWN, language_of
 
@@ -32,7 +32,9 @@ class Ranking:
     why: tuple[str, ...]
 
 
-def margins_ranking(candidates: Sequence[Candidate], margins: dict[str, AnswerMargin]) -> Ranking:
+def margins_ranking(
+    candidates: Sequence[SuiteCandidate], margins: dict[str, AnswerMargin]
+) -> Ranking:
     """Rank by the reference's closest decision in its own greedy answer; only measured candidates."""
     measured = [index for index, candidate in enumerate(candidates) if candidate.source in margins]
     order = sorted(measured, key=lambda index: margins[candidates[index].source].smallest)
@@ -45,7 +47,7 @@ def margins_ranking(candidates: Sequence[Candidate], margins: dict[str, AnswerMa
     )
 
 
-def cheap_rankings(candidates: Sequence[Candidate], decode: Decode) -> tuple[Ranking, ...]:
+def cheap_rankings(candidates: Sequence[SuiteCandidate], decode: Decode) -> tuple[Ranking, ...]:
     """Rank by rare tokens, length, rare language and digits: what needs no model."""
     return (
         _rare_tokens(candidates, decode),
@@ -64,7 +66,7 @@ def _margin_text(margin: AnswerMargin | None) -> str:
     )
 
 
-def _rare_tokens(candidates: Sequence[Candidate], decode: Decode) -> Ranking:
+def _rare_tokens(candidates: Sequence[SuiteCandidate], decode: Decode) -> Ranking:
     """Mean surprisal (bits, by counts over all candidates) of a question's eight rarest tokens."""
     counts = Counter(token for candidate in candidates for token in candidate.token_ids)
     total = counts.total()
@@ -86,7 +88,7 @@ def _rare_tokens(candidates: Sequence[Candidate], decode: Decode) -> Ranking:
     )
 
 
-def _longest(candidates: Sequence[Candidate]) -> Ranking:
+def _longest(candidates: Sequence[SuiteCandidate]) -> Ranking:
     sizes = [len(candidate.token_ids) for candidate in candidates]
     return Ranking(
         slice="long",
@@ -97,7 +99,7 @@ def _longest(candidates: Sequence[Candidate]) -> Ranking:
     )
 
 
-def _rare_languages(candidates: Sequence[Candidate]) -> Ranking:
+def _rare_languages(candidates: Sequence[SuiteCandidate]) -> Ranking:
     """By the language's share; within a language by how unusual its runs of three letters are here."""
     languages = [language_of(candidate.question) for candidate in candidates]
     counts = Counter(languages)
@@ -130,7 +132,7 @@ def _unusual(texts: Sequence[str]) -> list[float]:
     ]
 
 
-def _digits(candidates: Sequence[Candidate]) -> Ranking:
+def _digits(candidates: Sequence[SuiteCandidate]) -> Ranking:
     counts = [len(_DIGIT.findall(candidate.question)) for candidate in candidates]
     return Ranking(
         slice="digits",

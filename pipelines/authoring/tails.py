@@ -27,7 +27,7 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class _ItemTraits:
     item: Item
     text: str
     tokens: float
@@ -47,7 +47,7 @@ def tails(
     `prompt_tokens` by item id count where they are known; elsewhere four characters are a token. Lengths
     beyond the model's context are left out.
     """
-    looks = [_look(suite, item, prompt_tokens) for item in suite.items]
+    traits = [_traits_of(suite, item, prompt_tokens) for item in suite.items]
     reachable = [
         length
         for length in _LONG
@@ -56,7 +56,7 @@ def tails(
     long = [
         Tail(
             name=f"long context {length}",
-            items=sum(_is_long(look, length) for look in looks),
+            items=sum(_is_long(traits, length) for traits in traits),
             advice=f"stretch items: `long_context: {{lengths: [{length}]}}`",
         )
         for length in reachable
@@ -64,20 +64,20 @@ def tails(
     return (
         *long,
         *(
-            Tail(name=name, items=sum(test(look) for look in looks), advice=advice)
+            Tail(name=name, items=sum(test(traits) for traits in traits), advice=advice)
             for name, test, advice in _OTHERS
         ),
     )
 
 
-def _look(suite: Suite, item: Item, prompt_tokens: Mapping[str, int]) -> _Look:
+def _traits_of(suite: Suite, item: Item, prompt_tokens: Mapping[str, int]) -> _ItemTraits:
     text = "\n".join(message.content for message in item.script)
     named = [
         f"{slice_spec.name} {slice_spec.description}"
         for slice_spec in suite.slices
         if slice_spec.name in item.slices
     ]
-    return _Look(
+    return _ItemTraits(
         item=item,
         text=text,
         tokens=prompt_tokens.get(item.id, len(text) / CHARACTERS_PER_TOKEN),
@@ -86,17 +86,17 @@ def _look(suite: Suite, item: Item, prompt_tokens: Mapping[str, int]) -> _Look:
     )
 
 
-def _is_long(look: _Look, length: str) -> bool:
-    return look.tokens >= _NEARLY_AS_LONG * length_tokens(length)
+def _is_long(traits: _ItemTraits, length: str) -> bool:
+    return traits.tokens >= _NEARLY_AS_LONG * length_tokens(length)
 
 
-def _low_resource(look: _Look) -> bool:
-    asked = [message.content for message in look.item.messages if message.role == "user"]
+def _low_resource(traits: _ItemTraits) -> bool:
+    asked = [message.content for message in traits.item.messages if message.role == "user"]
     return bool(asked) and is_low_resource(language_of(asked[-1]))
 
 
-def _nested(look: _Look) -> bool:
-    return _depth(look.item.expected) >= _NESTED or _depth(look.item.schema) > 2 * _NESTED - 2
+def _nested(traits: _ItemTraits) -> bool:
+    return _depth(traits.item.expected) >= _NESTED or _depth(traits.item.schema) > 2 * _NESTED - 2
 
 
 def _depth(value: JsonValue) -> int:
@@ -108,31 +108,31 @@ def _depth(value: JsonValue) -> int:
     return 0
 
 
-def _numeric(look: _Look) -> bool:
-    return look.in_slice("numeric", "number") or bool(_NUMERIC_EDGE.search(look.text))
+def _numeric(traits: _ItemTraits) -> bool:
+    return traits.in_slice("numeric", "number") or bool(_NUMERIC_EDGE.search(traits.text))
 
 
-def _expects(words: frozenset[str]) -> Callable[[_Look], bool]:
+def _expects(words: frozenset[str]) -> Callable[[_ItemTraits], bool]:
     """A refusal either way: told by the refusal grader's expectation, else by the slice's name."""
 
-    def test(look: _Look) -> bool:
-        if look.kind != "refusal":
-            return look.in_slice("refus")
-        expected = look.item.expected
+    def test(traits: _ItemTraits) -> bool:
+        if traits.kind != "refusal":
+            return traits.in_slice("refus")
+        expected = traits.item.expected
         return isinstance(expected, str) and expected.casefold() in words
 
     return test
 
 
-def _injected(look: _Look) -> bool:
-    return look.kind == "injection" or look.in_slice("injection", "jailbreak")
+def _injected(traits: _ItemTraits) -> bool:
+    return traits.kind == "injection" or traits.in_slice("injection", "jailbreak")
 
 
-def _rare(look: _Look) -> bool:
-    return look.in_slice("rare") or bool(_RARE.search(look.text))
+def _rare(traits: _ItemTraits) -> bool:
+    return traits.in_slice("rare") or bool(_RARE.search(traits.text))
 
 
-_OTHERS: tuple[tuple[str, Callable[[_Look], bool], str], ...] = (
+_OTHERS: tuple[tuple[str, Callable[[_ItemTraits], bool], str], ...] = (
     (
         "low-resource language",
         _low_resource,

@@ -20,7 +20,7 @@ PROMPTS = "prompts.jsonl"
 
 
 @dataclass(slots=True, kw_only=True)
-class Asking:
+class UnfinishedRun:
     """Asks a run's prompts portion by portion, and a portion's loops step by step.
 
     `request` is what all portions share; its files are replaced by each wave's own in `folder`. `total` is

@@ -13,10 +13,10 @@ from quantgate.pipelines.evaluation.graders.reading.speech import SpokenObserved
 from quantgate.pipelines.evaluation.graders.table import KnownGrades, grade_answer, grader_for
 from quantgate.pipelines.evaluation.loops.conversation import spoken_of
 from quantgate.pipelines.evaluation.loops.grading import (
-    Trial,
+    GradingTask,
     grade_loop,
     loop_answers,
-    loop_trials,
+    loop_grading_tasks,
 )
 from quantgate.pipelines.evaluation.observing import Observatory, Question
 from quantgate.pipelines.evaluation.sampling import sample_id, together
@@ -77,16 +77,18 @@ def _samples(suite: Suite, item: Item, answered: Mapping[str, Answer]) -> list[A
     return [answered[sample] for sample in ids]
 
 
-def _trials(suite: Suite, answered: Mapping[str, Answer], reader: AnswerReader) -> Iterator[Trial]:
+def _tasks(
+    suite: Suite, answered: Mapping[str, Answer], reader: AnswerReader
+) -> Iterator[GradingTask]:
     """Yield every answer with what it is held against; one of a loop may be held against several steps."""
     for item in suite.items:
         spec = suite.grader_of(item)
         for answer in _samples(suite, item, answered):
             if item.loop is not None:
                 steps = loop_answers(answered, answer.item_id)
-                yield from loop_trials(suite, item, steps, reader)
+                yield from loop_grading_tasks(suite, item, steps, reader)
             else:
-                yield Trial(id=answer.item_id, grader=spec, answer=answer, item=item)
+                yield GradingTask(id=answer.item_id, grader=spec, answer=answer, item=item)
 
 
 def _observed(
@@ -98,16 +100,16 @@ def _observed(
     """Return observations by answer id: one worker a grader, for all answers that it judges."""
     questions: dict[str, list[Question]] = defaultdict(list)
     graders: dict[str, SpokenObservedGrader] = {}
-    for trial in _trials(suite, answered, reader):
-        grader = grader_for(trial.grader, suite.thoughts)
+    for task in _tasks(suite, answered, reader):
+        grader = grader_for(task.grader, suite.thoughts)
         if not isinstance(grader, SpokenObservedGrader):
             continue
-        key = f"{trial.grader.kind} {canonical_json(trial.grader.options)}"
+        key = f"{task.grader.kind} {canonical_json(task.grader.options)}"
         graders[key] = grader
-        if trial.answer.finish_reason != "error":
-            said = spoken_of(trial.answer, reader)
-            asked = grader.question_spoken(said, trial.item)
-            questions[key].append(Question(id=trial.id, question=asked))
+        if task.answer.finish_reason != "error":
+            said = spoken_of(task.answer, reader)
+            asked = grader.question_spoken(said, task.item)
+            questions[key].append(Question(id=task.id, question=asked))
     observations: dict[str, JsonValue] = {}
     for key, grader in graders.items():
         if observatory is None:

@@ -15,7 +15,7 @@ from quantgate.pipelines.engines.prompt_lengths import longest
 from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, Prompt
 from quantgate.pipelines.engines.runtime import Runtime, kept
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
-from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, Asking, read_answers
+from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, UnfinishedRun, read_answers
 from quantgate.pipelines.evaluation.graders.table import KnownGrades
 from quantgate.pipelines.evaluation.grading import asked, grade_answers
 from quantgate.pipelines.evaluation.loops.waves import Loops
@@ -198,7 +198,7 @@ def run_suite(
             log=examination.store.logs / f"{unfinished.name}.log",
             context_tokens=examination.longest_sequence_tokens,
         )
-        asking = Asking(
+        run = UnfinishedRun(
             runtime=runtime,
             request=request,
             folder=unfinished,
@@ -210,13 +210,13 @@ def run_suite(
         )
         portions = _portions(ordered, plan.contract.schedule.portions)
         for number, portion in enumerate(portions, start=1):
-            asking.ask(number - 1, portion)
+            run.ask(number - 1, portion)
             seconds = time.monotonic() - started
             if number < len(portions) and ended(
-                examination.graded(plan, tuple(asking.answered.values()), seconds=seconds)
+                examination.graded(plan, tuple(run.answered.values()), seconds=seconds)
             ):
                 break
-        asking.write(staging, examination.prompts.prompts)
+        run.write(staging, examination.prompts.prompts)
         return RunRecord(plan=plan, seconds=time.monotonic() - started)
 
     with kept(runtime, loadable):  # one server for all portions

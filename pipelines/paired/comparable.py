@@ -11,7 +11,7 @@ _NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class RunDifference:
     """One field in which two runs differ."""
 
     field: str
@@ -22,7 +22,7 @@ class Difference:
         return f"{self.field} ({self.reference} in the reference, {self.other} in the other)"
 
 
-def question_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
+def question_differences(reference: Run, other: Run) -> tuple[RunDifference, ...]:
     """Return in what the questions differ: suite, prompts, decode settings, items, graders."""
     first, second = reference.contract, other.contract
     compared = (
@@ -41,7 +41,7 @@ def question_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
     return (*_unequal(compared), *_item_differences(reference, other))
 
 
-def condition_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
+def condition_differences(reference: Run, other: Run) -> tuple[RunDifference, ...]:
     """Return in what the conditions differ.
 
     What belongs to a variant may differ: its kernels, and how it holds keys and values. So may the order
@@ -128,7 +128,7 @@ def require_suite(run: Run, suite: Suite) -> None:
         )
 
 
-def _refuse(differences: Sequence[Difference], *, reference: Run, other: Run) -> None:
+def _refuse(differences: Sequence[RunDifference], *, reference: Run, other: Run) -> None:
     if differences:
         listed = "; ".join(str(difference) for difference in differences)
         raise InputError(
@@ -138,9 +138,9 @@ def _refuse(differences: Sequence[Difference], *, reference: Run, other: Run) ->
         )
 
 
-def _unequal(fields: Iterable[tuple[str, object, object]]) -> tuple[Difference, ...]:
+def _unequal(fields: Iterable[tuple[str, object, object]]) -> tuple[RunDifference, ...]:
     return tuple(
-        Difference(field=field, reference=str(first), other=str(second))
+        RunDifference(field=field, reference=str(first), other=str(second))
         for field, first, second in fields
         if first != second
     )
@@ -154,16 +154,18 @@ def _item_ids(run: Run) -> list[str]:
     return [graded.answer.item_id for graded in run.answers]
 
 
-def _item_differences(reference: Run, other: Run) -> tuple[Difference, ...]:
+def _item_differences(reference: Run, other: Run) -> tuple[RunDifference, ...]:
     first, second = _item_ids(reference), _item_ids(other)
     if first == second:
         return ()
     only_first = [item for item in first if item not in set(second)]
     only_second = [item for item in second if item not in set(first)]
     if not only_first and not only_second:
-        return (Difference(field="order or repetition of items", reference="one", other="another"),)
+        return (
+            RunDifference(field="order or repetition of items", reference="one", other="another"),
+        )
     return (
-        Difference(
+        RunDifference(
             field="item ids",
             reference=_only(only_first),
             other=_only(only_second),

@@ -75,7 +75,7 @@ def stretched(
         _refuse_too_long(length, chosen, count, decode, folder)
         for item in chosen:
             for depth in file.depths:
-                place = _Place(length=length, depth=depth, seed=file.seed)
+                place = _StretchPlace(length=length, depth=depth, seed=file.seed)
                 items.append(_stretch(item, place, count, filler, decode))
     slices = tuple(
         SliceSpec(
@@ -88,7 +88,7 @@ def stretched(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _StretchPlace:
     length: str
     depth: float
     seed: int
@@ -98,7 +98,7 @@ class _Place:
 
 
 def _stretch(
-    item: Item, place: _Place, count: CountTokens, filler: AnyFiller, decode: DecodeSettings
+    item: Item, place: _StretchPlace, count: CountTokens, filler: AnyFiller, decode: DecodeSettings
 ) -> Item:
     index = _asking(item)
     question = item.messages[index].content
@@ -122,7 +122,7 @@ def _stretch(
 
 def _around(  # noqa: PLR0913 - what a stretched text is made of
     question: str,
-    place: _Place,
+    place: _StretchPlace,
     budget: float,
     count: CountTokens,
     filler: AnyFiller,

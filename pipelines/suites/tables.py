@@ -39,7 +39,7 @@ _TEXT_KEYS = ("id", "group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class TableRow:
     """One row: its number (of its line, where it has one), and an item under our keys or what is wrong."""
 
     number: int
@@ -47,7 +47,7 @@ class Row:
     problems: tuple[str, ...] = ()
 
 
-def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> Iterator[Row]:
+def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> Iterator[TableRow]:
     """Yield the rows of a source with their columns renamed as its `fields` say.
 
     Raises:
@@ -63,7 +63,7 @@ def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> 
         rows = _json_rows(_through_a_child(source, path, read_table))
     for number, (line, row) in enumerate(rows, start=1):
         if isinstance(row, str):
-            yield Row(number=line, item={}, problems=(row,))
+            yield TableRow(number=line, item={}, problems=(row,))
         else:
             yield _mapped(source, row, number=number, line=line)
 
@@ -94,8 +94,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, JsonObject | str]]:
         yield number, value if isinstance(value, dict) else "is not a JSON object"
 
 
-def _mapped(source: ItemsFile, row: JsonObject, *, number: int, line: int) -> Row:
-    reader = _Reader(row, source.json_columns)
+def _mapped(source: ItemsFile, row: JsonObject, *, number: int, line: int) -> TableRow:
+    reader = _CellReader(row, source.json_columns)
     item = _columns(source.fields, reader)
     item.setdefault("id", str(number))
     slices = [*_names(item.get("slices")), *source.slices_for_all]
@@ -108,10 +108,10 @@ def _mapped(source: ItemsFile, row: JsonObject, *, number: int, line: int) -> Ro
             for name in row
             if name not in reader.used
         ]
-    return Row(number=line, item=item, problems=tuple(problems))
+    return TableRow(number=line, item=item, problems=tuple(problems))
 
 
-def _columns(fields: FieldsFile, reader: "_Reader") -> JsonObject:
+def _columns(fields: FieldsFile, reader: "_CellReader") -> JsonObject:
     """Keys that are mapped, and columns that have a key's own name where the key is not mapped."""
     mapping = fields.model_dump(by_alias=True, exclude_none=True, exclude={"slices"})
     item: JsonObject = {key: reader.picked(columns) for key, columns in mapping.items()}
@@ -130,7 +130,7 @@ def _columns(fields: FieldsFile, reader: "_Reader") -> JsonObject:
     }
 
 
-class _Reader:
+class _CellReader:
     """Takes cells of one row, remembering which columns were taken and what went wrong."""
 
     def __init__(self, row: JsonObject, json_columns: Sequence[str]) -> None:

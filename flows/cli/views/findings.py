@@ -6,18 +6,18 @@ from dataclasses import asdict
 from quantgate.calibration.checks.check import CorpusReport
 from quantgate.flows.cli.views.blocks import Sentence, Styled
 from quantgate.flows.cli.views.printing import print_json
-from quantgate.pipelines.authoring.check import Finding, SuiteReport
+from quantgate.pipelines.authoring.check import SuiteFinding, SuiteReport
 from quantgate.pipelines.report.wording import plural
 
 _SIGNS = {"problem": Styled("✗ ", "red"), "note": Styled("! ", "yellow")}
 
 
-def problems_first(findings: Iterable[Finding]) -> list[Finding]:
+def problems_first(findings: Iterable[SuiteFinding]) -> list[SuiteFinding]:
     """Return findings in their order, problems before notes."""
     return sorted(findings, key=lambda finding: finding.severity != "problem")
 
 
-def finding_sentence(finding: Finding, *said: Styled) -> Sentence:
+def finding_sentence(finding: SuiteFinding, *said: Styled) -> Sentence:
     """Return a finding: `where: problem: text`, as compilers write it; on a terminal its sign and `said`."""
     place = finding.where if finding.line is None else f"{finding.where}:{finding.line}"
     return Sentence(

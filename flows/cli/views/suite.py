@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from quantgate.flows.cli.views.blocks import Block, Heading, Sentence, Styled, TableBlock, TableRow
 from quantgate.flows.cli.views.findings import counts_sentence, finding_sentence, problems_first
-from quantgate.pipelines.authoring.check import Finding, SuiteReport
+from quantgate.pipelines.authoring.check import SuiteFinding, SuiteReport
 from quantgate.pipelines.authoring.proofs import SliceProof
 from quantgate.pipelines.authoring.tails import Tail
 
@@ -25,9 +25,9 @@ def suite_blocks(report: SuiteReport) -> Iterator[Block]:
     yield counts_sentence(report, f", {lacking} tails without items" if report.tails else "")
 
 
-def _each_text_once(report: SuiteReport) -> Iterator[Finding]:
+def _each_text_once(report: SuiteReport) -> Iterator[SuiteFinding]:
     """Yield the first finding of each text, with the number of further lines that have it."""
-    first: dict[tuple[str, str, str], Finding] = {}
+    first: dict[tuple[str, str, str], SuiteFinding] = {}
     counts: Counter[tuple[str, str, str]] = Counter()
     for finding in problems_first(report.findings):
         key = (finding.severity, finding.where, finding.text)
@@ -39,7 +39,7 @@ def _each_text_once(report: SuiteReport) -> Iterator[Finding]:
         yield replace(finding, text=f"{finding.text}{more}")
 
 
-def _finding(finding: Finding) -> Sentence:
+def _finding(finding: SuiteFinding) -> Sentence:
     place = finding.where if finding.line is None else f"{finding.where}:{finding.line}"
     return finding_sentence(finding, Styled(place, "dim"), Styled(f"  {finding.text}"))
 

@@ -40,7 +40,7 @@ _WAYS: Mapping[Ending, Way] = {"steps": "no end", "context": "truncated"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class GradingTask:
     """One answer to be held against one expectation; `id` is unique in a run, whatever the grader."""
 
     id: str
@@ -50,7 +50,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _StepPlace:
     """A scripted step: its number among all of the item's, from 1, and its turn, from 0."""
 
     number: int
@@ -78,16 +78,16 @@ def loop_answers(answers: Mapping[str, Answer], sample: str) -> tuple[Answer, ..
     return tuple(steps)
 
 
-def loop_trials(
+def loop_grading_tasks(
     suite: Suite, item: Item, answers: Sequence[Answer], reader: AnswerReader
-) -> Iterator[Trial]:
+) -> Iterator[GradingTask]:
     """Yield everything that grading may ask of these answers, for graders that have to observe it first."""
     conversation = held(item, answers, reader)
     for exchange, places in _candidates(conversation):
         for place in places:
-            yield _step_trial(suite, conversation, exchange, place)
+            yield _step_task(suite, conversation, exchange, place)
     if conversation.ending == "end":
-        yield _end_trial(suite, conversation)
+        yield _end_task(suite, conversation)
 
 
 def grade_loop(
@@ -98,7 +98,7 @@ def grade_loop(
     reader: AnswerReader,
     observed: Mapping[str, JsonValue],
 ) -> GradedAnswer:
-    """Return the grade of one sample of a loop; `observed` are observations by trial id.
+    """Return the grade of one sample of a loop; `observed` are observations by task id.
 
     Raises:
         WorkerError: where the conversation has no end: an answer is missing.
@@ -110,14 +110,14 @@ def grade_loop(
             where=suite.name,
         )
 
-    def grade(trial: Trial) -> Grade:
-        grader, seen = grader_for(trial.grader, suite.thoughts), observed.get(trial.id)
-        spoken = spoken_of(trial.answer, reader)
-        return grade_answer(grader, trial.answer, trial.item, seen, None, spoken).grade
+    def grade(task: GradingTask) -> Grade:
+        grader, seen = grader_for(task.grader, suite.thoughts), observed.get(task.id)
+        spoken = spoken_of(task.answer, reader)
+        return grade_answer(grader, task.answer, task.item, seen, None, spoken).grade
 
     played = _play(suite, conversation, grade)
     if conversation.ending == "end":
-        end = grade(_end_trial(suite, conversation))
+        end = grade(_end_task(suite, conversation))
     else:
         end = wrong(
             grader_for(suite.grader_of(item)).name,
@@ -134,14 +134,16 @@ def grade_loop(
     )
 
 
-def _play(suite: Suite, conversation: Conversation, grade: Callable[[Trial], Grade]) -> _Played:
+def _play(
+    suite: Suite, conversation: Conversation, grade: Callable[[GradingTask], Grade]
+) -> _Played:
     """Hold every answer against the step of its turn that is open."""
     steps: list[GradedStep] = []
     met: set[int] = set()
     tries: dict[int, Grade] = {}
     for exchange, places in _candidates(conversation):
         place = next((place for place in places if place.number not in met), None)
-        given = grade(_step_trial(suite, conversation, exchange, place)) if place else None
+        given = grade(_step_task(suite, conversation, exchange, place)) if place else None
         if place and given:
             tries.setdefault(place.number, given)
             met |= {place.number} if given.correct else set()
@@ -149,7 +151,7 @@ def _play(suite: Suite, conversation: Conversation, grade: Callable[[Trial], Gra
     return _Played(steps=tuple(steps), met=frozenset(met), tries=tries)
 
 
-def _candidates(conversation: Conversation) -> Iterator[tuple[Exchange, list[_Place]]]:
+def _candidates(conversation: Conversation) -> Iterator[tuple[Exchange, list[_StepPlace]]]:
     """Yield every answer with the steps that may be open when it is given."""
     before: Counter[int] = Counter()
     places = _places(script_of(conversation.item))
@@ -160,19 +162,19 @@ def _candidates(conversation: Conversation) -> Iterator[tuple[Exchange, list[_Pl
         yield exchange, turn_places[: before[exchange.turn]] if answered else []
 
 
-def _places(loop: Loop) -> tuple[_Place, ...]:
+def _places(loop: Loop) -> tuple[_StepPlace, ...]:
     every = [(turn, step) for turn, script in enumerate(loop.turns) for step in script.steps]
     return tuple(
-        _Place(number=number, turn=turn, step=step)
+        _StepPlace(number=number, turn=turn, step=step)
         for number, (turn, step) in enumerate(every, start=1)
     )
 
 
-def _step_trial(
-    suite: Suite, conversation: Conversation, exchange: Exchange, place: _Place
-) -> Trial:
+def _step_task(
+    suite: Suite, conversation: Conversation, exchange: Exchange, place: _StepPlace
+) -> GradingTask:
     item, answer = conversation.item, exchange.answer
-    return Trial(
+    return GradingTask(
         id=f"{answer.item_id}>{place.number}",
         grader=place.step.grader or suite.grader_of(item),
         answer=answer,
@@ -180,9 +182,9 @@ def _step_trial(
     )
 
 
-def _end_trial(suite: Suite, conversation: Conversation) -> Trial:
+def _end_task(suite: Suite, conversation: Conversation) -> GradingTask:
     item, last = conversation.item, conversation.exchanges[-1]
-    return Trial(
+    return GradingTask(
         id=f"{last.answer.item_id}>end",
         grader=suite.grader_of(item),
         answer=last.answer,
@@ -233,7 +235,7 @@ def _together(conversation: Conversation, played: _Played, end: Grade) -> Grade:
     )
 
 
-def _why(place: _Place, played: _Played) -> str:
+def _why(place: _StepPlace, played: _Played) -> str:
     tried = played.tries.get(place.number)
     return tried.reason if tried else "the turn ended before it"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.sandbox.clock import SandboxClock
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, order, start
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits, order, start
 from quantgate.pipelines.evaluation.sandbox.talk import Talk
 
 
@@ -19,7 +19,7 @@ class FunctionQuestion:
     characters: int
 
 
-def run_function(kind: SandboxKind, question: FunctionQuestion, limits: Limits) -> str:
+def run_function(kind: SandboxKind, question: FunctionQuestion, limits: SandboxLimits) -> str:
     """Return what the function returned as text, or, where it raised or ran too long, its error as JSON.
 
     One whose process ends early and without a word is called once more: it may have been killed from outside.
@@ -35,7 +35,7 @@ def run_function(kind: SandboxKind, question: FunctionQuestion, limits: Limits) 
     return json.dumps({"error": f"{question.name}: {what}"}, ensure_ascii=False)
 
 
-def _reply(kind: SandboxKind, question: FunctionQuestion, limits: Limits) -> JsonObject:
+def _reply(kind: SandboxKind, question: FunctionQuestion, limits: SandboxLimits) -> JsonObject:
     """Return what the inside said of its result; empty where it ended without a word."""
     call = {
         "name": question.name,

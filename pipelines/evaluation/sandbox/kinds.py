@@ -45,7 +45,7 @@ _SCRATCH_BYTES = 64 * _MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SandboxLimits:
     """What a program may take.
 
     `seconds` limits the processor time of program and tests together, and the time in which neither has
@@ -61,7 +61,7 @@ class Limits:
     open_files: int = 64
 
 
-def start(kind: SandboxKind, limits: Limits) -> "subprocess.Popen[bytes]":
+def start(kind: SandboxKind, limits: SandboxLimits) -> "subprocess.Popen[bytes]":
     """Start a sandbox that waits for its order on standard input."""
     return subprocess.Popen(
         command(kind, limits),
@@ -73,7 +73,7 @@ def start(kind: SandboxKind, limits: Limits) -> "subprocess.Popen[bytes]":
     )
 
 
-def command(kind: SandboxKind, limits: Limits) -> list[str]:
+def command(kind: SandboxKind, limits: SandboxLimits) -> list[str]:
     """Return the command line of a sandbox with our side of it inside."""
     inside = [
         interpreter(limits),
@@ -95,7 +95,7 @@ _ENVIRONMENT = {
 }
 
 
-def order(limits: Limits, programs: list[str] | None = None) -> JsonObject:
+def order(limits: SandboxLimits, programs: list[str] | None = None) -> JsonObject:
     """Return what the inside is told; of `programs` the first that compiles is run, tests without any."""
     links, readable = _system()
     return {
@@ -125,17 +125,17 @@ def _text_of(module: str) -> str:
     return Path(spec.origin).read_text(encoding="utf-8")
 
 
-def interpreter(limits: Limits) -> str:
+def interpreter(limits: SandboxLimits) -> str:
     """Return the Python that runs answers: our environment's, or the one it was made from."""
     base = getattr(sys, "_base_executable", "") or sys.executable
     return sys.executable if limits.packages else os.path.realpath(base)
 
 
-def _prefix(kind: SandboxKind, limits: Limits) -> list[str]:
+def _prefix(kind: SandboxKind, limits: SandboxLimits) -> list[str]:
     return _bubblewrap(limits) if kind == "bwrap" else []
 
 
-def _bubblewrap(limits: Limits) -> list[str]:
+def _bubblewrap(limits: SandboxLimits) -> list[str]:
     links, readable = _system()
     arguments = [
         _program_path("bwrap"),
@@ -178,7 +178,7 @@ def _program_path(program: str) -> str:
     return shutil.which(program) or program
 
 
-def held_folders(limits: Limits) -> list[str]:
+def held_folders(limits: SandboxLimits) -> list[str]:
     """Return the interpreter's folders that stand outside the system's; a sandbox holds them too."""
     folders = {sys.base_prefix, os.path.realpath(sys.base_prefix)}
     if limits.packages:

@@ -11,7 +11,7 @@ from typing import cast
 
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.sandbox.clock import SandboxClock
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, order, start
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits, order, start
 from quantgate.pipelines.evaluation.sandbox.talk import Talk
 
 _OWN_VERDICT = "wrote a verdict of its own"
@@ -27,7 +27,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class TestedProgram:
     """What is run: the first of `programs` that compiles, and `tests` that see its names as their own.
 
     `prelude` is what the suite itself defines above the `entry_point`: to tests its functions are the
@@ -40,7 +40,7 @@ class Trial:
     prelude: str = ""
 
 
-def run_program(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome:
+def run_program(kind: SandboxKind, tested: TestedProgram, limits: SandboxLimits) -> Outcome:
     """Run a program and its tests; one whose process ends without a word is run once more.
 
     It may have been killed from outside, by a kernel that is short of memory. What it does itself it does
@@ -50,20 +50,20 @@ def run_program(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome:
         UnstartedError: where a sandbox did not start.
         BusyError: where the machine has no time for them.
     """
-    return _run(kind, trial, limits) or _run(kind, trial, limits) or _without_a_word(kind)
+    return _run(kind, tested, limits) or _run(kind, tested, limits) or _without_a_word(kind)
 
 
-def _run(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome | None:
+def _run(kind: SandboxKind, tested: TestedProgram, limits: SandboxLimits) -> Outcome | None:
     """Return what became of a program, None where its process ended before anything was known of it."""
     talks = [Talk(child=start(kind, limits)) for _ in range(2)]
     program, tests = talks
     try:
-        program.send(json.dumps(order(limits, list(trial.programs))))
+        program.send(json.dumps(order(limits, list(tested.programs))))
         tests.send(json.dumps(order(limits)))
         for talk in talks:
             talk.require_ready(kind, "code")
         clock = SandboxClock([talk.child.pid for talk in talks], limits.seconds)
-        said = _said(program, tests, trial, clock)
+        said = _said(program, tests, tested, clock)
         late = program.late or tests.late or (said is None and clock.ended_late())
     finally:
         for talk in talks:
@@ -74,7 +74,9 @@ def _run(kind: SandboxKind, trial: Trial, limits: Limits) -> Outcome | None:
     return None if said is None else _outcome(said, kind)
 
 
-def _said(program: Talk, tests: Talk, trial: Trial, clock: SandboxClock) -> JsonObject | None:
+def _said(
+    program: Talk, tests: Talk, tested: TestedProgram, clock: SandboxClock
+) -> JsonObject | None:
     """Return the last word on the program; None where there is none."""
     loaded = program.hear(clock)
     if loaded is None:
@@ -83,10 +85,10 @@ def _said(program: Talk, tests: Talk, trial: Trial, clock: SandboxClock) -> Json
     if not isinstance(report, dict) or report.get("state") != "loaded":
         return _failure(report)
     question = {
-        "tests": trial.tests,
+        "tests": tested.tests,
         "names": [str(name) for name in _listed(report.get("names"))],
-        "entry_point": trial.entry_point,
-        "prelude": trial.prelude,
+        "entry_point": tested.entry_point,
+        "prelude": tested.prelude,
     }
     tests.send(json.dumps(question))
     while (asked := tests.hear(clock)) is not None:

@@ -5,8 +5,8 @@ import socket
 import tempfile
 from pathlib import Path
 
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind, held_folders
-from quantgate.pipelines.evaluation.sandbox.run import Trial, run_program
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits, held_folders
+from quantgate.pipelines.evaluation.sandbox.run import TestedProgram, run_program
 from quantgate.pipelines.evaluation.sandbox.talk import UnstartedError
 
 _TRIAL = """
@@ -49,7 +49,7 @@ def contains(kind: SandboxKind) -> bool:
         program = "\n".join(f"{name} = {value!r}" for name, value in facts.items()) + _TRIAL
         try:
             outcome = run_program(
-                kind, Trial(programs=[program], tests="assert contained"), Limits()
+                kind, TestedProgram(programs=[program], tests="assert contained"), SandboxLimits()
             )
         except (UnstartedError, OSError):
             return False
@@ -58,5 +58,7 @@ def contains(kind: SandboxKind) -> bool:
 
 def _held_of(home: str) -> list[str]:
     """Names in the home folder on the way to what the interpreter needs."""
-    inside = [Path(path) for path in held_folders(Limits()) if Path(path).is_relative_to(home)]
+    inside = [
+        Path(path) for path in held_folders(SandboxLimits()) if Path(path).is_relative_to(home)
+    ]
     return sorted({path.relative_to(home).parts[0] for path in inside if path != Path(home)})

@@ -16,7 +16,7 @@ _LONGEST_TAG = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tag:
+class TemplateTag:
     """A tag of a template: its text, cut where it is long, and the line it begins in, from 1."""
 
     text: str
@@ -25,7 +25,7 @@ class Tag:
 
 def failing_tag(
     jinja: Environment, source: str, line_of_failure: Callable[[Template], int]
-) -> Tag | None:
+) -> TemplateTag | None:
     """Return the tag in which a template fails; None where it does not fail again, or cannot be compiled.
 
     `line_of_failure` runs a template and returns the line that failed, 0 where none did.
@@ -39,7 +39,7 @@ def failing_tag(
     return tags[max(before)] if before else None
 
 
-def _marked(jinja: Environment, source: str) -> tuple[str, dict[int, Tag]]:
+def _marked(jinja: Environment, source: str) -> tuple[str, dict[int, TemplateTag]]:
     """Return the source with a line break in each tag, and the tags by the line that they then stand in."""
     written, tags = "", {}
     begun = opened_in = opened_at = 0
@@ -53,5 +53,5 @@ def _marked(jinja: Environment, source: str) -> tuple[str, dict[int, Tag]]:
         if kind in _ENDS:
             shown = " ".join(written[begun:].split())
             cut = shown if len(shown) <= _LONGEST_TAG else shown[:_LONGEST_TAG] + " …"
-            tags[opened_at] = Tag(text=cut, line=opened_in)
+            tags[opened_at] = TemplateTag(text=cut, line=opened_in)
     return written, tags

@@ -27,7 +27,7 @@ from quantgate.pipelines.evaluation.templates.environment import (
     environment,
     rendered,
 )
-from quantgate.pipelines.evaluation.templates.places import Tag, failing_tag
+from quantgate.pipelines.evaluation.templates.places import TemplateTag, failing_tag
 
 _TEMPLATE_FILE = "<template>"
 _LONGEST_PROBLEM = 300
@@ -35,7 +35,7 @@ _KILL_AFTER_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
+class _TemplateText:
     """A template's text, and how many characters it may write for one conversation."""
 
     text: str
@@ -60,7 +60,9 @@ def main(limits: TemplateLimits) -> None:
             continue
         call = RenderCall(**request)
         started = time.process_time()
-        template = _Source(text=sources[call.key], most_characters=limits.characters_for(len(line)))
+        template = _TemplateText(
+            text=sources[call.key], most_characters=limits.characters_for(len(line))
+        )
         reply = _reply(call, template, compiled, jinja, limits)
         reply = replace(reply, cpu_seconds=time.process_time() - started)
         sys.stdout.write(json.dumps(asdict(reply)) + "\n")
@@ -69,7 +71,7 @@ def main(limits: TemplateLimits) -> None:
 
 def _reply(
     call: RenderCall,
-    source: _Source,
+    source: _TemplateText,
     compiled: dict[str, Template],
     jinja: ImmutableSandboxedEnvironment,
     limits: TemplateLimits,
@@ -95,7 +97,9 @@ def _reply(
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
-def _tag(call: RenderCall, source: _Source, jinja: ImmutableSandboxedEnvironment) -> Tag | None:
+def _tag(
+    call: RenderCall, source: _TemplateText, jinja: ImmutableSandboxedEnvironment
+) -> TemplateTag | None:
     """Return the tag that fails; the time that is left of the conversation's bounds the search as well."""
 
     def line_of_failure(template: Template) -> int:

@@ -7,8 +7,8 @@ from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.graders.observed.code import CodeGrader
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
 from quantgate.pipelines.evaluation.sandbox.choose import chosen_sandbox
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits
-from quantgate.pipelines.evaluation.sandbox.run import Trial, run_program
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxLimits
+from quantgate.pipelines.evaluation.sandbox.run import TestedProgram, run_program
 from quantgate.pipelines.evaluation.workers.observations import observe_each, threads_allowed
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress
@@ -23,7 +23,7 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
     """
     options = from_json(CodeGrader, {k: v for k, v in call.options.items() if k != "python"})
     kind = chosen_sandbox(allow_unsandboxed=options.allow_unsandboxed)
-    limits = Limits(
+    limits = SandboxLimits(
         seconds=options.seconds,
         memory_bytes=options.memory_mib << 20,
         packages=options.packages,
@@ -31,13 +31,13 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
 
     def observed(question: JsonValue) -> JsonValue:
         asked = cast("JsonObject", question)
-        trial = Trial(
+        tested = TestedProgram(
             programs=[str(program) for program in cast("list[JsonValue]", asked["programs"])],
             tests=str(asked["tests"]),
             entry_point=str(asked["entry_point"]),
             prelude=str(asked["prelude"]),
         )
-        return asdict(run_program(kind, trial, limits))
+        return asdict(run_program(kind, tested, limits))
 
     return observe_each(call, observed, on_progress, at_once=threads_allowed())
 

@@ -6,7 +6,7 @@ from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
 from quantgate.pipelines.evaluation.sandbox.choose import chosen_sandbox
 from quantgate.pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxLimits
 from quantgate.pipelines.evaluation.workers.observations import observe_each, threads_allowed
 from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.process.harness import serve
@@ -21,7 +21,9 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
         ToolchainError: where no sandbox works here and doing without was not chosen.
     """
     kind = chosen_sandbox(allow_unsandboxed=False)
-    limits = Limits(seconds=cast("float", call.options["seconds"]), memory_bytes=_MEMORY_BYTES)
+    limits = SandboxLimits(
+        seconds=cast("float", call.options["seconds"]), memory_bytes=_MEMORY_BYTES
+    )
 
     def observed(question: JsonValue) -> JsonValue:
         asked = cast("JsonObject", question)

@@ -3,12 +3,12 @@
 import pytest
 
 from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
-from quantgate.pipelines.evaluation.sandbox.run import Outcome, Trial, run_program
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits
+from quantgate.pipelines.evaluation.sandbox.run import Outcome, TestedProgram, run_program
 
 pytestmark = pytest.mark.integration
 
-LIMITS = Limits(seconds=5.0, memory_bytes=256 << 20)
+LIMITS = SandboxLimits(seconds=5.0, memory_bytes=256 << 20)
 TESTS = """
 assert abs(f(2) - 4) < 1e-6
 assert f(3) == 9
@@ -23,7 +23,7 @@ def kind() -> SandboxKind:
 
 
 def run(kind: SandboxKind, program: str, tests: str = TESTS, **more: str) -> Outcome:
-    return run_program(kind, Trial(programs=[program], tests=tests, **more), LIMITS)
+    return run_program(kind, TestedProgram(programs=[program], tests=tests, **more), LIMITS)
 
 
 AGREES = """

@@ -10,7 +10,7 @@ from quantgate.pipelines.evaluation.loops.functions import ToolFunctions, functi
 from quantgate.pipelines.evaluation.observing import Observatory
 from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
 from quantgate.pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.runner import run_worker
 
@@ -47,7 +47,7 @@ def computes():
 def ends():
     __import__("os")._exit(0)
 """
-LIMITS = Limits(seconds=1.5, memory_bytes=256 << 20)
+LIMITS = SandboxLimits(seconds=1.5, memory_bytes=256 << 20)
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits, SandboxKind
-from quantgate.pipelines.evaluation.sandbox.run import Outcome, Trial, run_program
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits
+from quantgate.pipelines.evaluation.sandbox.run import Outcome, TestedProgram, run_program
 from quantgate.pipelines.evaluation.sandbox.trial import contains
 
 pytestmark = pytest.mark.integration
 
-LIMITS = Limits(seconds=1.5, memory_bytes=256 << 20)
+LIMITS = SandboxLimits(seconds=1.5, memory_bytes=256 << 20)
 KINDS: tuple[SandboxKind, ...] = ("bwrap", "unshare")
 
 
@@ -39,7 +39,7 @@ def kind(request: pytest.FixtureRequest) -> SandboxKind:
 
 
 def run(kind: SandboxKind, program: str, tests: str = "assert True") -> Outcome:
-    return run_program(kind, Trial(programs=[program], tests=tests), LIMITS)
+    return run_program(kind, TestedProgram(programs=[program], tests=tests), LIMITS)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.suites.suite import GraderSpec
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.sandbox import choose, kinds
-from quantgate.pipelines.evaluation.sandbox.kinds import Limits
+from quantgate.pipelines.evaluation.sandbox.kinds import SandboxLimits
 from tests.support.grading.items import expecting
 from tests.support.grading.observing import observed_grader
 from tests.support.judging import suite_of
@@ -165,7 +165,7 @@ def _with_grader(suite, spec: GraderSpec):  # type: ignore[no-untyped-def]
 
 
 def test_nothing_but_what_the_interpreter_needs_is_bound_into_a_sandbox() -> None:
-    command = kinds.command("bwrap", Limits())
+    command = kinds.command("bwrap", SandboxLimits())
     homes = [one for one in command if one == str(Path.home())]
 
     assert "--ro-bind" in command
