@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quantgate.pipelines.authoring.candidates import SuiteCandidate
 from quantgate.pipelines.engines.margins import AnswerMargin
-from quantgate.pipelines.language.spelled import UNKNOWN, language_of
+from quantgate.pipelines.language.identify import UNKNOWN, languages_of
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -101,7 +101,7 @@ def _longest(candidates: Sequence[SuiteCandidate]) -> Ranking:
 
 def _rare_languages(candidates: Sequence[SuiteCandidate]) -> Ranking:
     """By the language's share; within a language by how unusual its runs of three letters are here."""
-    languages = [language_of(candidate.question) for candidate in candidates]
+    languages = languages_of([candidate.question for candidate in candidates])
     counts = Counter(languages)
     unusual = _unusual([candidate.question for candidate in candidates])
     scores = [

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from quantgate.pipelines.domain.suites.suite import Item, Suite
 from quantgate.pipelines.domain.values import JsonValue
-from quantgate.pipelines.language.spelled import is_low_resource, language_of
+from quantgate.pipelines.language.identify import languages_of
+from quantgate.pipelines.language.scripts import is_low_resource
 from quantgate.pipelines.suites.long_context import CHARACTERS_PER_TOKEN, length_tokens
 
 _LONG = ("8k", "64k", "128k")
@@ -33,6 +34,7 @@ class _ItemTraits:
     tokens: float
     kind: str
     slices: str
+    language: str
 
     def in_slice(self, *words: str) -> bool:
         """Whether a slice's name or description has one of these words in it."""
@@ -47,7 +49,11 @@ def tails(
     `prompt_tokens` by item id count where they are known; elsewhere four characters are a token. Lengths
     beyond the model's context are left out.
     """
-    traits = [_traits_of(suite, item, prompt_tokens) for item in suite.items]
+    languages = languages_of([_last_question(item) for item in suite.items])
+    traits = [
+        _traits_of(suite, item, language, prompt_tokens)
+        for item, language in zip(suite.items, languages, strict=True)
+    ]
     reachable = [
         length
         for length in _LONG
@@ -70,7 +76,14 @@ def tails(
     )
 
 
-def _traits_of(suite: Suite, item: Item, prompt_tokens: Mapping[str, int]) -> _ItemTraits:
+def _last_question(item: Item) -> str:
+    asked = [message.content for message in item.messages if message.role == "user"]
+    return asked[-1] if asked else ""
+
+
+def _traits_of(
+    suite: Suite, item: Item, language: str, prompt_tokens: Mapping[str, int]
+) -> _ItemTraits:
     text = "\n".join(message.content for message in item.script)
     named = [
         f"{slice_spec.name} {slice_spec.description}"
@@ -83,6 +96,7 @@ def _traits_of(suite: Suite, item: Item, prompt_tokens: Mapping[str, int]) -> _I
         tokens=prompt_tokens.get(item.id, len(text) / CHARACTERS_PER_TOKEN),
         kind=suite.grader_of(item).kind,
         slices=" ".join(named).casefold(),
+        language=language,
     )
 
 
@@ -91,8 +105,7 @@ def _is_long(traits: _ItemTraits, length: str) -> bool:
 
 
 def _low_resource(traits: _ItemTraits) -> bool:
-    asked = [message.content for message in traits.item.messages if message.role == "user"]
-    return bool(asked) and is_low_resource(language_of(asked[-1]))
+    return is_low_resource(traits.language)
 
 
 def _nested(traits: _ItemTraits) -> bool:

@@ -1,8 +1,7 @@
 """Languages of many texts at once, the same on every machine.
 
-The model is py3langid's (naive Bayes over byte n-grams, after Lui and Baldwin, "langid.py", ACL 2012), as the
-grader `language` uses it. Here it walks a thousand texts side by side and adds whole numbers instead of
-floats, so that no processor's rounding decides.
+The model is the one that the grader `language` uses. Here it walks a thousand texts side by
+side and adds whole numbers instead of floats, so that no processor's rounding decides.
 """
 
 import re
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from quantgate.pipelines.language.model import load_identifier
 
 UNKNOWN = "und"
 """ISO 639's code for a language that cannot be told."""
@@ -149,10 +150,7 @@ def _features(starts: list[bytes], model: _Model) -> NDArray[np.int32]:
 
 @lru_cache(maxsize=1)
 def _model() -> _Model:
-    """Loading takes most of a second, which only those pay who ask for languages."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier: Any = load_identifier()
     names = identifier.nb_classes
     kept = [i for i, name in enumerate(names) if len(name) == 2 or name == _NO_LANGUAGE]
     weights = identifier.nb_ptc[:, kept].astype(np.float32) * _WEIGHT_SCALE

@@ -1,16 +1,6 @@
-"""Languages that can be told apart, the scripts that write them, and how a text's language is found.
-
-Scripts are counted by Unicode's script property; languages by py3langid, a naive Bayes model over byte
-n-grams (Lui and Baldwin, 2012) that is shipped with its package and reads nothing from a network.
-"""
-
-from functools import lru_cache
-from typing import TYPE_CHECKING
+"""Languages that can be told apart, and the scripts that write them, counted by Unicode's script property."""
 
 import regex
-
-if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
 
 _BY_SCRIPT = {
     "Latn": "af az bs ca cs cy da de en eo es et eu fi fr ga gl ha hr ht hu id ig is it jv la lt lv"
@@ -92,6 +82,11 @@ _NEAR = (
 """Languages that a sentence often cannot tell apart; one of them for another is not called drift
 unless the other is much likelier."""
 
+_WIDELY_WRITTEN = frozenset(
+    "en zh ja ko de fr es pt it ru ar nl pl tr sv cs vi id und".split()  # noqa: SIM905 - nineteen codes in a line
+)
+"""Languages with much text on the web; what cannot be told is not called small."""
+
 SCRIPTS = frozenset(_UNICODE_NAMES) | frozenset(_WRITTEN_TOGETHER)
 _OF_SCRIPT = {script: tuple(codes.split()) for script, codes in _BY_SCRIPT.items()}
 LANGUAGES = frozenset(code for codes in _OF_SCRIPT.values() for code in codes)
@@ -126,14 +121,6 @@ def kin(language: str) -> frozenset[str]:
     return frozenset((language, *near))
 
 
-def likelihoods(text: str) -> dict[str, float]:
-    """Return how likely every language is, adding up to 1."""
-    return dict(_identifier().rank(text))
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> "LanguageIdentifier":
-    """Loading takes most of a second, which only suites that ask for a language have to pay."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+def is_low_resource(language: str) -> bool:
+    """Whether a language has little text on the web, by a coarse list of those that have much."""
+    return language not in _WIDELY_WRITTEN

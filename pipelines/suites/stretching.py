@@ -14,7 +14,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message, SliceSpec
 from quantgate.pipelines.domain.values import canonical_json
-from quantgate.pipelines.language.spelled import language_of
+from quantgate.pipelines.language.identify import UNKNOWN, languages_of
 from quantgate.pipelines.suites.filler import AnyFiller, BuiltInFiller, FileFiller, Filler
 from quantgate.pipelines.suites.long_context import LongContextFile, length_tokens, long_slice
 
@@ -70,13 +70,15 @@ def stretched(
     filler: AnyFiller = (
         FileFiller(folder / file.distractors) if file.distractors else BuiltInFiller()
     )
+    languages = _languages(chosen, filler)
     items = []
     for length in file.lengths:
         _refuse_too_long(length, chosen, count, decode, folder)
-        for item in chosen:
+        for item, language in zip(chosen, languages, strict=True):
             for depth in file.depths:
                 place = _StretchPlace(length=length, depth=depth, seed=file.seed)
-                items.append(_stretch(item, place, count, filler, decode))
+                source = filler.of(language, place.seed_of(item))
+                items.append(_stretch(item, place, count, source, decode))
     slices = tuple(
         SliceSpec(
             name=long_slice(length),
@@ -96,16 +98,25 @@ class _StretchPlace:
     def of(self, item: Item) -> str:
         return f"{item.id}+{self.length}@{self.depth:g}"
 
+    def seed_of(self, item: Item) -> str:
+        return f"{self.seed}:{item.id}:{self.length}:{self.depth:g}"
+
+
+def _languages(items: Sequence[Item], filler: AnyFiller) -> list[str]:
+    """The languages that questions are asked in, for filler that heeds them."""
+    if isinstance(filler, FileFiller):
+        return [UNKNOWN] * len(items)
+    return languages_of([item.messages[_asking(item)].content for item in items])
+
 
 def _stretch(
-    item: Item, place: _StretchPlace, count: CountTokens, filler: AnyFiller, decode: DecodeSettings
+    item: Item, place: _StretchPlace, count: CountTokens, source: Filler, decode: DecodeSettings
 ) -> Item:
     index = _asking(item)
     question = item.messages[index].content
     budget = _room(item, place.length, decode) - _own_tokens(item, count)
-    text = _around(
-        question, place, budget, count, filler, language_of(question), f"{place.seed}:{item.id}"
-    )
+    pieces, sizes = _gathered(source, budget, count)
+    text = _around(question, place.depth, pieces, sizes, source.join)
     messages = (
         *item.messages[:index],
         replace(item.messages[index], content=text),
@@ -120,27 +131,15 @@ def _stretch(
     )
 
 
-def _around(  # noqa: PLR0913 - what a stretched text is made of
-    question: str,
-    place: _StretchPlace,
-    budget: float,
-    count: CountTokens,
-    filler: AnyFiller,
-    language: str,
-    seed: str,
+def _around(
+    question: str, depth: float, pieces: Sequence[str], sizes: Sequence[float], join: str
 ) -> str:
-    """Return the question among pieces of filler that take at most `budget` tokens."""
-    source = filler.of(language, f"{seed}:{place.length}:{place.depth:g}")
-    pieces, sizes = _gathered(source, budget, count)
+    """Return the question at a depth among pieces of filler, which take so many tokens each."""
     before, used = 0, 0.0
-    while before < len(pieces) and used < place.depth * sum(sizes) - 1e-9:
+    while before < len(pieces) and used < depth * sum(sizes) - 1e-9:
         used += sizes[before]
         before += 1
-    parts = (
-        _paragraphs(pieces[:before], source.join),
-        question,
-        _paragraphs(pieces[before:], source.join),
-    )
+    parts = (_paragraphs(pieces[:before], join), question, _paragraphs(pieces[before:], join))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -53,23 +53,8 @@ class Observer(Protocol):
 
 
 @runtime_checkable
-class ObservedGrader(Protocol):
+class ObservedGrader(Observer, Protocol):
     """Judges answers by what a child process observed of them; see `pipelines.evaluation.observing`."""
-
-    @property
-    def name(self) -> str:
-        """Name and version; a change of the observing worker is another observation, not another name."""
-        ...
-
-    @property
-    def worker(self) -> str:
-        """The module that serves `ObserveCall`; an observation depends on it and on all that it reaches."""
-        ...
-
-    @property
-    def options(self) -> JsonObject:
-        """What the worker is told besides the answers; it is part of an observation's identity."""
-        ...
 
     def problem(self, item: Item) -> str | None:
         """Say why no answer could ever meet an item's expectation, or None where one could."""

@@ -39,7 +39,7 @@ class SimilarityGrader:
 
     @property
     def worker(self) -> str:
-        """See `ObservedGrader`."""
+        """The module that embeds answers and references."""
         return "quantgate.pipelines.evaluation.workers.similarity_observe"
 
     @property

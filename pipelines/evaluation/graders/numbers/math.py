@@ -36,7 +36,7 @@ class MathGrader:
 
     @property
     def worker(self) -> str:
-        """See `ObservedGrader`."""
+        """The module that compares formulas."""
         return "quantgate.pipelines.evaluation.workers.math_observe"
 
     @property

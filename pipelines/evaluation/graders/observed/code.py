@@ -61,7 +61,7 @@ class CodeGrader:
 
     @property
     def worker(self) -> str:
-        """See `ObservedGrader`."""
+        """The module that runs programs and their tests."""
         return "quantgate.pipelines.evaluation.workers.code_observe"
 
     @property

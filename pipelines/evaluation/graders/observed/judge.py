@@ -69,7 +69,7 @@ class JudgeGrader:
 
     @property
     def worker(self) -> str:
-        """See `ObservedGrader`."""
+        """The module that asks the judge model."""
         return "quantgate.pipelines.evaluation.workers.judge_observe"
 
     @property

@@ -32,7 +32,7 @@ class LmEvalGrader:
 
     @property
     def worker(self) -> str:
-        """See `ObservedGrader`."""
+        """The module that scores answers with the harness's own metrics."""
         return "quantgate.pipelines.evaluation.workers.lm_eval_observe"
 
     @property

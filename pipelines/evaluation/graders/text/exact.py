@@ -9,7 +9,7 @@ from quantgate.pipelines.evaluation.graders.reading.expectations import unusable
 from quantgate.pipelines.evaluation.graders.reading.grades import judged
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten
-from quantgate.pipelines.evaluation.graders.text.normal_forms import Difference, normal_form
+from quantgate.pipelines.evaluation.graders.text.normal_forms import LevelledDifference, normal_form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class ExactGrader:
     do not count (`pipelines.evaluation.graders.text.normal_forms`).
     """
 
-    ignore: tuple[Difference, ...] = ()
+    ignore: tuple[LevelledDifference, ...] = ()
 
     @property
     def name(self) -> str:

@@ -14,13 +14,13 @@ from quantgate.pipelines.evaluation.graders.reading.expectations import (
 from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.language.model import likelihoods
 from quantgate.pipelines.language.prose import passages, prose, without_latin_names
 from quantgate.pipelines.language.scripts import (
     LANGUAGES,
     SCRIPTS,
     kin,
     letters_by_script,
-    likelihoods,
     scripts_of,
     unicode_scripts,
 )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from quantgate.pipelines.evaluation.invisible import without_invisible_ends
 
-Difference = Literal["case", "punctuation", "whitespace", "articles", "width"]
+LevelledDifference = Literal["case", "punctuation", "whitespace", "articles", "width"]
 """What an expectation can be told to overlook."""
 
 _WIDE = re.compile("[\uff01-\uffee\u3000]+")
@@ -20,7 +20,7 @@ _MEANINGFUL = frozenset("%‰&@#/\\§")
 """Punctuation by its Unicode category, and part of the meaning all the same: C#, 50 %, a/b."""
 
 
-def normal_form(text: str, ignored: Collection[Difference]) -> str:
+def normal_form(text: str, ignored: Collection[LevelledDifference]) -> str:
     """Return `text` in NFC without surrounding whitespace, unseen ends and the `ignored` differences.
 
     `width` makes full-width Latin and half-width katakana ordinary, and nothing else of NFKC, which

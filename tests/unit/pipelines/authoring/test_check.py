@@ -220,11 +220,12 @@ def test_tails_are_recognized_by_names_graders_and_what_items_hold(tmp_path: Pat
     items = rows(6)
     nested = {"name": "f", "arguments": {"address": {"city": "x"}}}
     items[0]["grader"] = "tool_call"
+    items[0]["prompt"] = "Where does the harbour begin?"
     items[0]["expected"] = nested
     items[1]["prompt"] = "Tafadhali, nataka kujua bei ya kitabu hiki."
     items[2]["prompt"] = "Repeat 1234567890 please"
     items[3] |= {"grader": "refusal", "expected": "comply"}
-    items[4]["prompt"] = "word " * 7000
+    items[4]["prompt"] = "This sentence goes on. " * 1500
     items[5]["prompt"] = "What does \U0001f9a9 mean?"
     found = {tail.name: tail.items for tail in check(write(tmp_path, items)).tails}
     assert found == {

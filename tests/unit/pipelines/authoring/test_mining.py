@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.calibration.sources.traffic import Candidate, Traffic, read_traffic
+from quantgate.calibration.sources.traffic import read_traffic
+from quantgate.pipelines.authoring.candidates import SuiteCandidate, Traffic
 from quantgate.pipelines.authoring.choosing import choose
 from quantgate.pipelines.authoring.draft import write_draft
 from quantgate.pipelines.authoring.mine import Mined
@@ -35,8 +36,8 @@ def log(folder: Path, *rows: object) -> Path:
     return path
 
 
-def candidate(source: str, question: str, tokens: tuple[int, ...] = (1,)) -> Candidate:
-    return Candidate(
+def candidate(source: str, question: str, tokens: tuple[int, ...] = (1,)) -> SuiteCandidate:
+    return SuiteCandidate(
         source=source,
         messages=(Message(role="user", content=question),),
         tools=(),
@@ -153,7 +154,7 @@ def test_near_duplicates_are_passed_over_while_others_are_left() -> None:
     assert len(choose(rows, [thin], 9)) == 4, "with fewer rows than asked for, all are taken"
 
 
-def mined(rows: list[Candidate]) -> Mined:
+def mined(rows: list[SuiteCandidate]) -> Mined:
     thin = ranking("thin", 1.0, tuple(range(len(rows))))
     return Mined(
         model="m",

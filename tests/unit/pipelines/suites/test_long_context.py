@@ -8,7 +8,8 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
-from quantgate.pipelines.language.spelled import is_low_resource, language_of
+from quantgate.pipelines.language.identify import languages_of
+from quantgate.pipelines.language.scripts import is_low_resource
 from quantgate.pipelines.suites.filler import BuiltInFiller
 from quantgate.pipelines.suites.load import load_suite
 from quantgate.pipelines.suites.long_context import length_tokens
@@ -79,9 +80,9 @@ def test_with_a_tokenizer_lengths_are_its_tokens(tmp_path: Path) -> None:
 
 def test_distractors_are_in_the_items_language_and_ask_nothing(tmp_path: Path) -> None:
     suite = stretch(tmp_path, "{lengths: [1k]}")
-    assert language_of(content(suite, "a+1k@1")) == "en"
+    assert languages_of([content(suite, "a+1k@1")]) == ["en"]
     german = content(suite, "b+1k@1").removesuffix("Wie heißt der Fluss, der durch Köln fließt?")
-    assert language_of(german) == "de"
+    assert languages_of([german]) == ["de"]
     assert "?" not in german and not any(letter.isdigit() for letter in german)
 
 
@@ -91,7 +92,7 @@ def test_distractors_are_in_the_items_language_and_ask_nothing(tmp_path: Path) -
 def test_built_in_distractors_are_in_the_language_they_are_filed_under(language: str) -> None:
     filler = BuiltInFiller().of(language, "seed")
     text = filler.join.join(next(filler.pieces) for _ in range(40))
-    assert language_of(text) == language
+    assert languages_of([text]) == [language]
     assert is_low_resource(language) == (language in ("sw", "hi"))
 
 
@@ -176,5 +177,5 @@ def test_what_cannot_be_stretched_is_refused(
         ("আজকের আবহাওয়া কেমন", "bn"),
     ],
 )
-def test_languages_are_told_by_script_and_small_words(text: str, language: str) -> None:
-    assert language_of(text) == language
+def test_languages_of_short_questions_are_told(text: str, language: str) -> None:
+    assert languages_of([text]) == [language]

@@ -4,7 +4,8 @@
 
 import pytest
 
-from quantgate.pipelines.language.scripts import LANGUAGES, likelihoods
+from quantgate.pipelines.language.model import likelihoods
+from quantgate.pipelines.language.scripts import LANGUAGES
 from tests.support.grading.items import expecting, pure_grader
 
 LANGUAGE = pure_grader("language")
