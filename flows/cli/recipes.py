@@ -43,12 +43,12 @@ class ListedRecipe:
 def recipes_command(file_format: Format | None, *, as_json: bool) -> int:
     """Print the catalogue, or the part of one format."""
     tools = equipment(Settings.from_environment())
-    missing = {name: backend.missing() for name, backend in tools.backends.items()}
-    missing |= {name: runtime.missing() for name, runtime in tools.runtimes.items()}
+    unbuildable = {name: backend.missing() for name, backend in tools.backends.items()}
+    unanswerable = {name: runtime.missing() for name, runtime in tools.runtimes.items()}
     listed = tuple(
         ListedRecipe(
             recipe=recipe,
-            missing=missing[recipe.options.backend] or missing[recipe.runtime],
+            missing=unbuildable[recipe.options.backend] or unanswerable[recipe.runtime],
         )
         for recipe in catalogue()
         if file_format in (None, recipe.format)
