@@ -16,12 +16,12 @@ from quantgate.pipelines.engines.divergence.rulers import MeasureRulers, measure
 from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
+from quantgate.pipelines.engines.loading_report import ReportLoading
+from quantgate.pipelines.engines.openai.dialects import dialect_of
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.runtime import Runtime
-from quantgate.pipelines.engines.transformers.checkpoint_loading import (
-    ReportLoading,
-    report_loading,
-)
+from quantgate.pipelines.engines.transformers.checkpoint_loading import report_loading
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.table_source import ReadTable
@@ -29,6 +29,7 @@ from quantgate.pipelines.hub.tables import TableReader
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.environments import LockedEnvironment
 from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.specs.builds import BuildSpec
 
 RefuseTokenizer = Callable[[Checkpoint, Store, RunWorker, OnProgress], None]
 """Refuses a checkpoint whose tokenizer llama.cpp cannot have."""
@@ -83,6 +84,23 @@ def equipment(settings: Settings, servers: Sequence[Server] = ()) -> Equipment:
         refuse_tokenizer=llamacpp.refuse_tokenizer,
         servers=tuple(servers),
     )
+
+
+def servers_in_use(spec: BuildSpec, memory: Path | None = None) -> tuple[Server, ...]:
+    """Return the servers that recipes are judged in, with their versions, remembered in the file `memory`.
+
+    Raises:
+        ServiceError: where a running one cannot be reached.
+        InputError: where nothing tells a version.
+    """
+    return tuple(
+        identified(server, memory) for server in spec.servers if server.name in spec.judge_in
+    )
+
+
+def takes_template_variables(server: Server) -> bool:
+    """Say whether a server can be handed template variables in the form of prompts that it is sent."""
+    return server.prompts != "chat" or dialect_of(server.engine).template_variables
 
 
 def table_reader(settings: Settings) -> ReadTable:

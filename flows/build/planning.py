@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from quantgate.calibration.drawing.rendering import rendering_digest
 from quantgate.flows.build.corpora.plan import Assembled, assemble, corpora_specs
@@ -21,16 +20,14 @@ from quantgate.flows.build.preflight.prompts import Asked, preflight_prompts
 from quantgate.flows.build.preparing import prepare
 from quantgate.flows.build.suite_contents import refuse_other_content
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment, equipment, table_reader
+from quantgate.flows.wiring import Equipment, equipment, servers_in_use, table_reader
 from quantgate.pipelines.authoring.lm_eval import suite_folder
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError, QuantgateError
 from quantgate.pipelines.domain.recipe import Recipe
-from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, digest_of
-from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.evaluation.sandbox.choose import refuse_unsandboxed
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.specs.builds import BuildSpec
@@ -130,16 +127,6 @@ def _with_variables(suite: Suite, spec: BuildSpec) -> Suite:
     return replace(
         suite, template_variables={**suite.template_variables, **spec.template_variables}
     )
-
-
-def servers_in_use(spec: BuildSpec, memory: Path | None = None) -> tuple[Server, ...]:
-    """Return the servers that recipes are judged in, with their versions, remembered in the file `memory`.
-
-    Raises:
-        ServiceError: where a running one cannot be reached.
-        InputError: where nothing tells a version.
-    """
-    return tuple(identified(one, memory) for one in spec.servers if one.name in spec.judge_in)
 
 
 def _plan_variants(

@@ -10,11 +10,15 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Format, GgufOptions, Recipe
-from quantgate.pipelines.domain.variant import QuantizedTensor, bits_of_all, bits_of_quantized
+from quantgate.pipelines.domain.variant import (
+    MIXED_TYPE,
+    QuantizedTensor,
+    bits_of_all,
+    bits_of_quantized,
+)
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.expected import expected_of_converted, expected_tensors
-from quantgate.pipelines.engines.llamacpp.expected import MIXED_TYPE
 from quantgate.pipelines.formats import compressed_facts, packed_facts
 from quantgate.pipelines.formats.floats import FLOAT_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor

@@ -8,6 +8,9 @@ from quantgate.pipelines.domain.checkpoint import CheckpointDigests
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.values import Digest, digest_of
 
+MIXED_TYPE = "mix"
+"""Stands for the type of a tensor that a measured mix has yet to choose."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolVersion:

@@ -14,7 +14,11 @@ from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.engines.archived.shapes import layer_weights
 from quantgate.pipelines.engines.expected_folders import expected_folder, words_of_eight
-from quantgate.pipelines.engines.llamacpp.expected import expected_from_gguf, expected_gguf
+from quantgate.pipelines.engines.llamacpp.expected import (
+    expected_from_gguf,
+    expected_gguf,
+    scratch_bits,
+)
 from quantgate.pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight
 from quantgate.pipelines.engines.llmcompressor.expected import expected_compressed
 from quantgate.pipelines.formats.packed_facts import PACKED_TYPE
@@ -43,6 +47,14 @@ def expected_tensors(checkpoint: Checkpoint, recipe: Recipe) -> tuple[QuantizedT
                 bits=words_of_eight(recipe.format, size),
                 left_in=_LEFT_BY_ARCHIVED_PACKAGES,
             )
+
+
+def scratch_bytes(checkpoint: Checkpoint, recipes: Iterable[Recipe]) -> int:
+    """Return the disk space that these recipes share while they are built, beside their variants."""
+    options = (recipe.options for recipe in recipes)
+    return (
+        scratch_bits(checkpoint, [each for each in options if isinstance(each, GgufOptions)]) // 8
+    )
 
 
 def expected_of_converted(

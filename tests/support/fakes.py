@@ -19,6 +19,7 @@ from quantgate.pipelines.engines.backend import BuildRequest, Built
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
 from quantgate.pipelines.engines.divergence.rulers import RulersRequest
+from quantgate.pipelines.engines.loading_report import LoadingReport
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     BaseDivergenceRequest,
@@ -27,7 +28,6 @@ from quantgate.pipelines.engines.requests import (
     ProbeReport,
     ProbeRequest,
 )
-from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS, GGML_TYPES

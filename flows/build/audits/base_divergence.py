@@ -14,9 +14,9 @@ from quantgate.pipelines.domain.values import Digest, JsonObject, digest_of
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, ComputeDtype
 from quantgate.pipelines.engines.checkpoint_logits import compute_logits, computed_by, logits_folder
 from quantgate.pipelines.engines.divergence.base_messages import CheckpointLogitsCall, Passage
+from quantgate.pipelines.engines.loading_report import LoadingReport
 from quantgate.pipelines.engines.requests import BaseDivergenceRequest, Loadable
 from quantgate.pipelines.engines.runtime import Runtime
-from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed, produce_once
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids

@@ -10,11 +10,10 @@ from quantgate.pipelines.audit.divergence import DIVERGENCE_TOKENS
 from quantgate.pipelines.audit.reach import MOST_POSITIONS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from quantgate.pipelines.domain.recipe import GgufOptions, Recipe
+from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.variant import ExpectedSize
-from quantgate.pipelines.engines.expected import expected_tensors
-from quantgate.pipelines.engines.llamacpp.expected import single_type_bits
+from quantgate.pipelines.engines.expected import expected_tensors, scratch_bytes
 from quantgate.pipelines.engines.llamacpp.grammar.schema import grammar_of
 from quantgate.pipelines.evaluation.graders.table import grader_for
 from quantgate.pipelines.evaluation.loops.checks import loop_problems
@@ -22,7 +21,6 @@ from quantgate.pipelines.evaluation.runs import seconds_so_far
 from quantgate.pipelines.evaluation.sampling import id_problem
 from quantgate.pipelines.variants.variant import PlannedVariant
 
-_FULL_PRECISION_BITS = 16
 _LOGIT_BYTES = 4
 _MATRIX_DIMENSIONS = 2
 _SPARE_BYTES = 256 * 1024 * 1024
@@ -37,16 +35,9 @@ def needed_bytes(
     """
     store = settings.store
     missing = {v.folder(store): v for v in variants if not v.built(store)}.values()
-    written = sum(
-        ExpectedSize.of(expected_tensors(checkpoint, v.recipe)).size_bytes for v in missing
-    )
-    options = [v.recipe.options for v in missing if isinstance(v.recipe.options, GgufOptions)]
-    mixes = {one.mix.candidates for one in options if one.mix}  # measured once for all budgets
-    candidates = sum(
-        single_type_bits(checkpoint, kind) for candidates in mixes for kind in candidates
-    )
-    converted = _FULL_PRECISION_BITS * checkpoint.parameter_count if options else 0
-    return written + (candidates + converted) // 8
+    recipes = [variant.recipe for variant in missing]
+    sizes = (ExpectedSize.of(expected_tensors(checkpoint, recipe)) for recipe in recipes)
+    return sum(size.size_bytes for size in sizes) + scratch_bytes(checkpoint, recipes)
 
 
 def seconds_a_run(suite: Suite, settings: Settings) -> float | None:

@@ -10,10 +10,7 @@ from quantgate.pipelines.audit.dropped_settings import dropped_settings
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
 from quantgate.pipelines.domain.recipe import Format, Recipe
-from quantgate.pipelines.engines.transformers.checkpoint_loading import (
-    LoadingReport,
-    refuse_incomplete,
-)
+from quantgate.pipelines.engines.loading_report import LoadingReport, refuse_incomplete
 from quantgate.pipelines.process.calls import ignore_progress
 
 

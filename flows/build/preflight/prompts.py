@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import takes_template_variables
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, digest_of
-from quantgate.pipelines.engines.openai.dialects import dialect_of
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
 from quantgate.pipelines.evaluation.loops.rehearsal import refuse_unplayable
@@ -107,7 +107,7 @@ def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
 def _refuse_variables(suite: Suite, servers: Sequence[Server]) -> None:
     given = [item for item in suite.items if not item.raw and suite.variables_of(item)]
     for server in servers:
-        if given and server.prompts == "chat" and not dialect_of(server.engine).template_variables:
+        if given and not takes_template_variables(server):
             names = ", ".join(suite.variables_of(given[0]))
             raise InputError(
                 f"{server.engine} cannot be handed template variables ({names}) with chat messages",

@@ -1,6 +1,6 @@
 """What a GGUF recipe makes of a checkpoint, told from its names, shapes and configuration."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.recipe import (
     TensorTypeRule,
 )
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.domain.variant import MIXED_TYPE, QuantizedTensor
 from quantgate.pipelines.engines.expected_folders import tensors_once
 from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name
 from quantgate.pipelines.engines.llamacpp.type_rules import (
@@ -24,8 +24,7 @@ from quantgate.pipelines.engines.llamacpp.type_rules import (
 from quantgate.pipelines.formats.ggml_types import GGML_TYPES
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
-MIXED_TYPE = "mix"
-"""Stands for the type of a tensor that a measured mix has yet to choose."""
+_FULL_PRECISION_BITS = 16
 _FULL_PRECISION_TYPES = frozenset({"F32", "F16", "BF16"})
 _SEVENTY_BILLION_LAYERS = 80
 _SEVENTY_BILLION = frozenset({"Qwen2ForCausalLM", "OlmoForCausalLM"})
@@ -62,6 +61,19 @@ def expected_from_gguf(
         has_imatrix=recipe.calibration is Calibration.IMATRIX,
     )
     return tuple(_tensors(weights, _costs(types)))
+
+
+def scratch_bits(checkpoint: Checkpoint, every: Sequence[GgufOptions]) -> int:
+    """Return what lies beside the variants of these options while they are built: the converted base, and
+    each candidate of measured mixes, which are measured once for all budgets.
+    """
+    if not every:
+        return 0
+    mixes = {options.mix.candidates for options in every if options.mix}
+    candidates = sum(
+        single_type_bits(checkpoint, kind) for candidates in mixes for kind in candidates
+    )
+    return candidates + _FULL_PRECISION_BITS * checkpoint.parameter_count
 
 
 def single_type_bits(checkpoint: Checkpoint, kind: str) -> int:

@@ -13,11 +13,8 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCa
 
 from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.engines.transformers.checkpoint_loading import (
-    LoadingCall,
-    LoadingReport,
-    Misshapen,
-)
+from quantgate.pipelines.engines.loading_report import LoadingReport, Misshapen
+from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingCall
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 from quantgate.pipelines.process.shortage import machine_trouble

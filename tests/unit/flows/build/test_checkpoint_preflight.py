@@ -19,7 +19,7 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, QuantgateError
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, Stretch
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
-from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport, ReportLoading
+from quantgate.pipelines.engines.loading_report import LoadingReport, ReportLoading
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.runner import run_worker

@@ -16,6 +16,7 @@ from quantgate.pipelines.engines.divergence.base_messages import (
     CheckpointLogits,
     PositionDivergences,
 )
+from quantgate.pipelines.engines.loading_report import LoadingReport
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     BaseDivergenceRequest,
@@ -25,7 +26,6 @@ from quantgate.pipelines.engines.requests import (
     ServedLook,
 )
 from quantgate.pipelines.engines.runtime import ServerAccess
-from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingReport
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading

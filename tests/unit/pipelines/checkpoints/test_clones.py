@@ -9,11 +9,7 @@ from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.engines.llamacpp.pretypes import byte_fallback_hint
-from quantgate.pipelines.engines.transformers.checkpoint_loading import (
-    LoadingReport,
-    Misshapen,
-    refuse_incomplete,
-)
+from quantgate.pipelines.engines.loading_report import LoadingReport, Misshapen, refuse_incomplete
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from tests.support.checkpoints import write_checkpoint

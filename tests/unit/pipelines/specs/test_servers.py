@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build.planning import make_plan, servers_in_use
+from quantgate.flows.build.planning import make_plan
 from quantgate.flows.build.preflight.all import refuse_refused
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment, equipment
+from quantgate.flows.wiring import Equipment, equipment, servers_in_use
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.recipe import Format, Recipe
 from quantgate.pipelines.domain.server import Server
