@@ -1,9 +1,9 @@
 """MLflow as the registry: record what was judged, register what passed, look it up, prove it.
 
     from quantgate.registry import lookup, verify
-    found = lookup("support-llama", suite="support-desk", max_size_bytes=4_000_000)
-    verify(found)                      # every byte against the sha256 it was registered with
-    print(found.artifact, found.facts.verdict)
+    variant = lookup("support-llama", suite="support-desk", max_size_bytes=4_000_000)
+    verify(variant)                      # every byte against the sha256 it was registered with
+    print(variant.artifact, variant.facts.verdict)
 
 Importing this package is cheap: names are resolved on first use, and MLflow is imported by the first
 call that has to talk to it.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quantgate.registry.facts import Digests, RuntimeFacts, VersionFacts
     from quantgate.registry.integrity import verify
     from quantgate.registry.lineages import Lineage, LineageStep, lineage
-    from quantgate.registry.lookups import Found, lookup
+    from quantgate.registry.lookups import RegisteredVersion, lookup
     from quantgate.registry.names import check_model_name, check_suite_name
     from quantgate.registry.recording.proofs import still_recorded
     from quantgate.registry.recording.receipts import Receipt, find_receipt
@@ -32,7 +32,7 @@ _HOMES = {
     "CorpusDrift": "quantgate.registry.corpora.drift",
     "Digests": "quantgate.registry.facts",
     "Evidence": "quantgate.registry.evidence",
-    "Found": "quantgate.registry.lookups",
+    "RegisteredVersion": "quantgate.registry.lookups",
     "Lineage": "quantgate.registry.lineages",
     "LineageStep": "quantgate.registry.lineages",
     "Receipt": "quantgate.registry.recording.receipts",
@@ -56,10 +56,10 @@ __all__ = [
     "CorpusDrift",
     "Digests",
     "Evidence",
-    "Found",
     "Lineage",
     "LineageStep",
     "Receipt",
+    "RegisteredVersion",
     "RuntimeFacts",
     "Tracking",
     "VersionFacts",

@@ -14,8 +14,9 @@ from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from quantgate.pipelines.files.records import record_digest
-from quantgate.registry.facts import NONE, Digests, RuntimeFacts, VersionFacts
+from quantgate.registry.facts import Digests, RuntimeFacts, VersionFacts
 from quantgate.registry.names import check_model_name, check_suite_name
+from quantgate.registry.tags import NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class Evidence:
                 "audit": record_digest(self.audit),
                 "verdict": record_digest(replace(self.verdict, items=())),
                 "suite": self.suite.digest,
-                "base_divergence": _told(self.base_divergence),
+                "base_divergence": _divergence_text(self.base_divergence),
                 **({} if self.waiver == NONE else {"waiver": self.waiver}),
             }
         )
@@ -144,7 +145,7 @@ def check_evidence(evidence: Evidence) -> None:
         )
 
 
-def _told(measured: BaseDivergence | None) -> str:
+def _divergence_text(measured: BaseDivergence | None) -> str:
     """Return a base's divergence from its checkpoint as a tag spells it."""
     if measured is None:
         return NONE
@@ -185,7 +186,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         artifact=str(variant.artifact.absolute()),
         unproven_slices=evidence.verdict.unproven_slices,
         waiver=evidence.waiver,
-        base_divergence=_told(evidence.base_divergence),
+        base_divergence=_divergence_text(evidence.base_divergence),
         scope=evidence.scope,
         version_key=evidence.version_key,
         evidence_key=evidence.key,

@@ -1,19 +1,25 @@
-"""What a registered version says of itself: facts to MLflow tags and back, in one place.
-
-Tags are flat strings, so that MLflow's own pages and search (`tags.format = 'gguf'`) can use them.
-"""
+"""What a registered version says of itself, and the one table of the MLflow tags that say it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.verdicts.base_accuracy import LOW_BASE_ACCURACY
+from quantgate.registry.tags import (
+    COUNT,
+    NAMES,
+    NONE,
+    NUMBER,
+    OPTIONAL_NUMBER,
+    OPTIONAL_TEXT,
+    FactTag,
+    Renewal,
+    facts_of,
+    tags_of,
+)
 
 PASSED = "pass"
 """How a tag spells a passing verdict (`Decision.PASS`, without loading it for a look-up)."""
-
-NONE = "none"
-"""How a tag spells that there is nothing: no corpus, no unproven slice, no waiver."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,58 +111,59 @@ class VersionFacts:
         return f"the base itself gets {base:.1%} of the items right: a pass says little"
 
 
-PLACE_TAGS = ("location", "artifact", "manifest_digest")
-"""Tags that say where the very same bytes lie now; recording them again refreshes these and no other."""
+VERSION_TAGS = (
+    FactTag("identifier"),
+    FactTag("scheme", parameter=True),
+    FactTag("algorithm", parameter=True),
+    FactTag("format", parameter=True),
+    FactTag("recipe", parameter=True),
+    FactTag("numerics", parameter=True),
+    FactTag("size_bytes", spelling=COUNT),
+    FactTag("bits_per_weight", spelling=NUMBER),
+    FactTag("file_bits_per_weight", spelling=OPTIONAL_NUMBER, absent=NONE),
+    FactTag("verdict", renewal=Renewal.NEWEST),
+    FactTag("accuracy", spelling=OPTIONAL_NUMBER, absent=NONE),
+    FactTag("reference_accuracy", spelling=OPTIONAL_NUMBER, absent=NONE),
+    FactTag("base_warning", spelling=OPTIONAL_TEXT, derived=True),
+    FactTag("source"),
+    FactTag("suite_name"),
+    FactTag("suite", parameter=True),
+    FactTag("corpus", parameter=True),
+    FactTag("runtime_engine", "runtime.engine"),
+    FactTag("runtime_version", "runtime.version"),
+    FactTag("runtime_device", "runtime.device"),
+    FactTag("runtime_kv_cache", "runtime.kv_cache"),
+    FactTag("runtime_compute_dtype", "runtime.compute_dtype"),
+    FactTag("runtime_kernels", "runtime.kernels"),
+    FactTag("location", renewal=Renewal.PLACE),
+    FactTag("artifact", renewal=Renewal.PLACE),
+    FactTag("unproven_slices", spelling=NAMES),
+    FactTag("waiver", renewal=Renewal.ONCE_SAID),
+    FactTag("base_divergence", absent=NONE, renewal=Renewal.NEWEST),
+    FactTag("scope"),
+    FactTag("version_key"),
+    FactTag("evidence_key"),
+    FactTag("variant_key", "digests.variant_key"),
+    FactTag("files_digest", "digests.files"),
+    FactTag("manifest_digest", "digests.manifest", absent=NONE, renewal=Renewal.PLACE),
+    FactTag("base_weights_digest", "digests.weights"),
+    FactTag("base_tokenizer_digest", "digests.tokenizer"),
+    FactTag("base_chat_template_digest", "digests.chat_template"),
+    FactTag("base_config_digest", "digests.config"),
+    FactTag("corpus_digest", "digests.corpus"),
+    FactTag("recipe_digest", "digests.recipe"),
+    FactTag("toolchain_digest", "digests.toolchain"),
+    FactTag("suite_digest", "digests.suite"),
+    FactTag("policy_digest", "digests.policy"),
+)
+"""Every tag of a version, and of the run that judged it: a new fact is a field above and a row here."""
+
+_NAMES = frozenset(tag.name for tag in VERSION_TAGS)
 
 
 def to_tags(facts: VersionFacts) -> dict[str, str]:
     """Return the facts as tags."""
-    runtime, digests = facts.runtime, facts.digests
-    return {
-        "identifier": facts.identifier,
-        "scheme": facts.scheme,
-        "algorithm": facts.algorithm,
-        "format": facts.format,
-        "recipe": facts.recipe,
-        "numerics": facts.numerics,
-        "size_bytes": str(facts.size_bytes),
-        "bits_per_weight": _optional(facts.bits_per_weight),
-        "file_bits_per_weight": _optional(facts.file_bits_per_weight),
-        "verdict": facts.verdict,
-        "accuracy": _optional(facts.accuracy),
-        "reference_accuracy": _optional(facts.reference_accuracy),
-        "base_warning": facts.base_warning or NONE,
-        "source": facts.source,
-        "suite_name": facts.suite_name,
-        "suite": facts.suite,
-        "corpus": facts.corpus,
-        "runtime_engine": runtime.engine,
-        "runtime_version": runtime.version,
-        "runtime_device": runtime.device,
-        "runtime_kv_cache": runtime.kv_cache,
-        "runtime_compute_dtype": runtime.compute_dtype,
-        "runtime_kernels": runtime.kernels,
-        "location": facts.location,
-        "artifact": facts.artifact,
-        "unproven_slices": ",".join(facts.unproven_slices) or NONE,
-        "waiver": facts.waiver,
-        "base_divergence": facts.base_divergence,
-        "scope": facts.scope,
-        "version_key": facts.version_key,
-        "evidence_key": facts.evidence_key,
-        "variant_key": digests.variant_key,
-        "files_digest": digests.files,
-        "manifest_digest": digests.manifest,
-        "base_weights_digest": digests.weights,
-        "base_tokenizer_digest": digests.tokenizer,
-        "base_chat_template_digest": digests.chat_template,
-        "base_config_digest": digests.config,
-        "corpus_digest": digests.corpus,
-        "recipe_digest": digests.recipe,
-        "toolchain_digest": digests.toolchain,
-        "suite_digest": digests.suite,
-        "policy_digest": digests.policy,
-    }
+    return tags_of(VERSION_TAGS, facts)
 
 
 def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
@@ -166,76 +173,19 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
         InputError: where a version was not registered by this program, or its tags were altered.
     """
     try:
-        unproven = tags["unproven_slices"]
-        return VersionFacts(
-            identifier=tags["identifier"],
-            scheme=tags["scheme"],
-            algorithm=tags["algorithm"],
-            format=tags["format"],
-            recipe=tags["recipe"],
-            numerics=tags["numerics"],
-            size_bytes=int(tags["size_bytes"]),
-            bits_per_weight=float(tags["bits_per_weight"]),
-            file_bits_per_weight=_number(tags.get("file_bits_per_weight", NONE)),
-            verdict=tags["verdict"],
-            accuracy=_number(tags.get("accuracy", NONE)),
-            reference_accuracy=_number(tags.get("reference_accuracy", NONE)),
-            source=tags["source"],
-            suite_name=tags["suite_name"],
-            suite=tags["suite"],
-            corpus=tags["corpus"],
-            runtime=_runtime(tags),
-            location=tags["location"],
-            artifact=tags["artifact"],
-            unproven_slices=() if unproven == NONE else tuple(unproven.split(",")),
-            waiver=tags["waiver"],
-            base_divergence=tags.get("base_divergence", NONE),
-            scope=tags["scope"],
-            version_key=tags["version_key"],
-            evidence_key=tags["evidence_key"],
-            digests=_digests(tags),
-        )
+        facts = facts_of(VERSION_TAGS, tags)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"was not registered by quantgate, or its tags were altered ({error})",
             where=where,
             next_step="register it by building it: `quantgate quantize`",
         ) from error
+    runtime, digests = RuntimeFacts(**facts.pop("runtime")), Digests(**facts.pop("digests"))
+    return VersionFacts(**facts, runtime=runtime, digests=digests)
 
 
-def _optional(number: float | None) -> str:
-    """Write a number with more digits than anybody is shown: one that is rounded twice is another number."""
-    return NONE if number is None else f"{number:.10g}"
-
-
-def _number(text: str) -> float | None:
-    """Read a number that older versions do not have."""
-    return None if text == NONE else float(text)
-
-
-def _runtime(tags: Mapping[str, str]) -> RuntimeFacts:
-    return RuntimeFacts(
-        engine=tags["runtime_engine"],
-        version=tags["runtime_version"],
-        device=tags["runtime_device"],
-        kv_cache=tags["runtime_kv_cache"],
-        compute_dtype=tags["runtime_compute_dtype"],
-        kernels=tags["runtime_kernels"],
-    )
-
-
-def _digests(tags: Mapping[str, str]) -> Digests:
-    return Digests(
-        weights=tags["base_weights_digest"],
-        tokenizer=tags["base_tokenizer_digest"],
-        chat_template=tags["base_chat_template_digest"],
-        config=tags["base_config_digest"],
-        corpus=tags["corpus_digest"],
-        recipe=tags["recipe_digest"],
-        toolchain=tags["toolchain_digest"],
-        variant_key=tags["variant_key"],
-        files=tags["files_digest"],
-        manifest=tags.get("manifest_digest", NONE),
-        suite=tags["suite_digest"],
-        policy=tags["policy_digest"],
-    )
+def filter_of(**texts: str) -> dict[str, str]:
+    """Return the tags that a search asks for, each of them one of the table's."""
+    if unknown := texts.keys() - _NAMES:
+        raise ValueError(f"no version has these tags: {', '.join(sorted(unknown))}")
+    return texts

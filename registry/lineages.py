@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.store import open_store
 from quantgate.registry.corpora.experiments import card_line, recorded_corpus
-from quantgate.registry.facts import NONE
-from quantgate.registry.lookups import Found, found_version, no_such_model, with_drift
+from quantgate.registry.lookups import (
+    RegisteredVersion,
+    no_such_model,
+    registered_version,
+    with_drift,
+)
 from quantgate.registry.names import check_model_name
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.protocol import OpenRegistry, RecordedVersion, TaggedRun
+from quantgate.registry.tags import NONE
 from quantgate.registry.tracking import Tracking
 
 
@@ -27,7 +32,7 @@ class LineageStep:
 class Lineage:
     """A version's whole chain, base first."""
 
-    found: Found
+    found: RegisteredVersion
     steps: tuple[LineageStep, ...]
 
     @property
@@ -69,7 +74,7 @@ def lineage(reference: str, *, tracking_uri: str | None = None) -> Lineage:
 def trace(
     reference: str, tracking: Tracking, *, open_registry: OpenRegistry = open_mlflow
 ) -> Lineage:
-    """See `lineage`."""
+    """Return what `lineage` does, from the MLflow that `open_registry` opens."""
     model, alias, number = _parse(reference)
     tracking.require_database()
     registry = open_registry(tracking)
@@ -86,9 +91,9 @@ def trace(
     version = next((version for version in versions if version.number == number), None)
     if version is None:
         raise _no_such_version(reference, aliases, versions)
-    found = with_drift(found_version(model, version, aliases, tracking), registry)
-    corpus = recorded_corpus(registry, found.facts.corpus, found.facts.digests.corpus)
-    return Lineage(found=found, steps=_steps(found, corpus))
+    registered = with_drift(registered_version(model, version, aliases, tracking), registry)
+    corpus = recorded_corpus(registry, registered.facts.corpus, registered.facts.digests.corpus)
+    return Lineage(found=registered, steps=_steps(registered, corpus))
 
 
 def _parse(reference: str) -> tuple[str, str | None, str | None]:
@@ -120,15 +125,15 @@ def _no_such_version(
     )
 
 
-def _steps(found: Found, corpus: TaggedRun | None) -> tuple[LineageStep, ...]:
-    facts, digests = found.facts, found.facts.digests
+def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[LineageStep, ...]:
+    facts, digests = version.facts, version.facts.digests
     chain = (
         ("base weights", facts.source, digests.weights),
         ("base tokenizer", "", digests.tokenizer),
         ("base chat template", "", digests.chat_template),
         ("base config", "", digests.config),
         ("calibration corpus", facts.corpus, digests.corpus),
-        *_corpus_steps(found, corpus),
+        *_corpus_steps(version, corpus),
         ("recipe", f"{facts.recipe}: {facts.scheme}, {facts.algorithm}", digests.recipe),
         ("toolchain", "", digests.toolchain),
         ("variant", f"{facts.identifier} ({facts.numerics})", digests.variant_key),
@@ -137,26 +142,32 @@ def _steps(found: Found, corpus: TaggedRun | None) -> tuple[LineageStep, ...]:
         ("policy", "", digests.policy),
         ("runtime", str(facts.runtime), ""),
         ("base in it", _base_divergence(facts.base_divergence), ""),
-        ("verdict", _verdict(found), facts.evidence_key),
+        ("verdict", _verdict(version), facts.evidence_key),
     )
     return tuple(LineageStep(kind=kind, name=name, digest=digest) for kind, name, digest in chain)
 
 
-def _base_divergence(told: str) -> str:
-    return "not held against the checkpoint" if told == NONE else f"{told} from the checkpoint"
+def _base_divergence(divergence: str) -> str:
+    return (
+        "not held against the checkpoint"
+        if divergence == NONE
+        else f"{divergence} from the checkpoint"
+    )
 
 
-def _corpus_steps(found: Found, corpus: TaggedRun | None) -> list[tuple[str, str, str]]:
+def _corpus_steps(
+    version: RegisteredVersion, corpus: TaggedRun | None
+) -> list[tuple[str, str, str]]:
     """What MLflow holds of the corpus besides its name: its data card, and how far traffic has moved."""
     steps = []
     if corpus is not None:
         steps.append(("corpus card", card_line(corpus), f"run {corpus.id}"))
-    if found.drift is not None:
-        steps.append(("traffic since", str(found.drift), found.drift.key))
+    if version.drift is not None:
+        steps.append(("traffic since", str(version.drift), version.drift.key))
     return steps
 
 
-def _verdict(found: Found) -> str:
-    unproven = ", ".join(found.facts.unproven_slices)
-    waiver = "" if found.facts.waiver == NONE else f", waiver {found.facts.waiver}"
-    return found.facts.verdict + (f", unproven: {unproven}" if unproven else "") + waiver
+def _verdict(version: RegisteredVersion) -> str:
+    unproven = ", ".join(version.facts.unproven_slices)
+    waiver = "" if version.facts.waiver == NONE else f", waiver {version.facts.waiver}"
+    return version.facts.verdict + (f", unproven: {unproven}" if unproven else "") + waiver

@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.files.store import MANIFEST, Store, open_store
 from quantgate.registry.corpora.drift import CorpusDrift, newest_drift
-from quantgate.registry.facts import PASSED, VersionFacts, from_tags
+from quantgate.registry.facts import PASSED, VersionFacts, filter_of, from_tags
 from quantgate.registry.names import check_model_name
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
@@ -18,7 +18,7 @@ _SHOWN_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class LookupRequest:
     """What a caller can use. None leaves a question open.
 
     `runtime` is an engine (`llama.cpp`, `transformers`; spelling of dots and case is free), `format` is
@@ -51,7 +51,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class RegisteredVersion:
     """A registered version. `models:/<model>/<version>` is its address in MLflow.
 
     `drift` is how far the newest traffic that was compared is from the corpus it was calibrated on; None
@@ -94,7 +94,7 @@ def lookup(
     format: str | None = None,
     max_size_bytes: int | None = None,
     tracking_uri: str | None = None,
-) -> Found:
+) -> RegisteredVersion:
     """Return the smallest variant of `model` that passed, among those that compete for the suite's alias.
 
     With no wish but the suite this is what `models:/<model>@<suite>` points at: same base, suite digest
@@ -109,51 +109,55 @@ def lookup(
             was named.
         ServiceError: MLflow did not answer.
     """
-    wanted = Wanted(
+    request = LookupRequest(
         model=model, suite=suite, runtime=runtime, format=format, max_size_bytes=max_size_bytes
     )
-    return find(wanted, Tracking.resolve(open_store(), uri=tracking_uri))
+    return find(request, Tracking.resolve(open_store(), uri=tracking_uri))
 
 
-def find(wanted: Wanted, tracking: Tracking, *, open_registry: OpenRegistry = open_mlflow) -> Found:
-    """See `lookup`."""
-    check_model_name(wanted.model)
-    _check_format(wanted.format)
+def find(
+    request: LookupRequest, tracking: Tracking, *, open_registry: OpenRegistry = open_mlflow
+) -> RegisteredVersion:
+    """Return what `lookup` does, from the MLflow that `open_registry` opens."""
+    check_model_name(request.model)
+    _check_format(request.format)
     tracking.require_database()
     registry = open_registry(tracking)
-    aliases = registry.aliases(wanted.model)
+    aliases = registry.aliases(request.model)
     if aliases is None:
-        raise no_such_model(registry, wanted.model, tracking)
-    passing = registry.versions(wanted.model, {"verdict": PASSED})
+        raise no_such_model(registry, request.model, tracking)
+    passing = registry.versions(request.model, filter_of(verdict=PASSED))
     ours = [version for version in passing if "version_key" in version.tags]
-    competing = _competing(ours, _one_suite(wanted, ours, tracking), aliases)
-    fitting = tuple(v for v in competing if wanted.fits(from_tags(v.tags, _place(wanted.model, v))))
+    competing = _competing(ours, _suite_meant(request, ours, tracking), aliases)
+    fitting = tuple(
+        v for v in competing if request.fits(from_tags(v.tags, _place(request.model, v)))
+    )
     best = smallest(fitting)
     if best is None:
-        raise _nothing_fits(wanted, ours, tracking)
-    return with_drift(found_version(wanted.model, best, aliases, tracking), registry)
+        raise _nothing_fits(request, ours, tracking)
+    return with_drift(registered_version(request.model, best, aliases, tracking), registry)
 
 
 def _check_format(name: str | None) -> None:
     """Refuse a format that there is none of: a misspelt one would find nothing, as if nothing had passed."""
-    known = [one.value for one in Format]
-    if name is not None and _plain(name) not in map(_plain, known):
+    formats = [format.value for format in Format]
+    if name is not None and _plain(name) not in map(_plain, formats):
         raise InputError(
             f"there is no format '{name}'",
             where="format",
-            next_step=f"name one of {', '.join(known)}",
+            next_step=f"name one of {', '.join(formats)}",
         )
 
 
-def with_drift(found: Found, registry: Registry) -> Found:
+def with_drift(version: RegisteredVersion, registry: Registry) -> RegisteredVersion:
     """Return a version with the newest drift result of its corpus."""
-    facts = found.facts
-    return replace(found, drift=newest_drift(registry, facts.corpus, facts.digests.corpus))
+    facts = version.facts
+    return replace(version, drift=newest_drift(registry, facts.corpus, facts.digests.corpus))
 
 
-def found_version(
+def registered_version(
     model: str, version: RecordedVersion, aliases: Mapping[str, str], tracking: Tracking
-) -> Found:
+) -> RegisteredVersion:
     """Return a recorded version with its facts and the aliases that point at it.
 
     Its files are those of the store that is open, where that holds the variant; else they lie where they
@@ -162,7 +166,7 @@ def found_version(
     Raises:
         InputError: where this program did not register it.
     """
-    return Found(
+    return RegisteredVersion(
         model=model,
         version=version.number,
         aliases=tuple(sorted(a for a, number in aliases.items() if number == version.number)),
@@ -200,16 +204,18 @@ def no_such_model(registry: Registry, model: str, tracking: Tracking) -> NotFoun
     )
 
 
-def _one_suite(wanted: Wanted, versions: list[RecordedVersion], tracking: Tracking) -> str | None:
+def _suite_meant(
+    request: LookupRequest, versions: list[RecordedVersion], tracking: Tracking
+) -> str | None:
     """Return the suite that is meant; None where nothing at all passed."""
     suites = sorted({version.tags["suite_name"] for version in versions})
-    if wanted.suite is None and len(suites) > 1:
+    if request.suite is None and len(suites) > 1:
         raise InputError(
-            f"'{wanted.model}' passed more than one suite: {', '.join(suites)}",
+            f"'{request.model}' passed more than one suite: {', '.join(suites)}",
             where=tracking.shown,
             next_step="say which one is meant (suite=… or --suite)",
         )
-    return wanted.suite or (suites[0] if suites else None)
+    return request.suite or (suites[0] if suites else None)
 
 
 def _competing(
@@ -225,18 +231,18 @@ def _competing(
 
 
 def _nothing_fits(
-    wanted: Wanted, passing: list[RecordedVersion], tracking: Tracking
+    request: LookupRequest, passing: list[RecordedVersion], tracking: Tracking
 ) -> NotFoundError:
-    there = [
+    passed = [
         f"{v.tags['identifier']} (version {v.number}, {v.tags['format']} in "
         f"{v.tags['runtime_engine']}, {int(v.tags['size_bytes']):,} bytes, suite {v.tags['suite']})"
         for v in passing
     ]
     instead = (
-        f"what passed is {'; '.join(there)}" if there else "none of its variants passed so far"
+        f"what passed is {'; '.join(passed)}" if passed else "none of its variants passed so far"
     )
     return NotFoundError(
-        f"no variant of '{wanted.model}' fits ({wanted}); {instead}",
+        f"no variant of '{request.model}' fits ({request}); {instead}",
         where=tracking.shown,
         next_step="ask for less, or build more recipes: quantgate quantize",
     )

@@ -120,6 +120,29 @@ class Registry(Protocol):
         ...
 
 
+class RegistryReader(Protocol):
+    """What can be read of a registry in milliseconds. Every method may raise ServiceError.
+
+    Tags are empty where there is no such thing.
+    """
+
+    def run_tags(self, run_id: str) -> Mapping[str, str]:
+        """Return the tags of a finished run that was not deleted."""
+        ...
+
+    def version_tags(self, model: str, number: str) -> Mapping[str, str]:
+        """Return the tags of a version that was not deleted."""
+        ...
+
+    def alias_tags(self, model: str, alias: str) -> Mapping[str, str]:
+        """Return the tags of the version that an alias points at."""
+        ...
+
+    def first_content(self, suite: str) -> str | None:
+        """Return the suite digest of the first finished run (of any model) on `name@version`, if any."""
+        ...
+
+
 class OpenRegistry(Protocol):
     """Opens the MLflow that a tracking names."""
 

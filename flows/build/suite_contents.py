@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.suites.load import SUITE_FILE
-from quantgate.registry.recording.known_suites import known_content, other_content
+from quantgate.registry.recording.suite_contents import other_content, registered_content
 from quantgate.registry.tracking import Tracking
 
 
@@ -25,16 +25,16 @@ def refuse_other_content(suite: Suite, settings: Settings, say: Callable[[str], 
     if is_sealed(suite.folder):  # an imported suite is nobody's to edit
         return
     try:
-        known = known_content(f"{suite.name}@{suite.version}", tracking)
+        registered = registered_content(f"{suite.name}@{suite.version}", tracking)
     except ServiceError as error:
         say(
             f"the registry {error.where} {error.what}: whether it knows {suite.name}@{suite.version} with "
             "another content shows when variants are registered"
         )
         return
-    if known is not None and known != suite.digest:
+    if registered is not None and registered != suite.digest:
         raise InputError(
-            other_content(suite, known),
+            other_content(suite, registered),
             where=tracking.shown,
             next_step=f"raise `version:` in {suite.folder / SUITE_FILE}",
         )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.registry.corpora.experiments import DRIFT, corpus_runs, experiment_of
-from quantgate.registry.facts import NONE
 from quantgate.registry.protocol import Registry
+from quantgate.registry.tags import NAMES, FactTag, Spelling, facts_of, tags_of
 
 NO_DRIFT = "no drift"
 """The decision where there is none; the other one is `DRIFT`."""
@@ -47,37 +47,31 @@ def newest_drift(registry: Registry, corpus: str, digest: str) -> CorpusDrift | 
         InputError: where its tags were altered.
     """
     runs = corpus_runs(registry, DRIFT, corpus, digest)
-    found = [_from_tags(run.tags, f"run {run.id} of {experiment_of(corpus)}") for run in runs]
-    return max(found, key=lambda drift: drift.compared_at, default=None)
+    comparisons = [_from_tags(run.tags, f"run {run.id} of {experiment_of(corpus)}") for run in runs]
+    return max(comparisons, key=lambda drift: drift.compared_at, default=None)
+
+
+_DISTANCE = Spelling(write="{:.6f}".format, read=float)
+_TAGS = (
+    FactTag("corpus"),
+    FactTag("corpus_digest"),
+    FactTag("traffic"),
+    FactTag("traffic_digest"),
+    FactTag("drift_key", "key"),
+    FactTag("drift_decision", "decision"),
+    FactTag("drift_distance", "distance", spelling=_DISTANCE),
+    FactTag("drift_alarms", "alarms", spelling=NAMES),
+    FactTag("compared_at"),
+)
 
 
 def to_tags(drift: CorpusDrift) -> dict[str, str]:
     """Return a comparison as tags of its run."""
-    return {
-        "corpus_digest": drift.corpus_digest,
-        "traffic": drift.traffic,
-        "traffic_digest": drift.traffic_digest,
-        "drift_key": drift.key,
-        "drift_decision": drift.decision,
-        "drift_distance": f"{drift.distance:.6f}",
-        "drift_alarms": ",".join(drift.alarms) or NONE,
-        "compared_at": drift.compared_at,
-    }
+    return tags_of(_TAGS, drift)
 
 
 def _from_tags(tags: Mapping[str, str], where: str) -> CorpusDrift:
     try:
-        alarms = tags["drift_alarms"]
-        return CorpusDrift(
-            corpus=tags["corpus"],
-            corpus_digest=Digest(tags["corpus_digest"]),
-            traffic=tags["traffic"],
-            traffic_digest=Digest(tags["traffic_digest"]),
-            key=Digest(tags["drift_key"]),
-            decision=tags["drift_decision"],
-            distance=float(tags["drift_distance"]),
-            alarms=() if alarms == NONE else tuple(alarms.split(",")),
-            compared_at=tags["compared_at"],
-        )
+        return CorpusDrift(**facts_of(_TAGS, tags))
     except (KeyError, ValueError) as error:
         raise InputError(f"its tags were altered ({error})", where=where) from error

@@ -1,7 +1,7 @@
 """What MLflow holds of calibration corpora: an experiment for each, whose runs are of two kinds."""
 
-from quantgate.registry.facts import NONE
 from quantgate.registry.protocol import Registry, TaggedRun
+from quantgate.registry.tags import NONE
 
 KIND = "kind"
 """Tag that says what a run of a corpus's experiment is."""

@@ -58,16 +58,16 @@ def log_once(
     with exclusive(tracking.store.root / "registry.lock"):
         registry = open_registry(tracking)
         experiment_id = registry.experiment(experiment_of(run.corpus))
-        found = registry.find_run(experiment_id, run.key)
-        if found is None:
-            found = registry.start_run(experiment_id, run.name, _tags(run))
-        if not found.finished:
+        recorded = registry.find_run(experiment_id, run.key)
+        if recorded is None:
+            recorded = registry.start_run(experiment_id, run.name, _tags(run))
+        if not recorded.finished:
             with temporary_folder() as work:
                 for file in run.files:
                     shutil.copyfile(file, work / file.name)
-                registry.fill_run(found.id, run.content, work)
-            registry.finish_run(found.id)
-        receipt = _receipt(run, tracking, experiment_id, found.id)
+                registry.fill_run(recorded.id, run.content, work)
+            registry.finish_run(recorded.id)
+        receipt = _receipt(run, tracking, experiment_id, recorded.id)
         write_receipt(receipt, tracking)
     return receipt
 

@@ -11,7 +11,7 @@ from quantgate.pipelines.domain.verdicts.verdict import PairedStatistics, PairOu
 from quantgate.pipelines.files.records import to_json, write_record
 from quantgate.pipelines.files.sealed import Manifest
 from quantgate.registry.evidence import Evidence, version_facts
-from quantgate.registry.facts import VersionFacts, to_tags
+from quantgate.registry.facts import VERSION_TAGS, VersionFacts, to_tags
 from quantgate.registry.protocol import DatasetInput, RunContent
 
 _LONGEST_PARAMETER = 500
@@ -30,13 +30,7 @@ def run_content(evidence: Evidence) -> RunContent:
     policy = evidence.verdict.policy
     return RunContent(
         parameters={
-            "recipe": facts.recipe,
-            "scheme": facts.scheme,
-            "algorithm": facts.algorithm,
-            "format": facts.format,
-            "numerics": facts.numerics,
-            "corpus": facts.corpus,
-            "suite": facts.suite,
+            **{tag.name: tag.written(facts) for tag in VERSION_TAGS if tag.parameter},
             "runtime": str(facts.runtime),
             "slots": str(schedule.slots),
             "max_tokens": str(decode.max_tokens),
@@ -115,7 +109,7 @@ def _statistics(statistics: PairedStatistics, prefix: str) -> dict[str, float]:
         "break_rate_bound": statistics.break_rate_bound,
         "mcnemar_p": statistics.mcnemar_p,
     }
-    values |= {f"broke_as/{one.way.replace(' ', '_')}": one.count for one in statistics.broke_ways}
+    values |= {f"broke_as/{way.way.replace(' ', '_')}": way.count for way in statistics.broke_ways}
     return {f"{prefix}{name}": float(value) for name, value in values.items()}
 
 

@@ -4,12 +4,14 @@ Every step looks for what an earlier, interrupted call left and completes it, so
 leaves one run and one version however often, wherever and however rudely it is recorded.
 """
 
+from collections.abc import Iterator, Mapping
+
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed import Manifest, is_sealed, read_manifest
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.registry.evidence import Evidence, check_evidence, version_facts
-from quantgate.registry.facts import NONE, PASSED, PLACE_TAGS, VersionFacts, to_tags
+from quantgate.registry.facts import PASSED, VERSION_TAGS, VersionFacts, filter_of, to_tags
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
 from quantgate.registry.recording.content import (
@@ -18,8 +20,9 @@ from quantgate.registry.recording.content import (
     write_files,
     write_model_manifest,
 )
-from quantgate.registry.recording.known_suites import other_content
 from quantgate.registry.recording.receipts import Receipt, write_receipt
+from quantgate.registry.recording.suite_contents import other_content
+from quantgate.registry.tags import NONE, Renewal
 from quantgate.registry.tracking import Tracking
 
 
@@ -75,10 +78,10 @@ def _refuse_other_content(
     """
     if is_sealed(evidence.suite.folder):
         return
-    known = registry.first_content(facts.suite)
-    if known is not None and known != evidence.suite.digest:
+    registered = registry.first_content(facts.suite)
+    if registered is not None and registered != evidence.suite.digest:
         raise InputError(
-            other_content(evidence.suite, known),
+            other_content(evidence.suite, registered),
             where=tracking.shown,
             next_step=f"raise `version:` in {evidence.suite.folder / 'suite.yaml'}",
         )
@@ -124,8 +127,9 @@ def _refresh_run(
 ) -> None:
     """The same evidence is recorded again: where its files lie now is what may have changed."""
     tags = to_tags(version_facts(evidence))
-    for key in PLACE_TAGS:
-        registry.set_run_tag(run_id, key, tags[key])
+    for tag in VERSION_TAGS:
+        if tag.renewal is Renewal.PLACE:
+            registry.set_run_tag(run_id, tag.name, tags[tag.name])
     if evidence.passed:
         with temporary_folder() as work:
             write_model_manifest(evidence, manifest, work / "manifest.json")
@@ -133,7 +137,7 @@ def _refresh_run(
 
 
 def _ensure_version(registry: Registry, run_id: str, evidence: Evidence) -> str:
-    same = {"version_key": evidence.version_key}
+    same = filter_of(version_key=evidence.version_key)
     versions = registry.versions(evidence.model, same)
     if not versions:
         tags = to_tags(version_facts(evidence))
@@ -144,23 +148,25 @@ def _ensure_version(registry: Registry, run_id: str, evidence: Evidence) -> str:
             registry.delete_version(evidence.model, created.number)
     version = versions[0]
     current = to_tags(version_facts(evidence))
-    for key in _refreshed(evidence):
+    for key in _renewed(current):
         if version.tags.get(key) != current[key]:
             registry.set_version_tag(evidence.model, version.number, key, current[key])
     _point_alias(registry, evidence)
     return version.number
 
 
-def _refreshed(evidence: Evidence) -> tuple[str, ...]:
-    """Return tags in which the newest evidence counts; a waiver that was needed once stays in the lineage."""
-    waived = () if evidence.waiver == NONE else ("waiver",)
-    return ("verdict", "base_divergence", *waived, *PLACE_TAGS)
+def _renewed(tags: Mapping[str, str]) -> Iterator[str]:
+    """Yield the names of tags in which the newest evidence, whose tags these are, counts."""
+    for tag in VERSION_TAGS:
+        unsaid = tag.renewal is Renewal.ONCE_SAID and tags[tag.name] == NONE
+        if tag.renewal is not Renewal.NEVER and not unsaid:
+            yield tag.name
 
 
 def _withdraw(registry: Registry, evidence: Evidence) -> None:
     """Let the newest evidence count: mark a version of the very same thing as no longer passing."""
     decision = evidence.verdict.decision.value
-    withdrawn = registry.versions(evidence.model, {"version_key": evidence.version_key})
+    withdrawn = registry.versions(evidence.model, filter_of(version_key=evidence.version_key))
     if withdrawn:  # the alias first: at no moment it points at a version that does not pass
         _point_alias(registry, evidence, without=withdrawn)
     for version in withdrawn:
@@ -170,10 +176,10 @@ def _withdraw(registry: Registry, evidence: Evidence) -> None:
 def _point_alias(
     registry: Registry, evidence: Evidence, without: tuple[RecordedVersion, ...] = ()
 ) -> None:
-    tags = {"scope": evidence.scope, "verdict": PASSED}
+    tags = filter_of(scope=evidence.scope, verdict=PASSED)
     gone = {version.number for version in without}
     passing = registry.versions(evidence.model, tags)
-    champion = smallest(tuple(one for one in passing if one.number not in gone))
+    champion = smallest(tuple(version for version in passing if version.number not in gone))
     number = champion.number if champion else None
     aliases = registry.aliases(evidence.model) or {}
     if aliases.get(evidence.suite.name) != number:

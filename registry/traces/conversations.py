@@ -117,9 +117,9 @@ def _rows(trace: Trace) -> list[JsonObject]:
 
 def _conversations(trace_id: str, spans: Sequence[Span]) -> Iterator[JsonObject]:
     for number, span in enumerate(spans):
-        found = conversation(span.inputs, span.outputs)
-        if found is not None:
-            yield {"id": f"{trace_id}:{number}" if number else trace_id, **found}
+        messages = conversation(span.inputs, span.outputs)
+        if messages is not None:
+            yield {"id": f"{trace_id}:{number}" if number else trace_id, **messages}
 
 
 def _digests(row: JsonObject) -> list[str]:

@@ -21,11 +21,11 @@ def conversation(inputs: JsonValue, outputs: JsonValue) -> JsonObject | None:
     asked = _asked(inputs)
     if not any(message["role"] == "user" for message in asked):
         return None
-    found: JsonObject = {"messages": [*asked, *_answer(outputs)]}
+    chat: JsonObject = {"messages": [*asked, *_answer(outputs)]}
     tools = inputs.get("tools") if isinstance(inputs, dict) else None
     if isinstance(tools, list) and tools:
-        found["tools"] = tools
-    return found
+        chat["tools"] = tools
+    return chat
 
 
 def _asked(inputs: JsonValue) -> list[JsonObject]:
@@ -46,10 +46,10 @@ def _answer(outputs: JsonValue, depth: int = 0) -> list[JsonObject]:
     if isinstance(outputs, str):
         return [_message("assistant", outputs)] if outputs else []
     if isinstance(outputs, list):
-        found = _messages(outputs)
-        if not found and outputs and depth < _DEEPEST:
+        messages = _messages(outputs)
+        if not messages and outputs and depth < _DEEPEST:
             return _answer(outputs[0], depth + 1)
-        return found[-1:]
+        return messages[-1:]
     if not isinstance(outputs, dict) or depth == _DEEPEST:
         return []
     if choices := outputs.get("choices"):
@@ -57,8 +57,8 @@ def _answer(outputs: JsonValue, depth: int = 0) -> list[JsonObject]:
     if outputs.get("role") or outputs.get("type") in _ROLES:
         return _messages([outputs])
     for name in _ANSWERS:
-        if name in outputs and (found := _answer(outputs[name], depth + 1)):
-            return found
+        if name in outputs and (messages := _answer(outputs[name], depth + 1)):
+            return messages
     return []
 
 
@@ -68,21 +68,21 @@ def _messages(given: JsonValue) -> list[JsonObject]:
         return []
     if len(given) == 1 and isinstance(given[0], list):
         return _messages(given[0])
-    found = []
-    for one in given:
-        if not isinstance(one, dict):
+    messages = []
+    for entry in given:
+        if not isinstance(entry, dict):
             return []
-        role = str(one.get("role") or one.get("type") or "")
+        role = str(entry.get("role") or entry.get("type") or "")
         if role not in _ROLES:
             continue
-        message = _message(_ROLES[role], _text(one.get("content")))
-        if calls := one.get("tool_calls"):
+        message = _message(_ROLES[role], _text(entry.get("content")))
+        if calls := entry.get("tool_calls"):
             message["tool_calls"] = calls
-        if identifier := one.get("tool_call_id"):
+        if identifier := entry.get("tool_call_id"):
             message["tool_call_id"] = identifier
         if message["content"] or calls:
-            found.append(message)
-    return found
+            messages.append(message)
+    return messages
 
 
 def _message(role: str, content: str) -> JsonObject:
@@ -95,5 +95,5 @@ def _text(content: JsonValue) -> str:
         return content
     if not isinstance(content, list):
         return ""
-    texts = [one.get("text") if isinstance(one, dict) else one for one in content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
     return "\n".join(text for text in texts if isinstance(text, str))

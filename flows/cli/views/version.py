@@ -4,10 +4,10 @@ from rich.console import Console
 
 from quantgate.flows.cli.views.folding import show_facts
 from quantgate.flows.cli.views.sizes import megabytes
-from quantgate.registry import Found, VersionFacts
+from quantgate.registry import RegisteredVersion, VersionFacts
 
 
-def show_version(version: Found, console: Console) -> None:
+def show_version(version: RegisteredVersion, console: Console) -> None:
     """Print a look-up's answer: what it is, where it lies, what was proved of it."""
     facts = version.facts
     aliases = "".join(f" @{alias}" for alias in version.aliases)

@@ -1,9 +1,9 @@
 """quantgate for programs: look up what passed, ask where it came from, prove that its bytes are the same.
 
     from quantgate import lookup, verify
-    found = lookup("support-llama", suite="support-desk", max_size_bytes=4_000_000)
-    verify(found)                      # every byte against the sha256 it was registered with
-    print(found.artifact, found.facts.verdict)
+    variant = lookup("support-llama", suite="support-desk", max_size_bytes=4_000_000)
+    verify(variant)                      # every byte against the sha256 it was registered with
+    print(variant.artifact, variant.facts.verdict)
 
 An installation brings this one import name. Below it stand the four houses `pipelines`, `calibration`,
 `registry` and `flows`; in a checkout they are links to the folders of these names. Importing this package
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from quantgate.pipelines.domain.errors import QuantgateError
     from quantgate.registry import (
         Digests,
-        Found,
         Lineage,
         LineageStep,
+        RegisteredVersion,
         RuntimeFacts,
         Tracking,
         VersionFacts,
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Digests",
-    "Found",
     "Lineage",
     "LineageStep",
     "QuantgateError",
+    "RegisteredVersion",
     "RuntimeFacts",
     "Tracking",
     "VersionFacts",

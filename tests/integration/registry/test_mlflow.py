@@ -20,7 +20,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.registry import Receipt, Tracking, lineage, lookup, record, still_recorded, verify
 from quantgate.registry.opening import open_mlflow
-from quantgate.registry.recording.known_suites import known_content
+from quantgate.registry.recording.suite_contents import registered_content
 from tests.support.project import PROJECT
 from tests.support.registries import SUITE, Sample, evidence_of, other_digest, tracking_in
 
@@ -202,9 +202,9 @@ def test_a_suites_version_is_one_content_for_all_stores_and_models(
 ) -> None:
     suite = replace(SUITE, name=f"suite-{decision.value}-{tracking.store.root.parent.name}")
     label, sample = f"{suite.name}@3", replace(_named(tracking, Sample()), suite=suite)
-    assert known_content(label, tracking) is open_mlflow(tracking).first_content(label) is None
+    assert registered_content(label, tracking) is open_mlflow(tracking).first_content(label) is None
     record(evidence_of(replace(sample, decision=decision), tracking.store), tracking)
-    assert known_content(label, tracking) == suite.digest
+    assert registered_content(label, tracking) == suite.digest
     assert open_mlflow(tracking).first_content(label) == suite.digest
 
     edited = replace(suite, digest=other_digest("suite"))
@@ -214,7 +214,7 @@ def test_a_suites_version_is_one_content_for_all_stores_and_models(
         record(evidence_of(other, other_store.store), other_store)
     raised = replace(other, suite=replace(edited, version=4))
     record(evidence_of(raised, other_store.store), other_store)
-    assert known_content(f"{suite.name}@4", tracking) == edited.digest
+    assert registered_content(f"{suite.name}@4", tracking) == edited.digest
 
 
 def test_two_processes_recording_the_same_variant_leave_one_version(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ OPEN = """
 import sys
 from pathlib import Path
 from quantgate.pipelines.files.store import Store
-from quantgate.registry.mlflow_client import MlflowRegistry
+from quantgate.registry.mlflow.client import MlflowRegistry
 from quantgate.registry.tracking import Tracking
 print("ready", flush=True)
 sys.stdin.readline()

@@ -38,7 +38,7 @@ from tests.unit.flows.build.test_units import site
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # read when MLflow is imported
 warnings.simplefilter("ignore")  # MLflow's own, on import and use
 
-import quantgate.registry.mlflow_client  # noqa: E402,F401 - before any fork: it takes seconds
+import quantgate.registry.mlflow.client  # noqa: E402,F401 - before any fork: it takes seconds
 
 FAULT = 70
 """The exit code of a child whose registry failed in one of our errors."""

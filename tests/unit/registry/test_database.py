@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.registry.database import database_trouble, opened_alone
+from quantgate.registry.mlflow.database import database_trouble, opened_alone
 
 
 def test_one_opens_a_database_at_a_time_whatever_their_stores(tmp_path: Path) -> None:

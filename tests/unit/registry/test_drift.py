@@ -13,7 +13,7 @@ from quantgate.registry import CorpusDrift, Tracking, record, record_corpus, rec
 from quantgate.registry.corpora.drift import NO_DRIFT, newest_drift
 from quantgate.registry.corpora.experiments import DRIFT, card_line, experiment_of, recorded_corpus
 from quantgate.registry.lineages import trace
-from quantgate.registry.lookups import Wanted, find
+from quantgate.registry.lookups import LookupRequest, find
 from tests.support.registries import (
     MemoryRegistry,
     PowerCutError,
@@ -111,7 +111,7 @@ def test_a_corpus_is_recorded_once_also_after_a_power_cut(
 def test_drift_is_shown_with_the_variant_that_was_calibrated_on_the_corpus(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
-    wanted = Wanted(model="support-llama")
+    wanted = LookupRequest(model="support-llama")
     assert find(wanted, tracking, open_registry=mlflow.open).drift is None
     for drift in (
         TUESDAY,
@@ -152,7 +152,7 @@ def test_a_variant_without_corpus_has_no_drift_and_asks_nothing(
 ) -> None:
     mlflow.calls.clear()
     found = find(
-        Wanted(model="support-llama", max_size_bytes=9000, format="gguf"),
+        LookupRequest(model="support-llama", max_size_bytes=9000, format="gguf"),
         tracking,
         open_registry=mlflow.open,
     )
@@ -170,7 +170,10 @@ def test_drift_of_other_content_under_the_same_name_is_not_shown(
     rebuilt = replace(CORPUS, version=2, digest=digest_of("rebuilt"))
     other = replace(MONDAY, corpus=rebuilt.label, corpus_digest=rebuilt.digest)
     record_drift(other, rebuilt, {}, tracking, open_registry=mlflow.open)
-    assert find(Wanted(model="support-llama"), tracking, open_registry=mlflow.open).drift is None
+    assert (
+        find(LookupRequest(model="support-llama"), tracking, open_registry=mlflow.open).drift
+        is None
+    )
     assert newest_drift(mlflow, rebuilt.label, rebuilt.digest) == other
     assert recorded_corpus(mlflow, rebuilt.label, rebuilt.digest) is None
 

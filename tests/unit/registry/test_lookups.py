@@ -25,7 +25,7 @@ from quantgate.registry import (
 from quantgate.registry.evidence import version_facts
 from quantgate.registry.facts import PASSED, from_tags, to_tags
 from quantgate.registry.lineages import trace
-from quantgate.registry.lookups import Found, Wanted, find
+from quantgate.registry.lookups import LookupRequest, RegisteredVersion, find
 from tests.support.registries import (
     SUITE,
     MemoryRegistry,
@@ -66,7 +66,7 @@ def mlflow(tracking: Tracking) -> MemoryRegistry:
 
 
 def test_the_smallest_passing_variant_is_found(tracking: Tracking, mlflow: MemoryRegistry) -> None:
-    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
     assert (found.facts.recipe, found.version) == ("Q4_K_M--imatrix", "2")
     assert found.aliases == ("support-desk",)
     assert found.uri == "models:/support-llama/2"
@@ -92,7 +92,7 @@ def test_of_equal_sizes_the_one_judged_with_a_full_cache_is_found(
     )
     record(plain, tracking, open_registry=mlflow.open)
     record(reduced, tracking, open_registry=mlflow.open)
-    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
     assert found.facts.recipe == "Q4_K_M", "the newest of those with a full cache"
 
 
@@ -109,14 +109,14 @@ def test_of_equal_sizes_the_one_judged_with_a_full_cache_is_found(
 def test_wishes_narrow_the_choice(
     tracking: Tracking, mlflow: MemoryRegistry, wish: dict[str, str], recipe: str
 ) -> None:
-    wanted = replace(Wanted(model=MODEL), **wish)  # type: ignore[arg-type]
+    wanted = replace(LookupRequest(model=MODEL), **wish)  # type: ignore[arg-type]
     assert find(wanted, tracking, open_registry=mlflow.open).facts.recipe == recipe
 
 
 def test_where_nothing_fits_it_says_what_there_is(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
-    wanted = Wanted(model=MODEL, max_size_bytes=3000)
+    wanted = LookupRequest(model=MODEL, max_size_bytes=3000)
     with pytest.raises(NotFoundError, match=r"at most 3,000 bytes.*Q4_K_M--imatrix.*4,000 bytes"):
         find(wanted, tracking, open_registry=mlflow.open)
 
@@ -125,13 +125,13 @@ def test_an_unknown_model_is_answered_with_the_known_ones(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
     with pytest.raises(NotFoundError, match="there are: support-llama"):
-        find(Wanted(model="suport-llama"), tracking, open_registry=mlflow.open)
+        find(LookupRequest(model="suport-llama"), tracking, open_registry=mlflow.open)
 
 
 def test_a_look_up_does_not_create_a_database(tmp_path: Path) -> None:
     tracking = tracking_in(tmp_path / "nowhere")
     with pytest.raises(NotFoundError, match="nothing is registered yet"):
-        find(Wanted(model=MODEL), tracking, open_registry=MemoryRegistry().open)
+        find(LookupRequest(model=MODEL), tracking, open_registry=MemoryRegistry().open)
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -140,8 +140,8 @@ def test_two_suites_have_to_be_told_apart(tracking: Tracking, mlflow: MemoryRegi
     sample = Sample(recipe="Q8_0", size_bytes=8000, suite=other)
     record(evidence_of(sample, tracking.store), tracking, open_registry=mlflow.open)
     with pytest.raises(InputError, match="refunds, support-desk"):
-        find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
-    found = find(Wanted(model=MODEL, suite="refunds"), tracking, open_registry=mlflow.open)
+        find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL, suite="refunds"), tracking, open_registry=mlflow.open)
     assert found.facts.suite_name == "refunds"
 
 
@@ -150,7 +150,7 @@ def test_a_smaller_variant_of_an_older_base_is_not_the_answer(
 ) -> None:
     newer = Sample(recipe="Q8_0", size_bytes=8000, base="newer")
     record(evidence_of(newer, tracking.store), tracking, open_registry=mlflow.open)
-    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
     assert found.facts.source.startswith("org/newer@")
 
 
@@ -158,7 +158,7 @@ def test_a_version_registered_by_hand_is_passed_over(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
     mlflow.create_version(MODEL, "", {"verdict": "pass", "size_bytes": "1"})
-    assert find(Wanted(model=MODEL), tracking, open_registry=mlflow.open).version == "2"
+    assert find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open).version == "2"
     with pytest.raises(InputError, match="was not registered by quantgate"):
         trace(f"{MODEL}/4", tracking, open_registry=mlflow.open)
 
@@ -202,7 +202,7 @@ def test_a_malformed_reference_is_refused(tracking: Tracking, reference: str) ->
 
 
 def test_verify_names_the_file_that_was_altered(tracking: Tracking, mlflow: MemoryRegistry) -> None:
-    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
     content = bytearray(found.artifact.read_bytes())
     content[7] ^= 1
     found.artifact.write_bytes(content)
@@ -213,7 +213,7 @@ def test_verify_names_the_file_that_was_altered(tracking: Tracking, mlflow: Memo
 def test_verify_notices_a_manifest_rewritten_to_match_altered_bytes(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
-    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
     content = bytearray(found.artifact.read_bytes())
     content[7] ^= 1
     found.artifact.write_bytes(content)
@@ -311,8 +311,8 @@ def test_the_example_in_the_packages_docstring_runs(
     assert package.lookup is lookup
     assert package.verify is verify
 
-    def lookup_here(model: str, *, suite: str, max_size_bytes: int) -> Found:
-        wanted = Wanted(model=model, suite=suite, max_size_bytes=max_size_bytes)
+    def lookup_here(model: str, *, suite: str, max_size_bytes: int) -> RegisteredVersion:
+        wanted = LookupRequest(model=model, suite=suite, max_size_bytes=max_size_bytes)
         return find(wanted, tracking, open_registry=mlflow.open)
 
     exec("\n".join(code[1:]), {"lookup": lookup_here, "verify": verify})
@@ -324,7 +324,7 @@ def test_a_format_that_there_is_none_of_is_refused_and_not_looked_up(
     tracking: Tracking, mlflow: MemoryRegistry, name: str
 ) -> None:
     with pytest.raises(InputError, match="there is no format") as caught:
-        find(Wanted(model=MODEL, format=name), tracking, open_registry=mlflow.open)
+        find(LookupRequest(model=MODEL, format=name), tracking, open_registry=mlflow.open)
     assert "gguf, compressed-tensors, awq, gptq" in str(caught.value)
 
 
@@ -361,7 +361,7 @@ def test_one_version_from_before_manifests_had_a_digest_keeps_no_look_up_from_it
 ) -> None:
     oldest = mlflow.models[MODEL]["1"]
     del oldest.tags["manifest_digest"]
-    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
     assert found.version == "2"
     with pytest.raises(InputError, match="not the one that was registered"):
         verify(replace(found, facts=from_tags(oldest.tags, "1")))

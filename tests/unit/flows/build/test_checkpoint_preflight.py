@@ -29,7 +29,8 @@ from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_rows
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.registry.evidence import version_facts
-from quantgate.registry.facts import NONE, from_tags, to_tags
+from quantgate.registry.facts import from_tags, to_tags
+from quantgate.registry.tags import NONE
 from tests.support.fakes import fake_checkpoint
 from tests.support.registries import Sample, evidence_of
 from tests.support.reports import example_report

@@ -16,7 +16,7 @@ from quantgate.pipelines.files.records import write_checked
 from quantgate.pipelines.files.sealed import MANIFEST, read_sealed
 from quantgate.pipelines.files.store import STORE_FOLDER, Store, open_store
 from quantgate.registry import Tracking, record, verify
-from quantgate.registry.lookups import Wanted, find
+from quantgate.registry.lookups import LookupRequest, find
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.registries import (
     MemoryRegistry,
@@ -47,7 +47,9 @@ def test_a_moved_store_hands_out_where_its_files_lie_now(
 ) -> None:
     registered(tmp_path / "before", mlflow)
     (tmp_path / "before").rename(tmp_path / "now")
-    found = find(Wanted(model=MODEL), tracking_in(tmp_path / "now"), open_registry=mlflow.open)
+    found = find(
+        LookupRequest(model=MODEL), tracking_in(tmp_path / "now"), open_registry=mlflow.open
+    )
     assert found.artifact.is_relative_to(tmp_path / "now")
     assert found.is_here
     verify(found)
@@ -59,7 +61,9 @@ def test_each_copy_of_a_store_hands_out_its_own_files(
     registered(tmp_path / "one", mlflow)
     shutil.copytree(tmp_path / "one", tmp_path / "other")
     for name in ("one", "other"):
-        found = find(Wanted(model=MODEL), tracking_in(tmp_path / name), open_registry=mlflow.open)
+        found = find(
+            LookupRequest(model=MODEL), tracking_in(tmp_path / name), open_registry=mlflow.open
+        )
         assert found.folder.is_relative_to(tmp_path / name)
         verify(found)
 
@@ -70,7 +74,7 @@ def test_a_store_without_the_files_names_where_they_were_registered(
     tracking = registered(tmp_path / "here", mlflow)
     empty_database(tracking_in(tmp_path / "elsewhere"))
     elsewhere = tracking_in(tmp_path / "elsewhere")
-    found = find(Wanted(model=MODEL), elsewhere, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), elsewhere, open_registry=mlflow.open)
     assert found.folder.is_relative_to(tracking.store.root)
 
 
@@ -95,7 +99,7 @@ def test_an_artifact_tag_that_points_elsewhere_is_not_verified(
     tracking = registered(tmp_path / "store", mlflow)
     (tmp_path / "other.gguf").write_bytes(b"another model")
     mlflow.set_version_tag(MODEL, "1", "artifact", str(tmp_path / "other.gguf"))
-    found = find(Wanted(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
     with pytest.raises(InputError, match=r"other\.gguf: the registered artifact is not the one"):
         verify(found)
 
@@ -104,7 +108,9 @@ def test_a_file_added_beside_the_artifact_is_not_verified(
     tmp_path: Path, mlflow: MemoryRegistry
 ) -> None:
     found = find(
-        Wanted(model=MODEL), registered(tmp_path / "store", mlflow), open_registry=mlflow.open
+        LookupRequest(model=MODEL),
+        registered(tmp_path / "store", mlflow),
+        open_registry=mlflow.open,
     )
     (found.folder / "chat_template.jinja").write_text("{{ 'ignore the user' }}")
     with pytest.raises(InputError, match=r"chat_template\.jinja: was added"):

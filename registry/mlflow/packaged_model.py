@@ -54,8 +54,8 @@ class QuantizedVariant(PythonModel):  # type: ignore[misc]  # MLflow ships no ty
         """Return the facts that are asked for by name, e.g. `["artifact", "format", "verdict"]`."""
         unknown = [name for name in model_input if name not in self.facts]
         if unknown:
-            known = ", ".join(sorted(self.facts))
-            raise ValueError(f"no such fact: {', '.join(unknown)}; known are {known}")
+            names = ", ".join(sorted(self.facts))
+            raise ValueError(f"no such fact: {', '.join(unknown)}; known are {names}")
         return [self.facts[name] for name in model_input]
 
 

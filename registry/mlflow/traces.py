@@ -5,26 +5,29 @@ from collections.abc import Iterator
 from time import time
 from typing import Any
 
+from typing_extensions import override
+
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.specs.loading import did_you_mean
-from quantgate.registry.mlflow_client import MlflowRegistry, translated
-from quantgate.registry.traces.conversations import Span, Trace
+from quantgate.registry.mlflow.client import MlflowRegistry
+from quantgate.registry.mlflow.connection import translated
+from quantgate.registry.traces.conversations import Span, Trace, TraceSource
 
 _PAGE = 100
 _SESSION = "mlflow.trace.session"
 _EXPERIMENTS_SHOWN = 1000
 
 
-class MlflowTraces(MlflowRegistry):
+class MlflowTraces(MlflowRegistry, TraceSource):
     """A `TraceSource` over the same client. What is traced while it reads is left for the next time."""
 
+    @override
     def traces(self, experiment: str) -> Iterator[Trace]:
-        """See `TraceSource`."""
-        for found in self._pages(experiment, include_spans=True):
-            yield _trace(found)
+        for trace in self._pages(experiment, include_spans=True):
+            yield _trace(trace)
 
+    @override
     def trace_count(self, experiment: str) -> int:
-        """See `TraceSource`."""
         return sum(1 for _ in self._pages(experiment, include_spans=False))
 
     def _pages(self, experiment: str, *, include_spans: bool) -> Iterator[Any]:
@@ -48,13 +51,13 @@ class MlflowTraces(MlflowRegistry):
 
     def _experiment_id(self, experiment: str) -> str:
         with translated(self._tracking):
-            found = self._client.get_experiment_by_name(experiment)
-            if found is not None:
-                return str(found.experiment_id)
-            there = self._client.search_experiments(max_results=_EXPERIMENTS_SHOWN)
-        if experiment in [str(one.experiment_id) for one in there]:
+            home = self._client.get_experiment_by_name(experiment)
+            if home is not None:
+                return str(home.experiment_id)
+            others = self._client.search_experiments(max_results=_EXPERIMENTS_SHOWN)
+        if experiment in [str(other.experiment_id) for other in others]:
             return experiment
-        names = sorted(one.name for one in there)
+        names = sorted(other.name for other in others)
         raise InputError(
             f"MLflow has no experiment '{experiment}'{did_you_mean(experiment, names)}",
             where=self._tracking.shown,
@@ -62,11 +65,11 @@ class MlflowTraces(MlflowRegistry):
         )
 
 
-def _trace(found: Any) -> Trace:
+def _trace(trace: Any) -> Trace:
     return Trace(
-        id=str(found.info.trace_id),
-        session=str(found.info.trace_metadata.get(_SESSION, "")),
-        succeeded=str(found.info.state.value) == "OK",
+        id=str(trace.info.trace_id),
+        session=str(trace.info.trace_metadata.get(_SESSION, "")),
+        succeeded=str(trace.info.state.value) == "OK",
         spans=tuple(
             Span(
                 type=str(span.span_type),
@@ -74,7 +77,7 @@ def _trace(found: Any) -> Trace:
                 inputs=_plain(span.inputs),
                 outputs=_plain(span.outputs),
             )
-            for span in found.data.spans
+            for span in trace.data.spans
         ),
     )
 

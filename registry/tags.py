@@ -1,0 +1,111 @@
+"""How facts become MLflow's tags and back: tables of tags, which write and read the facts of an object.
+
+Tags are flat strings, so that MLflow's own pages and search (`tags.format = 'gguf'`) can use them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from enum import Enum, auto
+from operator import attrgetter
+from typing import Any
+
+NONE = "none"
+"""How a tag spells that there is nothing: no corpus, no unproven slice, no waiver."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How a kind of fact is written as a tag, and read back. `read` raises ValueError for what is none."""
+
+    write: Callable[[Any], str]
+    read: Callable[[str], Any]
+
+
+def _written_number(number: float | None) -> str:
+    """Write a number with more digits than anybody is shown: one that is rounded twice is another number."""
+    return NONE if number is None else f"{number:.10g}"
+
+
+TEXT = Spelling(write=str, read=str)
+COUNT = Spelling(write=str, read=int)
+NUMBER = Spelling(write=_written_number, read=float)
+OPTIONAL_NUMBER = Spelling(
+    write=_written_number, read=lambda text: None if text == NONE else float(text)
+)
+OPTIONAL_TEXT = Spelling(
+    write=lambda text: text or NONE, read=lambda text: None if text == NONE else text
+)
+NAMES = Spelling(
+    write=lambda names: ",".join(names) or NONE,
+    read=lambda text: () if text == NONE else tuple(text.split(",")),
+)
+"""Several names, none of which has a comma."""
+
+
+class Renewal(Enum):
+    """What becomes of a tag when the very same thing is recorded again, with newer evidence."""
+
+    NEVER = auto()
+    PLACE = auto()
+    """It says where the same bytes lie now: set anew in the run and in the version."""
+    NEWEST = auto()
+    """The newest evidence counts, in the version."""
+    ONCE_SAID = auto()
+    """The newest evidence counts where it says something; what was said once stays otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactTag:
+    """One tag of a table.
+
+    `attribute` holds the fact (`runtime.engine`); it is the tag's name where none is given. `absent` is read
+    where an object from before this tag was written lacks it. A `derived` fact follows from others, and is
+    never read back. A `parameter` is one of MLflow's parameters of the run, too, which its pages compare.
+    """
+
+    name: str
+    attribute: str | None = None
+    _: KW_ONLY
+    spelling: Spelling = TEXT
+    absent: str | None = None
+    derived: bool = False
+    parameter: bool = False
+    renewal: Renewal = Renewal.NEVER
+
+    @property
+    def fact(self) -> str:
+        """The attribute that holds the fact."""
+        return self.attribute or self.name
+
+    def written(self, facts: object) -> str:
+        """Return the tag's text for an object that has the facts."""
+        return self.spelling.write(attrgetter(self.fact)(facts))
+
+    def read(self, tags: Mapping[str, str]) -> object:
+        """Read the fact.
+
+        Raises:
+            KeyError, ValueError: the tag is missing, or says nothing of this kind.
+        """
+        text = tags[self.name] if self.absent is None else tags.get(self.name, self.absent)
+        return self.spelling.read(text)
+
+
+def tags_of(table: tuple[FactTag, ...], facts: object) -> dict[str, str]:
+    """Return an object's facts as tags."""
+    return {tag.name: tag.written(facts) for tag in table}
+
+
+def facts_of(table: tuple[FactTag, ...], tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return facts by their attribute; those of a part (`runtime.engine`) are gathered under the part's name.
+
+    Raises:
+        KeyError, ValueError: a tag is missing, or says nothing of its kind.
+    """
+    facts: dict[str, Any] = {}
+    for tag in table:
+        if not tag.derived:
+            part, _, attribute = tag.fact.rpartition(".")
+            held = facts.setdefault(part, {}) if part else facts
+            held[attribute] = tag.read(tags)
+    return facts
