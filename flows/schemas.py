@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from quantgate.calibration.spec import CorpusFile
+from quantgate.calibration.specs.corpus_file import CorpusFile
 from quantgate.flows.cli.transcripts import TranscriptLine
 from quantgate.flows.releases.watch_list import WatchListSpec
 from quantgate.pipelines.domain.values import JsonValue

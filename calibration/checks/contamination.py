@@ -13,7 +13,7 @@ from typing import Literal
 
 from quantgate.calibration.checks.overlap_closeness import Judge
 from quantgate.calibration.checks.overlap_index import OverlapIndex
-from quantgate.calibration.checks.overlap_search import OverlapSearch, Row
+from quantgate.calibration.checks.overlap_search import ComparedRow, OverlapSearch
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.suites.suite import Item
 
@@ -55,24 +55,24 @@ def contaminations(
     index = OverlapIndex([text for _, text in entries], _SHORTEST_CHARACTERS)
     searched = OverlapSearch(index).run(map(compared, sequences), threads)
     judge = Judge(index, searched)
-    found: dict[int, list[Contamination]] = {}
+    copies: dict[int, list[Contamination]] = {}
     for entry, (row_id, row) in searched.equal.items():
         at, text = entries[entry]
-        one = _found(items[at], text, row_id, row, verbatim=True, likeness=1.0)
-        found.setdefault(at, []).append(one)
+        copy = _contamination(items[at], text, row_id, row, verbatim=True, likeness=1.0)
+        copies.setdefault(at, []).append(copy)
     for place, part in enumerate(index.parts):
         at, text = entries[part.item]
         for close in judge.copies(place):
-            one = _found(
+            copy = _contamination(
                 items[at], text, close.row_id, close.excerpt,
                 verbatim=close.verbatim and close.whole, likeness=close.likeness,
             )  # fmt: skip
-            found.setdefault(at, []).append(one)
-    return tuple(min(found[at], key=_closest_first) for at in sorted(found))
+            copies.setdefault(at, []).append(copy)
+    return tuple(min(copies[at], key=_closest_first) for at in sorted(copies))
 
 
-def _closest_first(one: Contamination) -> tuple[int, float]:
-    return ("exact", "normalized", "near").index(one.kind), -one.likeness
+def _closest_first(copy: Contamination) -> tuple[int, float]:
+    return ("exact", "normalized", "near").index(copy.kind), -copy.likeness
 
 
 def _entries(item: Item) -> tuple[str, ...]:
@@ -93,13 +93,13 @@ def asked(item: Item) -> str:
     return "\n".join(said)
 
 
-def compared(sequence: CorpusSequence) -> Row:
+def compared(sequence: CorpusSequence) -> ComparedRow:
     """Return what is compared of a corpus row."""
     said = [message.content for message in sequence.messages if message.role != "system"]
-    return Row(id=sequence.id, texts=tuple(text for text in (*said, sequence.text) if text))
+    return ComparedRow(id=sequence.id, texts=tuple(text for text in (*said, sequence.text) if text))
 
 
-def _found(
+def _contamination(
     item: Item, text: str, row_id: str, row: str, *, verbatim: bool, likeness: float
 ) -> Contamination:
     kind: Kind = "near"

@@ -65,8 +65,8 @@ class CorpusProfile:
 
     def language_share(self, language: str) -> float:
         """Share of rows in a language, of those whose language is known."""
-        known = sum(count for name, count in self.languages.items() if name != UNKNOWN)
-        return self.languages[language] / known if known else 0.0
+        identified = sum(count for name, count in self.languages.items() if name != UNKNOWN)
+        return self.languages[language] / identified if identified else 0.0
 
     def long_characters(self) -> float:
         """Return the length that 95 % of the sequences do not exceed."""
@@ -90,13 +90,15 @@ class Profiler:
         self._lengths += map(len, texts)
         self._kinds.update(kinds_of(texts))
         self._calls += sum(
-            any(m.tool_calls for m in one.messages) or calls_in(text) > 0
-            for one, text in zip(batch, texts, strict=True)
+            any(m.tool_calls for m in sequence.messages) or calls_in(text) > 0
+            for sequence, text in zip(batch, texts, strict=True)
         )
         self._words[_slots(texts)] = True
-        self._languages.update(one.language for one in batch if one.language)
+        self._languages.update(sequence.language for sequence in batch if sequence.language)
         unknown = [
-            _asked(one) or text for one, text in zip(batch, texts, strict=True) if not one.language
+            _asked(sequence) or text
+            for sequence, text in zip(batch, texts, strict=True)
+            if not sequence.language
         ]
         unknown = unknown[: max(0, _LANGUAGE_ROWS - self._asked)]
         self._asked += len(unknown)
@@ -147,29 +149,29 @@ def lacks(suite: Suite, profile: CorpusProfile) -> tuple[Lack, ...]:
     languages = dict(zip(
         (item.id for item in suite.items), languages_of([_question(i) for i in suite.items]), strict=True
     ))  # fmt: skip
-    found: list[Lack] = []
-    for one in suite.slices:
-        items = [item for item in suite.items if one.name in item.slices]
+    lacking: list[Lack] = []
+    for part in suite.slices:
+        items = [item for item in suite.items if part.name in item.slices]
         if not items:
             continue
-        found += _languages(one.name, [languages[item.id] for item in items], profile)
-        found += _lengths(one.name, items, profile)
-        found += _writing(suite, one.name, profile)
-        found += _words(one.name, items, profile)
-    return tuple(found)
+        lacking += _languages(part.name, [languages[item.id] for item in items], profile)
+        lacking += _lengths(part.name, items, profile)
+        lacking += _writing(suite, part.name, profile)
+        lacking += _words(part.name, items, profile)
+    return tuple(lacking)
 
 
 def _languages(name: str, languages: Sequence[str], profile: CorpusProfile) -> list[Lack]:
-    found = []
+    lacking = []
     for language, count in Counter(languages).most_common():
         share, have = count / len(languages), profile.language_share(language)
         if language == UNKNOWN or count < 2 or not _lacking(share, have):
             continue
-        found.append(Lack(
+        lacking.append(Lack(
             slice=name, aspect="language", what=language, slice_share=share, corpus_share=have,
             text=f"{count} of {len(languages)} items are in '{language}', {have:.1%} of the corpus is",
         ))  # fmt: skip
-    return found
+    return lacking
 
 
 def _lengths(name: str, items: Sequence[Item], profile: CorpusProfile) -> list[Lack]:
@@ -193,7 +195,7 @@ def _writing(suite: Suite, name: str, profile: CorpusProfile) -> list[Lack]:
     items = [item for item in suite.items if name in item.slices]
     texts = [item_text(item, suite.grader_of(item).kind) for item in items]
     have = shares(profile.kinds)
-    found = [
+    lacking = [
         Lack(
             slice=name, aspect="writing", what=kind, slice_share=share, corpus_share=have.get(kind, 0.0),
             text=f"{share:.1%} of its characters are {kind}, {have.get(kind, 0.0):.2%} of the corpus's",
@@ -206,11 +208,11 @@ def _writing(suite: Suite, name: str, profile: CorpusProfile) -> list[Lack]:
     )
     share, rows = calling / len(items), profile.rows_with_calls / profile.rows
     if share >= _CALLS_SHARE and rows < _LEAST_SHARE * share:
-        found.append(Lack(
+        lacking.append(Lack(
             slice=name, aspect="calls", what="tool calls", slice_share=share, corpus_share=rows,
             text=f"{calling} of {len(items)} items are about tool calls, {rows:.1%} of the corpus's rows are",
         ))  # fmt: skip
-    return found
+    return lacking
 
 
 def _words(name: str, items: Sequence[Item], profile: CorpusProfile) -> list[Lack]:
@@ -223,17 +225,17 @@ def _words(name: str, items: Sequence[Item], profile: CorpusProfile) -> list[Lac
             spelling.setdefault(int(read.hashes[place]), read.spelled(place))
         users.update(set(read.hashes[read.bounds[at] : read.bounds[at + 1]].tolist()))
     several = max(_WORD_ITEMS, _WORD_ITEMS_SHARE * len(items))
-    own = [word for word, count in users.most_common() if count >= several]
-    if len(own) < _FEWEST_WORDS:
+    shared = [word for word, count in users.most_common() if count >= several]
+    if len(shared) < _FEWEST_WORDS:
         return []
-    seen = profile.words[_slot_of(numpy.array(own, dtype=numpy.uint64))]
-    missing = [spelling[word] for word, there in zip(own, seen, strict=True) if not there]
+    seen = profile.words[_slot_of(numpy.array(shared, dtype=numpy.uint64))]
+    missing = [spelling[word] for word, there in zip(shared, seen, strict=True) if not there]
     missing.sort(key=lambda word: (-len(word), word))  # long words tell more of a domain
-    share = len(missing) / len(own)
+    share = len(missing) / len(shared)
     if share < _WORDS_SHARE:
         return []
     text = (
-        f"{len(missing)} of the {len(own)} words that several items use never occur in the corpus: "
+        f"{len(missing)} of the {len(shared)} words that several items use never occur in the corpus: "
         f"{', '.join(missing[:_SHOWN])}{' …' if len(missing) > _SHOWN else ''}"
     )
     return [Lack(

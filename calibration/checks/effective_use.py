@@ -70,22 +70,24 @@ class EffectiveUse:
     @property
     def note(self) -> str | None:
         """What is worth a look."""
-        told = []
+        remarks = []
         if self.tokens < LEAST_SHARE * self.wanted_tokens:
             share = self.tokens / self.wanted_tokens
-            told.append(
+            remarks.append(
                 f"takes {self.tokens:,} of the {self.wanted_tokens:,} tokens it wants ({share:.0%})"
             )
         if self.dropped_tokens:
-            told.append(f"{self.backend} drops the last {self.dropped_tokens:,} tokens")
+            remarks.append(f"{self.backend} drops the last {self.dropped_tokens:,} tokens")
         if self.supply.truncated:
-            told.append(
+            remarks.append(
                 f"{self.supply.truncated} of {self.supply.read} sequences are cut to "
                 f"{self.supply.longest_tokens:,} tokens"
             )
         if self.supply.too_short:
-            told.append(f"{self.supply.too_short} sequences of less than two tokens are left out")
-        return "; ".join(told) or None
+            remarks.append(
+                f"{self.supply.too_short} sequences of less than two tokens are left out"
+            )
+        return "; ".join(remarks) or None
 
 
 def effective_use(recipe: Recipe, supply: Supply) -> EffectiveUse:
@@ -136,4 +138,4 @@ def no_supply(corpus: Corpus) -> Supply:
 
 def calibrated(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
     """Return the recipes that take anything from a corpus."""
-    return tuple(one for one in recipes if one.calibration is not Calibration.NONE)
+    return tuple(recipe for recipe in recipes if recipe.calibration is not Calibration.NONE)

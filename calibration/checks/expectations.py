@@ -37,11 +37,11 @@ def _json_text(expected: JsonValue) -> str:
 def _texts(expected: JsonValue) -> Iterable[str]:
     if isinstance(expected, dict):
         if "value" in expected:  # a number and its unit
-            yield " ".join(str(one) for one in expected.values() if one is not None)
+            yield " ".join(str(value) for value in expected.values() if value is not None)
         for key in ("answer", "all", "any"):
             yield from _texts(expected.get(key))
     elif isinstance(expected, list | tuple):
-        for one in expected:
-            yield from _texts(one)
+        for value in expected:
+            yield from _texts(value)
     elif expected is not None and not isinstance(expected, bool):
         yield str(expected)

@@ -38,9 +38,9 @@ def kinds_of(texts: Iterable[str]) -> Counter[str]:
     for text in texts:
         codes = numpy.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=numpy.uint32)
         counts += numpy.bincount(table[codes], minlength=len(names))
-    found = dict(zip(names, counts.tolist(), strict=True))
-    found.pop("")
-    return Counter({name: count for name, count in found.items() if count})
+    by_name = dict(zip(names, counts.tolist(), strict=True))
+    by_name.pop("")
+    return Counter({name: count for name, count in by_name.items() if count})
 
 
 def shares(counts: Mapping[str, int]) -> Shares:

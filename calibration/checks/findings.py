@@ -46,7 +46,7 @@ class Overlap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class SuiteCoverage:
     """What one pass over a corpus tells: its health, and what of the suite it lacks."""
 
     health: Health
@@ -66,27 +66,27 @@ def overlap_of(corpus: Corpus, suite: Suite, store: Store, threads: int) -> Over
     code = source_digest("quantgate.calibration.checks.contamination", alone=_ALONE)
     key = digest_of([corpus.label, corpus.digest, suite.digest, code])
 
-    def find() -> Overlap:
-        found = contaminations(iterate_sequences(corpus), suite.items, threads=threads)
-        return Overlap(found=found)
+    def search() -> Overlap:
+        copies = contaminations(iterate_sequences(corpus), suite.items, threads=threads)
+        return Overlap(found=copies)
 
-    return _kept(_file(store, "contamination", corpus, key), Overlap, find)
+    return _kept(_file(store, "contamination", corpus, key), Overlap, search)
 
 
-def look_at(corpus: Corpus, suite: Suite, store: Store) -> Look:
+def coverage_of(corpus: Corpus, suite: Suite, store: Store) -> SuiteCoverage:
     """Return the corpus's health and what of the suite it lacks."""
     code = source_digest(*_LOOKED_AT, alone=_ALONE)
     key = digest_of([corpus.label, corpus.digest, suite.digest, code])
 
-    def look() -> Look:
+    def cover() -> SuiteCoverage:
         profiler, examiner = Profiler(), Examiner()
         for batch in _batches(iterate_sequences(corpus), _BATCH):
             texts = [text_of(sequence) for sequence in batch]
             profiler.add(batch, texts)
             examiner.add(batch, texts)
-        return Look(health=examiner.health(), lacks=lacks(suite, profiler.profile()))
+        return SuiteCoverage(health=examiner.health(), lacks=lacks(suite, profiler.profile()))
 
-    return _kept(_file(store, "look", corpus, key), Look, look)
+    return _kept(_file(store, "look", corpus, key), SuiteCoverage, cover)
 
 
 def use_of(
@@ -104,7 +104,7 @@ def use_of(
             corpus,
             chat,
             context_length_tokens=context_length_tokens,
-            wanted_tokens=recipe.calibration_tokens,
+            target_tokens=recipe.calibration_tokens,
             folder=scratch,
         )
     except InputError as error:

@@ -85,22 +85,25 @@ class Examiner:
 
     def add(self, batch: Sequence[CorpusSequence], texts: Sequence[str]) -> None:
         """Examine sequences and their texts."""
-        self._sources.update(one.source for one in batch)
+        self._sources.update(sequence.source for sequence in batch)
         words = words_of(texts)
         runs = run_hashes(words.hashes, words.bounds[:-1], words.bounds[1:])
-        for at, (one, text) in enumerate(zip(batch, texts, strict=True)):
-            for ailment in ailments(one, text):
-                self._count(ailment, one.id)
+        for at, (sequence, text) in enumerate(zip(batch, texts, strict=True)):
+            for ailment in ailments(sequence, text):
+                self._count(ailment, sequence.id)
             self._repeated(
-                one.id, hash(text), int(runs[at]), bool(words.bounds[at + 1] - words.bounds[at])
+                sequence.id,
+                hash(text),
+                int(runs[at]),
+                bool(words.bounds[at + 1] - words.bounds[at]),
             )
         room = max(0, NEAR_ROWS - self._rows)
-        for at, one in enumerate(batch[:room]):
-            own = words.hashes[words.bounds[at] : words.bounds[at + 1]]
-            earlier = self._near.earlier_like(one.id, own)
+        for at, sequence in enumerate(batch[:room]):
+            row_words = words.hashes[words.bounds[at] : words.bounds[at + 1]]
+            earlier = self._near.earlier_like(sequence.id, row_words)
             if earlier is not None:
-                self._count("near duplicate", f"{one.id} like {earlier}")
-            self._templates.add(one.id, own)
+                self._count("near duplicate", f"{sequence.id} like {earlier}")
+            self._templates.add(sequence.id, row_words)
         self._rows += len(batch)
 
     def health(self) -> Health:
@@ -142,24 +145,24 @@ def ailments(sequence: CorpusSequence, text: str) -> list[Ailment]:
     """Return what is wrong with one row."""
     if not text.strip():
         return ["empty"]
-    found: list[Ailment] = []
+    ailing: list[Ailment] = []
     if "\0" in text:
-        found.append("NUL")
+        ailing.append("NUL")
     if _CONTROL.search(text):
-        found.append("control character")
+        ailing.append("control character")
     if not text.isascii():
         if _SURROGATE.search(text):
-            found.append("lone surrogate")
+            ailing.append("lone surrogate")
         if "\ufffd" in text:
-            found.append("replacement character")
+            ailing.append("replacement character")
         if _MOJIBAKE.search(text):
-            found.append("mojibake")
+            ailing.append("mojibake")
     if sequence.messages and not any(
         message.role == "assistant" and (message.content.strip() or message.tool_calls)
         for message in sequence.messages
     ):
-        found.append("no answer")
-    return found
+        ailing.append("no answer")
+    return ailing
 
 
 class _NearDuplicates:
@@ -186,18 +189,18 @@ class _NearDuplicates:
         candidates = dict.fromkeys(
             row for key in keys for row in self._bands.get(key, [])[:_CANDIDATES]
         )
-        found = None
+        earlier = None
         for row in candidates:
             shared = len(numpy.intersect1d(pairs, self._pairs[row], assume_unique=True))
             union = len(pairs) + len(self._pairs[row]) - shared
             if LEAST_JACCARD <= shared / union < 1:
-                found = self._ids[row]
+                earlier = self._ids[row]
                 break
         for key in keys:
             self._bands.setdefault(key, []).append(len(self._ids))
         self._ids.append(row_id)
         self._pairs.append(pairs)
-        return found
+        return earlier
 
 
 class _Templates:
@@ -226,7 +229,7 @@ class _Templates:
             tuple(word for word in start.tolist() if word in common)[:_FEWEST_WORDS]
             for start in self._starts
         ]
-        counts = Counter(one for one in skeletons if len(one) == _FEWEST_WORDS)
+        counts = Counter(skeleton for skeleton in skeletons if len(skeleton) == _FEWEST_WORDS)
         if not counts:
             return
         skeleton, count = counts.most_common(1)[0]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy
 
-from quantgate.calibration.checks.overlap_index import OverlapIndex, Part
+from quantgate.calibration.checks.overlap_index import ItemPart, OverlapIndex
 from quantgate.calibration.checks.overlap_search import (
-    Candidate,
+    CandidateUnit,
     Held,
-    Searched,
+    SearchResult,
     Weights,
     information,
 )
@@ -19,7 +19,7 @@ LEAST_LIKENESS = 0.5
 """At least this share of the item's information stands close together in the row, if that is many words …"""
 LEAST_ORDER = 0.35
 """… and this share of its neighbouring pairs of words …"""
-LEAST_OWN = 0.5
+LEAST_DISTINCTIVE = 0.5
 """… and this share of what fewer than three other rows and items say too: else it is a shared template."""
 FEWEST_WORDS = 6
 """Of so few words two people's questions can be the same by chance; only whole messages count then."""
@@ -39,14 +39,14 @@ class Closeness:
     """How close a row comes to a part of an item.
 
     `likeness`: share of the part's information (idf) in the row's best stretch. `order`: share of
-    its neighbouring pairs there. `own`: share of what other rows lack; None where they lack nothing.
+    its neighbouring pairs there. `distinctive`: share of what other rows lack; None where they lack nothing.
     `verbatim`: all its words stand there one after the other. `whole`: the part is all of the item.
     """
 
     row_id: str
     likeness: float
     order: float
-    own: float | None
+    distinctive: float | None
     shared_words: int
     verbatim: bool
     whole: bool
@@ -61,7 +61,11 @@ class Closeness:
             return True
         if self.likeness < least_likeness(self.shared_words) or self.order < LEAST_ORDER:
             return False
-        return self.likeness >= NEARLY_ALL if self.own is None else self.own >= LEAST_OWN
+        return (
+            self.likeness >= NEARLY_ALL
+            if self.distinctive is None
+            else self.distinctive >= LEAST_DISTINCTIVE
+        )
 
 
 def least_likeness(shared_words: int) -> float:
@@ -83,7 +87,7 @@ class _Stretch:
 class Judge:
     """Judges the candidates of one search with what is known at its end."""
 
-    def __init__(self, index: OverlapIndex, searched: Searched) -> None:
+    def __init__(self, index: OverlapIndex, searched: SearchResult) -> None:
         """Weigh the vocabulary by all units and items."""
         self._index, self._searched = index, searched
         documents = searched.unit_count + len(index.parts)
@@ -106,9 +110,9 @@ class Judge:
                 for at_other, other in enumerate(candidates)
                 if at_other != at and other.text != candidate.text
             ]
-            found = _closeness(part, weights, candidate, [*others, *like])
-            if found.is_copy:
-                yield found
+            closeness = _closeness(part, weights, candidate, [*others, *like])
+            if closeness.is_copy:
+                yield closeness
 
     def _like(self, place: int) -> list[Held]:
         """Which of a part's words the items most like it have."""
@@ -132,18 +136,20 @@ class Judge:
 
 
 def _closeness(
-    part: Part, weights: Weights, candidate: Candidate, others: Sequence[Held]
+    part: ItemPart, weights: Weights, candidate: CandidateUnit, others: Sequence[Held]
 ) -> Closeness:
     words = words_of([candidate.text])
     stretch = _best_stretch(part, weights, words.hashes)
     inside = words.hashes[stretch.first : stretch.last + 1]
-    known = numpy.sum(others, axis=0) if others else numpy.zeros(len(weights))
-    own = weights * (known < _TEMPLATE_USERS)
+    holders = numpy.sum(others, axis=0) if others else numpy.zeros(len(weights))
+    distinctive = weights * (holders < _TEMPLATE_USERS)
     return Closeness(
         row_id=candidate.row_id,
         likeness=float(weights[stretch.held].sum() / weights.sum()),
         order=_order(part, weights, inside),
-        own=float(own[stretch.held].sum() / own.sum()) if own.any() else None,
+        distinctive=float(distinctive[stretch.held].sum() / distinctive.sum())
+        if distinctive.any()
+        else None,
         shared_words=int(stretch.held.sum()),
         verbatim=_stands_in(part.words, words.hashes),
         whole=part.whole,
@@ -159,7 +165,7 @@ def _excerpt(text: str, words: Words, stretch: _Stretch) -> str:
     return written[max(0, start) : end].strip()
 
 
-def _best_stretch(part: Part, weights: Weights, words: Hashes) -> _Stretch:
+def _best_stretch(part: ItemPart, weights: Weights, words: Hashes) -> _Stretch:
     """Slide over the words; a stretch is about half as long again as the part."""
     length = int(len(part.words) * _STRETCH) + _SLACK_WORDS
     at = numpy.searchsorted(part.distinct, words)
@@ -182,7 +188,7 @@ def _best_stretch(part: Part, weights: Weights, words: Hashes) -> _Stretch:
     return _Stretch(first=int(places[best_ends[0]]), last=int(places[best_ends[1]]), held=held)
 
 
-def _order(part: Part, weights: Weights, inside: Hashes) -> float:
+def _order(part: ItemPart, weights: Weights, inside: Hashes) -> float:
     """Share of the part's neighbouring pairs that stand in a stretch, by their words' information."""
     if len(part.words) < 2:
         return 1.0

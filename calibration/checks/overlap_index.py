@@ -18,7 +18,7 @@ _NOBODY, _SEVERAL = -1, -2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ItemPart:
     """An item (`whole`), or one of the equal parts of a long one: its words in order, and each word once."""
 
     item: int
@@ -45,13 +45,13 @@ class OverlapIndex:
 
     def __init__(self, texts: Sequence[str], shortest_characters: int) -> None:
         """Index the items; only those with so many characters in words are looked for as whole messages."""
-        found = words_of(texts)
-        self.parts: list[Part] = []
+        words = words_of(texts)
+        self.parts: list[ItemPart] = []
         self._whole: dict[int, list[int]] = {}
-        hashes = run_hashes(found.hashes, found.bounds[:-1], found.bounds[1:])
-        for item, (start, end) in enumerate(zip(found.bounds[:-1], found.bounds[1:], strict=True)):
-            self.parts += _parts(item, found.hashes[start:end])
-            letters = int((found.ends[start:end] - found.starts[start:end]).sum())
+        hashes = run_hashes(words.hashes, words.bounds[:-1], words.bounds[1:])
+        for item, (start, end) in enumerate(zip(words.bounds[:-1], words.bounds[1:], strict=True)):
+            self.parts += _parts(item, words.hashes[start:end])
+            letters = int((words.ends[start:end] - words.starts[start:end]).sum())
             if letters + (end - start) > shortest_characters:
                 self._whole.setdefault(int(hashes[item]), []).append(item)
         everything = [part.distinct for part in self.parts] or [numpy.zeros(0, numpy.uint64)]
@@ -81,9 +81,9 @@ class OverlapIndex:
 
     def hits(self, texts: Sequence[str], unit_of: Places) -> Hits:
         """Look for all words in texts; `unit_of` is each text's unit, rising from 0."""
-        found = words_of(texts)
-        places, numbers = self._known(found.hashes)
-        unit_of_word = numpy.repeat(unit_of, numpy.diff(found.bounds))
+        words = words_of(texts)
+        places, numbers = self._in_vocabulary(words.hashes)
+        unit_of_word = numpy.repeat(unit_of, numpy.diff(words.bounds))
         size = max(1, len(self.vocabulary))
         keys = unit_of_word[places] * size + numbers
         keys.sort()  # and not numpy.unique, which hashes numbers and takes several times as long
@@ -92,10 +92,10 @@ class OverlapIndex:
             units=keys // size,
             words=keys % size,
             unit_count=int(unit_of[-1]) + 1 if len(unit_of) else 0,
-            equal=self._equal(found.hashes, found.bounds),
+            equal=self._equal(words.hashes, words.bounds),
         )
 
-    def _known(self, hashes: Hashes) -> tuple[Places, Places]:
+    def _in_vocabulary(self, hashes: Hashes) -> tuple[Places, Places]:
         """Return the places of words that are in the vocabulary, and their numbers there."""
         guesses = self._table[_slot(hashes)]
         places = numpy.flatnonzero(guesses != _NOBODY)
@@ -122,11 +122,11 @@ class OverlapIndex:
         return words[order], holders[order]
 
 
-def _parts(item: int, words: Hashes) -> list[Part]:
+def _parts(item: int, words: Hashes) -> list[ItemPart]:
     count = math.ceil(len(words) / _LONGEST_PART_WORDS)
     edges = [len(words) * at // count for at in range(count + 1)] if count else []
     return [
-        Part(
+        ItemPart(
             item=item,
             whole=count == 1,
             words=words[start:end],

@@ -11,16 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from quantgate.calibration.checks.overlap_index import Counts, Hits, OverlapIndex
 from quantgate.pipelines.language.words import Places
-
-if TYPE_CHECKING:
-    pass
 
 Weights = NDArray[numpy.float64]
 Held = NDArray[numpy.bool_]
@@ -37,7 +34,7 @@ _COMMON_UNITS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ComparedRow:
     """What of a corpus row is compared: its messages or text, without what every row shares (system)."""
 
     id: str
@@ -45,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Candidate:
+class CandidateUnit:
     """A unit that shares much with a part; `order` is the unit's number among all, negated (early first).
 
     `held` are those of the part's distinct words that stand in it.
@@ -59,13 +56,13 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Searched:
+class SearchResult:
     """What one pass found: for every part its best candidates, and for words in how many units they stand.
 
     `equal` are for items the first message that says the same, with its row's id.
     """
 
-    candidates: tuple[tuple[Candidate, ...], ...]
+    candidates: tuple[tuple[CandidateUnit, ...], ...]
     units_with: Counts
     unit_count: int
     row_count: int
@@ -82,7 +79,7 @@ class _Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _BatchScores:
     batch: _Batch
     hits: Hits
     units: Places
@@ -96,26 +93,26 @@ class OverlapSearch:
     def __init__(self, index: OverlapIndex) -> None:
         """Prepare for one pass."""
         self._index = index
-        self._heaps: list[list[Candidate]] = [[] for _ in index.parts]
+        self._heaps: list[list[CandidateUnit]] = [[] for _ in index.parts]
         self._floors = numpy.full(len(index.parts), _LEAST_SCORE)
         self._units_with = numpy.zeros(len(index.vocabulary), dtype=numpy.int64)
         self._units = self._rows = 0
         self._equal: dict[int, tuple[str, str]] = {}
 
-    def run(self, rows: Iterable[Row], threads: int) -> Searched:
+    def run(self, rows: Iterable[ComparedRow], threads: int) -> SearchResult:
         """Return what stands in the rows; the result does not depend on the number of threads."""
         batches = _batches(rows)
         sample = list(itertools.islice(batches, _SAMPLE_BATCHES))
         self._estimate(sample)
         with ThreadPoolExecutor(max_workers=threads) as pool:
-            waiting: deque[Future[_Found]] = deque()
+            waiting: deque[Future[_BatchScores]] = deque()
             for batch in itertools.chain(sample, batches):
                 waiting.append(pool.submit(self._look, batch))
                 if len(waiting) > 2 * threads:
                     self._take(waiting.popleft().result())
-            for one in waiting:
-                self._take(one.result())
-        return Searched(
+            for future in waiting:
+                self._take(future.result())
+        return SearchResult(
             candidates=tuple(tuple(sorted(heap, reverse=True)) for heap in self._heaps),
             units_with=self._units_with,
             unit_count=self._units,
@@ -125,8 +122,6 @@ class OverlapSearch:
 
     def _estimate(self, sample: Sequence[_Batch]) -> None:
         """Weigh words by the first units: squared, as in the inner product of tf-idf vectors."""
-        from scipy.sparse import csr_matrix
-
         index = self._index
         seen = numpy.zeros(len(index.vocabulary), dtype=numpy.int64)
         units = 0
@@ -147,9 +142,7 @@ class OverlapSearch:
             (shares[~common], (words[~common], holders[~common])), shape=(len(seen), len(total))
         )
 
-    def _look(self, batch: _Batch) -> _Found:
-        from scipy.sparse import csr_matrix
-
+    def _look(self, batch: _Batch) -> _BatchScores:
         hits = self._index.hits(batch.texts, batch.unit_of)
         telling = ~self._common[hits.words]
         units, words = hits.units[telling], hits.words[telling]
@@ -159,7 +152,7 @@ class OverlapSearch:
         product = (stands @ self._shares).tocoo()
         scores = product.data + self._granted[product.col]
         enough = scores >= self._floors[product.col]  # floors only rise: a late look keeps too much
-        return _Found(
+        return _BatchScores(
             batch=batch,
             hits=hits,
             units=product.row[enough],
@@ -167,8 +160,8 @@ class OverlapSearch:
             scores=scores[enough],
         )
 
-    def _take(self, found: _Found) -> None:
-        hits, batch = found.hits, found.batch
+    def _take(self, scored: _BatchScores) -> None:
+        hits, batch = scored.hits, scored.batch
         first = self._units
         self._units_with += numpy.bincount(hits.words, minlength=len(self._units_with))
         self._units += hits.unit_count
@@ -177,19 +170,23 @@ class OverlapSearch:
             unit = int(batch.unit_of[text])
             self._equal.setdefault(item, (batch.row_ids[unit], batch.texts[text]))
         texts: dict[int, str] = {}
-        order = numpy.lexsort((found.units, found.parts))
-        for at in order[found.scores[order] >= self._floors[found.parts[order]]]:
-            part, unit, score = int(found.parts[at]), int(found.units[at]), float(found.scores[at])
+        order = numpy.lexsort((scored.units, scored.parts))
+        for at in order[scored.scores[order] >= self._floors[scored.parts[order]]]:
+            part, unit, score = (
+                int(scored.parts[at]),
+                int(scored.units[at]),
+                float(scored.scores[at]),
+            )
             if score < self._floors[part]:
                 continue
             if unit not in texts:
                 texts[unit] = _unit_text(batch, unit)
-            self._keep(part, Candidate(
+            self._keep(part, CandidateUnit(
                 score=score, order=-(first + unit), row_id=batch.row_ids[unit], text=texts[unit],
                 held=_held(self._index.numbered[part], hits, unit),
             ))  # fmt: skip
 
-    def _keep(self, part: int, candidate: Candidate) -> None:
+    def _keep(self, part: int, candidate: CandidateUnit) -> None:
         heap = self._heaps[part]
         if len(heap) < _KEPT:
             heapq.heappush(heap, candidate)
@@ -217,7 +214,7 @@ def _unit_text(batch: _Batch, unit: int) -> str:
     return "\n".join(batch.texts[first:last])
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[_Batch]:
+def _batches(rows: Iterable[ComparedRow]) -> Iterator[_Batch]:
     texts: list[str] = []
     unit_of: list[int] = []
     row_ids: list[str] = []

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from quantgate.calibration.checks.check import contamination_text, lack_text
 from quantgate.calibration.checks.contamination import Contamination
 from quantgate.calibration.checks.effective_use import calibrated
-from quantgate.calibration.checks.findings import look_at, overlap_of, use_of
+from quantgate.calibration.checks.findings import coverage_of, overlap_of, use_of
+from quantgate.calibration.checks.wording import contamination_text, lack_text
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError
@@ -58,12 +58,12 @@ def refuse_contamination(flight: Preflight) -> tuple[ContaminationWaiver, ...]:
     Raises:
         InputError: naming the items with both texts, and waivers that have expired.
     """
-    found = overlap_of(flight.corpus, flight.suite, flight.store, flight.threads).found
-    waived = {one.item_id: one for one in flight.waivers if one.holds_on(flight.today)}
-    left = [one for one in found if one.item_id not in waived]
+    copies = overlap_of(flight.corpus, flight.suite, flight.store, flight.threads).found
+    waived = {waiver.item_id: waiver for waiver in flight.waivers if waiver.holds_on(flight.today)}
+    left = [copy for copy in copies if copy.item_id not in waived]
     if left:
         raise _refusal(left, flight)
-    needed = dict.fromkeys(one.item_id for one in found)
+    needed = dict.fromkeys(copy.item_id for copy in copies)
     return tuple(replace(waived[item_id], corpus=flight.corpus.label) for item_id in needed)
 
 
@@ -85,9 +85,9 @@ def refuse_useless(flight: Preflight) -> tuple[str, ...]:
     ]
     useless = [f"{use.recipe}: {use.problem}" for use in uses if use.problem]
     if useless:
-        told = "\n  ".join(useless)
+        named = "\n  ".join(useless)
         raise InputError(
-            f"recipes would get nothing of this corpus:\n  {told}",
+            f"recipes would get nothing of this corpus:\n  {named}",
             where=f"corpus {flight.corpus.label}",
             next_step="add longer sequences to the corpus, or leave these recipes out",
         )
@@ -100,25 +100,26 @@ def refuse_useless(flight: Preflight) -> tuple[str, ...]:
 
 def coverage_notes(flight: Preflight) -> tuple[str, ...]:
     """Return what slices test and the corpus lacks, the first few."""
-    found = look_at(flight.corpus, flight.suite, flight.store).lacks
-    told = [lack_text(one) for one in found[:_SHOWN_NOTES]]
-    if len(found) > _SHOWN_NOTES:
-        more = len(found) - _SHOWN_NOTES
-        told.append(f"{more} more lacks: `quantgate corpus check` names them")
-    return tuple(told)
+    lacking = coverage_of(flight.corpus, flight.suite, flight.store).lacks
+    notes = [lack_text(lack) for lack in lacking[:_SHOWN_NOTES]]
+    if len(lacking) > _SHOWN_NOTES:
+        more = len(lacking) - _SHOWN_NOTES
+        notes.append(f"{more} more lacks: `quantgate corpus check` names them")
+    return tuple(notes)
 
 
 def _refusal(left: Sequence[Contamination], flight: Preflight) -> InputError:
-    told = "\n  ".join(contamination_text(one) for one in left[:_SHOWN])
+    named = "\n  ".join(contamination_text(copy) for copy in left[:_SHOWN])
     more = f"\n  and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+    items = {copy.item_id for copy in left}
     expired = [
-        str(one)
-        for one in flight.waivers
-        if not one.holds_on(flight.today) and one.item_id in {each.item_id for each in left}
+        str(waiver)
+        for waiver in flight.waivers
+        if not waiver.holds_on(flight.today) and waiver.item_id in items
     ]
     lapsed = f"\n  waivers that have expired: {'; '.join(expired)}" if expired else ""
     return InputError(
-        f"{len(left)} items of suite {flight.suite.name} stand in the corpus:\n  {told}{more}{lapsed}",
+        f"{len(left)} items of suite {flight.suite.name} stand in the corpus:\n  {named}{more}{lapsed}",
         where=f"corpus {flight.corpus.label}",
         next_step="take these sequences out of the corpus or the items out of the suite, or waive items by "
         "name in the build file (`contamination_waivers`)",

@@ -64,12 +64,12 @@ def token_coverage(
     slices: Mapping[str, Sequence[Sequence[int]]], seen: Mapping[int, int], decode: Decode
 ) -> tuple[TokenCoverage, ...]:
     """Return for each slice how much of its items' token ids calibration sees."""
-    found = []
+    coverages = []
     for name, items in slices.items():
         counts = Counter(token for ids in items for token in ids)
         unseen = [token for token, _ in counts.most_common() if not seen.get(token)]
         digits = [token for token in counts if decode([token]).strip().isdigit()]
-        found.append(TokenCoverage(
+        coverages.append(TokenCoverage(
             slice=name,
             distinct=len(counts),
             unseen=len(unseen),
@@ -79,7 +79,7 @@ def token_coverage(
             digits_unseen=sum(not seen.get(token) for token in digits),
             examples=tuple(decode([token]) for token in unseen[:_SHOWN]),
         ))  # fmt: skip
-    return tuple(found)
+    return tuple(coverages)
 
 
 def expert_coverage(scratch: Path, tokens: CalibrationTokens) -> ExpertCoverage | None:

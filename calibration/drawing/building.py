@@ -14,10 +14,10 @@ from quantgate.calibration.drawing.scanning import rank_of
 from quantgate.calibration.redaction.entities import problems_of
 from quantgate.calibration.redaction.options import EntityCount, RedactionReport
 from quantgate.calibration.redaction.redact import RedactionResult, missing, redact
+from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.sources.local import LocalSource
 from quantgate.calibration.sources.rows import content_of
-from quantgate.calibration.wanted import CorpusSpec
-from quantgate.calibration.workplace import Workplace
+from quantgate.calibration.specs.corpus import CorpusSpec
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -43,7 +43,7 @@ class Drawn:
 
 
 @dataclass
-class _Drawn:
+class _DrawingState:
     sequences: list[CorpusSequence] = field(default_factory=list)
     contents: set[bytes] = field(default_factory=set)
     tokens: list[int] = field(default_factory=list)
@@ -55,7 +55,7 @@ class _Drawn:
 def draw(
     spec: CorpusSpec,
     sources: Sequence[LocalSource],
-    place: Workplace,
+    resources: BuildResources,
     *,
     chat: ChatFormat | None,
     scratch: Path,
@@ -68,8 +68,8 @@ def draw(
     """
     _refuse_redaction(spec)
     at_most = spec.sequences or ceil((spec.tokens or 0) / _FEW_TOKENS_A_ROW) + _FIRST_ROWS
-    passes = Passes(spec, sources, place, scratch=scratch, at_most=at_most)
-    builder = _Builder(spec, place, passes, chat, scratch)
+    passes = Passes(spec, sources, resources, scratch=scratch, at_most=at_most)
+    builder = _Builder(spec, resources, passes, chat, scratch)
     factor = 1
     while True:
         scanned = passes.scan(factor)
@@ -104,21 +104,21 @@ class _Builder:
     def __init__(
         self,
         spec: CorpusSpec,
-        place: Workplace,
+        resources: BuildResources,
         passes: Passes,
         chat: ChatFormat | None,
         scratch: Path,
     ) -> None:
-        self._spec, self._place, self._passes = spec, place, passes
+        self._spec, self._resources, self._passes = spec, resources, passes
         self._chat, self._scratch = chat, scratch
 
-    def collect(self, scanned: Scanned) -> _Drawn | None:
+    def collect(self, scanned: Scanned) -> _DrawingState | None:
         """Draw until there is enough; None where a cell ran dry of which the scan kept too little."""
         drawing = Drawing(scanned.pools, shares_of(self._spec))
         stream = iter(drawing)
-        drawn = _Drawn()
-        while wanted := self._wanted(drawn):
-            batch = list(islice(stream, wanted))
+        drawn = _DrawingState()
+        while missing := self._rows_missing(drawn):
+            batch = list(islice(stream, missing))
             if drawing.exhausted & scanned.cut:
                 return None
             if not batch:
@@ -126,7 +126,7 @@ class _Builder:
             self._take(drawn, self._passes.fetch(batch))
         return drawn
 
-    def _wanted(self, drawn: _Drawn) -> int:
+    def _rows_missing(self, drawn: _DrawingState) -> int:
         """Return how many more rows to look at, 0 when there is enough."""
         have, spec = len(drawn.sequences), self._spec
         missing = (spec.sequences or have + _FIRST_ROWS) - have
@@ -138,7 +138,7 @@ class _Builder:
         guess = ceil(left * have / drawn.token_sum) + 1 if drawn.token_sum else _FIRST_ROWS
         return min(missing, guess) if spec.sequences else guess
 
-    def _take(self, drawn: _Drawn, sequences: Sequence[CorpusSequence]) -> None:
+    def _take(self, drawn: _DrawingState, sequences: Sequence[CorpusSequence]) -> None:
         """Add sequences, redacted where the spec says so, until there is enough."""
         if self._spec.redaction.mode == "off":
             self._add(drawn, sequences)
@@ -149,10 +149,10 @@ class _Builder:
             result = self._redacted(sequences[:used])
         drawn.reports.append(result.report)
 
-    def _add(self, drawn: _Drawn, sequences: Sequence[CorpusSequence]) -> int:
+    def _add(self, drawn: _DrawingState, sequences: Sequence[CorpusSequence]) -> int:
         """Add sequences until there is enough; return how many were looked at."""
         for index, sequence in enumerate(sequences):
-            if not self._wanted(drawn):
+            if not self._rows_missing(drawn):
                 return index
             content = rank_of(content_of(sequence), 0)
             if content in drawn.contents:
@@ -169,9 +169,9 @@ class _Builder:
         return redact(
             sequences,
             self._spec.redaction,
-            run_worker=self._place.run(),
+            run_worker=self._resources.run(),
             folder=self._scratch,
-            on_progress=self._place.on_progress,
+            on_progress=self._resources.on_progress,
         )
 
 
@@ -180,11 +180,13 @@ def _merged(reports: Sequence[RedactionReport]) -> RedactionReport | None:
     if not reports:
         return None
     counts: dict[tuple[str, str], EntityCount] = {}
-    for one in (count for report in reports for count in report.counts):
-        key = (one.entity, one.source)
-        known = counts.get(key, replace(one, found=0, sequences=0))
+    for count in (count for report in reports for count in report.counts):
+        key = (count.entity, count.source)
+        sum_so_far = counts.get(key, replace(count, found=0, sequences=0))
         counts[key] = replace(
-            known, found=known.found + one.found, sequences=known.sequences + one.sequences
+            sum_so_far,
+            found=sum_so_far.found + count.found,
+            sequences=sum_so_far.sequences + count.sequences,
         )
     return replace(
         reports[0],

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from quantgate.calibration.drawing.parts import FetchCall, Fetched
 from quantgate.calibration.drawing.scanning import Preparer, name_languages
 from quantgate.calibration.sources.readers import RowNumbers, fetch
-from quantgate.calibration.sources.rows import Place, Row, plain_message
+from quantgate.calibration.sources.rows import Place, SourceRow, plain_message
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import JsonObject
@@ -73,7 +73,7 @@ def read_sequence_lines(path: Path) -> Iterator[CorpusSequence]:
                 yield _sequence.validate_json(line)
 
 
-def _prepared(preparer: Preparer, raw: JsonObject, path: Path) -> Row:
+def _prepared(preparer: Preparer, raw: JsonObject, path: Path) -> SourceRow:
     row = preparer.prepare(raw)
     if isinstance(row, str):
         raise InputError("was changed while it was read", where=str(path))

@@ -7,8 +7,8 @@ from fractions import Fraction
 from math import ceil, lcm, prod
 from typing import NamedTuple
 
-from quantgate.calibration.sources.rows import Row
-from quantgate.calibration.wanted import OTHER, CorpusSpec, Dimension, Mix
+from quantgate.calibration.sources.rows import SourceRow
+from quantgate.calibration.specs.corpus import OTHER, CorpusMix, CorpusSpec, Dimension
 
 Cell = tuple[str, ...]
 """One value of each dimension of a mix, in their order; () where nothing is mixed."""
@@ -16,7 +16,7 @@ Cell = tuple[str, ...]
 _KEPT_AT_LEAST = 64
 
 
-class Candidate(NamedTuple):
+class RankedRow(NamedTuple):
     """A row that may be drawn: its rank, its file among the build's files, where it stands in that."""
 
     rank: bytes
@@ -43,7 +43,10 @@ def shares_of(spec: CorpusSpec) -> tuple[Shares, ...]:
     """Return the dimensions that a spec mixes, in the order of a cell's values."""
     mix = spec.mix
     weights: list[tuple[Dimension, Mapping[str, str]]] = [
-        ("source", {one.name: one.weight for one in spec.sources} if mix.by_source else {}),
+        (
+            "source",
+            {source.name: source.weight for source in spec.sources} if mix.by_source else {},
+        ),
         ("language", mix.language),
         ("domain", mix.domain),
         ("length", {bucket.name: bucket.weight for bucket in mix.length}),
@@ -54,27 +57,29 @@ def shares_of(spec: CorpusSpec) -> tuple[Shares, ...]:
 def _shares(dimension: Dimension, weights: Mapping[str, str]) -> Shares:
     exact = {value: Fraction(weight) for value, weight in sorted(weights.items())}
     total = sum(exact.values())
-    return Shares(dimension=dimension, parts={value: one / total for value, one in exact.items()})
+    return Shares(
+        dimension=dimension, parts={value: weight / total for value, weight in exact.items()}
+    )
 
 
 def cell_of(
-    row: Row, *, source: str, characters: int, mix: Mix, shares: Sequence[Shares]
+    row: SourceRow, *, source: str, characters: int, mix: CorpusMix, shares: Sequence[Shares]
 ) -> Cell | None:
     """Return a row's cell, None where the mix has no place for it."""
     cell = []
-    for one in shares:
-        if one.dimension == "length":
+    for dimension in shares:
+        if dimension.dimension == "length":
             value = bucket_of(characters, mix)
         else:
-            known = {"source": source, "language": row.language, "domain": row.domain}
-            value = one.value_of(known[one.dimension])
+            values = {"source": source, "language": row.language, "domain": row.domain}
+            value = dimension.value_of(values[dimension.dimension])
         if value is None:
             return None
         cell.append(value)
     return tuple(cell)
 
 
-def bucket_of(characters: int, mix: Mix) -> str | None:
+def bucket_of(characters: int, mix: CorpusMix) -> str | None:
     """Return the name of the range that a length lies in."""
     for bucket in mix.length:
         if bucket.low <= characters and (bucket.high is None or characters < bucket.high):
@@ -96,15 +101,17 @@ class Drawing:
     its values'. Whole numbers throughout: no machine rounds differently.
     """
 
-    def __init__(self, pools: Mapping[Cell, Sequence[Candidate]], shares: Sequence[Shares]) -> None:
+    def __init__(self, pools: Mapping[Cell, Sequence[RankedRow]], shares: Sequence[Shares]) -> None:
         """Take each cell's rows by rising rank. A row that stands in several is drawn once."""
-        whole = prod(lcm(*(part.denominator for part in one.parts.values())) for one in shares)
+        whole = prod(
+            lcm(*(part.denominator for part in dimension.parts.values())) for dimension in shares
+        )
         self._pools = [_Pool(cell, pools[cell], shares, whole) for cell in sorted(pools)]
-        self._taken = [dict.fromkeys(one.parts, 0) for one in shares]
+        self._taken = [dict.fromkeys(dimension.parts, 0) for dimension in shares]
         self._seen: set[bytes] = set()
         self.exhausted: set[Cell] = set()
 
-    def __iter__(self) -> Iterator[Candidate]:
+    def __iter__(self) -> Iterator[RankedRow]:
         """Yield rows until no cell has any left; `exhausted` has the cells that ran dry."""
         drawn = 1
         while self._pools:
@@ -128,13 +135,13 @@ class _Pool:
     """A cell's rows, and how far it lags behind, in `whole`ths of a row."""
 
     def __init__(
-        self, cell: Cell, rows: Sequence[Candidate], shares: Sequence[Shares], whole: int
+        self, cell: Cell, rows: Sequence[RankedRow], shares: Sequence[Shares], whole: int
     ) -> None:
         self.cell = cell
         self.rows = iter(rows)
         self.taken = 0
         self._whole = whole
-        parts = [one.parts[value] for one, value in zip(shares, cell, strict=True)]
+        parts = [dimension.parts[value] for dimension, value in zip(shares, cell, strict=True)]
         self._due = int(sum(parts, start=prod(parts, start=Fraction(1))) * whole)
 
     def behind(self, drawn: int, taken: Sequence[Mapping[str, int]]) -> int:
@@ -161,8 +168,8 @@ class BottomRows:
         """Take in a row by its rank; of equal rows the one with the smallest place stays."""
         if self._bound is not None and rank > self._bound:
             return
-        known = self.entries.get(rank)
-        if known is None or place < known:
+        earlier = self.entries.get(rank)
+        if earlier is None or place < earlier:
             self.entries[rank] = place
         if len(self.entries) > 2 * self._most:
             self.shrink()

@@ -6,14 +6,14 @@ from math import ceil
 from pathlib import Path
 
 from quantgate.calibration.sources.local import LocalSource
-from quantgate.calibration.wanted import CorpusSpec
+from quantgate.calibration.specs.corpus import CorpusSpec
 
 CANDIDATES = "candidates.bin"
 RANKS = "ranks.bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class SourcePart:
     """A stretch of a source file: bytes of lines, row groups of parquet, all of a csv.
 
     `source` is the file's place among the build's files, `size_bytes` what progress counts.
@@ -31,7 +31,7 @@ class ScanCall:
 
     spec: CorpusSpec
     source: LocalSource
-    part: Part
+    part: SourcePart
     sequences: int
     factor: int
     folder: Path
@@ -95,9 +95,9 @@ class Outline:
 
 def cut(
     sources: Sequence[LocalSource], part_bytes: int, outline: Callable[[Path], Outline]
-) -> tuple[Part, ...]:
+) -> tuple[SourcePart, ...]:
     """Return the parts of all sources; what comes out of a build does not depend on how they are cut."""
-    parts: list[Part] = []
+    parts: list[SourcePart] = []
     for index, source in enumerate(sources):
         size = source.size_bytes
         if source.kind == "csv":
@@ -111,7 +111,7 @@ def cut(
         each = ceil(size / len(ends))
         starts = [0, *ends[:-1]]
         parts += [
-            Part(source=index, start=start, end=end, size_bytes=each)
+            SourcePart(source=index, start=start, end=end, size_bytes=each)
             for start, end in zip(starts, ends, strict=True)
         ]
     return tuple(parts)

@@ -10,23 +10,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from quantgate.calibration.drawing.fetching import fetch_rows, read_sequence_lines
-from quantgate.calibration.drawing.mixing import Candidate
+from quantgate.calibration.drawing.mixing import RankedRow
 from quantgate.calibration.drawing.parts import (
     FetchCall,
     Fetched,
     Outline,
     OutlineCall,
-    Part,
     ScanCall,
     ScannedPart,
+    SourcePart,
     cut,
 )
 from quantgate.calibration.drawing.reduction import PartResult, Scanned, reduce_parts, refuse_broken
 from quantgate.calibration.drawing.scanning import rank_of, scan
+from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.sources.local import LocalSource
 from quantgate.calibration.sources.rows import content_of
-from quantgate.calibration.wanted import CorpusSpec
-from quantgate.calibration.workplace import Workplace
+from quantgate.calibration.specs.corpus import CorpusSpec
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.sealed import produce_once
@@ -44,17 +44,19 @@ class Passes:
         self,
         spec: CorpusSpec,
         sources: Sequence[LocalSource],
-        place: Workplace,
+        resources: BuildResources,
         *,
         scratch: Path,
         at_most: int,
     ) -> None:
         """Prepare; nothing is read yet."""
-        self._spec, self._sources, self._place = spec, sources, place
+        self._spec, self._sources, self._resources = spec, sources, resources
         self._scratch, self._at_most = scratch, at_most
         text = all(source.kind != "parquet" for source in sources)
         size = sum(source.size_bytes for source in sources)
-        self._in_process = text and (place.run_worker is None or size <= place.in_process_bytes)
+        self._in_process = text and (
+            resources.run_worker is None or size <= resources.in_process_bytes
+        )
 
     def scan(self, factor: int) -> Scanned:
         """Scan every part, or find it scanned, and put them together.
@@ -63,9 +65,9 @@ class Passes:
             InputError: where a source cannot be used.
             WorkerError, ToolchainError: from child processes, and where the disk is full.
         """
-        parts = cut(self._sources, self._place.part_bytes, self._outline)
-        progress = _Sum(self._place.on_progress, sum(part.size_bytes for part in parts))
-        pool = ThreadPoolExecutor(max_workers=1 if self._in_process else self._place.processes)
+        parts = cut(self._sources, self._resources.part_bytes, self._outline)
+        progress = _Sum(self._resources.on_progress, sum(part.size_bytes for part in parts))
+        pool = ThreadPoolExecutor(max_workers=1 if self._in_process else self._resources.processes)
         try:
             futures = [
                 pool.submit(self._scanned, part, factor, progress.of(index))
@@ -88,7 +90,7 @@ class Passes:
             factor=factor,
         )
 
-    def _scanned(self, part: Part, factor: int, on_progress: OnProgress) -> PartResult:
+    def _scanned(self, part: SourcePart, factor: int, on_progress: OnProgress) -> PartResult:
         name = f"x{factor}-{part.source}-{part.start}-{part.end}"
         source = self._sources[part.source]
 
@@ -103,7 +105,7 @@ class Passes:
             )
             if self._in_process:
                 return scan(call, on_progress)
-            return self._place.run()(
+            return self._resources.run()(
                 self._call("quantgate.calibration.workers.scan", call), ScannedPart, on_progress
             ).value
 
@@ -112,26 +114,26 @@ class Passes:
         on_progress(Progress(done=part.size_bytes, total=part.size_bytes, what="scanning"))
         return PartResult(part=part, scanned=scanned, folder=folder)
 
-    def fetch(self, batch: Sequence[Candidate]) -> list[CorpusSequence]:
+    def fetch(self, batch: Sequence[RankedRow]) -> list[CorpusSequence]:
         """Return the sequences of drawn rows, in their order, each held against its rank.
 
         Raises:
             InputError: where a source was changed since it was scanned.
         """
-        found: dict[bytes, CorpusSequence] = {}
-        for index in sorted({one.source for one in batch}):
+        sequences: dict[bytes, CorpusSequence] = {}
+        for index in sorted({row.source for row in batch}):
             mine = sorted(
-                (one for one in batch if one.source == index), key=lambda one: one.position
+                (row for row in batch if row.source == index), key=lambda row: row.position
             )
-            for one, sequence in zip(mine, self._fetch(index, mine), strict=True):
-                if rank_of(content_of(sequence), self._spec.seed) != one.rank:
+            for row, sequence in zip(mine, self._fetch(index, mine), strict=True):
+                if rank_of(content_of(sequence), self._spec.seed) != row.rank:
                     raise InputError(
                         "was changed while it was read", where=str(self._sources[index].path)
                     )
-                found[one.rank] = sequence
-        return [found[one.rank] for one in batch]
+                sequences[row.rank] = sequence
+        return [sequences[row.rank] for row in batch]
 
-    def _fetch(self, index: int, rows: Sequence[Candidate]) -> Iterator[CorpusSequence]:
+    def _fetch(self, index: int, rows: Sequence[RankedRow]) -> Iterator[CorpusSequence]:
         with TemporaryDirectory(dir=self._scratch) as folder:
             call = FetchCall(
                 spec=self._spec,
@@ -143,15 +145,15 @@ class Passes:
                 fetch_rows(call)
             else:
                 worker = self._call("quantgate.calibration.workers.fetch", call)
-                self._place.run()(worker, Fetched, self._place.on_progress)
+                self._resources.run()(worker, Fetched, self._resources.on_progress)
             yield from read_sequence_lines(call.output)
 
     def _outline(self, path: Path) -> Outline:
         worker = self._call("quantgate.calibration.workers.outline", OutlineCall(path=path))
-        return self._place.run()(worker, Outline, self._place.on_progress).value
+        return self._resources.run()(worker, Outline, self._resources.on_progress).value
 
     def _call(self, module: str, request: object) -> WorkerCall:
-        log = self._place.store.logs / f"corpus-{self._spec.name}.log"
+        log = self._resources.store.logs / f"corpus-{self._spec.name}.log"
         return WorkerCall(module=module, request=request, log=log, threads=1)
 
 

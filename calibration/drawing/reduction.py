@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.calibration.drawing.mixing import BottomRows, Candidate, Cell, kept_rows, shares_of
-from quantgate.calibration.drawing.parts import CANDIDATES, RANKS, Part, ScannedPart
+import numpy
+
+from quantgate.calibration.drawing.mixing import BottomRows, Cell, RankedRow, kept_rows, shares_of
+from quantgate.calibration.drawing.parts import CANDIDATES, RANKS, ScannedPart, SourcePart
 from quantgate.calibration.drawing.scanning import CANDIDATE
 from quantgate.calibration.sources.local import LocalSource
-from quantgate.calibration.sources.rows import OWN_COLUMNS
-from quantgate.calibration.wanted import CorpusSpec
+from quantgate.calibration.sources.rows import STANDARD_COLUMNS
+from quantgate.calibration.specs.corpus import CorpusSpec
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.specs.loading import did_you_mean
 
@@ -22,7 +24,7 @@ _SHOWN_PROBLEMS = 20
 class PartResult:
     """A scanned part and the folder with its files."""
 
-    part: Part
+    part: SourcePart
     scanned: ScannedPart
     folder: Path
 
@@ -40,7 +42,7 @@ class Scanned:
     passed: int
     distinct: int
     available: dict[Cell, int]
-    pools: dict[Cell, list[Candidate]]
+    pools: dict[Cell, list[RankedRow]]
     cut: frozenset[Cell]
 
 
@@ -68,8 +70,8 @@ def reduce_parts(
         _refuse_useless(mine, sources[mine[0].part.source], rows[name], dropped[name]["empty"])
     available: Counter[Cell] = Counter()
     for result in results:
-        for one in result.scanned.cells:
-            available[one.cell] += one.rows
+        for cell_rows in result.scanned.cells:
+            available[cell_rows.cell] += cell_rows.rows
     kept, cut = _pools(results, spec, sequences, factor)
     return Scanned(
         rows=dict(rows),
@@ -88,11 +90,11 @@ def refuse_broken(result: PartResult, source: LocalSource) -> None:
     Raises:
         InputError: naming the file and its first broken rows.
     """
-    found = result.scanned.problems
-    if not found:
+    broken = result.scanned.problems
+    if not broken:
         return
     word = "line" if source.kind in ("jsonl", "txt") else "row"
-    shown = [f"{word} {number}: {why}" for number, why in found[:_SHOWN_PROBLEMS]]
+    shown = [f"{word} {number}: {why}" for number, why in broken[:_SHOWN_PROBLEMS]]
     raise InputError(
         "\n  ".join(["cannot be used:", *shown]),
         where=str(source.path),
@@ -108,15 +110,19 @@ def _refuse_useless(
     missed = [set(result.scanned.unseen) for result in results if result.scanned.rows]
     unseen = set[str]().union(*missed[:1]).intersection(*missed)
     if unseen:
-        told = [f"'{one}'{did_you_mean(one, columns)}" for one in sorted(unseen)]
+        missing = [f"'{column}'{did_you_mean(column, columns)}" for column in sorted(unseen)]
         raise InputError(
-            f"no row has a column {', '.join(told)}; row 1 has {listed}", where=str(source.path)
+            f"no row has a column {', '.join(missing)}; row 1 has {listed}", where=str(source.path)
         )
     if rows == empty:
-        hints = [f"'{one}'{hint}" for one in columns if (hint := did_you_mean(one, OWN_COLUMNS))]
-        told_columns = f"; row 1 has {listed}" if columns else ""
+        hints = [
+            f"'{column}'{hint}"
+            for column in columns
+            if (hint := did_you_mean(column, STANDARD_COLUMNS))
+        ]
+        columns_there = f"; row 1 has {listed}" if columns else ""
         raise InputError(
-            f"this source has no rows with content{told_columns}",
+            f"this source has no rows with content{columns_there}",
             where=str(source.path),
             next_step=f"map its columns in `fields`; {', '.join(hints)}" if hints else None,
         )
@@ -124,29 +130,31 @@ def _refuse_useless(
 
 def _pools(
     results: Sequence[PartResult], spec: CorpusSpec, sequences: int, factor: int
-) -> tuple[dict[Cell, list[Candidate]], set[Cell]]:
+) -> tuple[dict[Cell, list[RankedRow]], set[Cell]]:
     shares = shares_of(spec)
     kept: dict[Cell, BottomRows] = {}
     cut: set[Cell] = set()
     for result in results:
         packed = (result.folder / CANDIDATES).read_bytes()
         begin = 0
-        for one in result.scanned.cells:
-            end = begin + one.candidates * CANDIDATE.size
-            if one.cell not in kept:
-                kept[one.cell] = BottomRows(kept_rows(one.cell, shares, sequences, factor))
-            rows = kept[one.cell]
+        for cell_rows in result.scanned.cells:
+            end = begin + cell_rows.candidates * CANDIDATE.size
+            if cell_rows.cell not in kept:
+                kept[cell_rows.cell] = BottomRows(
+                    kept_rows(cell_rows.cell, shares, sequences, factor)
+                )
+            rows = kept[cell_rows.cell]
             for rank, position, length in CANDIDATE.iter_unpack(packed[begin:end]):
                 rows.add(rank, (result.part.source, position, length))
-            if one.cut:
-                cut.add(one.cell)
+            if cell_rows.cut:
+                cut.add(cell_rows.cell)
             begin = end
     for cell, rows in kept.items():
         rows.shrink()
         if rows.cut:
             cut.add(cell)
     return {
-        cell: [Candidate(rank, *rows.entries[rank]) for rank in sorted(rows.entries)]
+        cell: [RankedRow(rank, *rows.entries[rank]) for rank in sorted(rows.entries)]
         for cell, rows in kept.items()
     }, cut
 
@@ -157,17 +165,18 @@ def _distinct(files: Sequence[Path]) -> int:
     Ranks are compared by their first 64 bits: among ten million rows one pair of different rows in three
     hundred thousand builds would count as equal.
     """
-    import numpy
-
     filled = [path for path in files if path.stat().st_size]
     ranks = [numpy.memmap(path, dtype=numpy.uint64, mode="r") for path in filled]
-    slices = max(1, sum(one.nbytes for one in ranks) // _SLICE_BYTES)
+    slices = max(1, sum(file_ranks.nbytes for file_ranks in ranks) // _SLICE_BYTES)
     bounds = [numpy.uint64(((1 << 64) - 1) * i // slices) for i in range(1, slices)]
     total = 0
     begins = [0] * len(ranks)
     for bound in [*bounds, None]:
-        ends = [len(one) if bound is None else int(numpy.searchsorted(one, bound)) for one in ranks]
-        pieces = [one[b:e] for one, b, e in zip(ranks, begins, ends, strict=True)]
+        ends = [
+            len(sorted_ranks) if bound is None else int(numpy.searchsorted(sorted_ranks, bound))
+            for sorted_ranks in ranks
+        ]
+        pieces = [sorted_ranks[b:e] for sorted_ranks, b, e in zip(ranks, begins, ends, strict=True)]
         total += len(numpy.unique(numpy.concatenate(pieces))) if pieces else 0
         begins = ends
     return total

@@ -12,6 +12,8 @@ from itertools import islice
 from struct import Struct
 from typing import TypeVar
 
+import numpy
+
 from quantgate.calibration.drawing.mixing import BottomRows, Cell, cell_of, kept_rows, shares_of
 from quantgate.calibration.drawing.parts import CANDIDATES, RANKS, CellRows, ScanCall, ScannedPart
 from quantgate.calibration.sources.readers import RowNumbers, rows
@@ -19,10 +21,10 @@ from quantgate.calibration.sources.rows import (
     BrokenRowError,
     ForeignContentError,
     Place,
-    Row,
     RowReader,
+    SourceRow,
 )
-from quantgate.calibration.wanted import CorpusSpec, Filters, SourceSpec
+from quantgate.calibration.specs.corpus import CorpusSpec, Filters, SourceSpec
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
 from quantgate.pipelines.evaluation.graders.reading import patterns
@@ -73,12 +75,12 @@ class Sieve:
         self._include = [_pattern(text) for text in filters.include]
         self._exclude = [_pattern(text) for text in filters.exclude]
 
-    def reason(self, row: Row) -> str | None:
+    def reason(self, row: SourceRow) -> str | None:
         """Judge all but the language; messages of other roles are taken out of the row."""
         if not row.messages and not row.text:
             return "empty"
         if self._roles and row.messages:
-            row.messages = [one for one in row.messages if one["role"] in self._roles]
+            row.messages = [message for message in row.messages if message["role"] in self._roles]
             if not row.messages:
                 return "roles"
         filters = self._filters
@@ -95,7 +97,7 @@ class Sieve:
             return "too_many_messages"
         return self._pattern_reason(row)
 
-    def _pattern_reason(self, row: Row) -> str | None:
+    def _pattern_reason(self, row: SourceRow) -> str | None:
         if not self._include and not self._exclude:
             return None
         said = "\n".join(row.contents)
@@ -131,7 +133,7 @@ class Preparer:
         self._sieve = Sieve(spec.filters)
         self._source = source
 
-    def prepare(self, raw: JsonObject) -> Row | str:
+    def prepare(self, raw: JsonObject) -> SourceRow | str:
         """Return a row, or why it is left out.
 
         Raises:
@@ -164,7 +166,7 @@ class _Scan:
     def take(self, batch: list[tuple[Place, JsonObject | BrokenRowError]]) -> None:
         """Work on some rows at once: languages are told of many texts much faster than of one."""
         self._rows += len(batch)
-        ready: list[tuple[Place, Row]] = []
+        ready: list[tuple[Place, SourceRow]] = []
         for place, raw in batch:
             try:
                 if isinstance(raw, BrokenRowError):
@@ -184,7 +186,7 @@ class _Scan:
         for place, row in ready:
             self._keep(place, row)
 
-    def _keep(self, place: Place, row: Row) -> None:
+    def _keep(self, place: Place, row: SourceRow) -> None:
         if self._languages and row.language not in self._languages:
             self._dropped["language"] += 1
             return
@@ -216,8 +218,6 @@ class _Scan:
 
     def finish(self) -> ScannedPart:
         """Write the files and return the counts."""
-        import numpy
-
         folder, cells = self._call.folder, []
         with (folder / CANDIDATES).open("wb") as file:
             for cell in sorted(self._kept):
@@ -246,9 +246,9 @@ class _Scan:
         )
 
 
-def name_languages(found: list[Row]) -> None:
+def name_languages(rows: list[SourceRow]) -> None:
     """Tell the language of rows that do not name theirs."""
-    unnamed = [row for row in found if not row.language]
+    unnamed = [row for row in rows if not row.language]
     if unnamed:
         from quantgate.pipelines.language.identify import languages_of
 

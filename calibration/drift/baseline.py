@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from quantgate.calibration.drift.rows import Row, corpus_rows
+from quantgate.calibration.drift.rows import DriftRow, corpus_rows
 from quantgate.calibration.redaction.options import RedactionOptions
-from quantgate.calibration.wanted import OTHER, Filters
+from quantgate.calibration.specs.corpus import OTHER, Filters
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.values import JsonObject, JsonValue, digest_of
 from quantgate.pipelines.files.records import from_json
@@ -30,7 +30,7 @@ Margins = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class RowRules:
     """What a corpus's spec did to each row: traffic has to go through the same before it is compared."""
 
     rendering: str = "chat"
@@ -45,8 +45,8 @@ class Baseline:
     `key` names how the rows came of the corpus, as a part of a comparison's identity.
     """
 
-    rows: tuple[Row, ...]
-    rules: Rules = field(default_factory=Rules)
+    rows: tuple[DriftRow, ...]
+    rules: RowRules = field(default_factory=RowRules)
     key: str = "as it is"
     notes: tuple[str, ...] = ()
 
@@ -72,7 +72,7 @@ def baseline_of(corpus: Corpus, sequences: Sequence[CorpusSequence], seed: int) 
     return Baseline(
         rows=tuple(corpus_rows(kept)),
         rules=rules,
-        key=digest_of({one: dict(values) for one, values in margins.items()}),
+        key=digest_of({dimension: dict(margin) for dimension, margin in margins.items()}),
         notes=tuple(notes),
     )
 
@@ -85,14 +85,17 @@ def thinned(
     Values that the corpus has no row of cannot be brought back.
     """
     weights = raked(
-        [tuple(_value(one, name, margins[name]) for name in margins) for one in sequences],
+        [
+            tuple(_value(sequence, name, margins[name]) for name in margins)
+            for sequence in sequences
+        ],
         [margins[name] for name in margins],
     )
     largest = max(weights, default=1.0)
     return tuple(
-        one
-        for one, weight in zip(sequences, weights, strict=True)
-        if _uniform(one, seed) * largest < weight
+        sequence
+        for sequence, weight in zip(sequences, weights, strict=True)
+        if _uniform(sequence, seed) * largest < weight
     )
 
 
@@ -110,12 +113,14 @@ def raked(
             held: dict[str, float] = {}
             for cell, weight in zip(cells, weights, strict=True):
                 held[cell[dimension]] = held.get(cell[dimension], 0.0) + weight
-            wanted = {value: margin.get(value, 0) for value, weight in held.items() if weight > 0.0}
-            whole, total = sum(wanted.values()), sum(held.values())
+            targets = {
+                value: margin.get(value, 0) for value, weight in held.items() if weight > 0.0
+            }
+            whole, total = sum(targets.values()), sum(held.values())
             if not whole:
                 return tuple(weights)
             factors = {
-                value: count / whole * total / held[value] for value, count in wanted.items()
+                value: count / whole * total / held[value] for value, count in targets.items()
             }
             weights = [
                 weight * factors.get(cell[dimension], 0.0)
@@ -127,12 +132,12 @@ def raked(
     return tuple(weights)
 
 
-def _rules(card: JsonObject, record: JsonObject) -> Rules:
+def _rules(card: JsonObject, record: JsonObject) -> RowRules:
     """Older seals lack some of it: then there was none, but for the redaction in the card's report."""
     report = card.get("redaction")
     reported = report.get("options") if isinstance(report, dict) else None
     filters, redaction = record.get("filters"), record.get("redaction") or reported
-    return Rules(
+    return RowRules(
         rendering=str(card.get("rendering", "chat")),
         filters=from_json(Filters, filters) if filters else Filters(),
         redaction=from_json(RedactionOptions, redaction) if redaction else RedactionOptions(),
@@ -168,7 +173,7 @@ def _by_source(card: JsonObject) -> dict[str, int]:
 
 def _value(sequence: CorpusSequence, dimension: str, values: Mapping[str, int]) -> str:
     if dimension == "length":
-        characters = len(sequence.text) + sum(len(one.content) for one in sequence.messages)
+        characters = len(sequence.text) + sum(len(message.content) for message in sequence.messages)
         return next((name for name in values if _within(characters, name)), OTHER)
     value = str(getattr(sequence, dimension))
     return value if value in values else OTHER
@@ -192,7 +197,11 @@ def _document(corpus: Corpus, name: str) -> JsonObject:
 
 
 def _objects(value: JsonValue) -> list[JsonObject]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return (
+        [element for element in value if isinstance(element, dict)]
+        if isinstance(value, list)
+        else []
+    )
 
 
 def _count(value: JsonValue) -> int:

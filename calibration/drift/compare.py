@@ -20,13 +20,13 @@ from quantgate.calibration.drift.permutation import Labels, Permuted, group_sums
 from quantgate.calibration.drift.results import (
     FEWEST_ROWS,
     SQUARED,
-    Comparison,
     DriftSettings,
     Shift,
     TestResult,
+    TrafficComparison,
 )
 from quantgate.calibration.drift.rows import (
-    Row,
+    DriftRow,
     Sampled,
     asked_text,
     has_answers,
@@ -70,7 +70,7 @@ def compare(
     tokens: TokenReader,
     languages_of: LanguagesOf,
     notes: tuple[str, ...] = (),
-) -> Comparison:
+) -> TrafficComparison:
     """Hold a sample of traffic against a sample of a corpus; `notes` go into the result.
 
     Where one side has no answers at all (a log of requests), both are compared as they were asked.
@@ -88,10 +88,12 @@ def compare(
     )
     vectors = _vectors(rows)
     questions = _questions(rows, labels, settings, tokens, languages_of, vectors)
-    found = permutation_tests([(one.features, one.distance) for one in questions], labels)
-    results = [_result(*pair) for pair in zip(questions, found, strict=True)]
+    permuted = permutation_tests(
+        [(question.features, question.distance) for question in questions], labels
+    )
+    results = [_result(*pair) for pair in zip(questions, permuted, strict=True)]
     adjusted = holm([result.p_value for result in results])
-    return Comparison(
+    return TrafficComparison(
         corpus_rows=corpus.counts,
         traffic_rows=traffic.counts,
         tests=tuple(
@@ -109,8 +111,10 @@ def compare(
 
 def in_languages(sampled: Sampled, languages: Sequence[str], languages_of: LanguagesOf) -> Sampled:
     """Return the rows in some languages: what the spec of a corpus leaves out on purpose is no drift."""
-    told = languages_of([asked_text(row) for row in sampled.rows])
-    rows = tuple(row for row, one in zip(sampled.rows, told, strict=True) if one in languages)
+    identified = languages_of([asked_text(row) for row in sampled.rows])
+    rows = tuple(
+        row for row, language in zip(sampled.rows, identified, strict=True) if language in languages
+    )
     left_out = sampled.counts.left_out | {"language": len(sampled.rows) - len(rows)}
     return Sampled(rows, replace(sampled.counts, left_out=left_out, compared=len(rows)))
 
@@ -120,7 +124,7 @@ def permutations_needed(settings: DriftSettings) -> int:
     return max(settings.permutations, int(np.ceil(2 * TESTS / settings.alpha)))
 
 
-def _vectors(rows: Sequence[Row]) -> NDArray[np.float32]:
+def _vectors(rows: Sequence[DriftRow]) -> NDArray[np.float32]:
     """Answers are often long and alike (JSON), so what was asked has a part of its own."""
     parts = [trigrams([text_without_answers(row) for row in rows])]
     if has_answers(rows):
@@ -129,7 +133,7 @@ def _vectors(rows: Sequence[Row]) -> NDArray[np.float32]:
 
 
 def _questions(
-    rows: Sequence[Row],
+    rows: Sequence[DriftRow],
     labels: Labels,
     settings: DriftSettings,
     tokens: TokenReader,
@@ -141,11 +145,14 @@ def _questions(
     ids = tokens.ids([whole_text(row) for row in rows])
     lengths = [len(row) for row in ids]
     by_length, positions = octaves(lengths)
-    counts, known = token_counts(ids)
+    counts, counted_ids = token_counts(ids)
 
     def moved_tokens() -> tuple[Shift, ...]:
         return _moved(
-            counts, labels, lambda place: _shown(int(known[place]), tokens), keep=_SHIFTS_SHOWN
+            counts,
+            labels,
+            lambda place: _shown(int(counted_ids[place]), tokens),
+            keep=_SHIFTS_SHOWN,
         )
 
     return (
@@ -177,15 +184,15 @@ def _questions(
     )
 
 
-def _result(question: _Question, found: Permuted) -> TestResult:
+def _result(question: _Question, permuted: Permuted) -> TestResult:
     return TestResult(
         name=question.name,
         unit=question.unit,
-        statistic=found.statistic,
-        chance=found.chance,
+        statistic=permuted.statistic,
+        chance=permuted.chance,
         threshold=question.threshold,
-        p_value=found.p_value,
-        adjusted_p=found.p_value,
+        p_value=permuted.p_value,
+        adjusted_p=permuted.p_value,
         alarm=False,
         shifts=question.shifts(),
     )
@@ -222,7 +229,7 @@ def _quantiles(lengths: NDArray[np.int64], labels: Labels) -> tuple[Shift, ...]:
 
 
 def _far_rows(
-    vectors: NDArray[np.float32], traffic: Sequence[Row], labels: Labels
+    vectors: NDArray[np.float32], traffic: Sequence[DriftRow], labels: Labels
 ) -> tuple[str, ...]:
     """Return the traffic rows with the highest witness function (Gretton et al. 2012, section 2.3)."""
     plain = vectors[:, :-1]
@@ -237,8 +244,8 @@ def _shown(token_id: int, tokens: TokenReader) -> str:
 
 
 def _alike(
-    corpus: Sequence[Row], traffic: Sequence[Row]
-) -> tuple[Sequence[Row], Sequence[Row], tuple[str, ...]]:
+    corpus: Sequence[DriftRow], traffic: Sequence[DriftRow]
+) -> tuple[Sequence[DriftRow], Sequence[DriftRow], tuple[str, ...]]:
     """A log of requests, held against a corpus of conversations, would differ by the answers it lacks."""
     answered = has_answers(corpus), has_answers(traffic)
     if answered[0] == answered[1] or (answered[1] and all(map(is_text, corpus))):
@@ -262,10 +269,10 @@ def refuse_alpha(alpha: float) -> None:
         raise InputError("alpha is a probability between 0 and 1", where=str(alpha))
 
 
-def _shared(corpus: Sequence[Row], traffic: Sequence[Row]) -> tuple[str, ...]:
+def _shared(corpus: Sequence[DriftRow], traffic: Sequence[DriftRow]) -> tuple[str, ...]:
     """Say where many rows stand on both sides: they make the sides more alike than samples are."""
-    known = {row.parts for row in corpus}
-    shared = sum(row.parts in known for row in traffic)
+    corpus_contents = {row.parts for row in corpus}
+    shared = sum(row.parts in corpus_contents for row in traffic)
     if shared < _MANY_SHARED * min(len(corpus), len(traffic)):
         return ()
     return (
@@ -275,10 +282,10 @@ def _shared(corpus: Sequence[Row], traffic: Sequence[Row]) -> tuple[str, ...]:
 
 def _refuse_too_little(corpus: Sampled, traffic: Sampled, settings: DriftSettings) -> None:
     refuse_alpha(settings.alpha)
-    for side, one in (("corpus", corpus), ("traffic", traffic)):
-        if len(one.rows) < FEWEST_ROWS:
+    for side, sample in (("corpus", corpus), ("traffic", traffic)):
+        if len(sample.rows) < FEWEST_ROWS:
             raise InputError(
-                f"{len(one.rows)} distinct rows with content are too few to compare",
+                f"{len(sample.rows)} distinct rows with content are too few to compare",
                 where=side,
                 next_step=f"give at least {FEWEST_ROWS}; a few hundred see what matters",
             )

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from quantgate.calibration.drift.distances import Floats
 
@@ -57,8 +58,6 @@ class Sparse:
 
 def counted(rows: Sequence[NDArray[np.int64]]) -> tuple[Sparse, NDArray[np.int64]]:
     """Return how often each row holds each id, and the ids in the order of the features."""
-    from scipy.sparse import csr_array
-
     pairs = [np.unique(row, return_counts=True) for row in rows]
     ids, feature = np.unique(np.concatenate([held for held, _ in pairs]), return_inverse=True)
     row = np.repeat(np.arange(len(rows)), [len(held) for held, _ in pairs])
@@ -68,11 +67,11 @@ def counted(rows: Sequence[NDArray[np.int64]]) -> tuple[Sparse, NDArray[np.int64
 
 def categories(names: Sequence[str]) -> tuple[Dense, tuple[str, ...]]:
     """Return one feature a name, 1 where the row has it, and the names in the order of the features."""
-    known = tuple(sorted(set(names)))
-    place = {name: number for number, name in enumerate(known)}
-    rows = np.zeros((len(names), len(known)), dtype=np.float32)
+    distinct = tuple(sorted(set(names)))
+    place = {name: number for number, name in enumerate(distinct)}
+    rows = np.zeros((len(names), len(distinct)), dtype=np.float32)
     rows[np.arange(len(names)), [place[name] for name in names]] = 1.0
-    return Dense(rows), known
+    return Dense(rows), distinct
 
 
 def octaves(lengths: Sequence[int]) -> tuple[Dense, Floats]:

@@ -64,7 +64,7 @@ class Labels:
             left -= count
 
 
-class _Trial:
+class _PermutationTest:
     """One test on its way: what it has seen of random labellings so far."""
 
     def __init__(self, features: Features, distance: Distance, labels: Labels) -> None:
@@ -102,7 +102,7 @@ def permutation_tests(
 
     All questions see the same labellings.
     """
-    trials = [_Trial(features, distance, labels) for features, distance in questions]
+    trials = [_PermutationTest(features, distance, labels) for features, distance in questions]
     for dealt in labels.dealt():
         waiting = [trial for trial in trials if not trial.done]
         if not waiting:

@@ -99,7 +99,7 @@ class SampledRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class TrafficComparison:
     """All tests of one comparison. `notes` say what was not compared as it stands, and why.
 
     `far_rows` are ids of the traffic rows that are farthest from the corpus, farthest first.
@@ -134,4 +134,4 @@ class DriftRecord:
     tokenizer: str
     compared_at: str
     settings: DriftSettings
-    comparison: Comparison
+    comparison: TrafficComparison

@@ -13,9 +13,13 @@ from quantgate.calibration.drawing.scanning import Sieve
 from quantgate.calibration.drift.results import DriftSettings, SampledRows
 from quantgate.calibration.sources.readers import Kind, RowNumbers
 from quantgate.calibration.sources.readers import rows as raw_rows
-from quantgate.calibration.sources.rows import BrokenRowError, ForeignContentError, RowReader
-from quantgate.calibration.sources.rows import Row as SourceRow
-from quantgate.calibration.wanted import Fields, Filters, Rendering
+from quantgate.calibration.sources.rows import (
+    BrokenRowError,
+    ForeignContentError,
+    RowReader,
+    SourceRow,
+)
+from quantgate.calibration.specs.corpus import Fields, Filters, Rendering
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
@@ -30,7 +34,7 @@ _KINDS = ("jsonl", "txt", "csv")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DriftRow:
     """One row: what it is called where it comes from, and its (role, text) parts in order."""
 
     id: str
@@ -42,7 +46,7 @@ class Row:
         return not any(text.strip() for _, text in self.parts)
 
 
-Rows: TypeAlias = "Iterable[Row | str]"
+Rows: TypeAlias = "Iterable[DriftRow | str]"
 """Rows, and in place of one that is left out the reason, in one word."""
 
 
@@ -50,7 +54,7 @@ Rows: TypeAlias = "Iterable[Row | str]"
 class Sampled:
     """The rows of one side that are compared, and how many there were."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[DriftRow, ...]
     counts: SampledRows
 
 
@@ -84,18 +88,18 @@ def traffic_rows(path: Path, *, rendering: str = "chat", filters: Filters | None
         except ForeignContentError:
             yield "not_text"
             continue
-        yield sieve.reason(row) or Row(row.identifier or f"{path.stem}:{number}", _parts(row))
+        yield sieve.reason(row) or DriftRow(row.identifier or f"{path.stem}:{number}", _parts(row))
 
 
-def corpus_rows(sequences: Iterable[CorpusSequence]) -> Iterator[Row]:
+def corpus_rows(sequences: Iterable[CorpusSequence]) -> Iterator[DriftRow]:
     """Yield the rows of a corpus."""
-    for one in sequences:
-        parts = [(TEXT, one.text)]
-        for message in one.messages:
+    for sequence in sequences:
+        parts = [(TEXT, sequence.text)]
+        for message in sequence.messages:
             parts.append((message.role, message.content))
             if message.tool_calls:
                 parts.append((message.role, _call_text(list(message.tool_calls))))
-        yield Row(one.id, tuple(part for part in parts if part[1]))
+        yield DriftRow(sequence.id, tuple(part for part in parts if part[1]))
 
 
 def sampled(rows: Rows, settings: DriftSettings, side: str) -> Sampled:
@@ -104,7 +108,7 @@ def sampled(rows: Rows, settings: DriftSettings, side: str) -> Sampled:
     A corpus holds no row twice, so neither may its counterpart. The sample depends on neither file order
     nor machine; `side` makes the draws of both sides independent of each other.
     """
-    kept: list[tuple[int, str, Row]] = []
+    kept: list[tuple[int, str, DriftRow]] = []
     seen: set[int] = set()
     left_out: Counter[str] = Counter()
     read = 0
@@ -134,34 +138,34 @@ def sampled(rows: Rows, settings: DriftSettings, side: str) -> Sampled:
     )
 
 
-def without_answers(rows: Sequence[Row]) -> tuple[Row, ...]:
+def without_answers(rows: Sequence[DriftRow]) -> tuple[DriftRow, ...]:
     """Return the rows as they were asked: without what an assistant said."""
     return tuple(
-        Row(row.id, tuple(part for part in row.parts if part[0] != ASSISTANT)) for row in rows
+        DriftRow(row.id, tuple(part for part in row.parts if part[0] != ASSISTANT)) for row in rows
     )
 
 
-def is_text(row: Row) -> bool:
+def is_text(row: DriftRow) -> bool:
     """Whether a row is raw text."""
     return all(role == TEXT for role, _ in row.parts)
 
 
-def has_answers(rows: Sequence[Row]) -> bool:
+def has_answers(rows: Sequence[DriftRow]) -> bool:
     """Whether any row holds an assistant's message."""
     return any(role == ASSISTANT for row in rows for role, _ in row.parts)
 
 
-def whole_text(row: Row) -> str:
+def whole_text(row: DriftRow) -> str:
     """Return all of a row's text."""
     return "\n".join(text for _, text in row.parts)
 
 
-def asked_text(row: Row) -> str:
+def asked_text(row: DriftRow) -> str:
     """Return what a language is told by: the user's words, or all where no user speaks."""
     return "\n".join(text for role, text in row.parts if role == "user") or whole_text(row)
 
 
-def as_sequence(row: Row) -> CorpusSequence:
+def as_sequence(row: DriftRow) -> CorpusSequence:
     """Return a row as a sequence, for what works on those; `with_texts` is the way back."""
     return CorpusSequence(
         id=row.id,
@@ -172,32 +176,32 @@ def as_sequence(row: Row) -> CorpusSequence:
     )
 
 
-def with_texts(row: Row, sequence: CorpusSequence) -> Row:
+def with_texts(row: DriftRow, sequence: CorpusSequence) -> DriftRow:
     """Return a row with the texts of the sequence that `as_sequence` made of it, and its own roles."""
     texts = iter([message.content for message in sequence.messages])
-    return Row(
+    return DriftRow(
         row.id,
         tuple((role, sequence.text if role == TEXT else next(texts)) for role, _ in row.parts),
     )
 
 
-def text_of_answers(row: Row) -> str:
+def text_of_answers(row: DriftRow) -> str:
     """Return what the assistant said."""
     return "\n".join(text for role, text in row.parts if role == ASSISTANT)
 
 
-def text_without_answers(row: Row) -> str:
+def text_without_answers(row: DriftRow) -> str:
     """Return everything but what the assistant said."""
     return "\n".join(text for role, text in row.parts if role != ASSISTANT)
 
 
-def _rank(row: Row, salt: str) -> int:
+def _rank(row: DriftRow, salt: str) -> int:
     content = "".join([salt, *(f"\0{role}\0{len(text)}\0{text}" for role, text in row.parts)])
     hashed = sha256(content.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(hashed[:8])
 
 
-def _within(most_characters: int, rows: Sequence[Row]) -> tuple[Row, ...]:
+def _within(most_characters: int, rows: Sequence[DriftRow]) -> tuple[DriftRow, ...]:
     """Return the first rows whose text fits, at least one."""
     total = 0
     for count, row in enumerate(rows):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from quantgate.calibration.drift.baseline import Baseline
 from quantgate.calibration.drift.compare import LanguagesOf, compare, in_languages
-from quantgate.calibration.drift.results import Comparison, DriftRecord, DriftSettings
-from quantgate.calibration.drift.rows import Row, sampled, traffic_rows
+from quantgate.calibration.drift.results import DriftRecord, DriftSettings, TrafficComparison
+from quantgate.calibration.drift.rows import DriftRow, sampled, traffic_rows
 from quantgate.calibration.drift.tokens import TokenReader
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.values import Digest, digest_of
@@ -22,7 +22,7 @@ from quantgate.pipelines.files.store import Store
 EVENT = "calibration.drift"
 """What the event is called, in the store and in Prefect."""
 
-Redact = Callable[[Sequence[Row]], Sequence[Row]]
+Redact = Callable[[Sequence[DriftRow]], Sequence[DriftRow]]
 """Replaces personal data in rows; a row stays a row."""
 
 _KEY_LENGTH = 16
@@ -103,7 +103,7 @@ def measure_drift(request: DriftRequest, store: Store) -> DriftRecord:
     return produce_once(drift_folder(corpus.label, key, store), DriftRecord, produce).record
 
 
-def _comparison(request: DriftRequest) -> Comparison:
+def _comparison(request: DriftRequest) -> TrafficComparison:
     """Compare like with like: traffic goes through the corpus's filters and redaction."""
     rules, settings = request.baseline.rules, request.settings
     rows = traffic_rows(request.traffic, rendering=rules.rendering, filters=rules.filters)
@@ -129,8 +129,8 @@ def drift_folder(corpus: str, key: Digest, store: Store) -> Path:
 
 def event_of(record: DriftRecord) -> DriftEvent | None:
     """Return the event that a comparison gives rise to; None where there is no drift."""
-    found = record.comparison
-    if not found.drifted:
+    comparison = record.comparison
+    if not comparison.drifted:
         return None
     return DriftEvent(
         event=EVENT,
@@ -142,8 +142,8 @@ def event_of(record: DriftRecord) -> DriftEvent | None:
         traffic=record.traffic,
         traffic_digest=record.traffic_digest,
         result=record.key,
-        alarms=tuple(test.name for test in found.tests if test.alarm),
-        distance=found.distance,
+        alarms=tuple(test.name for test in comparison.tests if test.alarm),
+        distance=comparison.distance,
         alpha=record.settings.alpha,
     )
 

@@ -45,11 +45,11 @@ class TokenReader(Protocol):
         ...
 
 
-class Words:
+class WordReader:
     """Words in lower case, single digits, single signs; numbered in the order they come."""
 
     def __init__(self) -> None:
-        self._known: defaultdict[str, int] = defaultdict(lambda: len(self._known))
+        self._numbers: defaultdict[str, int] = defaultdict(lambda: len(self._numbers))
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class Words:
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """See `TokenReader`."""
-        number = self._known.__getitem__
+        number = self._numbers.__getitem__
         return [
             np.array(list(map(number, _WORD.findall(text.casefold()))), dtype=np.int64)
             for text in texts
@@ -66,7 +66,7 @@ class Words:
 
     def shown(self, token_id: int) -> str:
         """See `TokenReader`."""
-        return next(word for word, number in self._known.items() if number == token_id)
+        return next(word for word, number in self._numbers.items() if number == token_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class CheckpointTokens:
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """See `TokenReader`."""
-        found: list[NDArray[np.int64]] = []
+        ids: list[NDArray[np.int64]] = []
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             batch = list(texts[start : start + _TEXTS_AT_ONCE])
             encoded = self.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-            found += [np.array(one.ids, dtype=np.int64) for one in encoded]
-        return found
+            ids += [np.array(encoding.ids, dtype=np.int64) for encoding in encoded]
+        return ids
 
     def shown(self, token_id: int) -> str:
         """See `TokenReader`."""

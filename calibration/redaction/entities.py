@@ -118,7 +118,7 @@ _CODE = re.compile(r"[a-z]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class EntitySelection:
     """What is looked for, resolved: class names by entity, phone regions, words that announce a phone."""
 
     recognizers: dict[str, str]
@@ -127,7 +127,7 @@ class Wanted:
     phone_words: tuple[str, ...]
 
 
-def wanted(options: RedactionOptions) -> Wanted:
+def selected_entities(options: RedactionOptions) -> EntitySelection:
     """Resolve options: countries follow from languages, entities from countries, where not named."""
     countries = _countries(options)
     national = {e: c for country in countries for e, c in NATIONAL.get(country, {}).items()}
@@ -135,7 +135,7 @@ def wanted(options: RedactionOptions) -> Wanted:
     default_names = _DEFAULT_NAMES if options.ner_model else ()
     named = options.entities or (*DEFAULT_ENTITIES, *national, *default_names)
     words = [w for language in options.languages for w in PHONE_WORDS.get(language, "").split()]
-    return Wanted(
+    return EntitySelection(
         recognizers={entity: everywhere[entity] for entity in named if entity in everywhere},
         names=tuple(entity for entity in named if entity in NAMES),
         phone_regions=tuple(country.upper() for country in countries),
@@ -145,11 +145,11 @@ def wanted(options: RedactionOptions) -> Wanted:
 
 def problems_of(options: RedactionOptions) -> list[str]:
     """Return one sentence for each thing in options that cannot be meant, near misses named."""
-    known = [*GENERIC, *(e for table in NATIONAL.values() for e in table), *NAMES]
+    entities = [*GENERIC, *(e for table in NATIONAL.values() for e in table), *NAMES]
     problems = [
-        f"entity '{entity}' is not known{did_you_mean(entity, known)}"
+        f"entity '{entity}' is not known{did_you_mean(entity, entities)}"
         for entity in options.entities
-        if entity not in known
+        if entity not in entities
     ]
     problems += [
         f"language '{language}' has no words for redaction; there are {', '.join(PHONE_WORDS)}"

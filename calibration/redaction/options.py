@@ -50,7 +50,7 @@ class EntityCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundPlace:
+class EntityPlace:
     """Where something was found: characters `start` to `end` of a part such as `messages[0].content`."""
 
     entity: str
@@ -75,9 +75,9 @@ class RedactionReport:
     sequences: int
     sequences_with_findings: int
     counts: tuple[EntityCount, ...]
-    examples: tuple[FoundPlace, ...]
+    examples: tuple[EntityPlace, ...]
 
     @property
-    def found(self) -> int:
+    def finding_count(self) -> int:
         """How many findings there are in all."""
         return sum(count.found for count in self.counts)

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.calibration.redaction.entities import problems_of, wanted
+from quantgate.calibration.redaction.entities import problems_of, selected_entities
 from quantgate.calibration.redaction.messages import DetectCall, Detected
 from quantgate.calibration.redaction.options import RedactionOptions, RedactionReport
-from quantgate.calibration.redaction.replacing import Finding, Replacer, remains
-from quantgate.calibration.redaction.tally import Tally
-from quantgate.calibration.redaction.texts import Part, changed, parts_of
+from quantgate.calibration.redaction.replacing import EntityFinding, Replacer, remains
+from quantgate.calibration.redaction.tally import EntityTally
+from quantgate.calibration.redaction.texts import TextPart, changed, parts_of
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.values import JsonValue, digest_of
@@ -113,14 +113,14 @@ def redact_file(
     if sentence := missing(options):
         raise ToolchainError(sentence)
     detector = "" if options.mode == "off" else _detector()
-    found = (
+    kept = (
         None
         if options.mode == "off"
         else _findings(source, options, run_worker=run_worker, folder=folder, progress=on_progress)
     )
-    tally = Tally()
+    tally = EntityTally()
     with destination.open("w", encoding="utf-8") as output:
-        for sequence, findings in _with_findings(source, found):
+        for sequence, findings in _with_findings(source, kept):
             parts = parts_of(sequence) if findings else []
             tally.count(sequence, parts, findings)
             enforced = options.mode == "enforce" and findings
@@ -177,7 +177,7 @@ def _findings(
 
 
 def _call(source: Path, options: RedactionOptions, findings: Path = Path()) -> DetectCall:
-    asked = wanted(options)
+    asked = selected_entities(options)
     return DetectCall(
         sequences=source,
         findings=findings,
@@ -199,24 +199,24 @@ def _asked(call: DetectCall) -> JsonValue:
 
 def _with_findings(
     source: Path, findings: Path | None
-) -> Iterator[tuple[CorpusSequence, dict[int, list[Finding]]]]:
+) -> Iterator[tuple[CorpusSequence, dict[int, list[EntityFinding]]]]:
     """Yield every row with what was found in it, by part."""
     if findings is None:
         yield from ((sequence, {}) for sequence in _rows(source))
         return
     with findings.open(encoding="utf-8") as lines:
         for sequence, line in zip(_rows(source), lines, strict=True):
-            by_part: dict[int, list[Finding]] = {}
+            by_part: dict[int, list[EntityFinding]] = {}
             for part, start, end, entity, score in json.loads(line):
-                finding = Finding(entity=entity, start=start, end=end, score=score)
+                finding = EntityFinding(entity=entity, start=start, end=end, score=score)
                 by_part.setdefault(part, []).append(finding)
             yield sequence, by_part
 
 
 def _replaced(
     sequence: CorpusSequence,
-    parts: list[Part],
-    findings: dict[int, list[Finding]],
+    parts: list[TextPart],
+    findings: dict[int, list[EntityFinding]],
     options: RedactionOptions,
 ) -> CorpusSequence:
     by_part = [findings.get(index, []) for index in range(len(parts))]
@@ -225,7 +225,7 @@ def _replaced(
     )
     in_order = iter(by_part)
 
-    def change(part: Part) -> str:
+    def change(part: TextPart) -> str:
         return replacer.replaced(part.text, next(in_order), is_number=part.is_number)
 
     return changed(sequence, change)

@@ -25,7 +25,7 @@ _ZEROS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class EntityFinding:
     """Characters `start` to `end` of one text that are an `entity`, with presidio's score (0 to 1)."""
 
     entity: str
@@ -43,7 +43,7 @@ class Replacer:
     _numbers: dict[tuple[str, str], int] = field(default_factory=dict)
     _used: Counter[str] = field(default_factory=Counter)
 
-    def replaced(self, text: str, findings: Sequence[Finding], *, is_number: bool) -> str:
+    def replaced(self, text: str, findings: Sequence[EntityFinding], *, is_number: bool) -> str:
         """Return a text with its findings (apart from each other, rising) replaced."""
         pieces, done = [], 0
         for finding in findings:
@@ -51,7 +51,7 @@ class Replacer:
             done = finding.end
         return "".join([*pieces, text[done:]])
 
-    def _instead(self, text: str, finding: Finding, is_number: bool) -> str:
+    def _instead(self, text: str, finding: EntityFinding, is_number: bool) -> str:
         value = text[finding.start : finding.end]
         number = self._number(finding.entity, value)
         if is_number:
@@ -74,28 +74,28 @@ class Replacer:
             yield from hashlib.sha256(f"{self.seed}\0{entity}\0{number}\0{block}".encode()).digest()
 
 
-def remains(texts: Sequence[str], findings: Sequence[Sequence[Finding]]) -> str:
+def remains(texts: Sequence[str], findings: Sequence[Sequence[EntityFinding]]) -> str:
     """Return a digest of a sequence's texts without what was found in them."""
     sha = hashlib.sha256()
-    for text, found in zip(texts, findings, strict=True):
+    for text, text_findings in zip(texts, findings, strict=True):
         done = 0
-        for finding in found:
+        for finding in text_findings:
             sha.update(text[done : finding.start].encode(errors="replace") + b"\0")
             done = finding.end
         sha.update(text[done:].encode(errors="replace") + b"\n")
     return sha.hexdigest()
 
 
-def apart(findings: Sequence[Finding]) -> list[Finding]:
+def apart(findings: Sequence[EntityFinding]) -> list[EntityFinding]:
     """Join findings that overlap into one, called by the likeliest (then longest) of them; rising."""
-    joined: list[Finding] = []
+    joined: list[EntityFinding] = []
     for finding in sorted(findings, key=lambda f: (f.start, -f.end, f.entity)):
         if not joined or finding.start >= joined[-1].end:
             joined.append(finding)
             continue
         before = joined[-1]
         best = max(before, finding, key=lambda f: (f.score, f.end - f.start, f.entity))
-        joined[-1] = Finding(
+        joined[-1] = EntityFinding(
             entity=best.entity,
             start=before.start,
             end=max(before.end, finding.end),
@@ -115,7 +115,11 @@ def _surrogate(entity: str, value: str, stream: Iterator[int]) -> str:
         scheme, slashes, rest = value.rpartition("://")
         return scheme + slashes + _shaped(rest, stream)
     shaped = _shaped(value, stream)
-    return _off_by_one(shaped) if entity == "CREDIT_CARD" and _luhn_holds(shaped) else shaped
+    return (
+        _with_wrong_check_digit(shaped)
+        if entity == "CREDIT_CARD" and _luhn_holds(shaped)
+        else shaped
+    )
 
 
 def _shaped(value: str, stream: Iterator[int]) -> str:
@@ -145,7 +149,7 @@ def _luhn_holds(value: str) -> bool:
     return (sum(digits[::2]) + doubled) % 10 == 0
 
 
-def _off_by_one(value: str) -> str:
+def _with_wrong_check_digit(value: str) -> str:
     """Return the value with its last digit raised by one, 9 to 0, so that its check digit is wrong."""
     at = max(index for index, letter in enumerate(value) if letter.isdecimal())
     return f"{value[:at]}{(int(value[at]) + 1) % 10}{value[at + 1 :]}"

@@ -6,41 +6,41 @@ from dataclasses import dataclass, field
 
 from quantgate.calibration.redaction.options import (
     EntityCount,
-    FoundPlace,
+    EntityPlace,
     RedactionOptions,
     RedactionReport,
 )
-from quantgate.calibration.redaction.replacing import Finding
-from quantgate.calibration.redaction.texts import Part
+from quantgate.calibration.redaction.replacing import EntityFinding
+from quantgate.calibration.redaction.texts import TextPart
 from quantgate.pipelines.domain.corpus import CorpusSequence
 
 _EXAMPLES_OF_AN_ENTITY = 5
 
 
 @dataclass(slots=True)
-class Tally:
+class EntityTally:
     """Grows by one row at a time, in little memory."""
 
     _sequences: int = 0
     _with_findings: int = 0
-    _found: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _findings: Counter[tuple[str, str]] = field(default_factory=Counter)
     _rows: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _examples: dict[str, list[FoundPlace]] = field(default_factory=dict)
+    _examples: dict[str, list[EntityPlace]] = field(default_factory=dict)
 
     def count(
         self,
         sequence: CorpusSequence,
-        parts: Sequence[Part],
-        findings: Mapping[int, Sequence[Finding]],
+        parts: Sequence[TextPart],
+        findings: Mapping[int, Sequence[EntityFinding]],
     ) -> None:
         """Add one row; `findings` are by index into `parts`."""
         self._sequences += 1
         self._with_findings += bool(findings)
         entities: set[str] = set()
-        for index, found in findings.items():
-            for finding in found:
+        for index, part_findings in findings.items():
+            for finding in part_findings:
                 entities.add(finding.entity)
-                self._found[finding.entity, sequence.source] += 1
+                self._findings[finding.entity, sequence.source] += 1
                 self._keep(sequence, parts[index], finding)
         for entity in entities:
             self._rows[entity, sequence.source] += 1
@@ -57,21 +57,21 @@ class Tally:
                 EntityCount(
                     entity=entity,
                     source=source,
-                    found=self._found[entity, source],
+                    found=self._findings[entity, source],
                     sequences=self._rows[entity, source],
                 )
-                for entity, source in sorted(self._found)
+                for entity, source in sorted(self._findings)
             ),
             examples=tuple(
                 place for entity in sorted(self._examples) for place in self._examples[entity]
             ),
         )
 
-    def _keep(self, sequence: CorpusSequence, part: Part, finding: Finding) -> None:
+    def _keep(self, sequence: CorpusSequence, part: TextPart, finding: EntityFinding) -> None:
         kept = self._examples.setdefault(finding.entity, [])
         if len(kept) < _EXAMPLES_OF_AN_ENTITY:
             kept.append(
-                FoundPlace(
+                EntityPlace(
                     entity=finding.entity,
                     sequence_id=sequence.id,
                     source=sequence.source,

@@ -20,7 +20,7 @@ _DEEPEST = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class TextPart:
     """One text and where it stands. A number has to remain one."""
 
     place: str
@@ -28,7 +28,7 @@ class Part:
     is_number: bool = False
 
 
-Change = Callable[[Part], str]
+Change = Callable[[TextPart], str]
 
 
 def changed(sequence: CorpusSequence, change: Change) -> CorpusSequence:
@@ -47,11 +47,11 @@ def changed(sequence: CorpusSequence, change: Change) -> CorpusSequence:
     )
 
 
-def parts_of(sequence: CorpusSequence) -> list[Part]:
+def parts_of(sequence: CorpusSequence) -> list[TextPart]:
     """Return every text of a sequence, in the order in which `changed` passes them."""
-    parts: list[Part] = []
+    parts: list[TextPart] = []
 
-    def note(part: Part) -> str:
+    def note(part: TextPart) -> str:
         parts.append(part)
         return part.text
 
@@ -103,13 +103,13 @@ def _value(place: str, value: JsonValue, change: Change, depth: int) -> JsonValu
 
 
 def _number(place: str, digits: str, change: Change) -> JsonValue:
-    new = change(Part(place=place, text=digits, is_number=True))
+    new = change(TextPart(place=place, text=digits, is_number=True))
     return int(new) if new.removeprefix("-").isdigit() else new
 
 
 def _text(place: str, text: str, change: Change) -> str:
     if not _is_json(text):
-        return change(Part(place=place, text=text))
+        return change(TextPart(place=place, text=text))
     count = -1
 
     def literal(match: re.Match[str]) -> str:
@@ -117,7 +117,7 @@ def _text(place: str, text: str, change: Change) -> str:
         count += 1
         where, old = f"{place} literal {count}", match[0]
         if not old.startswith('"'):
-            return change(Part(place=where, text=old, is_number=True))
+            return change(TextPart(place=where, text=old, is_number=True))
         said = json.loads(old, strict=False)
         new = _text(where, said, change)
         return old if new == said else json.dumps(new, ensure_ascii=old.isascii())

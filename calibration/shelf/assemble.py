@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.calibration.drawing.building import Drawn, draw
+from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.shelf.card import mix_rows
 from quantgate.calibration.shelf.sealing import (
     SEQUENCES,
@@ -22,8 +23,7 @@ from quantgate.calibration.shelf.sealing import (
     tokenizer_digest,
 )
 from quantgate.calibration.sources.local import LocalSource, local_sources, refuse_changed
-from quantgate.calibration.wanted import CorpusSpec
-from quantgate.calibration.workplace import Workplace
+from quantgate.calibration.specs.corpus import CorpusSpec
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest, digest_of
@@ -75,9 +75,9 @@ def sample(spec: CorpusSpec) -> Sample:
         InputError: where sources cannot be read or have fewer distinct rows than asked for.
     """
     with temporary_folder() as folder:
-        place = Workplace(store=Store(root=folder))
+        resources = BuildResources(store=Store(root=folder))
         sources = local_sources(spec, DigestMemory(folder / "digests.json"), None)
-        drawn = draw(spec, sources, place, chat=_chat(spec, place), scratch=folder)
+        drawn = draw(spec, sources, resources, chat=_chat(spec, resources), scratch=folder)
     _refuse_shortfall(spec, drawn)
     return Sample(
         sequences=drawn.sequences,
@@ -86,7 +86,7 @@ def sample(spec: CorpusSpec) -> Sample:
     )
 
 
-def build_corpus(spec: CorpusSpec, store: Store, place: Workplace | None = None) -> Corpus:
+def build_corpus(spec: CorpusSpec, store: Store, resources: BuildResources | None = None) -> Corpus:
     """Seal the corpus that a spec describes, or return the version that already has this content.
 
     The version rises when and only when the content changes. Builds of one name wait for each other.
@@ -96,17 +96,17 @@ def build_corpus(spec: CorpusSpec, store: Store, place: Workplace | None = None)
         InputError: where sources are unusable, have too few rows, or a sealed version was altered.
         ServiceError, WorkerError, ToolchainError: from the hub, from child processes, from the disk.
     """
-    place = place or Workplace(store=store)
-    sources = local_sources(spec, DigestMemory(store.digest_memory), place.fetch_remote)
-    chat = _chat(spec, place)
+    resources = resources or BuildResources(store=store)
+    sources = local_sources(spec, DigestMemory(store.digest_memory), resources.fetch_remote)
+    chat = _chat(spec, resources)
     key = _key(spec, sources, chat)
     folder = store.corpora(spec.name)
     receipt = folder / ".receipts" / f"{key[:16]}.json"
     with exclusive(folder / ".versions.lock"):
-        if known := _known(folder, receipt):
-            return known
+        if sealed_before := _version_of(folder, receipt):
+            return sealed_before
         scratch = _scratch(store, spec.name, key)
-        drawn = draw(spec, sources, place, chat=chat, scratch=scratch)
+        drawn = draw(spec, sources, resources, chat=chat, scratch=scratch)
         for source in sources:
             refuse_changed(source)
         _refuse_shortfall(spec, drawn)
@@ -116,7 +116,7 @@ def build_corpus(spec: CorpusSpec, store: Store, place: Workplace | None = None)
     return corpus
 
 
-def _known(folder: Path, receipt: Path) -> Corpus | None:
+def _version_of(folder: Path, receipt: Path) -> Corpus | None:
     """Return the version that a receipt names, where it is still there."""
     try:
         version = read_record(_Receipt, receipt).version
@@ -125,11 +125,11 @@ def _known(folder: Path, receipt: Path) -> Corpus | None:
     return open_corpus(folder / str(version)) if is_sealed(folder / str(version)) else None
 
 
-def _chat(spec: CorpusSpec, place: Workplace) -> ChatFormat | None:
+def _chat(spec: CorpusSpec, resources: BuildResources) -> ChatFormat | None:
     if spec.tokenizer is None:
         return None
     local = spec.folder / spec.tokenizer
-    return place.chat_of(str(local) if local.is_dir() else spec.tokenizer)
+    return resources.chat_of(str(local) if local.is_dir() else spec.tokenizer)
 
 
 def _key(spec: CorpusSpec, sources: Sequence[LocalSource], chat: ChatFormat | None) -> Digest:
@@ -143,7 +143,9 @@ def _key(spec: CorpusSpec, sources: Sequence[LocalSource], chat: ChatFormat | No
     return digest_of(
         {
             "spec": to_json(plain),
-            "sources": [[one.label, one.stem, one.sha256, one.commit] for one in sources],
+            "sources": [
+                [source.label, source.stem, source.sha256, source.commit] for source in sources
+            ],
             "tokenizer": tokenizer_digest(chat) if chat else None,
             "code": source_digest(__name__),
         }

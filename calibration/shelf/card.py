@@ -11,7 +11,7 @@ from quantgate.calibration.drawing.building import Drawn
 from quantgate.calibration.drawing.mixing import Shares, bucket_of, shares_of
 from quantgate.calibration.redaction.options import RedactionReport
 from quantgate.calibration.sources.local import LocalSource
-from quantgate.calibration.wanted import CorpusSpec, Dimension, Mix
+from quantgate.calibration.specs.corpus import CorpusMix, CorpusSpec, Dimension
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.values import Digest
 
@@ -80,7 +80,7 @@ class MixRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class DataCard:
     """A corpus's data card. Counts are of sequences but for `rows`, `dropped` and what follows from them.
 
     Of `rows`, some were `dropped` by reason; of those left, `duplicates` equal another one. `left_over` are
@@ -117,15 +117,15 @@ def make_card(
     *,
     digest: Digest,
     tokens: TokenStatistics | None,
-) -> Card:
+) -> DataCard:
     """Return the card of what was drawn."""
     scanned, sequences = drawn.scanned, drawn.sequences
     dropped: Counter[str] = Counter()
     for counts in scanned.dropped.values():
         dropped += Counter(counts)
     by_source = Counter(sequence.source for sequence in sequences)
-    licences = {one.name: one.licence or spec.licence or _UNSAID for one in spec.sources}
-    return Card(
+    licences = {source.name: source.licence or spec.licence or _UNSAID for source in spec.sources}
+    return DataCard(
         name=spec.name,
         description=spec.description,
         licence=spec.licence,
@@ -158,7 +158,8 @@ def characters_of(sequence: CorpusSequence) -> int:
 def length_counts(sequences: Iterable[CorpusSequence]) -> dict[str, int]:
     """Count sequences by length in characters, in ranges that are the same for every corpus."""
     counts: Counter[int] = Counter(
-        max(i for i, low in enumerate(_BUCKETS) if low <= characters_of(one)) for one in sequences
+        max(i for i, low in enumerate(_BUCKETS) if low <= characters_of(sequence))
+        for sequence in sequences
     )
     ends = [*(str(high) for high in _BUCKETS[1:]), ""]
     return {
@@ -215,7 +216,7 @@ def mix_rows(spec: CorpusSpec, drawn: Drawn) -> tuple[MixRow, ...]:
     return tuple(rows)
 
 
-def _value_in(shares: Shares, mix: Mix) -> Callable[[CorpusSequence], str | None]:
+def _value_in(shares: Shares, mix: CorpusMix) -> Callable[[CorpusSequence], str | None]:
     def value(sequence: CorpusSequence) -> str | None:
         if shares.dimension == "length":
             return bucket_of(characters_of(sequence), mix)
@@ -232,21 +233,21 @@ def _source_cards(
     by_source: Counter[str],
 ) -> tuple[SourceCard, ...]:
     cards = []
-    for one in sorted(spec.sources, key=lambda source: source.name):
-        files = [source for source in sources if source.spec.name == one.name]
+    for source in sorted(spec.sources, key=lambda source: source.name):
+        files = [file for file in sources if file.spec.name == source.name]
         cards.append(
             SourceCard(
-                name=one.name,
-                licence=licences[one.name],
-                rows=drawn.scanned.rows[one.name],
-                sequences=by_source[one.name],
-                dropped=drawn.scanned.dropped[one.name],
+                name=source.name,
+                licence=licences[source.name],
+                rows=drawn.scanned.rows[source.name],
+                sequences=by_source[source.name],
+                dropped=drawn.scanned.dropped[source.name],
                 files=tuple(
                     SourceFile(label=f.label, size_bytes=f.size_bytes, sha256=f.sha256)
                     for f in files
-                    if not one.hub  # a commit says it all, and other versions of `datasets` write other bytes
+                    if not source.hub  # a commit says it all; other versions of `datasets` write other bytes
                 ),
-                revision=one.hub.partition("@")[2] or ("main" if one.hub else ""),
+                revision=source.hub.partition("@")[2] or ("main" if source.hub else ""),
                 commit=files[0].commit,
             )
         )

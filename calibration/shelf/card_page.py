@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from quantgate.calibration.shelf.card import Card, Spread, TokenStatistics
+    from quantgate.calibration.shelf.card import DataCard, Spread, TokenStatistics
 
 REASONS = {
     "broken": "cannot be read",
@@ -22,7 +22,7 @@ REASONS = {
 }
 
 
-def card_page(card: "Card") -> str:
+def card_page(card: "DataCard") -> str:
     """Return the page."""
     parts = [
         f"# {card.name}\n",
@@ -46,7 +46,7 @@ def card_page(card: "Card") -> str:
     return "\n".join(parts)
 
 
-def funnel(card: "Card") -> list[tuple[str, str]]:
+def funnel(card: "DataCard") -> list[tuple[str, str]]:
     """Return what became of all rows, one line a reason."""
     lines = [("read", card.rows)]
     lines += [(f"left out: {REASONS.get(why, why)}", n) for why, n in card.dropped.items()]
@@ -65,21 +65,28 @@ def spread_text(spread: "Spread") -> str:
     )
 
 
-def _sources(card: "Card") -> Iterable[str]:
+def _sources(card: "DataCard") -> Iterable[str]:
     yield "## Where it comes from\n"
     rows = []
-    for one in card.sources:
-        left_out = sum(one.dropped.values())
+    for source in card.sources:
+        left_out = sum(source.dropped.values())
         what = (
-            f"commit `{one.commit}` of {one.revision}"
-            if one.commit
-            else f"{len(one.files)} file(s)"
+            f"commit `{source.commit}` of {source.revision}"
+            if source.commit
+            else f"{len(source.files)} file(s)"
         )
         rows.append(
-            (one.name, one.licence, f"{one.rows:,}", f"{left_out:,}", f"{one.sequences:,}", what)
+            (
+                source.name,
+                source.licence,
+                f"{source.rows:,}",
+                f"{left_out:,}",
+                f"{source.sequences:,}",
+                what,
+            )
         )
     yield _table(("source", "licence", "rows", "left out", "sequences", "what"), rows)
-    files = [file for one in card.sources for file in one.files]
+    files = [file for source in card.sources for file in source.files]
     if files:
         yield _table(
             ("file", "bytes", "sha256"),
@@ -92,7 +99,7 @@ def _counts(name: str, counts: Mapping[str, int], total: int) -> Iterable[str]:
     yield _table((name, "sequences", "share"), rows)
 
 
-def _mix(card: "Card") -> Iterable[str]:
+def _mix(card: "DataCard") -> Iterable[str]:
     if card.mix:
         yield "## The mix\n"
         yield _table(
@@ -117,7 +124,7 @@ def _tokens(tokens: "TokenStatistics") -> str:
     )
 
 
-def _redaction(card: "Card") -> Iterable[str]:
+def _redaction(card: "DataCard") -> Iterable[str]:
     report = card.redaction
     if report is None:
         yield "## Personal data\n\nNobody looked for any (`redaction: {mode: off}`).\n"

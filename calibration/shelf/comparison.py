@@ -22,7 +22,7 @@ class CountChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class CorpusDifference:
     """What changed from one corpus to another. Ids are those of the corpus that has the sequence."""
 
     before: str
@@ -36,16 +36,20 @@ class Comparison:
     changes: tuple[CountChange, ...]
 
 
-def compare(before: Corpus, after: Corpus) -> Comparison:
+def compare(before: Corpus, after: Corpus) -> CorpusDifference:
     """Hold two sealed corpora against each other by the content of their sequences."""
     old, new = _Side(before), _Side(after)
-    return Comparison(
+    return CorpusDifference(
         before=before.label,
         after=after.label,
         same_digest=before.digest == after.digest,
         kept=len(old.ids.keys() & new.ids.keys()),
-        added=tuple(one for content, one in new.ids.items() if content not in old.ids),
-        removed=tuple(one for content, one in old.ids.items() if content not in new.ids),
+        added=tuple(
+            identifier for content, identifier in new.ids.items() if content not in old.ids
+        ),
+        removed=tuple(
+            identifier for content, identifier in old.ids.items() if content not in new.ids
+        ),
         characters_before=old.characters,
         characters_after=new.characters,
         changes=tuple(
@@ -73,8 +77,8 @@ class _Side:
 
 
 _DIMENSIONS: tuple[tuple[str, Callable[[CorpusSequence], Iterable[str]]], ...] = (
-    ("source", lambda one: [one.source or "unsaid"]),
-    ("language", lambda one: [one.language or "und"]),
-    ("domain", lambda one: [one.domain or "unsaid"]),
-    ("characters", lambda one: length_counts([one])),
+    ("source", lambda sequence: [sequence.source or "unsaid"]),
+    ("language", lambda sequence: [sequence.language or "und"]),
+    ("domain", lambda sequence: [sequence.domain or "unsaid"]),
+    ("characters", lambda sequence: length_counts([sequence])),
 )

@@ -42,7 +42,7 @@ def count_tokens(corpus: Corpus, model: str, chat: ChatFormat) -> ModelTokens:
     return counted
 
 
-def known_tokens(corpus: Corpus) -> Iterator[ModelTokens]:
+def counted_tokens(corpus: Corpus) -> Iterator[ModelTokens]:
     """Yield all statistics that are known: the card's own, and those counted for models."""
     card = read_card(corpus)
     if card is not None and card.tokens is not None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from quantgate.calibration.drawing.building import Drawn
 from quantgate.calibration.drawing.fetching import read_sequence_lines, sequence_line
 from quantgate.calibration.redaction.options import RedactionOptions
-from quantgate.calibration.shelf.card import CARD, CARD_PAGE, Card, make_card, token_statistics
+from quantgate.calibration.shelf.card import CARD, CARD_PAGE, DataCard, make_card, token_statistics
 from quantgate.calibration.shelf.card_page import card_page
 from quantgate.calibration.sources.local import LocalSource
 from quantgate.calibration.sources.rows import content_of
-from quantgate.calibration.wanted import CorpusSpec, Filters
+from quantgate.calibration.specs.corpus import CorpusSpec, Filters
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.values import Digest, canonical_json
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -86,10 +86,10 @@ def corpus_record(corpus: Corpus) -> CorpusRecord:
     return read_manifest(corpus.folder, CorpusRecord).record
 
 
-def read_card(corpus: Corpus) -> Card | None:
+def read_card(corpus: Corpus) -> DataCard | None:
     """Return a sealed corpus's data card, None where it was sealed before there were any."""
     path = corpus.folder / CARD
-    return read_record(Card, path) if path.is_file() else None
+    return read_record(DataCard, path) if path.is_file() else None
 
 
 def read_sequences(corpus: Corpus) -> tuple[CorpusSequence, ...]:

@@ -39,7 +39,7 @@ def calibration_tokens(
     chat: ChatFormat,
     *,
     context_length_tokens: int,
-    wanted_tokens: int,
+    target_tokens: int,
     folder: Path,
 ) -> CalibrationTokens:
     """Render sequences in corpus order until `wanted_tokens` are reached, sealed under `folder`.
@@ -52,14 +52,14 @@ def calibration_tokens(
     """
     longest = min(context_length_tokens, _LONGEST_SEQUENCE_TOKENS)
     rendering = rendering_digest(chat.variables)
-    digest = digest_of([corpus.digest, wanted_tokens, rendering])
+    digest = digest_of([corpus.digest, target_tokens, rendering])
     destination = folder / f"calibration-{digest[:16]}"
 
     def produce(staging: Path) -> TokensRecord:
         lines: list[str] = []
         total = too_short = truncated = 0
         for sequence in read_sequences(corpus):
-            if total >= wanted_tokens:
+            if total >= target_tokens:
                 break
             ids = rendered_ids(sequence, chat)
             if len(ids) < _FEWEST_TOKENS:

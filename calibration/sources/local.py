@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from quantgate.calibration.sources.readers import Kind, reading
-from quantgate.calibration.wanted import CorpusSpec, SourceSpec
+from quantgate.calibration.specs.corpus import CorpusSpec, SourceSpec
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.hashing import DigestMemory
@@ -56,19 +56,19 @@ def local_sources(
         ToolchainError: where a source is not local and the caller cannot bring it here.
         ServiceError, WorkerError: from whoever brings it here.
     """
-    found: list[tuple[SourceSpec, Path, str, str]] = []
-    for source in sorted(spec.sources, key=lambda one: one.name):
+    files: list[tuple[SourceSpec, Path, str, str]] = []
+    for source in sorted(spec.sources, key=lambda source: source.name):
         if source.path is not None:
-            found += [(source, path, _label(source, path), "") for path in _files(source.path)]
+            files += [(source, path, _label(source, path), "") for path in _files(source.path)]
         elif fetch_remote is None:
             raise ToolchainError("cannot be brought here by this command", where=source.name)
         else:
             remote = fetch_remote(source)
-            found.append((source, remote.path, source.name, remote.commit))
-    stems = _stems([label for _, _, label, _ in found])
+            files.append((source, remote.path, source.name, remote.commit))
+    stems = _stems([label for _, _, label, _ in files])
     return tuple(
         _local(source, path, label=label, stem=stem, commit=commit, memory=memory)
-        for (source, path, label, commit), stem in zip(found, stems, strict=True)
+        for (source, path, label, commit), stem in zip(files, stems, strict=True)
     )
 
 
@@ -113,8 +113,8 @@ def _local(
 def _files(pattern: Path) -> Sequence[Path]:
     if pattern.is_file() or not _WILD & set(str(pattern)):
         return (pattern,)
-    found = sorted(Path(one) for one in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - absolute
-    files = [one for one in found if one.is_file()]
+    places = sorted(Path(place) for place in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - absolute
+    files = [place for place in places if place.is_file()]
     if not files:
         raise InputError("no file is called so", where=str(pattern))
     return files
@@ -133,5 +133,5 @@ def _stems(labels: Sequence[str]) -> list[str]:
     """Return short names where they are unique, else whole ones."""
     short = [Path(label).stem or label for label in labels]
     return [
-        one if short.count(one) == 1 else label for one, label in zip(short, labels, strict=True)
+        stem if short.count(stem) == 1 else label for stem, label in zip(short, labels, strict=True)
     ]

@@ -45,16 +45,20 @@ def fetched_parquet(path: Path, positions: Sequence[int]) -> Iterator[JsonObject
         first = 0
         for group in range(file.metadata.num_row_groups):
             behind = first + file.metadata.row_group(group).num_rows
-            wanted = [one - first for one in positions if first <= one < behind]
-            if wanted:
-                yield from _taken(file, group, wanted)
+            positions_inside = [
+                position - first for position in positions if first <= position < behind
+            ]
+            if positions_inside:
+                yield from _taken(file, group, positions_inside)
             first = behind
 
 
-def _taken(file: Any, group: int, wanted: list[int]) -> Iterator[JsonObject]:
+def _taken(file: Any, group: int, positions: list[int]) -> Iterator[JsonObject]:
     begin = 0
     for batch in _batches(file, group):
-        inside = [one - begin for one in wanted if begin <= one < begin + batch.num_rows]
+        inside = [
+            position - begin for position in positions if begin <= position < begin + batch.num_rows
+        ]
         if inside:
             for row in batch.take(pyarrow.array(inside)).to_pylist():
                 yield _plain(row)

@@ -68,14 +68,14 @@ def fetch(path: Path, kind: Kind, places: Sequence[Place]) -> Iterator[JsonObjec
         InputError: where the file cannot be read, or no longer has these rows.
     """
     if kind in ("jsonl", "txt"):
-        found = _fetched_lines(path, kind, places)
+        rows_there = _fetched_lines(path, kind, places)
     elif kind == "csv":
-        found = _picked(_csv_rows(path), places)
+        rows_there = _picked(_csv_rows(path), places)
     else:
         from quantgate.calibration.sources.parquet import fetched_parquet
 
-        found = fetched_parquet(path, [place.position for place in places])
-    for row in found:
+        rows_there = fetched_parquet(path, [place.position for place in places])
+    for row in rows_there:
         if isinstance(row, BrokenRowError):
             raise InputError("was changed while it was read", where=str(path))
         yield row
@@ -175,9 +175,9 @@ def _csv_rows(path: Path) -> Iterator[RawRow]:
 
 
 def _picked(
-    found: Iterator[RawRow], places: Sequence[Place]
+    rows_there: Iterator[RawRow], places: Sequence[Place]
 ) -> Iterator[JsonObject | BrokenRowError]:
-    wanted = {place.position for place in places}
-    for place, row in found:
-        if place.position in wanted:
+    positions = {place.position for place in places}
+    for place, row in rows_there:
+        if place.position in positions:
             yield row

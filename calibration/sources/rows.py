@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, cast
 
-from quantgate.calibration.wanted import Fields, Rendering
+from quantgate.calibration.specs.corpus import Fields, Rendering
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.specs.chat_messages import (
@@ -25,12 +25,12 @@ from quantgate.pipelines.specs.chat_messages import (
 )
 
 __all__ = [
-    "OWN_COLUMNS", "BrokenRowError", "ForeignContentError", "Place", "RawRow", "Row", "RowReader",
+    "STANDARD_COLUMNS", "BrokenRowError", "ForeignContentError", "Place", "RawRow", "RowReader", "SourceRow",
     "content_of", "plain_message",
 ]  # fmt: skip
 
 _CONTENT = ("messages", "prompt", "response", "text")
-OWN_COLUMNS = (*_CONTENT, "request", "conversations", "id", "tools", "language", "domain")
+STANDARD_COLUMNS = (*_CONTENT, "request", "conversations", "id", "tools", "language", "domain")
 
 
 class Place(NamedTuple):
@@ -44,7 +44,7 @@ RawRow: TypeAlias = "tuple[Place, JsonObject | BrokenRowError]"
 
 
 @dataclass(slots=True)
-class Row:
+class SourceRow:
     """A row's parts. Messages are plain objects with a role, a content and what else they have."""
 
     identifier: str = ""
@@ -117,7 +117,7 @@ class RowReader:
         named = (getattr(fields, name) for name in Fields.__dataclass_fields__)
         self.unseen = {column for column in named if column}
 
-    def read(self, row: JsonObject) -> Row:
+    def read(self, row: JsonObject) -> SourceRow:
         """Return a row's parts; one without content has neither messages nor text.
 
         Raises:
@@ -127,41 +127,41 @@ class RowReader:
         if self._json_columns:
             row = self._with_json(row)
         if self.unseen:
-            self.unseen = {one for one in self.unseen if _cell(row, one) is None}
+            self.unseen = {column for column in self.unseen if _cell(row, column) is None}
         fields = self._fields
-        found = Row(
+        parts = SourceRow(
             identifier=_text(row, fields.id or "id"),
             tools=tools_of(_cell(row, fields.tools or "tools")),
             language=_text(row, fields.language or "language"),
             domain=_text(row, fields.domain or "domain"),
         )
-        self._fill(found, row)
-        if self._raw and found.messages:
-            contents = (cast("str", message["content"]) for message in found.messages)
-            found.text = "\n".join(part for part in contents if part)
-            found.messages, found.tools = [], []
-        return found
+        self._fill(parts, row)
+        if self._raw and parts.messages:
+            contents = (cast("str", message["content"]) for message in parts.messages)
+            parts.text = "\n".join(part for part in contents if part)
+            parts.messages, parts.tools = [], []
+        return parts
 
-    def _fill(self, found: Row, row: JsonObject) -> None:
+    def _fill(self, parts: SourceRow, row: JsonObject) -> None:
         """Put in the conversation, or the text."""
         values = {name: self._column(row, name) for name in _CONTENT}
         if not self._mapped and values["messages"] is None:
             if isinstance(row.get("conversations"), list):
                 values["messages"] = row["conversations"]
             elif "request" in row:
-                _fill_from_call(found, row)
+                _fill_from_call(parts, row)
                 return
         if values["messages"] is not None:
-            found.messages = _opened(values["messages"])
+            parts.messages = _opened(values["messages"])
         text = as_text(values["text"], "text")
-        if found.messages and text and not self._mapped:
+        if parts.messages and text and not self._mapped:
             raise BrokenRowError("has both messages and text: name one of them in `fields`")
-        if not found.messages:
+        if not parts.messages:
             for role, name in (("user", "prompt"), ("assistant", "response")):
                 if (said := as_text(values[name], name)) and not (text and not self._mapped):
-                    found.messages.append({"role": role, "content": said})
-        if not found.messages:
-            found.text = text if text.strip() else ""
+                    parts.messages.append({"role": role, "content": said})
+        if not parts.messages:
+            parts.text = text if text.strip() else ""
 
     def _column(self, row: JsonObject, name: str) -> JsonValue:
         column = getattr(self._fields, name)
@@ -178,16 +178,16 @@ class RowReader:
         return opened
 
 
-def _fill_from_call(found: Row, row: JsonObject) -> None:
+def _fill_from_call(parts: SourceRow, row: JsonObject) -> None:
     """Fill in a logged call: what was asked, and the first choice that answered it."""
     request, response = (_object(row.get(name), name) for name in ("request", "response"))
-    found.messages = _opened(request.get("messages") or [])
-    found.tools = found.tools or tools_of(request.get("tools"))
+    parts.messages = _opened(request.get("messages") or [])
+    parts.tools = parts.tools or tools_of(request.get("tools"))
     choices = response.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         answer = choices[0].get("message")
         if isinstance(answer, dict):
-            found.messages += _opened([{"role": "assistant", **answer}])
+            parts.messages += _opened([{"role": "assistant", **answer}])
 
 
 def _opened(messages: JsonValue) -> list[JsonObject]:

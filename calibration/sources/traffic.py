@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from quantgate.calibration.sources.readers import RowNumbers, rows
-from quantgate.calibration.sources.rows import ForeignContentError, Row, RowReader
-from quantgate.calibration.wanted import Fields
+from quantgate.calibration.sources.rows import ForeignContentError, RowReader, SourceRow
+from quantgate.calibration.specs.corpus import Fields
 from quantgate.pipelines.authoring.candidates import SuiteCandidate, Traffic
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
@@ -53,14 +53,14 @@ def read_traffic(path: Path, chat: ChatFormat, room_tokens: int) -> Traffic:
     )
 
 
-def _rows(path: Path) -> list[Row | None]:
+def _rows(path: Path) -> list[SourceRow | None]:
     """Return the rows of a chat log; None where one holds more than text.
 
     Raises:
         InputError: with the lines that cannot be used.
     """
     reader, lines = RowReader(Fields(), (), "chat"), RowNumbers(path, "jsonl")
-    read: list[Row | None] = []
+    read: list[SourceRow | None] = []
     problems: list[Problem] = []
     for place, row in rows(path, "jsonl", 0, sys.maxsize):
         try:
@@ -77,7 +77,7 @@ def _rows(path: Path) -> list[Row | None]:
     return read
 
 
-def _candidate(row: Row | None, numbered: str) -> SuiteCandidate | None:
+def _candidate(row: SourceRow | None, numbered: str) -> SuiteCandidate | None:
     if row is None:
         return None
     messages = [message_from(message) for message in row.messages]

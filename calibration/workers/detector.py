@@ -9,7 +9,7 @@ from typing import Any
 from presidio_analyzer import RecognizerResult
 
 from quantgate.calibration.redaction.messages import DetectCall
-from quantgate.calibration.redaction.replacing import Finding, apart
+from quantgate.calibration.redaction.replacing import EntityFinding, apart
 from quantgate.calibration.workers.recognizers import (
     LANGUAGE,
     PHONE_SIGN,
@@ -66,10 +66,10 @@ class Detector:
             if entity == "PHONE_NUMBER" and call.phone_words:
                 self._recognizers.append((entity, sign, AnnouncedPhones(list(call.phone_words))))
 
-    def findings(self, text: str) -> list[Finding]:
+    def findings(self, text: str) -> list[EntityFinding]:
         """Return findings at or above the threshold, apart from each other, rising."""
-        found = [
-            Finding(
+        findings = [
+            EntityFinding(
                 entity=result.entity_type,
                 start=begin + result.start,
                 end=begin + result.end,
@@ -79,7 +79,7 @@ class Detector:
             for result in self._results(window)
             if result.score >= self._threshold
         ]
-        return apart([*found, *_repeated(text, found)])
+        return apart([*findings, *_repeated(text, findings)])
 
     def _results(self, text: str) -> list[RecognizerResult]:
         results: list[RecognizerResult] = []
@@ -106,9 +106,9 @@ class Detector:
         ]
 
 
-def _repeated(text: str, found: Sequence[Finding]) -> Iterator[Finding]:
+def _repeated(text: str, findings: Sequence[EntityFinding]) -> Iterator[EntityFinding]:
     """Yield whatever was found at one place wherever else it stands as a word of its own."""
-    for value, finding in {text[f.start : f.end]: f for f in found}.items():
+    for value, finding in {text[f.start : f.end]: f for f in findings}.items():
         if len(value) < _SHORTEST_REPEATED:
             continue
         for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text):

@@ -67,8 +67,10 @@ class Addresses(predefined.IpRecognizer):  # type: ignore[misc]
     def invalidate_result(self, pattern_text: str) -> bool | None:
         """Return True for what is none, or is too short to be told from code."""
         groups = _PIECES.findall(pattern_text)
-        told = len(groups) > _FEWEST_GROUPS or any(len(group) > _FEWEST_GROUPS for group in groups)
-        return True if not told else super().invalidate_result(pattern_text)
+        is_long_enough = len(groups) > _FEWEST_GROUPS or any(
+            len(group) > _FEWEST_GROUPS for group in groups
+        )
+        return True if not is_long_enough else super().invalidate_result(pattern_text)
 
 
 class Phones(predefined.PhoneRecognizer):  # type: ignore[misc]
@@ -78,17 +80,17 @@ class Phones(predefined.PhoneRecognizer):  # type: ignore[misc]
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Return numbers, with a low score those that only digits make one."""
-        known: dict[str, list[RecognizerResult]] = {}
+        parsed: dict[str, list[RecognizerResult]] = {}
         results: list[RecognizerResult] = []
         for digits in PHONE_SIGN.finditer(
             text
         ):  # quicker than to have all numbers of a text parsed
             value = digits[0]
-            if value not in known:
-                known[value] = list(
+            if value not in parsed:
+                parsed[value] = list(
                     self._dialled(super().analyze(value, entities, nlp_artifacts), value)
                 )
-            for result in map(copy, known[value]):
+            for result in map(copy, parsed[value]):
                 result.start += digits.start()
                 result.end += digits.start()
                 results.append(result)
@@ -132,12 +134,12 @@ class Context(LemmaContextAwareEnhancer):  # type: ignore[misc]
         matching_mode: str = "whole_word",  # presidio's own signature
     ) -> str:
         words = {word.casefold() for word in context_list}
-        for wanted in recognizer_context_list:
-            folded = wanted.casefold()
+        for context_word in recognizer_context_list:
+            folded = context_word.casefold()
             unspaced = folded[0] >= "\u0e00"  # Thai and all that follows it
             pieces = _PIECES.findall(folded)  # of `Steuer-ID`, which stands as two words in a text
             if words.issuperset(pieces) or (unspaced and any(folded in word for word in words)):
-                return wanted
+                return context_word
         return ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quantgate.calibration.redaction.messages import DetectCall, Detected
-from quantgate.calibration.redaction.texts import Part, parts_of
+from quantgate.calibration.redaction.texts import TextPart, parts_of
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.values import JsonValue
@@ -39,7 +39,7 @@ def detect(call: DetectCall, on_progress: OnProgress) -> Detected:
     count = done
     with call.findings.open("a", encoding="utf-8") as output:
         for sequence in islice(_sequences(call.sequences), done, None):
-            output.write(json.dumps(_found(detector, parts_of(sequence))) + "\n")
+            output.write(json.dumps(_findings_of(detector, parts_of(sequence))) + "\n")
             count += 1
             if count % _WRITE_EVERY == 0:
                 output.flush()
@@ -47,10 +47,10 @@ def detect(call: DetectCall, on_progress: OnProgress) -> Detected:
     return Detected(sequences=count, looked_through=count - done)
 
 
-def _found(detector: "Detector", parts: list[Part]) -> list[JsonValue]:
+def _findings_of(detector: "Detector", parts: list[TextPart]) -> list[JsonValue]:
     """Read all parts as one text; what would reach over a boundary is cut there."""
     begins = [0, *accumulate(len(part.text) + len(_BETWEEN) for part in parts)]
-    found: list[JsonValue] = []
+    lines: list[JsonValue] = []
     for finding in detector.findings(_BETWEEN.join(part.text for part in parts)):
         first = bisect.bisect_right(begins, finding.start) - 1
         for index in range(first, len(parts)):
@@ -59,8 +59,8 @@ def _found(detector: "Detector", parts: list[Part]) -> list[JsonValue]:
             if finding.end <= begins[index]:
                 break
             if start < end:
-                found.append([index, start, end, finding.entity, finding.score])
-    return found
+                lines.append([index, start, end, finding.entity, finding.score])
+    return lines
 
 
 def _kept_lines(path: Path) -> int:

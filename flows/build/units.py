@@ -275,6 +275,6 @@ def _calibration(site: BuildSite, planned: PlannedVariant) -> CalibrationTokens 
         corpus,
         site.chat,
         context_length_tokens=site.plan.checkpoint.context_length_tokens,
-        wanted_tokens=planned.recipe.calibration_tokens,
+        target_tokens=planned.recipe.calibration_tokens,
         folder=site.scratch,
     )

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from quantgate.calibration.drift.baseline import Baseline
 from quantgate.calibration.drift.results import DriftSettings
-from quantgate.calibration.drift.rows import Row, traffic_rows
+from quantgate.calibration.drift.rows import DriftRow, traffic_rows
 from quantgate.calibration.drift.sealing import DriftRequest, measure_drift
-from quantgate.calibration.drift.tokens import CheckpointTokens, TokenReader, Words
+from quantgate.calibration.drift.tokens import CheckpointTokens, TokenReader, WordReader
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -54,7 +54,7 @@ def _compare_in_child(store: Store, tokens: str) -> None:
 
 def compare(root: Path, tokens: str) -> None:
     """Make the comparison, as `quantgate corpus drift` does."""
-    reader: TokenReader = Words()
+    reader: TokenReader = WordReader()
     if tokens == "tokenizer":
         reader = CheckpointTokens("the example's", ChatFormat.of(_CHECKPOINT).tokenizer)
     corpus = Corpus(
@@ -76,7 +76,7 @@ def compare(root: Path, tokens: str) -> None:
         sys.exit(f"drift was {'found' if record.comparison.drifted else 'not found'}")
 
 
-def _row(row: Row | str) -> Row:
+def _row(row: DriftRow | str) -> DriftRow:
     """Every row of the corpus's file is one."""
     if isinstance(row, str):
         sys.exit(f"a row was left out: {row}")

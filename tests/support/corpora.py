@@ -5,8 +5,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from quantgate.calibration.spec import load_corpus_spec
-from quantgate.calibration.wanted import CorpusSpec
+from quantgate.calibration.specs.corpus import CorpusSpec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.domain.values import JsonObject
 
 SAID = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quantgate.calibration.checks.contamination import contaminations
 from quantgate.calibration.shelf.assemble import sample
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.language.words import normalized
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build

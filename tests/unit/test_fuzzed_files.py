@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from quantgate.calibration.sources.rows import RowReader
-from quantgate.calibration.spec import load_corpus_spec
-from quantgate.calibration.wanted import Fields
+from quantgate.calibration.specs.corpus import Fields
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.cli.transcripts import exported_lines, read_transcript
 from quantgate.flows.releases.watch_list import load_watch_list
 from quantgate.pipelines.authoring.check import check_suite

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from quantgate.calibration.checks.preflight import Preflight, preflight_corpus
 from quantgate.calibration.shelf.assemble import build_corpus
-from quantgate.calibration.spec import load_corpus_spec
-from quantgate.calibration.wanted import CorpusSpec
+from quantgate.calibration.specs.corpus import CorpusSpec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.corpora.sources import corpus_workplace, spoken
 from quantgate.flows.build.preflight.prompts import rendered_suite
 from quantgate.flows.settings import Settings

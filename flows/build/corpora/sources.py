@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.sources.local import RemoteRows
-from quantgate.calibration.wanted import SourceSpec
-from quantgate.calibration.workplace import Workplace
+from quantgate.calibration.specs.corpus import SourceSpec
 from quantgate.flows.settings import Settings, cores_here
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -23,9 +23,9 @@ _MOST_PROCESSES = 2
 
 def corpus_workplace(
     settings: Settings, run_worker: RunWorker, on_progress: OnProgress = ignore_progress
-) -> Workplace:
+) -> BuildResources:
     """Return what corpora are built with: a child for each core, two at most."""
-    return Workplace(
+    return BuildResources(
         store=settings.store,
         run_worker=run_worker,
         processes=min(_MOST_PROCESSES, settings.workers * settings.threads, cores_here()),

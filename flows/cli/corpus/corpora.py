@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from quantgate.calibration.shelf.assemble import build_corpus, open_corpus, sealed_versions
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.corpora.sources import corpus_workplace, spoken
 from quantgate.flows.progress.board import PlainBoard, open_board
 from quantgate.flows.settings import Settings

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from quantgate.calibration.shelf.comparison import compare
-from quantgate.calibration.shelf.model_tokens import known_tokens
+from quantgate.calibration.shelf.model_tokens import counted_tokens
 from quantgate.flows.cli.corpus.corpora import find_corpus
 from quantgate.flows.cli.views.corpus import TokenChange, comparison_sections
 from quantgate.flows.cli.views.printing import print_json
@@ -30,8 +30,8 @@ def diff_command(earlier: str, later: str, *, as_json: bool) -> int:
 
 def _token_changes(before: Corpus, after: Corpus) -> Iterator[TokenChange]:
     """Yield the tokens of both as each model counts them whose tokenizer counted both."""
-    earlier = {tokens.statistics.tokenizer: tokens for tokens in known_tokens(before)}
-    for tokens in known_tokens(after):
+    earlier = {tokens.statistics.tokenizer: tokens for tokens in counted_tokens(before)}
+    for tokens in counted_tokens(after):
         if counted := earlier.get(tokens.statistics.tokenizer):
             yield TokenChange(
                 model=tokens.model,

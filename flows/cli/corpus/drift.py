@@ -7,7 +7,7 @@ from pathlib import Path
 from quantgate.calibration.drift.baseline import baseline_of
 from quantgate.calibration.drift.compare import refuse_alpha
 from quantgate.calibration.drift.results import DriftRecord, DriftSettings
-from quantgate.calibration.drift.rows import Row, as_sequence, with_texts
+from quantgate.calibration.drift.rows import DriftRow, as_sequence, with_texts
 from quantgate.calibration.drift.sealing import (
     DriftRequest,
     Redact,
@@ -16,7 +16,7 @@ from quantgate.calibration.drift.sealing import (
     measure_drift,
     seal_event,
 )
-from quantgate.calibration.drift.tokens import CheckpointTokens, TokenReader, Words
+from quantgate.calibration.drift.tokens import CheckpointTokens, TokenReader, WordReader
 from quantgate.calibration.redaction.options import RedactionOptions
 from quantgate.calibration.redaction.redact import redact
 from quantgate.calibration.shelf.assemble import read_sequences
@@ -190,7 +190,7 @@ def as_json(record: DriftRecord) -> JsonObject:
 def _redaction(options: RedactionOptions, settings: Settings) -> Redact:
     """Return what does to traffic what was done to the corpus, so that placeholders are no drift."""
 
-    def redacted(rows: Sequence[Row]) -> Sequence[Row]:
+    def redacted(rows: Sequence[DriftRow]) -> Sequence[DriftRow]:
         folder = settings.store.root / "redactions"
         outcome = redact(map(as_sequence, rows), options, run_worker=run_worker, folder=folder)
         return [with_texts(*pair) for pair in zip(rows, outcome.sequences, strict=True)]
@@ -200,7 +200,7 @@ def _redaction(options: RedactionOptions, settings: Settings) -> Redact:
 
 def _tokens(model: str | None, settings: Settings) -> TokenReader:
     if model is None:
-        return Words()
+        return WordReader()
     checkpoint = resolve_checkpoint(model, name=None, store=settings.store, hub=settings.hub)
     digest = checkpoint.digests.tokenizer
     return CheckpointTokens(

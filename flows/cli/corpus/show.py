@@ -12,7 +12,7 @@ from quantgate.calibration.shelf.assemble import (
     read_card,
     sealed_versions,
 )
-from quantgate.calibration.shelf.model_tokens import ModelTokens, known_tokens
+from quantgate.calibration.shelf.model_tokens import ModelTokens, counted_tokens
 from quantgate.flows.cli.corpus.corpora import find_corpus
 from quantgate.flows.cli.views.corpus import card_sections, list_sections
 from quantgate.flows.cli.views.printing import print_json
@@ -40,7 +40,7 @@ def list_command(*, as_json: bool) -> int:
 def show_command(reference: str, *, as_json: bool) -> int:
     """Print a corpus's card."""
     corpus = find_corpus(reference, Settings.from_environment())
-    tokens = tuple(known_tokens(corpus))
+    tokens = tuple(counted_tokens(corpus))
     if as_json:
         print_json(card_json(corpus, tokens))
     else:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from quantgate.calibration.shelf.assemble import CorpusRecord
-from quantgate.calibration.shelf.card import Card
+from quantgate.calibration.shelf.card import DataCard
 from quantgate.calibration.shelf.card_page import funnel, spread_text
-from quantgate.calibration.shelf.comparison import Comparison
+from quantgate.calibration.shelf.comparison import CorpusDifference
 from quantgate.calibration.shelf.model_tokens import ModelTokens
 from quantgate.flows.cli.views.blocks import Heading, TableBlock, row
 from quantgate.pipelines.domain.corpus import Corpus
@@ -55,7 +55,7 @@ def list_sections(versions: Sequence[tuple[CorpusRecord, str]]) -> Iterator[Tabl
 
 
 def card_sections(
-    corpus: Corpus, record: CorpusRecord, card: Card | None, tokens: Sequence[ModelTokens]
+    corpus: Corpus, record: CorpusRecord, card: DataCard | None, tokens: Sequence[ModelTokens]
 ) -> Iterator[TableBlock]:
     """Yield a corpus's card."""
     facts = [
@@ -75,7 +75,7 @@ def card_sections(
     yield token_section(tokens)
 
 
-def _counts(card: Card) -> Iterator[TableBlock]:
+def _counts(card: DataCard) -> Iterator[TableBlock]:
     yield section(
         name="source",
         heads=("source", "licence", "rows", "sequences", "commit"),
@@ -146,7 +146,7 @@ class TokenChange:
 
 
 def comparison_sections(
-    comparison: Comparison, tokens: Sequence[TokenChange]
+    comparison: CorpusDifference, tokens: Sequence[TokenChange]
 ) -> Iterator[TableBlock]:
     """Yield what changed from one corpus to another."""
     heads = ("", comparison.before, comparison.after, "change")

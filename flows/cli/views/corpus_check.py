@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from quantgate.calibration.checks.check import CorpusReport, ModelReport
 from quantgate.calibration.checks.effective_use import EffectiveUse
+from quantgate.calibration.checks.report import CorpusReport, ModelReport
 from quantgate.calibration.checks.token_coverage import TokenCoverage
 from quantgate.flows.cli.views.blocks import (
     Block,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from quantgate.calibration.checks.check import CorpusReport
+from quantgate.calibration.checks.report import CorpusReport
 from quantgate.flows.cli.views.blocks import Sentence, Styled
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.pipelines.authoring.check import SuiteFinding, SuiteReport

@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from quantgate.calibration.shelf.assemble import build_corpus
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.store import Store
 from tests.benchmarks.measuring.processes import cost_of, cost_of_command

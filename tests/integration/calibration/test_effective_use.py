@@ -11,7 +11,7 @@ import pytest
 from quantgate.calibration.checks.effective_use import EffectiveUse
 from quantgate.calibration.checks.findings import use_of
 from quantgate.calibration.shelf.assemble import build_corpus
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from quantgate.calibration.checks.check import AskedModel, check_corpus
 from quantgate.calibration.checks.findings import use_of
 from quantgate.calibration.shelf.assemble import build_corpus
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.engines.backend import BuildRequest

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.calibration.redaction.entities import wanted
+from quantgate.calibration.redaction.entities import selected_entities
 from quantgate.calibration.redaction.messages import DetectCall, Detected
 from quantgate.calibration.redaction.options import RedactionOptions
 from quantgate.calibration.redaction.redact import RedactionResult, redact
@@ -150,7 +150,7 @@ def example_rows() -> tuple[CorpusSequence, ...]:
 
 
 def call(source: Path, findings: Path, options: RedactionOptions = EXAMPLE) -> DetectCall:
-    asked = wanted(options)
+    asked = selected_entities(options)
     return DetectCall(
         sequences=source,
         findings=findings,
@@ -206,12 +206,12 @@ def personal_values(sequence: CorpusSequence) -> Iterator[str]:
 
 def test_school_mathematics_holds_no_personal_data(folder: Path) -> None:
     rows = texts(*(row["prompt"] for row in [*real_rows("gsm8k_test"), *real_rows("mgsm")]))
-    assert look(rows, folder, EXAMPLE).report.found == 0
+    assert look(rows, folder, EXAMPLE).report.finding_count == 0
 
 
 def test_encyclopedia_articles_hold_almost_none(folder: Path) -> None:
     rows = texts(*(row["text"] for row in real_rows("wikitext2")))
-    assert look(rows, folder, EXAMPLE).report.found <= 2
+    assert look(rows, folder, EXAMPLE).report.finding_count <= 2
 
 
 def test_the_same_rows_give_the_same_bytes_whatever_was_kept(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_no_name_is_looked_up_and_no_connection_opened(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     started = time.monotonic()
     result = look(texts("write to maria.huber@example.org"), tmp_path / "kept", EXAMPLE)
-    assert result.report.found == 1
+    assert result.report.finding_count == 1
     assert (tmp_path / "watched").exists()
     assert not (tmp_path / "touched").exists()
     assert time.monotonic() - started < 60

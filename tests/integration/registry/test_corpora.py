@@ -16,7 +16,7 @@ import pytest
 
 from quantgate.calibration.drift.sealing import EVENT, DriftEvent
 from quantgate.calibration.shelf.assemble import build_corpus, read_sequences
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.corpora.traces import ExportRecord, export_traces
 from quantgate.flows.cli.corpus.corpora import build_from_spec
 from quantgate.flows.cli.corpus.drift import DriftOptions, drift_command

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.shelf.tokens import calibration_tokens
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Calibration, Format, GgufOptions, Recipe
@@ -116,7 +116,7 @@ def make_bench(folder: Path) -> Bench:
         build_corpus(load_corpus_spec(EXAMPLE / "corpus.yaml"), store),
         ChatFormat.of(base.folder),
         context_length_tokens=base.context_length_tokens,
-        wanted_tokens=TOKENS,
+        target_tokens=TOKENS,
         folder=folder,
     )
     return Bench(base=base, corpus=corpus, folder=folder)

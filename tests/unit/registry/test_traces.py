@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.calibration.drift.rows import Row, traffic_rows
+from quantgate.calibration.drift.rows import DriftRow, traffic_rows
 from quantgate.flows.build.corpora.traces import ExportRecord, experiment_named, export_traces
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
@@ -215,7 +215,7 @@ def test_an_export_is_sealed_by_its_content_and_read_as_traffic(tmp_path: Path) 
     record = read_manifest(path.parent, ExportRecord).record
     assert path.parent.name == record.digest[:16]
     assert (record.rows, record.no_chat) == (1, 1)
-    assert list(traffic_rows(path)) == [Row("tr-1", (("user", "one"), ("assistant", "there")))]
+    assert list(traffic_rows(path)) == [DriftRow("tr-1", (("user", "one"), ("assistant", "there")))]
     source = replace(source, held=(_trace(_call(_said("two"))),))
     assert export_traces("chat", settings, open_traces=opened) != path
     assert not list((settings.store.root / "traffic").glob(".export-*"))

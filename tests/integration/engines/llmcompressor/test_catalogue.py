@@ -12,7 +12,7 @@ from transformers.utils import logging
 
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.shelf.tokens import calibration_tokens
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
@@ -69,7 +69,7 @@ def corpus(base: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Calibr
         build_corpus(load_corpus_spec(EXAMPLE / "corpus.yaml"), Store(root=folder)),
         ChatFormat.of(base.folder),
         context_length_tokens=base.context_length_tokens,
-        wanted_tokens=TOKENS,
+        target_tokens=TOKENS,
         folder=folder,
     )
 

@@ -11,7 +11,7 @@ from quantgate.calibration.checks.check import AskedModel, check_corpus
 from quantgate.calibration.checks.findings import overlap_of
 from quantgate.calibration.checks.preflight import Preflight, refuse_contamination, refuse_useless
 from quantgate.calibration.shelf.assemble import build_corpus
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.planning import make_plan
 from quantgate.flows.cli.corpus.check import CorpusCheckOptions, check_command

@@ -14,7 +14,7 @@ from quantgate.calibration.checks.effective_use import (
 )
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.shelf.tokens import calibration_tokens
-from quantgate.calibration.spec import load_corpus_spec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -92,7 +92,7 @@ def test_the_supply_is_read_from_the_tokens_that_a_build_will_read(tmp_path: Pat
     corpus = build_corpus(load_corpus_spec(tmp_path / "c.yaml"), Store(root=tmp_path / "store"))
     chat = ChatFormat.of(write_checkpoint(tmp_path / "model"))
     tokens = calibration_tokens(
-        corpus, chat, context_length_tokens=64, wanted_tokens=10**6, folder=tmp_path / "scratch"
+        corpus, chat, context_length_tokens=64, target_tokens=10**6, folder=tmp_path / "scratch"
     )
     supply = supply_of(corpus, tokens)
     assert (supply.available, supply.read, supply.longest_tokens) == (4, 4, 64)

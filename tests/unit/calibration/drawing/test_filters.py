@@ -3,9 +3,9 @@
 import pytest
 
 from quantgate.calibration.drawing.scanning import Sieve
-from quantgate.calibration.sources.rows import Row
-from quantgate.calibration.spec import CorpusFile
-from quantgate.calibration.wanted import Filters
+from quantgate.calibration.sources.rows import SourceRow
+from quantgate.calibration.specs.corpus import Filters
+from quantgate.calibration.specs.corpus_file import CorpusFile
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.specs.loading import validated
 
@@ -13,13 +13,17 @@ from quantgate.pipelines.specs.loading import validated
 def test_a_pattern_that_would_search_for_ever_is_refused_with_its_name() -> None:
     sieve = Sieve(Filters(exclude=(r"^(a|a)+$",)))
     with pytest.raises(InputError, match="needs longer than 1 s on a row of a source"):
-        sieve.reason(Row(text="a" * 60 + "!"))
+        sieve.reason(SourceRow(text="a" * 60 + "!"))
 
 
 def test_patterns_leave_rows_out_as_they_say() -> None:
     sieve = Sieve(Filters(include=("refund",), exclude=("test",)))
     texts = ("a refund", "a parcel", "a test refund")
-    assert [sieve.reason(Row(text=text)) for text in texts] == [None, "not_included", "excluded"]
+    assert [sieve.reason(SourceRow(text=text)) for text in texts] == [
+        None,
+        "not_included",
+        "excluded",
+    ]
 
 
 def test_what_is_no_pattern_is_told_with_its_place() -> None:

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from quantgate.calibration.drawing.mixing import shares_of
-from quantgate.calibration.spec import load_corpus_spec
-from quantgate.calibration.wanted import CorpusSpec
+from quantgate.calibration.specs.corpus import CorpusSpec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.schemas import SCHEMAS
 from quantgate.pipelines.domain.errors import InputError
 from tests.support.project import PROJECT

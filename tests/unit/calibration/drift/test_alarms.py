@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import binom
 
 from quantgate.calibration.drift.compare import compare, in_languages, permutations_needed
-from quantgate.calibration.drift.results import Comparison, DriftSettings, Thresholds
-from quantgate.calibration.drift.rows import Row, sampled
-from quantgate.calibration.drift.tokens import Words
+from quantgate.calibration.drift.results import DriftSettings, Thresholds, TrafficComparison
+from quantgate.calibration.drift.rows import DriftRow, sampled
+from quantgate.calibration.drift.tokens import WordReader
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.language.identify import languages_of
 
@@ -44,15 +44,15 @@ class Traffic:
     kind: str = ""
     foreign: float = 0.0
 
-    def rows(self, count: int, seed: int) -> list[Row]:
+    def rows(self, count: int, seed: int) -> list[DriftRow]:
         draw = random.Random(seed)
         return [self._row(draw, number) for number in range(count)]
 
-    def _row(self, draw: random.Random, number: int) -> Row:
+    def _row(self, draw: random.Random, number: int) -> DriftRow:
         kind = self.kind if draw.random() < self.foreign else ""
         said = _said(draw, kind)
         answer = f'{{"name":"look_up","arguments":{{"number":{draw.randint(100, 999)}}}}}'
-        return Row(f"row-{number}", (("user", said), ("assistant", answer)))
+        return DriftRow(f"row-{number}", (("user", said), ("assistant", answer)))
 
 
 def _said(draw: random.Random, kind: str) -> str:
@@ -67,12 +67,14 @@ def _said(draw: random.Random, kind: str) -> str:
     return f"{'. '.join(parts)}, number {draw.randint(10000, 99999)}"
 
 
-def _compared(corpus: list[Row], traffic: list[Row], settings: DriftSettings) -> Comparison:
+def _compared(
+    corpus: list[DriftRow], traffic: list[DriftRow], settings: DriftSettings
+) -> TrafficComparison:
     return compare(
         sampled(corpus, settings, "corpus"),
         sampled(traffic, settings, "traffic"),
         settings,
-        tokens=Words(),
+        tokens=WordReader(),
         languages_of=languages_of,
     )
 
@@ -168,7 +170,7 @@ def test_the_same_comparison_is_the_same_again() -> None:
 
 
 def test_a_log_of_requests_is_compared_with_what_the_corpus_asked() -> None:
-    requests = [Row(row.id, row.parts[:1]) for row in Traffic().rows(200, 2)]
+    requests = [DriftRow(row.id, row.parts[:1]) for row in Traffic().rows(200, 2)]
     found = _compared(Traffic().rows(200, 1), requests, DriftSettings())
     assert not found.drifted
     assert found.notes == ("the traffic holds no answers, so only what was asked is compared",)
@@ -185,7 +187,7 @@ def test_rows_on_both_sides_are_said_to_hide_drift() -> None:
 
 
 def test_conversations_with_and_without_answers_would_alarm_by_that_alone() -> None:
-    texts = [Row(row.id, (("text", row.parts[0][1]),)) for row in Traffic().rows(200, 1)]
+    texts = [DriftRow(row.id, (("text", row.parts[0][1]),)) for row in Traffic().rows(200, 1)]
     assert _compared(texts, Traffic().rows(200, 2), DriftSettings()).drifted
 
 

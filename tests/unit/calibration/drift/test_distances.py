@@ -20,7 +20,7 @@ from quantgate.calibration.drift.distances import (
 from quantgate.calibration.drift.features import Dense, categories, counted, octaves
 from quantgate.calibration.drift.ngrams import trigrams, with_squares
 from quantgate.calibration.drift.permutation import ENOUGH, Labels, group_sums, permutation_tests
-from quantgate.calibration.drift.tokens import REST, Words, token_counts
+from quantgate.calibration.drift.tokens import REST, WordReader, token_counts
 
 
 def _sums(traffic: list[float], corpus: list[float], rows: tuple[int, int] = (1, 1)) -> GroupSums:
@@ -157,7 +157,7 @@ def test_the_rarest_tokens_count_as_one() -> None:
 
 
 def test_words_are_single_digits_signs_and_characters_of_scripts_without_spaces() -> None:
-    words = Words()
+    words = WordReader()
     ids = words.ids(["Order 42, please", "order 注文", ""])
     shown = [[words.shown(int(one)) for one in row] for row in ids]
     assert shown == [["order", "4", "2", ",", "please"], ["order", "注", "文"], []]

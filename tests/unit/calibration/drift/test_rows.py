@@ -11,7 +11,7 @@ import pytest
 from quantgate.calibration.drift.baseline import baseline_of, raked, thinned
 from quantgate.calibration.drift.results import DriftSettings
 from quantgate.calibration.drift.rows import (
-    Row,
+    DriftRow,
     as_sequence,
     corpus_rows,
     sampled,
@@ -19,7 +19,7 @@ from quantgate.calibration.drift.rows import (
     with_texts,
 )
 from quantgate.calibration.redaction.options import RedactionOptions
-from quantgate.calibration.wanted import Filters
+from quantgate.calibration.specs.corpus import Filters
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
@@ -36,8 +36,8 @@ def _file(folder: Path, *rows: object, name: str = "traffic.jsonl") -> Path:
     return path
 
 
-def _texts(count: int) -> list[Row]:
-    return [Row(f"row-{n}", (("user", f"question number {n}"),)) for n in range(count)]
+def _texts(count: int) -> list[DriftRow]:
+    return [DriftRow(f"row-{n}", (("user", f"question number {n}"),)) for n in range(count)]
 
 
 def test_rows_are_conversations_prompts_texts_and_logged_calls(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_rows_are_conversations_prompts_texts_and_logged_calls(tmp_path: Path) -
             ]
         },
     )
-    rows = [row for row in traffic_rows(path) if isinstance(row, Row)]
+    rows = [row for row in traffic_rows(path) if isinstance(row, DriftRow)]
     assert [row.id for row in rows] == ["a", *(f"traffic:{n}" for n in (2, 3, 4, 5))]
     assert [row.parts for row in rows[:4]] == [
         (("user", "hi"),),
@@ -119,11 +119,11 @@ def test_rows_go_through_the_corpuss_filters_and_rendering(tmp_path: Path) -> No
     found = list(traffic_rows(path, filters=filters, rendering="raw"))
     # a raw row has no roles any more, so there is none to take out
     assert found == [
-        Row("traffic:1", (("text", "be kind\nlong enough"),)),
+        DriftRow("traffic:1", (("text", "be kind\nlong enough"),)),
         "too_short",
         "empty",
     ]
-    assert next(iter(traffic_rows(path, filters=filters))) == Row(
+    assert next(iter(traffic_rows(path, filters=filters))) == DriftRow(
         "traffic:1", (("user", "long enough"),)
     )
     counts = sampled(found, SETTINGS, "traffic").counts
@@ -132,7 +132,7 @@ def test_rows_go_through_the_corpuss_filters_and_rendering(tmp_path: Path) -> No
 
 
 def test_equal_rows_count_once() -> None:
-    rows = [*_texts(3), *_texts(3), Row("again", (("user", "question number 0"),))]
+    rows = [*_texts(3), *_texts(3), DriftRow("again", (("user", "question number 0"),))]
     counts = sampled(rows, SETTINGS, "traffic").counts
     assert (counts.rows, counts.repeated, counts.compared) == (7, 4, 3)
 
@@ -158,7 +158,7 @@ def test_no_more_text_is_compared_than_there_is_room_for() -> None:
 
 
 def test_texts_go_to_redaction_and_come_back_with_their_roles() -> None:
-    row = Row("a", (("system", "s"), ("user", "call 555"), ("assistant", "555?")))
+    row = DriftRow("a", (("system", "s"), ("user", "call 555"), ("assistant", "555?")))
     sequence = as_sequence(row)
     redacted = replace(
         sequence,
@@ -171,7 +171,7 @@ def test_texts_go_to_redaction_and_come_back_with_their_roles() -> None:
         ("user", "call <P>"),
         ("assistant", "<P>?"),
     )
-    text = Row("b", (("text", "call 555"),))
+    text = DriftRow("b", (("text", "call 555"),))
     assert with_texts(text, replace(as_sequence(text), text="call <P>")).parts == (
         ("text", "call <P>"),
     )

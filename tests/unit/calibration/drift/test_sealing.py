@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quantgate.calibration.drift.baseline import Baseline, Rules
+from quantgate.calibration.drift.baseline import Baseline, RowRules
 from quantgate.calibration.drift.results import DriftRecord, DriftSettings
-from quantgate.calibration.drift.rows import Row, corpus_rows
+from quantgate.calibration.drift.rows import DriftRow, corpus_rows
 from quantgate.calibration.drift.sealing import (
     EVENT,
     DriftRequest,
@@ -20,8 +20,8 @@ from quantgate.calibration.drift.sealing import (
     measure_drift,
     seal_event,
 )
-from quantgate.calibration.drift.tokens import Words
-from quantgate.calibration.wanted import Filters
+from quantgate.calibration.drift.tokens import WordReader
+from quantgate.calibration.specs.corpus import Filters
 from quantgate.flows.cli.corpus.drift import (
     DriftOptions,
     as_json,
@@ -81,7 +81,7 @@ def _request(traffic: Path) -> DriftRequest:
         traffic=traffic,
         traffic_name="monday",
         settings=SETTINGS,
-        tokens=Words(),
+        tokens=WordReader(),
         languages_of=_languages_of,
     )
 
@@ -89,7 +89,7 @@ def _request(traffic: Path) -> DriftRequest:
 class _NoTokens:
     """Named like words, and never to be asked."""
 
-    name = Words().name
+    name = WordReader().name
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         raise AssertionError("compared again")
@@ -121,7 +121,7 @@ def test_another_corpus_traffic_setting_or_rule_is_another_comparison(
 ) -> None:
     request = _request(_traffic(tmp_path))
     known = measure_drift(request, store).key
-    rules = Rules(filters=Filters(min_characters=2))
+    rules = RowRules(filters=Filters(min_characters=2))
     others = [
         replace(request, corpus=replace(request.corpus, digest=digest_of("other"))),
         replace(request, traffic=_traffic(tmp_path, rows=81)),
@@ -157,9 +157,11 @@ def test_traffic_goes_through_redaction_before_it_is_compared(tmp_path: Path, st
         _request(_traffic(tmp_path)), baseline=Baseline(rows=tuple(corpus_rows(sequences)))
     )
 
-    def redact(rows: Sequence[Row]) -> Sequence[Row]:
+    def redact(rows: Sequence[DriftRow]) -> Sequence[DriftRow]:
         return [
-            Row(row.id, (("text", row.parts[0][1].partition(", number")[0] + ", number <ID>"),))
+            DriftRow(
+                row.id, (("text", row.parts[0][1].partition(", number")[0] + ", number <ID>"),)
+            )
             for row in rows
         ]
 

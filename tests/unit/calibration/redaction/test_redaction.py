@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.calibration.redaction.entities import problems_of, wanted
+from quantgate.calibration.redaction.entities import problems_of, selected_entities
 from quantgate.calibration.redaction.messages import DetectCall, Detected
 from quantgate.calibration.redaction.options import EntityCount, RedactionOptions
 from quantgate.calibration.redaction.redact import RedactionResult, missing, redact, redact_file
-from quantgate.calibration.redaction.replacing import Finding, Replacer, apart, remains
-from quantgate.calibration.redaction.texts import Part, changed, parts_of
+from quantgate.calibration.redaction.replacing import EntityFinding, Replacer, apart, remains
+from quantgate.calibration.redaction.texts import TextPart, changed, parts_of
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.suites.suite import Message
@@ -53,7 +53,7 @@ class Finder:
         )
 
 
-def found(parts: list[Part]) -> list[list[object]]:
+def found(parts: list[TextPart]) -> list[list[object]]:
     patterns = (("EMAIL_ADDRESS", MAIL), ("PHONE_NUMBER", LONG_NUMBER))
     return [
         [index, match.start(), match.end(), entity, 1.0]
@@ -99,8 +99,8 @@ def test_case_and_spacing_make_no_other_value() -> None:
     replacer = Replacer(style="placeholder", seed="")
     text = "0761 20-35 and 07612035"
     findings = [
-        Finding(entity="PHONE_NUMBER", start=0, end=10, score=1.0),
-        Finding(entity="PHONE_NUMBER", start=15, end=23, score=1.0),
+        EntityFinding(entity="PHONE_NUMBER", start=0, end=10, score=1.0),
+        EntityFinding(entity="PHONE_NUMBER", start=15, end=23, score=1.0),
     ]
     assert replacer.replaced(text, findings, is_number=False) == "<PHONE_1> and <PHONE_1>"
 
@@ -148,7 +148,7 @@ def test_report_leaves_every_text_and_counts_the_same(tmp_path: Path) -> None:
     assert report.report.counts == enforced(tmp_path, *rows).report.counts
     assert report.report.sequences == 3
     assert report.report.sequences_with_findings == 2
-    assert report.report.found == 3
+    assert report.report.finding_count == 3
     assert report.report.counts == (
         EntityCount(entity="EMAIL_ADDRESS", source="", found=1, sequences=1),
         EntityCount(entity="EMAIL_ADDRESS", source="traffic", found=2, sequences=1),
@@ -194,7 +194,7 @@ def test_off_starts_no_child_and_reports_nothing(tmp_path: Path) -> None:
     result = redact((row,), RedactionOptions(), run_worker=finder, folder=tmp_path)
     assert result.sequences == (row,)
     assert not finder.calls
-    assert result.report.found == 0
+    assert result.report.finding_count == 0
 
 
 def test_the_same_rows_are_looked_through_once_for_report_enforce_and_surrogates(
@@ -217,7 +217,7 @@ def test_an_interrupted_look_goes_on_where_it_was(tmp_path: Path) -> None:
     second = Finder(lives=6)
     result = redact(rows, PLACEHOLDERS, run_worker=second, folder=tmp_path)
     assert len(second.calls) == 1
-    assert result.report.found == 10
+    assert result.report.finding_count == 10
     assert result.sequences == enforced(tmp_path / "other", *rows).sequences
 
 
@@ -269,7 +269,7 @@ def test_surrogates_differ_between_sequences_that_say_other_things(tmp_path: Pat
 @pytest.mark.parametrize("seed", [str(number) for number in range(40)])
 def test_no_surrogate_card_has_a_valid_check_digit(seed: str) -> None:
     value = "4111 1111 1111 1111"
-    finding = Finding(entity="CREDIT_CARD", start=0, end=len(value), score=1.0)
+    finding = EntityFinding(entity="CREDIT_CARD", start=0, end=len(value), score=1.0)
     card = Replacer(style="surrogate", seed=seed).replaced(value, [finding], is_number=False)
     digits = [int(letter) for letter in card if letter.isdigit()]
     odd = digits[-1::-2]
@@ -283,26 +283,26 @@ def test_no_surrogate_card_has_a_valid_check_digit(seed: str) -> None:
     [("81.2.69.142", r"192\.0\.2\.\d{1,3}"), ("2001:db8::7334", r"2001:db8::[0-9a-f]{1,2}")],
 )
 def test_surrogate_ip_addresses_are_those_kept_for_documentation(value: str, shape: str) -> None:
-    finding = Finding(entity="IP_ADDRESS", start=0, end=len(value), score=1.0)
+    finding = EntityFinding(entity="IP_ADDRESS", start=0, end=len(value), score=1.0)
     result = Replacer(style="surrogate", seed="").replaced(value, [finding], is_number=False)
     assert re.fullmatch(shape, result)
 
 
 def test_findings_that_overlap_become_one_called_by_the_likeliest() -> None:
     findings = [
-        Finding(entity="URL", start=0, end=20, score=0.5),
-        Finding(entity="EMAIL_ADDRESS", start=8, end=25, score=1.0),
-        Finding(entity="PHONE_NUMBER", start=25, end=30, score=0.4),
+        EntityFinding(entity="URL", start=0, end=20, score=0.5),
+        EntityFinding(entity="EMAIL_ADDRESS", start=8, end=25, score=1.0),
+        EntityFinding(entity="PHONE_NUMBER", start=25, end=30, score=0.4),
     ]
     assert apart(findings[::-1]) == [
-        Finding(entity="EMAIL_ADDRESS", start=0, end=25, score=1.0),
-        Finding(entity="PHONE_NUMBER", start=25, end=30, score=0.4),
+        EntityFinding(entity="EMAIL_ADDRESS", start=0, end=25, score=1.0),
+        EntityFinding(entity="PHONE_NUMBER", start=25, end=30, score=0.4),
     ]
 
 
 def test_what_remains_forgets_what_was_found() -> None:
     def of(text: str) -> str:
-        return remains([text], [[Finding(entity="X", start=2, end=4, score=1.0)]])
+        return remains([text], [[EntityFinding(entity="X", start=2, end=4, score=1.0)]])
 
     assert of("a:12 b") == of("a:99 b")
     assert of("a:12 b") != of("a:12 c")
@@ -361,7 +361,7 @@ def test_defaults_have_no_problems() -> None:
 
 
 def test_languages_choose_countries_and_those_choose_national_ids() -> None:
-    german = wanted(RedactionOptions(languages=("de",)))
+    german = selected_entities(RedactionOptions(languages=("de",)))
     assert german.phone_regions == ("DE", "AT", "CH")
     assert "DE_TAX_ID" in german.recognizers
     assert "US_SSN" not in german.recognizers
@@ -370,14 +370,14 @@ def test_languages_choose_countries_and_those_choose_national_ids() -> None:
 
 
 def test_named_entities_replace_the_default_ones() -> None:
-    asked = wanted(RedactionOptions(entities=("URL", "PERSON"), ner_model="model"))
+    asked = selected_entities(RedactionOptions(entities=("URL", "PERSON"), ner_model="model"))
     assert set(asked.recognizers) == {"URL"}
     assert asked.names == ("PERSON",)
 
 
 def test_names_are_looked_for_with_a_model_alone() -> None:
-    assert wanted(RedactionOptions()).names == ()
-    assert wanted(RedactionOptions(ner_model="model")).names == ("PERSON", "LOCATION")
+    assert selected_entities(RedactionOptions()).names == ()
+    assert selected_entities(RedactionOptions(ner_model="model")).names == ("PERSON", "LOCATION")
 
 
 def test_the_missing_package_is_named_with_the_command_that_brings_it() -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from quantgate.calibration.checks.contamination import contaminations
 from quantgate.calibration.shelf.assemble import build_corpus, open_corpus, read_sequences, sample
-from quantgate.calibration.spec import load_corpus_spec
-from quantgate.calibration.wanted import CorpusSpec, SourceSpec
+from quantgate.calibration.specs.corpus import CorpusSpec, SourceSpec
+from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Item, Message

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.shelf.assemble import (
     build_corpus,
     corpus_record,
@@ -19,7 +20,6 @@ from quantgate.calibration.shelf.assemble import (
     read_sequences,
 )
 from quantgate.calibration.shelf.card import CARD, CARD_PAGE
-from quantgate.calibration.workplace import Workplace
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError, ToolchainError, WorkerError
 from quantgate.pipelines.files.store import Store
@@ -36,8 +36,8 @@ MIXED = (
 )
 
 
-def place(store: Store, part_bytes: int, processes: int = 2) -> Workplace:
-    return Workplace(
+def place(store: Store, part_bytes: int, processes: int = 2) -> BuildResources:
+    return BuildResources(
         store=store,
         run_worker=InProcess(),
         processes=processes,
@@ -103,7 +103,7 @@ def test_the_same_bytes_whatever_hash_seed_and_locale(tmp_path: Path) -> None:
     spec_of(tmp_path, PLAIN.replace("b.jsonl", "b.jsonl, language: de"))
     program = (
         "import sys, hashlib; from pathlib import Path\n"
-        "from quantgate.calibration.spec import load_corpus_spec\n"
+        "from quantgate.calibration.specs.corpus_file import load_corpus_spec\n"
         "from quantgate.calibration.shelf.assemble import build_corpus\n"
         "from quantgate.pipelines.files.store import Store\n"
         "c = build_corpus(load_corpus_spec(Path(sys.argv[1])), Store(root=Path(sys.argv[2])))\n"
@@ -208,7 +208,7 @@ def test_a_cell_of_which_a_scan_kept_too_little_is_scanned_again(
         "mix: {language: {en: 1, de: 1}, domain: {a: 1, b: 9}, shortfall: spread}\n"
     )
     workers = InProcess()
-    here = Workplace(store=store, run_worker=workers, in_process_bytes=0)
+    here = BuildResources(store=store, run_worker=workers, in_process_bytes=0)
     corpus = build_corpus(spec_of(tmp_path, text), store, here)
     assert Counter(s.domain for s in read_sequences(corpus)) == {"a": 400, "b": 600}
     factors = {call.factor for call in workers.calls if hasattr(call, "factor")}
@@ -293,7 +293,7 @@ def test_the_card_says_what_became_of_every_row(tmp_path: Path, store: Store) ->
 def test_a_build_that_was_done_before_reads_no_source_again(tmp_path: Path, store: Store) -> None:
     two_files(tmp_path)
     spec, workers = spec_of(tmp_path, PLAIN), InProcess()
-    here = Workplace(store=store, run_worker=workers, in_process_bytes=0)
+    here = BuildResources(store=store, run_worker=workers, in_process_bytes=0)
     first = build_corpus(spec, store, here)
     asked = len(workers.calls)
     assert build_corpus(spec, store, here) == first
@@ -398,7 +398,7 @@ def test_a_moved_branch_is_named_with_both_commits(tmp_path: Path, store: Store)
     write_rows(new, chat_rows(40, seed=3))
 
     def build(path: Path, commit: str) -> Corpus:
-        brought = Workplace(
+        brought = BuildResources(
             store=store, fetch_remote=lambda _: RemoteRows(path=path, commit=commit)
         )
         return build_corpus(spec, store, brought)
@@ -447,7 +447,7 @@ def test_rows_that_redaction_makes_equal_are_one_and_others_are_drawn_instead(
     same = [chat_row(n, f"My address is ann{n}@mail.example, please.") for n in range(40)]
     write_rows(tmp_path / "a.jsonl", same + [chat_row(n, f"{SAID['en']} {n}") for n in range(20)])
     text = "sequences: 20\nsources: [{path: a.jsonl}]\nredaction: {mode: %s}\n"
-    here = Workplace(store=store, run_worker=_Redacting())
+    here = BuildResources(store=store, run_worker=_Redacting())
     corpus = build_corpus(spec_of(tmp_path, text % "enforce"), store, here)
     said = [sequence.messages[0].content for sequence in read_sequences(corpus)]
     assert len(said) == len(set(said)) == 20
@@ -467,7 +467,7 @@ def test_redaction_that_cannot_be_done_is_refused_before_a_row_is_read(
 ) -> None:
     write_rows(tmp_path / "a.jsonl", chat_rows(5))
     workers = _Redacting()
-    here = Workplace(store=store, run_worker=workers, in_process_bytes=0)
+    here = BuildResources(store=store, run_worker=workers, in_process_bytes=0)
     text = (
         "sequences: 2\nsources: [{path: a.jsonl}]\nredaction: {mode: report, entities: SHOE_SIZE}\n"
     )

@@ -11,7 +11,7 @@ import pytest
 from quantgate.calibration.shelf.assemble import sample
 from quantgate.calibration.sources.readers import fetch, rows
 from quantgate.calibration.sources.rows import BrokenRowError, RowReader
-from quantgate.calibration.wanted import Fields
+from quantgate.calibration.specs.corpus import Fields
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.values import JsonObject

@@ -5,11 +5,11 @@ import pytest
 from quantgate.calibration.sources.rows import (
     BrokenRowError,
     ForeignContentError,
-    Row,
     RowReader,
+    SourceRow,
     content_of,
 )
-from quantgate.calibration.wanted import Fields, Rendering
+from quantgate.calibration.specs.corpus import Fields, Rendering
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.domain.values import JsonObject, digest_of
@@ -23,7 +23,7 @@ TOOL: JsonObject = {
 NO_FIELDS = Fields()
 
 
-def read(row: JsonObject, fields: Fields = NO_FIELDS, rendering: Rendering = "chat") -> Row:
+def read(row: JsonObject, fields: Fields = NO_FIELDS, rendering: Rendering = "chat") -> SourceRow:
     return RowReader(fields, (), rendering).read(row)
 
 

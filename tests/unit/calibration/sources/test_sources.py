@@ -7,12 +7,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from quantgate.calibration.drawing.parts import Part, ScanCall
+from quantgate.calibration.drawing.parts import ScanCall, SourcePart
 from quantgate.calibration.drawing.scanning import scan
+from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.shelf.assemble import build_corpus, read_card, read_sequences
 from quantgate.calibration.sources.local import LocalSource, local_sources, refuse_changed
 from quantgate.calibration.sources.readers import LONGEST_LINE_BYTES, RowNumbers, rows
-from quantgate.calibration.workplace import Workplace
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.files.hashing import DigestMemory
@@ -22,7 +22,7 @@ from tests.support.in_process import InProcess
 
 
 def build(folder: Path, store: Store, text: str, part_bytes: int = 1 << 20) -> Corpus:
-    here = Workplace(store=store, run_worker=InProcess(), part_bytes=part_bytes)
+    here = BuildResources(store=store, run_worker=InProcess(), part_bytes=part_bytes)
     return build_corpus(spec_of(folder, text), store, here)
 
 
@@ -241,7 +241,7 @@ def test_memory_for_candidates_is_bounded_by_what_is_asked_for(tmp_path: Path) -
     write_rows(tmp_path / "a.jsonl", [{"text": f"text number {n}"} for n in range(3000)])
     spec = spec_of(tmp_path, one("a.jsonl"))
     source = local_sources(spec, DigestMemory(tmp_path / "d.json"), None)[0]
-    part = Part(source=0, start=0, end=source.size_bytes, size_bytes=source.size_bytes)
+    part = SourcePart(source=0, start=0, end=source.size_bytes, size_bytes=source.size_bytes)
     call = ScanCall(spec=spec, source=source, part=part, sequences=10, factor=1, folder=tmp_path)
     scanned = scan(call)
     assert [(c.candidates, c.cut) for c in scanned.cells] == [(84, True)]

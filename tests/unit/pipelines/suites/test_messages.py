@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.calibration.sources.rows import RowReader
-from quantgate.calibration.wanted import Fields
+from quantgate.calibration.specs.corpus import Fields
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.domain.values import JsonObject, JsonValue

@@ -75,7 +75,7 @@ class LengthBucket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mix:
+class CorpusMix:
     """Shares of the sequences, by value. Weights are decimal numbers as written, so that they stay exact."""
 
     language: dict[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class CorpusSpec:
     tokens: int | None = None
     tokenizer: str | None = None
     filters: Filters = Filters()
-    mix: Mix = Mix()
+    mix: CorpusMix = CorpusMix()
     rendering: Rendering = "chat"
     redaction: RedactionOptions = field(default_factory=RedactionOptions)
     broken_rows: BrokenRows = "refuse"

@@ -26,7 +26,7 @@ def chat_of_folder(source: str) -> ChatFormat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workplace:
+class BuildResources:
     """The store, who runs child processes (None: small text files are read in this one), and how many.
 
     `fetch_remote` brings hub datasets and traces here, `chat_of` opens tokenizers by folder or hub name.
