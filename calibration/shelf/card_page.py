@@ -132,7 +132,7 @@ def _redaction(card: "DataCard") -> Iterable[str]:
     what = "replaced" if report.options.mode == "enforce" else "left as it is"
     names = "" if report.names_looked_for else " Names of people and places were not looked for."
     yield (
-        f"## Personal data\n\n{report.found:,} findings in {report.sequences_with_findings:,} of "
+        f"## Personal data\n\n{report.finding_count:,} findings in {report.sequences_with_findings:,} of "
         f"{report.sequences:,} sequences, {what} ({report.detector}).{names}\n"
     )
     if report.counts:
