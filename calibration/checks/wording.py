@@ -77,8 +77,8 @@ def _unseen_tokens(model: ModelReport, where: str) -> Iterator[SuiteFinding]:
             else ""
         )
         yield SuiteFinding(severity="note", where=where, text=(
-            f"slice '{coverage.slice}', tokens: calibration never sees {coverage.unseen} of its {coverage.distinct} "
-            f"tokens ({coverage.unseen_share:.1%} of its text{digits}): {shown}"
+            f"slice '{coverage.slice}', tokens: calibration never sees {coverage.unseen} of its "
+            f"{coverage.distinct} tokens ({coverage.unseen_share:.1%} of its text{digits}): {shown}"
         ))  # fmt: skip
 
 
