@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow  # type: ignore[import-untyped]  # it ships no types
-from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # it ships no types
+import pyarrow
+from pyarrow.parquet import ParquetFile
 
 from quantgate.calibration.sources.rows import Place, RawRow
 from quantgate.pipelines.domain.errors import InputError

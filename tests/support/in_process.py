@@ -35,7 +35,7 @@ class InProcess:
     ) -> WorkerReply[Reply]:
         """Call the worker's function and pass request and reply through JSON."""
         handle, request_type = _WORKERS[call.module]
-        request = from_json(request_type, to_json(call.request))
+        request: object = from_json(request_type, to_json(call.request))
         self.calls.append(request)
         reply = to_json(handle(request, on_progress))
         return WorkerReply(value=from_json(reply_type, reply), seconds=0.0, peak_memory_bytes=0)

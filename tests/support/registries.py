@@ -231,7 +231,7 @@ class MemoryRegistry:
         self.pointers: dict[str, dict[str, str]] = {}
         self.calls: list[str] = []
 
-    def open(self, _: Tracking) -> "MemoryRegistry":
+    def open(self, tracking: Tracking) -> "MemoryRegistry":
         return self
 
     def experiment(self, name: str) -> str:

@@ -191,7 +191,7 @@ def recipe(name: str, numerics: str, *, runtime: str = "llamacpp") -> Recipe:
         algorithm="k-quant",
         format=Format.GGUF if runtime == "llamacpp" else Format.COMPRESSED_TENSORS,
         numerics=Numerics(weights=weights, activations=activations, kv_cache=kv_cache),
-        runtime=runtime,  # type: ignore[arg-type]
+        runtime=runtime,
         calibration=Calibration.IMATRIX,
         calibration_tokens=50_000,
         bits_per_weight=BitsPerWeight(low=2.0, high=9.0),

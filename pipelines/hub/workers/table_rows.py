@@ -21,7 +21,7 @@ from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 if TYPE_CHECKING:
-    from pyarrow import RecordBatch  # type: ignore[import-untyped]  # it ships no types
+    from pyarrow import RecordBatch
 
 _BATCH_ROWS = 1024
 
@@ -52,7 +52,7 @@ def write_rows(call: TableRowsCall, on_progress: OnProgress) -> TableRows:
 
 def _from_parquet(path: Path) -> "tuple[tuple[str, ...], Iterator[RecordBatch]]":
     import pyarrow
-    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # it ships no types
+    from pyarrow.parquet import ParquetFile
 
     try:
         file = ParquetFile(path)

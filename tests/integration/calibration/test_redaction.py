@@ -26,6 +26,7 @@ from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
+from tests.support.project import PROJECT
 from tests.support.real_rows import real_rows
 
 pytestmark = pytest.mark.integration
@@ -141,7 +142,7 @@ def look(
 
 
 def example_rows() -> tuple[CorpusSequence, ...]:
-    file = EXAMPLE / "traffic" / "messages.jsonl"
+    file = PROJECT / "examples" / "support-desk" / "traffic" / "messages.jsonl"
     rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
     return tuple(
         CorpusSequence(id=row["id"], messages=tuple(Message(**m) for m in row["messages"]))

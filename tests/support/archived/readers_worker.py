@@ -35,7 +35,10 @@ def read(call: ReadCall, _: OnProgress) -> Weights:
 
 def _awq(parts: dict[str, torch.Tensor], group_size: int) -> torch.Tensor:
     scales = parts["scales"].float()
-    return dequantize_gemm(parts["qweight"], parts["qzeros"], scales, _BITS, group_size)
+    read: torch.Tensor = dequantize_gemm(
+        parts["qweight"], parts["qzeros"], scales, _BITS, group_size
+    )
+    return read
 
 
 def _gptq(parts: dict[str, torch.Tensor], group_size: int) -> torch.Tensor:
@@ -45,7 +48,8 @@ def _gptq(parts: dict[str, torch.Tensor], group_size: int) -> torch.Tensor:
     layer = QuantLinear(_BITS, group_size, inputs, outputs, bias=False)
     layer.load_state_dict(parts)
     layer.scales = layer.scales.float()
-    return layer(torch.eye(inputs))
+    read: torch.Tensor = layer(torch.eye(inputs))
+    return read
 
 
 if __name__ == "__main__":

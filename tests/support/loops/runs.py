@@ -28,6 +28,7 @@ from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.evaluation.runs import Examination, RunPlan, run_suite
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.suites.load import load_suite
@@ -59,7 +60,7 @@ def ask(folder: Path, engine: str, model: Path) -> tuple[Run, bytes]:
     """Run the loops with a store in `folder`; return the run and its transcript's bytes."""
     store = Store(root=folder)
     checkpoint = resolve_checkpoint(
-        str(EXAMPLE / "checkpoint"), name="support-llama", store=store, hub=None
+        str(EXAMPLE / "checkpoint"), name="support-llama", store=store, hub=HubSettings()
     )
     exam = _examination(checkpoint.folder, store, checkpoint.context_length_tokens)
     answering: Runtime = TransformersRuntime() if engine == "transformers" else runtime()

@@ -359,8 +359,9 @@ def test_a_version_registered_before_accuracies_were_is_still_read(tmp_path: Pat
 def test_one_version_from_before_manifests_had_a_digest_keeps_no_look_up_from_its_answer(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
-    oldest = mlflow.models[MODEL]["1"]
-    del oldest.tags["manifest_digest"]
+    first = mlflow.models[MODEL]["1"]
+    tags = {name: value for name, value in first.tags.items() if name != "manifest_digest"}
+    oldest = mlflow.models[MODEL]["1"] = replace(first, tags=tags)
     found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
     assert found.version == "2"
     with pytest.raises(InputError, match="not the one that was registered"):

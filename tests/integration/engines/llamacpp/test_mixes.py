@@ -130,9 +130,8 @@ def test_a_group_tried_in_a_loaded_model_diverges_as_the_file_that_has_it(bench:
         base=bench.f16(),
         candidates=(CandidateFile(type="Q2_K", path=lowered.output),),
         groups=(group,),
-        tokens=bench.corpus.file,
+        calibration=bench.corpus,
         max_tokens=10 * TOKENS,
-        max_length_tokens=bench.corpus.max_length_tokens,
         threads=1,
     )
     (tried,) = bench.sensitivities(call).measured

@@ -181,7 +181,7 @@ def test_the_runtime_rounds_what_the_numerics_say(
 ) -> None:
     """Activations before they meet a weight, keys and values before they meet a query."""
     logging.disable_progress_bar()
-    loaded = load(results[name].built.artifact, "cpu")
+    loaded = load(results[name].built.artifact)
     ids = json.loads(corpus.file.read_text().splitlines()[0])["token_ids"]
     seen = what_is_multiplied(loaded.model, torch.tensor([ids]))
     numerics = RECIPES[name].numerics

@@ -135,7 +135,7 @@ def test_every_promised_matrix_stands_in_the_layout_at_the_promised_cost(
 
 
 def test_weights_and_logits_are_those_of_compressed_tensors_bit_for_bit(pair: Pair) -> None:
-    packed = load(pair.built.artifact, "cpu").model
+    packed = load(pair.built.artifact).model
     compressed = AutoModelForCausalLM.from_pretrained(pair.compressed, dtype=torch.bfloat16)
     ids = torch.arange(3, 259)[None]
     with torch.inference_mode():
@@ -209,26 +209,26 @@ def _part(pair: Pair, part: str) -> Array:
 
 def test_a_layer_that_lacks_a_part_does_not_load(pair: Pair, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=f"{LAYER} lacks scales"):
-        load(_damaged(pair, tmp_path / "x", scales=None), "cpu")
+        load(_damaged(pair, tmp_path / "x", scales=None))
 
 
 def test_a_layer_that_is_packed_and_whole_does_not_load(pair: Pair, tmp_path: Path) -> None:
     whole = np.zeros((768, 256), dtype=np.float16)
     with pytest.raises(CheckpointError, match=f"{LAYER} has both weight and qweight"):
-        load(_damaged(pair, tmp_path / "x", weight=whole), "cpu")
+        load(_damaged(pair, tmp_path / "x", weight=whole))
 
 
 def test_a_tensor_that_belongs_nowhere_does_not_load(pair: Pair, tmp_path: Path) -> None:
     bias = np.zeros(768, dtype=np.float16)
     with pytest.raises(CheckpointError, match=rf"1 unexpected keys \({LAYER}.bias\)"):
-        load(_damaged(pair, tmp_path / "x", bias=bias), "cpu")
+        load(_damaged(pair, tmp_path / "x", bias=bias))
 
 
 def test_a_nan_scale_does_not_load(pair: Pair, tmp_path: Path) -> None:
     scales = _part(pair, "scales").copy()
     scales[1, 5] = np.nan
     with pytest.raises(CheckpointError, match=f"{LAYER}.scales has 1 non-finite scales"):
-        load(_damaged(pair, tmp_path / "x", scales=scales), "cpu")
+        load(_damaged(pair, tmp_path / "x", scales=scales))
 
 
 def test_a_layer_of_another_size_does_not_load(pair: Pair, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_layer_of_another_size_does_not_load(pair: Pair, tmp_path: Path) -> No
     half = {part: _part(pair, part) for part in ("qweight", "qzeros", "scales")}
     half = {part: array[:, : array.shape[1] // 2] for part, array in half.items()}
     with pytest.raises(CheckpointError, match=f"1 mismatched keys .*{LAYER}.weight"):
-        load(_damaged(pair, tmp_path / "x", **half), "cpu")
+        load(_damaged(pair, tmp_path / "x", **half))
 
 
 def test_a_label_on_other_contents_does_not_load(
@@ -249,7 +249,7 @@ def test_a_label_on_other_contents_does_not_load(
         shutil.copytree(folder, mislabelled)
         edit_json(mislabelled / "config.json", quantization_config=config["quantization_config"])
         with pytest.raises(CheckpointError, match="and no layer holds a `qweight`"):
-            load(mislabelled, "cpu")
+            load(mislabelled)
 
 
 def test_the_other_packed_layout_under_the_label_does_not_load(pair: Pair, tmp_path: Path) -> None:
@@ -262,4 +262,4 @@ def test_the_other_packed_layout_under_the_label_does_not_load(pair: Pair, tmp_p
     both = {"sym": True, "desc_act": False, "zero_point": True, "version": "gemm"}
     edit_json(folder / "config.json", quantization_config=both | config | {"quant_method": other})
     with pytest.raises(CheckpointError, match=r"lacks g_idx|qweight has|qzeros is"):
-        load(folder, "cpu")
+        load(folder)

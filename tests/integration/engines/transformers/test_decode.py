@@ -21,7 +21,7 @@ SETTINGS = DecodeSettings(max_tokens=12)
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     logging.disable_progress_bar()
-    found = load(write_checkpoint(tmp_path_factory.mktemp("base")), "cpu")
+    found = load(write_checkpoint(tmp_path_factory.mktemp("base")))
     found.model.float()
     return found
 
@@ -107,7 +107,7 @@ def test_a_batch_of_nothing_but_errors_ends(loaded: LoadedModel) -> None:
 
 
 def test_logits_that_are_not_finite_are_an_error(tmp_path: Path) -> None:
-    broken = load(write_checkpoint(tmp_path / "base"), "cpu")
+    broken = load(write_checkpoint(tmp_path / "base"))
     with torch.no_grad():
         broken.model.model.norm.weight.fill_(float("nan"))
     (row,) = _decode(broken, _prompts(10))

@@ -2,6 +2,7 @@
 
 import struct
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ SWAHILI = (
 )
 
 
-def suite(**slices: list[str | tuple[str, JsonValue]]) -> Suite:
+def suite(**slices: Sequence[str | tuple[str, JsonValue]]) -> Suite:
     """One slice for each name; an item is its question, or a question with what is expected."""
     items = [
         Item(

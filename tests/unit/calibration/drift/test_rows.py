@@ -23,7 +23,7 @@ from quantgate.calibration.specs.corpus import Filters
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
-from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.domain.values import JsonObject, digest_of
 
 SETTINGS = DriftSettings()
 
@@ -68,7 +68,7 @@ def test_rows_are_conversations_prompts_texts_and_logged_calls(tmp_path: Path) -
 
 
 def test_a_corpus_and_traffic_of_the_same_rows_are_the_same_rows(tmp_path: Path) -> None:
-    calls = ({"function": {"name": "f", "arguments": {"x": 1}}},)
+    calls: tuple[JsonObject, ...] = ({"function": {"name": "f", "arguments": {"x": 1}}},)
     messages = (
         Message(role="user", content="do it"),
         Message(role="assistant", content="", tool_calls=calls),

@@ -22,6 +22,7 @@ from quantgate.calibration.shelf.assemble import (
 from quantgate.calibration.shelf.card import CARD, CARD_PAGE
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError, ToolchainError, WorkerError
+from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import Progress
 from tests.support.corpora import SAID, chat_row, chat_rows, spec_of, write_rows
@@ -231,7 +232,7 @@ def test_filters_leave_rows_out_and_the_card_says_why(
     tmp_path: Path, store: Store, filters: str, reason: str, kept: set[str]
 ) -> None:
     german = f"{SAID['de']} Lorem {SAID['de']}"
-    rows = [
+    rows: list[JsonObject] = [
         chat_row(0, "Could you tell me the time?") | {"id": "short"},
         chat_row(1, german) | {"id": "long"},
         {"id": "tiny", "messages": [{"role": "user", "content": "Hello there, my dear"}]},
@@ -246,7 +247,7 @@ def test_filters_leave_rows_out_and_the_card_says_why(
 
 
 def test_messages_of_other_roles_are_taken_out(tmp_path: Path, store: Store) -> None:
-    asked = {"id": "asked", "messages": [{"role": "user", "content": "Hello there"}]}
+    asked: JsonObject = {"id": "asked", "messages": [{"role": "user", "content": "Hello there"}]}
     write_rows(tmp_path / "a.jsonl", [chat_row(0, "Could you tell me the time?"), asked])
     text = "sequences: 1\nsources: [{path: a.jsonl}]\nfilters: {roles: [assistant]}\n"
     corpus = build_corpus(spec_of(tmp_path, text), store)

@@ -12,7 +12,7 @@ from quantgate.calibration.sources.rows import (
 from quantgate.calibration.specs.corpus import Fields, Rendering
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.suites.suite import Message
-from quantgate.pipelines.domain.values import JsonObject, digest_of
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, digest_of
 
 TOOL: JsonObject = {
     "type": "function",
@@ -93,14 +93,17 @@ def test_shared_chats_and_prompt_columns_are_conversations() -> None:
 
 
 def test_parts_of_text_are_joined_and_images_are_no_text() -> None:
-    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    parts: list[JsonValue] = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert read({"messages": [{"role": "user", "content": parts}]}).contents == ["a\nb"]
     with pytest.raises(ForeignContentError):
         read({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})
 
 
 def test_raw_rendering_leaves_the_contents_alone() -> None:
-    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    messages: list[JsonValue] = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+    ]
     row = read({"messages": messages, "tools": [TOOL]}, rendering="raw")
     assert (row.text, row.messages, row.tools) == ("a\nb", [], [])
 

@@ -12,10 +12,11 @@ from quantgate.calibration.drawing.scanning import scan
 from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.shelf.assemble import build_corpus, read_card, read_sequences
 from quantgate.calibration.sources.local import LocalSource, local_sources, refuse_changed
-from quantgate.calibration.sources.readers import LONGEST_LINE_BYTES, RowNumbers, rows
+from quantgate.calibration.sources.readers import RowNumbers, rows
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.files.hashing import DigestMemory
+from quantgate.pipelines.files.reading import LONGEST_LINE_BYTES
 from quantgate.pipelines.files.store import Store
 from tests.support.corpora import chat_rows, spec_of, write_rows
 from tests.support.in_process import InProcess

@@ -60,7 +60,7 @@ BASE = BaseReport(
 
 def loading(config_json: str, missing: tuple[str, ...] = ()) -> ReportLoading:
     def report(
-        _checkpoint: Checkpoint, _store: Store, _run_worker: RunWorker, _progress: OnProgress
+        checkpoint: Checkpoint, store: Store, run_worker: RunWorker, on_progress: OnProgress
     ) -> LoadingReport:
         return LoadingReport(config_json=config_json, missing=missing, misshapen=(), unused=())
 
@@ -127,7 +127,7 @@ def test_children_look_side_by_side_while_the_rest_is_planned(tmp_path: Path) ->
     def wait(*_: object) -> None:
         together.wait()
 
-    def report(*_: object) -> LoadingReport:
+    def report(*_: object, **__: object) -> LoadingReport:
         together.wait()
         return LoadingReport(config_json="{}", missing=(), misshapen=(), unused=())
 
@@ -145,7 +145,7 @@ def test_page_result_and_terminal_tell_how_far_each_base_is(tmp_path: Path) -> N
     page = (tmp_path / "index.html").read_text()
     assert "Against the checkpoint itself" in page and "✕ another model" in page
     assert "base-divergence waived, llama.cpp: short prompts (Ada, until 9999-01-01)" in page
-    (told,) = result_json(report)["bases"]  # type: ignore[misc]
+    (told,) = result_json(report)["bases"]  # type: ignore[str-unpack,misc]
     assert told["divergence"]["mean_kl"] == 0.55  # type: ignore[index, call-overload]
     assert told["is_the_checkpoint"] is False  # type: ignore[index, call-overload]
     result = BuildResult(

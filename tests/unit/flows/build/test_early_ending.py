@@ -10,9 +10,9 @@ import pytest
 
 from quantgate.flows.build import units
 from quantgate.flows.build.errors import record_error
-from quantgate.flows.build.outcome import evidence
 from quantgate.flows.build.site import BuildSite
 from quantgate.flows.build.stopping import PORTIONS, stops_early
+from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.suites.suite import GraderSpec
 from quantgate.pipelines.domain.verdicts.policy import Policy

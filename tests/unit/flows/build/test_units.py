@@ -25,6 +25,7 @@ from quantgate.flows.build.site import BuildSite
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Equipment
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
+from quantgate.pipelines.domain.recipe import GgufOptions
 from quantgate.pipelines.domain.suites.suite import (
     DecodeSettings,
     GraderSpec,
@@ -163,10 +164,10 @@ def test_rulers_keep_the_bases_logits_only_for_variants_that_ask_for_them(
     calls: list[RulersRequest] = []
 
     def listening(
-        call: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
+        request: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> tuple[Divergence, ...]:
-        calls.append(call)
-        return fake_rulers(call, run_worker, on_progress)
+        calls.append(request)
+        return fake_rulers(request, run_worker, on_progress)
 
     runtime = FakeRuntime(measured_by=measured_by)
     here = site(tmp_path, FakeBackend(), runtime)
@@ -345,6 +346,7 @@ def test_what_does_not_change_a_byte_builds_nothing_anew(tmp_path: Path) -> None
     reworded = replace(planned, recipe=replace(planned.recipe, description="other words"))
     assert reworded.key != planned.key
     units.build(here, reworded)
+    assert isinstance(planned.recipe.options, GgufOptions)
     other = replace(planned.recipe.options, file_type="Q4_0")
     changed = replace(planned, recipe=replace(planned.recipe, options=other))
     units.build(here, changed)

@@ -110,9 +110,12 @@ def test_a_bad_answer_names_its_line_and_its_field(
 
 
 def test_a_bad_header_names_its_field(tmp_path: Path, rows: list[JsonObject]) -> None:
-    plan = rows[0]["run"]
-    assert isinstance(plan, dict)
-    plan["plan"]["contract"]["decode"]["max_tokens"] = "many"
+    place = rows[0]
+    for name in ("run", "plan", "contract", "decode"):
+        inner = place[name]
+        assert isinstance(inner, dict)
+        place = inner
+    place["max_tokens"] = "many"
     with pytest.raises(InputError) as refused:
         read_transcript(write(tmp_path / "a.jsonl", rows))
     assert "line 1: run.plan.contract.decode.max_tokens: has to be a whole number" in str(

@@ -16,7 +16,7 @@ from quantgate.pipelines.authoring.check import check_suite
 from quantgate.pipelines.authoring.versions import bump, edited, refuse_edited, remember
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Item, Message
-from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, digest_of
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.suites.digest import digested_items
@@ -168,7 +168,9 @@ def test_suite_check_finds_it_and_bumps(
 
 def test_a_field_that_is_not_used_is_not_in_the_digest() -> None:
     item = Item(id="1", messages=(Message(role="user", content="a"),), expected=1, slices=("a",))
-    plain = {k: v for k, v in as_object(to_json(item)).items() if k in digested_of(item)}
+    plain: JsonObject = {
+        k: v for k, v in as_object(to_json(item)).items() if k in digested_of(item)
+    }
     plain["messages"] = [
         {"role": "user", "content": "a", "name": None, "tool_calls": [], "tool_call_id": None}
     ]
@@ -179,10 +181,10 @@ def test_a_field_that_is_not_used_is_not_in_the_digest() -> None:
     assert digested_of(thought)["messages"] != digested_of(item)["messages"]
 
 
-def as_object(value: object) -> dict[str, object]:
+def as_object(value: JsonValue) -> JsonObject:
     assert isinstance(value, dict)
     return value
 
 
-def digested_of(item: Item) -> dict[str, object]:
+def digested_of(item: Item) -> JsonObject:
     return as_object(digested_items([item])[0])

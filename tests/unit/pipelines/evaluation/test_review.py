@@ -10,13 +10,13 @@ from rich.console import Console
 from quantgate.flows.cli.review_terminal import ask
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
+from quantgate.pipelines.domain.suites.anchor import answer_digest
 from quantgate.pipelines.domain.suites.suite import Item, Message, Suite
 from quantgate.pipelines.domain.values import JsonObject, digest_of
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.evaluation.adjudications import (
     adjudicated,
-    answer_digest,
     decisions,
     item_digest,
 )
@@ -51,7 +51,7 @@ def test_decisions_of_earlier_versions_hold() -> None:
         expected="yes",
         slices=("s",),
     )
-    message = {"role": "user", "content": "question", "name": None, "tool_calls": []}
+    message: JsonObject = {"role": "user", "content": "question", "name": None, "tool_calls": []}
     asked: JsonObject = {
         "messages": [message | {"tool_call_id": None}],
         "tools": [],

@@ -13,9 +13,10 @@ from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
 from quantgate.pipelines.domain.suites.anchor import answer_digest
 from quantgate.pipelines.domain.suites.suite import GraderSpec
 from quantgate.pipelines.domain.suites.thoughts import Thoughts, ThoughtTag
-from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.adjudications import item_digest
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
+from quantgate.pipelines.evaluation.graders.reading.speech import SpokenObservedGrader
 from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
 from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.evaluation.thoughts import opened_mark, spoken_part
@@ -153,13 +154,13 @@ def test_no_observed_grader_shows_thoughts_to_its_worker(
     kind: str, options: dict[str, JsonValue], expected: JsonValue
 ) -> None:
     grader = grader_for(GraderSpec(kind=kind, options=options))  # type: ignore[arg-type]
-    assert hasattr(grader, "question")
+    assert isinstance(grader, SpokenObservedGrader)
 
     asked = json.dumps(grader.question("<think>never shown</think>\nx = 7", expecting(expected)))
 
     assert "never shown" not in asked
     assert "x = 7" in asked
-    seen = {"passed": True, "verdict": "right", "state": "compared", "equal": True}
+    seen: JsonObject = {"passed": True, "verdict": "right", "state": "compared", "equal": True}
     assert not grader.grade_observed("<think>x = 7", expecting(expected), seen).correct
 
 

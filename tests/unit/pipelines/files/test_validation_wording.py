@@ -11,6 +11,7 @@ from pydantic_core.core_schema import ErrorType
 
 from quantgate.flows.schemas import MODELS
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.files.validation_wording import SENTENCES, place, sentence
 from quantgate.pipelines.specs.loading import load_json_lines, load_yaml
 from quantgate.pipelines.suites.files import ItemSpec, SuiteSpec
@@ -36,7 +37,21 @@ def test_the_table_has_no_row_that_pydantic_does_not_have() -> None:
     )
 
 
-WRONG = [None, True, 3, -1, 1e9, "x", "", [], [[]], [1, "x"], {}, {"x": 1}, {"x": {"y": []}}]
+WRONG: list[JsonValue] = [
+    None,
+    True,
+    3,
+    -1,
+    1e9,
+    "x",
+    "",
+    [],
+    [[]],
+    [1, "x"],
+    {},
+    {"x": 1},
+    {"x": {"y": []}},
+]
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -59,7 +59,7 @@ def _by_name(
 
 def _fp8(folder: Path, **others: np.ndarray) -> dict[str, QuantizedTensor]:
     """A folder with an FP8 weight, its scale, and whatever else (`__` stands for a dot)."""
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         f"{NAME}.weight": np.zeros((256, 128), np.uint8),
         f"{NAME}.weight_scale": np.ones(1, np.float32),
     }

@@ -61,7 +61,7 @@ def test_other_folders_declare_no_packed_layout(tmp_path: Path, config: object) 
 )
 def test_another_awq_is_refused_by_its_key(tmp_path: Path, key: str, value: object) -> None:
     with pytest.raises(CheckpointError, match=f"quantization_config.{key} is {value!r}"):
-        _declared(tmp_path, awq_config(128, ()) | {key: value})  # type: ignore[dict-item]
+        _declared(tmp_path, awq_config(128, ()) | {key: value})
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_another_awq_is_refused_by_its_key(tmp_path: Path, key: str, value: obje
 )
 def test_another_gptq_is_refused_by_its_key(tmp_path: Path, key: str, value: object) -> None:
     with pytest.raises(CheckpointError, match=f"quantization_config.{key} is {value!r}"):
-        _declared(tmp_path, gptq_config(128) | {key: value})  # type: ignore[dict-item]
+        _declared(tmp_path, gptq_config(128) | {key: value})

@@ -59,8 +59,8 @@ def test_whatever_is_packed_comes_back(seed: int, axis: int, order: tuple[int, .
 
 @pytest.mark.parametrize("order", [IN_ORDER, INTERLEAVED])
 def test_any_words_are_the_packing_of_what_they_unpack_to(order: tuple[int, ...]) -> None:
-    words = np.random.default_rng(7).integers(-(2**31), 2**31, (5, 3), dtype=np.int64)
-    words = words.astype(np.int32)
+    drawn = np.random.default_rng(7).integers(-(2**31), 2**31, (5, 3), dtype=np.int64)
+    words = drawn.astype(np.int32)
     assert np.array_equal(pack(unpack(words, axis=1, order=order), axis=1, order=order), words)
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -111,7 +112,7 @@ def random_policy(draw: random.Random, slices: Sequence[str]) -> Policy:
     def maybe(*values: float) -> float | None:
         return draw.choice(values) if draw.random() < 0.15 else None
 
-    def rules() -> dict[str, float | None]:
+    def rules() -> dict[str, Any]:
         return {
             "non_inferiority": maybe(0.1, 0.3, 0.6),
             "min_accuracy": maybe(0.3, 0.6),
@@ -128,7 +129,7 @@ def random_policy(draw: random.Random, slices: Sequence[str]) -> Policy:
             for name in slices
             if draw.random() < 0.3
         ),
-        **rules(),  # type: ignore[arg-type]
+        **rules(),
     )
 
 

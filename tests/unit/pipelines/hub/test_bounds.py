@@ -1,5 +1,7 @@
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -9,14 +11,17 @@ from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.bounds import READ_SECONDS, Bounds
 from quantgate.pipelines.hub.source import HubSettings
-from tests.unit.pipelines.engines.openai.test_bounded_http import OK, Send, server, trickling, whole
+from tests.unit.pipelines.engines.http.test_bounded_http import OK, Send, server, trickling, whole
 
 ROOMY = b"Content-Type: application/json\r\nContent-Length: 999999\r\n\r\n"
 
 
 def read(send: Send, path: str, bounds: Bounds) -> bytes:
     """What a bounded session reads."""
-    hooks = {"request": [bounds.request], "response": [bounds.response]}
+    hooks: dict[str, list[Callable[..., Any]]] = {
+        "request": [bounds.request],
+        "response": [bounds.response],
+    }
     with server(send) as url, httpx.Client(event_hooks=hooks, timeout=None) as client:
         return client.get(url + path).content
 

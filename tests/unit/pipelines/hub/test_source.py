@@ -1,6 +1,7 @@
 """Checkpoints from a hub: resolved once, sealed, compared with its checksums, and errors that help."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
-def hub() -> HubServer:
+def hub() -> Iterator[HubServer]:
     with HubServer() as server:
         yield server
 

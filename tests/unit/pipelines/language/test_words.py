@@ -15,7 +15,7 @@ def spelled(text: str) -> list[str]:
 
 
 def hashes(text: str) -> list[int]:
-    return words_of([text]).hashes.tolist()
+    return [int(number) for number in words_of([text]).hashes]
 
 
 @pytest.mark.parametrize(

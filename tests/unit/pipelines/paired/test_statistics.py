@@ -220,9 +220,7 @@ def test_tango_and_newcombe_say_nearly_the_same(lost: int, gained: int) -> None:
     low, high = newcombe_interval(
         both_right=150 - lost, lost=lost, gained=gained, both_wrong=50 - gained, confidence=0.95
     )
-    assert (ours.low, ours.high) == (
-        pytest.approx(low, abs=0.02), pytest.approx(high, abs=0.02),
-    )  # fmt: skip
+    assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.02)
 
 
 def test_limits_of_scores_are_clopper_and_pearsons_where_scores_are_whole() -> None:

@@ -176,7 +176,7 @@ class Endings:
     each: list[QuantgateError | None]
 
     def __call__(
-        self, asked: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
+        self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
     ) -> WorkerReply[Reply]:
         if ending := self.each.pop(0):
             raise ending

@@ -134,10 +134,10 @@ def interruptible(folder: Path, switch: Switch) -> BuildSite:
     )
 
     def rulers(
-        call: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
+        request: RulersRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> tuple[Divergence, ...]:
         switch.pass_by("rulers")
-        return fake_rulers(call, run_worker, on_progress)
+        return fake_rulers(request, run_worker, on_progress)
 
     return replace(here, tools=replace(here.tools, measure_rulers=rulers))
 
@@ -264,8 +264,12 @@ def test_a_signal_ends_the_children_and_then_the_program(
     assert gone(worker)
 
 
+def ignore_hang_ups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 def test_a_hang_up_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
-    program = started(tmp_path, lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN) and None)
+    program = started(tmp_path, ignore_hang_ups)
     wait_for(tmp_path / "trace")
     program.send_signal(signal.SIGHUP)
     time.sleep(0.3)

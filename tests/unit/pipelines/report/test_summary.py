@@ -28,7 +28,7 @@ def result(report: BuildReport) -> JsonObject:
 def at(value: JsonValue, *path: str | int) -> JsonValue:
     """Follow a path of keys and positions."""
     for step in path:
-        value = value[step]  # type: ignore[index,call-overload]
+        value = value[step]  # type: ignore[index]
     return value
 
 
@@ -116,7 +116,7 @@ def test_rows_of_what_was_never_asked_have_no_numbers_but_a_reason(report: Build
 
     assert rows[4].decision == "error"
     assert rows[4].reason.endswith("(often: out of memory)")
-    assert rows[4].size_bytes is rows[4].accuracy is rows[4].worst_slice is None
+    assert (rows[4].size_bytes, rows[4].accuracy, rows[4].worst_slice) == (None, None, None)
     assert rows[5].reason.startswith("audit, quantized layers")
     assert rows[5].size_bytes == 6_790_000
     assert rows[5].accuracy is None

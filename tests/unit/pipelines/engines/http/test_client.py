@@ -6,10 +6,11 @@ import pytest
 
 from quantgate.pipelines.domain.errors import ServiceError, WorkerError
 from quantgate.pipelines.domain.secrets import Secret
+from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.http.client import Endpoint, Patience, ServerClient
 from tests.support.servers.openai_fake import FakeEngine, Fault, fake_server
 
-BODY = {"prompt": [5, 6]}
+BODY: JsonObject = {"prompt": [5, 6]}
 
 
 class Asked:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from quantgate.pipelines.audit.behaviour import loops
 from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.loops import loops
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
-from quantgate.pipelines.domain.values import digest_of
+from quantgate.pipelines.domain.values import JsonObject, digest_of
 from quantgate.pipelines.engines.openai.answers import Asking
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -161,12 +161,12 @@ def test_ends_that_the_model_did_not_choose_are_errors(reason: str | None, finis
 
 
 def test_tool_calls_a_server_took_out_of_the_text_are_put_back() -> None:
-    call = {"function": {"name": "track", "arguments": '{"id": 1}'}}
-    message = {"content": None, "tool_calls": [call]}
+    call: JsonObject = {"function": {"name": "track", "arguments": '{"id": 1}'}}
+    message: JsonObject = {"content": None, "tool_calls": [call]}
     told = reply(choices=[{"message": message, "finish_reason": "tool_calls"}])
     answer = asking("my-server", prompts="chat").answer(PROMPT, told)
     assert json.loads(answer.text) == {"name": "track", "arguments": {"id": 1}}
-    broken = {"function": {"name": "track", "arguments": "{"}}
+    broken: JsonObject = {"function": {"name": "track", "arguments": "{"}}
     message = {"content": "Well.", "tool_calls": [call, broken]}
     told = reply(choices=[{"message": message, "finish_reason": "tool_calls"}])
     assert asking("x", prompts="chat").answer(PROMPT, told).text.split("\n") == [
@@ -177,7 +177,7 @@ def test_tool_calls_a_server_took_out_of_the_text_are_put_back() -> None:
 
 
 def test_calls_behind_a_remark_are_read_as_calls() -> None:
-    call = {"function": {"name": "track", "arguments": '{"id": 1}'}}
+    call: JsonObject = {"function": {"name": "track", "arguments": '{"id": 1}'}}
     message = {"content": "Let me look.", "tool_calls": [call, call]}
     told = reply(choices=[{"message": message, "finish_reason": "tool_calls"}])
     read = read_calls(asking("x", prompts="chat").answer(PROMPT, told).text, "auto", {})
@@ -228,7 +228,7 @@ def test_prompts_carry_what_their_ids_were_made_from_and_are_known_by_ids_alone(
     tmp_path: Path,
 ) -> None:
     write_tokenizer(tmp_path)
-    tool = {"type": "function", "function": {"name": "track"}}
+    tool: JsonObject = {"type": "function", "function": {"name": "track"}}
     item = Item(
         id="one",
         messages=(Message(role="user", content="Hi"),),

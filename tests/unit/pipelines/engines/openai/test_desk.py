@@ -27,7 +27,9 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-def in_this_process(call: WorkerCall, _reply: Any, on_progress: OnProgress) -> WorkerReply[Any]:
+def in_this_process(
+    call: WorkerCall, reply_type: type[Any], on_progress: OnProgress
+) -> WorkerReply[Any]:
     """Run the server's workers here: a process of their own adds nothing to what is tested."""
     request = call.request
     assert isinstance(request, Served)

@@ -328,7 +328,7 @@ def test_an_identity_holds_what_is_stated_and_what_may_change_tokens(site: Site)
     with_kv = (*COMMAND, "--kv", "{kv}")
     assert identity(replace(Q8, kv_cache="q8_0"), command=with_kv).kv_cache == "q8_0"
     assert identity(command=with_kv).kv_cache == "f16"
-    folders = {"engine": "vllm", "formats": (Format.AWQ,)}
+    folders: dict[str, Any] = {"engine": "vllm", "formats": (Format.AWQ,)}
     assert identity(**folders).kernels == "reference"
     assert identity(Q8, **folders).kernels == "unknown"
 

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from quantgate.pipelines.domain.run import Answer, Way
-from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.graders.table import grade_answer
 from quantgate.pipelines.gates.wording import broke_in, counts
 from quantgate.pipelines.paired.statistics import statistics
@@ -105,8 +105,8 @@ def test_how_an_answer_ended_says_more_than_what_could_not_be_read_in_it(
 
 def test_observed_graders_say_how_too() -> None:
     item = expecting({"tests": "assert x"})
-    late = {"passed": False, "reason": "ran out of time (10 s)"}
-    broken = {"passed": False, "reason": "the tests: AssertionError"}
+    late: JsonObject = {"passed": False, "reason": "ran out of time (10 s)"}
+    broken: JsonObject = {"passed": False, "reason": "the tests: AssertionError"}
 
     code = observed_grader("code")
     assert code.grade_observed("x = 0", item, late).way == "too slow"

@@ -11,6 +11,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.run import Run, Schedule
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import Message
+from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.workers.answer import answer
@@ -103,7 +104,7 @@ def _run(exam: Examination, url: str, folder: Path) -> Run:
         runtime=runtime,
         identity=runtime.identity(None),
         subject="base",
-        subject_digest="0" * 64,
+        subject_digest=Digest("0" * 64),
         schedule=Schedule(slots=1, threads=1),
     )
     return run_suite(
