@@ -187,8 +187,8 @@ def test_a_grader_is_a_module_two_rows_and_its_options(copy: Copy) -> None:
     suite = copy.root / "suite"
     suite.mkdir()
     (suite / "suite.yaml").write_text(SUITE)
-    rows = [{"id": f"i{n}", "prompt": f"Say {n} yes.", "expected": "Y"} for n in range(30)]
-    rows = [{**row, "slices": ["all_of_it"]} for row in rows]
+    asked = [{"id": f"i{n}", "prompt": f"Say {n} yes.", "expected": "Y"} for n in range(30)]
+    rows = [{**row, "slices": ["all_of_it"]} for row in asked]
     (suite / "items.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     assert "0 problems" in copy.quantgate("suite", "check", str(suite))
     assert_the_page_names(copy, "Add a grader", name="initial", family="text")
@@ -291,9 +291,9 @@ def test_an_engine_is_a_room_with_a_runtime_and_a_backend(copy: Copy) -> None:
     recipe = RECIPE.replace("runtime: transformers", "runtime: pocket").partition("options")[0]
     catalogue = copy.root / "pipelines" / "specs" / "catalogue"
     (catalogue / "MINE.yaml").write_text(f"{recipe}options: {{backend: pocket, digits: 8}}\n")
-    row = listed(copy, "MINE")
-    assert (row["backend"], row["runtime"]) == ("pocket", "pocket")
-    assert row["missing"] == "the pocket calculator is not installed: buy one"
+    shown = listed(copy, "MINE")
+    assert (shown["backend"], shown["runtime"]) == ("pocket", "pocket")
+    assert shown["missing"] == "the pocket calculator is not installed: buy one"
     assert copy.python("-c", EXPECT) == "()\n"
     assert_the_page_names(copy, "Add an engine", name="pocket")
 
