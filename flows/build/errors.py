@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
-from quantgate.flows.build.site import BuildSite
-from quantgate.flows.build.units import base_in
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError
 from quantgate.pipelines.files.full_disk import full_disk
 from quantgate.pipelines.files.interruption import INTERRUPTION
@@ -30,7 +30,7 @@ class UnitError:
 
 
 @contextmanager
-def guarded(site: BuildSite, identifier: str, step: str) -> Iterator[None]:
+def guarded(build: LocalBuild, identifier: str, step: str) -> Iterator[None]:
     """Let a block do a unit's work; keep the reason of a final failure where the report finds it.
 
     Raises:
@@ -43,15 +43,15 @@ def guarded(site: BuildSite, identifier: str, step: str) -> Iterator[None]:
     except InterruptionError:
         raise
     except QuantgateError as error:
-        record_error(site, identifier, step, error)
+        record_error(build, identifier, step, error)
         raise
     except Exception as error:
-        unexpected = full_disk(error, site.settings.store.root) or QuantgateError(
+        unexpected = full_disk(error, build.settings.store.root) or QuantgateError(
             f"unexpected {type(error).__name__}: {error}", where=identifier
         )
-        record_error(site, identifier, step, unexpected)
+        record_error(build, identifier, step, unexpected)
         raise unexpected from error  # whose text holds no secret: Prefect keeps it
-    forget_error(site, identifier)  # an earlier try of this very unit may have left one
+    forget_error(build, identifier)  # an earlier try of this very unit may have left one
 
 
 def errors_folder(plan: BuildPlan, settings: Settings) -> Path:
@@ -59,9 +59,9 @@ def errors_folder(plan: BuildPlan, settings: Settings) -> Path:
     return settings.store.root / "plans" / plan.name / "errors"
 
 
-def record_error(site: BuildSite, identifier: str, step: str, error: QuantgateError) -> None:
+def record_error(build: LocalBuild, identifier: str, step: str, error: QuantgateError) -> None:
     """Keep why a unit failed."""
-    folder = errors_folder(site.plan, site.settings)
+    folder = errors_folder(build.plan, build.settings)
     write_record(
         folder / f"{identifier}.json",
         UnitError(identifier=identifier, step=step, text=str(error), exit_code=error.exit_code),
@@ -80,9 +80,9 @@ def forget_errors(plan: BuildPlan, settings: Settings) -> None:
         path.unlink(missing_ok=True)
 
 
-def forget_error(site: BuildSite, identifier: str) -> None:
+def forget_error(build: LocalBuild, identifier: str) -> None:
     """A retry of this unit succeeded."""
-    folder = errors_folder(site.plan, site.settings)
+    folder = errors_folder(build.plan, build.settings)
     (folder / f"{identifier}.json").unlink(missing_ok=True)
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.machine import Need
-from quantgate.flows.build.site import BuildSite
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.variants.variant import PlannedVariant
 
@@ -21,13 +21,13 @@ def to_build(checkpoint: Checkpoint, planned: PlannedVariant) -> Need:
     return Need(size_bytes=_estimate(checkpoint, factor), device=planned.toolchain.device)
 
 
-def to_run(build: BuildSite, planned: PlannedVariant) -> Need:
+def to_run(build: LocalBuild, planned: PlannedVariant) -> Need:
     """Estimate what a runtime takes to hold a variant, expanded to 16 bits."""
     identity = build.tools.runtimes[planned.recipe.runtime].identity(planned.recipe)
     return Need(size_bytes=_estimate(build.plan.checkpoint, _RUN), device=identity.device)
 
 
-def to_ask_the_base(build: BuildSite, runtime: str) -> Need:
+def to_ask_the_base(build: LocalBuild, runtime: str) -> Need:
     """Estimate what a runtime takes to hold the base.
 
     A server's base is compared with the checkpoint here, before the server is started.

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from quantgate.flows.build import units
-from quantgate.flows.build.audits.base_audits import base_reports
+from quantgate.flows.build.bases import measured_bases
 from quantgate.flows.build.corpora.recording import record_in_registry
 from quantgate.flows.build.errors import REGISTER, UnitError, errors_of, read_errors
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.references import reported_references
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import InputError, UnprovableError
 from quantgate.pipelines.domain.values import Digest, JsonObject
 from quantgate.pipelines.domain.verdicts.verdict import Decision
@@ -77,13 +78,13 @@ def tracking(settings: Settings) -> Tracking:
     return Tracking.resolve(settings.store, uri=settings.tracking_uri)
 
 
-def register(site: BuildSite, planned: PlannedVariant) -> Receipt:
+def register(build: LocalBuild, planned: PlannedVariant) -> Receipt:
     """Record a judged variant in MLflow, unless the registry provably holds it already.
 
     Raises:
         ServiceError: where MLflow does not answer or refuses.
     """
-    found, where = evidence(site, planned), tracking(site.settings)
+    found, where = evidence(build, planned), tracking(build.settings)
     receipt = find_receipt(found.key, where)
     if (
         receipt is not None
@@ -91,52 +92,52 @@ def register(site: BuildSite, planned: PlannedVariant) -> Receipt:
         and still_recorded(receipt, where)
     ):
         return receipt
-    corpus = site.plan.corpus_of(planned)
-    with site.show("register", planned.identifier):
+    corpus = build.plan.corpus_of(planned)
+    with build.show("register", planned.identifier):
         if corpus is not None:
-            record_in_registry(corpus, site.settings)
+            record_in_registry(corpus, build.settings)
         return record(found, where)
 
 
-def write_report(site: BuildSite) -> BuildResult:
+def write_report(build: LocalBuild) -> BuildResult:
     """Write the page, the JSON result and the result that a second run reads back."""
-    errors = read_errors(site.plan, site.settings)
-    judged = _judged(site, errors)
-    receipts = _receipts(site, judged)
+    errors = read_errors(build.plan, build.settings)
+    judged = _judged(build, errors)
+    receipts = _receipts(build, judged)
     finished = BuildReport(
-        build=site.plan.name,
+        build=build.plan.name,
         created_at=datetime.now(UTC).replace(microsecond=0),
-        checkpoint=site.plan.checkpoint,
-        corpora=site.plan.corpora,
-        suite=site.plan.suite,
-        policy=site.plan.policy,
+        checkpoint=build.plan.checkpoint,
+        corpora=build.plan.corpora,
+        suite=build.plan.suite,
+        policy=build.plan.policy,
         references=tuple(
             ReferenceReport(runs=runs)
-            for name in site.plan.runtimes
-            if (runs := units.sealed_references(site, name))
+            for name in build.plan.runtimes
+            if (runs := reported_references(build, name))
         ),
         variants=tuple(
             _variant_report(
                 v,
                 judged.get(v.identifier),
                 receipts.get(v.identifier),
-                errors_of(site.plan, v, errors),
+                errors_of(build.plan, v, errors),
             )
-            for v in site.plan.variants
+            for v in build.plan.variants
         ),
         base_failures=tuple(
             error.text
-            for name in site.plan.runtimes
+            for name in build.plan.runtimes
             for error in errors
-            if error.identifier == units.base_in(name)
+            if error.identifier == base_in(name)
         ),
-        contamination_waivers=site.plan.contamination_waivers,
-        bases=base_reports(site),
+        contamination_waivers=build.plan.contamination_waivers,
+        bases=measured_bases(build.plan, build.settings.store),
     )
-    folder = site.settings.store.report(site.plan.name)
+    folder = build.settings.store.report(build.plan.name)
     write_page(finished, folder / PAGE)
     result = BuildResult(
-        name=site.plan.name,
+        name=build.plan.name,
         page=folder / PAGE,
         rows=variant_rows(finished),
         errors=errors,
@@ -192,17 +193,17 @@ def _names_files(receipt: Receipt, folder: Path, manifest_digest: Digest) -> boo
     return (receipt.location, receipt.manifest_digest) == (str(folder.absolute()), manifest_digest)
 
 
-def _judged(site: BuildSite, errors: tuple[UnitError, ...]) -> dict[str, Evidence]:
+def _judged(build: LocalBuild, errors: tuple[UnitError, ...]) -> dict[str, Evidence]:
     """Judge every variant that nothing stopped before its verdict."""
     return {
-        v.identifier: evidence(site, v)
-        for v in site.plan.variants
-        if all(error.step == REGISTER for error in errors_of(site.plan, v, errors))
+        v.identifier: evidence(build, v)
+        for v in build.plan.variants
+        if all(error.step == REGISTER for error in errors_of(build.plan, v, errors))
     }
 
 
-def _receipts(site: BuildSite, judged: Mapping[str, Evidence]) -> dict[str, Receipt]:
-    where = tracking(site.settings)
+def _receipts(build: LocalBuild, judged: Mapping[str, Evidence]) -> dict[str, Receipt]:
+    where = tracking(build.settings)
     found = {name: find_receipt(one.key, where) for name, one in judged.items()}
     return {name: receipt for name, receipt in found.items() if receipt is not None}
 

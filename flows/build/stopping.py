@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from quantgate.flows.build.identity import judging_digest
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.plan import BuildPlan
 from quantgate.pipelines.domain.errors import UnprovableError
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.values import Digest, digest_of
@@ -20,7 +20,7 @@ PORTIONS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class EarlyStop:
     """What a variant's decision depends on before it is asked, with the identity of it."""
 
     examined: Callable[[Run], Examined]
@@ -31,21 +31,21 @@ class Ending:
         return settled(self.examined(so_far)) is not None
 
 
-def stops_early(site: BuildSite) -> bool:
+def stops_early(plan: BuildPlan) -> bool:
     """Whether runs of this build may end early.
 
     Answers that something has to observe first (a sandbox, a judge model) are observed once, together:
     suites with such graders are asked whole.
     """
-    suite = site.plan.suite
-    return site.plan.policy.early_stopping and not any(
+    suite = plan.suite
+    return plan.policy.early_stopping and not any(
         observes(grader_for(spec)) for item in suite.items for spec in suite.graders_of(item)
     )
 
 
-def ending(site: BuildSite, audit: AuditReport, references: tuple[Run, ...]) -> Ending:
+def early_stop(plan: BuildPlan, audit: AuditReport, references: tuple[Run, ...]) -> EarlyStop:
     """Return what ends a variant's run, given its audit and the base's complete runs."""
-    suite, policy = site.plan.suite, site.plan.policy
+    suite, policy = plan.suite, plan.policy
 
     def examined(so_far: Run) -> Examined:
         return Examined(
@@ -57,33 +57,32 @@ def ending(site: BuildSite, audit: AuditReport, references: tuple[Run, ...]) -> 
             record_digest(policy),
             [run.key for run in references],
             record_digest(audit),
-            [record_digest(one) for one in suite.adjudications],
+            [record_digest(adjudication) for adjudication in suite.adjudications],
             judging_digest(),
         ]
     )
-    return Ending(examined=examined, identity=identity)
+    return EarlyStop(examined=examined, identity=identity)
 
 
-def refuse_hopeless(site: BuildSite, runtime_name: str, runs: Sequence[Run]) -> None:
+def refuse_hopeless(plan: BuildPlan, runtime_name: str, runs: Sequence[Run]) -> None:
     """Refuse to build where these runs of the base leave no variant a way to pass.
 
     Raises:
         UnprovableError: with how many items it gets reliably right, and how many are needed.
     """
-    found = hopeless(site, runs)
-    if found:
-        suite = site.plan.suite
+    reasons = hopeless(plan, runs)
+    if reasons:
+        suite = plan.suite
         raise UnprovableError(
-            f"no variant can pass in {runtime_name}, so none was built: {'; '.join(found)}",
+            f"no variant can pass in {runtime_name}, so none was built: {'; '.join(reasons)}",
             where=f"{suite.name}@{suite.version}",
             next_step="add items that the base gets right, or mend those it gets wrong (the page lists "
             "them); --anyway builds and judges all the same",
         )
 
 
-def hopeless(site: BuildSite, runs: Sequence[Run]) -> tuple[str, ...]:
+def hopeless(plan: BuildPlan, runs: Sequence[Run]) -> tuple[str, ...]:
     """Return why nothing can pass; what one run gets wrong, no repeat of it makes reliable."""
-    plan = site.plan
     if plan.anyway or not plan.variants:
         return ()
     return obstacles(plan.suite, plan.policy, runs)

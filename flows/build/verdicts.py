@@ -1,14 +1,27 @@
-"""Verdicts of a build's variants: each judged once a process, then as one of all that were tried."""
+"""Verdicts of a build's variants: each judged once a process, then as one of all that were tried.
+
+Judging runs nothing: what the units before it left is handed to it, sealed or missing.
+"""
 
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from quantgate.flows.build import units
+from quantgate.flows.build.bases import BaseFindings, sealed_base
 from quantgate.flows.build.errors import REGISTER, errors_of, read_errors
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.references import sealed_references
+from quantgate.flows.build.units import sealed_audit, sealed_run, variant_run_plan
+from quantgate.pipelines.audit.behaviour import audit_behaviour
 from quantgate.pipelines.authoring.versions import remember
+from quantgate.pipelines.domain.run import Run, RunContract
+from quantgate.pipelines.domain.verdicts.audit import AuditReport
+from quantgate.pipelines.domain.verdicts.verdict import Verdict
+from quantgate.pipelines.files.sealed_values import Missing, Sealed, required
+from quantgate.pipelines.gates.early import Examined, judge_stopped
 from quantgate.pipelines.gates.family import family_p, within_family
+from quantgate.pipelines.gates.judge import audit_failure, judge
 from quantgate.pipelines.variants.variant import PlannedVariant
 from quantgate.registry import Evidence
 
@@ -16,49 +29,121 @@ _turn = threading.RLock()
 """Judging computes in this very process: two threads would do the same work, and no sooner."""
 
 
-def evidence(site: BuildSite, planned: PlannedVariant) -> Evidence:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantResults:
+    """What the units of one variant, and those of its base, left.
+
+    `contract` is that of a run of every item; `run` is missing as well where the audit failed.
+    """
+
+    contract: RunContract
+    base: Sealed[BaseFindings] | Missing
+    references: Sealed[tuple[Run, ...]] | Missing
+    audit: Sealed[AuditReport] | Missing
+    run: Sealed[Run] | Missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A variant's verdict, and its audit with what its answers showed."""
+
+    audit: AuditReport
+    verdict: Verdict
+
+
+def results_of(build: LocalBuild, planned: PlannedVariant) -> VariantResults:
+    """Return what is sealed of a variant.
+
+    Raises:
+        InputError: where a sealed file was altered, or the variant is not built.
+    """
+    runtime_name = planned.recipe.runtime
+    return VariantResults(
+        contract=variant_run_plan(build, planned).contract,
+        base=sealed_base(build, runtime_name),
+        references=sealed_references(build, runtime_name),
+        audit=sealed_audit(build, planned),
+        run=sealed_run(build, planned),
+    )
+
+
+def verdict(plan: BuildPlan, planned: PlannedVariant, results: VariantResults) -> Judgement:
+    """Judge a variant on what is sealed of it.
+
+    Raises:
+        InputError: where something that a verdict needs is missing, or runs are not comparable.
+    """
+    audit, references = required(results.audit), required(results.references)
+    suite, policy = plan.suite, plan.policy
+    if not audit.passed:
+        failure = audit_failure(
+            subject=planned.identifier,
+            suite=suite,
+            policy=policy,
+            audit=audit,
+            contract=results.contract,
+            reference_key=references[0].key,
+        )
+        return Judgement(audit=audit, verdict=failure)
+    run = required(results.run)
+    if len(run.answers) < len(suite.items):
+        stopped = Examined(
+            suite=suite, policy=policy, audit=audit, reference_runs=references, asked=run
+        )
+        return Judgement(audit=audit, verdict=judge_stopped(stopped))
+    audit = AuditReport(findings=(*audit.findings, *audit_behaviour(references[0], run)))
+    judged = judge(
+        suite=suite, policy=policy, audit=audit, reference_runs=references, variant_run=run
+    )
+    return Judgement(audit=audit, verdict=judged)
+
+
+def evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
     """Put together what is sealed of one variant and judge it, among the others where the policy says so.
 
     Raises:
-        InputError: where a sealed file is missing or was altered, or runs are not comparable.
-        WorkerError, ToolchainError, ServiceError: where something had to be made anew.
+        InputError: where something is missing or was altered, or runs are not comparable.
     """
     with _turn:
-        found = _alone(site, planned)
-        if site.plan.policy.family_wise == "none":
-            return found
-        return replace(found, verdict=within_family(found.verdict, _family(site)))
+        alone = _alone(build, planned)
+        if build.plan.policy.family_wise == "none":
+            return alone
+        return replace(alone, verdict=within_family(alone.verdict, _family(build)))
 
 
-def _alone(site: BuildSite, planned: PlannedVariant) -> Evidence:
-    if planned.key not in site.judged:
-        audit, verdict = units.verdict(site, planned)
-        remember(site.plan.suite, site.settings.store)
-        base = units.base_audit(site, planned.recipe.runtime)
-        site.judged[planned.key] = Evidence(
-            checkpoint=site.plan.checkpoint,
-            suite=site.plan.suite,
-            variant=site.open(planned),
-            audit=audit,
-            verdict=verdict,
-            base_divergence=base.divergence,
-            base_divergence_waiver=base.waiver,
-            contamination_waivers=tuple(
-                one for one in site.plan.contamination_waivers if one.corpus == planned.corpus_label
-            ),
-        )
-    return site.judged[planned.key]
+def _alone(build: LocalBuild, planned: PlannedVariant) -> Evidence:
+    return build.judged(planned.key, lambda: _evidence(build, planned))
 
 
-def _family(site: BuildSite) -> Mapping[str, float]:
+def _evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
+    results = results_of(build, planned)
+    judgement, base = verdict(build.plan, planned, results), required(results.base)
+    remember(build.plan.suite, build.settings.store)
+    return Evidence(
+        checkpoint=build.plan.checkpoint,
+        suite=build.plan.suite,
+        variant=build.open(planned),
+        audit=judgement.audit,
+        verdict=judgement.verdict,
+        base_divergence=base.divergence,
+        base_divergence_waiver=base.waiver,
+        contamination_waivers=tuple(
+            waiver
+            for waiver in build.plan.contamination_waivers
+            if waiver.corpus == planned.corpus_label
+        ),
+    )
+
+
+def _family(build: LocalBuild) -> Mapping[str, float]:
     """Return the p-value of every variant of the build; 1 for one that an error stopped.
 
     All have been answered by then, or never will be in this try.
     """
-    errors = read_errors(site.plan, site.settings)
+    errors = read_errors(build.plan, build.settings)
     return {
-        one.identifier: family_p(_alone(site, one).verdict)
-        if all(error.step == REGISTER for error in errors_of(site.plan, one, errors))
+        planned.identifier: family_p(_alone(build, planned).verdict)
+        if all(error.step == REGISTER for error in errors_of(build.plan, planned, errors))
         else 1.0
-        for one in site.plan.variants
+        for planned in build.plan.variants
     }

@@ -7,8 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from quantgate.flows.build import units
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.references import (
+    reference_plans,
+    references_finished,
+    reported_references,
+)
+from quantgate.flows.build.units import asking_plan, sealed_run
 from quantgate.flows.cli.review import find_plan
 from quantgate.flows.cli.transcripts import exported_lines, read_transcript
 from quantgate.flows.progress.board import open_board
@@ -18,6 +23,7 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.evaluation.runs import RunPlan
 from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.files.sealed_values import Sealed
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.report.inspect_messages import InspectCall, InspectWritten
 
@@ -32,8 +38,8 @@ def transcripts_command(build: str, folder: Path) -> int:
     plan = find_plan(build, settings)
     with open_board() as board:
         tools = equipment(settings, plan.servers)
-        site = BuildSite(plan=plan, settings=settings, tools=tools, show=board.unit)
-        written = write_transcripts(site, folder)
+        opened = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
+        written = write_transcripts(opened, folder)
     base, *others = written
     print(f"{len(written)} transcripts in {folder}")
     if others:
@@ -41,34 +47,37 @@ def transcripts_command(build: str, folder: Path) -> int:
     return 0
 
 
-def write_transcripts(site: BuildSite, folder: Path) -> tuple[Path, ...]:
+def write_transcripts(build: LocalBuild, folder: Path) -> tuple[Path, ...]:
     """Write every finished run of a build, the base's first.
 
     Raises:
         InputError: where none is finished.
     """
-    runs = dict(_named(site))
+    runs = dict(_named(build))
     if not runs:
-        raise InputError("no run of this build is finished", where=site.plan.name)
+        raise InputError("no run of this build is finished", where=build.plan.name)
     return tuple(
-        _write_transcript(site, run, folder / f"{name}.jsonl") for name, run in runs.items()
+        _write_transcript(build, run, folder / f"{name}.jsonl") for name, run in runs.items()
     )
 
 
-def _named(site: BuildSite) -> Iterator[tuple[str, RunPlan]]:
+def _named(build: LocalBuild) -> Iterator[tuple[str, RunPlan]]:
     """The base's runs in each runtime, its repeats by number, then every variant that was asked."""
-    for name in site.plan.runtimes:
-        if units.references_finished(site, name):
-            for number, plan in enumerate(units.reference_plans(site, name), start=1):
+    for name in build.plan.runtimes:
+        if references_finished(build, name):
+            for number, plan in enumerate(reference_plans(build, name), start=1):
                 yield f"{plan.subject}.repeat-{number}" if number > 1 else plan.subject, plan
-    for planned in site.plan.variants:
-        if planned.built(site.settings.store) and units.answered(site, planned):
-            yield planned.identifier, units.answer_plan(site, planned)
+    for planned in build.plan.variants:
+        if not planned.built(build.settings.store):
+            continue
+        asking = asking_plan(build, planned)
+        if isinstance(asking, Sealed) and build.examination.finished(asking.value.run):
+            yield planned.identifier, asking.value.run
 
 
-def _write_transcript(site: BuildSite, plan: RunPlan, path: Path) -> Path:
+def _write_transcript(build: LocalBuild, plan: RunPlan, path: Path) -> Path:
     """Texts get the special tokens that mark thoughts: who judges the file may not have the tokenizer."""
-    transcript, reader = read_transcript(site.examination.folder(plan)), site.examination.reader
+    transcript, reader = read_transcript(build.examination.folder(plan)), build.examination.reader
     if reader is not None:
         marked = [
             replace(answer, text=reader.text_with_marks(answer)) for answer in transcript.answers
@@ -93,10 +102,10 @@ def export_command(build: str, folder: Path) -> int:
     written = 0
     with open_board() as board:
         tools = equipment(settings, plan.servers)
-        site = BuildSite(plan=plan, settings=settings, tools=tools, show=board.unit)
-        for run in _finished(site):
+        opened = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
+        for run in _finished(opened):
             with board.unit("export", run.subject):
-                _write(site, run, folder / f"{run.subject}.eval")
+                _write(opened, run, folder / f"{run.subject}.eval")
             written += 1
     if not written:
         raise InputError("no run of this build is finished", where=plan.name)
@@ -104,26 +113,29 @@ def export_command(build: str, folder: Path) -> int:
     return 0
 
 
-def _finished(site: BuildSite) -> Iterator[Run]:
+def _finished(build: LocalBuild) -> Iterator[Run]:
     """The base's primary run in each runtime, then every variant that was asked."""
-    for name in site.plan.runtimes:
-        yield from units.sealed_references(site, name)[:1]
-    for planned in site.plan.variants:
-        if planned.built(site.settings.store) and units.answered(site, planned):
-            yield units.answer(site, planned)
+    for name in build.plan.runtimes:
+        yield from reported_references(build, name)[:1]
+    for planned in build.plan.variants:
+        if not planned.built(build.settings.store):
+            continue
+        run = sealed_run(build, planned)
+        if isinstance(run, Sealed):
+            yield run.value
 
 
-def _write(site: BuildSite, run: Run, output: Path) -> None:
+def _write(build: LocalBuild, run: Run, output: Path) -> None:
     call = WorkerCall(
         module="quantgate.pipelines.report.workers.inspect_write",
         request=InspectCall(
             run=run,
-            suite=site.plan.suite,
+            suite=build.plan.suite,
             output=output,
             created_at=datetime.now(UTC).replace(microsecond=0).isoformat(),
             quantgate=importlib.metadata.version("quantgate"),
         ),
-        log=site.settings.store.logs / f"{output.stem}.inspect.log",
+        log=build.settings.store.logs / f"{output.stem}.inspect.log",
         threads=1,
     )
-    site.tools.run_worker(call, InspectWritten, ignore_progress)
+    build.tools.run_worker(call, InspectWritten, ignore_progress)

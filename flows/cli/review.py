@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from quantgate.flows.build import units
 from quantgate.flows.build.errors import read_errors
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import PLAN, plan_files, read_plan
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.references import references_finished
+from quantgate.flows.build.units import answered
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.cli.review_terminal import ask
 from quantgate.flows.progress.board import open_board
@@ -133,8 +134,8 @@ def open_review(plan: BuildPlan, settings: Settings) -> OpenedBuild:
         )
     with open_board() as board:
         tools = equipment(settings, plan.servers)
-        site = BuildSite(plan=plan, settings=settings, tools=tools, show=board.unit)
-        verdicts = _verdicts(site)
+        build = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
+        verdicts = _verdicts(build)
     return OpenedBuild(plan=plan, suite=current, file=file, verdicts=tuple(verdicts))
 
 
@@ -153,29 +154,29 @@ def _refuse_imported(plan: BuildPlan, settings: Settings) -> None:
         )
 
 
-def _verdicts(site: BuildSite) -> list[Verdict]:
+def _verdicts(build: LocalBuild) -> list[Verdict]:
     """Judge every variant that has been answered; the others are said, not waited for."""
-    failed = {error.identifier for error in read_errors(site.plan, site.settings)}
+    failed = {error.identifier for error in read_errors(build.plan, build.settings)}
     verdicts = []
-    for planned in site.plan.variants:
-        if planned.identifier in failed or not planned.built(site.settings.store):
+    for planned in build.plan.variants:
+        if planned.identifier in failed or not planned.built(build.settings.store):
             continue
-        finished = units.references_finished(site, planned.recipe.runtime)
-        if not finished or not units.answered(site, planned):
+        finished = references_finished(build, planned.recipe.runtime)
+        if not finished or not answered(build, planned):
             print(
                 f"left out: {planned.identifier} has no answers, or those of other code",
                 file=sys.stderr,
             )
             continue
         try:
-            verdicts.append(evidence(site, planned).verdict)
+            verdicts.append(evidence(build, planned).verdict)
         except InterruptionError:
             raise
         except QuantgateError as error:
             print(f"left out: {error}", file=sys.stderr)
     if not verdicts:
         raise InputError(
-            "no variant of this build has been judged", where=site.plan.name, next_step=_BUILD
+            "no variant of this build has been judged", where=build.plan.name, next_step=_BUILD
         )
     return verdicts
 

@@ -23,8 +23,11 @@ _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
 @children_end_first()  # Prefect's own handlers wait for children
 def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
     """Build, judge and register every variant of a plan, if any; returns where the report is."""
-    site = tasks.open_site(plan_file)
-    plan, _ = site.plan, site.examination  # what no context holds is said before anything is built
+    local = tasks.open_build(plan_file)
+    plan, _ = (
+        local.plan,
+        local.examination,
+    )  # what no context holds is said before anything is built
     bases = {name: tasks.base.submit(plan_file, name) for name in plan.runtimes}
     references = {
         name: tasks.reference.submit(plan_file, name, wait_for=[bases[name]], return_state=False)

@@ -18,16 +18,20 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from quantgate.flows.build import needs, outcome, units
+from quantgate.flows.build.bases import refuse_base
 from quantgate.flows.build.errors import BUILD, REGISTER, guarded, is_refused, read_errors
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.machine import Machine, Memory
 from quantgate.flows.build.plan_files import read_plan
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.references import require_prospects, run_references
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.progress.board import Board, PlainBoard
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment
+from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.sealed_values import required
 from quantgate.pipelines.process.memory import available_bytes
 from quantgate.pipelines.process.secrecy import hide_secrets
 
@@ -50,16 +54,16 @@ def begin_anew(board: Board) -> None:
     expired, the registry may have lost a version).
     """
     _boards[:] = [board]
-    open_site.cache_clear()
+    open_build.cache_clear()
 
 
 @lru_cache(maxsize=4)
-def open_site(plan_file: str) -> BuildSite:
+def open_build(plan_file: str) -> LocalBuild:
     """Open a plan on this machine, with the real tools."""
     hide_secrets()  # this may be a process that Prefect started
     settings = Settings.from_environment()
     plan = read_plan(Path(plan_file))
-    return BuildSite(
+    return LocalBuild(
         plan=plan,
         settings=settings,
         tools=equipment(settings, plan.servers),
@@ -94,9 +98,9 @@ def _task(run_name: str) -> Callable[[Callable[Inputs, JsonObject]], Task[Inputs
 
 
 @contextmanager
-def _unit(plan_file: str, identifier: str, step: str) -> Iterator[BuildSite]:
+def _unit(plan_file: str, identifier: str, step: str) -> Iterator[LocalBuild]:
     """Open the build that a unit belongs to, for the time in which the unit is done."""
-    build = open_site(plan_file)
+    build = open_build(plan_file)
     with guarded(build, identifier, step):
         yield build
 
@@ -107,20 +111,20 @@ def base(plan_file: str, runtime: str) -> JsonObject:
 
     A server's base is seen while its server runs for the reference: so it starts once.
     """
-    with _unit(plan_file, units.base_in(runtime), "compare") as build:
+    with _unit(plan_file, base_in(runtime), "compare") as build:
         if runtime not in build.plan.served:
             with _machine().hold(needs.to_compare(build.plan.checkpoint)):
-                units.refuse_base(build, runtime)
+                refuse_base(build, runtime)
         return {"runtime": runtime}
 
 
 @_task("reference {runtime}")
 def reference(plan_file: str, runtime: str) -> JsonObject:
     """Answer the suite with the base, as often as the policy asks, and see whether anything can pass."""
-    with _unit(plan_file, units.base_in(runtime), "reference") as build:
+    with _unit(plan_file, base_in(runtime), "reference") as build:
         with _machine().hold(needs.to_ask_the_base(build, runtime)):
-            runs = units.run_references(build, runtime)
-        units.require_prospects(build, runtime)
+            runs = run_references(build, runtime)
+        require_prospects(build, runtime, runs)
         return {"runtime": runtime, "runs": [run.key for run in runs]}
 
 
@@ -132,7 +136,7 @@ def build(plan_file: str, identifier: str) -> JsonObject:
         if is_refused(build.plan, planned, read_errors(build.plan, build.settings)):
             return {"variant": identifier, "key": None, "files": None}
         with _machine().hold(needs.to_build(build.plan.checkpoint, planned)):
-            variant = units.build(build, planned)
+            variant = units.build_files(build, planned)
         return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
 
 
@@ -154,7 +158,7 @@ def answer(plan_file: str, identifier: str) -> JsonObject:
     """Run the suite on one variant, unless its audit failed."""
     with _unit(plan_file, identifier, "answer") as build:
         planned = build.plan.variant(identifier)
-        if not units.audit(build, planned).passed:
+        if not required(units.sealed_audit(build, planned)).passed:
             return {"variant": identifier, "run": None}
         with _machine().hold(needs.to_run(build, planned)):
             return {"variant": identifier, "run": units.answer(build, planned).key}
@@ -179,7 +183,7 @@ def register(plan_file: str, identifier: str) -> JsonObject:
 @_task("report")
 def report(plan_file: str) -> JsonObject:
     """Write the page and the JSON result."""
-    result = outcome.write_report(open_site(plan_file))
+    result = outcome.write_report(open_build(plan_file))
     create_table_artifact(
         key="verdicts",
         table=[asdict(row) for row in result.rows],

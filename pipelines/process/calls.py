@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from quantgate.pipelines.domain.errors import WorkerError
+
 Reply = TypeVar("Reply")
 
 
@@ -58,6 +60,22 @@ class RunWorker(Protocol):
             WorkerError: where it crashed, was killed, timed out or left no reply.
         """
         ...
+
+
+class NothingStartsError(WorkerError):
+    """A child process would have to be started where nothing may be: what it makes is missing."""
+
+
+def start_nothing(
+    call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
+) -> WorkerReply[Reply]:
+    """Be a `RunWorker` of those who only read.
+
+    Raises:
+        NothingStartsError: always.
+    """
+    del reply_type, on_progress
+    raise NothingStartsError("is not made yet", where=call.module)
 
 
 def ignore_progress(_: Progress) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from quantgate.flows.build.audits.audits import base_in
-from quantgate.flows.build.audits.base_audits import measured_bases
+from quantgate.flows.build.bases import measured_bases
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.preflight.all import needed_bytes, seconds_a_run
 from quantgate.flows.cli.views.folding import Column, folded, show_facts
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.authoring.proofs import proofs
 from quantgate.pipelines.domain.variant import ExpectedSize
 from quantgate.pipelines.engines.expected import expected_tensors

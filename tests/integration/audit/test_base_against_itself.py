@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from quantgate.flows.build import units
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.planning import make_plan
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.references import run_references
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment
 from quantgate.pipelines.audit.behaviour import audit_behaviour
@@ -26,7 +26,7 @@ ITEMS_A_SLICE = 20
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> BuildSite:
+def site(tmp_path_factory: pytest.TempPathFactory) -> LocalBuild:
     """A planned build on twenty items a slice, of which nothing but the base is asked."""
     folder = tmp_path_factory.mktemp("itself")
     road = make_road(folder, ("Q8_0",), ITEMS_A_SLICE)
@@ -37,16 +37,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> BuildSite:
     tools = equipment(settings)
     spec = load_build(folder / "build.yaml", BuildOverrides(), ())
     plan = make_plan(spec, settings, tools, lambda _: None)
-    return BuildSite(plan=plan, settings=settings, tools=tools, show=silent)
+    return LocalBuild(plan=plan, settings=settings, tools=tools, show=silent)
 
 
 @pytest.fixture(scope="module")
-def runs(site: BuildSite) -> tuple[Run, ...]:
+def runs(site: LocalBuild) -> tuple[Run, ...]:
     """The base's answers, every time with the items in another order."""
-    return units.run_references(site, "llamacpp")
+    return run_references(site, "llamacpp")
 
 
-def test_the_base_fails_no_gate_in_twenty_repeats(site: BuildSite, runs: tuple[Run, ...]) -> None:
+def test_the_base_fails_no_gate_in_twenty_repeats(site: LocalBuild, runs: tuple[Run, ...]) -> None:
     references = runs[:REFERENCES]
     for repeat in runs[REFERENCES:]:
         verdict = judge(

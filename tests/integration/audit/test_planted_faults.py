@@ -17,7 +17,7 @@ from safetensors.torch import load_file as torch_load
 from safetensors.torch import save_file as torch_save
 
 from quantgate.flows.build import units
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.variant import BuildFacts, Variant
 from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
@@ -28,6 +28,7 @@ from quantgate.pipelines.process.runner import run_worker
 from tests.support.archived.without_guard import run_without_guard
 from tests.support.builds.planted import found, missed, planted_audit
 from tests.support.builds.site import make_site
+from tests.support.builds.walking import audited
 from tests.support.llamacpp import damage as gguf_damage
 from tests.support.llamacpp.checkpoints import Sizes, random_checkpoint
 from tests.support.project import EXAMPLE
@@ -42,19 +43,19 @@ LAYER = "model.layers.2.mlp.up_proj.weight"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> BuildSite:
+def site(tmp_path_factory: pytest.TempPathFactory) -> LocalBuild:
     return make_site(tmp_path_factory.mktemp("site"), (GGUF, TINY, FOLDER))
 
 
-def honest(site: BuildSite, recipe: str) -> Variant:
+def honest(site: LocalBuild, recipe: str) -> Variant:
     """The sound variant, built on first use."""
-    return units.build(site, site.plan.variant(f"{site.plan.checkpoint.name}--{recipe}"))
+    return units.build_files(site, site.plan.variant(f"{site.plan.checkpoint.name}--{recipe}"))
 
 
 @pytest.mark.parametrize("recipe", [GGUF, TINY, FOLDER])
-def test_an_honest_variant_passes_every_finding(site: BuildSite, recipe: str) -> None:
+def test_an_honest_variant_passes_every_finding(site: LocalBuild, recipe: str) -> None:
     variant = honest(site, recipe)
-    report = units.audit(site, site.plan.variant(variant.identifier))
+    report = audited(site, site.plan.variant(variant.identifier))
     assert report.misses == ()
 
 
@@ -118,13 +119,13 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_gguf_with_one_fault_is_caught(site: BuildSite, fault: str) -> None:
+def test_a_gguf_with_one_fault_is_caught(site: LocalBuild, fault: str) -> None:
     damage, check = FAULTS[fault]
     report = planted_audit(site, honest(site, GGUF), fault, damage)
     assert check in missed(report)
 
 
-def test_a_file_of_fewer_bits_under_the_label_of_more_is_caught(site: BuildSite) -> None:
+def test_a_file_of_fewer_bits_under_the_label_of_more_is_caught(site: LocalBuild) -> None:
     smaller = honest(site, TINY)
     report = planted_audit(
         site,
@@ -136,7 +137,7 @@ def test_a_file_of_fewer_bits_under_the_label_of_more_is_caught(site: BuildSite)
     assert {"bits per weight", "tensor types", "label on the file"} <= missed(report)
 
 
-def test_a_base_passed_off_as_quantized_is_caught(site: BuildSite) -> None:
+def test_a_base_passed_off_as_quantized_is_caught(site: LocalBuild) -> None:
     """Even where the tool's own facts say that all is well."""
     base = next(site.scratch.glob("gguf-f16-*/model.gguf"))
     report = planted_audit(
@@ -150,7 +151,7 @@ def test_a_base_passed_off_as_quantized_is_caught(site: BuildSite) -> None:
     assert found(report, DIVERGENCE).startswith("0 nats")
 
 
-def test_a_variant_of_another_base_is_caught(site: BuildSite, tmp_path: Path) -> None:
+def test_a_variant_of_another_base_is_caught(site: LocalBuild, tmp_path: Path) -> None:
     """Of the same shapes, tokenizer and configuration: a later training run, say."""
     other = tmp_path / "other"
     shutil.copytree(EXAMPLE / "checkpoint", other)
@@ -161,13 +162,13 @@ def test_a_variant_of_another_base_is_caught(site: BuildSite, tmp_path: Path) ->
     }
     save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
     elsewhere = make_site(tmp_path / "site", (TINY,), model=other)
-    stranger = units.build(elsewhere, elsewhere.plan.variants[0])
+    stranger = units.build_files(elsewhere, elsewhere.plan.variants[0])
     sound = honest(site, TINY)
     report = planted_audit(site, sound, "another base", lambda _: None, artifact=stranger.artifact)
     assert "unquantized tensors equal the base's" in missed(report)
 
 
-def test_a_layer_left_at_16_bits_is_caught_and_named(site: BuildSite) -> None:
+def test_a_layer_left_at_16_bits_is_caught_and_named(site: LocalBuild) -> None:
     """The file itself is well-formed: it says which layer it leaves, and loads."""
     sound = honest(site, FOLDER)
 
@@ -190,7 +191,7 @@ def test_a_layer_left_at_16_bits_is_caught_and_named(site: BuildSite) -> None:
     assert LAYER in found(report, "layers quantized")
 
 
-def test_a_folder_that_stops_elsewhere_is_caught(site: BuildSite) -> None:
+def test_a_folder_that_stops_elsewhere_is_caught(site: LocalBuild) -> None:
     def stop_elsewhere(folder: Path) -> None:
         settings = json.loads((folder / "generation_config.json").read_text())
         settings["eos_token_id"] = [2, 7]
@@ -214,7 +215,7 @@ FOLDER_FAULTS: dict[str, tuple[str, str, object, str]] = {
 
 
 @pytest.mark.parametrize("fault", FOLDER_FAULTS)
-def test_a_folder_with_another_setting_is_caught(site: BuildSite, fault: str) -> None:
+def test_a_folder_with_another_setting_is_caught(site: LocalBuild, fault: str) -> None:
     name, key, value, check = FOLDER_FAULTS[fault]
 
     def change(folder: Path) -> None:
@@ -224,7 +225,7 @@ def test_a_folder_with_another_setting_is_caught(site: BuildSite, fault: str) ->
     assert check in missed(planted_audit(site, honest(site, FOLDER), fault, change))
 
 
-def test_a_folder_with_other_bits_on_its_label_is_caught(site: BuildSite) -> None:
+def test_a_folder_with_other_bits_on_its_label_is_caught(site: LocalBuild) -> None:
     def relabel(folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
         for group in config["quantization_config"]["config_groups"].values():
@@ -237,19 +238,19 @@ def test_a_folder_with_other_bits_on_its_label_is_caught(site: BuildSite) -> Non
 
 @pytest.mark.parametrize("damage", ["one flipped byte", "cut off"])
 def test_a_file_altered_in_the_store_is_refused(
-    site: BuildSite, damage: str, tmp_path: Path
+    site: LocalBuild, damage: str, tmp_path: Path
 ) -> None:
     here = make_site(tmp_path / "site", (TINY,), store=tmp_path / "store")
-    variant = units.build(here, here.plan.variants[0])
+    variant = units.build_files(here, here.plan.variants[0])
     content = bytearray(variant.artifact.read_bytes())
     content[len(content) // 2] ^= 1
     variant.artifact.write_bytes(content if damage == "one flipped byte" else content[:-1])
     with pytest.raises(InputError, match=r"model\.gguf: a sealed file was altered"):
-        units.audit(here, here.plan.variants[0])
+        audited(here, here.plan.variants[0])
 
 
 def test_an_importance_matrix_that_lacks_an_entry_is_caught(
-    site: BuildSite, tmp_path: Path
+    site: LocalBuild, tmp_path: Path
 ) -> None:
     """llama.cpp quantizes that tensor without it, and only remarks on it at its lowest log level."""
     sound = honest(site, GGUF)
@@ -279,7 +280,7 @@ def test_an_importance_matrix_that_lacks_an_entry_is_caught(
     assert "blk.1.ffn_up.weight" in found(report, "calibration reached every weight")
 
 
-def test_no_calibration_tokens_at_all_is_caught(site: BuildSite) -> None:
+def test_no_calibration_tokens_at_all_is_caught(site: LocalBuild) -> None:
     sound = honest(site, GGUF)
     none = replace(sound.facts, calibration_tokens=0, calibration_sequences=0)
     report = planted_audit(site, sound, "nothing used", lambda _: none)
@@ -324,12 +325,12 @@ def test_rows_that_no_block_divides_are_refused(tmp_path: Path) -> None:
         make_site(tmp_path / "site", ("Q8_0",), model=tmp_path / "odd")
 
 
-def test_autoawq_as_it_comes_is_caught(tmp_path: Path, site: BuildSite) -> None:
+def test_autoawq_as_it_comes_is_caught(tmp_path: Path, site: LocalBuild) -> None:
     """On a CPU it corrupts the weights that it saves, and exits 0; with our guard it passes."""
     here = make_site(tmp_path / "site", ("AWQ--autoawq",), store=site.settings.store.root)
     planned = here.plan.variants[0]
     unguarded = replace(here, tools=replace(here.tools, run_worker=run_without_guard))
     faulty = replace(planned, toolchain=replace(planned.toolchain, device="cpu, unguarded"))
-    units.build(unguarded, faulty)
-    report = units.audit(replace(here, tools=replace(here.tools, run_worker=run_worker)), faulty)
+    units.build_files(unguarded, faulty)
+    report = audited(replace(here, tools=replace(here.tools, run_worker=run_worker)), faulty)
     assert DIVERGENCE in missed(report)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.flows.build import units
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion, Variant
@@ -14,6 +14,7 @@ from quantgate.pipelines.domain.verdicts.audit import AuditReport
 from quantgate.pipelines.engines.backend import BuildRequest, Built
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.variants.variant import PlannedVariant
+from tests.support.builds.walking import audited
 
 Damage = Callable[[Path], BuildFacts | None]
 """Damages a copy of an artifact; returns other facts where the tool would have noticed something."""
@@ -55,7 +56,7 @@ class PlantedBackend:
 
 
 def planted_audit(
-    site: BuildSite,
+    site: LocalBuild,
     sound: Variant,
     fault: str,
     damage: Damage,
@@ -74,15 +75,15 @@ def planted_audit(
 
 
 def built_and_audited(
-    site: BuildSite, planned: PlannedVariant, backend: PlantedBackend
+    site: LocalBuild, planned: PlannedVariant, backend: PlantedBackend
 ) -> AuditReport:
     """Take the road of a build with another backend."""
     name = planned.recipe.options.backend
     tools = replace(site.tools, backends={**site.tools.backends, name: backend})
     here = replace(site, tools=tools)
     faulty = replace(planned, toolchain=backend.toolchain(1))
-    units.build(here, faulty)
-    return units.audit(here, faulty)
+    units.build_files(here, faulty)
+    return audited(here, faulty)
 
 
 def missed(report: AuditReport) -> set[str]:

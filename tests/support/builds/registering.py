@@ -25,13 +25,15 @@ from pathlib import Path
 from typing import Any
 
 from quantgate.flows.build import outcome, units
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.outcome import tracking
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.references import run_references
 from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.process.signals import Ending, children_end_first
 from quantgate.registry.opening import open_mlflow
+from tests.support.builds.walking import evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.unit.flows.build.test_units import site
 
@@ -114,9 +116,9 @@ class Places:
         if self.uri is None:
             self._fresh()
         for planned in here.plan.variants:
-            units.run_references(here, "llamacpp")
-            units.build(here, planned)
-            evidence(here, planned)
+            run_references(here, "llamacpp")
+            units.build_files(here, planned)
+            evidence_of(here, planned)
         code = _in_a_child(lambda: walk(self.site(name), ending, write))
         half = held(self.database, name)
         again = _in_a_child(lambda: walk(self.site(name), "none", 0))
@@ -134,7 +136,7 @@ class Places:
         shutil.rmtree(store / "reports")
         return code, left
 
-    def site(self, name: str) -> BuildSite:
+    def site(self, name: str) -> LocalBuild:
         """A plan of two recipes, one of which passes, for a model of this name."""
         wrong = {"Q2_K": {f"i{n}" for n in range(13)}}
         here = site(self.folder, FakeBackend(), FakeRuntime(wrong=wrong))
@@ -155,7 +157,7 @@ class Places:
         shutil.copyfile(empty, self.database)
 
 
-def walk(here: BuildSite, ending: str, write: int) -> int:
+def walk(here: LocalBuild, ending: str, write: int) -> int:
     """Judge, register and report in a thread, as Prefect's task runner does, and return the exit code."""
     _count_writes(ending, write)
 

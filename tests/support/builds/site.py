@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.planning import make_plan
-from quantgate.flows.build.site import BuildSite
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import equipment
 from quantgate.pipelines.files.store import Store
@@ -28,7 +28,7 @@ def make_site(
     store: Path | None = None,
     model: Path | None = None,
     corpus: Path | None = None,
-) -> BuildSite:
+) -> LocalBuild:
     """Return a planned build of recipes, three items a slice, answered once by the base.
 
     `model` and `corpus` replace the example's; a shared `store` spares what others have done already.
@@ -46,4 +46,4 @@ def make_site(
     spec = load_build(folder / "build.yaml", overrides, ())
     # Three items a slice prove nothing: the audits are what is looked at.
     plan = make_plan(replace(spec, anyway=True), settings, tools, lambda _: None)
-    return BuildSite(plan=plan, settings=settings, tools=tools, show=silent)
+    return LocalBuild(plan=plan, settings=settings, tools=tools, show=silent)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build import units
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.pipelines.domain.errors import (
     ChildAbortError,
     ChildCrashError,
@@ -22,6 +22,7 @@ from quantgate.pipelines.engines.backend import BuildRequest, Built
 from quantgate.pipelines.files.full_disk import full_disk
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.workers import Done, Order
 from tests.unit.flows.build.test_units import site
@@ -43,7 +44,7 @@ class Dying(FakeBackend):
         return super().build(request, run_worker, on_progress)
 
 
-def staged(here: BuildSite) -> list[Path]:
+def staged(here: LocalBuild) -> list[Path]:
     return list(here.settings.store.root.rglob("*.staging-*"))
 
 
@@ -67,18 +68,18 @@ def test_a_dead_child_is_one_clear_error_and_the_others_are_built_and_judged(
     here = site(tmp_path, backend, FakeRuntime())
     works, dies = here.plan.variants
     with pytest.raises(QuantgateError) as caught:
-        units.build(here, dies)
+        units.build_files(here, dies)
     assert type(caught.value) is kind
     assert words in caught.value.what
     assert caught.value.exit_code == exit_code
     assert caught.value.log and caught.value.log.is_file()
     assert staged(here) == []
     assert not dies.built(here.settings.store)
-    units.build(here, works)
-    assert units.verdict(here, works)[1].decision is Decision.PASS
+    units.build_files(here, works)
+    assert judged(here, works).verdict.decision is Decision.PASS
     backend.act = ""
-    units.build(here, dies)
-    assert units.verdict(here, dies)[1].decision is Decision.PASS, "the same command, tried again"
+    units.build_files(here, dies)
+    assert judged(here, dies).verdict.decision is Decision.PASS, "the same command, tried again"
 
 
 def test_what_a_killed_builder_left_is_gone_after_the_next_build(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_what_a_killed_builder_left_is_gone_after_the_next_build(tmp_path: Path)
     left = folder.parent / f".{folder.name}.staging-0badcafe"
     left.mkdir(parents=True)
     (left / "half").write_text("half")
-    units.build(here, planned)
+    units.build_files(here, planned)
     assert staged(here) == []
 
 

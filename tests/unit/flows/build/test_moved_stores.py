@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.outcome import COMPLETION, PAGE, BuildResult, read_complete
 from quantgate.flows.build.plan_files import read_plan, write_plan
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.references import run_references
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.records import write_checked
 from quantgate.pipelines.files.sealed import MANIFEST, read_sealed
 from quantgate.pipelines.files.store import STORE_FOLDER, Store, open_store
 from quantgate.registry import Tracking, record, verify
 from quantgate.registry.lookups import LookupRequest, find
+from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.registries import (
     MemoryRegistry,
@@ -139,7 +141,7 @@ def test_an_edited_plan_is_refused(tmp_path: Path) -> None:
         read_plan(written)
 
 
-def finished(here: BuildSite) -> Path:
+def finished(here: LocalBuild) -> Path:
     """Write the completion of a build without variants, as a command that ran it leaves it."""
     folder = here.settings.store.report(here.plan.name)
     folder.mkdir(parents=True)
@@ -156,7 +158,7 @@ def finished(here: BuildSite) -> Path:
     return folder / COMPLETION
 
 
-def base_alone(tmp_path: Path) -> BuildSite:
+def base_alone(tmp_path: Path) -> LocalBuild:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
     return replace(here, plan=replace(here.plan, variants=()))
 
@@ -189,10 +191,10 @@ def test_every_field_of_every_sealed_record_of_a_build_is_guarded(tmp_path: Path
     here = site(tmp_path, FakeBackend(), FakeRuntime())
     from quantgate.flows.build import units
 
-    units.run_references(here, "llamacpp")
+    run_references(here, "llamacpp")
     for planned in here.plan.variants:
-        units.build(here, planned)
-        units.verdict(here, planned)
+        units.build_files(here, planned)
+        judged(here, planned)
     manifests = sorted((tmp_path / "store").rglob(MANIFEST))
     assert {path.parent.parent.name for path in manifests} >= {"variants", "runs", "audits"}
     edited = 0

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build import units
-from quantgate.flows.build.audits.base_audits import base_reports
+from quantgate.flows.build.bases import measured_bases
+from quantgate.flows.build.references import run_references
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.verdicts.audit import Divergence
@@ -118,13 +119,13 @@ class ServedFakeRuntime(FakeRuntime):
 def test_look_and_run_share_a_server_and_the_native_work_is_done_before_it(tmp_path: Path) -> None:
     runtime = ServedFakeRuntime()
     here = site(tmp_path, FakeBackend(), runtime)
-    units.run_references(here, "llamacpp")
+    run_references(here, "llamacpp")
     length = here.examination.longest_sequence_tokens
     look, answer = f"look {length}", f"answer {length}"
     assert runtime.events == ["(", look, "(", answer, ")", ")", "(", answer, ")"]
     runtime.events.clear()
     planned = here.plan.variants[0]
-    units.build(here, planned)
+    units.build_files(here, planned)
     assert units.audit_and_answer(here, planned).passed
     assert runtime.events == ["(", "divergence", look, "(", answer, ")", ")"]
 
@@ -133,7 +134,8 @@ def test_a_file_that_its_server_refuses_keeps_what_was_measured_natively(tmp_pat
     refused = replace(SOUND, loads=False, finite=None, detail="vllm ended: no kernel")
     here = site(tmp_path, FakeBackend(), ServedFakeRuntime(looks=[refused]))
     planned = here.plan.variants[0]
-    units.build(here, planned)
+    run_references(here, "llamacpp")
+    units.build_files(here, planned)
     report = units.audit_and_answer(here, planned)
     assert [(miss.check, miss.found) for miss in report.misses] == [
         ("loads in vllm", "no (vllm ended: no kernel)")
@@ -148,7 +150,8 @@ def test_a_server_that_ends_for_another_reason_seals_nothing(tmp_path: Path) -> 
     runtime = ServedFakeRuntime(looks=[WorkerError("vllm ended: out of memory")])
     here = site(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
-    units.build(here, planned)
+    units.build_files(here, planned)
+    run_references(here, "llamacpp")
     with pytest.raises(WorkerError, match="out of memory"):
         units.audit_and_answer(here, planned)
     assert units.audit_and_answer(here, planned).passed
@@ -178,11 +181,11 @@ def test_the_checkpoint_is_computed_before_a_server_takes_memory_and_what_it_nev
 
     tools = replace(here.tools, run_worker=compute, report_loading=windowed)
     here = replace(here, tools=tools)
-    units.run_references(here, "llamacpp")
+    run_references(here, "llamacpp")
     look = f"look {here.examination.longest_sequence_tokens}"
     assert runtime.events[:4] == ["compute", "(", look, "compare"]
-    (report,) = base_reports(here)
+    (report,) = measured_bases(here.plan, here.settings.store)
     assert report.finding.found.endswith("not reached: sliding_window 40")
     runtime.events.clear()
-    units.run_references(here, "llamacpp")
+    run_references(here, "llamacpp")
     assert runtime.events == [], "sealed: nothing is computed or started again"

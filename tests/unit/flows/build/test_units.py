@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build import units
-from quantgate.flows.build.audits.audits import base_loadable
 from quantgate.flows.build.errors import (
     forget_error,
     forget_errors,
@@ -18,12 +17,15 @@ from quantgate.flows.build.errors import (
     read_errors,
     record_error,
 )
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import read_plan, write_plan
 from quantgate.flows.build.preflight.prompts import rendered_suite
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.references import primary_reference, run_references
+from quantgate.flows.build.verdicts import results_of, verdict
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from quantgate.pipelines.domain.recipe import GgufOptions
 from quantgate.pipelines.domain.suites.suite import (
@@ -42,12 +44,14 @@ from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.divergence.rulers import RulersRequest
 from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.evaluation.runs import seconds_so_far
+from quantgate.pipelines.files.sealed_values import Missing, required
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, ignore_progress
+from quantgate.pipelines.process.calls import OnProgress, RunWorker, ignore_progress, start_nothing
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.kv_caches import over_kv_caches
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.variants.variant import plan_variant
+from tests.support.builds.walking import audited, judged
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_loading, fake_rulers
 
 
@@ -79,7 +83,7 @@ def suite(count: int = 40) -> Suite:
     )
 
 
-def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> BuildSite:
+def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> LocalBuild:
     settings = replace(
         Settings.from_environment({}), store=Store(root=tmp_path / "store"), threads=1, workers=1
     )
@@ -100,7 +104,7 @@ def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> BuildSit
         report_loading=fake_loading,
         measure_rulers=fake_rulers,
     )
-    return BuildSite(plan=plan, settings=settings, tools=tools, show=silent)
+    return LocalBuild(plan=plan, settings=settings, tools=tools, show=silent)
 
 
 def test_a_variant_that_breaks_nothing_passes_and_one_that_breaks_a_third_fails(
@@ -109,8 +113,8 @@ def test_a_variant_that_breaks_nothing_passes_and_one_that_breaks_a_third_fails(
     runtime = FakeRuntime(wrong={"Q2_K": {f"i{n}" for n in range(13)}})
     here = site(tmp_path, FakeBackend(), runtime)
     for planned in here.plan.variants:
-        units.build(here, planned)
-    decisions = [units.verdict(here, planned)[1].decision for planned in here.plan.variants]
+        units.build_files(here, planned)
+    decisions = [judged(here, planned).verdict.decision for planned in here.plan.variants]
     assert decisions == [Decision.PASS, Decision.FAIL]
 
 
@@ -119,8 +123,8 @@ def test_nothing_is_asked_or_built_twice(tmp_path: Path) -> None:
     for _ in range(2):
         here = site(tmp_path, backend, runtime)
         for planned in here.plan.variants:
-            units.build(here, planned)
-            units.verdict(here, planned)
+            units.build_files(here, planned)
+            judged(here, planned)
     assert sorted(backend.built) == ["Q2_K", "Q8_0"]
     runs = 2 + len(here.plan.variants)
     assert len(runtime.asked) == runs * 40
@@ -130,8 +134,8 @@ def test_answers_that_are_alike_are_graded_once(tmp_path: Path) -> None:
     runtime = FakeRuntime(wrong={"Q2_K": {"i0", "i1"}})
     here = site(tmp_path, FakeBackend(), runtime)
     for planned in here.plan.variants:
-        units.build(here, planned)
-        units.verdict(here, planned)
+        units.build_files(here, planned)
+        judged(here, planned)
     assert len(here.examination.known_grades) == 40 + 2
 
 
@@ -140,8 +144,8 @@ def test_the_bases_logits_are_kept_for_all_variants_of_a_runtime(tmp_path: Path)
         here = site(tmp_path / name, FakeBackend(), runtime)
         here = replace(here, settings=replace(here.settings, threads=threads))
         for planned in here.plan.variants:
-            units.build(here, planned)
-            units.audit(here, planned)
+            units.build_files(here, planned)
+            audited(here, planned)
         assert len(runtime.measured) == 2
         return {
             request.base_logits and request.base_logits.relative_to(here.scratch)
@@ -173,8 +177,8 @@ def test_rulers_keep_the_bases_logits_only_for_variants_that_ask_for_them(
     here = site(tmp_path, FakeBackend(), runtime)
     here = replace(here, tools=replace(here.tools, measure_rulers=listening))
     first = here.plan.variants[0]
-    units.build(here, first)
-    units.audit(here, first)
+    units.build_files(here, first)
+    audited(here, first)
 
     asked = runtime.measured[0].base_logits
     assert [call.base_logits for call in calls] == [asked if shared else None]
@@ -185,8 +189,8 @@ def test_an_interrupted_run_resumes_by_item(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), runtime)
     runtime.stop_after = 25
     with pytest.raises(WorkerError, match="SIGKILL"):
-        units.run_references(here, "llamacpp")
-    units.run_references(here, "llamacpp")
+        run_references(here, "llamacpp")
+    run_references(here, "llamacpp")
     assert len(runtime.asked) == 2 * 40
     assert not list((tmp_path / "store" / "unfinished").iterdir())
 
@@ -195,19 +199,20 @@ def test_a_crashed_build_leaves_nothing_and_the_others_go_on(tmp_path: Path) -> 
     here = site(tmp_path, FakeBackend(fail_on=("Q8_0",)), FakeRuntime())
     broken, sound = here.plan.variants
     with pytest.raises(WorkerError, match="crashed"):
-        units.build(here, broken)
+        units.build_files(here, broken)
     assert not broken.folder(here.settings.store).exists()
     assert not list((tmp_path / "store" / "variants").glob(".*.staging-*"))
-    units.build(here, sound)
-    assert units.verdict(here, sound)[1].decision is Decision.PASS
+    units.build_files(here, sound)
+    assert judged(here, sound).verdict.decision is Decision.PASS
 
 
 def test_a_variant_that_does_not_load_fails_without_being_asked(tmp_path: Path) -> None:
     runtime = FakeRuntime(probe_detail="tensor data is truncated")
     here = site(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
-    units.build(here, planned)
-    audit, verdict = units.verdict(here, planned)
+    units.build_files(here, planned)
+    judgement = judged(here, planned)
+    audit, verdict = judgement.audit, judgement.verdict
     assert verdict.decision is Decision.FAIL
     assert "tensor data is truncated" in verdict.reasons[0]
     assert not audit.passed
@@ -217,19 +222,19 @@ def test_a_variant_that_does_not_load_fails_without_being_asked(tmp_path: Path) 
 def test_an_altered_variant_is_noticed_before_it_is_asked(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
     planned = here.plan.variants[0]
-    variant = units.build(here, planned)
+    variant = units.build_files(here, planned)
     variant.artifact.write_text("another model")
     with pytest.raises(InputError, match=r"model\.gguf: a sealed file was altered"):
-        units.verdict(here, planned)
+        judged(here, planned)
 
 
 def test_an_altered_transcript_is_noticed(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
-    units.run_references(here, "llamacpp")
+    run_references(here, "llamacpp")
     transcript = next((tmp_path / "store" / "runs").glob("*/transcript.jsonl"))
     transcript.write_text(transcript.read_text().replace("right", "wrong", 1))
     with pytest.raises(InputError, match="altered"):
-        units.run_references(site(tmp_path, FakeBackend(), FakeRuntime()), "llamacpp")
+        run_references(site(tmp_path, FakeBackend(), FakeRuntime()), "llamacpp")
 
 
 def test_a_variant_is_shown_as_audited_once(tmp_path: Path) -> None:
@@ -242,27 +247,49 @@ def test_a_variant_is_shown_as_audited_once(tmp_path: Path) -> None:
 
     here = replace(site(tmp_path, FakeBackend(), FakeRuntime()), show=listed)
     planned = here.plan.variants[0]
-    units.build(here, planned)
-    units.audit(here, planned)
+    units.build_files(here, planned)
+    audited(here, planned)
     assert shown.count(("audit", planned.identifier)) == 1
 
 
 def test_a_run_is_read_and_graded_once_a_process(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
-    units.run_references(here, "llamacpp")
-    first = units.run_references(here, "llamacpp")
-    assert units.primary_reference(here, "llamacpp") is first[0]
-    assert all(a is b for a, b in zip(first, units.run_references(here, "llamacpp"), strict=True))
+    run_references(here, "llamacpp")
+    first = run_references(here, "llamacpp")
+    assert required(primary_reference(here, "llamacpp")) is first[0]
+    assert all(a is b for a, b in zip(first, run_references(here, "llamacpp"), strict=True))
+
+
+def test_a_verdict_runs_nothing_and_says_what_is_missing(tmp_path: Path) -> None:
+    backend, runtime = FakeBackend(), FakeRuntime()
+    here = site(tmp_path, backend, runtime)
+    planned = here.plan.variants[0]
+    units.build_files(here, planned)
+    before = results_of(here, planned)
+    assert (before.base, before.references) == (Missing("base in llamacpp"),) * 2
+    assert (before.audit, before.run) == (
+        Missing(f"audit {planned.identifier}"),
+        Missing(f"answer {planned.identifier}"),
+    )
+    with pytest.raises(InputError, match="is not sealed"):
+        verdict(here.plan, planned, before)
+    assert not runtime.asked and not runtime.measured
+
+    decision = judged(here, planned).verdict.decision
+    asked, measured = list(runtime.asked), list(runtime.measured)
+    anew = replace(here, tools=replace(here.tools, run_worker=start_nothing))
+    assert verdict(anew.plan, planned, results_of(anew, planned)).verdict.decision is decision
+    assert (runtime.asked, runtime.measured) == (asked, measured)
 
 
 def test_an_audit_reads_no_more_than_the_primary_reference(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
-    _, repeat = units.run_references(here, "llamacpp")
+    _, repeat = run_references(here, "llamacpp")
     anew = site(tmp_path, FakeBackend(), FakeRuntime())
     shutil.rmtree(next((tmp_path / "store" / "runs").glob(f"demo-*{repeat.key[:12]}*")))
     planned = anew.plan.variants[0]
-    units.build(anew, planned)
-    assert units.audit(anew, planned).passed
+    units.build_files(anew, planned)
+    assert audited(anew, planned).passed
 
 
 def test_a_plan_survives_being_written_and_read(tmp_path: Path) -> None:
@@ -298,8 +325,8 @@ def test_a_unicode_line_separator_in_an_answer_does_not_split_its_line(tmp_path:
     runtime = FakeRuntime(wrong_text="wrong\u2028\u0085answer", wrong={"Q8_0": {"i0"}})
     here = site(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
-    units.build(here, planned)
-    _, verdict = units.verdict(here, planned)
+    units.build_files(here, planned)
+    verdict = judged(here, planned).verdict
     assert verdict.items[0].variant.answer.text == "wrong\u2028\u0085answer"
 
 
@@ -314,7 +341,7 @@ def test_an_error_is_forgotten_when_a_retry_succeeds(tmp_path: Path) -> None:
 def test_a_base_whose_conversion_swapped_the_template_is_refused(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime(template="another template"))
     with pytest.raises(CheckpointError, match="chat template"):
-        units.run_references(here, "llamacpp")
+        run_references(here, "llamacpp")
 
 
 def test_variants_that_differ_in_their_cache_share_files_and_have_verdicts_of_their_own(
@@ -325,13 +352,13 @@ def test_variants_that_differ_in_their_cache_share_files_and_have_verdicts_of_th
     recipes = over_kv_caches(find_recipes(("Q8_0",), Path()), ("f16", "q8_0"))
     variants = tuple(plan_variant(here.plan.checkpoint, r, None, backend, 1) for r in recipes)
     here = replace(here, plan=replace(here.plan, variants=variants))
-    built = [units.build(here, planned) for planned in reversed(variants)]
+    built = [units.build_files(here, planned) for planned in reversed(variants)]
     assert backend.built == ["Q8_0--kv_q8_0"], "whoever comes first builds for all"
     assert built[0].folder == built[1].folder
     for planned in variants:
         assert here.open(planned).recipe == planned.recipe, "the caller's, not the builder's"
         assert here.open(planned).key == planned.key
-        _, verdict = units.verdict(here, planned)
+        verdict = judged(here, planned).verdict
         assert verdict.decision is Decision.PASS
         assert verdict.subject == planned.identifier
         assert verdict.contract.runtime.kv_cache == planned.recipe.kv_cache
@@ -342,14 +369,14 @@ def test_what_does_not_change_a_byte_builds_nothing_anew(tmp_path: Path) -> None
     backend = FakeBackend()
     here = site(tmp_path, backend, FakeRuntime())
     planned = here.plan.variants[0]
-    units.build(here, planned)
+    units.build_files(here, planned)
     reworded = replace(planned, recipe=replace(planned.recipe, description="other words"))
     assert reworded.key != planned.key
-    units.build(here, reworded)
+    units.build_files(here, reworded)
     assert isinstance(planned.recipe.options, GgufOptions)
     other = replace(planned.recipe.options, file_type="Q4_0")
     changed = replace(planned, recipe=replace(planned.recipe, options=other))
-    units.build(here, changed)
+    units.build_files(here, changed)
     assert backend.built == ["Q8_0", "Q8_0"]
 
 
@@ -359,8 +386,8 @@ def test_a_verdict_without_a_run_carries_the_contract_it_would_have_had(tmp_path
     (recipe,) = find_recipes(("Q8_0--kv_q4_0",), Path())
     planned = plan_variant(here.plan.checkpoint, recipe, None, backend, 1)
     here = replace(here, plan=replace(here.plan, variants=(planned,)))
-    units.build(here, planned)
-    _, verdict = units.verdict(here, planned)
+    units.build_files(here, planned)
+    verdict = judged(here, planned).verdict
     assert (verdict.run_key, verdict.contract.runtime.kv_cache) == (None, "q4_0")
 
 
@@ -374,17 +401,17 @@ def test_files_are_not_built_once_the_base_failed_in_every_runtime_that_would_ju
     here = replace(here, plan=plan)
     assert plan.builder(elsewhere) is first
     error = CheckpointError("is another model there")
-    record_error(here, units.base_in("llamacpp"), "compare", error)
+    record_error(here, base_in("llamacpp"), "compare", error)
     errors = read_errors(plan, here.settings)
     assert not is_refused(plan, first, errors), "transformers may judge its files"
     assert is_refused(plan, second, errors)
-    record_error(here, units.base_in("transformers"), "compare", error)
+    record_error(here, base_in("transformers"), "compare", error)
     assert is_refused(plan, first, read_errors(plan, here.settings))
 
 
 def test_a_run_that_cannot_be_read_keeps_no_plan_from_being_shown(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
-    units.run_references(here, "llamacpp")
+    run_references(here, "llamacpp")
     store, digest = here.settings.store, here.plan.suite.digest
     (first, second) = seconds_so_far(store, digest)
     old = next((store.root / "runs").iterdir()) / "manifest.json"
@@ -415,7 +442,7 @@ def test_what_the_base_says_of_itself_is_read_once_for_all_variants(tmp_path: Pa
 
     here = site(tmp_path, FakeBackend(), Reading())
     for planned in here.plan.variants:
-        units.build(here, planned)
-        units.audit(here, planned)
-    base = base_loadable(here, "llamacpp").path
+        units.build_files(here, planned)
+        audited(here, planned)
+    base = here.bench.base("llamacpp").path
     assert len(here.plan.variants) > 1 and read.count(base) == 1

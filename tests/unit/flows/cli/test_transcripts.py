@@ -20,6 +20,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.verdict import Decision
+from tests.support.builds.walking import answered, judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.unit.flows.build.test_units import site
 from tests.unit.flows.cli.test_judging import COUNT, folder, runs, settings
@@ -45,13 +46,13 @@ def test_what_is_exported_of_a_build_is_what_judge_reads(tmp_path: Path) -> None
     with pytest.raises(InputError, match="no run of this build is finished"):
         write_transcripts(here, tmp_path / "out")
     for planned in here.plan.variants:
-        units.build(here, planned)
-        units.verdict(here, planned)
+        units.build_files(here, planned)
+        judged(here, planned)
     written = write_transcripts(here, tmp_path / "out")
     names = [path.stem.partition("--")[2] for path in written]
     assert names == ["base-llamacpp", "base-llamacpp.repeat-2", "Q8_0", "Q2_K"]
     for path, planned in zip(written[2:], here.plan.variants, strict=True):
-        run = units.answer(here, planned)
+        run = answered(here, planned)
         read = read_transcript(path)
         assert read.answers == tuple(graded.answer for graded in run.answers)
         assert read.record.plan.key == run.key

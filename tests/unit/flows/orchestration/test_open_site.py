@@ -31,11 +31,11 @@ def test_a_later_build_of_the_same_process_opens_its_site_anew(
     plan, store = site(tmp_path, FakeBackend(), FakeRuntime()).plan, Store(root=tmp_path / "store")
     file = str(write_plan(plan, store))
     tasks.begin_anew(PlainBoard())
-    before = tasks.open_site(file)
-    assert tasks.open_site(file) is before, "units of one build share it"
+    before = tasks.open_build(file)
+    assert tasks.open_build(file) is before, "units of one build share it"
     board = PlainBoard()
     tasks.begin_anew(board)
-    after = tasks.open_site(file)
+    after = tasks.open_build(file)
     assert after is not before
     assert after.show == board.unit
-    tasks.open_site.cache_clear()
+    tasks.open_build.cache_clear()

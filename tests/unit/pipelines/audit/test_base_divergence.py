@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from quantgate.flows.build import units
-from quantgate.flows.build.audits.base_audits import base_reports
+from quantgate.flows.build.bases import measured_bases
 from quantgate.flows.build.errors import record_error
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.outcome import write_report
-from quantgate.flows.build.site import BuildSite
-from quantgate.flows.build.verdicts import evidence
+from quantgate.flows.build.references import references_finished, run_references
 from quantgate.flows.cli.views.plan import show_plan
 from quantgate.pipelines.audit.base_divergence import (
     ROUNDING,
@@ -26,6 +26,7 @@ from quantgate.pipelines.audit.base_divergence import (
     rounding_of,
     summary,
 )
+from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.audit.divergence_causes import MOST_SUSPECTS, suspects
 from quantgate.pipelines.audit.dropped_settings import altering_options, dropped_settings
 from quantgate.pipelines.audit.reach import MOST_POSITIONS, Landmark, landmarks, passages, reach
@@ -43,6 +44,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.waivers import parse_waiver
+from tests.support.builds.walking import evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.unit.flows.build.test_checkpoint_preflight import loading
 from tests.unit.flows.build.test_units import site
@@ -376,7 +378,7 @@ def test_options_that_make_another_model_are_known_by_name(command: str, named: 
     assert altering_options(command.split()) == tuple(named.split())
 
 
-def served_by(here: BuildSite, command: str) -> BuildSite:
+def served_by(here: LocalBuild, command: str) -> LocalBuild:
     """The same build, whose runtime `llamacpp` is a server started by this command."""
     formats = (Format.GGUF,)
     server = Server(name="llamacpp", engine="vllm", formats=formats, command=tuple(command.split()))
@@ -388,11 +390,11 @@ def test_the_options_of_a_servers_command_are_suspected_before_the_checkpoint(
 ) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     with pytest.raises(CheckpointError, match="likely --hf-overrides; GGUF recipes") as refused:
-        units.run_references(served_by(here, "vllm serve m --hf-overrides {}"), "llamacpp")
+        run_references(served_by(here, "vllm serve m --hf-overrides {}"), "llamacpp")
     step = "take --hf-overrides out of the command of server llamacpp; or leave GGUF recipes out"
     assert refused.value.next_step and refused.value.next_step.startswith(step)
     with pytest.raises(CheckpointError) as caught:
-        units.run_references(served_by(here, "vllm serve m"), "llamacpp")
+        run_references(served_by(here, "vllm serve m"), "llamacpp")
     assert "likely" not in caught.value.what
 
 
@@ -402,20 +404,20 @@ def test_a_runtime_whose_base_is_another_model_is_refused_before_it_is_asked(
     runtime = FakeRuntime(base_kl=0.66)
     here = site(tmp_path, FakeBackend(), runtime)
     with pytest.raises(CheckpointError, match="fake computes something else") as caught:
-        units.run_references(here, "llamacpp")
+        run_references(here, "llamacpp")
     assert "mean KL 0.66 nats a token" in caught.value.what
     assert "GGUF recipes are refused" in caught.value.what
     assert caught.value.next_step and "--waive base-divergence" in caught.value.next_step
     assert runtime.asked == []
-    (report,) = base_reports(here)
+    (report,) = measured_bases(here.plan, here.settings.store)
     assert report.divergence and report.divergence.mean_kl == pytest.approx(0.66)
-    assert len(units.run_references(here, "transformers")) == 2, "others go on"
+    assert len(run_references(here, "transformers")) == 2, "others go on"
 
 
 def test_a_plan_says_what_was_measured_of_its_base_and_what_is_still_to_be(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     with pytest.raises(CheckpointError):
-        units.run_references(here, "llamacpp")
+        run_references(here, "llamacpp")
     told = io.StringIO()
     show_plan(here.plan, here.settings, Console(file=told, width=132))
     assert "in llamacpp: mean KL 0.66 nats a token" in told.getvalue()
@@ -455,8 +457,8 @@ def refused(tmp_path: Path, runtime: FakeRuntime, config: JsonObject) -> str:
     here = replace(here, tools=tools)
     for _ in range(2):  # the second time it is remembered
         with pytest.raises(CheckpointError, match="computes something else") as caught:
-            units.run_references(here, "llamacpp")
-    (report,) = base_reports(here)
+            run_references(here, "llamacpp")
+    (report,) = measured_bases(here.plan, here.settings.store)
     assert report.cause and report.cause in caught.value.what
     return report.cause
 
@@ -504,8 +506,8 @@ def test_a_waived_base_judges_and_the_waiver_stays_with_what_it_judged(tmp_path:
     here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     here = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
     planned = here.plan.variants[0]
-    units.build(here, planned)
-    judged = evidence(here, planned)
+    units.build_files(here, planned)
+    judged = evidence_of(here, planned)
     assert judged.verdict.decision is Decision.PASS
     assert judged.waiver == (
         "base-divergence: fake: no prompt of ours reaches the window (Ada, until 9999-12-31)"
@@ -517,8 +519,8 @@ def test_a_waiver_that_nothing_needs_leaves_no_trace(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
     here = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
     planned = here.plan.variants[0]
-    units.build(here, planned)
-    assert evidence(here, planned).waiver == "none"
+    units.build_files(here, planned)
+    assert evidence_of(here, planned).waiver == "none"
 
 
 def test_an_expired_waiver_holds_nothing(tmp_path: Path) -> None:
@@ -526,7 +528,7 @@ def test_an_expired_waiver_holds_nothing(tmp_path: Path) -> None:
     expired = replace(WAIVER, expires=date.today() - timedelta(days=2))
     here = replace(here, plan=replace(here.plan, base_divergence_waiver=expired))
     with pytest.raises(CheckpointError, match="its waiver expired on"):
-        units.run_references(here, "llamacpp")
+        run_references(here, "llamacpp")
 
 
 def test_runs_of_a_base_that_is_refused_by_now_keep_no_report_from_being_written(
@@ -534,10 +536,10 @@ def test_runs_of_a_base_that_is_refused_by_now_keep_no_report_from_being_written
 ) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     waived = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
-    units.run_references(waived, "llamacpp")
+    run_references(waived, "llamacpp")
     with pytest.raises(CheckpointError) as refused:
-        units.run_references(here, "llamacpp")
-    record_error(here, units.base_in("llamacpp"), "compare", refused.value)
+        run_references(here, "llamacpp")
+    record_error(here, base_in("llamacpp"), "compare", refused.value)
     result = write_report(here)
     assert result.page.is_file()
     assert [row.decision for row in result.rows] == ["error", "error"]
@@ -548,8 +550,8 @@ def test_a_runtime_that_tells_no_probabilities_judges_and_the_report_says_so(
     tmp_path: Path,
 ) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=None))
-    units.run_references(here, "llamacpp")
-    (report,) = base_reports(here)
+    run_references(here, "llamacpp")
+    (report,) = measured_bases(here.plan, here.settings.store)
     assert report.divergence is None
     assert report.finding.found == "not measured: this runtime tells no log probabilities"
 
@@ -564,8 +566,8 @@ def test_a_base_is_held_against_its_checkpoint_once(tmp_path: Path) -> None:
 
     for _ in range(2):
         here = site(tmp_path, FakeBackend(), Counting())
-        units.run_references(here, "llamacpp")
-        units.run_references(here, "llamacpp")
+        run_references(here, "llamacpp")
+        run_references(here, "llamacpp")
     assert calls == ["measured"]
 
 
@@ -612,8 +614,8 @@ def test_a_low_bit_checkpoint_is_not_measured_and_judges(tmp_path: Path) -> None
     )
     checkpoint = replace(here.plan.checkpoint, quantization=stored)
     here = replace(here, plan=replace(here.plan, checkpoint=checkpoint))
-    units.run_references(here, "llamacpp")
-    (report,) = base_reports(here)
+    run_references(here, "llamacpp")
+    (report,) = measured_bases(here.plan, here.settings.store)
     assert report.finding.found.startswith("not measured: the checkpoint is low-bit already")
 
 
@@ -622,6 +624,6 @@ def test_references_of_a_base_that_was_waived_once_are_none_without_the_waiver(
 ) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     waived = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
-    units.run_references(waived, "llamacpp")
-    assert units.references_finished(waived, "llamacpp")
-    assert not units.references_finished(here, "llamacpp")
+    run_references(waived, "llamacpp")
+    assert references_finished(waived, "llamacpp")
+    assert not references_finished(here, "llamacpp")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build import units
 from quantgate.flows.build.errors import record_error
 from quantgate.flows.build.outcome import write_report
+from quantgate.flows.build.references import reported_references, require_prospects, run_references
+from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import UnprovableError
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.gates.prospects import fewest_reliable_items, obstacles
@@ -79,17 +80,17 @@ def test_a_base_that_is_right_too_rarely_stops_the_build_unless_told(
     suite = replace(here.plan.suite, items=(*items, *here.plan.suite.items[15:]))
     here = replace(here, plan=replace(here.plan, suite=suite, anyway=anyway))
     if anyway:
-        units.require_prospects(here, "llamacpp")
-        assert len(units.sealed_references(here, "llamacpp")) == 2
+        require_prospects(here, "llamacpp", run_references(here, "llamacpp"))
+        assert len(reported_references(here, "llamacpp")) == 2
         return
     for _ in range(2):
         with pytest.raises(UnprovableError, match="none was built: the base gets 25 of") as stopped:
-            units.require_prospects(here, "llamacpp")
+            require_prospects(here, "llamacpp", run_references(here, "llamacpp"))
     assert stopped.value.exit_code == 11
     assert "--anyway" in (stopped.value.next_step or "")
     assert len(wrong.asked) == 40, "the repeat could only make it worse"
-    (primary,) = units.sealed_references(here, "llamacpp")
-    record_error(here, units.base_in("llamacpp"), "reference", stopped.value)
+    (primary,) = reported_references(here, "llamacpp")
+    record_error(here, base_in("llamacpp"), "reference", stopped.value)
     result = write_report(here)
     assert result.page.is_file()
     assert sum(not graded.grade.correct for graded in primary.answers) == 15
@@ -97,7 +98,8 @@ def test_a_base_that_is_right_too_rarely_stops_the_build_unless_told(
 
 def test_a_checkpoint_judged_on_its_own_has_nothing_to_pass(tmp_path: Path) -> None:
     here = site(tmp_path, FakeBackend(), FakeRuntime())
-    units.require_prospects(replace(here, plan=replace(here.plan, variants=())), "llamacpp")
+    alone = replace(here, plan=replace(here.plan, variants=()))
+    require_prospects(alone, "llamacpp", run_references(alone, "llamacpp"))
 
 
 def unprovable_report() -> BuildReport:

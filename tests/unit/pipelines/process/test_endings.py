@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build import units
+from quantgate.flows.build.references import run_references
 from quantgate.pipelines.domain.errors import (
     ChildAbortError,
     ChildCrashError,
@@ -34,6 +35,7 @@ from quantgate.pipelines.process.endings import (
 )
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.process.shortage import machine_trouble
+from tests.support.builds.walking import audited
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.project import PROJECT
 from tests.support.workers import Done
@@ -227,21 +229,21 @@ def test_a_file_is_not_blamed_where_its_base_does_not_load_any_more_either(tmp_p
     runtime = Exhausted()
     here = site(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
-    units.run_references(here, "llamacpp")
-    units.build(here, planned)
+    run_references(here, "llamacpp")
+    units.build_files(here, planned)
     runtime.full = True
     with pytest.raises(WorkerError, match="neither this file nor its base loads"):
-        units.audit(here, planned)
+        audited(here, planned)
     audits = (here.settings.store.root / "audits").iterdir()
     assert all("base" in folder.name for folder in audits if is_sealed(folder))
     runtime.full = False
-    assert units.audit(here, planned).passed, "the same command, tried again"
+    assert audited(here, planned).passed, "the same command, tried again"
 
 
 def test_a_file_that_does_not_load_beside_a_base_that_does_is_a_finding(tmp_path: Path) -> None:
     runtime = Exhausted(probe_detail="when loading it, the engine was killed by SIGABRT")
     here = site(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
-    units.build(here, planned)
-    assert not units.audit(here, planned).passed
+    units.build_files(here, planned)
+    assert not audited(here, planned).passed
     assert runtime.probed == ["the base", "a variant", "the base"]

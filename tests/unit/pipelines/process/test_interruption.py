@@ -14,7 +14,8 @@ import pytest
 
 from quantgate.flows.build import units
 from quantgate.flows.build.errors import read_errors
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.references import run_references
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InterruptionError
 from quantgate.pipelines.domain.verdicts.audit import Divergence
@@ -36,6 +37,7 @@ from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.children import Children
 from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
+from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_rulers
 from tests.support.project import PROJECT
 from tests.unit.flows.build.test_units import site
@@ -125,7 +127,7 @@ class InterruptibleRuntime(FakeRuntime):
         super().answer(request, run_worker, on_progress)
 
 
-def interruptible(folder: Path, switch: Switch) -> BuildSite:
+def interruptible(folder: Path, switch: Switch) -> LocalBuild:
     wrong = {"Q2_K": {f"i{n}" for n in range(13)}}
     here = site(
         folder,
@@ -142,13 +144,13 @@ def interruptible(folder: Path, switch: Switch) -> BuildSite:
     return replace(here, tools=replace(here.tools, measure_rulers=rulers))
 
 
-def verdicts(here: BuildSite) -> list[object]:
+def verdicts(here: LocalBuild) -> list[object]:
     """Walk the whole road; a verdict without the keys and times that differ from store to store."""
     found: list[Verdict] = []
     for planned in here.plan.variants:
-        units.run_references(here, planned.recipe.runtime)
-        units.build(here, planned)
-        found.append(units.verdict(here, planned)[1])
+        run_references(here, planned.recipe.runtime)
+        units.build_files(here, planned)
+        found.append(judged(here, planned).verdict)
     return [to_json((one.decision, one.reasons, one.whole, one.items)) for one in found]
 
 

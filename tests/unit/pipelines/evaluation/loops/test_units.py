@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from quantgate.flows.build import units
-from quantgate.flows.build.site import BuildSite
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.references import run_references
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
@@ -14,6 +15,7 @@ from quantgate.pipelines.engines.requests import AnswerRequest, Prompt
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.report.flips import changed_between
 from quantgate.pipelines.report.review_queue import review_queue
+from tests.support.builds.walking import answered, judged
 from tests.support.fakes import FakeBackend
 from tests.support.loops.scripted import RulingRuntime, refund, suite_with
 from tests.unit.flows.build.test_units import site
@@ -44,7 +46,7 @@ class LosingRuntime(RulingRuntime):
         super().answer(request, run_worker, on_progress)
 
 
-def looping(tmp_path: Path, policy: Policy) -> tuple[BuildSite, LosingRuntime]:
+def looping(tmp_path: Path, policy: Policy) -> tuple[LocalBuild, LosingRuntime]:
     runtime = LosingRuntime(loses={"Q2_K": BROKEN})
     here = site(tmp_path, FakeBackend(), runtime)
     suite = suite_with(*(refund(number) for number in range(1, ITEMS + 1)))
@@ -53,17 +55,17 @@ def looping(tmp_path: Path, policy: Policy) -> tuple[BuildSite, LosingRuntime]:
     return replace(here, plan=plan), runtime
 
 
-def judged(here: BuildSite) -> dict[str, Verdict]:
+def verdicts_of(here: LocalBuild) -> dict[str, Verdict]:
     verdicts = {}
     for planned in here.plan.variants:
-        units.build(here, planned)
-        verdicts[planned.recipe.name] = units.verdict(here, planned)[1]
+        units.build_files(here, planned)
+        verdicts[planned.recipe.name] = judged(here, planned).verdict
     return verdicts
 
 
 def test_loops_are_paired_judged_and_shown_like_any_item(tmp_path: Path) -> None:
     here, _ = looping(tmp_path, Policy(reference_runs=2))
-    verdicts = judged(here)
+    verdicts = verdicts_of(here)
     assert {name: one.decision for name, one in verdicts.items()} == {
         "Q8_0": Decision.PASS,
         "Q2_K": Decision.FAIL,
@@ -84,7 +86,7 @@ def test_loops_are_paired_judged_and_shown_like_any_item(tmp_path: Path) -> None
 
 def test_the_repeats_of_the_base_are_asked_in_an_order_of_their_own(tmp_path: Path) -> None:
     here, runtime = looping(tmp_path, Policy(reference_runs=2))
-    first, second = units.run_references(here, "llamacpp")
+    first, second = run_references(here, "llamacpp")
     assert [one.grade for one in first.answers] == [one.grade for one in second.answers]
     waves = [[prompt.item_id for prompt in batch] for batch in runtime.batches]
     assert len(waves) == 2 * 4
@@ -98,7 +100,7 @@ def test_a_hopeless_variant_is_not_asked_all_loops_but_those_begun_to_their_end(
 ) -> None:
     here, runtime = looping(tmp_path, Policy(reference_runs=1, early_stopping=True))
     asked_of_the_base = len(runtime.asked)
-    verdicts = judged(here)
+    verdicts = verdicts_of(here)
     assert verdicts["Q2_K"].decision is Decision.FAIL
     assert 0 < len(verdicts["Q2_K"].not_asked) < ITEMS
     run = _run_of(here, "Q2_K")
@@ -107,14 +109,14 @@ def test_a_hopeless_variant_is_not_asked_all_loops_but_those_begun_to_their_end(
     assert asked_of_the_base == 0
 
 
-def _run_of(here: BuildSite, name: str) -> Run:
+def _run_of(here: LocalBuild, name: str) -> Run:
     (planned,) = (one for one in here.plan.variants if one.recipe.name == name)
-    return units.answer(here, planned)
+    return answered(here, planned)
 
 
 def test_what_is_measured_next_to_answers_is_the_first_step(tmp_path: Path) -> None:
     here, runtime = looping(tmp_path, Policy(reference_runs=1))
-    judged(here)
+    verdicts_of(here)
     asked = {prompt.item_id: prompt.token_ids for prompt in here.examination.prompts.prompts}
     rows = [json.loads(line) for line in runtime.measured[0].sequences.read_text().splitlines()]
     assert rows

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.flows.build.identity import base_divergence_digest
-from quantgate.flows.build.site import BuildSite
 from quantgate.pipelines.audit.base_divergence import Comparison, rounding_of, summary
+from quantgate.pipelines.audit.bench.bench import AuditBench, base_in
+from quantgate.pipelines.audit.bench.identity import base_divergence_digest
 from quantgate.pipelines.audit.reach import passages, reach, unreached_at
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.values import Digest, JsonObject, digest_of
@@ -19,8 +19,14 @@ from quantgate.pipelines.engines.requests import BaseDivergenceRequest, Loadable
 from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed, produce_once
+from quantgate.pipelines.files.sealed_values import Missing, Sealed, sealed_record
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
-from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.calls import (
+    NothingStartsError,
+    RunWorker,
+    ignore_progress,
+    start_nothing,
+)
 from quantgate.pipelines.process.memory import total_bytes
 
 _LIBRARIES_BYTES = 1_500_000_000
@@ -38,7 +44,7 @@ class BaseDivergenceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class ComputingPlan:
     """How a checkpoint is to be computed; `reason` says why not, where its memory is not there."""
 
     compute_dtype: ComputeDtype
@@ -49,32 +55,73 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseComparison:
-    """The base in a runtime, about to be held against its checkpoint."""
+    """The base in a runtime, about to be held against its checkpoint, once its own audit has passed.
 
-    site: BuildSite
+    `loading` is what transformers makes of the checkpoint's configuration.
+    """
+
+    bench: AuditBench
     runtime_name: str
+    longest_sequence_tokens: int
     base: Loadable
-    plan: _Plan
+    loading: LoadingReport
+    plan: ComputingPlan
+
+    @classmethod
+    def of(
+        cls, bench: AuditBench, runtime_name: str, longest_sequence_tokens: int
+    ) -> "BaseComparison":
+        """Plan how the base in a runtime is held against its checkpoint.
+
+        Raises:
+            CheckpointError, ToolchainError, WorkerError: from the child processes that load either.
+        """
+        loading = _loading(bench, bench.run_worker)
+        return cls(
+            bench=bench,
+            runtime_name=runtime_name,
+            longest_sequence_tokens=longest_sequence_tokens,
+            base=bench.base(runtime_name),
+            loading=loading,
+            plan=_planned(bench.checkpoint, loading.config),
+        )
+
+    @classmethod
+    def known(
+        cls, bench: AuditBench, runtime_name: str, longest_sequence_tokens: int
+    ) -> "Sealed[BaseComparison] | Missing":
+        """As `of`, where what it depends on was made: nothing starts here."""
+        base = bench.sealed_base(runtime_name)
+        if isinstance(base, Missing):
+            return base
+        try:
+            loading = _loading(bench, start_nothing)
+        except NothingStartsError:
+            return Missing(base_in(runtime_name))
+        comparison = cls(
+            bench=bench,
+            runtime_name=runtime_name,
+            longest_sequence_tokens=longest_sequence_tokens,
+            base=base.value,
+            loading=loading,
+            plan=_planned(bench.checkpoint, loading.config),
+        )
+        return Sealed(comparison)
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint itself."""
-        return self.site.plan.checkpoint
+        return self.bench.checkpoint
 
     @property
     def runtime(self) -> Runtime:
         """What computes the base."""
-        return self.site.tools.runtimes[self.runtime_name]
+        return self.bench.runtimes[self.runtime_name]
 
     @property
     def in_llamacpp(self) -> bool:
         """Whether llama.cpp computes, whoever calls it."""
         return self.runtime.identity(self.checkpoint.numerics).kernels == "native"
-
-    @property
-    def loading(self) -> LoadingReport:
-        """What transformers makes of the checkpoint's configuration."""
-        return _loading(self.site)
 
     @property
     def key(self) -> Digest:
@@ -88,7 +135,7 @@ class BaseComparison:
                 runtime.source_digest(),
                 to_json(self.plan),
                 computed_by(),
-                *([self.site.examination.longest_sequence_tokens] if served else []),
+                *([self.longest_sequence_tokens] if served else []),
                 base_divergence_digest(),
             ]
         )
@@ -97,13 +144,49 @@ class BaseComparison:
     def folder(self) -> Path:
         """Where the outcome is sealed."""
         subject = f"{self.checkpoint.name}--base-divergence-{self.runtime_name}"
-        return self.site.settings.store.audit(subject, self.key)
+        return self.bench.store.audit(subject, self.key)
+
+    def sealed(self) -> Sealed[BaseDivergenceRecord] | Missing:
+        """Return the outcome where it was measured."""
+        return sealed_record(self.folder, BaseDivergenceRecord, base_in(self.runtime_name))
+
+    def made(self) -> BaseDivergenceRecord:
+        """Return how far the base in the runtime is from the checkpoint itself, measured if nobody has.
+
+        Raises:
+            CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
+        """
+
+        def produce(_: Path) -> BaseDivergenceRecord:
+            if self.plan.reason:
+                return BaseDivergenceRecord(divergence=None, reason=self.plan.reason)
+            measured = self.measure(self.request(), "compare with the checkpoint")
+            reason = "" if measured else "not measured: this runtime tells no log probabilities"
+            return BaseDivergenceRecord(divergence=measured, reason=reason)
+
+        return produce_once(self.folder, BaseDivergenceRecord, produce).record
+
+    def compute_before_serving(self) -> None:
+        """Compute the checkpoint's own logits while no server takes memory, where they will be needed.
+
+        Raises:
+            CheckpointError, ToolchainError, WorkerError: from the child process.
+        """
+        access = self.runtime.server_access()
+        if access is None or self.plan.reason or not access.compares(self.base):
+            return
+        if is_sealed(self.folder):
+            return
+        with self.bench.show(
+            "compute the checkpoint itself", base_in(self.runtime_name)
+        ) as progress:
+            compute_logits(self.request(), self.bench.run_worker, progress)
 
     def request(self, changes: str = "") -> BaseDivergenceRequest:
         """Return what the runtime is asked; `changes` are made to the checkpoint's configuration."""
         checkpoint, plan = self.checkpoint, self.plan
         output = logits_folder(
-            self.site.scratch, checkpoint, plan.passages, plan.compute_dtype, changes
+            self.bench.scratch, checkpoint, plan.passages, plan.compute_dtype, changes
         )
         served = self.runtime.server_access() is not None
         return BaseDivergenceRequest(
@@ -115,9 +198,9 @@ class BaseComparison:
                 output=output,
                 changes=changes,
             ),
-            threads=self.site.settings.threads,
-            context_tokens=self.site.examination.longest_sequence_tokens if served else 0,
-            log=self.site.settings.store.logs
+            threads=self.bench.threads,
+            context_tokens=self.longest_sequence_tokens if served else 0,
+            log=self.bench.store.logs
             / f"base-divergence-{checkpoint.name}-{self.runtime_name}.log",
         )
 
@@ -127,73 +210,38 @@ class BaseComparison:
         Raises:
             CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
         """
-        with self.site.show(step, f"base in {self.runtime_name}") as progress:
-            found = self.runtime.base_divergence(request, self.site.tools.run_worker, progress)
-        if found is None:
+        with self.bench.show(step, base_in(self.runtime_name)) as progress:
+            measured = self.runtime.base_divergence(request, self.bench.run_worker, progress)
+        if measured is None:
             return None
         plan = self.plan
         compared = Comparison(
             passages=plan.passages,
-            found=found,
+            found=measured,
             compute_dtype=plan.compute_dtype,
-            unreached=plan.unreached if found.asked is None else _unreached(self.site, found.asked),
+            unreached=plan.unreached if measured.asked is None else self._unreached(measured.asked),
         )
         identity = self.runtime.identity(self.checkpoint.numerics)
         computed = "f32" if self.in_llamacpp else identity.compute_dtype
         return summary(compared, rounding_of(plan.compute_dtype, computed))
 
-
-def comparison(site: BuildSite, runtime_name: str, base: Loadable) -> BaseComparison:
-    """Plan how the base in a runtime is held against its checkpoint."""
-    return BaseComparison(site=site, runtime_name=runtime_name, base=base, plan=_planned(site))
-
-
-def base_divergence(site: BuildSite, runtime_name: str, base: Loadable) -> BaseDivergenceRecord:
-    """Return how far the base in a runtime is from the checkpoint itself.
-
-    Raises:
-        CheckpointError, InputError, ServiceError, ToolchainError, WorkerError: from the child processes.
-    """
-    here = comparison(site, runtime_name, base)
-
-    def produce(_: Path) -> BaseDivergenceRecord:
-        if here.plan.reason:
-            return BaseDivergenceRecord(divergence=None, reason=here.plan.reason)
-        measured = here.measure(here.request(), "compare with the checkpoint")
-        reason = "" if measured else "not measured: this runtime tells no log probabilities"
-        return BaseDivergenceRecord(divergence=measured, reason=reason)
-
-    return produce_once(here.folder, BaseDivergenceRecord, produce).record
+    def _unreached(self, asked: Sequence[Sequence[int]]) -> tuple[str, ...]:
+        """What a server was not asked far enough for: it has room for what the suite asks, and no more."""
+        last = max(position for each in asked for position in each)
+        context_tokens = self.checkpoint.context_length_tokens
+        left = unreached_at(self.loading.config, last_position=last, context_tokens=context_tokens)
+        return tuple(str(reason) for reason in left)
 
 
-def compute_before_serving(site: BuildSite, runtime_name: str, base: Loadable) -> None:
-    """Compute the checkpoint's own logits while no server takes memory, where it will be held against one.
-
-    Raises:
-        CheckpointError, ToolchainError, WorkerError: from the child process.
-    """
-    here = comparison(site, runtime_name, base)
-    access = here.runtime.server_access()
-    if access is None or here.plan.reason or not access.compares(base) or is_sealed(here.folder):
-        return
-    with site.show("compute the checkpoint itself", f"base in {runtime_name}") as progress:
-        compute_logits(here.request(), site.tools.run_worker, progress)
+def _loading(bench: AuditBench, run_worker: RunWorker) -> LoadingReport:
+    return bench.report_loading(bench.checkpoint, bench.store, run_worker, ignore_progress)
 
 
-def _unreached(site: BuildSite, asked: Sequence[Sequence[int]]) -> tuple[str, ...]:
-    """Return what a server was not asked far enough for: it has room for what the suite asks, and no more."""
-    last = max(position for each in asked for position in each)
-    context_tokens = site.plan.checkpoint.context_length_tokens
-    left = unreached_at(_config(site), last_position=last, context_tokens=context_tokens)
-    return tuple(str(one) for one in left)
-
-
-def _planned(site: BuildSite) -> _Plan:
-    checkpoint, config = site.plan.checkpoint, _config(site)
+def _planned(checkpoint: Checkpoint, config: JsonObject) -> ComputingPlan:
     memory = total_bytes() or sys.maxsize  # where the system tells nothing, it is tried
     compute_dtype = _compute_dtype(checkpoint, memory)
     if compute_dtype is None:
-        return _Plan(
+        return ComputingPlan(
             compute_dtype="bfloat16",
             passages=(),
             unreached=(),
@@ -203,14 +251,14 @@ def _planned(site: BuildSite) -> _Plan:
     heads = config.get("num_attention_heads")
     room_tokens = int((left / (_BYTES_A_SCORE * (heads if isinstance(heads, int) else 1))) ** 0.5)
     goal = reach(config, context_tokens=checkpoint.context_length_tokens, room_tokens=room_tokens)
-    return _Plan(
+    return ComputingPlan(
         compute_dtype=compute_dtype,
         passages=passages(
             goal.longest_tokens,
             ordinary_ids=_ordinary_ids(checkpoint),
             beginning=special_token_ids(checkpoint.folder).beginning[:1],
         ),
-        unreached=tuple(str(one) for one in goal.unreached),
+        unreached=tuple(str(reason) for reason in goal.unreached),
     )
 
 
@@ -219,7 +267,7 @@ def _compute_dtype(checkpoint: Checkpoint, memory: int) -> ComputeDtype | None:
     types: Sequence[ComputeDtype] = ("float32", "bfloat16")
     if checkpoint.quantization is not None:
         return None
-    return next((one for one in types if _needed(checkpoint, one) <= memory), None)
+    return next((dtype for dtype in types if _needed(checkpoint, dtype) <= memory), None)
 
 
 def _why_not(checkpoint: Checkpoint, memory: int) -> str:
@@ -250,15 +298,5 @@ def _ordinary_ids(checkpoint: Checkpoint) -> tuple[int, ...]:
     added = tokenizer.get("added_tokens")
     tokens = added if isinstance(added, list) else []
     beside = {token.get("id") for token in tokens if isinstance(token, dict)}
-    ids = sorted(one for one in listed if isinstance(one, int))
-    return tuple(one for one in ids if one not in beside) or tuple(ids)
-
-
-def _config(site: BuildSite) -> JsonObject:
-    return _loading(site).config
-
-
-def _loading(site: BuildSite) -> LoadingReport:
-    return site.tools.report_loading(
-        site.plan.checkpoint, site.settings.store, site.tools.run_worker, ignore_progress
-    )
+    ids = sorted(token_id for token_id in listed if isinstance(token_id, int))
+    return tuple(token_id for token_id in ids if token_id not in beside) or tuple(ids)

@@ -1,44 +1,46 @@
 """A plan on this machine: what all units of a build share, worked out once."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from quantgate.flows.build.audit_texts import AuditTexts
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.preflight.prompts import rendered_suite
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Equipment
+from quantgate.pipelines.audit.bench.bench import AuditBench, BaseReading, ShowUnit
 from quantgate.pipelines.domain.run import Run
-from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.base_divergence import DivergenceCause
-from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
 from quantgate.pipelines.evaluation.loops.waves import loops_of
 from quantgate.pipelines.evaluation.observing import Observatory
 from quantgate.pipelines.evaluation.runs import Examination, RunPlan
+from quantgate.pipelines.files.sealed_values import Once
 from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
-from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.variants.variant import PlannedVariant, open_variant
 from quantgate.registry import Evidence
 
-ShowUnit = Callable[[str, str], AbstractContextManager[OnProgress]]
-"""Shows that a unit (step, identifier) is under way; yields what hears its progress."""
 
+@dataclass(kw_only=True, eq=False)
+class LocalBuild:
+    """A plan, with the settings and tools of this machine.
 
-@dataclass(frozen=True, kw_only=True)
-class BuildSite:
-    """A plan, on this machine, with its tools."""
+    `judged` are the verdicts of this process and `causes` why the base differs from its checkpoint, by the
+    variant's key and by runtime.
+    """
 
     plan: BuildPlan
     settings: Settings
     tools: Equipment
     show: ShowUnit
+    judged: Once[Evidence] = field(default_factory=Once, init=False, repr=False)
+    causes: Once[DivergenceCause] = field(default_factory=Once, init=False, repr=False)
+    _opened: Once[Variant] = field(default_factory=Once, init=False, repr=False)
+    _runs: Once[Run] = field(default_factory=Once, init=False, repr=False)
 
     @cached_property
     def chat(self) -> ChatFormat:
@@ -57,7 +59,7 @@ class BuildSite:
         prompts = rendered_suite(suite, checkpoint).prompts
         reader = AnswerReader(
             thoughts=suite.thoughts,
-            prompts={one.item_id: one.text for one in prompts.prompts},
+            prompts={prompt.item_id: prompt.text for prompt in prompts.prompts},
             tokenizer=self.chat.tokenizer,
         )
         loops = loops_of(
@@ -78,6 +80,42 @@ class BuildSite:
             loops=loops,
         )
 
+    @cached_property
+    def bench(self) -> AuditBench:
+        """What audits of the base and its variants are made with."""
+        return AuditBench(
+            checkpoint=self.plan.checkpoint,
+            runtimes=self.tools.runtimes,
+            store=self.settings.store,
+            threads=self.settings.threads,
+            run_worker=self.tools.run_worker,
+            report_loading=self.tools.report_loading,
+            measure_rulers=self.tools.measure_rulers,
+            show=self.show,
+        )
+
+    @cached_property
+    def texts(self) -> AuditTexts:
+        """What audits look at of suite and corpus."""
+        return AuditTexts(
+            chat=self.chat,
+            examination=self.examination,
+            corpus=self.plan.corpus,
+            folder=self.scratch,
+        )
+
+    @cached_property
+    def reading(self) -> BaseReading:
+        """How the base reads and is asked."""
+        return BaseReading(
+            texts=self.texts.parity,
+            texts_digest=self.texts.parity_digest,
+            template=self.chat.template,
+            template_notes=self.chat.notes,
+            stop_token_ids=self.examination.stop_token_ids,
+            longest_sequence_tokens=self.examination.longest_sequence_tokens,
+        )
+
     @property
     def scratch(self) -> Path:
         """Where what is derived from the base is kept."""
@@ -89,18 +127,7 @@ class BuildSite:
         Raises:
             InputError: where it is missing or was altered.
         """
-        if planned.key not in self._opened:
-            self._opened[planned.key] = open_variant(planned, self.settings.store)
-        return self._opened[planned.key]
-
-    @cached_property
-    def _opened(self) -> dict[Digest, Variant]:
-        return {}
-
-    @cached_property
-    def judged(self) -> dict[Digest, Evidence]:
-        """What was judged in this process, by the variant's key."""
-        return {}
+        return self._opened(planned.key, lambda: open_variant(planned, self.settings.store))
 
     def read(self, plan: RunPlan) -> Run:
         """Return a sealed run; it is compared with its manifest and graded once a process.
@@ -108,25 +135,4 @@ class BuildSite:
         Raises:
             InputError: where it was altered since it was sealed.
         """
-        if plan.key not in self._read:  # two threads may both read it, and read the same
-            self._read[plan.key] = self.examination.read(plan)
-        return self._read[plan.key]
-
-    @cached_property
-    def _read(self) -> dict[Digest, Run]:
-        return {}
-
-    @cached_property
-    def base_contents(self) -> dict[str, Contents]:
-        """What the base says of itself, by runtime."""
-        return {}
-
-    @cached_property
-    def causes(self) -> dict[str, DivergenceCause]:
-        """Why the base differs from its checkpoint, by runtime in which it does."""
-        return {}
-
-    @cached_property
-    def bases(self) -> dict[str, Loadable]:
-        """The base in loadable form, by runtime."""
-        return {}
+        return self._runs(plan.key, lambda: self.examination.read(plan))

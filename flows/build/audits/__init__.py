@@ -1,1 +1,0 @@
-"""The audits of a build: of bases and of variants."""
