@@ -42,7 +42,7 @@ def take_any_tokenizer(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Equipment:
+class Tools:
     """Backends by the name recipes call them, runtimes likewise, and what runs workers, rulers and looks at
     checkpoints.
 
@@ -58,7 +58,7 @@ class Equipment:
     refuse_tokenizer: RefuseTokenizer = take_any_tokenizer
 
 
-def equipment(settings: Settings, servers: Sequence[Server] = ()) -> Equipment:
+def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
     """Wire the real tools, and a build's servers, whose versions are known."""
     llamacpp = LlamaCppBackend(converter=settings.converter)
     archived = archived_environment(settings)
@@ -72,7 +72,7 @@ def equipment(settings: Settings, servers: Sequence[Server] = ()) -> Equipment:
         )
         for server in servers
     }
-    return Equipment(
+    return Tools(
         backends={
             "llamacpp": llamacpp,
             "llmcompressor": LlmCompressorBackend(),

@@ -75,7 +75,7 @@ def sealed_base(build: LocalBuild, runtime_name: str) -> Sealed[BaseFindings] | 
     if not record.value.report.passed:
         return Sealed(_findings(build, runtime_name, record.value, _NOT_COMPARED))
     longest_tokens = build.reading.longest_sequence_tokens
-    comparison = BaseComparison.known(build.bench, runtime_name, longest_tokens)
+    comparison = BaseComparison.from_sealed(build.bench, runtime_name, longest_tokens)
     if isinstance(comparison, Missing):
         return comparison
     measured = comparison.value.sealed()

@@ -8,7 +8,7 @@ from quantgate.flows.build.audit_texts import AuditTexts
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.preflight.prompts import rendered_suite
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment
+from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.bench.bench import AuditBench, BaseReading, ShowUnit
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.variant import Variant
@@ -35,7 +35,7 @@ class LocalBuild:
 
     plan: BuildPlan
     settings: Settings
-    tools: Equipment
+    tools: Tools
     show: ShowUnit
     judged: Once[Evidence] = field(default_factory=Once, init=False, repr=False)
     causes: Once[DivergenceCause] = field(default_factory=Once, init=False, repr=False)

@@ -84,11 +84,11 @@ def register(build: LocalBuild, planned: PlannedVariant) -> Receipt:
     Raises:
         ServiceError: where MLflow does not answer or refuses.
     """
-    found, where = evidence(build, planned), tracking(build.settings)
-    receipt = find_receipt(found.key, where)
+    judged, where = evidence(build, planned), tracking(build.settings)
+    receipt = find_receipt(judged.key, where)
     if (
         receipt is not None
-        and _names_files(receipt, found.variant.folder, found.variant.manifest_digest)
+        and _names_files(receipt, judged.variant.folder, judged.variant.manifest_digest)
         and still_recorded(receipt, where)
     ):
         return receipt
@@ -96,7 +96,7 @@ def register(build: LocalBuild, planned: PlannedVariant) -> Receipt:
     with build.show("register", planned.identifier):
         if corpus is not None:
             record_in_registry(corpus, build.settings)
-        return record(found, where)
+        return record(judged, where)
 
 
 def write_report(build: LocalBuild) -> BuildResult:
@@ -204,13 +204,13 @@ def _judged(build: LocalBuild, errors: tuple[UnitError, ...]) -> dict[str, Evide
 
 def _receipts(build: LocalBuild, judged: Mapping[str, Evidence]) -> dict[str, Receipt]:
     where = tracking(build.settings)
-    found = {name: find_receipt(one.key, where) for name, one in judged.items()}
-    return {name: receipt for name, receipt in found.items() if receipt is not None}
+    receipts = {name: find_receipt(proof.key, where) for name, proof in judged.items()}
+    return {name: receipt for name, receipt in receipts.items() if receipt is not None}
 
 
 def _variant_report(
     planned: PlannedVariant,
-    found: Evidence | None,
+    judged: Evidence | None,
     receipt: Receipt | None,
     errors: tuple[UnitError, ...],
 ) -> VariantReport:
@@ -218,10 +218,10 @@ def _variant_report(
     return VariantReport(
         identifier=planned.identifier,
         recipe=planned.recipe,
-        variant=found.variant if found else None,
-        audit=found.audit if found else None,
-        verdict=found.verdict if found else None,
+        variant=judged.variant if judged else None,
+        audit=judged.audit if judged else None,
+        verdict=judged.verdict if judged else None,
         registered_version=receipt.version if receipt else None,
-        failure=None if found else "\n".join(texts) or "was stopped before its verdict",
+        failure=None if judged else "\n".join(texts) or "was stopped before its verdict",
         unprovable=any(error.exit_code == UnprovableError.exit_code for error in errors),
     )

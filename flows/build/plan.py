@@ -47,7 +47,7 @@ class BuildPlan:
     def key(self) -> Digest:
         """Identity of the build."""
         granted = self.base_divergence_waiver
-        waived: list[JsonValue] = [record_digest(one) for one in self.contamination_waivers]
+        waived: list[JsonValue] = [record_digest(waiver) for waiver in self.contamination_waivers]
         return digest_of(
             {
                 **({"contamination_waivers": waived} if waived else {}),
@@ -55,8 +55,8 @@ class BuildPlan:
                 "name": self.checkpoint.name,
                 "checkpoint": self.checkpoint.digests.combined,
                 "suite": self.suite.digest,
-                "adjudications": [record_digest(one) for one in self.suite.adjudications],
-                "anchors": [record_digest(one) for one in self.suite.anchors],
+                "adjudications": [record_digest(decision) for decision in self.suite.adjudications],
+                "anchors": [record_digest(anchor) for anchor in self.suite.anchors],
                 "policy": record_digest(self.policy),
                 "variants": [variant.key for variant in self.variants],
                 "contracts": list(self.contracts),

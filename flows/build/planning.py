@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from quantgate.calibration.drawing.rendering import rendering_digest
-from quantgate.flows.build.corpora.plan import Assembled, assemble, corpora_specs
+from quantgate.flows.build.corpora.plan import BuildCorpora, assemble, corpora_specs
 from quantgate.flows.build.identity import build_digest
 from quantgate.flows.build.plan import SOURCE_RUNTIME, BuildPlan, runtimes_of
 from quantgate.flows.build.preflight.all import (
@@ -16,11 +16,11 @@ from quantgate.flows.build.preflight.all import (
     refuse_unbound,
 )
 from quantgate.flows.build.preflight.checkpoint import looking_inside
-from quantgate.flows.build.preflight.prompts import Asked, preflight_prompts
+from quantgate.flows.build.preflight.prompts import PlanningInputs, preflight_prompts
 from quantgate.flows.build.preparing import prepare
 from quantgate.flows.build.suite_contents import refuse_other_content
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment, equipment, servers_in_use, table_reader
+from quantgate.flows.wiring import Tools, servers_in_use, table_reader, wire
 from quantgate.pipelines.authoring.lm_eval import suite_folder
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
@@ -50,14 +50,14 @@ def plan_build(
         QuantgateError: for whatever is wrong, before anything expensive was done.
     """
     prepare(settings.store)
-    tools = equipment(settings, servers_in_use(spec, settings.server_versions))
+    tools = wire(settings, servers_in_use(spec, settings.server_versions))
     return make_plan(spec, settings, tools, say, only)
 
 
 def make_plan(
     spec: BuildSpec,
     settings: Settings,
-    tools: Equipment,
+    tools: Tools,
     say: Callable[[str], None],
     only: str | None = None,
 ) -> BuildPlan:
@@ -90,15 +90,15 @@ def make_plan(
     check_model_name(checkpoint.name)
     refuse_low_bit_source(checkpoint, recipes)
     with looking_inside(checkpoint, recipes, settings, tools, say):
-        asked = Asked(
+        inputs = PlanningInputs(
             suite=suite,
             checkpoint=checkpoint,
             servers=tools.servers,
             settings=settings,
             run_worker=tools.run_worker,
         )
-        preflight_prompts(asked, say)
-        calibrated = assemble(specs, checkpoint, suite, recipes, spec, (settings, tools, say))
+        preflight_prompts(inputs, say)
+        calibrated = assemble(specs, inputs, recipes, say)
         variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
         variants = _rendered(variants, rendering_digest(suite.template_variables))
     if only is not None:
@@ -132,9 +132,9 @@ def _with_variables(suite: Suite, spec: BuildSpec) -> Suite:
 def _plan_variants(
     checkpoint: Checkpoint,
     recipes: tuple[Recipe, ...],
-    calibrated: Assembled,
+    calibrated: BuildCorpora,
     settings: Settings,
-    tools: Equipment,
+    tools: Tools,
     say: Callable[[str], None],
 ) -> tuple[PlannedVariant, ...]:
     """Plan every recipe, or refuse the build with all that stands against any of them.
@@ -163,8 +163,8 @@ def _rendered(
 ) -> tuple[PlannedVariant, ...]:
     """Put into calibrated variants' keys how their corpora become tokens."""
     return tuple(
-        replace(one, rendering=rendering) if one.corpus_digest is not None else one
-        for one in variants
+        replace(variant, rendering=rendering) if variant.corpus_digest is not None else variant
+        for variant in variants
     )
 
 
@@ -177,18 +177,18 @@ def _together(refusals: Mapping[str, QuantgateError], recipe_count: int) -> Quan
     next_step = "; or ".join(steps) or None
     if len(errors) == 1:
         return type(errors[0])(errors[0].what, where=errors[0].where, next_step=next_step)
-    told = "".join(f"\n  {error.where}: {error.what}" for error in errors)
+    reasons = "".join(f"\n  {error.where}: {error.what}" for error in errors)
     return type(errors[0])(
-        f"{len(errors)} of {recipe_count} recipes cannot be built:{told}", next_step=next_step
+        f"{len(errors)} of {recipe_count} recipes cannot be built:{reasons}", next_step=next_step
     )
 
 
 def _only(variants: tuple[PlannedVariant, ...], only: str) -> tuple[PlannedVariant, ...]:
     kept = tuple(v for v in variants if only in (v.identifier, v.recipe.name))
     if not kept:
-        known = ", ".join(v.identifier for v in variants)
+        names = ", ".join(v.identifier for v in variants)
         raise InputError(
-            f"no unit is called '{only}'", next_step=f"this build has: {known or 'no recipes'}"
+            f"no unit is called '{only}'", next_step=f"this build has: {names or 'no recipes'}"
         )
     return kept
 
@@ -198,7 +198,7 @@ def _contracts(
     variants: tuple[PlannedVariant, ...],
     source_runtime: str,
     settings: Settings,
-    tools: Equipment,
+    tools: Tools,
 ) -> tuple[str, ...]:
     parts = []
     for name in sorted(runtimes_of([variant.recipe for variant in variants], source_runtime)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quantgate.flows.cli.views.rendering import open_console
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import archived_environment, equipment
+from quantgate.flows.wiring import archived_environment, wire
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.secrets import redacted
 
@@ -65,7 +65,7 @@ def _packages() -> tuple[Diagnosis, ...]:
 
 
 def _tools(settings: Settings) -> tuple[Diagnosis, ...]:
-    tools = equipment(settings)
+    tools = wire(settings)
     diagnoses = [
         _tool(f"{kind} {name}", tool.missing())
         for kind, named in (("backend", tools.backends), ("runtime", tools.runtimes))

@@ -18,7 +18,7 @@ from quantgate.flows.cli.review import find_plan
 from quantgate.flows.cli.transcripts import exported_lines, read_transcript
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.evaluation.runs import RunPlan
@@ -37,7 +37,7 @@ def transcripts_command(build: str, folder: Path) -> int:
     settings = Settings.from_environment()
     plan = find_plan(build, settings)
     with open_board() as board:
-        tools = equipment(settings, plan.servers)
+        tools = wire(settings, plan.servers)
         opened = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
         written = write_transcripts(opened, folder)
     base, *others = written
@@ -101,7 +101,7 @@ def export_command(build: str, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     with open_board() as board:
-        tools = equipment(settings, plan.servers)
+        tools = wire(settings, plan.servers)
         opened = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
         for run in _finished(opened):
             with board.unit("export", run.subject):

@@ -11,7 +11,7 @@ from rich.text import Text
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.rendering import open_console
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.domain.recipe import Calibration, Format, Recipe
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.files.records import to_json
@@ -42,7 +42,7 @@ class ListedRecipe:
 
 def recipes_command(file_format: Format | None, *, as_json: bool) -> int:
     """Print the catalogue, or the part of one format."""
-    tools = equipment(Settings.from_environment())
+    tools = wire(Settings.from_environment())
     unbuildable = {name: backend.missing() for name, backend in tools.backends.items()}
     unanswerable = {name: runtime.missing() for name, runtime in tools.runtimes.items()}
     listed = tuple(

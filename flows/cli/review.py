@@ -18,7 +18,7 @@ from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.cli.review_terminal import ask
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment, table_reader
+from quantgate.flows.wiring import table_reader, wire
 from quantgate.pipelines.domain.errors import InputError, InterruptionError, QuantgateError
 from quantgate.pipelines.domain.suites.adjudication import Adjudication
 from quantgate.pipelines.domain.suites.suite import Suite
@@ -133,7 +133,7 @@ def open_review(plan: BuildPlan, settings: Settings) -> OpenedBuild:
             next_step="run the build again, and review that one",
         )
     with open_board() as board:
-        tools = equipment(settings, plan.servers)
+        tools = wire(settings, plan.servers)
         build = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
         verdicts = _verdicts(build)
     return OpenedBuild(plan=plan, suite=current, file=file, verdicts=tuple(verdicts))

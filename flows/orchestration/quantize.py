@@ -50,10 +50,10 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
         audited = tasks.audit.submit(*unit, wait_for=ready, return_state=False)
         answered[unit] = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
     together = plan.policy.family_wise != "none"
-    all_tried = [allow_failure(one) for one in answered.values()] if together else []
+    all_tried = [allow_failure(answer) for answer in answered.values()] if together else []
     last = [*bases.values(), *references.values()]
-    for unit, own in answered.items():
-        judged = tasks.judge.submit(*unit, wait_for=[own, *all_tried], return_state=False)
+    for unit, answer in answered.items():
+        judged = tasks.judge.submit(*unit, wait_for=[answer, *all_tried], return_state=False)
         last.append(tasks.register.submit(*unit, wait_for=[judged], return_state=False))
     wait(last)
     return tasks.report(plan_file)

@@ -10,7 +10,7 @@ from quantgate.flows.build.errors import forget_errors
 from quantgate.flows.build.outcome import COMPLETION, BuildResult, read_complete
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_plan
-from quantgate.flows.orchestration.server import own_prefect_api, prefect_api
+from quantgate.flows.orchestration.server import prefect_api, project_prefect_api
 from quantgate.flows.orchestration.state import client_environment
 from quantgate.flows.progress.board import Board
 from quantgate.flows.settings import Settings
@@ -52,7 +52,10 @@ def run_build(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
     except PrefectGoneError as gone:
         if _written_at(result_file) == before:
             say(f"{gone.what}: the build goes on with a server of its own")
-            with own_prefect_api(root, on_news=say) as url, _flow_on(url, settings, board) as flow:
+            with (
+                project_prefect_api(root, on_news=say) as url,
+                _flow_on(url, settings, board) as flow,
+            ):
                 flow(str(plan_file), plan.name)
         else:
             say(f"{gone.what}: the build is complete, its records there are not")

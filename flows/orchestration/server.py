@@ -65,12 +65,12 @@ def prefect_api(
         _require_healthy(named)
         yield named
         return
-    with own_prefect_api(store_root, on_news=on_news) as url:
+    with project_prefect_api(store_root, on_news=on_news) as url:
         yield url
 
 
 @contextmanager
-def own_prefect_api(store_root: Path, *, on_news: OnNews = say_nothing) -> Iterator[str]:
+def project_prefect_api(store_root: Path, *, on_news: OnNews = say_nothing) -> Iterator[str]:
     """Yield the URL of the store's own server, whatever server is named; started anew where it is killed.
 
     Raises:

@@ -27,7 +27,7 @@ from quantgate.flows.build.references import require_prospects, run_references
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.progress.board import Board, PlainBoard
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.domain.values import JsonObject
@@ -66,7 +66,7 @@ def open_build(plan_file: str) -> LocalBuild:
     return LocalBuild(
         plan=plan,
         settings=settings,
-        tools=equipment(settings, plan.servers),
+        tools=wire(settings, plan.servers),
         show=(_boards[0] if _boards else PlainBoard()).unit,
     )
 

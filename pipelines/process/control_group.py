@@ -28,7 +28,7 @@ class ControlGroups:
 
         What only caches files counts as free, for the kernel takes it back before it refuses anything.
         """
-        left = [one for group in self._groups("memory") if (one := _left(group)) is not None]
+        left = [size for group in self._groups("memory") if (size := _left(group)) is not None]
         return min(left, default=None)
 
     def memory_limit_bytes(self) -> int | None:
@@ -39,13 +39,14 @@ class ControlGroups:
 
     def cores(self) -> float | None:
         """Return the least processor time a second that any group allows, None where none has a limit."""
-        quotas = [one for group in self._groups("cpu") if (one := _quota(group)) is not None]
+        quotas = [quota for group in self._groups("cpu") if (quota := _quota(group)) is not None]
         return min(quotas, default=None)
 
     def _groups(self, controller: str) -> Iterator[Path]:
         """Yield the folders of this process's groups, innermost first, each tree's root last."""
         for tree, path in self._paths(controller):
-            yield from (tree / one for one in (path, *path.parents) if (tree / one).is_dir())
+            groups = (tree / group for group in (path, *path.parents))
+            yield from (group for group in groups if group.is_dir())
 
     def _paths(self, controller: str) -> Iterator[tuple[Path, Path]]:
         yield self.root, Path()

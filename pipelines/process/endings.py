@@ -10,7 +10,7 @@ import signal
 from quantgate.pipelines.domain.errors import ChildCrashError
 from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall
 
-_ITS_OWN = frozenset((signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE))
+_BY_COMPUTING = frozenset((signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE))
 _BY_SIGNAL = 128
 _OFTEN: dict[int, str] = {
     signal.SIGKILL: "often: out of memory",
@@ -24,7 +24,7 @@ _OFTEN: dict[int, str] = {
 
 def brought_upon_itself(number: int) -> bool:
     """Whether a signal is one that a process's own computing ends it with; it may still have been sent."""
-    return number in _ITS_OWN
+    return number in _BY_COMPUTING
 
 
 def killed_by(number: int) -> str:

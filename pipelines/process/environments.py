@@ -68,8 +68,8 @@ class LockedEnvironment:
         if missing := self.missing():
             raise ToolchainError(missing)
         sites = [str(path) for path in self.folder.glob("lib/python3*/site-packages")]
-        for found in importlib.metadata.distributions(name=package, path=sites):
-            return found.version
+        for distribution in importlib.metadata.distributions(name=package, path=sites):
+            return distribution.version
         raise ToolchainError(
             f"the environment '{self.name}' lacks {package}",
             where=str(self.folder),

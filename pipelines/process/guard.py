@@ -64,7 +64,7 @@ def _guarded(status: int, command: list[str]) -> int:
     except OSError as error:
         print(f"{command[0]} cannot be started: {error.strerror}", file=sys.stderr)
         return NOT_STARTED
-    second, told = _second(program.pid, status)
+    second, done_end = _second(program.pid, status)
     copying = threading.Thread(target=_copy, args=(program.stdout, secrets), daemon=True)
     if program.stdout is not None:
         copying.start()
@@ -74,7 +74,7 @@ def _guarded(status: int, command: list[str]) -> int:
     group.end()
     code = program.wait()
     group.end_orphans()
-    os.write(told, _DONE)
+    os.write(done_end, _DONE)
     if program.stdout is not None:
         copying.join(timeout=1.0)
     return code if code >= 0 else BY_SIGNAL - code
@@ -96,13 +96,13 @@ def _asked_to_end(program: "subprocess.Popen[bytes]", group: "_Group") -> bool:
 
 def _second(group: int, status: int) -> tuple[int, int]:
     """Fork what ends the group when this process is killed; return its id and the pipe it waits at."""
-    heard, told = os.pipe()
+    heard, done_end = os.pipe()
     pid = os.fork()
     if pid:
         os.close(heard)
-        return pid, told
+        return pid, done_end
     os.setsid()
-    os.close(told)
+    os.close(done_end)
     os.close(status)  # the lock is the guard's
     if not os.read(heard, 1):
         left = _Group(leader=group, second=os.getpid())

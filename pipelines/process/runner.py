@@ -163,10 +163,10 @@ def _ending(code: int, call: WorkerCall, written_before: int) -> QuantgateError:
         return ToolchainError(what, where=call.module, next_step=NEXT_STEP, log=call.log)
     number = signal_of(code)
     if number is not None:
-        own = brought_upon_itself(number)
-        said = last_words(call.log, written_before) if own else ""
+        by_computing = brought_upon_itself(number)
+        said = last_words(call.log, written_before) if by_computing else ""
         kind: type[WorkerError] = WorkerError
-        if own and not of_the_environment(said):
+        if by_computing and not of_the_environment(said):
             kind = ChildAbortError
         what = killed_by(number) + (f": {said}" if said else "")
         return kind(what, where=call.module, log=call.log)

@@ -21,7 +21,7 @@ def record_in_registry(corpus: Corpus, settings: Settings) -> None:
     if card is not None:
         said = {"characters": card.characters.total, "licence": card.licence or "unsaid"}
         said |= {f"language.{value}": count for value, count in card.languages.items()}
-        said |= {f"source.{one.name}": one.sequences for one in card.sources}
+        said |= {f"source.{source.name}": source.sequences for source in card.sources}
     files = tuple(path for name in (CARD, CARD_PAGE) if (path := corpus.folder / name).is_file())
     tracking = Tracking.resolve(settings.store, uri=settings.tracking_uri)
     record_corpus(corpus, tracking, card=said, files=files)

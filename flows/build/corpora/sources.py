@@ -21,7 +21,7 @@ _MOST_PROCESSES = 2
 """Each has some hundred megabytes; all together stay well below a gigabyte."""
 
 
-def corpus_workplace(
+def corpus_resources(
     settings: Settings, run_worker: RunWorker, on_progress: OnProgress = ignore_progress
 ) -> BuildResources:
     """Return what corpora are built with: a child for each core, two at most."""
@@ -79,10 +79,10 @@ class RemoteSources:
             from quantgate.flows.build.corpora.traces import export_traces
 
             return RemoteRows(path=export_traces(source.experiment, self.settings))
-        wanted = parse_hub_source(source.hub)
-        if wanted is None:
+        repository = parse_hub_source(source.hub)
+        if repository is None:
             raise InputError("is not org/name@revision", where=source.name)
-        commit = wanted.revision if wanted.is_pinned else self._commit(wanted)
+        commit = repository.revision if repository.is_pinned else self._commit(repository)
         reader = TableReader(
             store=self.settings.store,
             hub=self.settings.hub,
@@ -90,7 +90,7 @@ class RemoteSources:
             run_worker=self.run_worker,
         )
         table = TableSource(
-            hub=f"{wanted.repository}@{commit}", config=source.config, split=source.split
+            hub=f"{repository.repository}@{commit}", config=source.config, split=source.split
         )
         try:
             return RemoteRows(path=reader(table), commit=commit)
@@ -101,14 +101,14 @@ class RemoteSources:
                 next_step="check `config` and `split` of this source in the corpus's spec",
             ) from error
 
-    def _commit(self, wanted: HubSource) -> str:
+    def _commit(self, source: HubSource) -> str:
         """Return the commit that a branch or tag means today."""
         hub = self.settings.hub
-        with hub_errors(wanted.repository, wanted.revision, hub.endpoint):
+        with hub_errors(source.repository, source.revision, hub.endpoint):
             from huggingface_hub import HfApi
 
             api = HfApi(endpoint=hub.endpoint, token=hub.token, library_name="quantgate")
-            found = api.dataset_info(wanted.repository, revision=wanted.revision)
-        if found.sha is None:
-            raise ServiceError("the hub names no commit", where=wanted.repository)
-        return found.sha
+            dataset = api.dataset_info(source.repository, revision=source.revision)
+        if dataset.sha is None:
+            raise ServiceError("the hub names no commit", where=source.repository)
+        return dataset.sha

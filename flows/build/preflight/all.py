@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment
+from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.divergence import DIVERGENCE_TOKENS
 from quantgate.pipelines.audit.reach import MOST_POSITIONS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
@@ -77,7 +77,7 @@ def refuse_unanswerable(suite: Suite) -> None:
         )
 
 
-def refuse_unbound(suite: Suite, runtimes: Sequence[str], tools: Equipment) -> None:
+def refuse_unbound(suite: Suite, runtimes: Sequence[str], tools: Tools) -> None:
     """Refuse answers that are to be bound by a JSON schema where a runtime or a schema cannot do it.
 
     Raises:
@@ -110,7 +110,7 @@ def refuse_unbound(suite: Suite, runtimes: Sequence[str], tools: Equipment) -> N
         raise InputError(f"no grammar can bind these answers:\n  {shown}", where=str(suite.folder))
 
 
-def refuse_refused(suite: Suite, runtimes: Sequence[str], tools: Equipment) -> None:
+def refuse_refused(suite: Suite, runtimes: Sequence[str], tools: Tools) -> None:
     """Refuse items that an engine would refuse when it is asked them.
 
     Raises:
@@ -153,9 +153,7 @@ def refuse_low_bit_source(checkpoint: Checkpoint, recipes: Sequence[Recipe]) -> 
     )
 
 
-def refuse_missing_tools(
-    recipes: Sequence[Recipe], runtimes: Sequence[str], tools: Equipment
-) -> None:
+def refuse_missing_tools(recipes: Sequence[Recipe], runtimes: Sequence[str], tools: Tools) -> None:
     """Refuse a build of which a backend or a runtime is not installed.
 
     Raises:
@@ -174,8 +172,8 @@ def refuse_missing_tools(
         return
     stopped = list(dict.fromkeys(name for names in lacking.values() for name in names))
     without = f"; or leave out {', '.join(stopped)}" if len(stopped) < len(recipes) else ""
-    told = [f"{sentence} (for {', '.join(names)})" for sentence, names in lacking.items()]
-    raise ToolchainError("\n  ".join(told), next_step=f"`make doctor` says more{without}")
+    reasons = [f"{sentence} (for {', '.join(names)})" for sentence, names in lacking.items()]
+    raise ToolchainError("\n  ".join(reasons), next_step=f"`make doctor` says more{without}")
 
 
 def refuse_full_disk(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment
+from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.dropped_settings import dropped_settings
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
@@ -19,7 +19,7 @@ def looking_inside(
     checkpoint: Checkpoint,
     recipes: Sequence[Recipe],
     settings: Settings,
-    tools: Equipment,
+    tools: Tools,
     say: Callable[[str], None],
 ) -> Iterator[None]:
     """Refuse a checkpoint whose weights are not those that its configuration describes; say what is odd.
@@ -69,7 +69,7 @@ def _say_dropped(report: LoadingReport, checkpoint: Checkpoint, say: Callable[[s
 
 
 def _refuse_tokenizer(
-    checkpoint: Checkpoint, gguf: Sequence[str], settings: Settings, tools: Equipment
+    checkpoint: Checkpoint, gguf: Sequence[str], settings: Settings, tools: Tools
 ) -> None:
     """Add to a refusal which recipes it is about."""
     try:

@@ -39,8 +39,8 @@ _KEY_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A suite, the base it is asked of, the servers that are asked, and where what was compared is kept."""
+class PlanningInputs:
+    """What a build is planned from: a suite, the base and the servers that are asked it, and this machine."""
 
     suite: Suite
     checkpoint: Checkpoint
@@ -70,17 +70,17 @@ def rendered_suite(suite: Suite, checkpoint: Checkpoint) -> RenderedSuite:
     """
     content = [record_digest(suite), checkpoint.digests.combined, str(checkpoint.folder)]
     key = digest_of([*content, checkpoint.context_length_tokens])
-    known = _LAST.get(key)
-    if known is None:
+    rendered = _LAST.get(key)
+    if rendered is None:
         chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
         prompts = suite_prompts(suite, chat, checkpoint.context_length_tokens)
-        known = RenderedSuite(chat=chat, prompts=prompts)
+        rendered = RenderedSuite(chat=chat, prompts=prompts)
         _LAST.clear()
-        _LAST[key] = known
-    return known
+        _LAST[key] = rendered
+    return rendered
 
 
-def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
+def preflight_prompts(inputs: PlanningInputs, say: Callable[[str], None]) -> None:
     """Render and tokenize every item; `say` hears what of the checkpoint's files was left aside.
 
     Raises:
@@ -89,8 +89,8 @@ def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
         CheckpointError: where tokenizer or templates cannot be read, or a prompt holds a token that the
             weights do not have.
     """
-    suite, checkpoint = asked.suite, asked.checkpoint
-    _refuse_variables(suite, asked.servers)
+    suite, checkpoint = inputs.suite, inputs.checkpoint
+    _refuse_variables(suite, inputs.servers)
     rendered = rendered_suite(suite, checkpoint)
     chat, prompts = rendered.chat, rendered.prompts
     refuse_unplayable(
@@ -99,7 +99,7 @@ def preflight_prompts(asked: Asked, say: Callable[[str], None]) -> None:
     _refuse_unknown_ids(checkpoint, prompts, chat)
     notes: list[str | None] = list(chat.notes)
     if may_read_otherwise(checkpoint.folder):
-        notes.append(_reading(asked, prompts).note)
+        notes.append(_reading(inputs, prompts).note)
     for note in filter(None, notes):
         say(f"{checkpoint.name}: {note}")
 
@@ -119,7 +119,8 @@ def _refuse_variables(suite: Suite, servers: Sequence[Server]) -> None:
 
 def _refuse_unknown_ids(checkpoint: Checkpoint, prompts: SuitePrompts, chat: ChatFormat) -> None:
     """A token that tokenizer files name and the weights have no row for ends engines, each its own way."""
-    rows = [one.shape[0] for one in checkpoint.tensors if one.name.endswith(_EMBEDDINGS)]
+    embeddings = (t for t in checkpoint.tensors if t.name.endswith(_EMBEDDINGS))
+    rows = [tensor.shape[0] for tensor in embeddings]
     for prompt in prompts.prompts if rows else ():
         if max(prompt.token_ids, default=0) >= max(rows):
             token = max(prompt.token_ids)
@@ -132,9 +133,9 @@ def _refuse_unknown_ids(checkpoint: Checkpoint, prompts: SuitePrompts, chat: Cha
             )
 
 
-def _reading(asked: Asked, prompts: SuitePrompts) -> TransformersReading:
+def _reading(inputs: PlanningInputs, prompts: SuitePrompts) -> TransformersReading:
     """Return how transformers reads the prompts, asked once for each content."""
-    checkpoint, store = asked.checkpoint, asked.settings.store
+    checkpoint, store = inputs.checkpoint, inputs.settings.store
     sources = source_digest(_WORKER)
     key = digest_of([checkpoint.digests.combined, prompts.digest, sources])
     path = store.root / "prompt-checks" / f"{checkpoint.name}--{key[:_KEY_LENGTH]}.json"
@@ -144,14 +145,14 @@ def _reading(asked: Asked, prompts: SuitePrompts) -> TransformersReading:
         pass
     with tempfile.TemporaryDirectory(prefix="quantgate-") as folder:
         texts = Path(folder) / "texts.jsonl"
-        write_text(texts, "".join(f"{json.dumps(to_json(one))}\n" for one in _texts(prompts)))
+        write_text(texts, "".join(f"{json.dumps(to_json(text))}\n" for text in _texts(prompts)))
         call = WorkerCall(
             module=_WORKER,
             request=ReadingCall(folder=checkpoint.folder, texts=texts),
             log=store.logs / f"prompts-{checkpoint.name}--{key[:_KEY_LENGTH]}.log",
             threads=1,
         )
-        reading = asked.run_worker(call, TransformersReading, ignore_progress).value
+        reading = inputs.run_worker(call, TransformersReading, ignore_progress).value
     write_record(path, reading)
     return reading
 

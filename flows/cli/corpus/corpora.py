@@ -4,7 +4,7 @@ from pathlib import Path
 
 from quantgate.calibration.shelf.assemble import build_corpus, open_corpus, sealed_versions
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
-from quantgate.flows.build.corpora.sources import corpus_workplace, spoken
+from quantgate.flows.build.corpora.sources import corpus_resources, spoken
 from quantgate.flows.progress.board import PlainBoard, open_board
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
@@ -25,7 +25,7 @@ def build_from_spec(spec: Path, settings: Settings) -> Corpus:
     loaded = load_corpus_spec(_spec_file(spec))
     with open_board() as board, board.unit("corpus", loaded.name) as progress:
         hear = spoken(board.say) if isinstance(board, PlainBoard) else progress
-        return build_corpus(loaded, settings.store, corpus_workplace(settings, run_worker, hear))
+        return build_corpus(loaded, settings.store, corpus_resources(settings, run_worker, hear))
 
 
 def _spec_file(spec: Path) -> Path:

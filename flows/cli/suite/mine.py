@@ -6,7 +6,7 @@ from pathlib import Path
 from quantgate.calibration.sources.traffic import read_traffic
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.authoring.draft import write_draft
 from quantgate.pipelines.authoring.mine import MineRequest, MineTools, mine
 from quantgate.pipelines.report.wording import plural
@@ -37,7 +37,7 @@ def mine_command(options: MineOptions) -> int:
         seed=options.seed,
     )
     with open_board() as board, board.unit("mine", str(options.traffic)) as progress:
-        tools = equipment(settings)
+        tools = wire(settings)
         mined = mine(
             request,
             MineTools(

@@ -87,7 +87,7 @@ class BaseComparison:
         )
 
     @classmethod
-    def known(
+    def from_sealed(
         cls, bench: AuditBench, runtime_name: str, longest_sequence_tokens: int
     ) -> "Sealed[BaseComparison] | Missing":
         """As `of`, where what it depends on was made: nothing starts here."""

@@ -8,7 +8,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.planning import make_plan
 from quantgate.flows.build.references import run_references
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.audit.behaviour import audit_behaviour
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> LocalBuild:
     settings = replace(
         Settings.from_environment(), store=Store(root=road.store), threads=2, workers=1
     )
-    tools = equipment(settings)
+    tools = wire(settings)
     spec = load_build(folder / "build.yaml", BuildOverrides(), ())
     plan = make_plan(spec, settings, tools, lambda _: None)
     return LocalBuild(plan=plan, settings=settings, tools=tools, show=silent)

@@ -13,7 +13,7 @@ from quantgate.calibration.checks.findings import use_of
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
@@ -79,7 +79,7 @@ def build(
             corpus, recipe, ChatFormat.of(base.folder),
             context_length_tokens=base.context_length_tokens, scratch=folder,
         )  # fmt: skip
-        backend = equipment(settings).backends[recipe.options.backend]
+        backend = wire(settings).backends[recipe.options.backend]
         output = folder / name
         output.mkdir()
         request = BuildRequest(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.observing import Observatory
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 def test_the_base_is_as_accurate_in_every_slice_as_its_card_says(tmp_path: Path) -> None:
     store = Store(root=tmp_path)
     settings = replace(Settings.from_environment({}), store=store)
-    tools = equipment(Settings.from_environment())
+    tools = wire(Settings.from_environment())
     runtime = tools.runtimes["llamacpp"]
     checkpoint = resolve_checkpoint(
         str(EXAMPLE / "checkpoint"), name="support-llama", store=store, hub=settings.hub

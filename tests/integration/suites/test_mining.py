@@ -8,7 +8,7 @@ import pytest
 
 from quantgate.calibration.sources.traffic import read_traffic
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.authoring.draft import write_draft
 from quantgate.pipelines.authoring.mine import Mined, MineRequest, MineTools, mine
 from quantgate.pipelines.engines.backend import CalibrationTokens
@@ -46,7 +46,7 @@ def test_mined_items_break_more_often_under_a_low_bit_variant_than_random_ones(
     from scipy.stats import fisher_exact
 
     settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
-    tools = equipment(Settings.from_environment())
+    tools = wire(Settings.from_environment())
     mined = mine(
         MineRequest(
             traffic=traffic(tmp_path),

@@ -8,7 +8,7 @@ from pathlib import Path
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.planning import make_plan
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
@@ -39,7 +39,7 @@ def make_site(
     settings = replace(
         Settings.from_environment(), store=Store(root=store or road.store), threads=1, workers=1
     )
-    tools = equipment(settings)
+    tools = wire(settings)
     overrides = BuildOverrides(
         model=str(model) if model else None, corpora=(corpus,) if corpus else ()
     )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import equipment
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.recipe import Format
@@ -134,7 +134,7 @@ class Desk:
                 ),
             )
         )  # fmt: skip
-        self.tools = equipment(settings, [self.server])
+        self.tools = wire(settings, [self.server])
         checkpoint = resolve_checkpoint(
             str(EXAMPLE / "checkpoint"), name=None, store=settings.store, hub=settings.hub
         )

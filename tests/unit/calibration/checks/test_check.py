@@ -19,7 +19,7 @@ from quantgate.flows.cli.views.corpus_check import corpus_check_blocks
 from quantgate.flows.cli.views.findings import print_report_json
 from quantgate.flows.cli.views.rendering import plain_lines
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment
+from quantgate.flows.wiring import Tools
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
@@ -281,7 +281,7 @@ def planned(folder: Path, settings: Settings, text: str, said: list[str]) -> Bui
     if not (folder / "model").exists():
         write_checkpoint(folder / "model")
     (folder / "build.yaml").write_text(text)
-    tools = Equipment(
+    tools = Tools(
         backends={"llamacpp": FakeBackend()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": FakeRuntime()},
         run_worker=run_worker,

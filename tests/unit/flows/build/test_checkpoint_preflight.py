@@ -13,7 +13,7 @@ from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.preflight.checkpoint import looking_inside
 from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment
+from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.base_divergence import ROUNDING, audit_base_divergence
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, QuantgateError
@@ -67,7 +67,7 @@ def loading(config_json: str, missing: tuple[str, ...] = ()) -> ReportLoading:
     return report
 
 
-def look(tmp_path: Path, tools: Equipment, *recipes: str) -> list[str]:
+def look(tmp_path: Path, tools: Tools, *recipes: str) -> list[str]:
     said: list[str] = []
     checkpoint = replace(fake_checkpoint(tmp_path / "model"), architecture="MistralForCausalLM")
     settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
@@ -76,8 +76,8 @@ def look(tmp_path: Path, tools: Equipment, *recipes: str) -> list[str]:
     return said
 
 
-def equipment(report: ReportLoading) -> Equipment:
-    return Equipment(backends={}, runtimes={}, run_worker=run_worker, report_loading=report)
+def equipment(report: ReportLoading) -> Tools:
+    return Tools(backends={}, runtimes={}, run_worker=run_worker, report_loading=report)
 
 
 def test_what_llamacpp_drops_is_said_where_a_gguf_is_asked_for(tmp_path: Path) -> None:

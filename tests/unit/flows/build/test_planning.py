@@ -10,7 +10,7 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.planning import make_plan
 from quantgate.flows.build.preflight.all import needed_bytes
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment, equipment
+from quantgate.flows.wiring import Tools, wire
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import (
     CheckpointError,
@@ -78,7 +78,7 @@ def spec(tmp_path: Path, *recipes: str) -> BuildSpec:
 
 
 def plan(tmp_path: Path, wanted: BuildSpec, backend: Choosy | None = None) -> BuildPlan:
-    tools = Equipment(
+    tools = Tools(
         backends={"llamacpp": backend or Choosy(), "llmcompressor": Choosy()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": FakeRuntime()},
         run_worker=run_worker,
@@ -191,7 +191,7 @@ def test_a_head_that_the_caches_blocks_do_not_divide_is_refused(tmp_path: Path) 
 
 
 def test_a_unit_that_is_none_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    tools = Equipment(
+    tools = Tools(
         backends={"llamacpp": Choosy()},
         runtimes={"llamacpp": FakeRuntime()},
         run_worker=run_worker,
@@ -205,7 +205,7 @@ def test_a_unit_that_is_none_is_refused_with_those_there_are(tmp_path: Path) -> 
 def test_every_backend_and_runtime_of_the_catalogue_is_wired(tmp_path: Path) -> None:
     from quantgate.pipelines.specs.recipes import catalogue
 
-    tools = equipment(settings(tmp_path))
+    tools = wire(settings(tmp_path))
     for recipe in catalogue():
         assert recipe.options.backend in tools.backends
         assert recipe.runtime in tools.runtimes

@@ -24,7 +24,7 @@ from quantgate.flows.build.preflight.prompts import rendered_suite
 from quantgate.flows.build.references import primary_reference, run_references
 from quantgate.flows.build.verdicts import results_of, verdict
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment
+from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from quantgate.pipelines.domain.recipe import GgufOptions
@@ -97,7 +97,7 @@ def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> LocalBui
         variants=tuple(plan_variant(checkpoint, recipe, None, backend, 1) for recipe in recipes),
         contracts=(),
     )
-    tools = Equipment(
+    tools = Tools(
         backends={"llamacpp": backend},
         runtimes={"llamacpp": runtime, "transformers": FakeRuntime()},
         run_worker=run_worker,

@@ -12,7 +12,7 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.planning import make_plan
 from quantgate.flows.build.preflight.all import needed_bytes
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment
+from quantgate.flows.wiring import Tools
 from quantgate.pipelines.checkpoints.numerics import stored_quantization
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
@@ -122,8 +122,8 @@ def settings(tmp_path: Path) -> Settings:
     return replace(Settings.from_environment({}), store=store, threads=1, workers=1)
 
 
-def tools() -> Equipment:
-    return Equipment(
+def tools() -> Tools:
+    return Tools(
         backends={"llamacpp": FakeBackend(), "llmcompressor": FakeBackend()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": TransformersRuntime()},
         run_worker=run_worker,

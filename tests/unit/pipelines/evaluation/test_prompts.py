@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer, processors
 
 from quantgate.calibration.drawing.rendering import rendered_ids, rendering_digest
-from quantgate.flows.build.preflight.prompts import Asked, preflight_prompts
+from quantgate.flows.build.preflight.prompts import PlanningInputs, preflight_prompts
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.corpus import CorpusSequence
@@ -168,7 +168,7 @@ def preflight(
         checkpoint(tmp_path / "model", template)
     server = Server(name="s", engine=engine, formats=(Format.COMPRESSED_TENSORS,), prompts="chat")
     said: list[str] = []
-    asked = Asked(
+    asked = PlanningInputs(
         suite=written,
         checkpoint=base,
         servers=(server,),

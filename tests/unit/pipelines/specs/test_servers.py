@@ -6,7 +6,7 @@ import pytest
 from quantgate.flows.build.planning import make_plan
 from quantgate.flows.build.preflight.all import refuse_refused
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import Equipment, equipment, servers_in_use
+from quantgate.flows.wiring import Tools, servers_in_use, wire
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.recipe import Format, Recipe
 from quantgate.pipelines.domain.server import Server
@@ -169,7 +169,7 @@ def test_a_cache_that_the_command_does_not_set_is_refused() -> None:
 
 def test_each_server_is_a_runtime_around_that_of_its_formats(tmp_path: Path) -> None:
     settings = Settings.from_environment({"QUANTGATE_STORE": str(tmp_path)})
-    tools = equipment(settings, (GGUF, FOLDERS))
+    tools = wire(settings, (GGUF, FOLDERS))
     desk, rack = tools.runtimes["desk"], tools.runtimes["rack"]
     assert isinstance(desk, OpenAiServerRuntime)
     assert isinstance(rack, OpenAiServerRuntime)
@@ -211,8 +211,8 @@ def wanted_build(folder: Path, *names: str) -> BuildSpec:
     )
 
 
-def tools() -> Equipment:
-    return Equipment(
+def tools() -> Tools:
+    return Tools(
         backends={"llamacpp": FakeBackend(), "llmcompressor": FakeBackend()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": FakeRuntime()},
         run_worker=run_worker,
@@ -302,7 +302,7 @@ def test_what_an_engine_refuses_is_refused_while_planning(tmp_path: Path) -> Non
         grader=GraderSpec(kind="exact"),
         decode=DecodeSettings(max_tokens=8, stop=("a", "b", "c", "d", "e")),
     )
-    tools = equipment(here(tmp_path), (FOLDERS,))
+    tools = wire(here(tmp_path), (FOLDERS,))
     with pytest.raises(InputError, match="rack refuses `uniqueItems` in a JSON schema"):
         refuse_refused(suite, ("rack",), tools)
     stopped = replace(item, id="stopped", schema=None, decode=suite.decode)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from quantgate.flows.build.preflight.all import refuse_unbound
-from quantgate.flows.wiring import Equipment
+from quantgate.flows.wiring import Tools
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.process.runner import run_worker
@@ -28,10 +28,8 @@ def _suite(folder: Path, *rows: dict[str, Any], constrained: str = "both") -> Su
     return load_suite(folder)
 
 
-def _equipment(*, binds: bool) -> Equipment:
-    return Equipment(
-        backends={}, runtimes={"fake": FakeRuntime(binds=binds)}, run_worker=run_worker
-    )
+def _equipment(*, binds: bool) -> Tools:
+    return Tools(backends={}, runtimes={"fake": FakeRuntime(binds=binds)}, run_worker=run_worker)
 
 
 def test_items_with_a_schema_are_asked_twice_in_slices_of_their_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import archived_environment, equipment
+from quantgate.flows.wiring import archived_environment, wire
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.environments import LockedEnvironment
@@ -116,7 +116,7 @@ def test_a_set_up_without_the_right_python_is_exit_code_4(tmp_path: Path) -> Non
 
 
 def test_both_backends_stand_behind_the_names_that_recipes_call(tmp_path: Path) -> None:
-    tools = equipment(Settings.from_environment({"QUANTGATE_CACHE": str(tmp_path)}))
+    tools = wire(Settings.from_environment({"QUANTGATE_CACHE": str(tmp_path)}))
     for name in ("autoawq", "autogptq"):
         assert "make setup-archived" in (tools.backends[name].missing() or "")
 
