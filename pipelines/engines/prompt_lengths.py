@@ -16,4 +16,6 @@ def longest_sequence(prompts: Path, max_tokens: int) -> int:
 
 def longest(prompts: Iterable[Prompt], max_tokens: int) -> int:
     """Return the tokens of the longest prompt with its answer, by default `max_tokens` long."""
-    return max((len(one.token_ids) + (one.max_tokens or max_tokens) for one in prompts), default=1)
+    return max(
+        (len(prompt.token_ids) + (prompt.max_tokens or max_tokens) for prompt in prompts), default=1
+    )

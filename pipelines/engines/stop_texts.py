@@ -32,10 +32,10 @@ def before_stop(
 ) -> tuple[tuple[int, ...], str, bool]:
     """Return the token ids and the text before the first stop text, and whether there was one."""
     text = text_of(token_ids)
-    found = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
-    if not found:
+    places = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+    if not places:
         return tuple(token_ids), text, False
-    kept = text[: min(found)]
+    kept = text[: min(places)]
     return tuple(token_ids[: _fewest(token_ids, kept, text_of)]), kept, True
 
 

@@ -22,31 +22,31 @@ _CHUNK_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class FloatDifference:
     """Whether two tensors are equal within rounding, and the largest relative difference if not."""
 
     equal: bool
     largest: float
 
 
-def difference(one: StoredTensor, other: StoredTensor) -> Difference:
+def difference(first: StoredTensor, other: StoredTensor) -> FloatDifference:
     """Compare two float tensors; equal means: within one rounding of the less precise of their types.
 
     Tensors of different element counts differ infinitely.
     """
-    if one.parameter_count != other.parameter_count:
-        return Difference(equal=False, largest=float("inf"))
-    bits = min(_SIGNIFICANT_BITS[one.dtype], _SIGNIFICANT_BITS[other.dtype])
-    allowed = 0.0 if one.dtype == other.dtype else 2.0 ** (1 - bits)
+    if first.parameter_count != other.parameter_count:
+        return FloatDifference(equal=False, largest=float("inf"))
+    bits = min(_SIGNIFICANT_BITS[first.dtype], _SIGNIFICANT_BITS[other.dtype])
+    allowed = 0.0 if first.dtype == other.dtype else 2.0 ** (1 - bits)
     largest = 0.0
-    for first, second in zip(_floats(one), _floats(other), strict=True):
-        gaps = np.abs(first - second)
+    for values, others in zip(_floats(first), _floats(other), strict=True):
+        gaps = np.abs(values - others)
         beyond = gaps > _SMALLEST_STEP if allowed else gaps > 0
         if not np.isfinite(gaps).all():
-            return Difference(equal=False, largest=float("inf"))
-        relative = gaps[beyond] / np.maximum(np.abs(first[beyond]), _SMALLEST_STEP)
+            return FloatDifference(equal=False, largest=float("inf"))
+        relative = gaps[beyond] / np.maximum(np.abs(values[beyond]), _SMALLEST_STEP)
         largest = max(largest, float(relative.max(initial=0.0)))
-    return Difference(equal=largest <= allowed, largest=largest)
+    return FloatDifference(equal=largest <= allowed, largest=largest)
 
 
 def _floats(tensor: StoredTensor) -> Iterator[NDArray[np.float64]]:

@@ -159,9 +159,9 @@ def _require_no_holes(
 
 def _weight_map(folder: Path) -> dict[str, str]:
     entries = read_json_object(folder / INDEX_FILE).get("weight_map")
-    found = entries if isinstance(entries, dict) else {}
-    names = {name: shard for name, shard in found.items() if isinstance(shard, str)}
-    if not names or len(names) != len(found):
+    shards = entries if isinstance(entries, dict) else {}
+    names = {name: shard for name, shard in shards.items() if isinstance(shard, str)}
+    if not names or len(names) != len(shards):
         raise CheckpointError(
             "has no readable weight_map", where=str(folder / INDEX_FILE), next_step=_AGAIN
         )
@@ -169,13 +169,13 @@ def _weight_map(folder: Path) -> dict[str, str]:
 
 
 def _compare_with_index(folder: Path, tensors: list[StoredTensor]) -> None:
-    found = {tensor.name: tensor.file.name for tensor in tensors}
+    stored = {tensor.name: tensor.file.name for tensor in tensors}
     promised = _weight_map(folder)
-    for name in sorted(promised.keys() | found.keys()):
-        if promised.get(name) != found.get(name):
+    for name in sorted(promised.keys() | stored.keys()):
+        if promised.get(name) != stored.get(name):
             raise CheckpointError(
                 f"says that {name} stands in {promised.get(name, 'no shard')}, "
-                f"but it stands in {found.get(name, 'no shard')}",
+                f"but it stands in {stored.get(name, 'no shard')}",
                 where=str(folder / INDEX_FILE),
                 next_step=_AGAIN,
             )

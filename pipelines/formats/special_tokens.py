@@ -94,7 +94,7 @@ def _extended(config: JsonObject, special: JsonObject) -> JsonObject:
 
 
 def _extra(value: JsonValue) -> tuple[NamedToken, ...]:
-    tokens = [_token(one) for one in value] if isinstance(value, list) else []
+    tokens = [_token(entry) for entry in value] if isinstance(value, list) else []
     return tuple(token for token in tokens if token)
 
 
@@ -102,7 +102,7 @@ def _listed(value: JsonValue) -> dict[int, NamedToken]:
     """Tokens as `added_tokens_decoder` lists them: by id, as text."""
     if not isinstance(value, dict):
         return {}
-    tokens = {int(number): _token(one) for number, one in value.items() if number.isdigit()}
+    tokens = {int(number): _token(entry) for number, entry in value.items() if number.isdigit()}
     return {number: token for number, token in sorted(tokens.items()) if token}
 
 

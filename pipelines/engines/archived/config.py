@@ -70,21 +70,21 @@ def older_config(folder: Path) -> JsonObject:
             where=str(file),
             next_step=f"use an llm-compressor recipe; tried are {', '.join(_OWN)}",
         )
-    known = _DECODER | _OWN[model_type]
+    readable = _DECODER | _OWN[model_type]
     if "dtype" in config:
         config["torch_dtype"] = config.pop("dtype")
     try:
         _drop_layer_types(config)
-        rope = older_rope(config, partial_rotation="partial_rotary_factor" in known)
+        rope = older_rope(config, partial_rotation="partial_rotary_factor" in readable)
         config = {key: value for key, value in config.items() if key not in _ROPE} | rope
-        _refuse_unknown(config, known)
+        _refuse_unknown(config, readable)
     except Untranslatable as error:
         raise CheckpointError(
             f"`{error.key}` ({str(error.value)[:60]}) means something else, or nothing, to {_READER}",
             where=str(file),
             next_step="use an llm-compressor recipe, which runs on the transformers of today",
         ) from error
-    return {key: value for key, value in config.items() if key in known}
+    return {key: value for key, value in config.items() if key in readable}
 
 
 def _drop_layer_types(config: JsonObject) -> None:
@@ -97,9 +97,9 @@ def _drop_layer_types(config: JsonObject) -> None:
         raise Untranslatable("layer_types", types)
 
 
-def _refuse_unknown(config: JsonObject, known: frozenset[str]) -> None:
+def _refuse_unknown(config: JsonObject, readable: frozenset[str]) -> None:
     if config.get("use_sliding_window"):  # the versions differ in which layers that means
         raise Untranslatable("use_sliding_window", True)
     for key, value in config.items():
-        if key not in known and value is not None:
+        if key not in readable and value is not None:
             raise Untranslatable(key, value)

@@ -22,30 +22,31 @@ def layer_weights(checkpoint: Checkpoint) -> tuple[TensorFacts, ...]:
 
 def group_misfits(weights: Iterable[TensorFacts], group_size: int) -> tuple[str, ...]:
     """Return a sentence where groups do not divide the inputs, with what fits instead."""
-    found = [tensor for tensor in weights if tensor.shape[1] % group_size]
-    if not found:
+    undivided = [tensor for tensor in weights if tensor.shape[1] % group_size]
+    if not undivided:
         return ()
     fitting = [
         size
         for size in _GROUP_SIZES
-        if size < group_size and all(tensor.shape[1] % size == 0 for tensor in found)
+        if size < group_size and all(tensor.shape[1] % size == 0 for tensor in undivided)
     ]
     remedy = (
         f"group size {fitting[0]} fits, and so does FP8_DYNAMIC" if fitting else "FP8_DYNAMIC fits"
     )
-    return (f"{_first(found, 1)}, which groups of {group_size} do not divide; {remedy}",)
+    return (f"{_first(undivided, 1)}, which groups of {group_size} do not divide; {remedy}",)
 
 
 def output_misfits(weights: Iterable[TensorFacts], multiple: int, why: str) -> tuple[str, ...]:
     """Return a sentence where outputs are not a multiple of `multiple`; `why` ends it."""
-    found = [tensor for tensor in weights if tensor.shape[0] % multiple]
-    if not found:
+    uneven = [tensor for tensor in weights if tensor.shape[0] % multiple]
+    if not uneven:
         return ()
-    return (f"{_first(found, 0)}, not a multiple of {multiple}, {why}; FP8_DYNAMIC fits",)
+    return (f"{_first(uneven, 0)}, not a multiple of {multiple}, {why}; FP8_DYNAMIC fits",)
 
 
-def _first(found: list[TensorFacts], axis: int) -> str:
-    tensor, others = found[0], f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+def _first(tensors: list[TensorFacts], axis: int) -> str:
+    tensor, count = tensors[0], len(tensors)
+    others = f" (and {count - 1} more)" if count > 1 else ""
     side = ("outputs", "inputs")[axis]
     rows, columns = tensor.shape
     return f"{tensor.name}{others} has {tensor.shape[axis]} {side} (shape {rows} x {columns})"

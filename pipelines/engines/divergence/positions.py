@@ -56,9 +56,9 @@ class PositionComparison:
         has, both are taken over the tokens that they share.
         """
         for row in logits:
-            own = self._checkpoint.read(self.compared, 1)[0]
-            shared = min(len(own), len(row))
-            self._compare(own[:shared], row[:shared])
+            stored = self._checkpoint.read(self.compared, 1)[0]
+            shared = min(len(stored), len(row))
+            self._compare(stored[:shared], row[:shared])
 
     def result(self, positions: int) -> PositionDivergences:
         """Return what was found at each of so many positions.
@@ -70,12 +70,12 @@ class PositionComparison:
             raise WorkerError(f"compared {self.compared} positions of {positions}")
         return PositionDivergences(kl=tuple(self._kl), agreed=tuple(self._agreed))
 
-    def _compare(self, own: NDArray[numpy.float32], row: NDArray[numpy.float32]) -> None:
+    def _compare(self, stored: NDArray[numpy.float32], row: NDArray[numpy.float32]) -> None:
         if not numpy.isfinite(row).all():
             self._kl.append(math.inf)
             self._agreed.append(False)
             return
-        own_logs, row_logs = log_softmax(own[None])[0], log_softmax(row[None])[0]
-        divergence = float((numpy.exp(own_logs) * (own_logs - row_logs)).sum())
+        stored_logs, row_logs = log_softmax(stored[None])[0], log_softmax(row[None])[0]
+        divergence = float((numpy.exp(stored_logs) * (stored_logs - row_logs)).sum())
         self._kl.append(max(0.0, divergence))
-        self._agreed.append(bool(own.argmax() == row.argmax()))
+        self._agreed.append(bool(stored.argmax() == row.argmax()))

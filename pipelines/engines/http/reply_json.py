@@ -36,8 +36,8 @@ def require_shallow(text: str) -> None:
     if text.count("[") + text.count("{") <= MOST_LEVELS:
         return
     depth = 0
-    for found in _BRACKETS.finditer(text):
-        depth += (found[0] in "[{") - (found[0] in "]}")
+    for token in _BRACKETS.finditer(text):
+        depth += (token[0] in "[{") - (token[0] in "]}")
         if depth > MOST_LEVELS:
             raise ValueError(f"it is nested more than {MOST_LEVELS} levels deep")
 

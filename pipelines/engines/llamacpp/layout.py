@@ -133,21 +133,21 @@ def _alike(prompts: Sequence[Prompt], room: Room, *, least: int) -> list[Sequenc
     sizes = [max(1, len(prompt.token_ids) + room(prompt)) for prompt in prompts]
     classes = [(-(-size // _SLOT_STEP) - 1).bit_length() for size in sizes]
     parts: list[set[int]] = [set()]
-    for one in sorted(set(classes), reverse=True):
+    for size_class in sorted(set(classes), reverse=True):
         if _count(classes, parts[-1]) >= least:
             parts.append(set())
-        parts[-1].add(one)
+        parts[-1].add(size_class)
     if len(parts) > 1 and _count(classes, parts[-1]) < least:
         smallest = parts.pop()
         parts[-1] |= smallest
     return [
-        [prompt for prompt, one in zip(prompts, classes, strict=True) if one in part]
+        [prompt for prompt, size_class in zip(prompts, classes, strict=True) if size_class in part]
         for part in parts
     ]
 
 
-def _count(classes: Sequence[int], wanted: set[int]) -> int:
-    return sum(one in wanted for one in classes)
+def _count(classes: Sequence[int], part: set[int]) -> int:
+    return sum(size_class in part for size_class in classes)
 
 
 def _of_equal_cost(prompts: Sequence[Prompt], room: Room, count: int) -> list[Sequence[Prompt]]:

@@ -80,10 +80,10 @@ def _mix_contradictions(candidates: tuple[str, ...], budget: float) -> Iterator[
 def _rule_misfits(checkpoint: Checkpoint, options: GgufOptions) -> Iterator[str]:
     """Patterns that match nothing, where that is known, and embeddings that would need importance."""
     names = [gguf_name(tensor.name) for tensor in checkpoint.tensors if _is_weight(tensor)]
-    known = [name for name in names if name is not None]
+    translated = [name for name in names if name is not None]
     for rule in options.tensor_types:
-        matched = [name for name in known if re.search(rule.pattern, name)]
-        if not matched and len(known) == len(names):
+        matched = [name for name in translated if re.search(rule.pattern, name)]
+        if not matched and len(translated) == len(names):
             yield f"tensor_types: '{rule.pattern}' matches none of the checkpoint's weights"
         first = [name for name in matched if _rule_type(name, options) == rule.type]
         bare = [name for name in first if name in NEVER_COVERED]
@@ -119,16 +119,16 @@ def _ragged_rows(
 
     Embeddings and output head are not among them unless a rule names them: llama.cpp has Q8_0 for those.
     """
-    found = []
+    ragged = []
     for tensor in checkpoint.tensors:
         kind = _type_of(tensor, options) if _is_weight(tensor) else None
         if kind is not None and tensor.shape[-1] % kind.block:
-            found.append((tensor, kind))
-    return tuple(found)
+            ragged.append((tensor, kind))
+    return tuple(ragged)
 
 
 def _nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
-    """Return the catalogue's GGUF recipe that fits and is most like the wanted one; None where none fits."""
+    """Return the catalogue's GGUF recipe that fits and is most like this one; None where none fits."""
     fitting = [
         other
         for other in catalogue()
@@ -140,13 +140,13 @@ def _nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
     return min(fitting, key=lambda other: _distance(recipe, other), default=None)
 
 
-def _distance(wanted: Recipe, other: Recipe) -> tuple[bool, int, bool, float, str]:
+def _distance(recipe: Recipe, other: Recipe) -> tuple[bool, int, bool, float, str]:
     """Alike means the same kind of number, about as many bits, calibrated or not, and bits per weight."""
-    apart = abs(_bits(wanted) - _bits(other))
+    apart = abs(_bits(recipe) - _bits(other))
     return (
-        wanted.numerics.weights.endswith("f") != other.numerics.weights.endswith("f"),
+        recipe.numerics.weights.endswith("f") != other.numerics.weights.endswith("f"),
         round(apart),
-        wanted.calibration != other.calibration,
+        recipe.calibration != other.calibration,
         apart,
         other.name,
     )
@@ -184,7 +184,7 @@ def _type_of(tensor: TensorFacts, options: GgufOptions) -> TensorType | None:
     if ruled is not None:
         return TENSOR_TYPES[ruled]
     if options.mix is not None:
-        return max((TENSOR_TYPES[one] for one in options.mix.candidates), key=lambda k: k.block)
+        return max((TENSOR_TYPES[name] for name in options.mix.candidates), key=lambda k: k.block)
     return FILE_TYPES[options.file_type].tensor_type if _BLOCK_WEIGHT.search(tensor.name) else None
 
 

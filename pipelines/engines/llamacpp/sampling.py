@@ -104,7 +104,7 @@ class _Chooser:
         return self._grammars[sequence.prompt.item_id][1]
 
     def _close_ended(self) -> None:
-        ended = [name for name, (one, _) in self._grammars.items() if one.finish is not None]
+        ended = [name for name, (begun, _) in self._grammars.items() if begun.finish is not None]
         for name in ended:
             self._grammars.pop(name)[1].close()
 

@@ -139,16 +139,16 @@ def _admit(
     while waiting and len(active) < layout.slots:
         slot = min(set(range(layout.slots)) - set(active))
         room = rules.room(waiting[0])
-        next_one = Answering(prompt=waiting[0], slot=slot, room=room, decoded=len(layout.shared))
+        sequence = Answering(prompt=waiting[0], slot=slot, room=room, decoded=len(layout.shared))
         if room <= 0:
             waiting.popleft()
-            next_one.finish = "error"
-            refused.append(next_one)
+            sequence.finish = "error"
+            refused.append(sequence)
             continue
         waiting.popleft()
         if layout.shared:
             engine.copy(layout.slots, slot)
-        active[slot] = next_one
+        active[slot] = sequence
     return refused
 
 

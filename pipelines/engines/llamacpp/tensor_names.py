@@ -59,9 +59,9 @@ def gguf_name(name: str) -> str | None:
     """Return a tensor's name in the GGUF; None where the converter alone knows it."""
     if name in _OUTSIDE:
         return _OUTSIDE[name]
-    found = _LAYER.fullmatch(name)
-    if found is None:
+    inside = _LAYER.fullmatch(name)
+    if inside is None:
         return None
-    expert = _EXPERT.fullmatch(found["module"])
-    kind = _EXPERTS.get(expert["part"]) if expert else _INSIDE.get(found["module"])
-    return f"blk.{found['layer']}.{kind}.weight" if kind else None
+    expert = _EXPERT.fullmatch(inside["module"])
+    kind = _EXPERTS.get(expert["part"]) if expert else _INSIDE.get(inside["module"])
+    return f"blk.{inside['layer']}.{kind}.weight" if kind else None

@@ -1,4 +1,4 @@
-"""The catalogue's nearest recipe that fits a checkpoint where the wanted one does not."""
+"""The catalogue's nearest recipe that fits a checkpoint where the one asked for does not."""
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
@@ -11,7 +11,7 @@ _LAYER_SIZE = 4096
 
 
 def nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
-    """Return the recipe for llm-compressor that fits and is most like the wanted one; None where none fits.
+    """Return the recipe for llm-compressor that fits and is most like this one; None where none fits.
 
     Alike means, in this order: the same format and KV cache, weights of as many bits, activations as
     wanted, the same kind of number, the same algorithm, calibrated or not, and bits per weight.
@@ -29,18 +29,18 @@ def nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
 
 
 def _distance(
-    wanted: Recipe, other: Recipe
+    recipe: Recipe, other: Recipe
 ) -> tuple[bool, bool, float, bool, bool, bool, bool, float, str]:
-    ours, theirs = wanted.numerics, other.numerics
+    ours, theirs = recipe.numerics, other.numerics
     return (
-        wanted.format != other.format,
+        recipe.format != other.format,
         ours.kv_cache != theirs.kv_cache,
-        abs(wanted.nominal_bits - other.nominal_bits),
+        abs(recipe.nominal_bits - other.nominal_bits),
         ours.activations != theirs.activations,
         ours.weights.endswith("f") != theirs.weights.endswith("f"),
-        wanted.algorithm != other.algorithm,
-        wanted.calibration != other.calibration,
-        abs(_bits(wanted) - _bits(other)),
+        recipe.algorithm != other.algorithm,
+        recipe.calibration != other.calibration,
+        abs(_bits(recipe) - _bits(other)),
         other.name,
     )
 

@@ -107,12 +107,12 @@ def _ragged(
 
 
 def _unsmoothable(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
-    asked = {
+    smoothing = {
         "AWQ": (options.modifier == "AWQModifier", AWQ_ARCHITECTURES),
         "SmoothQuant": (options.smoothing_strength is not None, SMOOTHQUANT_ARCHITECTURES),
     }
-    for algorithm, (wanted, known) in asked.items():
-        if wanted and checkpoint.architecture not in known:
+    for algorithm, (is_used, reviewed) in smoothing.items():
+        if is_used and checkpoint.architecture not in reviewed:
             yield (
                 f"{algorithm} has no reviewed way to smooth {checkpoint.architecture}: which layer scales "
                 "may be moved out of, and into which, is not known for it"

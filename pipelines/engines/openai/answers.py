@@ -87,8 +87,8 @@ class Asking:
             raise broken(prompt, f"the reply has {count} choices where one was asked for")
         choice, usage = parsed.choices[0], parsed.usage
         self._require_prompt(prompt, usage)
-        told = self.dialect.token_ids(reply)
-        ids = None if told is None else self._answers_ids(prompt, told, text_of)
+        replied = self.dialect.token_ids(reply)
+        ids = None if replied is None else self._answers_ids(prompt, replied, text_of)
         count = _count(prompt, usage, ids, self._most_tokens(prompt))
         return Answer(
             item_id=prompt.item_id,
@@ -137,15 +137,15 @@ class Asking:
                 "prompts, or has another chat template",
             )
 
-    def _answers_ids(self, prompt: Prompt, told: Ids, text_of: TextOf | None) -> Ids:
+    def _answers_ids(self, prompt: Prompt, replied: Ids, text_of: TextOf | None) -> Ids:
         """The ids of the answer alone: before what ended it, be that an id or a stop text."""
         most = self._most_tokens(prompt) + _SPARE_TOKENS
-        if len(told) > most or any(not 0 <= one < _MOST_IDS for one in told):
+        if len(replied) > most or any(not 0 <= token < _MOST_IDS for token in replied):
             raise broken(
-                prompt, f"the reply holds {len(told)} token ids, or ids that no vocabulary has"
+                prompt, f"the reply holds {len(replied)} token ids, or ids that no vocabulary has"
             )
         ends = set(self.stop_token_ids)
-        ids = told
+        ids = replied
         while ids and ids[-1] in ends:
             ids = ids[:-1]
         if met := ends.intersection(ids):

@@ -40,7 +40,7 @@ def asked_positions(
     """Return up to a dozen positions of each passage, evenly spread over what fits the context."""
     asked = []
     for passage in passages:
-        fitting = [one for one in passage.positions if one + _ASKED_TOKENS < context_tokens]
+        fitting = [at for at in passage.positions if at + _ASKED_TOKENS < context_tokens]
         step = max(1, -(-len(fitting) // _MOST_ASKED))
         asked.append(tuple(sorted(fitting[::-1][::step])))
     return tuple(asked)
@@ -57,8 +57,8 @@ def _rows(rows: list[JsonValue]) -> list[tuple[int, float]]:
     pairs = []
     for row in rows:
         match row:
-            case {"id": int(token), "logprob": int() | float() as told}:
-                pairs.append((token, float(told)))
+            case {"id": int(token), "logprob": int() | float() as logprob}:
+                pairs.append((token, float(logprob)))
     return pairs
 
 
@@ -66,10 +66,10 @@ def _vllm(reply: JsonObject) -> dict[int, float]:
     match first_choice(reply).get("logprobs"):
         case {"top_logprobs": [dict(first), *_]}:
             return {
-                int(name.removeprefix(_ID)): float(told)
-                for name, told in first.items()
+                int(name.removeprefix(_ID)): float(logprob)
+                for name, logprob in first.items()
                 if name.startswith(_ID) and name.removeprefix(_ID).isdigit()
-                if isinstance(told, int | float)
+                if isinstance(logprob, int | float)
             }
     return {}
 

@@ -137,23 +137,23 @@ def _continued(lines: list[str], first: str) -> str:
 
 def is_over_the_file(output: str) -> bool:
     """Whether a line explains an end as the file's fault, and none as anything else's."""
-    told = [_stripped(line) for line in output.splitlines()]
-    if any(_NOT_THE_FILE.search(line) for line in told):
+    errors = [_stripped(line) for line in output.splitlines()]
+    if any(_NOT_THE_FILE.search(line) for line in errors):
         return False
-    return any(_THE_FILE.search(line) for line in told)
+    return any(_THE_FILE.search(line) for line in errors)
 
 
 def kernels_in(output: str) -> tuple[str, ...]:
     """Return what an output says of the kernels that multiply weights, e.g. `AKernel for ALinearMethod`."""
-    found = (_KERNEL.search(line) for line in output.splitlines())
-    return tuple(dict.fromkeys(f"{one['kernel']} for {one['layer']}" for one in found if one))
+    lines = (_KERNEL.search(line) for line in output.splitlines())
+    return tuple(dict.fromkeys(f"{line['kernel']} for {line['layer']}" for line in lines if line))
 
 
 def _stripped(line: str) -> str:
     """The line without what a logger puts before it; empty for a traceback's inside and what is no error."""
-    found = _PREFIX.match(line)
-    said = line[found.end() :] if found else line
-    harmless = found and (
-        found["level"] in ("DEBUG", "INFO", "WARNING") or found["letter"] in ("D", "I", "W")
+    prefix = _PREFIX.match(line)
+    said = line[prefix.end() :] if prefix else line
+    harmless = prefix and (
+        prefix["level"] in ("DEBUG", "INFO", "WARNING") or prefix["letter"] in ("D", "I", "W")
     )
     return "" if harmless or said.startswith("  ") else said.strip()

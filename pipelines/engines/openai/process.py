@@ -27,17 +27,17 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 def filled(command: tuple[str, ...], values: Mapping[str, object]) -> list[str]:
     """Return a command with its placeholders filled in; other braces stay as they are."""
 
-    def value(found: re.Match[str]) -> str:
-        return str(values.get(found[1], found[0]))
+    def value(placeholder: re.Match[str]) -> str:
+        return str(values.get(placeholder[1], placeholder[0]))
 
     return [_PLACEHOLDER.sub(value, part) for part in command]
 
 
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
         return port
 
 

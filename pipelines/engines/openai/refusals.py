@@ -32,8 +32,8 @@ class Refusals:
         if schema is None:
             return None
         require_shallow(schema)
-        told = (self.schema(part) for part in _subschemas(json.loads(schema)))
-        return next((one for one in told if one is not None), None)
+        refusals = (self.schema(part) for part in _subschemas(json.loads(schema)))
+        return next((refusal for refusal in refusals if refusal is not None), None)
 
 
 def _vllm(subschema: JsonObject) -> str | None:

@@ -51,8 +51,8 @@ class Choice(BaseModel):
 
     def thought(self) -> str:
         """What the server took out of the text as thoughts."""
-        told = self.message or self
-        return told.reasoning_content or told.reasoning or ""
+        holder = self.message or self
+        return holder.reasoning_content or holder.reasoning or ""
 
 
 class Usage(BaseModel):

@@ -44,17 +44,17 @@ class Session:
         if detokenize is None:
             return None
 
-        def text(token_ids: Sequence[int]) -> str:
+        def text_of_ids(token_ids: Sequence[int]) -> str:
             if not token_ids:
                 return ""
             body = detokenize(self.served_name, token_ids)
             reply = self.client.post("/detokenize", body, "the text of token ids")
-            told = reply.get(self.dialect.detokenized)
-            if not isinstance(told, str):
+            text = reply.get(self.dialect.detokenized)
+            if not isinstance(text, str):
                 raise ServiceError("/detokenize gives no text", where=f"server {self.server.name}")
-            return told
+            return text
 
-        return text
+        return text_of_ids
 
 
 @contextmanager
@@ -115,10 +115,10 @@ def reported_version(client: ServerClient, server: Server) -> str | None:
 
 def _require_version(client: ServerClient, server: Server) -> None:
     """A server that was replaced since the plan was made answers under another contract."""
-    found = reported_version(client, server)
-    if found is not None and found != server.version:
+    reported = reported_version(client, server)
+    if reported is not None and reported != server.version:
         raise ServiceError(
-            f"{server.engine} was version {server.version} when this build was planned and is {found} now",
+            f"{server.engine} was version {server.version} when this build was planned and is {reported} now",
             where=f"server {server.name}",
             next_step="run the same command again: it plans with the server as it is",
         )
@@ -131,17 +131,19 @@ def _served(client: ServerClient, serving: Serving) -> str:
     folder = path if path.is_dir() else path.parent
     if server.model_name:
         name = filled((server.model_name,), {"model": path, "folder": folder.name})[0]
-        found = name if name in listed else None
+        served = name if name in listed else None
     else:
         name = str(path)
-        found = next((one for one, root in listed.items() if name in (one, root)), None)
-        if found is None and len(listed) == 1 and _reported_path(client, server) is not None:
-            found = next(iter(listed))
-    if found is None:
+        served = next(
+            (listing for listing, root in listed.items() if name in (listing, root)), None
+        )
+        if served is None and len(listed) == 1 and _reported_path(client, server) is not None:
+            served = next(iter(listed))
+    if served is None:
         raise _wrong_model(serving, name, f"it serves {_some(listed)}")
     if server.model_name is None or server.command:
-        _require_path(client, serving, listed[found])
-    return found
+        _require_path(client, serving, listed[served])
+    return served
 
 
 def _models(client: ServerClient, server: Server) -> dict[str, str | None]:
@@ -156,16 +158,16 @@ def _models(client: ServerClient, server: Server) -> dict[str, str | None]:
 
 def _require_path(client: ServerClient, serving: Serving, root: str | None) -> None:
     """What the server says that it loaded has to be our file or folder; not every server says it."""
-    told = _reported_path(client, serving.server) or root
-    if told is None:
+    loaded = _reported_path(client, serving.server) or root
+    if loaded is None:
         return
-    if not _same_place(told, serving.loadable.path):
-        raise _wrong_model(serving, str(serving.loadable.path), f"it loaded {told}")
+    if not _same_place(loaded, serving.loadable.path):
+        raise _wrong_model(serving, str(serving.loadable.path), f"it loaded {loaded}")
 
 
-def _same_place(told: str, model: Path) -> bool:
+def _same_place(path: str, model: Path) -> bool:
     try:
-        return Path(told).is_absolute() and Path(told).resolve() == model.resolve()
+        return Path(path).is_absolute() and Path(path).resolve() == model.resolve()
     except (OSError, ValueError):  # no path at all
         return False
 

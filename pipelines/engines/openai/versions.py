@@ -52,18 +52,18 @@ def identified(
 
 def _remembered(server: Server, program: Path, memory: Path | None) -> str:
     """The version as it was told last time; an unreadable memory is an empty one."""
-    key, told = _content_key(program), {}
+    key, remembered = _content_key(program), {}
     if memory is not None and memory.is_file():
         try:
             loaded = json.loads(memory.read_bytes())
         except (OSError, ValueError):
             loaded = None
-        told = loaded if isinstance(loaded, dict) else {}
-    if isinstance(told.get(key), str):
-        return str(told[key])
+        remembered = loaded if isinstance(loaded, dict) else {}
+    if isinstance(remembered.get(key), str):
+        return str(remembered[key])
     version = _asked(server, str(program))
     if memory is not None:
-        write_text(memory, json.dumps(told | {key: version}, indent=0, sort_keys=True))
+        write_text(memory, json.dumps(remembered | {key: version}, indent=0, sort_keys=True))
     return version
 
 
@@ -130,10 +130,10 @@ def _asked(server: Server, program: str) -> str:
             f"{program} --version does not work ({why})", where=f"server {server.name}"
         )
     lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
-    told = _version_in([line.strip() for line in lines])
-    if told is None:
+    printed = _version_in([line.strip() for line in lines])
+    if printed is None:
         raise _untold(server, f"{server.command[0]} --version tells none")
-    return told.removeprefix("version:").strip()
+    return printed.removeprefix("version:").strip()
 
 
 def _version_in(lines: list[str]) -> str | None:

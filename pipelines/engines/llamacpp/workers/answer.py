@@ -127,8 +127,8 @@ def _room(max_tokens: int, context_tokens: int) -> Room:
     def room(prompt: Prompt) -> int:
         if not prompt.token_ids:
             return 0
-        wanted = max_tokens if prompt.max_tokens is None else prompt.max_tokens
-        return min(wanted, context_tokens - len(prompt.token_ids))
+        allowed = max_tokens if prompt.max_tokens is None else prompt.max_tokens
+        return min(allowed, context_tokens - len(prompt.token_ids))
 
     return room
 

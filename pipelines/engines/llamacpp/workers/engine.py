@@ -61,11 +61,11 @@ class LlamaEngine:
         if code:
             refuse_machine_trouble(self._log)
             raise WorkerError(f"llama_decode failed with {code}: {self._log.reason}")
-        wanted = sum(batch.outputs)
-        if not wanted:
+        rows = sum(batch.outputs)
+        if not rows:
             return numpy.empty((0, self._vocabulary_size), dtype=numpy.float32)
         pointer = llama_cpp.llama_get_logits(self._context)
-        return numpy.ctypeslib.as_array(pointer, shape=(wanted, self._vocabulary_size))
+        return numpy.ctypeslib.as_array(pointer, shape=(rows, self._vocabulary_size))
 
     def copy(self, source: int, target: int) -> None:
         """Let an empty slot begin with everything another slot holds."""

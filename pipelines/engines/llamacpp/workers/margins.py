@@ -48,9 +48,9 @@ def measure(call: MarginsCall, on_progress: OnProgress) -> MarginsTally:
             ended: list[Answering] = []
             run_group(group, engine, layout, rules, ended.extend)
             engine.close()
-            for one in ended:
-                if one.prompt.item_id in watch.closest:
-                    margin = watch.margin(one, vocabulary)
+            for sequence in ended:
+                if sequence.prompt.item_id in watch.closest:
+                    margin = watch.margin(sequence, vocabulary)
                     file.write(json.dumps(to_json(margin), ensure_ascii=False) + "\n")
                     answered += 1
             on_progress(Progress(done=answered, total=len(prompts), what="measuring margins"))
@@ -72,15 +72,15 @@ class _Watch:
         second = others.argmax(axis=1)
         gaps = logits[rows, first] - logits[rows, second]
         for index, sequence in enumerate(asking):
-            found = (
+            decision = (
                 float(gaps[index]),
                 len(sequence.generated),
                 int(first[index]),
                 int(second[index]),
             )
-            known = self.closest.get(sequence.prompt.item_id)
-            if numpy.isfinite(found[0]) and (known is None or found[0] < known[0]):
-                self.closest[sequence.prompt.item_id] = found
+            closest = self.closest.get(sequence.prompt.item_id)
+            if numpy.isfinite(decision[0]) and (closest is None or decision[0] < closest[0]):
+                self.closest[sequence.prompt.item_id] = decision
         chosen: list[int] = first.tolist()
         return chosen
 

@@ -84,20 +84,20 @@ def _decode(
         ToolchainError: where there is too little memory for it.
         WorkerError: where llama.cpp does not decode; that says nothing of the logits.
     """
-    known = [token for token in token_ids if 0 <= token < vocabulary.size] or [0]
-    known = known[: llama_cpp.llama_model_n_ctx_train(model)]
-    layout = Layout(slots=1, shared=(), slot_tokens=len(known), batch_tokens=_BATCH_TOKENS)
+    readable = [token for token in token_ids if 0 <= token < vocabulary.size] or [0]
+    readable = readable[: llama_cpp.llama_model_n_ctx_train(model)]
+    layout = Layout(slots=1, shared=(), slot_tokens=len(readable), batch_tokens=_BATCH_TOKENS)
     try:
         engine = LlamaEngine(model, layout, settings, log)
-        for start in range(0, len(known), _BATCH_TOKENS):
+        for start in range(0, len(readable), _BATCH_TOKENS):
             batch = Batch()
-            for offset, token in enumerate(known[start : start + _BATCH_TOKENS]):
+            for offset, token in enumerate(readable[start : start + _BATCH_TOKENS]):
                 batch.add((token,), position=start + offset, slot=0, last_is_output=True)
             if not numpy.isfinite(engine.decode(batch)).all():
                 return False, f"logits are not finite after {start + len(batch.tokens)} tokens"
     except CheckpointError as error:
         return False, error.what
-    return True, f"loaded and decoded {len(known)} tokens"
+    return True, f"loaded and decoded {len(readable)} tokens"
 
 
 if __name__ == "__main__":

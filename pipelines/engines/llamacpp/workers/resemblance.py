@@ -79,15 +79,15 @@ def _comparable(base: StoredTensor | None, other: StoredTensor) -> bool:
 
 
 def _cosine(
-    one: Iterator[NDArray[numpy.float64]], other: Iterator[NDArray[numpy.float64]]
+    base: Iterator[NDArray[numpy.float64]], other: Iterator[NDArray[numpy.float64]]
 ) -> float:
     """Return the cosine of two streams of equal pieces; 0 where one of them is all zeros."""
-    product = one_square = other_square = 0.0
-    for first, second in zip(one, other, strict=True):
+    product = base_square = other_square = 0.0
+    for first, second in zip(base, other, strict=True):
         product += float(first @ second)
-        one_square += float(first @ first)
+        base_square += float(first @ first)
         other_square += float(second @ second)
-    length = (one_square * other_square) ** 0.5
+    length = (base_square * other_square) ** 0.5
     return product / length if length > 0 else 0.0
 
 

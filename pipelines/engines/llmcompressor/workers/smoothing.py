@@ -37,7 +37,7 @@ class Smoothed:
     """
 
     row: torch.Tensor | None = None
-    wanted: list[str] = field(default_factory=list)
+    chosen: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     before: torch.Tensor | None = None
     after: torch.Tensor | None = None
@@ -76,14 +76,14 @@ class _Watched:
         """Look at the model, then do as llm-compressor does."""
         self._smoothed.before = self._smoothed.hidden_states(state.model)
         super().on_calibration_start(state, event, **named)  # type: ignore[misc]  # the modifier's
-        self._smoothed.wanted = self._wanted()
+        self._smoothed.chosen = self._chosen()
 
     def on_calibration_end(self, state: State, event: Event, **named: object) -> None:
         """Do as llm-compressor does, then look at the model again."""
         super().on_calibration_end(state, event, **named)  # type: ignore[misc]  # the modifier's
         self._smoothed.after = self._smoothed.hidden_states(state.model)
 
-    def _wanted(self) -> list[str]:
+    def _chosen(self) -> list[str]:
         """Return the names of the layers that are to be smoothed."""
         raise NotImplementedError
 
@@ -98,7 +98,7 @@ class Awq(_Watched, AWQModifier):  # type: ignore[misc]  # llm-compressor has no
         super().on_calibration_end(state, event, **named)
         self._smoothed.done = [str(metric["layer_name"]) for metric in self._error_metrics]
 
-    def _wanted(self) -> list[str]:
+    def _chosen(self) -> list[str]:
         return [mapping.smooth_name for mapping in self._resolved_mappings]
 
 
@@ -107,7 +107,7 @@ class SmoothQuant(_Watched, SmoothQuantModifier):  # type: ignore[misc]  # llm-c
 
     _smoothed: Smoothed = PrivateAttr(default_factory=Smoothed)
 
-    def _wanted(self) -> list[str]:
+    def _chosen(self) -> list[str]:
         return [mapping.smooth_name for mapping in self.resolved_mappings_]
 
     def _apply_smoothing(self, model: torch.nn.Module) -> None:
@@ -135,7 +135,7 @@ def smoothing_notes(
         CheckpointError: where a layer was left out, a decoder block has fewer smoothed layers than
             others, or the model does not compute what it did before.
     """
-    blocks = list(dict.fromkeys(found.group() for name in layers if (found := _BLOCK.match(name))))
+    blocks = list(dict.fromkeys(block.group() for name in layers if (block := _BLOCK.match(name))))
     return tuple(
         _note(type(modifier).__name__, modifier.smoothed, blocks, where)
         for modifier in recipe
@@ -144,14 +144,14 @@ def smoothing_notes(
 
 
 def _note(name: str, smoothed: Smoothed, blocks: Sequence[str], where: str) -> str:
-    left_out = [layer for layer in smoothed.wanted if layer not in smoothed.done]
-    counts = Counter(found.group() for layer in smoothed.done if (found := _BLOCK.match(layer)))
+    left_out = [layer for layer in smoothed.chosen if layer not in smoothed.done]
+    counts = Counter(block.group() for layer in smoothed.done if (block := _BLOCK.match(layer)))
     most = max(counts.values(), default=0)
     short = [block for block in blocks if counts[block] < max(most, 1)]
     if left_out or short:
         named = ", ".join((left_out or short)[:3])
         raise CheckpointError(
-            f"{name} smoothed {len(smoothed.done)} of {len(smoothed.wanted)} layers, "
+            f"{name} smoothed {len(smoothed.done)} of {len(smoothed.chosen)} layers, "
             f"and none or fewer of {named}",
             where=where,
             next_step="see the log; choose a recipe without smoothing",
@@ -164,6 +164,6 @@ def _note(name: str, smoothed: Smoothed, blocks: Sequence[str], where: str) -> s
             next_step="choose a recipe without smoothing",
         )
     return (
-        f"{name} smoothed {len(smoothed.done)} of {len(smoothed.wanted)} layers, {most} in each of "
+        f"{name} smoothed {len(smoothed.done)} of {len(smoothed.chosen)} layers, {most} in each of "
         f"{len(blocks)} blocks; the last hidden states moved by {smoothed.change:.2%}"
     )

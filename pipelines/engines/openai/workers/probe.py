@@ -104,7 +104,7 @@ def _compare(served: Session, texts: list[_Text]) -> tuple[int, tuple[str, ...]]
         if reply is None:
             return count, tuple(mismatched)
         tokens = reply.get("tokens")
-        if not isinstance(tokens, list) or not all(type(one) is int for one in tokens):
+        if not isinstance(tokens, list) or not all(type(token) is int for token in tokens):
             raise ServiceError("/tokenize gives no token ids", where=f"text {text.id}")
         if tokens != list(text.token_ids):
             mismatched.append(text.id)
@@ -135,8 +135,8 @@ def _finite(served: Session, texts: list[_Text]) -> bool | None:
         raise
     if served.server.prompts == "ids":
         asking.answer(prompt, reply)  # which refuses what is no answer to it
-    found = [_logprob(value) for value in _logprobs(reply)]
-    return all(found) if found else None
+    numbers = [_logprob(value) for value in _logprobs(reply)]
+    return all(numbers) if numbers else None
 
 
 def _logprob(value: JsonValue) -> bool:
@@ -154,10 +154,10 @@ def _logprob(value: JsonValue) -> bool:
 
 def _logprobs(reply: JsonObject) -> list[JsonValue]:
     """Log probabilities of generated tokens: a list (vLLM, SGLang), or token by token (llama-server)."""
-    found = first_choice(reply).get("logprobs")
-    if not isinstance(found, dict):
+    logprobs = first_choice(reply).get("logprobs")
+    if not isinstance(logprobs, dict):
         return []
-    listed, each = found.get("token_logprobs"), found.get("content")
+    listed, each = logprobs.get("token_logprobs"), logprobs.get("content")
     if isinstance(listed, list):
         return listed
     rows = each if isinstance(each, list) else []

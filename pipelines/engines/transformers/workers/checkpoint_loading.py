@@ -92,8 +92,8 @@ def _loading(call: LoadingCall) -> Any:
 
 def _refused(call: LoadingCall, error: Exception) -> QuantgateError:
     """A machine in trouble says nothing of the configuration."""
-    told = next((line for line in str(error).splitlines() if line.strip()), "without a reason")
-    said = f"{type(error).__name__}: {told.strip()}"
+    reason = next((line for line in str(error).splitlines() if line.strip()), "without a reason")
+    said = f"{type(error).__name__}: {reason.strip()}"
     return machine_trouble(said) or CheckpointError(
         f"transformers makes no model of it: {said}",
         where=str(call.checkpoint / "config.json"),

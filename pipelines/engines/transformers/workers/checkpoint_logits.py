@@ -78,9 +78,9 @@ def _load(call: CheckpointLogitsCall) -> PreTrainedModel:
         raise
     # Whatever a class makes of settings that were not made for each other.
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise machine_trouble(told) or CheckpointError(
-            f"makes no model with {call.changes}: {told}", where=str(call.checkpoint)
+        reason = f"{type(error).__name__}: {error}"
+        raise machine_trouble(reason) or CheckpointError(
+            f"makes no model with {call.changes}: {reason}", where=str(call.checkpoint)
         ) from error
 
 

@@ -56,13 +56,13 @@ def _weight(
     folder: Path, layout: PackedLayout, name: str, parts: Mapping[str, StoredTensor]
 ) -> torch.Tensor:
     """Return a packed layer's weight, outputs x inputs, in float32."""
-    wanted = PARTS[layout.format]
-    lacking = [part for part in wanted if part not in parts]
+    needed = PARTS[layout.format]
+    lacking = [part for part in needed if part not in parts]
     if lacking or "weight" in parts:
         raise CheckpointError(
             f"{name} lacks {lacking[0]}" if lacking else f"{name} has both weight and qweight",
             where=str(folder),
         )
-    arrays = {part: read_array(parts[part]) for part in wanted}
+    arrays = {part: read_array(parts[part]) for part in needed}
     module = StoredModule(name=name, where=str(folder), arrays=arrays)
     return torch.from_numpy(_FROM_LAYOUT[layout.format](module, layout).dense())

@@ -19,7 +19,7 @@ def resemblances(loaded: LoadedModel, base: Path) -> tuple[Resemblance, ...]:
     The model has to have answered once: until then compressed weights are packed.
     """
     files = {tensor.name: tensor.file for tensor in read_tensors(base)}
-    found: list[Resemblance] = []
+    compared: list[Resemblance] = []
     for name, module in loaded.model.named_modules():
         weight, tensor = getattr(module, "weight", None), f"{name}.weight"
         if not isinstance(module, torch.nn.Linear) or tensor not in files:
@@ -27,8 +27,8 @@ def resemblances(loaded: LoadedModel, base: Path) -> tuple[Resemblance, ...]:
         with safe_open(files[tensor], framework="pt") as file:
             original = file.get_tensor(tensor)
         if weight is not None and weight.shape == original.shape:
-            found.append(Resemblance(name=tensor, cosine=resemblance(weight, original)))
-    return tuple(found)
+            compared.append(Resemblance(name=tensor, cosine=resemblance(weight, original)))
+    return tuple(compared)
 
 
 def resemblance(weight: torch.Tensor, original: torch.Tensor) -> float:

@@ -69,13 +69,13 @@ def _from_table(checkpoint: Path) -> str:
     file = checkpoint / "tokenizer.json"
     name = match_pretype(json.loads(file.read_bytes())) if file.is_file() else None
     if name is None:
-        known = ", ".join(sorted({row.name for row in PRE_TYPES}))
+        names = ", ".join(sorted({row.name for row in PRE_TYPES}))
         raise CheckpointError(
             "llama.cpp does not know how this tokenizer cuts text into pieces",
             where=str(file),
             next_step=byte_fallback_hint(checkpoint)
             or "leave GGUF recipes out, or save the tokenizer with a pre_tokenizer that llama.cpp"
-            f" has (its names: {known})",
+            f" has (its names: {names})",
         )
     return name
 
@@ -145,8 +145,8 @@ def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
         ) as error:  # foreign code, another for each architecture: it raises what it likes
             if isinstance(error, OSError) and full_disk(error, call.output) is not None:
                 raise
-            told = f"{type(error).__name__}: {error}".replace(f"{view}/", "")
-            raise machine_trouble(told) or _refusal(call, told) from error
+            reason = f"{type(error).__name__}: {error}".replace(f"{view}/", "")
+            raise machine_trouble(reason) or _refusal(call, reason) from error
     return ConvertFacts(pre_tokenizer=detected.name, pre_tokenizer_source=detected.source)
 
 

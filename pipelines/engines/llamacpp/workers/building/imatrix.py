@@ -135,10 +135,10 @@ def compute(call: ImatrixCall, on_progress: OnProgress) -> ImatrixFacts:
     context = open_context(model, _parameters(call, collector), log)
     sequences = tokens = 0
     total = sum(1 for _ in call.calibration.file.open("rb"))
-    wanted = read_sequences(
+    corpus = read_sequences(
         call.calibration.file, vocabulary, longest=call.calibration.max_length_tokens
     )
-    for packed in pack(wanted, _BATCH_TOKENS):
+    for packed in pack(corpus, _BATCH_TOKENS):
         for _ in decode(context, packed, _BATCH_TOKENS, log):
             collector.check()
         sequences += len(set(packed.sequences))

@@ -113,7 +113,7 @@ class _Finder:
     """An evaluation callback that takes nothing and remembers which weights operations are given."""
 
     def __init__(self, names: frozenset[str]) -> None:
-        self.found: dict[str, set[int]] = {}
+        self.places: dict[str, set[int]] = {}
         self.foreign: str | None = None
         self._names = names
         self.callback = llama_cpp.ggml_backend_sched_eval_callback(self._called)
@@ -131,7 +131,7 @@ class _Finder:
             return
         if tensor.extra or not ggml.ggml_backend_buffer_is_host(tensor.buffer):
             self.foreign = name
-        self.found.setdefault(name, set()).add(address)
+        self.places.setdefault(name, set()).add(address)
 
 
 def _addresses(
@@ -154,7 +154,7 @@ def _addresses(
         llama_cpp.llama_free(context)
     if finder.foreign is not None:
         raise WorkerError(f"{finder.foreign} is not in main memory in ggml's plain layout")
-    return {name: tuple(sorted(places)) for name, places in finder.found.items()}
+    return {name: tuple(sorted(places)) for name, places in finder.places.items()}
 
 
 def _placed(tensor: Tensor) -> _Placed:
