@@ -4,7 +4,7 @@ import re
 
 from quantgate.pipelines.domain.run import Kernels
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
-from quantgate.pipelines.engines.requests import ServedLook
+from quantgate.pipelines.engines.requests import ServedProbeReport
 
 KERNELS = "kernels of the server"
 _SHOWN = 5
@@ -18,20 +18,20 @@ Source: vllm/model_executor/kernels/linear of vLLM 0.32, whose `CPUFp8BlockScale
 `CPUFp8PerTensorScaledMMLinearKernel` leave activations at 16 bits."""
 
 
-def audit_served(look: ServedLook | None) -> tuple[AuditFinding, ...]:
+def audit_served(probe: ServedProbeReport | None) -> tuple[AuditFinding, ...]:
     """Return what a server showed; nothing where none answers."""
-    if look is None:
+    if probe is None:
         return ()
-    engine = look.engine
+    engine = probe.engine
     loads = AuditFinding(
         check=f"loads in {engine}",
-        passed=look.loads,
+        passed=probe.loads,
         promised="yes",
-        found="yes" if look.loads else f"no ({look.detail})",
+        found="yes" if probe.loads else f"no ({probe.detail})",
     )
-    if not look.loads:
+    if not probe.loads:
         return (loads,)
-    return (loads, _finite(look), *_parity(look), *_kernels(look))
+    return (loads, _finite(probe), *_parity(probe), *_kernels(probe))
 
 
 def kernels_of(audit: AuditReport, stated: Kernels) -> Kernels:
@@ -43,27 +43,27 @@ def kernels_of(audit: AuditReport, stated: Kernels) -> Kernels:
     return next((kind for kind in kinds if told.startswith(f"{kind}: ")), stated)
 
 
-def _finite(look: ServedLook) -> AuditFinding:
-    found = {True: "yes", False: "no", None: "it tells none"}[look.finite]
+def _finite(probe: ServedProbeReport) -> AuditFinding:
+    found = {True: "yes", False: "no", None: "it tells none"}[probe.finite]
     return AuditFinding(
-        check=f"log probabilities of {look.engine} are finite",
-        passed=look.finite is not False,
+        check=f"log probabilities of {probe.engine} are finite",
+        passed=probe.finite is not False,
         promised="yes",
         found=found,
     )
 
 
-def _parity(look: ServedLook) -> tuple[AuditFinding, ...]:
-    if not look.compared_texts:
+def _parity(probe: ServedProbeReport) -> tuple[AuditFinding, ...]:
+    if not probe.compared_texts:
         return ()
-    wrong = look.mismatched_texts
-    found = f"{look.compared_texts - len(wrong)} of {look.compared_texts} texts"
+    wrong = probe.mismatched_texts
+    found = f"{probe.compared_texts - len(wrong)} of {probe.compared_texts} texts"
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         found += f"; first differing: {', '.join(wrong[:_SHOWN])}{more}"
     return (
         AuditFinding(
-            check=f"token ids of {look.engine} equal the base's",
+            check=f"token ids of {probe.engine} equal the base's",
             passed=not wrong,
             promised="every text that was asked",
             found=found,
@@ -71,17 +71,17 @@ def _parity(look: ServedLook) -> tuple[AuditFinding, ...]:
     )
 
 
-def _kernels(look: ServedLook) -> tuple[AuditFinding, ...]:
+def _kernels(probe: ServedProbeReport) -> tuple[AuditFinding, ...]:
     """What computes is no promise that could be broken; it is what the verdict is on."""
-    if not look.kernels:
+    if not probe.kernels:
         return ()
-    kind = min((_kind(one) for one in look.kernels), key=_ORDER.index)
+    kind = min((_kind(one) for one in probe.kernels), key=_ORDER.index)
     return (
         AuditFinding(
             check=KERNELS,
             passed=True,
             promised="said in its output",
-            found=f"{kind}: {', '.join(look.kernels)}",
+            found=f"{kind}: {', '.join(probe.kernels)}",
         ),
     )
 

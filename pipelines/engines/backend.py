@@ -64,6 +64,14 @@ class BuildRequest:
         return self.calibration
 
 
+@dataclass(slots=True)
+class Consumption:
+    """What calibration consumed so far, counted where it arrives in the model."""
+
+    sequences: int = 0
+    tokens: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenFolder:
     """What a worker wrote, read back from the files, and what calibration really consumed.

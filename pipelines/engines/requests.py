@@ -131,12 +131,12 @@ class ProbeReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedLook:
+class ServedProbeReport:
     """What a server showed of a file that the file's own runtime had loaded and found finite before.
 
     `loads` is False where the server ended, its output blames the file, and it does start with the base.
-    `finite` is None where it tells no log probabilities. `kernels` are lines of its output that name what
-    computes; a running server tells none.
+    `finite` is False where it gave a log probability that is no number, None where it gives none.
+    `kernels` are lines of a started server's output that name what computes; a running one tells none.
     """
 
     engine: str

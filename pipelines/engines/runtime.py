@@ -21,7 +21,7 @@ from quantgate.pipelines.engines.requests import (
     Loadable,
     ProbeReport,
     ProbeRequest,
-    ServedLook,
+    ServedProbeReport,
 )
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
@@ -37,14 +37,14 @@ class ServerAccess(Protocol):
         """Say whether `base_divergence` needs the checkpoint's own logits, as far as can be said before."""
         ...
 
-    def look(
+    def probe_served(
         self,
         request: ProbeRequest,
         control: Loadable,
         run_worker: RunWorker,
         on_progress: OnProgress,
-    ) -> ServedLook:
-        """Look at a file through the server that will answer.
+    ) -> ServedProbeReport:
+        """Probe a file through the server that will answer.
 
         `control` is the base, which is started before a file is held not to load; for the base it is itself.
 

@@ -54,15 +54,15 @@ def read_gguf_header(file: Path, *, longest_list: int = _LONGEST_LIST) -> GgufHe
 
 
 @contextmanager
-def _opened(file: Path, longest_list: int) -> Iterator["_Reader"]:
+def _opened(file: Path, longest_list: int) -> Iterator["_HeaderReader"]:
     try:
         with file.open("rb") as handle:
-            yield _Reader(handle, longest_list)
+            yield _HeaderReader(handle, longest_list)
     except (struct.error, UnicodeDecodeError) as error:
         raise CheckpointError("has a damaged GGUF header", where=str(file)) from error
 
 
-def _metadata(reader: "_Reader", file: Path) -> tuple[JsonObject, int]:
+def _metadata(reader: "_HeaderReader", file: Path) -> tuple[JsonObject, int]:
     """Return metadata by key, and how many tensors follow."""
     if reader.bytes(4) != _MAGIC:
         raise CheckpointError("does not begin as a GGUF file", where=str(file))
@@ -76,7 +76,7 @@ def _metadata(reader: "_Reader", file: Path) -> tuple[JsonObject, int]:
     return metadata, tensor_count
 
 
-def _header(reader: "_Reader", file: Path) -> GgufHeader:
+def _header(reader: "_HeaderReader", file: Path) -> GgufHeader:
     metadata, tensor_count = _metadata(reader, file)
     entries = [_entry(reader, file) for _ in range(tensor_count)]
     counts = Counter(name for name, *_ in entries)
@@ -105,7 +105,7 @@ def _header(reader: "_Reader", file: Path) -> GgufHeader:
     return GgufHeader(metadata=metadata, tensors=tensors)
 
 
-def _entry(reader: "_Reader", file: Path) -> tuple[str, str, tuple[int, ...], int, int]:
+def _entry(reader: "_HeaderReader", file: Path) -> tuple[str, str, tuple[int, ...], int, int]:
     """Return a tensor's name, type, shape, offset into the data and size in bytes."""
     name = reader.string()
     dimensions = reader.number("I")
@@ -119,7 +119,7 @@ def _entry(reader: "_Reader", file: Path) -> tuple[str, str, tuple[int, ...], in
     return name, stored.name, shape, offset, prod(shape) // stored.block * stored.block_bytes
 
 
-class _Reader:
+class _HeaderReader:
     """Little-endian values, one after the other."""
 
     def __init__(self, handle: BinaryIO, longest_list: int) -> None:

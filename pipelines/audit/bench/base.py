@@ -9,7 +9,7 @@ from quantgate.pipelines.audit.checks import audit_base
 from quantgate.pipelines.audit.served import audit_served
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
-from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest, ServedLook
+from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest, ServedProbeReport
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sealed_values import Missing, Sealed, sealed_record
@@ -22,7 +22,7 @@ class AuditRecord:
 
     report: AuditReport
     probe: ProbeReport
-    served: ServedLook | None = None
+    served: ServedProbeReport | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +93,11 @@ def served_look(
     request: ProbeRequest,
     probe: ProbeReport,
     on_progress: OnProgress,
-) -> ServedLook | None:
+) -> ServedProbeReport | None:
     """Return what the server that answers shows of a file; none is started for one that failed natively."""
     if not (probe.loads and probe.finite_logits):
         return None
     access = bench.runtimes[runtime_name].server_access()
     if access is None:
         return None
-    return access.look(request, bench.base(runtime_name), bench.run_worker, on_progress)
+    return access.probe_served(request, bench.base(runtime_name), bench.run_worker, on_progress)

@@ -12,7 +12,7 @@ _MOST_UNITS = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class TypeChoice:
     """One type that a group may get: what it costs and what it loses."""
 
     type: str
@@ -20,7 +20,7 @@ class Choice:
     loss: float
 
 
-def assign(groups: Sequence[Sequence[Choice]], budget_bits: float) -> tuple[Choice, ...]:
+def assign(groups: Sequence[Sequence[TypeChoice]], budget_bits: float) -> tuple[TypeChoice, ...]:
     """Return one choice for each group: least sum of losses with a sum of bits within the budget.
 
     Exact (dynamic programming over the budget) in units of the greatest common divisor of all costs, or of
@@ -45,7 +45,7 @@ def assign(groups: Sequence[Sequence[Choice]], budget_bits: float) -> tuple[Choi
         best = rows.min(axis=0)
     if not numpy.isfinite(best[room]):
         raise InputError("the cheapest types of all groups together are above the size budget")
-    chosen: list[Choice] = []
+    chosen: list[TypeChoice] = []
     for choices, indices in zip(reversed(groups), reversed(taken), strict=True):
         choice = choices[int(indices[room])]
         chosen.append(choice)

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from quantgate.pipelines.engines.requests import Prompt
 
-Room = Callable[[Prompt], int]
+AnswerTokens = Callable[[Prompt], int]
 """Returns how many tokens an answer may have."""
 
 # Sharing costs a copy per prompt and a decode per group.
@@ -75,7 +75,7 @@ def common_prefix(prompts: Sequence[Prompt], *, worth_tokens: int) -> tuple[int,
     return first[:length] if length >= worth_tokens else ()
 
 
-def lay_out(prompts: Sequence[Prompt], room: Room, slots: int) -> Layout:
+def lay_out(prompts: Sequence[Prompt], room: AnswerTokens, slots: int) -> Layout:
     """Return a group's layout: slots as long as its longest answer can need.
 
     The cache is bounded: long prompts get fewer slots instead of exhausting memory.
@@ -109,7 +109,7 @@ def side_by_side(prompts: int, slots: int, threads: int, weights: int) -> tuple[
 
 
 def groups(
-    prompts: Sequence[Prompt], room: Room, slots: int, engines: int = 1
+    prompts: Sequence[Prompt], room: AnswerTokens, slots: int, engines: int = 1
 ) -> list[Sequence[Prompt]]:
     """Cut prompts into groups of some rounds for `slots`, those of one engine, as many for each engine.
 
@@ -124,7 +124,7 @@ def groups(
     return cut
 
 
-def _alike(prompts: Sequence[Prompt], room: Room, *, least: int) -> list[Sequence[Prompt]]:
+def _alike(prompts: Sequence[Prompt], room: AnswerTokens, *, least: int) -> list[Sequence[Prompt]]:
     """Part prompts by the size of slot they need, within a factor of two, each part in their order.
 
     Sizes that fewer than `least` prompts need go with the next smaller ones, the smallest with the next
@@ -150,7 +150,9 @@ def _count(classes: Sequence[int], part: set[int]) -> int:
     return sum(size_class in part for size_class in classes)
 
 
-def _of_equal_cost(prompts: Sequence[Prompt], room: Room, count: int) -> list[Sequence[Prompt]]:
+def _of_equal_cost(
+    prompts: Sequence[Prompt], room: AnswerTokens, count: int
+) -> list[Sequence[Prompt]]:
     reached = [0]
     for prompt in prompts:
         reached.append(reached[-1] + max(1, len(prompt.token_ids) + room(prompt)))

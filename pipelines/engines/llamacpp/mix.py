@@ -8,7 +8,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.recipe import MeasuredMix, TensorTypeRule
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.engines.backend import CalibrationTokens
-from quantgate.pipelines.engines.llamacpp.assignment import Choice, assign
+from quantgate.pipelines.engines.llamacpp.assignment import TypeChoice, assign
 from quantgate.pipelines.engines.llamacpp.build_messages import (
     CandidateFile,
     QuantizeCall,
@@ -55,7 +55,7 @@ class AssignedType:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mix:
+class TypeMix:
     """Why each group got its type.
 
     `added_up` is the sum of the chosen sensitivities in nats a token, which the assignment makes least.
@@ -67,7 +67,9 @@ class Mix:
     sensitivities: Sensitivities
 
 
-def measured_mix(mix: MeasuredMix, basis: MixBasis, scratch: Path, workers: BuildWorkers) -> Mix:
+def measured_mix(
+    mix: MeasuredMix, basis: MixBasis, scratch: Path, workers: BuildWorkers
+) -> TypeMix:
     """Assign types so that divergences, taken as additive, sum up to the least within the budget.
 
     (Bettering the sum by measuring around it won on the corpus and lost on other text.)
@@ -79,14 +81,16 @@ def measured_mix(mix: MeasuredMix, basis: MixBasis, scratch: Path, workers: Buil
     """
     sensitivities = _sensitivities(mix.candidates, basis, scratch, workers)
     groups = sensitivities.groups
-    choices: dict[str, list[Choice]] = {group.name: [] for group in groups}
+    choices: dict[str, list[TypeChoice]] = {group.name: [] for group in groups}
     for measured in sensitivities.measured:
         loss = measured.divergence.mean_kl
-        choices[measured.group].append(Choice(type=measured.type, bits=measured.bits, loss=loss))
+        choices[measured.group].append(
+            TypeChoice(type=measured.type, bits=measured.bits, loss=loss)
+        )
     weights = sum(group.parameter_count for group in groups)
     budget_bits = math.floor(weights * mix.budget_bits_per_weight)
     chosen = assign([choices[group.name] for group in groups], budget_bits)
-    return Mix(
+    return TypeMix(
         assignment=tuple(
             AssignedType(group=group.name, tensors=group.tensors, type=choice.type)
             for group, choice in zip(groups, chosen, strict=True)
@@ -97,7 +101,7 @@ def measured_mix(mix: MeasuredMix, basis: MixBasis, scratch: Path, workers: Buil
     )
 
 
-def mix_rules(mix: Mix) -> tuple[TensorTypeRule, ...]:
+def mix_rules(mix: TypeMix) -> tuple[TensorTypeRule, ...]:
     """Return one rule for each tensor of an assignment."""
     return tuple(
         TensorTypeRule(pattern=f"^{re.escape(name)}$", type=assigned.type)

@@ -42,10 +42,10 @@ def chooser(
     stop_token_ids: frozenset[int] = frozenset(),
 ) -> Choose:
     """Return how tokens are chosen; a prompt's own temperature and schema come before `settings`."""
-    return _Chooser(settings, begin, stop_token_ids)
+    return _TokenChooser(settings, begin, stop_token_ids)
 
 
-class _Chooser:
+class _TokenChooser:
     """Takes the likeliest token (of two equal ones the lower id), or draws from the softmax.
 
     An item's draws depend on its id and the seed, not on who shares its batch. Where a grammar binds an

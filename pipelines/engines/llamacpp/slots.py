@@ -85,7 +85,7 @@ class Answering:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class DecodingRules:
     """When an answer ends, and how the next token is chosen from logits.
 
     Stop texts are looked for where there is a `text_of`; the answer then still holds the one found.
@@ -101,7 +101,7 @@ def run_group(
     prompts: Sequence[Prompt],
     engine: Engine,
     layout: Layout,
-    rules: Rules,
+    rules: DecodingRules,
     on_ended: Callable[[Sequence[Answering]], None],
 ) -> None:
     """Answer one group of prompts, in slots that are refilled in the prompts' order.
@@ -132,7 +132,7 @@ def _admit(
     active: dict[int, Answering],
     engine: Engine,
     layout: Layout,
-    rules: Rules,
+    rules: DecodingRules,
 ) -> list[Answering]:
     """Fill free slots with the next prompts; return those without room."""
     refused: list[Answering] = []
@@ -164,7 +164,7 @@ def _move_up(active: dict[int, Answering], engine: Engine) -> None:
 
 
 def _step(
-    active: dict[int, Answering], engine: Engine, layout: Layout, rules: Rules
+    active: dict[int, Answering], engine: Engine, layout: Layout, rules: DecodingRules
 ) -> list[Answering]:
     """Decode one batch and return the sequences it ended."""
     if not active:
@@ -195,7 +195,7 @@ def _compose(active: dict[int, Answering], layout: Layout) -> tuple[Batch, list[
     return batch, asking
 
 
-def _advance(asking: Sequence[Answering], logits: Logits, rules: Rules) -> None:
+def _advance(asking: Sequence[Answering], logits: Logits, rules: DecodingRules) -> None:
     for sequence, token, row in zip(asking, rules.choose(logits, asking), logits, strict=True):
         if token == COMPLETE:
             sequence.finish = "stop"
@@ -211,7 +211,7 @@ def _advance(asking: Sequence[Answering], logits: Logits, rules: Rules) -> None:
                 sequence.finish = "length"
 
 
-def _stopped_by_text(sequence: Answering, rules: Rules) -> bool:
+def _stopped_by_text(sequence: Answering, rules: DecodingRules) -> bool:
     stops = sequence.prompt.stop
     if not stops or rules.text_of is None:
         return False

@@ -96,7 +96,7 @@ def target_types(
 ) -> dict[str, str]:
     """Return the type of every tensor that is quantized in some file type; F16 where no block fits."""
     ordered = sorted(weights, key=lambda weight: (_layer_of(weight.name), weight.name))
-    chooser = _Chooser(
+    chooser = _TypeChooser(
         model=model,
         file_type=file_type,
         tied=all(weight.name != _HEAD for weight in ordered),
@@ -112,7 +112,7 @@ def target_types(
 
 
 @dataclass(slots=True, kw_only=True)
-class _Chooser:
+class _TypeChooser:
     """llama.cpp's state while it goes through the tensors: how many of each kind it has seen."""
 
     model: GgufModel

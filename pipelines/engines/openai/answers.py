@@ -24,7 +24,7 @@ _MOST_IDS = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Completions:
     """What all requests of one run share."""
 
     server: Server

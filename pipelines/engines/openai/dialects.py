@@ -14,7 +14,7 @@ from quantgate.pipelines.engines.openai.refusals import (
     NOTHING_REFUSED,
     OPENAI_REFUSALS,
     VLLM_REFUSALS,
-    Refusals,
+    EngineRefusals,
 )
 
 Ids = tuple[int, ...]
@@ -46,7 +46,7 @@ class Dialect:
     detokenized: str = ""
     logprobs: bool = False
     template_variables: bool = False
-    refuses: Refusals = NOTHING_REFUSED
+    refuses: EngineRefusals = NOTHING_REFUSED
 
 
 def dialect_of(engine: str) -> Dialect:

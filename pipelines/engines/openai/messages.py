@@ -44,19 +44,3 @@ class Served(Generic[Request]):
     def threads(self) -> int:
         """How many threads the worker may use."""
         return self.request.threads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedProbe:
-    """What came of it. `answers` is False where the server ended and its output blames the file.
-
-    `finite` is False where the server gave a log probability that is no number, None where it gives none.
-    `kernels` are lines of a started server's output that name what computes.
-    """
-
-    answers: bool
-    finite: bool | None
-    compared_texts: int
-    mismatched_texts: tuple[str, ...]
-    kernels: tuple[str, ...]
-    detail: str

@@ -19,7 +19,7 @@ Refused = Callable[[JsonObject], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusals:
+class EngineRefusals:
     """`most_stop_texts` None is no limit; `schema` looks at each subschema that binds an answer."""
 
     most_stop_texts: int | None = None
@@ -54,9 +54,9 @@ _FORMATS = (
 )  # fmt: skip
 """All but `uri-template` and `relative-json-pointer` were tried; `iban`, `regex`, `iri` were refused."""
 
-NOTHING_REFUSED = Refusals()
-OPENAI_REFUSALS = Refusals(most_stop_texts=4)
-VLLM_REFUSALS = Refusals(most_stop_texts=4, schema=_vllm)
+NOTHING_REFUSED = EngineRefusals()
+OPENAI_REFUSALS = EngineRefusals(most_stop_texts=4)
+VLLM_REFUSALS = EngineRefusals(most_stop_texts=4, schema=_vllm)
 
 _NO_SCHEMAS = ("const", "default", "enum", "examples")
 _NAMED_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")

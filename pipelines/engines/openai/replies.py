@@ -13,7 +13,7 @@ from quantgate.pipelines.files.validation_wording import sentence
 _LONGEST_PROBLEM = 400
 
 
-class Message(BaseModel):
+class ReplyMessage(BaseModel):
     """A chat's answer; thoughts are called `reasoning_content` or, in vLLM since 0.12, `reasoning`."""
 
     content: str | None = None
@@ -26,7 +26,7 @@ class Choice(BaseModel):
     """One answer: `text` of a completion, `message` of a chat."""
 
     text: str | None = None
-    message: Message | None = None
+    message: ReplyMessage | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     finish_reason: str | None = None

@@ -24,10 +24,10 @@ from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.engines.checkpoint_logits import compute_logits
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
-from quantgate.pipelines.engines.openai.desk import ServerDesk
 from quantgate.pipelines.engines.openai.dialects import dialect_of
 from quantgate.pipelines.engines.openai.likeliest import asked_positions, asking_likeliest
-from quantgate.pipelines.engines.openai.messages import Request, Served, ServedProbe, Serving
+from quantgate.pipelines.engines.openai.messages import Request, Served, Serving
+from quantgate.pipelines.engines.openai.started_servers import StartedServers
 from quantgate.pipelines.engines.prompt_lengths import longest_sequence
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
@@ -37,7 +37,7 @@ from quantgate.pipelines.engines.requests import (
     Loadable,
     ProbeReport,
     ProbeRequest,
-    ServedLook,
+    ServedProbeReport,
 )
 from quantgate.pipelines.engines.runtime import Runtime, ServerAccess
 from quantgate.pipelines.engines.worker_calls import call_of
@@ -49,7 +49,7 @@ _SOURCES = (
     f"{_WORKERS}.answer",
     f"{_WORKERS}.base_divergence",
     f"{_WORKERS}.probe",
-    "quantgate.pipelines.engines.openai.desk",
+    "quantgate.pipelines.engines.openai.started_servers",
     "quantgate.pipelines.engines.prompt_lengths",
 )
 _SETTINGS_DIGITS = 8
@@ -62,7 +62,7 @@ class OpenAiServerRuntime:
 
     server: Server
     native: Runtime
-    desk: ServerDesk = field(default_factory=ServerDesk, compare=False, repr=False)
+    started: StartedServers = field(default_factory=StartedServers, compare=False, repr=False)
 
     def missing(self) -> str | None:
         """Return None when the command is there and the key is set, else one sentence."""
@@ -143,49 +143,40 @@ class OpenAiServerRuntime:
         """Look natively: what the files' own runtime finds is never overwritten by what a server does."""
         return self.native.probe(request, run_worker, on_progress)
 
-    def look(
+    def probe_served(
         self,
         request: ProbeRequest,
         control: Loadable,
         run_worker: RunWorker,
         on_progress: OnProgress,
-    ) -> ServedLook:
-        """Look through the server; see `ServerAccess`. One that ends over the file twice is a report too."""
-        probe = self._probed(request, run_worker, on_progress)
-        if not probe.answers:
-            again = self._probed(replace(request, loadable=control), run_worker, on_progress)
-            if control == request.loadable:
-                probe = again
-            elif not again.answers:
-                raise WorkerError(
-                    f"{self.server.engine} starts neither with this file nor with its base: {again.detail}",
-                    where=f"server {self.server.name}",
-                    next_step="correct its command or this machine; then run the same command again",
-                    log=_server_log(request.log),
-                )
-            else:
-                probe = self._probed(request, run_worker, on_progress)
-        return ServedLook(
-            engine=self.server.engine,
-            loads=probe.answers,
-            finite=probe.finite,
-            compared_texts=probe.compared_texts,
-            mismatched_texts=probe.mismatched_texts,
-            kernels=probe.kernels,
-            detail=probe.detail,
-        )
+    ) -> ServedProbeReport:
+        """Ask the server; one that ends over the file twice is a report too."""
+        report = self._probed(request, run_worker, on_progress)
+        if report.loads:
+            return report
+        again = self._probed(replace(request, loadable=control), run_worker, on_progress)
+        if control == request.loadable:
+            return again
+        if not again.loads:
+            raise WorkerError(
+                f"{self.server.engine} starts neither with this file nor with its base: {again.detail}",
+                where=f"server {self.server.name}",
+                next_step="correct its command or this machine; then run the same command again",
+                log=_server_log(request.log),
+            )
+        return self._probed(request, run_worker, on_progress)
 
     def _probed(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
-    ) -> ServedProbe:
+    ) -> ServedProbeReport:
         context_tokens = request.context_tokens or _PROBE_CONTEXT_TOKENS
         with self._served(request, request.loadable, context_tokens) as served:
             call = call_of(f"{_WORKERS}.probe", served)
-            return run_worker(call, ServedProbe, on_progress).value
+            return run_worker(call, ServedProbeReport, on_progress).value
 
     def kept(self, loadable: Loadable) -> AbstractContextManager[None]:
-        """Keep a server that is started for the file; see `ServerAccess`."""
-        return self.desk.kept(loadable.path)
+        """Keep a server that is started for the file."""
+        return self.started.kept(loadable.path)
 
     def contents(self, loadable: Loadable) -> Contents:
         """Return what the files say of themselves."""
@@ -252,7 +243,7 @@ class OpenAiServerRuntime:
         if self.server.url:
             yield Served(serving=serving, request=request)
             return
-        with self.desk.serving(serving) as running:
+        with self.started.serving(serving) as running:
             yield Served(serving=replace(serving, running=running), request=request)
 
     def _kernels(self, subject: Recipe | Numerics | None) -> Kernels:

@@ -13,10 +13,10 @@ from typing import Any
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.openai.desk import ServerDesk
-from quantgate.pipelines.engines.openai.messages import Served, ServedProbe, Serving
+from quantgate.pipelines.engines.openai.messages import Served, Serving
 from quantgate.pipelines.engines.openai.process import Launch
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.started_servers import StartedServers
 from quantgate.pipelines.engines.openai.workers.answer import answer
 from quantgate.pipelines.engines.openai.workers.probe import probe
 from quantgate.pipelines.engines.prompt_lengths import longest_sequence
@@ -26,6 +26,7 @@ from quantgate.pipelines.engines.requests import (
     Loadable,
     ProbeRequest,
     Prompt,
+    ServedProbeReport,
 )
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.process.calls import Progress, ignore_progress
@@ -75,7 +76,7 @@ class Site:
         if server.url:
             yield serving
             return
-        with ServerDesk().serving(serving) as running:
+        with StartedServers().serving(serving) as running:
             yield replace(serving, running=running)
 
     def ask(
@@ -95,7 +96,7 @@ class Site:
             log=self.folder / "logs" / "audit.log",
         )
 
-    def look(self, server: Server, texts: dict[str, list[int]]) -> ServedProbe:
+    def look(self, server: Server, texts: dict[str, list[int]]) -> ServedProbeReport:
         request = self.look_request(texts)
         with self.running(server) as serving:
             return probe(Served(serving=serving, request=request), ignore_progress)

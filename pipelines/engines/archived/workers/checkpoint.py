@@ -9,7 +9,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +19,12 @@ from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.archived.config import older_config
-from quantgate.pipelines.engines.backend import BuildRequest, CalibrationTokens, WrittenFolder
+from quantgate.pipelines.engines.backend import (
+    BuildRequest,
+    CalibrationTokens,
+    Consumption,
+    WrittenFolder,
+)
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
 from quantgate.pipelines.formats.packed_config import PARTS
@@ -41,14 +45,6 @@ _STORED_DTYPES = {
 _SEED = 0
 _SHARED_MODE = 0o644
 """The library writes weights for their owner alone."""
-
-
-@dataclass(slots=True)
-class Consumption:
-    """What reached the model's embedding while a package calibrated."""
-
-    sequences: int = 0
-    tokens: int = 0
 
 
 def begin() -> None:

@@ -10,9 +10,9 @@ import llama_cpp
 
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
-from quantgate.pipelines.engines.llamacpp.layout import Room, groups, lay_out, side_by_side
+from quantgate.pipelines.engines.llamacpp.layout import AnswerTokens, groups, lay_out, side_by_side
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
-from quantgate.pipelines.engines.llamacpp.slots import Answering, Rules, run_group
+from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, run_group
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.grammar import SchemaGrammars
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
@@ -74,15 +74,15 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
 def _rules(
     request: AnswerRequest,
     prompts: Sequence[Prompt],
-    room: Room,
+    room: AnswerTokens,
     model: ctypes.c_void_p,
     log: LlamaLog,
-) -> Rules:
+) -> DecodingRules:
     """One thread's rules: grammars and random streams are not shared with others."""
     stops = frozenset(request.stop_token_ids)
     bound = any(prompt.schema is not None for prompt in prompts)
     begin = SchemaGrammars(model, stops, log).begin if bound else None
-    return Rules(
+    return DecodingRules(
         stop_token_ids=stops,
         room=room,
         choose=chooser(request.decode, begin, stops),
@@ -121,7 +121,7 @@ class _Recorder:
         )
 
 
-def _room(max_tokens: int, context_tokens: int) -> Room:
+def _room(max_tokens: int, context_tokens: int) -> AnswerTokens:
     """Tokens an answer may have: never more than the model's context has left after the prompt."""
 
     def room(prompt: Prompt) -> int:

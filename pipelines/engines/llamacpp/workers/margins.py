@@ -7,7 +7,7 @@ import llama_cpp
 import numpy
 
 from quantgate.pipelines.engines.llamacpp.layout import groups, lay_out
-from quantgate.pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
+from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, Logits, run_group
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
@@ -32,7 +32,7 @@ def measure(call: MarginsCall, on_progress: OnProgress) -> MarginsTally:
     model = open_model(call.model, log, layout="plain")
     context = llama_cpp.llama_model_n_ctx_train(model)
     watch = _Watch()
-    rules = Rules(
+    rules = DecodingRules(
         stop_token_ids=frozenset(call.stop_token_ids),
         room=lambda prompt: min(call.max_tokens, context - len(prompt.token_ids)),
         choose=watch,

@@ -13,11 +13,11 @@ from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
 from quantgate.pipelines.engines.backend import (
     BuildRequest,
     CalibrationTokens,
+    Consumption,
     WrittenFolder,
     options_of,
 )
 from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
-    Consumption,
     Matched,
     count_consumption,
     matched_modules,

@@ -22,6 +22,7 @@ from llmcompressor.pipelines.cache import IntermediatesCache
 
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
+from quantgate.pipelines.engines.backend import Consumption
 from quantgate.pipelines.engines.llmcompressor.workers.smoothing import Awq, SmoothQuant
 from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
 from quantgate.pipelines.process.calls import OnProgress, Progress
@@ -34,14 +35,6 @@ _CACHE = QuantizationArgs(
     symmetric=True,
 )
 """E4M3 with one fixed scale for a layer's keys and one for its values: what engines read."""
-
-
-@dataclass(slots=True)
-class Consumption:
-    """What calibration consumed so far, counted where it arrives: at the first quantized layer."""
-
-    sequences: int = 0
-    tokens: int = 0
 
 
 def modifiers(options: CompressedTensorsOptions) -> list[Modifier]:

@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_co
 from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
-from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.openai.answers import Completions
 from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.session import Session, session
 from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
@@ -46,7 +46,7 @@ def _ask_all(
     total: int,
     on_progress: OnProgress,
 ) -> None:
-    asking = Asking(
+    completions = Completions(
         server=served.server,
         served_name=served.served_name,
         decode=request.decode,
@@ -55,7 +55,7 @@ def _ask_all(
     first_error: QuantgateError | None = None
     with ThreadPoolExecutor(served.server.concurrency) as pool:
         try:
-            pending = [pool.submit(_ask, served, asking, prompt) for prompt in missing]
+            pending = [pool.submit(_ask, served, completions, prompt) for prompt in missing]
             for done in as_completed(pending):
                 try:
                     log.append([done.result()])
@@ -73,11 +73,11 @@ def _ask_all(
         raise first_error
 
 
-def _ask(served: Session, asking: Asking, prompt: Prompt) -> Answer:
+def _ask(served: Session, completions: Completions, prompt: Prompt) -> Answer:
     reply = served.client.post(
-        asking.path_of(prompt), asking.body(prompt), f"item {prompt.item_id}"
+        completions.path_of(prompt), completions.body(prompt), f"item {prompt.item_id}"
     )
-    return asking.answer(prompt, reply, served.text_of)
+    return completions.answer(prompt, reply, served.text_of)
 
 
 def _cancel(pending: list[Future[Answer]]) -> None:

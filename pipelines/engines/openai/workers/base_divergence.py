@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.divergence.base_messages import Passage, PositionDivergences
 from quantgate.pipelines.engines.divergence.positions import checkpoint_logits
 from quantgate.pipelines.engines.divergence.sums import log_softmax
-from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.openai.answers import Completions
 from quantgate.pipelines.engines.openai.likeliest import (
     LIKELIEST,
     NAN_REFUSED,
@@ -94,16 +94,16 @@ def _beginnings(
 def _likeliest(served: Session, ids: tuple[int, ...], *, begun: bool) -> dict[int, float]:
     """Ask; a server that refuses the first such request (vLLM's `--max-logprobs`) tells nothing."""
     engine = served.server.engine
-    asking = Asking(
+    completions = Completions(
         server=served.server,
         served_name=served.served_name,
         decode=DecodeSettings(max_tokens=1),
         stop_token_ids=(),
     )
     prompt = Prompt(item_id="base", token_ids=ids)
-    body = asking.body(prompt) | (asking_likeliest(engine) or {})
+    body = completions.body(prompt) | (asking_likeliest(engine) or {})
     try:
-        reply = served.client.post(asking.path, body, f"the token after {len(ids)} others")
+        reply = served.client.post(completions.path, body, f"the token after {len(ids)} others")
     except ServiceError as error:
         if NAN_REFUSED not in error.what and (begun or _REFUSED not in error.what):
             raise

@@ -9,13 +9,13 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import ServiceError, WorkerError
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.openai.answers import Completions
 from quantgate.pipelines.engines.openai.dialects import first_choice
 from quantgate.pipelines.engines.openai.likeliest import NAN_REFUSED
 from quantgate.pipelines.engines.openai.log import is_over_the_file, kernels_in
-from quantgate.pipelines.engines.openai.messages import Served, ServedProbe
+from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.session import Session, session
-from quantgate.pipelines.engines.requests import ProbeRequest, Prompt
+from quantgate.pipelines.engines.requests import ProbeRequest, Prompt, ServedProbeReport
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
@@ -36,7 +36,7 @@ class _Text:
     token_ids: tuple[int, ...]
 
 
-def probe(call: Served[ProbeRequest], on_progress: OnProgress) -> ServedProbe:
+def probe(call: Served[ProbeRequest], on_progress: OnProgress) -> ServedProbeReport:
     """Look at a model through its server; one that ends is a report where its output blames the file.
 
     Every other end says nothing of the model: for want of memory or of a port, by a signal, without a word.
@@ -59,8 +59,9 @@ def probe(call: Served[ProbeRequest], on_progress: OnProgress) -> ServedProbe:
             raise
         if not is_over_the_file(running.output()):
             raise
-        return ServedProbe(
-            answers=False,
+        return ServedProbeReport(
+            engine=serving.server.engine,
+            loads=False,
             finite=None,
             compared_texts=0,
             mismatched_texts=(),
@@ -68,8 +69,9 @@ def probe(call: Served[ProbeRequest], on_progress: OnProgress) -> ServedProbe:
             detail=error.what,
         )
     engine = serving.server.engine
-    return ServedProbe(
-        answers=True,
+    return ServedProbeReport(
+        engine=engine,
+        loads=True,
         finite=finite,
         compared_texts=compared,
         mismatched_texts=mismatched,
@@ -117,24 +119,24 @@ def _finite(served: Session, texts: list[_Text]) -> bool | None:
     chosen = max(texts, key=lambda text: len(text.token_ids), default=None)
     ids, text = (chosen.token_ids, chosen.text) if chosen else ((0,), "")
     chat: JsonObject = {"messages": [{"role": "user", "content": "Hello"}]}
-    asking = Asking(
+    completions = Completions(
         server=served.server,
         served_name=served.served_name,
         decode=DecodeSettings(max_tokens=_ASKED_TOKENS),
         stop_token_ids=(),
     )
     prompt = Prompt(item_id="probe", token_ids=ids, text=text, chat=chat)
-    body = asking.body(prompt)
+    body = completions.body(prompt)
     if served.dialect.logprobs and served.server.prompts != "chat":
         body["logprobs"] = 1
     try:
-        reply = served.client.post(asking.path, body, "the first prompt")
+        reply = served.client.post(completions.path, body, "the first prompt")
     except ServiceError as error:
         if NAN_REFUSED in error.what:
             return False
         raise
     if served.server.prompts == "ids":
-        asking.answer(prompt, reply)  # which refuses what is no answer to it
+        completions.answer(prompt, reply)  # which refuses what is no answer to it
     numbers = [_logprob(value) for value in _logprobs(reply)]
     return all(numbers) if numbers else None
 

@@ -9,7 +9,7 @@ from quantgate.pipelines.engines.answer_log import AnswerLog
 from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
 from quantgate.pipelines.engines.stop_texts import before_stop
 from quantgate.pipelines.engines.transformers.batches import batches
-from quantgate.pipelines.engines.transformers.workers.decode import Row, decode_batch
+from quantgate.pipelines.engines.transformers.workers.decode import PromptRow, decode_batch
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
@@ -56,7 +56,7 @@ def _refuse_bound(prompts: Sequence[Prompt]) -> None:
         )
 
 
-def _answer(loaded: LoadedModel, row: Row) -> Answer:
+def _answer(loaded: LoadedModel, row: PromptRow) -> Answer:
     finish = row.finish or "error"
     token_ids, text, stopped = before_stop(row.generated, row.prompt.stop, loaded.text_of)
     return Answer(

@@ -15,7 +15,7 @@ from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
 
 
 @dataclass(slots=True, kw_only=True)
-class Row:
+class PromptRow:
     """One prompt being answered; `finish` is None while it runs."""
 
     prompt: Prompt
@@ -48,7 +48,7 @@ def decode_batch(
     prompts: Sequence[Prompt],
     settings: DecodeSettings,
     stop_ids: frozenset[int],
-) -> list[Row]:
+) -> list[PromptRow]:
     """Answer prompts together; the rows come back in the order of `prompts`, all finished.
 
     A prompt that leaves no room in the model's context, or whose logits are not finite, ends as `error`.
@@ -90,7 +90,7 @@ def decode_batch(
         mask = torch.cat([mask, mask.new_ones(len(running), 1)], dim=1)
 
 
-def _row(loaded: LoadedModel, prompt: Prompt, settings: DecodeSettings) -> Row:
+def _row(loaded: LoadedModel, prompt: Prompt, settings: DecodeSettings) -> PromptRow:
     max_tokens = settings.max_tokens if prompt.max_tokens is None else prompt.max_tokens
     temperature = settings.temperature if prompt.temperature is None else prompt.temperature
     room = min(max_tokens, loaded.context_length_tokens - len(prompt.token_ids))
@@ -100,7 +100,7 @@ def _row(loaded: LoadedModel, prompt: Prompt, settings: DecodeSettings) -> Row:
         digest = hashlib.sha256(f"{settings.seed}:{prompt.item_id}".encode()).digest()
         generator = torch.Generator(device=loaded.device)
         generator.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-    row = Row(prompt=prompt, room_tokens=room, generator=generator, temperature=temperature)
+    row = PromptRow(prompt=prompt, room_tokens=room, generator=generator, temperature=temperature)
     if room <= 0 or not prompt.token_ids:
         row.finish = "error"
     return row
@@ -119,7 +119,7 @@ def _left_padded(
     return tokens.to(device), mask.to(device)
 
 
-def _choose(logits: torch.Tensor, running: Sequence[Row]) -> torch.Tensor:
+def _choose(logits: torch.Tensor, running: Sequence[PromptRow]) -> torch.Tensor:
     """Return the next token of each row: the likeliest, or a sample at the row's temperature."""
     if all(row.generator is None for row in running):
         return logits.argmax(dim=1)

@@ -14,7 +14,7 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
     SensitivityCall,
     TensorGroup,
 )
-from quantgate.pipelines.engines.llamacpp.mix import Mix
+from quantgate.pipelines.engines.llamacpp.mix import TypeMix
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.records import read_record
 from quantgate.pipelines.suites.load import load_suite
@@ -66,7 +66,7 @@ def test_a_measured_mix_tells_what_was_measured_and_why_each_group_has_its_type(
 ) -> None:
     for name in MEASURED:
         variant = built[name]
-        mix = read_record(Mix, variant.artifact.parent / "mix.json")
+        mix = read_record(TypeMix, variant.artifact.parent / "mix.json")
         options = gguf_options(RECIPES[name])
         assert options.mix is not None
         assert mix.bits_per_weight <= options.mix.budget_bits_per_weight

@@ -103,12 +103,12 @@ def test_the_audits_look_joins_the_files_own_runtime_and_the_server(site: Site) 
     with fake_server(site.engine(tokens={"ab": [9]})) as url:
         runtime = OpenAiServerRuntime(site.server(url=url), FakeRuntime())
         report = runtime.probe(request, run_worker, ignore_progress)
-        look = runtime.look(request, request.loadable, run_worker, ignore_progress)
+        look = runtime.probe_served(request, request.loadable, run_worker, ignore_progress)
     assert (report.loads, report.mismatched_texts, report.vocabulary_size) == (True, (), 257)
     assert (look.loads, look.mismatched_texts) == (True, ("ab",))
     refusing = site.server(command=(*COMMAND, "--behave", "refuse"))
     refused = OpenAiServerRuntime(refusing, FakeRuntime())
-    look = refused.look(request, request.loadable, run_worker, ignore_progress)
+    look = refused.probe_served(request, request.loadable, run_worker, ignore_progress)
     assert not look.loads
     assert "unknown tensor type" in look.detail
 
@@ -223,7 +223,7 @@ def test_the_audit_sees_that_llama_server_loads_tokenizes_and_answers(desk: Desk
     )
     access = desk.tools.runtimes["served"].server_access()
     assert access is not None
-    look = access.look(request, desk.base, run_worker, ignore_progress)
+    look = access.probe_served(request, desk.base, run_worker, ignore_progress)
     assert (look.loads, look.finite, look.mismatched_texts) == (True, True, ())
     assert "llama-server answers" in look.detail
 
@@ -239,7 +239,7 @@ def test_a_file_that_llama_server_refuses_is_a_report_with_its_words(desk: Desk)
     )
     request.texts.write_text(json.dumps({"id": "a", "text": "a", "token_ids": [1]}) + "\n")
     runtime = OpenAiServerRuntime(desk.server, FakeRuntime(template="x"))  # who sees no damage
-    look = runtime.look(request, desk.base, run_worker, ignore_progress)
+    look = runtime.probe_served(request, desk.base, run_worker, ignore_progress)
     assert not look.loads
     assert "llama-server ended with exit code" in look.detail
     assert "file bounds" in look.detail or "failed to read" in look.detail, look.detail

@@ -8,7 +8,7 @@ from transformers.utils import logging
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.requests import Prompt
-from quantgate.pipelines.engines.transformers.workers.decode import Row, decode_batch
+from quantgate.pipelines.engines.transformers.workers.decode import PromptRow, decode_batch
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from tests.support.checkpoints import CONTEXT, write_checkpoint
 
@@ -57,7 +57,7 @@ def _decode(
     prompts: list[Prompt],
     stop: frozenset[int] = NO_STOP,
     settings: DecodeSettings = SETTINGS,
-) -> list[Row]:
+) -> list[PromptRow]:
     return decode_batch(loaded, prompts, settings, stop)
 
 

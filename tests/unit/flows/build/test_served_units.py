@@ -24,7 +24,7 @@ from quantgate.pipelines.engines.requests import (
     DivergenceRequest,
     Loadable,
     ProbeRequest,
-    ServedLook,
+    ServedProbeReport,
 )
 from quantgate.pipelines.engines.runtime import ServerAccess
 from quantgate.pipelines.files.store import Store
@@ -32,7 +32,7 @@ from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, Work
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.unit.flows.build.test_units import site
 
-SOUND = ServedLook(
+SOUND = ServedProbeReport(
     engine="vllm",
     loads=True,
     finite=True,
@@ -47,7 +47,7 @@ SOUND = ServedLook(
 class ServedFakeRuntime(FakeRuntime):
     """A runtime whose server notes what is done with it; `looks` are used up by variants."""
 
-    looks: list[ServedLook | WorkerError] = field(default_factory=list)
+    looks: list[ServedProbeReport | WorkerError] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     asked_positions: tuple[int, ...] | None = None
 
@@ -75,13 +75,13 @@ class ServedFakeRuntime(FakeRuntime):
         asked = (self.asked_positions, *((),) * (passages - 1))
         return PositionDivergences(kl=kl, agreed=agreed, likeliest=20, asked=asked)
 
-    def look(
+    def probe_served(
         self,
         request: ProbeRequest,
         control: Loadable,
         run_worker: RunWorker,
         on_progress: OnProgress,
-    ) -> ServedLook:
+    ) -> ServedProbeReport:
         """What the test wants of a variant; a base is sound."""
         self.events.append(f"look {request.context_tokens}")
         if request.loadable == control or not self.looks:

@@ -3,9 +3,9 @@ from typing import Any
 
 from quantgate.pipelines.audit.served import KERNELS, audit_served, kernels_of
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
-from quantgate.pipelines.engines.requests import ServedLook
+from quantgate.pipelines.engines.requests import ServedProbeReport
 
-LOOK = ServedLook(
+LOOK = ServedProbeReport(
     engine="vllm",
     loads=True,
     finite=True,

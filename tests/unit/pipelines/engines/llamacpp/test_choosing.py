@@ -8,7 +8,7 @@ import pytest
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.llamacpp.layout import Layout
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
-from quantgate.pipelines.engines.llamacpp.slots import Answering, Logits, Rules, run_group
+from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, Logits, run_group
 from quantgate.pipelines.engines.requests import Prompt
 from tests.unit.pipelines.engines.llamacpp.test_slots import STOP, VOCABULARY, CountingEngine
 
@@ -55,7 +55,7 @@ def answered(
     settings = decode or DecodeSettings(max_tokens=8)
     stops = frozenset({STOP})
     ended: list[Answering] = []
-    rules = Rules(
+    rules = DecodingRules(
         stop_token_ids=stops,
         room=lambda asked: settings.max_tokens if asked.max_tokens is None else asked.max_tokens,
         choose=chooser(settings, lambda _schema: grammar(), stops),
@@ -153,7 +153,7 @@ def test_a_greedy_prompt_in_a_warm_run_is_greedy() -> None:
 def test_broken_logits_of_a_bound_answer_are_an_error() -> None:
     ended: list[Answering] = []
     stops = frozenset({STOP})
-    rules = Rules(
+    rules = DecodingRules(
         stop_token_ids=stops,
         room=lambda _asked: 8,
         choose=chooser(DecodeSettings(max_tokens=8), lambda _schema: OnlyEven(), stops),

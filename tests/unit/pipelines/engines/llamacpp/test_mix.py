@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
-from quantgate.pipelines.engines.llamacpp.assignment import Choice, assign
+from quantgate.pipelines.engines.llamacpp.assignment import TypeChoice, assign
 from quantgate.pipelines.engines.llamacpp.groups import MOST_GROUPS, tensor_groups
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
@@ -67,7 +67,7 @@ def test_an_assignment_is_the_best_there_is() -> None:
     for _ in range(30):
         groups = [
             [
-                Choice(type=str(index), bits=chance.randrange(1, 40) * 64, loss=chance.random())
+                TypeChoice(type=str(index), bits=chance.randrange(1, 40) * 64, loss=chance.random())
                 for index in range(3)
             ]
             for _ in range(5)
@@ -86,8 +86,8 @@ def test_an_assignment_is_the_best_there_is() -> None:
 def test_costs_that_share_no_divisor_stay_within_the_budget() -> None:
     groups = [
         [
-            Choice(type="narrow", bits=2_000_003 + index, loss=1.0),
-            Choice(type="wide", bits=6_000_001 + index, loss=0.0),
+            TypeChoice(type="narrow", bits=2_000_003 + index, loss=1.0),
+            TypeChoice(type="wide", bits=6_000_001 + index, loss=0.0),
         ]
         for index in range(40)
     ]
@@ -99,4 +99,4 @@ def test_costs_that_share_no_divisor_stay_within_the_budget() -> None:
 
 def test_a_budget_below_the_cheapest_types_is_refused() -> None:
     with pytest.raises(InputError, match="above the size budget"):
-        assign([[Choice(type="Q2_K", bits=100, loss=0.0)]], 99)
+        assign([[TypeChoice(type="Q2_K", bits=100, loss=0.0)]], 99)

@@ -14,7 +14,13 @@ from quantgate.pipelines.engines.llamacpp.layout import (
     side_by_side,
 )
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
-from quantgate.pipelines.engines.llamacpp.slots import Answering, Batch, Logits, Rules, run_group
+from quantgate.pipelines.engines.llamacpp.slots import (
+    Answering,
+    Batch,
+    DecodingRules,
+    Logits,
+    run_group,
+)
 from quantgate.pipelines.engines.requests import Prompt
 
 VOCABULARY = 50
@@ -60,8 +66,8 @@ def prompt(item_id: str, *token_ids: int) -> Prompt:
     return Prompt(item_id=item_id, token_ids=token_ids)
 
 
-def rules(max_tokens: int = 8, context: int = 100) -> Rules:
-    return Rules(
+def rules(max_tokens: int = 8, context: int = 100) -> DecodingRules:
+    return DecodingRules(
         stop_token_ids=frozenset({STOP}),
         room=lambda asked: min(max_tokens, context - len(asked.token_ids)),
         choose=chooser(DecodeSettings(max_tokens=max_tokens)),
@@ -73,7 +79,7 @@ def layout(slots: int = 2, shared: tuple[int, ...] = (), batch: int = 512) -> La
 
 
 def answers(
-    prompts: Sequence[Prompt], engine: CountingEngine, laid: Layout, ruled: Rules
+    prompts: Sequence[Prompt], engine: CountingEngine, laid: Layout, ruled: DecodingRules
 ) -> dict[str, Answering]:
     ended: list[Answering] = []
     run_group(prompts, engine, laid, ruled, ended.extend)
@@ -255,7 +261,9 @@ def test_sampling_repeats_for_an_item_whoever_shares_its_batch() -> None:
     settings = DecodeSettings(max_tokens=6, temperature=3.0, seed=7)
 
     def sampled(count: int) -> list[int]:
-        ruled = Rules(stop_token_ids=frozenset(), room=lambda asked: 6, choose=chooser(settings))
+        ruled = DecodingRules(
+            stop_token_ids=frozenset(), room=lambda asked: 6, choose=chooser(settings)
+        )
         prompts = [prompt(str(index), 20) for index in range(count)]
         return answers(prompts, CountingEngine(), layout(slots=3), ruled)["0"].generated
 
@@ -265,7 +273,9 @@ def test_sampling_repeats_for_an_item_whoever_shares_its_batch() -> None:
 def test_sampling_differs_between_items_and_seeds() -> None:
     def sampled(seed: int) -> list[list[int]]:
         settings = DecodeSettings(max_tokens=8, temperature=5.0, seed=seed)
-        ruled = Rules(stop_token_ids=frozenset(), room=lambda asked: 8, choose=chooser(settings))
+        ruled = DecodingRules(
+            stop_token_ids=frozenset(), room=lambda asked: 8, choose=chooser(settings)
+        )
         prompts = [prompt(str(index), 20) for index in range(2)]
         found = answers(prompts, CountingEngine(), layout(), ruled)
         return [found["0"].generated, found["1"].generated]

@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings, GraderSpec, Item, Message, Suite
 from quantgate.pipelines.domain.values import JsonObject, digest_of
-from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.openai.answers import Completions
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
@@ -29,11 +29,11 @@ PROMPT = Prompt(
 DECODE = DecodeSettings(max_tokens=32, seed=3)
 
 
-def asking(engine: str = "llama-server", **fields: Any) -> Asking:
+def asking(engine: str = "llama-server", **fields: Any) -> Completions:
     server = Server(
         name="s", engine=engine, formats=(Format.GGUF,), url="http://localhost:1", **fields
     )
-    return Asking(server=server, served_name="served", decode=DECODE, stop_token_ids=(2, 9))
+    return Completions(server=server, served_name="served", decode=DECODE, stop_token_ids=(2, 9))
 
 
 def reply(**fields: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
-from quantgate.pipelines.engines.openai.answers import Asking
+from quantgate.pipelines.engines.openai.answers import Completions
 from quantgate.pipelines.engines.requests import Prompt
 
 PROMPT = Prompt(item_id="one", token_ids=(5, 6, 7))
@@ -21,7 +21,7 @@ def answer(engine: str = "other", prompts: Any = "ids", **patch: Any) -> Answer:
         "usage": {"prompt_tokens": 3, "completion_tokens": 2},
     }
     server = Server(name="s", engine=engine, formats=(Format.GGUF,), prompts=prompts, version="1")
-    asking = Asking(
+    asking = Completions(
         server=server,
         served_name="served",
         decode=DecodeSettings(max_tokens=8),

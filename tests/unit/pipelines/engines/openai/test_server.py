@@ -206,7 +206,7 @@ def test_a_look_compares_token_ids_and_asks_one_prompt(site: Site) -> None:
     engine = site.engine(tokens={"ab": [1, 2], "cd": [3]})
     with fake_server(engine) as url:
         found = site.look(site.server(url=url), {"ab": [1, 2], "cd": [4]})
-    assert (found.answers, found.finite, found.compared_texts) == (True, True, 2)
+    assert (found.loads, found.finite, found.compared_texts) == (True, True, 2)
     assert found.mismatched_texts == ("cd",)
     assert len(engine.requests) == 1
 
@@ -229,7 +229,7 @@ def test_a_first_answer_by_another_model_is_an_error(site: Site) -> None:
 def test_a_server_without_tokenize_is_not_held_to_it(site: Site) -> None:
     with fake_server(site.engine()) as url:
         found = site.look(site.server(url=url), {"ab": [1, 2]})
-    assert (found.answers, found.compared_texts, found.mismatched_texts) == (True, 0, ())
+    assert (found.loads, found.compared_texts, found.mismatched_texts) == (True, 0, ())
 
 
 def test_a_log_probability_that_is_no_number_is_told(site: Site) -> None:
@@ -281,7 +281,7 @@ def test_ids_are_cut_before_a_stop_text_as_in_every_runtime(site: Site) -> None:
 
 def test_a_server_that_ends_over_the_file_is_a_report(site: Site) -> None:
     found = site.look(site.server(command=(*COMMAND, "--behave", "refuse")), {"ab": [1]})
-    assert not found.answers
+    assert not found.loads
     assert "unknown tensor type" in found.detail
 
 

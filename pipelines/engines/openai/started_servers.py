@@ -35,7 +35,7 @@ class _Kept:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class ServerDesk:
+class StartedServers:
     """Starts one server's command for files, and ends what it started."""
 
     def __init__(self) -> None:

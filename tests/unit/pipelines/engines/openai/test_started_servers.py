@@ -9,9 +9,9 @@ import pytest
 
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.server import Server, decides_tokens
-from quantgate.pipelines.engines.openai.desk import ServerDesk, server_environment
 from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.started_servers import StartedServers, server_environment
 from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.openai.workers.answer import answer
 from quantgate.pipelines.engines.openai.workers.probe import probe
@@ -59,7 +59,7 @@ def test_one_server_serves_the_look_and_every_portion_of_the_run(site: Site) -> 
     request = replace(site.request(), context_tokens=64)
     file = request.loadable
     with kept(served, file):
-        look = served.look(
+        look = served.probe_served(
             replace(site.look_request({"ab": [1]}), context_tokens=64), file, in_this_process,
             ignore_progress,
         )  # fmt: skip
@@ -79,7 +79,7 @@ def test_without_a_block_each_call_has_a_server_of_its_own(site: Site) -> None:
 
 
 def test_a_kept_server_that_died_or_is_asked_otherwise_is_started_anew(site: Site) -> None:
-    desk, serving = ServerDesk(), site.serving(counted(site))
+    desk, serving = StartedServers(), site.serving(counted(site))
     with desk.kept(site.model):
         with desk.serving(serving) as first:
             wait_for(lambda: starts(site) == 1)
@@ -114,12 +114,12 @@ def test_a_file_is_held_not_to_load_only_where_its_base_does(site: Site) -> None
     picky = runtime(
         site, site.server(command=(*COMMAND, "--behave", "refuse", "--only", "model.gguf"))
     )
-    look = picky.look(request, control, in_this_process, ignore_progress)
+    look = picky.probe_served(request, control, in_this_process, ignore_progress)
     assert (look.loads, look.finite) == (False, None)
     assert "unknown tensor type" in look.detail
     refusing = runtime(site, site.server(command=(*COMMAND, "--behave", "refuse")))
     with pytest.raises(WorkerError, match="neither with this file nor with its base"):
-        refusing.look(request, control, in_this_process, ignore_progress)
+        refusing.probe_served(request, control, in_this_process, ignore_progress)
 
 
 def test_a_server_that_ends_over_a_file_only_once_has_loaded_it(site: Site) -> None:
@@ -127,13 +127,13 @@ def test_a_server_that_ends_over_a_file_only_once_has_loaded_it(site: Site) -> N
     base.write_text("weights")
     request, control = site.look_request({"ab": [1]}), Loadable(path=base, format=None)
     once = runtime(site, counted(site, "--behave", "refuse once", "--only", "model.gguf"))
-    assert once.look(request, control, in_this_process, ignore_progress).loads
+    assert once.probe_served(request, control, in_this_process, ignore_progress).loads
 
 
 def test_a_base_is_started_twice_before_it_is_held_not_to_load(site: Site) -> None:
     request = site.look_request({"ab": [1]})
     refusing = runtime(site, counted(site, "--behave", "refuse"))
-    look = refusing.look(request, request.loadable, in_this_process, ignore_progress)
+    look = refusing.probe_served(request, request.loadable, in_this_process, ignore_progress)
     assert not look.loads
     assert starts(site) == 2
 
