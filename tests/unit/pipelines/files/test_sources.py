@@ -35,7 +35,7 @@ KEYS = {
     "drift": ("quantgate.calibration.drift.sealing",),
     "code": ("quantgate.pipelines.evaluation.workers.code_observe",),
     "loops": ("quantgate.pipelines.evaluation.loops.waves",),
-    "servers": (f"{ENGINES}.openai.workers.answer", f"{ENGINES}.openai.desk"),
+    "servers": (f"{ENGINES}.openai.workers.answer", f"{ENGINES}.openai.started_servers"),
 }
 EDITS = {
     f"{ENGINES}.llamacpp.workers.probe": {"audit"},
