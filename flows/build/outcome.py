@@ -104,52 +104,57 @@ def write_report(build: LocalBuild) -> BuildResult:
     errors = read_errors(build.plan, build.settings)
     judged = _judged(build, errors)
     receipts = _receipts(build, judged)
-    finished = BuildReport(
-        build=build.plan.name,
-        created_at=datetime.now(UTC).replace(microsecond=0),
-        checkpoint=build.plan.checkpoint,
-        corpora=build.plan.corpora,
-        suite=build.plan.suite,
-        policy=build.plan.policy,
-        references=tuple(
-            ReferenceReport(runs=runs)
-            for name in build.plan.runtimes
-            if (runs := reported_references(build, name))
-        ),
-        variants=tuple(
-            _variant_report(
-                v,
-                judged.get(v.identifier),
-                receipts.get(v.identifier),
-                errors_of(build.plan, v, errors),
-            )
-            for v in build.plan.variants
-        ),
-        base_failures=tuple(
-            error.text
-            for name in build.plan.runtimes
-            for error in errors
-            if error.identifier == base_in(name)
-        ),
-        contamination_waivers=build.plan.contamination_waivers,
-        bases=measured_bases(build.plan, build.settings.store),
-    )
+    report = _build_report(build, errors, judged, receipts)
     folder = build.settings.store.report(build.plan.name)
-    write_page(finished, folder / PAGE)
+    write_page(report, folder / PAGE)
     result = BuildResult(
         name=build.plan.name,
         page=folder / PAGE,
-        rows=variant_rows(finished),
+        rows=variant_rows(report),
         errors=errors,
         receipts=tuple(receipts.values()),
-        details=result_json(finished),
-        references=reference_rows(finished),
-        bases=base_rows(finished),
+        details=result_json(report),
+        references=reference_rows(report),
+        bases=base_rows(report),
     )
     text = json.dumps(result.details, indent=1, ensure_ascii=False)
     write_text(folder / "result.json", text + "\n")
     write_checked(folder / COMPLETION, result)
     return result
+
+
+def _build_report(
+    build: LocalBuild,
+    errors: tuple[UnitError, ...],
+    judged: Mapping[str, Evidence],
+    receipts: Mapping[str, Receipt],
+) -> BuildReport:
+    plan = build.plan
+    references = (reported_references(build, name) for name in plan.runtimes)
+    bases = [base_in(name) for name in plan.runtimes]
+    return BuildReport(
+        build=plan.name,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        checkpoint=plan.checkpoint,
+        corpora=plan.corpora,
+        suite=plan.suite,
+        policy=plan.policy,
+        references=tuple(ReferenceReport(runs=runs) for runs in references if runs),
+        variants=tuple(
+            _variant_report(
+                planned,
+                judged.get(planned.identifier),
+                receipts.get(planned.identifier),
+                errors_of(plan, planned, errors),
+            )
+            for planned in plan.variants
+        ),
+        base_failures=tuple(
+            error.text for base in bases for error in errors if error.identifier == base
+        ),
+        contamination_waivers=plan.contamination_waivers,
+        bases=measured_bases(plan, build.settings.store),
+    )
 
 
 def read_complete(plan: BuildPlan, settings: Settings) -> BuildResult | None:

@@ -1,6 +1,6 @@
 """From what the user asked for to a plan: all is resolved and checked before the first expensive minute."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from quantgate.calibration.drawing.rendering import rendering_digest
@@ -66,29 +66,15 @@ def make_plan(
     Raises:
         QuantgateError: for whatever is wrong, before anything expensive was done.
     """
-    folder = suite_folder(spec.suite, settings.store, tools.run_worker)
-    suite = _with_variables(load_suite(folder, table_reader(settings)), spec)
-    refuse_other_content(suite, settings, say)
+    suite = _suite(spec, settings, tools, say)
     policy = load_policy(spec.policy, suite)
     specs = corpora_specs(spec)
     recipes = specs.recipes(find_recipes(spec.recipes, spec.folder), say)
     recipes = over_kv_caches(recipes, spec.kv_caches)
     recipes = judged_in(recipes, spec.servers, spec.judge_in)
     source_runtime = spec.judge_in[0] if spec.judge_in else SOURCE_RUNTIME
-    refuse_unanswerable(suite)
-    refuse_unsandboxed(suite)
-    refuse_missing_tools(recipes, runtimes_of(recipes, source_runtime), tools)
-    refuse_unbound(suite, runtimes_of(recipes, source_runtime), tools)
-    refuse_refused(suite, runtimes_of(recipes, source_runtime), tools)
-    say(f"resolving {spec.model}")
-    checkpoint = resolve_checkpoint(
-        spec.model,
-        name=spec.name,
-        store=settings.store,
-        hub=settings.hub,
-    )
-    check_model_name(checkpoint.name)
-    refuse_low_bit_source(checkpoint, recipes)
+    _refuse_unaskable(suite, recipes, runtimes_of(recipes, source_runtime), tools)
+    checkpoint = _checkpoint(spec, recipes, settings, say)
     with looking_inside(checkpoint, recipes, settings, tools, say):
         inputs = PlanningInputs(
             suite=suite,
@@ -120,6 +106,36 @@ def make_plan(
         base_divergence_waiver=spec.base_divergence_waiver,
         anyway=spec.anyway,
     )
+
+
+def _suite(spec: BuildSpec, settings: Settings, tools: Tools, say: Callable[[str], None]) -> Suite:
+    folder = suite_folder(spec.suite, settings.store, tools.run_worker)
+    suite = _with_variables(load_suite(folder, table_reader(settings)), spec)
+    refuse_other_content(suite, settings, say)
+    return suite
+
+
+def _refuse_unaskable(
+    suite: Suite, recipes: Sequence[Recipe], runtimes: Sequence[str], tools: Tools
+) -> None:
+    """Refuse what needs no checkpoint to be seen: items, sandboxes, tools and what engines take."""
+    refuse_unanswerable(suite)
+    refuse_unsandboxed(suite)
+    refuse_missing_tools(recipes, runtimes, tools)
+    refuse_unbound(suite, runtimes, tools)
+    refuse_refused(suite, runtimes, tools)
+
+
+def _checkpoint(
+    spec: BuildSpec, recipes: Sequence[Recipe], settings: Settings, say: Callable[[str], None]
+) -> Checkpoint:
+    say(f"resolving {spec.model}")
+    checkpoint = resolve_checkpoint(
+        spec.model, name=spec.name, store=settings.store, hub=settings.hub
+    )
+    check_model_name(checkpoint.name)
+    refuse_low_bit_source(checkpoint, recipes)
+    return checkpoint
 
 
 def _with_variables(suite: Suite, spec: BuildSpec) -> Suite:

@@ -1,24 +1,23 @@
 """Drift as a Prefect event: sent once to a server that is configured or runs, for flows that wait for it."""
 
+import asyncio
 import json
+import os
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from quantgate.calibration.drift.sealing import DriftEvent
 from quantgate.flows.orchestration.server import status
-from quantgate.flows.orchestration.state import health_problem
+from quantgate.flows.orchestration.state import client_environment, health_problem
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.records import to_json, write_text
-
-if TYPE_CHECKING:
-    from quantgate.calibration.drift.sealing import DriftEvent
 
 RESOURCE = "quantgate.corpus."
 """Begins the id of the resource that an event is about; the corpus's name follows."""
 
 
-def emit(event: "DriftEvent", settings: Settings) -> str | None:
+def emit(event: DriftEvent, settings: Settings) -> str | None:
     """Send an event to the Prefect server of PREFECT_API_URL, or the store's own where it runs.
 
     Returns the server's address, None where there is none: then the sealed event is all there is. An event
@@ -45,17 +44,12 @@ def emit(event: "DriftEvent", settings: Settings) -> str | None:
     return url
 
 
-def send(event: "DriftEvent", url: str, settings: Settings) -> None:
+def send(event: DriftEvent, url: str, settings: Settings) -> None:
     """Hand an event to a Prefect API and wait until it is taken.
 
     Raises:
         ServiceError: it was refused or the connection broke.
     """
-    import asyncio
-    import os
-
-    from quantgate.flows.orchestration.state import client_environment
-
     os.environ.update(client_environment(settings.store.root, url, os.environ))
     from prefect.events import Event
     from prefect.events.clients import get_events_client
@@ -74,7 +68,7 @@ def send(event: "DriftEvent", url: str, settings: Settings) -> None:
         ) from error
 
 
-def document(event: "DriftEvent") -> dict[str, object]:
+def document(event: DriftEvent) -> dict[str, object]:
     """Return an event as Prefect has it: `calibration.drift` about `quantgate.corpus.<name>`."""
     return {
         "event": event.event,
@@ -89,6 +83,6 @@ def document(event: "DriftEvent") -> dict[str, object]:
     }
 
 
-def _receipt(event: "DriftEvent", url: str, settings: Settings) -> Path:
+def _receipt(event: DriftEvent, url: str, settings: Settings) -> Path:
     where = sha256(url.encode()).hexdigest()[:8]
     return settings.store.receipts() / f"{event.event}-{event.result[:16]}--{where}.json"

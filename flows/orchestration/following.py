@@ -6,6 +6,7 @@ from pathlib import Path
 from quantgate.flows.build.preparing import prepare
 from quantgate.flows.orchestration.cron import require_cron
 from quantgate.flows.orchestration.look import look
+from quantgate.flows.orchestration.server import prefect_api
 from quantgate.flows.orchestration.state import client_environment
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.releases.watch_list import WATCH_LIST, load_watch_list
@@ -25,8 +26,6 @@ def serve_command(watch_list: Path | None, cron: str) -> int:
     Raises:
         InputError: where the releases file has problems, or `cron` is no schedule.
     """
-    from quantgate.flows.orchestration.server import prefect_api
-
     chosen = (watch_list or WATCH_LIST).resolve()
     load_watch_list(chosen)
     require_cron(cron)

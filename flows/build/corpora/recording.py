@@ -5,6 +5,7 @@ from quantgate.calibration.shelf.card import CARD, CARD_PAGE
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.registry import Tracking
+from quantgate.registry.corpora.datasets import record_corpus
 
 
 def record_in_registry(corpus: Corpus, settings: Settings) -> None:
@@ -14,8 +15,6 @@ def record_in_registry(corpus: Corpus, settings: Settings) -> None:
         InputError: where the corpus was altered since it was sealed.
         ServiceError: where MLflow does not answer or refuses.
     """
-    from quantgate.registry.corpora.datasets import record_corpus
-
     card = read_card(corpus)
     said: dict[str, str | int | float] = {}
     if card is not None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.sources.local import RemoteRows
 from quantgate.calibration.specs.corpus import SourceSpec
+from quantgate.flows.build.corpora.traces import export_traces
 from quantgate.flows.settings import Settings, cores_here
+from quantgate.pipelines.authoring.fit import view_model
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.reading import at_home, is_folder
@@ -56,8 +58,6 @@ def chat_of(source: str, settings: Settings) -> ChatFormat:
     """
     if is_folder(at_home(source)):
         return ChatFormat.of(at_home(source))
-    from quantgate.pipelines.authoring.fit import view_model
-
     return view_model(source, settings.store, settings.hub).chat
 
 
@@ -76,8 +76,6 @@ class RemoteSources:
             ServiceError, WorkerError: from the hub, the tracking server and the worker.
         """
         if source.experiment:
-            from quantgate.flows.build.corpora.traces import export_traces
-
             return RemoteRows(path=export_traces(source.experiment, self.settings))
         repository = parse_hub_source(source.hub)
         if repository is None:

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError
@@ -12,10 +11,9 @@ from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import produce_once, verify
 from quantgate.pipelines.files.temporary import temporary_folder
-
-if TYPE_CHECKING:
-    from quantgate.registry.traces.conversations import TraceSource, TraceTally
-    from quantgate.registry.tracking import Tracking
+from quantgate.registry.opening import open_mlflow_traces
+from quantgate.registry.traces.conversations import TraceSource, TraceTally, export_rows
+from quantgate.registry.tracking import Tracking
 
 PREFIX = "mlflow:"
 ROWS = "rows.jsonl"
@@ -48,7 +46,7 @@ def export_traces(
     experiment: str,
     settings: Settings,
     *,
-    open_traces: "Callable[[Tracking], TraceSource] | None" = None,
+    open_traces: Callable[[Tracking], TraceSource] | None = None,
 ) -> Path:
     """Return the sealed JSON-lines file of an experiment's conversations.
 
@@ -62,10 +60,6 @@ def export_traces(
         NotFoundError: there is no MLflow database.
         ServiceError: MLflow did not answer.
     """
-    from quantgate.registry.opening import open_mlflow_traces
-    from quantgate.registry.traces.conversations import export_rows
-    from quantgate.registry.tracking import Tracking
-
     tracking = Tracking.resolve(settings.store, uri=settings.tracking_uri)
     tracking.require_database()
     source = (open_traces or open_mlflow_traces)(tracking)
@@ -79,7 +73,7 @@ def export_traces(
         return _sealed(rows, experiment, tally, home)
 
 
-def _sealed(rows: Path, experiment: str, tally: "TraceTally", home: Path) -> Path:
+def _sealed(rows: Path, experiment: str, tally: TraceTally, home: Path) -> Path:
     digest = file_digest(rows)
     folder = home / digest[:_KEY_LENGTH]
 
@@ -100,7 +94,7 @@ def _sealed(rows: Path, experiment: str, tally: "TraceTally", home: Path) -> Pat
     return folder / ROWS
 
 
-def _nothing(tally: "TraceTally") -> str:
+def _nothing(tally: TraceTally) -> str:
     return (
         f"none of its {tally.traces} traces holds a conversation that could be used: "
         f"{tally.failed} failed, {tally.no_chat} are no chat, {tally.unreadable} cannot be read"

@@ -42,7 +42,10 @@ BASE_DIVERGENCE = (
     "quantgate.pipelines.engines.transformers.workers.base_divergence",
 )
 
-COMPARING = ("quantgate.pipelines.audit.bench.base_divergence",)
+COMPARING = (
+    "quantgate.pipelines.audit.bench.base_divergence",
+    "quantgate.pipelines.audit.bench.computing",
+)
 
 CAUSES = ("quantgate.pipelines.audit.divergence_causes",)
 FINDING_CAUSES = (*COMPARING, "quantgate.pipelines.audit.bench.divergence_causes")
