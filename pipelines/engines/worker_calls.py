@@ -5,9 +5,6 @@ from typing import Protocol
 
 from quantgate.pipelines.process.calls import WorkerCall
 
-PROBE_TIMEOUT_SECONDS = 1800.0
-"""How long a file or folder may take to load and be decoded once."""
-
 
 class WorkerRequest(Protocol):
     """What every request to a worker says beside what it asks for."""

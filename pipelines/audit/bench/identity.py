@@ -25,6 +25,7 @@ AUDITING = (
     "quantgate.pipelines.audit.bench.rulers",
     "quantgate.pipelines.audit.bench.variant",
     "quantgate.pipelines.engines.llamacpp.runtime",
+    "quantgate.pipelines.engines.native",
     "quantgate.pipelines.engines.openai.runtime",
     "quantgate.pipelines.engines.transformers.runtime",
     "quantgate.pipelines.process.endings",

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from typing_extensions import override
+
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
 from quantgate.pipelines.domain.recipe import AutoAwqOptions, AutoGptqOptions, Recipe
@@ -15,6 +17,7 @@ from quantgate.pipelines.domain.variant import Toolchain, ToolVersion
 from quantgate.pipelines.engines.archived.config import older_config
 from quantgate.pipelines.engines.archived.shapes import group_misfits, layer_weights
 from quantgate.pipelines.engines.backend import (
+    Backend,
     BuildRequest,
     Built,
     WrittenFolder,
@@ -63,16 +66,17 @@ class ArchivedPackage(Generic[Options]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArchivedBackend(Generic[Options]):
-    """Builds the recipes of one archived package in the environment that both share; see `Backend`."""
+class ArchivedBackend(Backend, Generic[Options]):
+    """Builds the recipes of one archived package in the environment that both share."""
 
     package: ArchivedPackage[Options]
     environment: LockedEnvironment
 
+    @override
     def missing(self) -> str | None:
-        """Return None when the environment is made, else one sentence with the command that makes it."""
         return self.environment.missing()
 
+    @override
     def toolchain(self, threads: int) -> Toolchain:
         """Return package versions, the lock's digest and our worker's; threads change the bytes.
 
@@ -91,6 +95,7 @@ class ArchivedBackend(Generic[Options]):
         )
         return Toolchain(tools=(*versions, lock, worker), device="cpu", threads=threads)
 
+    @override
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
         """Return why architecture, configuration or shapes do not fit, one sentence each."""
         options = options_of(recipe, self.package.options, self.package.name)
@@ -101,6 +106,7 @@ class ArchivedBackend(Generic[Options]):
             *self.package.output_misfits(weights),
         )
 
+    @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build a folder in the package's layout in `request.output`, in one child process."""
         if misfits := self.misfits(request.checkpoint, request.recipe):

@@ -5,6 +5,8 @@ import importlib.util
 from functools import lru_cache
 from pathlib import Path
 
+from typing_extensions import override
+
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError, InputError
 from quantgate.pipelines.domain.recipe import (
@@ -16,7 +18,7 @@ from quantgate.pipelines.domain.recipe import (
 )
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
 from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
-from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
+from quantgate.pipelines.engines.backend import Backend, BuildRequest, Built, CalibrationTokens
 from quantgate.pipelines.engines.llamacpp.build_messages import (
     ConvertCall,
     ConvertFacts,
@@ -49,21 +51,22 @@ _TRIAL = "vocabulary_trial"
 _KEY_LENGTH = 16
 
 
-class LlamaCppBackend:
+class LlamaCppBackend(Backend):
     """Builds recipes whose options are `GgufOptions`. `converter` holds llama.cpp's conversion scripts."""
 
     def __init__(self, *, converter: Path) -> None:
         """Remember where the converter was unpacked from the source distribution."""
         self._converter = converter
 
+    @override
     def missing(self) -> str | None:
-        """Return what is missing: the package, or its converter."""
         if importlib.util.find_spec("llama_cpp") is None:
             return f"{_PACKAGE} is not installed: run `make setup`"
         if not all((self._converter / part).is_file() for part in _CONVERTER_PARTS):
             return f"llama.cpp's converter is not in {self._converter}: run `make setup`"
         return None
 
+    @override
     def toolchain(self, threads: int) -> Toolchain:
         """Return package versions, the converter's digest and that of our own workers' sources."""
         building = [f"{WORKERS}.{name}" for name in ("convert", "imatrix", "quantize")]
@@ -77,10 +80,12 @@ class LlamaCppBackend:
             threads=threads,
         )
 
+    @override
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
         """Return what contradicts itself, what matches nothing, and rows that blocks do not divide."""
         return misfits(checkpoint, recipe, _options(recipe))
 
+    @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build one variant: convert and calibrate where nobody has yet, then quantize."""
         workers = BuildWorkers(run_worker=run_worker, on_progress=on_progress, log=request.log)

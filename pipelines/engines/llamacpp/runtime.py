@@ -3,18 +3,20 @@
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from typing_extensions import override
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError
 from quantgate.pipelines.domain.recipe import Format, Numerics, Recipe
 from quantgate.pipelines.domain.run import RuntimeIdentity, Schedule
-from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
 from quantgate.pipelines.engines.contents import Contents, gguf_contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
+from quantgate.pipelines.engines.native import confirmed_probe, logits_digest
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     AnswerTally,
@@ -24,11 +26,10 @@ from quantgate.pipelines.engines.requests import (
     ProbeReport,
     ProbeRequest,
 )
-from quantgate.pipelines.engines.worker_calls import PROBE_TIMEOUT_SECONDS, call_of
-from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.engines.runtime import Runtime
+from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
-from quantgate.pipelines.process.endings import run_confirmed
 
 ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
 """Returns a checkpoint as an F16 GGUF, converted into the given folder on first use."""
@@ -39,23 +40,25 @@ _WORKERS = "quantgate.pipelines.engines.llamacpp.workers"
 _DEFAULT_SLOTS = 32
 
 
-class LlamaCppRuntime:
-    """Answers prompts with llama.cpp in a child process; see `Runtime`."""
+class LlamaCppRuntime(Runtime):
+    """Answers prompts with llama.cpp in a child process."""
 
     def __init__(self, *, convert: ConvertToGguf) -> None:
         """Remember how a checkpoint becomes the F16 GGUF that variants are compared with."""
         self._convert = convert
 
+    @override
     def missing(self) -> str | None:
-        """Return None when llama-cpp-python is installed, else one sentence."""
         if importlib.util.find_spec("llama_cpp") is None:
             return f"{_PACKAGE} is not installed: run `make setup`"
         return None
 
+    @override
     def constrains(self) -> bool:
         """Say that JSON schemas bind answers, by grammars."""
         return True
 
+    @override
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
         """Return what will answer.
 
@@ -72,10 +75,11 @@ class LlamaCppRuntime:
             kernels="native",
         )
 
+    @override
     def source_digest(self) -> Digest:
-        """Return the digest of the code that lays out batches and chooses tokens."""
         return source_digest(f"{_WORKERS}.answer")
 
+    @override
     def reference(
         self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
     ) -> Loadable:
@@ -93,37 +97,36 @@ class LlamaCppRuntime:
         path = self._convert(checkpoint, scratch, run_worker, on_progress)
         return Loadable(path=path, format=Format.GGUF)
 
+    @override
     def schedule(self, threads: int) -> Schedule:
         """Return 32 slots."""
         return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
 
+    @override
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
         """Load, compare token ids, decode once; a file that crashes llama.cpp twice is a report too."""
-        call = replace(call_of(f"{_WORKERS}.probe", request), timeout_seconds=PROBE_TIMEOUT_SECONDS)
         try:
-            return run_confirmed(run_worker, call, ProbeReport, on_progress)
+            return confirmed_probe(f"{_WORKERS}.probe", request, run_worker, on_progress)
         except ChildAbortError as error:
             return ProbeReport.unloaded(f"when loading it, llama.cpp {error.what}")
 
+    @override
     def server_access(self) -> None:
-        """Return None: no server answers."""
+        return None
 
+    @override
     def contents(self, loadable: Loadable) -> Contents:
-        """Return what a GGUF says of itself."""
         return gguf_contents(loadable.path)
 
+    @override
     def divergence_digest(self, numerics: Numerics | None) -> Digest:
-        """Return the digest of engine, versions, device and code."""
-        return digest_of(
-            [
-                to_json(self.identity(numerics)),
-                self.source_digest(),
-                source_digest(f"{_WORKERS}.divergence"),
-            ]
+        return logits_digest(
+            self.identity(numerics), f"{_WORKERS}.answer", f"{_WORKERS}.divergence"
         )
 
+    @override
     def divergence(
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> Divergence:
@@ -131,6 +134,7 @@ class LlamaCppRuntime:
         call = call_of(f"{_WORKERS}.divergence", request)
         return run_worker(call, Divergence, on_progress).value
 
+    @override
     def base_divergence(
         self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> PositionDivergences | None:
@@ -138,8 +142,8 @@ class LlamaCppRuntime:
         worker = f"{_WORKERS}.base_divergence"
         return compare_with_checkpoint(worker, request, run_worker, on_progress)
 
+    @override
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
-        """Answer every prompt that `request.answers` does not hold yet."""
         run_worker(call_of(f"{_WORKERS}.answer", request), AnswerTally, on_progress)

@@ -4,11 +4,14 @@ import importlib.metadata
 import importlib.util
 from dataclasses import dataclass, replace
 
+from typing_extensions import override
+
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Format, Recipe
 from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
 from quantgate.pipelines.engines.backend import (
+    Backend,
     BuildRequest,
     Built,
     WrittenFolder,
@@ -31,17 +34,18 @@ _SOURCES = (f"{_WORKERS}.compress", f"{_WORKERS}.repack")
 
 
 @dataclass(frozen=True, slots=True)
-class LlmCompressorBackend:
-    """Builds recipes whose options are `CompressedTensorsOptions`; see `Backend`."""
+class LlmCompressorBackend(Backend):
+    """Builds recipes whose options are `CompressedTensorsOptions`."""
 
+    @override
     def missing(self) -> str | None:
-        """Return None when everything needed is installed, else one sentence."""
         modules = [name.replace("-", "_") for name in _PACKAGES]
         lacking = [name for name in modules if importlib.util.find_spec(name) is None]
         if not lacking:
             return None
         return f"the llm-compressor backend lacks {', '.join(lacking)}: run `make setup`"
 
+    @override
     def toolchain(self, threads: int) -> Toolchain:
         """Return package versions and the digest of our worker's source; threads change GPTQ's bytes."""
         tools = [
@@ -55,6 +59,7 @@ class LlmCompressorBackend:
             tools=(*tools, worker), device=accelerator_name() or "cpu", threads=threads
         )
 
+    @override
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
         """Return what is wrong with the recipe, or why it does not fit and what does, one sentence each."""
         options = options_of(recipe, CompressedTensorsOptions, _TOOL)
@@ -65,6 +70,7 @@ class LlmCompressorBackend:
         remedy = f"; the nearest recipe that fits is {other.name}" if other else ""
         return tuple(f"{reason}{remedy}" for reason in reasons)
 
+    @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build a folder in `request.output` in one child process, and a second where it is repacked."""
         if misfits := self.misfits(request.checkpoint, request.recipe):

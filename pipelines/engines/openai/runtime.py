@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from typing_extensions import override
+
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.recipe import Format, Numerics, Recipe
@@ -57,15 +59,15 @@ _PROBE_CONTEXT_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAiServerRuntime:
-    """Answers prompts through a server; `native` does what takes logits. See `Runtime`."""
+class OpenAiServerRuntime(Runtime, ServerAccess):
+    """Answers prompts through a server; `native` does what takes logits."""
 
     server: Server
     native: Runtime
     started: StartedServers = field(default_factory=StartedServers, compare=False, repr=False)
 
+    @override
     def missing(self) -> str | None:
-        """Return None when the command is there and the key is set, else one sentence."""
         if missing := self.native.missing():
             return missing
         server = self.server
@@ -80,18 +82,20 @@ class OpenAiServerRuntime:
             return f"server {server.name} needs the environment variable {server.api_key_env}"
         return None
 
+    @override
     def constrains(self) -> bool:
         """Say whether the engine has a way to bind answers to JSON schemas in this form of prompts."""
         return self.server.prompts == "chat" or dialect_of(self.server.engine).schema is not None
 
+    @override
     def server_access(self) -> ServerAccess:
-        """Return this runtime: it is a server's."""
         return self
 
+    @override
     def refused(self, stops: Sequence[str], schema: str | None) -> str | None:
-        """Return what this engine is known to refuse of such a request."""
         return dialect_of(self.server.engine).refuses.of(stops, schema)
 
+    @override
     def compares(self, base: Loadable) -> bool:
         """Say whether the likeliest tokens are named, or the base is compared natively."""
         return self._names_likeliest() or base.format is Format.GGUF
@@ -99,6 +103,7 @@ class OpenAiServerRuntime:
     def _names_likeliest(self) -> bool:
         return asking_likeliest(self.server.engine) is not None and self.server.prompts == "ids"
 
+    @override
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
         """Return what will answer, as the build file and the server itself tell it.
 
@@ -121,28 +126,33 @@ class OpenAiServerRuntime:
             kernels=self._kernels(subject),
         )
 
+    @override
     def source_digest(self) -> Digest:
         """Return the digest of the code that asks and reads answers, the settings, and the native code."""
         return digest_of(
             [source_digest(*_SOURCES), self.server.settings_digest, self.native.source_digest()]
         )
 
+    @override
     def reference(
         self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
     ) -> Loadable:
         """Return the base in the form of the native runtime: an F16 GGUF, or its own folder."""
         return self.native.reference(checkpoint, scratch, run_worker, on_progress)
 
+    @override
     def schedule(self, threads: int) -> Schedule:
         """Return as many slots as requests are under way at once."""
         return Schedule(slots=self.server.concurrency, threads=threads)
 
+    @override
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
         """Look natively: what the files' own runtime finds is never overwritten by what a server does."""
         return self.native.probe(request, run_worker, on_progress)
 
+    @override
     def probe_served(
         self,
         request: ProbeRequest,
@@ -174,24 +184,27 @@ class OpenAiServerRuntime:
             call = call_of(f"{_WORKERS}.probe", served)
             return run_worker(call, ServedProbeReport, on_progress).value
 
+    @override
     def kept(self, loadable: Loadable) -> AbstractContextManager[None]:
-        """Keep a server that is started for the file."""
         return self.started.kept(loadable.path)
 
+    @override
     def contents(self, loadable: Loadable) -> Contents:
-        """Return what the files say of themselves."""
         return self.native.contents(loadable)
 
+    @override
     def divergence_digest(self, numerics: Numerics | None) -> Digest:
         """Return the native runtime's, which measures."""
         return self.native.divergence_digest(numerics)
 
+    @override
     def divergence(
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> Divergence:
         """Return the divergence that the native runtime measures."""
         return self.native.divergence(request, run_worker, on_progress)
 
+    @override
     def base_divergence(
         self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> PositionDivergences | None:
@@ -218,10 +231,10 @@ class OpenAiServerRuntime:
             divergences = run_worker(call, PositionDivergences, on_progress).value
         return divergences if divergences.kl else None
 
+    @override
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
-        """Answer every prompt that `request.answers` does not hold yet."""
         context_tokens = request.context_tokens or longest_sequence(
             request.prompts, request.decode.max_tokens
         )

@@ -5,19 +5,22 @@ device: it measures a variant's accuracy, never its speed or memory.
 """
 
 import importlib.util
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+
+from typing_extensions import override
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildCrashError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
 from quantgate.pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
-from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
 from quantgate.pipelines.engines.contents import Contents, folder_contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
+from quantgate.pipelines.engines.native import confirmed_probe, logits_digest
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
     AnswerTally,
@@ -27,12 +30,11 @@ from quantgate.pipelines.engines.requests import (
     ProbeReport,
     ProbeRequest,
 )
-from quantgate.pipelines.engines.worker_calls import PROBE_TIMEOUT_SECONDS, call_of
-from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.engines.runtime import Runtime
+from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
-from quantgate.pipelines.process.endings import run_confirmed
 
 _WORKERS = "quantgate.pipelines.engines.transformers.workers"
 _PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
@@ -40,20 +42,22 @@ _DEFAULT_SLOTS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class TransformersRuntime:
-    """Answers prompts with transformers in a child process; see `Runtime`."""
+class TransformersRuntime(Runtime):
+    """Answers prompts with transformers in a child process."""
 
+    @override
     def missing(self) -> str | None:
-        """Return None when everything needed is installed, else one sentence."""
         lacking = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
         if not lacking:
             return None
         return f"the transformers runtime lacks {', '.join(lacking)}: run `make setup`"
 
+    @override
     def constrains(self) -> bool:
         """Say that nothing here binds answers to JSON schemas."""
         return False
 
+    @override
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
         """Return what will answer; a natively low-bit base is computed as a variant of its numerics is."""
         numerics = subject.numerics if isinstance(subject, Recipe) else subject
@@ -68,6 +72,7 @@ class TransformersRuntime:
             kernels=_kernels(numerics),
         )
 
+    @override
     def reference(
         self, checkpoint: Checkpoint, scratch: Path, run_worker: RunWorker, on_progress: OnProgress
     ) -> Loadable:
@@ -76,41 +81,40 @@ class TransformersRuntime:
         stored = checkpoint.quantization
         return Loadable(path=checkpoint.folder, format=stored.format if stored else None)
 
+    @override
     def schedule(self, threads: int) -> Schedule:
         """Return batches of 32."""
         return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
 
+    @override
     def source_digest(self) -> Digest:
-        """Return the digest of the code that lays out and decodes batches."""
         return source_digest(f"{_WORKERS}.answer")
 
+    @override
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
         """Load, compare token ids, decode once; a folder that crashes the loader twice is a report."""
-        call = replace(call_of(f"{_WORKERS}.probe", request), timeout_seconds=PROBE_TIMEOUT_SECONDS)
         try:
-            return run_confirmed(run_worker, call, ProbeReport, on_progress)
+            return confirmed_probe(f"{_WORKERS}.probe", request, run_worker, on_progress)
         except (ChildCrashError, CheckpointError) as error:
             return ProbeReport.unloaded(error.what)
 
+    @override
     def server_access(self) -> None:
-        """Return None: no server answers."""
+        return None
 
+    @override
     def contents(self, loadable: Loadable) -> Contents:
-        """Return what a folder says of itself."""
         return folder_contents(loadable.path)
 
+    @override
     def divergence_digest(self, numerics: Numerics | None) -> Digest:
-        """Return the digest of engine, versions, device and code."""
-        return digest_of(
-            [
-                to_json(self.identity(numerics)),
-                self.source_digest(),
-                source_digest(f"{_WORKERS}.divergence"),
-            ]
+        return logits_digest(
+            self.identity(numerics), f"{_WORKERS}.answer", f"{_WORKERS}.divergence"
         )
 
+    @override
     def divergence(
         self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> Divergence:
@@ -118,6 +122,7 @@ class TransformersRuntime:
         call = call_of(f"{_WORKERS}.divergence", request)
         return run_worker(call, Divergence, on_progress).value
 
+    @override
     def base_divergence(
         self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> PositionDivergences | None:
@@ -125,10 +130,10 @@ class TransformersRuntime:
         worker = f"{_WORKERS}.base_divergence"
         return compare_with_checkpoint(worker, request, run_worker, on_progress)
 
+    @override
     def answer(
         self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
-        """Answer every prompt that `request.answers` does not hold yet."""
         run_worker(call_of(f"{_WORKERS}.answer", request), AnswerTally, on_progress)
 
 
