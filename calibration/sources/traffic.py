@@ -98,6 +98,6 @@ def _candidate(row: SourceRow | None, numbered: str) -> SuiteCandidate | None:
 def _token_ids(candidate: SuiteCandidate, chat: ChatFormat) -> tuple[int, ...] | None:
     """None where the model's chat template refuses the conversation."""
     try:
-        return chat.ids(candidate.messages, tools=candidate.tools)
+        return chat.read(candidate.messages, tools=candidate.tools).token_ids
     except InputError:
         return None

@@ -145,21 +145,6 @@ class ChatFormat:
             return Reading(text=text, token_ids=self.token_ids(text), begins=False)
         return self.read_text(text)
 
-    def ids(
-        self,
-        messages: Sequence[Message],
-        *,
-        ask: bool = True,
-        tools: Sequence[JsonObject] = (),
-        variables: Mapping[str, JsonValue] | None = None,
-        continue_final: bool = False,
-    ) -> tuple[int, ...]:
-        """Return a conversation's token ids; see `read`."""
-        reading = self.read(
-            messages, ask=ask, tools=tools, variables=variables, continue_final=continue_final
-        )
-        return reading.token_ids
-
     def read_text(self, text: str) -> Reading:
         """Return plain text with the ids that `tokenizer(text)` gives it."""
         return Reading(text=text, token_ids=self.token_ids(text, begin=True), begins=True)

@@ -8,6 +8,7 @@ regularized incomplete beta function, turns every question here into a value of 
 (`pipelines.paired.clusters`); bounds never fall below those of as many independent items.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from quantgate.pipelines.paired.clusters import with_more_items
@@ -25,11 +26,7 @@ def break_rate_bound(
         return 1.0
     from scipy.special import betaincinv
 
-    bound = float(betaincinv(broke + 1, reliable - broke, confidence))
-    if effective is None or effective >= reliable:
-        return bound
-    scaled = broke * effective / reliable
-    return max(bound, float(betaincinv(scaled + 1, effective - scaled, confidence)))
+    return _worst(lambda a, b: betaincinv(a, b, confidence), broke, reliable, effective)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -42,11 +39,18 @@ def break_rate_p(broke: int, reliable: int, rate: float, effective: float | None
         return 1.0
     from scipy.special import betaincc
 
-    p = float(betaincc(broke + 1, reliable - broke, rate))
+    return _worst(lambda a, b: betaincc(a, b, rate), broke, reliable, effective)
+
+
+def _worst(
+    tail: Callable[[float, float], float], broke: int, reliable: int, effective: float | None
+) -> float:
+    """The larger of what a beta tail says of all items, and of the independent ones they are worth."""
+    whole = float(tail(broke + 1, reliable - broke))
     if effective is None or effective >= reliable:
-        return p
+        return whole
     scaled = broke * effective / reliable
-    return max(p, float(betaincc(scaled + 1, effective - scaled, rate)))
+    return max(whole, float(tail(scaled + 1, effective - scaled)))
 
 
 @lru_cache(maxsize=_REMEMBERED)

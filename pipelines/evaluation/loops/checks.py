@@ -11,7 +11,7 @@ from quantgate.pipelines.evaluation.graders.calls.tool_call import accepted_call
 from quantgate.pipelines.evaluation.graders.calls.tool_schemas import offered_tools
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, normalize
 from quantgate.pipelines.evaluation.graders.table import grader_for
-from quantgate.pipelines.evaluation.loops.conversation import script_of
+from quantgate.pipelines.evaluation.loops.conversation import ends_turn, script_of
 from quantgate.pipelines.evaluation.loops.tools import fits
 from quantgate.pipelines.evaluation.sampling import sample_of
 from quantgate.pipelines.specs.loading import did_you_mean
@@ -93,17 +93,12 @@ def _unreachable(loop: Loop, expectations: Sequence[_Expectation]) -> Iterator[s
                 "answer ends the turn: give each step its turn, or write `tool_answers`"
             )
     for expectation in expectations[:-1]:
-        ending = [call.name for call in expectation.calls if _ends_turn(loop, call)]
+        ending = [call.name for call in expectation.calls if ends_turn(loop, call)]
         if ending and len(ending) == len(expectation.calls) and not expectation.last_of_turn:
             yield (
                 f"{expectation.name} ends its turn ({ending[0]} has ends_turn): what follows it is "
                 "never reached"
             )
-
-
-def _ends_turn(loop: Loop, call: Call) -> bool:
-    tool = loop.tool(call.name)
-    return tool is not None and tool.ends_turn
 
 
 def _unanswered(loop: Loop, item: Item, expectations: Sequence[_Expectation]) -> Iterator[str]:
@@ -115,7 +110,7 @@ def _unanswered(loop: Loop, item: Item, expectations: Sequence[_Expectation]) ->
         if name not in names:
             yield f"tool '{name}' is offered and nothing answers it{did_you_mean(name, names)}"
     *steps, end = expectations
-    goes_on = end.calls and not any(_ends_turn(loop, call) for call in end.calls)
+    goes_on = end.calls and not any(ends_turn(loop, call) for call in end.calls)
     if goes_on:
         yield (
             f"the end expects a call of {end.calls[0].name}, after which the loop would go on: set "

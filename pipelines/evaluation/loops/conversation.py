@@ -63,7 +63,7 @@ def held(item: Item, answers: Sequence[Answer], reader: AnswerReader) -> Convers
             ending: Ending = "context" if answer.finish_reason == "context" else "error"
             return Conversation(item=item, exchanges=tuple(exchanges), ending=ending)
         calls = calls_of(item, spoken.text)
-        hands_back = not calls or any(_ends_turn(loop, call) for call in calls)
+        hands_back = not calls or any(ends_turn(loop, call) for call in calls)
         follows = hands_back and turn + 1 < len(loop.turns) and number < loop.max_steps
         user = loop.turns[turn + 1].user if follows else None
         exchanges.append(Exchange(answer=answer, spoken=spoken, turn=turn, calls=calls, user=user))
@@ -93,6 +93,7 @@ def calls_of(item: Item, text: str) -> tuple[Call, ...]:
     return read.calls if isinstance(read, Calls) else ()
 
 
-def _ends_turn(loop: Loop, call: Call) -> bool:
+def ends_turn(loop: Loop, call: Call) -> bool:
+    """Whether a turn ends with this call, whatever it answers."""
     tool = loop.tool(call.name)
     return tool is not None and tool.ends_turn

@@ -65,7 +65,7 @@ def asked(own: Any, messages: tuple[Message, ...], tools: Any, **settings: Any) 
 
 def ours(chat: ChatFormat, messages: tuple[Message, ...], tools: Any, **settings: Any) -> Any:
     try:
-        return chat.ids(messages, tools=tools, **settings)
+        return chat.read(messages, tools=tools, **settings).token_ids
     except TemplateRefusalError:
         return "refused"
 
@@ -225,7 +225,7 @@ def test_what_training_left_in_the_tokenizer_cuts_nothing(tmp_path: Path) -> Non
         CONFIGURATIONS["plain"],
         "{{ messages[0].content }}",
     )
-    found = ChatFormat.of(folder).ids(*CONVERSATIONS["user"][:1])
+    found = ChatFormat.of(folder).read(*CONVERSATIONS["user"][:1]).token_ids
     assert 4 < len(found) < 64
 
 

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.graders.calls.tool_schemas import (
     declared_kinds,
     kind,
     parameter,
     required_names,
 )
-from quantgate.pipelines.evaluation.graders.reading.wording import shorten
+from quantgate.pipelines.evaluation.graders.reading.strict_json import member, show
 
 StringRule = Literal["bfcl", "exact"]
 
@@ -47,16 +47,16 @@ def judge_arguments(
     schema = parameters or {}
     required = set(required_names(schema))
     missing = [
-        f"missing argument {_member(name)}"
+        f"missing argument {member('$', name)}"
         for name, values in allowed.items()
         if name not in arguments and (name in required or not may_be_absent(values))
     ]
     missing += [
-        f"missing argument {_member(name)}, which the tool requires"
+        f"missing argument {member('$', name)}, which the tool requires"
         for name in required
         if name not in arguments and name not in allowed
     ]
-    extra = [f"extra argument {_member(name)}" for name in arguments if name not in allowed]
+    extra = [f"extra argument {member('$', name)}" for name in arguments if name not in allowed]
     wrong = [
         problem
         for name, values in allowed.items()
@@ -99,8 +99,8 @@ def _value_problem(
         return None
     if kinds is not None and kind(value) not in kinds:
         expected_kinds = " or ".join(sorted(kinds))
-        return f"wrong type at {_member(name)}: {kind(value)} {_show(value)} instead of {expected_kinds}"
-    return f"wrong value at {_member(name)}: {_show(value)} instead of {_show_allowed(values)}"
+        return f"wrong type at {member('$', name)}: {kind(value)} {show(value)} instead of {expected_kinds}"
+    return f"wrong value at {member('$', name)}: {show(value)} instead of {_show_allowed(values)}"
 
 
 def _meets(value: JsonValue, allowed: JsonValue, strings: StringRule) -> bool:
@@ -147,15 +147,11 @@ def _plain(text: str) -> str:
 
 
 def _member(name: str) -> str:
-    return f"$.{name}" if name.isidentifier() else f"$[{shorten(canonical_json(name))}]"
-
-
-def _show(value: JsonValue) -> str:
-    return shorten(canonical_json(value))
+    return member("$", name)
 
 
 def _show_allowed(values: JsonValue) -> str:
     shown: Sequence[JsonValue] = values if isinstance(values, list | tuple) else [values]
-    named = [_show(value) for value in shown if value != _OPTIONAL]
+    named = [show(value) for value in shown if value != _OPTIONAL]
     several = f" (or {len(named) - 1} other allowed values)" if len(named) > 1 else ""
     return (named[0] if named else "nothing") + several

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from quantgate.pipelines.domain.run import Way
 from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.evaluation.graders.reading.expectations import none_refused
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, parse_strictly
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
@@ -44,10 +45,9 @@ def canonical_calls(calls: tuple[Call, ...]) -> str:
 
 def gathered(readings: list[Call | Refused], form: str) -> ReadCalls:
     """Return all calls, or the first refusal; without any there is no call."""
-    refused = next((reading for reading in readings if isinstance(reading, Refused)), None)
-    if refused:
-        return refused
-    calls = tuple(reading for reading in readings if isinstance(reading, Call))
+    calls = none_refused(readings)
+    if isinstance(calls, Refused):
+        return calls
     return Calls(calls=calls, format=form) if calls else NoCall()
 
 

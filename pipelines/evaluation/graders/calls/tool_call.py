@@ -10,6 +10,7 @@ from quantgate.pipelines.domain.values import JsonValue, canonical_json
 from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
 from quantgate.pipelines.evaluation.graders.calls.read import Call, NoCall, way_of_calls
 from quantgate.pipelines.evaluation.graders.calls.tool_schemas import offered_tools
+from quantgate.pipelines.evaluation.graders.reading.expectations import alternatives, none_refused
 from quantgate.pipelines.evaluation.graders.reading.fences import unfenced
 from quantgate.pipelines.evaluation.graders.reading.grades import judged, wrong
 from quantgate.pipelines.evaluation.graders.reading.strict_json import (
@@ -90,16 +91,10 @@ def _read_answer(text: str) -> Call | Refused:
 
 def accepted_calls(expected: JsonValue) -> tuple[Call, ...] | Refused:
     """Return the calls that an expectation accepts, or why it is none."""
-    listed = expected if isinstance(expected, list | tuple) else [expected]
+    listed = alternatives(expected)
     if not listed:
         return Refused(reason="the list of accepted calls is empty")
-    calls = []
-    for entry in listed:
-        call = _as_call(normalize(entry))
-        if isinstance(call, Refused):
-            return call
-        calls.append(call)
-    return tuple(calls)
+    return none_refused(_as_call(normalize(entry)) for entry in listed)
 
 
 def _as_call(value: JsonValue) -> Call | Refused:

@@ -14,6 +14,7 @@ from quantgate.pipelines.evaluation.graders.likeness.by_threshold import (
     graded_by_likeness,
     problem_of,
 )
+from quantgate.pipelines.evaluation.graders.reading.expectations import alternatives
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class RougeGrader:
         """Say why nothing could be like the expectation, or None where it is texts with words."""
         if problem := problem_of(item):
             return problem
-        references = item.expected if isinstance(item.expected, list | tuple) else [item.expected]
-        bare = next((reference for reference in references if not _words(str(reference))), None)
-        return None if bare is None else f"{shorten(str(bare))!r} has no words"
+        references = map(str, alternatives(item.expected))
+        bare = next((reference for reference in references if not _words(reference)), None)
+        return None if bare is None else f"{shorten(bare)!r} has no words"
 
     def grade(self, answer_text: str, item: Item) -> Grade:
         """Grade an answer; the reason says its score. Never raises."""

@@ -7,7 +7,7 @@ from math import isfinite
 from quantgate.pipelines.domain.run import Grade, Way
 from quantgate.pipelines.domain.suites.suite import Item
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.evaluation.graders.reading.expectations import unusable
+from quantgate.pipelines.evaluation.graders.reading.expectations import alternatives, unusable
 from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
 from quantgate.pipelines.evaluation.graders.reading.grades import judged
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
@@ -102,7 +102,7 @@ _WAYS: dict[str, Way] = {"unparsed": "no answer in it", "late": "too slow"}
 
 
 def _expected_formulas(expected: JsonValue) -> tuple[str, ...] | Refused:
-    listed = expected if isinstance(expected, list | tuple) else [expected]
+    listed = alternatives(expected)
     if not listed:
         return Refused(reason="the list of accepted formulas is empty")
     formulas = []

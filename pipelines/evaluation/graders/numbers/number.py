@@ -24,7 +24,12 @@ from quantgate.pipelines.evaluation.graders.numbers.units import (
     known_unit,
     unit_named,
 )
-from quantgate.pipelines.evaluation.graders.reading.expectations import unknown_key, unusable
+from quantgate.pipelines.evaluation.graders.reading.expectations import (
+    alternatives,
+    none_refused,
+    unknown_key,
+    unusable,
+)
 from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten
@@ -115,12 +120,10 @@ class NumberGrader:
         for tolerance in (self.relative, self.absolute):
             if not (math.isfinite(tolerance) and tolerance >= 0):
                 return Refused(reason="a tolerance is no finite number from 0 on")
-        listed = expected if isinstance(expected, list | tuple) else [expected]
+        listed = alternatives(expected)
         if not listed:
             return Refused(reason="the list of accepted numbers is empty")
-        read = [self._read(value) for value in listed]
-        refused = next((number for number in read if isinstance(number, Refused)), None)
-        return refused or tuple(number for number in read if isinstance(number, _ExpectedNumber))
+        return none_refused(map(self._read, listed))
 
     def _read(self, expected: JsonValue) -> _ExpectedNumber | Refused:
         if isinstance(expected, dict):

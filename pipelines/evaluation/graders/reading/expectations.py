@@ -1,7 +1,9 @@
 """What several graders expect: texts of which one or all have to be met."""
 
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
@@ -28,13 +30,31 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+Read = TypeVar("Read")
+
+
+def alternatives(expected: JsonValue) -> Sequence[JsonValue]:
+    """Return what an expectation accepts: the elements of a list, or one value."""
+    return expected if isinstance(expected, list | tuple) else (expected,)
+
+
+def none_refused(readings: Iterable[Read | Refused]) -> tuple[Read, ...] | Refused:
+    """Return all readings, or the first refusal, after which none is read."""
+    accepted: list[Read] = []
+    for reading in readings:
+        if isinstance(reading, Refused):
+            return reading
+        accepted.append(reading)
+    return tuple(accepted)
+
+
 def accepted_texts(expected: JsonValue, *, what: str = "text") -> tuple[str, ...] | Refused:
     """Read a text, or a list of texts of which any is accepted.
 
     Characters that nobody sees do not count at their ends, as they do not at an answer's.
     Refused: other values, an empty list, and blank texts, which an answer without words would meet.
     """
-    listed = expected if isinstance(expected, list | tuple) else [expected]
+    listed = alternatives(expected)
     if not listed:
         return Refused(reason=f"the list of accepted {what}s is empty")
     texts = []

@@ -88,23 +88,23 @@ def first_difference(expected: JsonValue, actual: JsonValue, path: str) -> str |
         return _array_difference(expected, actual, path)
     if _kind(expected) != _kind(actual):
         return (
-            f"wrong type at {path}: {_kind(actual)} {_show(actual)}"
-            f" instead of {_kind(expected)} {_show(expected)}"
+            f"wrong type at {path}: {_kind(actual)} {show(actual)}"
+            f" instead of {_kind(expected)} {show(expected)}"
         )
     if expected != actual:
-        return f"wrong value at {path}: {_show(actual)} instead of {_show(expected)}"
+        return f"wrong value at {path}: {show(actual)} instead of {show(expected)}"
     return None
 
 
 def _object_difference(expected: JsonObject, actual: JsonObject, path: str) -> str | None:
     for key in expected:
         if key not in actual:
-            return f"missing argument {_member(path, key)}"
+            return f"missing argument {member(path, key)}"
     for key in actual:
         if key not in expected:
-            return f"extra argument {_member(path, key)}"
+            return f"extra argument {member(path, key)}"
     differences = (
-        first_difference(value, actual[key], _member(path, key)) for key, value in expected.items()
+        first_difference(value, actual[key], member(path, key)) for key, value in expected.items()
     )
     return next((difference for difference in differences if difference), None)
 
@@ -133,11 +133,13 @@ def _kind(value: JsonValue) -> str:
     return "object" if isinstance(value, dict) else "array"
 
 
-def _show(value: JsonValue) -> str:
+def show(value: JsonValue) -> str:
+    """Return a value as reasons name it, shortened."""
     return shorten(canonical_json(value))
 
 
-def _member(path: str, key: str) -> str:
+def member(path: str, key: str) -> str:
+    """Return the path of an object's member: `$.name`, or `$["any text"]`."""
     return f"{path}.{key}" if key.isidentifier() else f"{path}[{shorten(canonical_json(key))}]"
 
 

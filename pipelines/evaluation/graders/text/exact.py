@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.run import Grade
 from quantgate.pipelines.domain.suites.suite import Item
 from quantgate.pipelines.domain.values import JsonValue
-from quantgate.pipelines.evaluation.graders.reading.expectations import unusable
+from quantgate.pipelines.evaluation.graders.reading.expectations import alternatives, unusable
 from quantgate.pipelines.evaluation.graders.reading.grades import judged
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten
@@ -46,7 +46,7 @@ class ExactGrader:
 
     def _accepted(self, expected: JsonValue) -> tuple[str, ...] | Refused:
         """An expectation may be blank only where it is written so: normalizing must not blank it."""
-        listed = expected if isinstance(expected, list | tuple) else [expected]
+        listed = alternatives(expected)
         if not listed:
             return Refused(reason="the list of accepted texts is empty")
         accepted = []

@@ -7,7 +7,9 @@ from quantgate.pipelines.domain.run import Facet, Grade
 from quantgate.pipelines.domain.suites.suite import Item
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.evaluation.graders.reading.expectations import (
+    alternatives,
     composed,
+    none_refused,
     unknown_key,
     unusable,
 )
@@ -150,14 +152,10 @@ def _storable(text: str) -> str:
 
 
 def _expected_languages(expected: JsonValue) -> tuple[_ExpectedLanguage, ...] | Refused:
-    listed = expected if isinstance(expected, list | tuple) else [expected]
-    read = [_expected_language(value) for value in listed]
-    if not read:
+    listed = alternatives(expected)
+    if not listed:
         return Refused(reason="the list of accepted languages is empty")
-    refused = next((language for language in read if isinstance(language, Refused)), None)
-    return refused or tuple(
-        language for language in read if isinstance(language, _ExpectedLanguage)
-    )
+    return none_refused(map(_expected_language, listed))
 
 
 def _expected_language(value: JsonValue) -> _ExpectedLanguage | Refused:

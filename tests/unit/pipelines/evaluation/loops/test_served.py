@@ -41,7 +41,7 @@ class ChatServer(FakeEngine):
     def completion(self, body: dict[str, Any]) -> dict[str, Any]:
         """Play `refund(1)`: the next answer is the one after as many as the assistant has given."""
         messages = [Message(**{**one, "tool_calls": _calls(one)}) for one in body["messages"]]
-        ids = ChatFormat.of(self.folder).ids(messages, tools=body.get("tools", ()))
+        ids = ChatFormat.of(self.folder).read(messages, tools=body.get("tools", ())).token_ids
         said = refunding()[sum(one.role == "assistant" for one in messages)]
         return {
             "model": self.served_name,
