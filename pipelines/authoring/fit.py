@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quantgate.pipelines.checkpoints.config import read_model_shape
+from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Item, Suite
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -43,10 +44,7 @@ def view_model(source: str, store: Store, hub: HubSettings) -> ModelView:
     """
     folder = at_home(source)
     if not is_folder(folder):
-        from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
-
-        checkpoint = resolve_checkpoint(source, name=None, store=store, hub=hub)
-        folder = checkpoint.folder
+        folder = resolve_checkpoint(source, name=None, store=store, hub=hub).folder
     return ModelView(
         source=source,
         chat=ChatFormat.of(folder),

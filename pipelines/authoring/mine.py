@@ -1,33 +1,21 @@
 """Items proposed from real traffic where a quantized model is most likely to answer differently."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.authoring.candidates import ReadTraffic, SuiteCandidate, Traffic
 from quantgate.pipelines.authoring.choosing import Chosen, choose
+from quantgate.pipelines.authoring.margins import MarginsMeasure
 from quantgate.pipelines.authoring.signals import Ranking, cheap_rankings, margins_ranking
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
-from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.values import digest_of
-from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
-from quantgate.pipelines.engines.requests import Prompt
-from quantgate.pipelines.engines.runtime import Runtime
+from quantgate.pipelines.engines.margins import AnswerMargin
 from quantgate.pipelines.evaluation.chat import ChatFormat
-from quantgate.pipelines.files.records import from_json, to_json, write_text
-from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
-from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
 from quantgate.pipelines.hub.source import HubSettings
-from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-
-_WORKER = "quantgate.pipelines.engines.llamacpp.workers.margins"
-_LINES = "margins.jsonl"
-_KEY_LENGTH = 16
+from quantgate.pipelines.process.calls import OnProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +35,12 @@ class MineRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MineTools:
-    """What mining works with here. `runtime` measures margins, `read_traffic` reads chat logs."""
+    """What mining works with here: where models come from, who reads chat logs, who measures margins."""
 
     store: Store
     hub: HubSettings
-    threads: int
-    runtime: Runtime
-    run_worker: RunWorker
     read_traffic: ReadTraffic
+    margins: MarginsMeasure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +74,8 @@ def mine(request: MineRequest, tools: MineTools, on_progress: OnProgress) -> Min
             where="--max-tokens",
         )
     traffic = tools.read_traffic(request.traffic, chat, room)
-    asked = _drawn(traffic.candidates, request)
-    margins = _margins(asked, request, checkpoint, tools, on_progress)
+    asked = _drawn(traffic.candidates, request.look_at, request.seed)
+    margins = tools.margins.of(asked, checkpoint, request.max_tokens, on_progress)
     rankings = (
         margins_ranking(traffic.candidates, margins),
         *cheap_rankings(traffic.candidates, lambda ids: chat.tokenizer.decode(list(ids))),
@@ -104,60 +90,13 @@ def mine(request: MineRequest, tools: MineTools, on_progress: OnProgress) -> Min
     )
 
 
-def _drawn(candidates: Sequence[SuiteCandidate], request: MineRequest) -> list[SuiteCandidate]:
+def _drawn(candidates: Sequence[SuiteCandidate], most: int, seed: int) -> list[SuiteCandidate]:
     """The rows whose hash with the seed is smallest: a larger number draws a superset."""
 
     def rank(candidate: SuiteCandidate) -> str:
         return hashlib.sha256(
-            f"{request.seed}:{candidate.source}:{candidate.question}".encode()
+            f"{seed}:{candidate.source}:{candidate.question}".encode()
         ).hexdigest()
 
-    drawn = set(sorted(map(rank, candidates))[: request.look_at])
+    drawn = set(sorted(map(rank, candidates))[:most])
     return [candidate for candidate in candidates if rank(candidate) in drawn]
-
-
-def _margins(
-    asked: Sequence[SuiteCandidate],
-    request: MineRequest,
-    checkpoint: Checkpoint,
-    tools: MineTools,
-    on_progress: OnProgress,
-) -> dict[str, AnswerMargin]:
-    """Measure margins once for each content; answers are the F16 GGUF's, which verdicts compare with."""
-    runtime = tools.runtime
-    scratch = tools.store.checkpoint(checkpoint.digests.combined)
-    prompts = [
-        to_json(Prompt(item_id=candidate.source, token_ids=candidate.token_ids))
-        for candidate in asked
-    ]
-    key = digest_of(
-        [checkpoint.digests.combined, prompts, request.max_tokens, source_digest(_WORKER)]
-    )
-    folder = tools.store.root / "margins" / f"{checkpoint.name}--{key[:_KEY_LENGTH]}"
-
-    def produce(staging: Path) -> MarginsTally:
-        base = runtime.reference(checkpoint, scratch, tools.run_worker, on_progress)
-        file = staging / "prompts.jsonl"
-        write_text(file, "".join(json.dumps(row) + "\n" for row in prompts))
-        schedule = runtime.schedule(tools.threads)
-        call = WorkerCall(
-            module=_WORKER,
-            request=MarginsCall(
-                model=base.path,
-                prompts=file,
-                margins=staging / _LINES,
-                max_tokens=request.max_tokens,
-                stop_token_ids=special_token_ids(checkpoint.folder).end,
-                slots=schedule.slots,
-                threads=schedule.threads,
-            ),
-            log=tools.store.logs / f"{folder.name}.log",
-            threads=schedule.threads,
-        )
-        return tools.run_worker(call, MarginsTally, on_progress).value
-
-    produce_once(folder, MarginsTally, produce)
-    verify(folder, read_manifest(folder, MarginsTally))
-    lines = (folder / _LINES).read_text(encoding="utf-8").split("\n")
-    margins = [from_json(AnswerMargin, json.loads(line)) for line in lines if line]
-    return {margin.item_id: margin for margin in margins}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.suites.suite import Item, Suite
 from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
 from quantgate.pipelines.gates.wording import percent, percent_bound, share
+from quantgate.pipelines.paired.clusters import effective_items
+from quantgate.pipelines.paired.exact import break_rate_bound, items_needed
 
 WHOLE = "all"
 
@@ -59,9 +61,6 @@ def proofs(suite: Suite, policy: Policy) -> tuple[SliceProof, ...]:
 
 
 def _proof(name: str, items: Sequence[Item], limits: Limits) -> SliceProof:
-    from quantgate.pipelines.paired.clusters import effective_items
-    from quantgate.pipelines.paired.exact import break_rate_bound, items_needed
-
     count = len(items)
     groups = [(item.group is not None, item.group or item.id) for item in items]
     effective = effective_items(groups) if len(set(groups)) < count else None
@@ -112,7 +111,6 @@ def _most_passing(items: int, limits: Limits, effective: float | None) -> int:
 
     Groups count as they do in a verdict: `effective` independent items stand for all of them.
     """
-    from quantgate.pipelines.paired.exact import break_rate_bound
 
     def passes(breaks: int) -> bool:
         return (

@@ -8,6 +8,7 @@ from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.authoring.draft import write_draft
+from quantgate.pipelines.authoring.margins import MarginsMeasure
 from quantgate.pipelines.authoring.mine import MineRequest, MineTools, mine
 from quantgate.pipelines.report.wording import plural
 
@@ -43,10 +44,13 @@ def mine_command(options: MineOptions) -> int:
             MineTools(
                 store=settings.store,
                 hub=settings.hub,
-                threads=settings.threads,
-                runtime=tools.runtimes["llamacpp"],
-                run_worker=tools.run_worker,
                 read_traffic=read_traffic,
+                margins=MarginsMeasure(
+                    store=settings.store,
+                    runtime=tools.runtimes["llamacpp"],
+                    run_worker=tools.run_worker,
+                    threads=settings.threads,
+                ),
             ),
             progress,
         )

@@ -10,6 +10,7 @@ from quantgate.calibration.sources.traffic import read_traffic
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.authoring.draft import write_draft
+from quantgate.pipelines.authoring.margins import MarginsMeasure
 from quantgate.pipelines.authoring.mine import Mined, MineRequest, MineTools, mine
 from quantgate.pipelines.engines.backend import CalibrationTokens
 from quantgate.pipelines.engines.llamacpp.build_messages import (
@@ -57,10 +58,13 @@ def test_mined_items_break_more_often_under_a_low_bit_variant_than_random_ones(
         MineTools(
             store=settings.store,
             hub=settings.hub,
-            threads=settings.threads,
-            runtime=tools.runtimes["llamacpp"],
-            run_worker=tools.run_worker,
             read_traffic=read_traffic,
+            margins=MarginsMeasure(
+                store=settings.store,
+                runtime=tools.runtimes["llamacpp"],
+                run_worker=tools.run_worker,
+                threads=settings.threads,
+            ),
         ),
         ignore_progress,
     )

@@ -13,7 +13,7 @@ bracketed list of Python calls → pythonic; 10. anything else calls nothing.
 
 import re
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 from quantgate.pipelines.domain.suites.call_format import CallFormat
 from quantgate.pipelines.domain.values import JsonObject
@@ -30,8 +30,6 @@ from quantgate.pipelines.evaluation.graders.calls.read import (
 from quantgate.pipelines.evaluation.graders.reading.fences import unfenced, without_end_tokens
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused, parse_strictly
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten
-
-CALL_FORMATS: tuple[CallFormat, ...] = get_args(CallFormat)
 
 _GRANITE = ("<|tool_call|>", "<tool_call>")
 _LLAMA = "<|python_tag|>"

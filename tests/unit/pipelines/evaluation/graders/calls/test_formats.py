@@ -1,9 +1,12 @@
 """Calls in the formats of the main model families: what is read, what is refused, what is no call."""
 
+from typing import get_args
+
 import pytest
 
+from quantgate.pipelines.domain.suites.call_format import CallFormat
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.evaluation.graders.calls.formats import CALL_FORMATS, read_calls
+from quantgate.pipelines.evaluation.graders.calls.formats import read_calls
 from quantgate.pipelines.evaluation.graders.calls.read import Call, Calls, NoCall, ReadCalls
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from tests.support.grading.calls import WRITERS
@@ -72,13 +75,13 @@ def test_one_and_two_calls_are_read_from_every_layout(layout: str, detected: boo
         assert found == Calls(calls=tuple(call(n, a) for n, a in calls), format=form)
 
 
-@pytest.mark.parametrize("form", ["auto", *CALL_FORMATS])
+@pytest.mark.parametrize("form", ["auto", *get_args(CallFormat)])
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
 def test_no_text_makes_a_reader_raise_or_invent_calls(text: str, form: str) -> None:
     assert isinstance(read(text, form), NoCall | Refused)
 
 
-@pytest.mark.parametrize("form", ["auto", *CALL_FORMATS])
+@pytest.mark.parametrize("form", ["auto", *get_args(CallFormat)])
 @pytest.mark.parametrize(
     "text",
     [
