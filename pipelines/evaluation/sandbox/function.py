@@ -37,14 +37,14 @@ def run_function(kind: SandboxKind, question: FunctionQuestion, limits: SandboxL
 
 def _reply(kind: SandboxKind, question: FunctionQuestion, limits: SandboxLimits) -> JsonObject:
     """Return what the inside said of its result; empty where it ended without a word."""
-    call = {
+    call: JsonObject = {
         "name": question.name,
         "arguments": question.arguments,
         "characters": question.characters,
     }
     talk = Talk(child=start(kind, limits))
     try:
-        talk.send(json.dumps({**order(limits, [question.source]), "call": call}))
+        talk.send(json.dumps(order(limits, "function", source=question.source, call=call)))
         talk.require_ready(kind, question.name)
         clock = SandboxClock([talk.child.pid], limits.seconds)
         said = talk.hear(clock)

@@ -12,13 +12,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 
 SandboxKind = Literal["bwrap", "unshare", "none"]
 """`unshare` are the kernel's namespaces, entered by ourselves; `none` is no sandbox, only limits."""
@@ -31,13 +31,21 @@ NEXT_STEP = (
 )
 
 _INSIDE = "quantgate.pipelines.evaluation.sandbox.inside"
-_JUDGED = (
+_NAMESPACES = "quantgate.pipelines.evaluation.sandbox.namespaces"
+_TALKING = (
     "quantgate.pipelines.evaluation.sandbox.judged.values",
     "quantgate.pipelines.evaluation.sandbox.judged.peer",
-    "quantgate.pipelines.evaluation.sandbox.judged.program",
-    "quantgate.pipelines.evaluation.sandbox.judged.checks",
 )
-"""Sent as texts, in the order in which they import each other: nothing of this project is in reach inside."""
+_ENTERED = {
+    "program": ("quantgate.pipelines.evaluation.sandbox.judged.program",),
+    "tests": (
+        "quantgate.pipelines.evaluation.sandbox.judged.foreign",
+        "quantgate.pipelines.evaluation.sandbox.judged.checks",
+    ),
+    "function": ("quantgate.pipelines.evaluation.sandbox.judged.function",),
+}
+"""Sent as texts, in the order in which they import each other: nothing of this project is in reach inside.
+The last one of each is begun."""
 _MEBIBYTE = 1 << 20
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/nix/store")
 _DEVICES = ("null", "zero", "random", "urandom")
@@ -95,12 +103,17 @@ _ENVIRONMENT = {
 }
 
 
-def order(limits: SandboxLimits, programs: list[str] | None = None) -> JsonObject:
-    """Return what the inside is told; of `programs` the first that compiles is run, tests without any."""
+def order(
+    limits: SandboxLimits, entry: Literal["program", "tests", "function"], **task: JsonValue
+) -> JsonObject:
+    """Return what the inside is told: what it is to run, as texts, with what, and within which limits."""
     links, readable = _system()
+    modules = (*_TALKING, *_ENTERED[entry])
     return {
-        **({} if programs is None else {"programs": list(programs)}),
-        "modules": dict(_sent_modules()),
+        **task,
+        "namespaces": _text_of(_NAMESPACES),
+        "modules": {name: _text_of(name) for name in modules},
+        "entry": modules[-1],
         "links": [list(link) for link in links],
         "readable": [*readable, *held_folders(limits)],
         "memory_bytes": limits.memory_bytes,
@@ -110,12 +123,6 @@ def order(limits: SandboxLimits, programs: list[str] | None = None) -> JsonObjec
         "open_files": limits.open_files,
         "scratch_bytes": _SCRATCH_BYTES,
     }
-
-
-@cache
-def _sent_modules() -> Mapping[str, str]:
-    """The text of what runs inside, in the order in which it imports itself."""
-    return {name: _text_of(name) for name in _JUDGED}
 
 
 @cache

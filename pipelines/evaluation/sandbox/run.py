@@ -58,8 +58,8 @@ def _run(kind: SandboxKind, tested: TestedProgram, limits: SandboxLimits) -> Out
     talks = [Talk(child=start(kind, limits)) for _ in range(2)]
     program, tests = talks
     try:
-        program.send(json.dumps(order(limits, list(tested.programs))))
-        tests.send(json.dumps(order(limits)))
+        program.send(json.dumps(order(limits, "program", programs=list(tested.programs))))
+        tests.send(json.dumps(order(limits, "tests")))
         for talk in talks:
             talk.require_ready(kind, "code")
         clock = SandboxClock([talk.child.pid for talk in talks], limits.seconds)

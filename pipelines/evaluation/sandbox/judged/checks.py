@@ -10,135 +10,28 @@ import builtins
 import contextlib
 import importlib
 import io
-import operator
 import pickle
 import re
 import sys
 import types
 from base64 import b64encode
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from quantgate.pipelines.evaluation.sandbox.judged.foreign import Foreign, is_foreign
 from quantgate.pipelines.evaluation.sandbox.judged.peer import Lines, LostError, Peer, error_text
 from quantgate.pipelines.evaluation.sandbox.judged.values import Values
 
 _MODULE = "tests"
 
 
-class Foreign:
-    """Something that stays where the answer's program runs."""
+def begin(lines: Lines, _order: dict[str, Any]) -> None:
+    """Hear the tests, run them and say whether they passed.
 
-    __slots__ = ("_ask", "_number")
-
-    def __init__(self, number: int, ask: Callable[..., Any]) -> None:
-        """Know it by its number there."""
-        object.__setattr__(self, "_number", number)
-        object.__setattr__(self, "_ask", ask)
-
-    def __getattr__(self, name: str) -> Any:
-        return _asked(self, "getattr", name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        _asked(self, "setattr", name, value)
-
-    def __delattr__(self, name: str) -> None:
-        _asked(self, "delattr", name)
-
-    def __call__(self, *values: Any, **named: Any) -> Any:  # noqa: D102 - it is a call
-        return _asked(self, "call", *values, **named)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (_is_foreign(other) and _truth(_asked(self, "eq", other)))
-
-    def __contains__(self, value: Any) -> bool:
-        return any(element is value or element == value for element in self)
-
-    def __iter__(self) -> Iterator[Any]:
-        iterator: Iterator[Any] = _asked(self, "iter")
-        return iterator if _is_foreign(iterator) else iter(iterator)
-
-    def __bool__(self) -> bool:
-        return _truth(_asked(self, "bool"))
-
-    def __len__(self) -> int:
-        return operator.index(_asked(self, "len"))
-
-    def __hash__(self) -> int:
-        return operator.index(_asked(self, "hash"))
-
-    def __index__(self) -> int:
-        return operator.index(_asked(self, "index"))
-
-    def __str__(self) -> str:
-        return _text(_asked(self, "str"))
-
-    def __repr__(self) -> str:
-        return _text(_asked(self, "repr"))
-
-    def __format__(self, form: str) -> str:
-        return _text(_asked(self, "format", form))
-
-    def __exit__(self, *error: Any) -> bool:
-        handled = _truth(bool(_asked(self, "exit", None, None, None)))
-        return handled and error[0] is None  # an error of the tests is theirs
-
-    def __instancecheck__(self, value: Any) -> bool:
-        return _is_foreign(value) and _truth(_asked(value, "isinstance", self))
-
-    def __await__(self) -> Generator[None, None, Any]:
-        return _asked(self, "await")
-        yield
-
-    def __reduce_ex__(self, _protocol: Any) -> Any:
-        raise TypeError("it stays where it is")
-
-
-def _alone(operation: str) -> Callable[..., Any]:
-    def method(self: Foreign, *values: Any) -> Any:
-        return _asked(self, operation, *values)
-
-    return method
-
-
-def _between(operation: str) -> Callable[[Foreign, Any], Any]:
-    def method(self: Foreign, other: Any) -> Any:
-        if not _is_foreign(other):
-            raise TypeError(
-                "an object of the answer's own class meets no plain value: compare what it has"
-            )
-        return _asked(self, operation, other)
-
-    return method
-
-
-for _name in ("next", "getitem", "setitem", "delitem", "int", "float", "complex", "abs", "round"):
-    setattr(Foreign, f"__{_name}__", _alone(_name))
-for _name in ("neg", "pos", "invert", "reversed", "enter", "dir"):
-    setattr(Foreign, f"__{_name}__", _alone(_name))
-for _name in (
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "pow",
-    "matmul",
-    "and_",
-    "or_",
-    "xor",
-):
-    setattr(Foreign, f"__{_name.strip('_')}__", _between(_name))
-for _name in ("lshift", "rshift", "lt", "le", "gt", "ge"):
-    setattr(Foreign, f"__{_name}__", _between(_name))
-
-
-def run(lines: Lines, question: dict[str, Any]) -> None:
-    """Run the tests and say whether they passed.
-
-    `question` has the `tests`, the answer's `names`, the `entry_point` and the `prelude`: what the suite
+    What is heard has the `tests`, the answer's `names`, the `entry_point` and the `prelude`: what the suite
     itself defines above the entry point, whose functions and constants are the suite's own here, too.
     """
+    question = lines.hear()
     surroundings = _Surroundings(lines, question)
     try:
         surroundings.define(question["prelude"], question["entry_point"])
@@ -200,7 +93,7 @@ class _Surroundings:
             raise AttributeError(name) from None
 
     def _hold(self, value: Any) -> Any:
-        if _is_foreign(value):
+        if is_foreign(value):
             return {"held": object.__getattribute__(value, "_number")}
         if isinstance(value, type) and value in self._errors:
             return {"held": self._errors[value]}
@@ -257,26 +150,6 @@ class _Namespace(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         return self._look_up(name)
-
-
-def _asked(foreign: Foreign, operation: str, *values: Any, **named: Any) -> Any:
-    return object.__getattribute__(foreign, "_ask")(operation, foreign, *values, **named)
-
-
-def _is_foreign(value: object) -> bool:
-    return type(value) is Foreign
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("that is neither true nor false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("that is no text")
-    return value
 
 
 def _coroutine(peer: Peer, foreign: Foreign) -> Any:

@@ -72,12 +72,12 @@ def _ask(operation: str, lent: Lent, *values: Any, **named: Any) -> Any:
     return peer.ask(operation, lent, *values, **named)
 
 
-def serve(lines: Lines, programs: list[str]) -> None:
+def begin(lines: Lines, order: dict[str, Any]) -> None:
     """Run the first program that compiles, say what became of it, and then do what tests ask."""
     module = types.ModuleType("answer")
     sys.modules["answer"] = module
     try:
-        exec(_first_that_compiles(programs), module.__dict__)
+        exec(_first_that_compiles(order["programs"]), module.__dict__)
     except BaseException as error:  # noqa: BLE001 - a program may raise anything, SystemExit too
         lines.say({"state": "failed", "what": f"the program: {error_text(error)}"})
         os._exit(0)
