@@ -18,7 +18,7 @@ from quantgate.calibration.redaction.messages import DetectCall, Detected
 from quantgate.calibration.redaction.options import RedactionOptions, RedactionReport
 from quantgate.calibration.redaction.replacing import EntityFinding, Replacer, remains
 from quantgate.calibration.redaction.tally import EntityTally
-from quantgate.calibration.redaction.texts import TextPart, changed, parts_of
+from quantgate.calibration.redaction.texts import PlacedText, changed, parts_of
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.values import JsonValue, digest_of
@@ -215,7 +215,7 @@ def _with_findings(
 
 def _replaced(
     sequence: CorpusSequence,
-    parts: list[TextPart],
+    parts: list[PlacedText],
     findings: dict[int, list[EntityFinding]],
     options: RedactionOptions,
 ) -> CorpusSequence:
@@ -225,7 +225,7 @@ def _replaced(
     )
     in_order = iter(by_part)
 
-    def change(part: TextPart) -> str:
+    def change(part: PlacedText) -> str:
         return replacer.replaced(part.text, next(in_order), is_number=part.is_number)
 
     return changed(sequence, change)

@@ -11,7 +11,7 @@ from quantgate.calibration.redaction.options import (
     RedactionReport,
 )
 from quantgate.calibration.redaction.replacing import EntityFinding
-from quantgate.calibration.redaction.texts import TextPart
+from quantgate.calibration.redaction.texts import PlacedText
 from quantgate.pipelines.domain.corpus import CorpusSequence
 
 _EXAMPLES_OF_AN_ENTITY = 5
@@ -30,7 +30,7 @@ class EntityTally:
     def count(
         self,
         sequence: CorpusSequence,
-        parts: Sequence[TextPart],
+        parts: Sequence[PlacedText],
         findings: Mapping[int, Sequence[EntityFinding]],
     ) -> None:
         """Add one row; `findings` are by index into `parts`."""
@@ -67,7 +67,7 @@ class EntityTally:
             ),
         )
 
-    def _keep(self, sequence: CorpusSequence, part: TextPart, finding: EntityFinding) -> None:
+    def _keep(self, sequence: CorpusSequence, part: PlacedText, finding: EntityFinding) -> None:
         kept = self._examples.setdefault(finding.entity, [])
         if len(kept) < _EXAMPLES_OF_AN_ENTITY:
             kept.append(

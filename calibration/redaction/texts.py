@@ -20,7 +20,7 @@ _DEEPEST = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextPart:
+class PlacedText:
     """One text and where it stands. A number has to remain one."""
 
     place: str
@@ -28,7 +28,7 @@ class TextPart:
     is_number: bool = False
 
 
-Change = Callable[[TextPart], str]
+Change = Callable[[PlacedText], str]
 
 
 def changed(sequence: CorpusSequence, change: Change) -> CorpusSequence:
@@ -47,11 +47,11 @@ def changed(sequence: CorpusSequence, change: Change) -> CorpusSequence:
     )
 
 
-def parts_of(sequence: CorpusSequence) -> list[TextPart]:
+def parts_of(sequence: CorpusSequence) -> list[PlacedText]:
     """Return every text of a sequence, in the order in which `changed` passes them."""
-    parts: list[TextPart] = []
+    parts: list[PlacedText] = []
 
-    def note(part: TextPart) -> str:
+    def note(part: PlacedText) -> str:
         parts.append(part)
         return part.text
 
@@ -103,13 +103,13 @@ def _value(place: str, value: JsonValue, change: Change, depth: int) -> JsonValu
 
 
 def _number(place: str, digits: str, change: Change) -> JsonValue:
-    new = change(TextPart(place=place, text=digits, is_number=True))
+    new = change(PlacedText(place=place, text=digits, is_number=True))
     return int(new) if new.removeprefix("-").isdigit() else new
 
 
 def _text(place: str, text: str, change: Change) -> str:
     if not _is_json(text):
-        return change(TextPart(place=place, text=text))
+        return change(PlacedText(place=place, text=text))
     count = -1
 
     def literal(match: re.Match[str]) -> str:
@@ -117,7 +117,7 @@ def _text(place: str, text: str, change: Change) -> str:
         count += 1
         where, old = f"{place} literal {count}", match[0]
         if not old.startswith('"'):
-            return change(TextPart(place=where, text=old, is_number=True))
+            return change(PlacedText(place=where, text=old, is_number=True))
         said = json.loads(old, strict=False)
         new = _text(where, said, change)
         return old if new == said else json.dumps(new, ensure_ascii=old.isascii())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quantgate.calibration.redaction.messages import DetectCall, Detected
-from quantgate.calibration.redaction.texts import TextPart, parts_of
+from quantgate.calibration.redaction.texts import PlacedText, parts_of
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.values import JsonValue
@@ -47,7 +47,7 @@ def detect(call: DetectCall, on_progress: OnProgress) -> Detected:
     return Detected(sequences=count, looked_through=count - done)
 
 
-def _findings_of(detector: "Detector", parts: list[TextPart]) -> list[JsonValue]:
+def _findings_of(detector: "Detector", parts: list[PlacedText]) -> list[JsonValue]:
     """Read all parts as one text; what would reach over a boundary is cut there."""
     begins = [0, *accumulate(len(part.text) + len(_BETWEEN) for part in parts)]
     lines: list[JsonValue] = []

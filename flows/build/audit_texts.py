@@ -16,7 +16,7 @@ from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.rehearsal import rehearsed_texts
-from quantgate.pipelines.evaluation.runs import Examination
+from quantgate.pipelines.evaluation.runs import SuiteRuns
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
@@ -46,7 +46,7 @@ class AuditTexts:
     """The texts of a suite as a base is asked it, and of a corpus; `folder` is where they are sealed."""
 
     chat: ChatFormat
-    examination: Examination
+    suite_runs: SuiteRuns
     corpus: Corpus | None
     folder: Path
 
@@ -55,7 +55,7 @@ class AuditTexts:
         """Identity of all texts with the base's own token ids."""
         corpus = self.corpus.digest if self.corpus else ""
         rendering = rendering_digest(self.chat.variables)
-        return digest_of([self.examination.prompts.digest, corpus, rendering, _code()])
+        return digest_of([self.suite_runs.prompts.digest, corpus, rendering, _code()])
 
     def parity(self) -> Path:
         """Return every text of suite and corpus, rendered, with the base's own token ids."""
@@ -64,13 +64,13 @@ class AuditTexts:
         return folder / "texts.jsonl"
 
     def _write_parity(self, staging: Path) -> _TextsRecord:
-        prompts = self.examination.prompts
+        prompts = self.suite_runs.prompts
         texts = [
             (prompt.item_id, text)
             for prompt, text in zip(prompts.prompts, prompts.texts, strict=True)
         ]
-        if self.examination.loops is not None:
-            texts += rehearsed_texts(self.examination.loops.prompts)
+        if self.suite_runs.loops is not None:
+            texts += rehearsed_texts(self.suite_runs.loops.prompts)
         if self.corpus is not None:
             texts += [(s.id, rendered_text(s, self.chat)) for s in read_sequences(self.corpus)]
         lines = [
@@ -111,10 +111,10 @@ class AuditTexts:
         """Yield prompts with their answers, and what ends these, in an order that mixes the slices."""
         raw = (answer for graded in reference.answers for answer in graded.raw_answers)
         answers = {answer.item_id: answer for answer in raw}
-        prompts = self.examination.prompts.prompts
+        prompts = self.suite_runs.prompts.prompts
         for prompt in random.Random(_SEED).sample(prompts, len(prompts)):
             answer = answers[prompt.item_id]
-            end = self.examination.stop_token_ids[:1] if answer.finish_reason == "stop" else ()
+            end = self.suite_runs.stop_token_ids[:1] if answer.finish_reason == "stop" else ()
             yield prompt.item_id, (*prompt.token_ids, *answer.token_ids, *end)
 
 

@@ -17,8 +17,8 @@ from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
 from quantgate.pipelines.evaluation.loops.waves import loops_of
-from quantgate.pipelines.evaluation.observing import Observatory
-from quantgate.pipelines.evaluation.runs import Examination, RunPlan
+from quantgate.pipelines.evaluation.observing import ObservationRunner
+from quantgate.pipelines.evaluation.runs import RunPlan, SuiteRuns
 from quantgate.pipelines.files.sealed_values import Once
 from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
 from quantgate.pipelines.variants.variant import PlannedVariant, open_variant
@@ -48,10 +48,10 @@ class LocalBuild:
         return rendered_suite(self.plan.suite, self.plan.checkpoint).chat
 
     @cached_property
-    def examination(self) -> Examination:
+    def suite_runs(self) -> SuiteRuns:
         """The suite as this base is asked it."""
         checkpoint, suite = self.plan.checkpoint, self.plan.suite
-        observatory = Observatory(
+        observation_runner = ObservationRunner(
             store=self.settings.store,
             run_worker=self.tools.run_worker,
             threads=self.settings.threads,
@@ -69,14 +69,14 @@ class LocalBuild:
                 context_length_tokens=checkpoint.context_length_tokens,
             ),
             reader=reader,
-            observatory=observatory,
+            observation_runner=observation_runner,
         )
-        return Examination(
+        return SuiteRuns(
             suite=suite,
             prompts=loops.known_by(prompts) if loops else prompts,
             reader=reader,
             stop_token_ids=special_token_ids(checkpoint.folder).end,
-            observatory=observatory,
+            observation_runner=observation_runner,
             loops=loops,
         )
 
@@ -99,7 +99,7 @@ class LocalBuild:
         """What audits look at of suite and corpus."""
         return AuditTexts(
             chat=self.chat,
-            examination=self.examination,
+            suite_runs=self.suite_runs,
             corpus=self.plan.corpus,
             folder=self.scratch,
         )
@@ -112,8 +112,8 @@ class LocalBuild:
             texts_digest=self.texts.parity_digest,
             template=self.chat.template,
             template_notes=self.chat.notes,
-            stop_token_ids=self.examination.stop_token_ids,
-            longest_sequence_tokens=self.examination.longest_sequence_tokens,
+            stop_token_ids=self.suite_runs.stop_token_ids,
+            longest_sequence_tokens=self.suite_runs.longest_sequence_tokens,
         )
 
     @property
@@ -135,4 +135,4 @@ class LocalBuild:
         Raises:
             InputError: where it was altered since it was sealed.
         """
-        return self._runs(plan.key, lambda: self.examination.read(plan))
+        return self._runs(plan.key, lambda: self.suite_runs.read(plan))

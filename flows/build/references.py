@@ -21,7 +21,7 @@ def run_references(build: LocalBuild, runtime_name: str) -> tuple[Run, ...]:
         WorkerError, ToolchainError: from the runtime.
     """
     plans = reference_plans(build, runtime_name)
-    if all(build.examination.finished(plan) for plan in plans):
+    if all(build.suite_runs.finished(plan) for plan in plans):
         refuse_base(build, runtime_name)  # an earlier build may have asked one that was waived then
         return tuple(build.read(plan) for plan in plans)
     base = build.bench.base(runtime_name)
@@ -47,7 +47,7 @@ def require_prospects(build: LocalBuild, runtime_name: str, references: tuple[Ru
 def primary_reference(build: LocalBuild, runtime_name: str) -> Sealed[Run] | Missing:
     """Return the base's primary run in a runtime; its repeats are not read."""
     primary = reference_plans(build, runtime_name)[0]
-    if not build.examination.finished(primary):
+    if not build.suite_runs.finished(primary):
         return Missing(base_in(runtime_name))
     return Sealed(build.read(primary))
 
@@ -58,7 +58,7 @@ def references_finished(build: LocalBuild, runtime_name: str) -> bool:
     An earlier build may have asked a base that was waived then.
     """
     plans = reference_plans(build, runtime_name)
-    return all(build.examination.finished(plan) for plan in plans) and _may_judge(
+    return all(build.suite_runs.finished(plan) for plan in plans) and _may_judge(
         build, runtime_name
     )
 
@@ -90,7 +90,7 @@ def reference_plans(build: LocalBuild, runtime_name: str) -> tuple[RunPlan, ...]
     """The primary run keeps suite order; repeat number n is shuffled with seed n."""
     runtime = build.tools.runtimes[runtime_name]
     checkpoint = build.plan.checkpoint
-    primary = build.examination.plan(
+    primary = build.suite_runs.plan(
         runtime=runtime,
         identity=runtime.identity(checkpoint.numerics),
         subject=f"{checkpoint.name}--base-{runtime_name}",
@@ -112,7 +112,7 @@ def _run(build: LocalBuild, runtime_name: str, number: int) -> Run:
     plans = reference_plans(build, runtime_name)
     with build.show(f"reference {number}/{len(plans)}", base_in(runtime_name)) as progress:
         return run_suite(
-            build.examination,
+            build.suite_runs,
             plans[number - 1],
             runtime=build.tools.runtimes[runtime_name],
             loadable=build.bench.base(runtime_name),

@@ -66,11 +66,11 @@ def answer(build: LocalBuild, planned: PlannedVariant) -> Run:
         WorkerError, ToolchainError: from the runtime; answers given so far are kept.
     """
     asking = required(asking_plan(build, planned))
-    if build.examination.finished(asking.run):
+    if build.suite_runs.finished(asking.run):
         return build.read(asking.run)
     with build.show("answer", planned.identifier) as progress:
         return run_suite(
-            build.examination,
+            build.suite_runs,
             asking.run,
             runtime=build.tools.runtimes[planned.recipe.runtime],
             loadable=loadable(build.open(planned)),
@@ -103,7 +103,7 @@ def sealed_run(build: LocalBuild, planned: PlannedVariant) -> Sealed[Run] | Miss
     asking = asking_plan(build, planned)
     if isinstance(asking, Missing):
         return asking
-    if not build.examination.finished(asking.value.run):
+    if not build.suite_runs.finished(asking.value.run):
         return Missing(f"answer {planned.identifier}")
     return Sealed(build.read(asking.value.run))
 
@@ -111,7 +111,7 @@ def sealed_run(build: LocalBuild, planned: PlannedVariant) -> Sealed[Run] | Miss
 def answered(build: LocalBuild, planned: PlannedVariant) -> bool:
     """Whether a built variant's run is sealed."""
     asking = asking_plan(build, planned)
-    return isinstance(asking, Sealed) and build.examination.finished(asking.value.run)
+    return isinstance(asking, Sealed) and build.suite_runs.finished(asking.value.run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ def variant_run_plan(build: LocalBuild, planned: PlannedVariant) -> RunPlan:
     """Return the run of a built variant that is asked every item."""
     variant = build.open(planned)
     runtime = build.tools.runtimes[variant.recipe.runtime]
-    return build.examination.plan(
+    return build.suite_runs.plan(
         runtime=runtime,
         identity=runtime.identity(variant.recipe),
         subject=variant.identifier,

@@ -71,13 +71,13 @@ def _named(build: LocalBuild) -> Iterator[tuple[str, RunPlan]]:
         if not planned.built(build.settings.store):
             continue
         asking = asking_plan(build, planned)
-        if isinstance(asking, Sealed) and build.examination.finished(asking.value.run):
+        if isinstance(asking, Sealed) and build.suite_runs.finished(asking.value.run):
             yield planned.identifier, asking.value.run
 
 
 def _write_transcript(build: LocalBuild, plan: RunPlan, path: Path) -> Path:
     """Texts get the special tokens that mark thoughts: who judges the file may not have the tokenizer."""
-    transcript, reader = read_transcript(build.examination.folder(plan)), build.examination.reader
+    transcript, reader = read_transcript(build.suite_runs.folder(plan)), build.suite_runs.reader
     if reader is not None:
         marked = [
             replace(answer, text=reader.text_with_marks(answer)) for answer in transcript.answers

@@ -29,7 +29,7 @@ from quantgate.pipelines.evaluation.asking import TRANSCRIPT
 from quantgate.pipelines.evaluation.graders.table import KnownGrades
 from quantgate.pipelines.evaluation.grading import asked, grade_answers
 from quantgate.pipelines.evaluation.loops.prompts import loop_items
-from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.sampling import sample_of
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed
@@ -137,7 +137,9 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, grades: Kn
             next_step="name two runs of one suite",
         )
     _refuse_other_items(transcript, suite)
-    observatory = Observatory(store=settings.store, run_worker=run_worker, threads=settings.threads)
+    observation_runner = ObservationRunner(
+        store=settings.store, run_worker=run_worker, threads=settings.threads
+    )
     reader = AnswerReader(
         thoughts=suite.thoughts,
         prompts=transcript.prompts,
@@ -148,7 +150,7 @@ def _graded(transcript: Transcript, suite: Suite, settings: Settings, grades: Kn
         subject=plan.subject,
         subject_digest=plan.subject_digest,
         contract=plan.contract,
-        answers=grade_answers(suite, transcript.answers, observatory, grades, reader),
+        answers=grade_answers(suite, transcript.answers, observation_runner, grades, reader),
         seconds=transcript.record.seconds,
     )
 

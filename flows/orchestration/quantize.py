@@ -26,7 +26,7 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
     local = tasks.open_build(plan_file)
     plan, _ = (
         local.plan,
-        local.examination,
+        local.suite_runs,
     )  # what no context holds is said before anything is built
     bases = {name: tasks.base.submit(plan_file, name) for name in plan.runtimes}
     references = {

@@ -18,7 +18,7 @@ from quantgate.pipelines.evaluation.loops.grading import (
     loop_answers,
     loop_grading_tasks,
 )
-from quantgate.pipelines.evaluation.observing import Observatory, Question
+from quantgate.pipelines.evaluation.observing import ObservationRunner, Question
 from quantgate.pipelines.evaluation.sampling import sample_id, together
 from quantgate.pipelines.process.calls import ignore_progress
 
@@ -26,14 +26,14 @@ from quantgate.pipelines.process.calls import ignore_progress
 def grade_answers(
     suite: Suite,
     answers: Sequence[Answer],
-    observatory: Observatory | None,
+    observation_runner: ObservationRunner | None,
     known_grades: KnownGrades | None = None,
     reader: AnswerReader | None = None,
 ) -> tuple[GradedAnswer, ...]:
     """Grade a whole transcript; one graded answer an item, in suite order.
 
     What people decided about an answer goes before what its grader says.
-    Without an observatory nothing can be observed: then a suite with observed graders is refused.
+    Without an observation runner nothing can be observed: then a suite with observed graders is refused.
     `known_grades` is shared by transcripts of one suite: an item's answer that is the same again is
     graded once.
     `reader` tells thoughts from what is said; without one, texts alone tell, by the suite's marks.
@@ -46,7 +46,7 @@ def grade_answers(
     decided = decisions(suite.adjudications, suite.items)
     reader = reader or AnswerReader(thoughts=suite.thoughts)
     spoken = {answer.item_id: reader.read(answer) for answer in answers}
-    observed = _observed(suite, answered, reader, observatory)
+    observed = _observed(suite, answered, reader, observation_runner)
 
     def graded(item: Item, answer: Answer) -> GradedAnswer:
         if item.loop is not None:
@@ -95,7 +95,7 @@ def _observed(
     suite: Suite,
     answered: Mapping[str, Answer],
     reader: AnswerReader,
-    observatory: Observatory | None,
+    observation_runner: ObservationRunner | None,
 ) -> Mapping[str, JsonValue]:
     """Return observations by answer id: one worker a grader, for all answers that it judges."""
     questions: dict[str, list[Question]] = defaultdict(list)
@@ -112,7 +112,7 @@ def _observed(
             questions[key].append(Question(id=task.id, question=asked))
     observations: dict[str, JsonValue] = {}
     for key, grader in graders.items():
-        if observatory is None:
+        if observation_runner is None:
             raise WorkerError(f"{grader.name} needs a worker to observe answers", where=suite.name)
-        observations |= observatory.observe(grader, questions[key], ignore_progress)
+        observations |= observation_runner.observe(grader, questions[key], ignore_progress)
     return observations

@@ -61,7 +61,7 @@ class ObservationRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observatory:
+class ObservationRunner:
     """Where observations are kept and who runs the workers."""
 
     store: Store

@@ -19,7 +19,7 @@ from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, Unfinishe
 from quantgate.pipelines.evaluation.graders.table import KnownGrades
 from quantgate.pipelines.evaluation.grading import asked, grade_answers
 from quantgate.pipelines.evaluation.loops.waves import Loops
-from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.prompts import SuitePrompts
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import (
@@ -63,7 +63,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
+class SuiteRuns:
     """What every run of one build shares: the suite, its prompts, where runs are kept and graded.
 
     `reader` knows the checkpoint's tokens and the prompts' ends when it tells thoughts from answers.
@@ -73,7 +73,7 @@ class Examination:
     suite: Suite
     prompts: SuitePrompts
     stop_token_ids: tuple[int, ...]
-    observatory: Observatory
+    observation_runner: ObservationRunner
     reader: AnswerReader | None = None
     loops: Loops | None = None
     known_grades: KnownGrades = field(default_factory=dict, compare=False, repr=False)
@@ -81,7 +81,7 @@ class Examination:
     @property
     def store(self) -> Store:
         """Where runs are kept."""
-        return self.observatory.store
+        return self.observation_runner.store
 
     @property
     def longest_sequence_tokens(self) -> int:
@@ -156,7 +156,9 @@ class Examination:
             subject=plan.subject,
             subject_digest=plan.subject_digest,
             contract=plan.contract,
-            answers=grade_answers(suite, answers, self.observatory, self.known_grades, self.reader),
+            answers=grade_answers(
+                suite, answers, self.observation_runner, self.known_grades, self.reader
+            ),
             seconds=seconds,
         )
 
@@ -167,7 +169,7 @@ def never(_so_far: Run) -> bool:
 
 
 def run_suite(
-    examination: Examination,
+    suite_runs: SuiteRuns,
     plan: RunPlan,
     *,
     runtime: Runtime,
@@ -182,28 +184,28 @@ def run_suite(
     Raises:
         WorkerError, ToolchainError: from the runtime; answers given so far are kept for the next try.
     """
-    unfinished = examination.store.run_in_progress(plan.subject, plan.key)
+    unfinished = suite_runs.store.run_in_progress(plan.subject, plan.key)
 
     def produce(staging: Path) -> RunRecord:
         started = time.monotonic()
         unfinished.mkdir(parents=True, exist_ok=True)
-        ordered = examination.prompts.in_order(plan.contract.schedule.order_seed)
+        ordered = suite_runs.prompts.in_order(plan.contract.schedule.order_seed)
         request = AnswerRequest(
             loadable=loadable,
             prompts=unfinished / PROMPTS,
             answers=unfinished / TRANSCRIPT,
             decode=plan.contract.decode,
-            stop_token_ids=examination.stop_token_ids,
+            stop_token_ids=suite_runs.stop_token_ids,
             schedule=plan.contract.schedule,
-            log=examination.store.logs / f"{unfinished.name}.log",
-            context_tokens=examination.longest_sequence_tokens,
+            log=suite_runs.store.logs / f"{unfinished.name}.log",
+            context_tokens=suite_runs.longest_sequence_tokens,
         )
         run = UnfinishedRun(
             runtime=runtime,
             request=request,
             folder=unfinished,
-            run_worker=examination.observatory.run_worker,
-            loops=examination.loops,
+            run_worker=suite_runs.observation_runner.run_worker,
+            loops=suite_runs.loops,
             on_progress=on_progress,
             subject=plan.subject,
             total=len(ordered),
@@ -213,16 +215,16 @@ def run_suite(
             run.ask(number - 1, portion)
             seconds = time.monotonic() - started
             if number < len(portions) and ended(
-                examination.graded(plan, tuple(run.answered.values()), seconds=seconds)
+                suite_runs.graded(plan, tuple(run.answered.values()), seconds=seconds)
             ):
                 break
-        run.write(staging, examination.prompts.prompts)
+        run.write(staging, suite_runs.prompts.prompts)
         return RunRecord(plan=plan, seconds=time.monotonic() - started)
 
     with kept(runtime, loadable):  # one server for all portions
-        produce_once(examination.folder(plan), RunRecord, produce)
+        produce_once(suite_runs.folder(plan), RunRecord, produce)
     shutil.rmtree(unfinished, ignore_errors=True)  # who waited for the same run may do so too
-    return examination.read(plan)
+    return suite_runs.read(plan)
 
 
 def _portions(ordered: Sequence[Prompt], count: int) -> list[Sequence[Prompt]]:

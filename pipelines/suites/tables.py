@@ -39,7 +39,7 @@ _TEXT_KEYS = ("id", "group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableRow:
+class ItemRow:
     """One row: its number (of its line, where it has one), and an item under our keys or what is wrong."""
 
     number: int
@@ -47,7 +47,7 @@ class TableRow:
     problems: tuple[str, ...] = ()
 
 
-def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> Iterator[TableRow]:
+def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> Iterator[ItemRow]:
     """Yield the rows of a source with their columns renamed as its `fields` say.
 
     Raises:
@@ -63,7 +63,7 @@ def read_rows(source: ItemsFile, folder: Path, read_table: ReadTable | None) -> 
         rows = _json_rows(_through_a_child(source, path, read_table))
     for number, (line, row) in enumerate(rows, start=1):
         if isinstance(row, str):
-            yield TableRow(number=line, item={}, problems=(row,))
+            yield ItemRow(number=line, item={}, problems=(row,))
         else:
             yield _mapped(source, row, number=number, line=line)
 
@@ -94,7 +94,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, JsonObject | str]]:
         yield number, value if isinstance(value, dict) else "is not a JSON object"
 
 
-def _mapped(source: ItemsFile, row: JsonObject, *, number: int, line: int) -> TableRow:
+def _mapped(source: ItemsFile, row: JsonObject, *, number: int, line: int) -> ItemRow:
     reader = _CellReader(row, source.json_columns)
     item = _columns(source.fields, reader)
     item.setdefault("id", str(number))
@@ -108,7 +108,7 @@ def _mapped(source: ItemsFile, row: JsonObject, *, number: int, line: int) -> Ta
             for name in row
             if name not in reader.used
         ]
-    return TableRow(number=line, item=item, problems=tuple(problems))
+    return ItemRow(number=line, item=item, problems=tuple(problems))
 
 
 def _columns(fields: FieldsFile, reader: "_CellReader") -> JsonObject:

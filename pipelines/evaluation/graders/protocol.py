@@ -34,7 +34,7 @@ class Grader(Protocol):
 
 
 class Observer(Protocol):
-    """Anything that a child process observes, in the words of an observatory."""
+    """Anything that a child process observes, as `ObservationRunner` wants to know it."""
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from typing import cast
 
 from quantgate.pipelines.domain.suites.turns import ToolFunction
 from quantgate.pipelines.domain.values import JsonObject, canonical_json, digest_of
-from quantgate.pipelines.evaluation.observing import Observatory, Question
+from quantgate.pipelines.evaluation.observing import ObservationRunner, Question
 from quantgate.pipelines.process.calls import ignore_progress
 
 FUNCTION_SECONDS = 5.0
@@ -40,7 +40,7 @@ def function_call(function: ToolFunction, arguments: JsonObject) -> FunctionCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionObserver:
-    """What runs functions, as an observatory wants to know it."""
+    """What runs functions, as `ObservationRunner` wants to know it."""
 
     name: str = "tool_function@1"
     worker: str = "quantgate.pipelines.evaluation.workers.function_observe"
@@ -59,7 +59,7 @@ class FunctionObserver:
 class ToolFunctions:
     """Computes what functions answer."""
 
-    observatory: Observatory
+    observation_runner: ObservationRunner
 
     def results(self, calls: Sequence[FunctionCall]) -> Mapping[FunctionCall, str | None]:
         """Return the text of every result; a call that raised gets its error as JSON.
@@ -82,5 +82,5 @@ class ToolFunctions:
             )
             for call in each
         ]
-        observed = self.observatory.observe(FunctionObserver(), questions, ignore_progress)
+        observed = self.observation_runner.observe(FunctionObserver(), questions, ignore_progress)
         return {call: cast("str | None", observed[call.id]) for call in each}

@@ -24,7 +24,7 @@ from quantgate.pipelines.evaluation.loops.grading import loop_answers
 from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts, loop_items
 from quantgate.pipelines.evaluation.loops.rehearsal import refuse_unplayable
 from quantgate.pipelines.evaluation.loops.tools import no_result, result_of
-from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.prompts import SuitePrompts
 from quantgate.pipelines.evaluation.sampling import item_of, sample_of, step_id
 
@@ -107,7 +107,7 @@ class Loops:
 
 
 def loops_of(
-    prompts: LoopPrompts, *, reader: AnswerReader, observatory: Observatory
+    prompts: LoopPrompts, *, reader: AnswerReader, observation_runner: ObservationRunner
 ) -> Loops | None:
     """Return how the loops of a suite go on for one checkpoint; None where the suite has none.
 
@@ -117,7 +117,11 @@ def loops_of(
     if not loop_items(prompts.suite):
         return None
     refuse_unplayable(prompts)
-    return Loops(prompts=prompts, reader=reader, functions=ToolFunctions(observatory=observatory))
+    return Loops(
+        prompts=prompts,
+        reader=reader,
+        functions=ToolFunctions(observation_runner=observation_runner),
+    )
 
 
 def _item_of(answer_id: str, items: Mapping[str, Item]) -> Item | None:

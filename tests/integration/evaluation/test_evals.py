@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.evaluation.lm_eval_messages import LmEvalTask
-from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
@@ -87,9 +87,9 @@ def test_a_task_becomes_a_suite_whose_answers_the_harness_scores(
     assert first.messages[0].content == "What colour is snow?"
     assert suite.decode_of(first).stop == ("\n",)
     assert suite.decode_of(first).max_tokens == 12
-    observatory = Observatory(store=settings.store, run_worker=run_worker)
+    observation_runner = ObservationRunner(store=settings.store, run_worker=run_worker)
     given = answers(suite, ["White", "green", "dark grey"])
-    graded = grade_answers(suite, given, observatory)
+    graded = grade_answers(suite, given, observation_runner)
     assert [one.grade.correct for one in graded] == [True, True, False]
     assert graded[0].grade.reason == "exact_match is 1"
     with pytest.raises(InputError, match="a suite here already"):

@@ -11,9 +11,9 @@ from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.evaluation.chat import ChatFormat
-from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.prompts import suite_prompts
-from quantgate.pipelines.evaluation.runs import Examination, run_suite
+from quantgate.pipelines.evaluation.runs import SuiteRuns, run_suite
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
 from quantgate.pipelines.process.calls import ignore_progress
@@ -33,14 +33,14 @@ def test_the_base_is_as_accurate_in_every_slice_as_its_card_says(tmp_path: Path)
     )
     suite = load_suite(EXAMPLE / "suite")
     chat = ChatFormat.of(checkpoint.folder)
-    examination = Examination(
+    suite_runs = SuiteRuns(
         suite=suite,
         prompts=suite_prompts(suite, chat, checkpoint.context_length_tokens),
         stop_token_ids=special_token_ids(checkpoint.folder).end,
-        observatory=Observatory(store=store, run_worker=tools.run_worker),
+        observation_runner=ObservationRunner(store=store, run_worker=tools.run_worker),
     )
     loadable = runtime.reference(checkpoint, tmp_path, tools.run_worker, ignore_progress)
-    plan = examination.plan(
+    plan = suite_runs.plan(
         runtime=runtime,
         identity=runtime.identity(None),
         subject="base",
@@ -48,7 +48,7 @@ def test_the_base_is_as_accurate_in_every_slice_as_its_card_says(tmp_path: Path)
         schedule=runtime.schedule(1),
     )
     run = run_suite(
-        examination,
+        suite_runs,
         plan,
         runtime=runtime,
         loadable=loadable,

@@ -11,7 +11,7 @@ from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.evaluation.graders.protocol import ObservedGrader
 from quantgate.pipelines.evaluation.graders.table import grader_for
 from quantgate.pipelines.evaluation.observing import (
-    Observatory,
+    ObservationRunner,
     ObserveCall,
     ObserveTally,
     Question,
@@ -60,6 +60,6 @@ def grades(
     """Return the grades of answers, observed by the grader's worker in one call."""
     numbered = [(replace(item, id=str(n)), text) for n, (item, text) in enumerate(answered)]
     asked = [Question(id=item.id, question=grader.question(text, item)) for item, text in numbered]
-    observatory = Observatory(store=Store(root=folder), run_worker=runner, threads=2)
-    seen = observatory.observe(grader, asked, ignore_progress)
+    observation_runner = ObservationRunner(store=Store(root=folder), run_worker=runner, threads=2)
+    seen = observation_runner.observe(grader, asked, ignore_progress)
     return [grader.grade_observed(text, item, seen[item.id]) for item, text in numbered]

@@ -23,9 +23,9 @@ from quantgate.pipelines.evaluation.asking import TRANSCRIPT
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
 from quantgate.pipelines.evaluation.loops.waves import loops_of
-from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.prompts import suite_prompts
-from quantgate.pipelines.evaluation.runs import Examination, RunPlan, run_suite
+from quantgate.pipelines.evaluation.runs import RunPlan, SuiteRuns, run_suite
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
 from quantgate.pipelines.hub.source import HubSettings
@@ -62,7 +62,7 @@ def ask(folder: Path, engine: str, model: Path) -> tuple[Run, bytes]:
     checkpoint = resolve_checkpoint(
         str(EXAMPLE / "checkpoint"), name="support-llama", store=store, hub=HubSettings()
     )
-    exam = _examination(checkpoint.folder, store, checkpoint.context_length_tokens)
+    exam = _suite_runs(checkpoint.folder, store, checkpoint.context_length_tokens)
     answering: Runtime = TransformersRuntime() if engine == "transformers" else runtime()
     plan = RunPlan(
         subject="base",
@@ -87,22 +87,22 @@ def ask(folder: Path, engine: str, model: Path) -> tuple[Run, bytes]:
     return run, (exam.folder(plan) / TRANSCRIPT).read_bytes()
 
 
-def _examination(folder: Path, store: Store, context: int) -> Examination:
+def _suite_runs(folder: Path, store: Store, context: int) -> SuiteRuns:
     suite, chat = loops(), ChatFormat.of(folder)
     prompts = suite_prompts(suite, chat, context)
-    observatory = Observatory(store=store, run_worker=run_worker)
+    observation_runner = ObservationRunner(store=store, run_worker=run_worker)
     reader = AnswerReader(thoughts=suite.thoughts, tokenizer=chat.tokenizer)
     conversations = loops_of(
         LoopPrompts(suite=suite, chat=chat, context_length_tokens=context),
         reader=reader,
-        observatory=observatory,
+        observation_runner=observation_runner,
     )
     assert conversations is not None
-    return Examination(
+    return SuiteRuns(
         suite=suite,
         prompts=conversations.known_by(prompts),
         stop_token_ids=special_token_ids(folder).end,
-        observatory=observatory,
+        observation_runner=observation_runner,
         reader=reader,
         loops=conversations,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from quantgate.pipelines.domain.suites.turns import ToolFunction
 from quantgate.pipelines.evaluation.loops.functions import ToolFunctions, function_call
-from quantgate.pipelines.evaluation.observing import Observatory
+from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
 from quantgate.pipelines.evaluation.sandbox.function import FunctionQuestion, run_function
 from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits
@@ -96,7 +96,7 @@ def test_a_function_reaches_no_file_of_this_machine(kind: SandboxKind) -> None:
 def test_equal_calls_are_run_once_and_kept(kind: SandboxKind, tmp_path: Path) -> None:
     function = ToolFunction(file="tools.py", name="said", source=SOURCE)
     functions = ToolFunctions(
-        observatory=Observatory(store=Store(root=tmp_path), run_worker=run_worker)
+        observation_runner=ObservationRunner(store=Store(root=tmp_path), run_worker=run_worker)
     )
     ann, bob = (function_call(function, {"name": name}) for name in ("Ann", "Bob"))
     assert functions.results([ann, bob, ann]) == {ann: "Hello Ann", bob: "Hello Bob"}

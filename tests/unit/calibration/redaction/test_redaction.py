@@ -12,7 +12,7 @@ from quantgate.calibration.redaction.messages import DetectCall, Detected
 from quantgate.calibration.redaction.options import EntityCount, RedactionOptions
 from quantgate.calibration.redaction.redact import RedactionResult, missing, redact, redact_file
 from quantgate.calibration.redaction.replacing import EntityFinding, Replacer, apart, remains
-from quantgate.calibration.redaction.texts import TextPart, changed, parts_of
+from quantgate.calibration.redaction.texts import PlacedText, changed, parts_of
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.suites.suite import Message
@@ -53,7 +53,7 @@ class Finder:
         )
 
 
-def found(parts: list[TextPart]) -> list[list[object]]:
+def found(parts: list[PlacedText]) -> list[list[object]]:
     patterns = (("EMAIL_ADDRESS", MAIL), ("PHONE_NUMBER", LONG_NUMBER))
     return [
         [index, match.start(), match.end(), entity, 1.0]

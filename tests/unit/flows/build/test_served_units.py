@@ -120,7 +120,7 @@ def test_look_and_run_share_a_server_and_the_native_work_is_done_before_it(tmp_p
     runtime = ServedFakeRuntime()
     here = site(tmp_path, FakeBackend(), runtime)
     run_references(here, "llamacpp")
-    length = here.examination.longest_sequence_tokens
+    length = here.suite_runs.longest_sequence_tokens
     look, answer = f"look {length}", f"answer {length}"
     assert runtime.events == ["(", look, "(", answer, ")", ")", "(", answer, ")"]
     runtime.events.clear()
@@ -182,7 +182,7 @@ def test_the_checkpoint_is_computed_before_a_server_takes_memory_and_what_it_nev
     tools = replace(here.tools, run_worker=compute, report_loading=windowed)
     here = replace(here, tools=tools)
     run_references(here, "llamacpp")
-    look = f"look {here.examination.longest_sequence_tokens}"
+    look = f"look {here.suite_runs.longest_sequence_tokens}"
     assert runtime.events[:4] == ["compute", "(", look, "compare"]
     (report,) = measured_bases(here.plan, here.settings.store)
     assert report.finding.found.endswith("not reached: sliding_window 40")

@@ -136,7 +136,7 @@ def test_answers_that_are_alike_are_graded_once(tmp_path: Path) -> None:
     for planned in here.plan.variants:
         units.build_files(here, planned)
         judged(here, planned)
-    assert len(here.examination.known_grades) == 40 + 2
+    assert len(here.suite_runs.known_grades) == 40 + 2
 
 
 def test_the_bases_logits_are_kept_for_all_variants_of_a_runtime(tmp_path: Path) -> None:
@@ -426,7 +426,7 @@ def test_a_suite_is_rendered_once_for_the_plan_and_the_build(tmp_path: Path) -> 
     here = site(tmp_path, FakeBackend(), FakeRuntime())
     planned = rendered_suite(here.plan.suite, here.plan.checkpoint)
     again = replace(here, plan=replace(here.plan))  # as a plan file is opened
-    assert again.examination.prompts is planned.prompts
+    assert again.suite_runs.prompts is planned.prompts
     assert again.chat is planned.chat
     other = replace(here.plan.suite, template_variables={"enable_thinking": False})
     assert rendered_suite(other, here.plan.checkpoint) is not planned

@@ -16,7 +16,7 @@ from quantgate.pipelines.evaluation.graders.reading.grades import judged
 from quantgate.pipelines.evaluation.graders.table import KnownGrades, grade_answer
 from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.evaluation.observing import (
-    Observatory,
+    ObservationRunner,
     ObserveCall,
     ObserveTally,
     Question,
@@ -158,11 +158,11 @@ QUESTIONS = (Question(id="a", question="four"), Question(id="b", question="three
 
 def test_observations_are_made_once_and_read_from_then_on(tmp_path: Path) -> None:
     run_worker = Counting()
-    observatory = Observatory(store=Store(root=tmp_path), run_worker=run_worker)  # type: ignore[arg-type]
+    observation_runner = ObservationRunner(store=Store(root=tmp_path), run_worker=run_worker)  # type: ignore[arg-type]
 
-    first = observatory.observe(LengthGrader(), QUESTIONS, ignore_progress)
-    again = observatory.observe(LengthGrader(), QUESTIONS, ignore_progress)
-    observatory.observe(LengthGrader(), QUESTIONS[:1], ignore_progress)
+    first = observation_runner.observe(LengthGrader(), QUESTIONS, ignore_progress)
+    again = observation_runner.observe(LengthGrader(), QUESTIONS, ignore_progress)
+    observation_runner.observe(LengthGrader(), QUESTIONS[:1], ignore_progress)
 
     assert first == again == {"a": 4, "b": 5}
     assert len(run_worker.calls) == 2
@@ -172,10 +172,10 @@ def test_an_answer_that_was_not_observed_is_an_error_and_what_was_seen_is_kept(
     tmp_path: Path,
 ) -> None:
     run_worker = Counting(forget="b")
-    observatory = Observatory(store=Store(root=tmp_path), run_worker=run_worker)  # type: ignore[arg-type]
+    observation_runner = ObservationRunner(store=Store(root=tmp_path), run_worker=run_worker)  # type: ignore[arg-type]
 
     with pytest.raises(WorkerError, match="1 answers were not observed, the first is 'b'"):
-        observatory.observe(LengthGrader(), QUESTIONS, ignore_progress)
+        observation_runner.observe(LengthGrader(), QUESTIONS, ignore_progress)
 
     (kept,) = tmp_path.glob("observations/*.unfinished/observations.jsonl")
     assert '"a"' in kept.read_text()

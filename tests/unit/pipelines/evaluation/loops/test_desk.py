@@ -26,7 +26,7 @@ from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, Wor
 from quantgate.pipelines.suites.load import load_suite
 from tests.support.loops.scripted import RulingRuntime
 from tests.support.project import PROJECT
-from tests.unit.pipelines.evaluation.loops.test_waves import asked, examination
+from tests.unit.pipelines.evaluation.loops.test_waves import asked, suite_runs
 
 DESK = PROJECT / "tests" / "support" / "loops" / "desk"
 SHOTS = PROJECT / "tests" / "support" / "loops" / "shots"
@@ -96,9 +96,11 @@ def test_a_transcript_with_steps_of_no_loop_is_refused(tmp_path: Path) -> None:
 
 
 def _held(folder: Path, *, lost: frozenset[str]) -> Run:
-    exam = examination(folder, SUITE, context=4000)
+    exam = suite_runs(folder, SUITE, context=4000)
     assert exam.loops is not None
-    functions = ToolFunctions(observatory=replace(exam.observatory, run_worker=_computed))
+    functions = ToolFunctions(
+        observation_runner=replace(exam.observation_runner, run_worker=_computed)
+    )
     exam = replace(exam, loops=replace(exam.loops, functions=functions))
 
     def said(prompt: Prompt) -> str:

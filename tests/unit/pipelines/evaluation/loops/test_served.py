@@ -17,7 +17,7 @@ from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.workers.answer import answer
 from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.evaluation.chat import ChatFormat
-from quantgate.pipelines.evaluation.runs import Examination, run_suite
+from quantgate.pipelines.evaluation.runs import SuiteRuns, run_suite
 from quantgate.pipelines.files.records import from_json, to_json
 from quantgate.pipelines.process.calls import (
     OnProgress,
@@ -29,7 +29,7 @@ from quantgate.pipelines.process.calls import (
 from tests.support.fakes import TEMPLATE, FakeRuntime
 from tests.support.loops.scripted import refund, refunding, suite_with
 from tests.support.servers.openai_fake import FakeEngine, fake_server
-from tests.unit.pipelines.evaluation.loops.test_waves import TOOL_TEMPLATE, examination
+from tests.unit.pipelines.evaluation.loops.test_waves import TOOL_TEMPLATE, suite_runs
 
 
 @dataclass
@@ -77,7 +77,7 @@ def in_process(
 
 @pytest.mark.parametrize("template", [TEMPLATE, TOOL_TEMPLATE])
 def test_the_server_counts_our_tokens_at_every_step(tmp_path: Path, template: str) -> None:
-    exam = examination(tmp_path, suite_with(refund()), template=template)
+    exam = suite_runs(tmp_path, suite_with(refund()), template=template)
     engine = ChatServer(engine="other", served_name="m", folder=tmp_path)
     with fake_server(engine) as url:
         run = _run(exam, url, tmp_path)
@@ -88,7 +88,7 @@ def test_the_server_counts_our_tokens_at_every_step(tmp_path: Path, template: st
     assert len(engine.requests) == 4
 
 
-def _run(exam: Examination, url: str, folder: Path) -> Run:
+def _run(exam: SuiteRuns, url: str, folder: Path) -> Run:
     server = Server(
         name="here",
         engine="other",
@@ -99,7 +99,7 @@ def _run(exam: Examination, url: str, folder: Path) -> Run:
         formats=(Format.GGUF,),
     )
     runtime = OpenAiServerRuntime(server, FakeRuntime())
-    exam = replace(exam, observatory=replace(exam.observatory, run_worker=in_process))
+    exam = replace(exam, observation_runner=replace(exam.observation_runner, run_worker=in_process))
     plan = exam.plan(
         runtime=runtime,
         identity=runtime.identity(None),

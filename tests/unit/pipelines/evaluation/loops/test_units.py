@@ -117,7 +117,7 @@ def _run_of(here: LocalBuild, name: str) -> Run:
 def test_what_is_measured_next_to_answers_is_the_first_step(tmp_path: Path) -> None:
     here, runtime = looping(tmp_path, Policy(reference_runs=1))
     verdicts_of(here)
-    asked = {prompt.item_id: prompt.token_ids for prompt in here.examination.prompts.prompts}
+    asked = {prompt.item_id: prompt.token_ids for prompt in here.suite_runs.prompts.prompts}
     rows = [json.loads(line) for line in runtime.measured[0].sequences.read_text().splitlines()]
     assert rows
     for row in rows[:-1]:  # the last one is cut where the tokens suffice

@@ -25,9 +25,9 @@ from quantgate.pipelines.evaluation.loops.history import HistoryForm, history_fo
 from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
 from quantgate.pipelines.evaluation.loops.rehearsal import rehearsed_texts
 from quantgate.pipelines.evaluation.loops.waves import loops_of
-from quantgate.pipelines.evaluation.observing import Observatory, ObserveCall
+from quantgate.pipelines.evaluation.observing import ObservationRunner, ObserveCall
 from quantgate.pipelines.evaluation.prompts import suite_prompts
-from quantgate.pipelines.evaluation.runs import Examination, RunPlan, run_suite
+from quantgate.pipelines.evaluation.runs import RunPlan, SuiteRuns, run_suite
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import (
@@ -55,13 +55,15 @@ CONTEXT = 400
 FAMILIES = PROJECT / "tests" / "support" / "prompts" / "chat_templates"
 
 
-def examination(
+def suite_runs(
     folder: Path, suite: Suite, *, template: str = TEMPLATE, context: int = CONTEXT
-) -> Examination:
+) -> SuiteRuns:
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder, template)
     chat = ChatFormat.of(folder)
-    observatory = Observatory(store=Store(root=folder / "store"), run_worker=run_worker)
+    observation_runner = ObservationRunner(
+        store=Store(root=folder / "store"), run_worker=run_worker
+    )
     prompts = suite_prompts(suite, chat, context)
     reader = AnswerReader(
         thoughts=suite.thoughts,
@@ -71,19 +73,19 @@ def examination(
     loops = loops_of(
         LoopPrompts(suite=suite, chat=chat, context_length_tokens=context),
         reader=reader,
-        observatory=observatory,
+        observation_runner=observation_runner,
     )
-    return Examination(
+    return SuiteRuns(
         suite=suite,
         prompts=loops.known_by(prompts) if loops else prompts,
         stop_token_ids=(0,),
-        observatory=observatory,
+        observation_runner=observation_runner,
         reader=reader,
         loops=loops,
     )
 
 
-def planned(exam: Examination, runtime: RulingRuntime, schedule: Schedule) -> RunPlan:
+def planned(exam: SuiteRuns, runtime: RulingRuntime, schedule: Schedule) -> RunPlan:
     return exam.plan(
         runtime=runtime,
         identity=runtime.identity(None),
@@ -94,7 +96,7 @@ def planned(exam: Examination, runtime: RulingRuntime, schedule: Schedule) -> Ru
 
 
 def asked(
-    exam: Examination,
+    exam: SuiteRuns,
     runtime: RulingRuntime,
     schedule: Schedule = Schedule(slots=1, threads=1),  # noqa: B008 - frozen
 ) -> Run:
@@ -123,7 +125,7 @@ def test_every_wave_is_one_batch_of_the_loops_that_go_on(tmp_path: Path) -> None
     )
     suite = suite_with(refund(1), single, refund(2))
     runtime = RulingRuntime(rule=lambda p: "x" if p.item_id == "single" else scripted(p))
-    run = asked(examination(tmp_path, suite), runtime)
+    run = asked(suite_runs(tmp_path, suite), runtime)
     assert [[prompt.item_id for prompt in batch] for batch in runtime.batches] == [
         ["loop-1", "single", "loop-2"],
         ["loop-1#step2", "loop-2#step2"],
@@ -139,7 +141,7 @@ def test_a_loop_that_diverges_takes_its_own_course(tmp_path: Path) -> None:
         return "I do not know." if prompt.item_id.startswith("loop-2") else scripted(prompt)
 
     runtime = RulingRuntime(rule=lost)
-    run = asked(examination(tmp_path, suite_with(refund(1), refund(2))), runtime)
+    run = asked(suite_runs(tmp_path, suite_with(refund(1), refund(2))), runtime)
     assert [graded.grade.correct for graded in run.answers] == [True, False]
     assert [len(graded.steps) for graded in run.answers] == [4, 2]
     assert run.answers[1].grade.score == 0.0
@@ -147,7 +149,7 @@ def test_a_loop_that_diverges_takes_its_own_course(tmp_path: Path) -> None:
 
 def test_a_template_without_tools_gets_the_answers_as_they_were_written(tmp_path: Path) -> None:
     runtime = RulingRuntime(rule=scripted)
-    asked(examination(tmp_path, suite_with(refund())), runtime)
+    asked(suite_runs(tmp_path, suite_with(refund())), runtime)
     order = call("find_order", order_id="A-1")
     assert runtime.batches[2][0].text == (
         "<user>I want my money back for A-1.</s>"
@@ -167,7 +169,7 @@ def test_a_template_with_tools_gets_the_calls_parsed_and_servers_the_same_messag
             f"<tool_call>{scripted(p)}</tool_call>" if "#" not in p.item_id else scripted(p)
         )
     )
-    asked(examination(tmp_path, suite_with(refund()), template=TOOL_TEMPLATE), runtime)
+    asked(suite_runs(tmp_path, suite_with(refund()), template=TOOL_TEMPLATE), runtime)
     second = runtime.batches[1][0]
     rendered = '<assistant>#find_order {"order_id": "A-1"}</s><tool>{"status": "sent"}</s>'
     assert rendered in second.text
@@ -197,7 +199,7 @@ def test_a_template_with_tools_gets_the_calls_parsed_and_servers_the_same_messag
 
 def test_later_prompts_are_the_ids_of_their_rendered_text(tmp_path: Path) -> None:
     runtime = RulingRuntime(rule=scripted)
-    exam = examination(tmp_path, suite_with(refund()))
+    exam = suite_runs(tmp_path, suite_with(refund()))
     asked(exam, runtime)
     assert exam.loops is not None
     chat = exam.loops.prompts.chat
@@ -208,7 +210,7 @@ def test_later_prompts_are_the_ids_of_their_rendered_text(tmp_path: Path) -> Non
 
 def test_what_a_model_thought_is_not_put_back(tmp_path: Path) -> None:
     runtime = RulingRuntime(rule=lambda p: f"<think>well</think>{scripted(p)}")
-    run = asked(examination(tmp_path, suite_with(refund())), runtime)
+    run = asked(suite_runs(tmp_path, suite_with(refund())), runtime)
     assert run.answers[0].grade.correct
     assert run.answers[0].thought_tokens == 4 * 2  # the fake runtime says two tokens an answer
     assert "well" not in run.answers[0].answer.text
@@ -222,7 +224,7 @@ def test_a_run_that_is_killed_anywhere_gives_the_same_transcript_and_asks_nothin
     suite = suite_with(refund(1), refund(2))
     whole, killed = RulingRuntime(rule=scripted), RulingRuntime(rule=scripted)
     killed.stop_after = stop_after
-    first, second = examination(tmp_path / "a", suite), examination(tmp_path / "b", suite)
+    first, second = suite_runs(tmp_path / "a", suite), suite_runs(tmp_path / "b", suite)
     asked(first, whole)
     with pytest.raises(WorkerError):
         asked(second, killed)
@@ -236,7 +238,7 @@ def test_a_run_that_is_killed_anywhere_gives_the_same_transcript_and_asks_nothin
 
 def test_the_transcript_holds_every_raw_answer_with_what_tools_said(tmp_path: Path) -> None:
     runtime = RulingRuntime(rule=scripted)
-    exam = examination(tmp_path, suite_with(refund(1), refund(2)))
+    exam = suite_runs(tmp_path, suite_with(refund(1), refund(2)))
     run = asked(exam, runtime)
     folder = exam.folder(planned(exam, runtime, Schedule(slots=1, threads=1)))
     answers = read_answers(folder / TRANSCRIPT)
@@ -258,7 +260,7 @@ def test_the_transcript_holds_every_raw_answer_with_what_tools_said(tmp_path: Pa
 
 def test_portions_ask_their_loops_to_the_end(tmp_path: Path) -> None:
     suite = suite_with(*(refund(number) for number in range(1, 5)))
-    exam, runtime = examination(tmp_path, suite), RulingRuntime(rule=scripted)
+    exam, runtime = suite_runs(tmp_path, suite), RulingRuntime(rule=scripted)
     plan = planned(exam, runtime, Schedule(slots=1, threads=1, portions=2))
     seen: list[int] = []
 
@@ -286,7 +288,7 @@ def test_samples_of_a_loop_are_conversations_of_their_own(tmp_path: Path) -> Non
     suite = suite_with(refund(), samples=3)
     suite = replace(suite, decode=DecodeSettings(max_tokens=16, temperature=0.5, samples=3))
     runtime = RulingRuntime(rule=second_gives_up)
-    run = asked(examination(tmp_path, suite), runtime)
+    run = asked(suite_runs(tmp_path, suite), runtime)
     whole = run.answers[0]
     assert whole.grade.correct
     assert [sample.grade.correct for sample in whole.samples] == [True, False, True]
@@ -301,7 +303,7 @@ def test_a_conversation_that_outgrows_the_context_is_a_wrong_answer(tmp_path: Pa
         return "May I ask why? " * 20 if prompt.item_id == "loop-1#step2" else scripted(prompt)
 
     runtime = RulingRuntime(rule=wordy)
-    run = asked(examination(tmp_path, suite_with(refund()), context=300), runtime)
+    run = asked(suite_runs(tmp_path, suite_with(refund()), context=300), runtime)
     grade = run.answers[0].grade
     assert not grade.correct
     assert "answer 3 has no room in the model's context: the conversation is" in grade.reason
@@ -315,7 +317,7 @@ def test_a_template_that_refuses_what_the_model_said_ends_the_loop(tmp_path: Pat
         "{% endfor %}" + TEMPLATE
     )
     run = asked(
-        examination(tmp_path, suite_with(refund()), template=template), RulingRuntime(rule=scripted)
+        suite_runs(tmp_path, suite_with(refund()), template=template), RulingRuntime(rule=scripted)
     )
     assert not run.answers[0].grade.correct
     assert "answer 3 could not be asked for" in run.answers[0].grade.reason
@@ -326,15 +328,15 @@ def test_a_script_that_no_answers_could_play_is_refused_before_anything_is_asked
     tmp_path: Path,
 ) -> None:
     with pytest.raises(InputError) as raised:
-        examination(tmp_path, suite_with(refund()), context=130)
+        suite_runs(tmp_path, suite_with(refund()), context=130)
     assert "item 'loop-1': its script alone takes 135 tokens to the end" in raised.value.what
     refusing = "{% if messages | length > 3 %}{{ raise_exception('enough') }}{% endif %}" + TEMPLATE
     with pytest.raises(InputError, match="enough"):
-        examination(tmp_path, suite_with(refund()), template=refusing)
+        suite_runs(tmp_path, suite_with(refund()), template=refusing)
 
 
 def test_a_rehearsal_makes_the_expected_calls_and_hears_their_results(tmp_path: Path) -> None:
-    exam = examination(tmp_path, suite_with(refund()), template=TOOL_TEMPLATE)
+    exam = suite_runs(tmp_path, suite_with(refund()), template=TOOL_TEMPLATE)
     assert exam.loops is not None
     ((name, text),) = rehearsed_texts(exam.loops.prompts)
     assert name == "loop-1 to its end"
@@ -349,7 +351,7 @@ def test_calls_that_nothing_answers_get_an_error_and_the_loop_goes_on(tmp_path: 
         "loop-1#step3": "I give up.",
     }
     runtime = RulingRuntime(rule=lambda prompt: said.get(prompt.item_id, "Sorry."))
-    run = asked(examination(tmp_path, suite_with(refund())), runtime)
+    run = asked(suite_runs(tmp_path, suite_with(refund())), runtime)
     results = [step.answer.tool_results for step in run.answers[0].steps[:2]]
     assert results == [
         ("""{"error":"find_order has no result for {\\"order_id\\":\\"nowhere\\"}"}""",),
@@ -364,7 +366,7 @@ def test_scripted_error_messages_are_what_the_model_hears(tmp_path: Path) -> Non
     item = replace(item, loop=replace(item.loop, tools=tools, unknown_tool="no such tool"))
     said = {"loop-1": call("find_order", order_id="?"), "loop-1#step2": call("fly")}
     runtime = RulingRuntime(rule=lambda prompt: said.get(prompt.item_id, "Sorry."))
-    run = asked(examination(tmp_path, suite_with(item)), runtime)
+    run = asked(suite_runs(tmp_path, suite_with(item)), runtime)
     results = [step.answer.tool_results for step in run.answers[0].steps[:2]]
     assert results == [("no such order",), ("no such tool",)]
 
@@ -375,7 +377,7 @@ def test_a_call_that_ends_its_turn_hands_back_with_its_result(tmp_path: Path) ->
     over = SimulatedTool(name="hand_over", otherwise="a colleague takes over", ends_turn=True)
     item = replace(item, expected="hand_over", loop=replace(item.loop, tools=(over,)))
     runtime = RulingRuntime(rule=lambda prompt: call("hand_over"))
-    run = asked(examination(tmp_path, suite_with(item)), runtime)
+    run = asked(suite_runs(tmp_path, suite_with(item)), runtime)
     assert [step.user for step in run.answers[0].steps] == ["It broke.", None]
     assert "a colleague takes over" in runtime.batches[1][0].text
 
@@ -388,7 +390,7 @@ def test_progress_counts_the_steps_that_come_up(tmp_path: Path) -> None:
             on_progress(Progress(done=0, total=1, what="answering"))
             super().answer(request, run_worker, on_progress)
 
-    exam, runtime = examination(tmp_path, suite_with(refund())), Telling(rule=scripted)
+    exam, runtime = suite_runs(tmp_path, suite_with(refund())), Telling(rule=scripted)
     run_suite(
         exam,
         planned(exam, runtime, Schedule(slots=1, threads=1)),
@@ -401,12 +403,12 @@ def test_progress_counts_the_steps_that_come_up(tmp_path: Path) -> None:
 
 def test_the_digest_of_prompts_covers_how_conversations_go_on(tmp_path: Path) -> None:
     suite = suite_with(refund())
-    one = examination(tmp_path / "a", suite).prompts
-    same = examination(tmp_path / "b", suite).prompts
+    one = suite_runs(tmp_path / "a", suite).prompts
+    same = suite_runs(tmp_path / "b", suite).prompts
     other_end = TEMPLATE.replace(
         "<assistant>{% endif %}", "<assistant>{% endif %}{# only a remark #}"
     )
-    other = examination(tmp_path / "c", suite, template=other_end).prompts
+    other = suite_runs(tmp_path / "c", suite, template=other_end).prompts
     assert one.digest == same.digest
     assert one.prompts == other.prompts
     assert one.digest != other.digest
@@ -480,7 +482,7 @@ def test_results_and_the_user_speak_in_one_message_where_the_template_wants_turn
         [json.loads(call("find_order", order_id="A-1")), json.loads(call("refund", order_id="A-1"))]
     )
     runtime = RulingRuntime(rule=lambda prompt: "Well." if "#" in prompt.item_id else both)
-    run = asked(examination(tmp_path, suite_with(item), template=ALTERNATING), runtime)
+    run = asked(suite_runs(tmp_path, suite_with(item), template=ALTERNATING), runtime)
     assert len(run.answers[0].steps) == 2
     assert runtime.batches[1][0].text.endswith(
         f'<assistant>{both}<user>{{"status": "sent"}}\ndone\nIt broke.<assistant>'
@@ -499,18 +501,18 @@ def test_the_template_decides_whether_thoughts_go_back_and_later_steps_begin_ins
     tmp_path: Path,
 ) -> None:
     runtime = RulingRuntime(rule=lambda p: f"well</think>{scripted(p)}")
-    run = asked(examination(tmp_path, suite_with(refund()), template=THINKING), runtime)
+    run = asked(suite_runs(tmp_path, suite_with(refund()), template=THINKING), runtime)
     assert run.answers[0].grade.correct
     assert "<assistant>(well)May I ask why?</s>" in runtime.batches[2][0].text
 
 
 def test_a_server_is_given_room_for_the_longest_conversation(tmp_path: Path) -> None:
-    exam = examination(tmp_path, suite_with(refund(max_steps=4)), context=100_000)
+    exam = suite_runs(tmp_path, suite_with(refund(max_steps=4)), context=100_000)
     single = suite_with(replace(refund(), loop=None))
-    alone = examination(tmp_path / "single", single, context=100_000)
+    alone = suite_runs(tmp_path / "single", single, context=100_000)
     assert alone.longest_sequence_tokens < 300
     assert 1000 < exam.longest_sequence_tokens < 5000
-    short = examination(tmp_path, suite_with(refund(max_steps=4)))
+    short = suite_runs(tmp_path, suite_with(refund(max_steps=4)))
     assert short.longest_sequence_tokens == CONTEXT
 
 
@@ -544,12 +546,13 @@ def test_functions_answer_what_no_row_does_all_calls_of_a_wave_at_once(tmp_path:
         find = replace(item.loop.tools[0], rows=(), function=function)
         loop = replace(item.loop, tools=(find, item.loop.tools[1]))
         items.append(replace(item, loop=loop))
-    exam, asked_for = examination(tmp_path, suite_with(*items)), list[str]()
+    exam, asked_for = suite_runs(tmp_path, suite_with(*items)), list[str]()
     said = {f'{{"order_id": "A-{n}"}}': f"order {n}" for n in (1, 2)}
     assert exam.loops is not None
-    observatory = replace(exam.observatory, run_worker=computing(said, asked_for))
+    observation_runner = replace(exam.observation_runner, run_worker=computing(said, asked_for))
     exam = replace(
-        exam, loops=replace(exam.loops, functions=ToolFunctions(observatory=observatory))
+        exam,
+        loops=replace(exam.loops, functions=ToolFunctions(observation_runner=observation_runner)),
     )
     run = asked(exam, RulingRuntime(rule=scripted))
     assert [graded.steps[0].answer.tool_results for graded in run.answers] == [
@@ -561,7 +564,7 @@ def test_functions_answer_what_no_row_does_all_calls_of_a_wave_at_once(tmp_path:
 
 
 def test_an_exported_transcript_is_graded_as_the_run_was(tmp_path: Path) -> None:
-    exam, runtime = examination(tmp_path, suite_with(refund(1), refund(2))), RulingRuntime()
+    exam, runtime = suite_runs(tmp_path, suite_with(refund(1), refund(2))), RulingRuntime()
     runtime.rule = lambda prompt: "No." if prompt.item_id == "loop-2" else scripted(prompt)
     run = asked(exam, runtime)
     folder = exam.folder(planned(exam, runtime, Schedule(slots=1, threads=1)))
@@ -576,7 +579,7 @@ def test_an_exported_transcript_is_graded_as_the_run_was(tmp_path: Path) -> None
 def test_a_decision_about_a_loop_holds_for_exactly_this_conversation(tmp_path: Path) -> None:
     suite = suite_with(refund())
     runtime = RulingRuntime(rule=lambda p: "Why?" if p.item_id.endswith("step2") else scripted(p))
-    before = asked(examination(tmp_path / "a", suite), runtime).answers[0]
+    before = asked(suite_runs(tmp_path / "a", suite), runtime).answers[0]
     decided = Adjudication(
         item_id="loop-1",
         item_sha256=item_digest(suite.items[0]),
@@ -597,7 +600,7 @@ def test_a_suite_may_say_whose_messages_results_are(tmp_path: Path) -> None:
     assert item.loop is not None
     runtime = RulingRuntime(rule=scripted)
     as_user = replace(item, loop=replace(item.loop, results_as="user"))
-    asked(examination(tmp_path, suite_with(as_user)), runtime)
+    asked(suite_runs(tmp_path, suite_with(as_user)), runtime)
     assert '</s><user>{"status": "sent"}</s><assistant>' in runtime.batches[1][0].text
 
 
@@ -615,7 +618,7 @@ def test_answers_go_back_with_the_spaces_they_were_given_and_without_end_tokens(
     assert item.loop is not None
     turns = (*item.loop.turns, Turn(user="Hm."))
     item = replace(item, loop=replace(item.loop, turns=turns))
-    asked(examination(tmp_path, suite_with(item), template=TOOL_TEMPLATE), runtime)
+    asked(suite_runs(tmp_path, suite_with(item), template=TOOL_TEMPLATE), runtime)
     text = runtime.batches[3][0].text
     assert "<assistant>Let me look.\n#find_order " in text
     assert "<assistant> May I ask why? \n</s>" in text
