@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Format, GgufOptions, Recipe
 from quantgate.pipelines.domain.variant import (
     MIXED_TYPE,
@@ -18,26 +17,13 @@ from quantgate.pipelines.domain.variant import (
 )
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.engines.expected import expected_of_converted, expected_tensors
 from quantgate.pipelines.formats import compressed_facts, packed_facts
 from quantgate.pipelines.formats.floats import FLOAT_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _SHOWN = 3
-_ARCHITECTURE = "general.architecture"
-"""Stands in every GGUF."""
 _SAME_BITS = 1e-6
 """Bits of one tensor are quotients of whole numbers: they differ by rounding alone, or really."""
-
-
-def expected_of(
-    recipe: Recipe, checkpoint: Checkpoint, base: Contents
-) -> tuple[QuantizedTensor, ...]:
-    """Return what a recipe makes of every tensor; of a GGUF by the converted base's own names."""
-    options = recipe.options
-    if isinstance(options, GgufOptions) and _ARCHITECTURE in base.metadata:
-        return expected_of_converted(base.tensors, base.metadata, recipe, options)
-    return expected_tensors(checkpoint, recipe)
 
 
 def written_tensors(

@@ -1,11 +1,12 @@
 """The seam to quantization tools: what can build a recipe."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
-from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain
@@ -119,6 +120,19 @@ def options_of(recipe: Recipe, kind: type[Options], tool: str) -> Options:
     if not isinstance(recipe.options, kind):
         raise InputError(f"recipe {recipe.name} is for {recipe.options.backend}, not for {tool}")
     return recipe.options
+
+
+def refuse_misfits(request: BuildRequest, misfits: Sequence[str]) -> None:
+    """Refuse to build what does not fit.
+
+    Raises:
+        CheckpointError: with the first reason.
+    """
+    if misfits:
+        raise CheckpointError(
+            f"recipe {request.recipe.name} does not fit: {misfits[0]}",
+            where=request.checkpoint.name,
+        )
 
 
 class Backend(Protocol):

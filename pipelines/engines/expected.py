@@ -10,31 +10,34 @@ from quantgate.pipelines.domain.recipe import (
     GgufOptions,
     Recipe,
 )
-from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.engines.archived.shapes import layer_weights
+from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.expected_folders import expected_folder, words_of_eight
 from quantgate.pipelines.engines.llamacpp.expected import (
-    expected_from_gguf,
     expected_gguf,
+    expected_of_converted,
     scratch_bits,
 )
-from quantgate.pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight
 from quantgate.pipelines.engines.llmcompressor.expected import expected_compressed
 from quantgate.pipelines.formats.packed_facts import PACKED_TYPE
-from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _LEFT_BY_ARCHIVED_PACKAGES = "F16"
-_SEVENTY_BILLION_LAYERS = 80
-_SEVENTY_BILLION = frozenset({"qwen2", "olmo", "deci"})
+_ARCHITECTURE = "general.architecture"
+"""Stands in every GGUF."""
 
 
-def expected_tensors(checkpoint: Checkpoint, recipe: Recipe) -> tuple[QuantizedTensor, ...]:
+def expected_tensors(
+    checkpoint: Checkpoint, recipe: Recipe, base: Contents | None = None
+) -> tuple[QuantizedTensor, ...]:
     """Return every tensor with its type and cost, from names and shapes alone, for a recipe that fits.
 
-    What is decided while building (a measured mix) is counted at the most it may take.
+    What is decided while building (a measured mix) is counted at the most it may take. `base` is what the
+    base says of itself where it was converted: its own names then count, and not those foretold.
     """
     match recipe.options:
+        case GgufOptions() as options if base is not None and _ARCHITECTURE in base.metadata:
+            return expected_of_converted(base.tensors, base.metadata, recipe, options)
         case GgufOptions() as options:
             return expected_gguf(checkpoint, recipe, options)
         case CompressedTensorsOptions() as options:
@@ -54,33 +57,4 @@ def scratch_bytes(checkpoint: Checkpoint, recipes: Iterable[Recipe]) -> int:
     options = (recipe.options for recipe in recipes)
     return (
         scratch_bits(checkpoint, [each for each in options if isinstance(each, GgufOptions)]) // 8
-    )
-
-
-def expected_of_converted(
-    tensors: Iterable[StoredTensor], metadata: JsonObject, recipe: Recipe, options: GgufOptions
-) -> tuple[QuantizedTensor, ...]:
-    """Return every tensor of a variant, by the names and numbers of the converted base's own header."""
-    weights = (GgufWeight(name=tensor.name, shape=tensor.shape) for tensor in tensors)
-    return expected_from_gguf(weights, _model(metadata), recipe, options)
-
-
-def _model(metadata: JsonObject) -> GgufModel:
-    """Read what llama.cpp's `load_hparams` reads; of numbers by layer the first, as its rules do."""
-    architecture = metadata.get("general.architecture")
-
-    def number(key: str) -> int:
-        value = metadata.get(f"{architecture}.{key}")
-        first = value[0] if isinstance(value, list) and value else value
-        return first if isinstance(first, int) else 0
-
-    heads, layers = number("attention.head_count"), number("block_count")
-    kv_heads = number("attention.head_count_kv") or heads
-    return GgufModel(
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        experts=number("expert_count"),
-        is_70b=layers == _SEVENTY_BILLION_LAYERS
-        and (architecture in _SEVENTY_BILLION or (architecture == "llama" and heads != kv_heads)),
     )

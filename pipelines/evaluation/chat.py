@@ -3,7 +3,7 @@
 Ids are those that Hugging Face transformers gives: `apply_chat_template(tokenize=True)` for conversations,
 `tokenizer(text)` for plain text. Templates run in a child process within bounds of time and memory
 (`pipelines.evaluation.templates`), tokenizing uses the checkpoint's own tokenizer.json
-(`pipelines.formats.own_tokenizer`).
+(`pipelines.formats.checkpoint_tokenizer`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from quantgate.pipelines.formats.chat_templates import (
     read_chat_templates,
     template_notes,
 )
-from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.specs.chat_messages import open_arguments
 
 _CHILD = TemplateChild()
@@ -69,7 +69,7 @@ class ChatFormat:
         Raises:
             CheckpointError: where the tokenizer or a template cannot be read.
         """
-        vocabulary = own_tokenizer(folder)
+        vocabulary = read_tokenizer(folder)
         return cls(
             templates=read_chat_templates(folder),
             tokens=vocabulary.names.texts,

@@ -16,7 +16,7 @@ from quantgate.pipelines.audit.divergence import (
     audit_resemblance,
     unmeasured_divergence,
 )
-from quantgate.pipelines.audit.expectation import audit_expectation, expected_of, written_tensors
+from quantgate.pipelines.audit.expectation import audit_expectation, written_tensors
 from quantgate.pipelines.audit.labels import audit_labels
 from quantgate.pipelines.audit.metadata import audit_metadata
 from quantgate.pipelines.audit.origin import audit_origin
@@ -26,6 +26,7 @@ from quantgate.pipelines.domain.errors import CheckpointError, InputError, Worke
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.engines.expected import expected_tensors
 from quantgate.pipelines.engines.requests import (
     DivergenceRequest,
     Loadable,
@@ -167,7 +168,7 @@ class VariantAudit:
             written = written_tensors(variant.recipe, base, contents, variant.artifact)
         except CheckpointError as error:
             return (unreadable(error.what),)
-        expected = expected_of(variant.recipe, self.bench.checkpoint, base)
+        expected = expected_tensors(self.bench.checkpoint, variant.recipe, base)
         return (
             *audit_expectation(variant.recipe, expected, written),
             audit_labels(variant.recipe, contents),

@@ -23,6 +23,7 @@ from quantgate.pipelines.engines.backend import (
     WrittenFolder,
     folder_facts,
     options_of,
+    refuse_misfits,
 )
 from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
@@ -109,11 +110,7 @@ class ArchivedBackend(Backend, Generic[Options]):
     @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build a folder in the package's layout in `request.output`, in one child process."""
-        if misfits := self.misfits(request.checkpoint, request.recipe):
-            raise CheckpointError(
-                f"recipe {request.recipe.name} does not fit: {misfits[0]}",
-                where=request.checkpoint.name,
-            )
+        refuse_misfits(request, self.misfits(request.checkpoint, request.recipe))
         request.required_calibration()
         if missing := self.environment.missing():
             raise ToolchainError(missing, where=request.recipe.name)

@@ -22,12 +22,14 @@ from quantgate.pipelines.engines.llamacpp.type_rules import (
     target_types,
 )
 from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 _FULL_PRECISION_BITS = 16
 _FULL_PRECISION_TYPES = frozenset({"F32", "F16", "BF16"})
 _SEVENTY_BILLION_LAYERS = 80
 _SEVENTY_BILLION = frozenset({"Qwen2ForCausalLM", "OlmoForCausalLM"})
+_CONVERTED_SEVENTY_BILLION = frozenset({"qwen2", "olmo", "deci"})
 _SEVENTY_BILLION_IF_GROUPED = frozenset({"LlamaForCausalLM", "MistralForCausalLM"})
 _EVERYTHING = r"\.weight$"
 
@@ -61,6 +63,14 @@ def expected_from_gguf(
         has_imatrix=recipe.calibration is Calibration.IMATRIX,
     )
     return tuple(_tensors(weights, _costs(types)))
+
+
+def expected_of_converted(
+    tensors: Iterable[StoredTensor], metadata: JsonObject, recipe: Recipe, options: GgufOptions
+) -> tuple[QuantizedTensor, ...]:
+    """Return every tensor of a variant, by the names and numbers of the converted base's own header."""
+    weights = (GgufWeight(name=tensor.name, shape=tensor.shape) for tensor in tensors)
+    return expected_from_gguf(weights, _converted_model(metadata), recipe, options)
 
 
 def scratch_bits(checkpoint: Checkpoint, every: Sequence[GgufOptions]) -> int:
@@ -113,6 +123,30 @@ def gguf_model(checkpoint: Checkpoint) -> GgufModel:
         is_70b=layers == _SEVENTY_BILLION_LAYERS
         and (
             name in _SEVENTY_BILLION or (name in _SEVENTY_BILLION_IF_GROUPED and heads != kv_heads)
+        ),
+    )
+
+
+def _converted_model(metadata: JsonObject) -> GgufModel:
+    """Read what llama.cpp's `load_hparams` reads; of numbers by layer the first, as its rules do."""
+    architecture = metadata.get("general.architecture")
+
+    def number(key: str) -> int:
+        value = metadata.get(f"{architecture}.{key}")
+        first = value[0] if isinstance(value, list) and value else value
+        return first if isinstance(first, int) else 0
+
+    heads, layers = number("attention.head_count"), number("block_count")
+    kv_heads = number("attention.head_count_kv") or heads
+    return GgufModel(
+        layers=layers,
+        heads=heads,
+        kv_heads=kv_heads,
+        experts=number("expert_count"),
+        is_70b=layers == _SEVENTY_BILLION_LAYERS
+        and (
+            architecture in _CONVERTED_SEVENTY_BILLION
+            or (architecture == "llama" and heads != kv_heads)
         ),
     )
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing_extensions import override
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
-from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Format, Recipe
 from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
 from quantgate.pipelines.engines.backend import (
@@ -17,6 +16,7 @@ from quantgate.pipelines.engines.backend import (
     WrittenFolder,
     folder_facts,
     options_of,
+    refuse_misfits,
 )
 from quantgate.pipelines.engines.llmcompressor import layouts as packed_layouts
 from quantgate.pipelines.engines.llmcompressor.alternatives import nearest
@@ -73,11 +73,7 @@ class LlmCompressorBackend(Backend):
     @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build a folder in `request.output` in one child process, and a second where it is repacked."""
-        if misfits := self.misfits(request.checkpoint, request.recipe):
-            raise CheckpointError(
-                f"recipe {request.recipe.name} does not fit: {misfits[0]}",
-                where=request.checkpoint.name,
-            )
+        refuse_misfits(request, self.misfits(request.checkpoint, request.recipe))
 
         if request.recipe.format is Format.COMPRESSED_TENSORS:
             facts = _compress(request, run_worker, on_progress)

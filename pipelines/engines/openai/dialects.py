@@ -88,6 +88,16 @@ OPENAI = Dialect(
     refuses=OPENAI_REFUSALS,
 )
 
+_PLAIN_SAMPLING: JsonObject = {
+    "top_k": -1,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+"""In the words that vLLM and SGLang share."""
+
 DIALECTS: Mapping[str, Dialect] = {
     "llama-server": Dialect(
         sampling={"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0},
@@ -108,15 +118,7 @@ DIALECTS: Mapping[str, Dialect] = {
         template_variables=True,
     ),
     "vllm": Dialect(
-        sampling={
-            "top_k": -1,
-            "top_p": 1.0,
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "presence_penalty": 0.0,
-            "frequency_penalty": 0.0,
-            "add_special_tokens": False,
-        },
+        sampling=_PLAIN_SAMPLING | {"add_special_tokens": False},
         asking={"return_token_ids": True},
         token_ids=_vllm_ids,
         plain_text={"add_special_tokens": True},
@@ -135,14 +137,7 @@ DIALECTS: Mapping[str, Dialect] = {
         refuses=VLLM_REFUSALS,
     ),
     "sglang": Dialect(
-        sampling={
-            "top_k": -1,
-            "top_p": 1.0,
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "presence_penalty": 0.0,
-            "frequency_penalty": 0.0,
-        },
+        sampling=_PLAIN_SAMPLING,
         stop_token_ids=True,
         schema=lambda schema: {"json_schema": json.dumps(schema)},
         version=("/get_server_info", "version"),

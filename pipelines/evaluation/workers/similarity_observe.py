@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
 from quantgate.pipelines.evaluation.workers.observations import observe_each, threads_allowed
-from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.process.harness import serve
 
@@ -60,7 +60,7 @@ def _embedder(folder: Path, max_tokens: int) -> Embed:
         raise CheckpointError(
             f"lacks tensors of its architecture, the first is {missing[0]}", where=str(folder)
         )
-    tokenizer = own_tokenizer(folder).tokenizer
+    tokenizer = read_tokenizer(folder).tokenizer
     tokenizer.enable_truncation(min(max_tokens, _context(model)))
 
     @lru_cache(maxsize=_KEPT_TEXTS)

@@ -16,7 +16,7 @@ from transformers import (
 
 from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
-from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.formats.packed_config import PackedLayout, stored_layout
 from quantgate.pipelines.process.accelerator import accelerator_name
 
@@ -57,7 +57,7 @@ def load(folder: Path) -> LoadedModel:
     model.eval().to(device)
     return LoadedModel(
         model=model,
-        tokenizer=own_tokenizer(folder).tokenizer,
+        tokenizer=read_tokenizer(folder).tokenizer,
         context_length_tokens=int(model.config.get_text_config().max_position_embeddings),
         device=device,
     )

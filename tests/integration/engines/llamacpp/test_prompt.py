@@ -17,8 +17,8 @@ from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.formats.gguf import read_gguf_header
-from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.fakes import FakeRuntime
@@ -47,7 +47,7 @@ def test_leftovers_cut_nothing_and_the_template_files_win(tmp_path: Path) -> Non
 
     model = backend().convert(checkpoint, tmp_path / "scratch", run_worker, ignore_progress)
 
-    report = probe(model, own_tokenizer(checkpoint.folder).tokenizer, NASTY_TEXTS, tmp_path)
+    report = probe(model, read_tokenizer(checkpoint.folder).tokenizer, NASTY_TEXTS, tmp_path)
     assert (report.mismatched_texts, report.compared_texts) == ((), len(NASTY_TEXTS))
     assert report.chat_template == "file {{ messages[0].content }}"
     metadata = read_gguf_header(model).metadata

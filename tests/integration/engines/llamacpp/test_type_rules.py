@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.pipelines.domain.recipe import Calibration, Format, GgufOptions, Numerics, Recipe
-from quantgate.pipelines.engines.expected import expected_of_converted
+from quantgate.pipelines.engines.llamacpp.expected import expected_of_converted
 from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
 from quantgate.pipelines.formats.gguf import read_gguf_header
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress

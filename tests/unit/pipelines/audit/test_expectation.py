@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.pipelines.audit.expectation import audit_expectation, expected_of
+from quantgate.pipelines.audit.expectation import audit_expectation
 from quantgate.pipelines.domain.checkpoint import TensorFacts
 from quantgate.pipelines.domain.recipe import (
     BitsPerWeight,
@@ -17,6 +17,7 @@ from quantgate.pipelines.domain.recipe import (
 )
 from quantgate.pipelines.domain.variant import ExpectedSize, QuantizedTensor
 from quantgate.pipelines.engines.contents import Contents
+from quantgate.pipelines.engines.expected import expected_tensors
 from quantgate.pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight, target_types
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.fakes import fake_checkpoint
@@ -191,7 +192,7 @@ def test_a_schemes_cost_is_its_values_and_all_that_stands_beside_them(
         TensorFacts(name="model.norm.weight", shape=(4096,), dtype="BF16"),
     )
     checkpoint = replace(fake_checkpoint(tmp_path / "model"), tensors=tensors)
-    embeddings, layer, norm = expected_of(recipe(name), checkpoint, NOTHING)
+    embeddings, layer, norm = expected_tensors(checkpoint, recipe(name), NOTHING)
     assert layer.quantized and not embeddings.quantized and not norm.quantized
     assert layer.bits_per_weight == pytest.approx(bits, abs=1e-12)
     size = ExpectedSize.of((embeddings, layer, norm))

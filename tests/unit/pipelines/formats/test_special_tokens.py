@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from quantgate.pipelines.formats.own_tokenizer import own_tokenizer
+from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.formats.special_tokens import read_token_names
 from tests.support.fakes import write_tokenizer
 
@@ -43,7 +43,7 @@ def test_extra_tokens_with_names_are_roles(tmp_path: Path) -> None:
 def test_tokens_that_only_the_configuration_knows_are_single_ids(tmp_path: Path) -> None:
     write_tokenizer(tmp_path)
     write(tmp_path, "tokenizer_config.json", {"additional_special_tokens": ["<think>"]})
-    tokenizer = own_tokenizer(tmp_path).tokenizer
+    tokenizer = read_tokenizer(tmp_path).tokenizer
     assert len(tokenizer.encode("<think>").ids) == 1
 
 
@@ -51,9 +51,9 @@ def test_texts_of_special_tokens_stay_text_where_the_configuration_splits_them(
     tmp_path: Path,
 ) -> None:
     write_tokenizer(tmp_path)
-    assert len(own_tokenizer(tmp_path).tokenizer.encode("</s>").ids) == 1
+    assert len(read_tokenizer(tmp_path).tokenizer.encode("</s>").ids) == 1
     write(tmp_path, "tokenizer_config.json", {"split_special_tokens": True})
-    assert len(own_tokenizer(tmp_path).tokenizer.encode("</s>").ids) == 4
+    assert len(read_tokenizer(tmp_path).tokenizer.encode("</s>").ids) == 4
 
 
 def test_truncation_and_padding_left_by_training_are_switched_off_and_said(tmp_path: Path) -> None:
@@ -67,11 +67,11 @@ def test_truncation_and_padding_left_by_training_are_switched_off_and_said(tmp_p
         "pad_type_id": 0, "pad_token": "</s>",
     }  # fmt: skip
     write(tmp_path, "tokenizer.json", content)
-    own = own_tokenizer(tmp_path)
-    assert len(own.tokenizer.encode("abc").ids) == 3
-    assert len(own.tokenizer.encode("abcdefgh").ids) == 8
-    assert own.names.texts["pad_token"] == "</s>"
-    assert [note.partition(",")[0] for note in own.notes] == [
+    read = read_tokenizer(tmp_path)
+    assert len(read.tokenizer.encode("abc").ids) == 3
+    assert len(read.tokenizer.encode("abcdefgh").ids) == 8
+    assert read.names.texts["pad_token"] == "</s>"
+    assert [note.partition(",")[0] for note in read.notes] == [
         "tokenizer.json says to cut texts to 4 tokens",
         "tokenizer.json says to fill texts to 8 tokens with padding",
     ]

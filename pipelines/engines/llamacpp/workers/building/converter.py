@@ -24,7 +24,7 @@ from quantgate.pipelines.files.full_disk import full_disk
 from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.formats.chat_templates import DEFAULT, read_chat_templates
-from quantgate.pipelines.formats.own_tokenizer import LEFTOVERS
+from quantgate.pipelines.formats.checkpoint_tokenizer import LEFTOVERS
 from quantgate.pipelines.process.shortage import machine_trouble
 
 # The converter copies model cards, folder names and the like into the file's metadata. What is not in the

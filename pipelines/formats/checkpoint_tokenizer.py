@@ -21,7 +21,7 @@ LEFTOVERS = ("truncation", "padding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnTokenizer:
+class CheckpointTokenizer:
     """A tokenizer, the tokens its checkpoint names, and what of its files was left aside, in words."""
 
     tokenizer: Tokenizer
@@ -29,7 +29,7 @@ class OwnTokenizer:
     notes: tuple[str, ...]
 
 
-def own_tokenizer(folder: Path) -> OwnTokenizer:
+def read_tokenizer(folder: Path) -> CheckpointTokenizer:
     """Read the tokenizer of a checkpoint folder.
 
     Raises:
@@ -45,7 +45,7 @@ def own_tokenizer(folder: Path) -> OwnTokenizer:
     missing = _missing(tokenizer, names)
     if missing:
         tokenizer.add_tokens(missing)
-    return OwnTokenizer(tokenizer=tokenizer, names=named, notes=notes)
+    return CheckpointTokenizer(tokenizer=tokenizer, names=named, notes=notes)
 
 
 def _from_file(path: Path) -> Tokenizer:
