@@ -1,7 +1,7 @@
 """Items proposed from real traffic where a quantized model is most likely to answer differently."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Mined:
     traffic: Traffic
     chosen: tuple[Chosen, ...]
     rankings: tuple[Ranking, ...]
-    margins: dict[str, AnswerMargin]
+    margins: Mapping[str, AnswerMargin]
     max_tokens: int
 
 

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from quantgate.pipelines.authoring.candidates import SuiteCandidate
@@ -33,7 +33,7 @@ class Ranking:
 
 
 def margins_ranking(
-    candidates: Sequence[SuiteCandidate], margins: dict[str, AnswerMargin]
+    candidates: Sequence[SuiteCandidate], margins: Mapping[str, AnswerMargin]
 ) -> Ranking:
     """Rank by the reference's closest decision in its own greedy answer; only measured candidates."""
     measured = [index for index, candidate in enumerate(candidates) if candidate.source in margins]

@@ -84,18 +84,7 @@ class ObservationRunner:
         unfinished = folder.with_name(f"{folder.name}.unfinished")
 
         def produce(staging: Path) -> ObservationRecord:
-            unfinished.mkdir(parents=True, exist_ok=True)
-            write_text(unfinished / "questions.jsonl", _lines(asked))
-            call = WorkerCall(
-                module=grader.worker,
-                request=ObserveCall(
-                    questions=unfinished / "questions.jsonl",
-                    observations=unfinished / _LINES,
-                    options=grader.options,
-                ),
-                log=self.store.logs / f"{folder.name}.log",
-                threads=self.threads,
-            )
+            call = self._call(grader, asked, unfinished)
             self.run_worker(call, ObserveTally, on_progress)
             observations = _read(unfinished / _LINES)
             missing = [question.id for question in questions if question.id not in observations]
@@ -111,15 +100,28 @@ class ObservationRunner:
             ]
             write_text(staging / _LINES, _lines(rows))
             return ObservationRecord(
-                grader=grader.name,
-                source_digest=source,
-                questions=len(questions),
+                grader=grader.name, source_digest=source, questions=len(questions)
             )
 
         produce_once(folder, ObservationRecord, produce)
         shutil.rmtree(unfinished, ignore_errors=True)
         verify(folder, read_manifest(folder, ObservationRecord))
         return _read(folder / _LINES)
+
+    def _call(self, grader: Observer, asked: Sequence[JsonValue], folder: Path) -> WorkerCall:
+        """Write the questions, and return the call that leaves their observations in the same folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "questions.jsonl", _lines(asked))
+        return WorkerCall(
+            module=grader.worker,
+            request=ObserveCall(
+                questions=folder / "questions.jsonl",
+                observations=folder / _LINES,
+                options=grader.options,
+            ),
+            log=self.store.logs / f"{folder.stem}.log",
+            threads=self.threads,
+        )
 
 
 def _lines(rows: Sequence[JsonValue]) -> str:

@@ -190,26 +190,7 @@ def run_suite(
         started = time.monotonic()
         unfinished.mkdir(parents=True, exist_ok=True)
         ordered = suite_runs.prompts.in_order(plan.contract.schedule.order_seed)
-        request = AnswerRequest(
-            loadable=loadable,
-            prompts=unfinished / PROMPTS,
-            answers=unfinished / TRANSCRIPT,
-            decode=plan.contract.decode,
-            stop_token_ids=suite_runs.stop_token_ids,
-            schedule=plan.contract.schedule,
-            log=suite_runs.store.logs / f"{unfinished.name}.log",
-            context_tokens=suite_runs.longest_sequence_tokens,
-        )
-        run = UnfinishedRun(
-            runtime=runtime,
-            request=request,
-            folder=unfinished,
-            run_worker=suite_runs.observation_runner.run_worker,
-            loops=suite_runs.loops,
-            on_progress=on_progress,
-            subject=plan.subject,
-            total=len(ordered),
-        )
+        run = _unfinished_run(suite_runs, plan, runtime, loadable, on_progress)
         portions = _portions(ordered, plan.contract.schedule.portions)
         for number, portion in enumerate(portions, start=1):
             run.ask(number - 1, portion)
@@ -225,6 +206,36 @@ def run_suite(
         produce_once(suite_runs.folder(plan), RunRecord, produce)
     shutil.rmtree(unfinished, ignore_errors=True)  # who waited for the same run may do so too
     return suite_runs.read(plan)
+
+
+def _unfinished_run(
+    suite_runs: SuiteRuns,
+    plan: RunPlan,
+    runtime: Runtime,
+    loadable: Loadable,
+    on_progress: OnProgress,
+) -> UnfinishedRun:
+    folder = suite_runs.store.run_in_progress(plan.subject, plan.key)
+    request = AnswerRequest(
+        loadable=loadable,
+        prompts=folder / PROMPTS,
+        answers=folder / TRANSCRIPT,
+        decode=plan.contract.decode,
+        stop_token_ids=suite_runs.stop_token_ids,
+        schedule=plan.contract.schedule,
+        log=suite_runs.store.logs / f"{folder.name}.log",
+        context_tokens=suite_runs.longest_sequence_tokens,
+    )
+    return UnfinishedRun(
+        runtime=runtime,
+        request=request,
+        folder=folder,
+        run_worker=suite_runs.observation_runner.run_worker,
+        loops=suite_runs.loops,
+        on_progress=on_progress,
+        subject=plan.subject,
+        total=len(suite_runs.prompts.prompts),
+    )
 
 
 def _portions(ordered: Sequence[Prompt], count: int) -> list[Sequence[Prompt]]:
