@@ -27,7 +27,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestedProgram:
+class ProgramUnderTest:
     """What is run: the first of `programs` that compiles, and `tests` that see its names as their own.
 
     `prelude` is what the suite itself defines above the `entry_point`: to tests its functions are the
@@ -40,7 +40,7 @@ class TestedProgram:
     prelude: str = ""
 
 
-def run_program(kind: SandboxKind, tested: TestedProgram, limits: SandboxLimits) -> Outcome:
+def run_program(kind: SandboxKind, tested: ProgramUnderTest, limits: SandboxLimits) -> Outcome:
     """Run a program and its tests; one whose process ends without a word is run once more.
 
     It may have been killed from outside, by a kernel that is short of memory. What it does itself it does
@@ -53,7 +53,7 @@ def run_program(kind: SandboxKind, tested: TestedProgram, limits: SandboxLimits)
     return _run(kind, tested, limits) or _run(kind, tested, limits) or _without_a_word(kind)
 
 
-def _run(kind: SandboxKind, tested: TestedProgram, limits: SandboxLimits) -> Outcome | None:
+def _run(kind: SandboxKind, tested: ProgramUnderTest, limits: SandboxLimits) -> Outcome | None:
     """Return what became of a program, None where its process ended before anything was known of it."""
     talks = [Talk(child=start(kind, limits)) for _ in range(2)]
     program, tests = talks
@@ -75,7 +75,7 @@ def _run(kind: SandboxKind, tested: TestedProgram, limits: SandboxLimits) -> Out
 
 
 def _said(
-    program: Talk, tests: Talk, tested: TestedProgram, clock: SandboxClock
+    program: Talk, tests: Talk, tested: ProgramUnderTest, clock: SandboxClock
 ) -> JsonObject | None:
     """Return the last word on the program; None where there is none."""
     loaded = program.hear(clock)

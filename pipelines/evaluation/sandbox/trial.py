@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits, held_folders
-from quantgate.pipelines.evaluation.sandbox.run import TestedProgram, run_program
+from quantgate.pipelines.evaluation.sandbox.run import ProgramUnderTest, run_program
 from quantgate.pipelines.evaluation.sandbox.talk import UnstartedError
 
 _TRIAL = """
@@ -49,7 +49,9 @@ def contains(kind: SandboxKind) -> bool:
         program = "\n".join(f"{name} = {value!r}" for name, value in facts.items()) + _TRIAL
         try:
             outcome = run_program(
-                kind, TestedProgram(programs=[program], tests="assert contained"), SandboxLimits()
+                kind,
+                ProgramUnderTest(programs=[program], tests="assert contained"),
+                SandboxLimits(),
             )
         except (UnstartedError, OSError):
             return False

@@ -8,7 +8,7 @@ from quantgate.pipelines.evaluation.graders.observed.code import CodeGrader
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
 from quantgate.pipelines.evaluation.sandbox.choose import chosen_sandbox
 from quantgate.pipelines.evaluation.sandbox.kinds import SandboxLimits
-from quantgate.pipelines.evaluation.sandbox.run import TestedProgram, run_program
+from quantgate.pipelines.evaluation.sandbox.run import ProgramUnderTest, run_program
 from quantgate.pipelines.evaluation.workers.observations import observe_each, threads_allowed
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress
@@ -31,7 +31,7 @@ def observe(call: ObserveCall, on_progress: OnProgress) -> ObserveTally:
 
     def observed(question: JsonValue) -> JsonValue:
         asked = cast("JsonObject", question)
-        tested = TestedProgram(
+        tested = ProgramUnderTest(
             programs=[str(program) for program in cast("list[JsonValue]", asked["programs"])],
             tests=str(asked["tests"]),
             entry_point=str(asked["entry_point"]),

@@ -4,7 +4,7 @@ import pytest
 
 from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
 from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits
-from quantgate.pipelines.evaluation.sandbox.run import Outcome, TestedProgram, run_program
+from quantgate.pipelines.evaluation.sandbox.run import Outcome, ProgramUnderTest, run_program
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ def kind() -> SandboxKind:
 
 
 def run(kind: SandboxKind, program: str, tests: str = TESTS, **more: str) -> Outcome:
-    return run_program(kind, TestedProgram(programs=[program], tests=tests, **more), LIMITS)
+    return run_program(kind, ProgramUnderTest(programs=[program], tests=tests, **more), LIMITS)
 
 
 AGREES = """

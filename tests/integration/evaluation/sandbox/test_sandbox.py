@@ -13,7 +13,7 @@ import pytest
 
 from quantgate.pipelines.evaluation.sandbox.choose import working_sandbox
 from quantgate.pipelines.evaluation.sandbox.kinds import SandboxKind, SandboxLimits
-from quantgate.pipelines.evaluation.sandbox.run import Outcome, TestedProgram, run_program
+from quantgate.pipelines.evaluation.sandbox.run import Outcome, ProgramUnderTest, run_program
 from quantgate.pipelines.evaluation.sandbox.trial import contains
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ def kind(request: pytest.FixtureRequest) -> SandboxKind:
 
 
 def run(kind: SandboxKind, program: str, tests: str = "assert True") -> Outcome:
-    return run_program(kind, TestedProgram(programs=[program], tests=tests), LIMITS)
+    return run_program(kind, ProgramUnderTest(programs=[program], tests=tests), LIMITS)
 
 
 @pytest.fixture
