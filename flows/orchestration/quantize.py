@@ -24,10 +24,8 @@ _side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
 def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
     """Build, judge and register every variant of a plan, if any; returns where the report is."""
     local = tasks.open_build(plan_file)
-    plan, _ = (
-        local.plan,
-        local.suite_runs,
-    )  # what no context holds is said before anything is built
+    plan = local.plan
+    _ = local.suite_runs  # what no context holds is said before anything is built
     bases = {name: tasks.base.submit(plan_file, name) for name in plan.runtimes}
     references = {
         name: tasks.reference.submit(plan_file, name, wait_for=[bases[name]], return_state=False)
