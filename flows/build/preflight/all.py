@@ -13,8 +13,8 @@ from quantgate.pipelines.domain.errors import CheckpointError, InputError, Toolc
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.variant import ExpectedSize
+from quantgate.pipelines.engines.binding.grammar import grammar_of
 from quantgate.pipelines.engines.expected import expected_tensors, scratch_bytes
-from quantgate.pipelines.engines.llamacpp.grammar.schema import grammar_of
 from quantgate.pipelines.evaluation.graders.table import grader_for
 from quantgate.pipelines.evaluation.loops.checks import loop_problems
 from quantgate.pipelines.evaluation.runs import seconds_so_far
@@ -97,7 +97,7 @@ def refuse_unbound(suite: Suite, runtimes: Sequence[str], tools: Tools) -> None:
             f"{' and '.join(unable)} cannot bind answers to a JSON schema, as `constrained` asks of "
             f"{len(bound)} items (first '{next(iter(bound))}')",
             where=str(suite.folder),
-            next_step="take recipes that are judged in llama.cpp, or set `decode.constrained: false`",
+            next_step="judge in llama.cpp or transformers, or set `decode.constrained: false`",
         )
     problems = []
     for item_id, schema in bound.items():

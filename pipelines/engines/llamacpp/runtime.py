@@ -13,6 +13,7 @@ from quantgate.pipelines.domain.recipe import Format, Numerics, Recipe
 from quantgate.pipelines.domain.run import RuntimeIdentity, Schedule
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.binding.identity import answering_digest
 from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
 from quantgate.pipelines.engines.contents import Contents, gguf_contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
@@ -77,7 +78,7 @@ class LlamaCppRuntime(Runtime):
 
     @override
     def source_digest(self) -> Digest:
-        return source_digest(f"{_WORKERS}.answer")
+        return answering_digest(f"{_WORKERS}.answer")
 
     @override
     def reference(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy
+from numpy.typing import NDArray
 
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
@@ -19,16 +20,12 @@ class Grammar(Protocol):
         """Say whether the answer may go on with a token, or end where it is a stop token."""
         ...
 
-    def masked(self, row: Logits) -> Logits:
-        """Return a copy of a row of logits with every token that is not allowed at minus infinity."""
+    def allowed(self, count: int) -> NDArray[numpy.bool_]:
+        """Say of that many tokens whether the answer may go on with each, or end where it is a stop token."""
         ...
 
     def accept(self, token: int) -> None:
         """Go on by a token that is allowed and is no stop token."""
-        ...
-
-    def close(self) -> None:
-        """Give its memory back."""
         ...
 
 
@@ -85,7 +82,7 @@ class _TokenChooser:
             return token  # the row is broken, which ends the answer as an error
         grammar = self._grammar(sequence)
         if not grammar.allows(token):
-            allowed = grammar.masked(row)
+            allowed = numpy.where(grammar.allowed(len(row)), row, numpy.float32(-numpy.inf))
             if not numpy.isfinite(allowed).any():
                 return COMPLETE
             greedy = temperature <= 0
@@ -96,17 +93,17 @@ class _TokenChooser:
 
     def _grammar(self, sequence: Answering) -> Grammar:
         if not sequence.generated:
-            self._close_ended()
+            self._forget_ended()
             if self._begin is None:
                 raise WorkerError("a schema is to bind an answer, and nothing makes its grammar")
             begun = self._begin(sequence.prompt.schema or "")
             self._grammars[sequence.prompt.item_id] = (sequence, begun)
         return self._grammars[sequence.prompt.item_id][1]
 
-    def _close_ended(self) -> None:
+    def _forget_ended(self) -> None:
         ended = [name for name, (begun, _) in self._grammars.items() if begun.finish is not None]
         for name in ended:
-            self._grammars.pop(name)[1].close()
+            del self._grammars[name]
 
     def _draw(self, row: Logits, sequence: Answering, temperature: float) -> int:
         scaled = row.astype(numpy.float64) / temperature

@@ -1,6 +1,5 @@
 """Child process: answers prompts with a GGUF, many at a time, appending answers as they end."""
 
-import ctypes
 import json
 import threading
 from collections.abc import Sequence
@@ -10,11 +9,12 @@ import llama_cpp
 
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
+from quantgate.pipelines.engines.binding.answers import Binder
+from quantgate.pipelines.engines.binding.vocabularies import TokenBytes, vocabulary_of_pieces
 from quantgate.pipelines.engines.llamacpp.layout import AnswerTokens, groups, lay_out, side_by_side
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, run_group
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
-from quantgate.pipelines.engines.llamacpp.workers.grammar import SchemaGrammars
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
 from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
@@ -52,10 +52,13 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
     settings = EngineSettings(
         threads=schedule.threads // engines, kv_cache=request.loadable.kv_cache
     )
-    recorder = _Recorder(answers, Vocabulary(model), len(prompts), on_progress)
+    vocabulary = Vocabulary(model)
+    recorder = _Recorder(answers, vocabulary, len(prompts), on_progress)
+    bound = any(prompt.schema is not None for prompt in prompts)
+    binding = vocabulary_of_pieces(vocabulary.pieces()) if bound else None
 
     def answer_groups(share: Sequence[Sequence[Prompt]]) -> None:
-        rules = _rules(request, prompts, room, model, log)
+        rules = _rules(request, room, vocabulary, binding)
         for group in share:
             if all(prompt.item_id in earlier for prompt in group):
                 continue
@@ -73,20 +76,18 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
 
 def _rules(
     request: AnswerRequest,
-    prompts: Sequence[Prompt],
     room: AnswerTokens,
-    model: ctypes.c_void_p,
-    log: LlamaLog,
+    vocabulary: Vocabulary,
+    binding: TokenBytes | None,
 ) -> DecodingRules:
     """One thread's rules: grammars and random streams are not shared with others."""
     stops = frozenset(request.stop_token_ids)
-    bound = any(prompt.schema is not None for prompt in prompts)
-    begin = SchemaGrammars(model, stops, log).begin if bound else None
+    begin = Binder(binding, stops).begin if binding else None
     return DecodingRules(
         stop_token_ids=stops,
         room=room,
         choose=chooser(request.decode, begin, stops),
-        text_of=Vocabulary(model).text,
+        text_of=vocabulary.text,
     )
 
 

@@ -42,6 +42,13 @@ class Vocabulary:
         )
         return raw.decode(errors="replace")
 
+    def pieces(self) -> list[bytes]:
+        """Return the bytes that every token adds to a text, none for special ones and those that end it."""
+        return [
+            b"" if llama_cpp.llama_vocab_is_eog(self._vocabulary, token) else self._piece(token, 0)
+            for token in range(self.size)
+        ]
+
     def number(self, key: str) -> int:
         """Return an integer of the file's metadata, -1 where it has none under that key."""
         buffer = ctypes.create_string_buffer(_NUMBER_BYTES)

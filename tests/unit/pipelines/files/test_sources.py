@@ -40,7 +40,7 @@ KEYS = {
 EDITS = {
     f"{ENGINES}.llamacpp.workers.probe": {"audit"},
     f"{ENGINES}.transformers.workers.probe": {"audit"},
-    f"{ENGINES}.llamacpp.grammar.numbers": {"answers of llama.cpp"},
+    f"{ENGINES}.binding.closed": {"answers of llama.cpp", "answers of transformers"},
     "quantgate.calibration.drawing.mixing": {"corpus", "drift"},
     "quantgate.calibration.workers.recognizers": {"corpus"},
     "quantgate.pipelines.evaluation.sandbox.judged.values": {"code", "judging", "loops"},

@@ -1,1 +1,0 @@
-"""JSON schemas as grammars that llama.cpp binds answers to."""
