@@ -29,7 +29,6 @@ from quantgate.pipelines.engines.requests import (
 )
 from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.worker_calls import call_of
-from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]

@@ -17,6 +17,7 @@ from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Numerics
 from quantgate.pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.verdicts.audit import Divergence
+from quantgate.pipelines.engines.binding.identity import answering_digest
 from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
 from quantgate.pipelines.engines.contents import Contents, folder_contents
 from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
@@ -32,7 +33,6 @@ from quantgate.pipelines.engines.requests import (
 )
 from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.worker_calls import call_of
-from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
@@ -54,8 +54,8 @@ class TransformersRuntime(Runtime):
 
     @override
     def constrains(self) -> bool:
-        """Say that nothing here binds answers to JSON schemas."""
-        return False
+        """Say that JSON schemas bind answers, by grammars."""
+        return True
 
     @override
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
@@ -88,7 +88,7 @@ class TransformersRuntime(Runtime):
 
     @override
     def source_digest(self) -> Digest:
-        return source_digest(f"{_WORKERS}.answer")
+        return answering_digest(f"{_WORKERS}.answer")
 
     @override
     def probe(

@@ -1,11 +1,11 @@
 """Child process: answers prompts with a checkpoint folder, appending answers batch by batch."""
 
 import json
-from collections.abc import Sequence
 
-from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
+from quantgate.pipelines.engines.binding.answers import Binder
+from quantgate.pipelines.engines.binding.vocabularies import vocabulary_of_tokenizer
 from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
 from quantgate.pipelines.engines.stop_texts import before_stop
 from quantgate.pipelines.engines.transformers.batches import batches
@@ -23,12 +23,12 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
     whole: so an interrupted run gives the very answers that an uninterrupted one gives.
 
     Raises:
-        ToolchainError: where a schema is to bind an answer, which nothing here can do.
+        InputError: where a JSON schema that binds an answer cannot be made a grammar.
+        ToolchainError: where one is to bind an answer, and the tokenizer's bytes cannot be told.
     """
     prompts = [
         from_json(Prompt, json.loads(line)) for line in request.prompts.read_bytes().splitlines()
     ]
-    _refuse_bound(prompts)
     log = AnswerLog(request.answers)
     before = len(log.answered)
     layout = batches([len(prompt.token_ids) for prompt in prompts], request.schedule.slots)
@@ -40,20 +40,16 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
     if missing:
         on_progress(Progress(done=before, total=len(prompts), what="loading the model"))
         loaded = load(request.loadable.path)
+        stops = frozenset(request.stop_token_ids)
+        bound = any(prompt.schema is not None for prompt in prompts)
+        begin = None
+        if bound:
+            begin = Binder(vocabulary_of_tokenizer(loaded.tokenizer, stops), stops).begin
         for batch in missing:
-            rows = decode_batch(loaded, batch, request.decode, frozenset(request.stop_token_ids))
+            rows = decode_batch(loaded, batch, request.decode, stops, begin)
             log.append(_answer(loaded, row) for row in rows)
             on_progress(Progress(done=len(log.answered), total=len(prompts), what="answering"))
     return AnswerTally(answered=len(log.answered) - before, resumed=before)
-
-
-def _refuse_bound(prompts: Sequence[Prompt]) -> None:
-    bound = [prompt.item_id for prompt in prompts if prompt.schema is not None]
-    if bound:
-        raise ToolchainError(
-            f"transformers cannot bind answers to a JSON schema ({len(bound)} items, first '{bound[0]}')",
-            next_step="judge it in llama.cpp, or ask these items without `constrained`",
-        )
 
 
 def _answer(loaded: LoadedModel, row: PromptRow) -> Answer:

@@ -1,7 +1,7 @@
 """Batched decoding with a KV cache: left-padded prompts, rows leave the batch as they finish."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,18 +9,23 @@ import torch
 from transformers import DynamicCache
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.binding.answers import BoundAnswer
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.stop_texts import TextOf, reaches_stop
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
 
+COMPLETE = -1
+"""Chosen instead of a token where a bound answer is whole and may not go on."""
+
 
 @dataclass(slots=True, kw_only=True)
 class PromptRow:
-    """One prompt being answered; `finish` is None while it runs."""
+    """One prompt being answered; `finish` is None while it runs, and `bound` where no schema binds it."""
 
     prompt: Prompt
     room_tokens: int
     generator: torch.Generator | None
+    bound: BoundAnswer | None = None
     temperature: float = 0.0
     generated: list[int] = field(default_factory=list)
     finish: Literal["stop", "length", "error"] | None = None
@@ -32,7 +37,7 @@ class PromptRow:
         """
         if not finite:
             self.finish = "error"
-        elif token in stop_ids:
+        elif token in stop_ids or token == COMPLETE:
             self.finish = "stop"
         else:
             self.generated.append(token)
@@ -48,12 +53,18 @@ def decode_batch(
     prompts: Sequence[Prompt],
     settings: DecodeSettings,
     stop_ids: frozenset[int],
+    begin: Callable[[str], BoundAnswer] | None = None,
 ) -> list[PromptRow]:
     """Answer prompts together; the rows come back in the order of `prompts`, all finished.
+
+    `begin` begins what a prompt's schema binds; without it no schema binds anything.
 
     A prompt that leaves no room in the model's context, or whose logits are not finite, ends as `error`.
     """
     rows = [_row(loaded, prompt, settings) for prompt in prompts]
+    for row in rows:
+        if begin is not None and row.prompt.schema is not None:
+            row.bound = begin(row.prompt.schema)
     running = [row for row in rows if row.finish is None]
     if not running:
         return rows
@@ -73,8 +84,11 @@ def decode_batch(
             .logits[:, -1]
             .float()
         )
-        chosen = _choose(logits, running)
         finite = torch.isfinite(logits).all(dim=1).tolist()
+        chosen = _choose(logits, running)
+        for at, row in enumerate(running):
+            if row.bound is not None and finite[at]:
+                chosen[at] = _bound(int(chosen[at]), logits[at], row, row.bound, stop_ids)
         for row, token, is_finite in zip(running, chosen.tolist(), finite, strict=True):
             row.take(token, stop_ids, loaded.text_of, finite=is_finite)
         keep = [at for at, row in enumerate(running) if row.finish is None]
@@ -123,14 +137,28 @@ def _choose(logits: torch.Tensor, running: Sequence[PromptRow]) -> torch.Tensor:
     """Return the next token of each row: the likeliest, or a sample at the row's temperature."""
     if all(row.generator is None for row in running):
         return logits.argmax(dim=1)
-    picks = [
-        logits[at].argmax(dim=0, keepdim=True)
-        if row.generator is None
-        else torch.multinomial(
-            (logits[at] / row.temperature).softmax(dim=0).nan_to_num(nan=1.0),
-            1,
-            generator=row.generator,
-        )
-        for at, row in enumerate(running)
-    ]
-    return torch.cat(picks)
+    return torch.cat([_pick(logits[at], row) for at, row in enumerate(running)])
+
+
+def _pick(logits: torch.Tensor, row: PromptRow) -> torch.Tensor:
+    if row.generator is None:
+        return logits.argmax(dim=0, keepdim=True)
+    weights = (logits / row.temperature).softmax(dim=0).nan_to_num(nan=1.0)
+    return torch.multinomial(weights, 1, generator=row.generator)
+
+
+def _bound(
+    token: int, logits: torch.Tensor, row: PromptRow, bound: BoundAnswer, stop_ids: frozenset[int]
+) -> int:
+    """Return the token where the grammar allows it, else another pick among those that it allows.
+
+    A draw that is repeated among them has their distribution; see `sampling` of the llama.cpp engine.
+    """
+    if not bound.allows(token):
+        allowed = torch.from_numpy(bound.allowed(len(logits))).to(logits.device)
+        if not allowed.any():
+            return COMPLETE
+        token = int(_pick(logits.masked_fill(~allowed, -torch.inf), row))
+    if token not in stop_ids:
+        bound.accept(token)
+    return token
