@@ -29,6 +29,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
 from quantgate.pipelines.evaluation.graders.reading import patterns
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
+from quantgate.pipelines.language.identify import languages_of
 from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
 
 Element = TypeVar("Element")
@@ -250,8 +251,6 @@ def name_languages(rows: list[SourceRow]) -> None:
     """Tell the language of rows that do not name theirs."""
     unnamed = [row for row in rows if not row.language]
     if unnamed:
-        from quantgate.pipelines.language.identify import languages_of
-
         for row, language in zip(unnamed, languages_of([r.asked for r in unnamed]), strict=True):
             row.language = language
 

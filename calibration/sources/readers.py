@@ -52,7 +52,7 @@ def rows(path: Path, kind: Kind, start: int, end: int) -> Iterator[RawRow]:
     if kind == "csv":
         yield from _csv_rows(path)
     elif kind == "parquet":
-        from quantgate.calibration.sources.parquet import parquet_rows
+        from quantgate.calibration.sources.parquet import parquet_rows  # noqa: PLC0415  # pyarrow
 
         yield from parquet_rows(path, start, end)
     else:
@@ -72,7 +72,7 @@ def fetch(path: Path, kind: Kind, places: Sequence[Place]) -> Iterator[JsonObjec
     elif kind == "csv":
         rows_there = _picked(_csv_rows(path), places)
     else:
-        from quantgate.calibration.sources.parquet import fetched_parquet
+        from quantgate.calibration.sources.parquet import fetched_parquet  # noqa: PLC0415  # pyarrow
 
         rows_there = fetched_parquet(path, [place.position for place in places])
     for row in rows_there:

@@ -89,7 +89,7 @@ def _detector(call: DetectCall) -> "Detector":
         for module in ("torch", "transformers"):
             sys.modules.setdefault(module, None)  # type: ignore[arg-type]  # None: "not there" to import
     try:
-        from quantgate.calibration.workers.detector import Detector
+        from quantgate.calibration.workers.detector import Detector  # noqa: PLC0415  # torch has to be hidden first
     except ImportError as error:
         raise ToolchainError(
             f"presidio is not usable here ({error})", next_step="run `make setup-redaction`"

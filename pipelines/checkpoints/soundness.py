@@ -6,6 +6,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
 from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
@@ -31,9 +32,6 @@ def refuse_nonfinite(
 
 
 def _scan(tensors: Sequence[StoredTensor], on_progress: OnProgress) -> list[str]:
-    # Imported here: numpy is needed only for weights that were never seen before.
-    from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
-
     found: list[str] = []
     total, done = sum(tensor.size_bytes for tensor in tensors), 0
     for tensor in tensors:

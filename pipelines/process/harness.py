@@ -9,6 +9,7 @@ sees to that before the worker module is imported).
 
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -51,8 +52,6 @@ def serve(handle: Callable[[Request, OnProgress], object], request_type: type[Re
 
 def peak_memory_bytes() -> int:
     """Return this process's peak resident set."""
-    import resource
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message, SliceSpec
 from quantgate.pipelines.domain.values import canonical_json
@@ -215,8 +217,6 @@ def _counter(file: LongContextFile, folder: Path) -> CountTokens:
         return lambda text: len(text) / file.characters_per_token
     path = folder / file.tokenizer
     path = path / "tokenizer.json" if path.is_dir() else path
-    from tokenizers import Tokenizer
-
     try:
         tokenizer = Tokenizer.from_file(str(path))
         tokenizer.no_truncation()  # which training may have left in the file

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.server import Server, decides_tokens
+from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
+from quantgate.pipelines.engines.openai.session import api_key, reported_version
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
 
@@ -95,9 +97,6 @@ def _stated(server: Server) -> str:
 
 
 def _reported(server: Server) -> str | None:
-    from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
-    from quantgate.pipelines.engines.openai.session import api_key, reported_version
-
     endpoint = Endpoint(
         url=server.url or "", timeout_seconds=30.0, connections=1, api_key=api_key(server)
     )
