@@ -146,10 +146,6 @@ def _plain(text: str) -> str:
     return _IGNORED.sub("", text).lower().replace("'", '"')
 
 
-def _member(name: str) -> str:
-    return member("$", name)
-
-
 def _show_allowed(values: JsonValue) -> str:
     shown: Sequence[JsonValue] = values if isinstance(values, list | tuple) else [values]
     named = [show(value) for value in shown if value != _OPTIONAL]
