@@ -6,9 +6,15 @@ be cut.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
+
+from quantgate.pipelines.domain.run import Answer
+from quantgate.pipelines.engines.requests import Prompt
 
 TextOf = Callable[[Sequence[int]], str]
 """Returns the text of generated tokens, special ones left out."""
+Finish = Literal["stop", "length", "error"]
+"""Why a sequence ended; see `Answer`."""
 
 # Tokens without text of their own (special ones) may stand among those of a stop text.
 _SPARE_TOKENS = 8
@@ -37,6 +43,21 @@ def before_stop(
         return tuple(token_ids), text, False
     kept = text[: min(places)]
     return tuple(token_ids[: _fewest(token_ids, kept, text_of)]), kept, True
+
+
+def answer_of(
+    prompt: Prompt, generated: Sequence[int], finish: Finish | None, text_of: TextOf
+) -> Answer:
+    """Return the answer that was generated to a prompt, up to the first of its stop texts."""
+    reason = finish or "error"
+    token_ids, text, stopped = before_stop(generated, prompt.stop, text_of)
+    return Answer(
+        item_id=prompt.item_id,
+        text=text,
+        token_ids=token_ids,
+        finish_reason="stop" if stopped and reason != "error" else reason,
+        prompt_tokens=len(prompt.token_ids),
+    )
 
 
 def _fewest(token_ids: Sequence[int], kept: str, text_of: TextOf) -> int:

@@ -12,14 +12,14 @@ or the newest token of every slot, and towards a group's end slots move up into 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy
 from numpy.typing import NDArray
 
 from quantgate.pipelines.engines.llamacpp.layout import Layout
 from quantgate.pipelines.engines.requests import Prompt
-from quantgate.pipelines.engines.stop_texts import TextOf, reaches_stop
+from quantgate.pipelines.engines.stop_texts import Finish, TextOf, reaches_stop
 
 Logits = NDArray[numpy.float32]
 Choose = Callable[[Logits, "Sequence[Answering]"], Sequence[int]]
@@ -74,7 +74,7 @@ class Answering:
     room: int
     decoded: int
     generated: list[int] = field(default_factory=list)
-    finish: Literal["stop", "length", "error"] | None = None
+    finish: Finish | None = None
 
     @property
     def pending(self) -> tuple[int, ...]:

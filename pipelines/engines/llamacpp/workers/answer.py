@@ -1,6 +1,5 @@
 """Child process: answers prompts with a GGUF, many at a time, appending answers as they end."""
 
-import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,9 @@ from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules,
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
+from quantgate.pipelines.engines.request_files import read_prompts
 from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
-from quantgate.pipelines.engines.stop_texts import before_stop
-from quantgate.pipelines.files.records import from_json
+from quantgate.pipelines.engines.stop_texts import answer_of
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -35,8 +34,7 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
         InputError: where a JSON schema that binds an answer cannot be made a grammar.
         WorkerError: where decoding fails.
     """
-    lines = request.prompts.read_bytes().splitlines()
-    prompts = [from_json(Prompt, json.loads(line)) for line in lines]
+    prompts = read_prompts(request.prompts)
     answers = AnswerLog(request.answers)
     earlier = answers.answered
     if all(prompt.item_id in earlier for prompt in prompts):
@@ -109,16 +107,8 @@ class _Recorder:
             self._on_progress(Progress(done=done, total=self._total, what="answering"))
 
     def _answer(self, sequence: Answering) -> Answer:
-        finish = sequence.finish or "error"
-        token_ids, text, stopped = before_stop(
-            sequence.generated, sequence.prompt.stop, self._vocabulary.text
-        )
-        return Answer(
-            item_id=sequence.prompt.item_id,
-            text=text,
-            token_ids=token_ids,
-            finish_reason="stop" if stopped and finish != "error" else finish,
-            prompt_tokens=len(sequence.prompt.token_ids),
+        return answer_of(
+            sequence.prompt, sequence.generated, sequence.finish, self._vocabulary.text
         )
 
 

@@ -12,8 +12,8 @@ from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, 
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
 from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, MarginsTally
-from quantgate.pipelines.engines.requests import Prompt
-from quantgate.pipelines.files.records import from_json, to_json
+from quantgate.pipelines.engines.request_files import read_prompts
+from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -25,9 +25,7 @@ def measure(call: MarginsCall, on_progress: OnProgress) -> MarginsTally:
         CheckpointError: where the GGUF does not load.
         WorkerError: where decoding fails.
     """
-    prompts = [
-        from_json(Prompt, json.loads(line)) for line in call.prompts.read_bytes().splitlines()
-    ]
+    prompts = read_prompts(call.prompts)
     log = LlamaLog()
     model = open_model(call.model, log, layout="plain")
     context = llama_cpp.llama_model_n_ctx_train(model)

@@ -1,7 +1,6 @@
 """Child process: looks at a GGUF before any item is asked."""
 
 import ctypes
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from quantgate.pipelines.engines.llamacpp.slots import Batch
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
+from quantgate.pipelines.engines.request_files import probe_texts
 from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
@@ -57,18 +57,15 @@ def probe(request: ProbeRequest, on_progress: OnProgress) -> ProbeReport:
 
 def _compare(texts: Path, vocabulary: Vocabulary, on_progress: OnProgress) -> _Compared:
     mismatched: list[str] = []
-    longest: list[int] = []
+    longest: tuple[int, ...] = ()
     count = 0
-    with texts.open(encoding="utf-8") as file:
-        for count, line in enumerate(file, start=1):
-            row = json.loads(line)
-            expected: list[int] = row["token_ids"]
-            if vocabulary.token_ids(row["text"]) != expected:
-                mismatched.append(row["id"])
-            if len(expected) > len(longest):
-                longest = expected
-            on_progress(Progress(done=count, total=0, what="comparing token ids"))
-    return _Compared(texts=count, mismatched=tuple(mismatched), longest=tuple(longest))
+    for count, text in enumerate(probe_texts(texts), start=1):
+        if vocabulary.token_ids(text.text) != list(text.token_ids):
+            mismatched.append(text.id)
+        if len(text.token_ids) > len(longest):
+            longest = text.token_ids
+        on_progress(Progress(done=count, total=0, what="comparing token ids"))
+    return _Compared(texts=count, mismatched=tuple(mismatched), longest=longest)
 
 
 def _decode(

@@ -1,6 +1,5 @@
 """Child process: asks a server, many prompts at a time, appending answers as they come."""
 
-import json
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 
 from quantgate.pipelines.domain.errors import QuantgateError
@@ -9,8 +8,8 @@ from quantgate.pipelines.engines.answer_log import AnswerLog
 from quantgate.pipelines.engines.openai.answers import Completions
 from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.session import Session, session
+from quantgate.pipelines.engines.request_files import read_prompts
 from quantgate.pipelines.engines.requests import AnswerRequest, AnswerTally, Prompt
-from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -25,8 +24,7 @@ def answer(call: Served[AnswerRequest], on_progress: OnProgress) -> AnswerTally:
         WorkerError: where a started server ends or does not answer.
     """
     request = call.request
-    lines = request.prompts.read_bytes().splitlines()
-    prompts = [from_json(Prompt, json.loads(line)) for line in lines]
+    prompts = read_prompts(request.prompts)
     log = AnswerLog(request.answers)
     before = len(log.answered)
     missing = [prompt for prompt in prompts if prompt.item_id not in log.answered]

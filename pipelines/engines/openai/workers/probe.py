@@ -1,9 +1,7 @@
 """Child process: sees whether a server loads a model, tokenizes like its base, and answers."""
 
-import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import ServiceError, WorkerError
@@ -15,8 +13,8 @@ from quantgate.pipelines.engines.openai.likeliest import NAN_REFUSED
 from quantgate.pipelines.engines.openai.log import is_over_the_file, kernels_in
 from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.session import Session, session
+from quantgate.pipelines.engines.request_files import ProbeText, probe_texts
 from quantgate.pipelines.engines.requests import ProbeRequest, Prompt, ServedProbeReport
-from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -27,13 +25,6 @@ _CLAMPED = -9999.0
 """What vLLM says for minus infinity (vllm/entrypoints/openai: `max(logprob, -9999.0)`)."""
 _NO_NUMBERS = ("NaN", "nan", "Infinity", "-Infinity", "inf", "-inf")
 """How servers write in a string what JSON has no number for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Text:
-    id: str
-    text: str
-    token_ids: tuple[int, ...]
 
 
 def probe(call: Served[ProbeRequest], on_progress: OnProgress) -> ServedProbeReport:
@@ -82,20 +73,18 @@ def probe(call: Served[ProbeRequest], on_progress: OnProgress) -> ServedProbeRep
     )
 
 
-def _texts(file: Path, context_tokens: int) -> list[_Text]:
+def _texts(file: Path, context_tokens: int) -> list[ProbeText]:
     """The first texts that fit the context the server is started with."""
 
-    def fitting() -> Iterator[_Text]:
-        with file.open(encoding="utf-8") as lines:
-            for line in lines:
-                text = from_json(_Text, json.loads(line))
-                if 0 < len(text.token_ids) <= context_tokens - _ASKED_TOKENS:
-                    yield text
-
-    return [text for text, _ in zip(fitting(), range(_MOST_TEXTS), strict=False)]
+    fitting = (
+        text
+        for text in probe_texts(file)
+        if 0 < len(text.token_ids) <= context_tokens - _ASKED_TOKENS
+    )
+    return list(islice(fitting, _MOST_TEXTS))
 
 
-def _compare(served: Session, texts: list[_Text]) -> tuple[int, tuple[str, ...]]:
+def _compare(served: Session, texts: list[ProbeText]) -> tuple[int, tuple[str, ...]]:
     tokenize = served.dialect.tokenize
     mismatched: list[str] = []
     for count, text in enumerate(texts):
@@ -113,7 +102,7 @@ def _compare(served: Session, texts: list[_Text]) -> tuple[int, tuple[str, ...]]
     return len(texts), tuple(mismatched)
 
 
-def _finite(served: Session, texts: list[_Text]) -> bool | None:
+def _finite(served: Session, texts: list[ProbeText]) -> bool | None:
     """Ask one prompt; whether all log probabilities that come back are numbers, None where none do."""
     # Without any text there is still a token of every vocabulary to go on from.
     chosen = max(texts, key=lambda text: len(text.token_ids), default=None)

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from transformers import DynamicCache
@@ -11,7 +10,7 @@ from transformers import DynamicCache
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.binding.answers import BoundAnswer
 from quantgate.pipelines.engines.requests import Prompt
-from quantgate.pipelines.engines.stop_texts import TextOf, reaches_stop
+from quantgate.pipelines.engines.stop_texts import Finish, TextOf, reaches_stop
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
 
 COMPLETE = -1
@@ -28,7 +27,7 @@ class PromptRow:
     bound: BoundAnswer | None = None
     temperature: float = 0.0
     generated: list[int] = field(default_factory=list)
-    finish: Literal["stop", "length", "error"] | None = None
+    finish: Finish | None = None
 
     def take(self, token: int, stop_ids: frozenset[int], text_of: TextOf, *, finite: bool) -> None:
         """Add one decoded token, or finish: on NaN logits, a stop token or text, or no room left.

@@ -2,32 +2,21 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from quantgate.pipelines.engines.request_files import ProbeText, probe_texts
 from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
-from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.formats.tokenizer_folder import chat_template_text, special_token_ids
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeText:
-    """A rendered text and the ids the base's tokenizer gives it."""
-
-    id: str
-    text: str
-    token_ids: tuple[int, ...]
-
-
 def probe(request: ProbeRequest, on_progress: OnProgress) -> ProbeReport:
     """Look at the folder. One that does not load ends this process; its caller makes a report of that."""
     folder = request.loadable.path
-    texts = _read_texts(request.texts)
+    texts = tuple(probe_texts(request.texts))
     on_progress(Progress(done=0, total=2, what="loading"))
     loaded = load(folder)
     on_progress(Progress(done=1, total=2, what="comparing token ids"))
@@ -49,10 +38,6 @@ def probe(request: ProbeRequest, on_progress: OnProgress) -> ProbeReport:
         detail=type(loaded.model).__name__,
         configuration=json.loads(loaded.model.config.to_json_string(use_diff=False)),
     )
-
-
-def _read_texts(file: Path) -> tuple[ProbeText, ...]:
-    return tuple(from_json(ProbeText, json.loads(line)) for line in file.read_bytes().splitlines())
 
 
 @torch.inference_mode()

@@ -53,12 +53,12 @@ def measure(call: SensitivityCall, on_progress: OnProgress) -> Sensitivities:
     names = frozenset(name for group in call.groups for name in group.tensors)
     files = {candidate.type: candidate.path for candidate in call.candidates}
     with swappable_weights(model, names, files, log) as weights, temporary_file() as file:
-        bench = _Bench(model, weights, call, log, file)
-        return Sensitivities(groups=call.groups, measured=tuple(_alone(bench, call, on_progress)))
+        swapped = _SwappedModel(model, weights, call, log, file)
+        return Sensitivities(groups=call.groups, measured=tuple(_alone(swapped, call, on_progress)))
 
 
-class _Bench:
-    """A loaded model and the base's logits."""
+class _SwappedModel:
+    """A loaded model whose weights can be swapped, and the base's logits."""
 
     def __init__(
         self,
@@ -110,7 +110,9 @@ class _Bench:
                 sink.add(numpy.ctypeslib.as_array(pointer, shape=(count, self._vocabulary)))
 
 
-def _alone(bench: _Bench, call: SensitivityCall, on_progress: OnProgress) -> Iterator[Sensitivity]:
+def _alone(
+    swapped: _SwappedModel, call: SensitivityCall, on_progress: OnProgress
+) -> Iterator[Sensitivity]:
     """Lower each group alone, to each of its types, cheapest first."""
     lowered = [(group, kind) for group in call.groups for kind in _by_cost(group)]
     for done, (group, kind) in enumerate(lowered, start=1):
@@ -118,7 +120,7 @@ def _alone(bench: _Bench, call: SensitivityCall, on_progress: OnProgress) -> Ite
             group=group.name,
             type=kind,
             bits=_bits(group, kind),
-            divergence=bench.divergence({group.name: kind}),
+            divergence=swapped.divergence({group.name: kind}),
         )
         on_progress(Progress(done=done, total=len(lowered), what="sensitivity of groups"))
 
