@@ -32,21 +32,21 @@ def begin(lines: Lines, _order: dict[str, Any]) -> None:
     itself defines above the entry point, whose functions and constants are the suite's own here, too.
     """
     question = lines.hear()
-    surroundings = _Surroundings(lines, question)
+    environment = _Environment(lines, question)
     try:
-        surroundings.define(question["prelude"], question["entry_point"])
-        exec(compile(question["tests"], "<tests>", "exec"), surroundings.namespace)
+        environment.define(question["prelude"], question["entry_point"])
+        exec(compile(question["tests"], "<tests>", "exec"), environment.namespace)
     except LostError as error:
         lines.say({"state": "failed", "what": f"the program did not answer: {error}"[:300]})
     except BaseException as error:  # noqa: BLE001 - tests may raise anything
         lines.say({"state": "failed", "what": f"the tests: {error_text(error)}"})
     else:
-        lost = surroundings.peer.is_lost  # a test may have caught the error
+        lost = environment.peer.is_lost  # a test may have caught the error
         what = {"state": "failed", "what": "the program did not answer"}
         lines.say(what if lost else {"state": "passed"})
 
 
-class _Surroundings:
+class _Environment:
     """What tests see: their own names, the suite's, the entry point, built-in ones, the answer's others."""
 
     def __init__(self, lines: Lines, question: dict[str, Any]) -> None:

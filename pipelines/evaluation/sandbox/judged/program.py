@@ -81,7 +81,7 @@ def begin(lines: Lines, order: dict[str, Any]) -> None:
     except BaseException as error:  # noqa: BLE001 - a program may raise anything, SystemExit too
         lines.say({"state": "failed", "what": f"the program: {error_text(error)}"})
         os._exit(0)
-    held = _Holdings(lambda: peer)
+    held = _HeldObjects(lambda: peer)
     peer = Peer(lines, _operations(module), Values(held.hold, held.read))
     sys.stdout = printed = io.StringIO()
     peer.printed = lambda: _taken(printed)
@@ -90,7 +90,7 @@ def begin(lines: Lines, order: dict[str, Any]) -> None:
         peer.answer(lines.hear())
 
 
-class _Holdings:
+class _HeldObjects:
     """What tests know by number; it is held for good, since a number has to mean the same for ever."""
 
     def __init__(self, peer: Callable[[], Peer]) -> None:
