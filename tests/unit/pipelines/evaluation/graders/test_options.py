@@ -96,7 +96,7 @@ def test_options_of_text_graders_reach_the_grader(option: dict[str, Any]) -> Non
 
 def test_every_grader_is_one_of_the_planned_kinds_and_names_its_version() -> None:
     assert set(GRADERS) <= set(get_args(GraderKind))
-    versions = {"exact": 2, "choice": 3, "regex": 2, "contains": 2, "number": 2}
+    versions = {"exact": 2, "choice": 4, "regex": 2, "contains": 2, "number": 2}
     for kind, version in versions.items():
         assert pure_grader(kind).name == f"{kind}@{version}"
 
