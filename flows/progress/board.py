@@ -10,6 +10,7 @@ from typing import Protocol
 from rich.console import Console
 
 from quantgate.flows.progress.counting import Pace, counted, time_left
+from quantgate.flows.progress.ends import timed
 from quantgate.flows.progress.live_board import live_board
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
@@ -48,14 +49,10 @@ class PlainBoard:
     @contextmanager
     def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
         """Say when the unit starts, and how it ended after how long."""
-        started = self._clock()
-        self.say(f"{step}: {identifier}")
-        try:
-            yield self._reporter(f"{step}: {identifier}")
-        except BaseException:
-            self.say(f"{step}: {identifier} FAILED after {self._clock() - started:.0f} s")
-            raise
-        self.say(f"{step}: {identifier} done in {self._clock() - started:.0f} s")
+        unit = f"{step}: {identifier}"
+        self.say(unit)
+        with timed(step, identifier, self._clock, lambda end: self.say(end.plain)):
+            yield self._reporter(unit)
 
     def _reporter(self, unit: str) -> OnProgress:
         """Return what says how far a unit is, once a minute, where that is known."""

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bars
 
 from quantgate.flows.progress.counting import Pace, counted, time_left
+from quantgate.flows.progress.ends import UnitEnd, timed
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
 
@@ -45,19 +46,14 @@ class LiveBoard:
     @contextmanager
     def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
         """Show a bar until the block ends, then a line with the time it took."""
-        started = time.monotonic()
         bar = _Bar(self._bars, step, identifier)
-        try:
-            yield bar.hear
-        except BaseException:
-            self._end(bar, f"[red]✗ {step:<13}[/] {escape(identifier)}", started)
-            raise
-        self._end(bar, f"[green]✓[/] [bold]{step:<13}[/] {escape(identifier)}", started)
 
-    def _end(self, bar: "_Bar", line: str, started: float) -> None:
-        bar.remove()
-        seconds = time.monotonic() - started
-        self._bars.console.print(f"{line}  [dim]{seconds:.0f} s[/]", highlight=False)
+        def end(ended: UnitEnd) -> None:
+            bar.remove()
+            self._bars.console.print(ended.markup, highlight=False)
+
+        with timed(step, identifier, time.monotonic, end):
+            yield bar.hear
 
 
 class _Bar:

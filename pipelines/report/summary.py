@@ -70,7 +70,7 @@ class BaseRow:
     engine: str
     mean_kl: float | None
     passed: bool
-    found: str
+    finding: str
     cause: str
     waived: str
 
@@ -82,7 +82,7 @@ def base_rows(report: BuildReport) -> tuple[BaseRow, ...]:
             engine=base.engine,
             mean_kl=base.divergence.mean_kl if base.divergence else None,
             passed=base.finding.passed,
-            found=base.finding.found,
+            finding=base.finding.found,
             cause=base.cause,
             waived=str(base.waiver) if base.waiver else "",
         )

@@ -38,7 +38,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableRow:
+class BlockRow:
     """The cells of a row, and the line that says the same."""
 
     cells: tuple[Styled, ...]
@@ -51,13 +51,13 @@ class TableBlock:
 
     title: str
     headings: tuple[Heading, ...]
-    rows: tuple[TableRow, ...]
+    rows: tuple[BlockRow, ...]
     framed: bool = True
 
 
 Block: TypeAlias = Sentence | TableBlock
 
 
-def row(cells: Iterable[str], plain: str) -> TableRow:
+def row(cells: Iterable[str], plain: str) -> BlockRow:
     """Return a row without colours."""
-    return TableRow(cells=tuple(Styled(cell) for cell in cells), plain=plain)
+    return BlockRow(cells=tuple(Styled(cell) for cell in cells), plain=plain)

@@ -7,11 +7,11 @@ from quantgate.calibration.checks.report import CorpusReport, ModelReport
 from quantgate.calibration.checks.token_coverage import TokenCoverage
 from quantgate.flows.cli.views.blocks import (
     Block,
+    BlockRow,
     Heading,
     Sentence,
     Styled,
     TableBlock,
-    TableRow,
     row,
 )
 from quantgate.flows.cli.views.findings import counts_sentence, finding_sentence, problems_first
@@ -55,7 +55,7 @@ def _model_blocks(model: ModelReport) -> Iterator[Block]:
     yield Sentence.of(f"experts: {_experts(model)}")
 
 
-def _use(use: EffectiveUse) -> TableRow:
+def _use(use: EffectiveUse) -> BlockRow:
     asked, taken, sequences = f"{use.wanted_tokens:,}", f"{use.tokens:,}", f"{use.sequences:,}"
     return row(
         (use.recipe, use.backend, asked, taken, sequences),
@@ -64,7 +64,7 @@ def _use(use: EffectiveUse) -> TableRow:
     )
 
 
-def _coverage(tokens: TokenCoverage) -> TableRow:
+def _coverage(tokens: TokenCoverage) -> BlockRow:
     share = f"{tokens.unseen_share:.1%}"
     counts = (str(tokens.distinct), str(tokens.unseen), str(tokens.rare))
     return row(

@@ -60,7 +60,7 @@ def _show_bases(result: BuildResult, console: Console) -> None:
     """Print how far the base in each runtime is from the checkpoint itself."""
     for row in result.bases:
         if row.mean_kl is None:
-            distance = row.found
+            distance = row.finding
         else:
             distance = f"{row.mean_kl:.1e} nats a token from the checkpoint itself"
             distance += "" if row.passed else ", which is more than rounding"

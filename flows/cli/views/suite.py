@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from quantgate.flows.cli.views.blocks import Block, Heading, Sentence, Styled, TableBlock, TableRow
+from quantgate.flows.cli.views.blocks import Block, BlockRow, Heading, Sentence, Styled, TableBlock
 from quantgate.flows.cli.views.findings import counts_sentence, finding_sentence, problems_first
 from quantgate.pipelines.authoring.check import SuiteFinding, SuiteReport
 from quantgate.pipelines.authoring.proofs import SliceProof
@@ -58,12 +58,12 @@ def _proofs(slices: tuple[SliceProof, ...]) -> TableBlock:
     )
 
 
-def _proof(proof: SliceProof, shared_limit: str) -> TableRow:
+def _proof(proof: SliceProof, shared_limit: str) -> BlockRow:
     verdict = proof.text.partition("; ")[2]
     if shared_limit:
         verdict = verdict.replace(f"{shared_limit})", ")")
     colour = "" if proof.can_pass else "yellow"
-    return TableRow(
+    return BlockRow(
         cells=(Styled(proof.name), Styled(str(proof.items)), Styled(verdict, colour)),
         plain=f"slice {proof.text}",
     )
@@ -77,8 +77,8 @@ def _tails(tails: tuple[Tail, ...]) -> TableBlock:
     )
 
 
-def _tail(tail: Tail) -> TableRow:
-    return TableRow(
+def _tail(tail: Tail) -> BlockRow:
+    return BlockRow(
         cells=(
             Styled(tail.name),
             Styled(str(tail.items), "green" if tail.items else "yellow"),
