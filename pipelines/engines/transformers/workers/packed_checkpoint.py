@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.engines.transformers.workers.stored import read_tensor
 from quantgate.pipelines.formats.arrays import read_array
 from quantgate.pipelines.formats.packed import Int4Weight, StoredModule, from_awq, from_gptq
 from quantgate.pipelines.formats.packed_config import PARTS, PackedLayout
-from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
+from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
 
 _FROM_LAYOUT: dict[Format, Callable[[StoredModule, PackedLayout], Int4Weight]] = {
     Format.AWQ: from_awq,
@@ -32,7 +32,8 @@ def dense_state(folder: Path, layout: PackedLayout, dtype: torch.dtype) -> dict[
             too many, or has one of a type, shape or value that its layout does not have.
     """
     modules: dict[str, dict[str, StoredTensor]] = defaultdict(dict)
-    for tensor in read_tensors(folder):
+    tensors = read_tensors(folder)
+    for tensor in tensors:
         module, _, part = tensor.name.rpartition(".")
         modules[module][part] = tensor
     packed = {name: parts for name, parts in modules.items() if "qweight" in parts}
@@ -41,12 +42,10 @@ def dense_state(folder: Path, layout: PackedLayout, dtype: torch.dtype) -> dict[
             f"config.json says {layout.format}, and no layer holds a `qweight`", where=str(folder)
         )
     state: dict[str, torch.Tensor] = {}
-    for file in weight_files(folder):
-        with safe_open(file, framework="pt") as opened:
-            for name in opened.keys():  # noqa: SIM118  # not a dictionary: it cannot be iterated itself
-                module, _, part = name.rpartition(".")
-                if module not in packed or part not in PARTS[layout.format]:
-                    state[name] = opened.get_tensor(name)
+    for tensor in tensors:
+        module, _, part = tensor.name.rpartition(".")
+        if module not in packed or part not in PARTS[layout.format]:
+            state[tensor.name] = read_tensor(tensor)
     for name, parts in packed.items():
         state[f"{name}.weight"] = _weight(folder, layout, name, parts).to(dtype)
     return state

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
 from quantgate.pipelines.domain.verdicts.audit import Resemblance
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
+from quantgate.pipelines.engines.transformers.workers.stored import read_tensor
 from quantgate.pipelines.formats.safetensors import read_tensors
 
 _BALANCING_ROUNDS = 3
@@ -18,16 +18,15 @@ def resemblances(loaded: LoadedModel, base: Path) -> tuple[Resemblance, ...]:
 
     The model has to have answered once: until then compressed weights are packed.
     """
-    files = {tensor.name: tensor.file for tensor in read_tensors(base)}
+    originals = {tensor.name: tensor for tensor in read_tensors(base)}
     compared: list[Resemblance] = []
     for name, module in loaded.model.named_modules():
-        weight, tensor = getattr(module, "weight", None), f"{name}.weight"
-        if not isinstance(module, torch.nn.Linear) or tensor not in files:
+        weight, stored = getattr(module, "weight", None), originals.get(f"{name}.weight")
+        if not isinstance(module, torch.nn.Linear) or stored is None:
             continue
-        with safe_open(files[tensor], framework="pt") as file:
-            original = file.get_tensor(tensor)
-        if weight is not None and weight.shape == original.shape:
-            compared.append(Resemblance(name=tensor, cosine=resemblance(weight, original)))
+        if weight is not None and tuple(weight.shape) == stored.shape:
+            cosine = resemblance(weight, read_tensor(stored))
+            compared.append(Resemblance(name=stored.name, cosine=cosine))
     return tuple(compared)
 
 

@@ -1,0 +1,34 @@
+"""Tensors of safetensors files as torch's, read from where their header says that they are."""
+
+import torch
+
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.formats.safetensors import StoredTensor
+
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F8_E8M0": torch.float8_e8m0fnu,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U64": torch.uint64, "U32": torch.uint32, "U16": torch.uint16, "U8": torch.uint8,
+    "BOOL": torch.bool, "C64": torch.complex64,
+}  # fmt: skip
+
+
+def read_tensor(stored: StoredTensor) -> torch.Tensor:
+    """Return a tensor's values, in the type that they are stored in.
+
+    Raises:
+        CheckpointError: where torch has no such type.
+    """
+    dtype = _DTYPES.get(stored.dtype)
+    if dtype is None:
+        raise CheckpointError(
+            f"stores {stored.name} as {stored.dtype}, which torch has no type for",
+            where=str(stored.file),
+        )
+    if not stored.size_bytes:
+        return torch.empty(stored.shape, dtype=dtype)
+    with stored.file.open("rb") as file:
+        file.seek(stored.start)
+        values = bytearray(file.read(stored.size_bytes))
+    return torch.frombuffer(values, dtype=dtype).reshape(stored.shape)
