@@ -63,7 +63,7 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
     llamacpp = LlamaCppBackend(converter=settings.converter)
     archived = archived_environment(settings)
     native: dict[str, Runtime] = {
-        "llamacpp": LlamaCppRuntime(convert=llamacpp.convert),
+        "llamacpp": LlamaCppRuntime(convert=llamacpp.converter.convert),
         "transformers": TransformersRuntime(),
     }
     served = {
@@ -81,7 +81,7 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
         },
         runtimes={**native, **served},
         run_worker=run_worker,
-        refuse_tokenizer=llamacpp.refuse_tokenizer,
+        refuse_tokenizer=llamacpp.converter.refuse_tokenizer,
         servers=tuple(servers),
     )
 

@@ -50,7 +50,7 @@ def run(store: Store) -> None:
 def models(checkpoint: Checkpoint, store: Store) -> dict[str, Path]:
     """Return the checkpoint as F16 and as Q4_K_M."""
     folder = store.root / f"{checkpoint.name}-f16"
-    full = llamacpp().convert(checkpoint, folder, run_worker, ignore_progress)
+    full = llamacpp().converter.convert(checkpoint, folder, run_worker, ignore_progress)
     return {"F16": full, "Q4_K_M": build(checkpoint, "Q4_K_M", llamacpp(), store).artifact}
 
 
@@ -71,7 +71,7 @@ def _compare(what: str, questions: Questions, model: Path, least: float, rounds:
 
 def ours(model: Path, threads: int, questions: Questions) -> list[str]:
     """Return the answers of our runtime with its default slots."""
-    runtime = LlamaCppRuntime(convert=llamacpp().convert)
+    runtime = LlamaCppRuntime(convert=llamacpp().converter.convert)
     loadable = Loadable(path=model, format=Format.GGUF)
     return questions.answered_by(runtime, loadable, threads)
 

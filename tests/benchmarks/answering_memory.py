@@ -50,7 +50,7 @@ def run(store: Store) -> None:
 def ask() -> None:
     """Ask a GGUF everything in a JSONL of prompts; arguments: the GGUF, the prompts, a log."""
     model, prompts, log = map(Path, sys.argv[1:])
-    runtime = LlamaCppRuntime(convert=llamacpp().convert)
+    runtime = LlamaCppRuntime(convert=llamacpp().converter.convert)
     request = AnswerRequest(
         loadable=Loadable(path=model, format=Format.GGUF),
         prompts=prompts,

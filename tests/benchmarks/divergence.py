@@ -46,7 +46,9 @@ def run(store: Store) -> None:
     """Print the time of both, after comparing what they found."""
     checkpoint = random_llama(MIDDLE, store)
     files = _Files(
-        base=llamacpp().convert(checkpoint, store.root / "f16", run_worker, ignore_progress),
+        base=llamacpp().converter.convert(
+            checkpoint, store.root / "f16", run_worker, ignore_progress
+        ),
         variant=build(checkpoint, "Q4_K_M", llamacpp(), store).artifact,
         folder=store.root,
     )

@@ -26,7 +26,9 @@ _TOLERANCE = 1e-3
 def run(store: Store) -> None:
     """Print time and memory, after comparing what both wrote."""
     checkpoint = random_llama(LARGE, store)
-    model = llamacpp().convert(checkpoint, store.root / "f16", run_worker, ignore_progress)
+    model = llamacpp().converter.convert(
+        checkpoint, store.root / "f16", run_worker, ignore_progress
+    )
     tokens = windows(checkpoint, WINDOWS, WINDOW_TOKENS, store.root)
     text = store.root / "traffic.txt"
     text.write_text(traffic())

@@ -87,6 +87,6 @@ def test_a_byte_level_tokenizer_that_says_byte_fallback_is_refused_in_llamacpps_
     checkpoint = described(folder, {"model.layers.0.mlp.up_proj.weight": (768, 256)}, context=512)
     store = Store(root=tmp_path / "store")
     with pytest.raises(CheckpointError, match=r"llama\.cpp cannot have this tokenizer") as caught:
-        backend().refuse_tokenizer(checkpoint, store, run_worker, ignore_progress)
+        backend().converter.refuse_tokenizer(checkpoint, store, run_worker, ignore_progress)
     assert "SPM vocabulary, but newline token not found" in caught.value.what
     assert caught.value.next_step and '"byte_fallback" to false' in caught.value.next_step

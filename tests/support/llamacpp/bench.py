@@ -64,7 +64,7 @@ class Bench:
 
     def f16(self) -> Path:
         """The base as llama.cpp compares with it."""
-        return backend().convert(self.base, self.scratch, run_worker, ignore_progress)
+        return backend().converter.convert(self.base, self.scratch, run_worker, ignore_progress)
 
     def imatrix(self) -> Path:
         """The one importance matrix that was computed."""

@@ -63,7 +63,7 @@ def backend() -> LlamaCppBackend:
 
 def runtime() -> LlamaCppRuntime:
     """Return the real runtime; set-up installs it, so a missing one is a failure."""
-    real = LlamaCppRuntime(convert=backend().convert)
+    real = LlamaCppRuntime(convert=backend().converter.convert)
     assert real.missing() is None, real.missing()
     return real
 
@@ -101,7 +101,7 @@ def work_folder() -> Path:
 def f16(checkpoint: Checkpoint) -> Path:
     """Return a checkpoint's F16 GGUF, converted once per test run."""
     scratch = work_folder() / checkpoint.digests.weights[:16]
-    return backend().convert(checkpoint, scratch, run_worker, ignore_progress)
+    return backend().converter.convert(checkpoint, scratch, run_worker, ignore_progress)
 
 
 def byte_level_tokenizer(

@@ -45,7 +45,9 @@ def test_leftovers_cut_nothing_and_the_template_files_win(tmp_path: Path) -> Non
     tools = checkpoint.folder / "additional_chat_templates" / "tool_use.jinja"
     tools.write_text("tools {{ tools | tojson }}")
 
-    model = backend().convert(checkpoint, tmp_path / "scratch", run_worker, ignore_progress)
+    model = backend().converter.convert(
+        checkpoint, tmp_path / "scratch", run_worker, ignore_progress
+    )
 
     report = probe(model, read_tokenizer(checkpoint.folder).tokenizer, NASTY_TEXTS, tmp_path)
     assert (report.mismatched_texts, report.compared_texts) == ((), len(NASTY_TEXTS))
@@ -60,7 +62,9 @@ def test_llama_server_hands_the_variables_to_the_template(tmp_path: Path) -> Non
     checkpoint = random_checkpoint(tmp_path / "base")
     template = "{{ messages[0].content }}{% if not enable_thinking %} without a thought{% endif %}"
     (checkpoint.folder / "chat_template.jinja").write_text(template)
-    model = backend().convert(checkpoint, tmp_path / "scratch", run_worker, ignore_progress)
+    model = backend().converter.convert(
+        checkpoint, tmp_path / "scratch", run_worker, ignore_progress
+    )
     server = identified(
         Server(
             name="served",

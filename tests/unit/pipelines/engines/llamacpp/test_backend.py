@@ -211,7 +211,9 @@ def test_the_reference_of_the_runtime_is_the_very_file_that_is_quantized(
 ) -> None:
     workers = ScriptedWorkers()
     request = ask(recipe("Q8_0"))
-    reference = backend.convert(request.checkpoint, request.scratch, workers, ignore_progress)
+    reference = backend.converter.convert(
+        request.checkpoint, request.scratch, workers, ignore_progress
+    )
     backend.build(request, workers, ignore_progress)
     quantized = [call for call in workers.requests if isinstance(call, QuantizeCall)]
     assert [call.source for call in quantized] == [reference]
