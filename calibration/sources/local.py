@@ -13,7 +13,6 @@ from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.hashing import DigestMemory
 
 _WILD = frozenset("*?[")
-_TEXT_ENDINGS = (".jsonl", ".txt", ".csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

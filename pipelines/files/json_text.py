@@ -8,12 +8,9 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import cast
 
-from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.files.reading import LARGEST_DOCUMENT_BYTES, read_text
 
 DEEPEST = 100
 """Levels of objects and lists; what people write has ten."""
@@ -90,23 +87,6 @@ def parse_structure(text: str) -> JsonValue:
             if half := _HALF_CHARACTERS.search(part):
                 raise JsonTextError(f"a text has half a character (\\u{ord(half[0]):04x} alone)")
     return value
-
-
-def read_json(path: Path, at_most_bytes: int = LARGEST_DOCUMENT_BYTES) -> JsonValue:
-    """Read a JSON document.
-
-    Raises:
-        InputError: where the file cannot be read or is not JSON, with the line.
-    """
-    text = read_text(path, at_most_bytes)
-    if not text.strip():
-        raise InputError("is empty", where=str(path))
-    try:
-        return parse_json(text)
-    except JsonTextError as error:
-        raise InputError(
-            f"is not valid JSON: line {error.line}: {error}", where=str(path)
-        ) from error
 
 
 def _decoded(text: str) -> JsonValue:

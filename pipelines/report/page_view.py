@@ -1,6 +1,7 @@
 """What the page shows, in the order it shows it; the template only lays it out."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.verdicts.verdict import (
@@ -88,7 +89,7 @@ class PageView:
     lead: str
     limit: str
     variants: tuple[VariantView, ...]
-    short_names: dict[str, str]
+    short_names: Mapping[str, str]
     items: tuple[ChangedItem, ...]
     unlisted: tuple[Unlisted, ...]
     references: tuple[ReferenceSummary, ...]

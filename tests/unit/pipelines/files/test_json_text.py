@@ -1,16 +1,13 @@
 """JSON that people wrote: read strictly, within bounds, and what is wrong has its line."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.json_text import (
     DEEPEST,
     JsonTextError,
     parse_json,
-    read_json,
 )
 
 
@@ -60,17 +57,3 @@ def test_brackets_in_texts_are_no_levels() -> None:
 def test_a_long_text_is_read_in_no_time() -> None:
     text = json.dumps({"a": "\\" * 1_000_000, "b": ["[" * 200]})
     assert parse_json(text) == json.loads(text)
-
-
-def test_a_document_names_its_file_and_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "labels.json"
-    path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
-    assert read_json(path) == {"a": 1}
-    path.write_text('{"a": 1,\n"a": 2}')
-    with pytest.raises(
-        InputError, match=r"labels\.json: is not valid JSON: line 2: key 'a' stands"
-    ):
-        read_json(path)
-    path.write_text("")
-    with pytest.raises(InputError, match="is empty"):
-        read_json(path)
