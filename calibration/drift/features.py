@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from typing_extensions import override
 
 from quantgate.calibration.drift.distances import Floats
 
@@ -26,33 +27,33 @@ class Features(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Dense:
+class Dense(Features):
     """Features as an array (rows, features) of float32; sums are good to six digits."""
 
     rows: NDArray[np.float32]
 
+    @override
     def total(self) -> Floats:
-        """See `Features`."""
         result: Floats = self.rows.sum(axis=0, dtype=np.float64)
         return result
 
+    @override
     def sums(self, labellings: NDArray[np.float32]) -> Floats:
-        """See `Features`."""
         return (labellings @ self.rows).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
-class Sparse:
+class Sparse(Features):
     """Counts, held as scipy's compressed rows of (features, rows)."""
 
     columns: Any
 
+    @override
     def total(self) -> Floats:
-        """See `Features`."""
         return np.asarray(self.columns.sum(axis=1), dtype=np.float64).ravel()
 
+    @override
     def sums(self, labellings: NDArray[np.float32]) -> Floats:
-        """See `Features`."""
         return np.asarray(self.columns @ labellings.T, dtype=np.float64).T
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from typing_extensions import override
 
 from quantgate.calibration.drift.features import Sparse, counted
 
@@ -45,27 +46,27 @@ class TokenReader(Protocol):
         ...
 
 
-class WordReader:
+class WordReader(TokenReader):
     """Words in lower case, single digits, single signs; numbered in the order they come."""
 
     def __init__(self) -> None:
         self._numbers: defaultdict[str, int] = defaultdict(lambda: len(self._numbers))
 
     @property
+    @override
     def name(self) -> str:
-        """See `TokenReader`."""
         return WORDS
 
+    @override
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """See `TokenReader`."""
         number = self._numbers.__getitem__
         return [
             np.array(list(map(number, _WORD.findall(text.casefold()))), dtype=np.int64)
             for text in texts
         ]
 
+    @override
     def shown(self, token_id: int) -> str:
-        """See `TokenReader`."""
         return next(word for word, number in self._numbers.items() if number == token_id)
 
 
@@ -77,7 +78,7 @@ class CheckpointTokens:
     tokenizer: Tokenizer
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """See `TokenReader`."""
+        """Return each text's token ids, without any that the tokenizer puts around texts."""
         ids: list[NDArray[np.int64]] = []
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             batch = list(texts[start : start + _TEXTS_AT_ONCE])
@@ -86,7 +87,7 @@ class CheckpointTokens:
         return ids
 
     def shown(self, token_id: int) -> str:
-        """See `TokenReader`."""
+        """Return a token's text; its name in the vocabulary where it is only a part of a character."""
         text = self.tokenizer.decode([token_id], skip_special_tokens=False)
         broken = not text or "\ufffd" in text  # a token may be a part of a character
         return (self.tokenizer.id_to_token(token_id) or str(token_id)) if broken else text

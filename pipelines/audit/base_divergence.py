@@ -48,7 +48,9 @@ def summary(compared: Comparison, rounding: Rounding) -> BaseDivergence:
         stretches += list(_stretches(each, kl[begin:end]))
         begin = end
     positions = [at for each in asked for at in each]
-    beyond = [at for at, one in zip(positions, kl, strict=True) if one > rounding.stretch_kl]
+    beyond = [
+        at for at, divergence in zip(positions, kl, strict=True) if divergence > rounding.stretch_kl
+    ]
     return BaseDivergence(
         mean_kl=_mean(kl),
         top1_agreement=sum(compared.found.agreed) / len(kl),
@@ -77,7 +79,7 @@ def audit_base_divergence(measured: BaseDivergence) -> AuditFinding:
         passed=measured.is_rounding,
         promised=f"at most {rounding.mean_kl:g} nats a token from the checkpoint itself (transformers, "
         f"{measured.compute_dtype}), {rounding.stretch_kl:g} in any {STRETCH_POSITIONS} positions",
-        found=found_text(measured),
+        found=divergence_text(measured),
     )
 
 
@@ -88,20 +90,20 @@ def unmeasured_base_divergence(reason: str) -> AuditFinding:
     )
 
 
-def found_text(measured: BaseDivergence) -> str:
+def divergence_text(measured: BaseDivergence) -> str:
     """Say in one line what was measured."""
     worst = measured.worst
-    told = (
+    sentence = (
         f"mean KL {measured.mean_kl:.2g} nats a token (worst {worst.mean_kl:.2g} at positions "
         f"{worst.first} to {worst.last}); the likeliest token is the checkpoint's at "
         f"{100 * measured.top1_agreement:.1f} % of {measured.positions} positions in up to "
         f"{measured.longest_tokens} tokens"
     )
     if measured.likeliest is not None:
-        told += f"; of the {measured.likeliest} likeliest tokens, so at least this much"
+        sentence += f"; of the {measured.likeliest} likeliest tokens, so at least this much"
     if measured.unreached:
-        told += f"; not reached: {', '.join(measured.unreached)}"
-    return told
+        sentence += f"; not reached: {', '.join(measured.unreached)}"
+    return sentence
 
 
 def refusal(measured: BaseDivergence, engine: str, cause: DivergenceCause) -> str:

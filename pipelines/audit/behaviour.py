@@ -41,15 +41,15 @@ def behaviour(run: Run) -> Behaviour:
 
 def audit_behaviour(reference: Run, variant: Run) -> tuple[AuditFinding, ...]:
     """Hold a variant's behaviour against the reference's on the same items."""
-    base, found = behaviour(reference), behaviour(variant)
+    base, observed = behaviour(reference), behaviour(variant)
     allowed = _MORE_OFTEN * base.items
-    length = _length("answer length against the reference", base.mean_tokens, found.mean_tokens)
-    thought = base.mean_thought_tokens, found.mean_thought_tokens
+    length = _length("answer length against the reference", base.mean_tokens, observed.mean_tokens)
+    thought = base.mean_thought_tokens, observed.mean_thought_tokens
     return (
         length,
         *([_length("length of thoughts against the reference", *thought)] if any(thought) else []),
-        _counted("truncated answers", base.truncated, found.truncated, allowed),
-        _counted("degenerate loops", base.loops, found.loops, allowed),
+        _counted("truncated answers", base.truncated, observed.truncated, allowed),
+        _counted("degenerate loops", base.loops, observed.loops, allowed),
     )
 
 
@@ -63,23 +63,27 @@ def _thought_tokens(graded: GradedAnswer) -> int:
     return (graded.spoken.thought_tokens or 0) if graded.spoken else 0
 
 
-def _length(check: str, base: float, found: float) -> AuditFinding:
+def _length(check: str, base: float, observed: float) -> AuditFinding:
     """Hold a mean length against the reference's, which counts as one token at least."""
     ratio = (
-        f"{found / base:.2f} times" if base else "any, where there were none" if found else "none"
+        f"{observed / base:.2f} times"
+        if base
+        else "any, where there were none"
+        if observed
+        else "none"
     )
     return AuditFinding(
         check=check,
-        passed=found <= _MOST_VERBOSE * max(base, 1.0),
+        passed=observed <= _MOST_VERBOSE * max(base, 1.0),
         promised=f"at most {_MOST_VERBOSE} times its tokens",
-        found=f"{ratio} ({found:.1f} against {base:.1f})",
+        found=f"{ratio} ({observed:.1f} against {base:.1f})",
     )
 
 
-def _counted(check: str, base: int, found: int, allowed: float) -> AuditFinding:
+def _counted(check: str, base: int, observed: int, allowed: float) -> AuditFinding:
     return AuditFinding(
         check=check,
-        passed=found <= base + allowed,
+        passed=observed <= base + allowed,
         promised=f"at most {base + int(allowed)}",
-        found=str(found),
+        found=str(observed),
     )

@@ -72,14 +72,14 @@ def unreadable(what: str) -> AuditFinding:
 
 def _layers(variant: Variant) -> AuditFinding:
     promised, missed = variant.facts.promised, variant.facts.missed
-    found = f"{len(promised) - len(missed)} of {len(promised)}"
+    counted = f"{len(promised) - len(missed)} of {len(promised)}"
     if missed:
-        found += f"; not quantized: {_some(missed)}"
+        counted += f"; not quantized: {_some(missed)}"
     return AuditFinding(
         check="layers quantized",
         passed=bool(promised) and not missed,
         promised=f"all {len(promised)} that the recipe targets" if promised else "at least one",
-        found=found,
+        found=counted,
     )
 
 
@@ -168,18 +168,18 @@ def _left_aside(note: str) -> AuditFinding:
 
 def _parity(probe: ProbeReport) -> AuditFinding:
     wrong = probe.mismatched_texts
-    found = f"{probe.compared_texts - len(wrong)} of {probe.compared_texts} texts"
+    counted = f"{probe.compared_texts - len(wrong)} of {probe.compared_texts} texts"
     return AuditFinding(
         check="token ids equal the base's",
         passed=probe.compared_texts > 0 and not wrong,
         promised="every text of corpus and suite",
-        found=f"{found}; first differing: {_some(wrong)}" if wrong else found,
+        found=f"{counted}; first differing: {_some(wrong)}" if wrong else counted,
     )
 
 
-def _equal(check: str, promised: object, found: object, detail: str = "") -> AuditFinding:
-    passed = promised == found
-    shown = "yes" if found is True else "no" if found is False else str(found)
+def _equal(check: str, promised: object, observed: object, detail: str = "") -> AuditFinding:
+    passed = promised == observed
+    shown = "yes" if observed is True else "no" if observed is False else str(observed)
     return AuditFinding(
         check=check,
         passed=passed,

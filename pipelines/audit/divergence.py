@@ -57,14 +57,14 @@ def unmeasured_divergence(reason: str) -> AuditFinding:
 
 def audit_resemblance(measured: Divergence) -> AuditFinding:
     """Find weights that are not the base's: one layer of many hardly shows in what a model says."""
-    found = sorted(measured.resemblances, key=lambda weight: weight.cosine)
-    strange = [weight for weight in found if not weight.cosine >= LEAST_COSINE]
-    shown = strange[:_SHOWN] or found[:1]
+    weights = sorted(measured.resemblances, key=lambda weight: weight.cosine)
+    strange = [weight for weight in weights if not weight.cosine >= LEAST_COSINE]
+    shown = strange[:_SHOWN] or weights[:1]
     least = ", ".join(f"{weight.cosine:.3f} in {weight.name}" for weight in shown)
     return AuditFinding(
         check="weights resemble the base's",
-        passed=bool(found) and not strange,
+        passed=bool(weights) and not strange,
         promised=f"each, with a cosine of at least {LEAST_COSINE:g}",
-        found=f"{len(found) - len(strange)} of {len(found)}"
+        found=f"{len(weights) - len(strange)} of {len(weights)}"
         + (f"; least: {least}" if least else ""),
     )

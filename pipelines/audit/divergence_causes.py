@@ -61,7 +61,7 @@ def suspects(
         _switches(config),
         _differing(config, defaults, first=False),
     )
-    return tuple(_once(one for source in sources for one in source))[:MOST_SUSPECTS]
+    return tuple(_once(suspect for source in sources for suspect in source))[:MOST_SUSPECTS]
 
 
 def together(trials: Sequence[Trial], before: BaseDivergence) -> Suspect | None:
@@ -74,9 +74,9 @@ def together(trials: Sequence[Trial], before: BaseDivergence) -> Suspect | None:
     if len(helped) < 2:
         return None
     changes: JsonObject = {}
-    for one in reversed(helped):  # where two change one setting, the likelier has the last word
-        changes |= one.changes
-    return Suspect(setting=" and ".join(one.setting for one in helped), changes=changes)
+    for suspect in reversed(helped):  # where two change one setting, the likelier has the last word
+        changes |= suspect.changes
+    return Suspect(setting=" and ".join(suspect.setting for suspect in helped), changes=changes)
 
 
 def cause_of(trials: Sequence[Trial]) -> DivergenceCause:
@@ -105,31 +105,31 @@ def _rotation(config: JsonObject) -> Iterator[Suspect]:
     rotation = config.get("rope_parameters")
     if not isinstance(rotation, dict):
         return
-    kinds = {name: one for name, one in rotation.items() if isinstance(one, dict)}
+    kinds = {name: kind for name, kind in rotation.items() if isinstance(kind, dict)}
     each = list(kinds.values()) or [rotation]
 
     def changed(drop: Iterable[str], put: JsonObject) -> JsonObject:
-        def one(kind: JsonObject) -> JsonObject:
+        def changed_kind(kind: JsonObject) -> JsonObject:
             return {name: value for name, value in kind.items() if name not in drop} | put
 
-        nested: JsonObject = {name: one(kind) for name, kind in kinds.items()}
-        return {"rope_parameters": nested or one(rotation)}
+        nested: JsonObject = {name: changed_kind(kind) for name, kind in kinds.items()}
+        return {"rope_parameters": nested or changed_kind(rotation)}
 
-    for kind in dict.fromkeys(str(one.get("rope_type", "default")) for one in each):
-        if kind != "default":
+    for name in dict.fromkeys(str(kind.get("rope_type", "default")) for kind in each):
+        if name != "default":
             kept = {"rope_theta", "partial_rotary_factor"}
-            scaling = {name for one in each for name in one} - kept
+            scaling = {key for kind in each for key in kind} - kept
             plain = changed(scaling, {"rope_type": "default"})
-            yield Suspect(setting=f"rope_type {kind}", changes=plain)
+            yield Suspect(setting=f"rope_type {name}", changes=plain)
     for name in _ROTATION_FACTORS:
-        values = [one[name] for one in each if isinstance(one.get(name), int | float)]
+        values = [kind[name] for kind in each if isinstance(kind.get(name), int | float)]
         if any(value != 1 for value in values):
             left_out = changed((name,), {name: 1.0} if name.startswith("partial") else {})
             more: JsonObject = {name: 1.0} if name in config else {}
             yield Suspect(setting=f"{name} {values[0]:g}", changes=left_out | more)
-    if any(one.get("rope_theta", 10000.0) != 10000.0 for one in each):
-        told = f"rope_theta {each[0].get('rope_theta')}"
-        yield Suspect(setting=told, changes=changed((), {"rope_theta": 10000.0}))
+    if any(kind.get("rope_theta", 10000.0) != 10000.0 for kind in each):
+        setting = f"rope_theta {each[0].get('rope_theta')}"
+        yield Suspect(setting=setting, changes=changed((), {"rope_theta": 10000.0}))
 
 
 def _factors(config: JsonObject) -> Iterator[Suspect]:
@@ -166,8 +166,8 @@ def _differing(config: JsonObject, defaults: JsonObject, *, first: bool) -> Iter
         if name not in defaults or value == defaults[name] or likely != first:
             continue
         if not _NO_ARITHMETIC.search(name):
-            told = json.dumps(value)
-            setting = f"{name} {value}" if isinstance(value, str) else f"{name} {told}"
+            written = json.dumps(value)
+            setting = f"{name} {value}" if isinstance(value, str) else f"{name} {written}"
             shown = (
                 setting if len(setting) <= _LONGEST_SETTING else f"{name} other than its default"
             )
@@ -183,13 +183,13 @@ def _head_size(config: JsonObject) -> int | None:
     return width // heads if isinstance(width, int) and isinstance(heads, int) and heads else None
 
 
-def _once(found: Iterable[Suspect]) -> Iterator[Suspect]:
+def _once(candidates: Iterable[Suspect]) -> Iterator[Suspect]:
     """Yield each change of the configuration once, under the name that came first."""
     seen: list[dict[str, JsonValue]] = []
-    for one in found:
-        if one.changes not in seen:
-            seen.append(one.changes)
-            yield one
+    for suspect in candidates:
+        if suspect.changes not in seen:
+            seen.append(suspect.changes)
+            yield suspect
 
 
 _LONGEST_SETTING = 60

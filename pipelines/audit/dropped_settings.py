@@ -66,16 +66,16 @@ def without_windows(config: JsonObject) -> JsonObject:
         changes["use_sliding_window"] = False
     layers = config.get("layer_types")
     if isinstance(layers, list):
-        changes["layer_types"] = [_FULL if "attention" in str(one) else one for one in layers]
+        changes["layer_types"] = [_FULL if "attention" in str(layer) else layer for layer in layers]
     return changes
 
 
 def _windows(config: JsonObject, architecture: str) -> Iterator[Suspect]:
     context = config.get("max_position_embeddings")
-    for one in landmarks(config) if architecture in _WITHOUT_WINDOWS else ():
-        window = not one.setting.startswith("original_max")
-        if window and isinstance(context, int) and one.position < context:
-            yield Suspect(setting=str(one), changes=without_windows(config))
+    for landmark in landmarks(config) if architecture in _WITHOUT_WINDOWS else ():
+        window = not landmark.setting.startswith("original_max")
+        if window and isinstance(context, int) and landmark.position < context:
+            yield Suspect(setting=str(landmark), changes=without_windows(config))
 
 
 def _layer_pattern(config: JsonObject, architecture: str) -> Iterator[Suspect]:
@@ -105,7 +105,7 @@ def _rotated_layers(config: JsonObject, architecture: str) -> Iterator[Suspect]:
     if architecture != "SmolLM3ForCausalLM" or not isinstance(layers, list):
         return
     built_in = [int((n + 1) % _ROTATED_EVERY != 0) for n in range(len(layers))]
-    if [int(bool(one)) for one in layers] != built_in:
+    if [int(bool(layer)) for layer in layers] != built_in:
         step = config.get("no_rope_layer_interval")
         yield Suspect(
             setting=f"no_rope_layers (no_rope_layer_interval {step}, llama.cpp has {_ROTATED_EVERY})",

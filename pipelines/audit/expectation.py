@@ -57,15 +57,15 @@ def _every_tensor(
     recipe: Recipe, expected: Sequence[QuantizedTensor], written: Sequence[QuantizedTensor]
 ) -> AuditFinding:
     others = list(_differing(expected, written, _candidates(recipe)))
-    found = _counted(written)
+    counted = _counted(written)
     if others:
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-        found += f"; {', '.join(others[:_SHOWN])}{more}"
+        counted += f"; {', '.join(others[:_SHOWN])}{more}"
     return AuditFinding(
         check="tensor types",
         passed=bool(expected) and not others,
         promised=_counted(expected) if expected else "at least one tensor",
-        found=found,
+        found=counted,
     )
 
 
@@ -86,9 +86,9 @@ def _differing(
     candidates: frozenset[str],
 ) -> Iterator[str]:
     """Yield what every wrong tensor is and should be; tensors that were never expected come last."""
-    found: Mapping[str, QuantizedTensor] = {tensor.name: tensor for tensor in written}
+    by_name: Mapping[str, QuantizedTensor] = {tensor.name: tensor for tensor in written}
     for tensor in expected:
-        other = found.get(tensor.name)
+        other = by_name.get(tensor.name)
         if other is None:
             yield f"{tensor.name} is missing"
         elif not _agree(tensor, other, candidates):
@@ -99,14 +99,14 @@ def _differing(
             yield f"{other.name} ({_spelled(other)}) is not expected"
 
 
-def _agree(expected: QuantizedTensor, found: QuantizedTensor, candidates: frozenset[str]) -> bool:
+def _agree(expected: QuantizedTensor, actual: QuantizedTensor, candidates: frozenset[str]) -> bool:
     """What stays in full precision may do so in any 16- or 32-bit type."""
     if not expected.quantized:
-        return found.type in FLOAT_TYPES
+        return actual.type in FLOAT_TYPES
     if expected.type == MIXED_TYPE:
-        return found.type in candidates
-    same_bits = abs(found.bits_per_weight - expected.bits_per_weight) <= _SAME_BITS
-    return found.type == expected.type and found.quantized and same_bits
+        return actual.type in candidates
+    same_bits = abs(actual.bits_per_weight - expected.bits_per_weight) <= _SAME_BITS
+    return actual.type == expected.type and actual.quantized and same_bits
 
 
 def _spelled(tensor: QuantizedTensor) -> str:
@@ -117,22 +117,22 @@ def _bits(
     recipe: Recipe, expected: Sequence[QuantizedTensor], written: Sequence[QuantizedTensor]
 ) -> AuditFinding:
     """Hold the mean over quantized weights; a range that the recipe's author states holds as well."""
-    promised, found = bits_of_quantized(expected), bits_of_quantized(written)
-    below = found <= promised + _SAME_BITS
-    same = below if _candidates(recipe) else below and found >= promised - _SAME_BITS
+    promised, actual = bits_of_quantized(expected), bits_of_quantized(written)
+    below = actual <= promised + _SAME_BITS
+    same = below if _candidates(recipe) else below and actual >= promised - _SAME_BITS
     passed = bool(expected) and same
-    told = f"{promised:.3f} of quantized weights, {bits_of_all(expected):.3f} of all"
+    promise = f"{promised:.3f} of quantized weights, {bits_of_all(expected):.3f} of all"
     if _candidates(recipe):
-        told = f"at most {told}"
+        promise = f"at most {promise}"
     stated = recipe.bits_per_weight
     if stated is not None:
-        passed = passed and stated.low <= found <= stated.high
-        told += f"; by its recipe {stated.low:g} to {stated.high:g}"
+        passed = passed and stated.low <= actual <= stated.high
+        promise += f"; by its recipe {stated.low:g} to {stated.high:g}"
     return AuditFinding(
         check="bits per weight",
         passed=passed,
-        promised=told,
-        found=f"{found:.3f} of quantized weights, {bits_of_all(written):.3f} of all",
+        promised=promise,
+        found=f"{actual:.3f} of quantized weights, {bits_of_all(written):.3f} of all",
     )
 
 

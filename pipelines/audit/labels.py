@@ -66,8 +66,8 @@ def _declared(quantization: JsonObject) -> list[Grid | None]:
     listed = [*groups.values()] if isinstance(groups, dict) else []
     parts: list[Grid | None] = []
     for name in ("weights", "input_activations"):
-        found = {_grid(group.get(name)) for group in listed if isinstance(group, dict)}
-        parts.append(found.pop() if len(found) == 1 else None)
+        grids = {_grid(group.get(name)) for group in listed if isinstance(group, dict)}
+        parts.append(grids.pop() if len(grids) == 1 else None)
     return [*parts, _grid(quantization.get("kv_cache_scheme"))]
 
 
@@ -120,10 +120,10 @@ def _without_zero_point(grid: Grid | None) -> Grid | None:
 
 
 def _spelled(grids: Iterable[Grid | None]) -> str:
-    return " / ".join(_one(grid) if grid else "16 bits" for grid in grids)
+    return " / ".join(_spelled_grid(grid) if grid else "16 bits" for grid in grids)
 
 
-def _one(grid: Grid) -> str:
+def _spelled_grid(grid: Grid) -> str:
     name = f"int{grid.bits}" if grid.values == "integer" else grid.values
     shared = f"{grid.shared_by} of {grid.size}" if grid.size else grid.shared_by
     return f"{name} by {shared}{', zero points' if grid.zero_point else ''}"

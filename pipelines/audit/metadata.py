@@ -46,11 +46,11 @@ def audit_metadata(base: Contents, variant: Contents) -> AuditFinding:
 
 def audit_configuration(base: JsonObject, variant: JsonObject) -> AuditFinding:
     """Hold config.json, as the engine understood it, against the base's; engines that do not say: equal."""
-    told = bool(base) and bool(variant)
+    both_say = bool(base) and bool(variant)
     return _finding(
         "configuration equals the base's",
-        base if told else {},
-        variant if told else {},
+        base if both_say else {},
+        variant if both_say else {},
         _OF_A_FOLDER,
     )
 

@@ -29,14 +29,14 @@ def _tensors(recipe: Recipe, base: Contents, variant: Contents) -> AuditFinding:
         and not (_smooths(recipe) and _LAYER.search(tensor.name))
     ]
     other = list(_differing(compared, bases))
-    found = f"{len(compared) - len(other)} of {len(compared)} equal"
+    counted = f"{len(compared) - len(other)} of {len(compared)} equal"
     if other:
-        found += f"; differing: {', '.join(other[:_SHOWN])}"
+        counted += f"; differing: {', '.join(other[:_SHOWN])}"
     return AuditFinding(
         check="unquantized tensors equal the base's",
         passed=bool(compared) and not other,
         promised="all, within rounding of their types",
-        found=found,
+        found=counted,
     )
 
 

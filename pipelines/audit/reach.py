@@ -55,14 +55,14 @@ class Reach:
 
 def landmarks(config: JsonObject) -> tuple[Landmark, ...]:
     """Return what a configuration names, nearest first; windows that no layer has are left out."""
-    found = {
+    named = {
         Landmark(setting=name, position=value)
         for name, value in _settings(config)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0
         if _REACHING.search(name)
         if name.startswith("original_max") or windows_are_used(config)
     }
-    return tuple(sorted(found, key=lambda one: (one.position, one.setting)))
+    return tuple(sorted(named, key=lambda landmark: (landmark.position, landmark.setting)))
 
 
 def windows_are_used(config: JsonObject) -> bool:
@@ -80,13 +80,13 @@ def reach(config: JsonObject, *, context_tokens: int, room_tokens: int) -> Reach
 
     Landmarks that no prompt can pass, for want of context, are nobody's concern and left out.
     """
-    named = [one for one in landmarks(config) if one.position < context_tokens]
+    named = [landmark for landmark in landmarks(config) if landmark.position < context_tokens]
     bound = min(context_tokens, max(_SHORT_TOKENS, min(LONGEST_TOKENS, room_tokens)))
-    reached = [one for one in named if one.position + STRETCH_POSITIONS <= bound]
-    wished = max((_beyond(one.position) for one in reached), default=0)
+    reached = [landmark for landmark in named if landmark.position + STRETCH_POSITIONS <= bound]
+    wished = max((_beyond(landmark.position) for landmark in reached), default=0)
     return Reach(
         longest_tokens=min(bound, max(wished, _USUAL_TOKENS)),
-        unreached=tuple(one for one in named if one not in reached),
+        unreached=tuple(landmark for landmark in named if landmark not in reached),
     )
 
 
@@ -94,7 +94,11 @@ def unreached_at(
     config: JsonObject, *, last_position: int, context_tokens: int
 ) -> tuple[Landmark, ...]:
     """Return what begins to matter behind the last compared position, and within the context."""
-    return tuple(one for one in landmarks(config) if last_position < one.position < context_tokens)
+    return tuple(
+        landmark
+        for landmark in landmarks(config)
+        if last_position < landmark.position < context_tokens
+    )
 
 
 def passages(

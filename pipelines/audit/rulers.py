@@ -163,8 +163,8 @@ def _gguf(options: GgufOptions) -> Ruler:
     if options.mix is not None:
         main = _widest_within(options.mix.budget_bits_per_weight, options.mix.candidates)
     kinds = [main, *(rule.type.upper() for rule in options.tensor_types)]
-    known = [kind for kind in kinds if kind in _GGML_RULERS]
-    coarsest = min(known, key=lambda kind: GGML_TYPES[kind].bits_per_weight)
+    ruled = [kind for kind in kinds if kind in _GGML_RULERS]
+    coarsest = min(ruled, key=lambda kind: GGML_TYPES[kind].bits_per_weight)
     row = _GGML_RULERS[coarsest]
     return Ruler(
         label=coarsest,
@@ -177,14 +177,14 @@ def _gguf(options: GgufOptions) -> Ruler:
 
 def _widest_within(budget_bits_per_weight: float, candidates: tuple[str, ...]) -> str:
     """Return the type that fits a budget if it is used for everything; the narrowest where none does."""
-    known = sorted(
+    ruled = sorted(
         (name.upper() for name in candidates if name.upper() in _GGML_RULERS),
         key=lambda name: GGML_TYPES[name].bits_per_weight,
     )
-    if not known:
+    if not ruled:
         raise _unknown(", ".join(candidates))
-    fitting = [n for n in known if GGML_TYPES[n].bits_per_weight <= budget_bits_per_weight]
-    return fitting[-1] if fitting else known[0]
+    fitting = [n for n in ruled if GGML_TYPES[n].bits_per_weight <= budget_bits_per_weight]
+    return fitting[-1] if fitting else ruled[0]
 
 
 def _unknown(scheme: str) -> InputError:

@@ -38,18 +38,20 @@ def kernels_of(audit: AuditReport, stated: Kernels) -> Kernels:
     """Return how a variant's arithmetic was done: as stated, or as a started server's output told."""
     if stated != "unknown":
         return stated
-    told = next((one.found for one in audit.findings if one.check == KERNELS), "")
+    stated_kinds = next(
+        (finding.found for finding in audit.findings if finding.check == KERNELS), ""
+    )
     kinds: tuple[Kernels, ...] = ("emulated", "weight-only", "native")
-    return next((kind for kind in kinds if told.startswith(f"{kind}: ")), stated)
+    return next((kind for kind in kinds if stated_kinds.startswith(f"{kind}: ")), stated)
 
 
 def _finite(probe: ServedProbeReport) -> AuditFinding:
-    found = {True: "yes", False: "no", None: "it tells none"}[probe.finite]
+    answer = {True: "yes", False: "no", None: "it tells none"}[probe.finite]
     return AuditFinding(
         check=f"log probabilities of {probe.engine} are finite",
         passed=probe.finite is not False,
         promised="yes",
-        found=found,
+        found=answer,
     )
 
 
@@ -57,16 +59,16 @@ def _parity(probe: ServedProbeReport) -> tuple[AuditFinding, ...]:
     if not probe.compared_texts:
         return ()
     wrong = probe.mismatched_texts
-    found = f"{probe.compared_texts - len(wrong)} of {probe.compared_texts} texts"
+    counted = f"{probe.compared_texts - len(wrong)} of {probe.compared_texts} texts"
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        found += f"; first differing: {', '.join(wrong[:_SHOWN])}{more}"
+        counted += f"; first differing: {', '.join(wrong[:_SHOWN])}{more}"
     return (
         AuditFinding(
             check=f"token ids of {probe.engine} equal the base's",
             passed=not wrong,
             promised="every text that was asked",
-            found=found,
+            found=counted,
         ),
     )
 
@@ -75,7 +77,7 @@ def _kernels(probe: ServedProbeReport) -> tuple[AuditFinding, ...]:
     """What computes is no promise that could be broken; it is what the verdict is on."""
     if not probe.kernels:
         return ()
-    kind = min((_kind(one) for one in probe.kernels), key=_ORDER.index)
+    kind = min((_kind(kernel) for kernel in probe.kernels), key=_ORDER.index)
     return (
         AuditFinding(
             check=KERNELS,

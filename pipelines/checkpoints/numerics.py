@@ -22,7 +22,7 @@ _BESIDE_WEIGHTS = (
     "qzeros", "scales", "g_idx",
 )  # fmt: skip
 _FULL_BITS = 16
-_LOADABLE = tuple(one.value for one in Format if one is not Format.GGUF)
+_LOADABLE = tuple(kind.value for kind in Format if kind is not Format.GGUF)
 _ORIGINAL = "name the full-precision checkpoint it was made from"
 
 
@@ -103,8 +103,8 @@ def _compressed(config: JsonObject, folder: Path) -> StoredQuantization:
 
 def _grids(arguments: Iterable[JsonValue]) -> Iterator[tuple[str, int]]:
     """Yield how each of these QuantizationArgs is written (`4`, `8f`), with its bits."""
-    for one in arguments:
-        match one:
+    for grid in arguments:
+        match grid:
             case {"num_bits": int(bits), "type": "float"} if bits > 0:
                 yield f"{bits}f", bits
             case {"num_bits": int(bits)} if bits > 0:

@@ -28,7 +28,7 @@ from quantgate.pipelines.files.reading import at_home, is_folder
 from quantgate.pipelines.files.sealed import verify
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
-from quantgate.pipelines.hub.source import HubSettings, Refusals, download, parse_hub_source
+from quantgate.pipelines.hub.source import CheckpointChecks, HubSettings, download, parse_hub_source
 from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
 
 _CACHED = "models--"
@@ -39,13 +39,13 @@ def _refuse_config(folder: Path) -> None:
     read_model_shape(folder)
 
 
-_REFUSALS = Refusals(
+_REFUSALS = CheckpointChecks(
     names=lambda names, where: refuse_listing(names, where=where), small_files=_refuse_config
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Snapshot:
     """A folder to look into, what to call it, and how to get digests of its files."""
 
     folder: Path
@@ -72,17 +72,17 @@ def resolve_checkpoint(
         ServiceError: the hub does not answer or refuses.
     """
     folder = at_home(source)
-    found = (
+    snapshot = (
         _local(folder.resolve(), store)
         if is_folder(folder)
         else _from_hub(source, store, hub, on_progress)
     )
-    return _accepted(found, name=name, store=store, on_progress=on_progress)
+    return _accepted(snapshot, name=name, store=store, on_progress=on_progress)
 
 
-def _local(folder: Path, store: Store) -> _Found:
+def _local(folder: Path, store: Store) -> _Snapshot:
     memory = DigestMemory(store.digest_memory)
-    return _Found(
+    return _Snapshot(
         folder=folder, source=str(folder), name=_local_name(folder), file_digest=memory.digest
     )
 
@@ -98,13 +98,13 @@ def _local_name(folder: Path) -> str:
     return folder.name
 
 
-def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgress) -> _Found:
-    wanted = parse_hub_source(source)
-    if wanted is None or _is_there(Path(source)):
+def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgress) -> _Snapshot:
+    hub_source = parse_hub_source(source)
+    if hub_source is None or _is_there(Path(source)):
         raise _no_such_folder(source)
     try:
         folder, manifest = download(
-            wanted, store=store, settings=hub, refusals=_REFUSALS, on_progress=on_progress
+            hub_source, store=store, settings=hub, refusals=_REFUSALS, on_progress=on_progress
         )
     except (InputError, ServiceError) as error:
         if neighbours := _neighbours(source):
@@ -112,41 +112,41 @@ def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgre
         raise
     memory = DigestMemory(store.digest_memory)
     verify(folder, manifest, memory.digest)
-    return _Found(
+    return _Snapshot(
         folder=folder,
-        source=f"{wanted.repository}@{manifest.record.revision}",
-        name=wanted.repository.rsplit("/", 1)[-1],
+        source=f"{hub_source.repository}@{manifest.record.revision}",
+        name=hub_source.repository.rsplit("/", 1)[-1],
         file_digest=memory.digest,
     )
 
 
 def _accepted(
-    found: _Found, *, name: str | None, store: Store, on_progress: OnProgress
+    snapshot: _Snapshot, *, name: str | None, store: Store, on_progress: OnProgress
 ) -> Checkpoint:
     """Look into the folder, cheap things first."""
-    where = found.source
-    refuse_leaving_links(found.folder, where=where)
-    refuse_listing((path.name for path in found.folder.iterdir()), where=where)
-    refuse_pipes(found.folder)
-    refuse_lfs_pointers(found.folder, where=where)
-    shape = read_model_shape(found.folder)
-    tensors = read_tensors(found.folder)
-    check_weights(shape, tensors, found.folder)
-    check_vocabulary(shape, found.folder)
+    where = snapshot.source
+    refuse_leaving_links(snapshot.folder, where=where)
+    refuse_listing((path.name for path in snapshot.folder.iterdir()), where=where)
+    refuse_pipes(snapshot.folder)
+    refuse_lfs_pointers(snapshot.folder, where=where)
+    shape = read_model_shape(snapshot.folder)
+    tensors = read_tensors(snapshot.folder)
+    check_weights(shape, tensors, snapshot.folder)
+    check_vocabulary(shape, snapshot.folder)
     on_progress(Progress(done=0, total=0, what="hashing the checkpoint"))
-    digests = checkpoint_digests(found.folder, found.file_digest)
+    digests = checkpoint_digests(snapshot.folder, snapshot.file_digest)
     refuse_nonfinite(
         tensors, memory=store.weight_scan(digests.weights), where=where, on_progress=on_progress
     )
     return Checkpoint(
-        name=_registrable(name or found.name),
-        source=found.source,
-        folder=found.folder,
+        name=_registrable(name or snapshot.name),
+        source=snapshot.source,
+        folder=snapshot.folder,
         digests=digests,
         architecture=shape.architecture,
         dtype=_main_dtype(tensors),
         parameter_count=parameter_count(tensors, shape.quantization),
-        size_bytes=sum(file.stat().st_size for file in weight_files(found.folder)),
+        size_bytes=sum(file.stat().st_size for file in weight_files(snapshot.folder)),
         context_length_tokens=shape.context_length_tokens,
         tensors=tuple(
             TensorFacts(name=tensor.name, shape=tensor.shape, dtype=tensor.dtype)
@@ -171,7 +171,7 @@ def _registrable(name: str) -> str:
     ends in a digest of all of it, so that two names stay two names.
     """
     kept = _NOT_IN_A_NAME.sub("-", name).strip("-.") or "model"
-    lost = any(not one.isascii() and one.isalnum() for one in name)
+    lost = any(not letter.isascii() and letter.isalnum() for letter in name)
     digest = hashlib.sha256(unicodedata.normalize("NFC", name).encode("utf-8", "backslashreplace"))
     return f"{kept}-{digest.hexdigest()[:8]}" if lost else kept
 

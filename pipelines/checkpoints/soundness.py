@@ -19,26 +19,26 @@ def refuse_nonfinite(
     Raises:
         CheckpointError: naming the first tensor that is not finite.
     """
-    found = _remembered(memory)
-    if found is None:
-        found = _scan(tensors, on_progress)
-        write_text(memory, json.dumps({"nonfinite_tensors": found}))
-    if found:
+    nonfinite = _remembered(memory)
+    if nonfinite is None:
+        nonfinite = _scan(tensors, on_progress)
+        write_text(memory, json.dumps({"nonfinite_tensors": nonfinite}))
+    if nonfinite:
         raise CheckpointError(
-            f"{len(found)} of {len(tensors)} tensors hold NaN or infinity, the first is {found[0]}",
+            f"{len(nonfinite)} of {len(tensors)} tensors hold NaN or infinity, the first is {nonfinite[0]}",
             where=where,
             next_step="use another revision; quantizing would save the damage without a word",
         )
 
 
 def _scan(tensors: Sequence[StoredTensor], on_progress: OnProgress) -> list[str]:
-    found: list[str] = []
+    nonfinite: list[str] = []
     total, done = sum(tensor.size_bytes for tensor in tensors), 0
     for tensor in tensors:
         on_progress(Progress(done=done, total=total, what="looking for NaN in the weights"))
-        found += nonfinite_tensors([tensor])
+        nonfinite += nonfinite_tensors([tensor])
         done += tensor.size_bytes
-    return found
+    return nonfinite
 
 
 def _remembered(memory: Path) -> list[str] | None:

@@ -107,12 +107,12 @@ def option_is_secret(name: str) -> bool:
 def secret_values(environment: Mapping[str, str]) -> frozenset[str]:
     """Return the secrets that variables hold: at least six characters each, no paths."""
     extra = environment.get(NAMES_VARIABLE, "").split(",")
-    found: set[str] = set()
+    secrets: set[str] = set()
     for name, value in environment.items():
         if (_NAME.search(name) or name in extra) and not value.startswith("/"):
-            found.add(value)
-        found.update(_passwords(value))
-    return frozenset(value for value in found if len(value) >= _SHORTEST)
+            secrets.add(value)
+        secrets.update(_passwords(value))
+    return frozenset(value for value in secrets if len(value) >= _SHORTEST)
 
 
 def redacted(text: str) -> str:
@@ -200,8 +200,8 @@ def _passwords(value: str) -> Iterator[str]:
         yield base64.b64encode(f"{unquote(user)}:{plain}".encode()).decode()
 
 
-def _hidden_user(found: re.Match[str]) -> str:
-    user, colon, _ = found["user"].partition(":")
+def _hidden_user(userinfo: re.Match[str]) -> str:
+    user, colon, _ = userinfo["user"].partition(":")
     if colon:
-        return f"{found['scheme']}{user}:{HIDDEN}@"
-    return found[0] if len(user) < _TOKEN_USER else f"{found['scheme']}{HIDDEN}@"
+        return f"{userinfo['scheme']}{user}:{HIDDEN}@"
+    return userinfo[0] if len(user) < _TOKEN_USER else f"{userinfo['scheme']}{HIDDEN}@"

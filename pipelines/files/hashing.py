@@ -34,13 +34,13 @@ class DigestMemory:
     def __init__(self, file: Path) -> None:
         """Read what is remembered; an unreadable memory is an empty one."""
         self._file = file
-        self._known: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
         try:
             loaded = json.loads(file.read_text())
         except (OSError, ValueError):
             return
         if isinstance(loaded, dict):
-            self._known = loaded
+            self._digests = loaded
 
     def digest(self, path: Path) -> Digest:
         """Return the sha256 of a file, hashing it only when it is small, new or changed."""
@@ -48,7 +48,7 @@ class DigestMemory:
         if stat.st_size < _REMEMBERED_FROM_BYTES:
             return file_digest(path)
         key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-        if key not in self._known:
-            self._known[key] = file_digest(path)
-            write_text(self._file, json.dumps(self._known, indent=0, sort_keys=True))
-        return Digest(self._known[key])
+        if key not in self._digests:
+            self._digests[key] = file_digest(path)
+            write_text(self._file, json.dumps(self._digests, indent=0, sort_keys=True))
+        return Digest(self._digests[key])

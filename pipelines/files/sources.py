@@ -86,7 +86,7 @@ class Sources:
         return names
 
     def digest(self, modules: Iterable[str], alone: Iterable[str] = ()) -> Digest:
-        """See `source_digest`."""
+        """Return what `source_digest` does, for the modules of this checkout."""
         with self._lock:
             names = sorted({*self._reached(modules), *alone})
             digest = digest_of([[name, self._source(name).sha256] for name in names])
@@ -105,7 +105,9 @@ class Sources:
                 continue
             seen.add(name)
             named = self._source(name).names
-            waiting += [one for one in named if one not in seen and one not in _ONLY_WORDS]
+            waiting += [
+                module for module in named if module not in seen and module not in _ONLY_WORDS
+            ]
         return frozenset(seen)
 
     def _source(self, name: str) -> "_Source":
@@ -119,13 +121,13 @@ class Sources:
             raise ImportError(f"no source for module {name}")
         remembered = self._memories().get(name)
         if remembered and remembered["files"] == _stamps(path.parent, remembered["files"]):
-            names = [one for one in remembered["names"] if self._path(one) is not None]
+            names = [module for module in remembered["names"] if self._path(module) is not None]
             return _Source(sha256=remembered["sha256"], names=tuple(names))
         tree = ast.parse(path.read_bytes(), filename=str(path))
         mentioned = {name.rpartition(".")[0], *_mentioned(tree)} - {"", name}
-        names = sorted(one for one in mentioned if self._path(one) is not None)
+        names = sorted(module for module in mentioned if self._path(module) is not None)
         files = [path.name, *sorted({*_data_files(tree, path.parent)} - {path.name})]
-        sha256 = digest_of([file_digest(path.parent / one) for one in files])
+        sha256 = digest_of([file_digest(path.parent / file) for file in files])
         stamps = _stamps(path.parent, files)
         self._memories()[name] = {"files": stamps, "sha256": sha256, "names": names}
         self._is_new = True
@@ -133,10 +135,10 @@ class Sources:
 
     def _path(self, name: str) -> Path | None:
         if name not in self._paths:
-            self._paths[name] = self._found(name)
+            self._paths[name] = self._path_of(name)
         return self._paths[name]
 
-    def _found(self, name: str) -> Path | None:
+    def _path_of(self, name: str) -> Path | None:
         top, *parts = name.split(".")
         if top != PACKAGE or not parts or parts[0] not in HOUSES:
             return None
@@ -212,7 +214,7 @@ def _is_entry(kept: object) -> bool:
         isinstance(kept["files"], dict)
         and isinstance(kept["sha256"], str)
         and isinstance(names, list)
-        and all(isinstance(one, str) for one in names)
+        and all(isinstance(module, str) for module in names)
     )
 
 

@@ -81,7 +81,7 @@ def _staged(folder: Path, depth: int = 1) -> Iterator[tuple[Path, str]]:
     for path in folder.iterdir() if folder.is_dir() else ():
         if not path.is_dir() or path.is_symlink():
             continue
-        if found := _STAGING.fullmatch(path.name):
-            yield path, found["name"]
+        if staging := _STAGING.fullmatch(path.name):
+            yield path, staging["name"]
         elif depth < _STAGING_DEPTH and not (path / "manifest.json").exists():
             yield from _staged(path, depth + 1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pydantic_core import ErrorDetails
 
-OWN_SENTENCE = "{error}"
+AS_RAISED = "{error}"
 """Errors that our own validators raise: their text is the sentence."""
 
 _TEXT, _NUMBER, _OBJECT, _LIST = "a text", "a number", "an object (`key: value`)", "a list"
@@ -22,8 +22,8 @@ def _be(what: str) -> str:
 SENTENCES: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is an unknown key",
-    "value_error": OWN_SENTENCE,
-    "assertion_error": OWN_SENTENCE,
+    "value_error": AS_RAISED,
+    "assertion_error": AS_RAISED,
     "json_invalid": "is not valid JSON",
     # what kind of value it is
     **dict.fromkeys(

@@ -38,18 +38,19 @@ def all_thoughts(completed: Run, asked: Run) -> Run:
     return replace(
         completed,
         answers=tuple(
-            one if one.answer.item_id in ids else thinking(one) for one in completed.answers
+            graded if graded.answer.item_id in ids else thinking(graded)
+            for graded in completed.answers
         ),
     )
 
 
 def _completed(suite: Suite, reference: Run, asked: Run, *, right: bool) -> Run:
-    known = {graded.answer.item_id: graded for graded in asked.answers}
+    graded_answers = {graded.answer.item_id: graded for graded in asked.answers}
     lengths: dict[int, tuple[int, ...]] = {}
     return replace(
         asked,
         answers=tuple(
-            known.get(item.id) or _imagined(suite, item, graded, lengths, right=right)
+            graded_answers.get(item.id) or _imagined(suite, item, graded, lengths, right=right)
             for item, graded in zip(suite.items, reference.answers, strict=True)
         ),
     )

@@ -79,12 +79,12 @@ def judge_stopped(examined: Examined) -> Verdict:
     references = answered(examined.reference_runs, asked)
     part = replace(suite, items=tuple(item for item in suite.items if item.id in ids))
     items = pair(suite=part, reference_runs=references, variant=asked)
-    found = judge_scopes(suite, policy, items)
+    judged = judge_scopes(suite, policy, items)
     scopes = Scopes(
-        whole=_as_settled(found.whole, outlook.whole, len(suite.items)),
+        whole=_as_settled(judged.whole, outlook.whole, len(suite.items)),
         slices=tuple(
-            _as_settled(one, decision, sum(one.name in item.slices for item in suite.items))
-            for one, decision in zip(found.slices, outlook.slices, strict=True)
+            _as_settled(scope, decision, sum(scope.name in item.slices for item in suite.items))
+            for scope, decision in zip(judged.slices, outlook.slices, strict=True)
         ),
     )
     stopped = f"stopped after {len(items)} of {len(suite.items)} items: no answer could change this"
@@ -125,8 +125,8 @@ def _outlook(examined: Examined) -> _Outlook:
     least = _audit(examined, highest)
     upper = overall(least, best[0], best[1:], policy)
     lower = worst(
-        overall(_audit(examined, one), worst_[0], worst_[1:], policy)
-        for one in (lowest, all_thoughts(lowest, examined.asked))
+        overall(_audit(examined, completed), worst_[0], worst_[1:], policy)
+        for completed in (lowest, all_thoughts(lowest, examined.asked))
     )
     scopes = [high if high is low else None for high, low in zip(best, worst_, strict=True)]
     return _Outlook(
@@ -148,13 +148,13 @@ def _decisions(examined: Examined, completed: Run) -> list[tuple[Decision, ...]]
     open_ = len(examined.asked.answers) < len(examined.suite.items)
     if open_ and _asks_for_a_margin(examined.policy):
         ways.append(judge_scopes(examined.suite, examined.policy, items, by_scores=True))
-    by_way = [(way.whole.decision, *(one.decision for one in way.slices)) for way in ways]
+    by_way = [(way.whole.decision, *(scope.decision for scope in way.slices)) for way in ways]
     return list(zip(*by_way, strict=True))
 
 
 def _asks_for_a_margin(policy: Policy) -> bool:
     return policy.non_inferiority is not None or any(
-        one.non_inferiority is not None for one in policy.slices
+        rules.non_inferiority is not None for rules in policy.slices
     )
 
 
@@ -164,8 +164,8 @@ def _best(decisions: Sequence[Decision]) -> Decision:
 
 def _audit(examined: Examined, completed: Run) -> AuditReport:
     """Return the audit as it would be after this completion."""
-    found = audit_behaviour(examined.reference_runs[0], completed)
-    return AuditReport(findings=(*examined.audit.findings, *found))
+    findings = audit_behaviour(examined.reference_runs[0], completed)
+    return AuditReport(findings=(*examined.audit.findings, *findings))
 
 
 def _as_settled(judged: SliceVerdict, decision: Decision | None, total: int) -> SliceVerdict:
@@ -174,14 +174,17 @@ def _as_settled(judged: SliceVerdict, decision: Decision | None, total: int) -> 
     if asked == total:
         return judged
     label = "the whole suite" if judged.name == "all" else judged.name
-    told = f"{counts(label, judged.statistics)} after {asked} of {total} items"
+    sentence = f"{counts(label, judged.statistics)} after {asked} of {total} items"
     if decision is None:
         return replace(
-            judged, decision=Decision.INCONCLUSIVE, reason=f"{told}: open", unbroken_items_needed=0
+            judged,
+            decision=Decision.INCONCLUSIVE,
+            reason=f"{sentence}: open",
+            unbroken_items_needed=0,
         )
     return replace(
         judged,
         decision=decision,
-        reason=f"{told}: {decision.value}, whatever the others answer",
+        reason=f"{sentence}: {decision.value}, whatever the others answer",
         unbroken_items_needed=0,
     )

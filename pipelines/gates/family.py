@@ -41,35 +41,36 @@ def within_family(verdict: Verdict, family: Mapping[str, float]) -> Verdict:
         return verdict
     subjects = tuple(family)
     adjusted = dict(zip(subjects, holm([family[name] for name in subjects]), strict=True))
-    found = FamilyAdjustment(
+    adjustment = FamilyAdjustment(
         variants=len(family),
         raw_p=family[verdict.subject],
         adjusted_p=adjusted[verdict.subject],
     )
     whole = verdict.whole
     if whole is None or whole.decision is not Decision.PASS:
-        return replace(verdict, family=found)
-    judged = _adjusted(whole, verdict, found)
+        return replace(verdict, family=adjustment)
+    judged = _adjusted(whole, verdict, adjustment)
     decision = verdict.decision
     if decision is Decision.PASS:
         decision = judged.decision
-    reasons = tuple(judged.reason if one == whole.reason else one for one in verdict.reasons)
-    return replace(verdict, whole=judged, decision=decision, reasons=reasons, family=found)
-
-
-def _adjusted(whole: SliceVerdict, verdict: Verdict, found: FamilyAdjustment) -> SliceVerdict:
-    """Judge the whole's pass once more, by its adjusted p-value."""
-    alone = (
-        f"p {_p(found.raw_p)} on its own, {_p(found.adjusted_p)} among {found.variants} variants"
+    reasons = tuple(
+        judged.reason if reason == whole.reason else reason for reason in verdict.reasons
     )
-    if found.adjusted_p <= 1.0 - verdict.policy.confidence:
+    return replace(verdict, whole=judged, decision=decision, reasons=reasons, family=adjustment)
+
+
+def _adjusted(whole: SliceVerdict, verdict: Verdict, adjustment: FamilyAdjustment) -> SliceVerdict:
+    """Judge the whole's pass once more, by its adjusted p-value."""
+    raw, adjusted = _p(adjustment.raw_p), _p(adjustment.adjusted_p)
+    alone = f"p {raw} on its own, {adjusted} among {adjustment.variants} variants"
+    if adjustment.adjusted_p <= 1.0 - verdict.policy.confidence:
         return replace(whole, reason=f"{whole.reason} ({alone} by Holm)")
     counted = whole.statistics
     needed = items_needed(
         counted.broke,
         counted.reliable,
         max_break_rate=verdict.policy.max_break_rate,
-        confidence=1.0 - (1.0 - verdict.policy.confidence) / found.variants,
+        confidence=1.0 - (1.0 - verdict.policy.confidence) / adjustment.variants,
         effective=counted.effective_reliable if counted.clusters else None,
     )
     items = unbroken_items(needed, grouped=counted.clusters is not None)

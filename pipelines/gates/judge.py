@@ -12,7 +12,7 @@ from quantgate.pipelines.gates.scopes import (
     failing,
     judge_scopes,
     overall,
-    require_known_slices,
+    require_named_slices,
 )
 from quantgate.pipelines.gates.wording import audit_miss
 from quantgate.pipelines.paired.pairing import pair
@@ -33,7 +33,7 @@ def judge(
     Raises:
         InputError: where the runs are not comparable, or the policy does not fit the suite.
     """
-    require_known_slices(policy, suite)
+    require_named_slices(policy, suite)
     items = pair(suite=suite, reference_runs=reference_runs, variant=variant_run)
     scopes = judge_scopes(suite, policy, items)
     decisions = [judged.decision for judged in scopes.slices]
@@ -99,8 +99,8 @@ def scope_reasons(scopes: Scopes, policy: Policy) -> tuple[str, ...]:
     judged = (whole, *slices)
     blocking = " (the policy requires all slices)" if policy.require_all_slices else ""
     return (
-        *(one.reason for one in failing(scopes.whole, scopes.slices)),
-        *(one.reason for one in judged if one.decision is Decision.INCONCLUSIVE),
+        *(scope.reason for scope in failing(scopes.whole, scopes.slices)),
+        *(scope.reason for scope in judged if scope.decision is Decision.INCONCLUSIVE),
         *([whole.reason] if whole.decision is Decision.PASS else []),
-        *(one.reason + blocking for one in slices if one.decision is Decision.UNPROVEN),
+        *(scope.reason + blocking for scope in slices if scope.decision is Decision.UNPROVEN),
     )

@@ -88,8 +88,10 @@ def with_judge(
     evidence = judge_evidence(answers, labels=len(anchors), confidence=confidence)
     rule = _rule(scope, evidence, counted, limits, confidence)
     rules = (rule, *map(_as_far_as_it_counts, scope.rules))
-    decision = worst(one.decision for one in rules)
-    reason = "; ".join(one.reason for one in rules if one.decision is decision)
+    decision = worst(judged_rule.decision for judged_rule in rules)
+    reason = "; ".join(
+        judged_rule.reason for judged_rule in rules if judged_rule.decision is decision
+    )
     judged = replace(scope, decision=decision, reason=reason, rules=rules, unbroken_items_needed=0)
     return judged, evidence
 
@@ -106,27 +108,32 @@ def _rule(
     open_ = scope.name == WHOLE or (limits.critical and scope.statistics.broke > 0)
     undecided = Decision.INCONCLUSIVE if open_ else Decision.UNPROVEN
     if limits.critical and broke:
-        told = f"{label}: {broke} of {count} items that no judge graded broke"
-        return _told(Decision.FAIL, f"{told}, and a critical slice tolerates no break")
+        sentence = f"{label}: {broke} of {count} items that no judge graded broke"
+        return _rule_verdict(Decision.FAIL, f"{sentence}, and a critical slice tolerates no break")
     certain = broke / max(1, scope.statistics.reliable)
     if certain > limits.max_break_rate and others.apart > 1:
-        told = f"{label}: {broke} of {count} items that no judge graded broke, of {scope.statistics.reliable}"
-        return _told(Decision.FAIL, f"{told}, which is above the limit of {limit(limits)}")
+        reliable = scope.statistics.reliable
+        sentence = f"{label}: {broke} of {count} items that no judge graded broke, of {reliable}"
+        return _rule_verdict(
+            Decision.FAIL, f"{sentence}, which is above the limit of {limit(limits)}"
+        )
     problem = _problem(scope, evidence)
     if problem:
-        return _told(undecided, f"{label}: a judge's verdicts do not count here: {problem}")
-    found = _estimate(evidence, others, confidence)
-    told = (
-        f"{label}: {percent(found.rate)} of reliably right items broke, with the judge's verdicts corrected "
-        f"by {evidence.labels} labels (bound {percent_bound(found.bound)})"
+        return _rule_verdict(undecided, f"{label}: a judge's verdicts do not count here: {problem}")
+    estimate = _estimate(evidence, others, confidence)
+    sentence = (
+        f"{label}: {percent(estimate.rate)} of reliably right items broke, with the judge's verdicts "
+        f"corrected by {evidence.labels} labels (bound {percent_bound(estimate.bound)})"
     )
-    if found.bound <= limits.max_break_rate and not (limits.critical and found.rate > 0):
-        return _told(Decision.PASS, f"{told}, within the limit of {limit(limits)}")
-    if limits.critical and found.rate > 0:
-        return _told(Decision.FAIL, f"{told}, and a critical slice tolerates no break")
-    if found.rate > limits.max_break_rate:
-        return _told(Decision.FAIL, f"{told}, which is above the limit of {limit(limits)}")
-    return _told(undecided, f"{told}: more items and labels would settle it")
+    if estimate.bound <= limits.max_break_rate and not (limits.critical and estimate.rate > 0):
+        return _rule_verdict(Decision.PASS, f"{sentence}, within the limit of {limit(limits)}")
+    if limits.critical and estimate.rate > 0:
+        return _rule_verdict(Decision.FAIL, f"{sentence}, and a critical slice tolerates no break")
+    if estimate.rate > limits.max_break_rate:
+        return _rule_verdict(
+            Decision.FAIL, f"{sentence}, which is above the limit of {limit(limits)}"
+        )
+    return _rule_verdict(undecided, f"{sentence}: more items and labels would settle it")
 
 
 def _as_far_as_it_counts(rule: RuleVerdict) -> RuleVerdict:
@@ -173,5 +180,5 @@ def _reliable(item: PairedItem) -> bool:
     return item.stable and item.outcome in _REFERENCE_RIGHT
 
 
-def _told(decision: Decision, reason: str) -> RuleVerdict:
+def _rule_verdict(decision: Decision, reason: str) -> RuleVerdict:
     return RuleVerdict(rule=RULE, decision=decision, reason=reason)

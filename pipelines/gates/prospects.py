@@ -40,9 +40,9 @@ def _obstacles(suite: Suite, policy: Policy, items: Sequence[PairedItem]) -> Ite
         yield whole
     for spec in suite.slices if policy.require_all_slices else ():
         inside = [item for item in items if spec.name in item.slices]
-        found = _obstacle(f"slice {spec.name}: ", inside, policy.slice_limits(spec.name))
-        if found:
-            yield found
+        obstacle = _obstacle(f"slice {spec.name}: ", inside, policy.slice_limits(spec.name))
+        if obstacle:
+            yield obstacle
 
 
 def _obstacle(scope: str, items: Sequence[PairedItem], limits: Limits) -> str | None:

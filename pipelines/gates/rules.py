@@ -38,8 +38,8 @@ class _Measured:
     item of none is one by itself), else an item.
     """
 
-    told: str
-    wanted: str
+    observation: str
+    limit: str
     within: bool
     beyond: bool
     causes: int
@@ -92,11 +92,11 @@ def _change(label: str, counted: PairedStatistics, margin: float) -> _Measured:
     measured = counted.scores or counted
     what = "mean score" if counted.scores else "accuracy"
     return _Measured(
-        told=(
+        observation=(
             f"{label}: {what} changed by {points(measured.delta)}"
             f" (lower bound {points_bound(measured.delta_lower_bound)})"
         ),
-        wanted=f"the margin of {100 * margin:g} points",
+        limit=f"the margin of {100 * margin:g} points",
         within=measured.delta_lower_bound >= -margin,
         beyond=measured.delta < -margin,
         causes=measured.lost_groups,
@@ -106,11 +106,11 @@ def _change(label: str, counted: PairedStatistics, margin: float) -> _Measured:
 
 def _accuracy(label: str, counted: PairedStatistics, least: float) -> _Measured:
     return _Measured(
-        told=(
+        observation=(
             f"{label}: accuracy is {percent(counted.variant_accuracy)}"
             f" (lower bound {percent_lower_bound(counted.accuracy_lower_bound)})"
         ),
-        wanted=f"the least of {share(least)}",
+        limit=f"the least of {share(least)}",
         within=counted.accuracy_lower_bound >= least,
         beyond=counted.variant_accuracy < least,
         causes=counted.wrong_groups,
@@ -121,8 +121,8 @@ def _accuracy(label: str, counted: PairedStatistics, least: float) -> _Measured:
 def _verbosity(label: str, counted: PairedStatistics, most: float) -> RuleVerdict:
     ratio = counted.verbosity_ratio
     measured = _Measured(
-        told=f"{label}: answers take {ratio:.2f} times the reference's tokens",
-        wanted=f"the limit of {most:g}",
+        observation=f"{label}: answers take {ratio:.2f} times the reference's tokens",
+        limit=f"the limit of {most:g}",
         within=ratio <= most,
         beyond=ratio > most,
         causes=counted.items,
@@ -134,36 +134,40 @@ def _verbosity(label: str, counted: PairedStatistics, most: float) -> RuleVerdic
 def _refusals(
     label: str, counted: PairedStatistics, most: float, fewest_causes: int
 ) -> RuleVerdict:
-    rule, found = "max_refusal_rate_increase", counted.refusals
-    if found is None:
+    rule, refusals = "max_refusal_rate_increase", counted.refusals
+    if refusals is None:
         reason = f"{label}: no grader tells refusals, so that their rate cannot be held to a limit"
         return RuleVerdict(rule=rule, decision=Decision.INCONCLUSIVE, reason=reason)
     measured = _Measured(
-        told=(
-            f"{label}: {found.variant_refused} of {found.items} were refused where the reference refused"
-            f" {found.reference_refused} (upper bound of the increase"
-            f" {percent_bound(found.increase_upper_bound)})"
+        observation=(
+            f"{label}: {refusals.variant_refused} of {refusals.items} were refused where the reference"
+            f" refused {refusals.reference_refused} (upper bound of the increase"
+            f" {percent_bound(refusals.increase_upper_bound)})"
         ),
-        wanted=f"the limit of {share(most)}",
-        within=found.increase_upper_bound <= most,
-        beyond=found.increase > most,
-        causes=found.more_groups,
+        limit=f"the limit of {share(most)}",
+        within=refusals.increase_upper_bound <= most,
+        beyond=refusals.increase > most,
+        causes=refusals.more_groups,
         cause=_cause(counted),
     )
     return _judged(rule, measured, fewest_causes)
 
 
 def _judged(rule: str, measured: _Measured, fewest_causes: int) -> RuleVerdict:
-    told, wanted = measured.told, measured.wanted
+    observation, limit = measured.observation, measured.limit
     if measured.within:
-        return RuleVerdict(rule=rule, decision=Decision.PASS, reason=f"{told}, within {wanted}")
+        return RuleVerdict(
+            rule=rule, decision=Decision.PASS, reason=f"{observation}, within {limit}"
+        )
     if measured.beyond and measured.causes >= fewest_causes:
-        return RuleVerdict(rule=rule, decision=Decision.FAIL, reason=f"{told}, beyond {wanted}")
-    seen = f", beyond {wanted} by what one {measured.cause} did" if measured.beyond else ""
+        return RuleVerdict(
+            rule=rule, decision=Decision.FAIL, reason=f"{observation}, beyond {limit}"
+        )
+    seen = f", beyond {limit} by what one {measured.cause} did" if measured.beyond else ""
     return RuleVerdict(
         rule=rule,
         decision=Decision.INCONCLUSIVE,
-        reason=f"{told}{seen}: too few items to show {'that' if measured.beyond else wanted}",
+        reason=f"{observation}{seen}: too few items to show {'that' if measured.beyond else limit}",
     )
 
 

@@ -41,15 +41,15 @@ def judge_scopes(
     Raises:
         InputError: where the policy does not fit the suite, or a rate is not one.
     """
-    require_known_slices(policy, suite)
+    require_named_slices(policy, suite)
     refuse_family(policy, items)
     limits = policy.limits()
     judged = []
     for spec in suite.slices:
-        own = policy.slice_limits(spec.name, critical=spec.critical)
+        narrower = policy.slice_limits(spec.name, critical=spec.critical)
         inside = [item for item in items if spec.name in item.slices]
-        found = judge_slice(spec.name, _statistics(inside, own, by_scores=by_scores), own)
-        judged.append(with_judge(found, inside, suite.anchors, own)[0])
+        scope = judge_slice(spec.name, _statistics(inside, narrower, by_scores=by_scores), narrower)
+        judged.append(with_judge(scope, inside, suite.anchors, narrower)[0])
     counted = _statistics(items, limits, by_scores=by_scores)
     whole, evidence = with_judge(
         judge_whole(counted, limits, critical_items(items)), items, suite.anchors, limits
@@ -77,25 +77,25 @@ def overall(
 
 def failing(whole: SliceVerdict, slices: Sequence[SliceVerdict]) -> tuple[SliceVerdict, ...]:
     """Return what fails: the whole first, then slices, by the share and then the number that broke."""
-    failed = [one for one in slices if one.decision is Decision.FAIL]
-    failed.sort(key=lambda one: (-one.statistics.break_rate, -one.statistics.broke))
+    failed = [scope for scope in slices if scope.decision is Decision.FAIL]
+    failed.sort(key=lambda scope: (-scope.statistics.break_rate, -scope.statistics.broke))
     return (*([whole] if whole.decision is Decision.FAIL else []), *failed)
 
 
-def require_known_slices(policy: Policy, suite: Suite) -> None:
+def require_named_slices(policy: Policy, suite: Suite) -> None:
     """Refuse a policy that speaks of slices which the suite does not have.
 
     Raises:
         InputError: naming all of them, and the likely one.
     """
-    known = [spec.name for spec in suite.slices]
-    unknown = [name for name in policy.named_slices if name not in known]
+    names = [spec.name for spec in suite.slices]
+    unknown = [name for name in policy.named_slices if name not in names]
     if unknown:
-        close = get_close_matches(unknown[0], known, n=1)
+        close = get_close_matches(unknown[0], names, n=1)
         raise InputError(
             f"the policy names {', '.join(unknown)}, which {suite.name} does not have",
             where="policy",
-            next_step=f"did you mean {close[0]}?" if close else f"slices: {', '.join(known)}",
+            next_step=f"did you mean {close[0]}?" if close else f"slices: {', '.join(names)}",
         )
 
 

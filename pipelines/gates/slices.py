@@ -99,12 +99,12 @@ def _verdict(
     decision = worst([by_breaks, *(rule.decision for rule in rules)])
     more_items = unbroken_items(needed, grouped=statistics.clusters is not None)
     reason = counts(label, statistics) + _therefore(by_breaks, limits, more_items)
-    told = [(by_breaks, reason), *((rule.decision, rule.reason) for rule in rules)]
+    judged_reasons = [(by_breaks, reason), *((rule.decision, rule.reason) for rule in rules)]
     return SliceVerdict(
         name=name,
         critical=limits.critical,
         decision=decision,
-        reason="; ".join(sentence for judged, sentence in told if judged is decision),
+        reason="; ".join(sentence for judged, sentence in judged_reasons if judged is decision),
         statistics=statistics,
         unbroken_items_needed=needed,
         rules=rules,

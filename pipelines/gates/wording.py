@@ -51,9 +51,9 @@ def counts(name: str, statistics: PairedStatistics) -> str:
 def broke_in(statistics: PairedStatistics, *, most: int = 3) -> str:
     """Say how items broke: `6 wrong value, 2 not JSON, 1 in other ways`; "" where no grade tells."""
     shown = statistics.broke_ways[:most]
-    told = [f"{one.count} {one.way}" for one in shown]
-    others = sum(one.count for one in statistics.broke_ways[most:])
-    return ", ".join([*told, *([f"{others} in other ways"] if others else [])])
+    parts = [f"{way.count} {way.way}" for way in shown]
+    others = sum(way.count for way in statistics.broke_ways[most:])
+    return ", ".join([*parts, *([f"{others} in other ways"] if others else [])])
 
 
 def unbroken_items(count: int, *, grouped: bool) -> str:

@@ -60,7 +60,7 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusals:
+class CheckpointChecks:
     """What a repository is looked through for before its weights are fetched; each raises CheckpointError.
 
     `names` takes the names of its files and where they stand, `small_files` the folder of those that are no
@@ -84,7 +84,7 @@ def download(
     *,
     store: Store,
     settings: HubSettings,
-    refusals: Refusals,
+    refusals: CheckpointChecks,
     on_progress: OnProgress,
 ) -> tuple[Path, Manifest[Download]]:
     """Return the sealed folder of the revision and its manifest, downloading it first if need be.
@@ -136,7 +136,7 @@ def download(
 
 
 def _listing(
-    api: "HfApi", source: HubSource, refusals: Refusals
+    api: "HfApi", source: HubSource, refusals: CheckpointChecks
 ) -> tuple[str, tuple[RemoteFile, ...]]:
     """Resolve the revision once and return the files that are wanted of it, small ones first."""
     from huggingface_hub.errors import HFValidationError

@@ -52,12 +52,12 @@ class TableReader:
         )
 
     def _hub(self, source: TableSource) -> Path:
-        wanted = parse_hub_source(source.hub or "")
-        if wanted is None:
+        hub_source = parse_hub_source(source.hub or "")
+        if hub_source is None:
             raise InputError("is not org/name@revision", where=str(source.hub))
-        revision = wanted.revision if wanted.is_pinned else self._commit(wanted)
+        revision = hub_source.revision if hub_source.is_pinned else self._commit(hub_source)
         hub = HubDataset(
-            repository=wanted.repository,
+            repository=hub_source.repository,
             revision=revision,
             config=source.config,
             split=source.split,
@@ -65,21 +65,21 @@ class TableReader:
             cache=self.store.root / "downloads" / ".datasets",
         )
         return self._sealed(
-            wanted.repository.replace("/", "--"),
-            [wanted.repository, revision, source.config, source.split],
+            hub_source.repository.replace("/", "--"),
+            [hub_source.repository, revision, source.config, source.split],
             lambda rows: TableRowsCall(output=rows, hub=hub),
         )
 
-    def _commit(self, wanted: HubSource) -> str:
+    def _commit(self, hub_source: HubSource) -> str:
         endpoint = self.hub.endpoint
-        with hub_errors(wanted.repository, wanted.revision, endpoint):
+        with hub_errors(hub_source.repository, hub_source.revision, endpoint):
             from huggingface_hub import HfApi
 
             api = HfApi(endpoint=endpoint, token=self.hub.token, library_name="quantgate")
-            found = api.dataset_info(wanted.repository, revision=wanted.revision)
-        if found.sha is None:
-            raise ServiceError("the hub names no commit", where=wanted.repository)
-        return found.sha
+            dataset = api.dataset_info(hub_source.repository, revision=hub_source.revision)
+        if dataset.sha is None:
+            raise ServiceError("the hub names no commit", where=hub_source.repository)
+        return dataset.sha
 
     def _sealed(
         self, name: str, identity: list[JsonValue], call: Callable[[Path], TableRowsCall]

@@ -52,12 +52,12 @@ def fetch(
         part = folder / (file.name + _PART)
         part.parent.mkdir(exist_ok=True)
         meter.begin(file, part.stat().st_size if part.exists() else 0)
-        _fetch_one(commit, file, part, meter)
+        _fetch_file(commit, file, part, meter)
         _compare(part, file, commit.repository)
         part.rename(folder / file.name)
 
 
-def _fetch_one(commit: Commit, file: RemoteFile, part: Path, meter: "_Meter") -> None:
+def _fetch_file(commit: Commit, file: RemoteFile, part: Path, meter: "_Meter") -> None:
     # Not `hf_hub_download`: since 1.30 it starts a file anew in every process that fetches it.
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get

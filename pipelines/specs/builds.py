@@ -204,14 +204,16 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         name=file.name,
         model=str(local) if local.is_dir() or file.model.startswith(".") else file.model,
         suite=folder / file.suite,
-        corpora=tuple(None if one == NO_CORPUS else folder / one for one in file.named_corpora),
+        corpora=tuple(
+            None if corpus == NO_CORPUS else folder / corpus for corpus in file.named_corpora
+        ),
         policy=folder / file.policy if file.policy else None,
         recipes=default_recipes if file.recipes is None else file.recipes,
         kv_caches=file.kv_caches,
         folder=folder,
-        servers=tuple(one.server(name, folder) for name, one in file.servers.items()),
+        servers=tuple(server.server(name, folder) for name, server in file.servers.items()),
         judge_in=file.judged_in,
-        contamination_waivers=tuple(one.waiver for one in file.contamination_waivers),
+        contamination_waivers=tuple(written.waiver for written in file.contamination_waivers),
         template_variables=cast("JsonObject", file.template_variables),
         base_divergence_waiver=(
             file.base_divergence_waiver.waiver if file.base_divergence_waiver else None

@@ -50,11 +50,11 @@ def over_corpora(
     if len(names) <= 1:
         only = next(iter(names), None)
         return tuple(_single(recipe, only) for recipe in recipes), ()
-    found: list[OnCorpus] = []
+    combinations: list[OnCorpus] = []
     left_out: list[str] = []
     for recipe in recipes:
         if recipe.calibration is Calibration.NONE:
-            found.append(OnCorpus(recipe=recipe, corpus=None))
+            combinations.append(OnCorpus(recipe=recipe, corpus=None))
             continue
         for name in names:
             made = without_corpus(recipe) if name == NO_CORPUS else recipe
@@ -62,8 +62,8 @@ def over_corpora(
                 left_out.append(f"{recipe.name} cannot be built without a corpus: not compared so")
                 continue
             named = replace(made, name=f"{recipe.name}{_SUFFIX}{name}")
-            found.append(OnCorpus(recipe=named, corpus=None if name == NO_CORPUS else name))
-    return tuple(found), tuple(left_out)
+            combinations.append(OnCorpus(recipe=named, corpus=None if name == NO_CORPUS else name))
+    return tuple(combinations), tuple(left_out)
 
 
 def _single(recipe: Recipe, corpus: str | None) -> OnCorpus:
@@ -100,5 +100,5 @@ def without_corpus(recipe: Recipe) -> Recipe | None:
 
 def split_corpus(name: str) -> tuple[str, str | None]:
     """Split `Q4_K_M--imatrix--on_web` into recipe and corpus; None where the name says none."""
-    found = _NAME.fullmatch(without_kv_suffix(name))
-    return (found["recipe"], found["corpus"]) if found else (name, None)
+    match = _NAME.fullmatch(without_kv_suffix(name))
+    return (match["recipe"], match["corpus"]) if match else (name, None)

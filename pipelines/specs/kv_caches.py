@@ -30,10 +30,10 @@ def without_kv_suffix(name: str) -> str:
 
 def split_kv_suffix(name: str) -> tuple[str, KvCacheType | None]:
     """Split `Q4_K_M--kv_q8_0` into the plain name and the type; None where the name says none."""
-    found = _NAME.fullmatch(name)
-    if found is None:
+    match = _NAME.fullmatch(name)
+    if match is None:
         return name, None
-    return found["plain"], next(kind for kind in KV_CACHE_TYPES if kind == found["type"])
+    return match["plain"], next(kind for kind in KV_CACHE_TYPES if kind == match["type"])
 
 
 def in_kv_cache(recipe: Recipe, kv_cache: KvCacheType) -> Recipe:
@@ -72,10 +72,10 @@ def over_kv_caches(
     derived: dict[str, Recipe] = {}
     for recipe in recipes:
         for kv_cache in _types_of(recipe, kv_caches):
-            one = in_kv_cache(recipe, kv_cache)
-            if one.name in derived:
-                raise InputError(f"recipe '{one.name}' is asked for twice")
-            derived[one.name] = one
+            derived_recipe = in_kv_cache(recipe, kv_cache)
+            if derived_recipe.name in derived:
+                raise InputError(f"recipe '{derived_recipe.name}' is asked for twice")
+            derived[derived_recipe.name] = derived_recipe
     return tuple(derived.values())
 
 
@@ -92,14 +92,14 @@ def parse_kv_caches(text: str) -> tuple[KvCacheType, ...]:
     """
     chosen: list[KvCacheType] = []
     for word in (part.strip() for part in text.split(",")):
-        known = next((kind for kind in KV_CACHE_TYPES if kind == word), None)
-        if known is None:
+        kv_cache = next((kind for kind in KV_CACHE_TYPES if kind == word), None)
+        if kv_cache is None:
             raise InputError(
                 f"there is no KV-cache type '{word}'{did_you_mean(word, KV_CACHE_TYPES)}",
                 where="--kv",
                 next_step=f"choose of {', '.join(KV_CACHE_TYPES)}",
             )
-        if known in chosen:
+        if kv_cache in chosen:
             raise InputError(f"KV-cache type '{word}' is named twice", where="--kv")
-        chosen.append(known)
+        chosen.append(kv_cache)
     return tuple(chosen)

@@ -88,9 +88,9 @@ def not_json(error: JsonTextError) -> str:
     return f"is not valid JSON: {error}"
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
+def did_you_mean(word: str, words: Sequence[str]) -> str:
     """Return ` (did you mean 'x'?)`, or nothing where no known word is near."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 

@@ -68,10 +68,14 @@ class PolicySpec(RulesSpec):
 
     def policy(self) -> Policy:
         """Return the policy."""
-        own = {name: one.model_dump() for name, one in self.slices.items()}
+        limits_by_slice = {
+            name: slice_spec.model_dump() for name, slice_spec in self.slices.items()
+        }
         return Policy(
             **self.model_dump(exclude={"slices"}),
-            slices=tuple(SlicePolicy(name=name, **limits) for name, limits in own.items()),
+            slices=tuple(
+                SlicePolicy(name=name, **limits) for name, limits in limits_by_slice.items()
+            ),
         )
 
 
@@ -83,7 +87,7 @@ def load_policy(path: Path | None, suite: Suite) -> Policy:
     """
     spec = load_yaml(path, PolicySpec) if path else PolicySpec()
     policy = spec.policy()
-    names = [one.name for one in suite.slices]
+    names = [suite_slice.name for suite_slice in suite.slices]
     problems = [
         f"{'critical slice' if name in policy.critical_slices else 'slice'} '{name}' is not in suite "
         f"'{suite.name}'{did_you_mean(name, names)}"

@@ -75,7 +75,7 @@ class _GgufSpec(Spec):
     """Overrides that are measured. Not together with tensor_types."""
 
     @model_validator(mode="after")
-    def _one_of_the_two(self) -> Self:
+    def _mixes_or_names_types(self) -> Self:
         if self.tensor_types and self.mix:
             raise ValueError("tensor_types and mix exclude each other")
         return self
@@ -190,7 +190,7 @@ class RecipeSpec(Spec):
     """How llama.cpp holds keys and values while it answers; it changes no byte of the file."""
 
     @model_validator(mode="after")
-    def _is_of_one_mind(self) -> Self:
+    def _is_consistent(self) -> Self:
         problems = [*self._calibration_problems(), *self._kv_problems()]
         bits = self.bits_per_weight
         if bits is not None and bits.low > bits.high:

@@ -47,19 +47,19 @@ def find_recipes(names: tuple[str, ...], folder: Path) -> tuple[Recipe, ...]:
     Raises:
         InputError: naming what is unknown and what is near, or what is asked for twice.
     """
-    found: dict[str, Recipe] = {}
+    recipes: dict[str, Recipe] = {}
     for name in names:
         if name.endswith((".yaml", ".yml")):
             matches: tuple[Recipe, ...] = (load_recipe(folder / name),)
         elif _WILDCARDS & set(name):
-            matches = tuple(r for r in _matching(name) if r.name not in found)
+            matches = tuple(r for r in _matching(name) if r.name not in recipes)
         else:
             matches = (_named(name),)
         for recipe in matches:
-            if recipe.name in found:
+            if recipe.name in recipes:
                 raise InputError(f"recipe '{recipe.name}' is asked for twice")
-            found[recipe.name] = recipe
-    return tuple(found.values())
+            recipes[recipe.name] = recipe
+    return tuple(recipes.values())
 
 
 def parse_recipes(text: str) -> tuple[str, ...]:
@@ -86,12 +86,12 @@ def _matching(pattern: str) -> tuple[Recipe, ...]:
 
 
 def _named(name: str) -> Recipe:
-    known = {recipe.name: recipe for recipe in catalogue()}
-    if name in known:
-        return known[name]
+    by_name = {recipe.name: recipe for recipe in catalogue()}
+    if name in by_name:
+        return by_name[name]
     plain, kv_cache = split_kv_suffix(name)
-    if plain in known and kv_cache is not None:
-        return in_kv_cache(known[plain], kv_cache)
+    if plain in by_name and kv_cache is not None:
+        return in_kv_cache(by_name[plain], kv_cache)
     raise InputError(
-        f"unknown recipe '{name}'{did_you_mean(plain, list(known))}", next_step=_LISTED
+        f"unknown recipe '{name}'{did_you_mean(plain, list(by_name))}", next_step=_LISTED
     )

@@ -164,15 +164,15 @@ def judged_in(
         InputError: where a server is unknown or serves none of the formats, or a recipe asks for a KV
             cache that its server's command does not set.
     """
-    known = {server.name: server for server in servers}
+    by_name = {server.name: server for server in servers}
     for name in judge_in:
-        if name not in known:
+        if name not in by_name:
             raise InputError(
-                f"there is no server '{name}'{did_you_mean(name, list(known))}",
+                f"there is no server '{name}'{did_you_mean(name, list(by_name))}",
                 where="judge_in",
-                next_step=f"describe it below `servers:`; there {_listed(list(known))}",
+                next_step=f"describe it below `servers:`; there {_listed(list(by_name))}",
             )
-        formats = known[name].formats
+        formats = by_name[name].formats
         if recipes and not any(recipe.format in formats for recipe in recipes):
             asked = ", ".join(dict.fromkeys(recipe.format.value for recipe in recipes))
             raise InputError(
@@ -180,11 +180,11 @@ def judged_in(
                 where="judge_in",
                 next_step="add a recipe of a format that it serves, or leave the server out",
             )
-    return tuple(_in_server(recipe, [known[name] for name in judge_in]) for recipe in recipes)
+    return tuple(_in_server(recipe, [by_name[name] for name in judge_in]) for recipe in recipes)
 
 
 def _in_server(recipe: Recipe, servers: Sequence[Server]) -> Recipe:
-    server = next((one for one in servers if recipe.format in one.formats), None)
+    server = next((candidate for candidate in servers if recipe.format in candidate.formats), None)
     if server is None:
         return recipe
     if recipe.kv_cache != "f16" and not server.sets_kv_cache:

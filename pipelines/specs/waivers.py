@@ -20,8 +20,10 @@ def parse_waiver(
     if name is None and not (reason or who or until):
         return None
     if name != BASE_DIVERGENCE:
-        told = f"there is no waiver called '{name}'" if name else "says nothing of what is waived"
-        raise InputError(told, where="--waive", next_step=f"write {_WHOLE}")
+        problem = (
+            f"there is no waiver called '{name}'" if name else "says nothing of what is waived"
+        )
+        raise InputError(problem, where="--waive", next_step=f"write {_WHOLE}")
     options = {"--reason": reason, "--who": who, "--until": until}
     missing = [option for option, value in options.items() if not (value or "").strip()]
     if missing:

@@ -152,15 +152,15 @@ def _problems(root: yaml.Node) -> Iterator[str]:
     """Yield what is wrong with single nodes, each looked at once, in the order of their lines."""
     seen: set[int] = set()
     waiting = [root]
-    told: list[tuple[int, str]] = []
+    problems: list[tuple[int, str]] = []
     while waiting:
         node = waiting.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
-        told += [(line, text) for line, text in _node_problems(node)]
+        problems += [(line, text) for line, text in _node_problems(node)]
         waiting += _children(node)
-    for line, text in sorted(told):
+    for line, text in sorted(problems):
         yield f"line {line}: {text}"
 
 

@@ -71,7 +71,7 @@ class Policy:
     @property
     def named_slices(self) -> tuple[str, ...]:
         """Every slice that the policy speaks of."""
-        return tuple(dict.fromkeys((*self.critical_slices, *(one.name for one in self.slices))))
+        return tuple(dict.fromkeys((*self.critical_slices, *(rules.name for rules in self.slices))))
 
     def limits(self) -> Limits:
         """Return what the whole suite is held to."""
@@ -86,17 +86,19 @@ class Policy:
 
     def slice_limits(self, name: str, *, critical: bool = False) -> Limits:
         """Return what a slice is held to; `critical` is what the suite says of it."""
-        own = next((one for one in self.slices if one.name == name), SlicePolicy(name=name))
+        specific = next(
+            (rules for rules in self.slices if rules.name == name), SlicePolicy(name=name)
+        )
         return Limits(
-            max_break_rate=_or(own.max_break_rate, self.max_break_rate),
-            confidence=_or(own.confidence, self.confidence),
-            critical=critical or own.critical or name in self.critical_slices,
-            non_inferiority=own.non_inferiority,
-            min_accuracy=own.min_accuracy,
-            max_verbosity_ratio=own.max_verbosity_ratio,
-            max_refusal_rate_increase=own.max_refusal_rate_increase,
+            max_break_rate=_or(specific.max_break_rate, self.max_break_rate),
+            confidence=_or(specific.confidence, self.confidence),
+            critical=critical or specific.critical or name in self.critical_slices,
+            non_inferiority=specific.non_inferiority,
+            min_accuracy=specific.min_accuracy,
+            max_verbosity_ratio=specific.max_verbosity_ratio,
+            max_refusal_rate_increase=specific.max_refusal_rate_increase,
         )
 
 
-def _or(own: float | None, general: float) -> float:
-    return general if own is None else own
+def _or(specific: float | None, general: float) -> float:
+    return general if specific is None else specific

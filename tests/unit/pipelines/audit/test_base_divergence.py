@@ -21,7 +21,7 @@ from quantgate.pipelines.audit.base_divergence import (
     ROUNDING_BFLOAT16,
     Comparison,
     audit_base_divergence,
-    found_text,
+    divergence_text,
     refusal,
     rounding_of,
     summary,
@@ -156,7 +156,7 @@ def test_bfloat16_on_either_side_explains_more_than_float32() -> None:
 
 
 def test_what_was_not_reached_is_said() -> None:
-    assert "not reached: sliding_window 16384" in found_text(
+    assert "not reached: sliding_window 16384" in divergence_text(
         compared([0.0] * 64, unreached=("sliding_window 16384",))
     )
 
