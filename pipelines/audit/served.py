@@ -38,11 +38,11 @@ def kernels_of(audit: AuditReport, stated: Kernels) -> Kernels:
     """Return how a variant's arithmetic was done: as stated, or as a started server's output told."""
     if stated != "unknown":
         return stated
-    stated_kinds = next(
+    observation = next(
         (finding.found for finding in audit.findings if finding.check == KERNELS), ""
     )
     kinds: tuple[Kernels, ...] = ("emulated", "weight-only", "native")
-    return next((kind for kind in kinds if stated_kinds.startswith(f"{kind}: ")), stated)
+    return next((kind for kind in kinds if observation.startswith(f"{kind}: ")), stated)
 
 
 def _finite(probe: ServedProbeReport) -> AuditFinding:
