@@ -70,9 +70,9 @@ SCHEMAS: tuple[dict[str, Any], ...] = (
     {
         "properties": {
             "code": {"pattern": "^[A-Z]-[0-9]{2,4}$"},
-            "share": {"minimum": 0, "maximum": 1, "multipleOf": 0.01},
+            "hours": {"minimum": 0, "maximum": 40, "multipleOf": 0.5},
         },
-        "required": ["code", "share"],
+        "required": ["code", "hours"],
     },
 )
 
