@@ -96,12 +96,12 @@ class _Closing:
             below = f"{at}/{key}"
             if key in _BY_NAME and isinstance(value, dict):
                 rewritten[key] = {
-                    name: self.whole(one, f"{below}/{_escaped(name)}")
-                    for name, one in value.items()
+                    name: self.whole(part, f"{below}/{_escaped(name)}")
+                    for name, part in value.items()
                 }
             elif key in (*_IN_PLACE, "prefixItems") and isinstance(value, list):
                 rewrite = self.whole if key == "prefixItems" else in_place
-                rewritten[key] = [rewrite(one, f"{below}/{n}") for n, one in enumerate(value)]
+                rewritten[key] = [rewrite(part, f"{below}/{n}") for n, part in enumerate(value)]
             elif key in ("items", "additionalProperties"):
                 rewritten[key] = self.whole(value, below)
             elif key not in _LEFT_OUT:
@@ -140,7 +140,7 @@ class _Closing:
             if not isinstance(part, dict):
                 continue
             yield part
-            waiting += [one for key in _IN_PLACE for one in _list(part.get(key))]
+            waiting += [inner for key in _IN_PLACE for inner in _list(part.get(key))]
             pointer = part.get("$ref")
             if isinstance(pointer, str) and pointer not in followed:
                 followed.add(pointer)
@@ -179,8 +179,8 @@ def _kind(schema: JsonObject) -> str | None:
     return next((kind for kind, keys in _SPEAKS_OF.items() if not keys.isdisjoint(schema)), None)
 
 
-def _anything(names: Iterable[str], known: JsonObject) -> JsonObject:
-    return {name: True for name in names if name not in known}
+def _anything(names: Iterable[str], described: JsonObject) -> JsonObject:
+    return {name: True for name in names if name not in described}
 
 
 def _any_says(parts: Iterable[JsonObject], keys: Iterable[str]) -> bool:
