@@ -6,10 +6,14 @@ from typing import Generic, TypeVar
 
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.engines.openai.process import StartedServer
-from quantgate.pipelines.engines.requests import Loadable
-from quantgate.pipelines.engines.worker_calls import WorkerRequest
+from quantgate.pipelines.engines.requests import (
+    AnswerRequest,
+    BaseDivergenceRequest,
+    Loadable,
+    ProbeRequest,
+)
 
-Request = TypeVar("Request", bound=WorkerRequest)
+Request = TypeVar("Request", AnswerRequest, BaseDivergenceRequest, ProbeRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
