@@ -13,6 +13,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from tests.support.builds.road import make_road
+from tests.support.warm import run_warm
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def make_site(
     settings = replace(
         Settings.from_environment(), store=Store(root=store or road.store), threads=1, workers=1
     )
-    tools = wire(settings)
+    tools = replace(wire(settings), run_worker=run_warm)
     overrides = BuildOverrides(
         model=str(model) if model else None, corpora=(corpus,) if corpus else ()
     )
