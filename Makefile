@@ -9,7 +9,8 @@ BENCH   ?=
 BUILD   ?= $(if $(and $(MODEL),$(SUITE)),,examples/support-desk/build.yaml)
 PYTHON  ?= python3.11
 BIN     := .venv/bin
-TESTS   := $(BIN)/pytest -n 2 --dist loadfile
+# A file's tests share what they build, so files stay whole; tests/conftest.py says which start first.
+TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize plan test unit integration slow check contracts unused format schemas bench serve watch up down doctor clean

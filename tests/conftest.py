@@ -8,6 +8,31 @@ import pytest
 
 from quantgate.pipelines.files.store import Store
 from quantgate.registry.tracking import URI_VARIABLE
+from tests.support.project import PROJECT
+
+LONGEST_FIRST = (
+    "integration/flows/test_road.py",
+    "integration/audit/test_planted_faults.py",
+    "integration/engines/llmcompressor/test_catalogue.py",
+    "integration/engines/archived/test_quantizers.py",
+    "integration/engines/llamacpp/",
+    "integration/flows/",
+    "integration/audit/",
+    "integration/registry/",
+    "integration/",
+)
+"""Files and folders of tests as they start; what takes minutes is not left to the end, where the other core
+would wait for it. All others come after them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; tests of a file stay together and in their order."""
+    items.sort(key=lambda item: _place(item.path.relative_to(PROJECT / "tests").as_posix()))
+
+
+def _place(file: str) -> int:
+    places = (place for place, start in enumerate(LONGEST_FIRST) if file.startswith(start))
+    return next(places, len(LONGEST_FIRST))
 
 
 @pytest.fixture
