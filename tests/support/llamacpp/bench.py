@@ -1,7 +1,10 @@
 """The example as llama.cpp's backend builds from it: what tests of GGUF recipes share."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.shelf.tokens import calibration_tokens
@@ -9,6 +12,7 @@ from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Calibration, Format, GgufOptions, Recipe
+from quantgate.pipelines.domain.variant import BuildFacts
 from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.engines.backend import BuildRequest, Built, CalibrationTokens
 from quantgate.pipelines.engines.llamacpp.build_messages import (
@@ -19,6 +23,7 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
 )
 from quantgate.pipelines.engines.requests import DivergenceRequest, Loadable
 from quantgate.pipelines.evaluation.chat import ChatFormat
+from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import Reply, WorkerCall, ignore_progress
@@ -26,6 +31,7 @@ from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.llamacpp.checkpoints import backend
 from tests.support.project import EXAMPLE
+from tests.support.shared import shared_folder
 
 # Fewer tokens than the recipes ask for: what is shown here does not hang on how many.
 TOKENS = 1000
@@ -35,21 +41,30 @@ RECIPES = {recipe.name: recipe for recipe in catalogue() if recipe.format is For
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """The example, its calibration tokens, and a folder in which everything is made once."""
+    """The example, its calibration tokens, and folders for what is made of them.
+
+    `shared` belongs to all tests of this run, where recipes are built and all they need is made once.
+    """
 
     base: Checkpoint
     corpus: CalibrationTokens
     folder: Path
+    shared: Path
 
     @property
     def scratch(self) -> Path:
         """What all recipes share."""
-        return self.folder / "scratch"
+        return self.shared / "scratch"
 
     def build(self, recipe: Recipe) -> Built:
-        """Build a recipe by the real backend."""
-        output = self.folder / recipe.name / "files"
-        output.mkdir(parents=True)
+        """Build a recipe by the real backend, unless somebody has."""
+        folder = self.shared / "variants" / recipe.name
+        sealed = produce_once(folder, _BuiltRecord, partial(self._build, recipe)).record
+        return Built(artifact=folder / sealed.artifact, facts=sealed.facts)
+
+    def _build(self, recipe: Recipe, staging: Path) -> "_BuiltRecord":
+        output = staging / "files"
+        output.mkdir()
         calibrated = recipe.calibration is Calibration.IMATRIX
         request = BuildRequest(
             checkpoint=self.base,
@@ -60,7 +75,8 @@ class Bench:
             log=self.folder / recipe.name / "build.log",
             toolchain=backend().toolchain(1),
         )
-        return backend().build(request, run_worker, ignore_progress)
+        built = backend().build(request, run_worker, ignore_progress)
+        return _BuiltRecord(artifact=str(built.artifact.relative_to(staging)), facts=built.facts)
 
     def f16(self) -> Path:
         """The base as llama.cpp compares with it."""
@@ -107,9 +123,16 @@ class Bench:
         return run_worker(worker, reply, ignore_progress).value
 
 
-def make_bench(folder: Path) -> Bench:
-    """Resolve the example and tokenize a little of its corpus in a folder of one's own."""
-    store = Store(root=folder / "store")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BuiltRecord:
+    artifact: str
+    facts: BuildFacts
+
+
+def make_bench(factory: pytest.TempPathFactory) -> Bench:
+    """Resolve the example and tokenize a little of its corpus, with a folder of the caller's own."""
+    shared = shared_folder(factory, "gguf")
+    store = Store(root=shared / "store")
     source = str(EXAMPLE / "checkpoint")
     base = resolve_checkpoint(source, name="demo", store=store, hub=HubSettings())
     corpus = calibration_tokens(
@@ -117,9 +140,9 @@ def make_bench(folder: Path) -> Bench:
         ChatFormat.of(base.folder),
         context_length_tokens=base.context_length_tokens,
         target_tokens=TOKENS,
-        folder=folder,
+        folder=shared,
     )
-    return Bench(base=base, corpus=corpus, folder=folder)
+    return Bench(base=base, corpus=corpus, folder=factory.mktemp("gguf"), shared=shared)
 
 
 def gguf_options(recipe: Recipe) -> GgufOptions:

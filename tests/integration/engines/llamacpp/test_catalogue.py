@@ -44,7 +44,7 @@ class Result:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return make_bench(tmp_path_factory.mktemp("gguf"))
+    return make_bench(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +60,16 @@ def results(bench: Bench) -> Mapping[str, Result]:
 
 
 def _probe(bench: Bench, built: Built, name: str) -> ProbeReport:
+    folder = bench.folder / name
+    folder.mkdir(exist_ok=True)
     chat = ChatFormat.of(bench.base.folder)
     texts = ("Where is order 4711?", "¿Dónde está mi pedido?")
     rows = ({"id": text, "text": text, "token_ids": list(chat.token_ids(text))} for text in texts)
     request = ProbeRequest(
         loadable=Loadable(path=built.artifact, format=Format.GGUF),
-        texts=write_lines(bench.folder / name / "texts.jsonl", rows),
+        texts=write_lines(folder / "texts.jsonl", rows),
         threads=1,
-        log=bench.folder / name / "probe.log",
+        log=folder / "probe.log",
     )
     return runtime().probe(request, run_worker, ignore_progress)
 
@@ -99,7 +101,7 @@ def test_everything_promised_is_there_at_the_promised_cost(
     assert len(facts.promised) == WEIGHTS
     assert (facts.missed, facts.nonfinite_tensors, facts.uncovered) == ((), (), ())
     assert facts.warnings == ()
-    base = gguf_contents(next(bench.folder.rglob("gguf-f16-*/model.gguf")))
+    base = gguf_contents(bench.f16())
     assert unexpected(recipe, bench.base, results[name].built, base) == ()
     assert (facts.calibration_tokens > 0) == (recipe.calibration is Calibration.IMATRIX)
 

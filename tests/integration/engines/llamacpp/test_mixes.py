@@ -31,7 +31,7 @@ UNIFORM = ("Q2_K--imatrix", "IQ2_M--imatrix")
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return make_bench(tmp_path_factory.mktemp("gguf"))
+    return make_bench(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
