@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.builds.road import Road, make_road
+from tests.support.builds.road import Road, make_road, warmed
 from tests.support.project import EXAMPLE
+from tests.support.warm import LLMCOMPRESSOR, TRANSFORMERS
 
 pytestmark = pytest.mark.integration
 
@@ -29,6 +30,7 @@ class Judged:
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     """The example quantized to a compressed-tensors folder and one in AWQ's layout."""
     road = make_road(tmp_path_factory.mktemp("road"), RECIPES, items_a_slice=2)
+    road = warmed(road, TRANSFORMERS, LLMCOMPRESSOR)
     built = road.run(*road.build, "--json", "--anyway")  # twenty items cannot pass
     assert built.returncode in (0, 10, 11), built.stderr
     (road.folder / "result.json").write_text(built.stdout)

@@ -5,21 +5,26 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.project import EXAMPLE, PROJECT
+from tests.support.warm import TRANSFORMERS, warm_environment
 
 RECIPES = ("Q8_0", "FP8_DYNAMIC", "Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "Q2_K")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Road:
-    """A build file over a reduced suite and corpus, the store it works in, and Prefect's server if named."""
+    """A build file over a reduced suite and corpus, the store it works in, and Prefect's server if named.
+
+    `variables` are added to a command's environment.
+    """
 
     folder: Path
     store: Path
     prefect_api: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -30,7 +35,7 @@ class Road:
             if not name.startswith(("MLFLOW_", "PREFECT_", "QUANTGATE_STORE"))
         }
         named = {"PREFECT_API_URL": self.prefect_api} if self.prefect_api else {}
-        return kept | named | {"QUANTGATE_STORE": str(self.store)}
+        return kept | named | dict(self.variables) | {"QUANTGATE_STORE": str(self.store)}
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of `quantgate` with arguments."""
@@ -88,6 +93,11 @@ def make_road(folder: Path, recipes: tuple[str, ...], items_a_slice: int) -> Roa
         f"policy: policy.yaml\nrecipes: [{', '.join(recipes)}]\n"
     )
     return Road(folder=folder, store=folder / "store")
+
+
+def warmed(road: Road, *prefixes: str) -> Road:
+    """Return the road with its workers of torch forked (`tests.support.warm`), for what looks elsewhere."""
+    return replace(road, variables=tuple(warm_environment(*prefixes or (TRANSFORMERS,)).items()))
 
 
 def leftovers(store: Path) -> list[Path]:
