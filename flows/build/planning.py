@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from quantgate.calibration.drawing.rendering import rendering_digest
 from quantgate.flows.build.corpora.plan import BuildCorpora, assemble, corpora_specs
+from quantgate.flows.build.fitting import fitting_recipes
 from quantgate.flows.build.identity import build_digest
 from quantgate.flows.build.plan import SOURCE_RUNTIME, BuildPlan, runtimes_of
 from quantgate.flows.build.preflight.all import (
@@ -75,6 +76,7 @@ def make_plan(
     source_runtime = spec.judge_in[0] if spec.judge_in else SOURCE_RUNTIME
     _refuse_unaskable(suite, recipes, runtimes_of(recipes, source_runtime), tools)
     checkpoint = _checkpoint(spec, recipes, settings, say)
+    recipes = fitting_recipes(recipes, checkpoint, tools, spec, say)
     with looking_inside(checkpoint, recipes, settings, tools, say):
         inputs = PlanningInputs(
             suite=suite,

@@ -40,6 +40,11 @@ def main() -> None:
     "--recipes",
     help="Recipe names, patterns or files, by commas: 'Q4*,mine.yaml'; 'none' judges MODEL on its own.",
 )
+@click.option(
+    "--nearest",
+    is_flag=True,
+    help="Take the nearest bundled recipe in place of one that does not fit MODEL's shapes.",
+)
 @click.option("--kv", metavar="TYPES", help="KV-cache types of GGUF recipes: f16, q8_0, q4_0.")
 @click.option("--policy", type=FOLDER, help="Policy file (YAML).")
 @click.option("--plan", "plan_only", is_flag=True, help="Print every unit of work and stop.")

@@ -33,6 +33,7 @@ class QuantizeOptions:
     plan_only: bool = False
     only: str | None = None
     anyway: bool = False
+    nearest: bool = False
     as_json: bool = False
     waive: str | None = None
     reason: str | None = None
@@ -73,7 +74,7 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         ),
     )
     spec = load_build(options.build_file, overrides, DEFAULT_RECIPES)
-    return replace(spec, anyway=options.anyway)
+    return replace(spec, anyway=options.anyway, nearest=spec.nearest or options.nearest)
 
 
 def _corpora(text: str | None) -> tuple[Path | None, ...]:

@@ -5,8 +5,10 @@ is exact. Types of llama.cpp are those of ggml/src/ggml-common.h. They have code
 their own, so the ruler is an integer grid of the same nominal width in groups as small as theirs.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import (
     AutoAwqOptions,
@@ -17,6 +19,7 @@ from quantgate.pipelines.domain.recipe import (
     Recipe,
 )
 from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
+from quantgate.pipelines.engines.expected import expected_tensors
 from quantgate.pipelines.formats.ggml_types import GGML_TYPES, MAIN_TYPES
 
 
@@ -102,8 +105,20 @@ _KV_CACHES: dict[KvCacheType, Grid | None] = {
 }
 
 
-def ruler_of(recipe: Recipe) -> Ruler:
-    """Return what a recipe's variants are held against.
+def ruler_on(checkpoint: Checkpoint, recipe: Recipe) -> Ruler:
+    """Return what a recipe's variant of a checkpoint is held against.
+
+    Where the blocks of a file type divide no row of it, that is what llama.cpp takes in its place.
+
+    Raises:
+        InputError: where the table has no row for the recipe's scheme.
+    """
+    expected = expected_tensors(checkpoint, recipe)
+    return ruler_of(recipe, frozenset(tensor.type for tensor in expected if tensor.quantized))
+
+
+def ruler_of(recipe: Recipe, types: Collection[str] = ()) -> Ruler:
+    """Return what a recipe's variants are held against; `types` are those that a GGUF really gets.
 
     Raises:
         InputError: where the table has no row for the recipe's scheme.
@@ -111,7 +126,7 @@ def ruler_of(recipe: Recipe) -> Ruler:
     options = recipe.options
     match options:
         case GgufOptions():
-            ruler = _gguf(options)
+            ruler = _gguf(options, types)
         case CompressedTensorsOptions():
             ruler = _compressed_tensors(options)
         case AutoAwqOptions():
@@ -157,14 +172,15 @@ def _compressed_tensors(options: CompressedTensorsOptions) -> Ruler:
     )
 
 
-def _gguf(options: GgufOptions) -> Ruler:
+def _gguf(options: GgufOptions, types: Collection[str]) -> Ruler:
     """A file is as good as its coarsest type, or, where types are measured, as the budget's uniform one."""
     main = main_type(options.file_type)
     if options.mix is not None:
         main = _widest_within(options.mix.budget_bits_per_weight, options.mix.candidates)
+    elif types and main not in types:
+        main = min((t for t in types if t in _GGML_RULERS), key=_bits, default=main)
     kinds = [main, *(rule.type.upper() for rule in options.tensor_types)]
-    ruled = [kind for kind in kinds if kind in _GGML_RULERS]
-    coarsest = min(ruled, key=lambda kind: GGML_TYPES[kind].bits_per_weight)
+    coarsest = min((kind for kind in kinds if kind in _GGML_RULERS), key=_bits)
     row = _GGML_RULERS[coarsest]
     return Ruler(
         label=coarsest,
@@ -179,12 +195,16 @@ def _widest_within(budget_bits_per_weight: float, candidates: tuple[str, ...]) -
     """Return the type that fits a budget if it is used for everything; the narrowest where none does."""
     ruled = sorted(
         (name.upper() for name in candidates if name.upper() in _GGML_RULERS),
-        key=lambda name: GGML_TYPES[name].bits_per_weight,
+        key=_bits,
     )
     if not ruled:
         raise _unknown(", ".join(candidates))
     fitting = [n for n in ruled if GGML_TYPES[n].bits_per_weight <= budget_bits_per_weight]
     return fitting[-1] if fitting else ruled[0]
+
+
+def _bits(kind: str) -> float:
+    return GGML_TYPES[kind].bits_per_weight
 
 
 def _unknown(scheme: str) -> InputError:

@@ -71,13 +71,15 @@ class GgufOptions:
     """For llama.cpp: the file type as `llama-quantize` spells it, e.g. `Q4_K_M`.
 
     `tensor_types` override it by name, first match first; `mix` has the overrides measured. A recipe
-    has at most one of the two.
+    has at most one of the two. `strict_shapes`: a checkpoint whose rows the blocks of the file type do not
+    divide is refused, where llama.cpp would take other types for them.
     """
 
     backend: Literal["llamacpp"] = "llamacpp"
     file_type: str
     tensor_types: tuple[TensorTypeRule, ...] = ()
     mix: MeasuredMix | None = None
+    strict_shapes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

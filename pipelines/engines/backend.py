@@ -150,6 +150,14 @@ class Backend(Protocol):
         """Return why the recipe does not fit the checkpoint, one sentence each; empty when it fits."""
         ...
 
+    def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:  # noqa: ARG002 - by default
+        """Return the catalogue's recipe that fits and is most like one that does not; None: there is none."""
+        return None
+
+    def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:  # noqa: ARG002 - by default
+        """Return what a recipe makes of the checkpoint that its name does not say, one sentence each."""
+        return ()
+
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build the variant in child processes.
 

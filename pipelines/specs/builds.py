@@ -74,6 +74,8 @@ class BuildFile(Spec):
     recipes: tuple[str, ...] | None = None
     """Recipe names, patterns such as `Q4*`, or recipe files; without it one recipe of each common kind,
     and where it is empty the checkpoint is judged on its own."""
+    nearest: bool = False
+    """Take the catalogue's nearest recipe in place of one that does not fit the checkpoint's shapes."""
     kv: KvCacheType | tuple[KvCacheType, ...] = ()
     """KV-cache types in which every GGUF recipe is judged, e.g. `[f16, q8_0]`; their files are built once."""
     servers: dict[str, ServerFile] = Field(default_factory=dict)
@@ -126,7 +128,9 @@ class BuildSpec:
     `kv_caches` are the types in which every recipe that has the choice is judged; empty leaves each its own.
     `judge_in` names those of `servers` in which recipes are judged instead of their own runtimes.
     `template_variables` are laid over the suite's. `anyway` builds also where the base is reliably right on
-    too few items for anything to pass.
+    too few items for anything to pass. `nearest` takes the catalogue's nearest recipe in place of one that
+    does not fit the checkpoint; with `bundled`, where nobody chose the recipes, one is left out rather than
+    the build refused.
     """
 
     name: str | None
@@ -143,6 +147,8 @@ class BuildSpec:
     template_variables: JsonObject = field(default_factory=dict)
     base_divergence_waiver: BaseDivergenceWaiver | None = None
     anyway: bool = False
+    nearest: bool = False
+    bundled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +186,7 @@ def load_build(
             suite=overrides.suite,
             policy=None,
             recipes=default_recipes,
+            bundled=True,
             folder=Path.cwd(),
         )
     renamed = overrides.model is not None and overrides.model != spec.model
@@ -191,6 +198,7 @@ def load_build(
         corpora=overrides.corpora or spec.corpora,
         policy=overrides.policy or spec.policy,
         recipes=spec.recipes if overrides.recipes is None else overrides.recipes,
+        bundled=spec.bundled and overrides.recipes is None,
         kv_caches=overrides.kv_caches or spec.kv_caches,
         base_divergence_waiver=overrides.base_divergence_waiver or spec.base_divergence_waiver,
     )
@@ -209,6 +217,8 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         ),
         policy=folder / file.policy if file.policy else None,
         recipes=default_recipes if file.recipes is None else file.recipes,
+        bundled=file.recipes is None,
+        nearest=file.nearest,
         kv_caches=file.kv_caches,
         folder=folder,
         servers=tuple(server.server(name, folder) for name, server in file.servers.items()),

@@ -73,6 +73,8 @@ class _GgufSpec(Spec):
     """Overrides by tensor name; the first pattern that matches counts. Not together with mix."""
     mix: _MixSpec | None = None
     """Overrides that are measured. Not together with tensor_types."""
+    strict_shapes: bool = False
+    """Refuse checkpoints whose rows need other types than the file type's; llama.cpp takes those."""
 
     @model_validator(mode="after")
     def _mixes_or_names_types(self) -> Self:
@@ -86,6 +88,7 @@ class _GgufSpec(Spec):
             file_type=self.file_type,
             tensor_types=tuple(TensorTypeRule(**rule.model_dump()) for rule in self.tensor_types),
             mix=MeasuredMix(**self.mix.model_dump()) if self.mix else None,
+            strict_shapes=self.strict_shapes,
         )
 
 

@@ -121,7 +121,12 @@ def plan_variant(
         shown = "; ".join(misfits[:_MISFITS_SHOWN])
         left = len(misfits) - _MISFITS_SHOWN
         more = f" (and {left} more)" if left > 0 else ""
-        raise CheckpointError(f"does not fit this checkpoint: {shown}{more}", where=identifier)
+        other = backend.nearest(checkpoint, recipe)
+        raise CheckpointError(
+            f"does not fit this checkpoint: {shown}{more}",
+            where=identifier,
+            next_step=f"take {other.name}, or let --nearest take it" if other else None,
+        )
     calibrated = recipe.calibration is not Calibration.NONE
     if calibrated and corpus is None:
         raise CheckpointError(

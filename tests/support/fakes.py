@@ -107,6 +107,14 @@ class FakeBackend:
         """What the test wants."""
         return self.misfit
 
+    def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
+        """Nothing is like it."""
+        return None
+
+    def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        """Nothing is to be said."""
+        return ()
+
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Write one small weights file."""
         self.built.append(request.recipe.name)

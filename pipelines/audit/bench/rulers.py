@@ -6,7 +6,7 @@ from pathlib import Path
 from quantgate.pipelines.audit.bench.bench import AuditBench
 from quantgate.pipelines.audit.bench.logits import kept_logits, logits_key
 from quantgate.pipelines.audit.divergence import DIVERGENCE_TOKENS
-from quantgate.pipelines.audit.rulers import ruler_of
+from quantgate.pipelines.audit.rulers import ruler_on
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.domain.verdicts.audit import Divergence
@@ -59,7 +59,11 @@ class MeasuredRulers:
         """
         together = {
             ruler: None,
-            **{ruler_of(r): None for r in self.recipes if r.runtime == runtime_name},
+            **{
+                ruler_on(self.bench.checkpoint, r): None
+                for r in self.recipes
+                if r.runtime == runtime_name
+            },
         }
         with exclusive(self.bench.scratch / f".rulers-{tokens.digest[:16]}.lock"):
             missing = tuple(r for r in together if not is_sealed(self._folder(r, tokens)))

@@ -20,7 +20,7 @@ from quantgate.pipelines.audit.expectation import audit_expectation, written_ten
 from quantgate.pipelines.audit.labels import audit_labels
 from quantgate.pipelines.audit.metadata import audit_metadata
 from quantgate.pipelines.audit.origin import audit_origin
-from quantgate.pipelines.audit.rulers import ruler_of
+from quantgate.pipelines.audit.rulers import ruler_on
 from quantgate.pipelines.audit.served import audit_served
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from quantgate.pipelines.domain.values import Digest, digest_of
@@ -181,7 +181,8 @@ class VariantAudit:
     ) -> tuple[AuditFinding, ...]:
         if not (probe.loads and probe.finite_logits):
             return (unmeasured_divergence("not measured: it has no finite logits"),)
-        bench, tokens, ruler = self.bench, drift.tokens(), ruler_of(self.variant.recipe)
+        bench, tokens = self.bench, drift.tokens()
+        ruler = ruler_on(bench.checkpoint, self.variant.recipe)
         nearest = drift.rulers.divergence(ruler, self.runtime_name, tokens)
         base = bench.base(self.runtime_name)
         request = DivergenceRequest(

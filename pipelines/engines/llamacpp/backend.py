@@ -26,7 +26,8 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
 )
 from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildCost, BuildWorkers
 from quantgate.pipelines.engines.llamacpp.conversion import CONVERSION_SOURCES, PACKAGE, Converter
-from quantgate.pipelines.engines.llamacpp.misfits import misfits
+from quantgate.pipelines.engines.llamacpp.fallbacks import fallbacks
+from quantgate.pipelines.engines.llamacpp.misfits import misfits, nearest
 from quantgate.pipelines.engines.llamacpp.mix import (
     MIX_SOURCES,
     MixBasis,
@@ -74,6 +75,15 @@ class LlamaCppBackend(Backend):
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
         """Return what contradicts itself, what matches nothing, and rows that blocks do not divide."""
         return misfits(checkpoint, recipe, _options(recipe))
+
+    @override
+    def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
+        return nearest(checkpoint, recipe, _options(recipe))
+
+    @override
+    def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        sentence = fallbacks(checkpoint, recipe, _options(recipe))
+        return (sentence,) if sentence else ()
 
     @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:

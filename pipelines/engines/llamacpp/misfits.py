@@ -1,8 +1,8 @@
 """Whether a recipe fits a checkpoint, known before anything is converted.
 
-Where a row is no multiple of its type's block, llama.cpp silently takes another type
-(`tensor_type_fallback` in src/llama-quant.cpp), and where it is no multiple of 32 either it leaves F16
-and still reports success.
+Where a row is no multiple of its type's block, llama.cpp takes another type (`tensor_type_fallback` in
+src/llama-quant.cpp), which `fallbacks` announces. Refused is what it would leave in F16 with success, as no
+block divides it, and what is promised to the letter: types by name, measured mixes, `strict_shapes`.
 """
 
 import re
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import Calibration, GgufOptions, Recipe
 from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, gguf_name
+from quantgate.pipelines.engines.llamacpp.type_rules import UNQUANTIZED, fitting_type
 from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES, TensorType
 from quantgate.pipelines.specs.recipes import catalogue
 
@@ -28,6 +29,14 @@ def misfits(checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions) -> tup
     if wrong:
         return wrong
     return (*_rule_misfits(checkpoint, options), *_shape_misfits(checkpoint, recipe, options))
+
+
+def nearest(checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions) -> Recipe | None:
+    """Return the catalogue's GGUF recipe that fits and is most like one whose shapes do not.
+
+    None where none fits, or where no checkpoint would fit the recipe.
+    """
+    return None if any(_contradictions(recipe, options)) else _nearest(checkpoint, recipe)
 
 
 def _contradictions(recipe: Recipe, options: GgufOptions) -> Iterator[str]:
@@ -115,16 +124,27 @@ def _shape_misfits(checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions)
 def _ragged_rows(
     checkpoint: Checkpoint, options: GgufOptions
 ) -> tuple[tuple[TensorFacts, TensorType], ...]:
-    """Return the weights whose rows are no multiple of the blocks of the type that they would get.
+    """Return the weights whose rows are no multiple of the blocks of a type that may not be another.
 
     Embeddings and output head are not among them unless a rule names them: llama.cpp has Q8_0 for those.
     """
     ragged = []
     for tensor in checkpoint.tensors:
         kind = _type_of(tensor, options) if _is_weight(tensor) else None
-        if kind is not None and tensor.shape[-1] % kind.block:
+        if kind is None or tensor.shape[-1] % kind.block == 0:
+            continue
+        fallback = fitting_type(kind.name, tensor.shape[-1])
+        if fallback == UNQUANTIZED or _is_promised(tensor, options):
             ragged.append((tensor, kind))
     return tuple(ragged)
+
+
+def _is_promised(tensor: TensorFacts, options: GgufOptions) -> bool:
+    """Whether a weight has to get its very type."""
+    if options.strict_shapes or options.mix is not None:
+        return True
+    name = gguf_name(tensor.name)
+    return name is not None and _rule_type(name, options) is not None
 
 
 def _nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:

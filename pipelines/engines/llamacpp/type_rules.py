@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import prod
 
 from quantgate.pipelines.domain.recipe import TensorTypeRule
 from quantgate.pipelines.engines.llamacpp.tensor_names import is_quantized
@@ -61,6 +62,11 @@ class GgufWeight:
     shape: tuple[int, ...]
 
     @property
+    def parameter_count(self) -> int:
+        """How many weights it has."""
+        return prod(self.shape)
+
+    @property
     def is_quantized(self) -> bool:
         """Whether llama.cpp quantizes it; a matrix of one row is a vector to it (`ggml_n_dims`)."""
         outer = next((at for at, size in enumerate(self.shape) if size > 1), len(self.shape))
@@ -95,6 +101,27 @@ def target_types(
     has_imatrix: bool = False,
 ) -> dict[str, str]:
     """Return the type of every tensor that is quantized in some file type; F16 where no block fits."""
+    weights = tuple(weights)
+    chosen = chosen_types(weights, model, file_type, rules=rules, has_imatrix=has_imatrix)
+    return {
+        weight.name: fitting_type(chosen[weight.name], weight.shape[-1])
+        for weight in weights
+        if weight.name in chosen
+    }
+
+
+def chosen_types(
+    weights: Iterable[GgufWeight],
+    model: GgufModel,
+    file_type: str,
+    *,
+    rules: tuple[TensorTypeRule, ...] = (),
+    has_imatrix: bool = False,
+) -> dict[str, str]:
+    """Return the type that every quantized tensor is meant to have, before its rows are looked at.
+
+    The output head is the exception: llama.cpp looks at its rows when it chooses.
+    """
     ordered = sorted(weights, key=lambda weight: (_layer_of(weight.name), weight.name))
     chooser = _TypeChooser(
         model=model,
@@ -107,7 +134,7 @@ def target_types(
     for weight in ordered:
         if weight.is_quantized:
             matching = (rule.type.upper() for rule in rules if re.search(rule.pattern, weight.name))
-            types[weight.name] = _fitting(next(matching, None) or chooser.choose(weight), weight)
+            types[weight.name] = next(matching, None) or chooser.choose(weight)
     return types
 
 
@@ -255,9 +282,8 @@ def _more_bits(number: int, count: int) -> bool:
     return number < first or number >= last or (number - first) % 3 == 2
 
 
-def _fitting(kind: str, weight: GgufWeight) -> str:
-    """Return what llama.cpp takes instead where a row is no multiple of the type's block."""
-    row = weight.shape[-1]
+def fitting_type(kind: str, row: int) -> str:
+    """Return a type, or what llama.cpp takes instead where a row of weights is no multiple of its block."""
     if row % TENSOR_TYPES[kind].block == 0:
         return kind
     other = _FALLBACKS.get(kind, kind)

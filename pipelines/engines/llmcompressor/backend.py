@@ -71,6 +71,11 @@ class LlmCompressorBackend(Backend):
         return tuple(f"{reason}{remedy}" for reason in reasons)
 
     @override
+    def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
+        wrong = mistakes(recipe, options_of(recipe, CompressedTensorsOptions, _TOOL))
+        return None if wrong else nearest(checkpoint, recipe)
+
+    @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
         """Build a folder in `request.output` in one child process, and a second where it is repacked."""
         refuse_misfits(request, self.misfits(request.checkpoint, request.recipe))

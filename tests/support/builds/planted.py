@@ -38,6 +38,14 @@ class PlantedBackend:
         tools = (ToolVersion(name="planted", version=self.fault),)
         return Toolchain(tools=tools, device="cpu", threads=threads)
 
+    def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
+        """Nothing is like it."""
+        return None
+
+    def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        """Nothing is to be said."""
+        return ()
+
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
         """Everything fits."""
         del checkpoint, recipe

@@ -54,6 +54,11 @@ def test_a_file_type_is_named_for_its_main_type(file_type: str, expected: str) -
     assert main_type(file_type) == expected
 
 
+def test_a_file_without_the_type_of_its_name_is_held_against_its_coarsest_type() -> None:
+    assert ruler_of(gguf(file_type="Q4_K_M"), {"Q5_0", "Q8_0"}).label == "Q5_0"
+    assert ruler_of(gguf(file_type="Q4_K_M"), {"Q4_K", "Q5_0"}).label == "Q4_K"
+
+
 def test_a_scheme_that_nobody_knows_has_no_ruler() -> None:
     with pytest.raises(InputError, match="no round-to-nearest ruler for Q9_Z"):
         ruler_of(gguf(file_type="Q9_Z"))

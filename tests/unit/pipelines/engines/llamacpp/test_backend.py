@@ -270,9 +270,14 @@ def test_a_matrix_without_a_corpus_is_refused_before_anything_is_quantized(
     assert QuantizeCall not in workers.kinds
 
 
-def test_rows_that_do_not_fit_are_misfits(backend: LlamaCppBackend, tmp_path: Path) -> None:
-    assert backend.misfits(checkpoint(tmp_path), recipe("Q8_0")) == ()
-    assert backend.misfits(checkpoint(tmp_path), recipe("Q4_K_M"))
+def test_rows_that_blocks_do_not_divide_are_remarked_on_and_fit(
+    backend: LlamaCppBackend, tmp_path: Path
+) -> None:
+    rows_of_96 = checkpoint(tmp_path)
+    assert backend.remarks(rows_of_96, recipe("Q8_0")) == ()
+    (sentence,) = backend.remarks(rows_of_96, recipe("Q4_K_M"))
+    assert "become 1 " in sentence
+    assert backend.misfits(rows_of_96, recipe("Q4_K_M")) == ()
 
 
 def test_a_file_type_that_needs_a_matrix_is_a_misfit_without_one(

@@ -64,6 +64,10 @@ def plain(file_type: str) -> GgufOptions:
     return GgufOptions(file_type=file_type)
 
 
+def strict(file_type: str) -> GgufOptions:
+    return GgufOptions(file_type=file_type, strict_shapes=True)
+
+
 def ruled(pattern: str, kind: str) -> GgufOptions:
     return GgufOptions(file_type="Q8_0", tensor_types=(TensorTypeRule(pattern=pattern, type=kind),))
 
@@ -81,8 +85,13 @@ def test_rows_of_whole_blocks_fit() -> None:
     assert found(plain("Q4_K_M"), (UP, (500, 256)), (DOWN, (256, 512))) == ()
 
 
+def test_rows_that_another_type_can_hold_fit_unless_the_recipe_is_strict() -> None:
+    assert found(plain("Q4_K_M"), (DOWN, (256, 96))) == ()
+    assert found(strict("Q4_K_M"), (DOWN, (256, 96)))
+
+
 def test_a_misfit_names_the_weight_its_row_the_block_and_the_nearest_recipe_that_fits() -> None:
-    (sentence,) = found(plain("Q4_K_M"), (DOWN, (256, 96)))
+    (sentence,) = found(strict("Q4_K_M"), (DOWN, (256, 96)))
     assert DOWN in sentence
     assert "rows of 96 weights and Q4_K works in blocks of 256" in sentence
     assert sentence.endswith("Q4_0 fits")
@@ -113,7 +122,7 @@ def test_rows_of_no_multiple_of_64_do_not_fit_nvfp4() -> None:
 
 def test_many_layers_of_one_row_size_are_one_sentence() -> None:
     shapes = [(f"model.layers.{layer}.mlp.up_proj.weight", (64, 96)) for layer in range(40)]
-    (sentence,) = found(plain("Q2_K"), *shapes)
+    (sentence,) = found(strict("Q2_K"), *shapes)
     assert "and 39 more" in sentence
 
 

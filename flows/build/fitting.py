@@ -1,0 +1,61 @@
+"""Which recipes fit a checkpoint's shapes, what stands in for others, and what their names do not say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from quantgate.flows.wiring import Tools
+from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.specs.builds import BuildSpec
+from quantgate.pipelines.specs.corpora_axis import NO_CORPUS, split_corpus
+from quantgate.pipelines.specs.kv_caches import without_kv_suffix
+
+
+def fitting_recipes(
+    recipes: Sequence[Recipe],
+    checkpoint: Checkpoint,
+    tools: Tools,
+    spec: BuildSpec,
+    say: Callable[[str], None],
+) -> tuple[Recipe, ...]:
+    """Return the recipes to plan: as they were asked for, or the nearest that fit where the build wants that.
+
+    A recipe that nobody chose and that nothing stands in for is left out. All of it is said, and so is what a
+    recipe makes of the checkpoint that its name does not say. Planning refuses whatever still does not fit.
+    """
+    kept: dict[str, Recipe] = {}
+    for recipe in recipes:
+        backend = tools.backends[recipe.options.backend]
+        misfits = backend.misfits(checkpoint, recipe)
+        if not misfits or not (spec.nearest or spec.bundled):
+            kept[recipe.name] = recipe
+            continue
+        other = None if _is_uncalibrated(recipe) else backend.nearest(checkpoint, recipe)
+        if other is None and not spec.bundled:
+            kept[recipe.name] = recipe
+        elif other is None or (taken := _in_place_of(recipe, other)).name in kept:
+            say(f"{recipe.name} is left out, for it does not fit: {misfits[0]}")
+        else:
+            say(f"{taken.name} is taken for {recipe.name}, which does not fit: {misfits[0]}")
+            kept[taken.name] = taken
+    for recipe in kept.values():
+        for remark in tools.backends[recipe.options.backend].remarks(checkpoint, recipe):
+            say(f"{recipe.name}: {remark}")
+    return tuple(kept.values())
+
+
+def _is_uncalibrated(recipe: Recipe) -> bool:
+    """Whether it stands beside calibrated twins in a comparison of corpora, which nothing else can do."""
+    return split_corpus(recipe.name)[1] == NO_CORPUS
+
+
+def _in_place_of(recipe: Recipe, other: Recipe) -> Recipe:
+    """Return another recipe with the runtime, KV cache and corpus that were asked of the first."""
+    plain, _ = split_corpus(without_kv_suffix(recipe.name))
+    return replace(
+        other,
+        name=other.name + recipe.name.removeprefix(plain),
+        runtime=recipe.runtime,
+        kv_cache=recipe.kv_cache,
+        numerics=replace(other.numerics, kv_cache=recipe.numerics.kv_cache),
+    )
