@@ -15,7 +15,7 @@ from quantgate.calibration.checks.effective_use import (
     supply_of,
 )
 from quantgate.calibration.checks.health import Examiner, Health
-from quantgate.calibration.shelf.assemble import iterate_sequences
+from quantgate.calibration.shelf.sealing import iterate_sequences
 from quantgate.calibration.shelf.tokens import calibration_tokens
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError

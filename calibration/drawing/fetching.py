@@ -10,11 +10,12 @@ from pydantic import TypeAdapter
 from quantgate.calibration.drawing.parts import FetchCall, Fetched
 from quantgate.calibration.drawing.scanning import Preparer, name_languages
 from quantgate.calibration.sources.readers import RowNumbers, fetch
-from quantgate.calibration.sources.rows import Place, SourceRow, plain_message
+from quantgate.calibration.sources.rows import Place, SourceRow
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
+from quantgate.pipelines.specs.chat_messages import plain_message
 
 _BATCH_ROWS = 1024
 _sequence = TypeAdapter(CorpusSequence)

@@ -17,13 +17,7 @@ import numpy
 from quantgate.calibration.drawing.mixing import BottomRows, Cell, cell_of, kept_rows, shares_of
 from quantgate.calibration.drawing.parts import CANDIDATES, RANKS, CellRows, ScanCall, ScannedPart
 from quantgate.calibration.sources.readers import RowNumbers, rows
-from quantgate.calibration.sources.rows import (
-    BrokenRowError,
-    ForeignContentError,
-    Place,
-    RowReader,
-    SourceRow,
-)
+from quantgate.calibration.sources.rows import Place, RowReader, SourceRow
 from quantgate.calibration.specs.corpus import CorpusSpec, Filters, SourceSpec
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
@@ -31,6 +25,7 @@ from quantgate.pipelines.evaluation.graders.reading import patterns
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from quantgate.pipelines.language.identify import languages_of
 from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
+from quantgate.pipelines.specs.chat_messages import BrokenRowError, ForeignContentError
 
 Element = TypeVar("Element")
 
@@ -66,7 +61,7 @@ def rank_of(content: JsonValue, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{identity}".encode()).digest()[:16]
 
 
-class Sieve:
+class RowFilter:
     """Says why a row is left out, in one word for the card; None where it stays."""
 
     def __init__(self, filters: Filters) -> None:
@@ -131,7 +126,7 @@ class Preparer:
     def __init__(self, spec: CorpusSpec, source: SourceSpec) -> None:
         """Take a spec's filters and a source's columns and defaults."""
         self.reader = RowReader(source.fields, source.json_columns, spec.rendering)
-        self._sieve = Sieve(spec.filters)
+        self._filter = RowFilter(spec.filters)
         self._source = source
 
     def prepare(self, raw: JsonObject) -> SourceRow | str:
@@ -146,7 +141,7 @@ class Preparer:
             return "not_text"
         row.language = row.language or self._source.language
         row.domain = row.domain or self._source.domain
-        return self._sieve.reason(row) or row
+        return self._filter.reason(row) or row
 
 
 class _Scan:

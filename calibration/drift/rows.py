@@ -9,21 +9,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from quantgate.calibration.drawing.scanning import Sieve
+from quantgate.calibration.drawing.scanning import RowFilter
 from quantgate.calibration.drift.results import DriftSettings, SampledRows
 from quantgate.calibration.sources.readers import Kind, RowNumbers
 from quantgate.calibration.sources.readers import rows as raw_rows
-from quantgate.calibration.sources.rows import (
-    BrokenRowError,
-    ForeignContentError,
-    RowReader,
-    SourceRow,
-)
+from quantgate.calibration.sources.rows import RowReader, SourceRow
 from quantgate.calibration.specs.corpus import Fields, Filters, Rendering
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.specs.chat_messages import BrokenRowError, ForeignContentError
 
 TEXT = "text"
 """The role of raw text."""
@@ -74,7 +70,7 @@ def traffic_rows(path: Path, *, rendering: str = "chat", filters: Filters | None
             next_step="write one JSON object with `messages`, `prompt` or `text` a line",
         )
     reader = RowReader(Fields(), (), cast("Rendering", rendering))
-    sieve = Sieve(filters or Filters())
+    row_filter = RowFilter(filters or Filters())
     for number, (place, raw) in enumerate(
         raw_rows(path, cast("Kind", kind), 0, path.stat().st_size), start=1
     ):
@@ -88,7 +84,9 @@ def traffic_rows(path: Path, *, rendering: str = "chat", filters: Filters | None
         except ForeignContentError:
             yield "not_text"
             continue
-        yield sieve.reason(row) or DriftRow(row.identifier or f"{path.stem}:{number}", _parts(row))
+        yield row_filter.reason(row) or DriftRow(
+            row.identifier or f"{path.stem}:{number}", _parts(row)
+        )
 
 
 def corpus_rows(sequences: Iterable[CorpusSequence]) -> Iterator[DriftRow]:

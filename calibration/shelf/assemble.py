@@ -9,22 +9,13 @@ from quantgate.calibration.drawing.building import Drawn, draw
 from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.shelf.card import mix_rows
 from quantgate.calibration.shelf.sealing import (
-    SEQUENCES,
-    CorpusRecord,
-    MovedSource,
-    corpus_record,
-    iterate_sequences,
     open_corpus,
-    read_card,
-    read_sequences,
     seal_corpus,
-    sealed_versions,
-    sequences_digest,
     tokenizer_digest,
 )
 from quantgate.calibration.sources.local import LocalSource, local_sources, refuse_changed
 from quantgate.calibration.specs.corpus import CorpusSpec
-from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
+from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -34,29 +25,8 @@ from quantgate.pipelines.files.records import read_record, to_json, write_record
 from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.files.temporary import temporary_folder
-
-__all__ = [
-    "SEQUENCES", "CorpusRecord", "MovedSource", "Sample", "build_corpus", "corpus_record",
-    "iterate_sequences", "open_corpus", "read_card", "read_sequences", "sample", "sealed_versions",
-    "sequences_digest", "tokenizer_digest",
-]  # fmt: skip
 
 _TOLERATED_SHARE = 0.02
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """Sequences chosen from the sources, with what was left out."""
-
-    sequences: tuple[CorpusSequence, ...]
-    source_rows: int
-    duplicate_rows: int
-
-    @property
-    def digest(self) -> Digest:
-        """Content digest over the sequences in order."""
-        return sequences_digest(self.sequences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,26 +34,6 @@ class _Receipt:
     """Which version came of a spec and sources: what lets a build that was done before end at once."""
 
     version: int
-
-
-def sample(spec: CorpusSpec) -> Sample:
-    """Choose the rows that a spec asks for from local text files: those whose ranks are smallest.
-
-    That makes the choice independent of file order and machine, and a larger number a superset.
-
-    Raises:
-        InputError: where sources cannot be read or have fewer distinct rows than asked for.
-    """
-    with temporary_folder() as folder:
-        resources = BuildResources(store=Store(root=folder))
-        sources = local_sources(spec, DigestMemory(folder / "digests.json"), None)
-        drawn = draw(spec, sources, resources, chat=_chat(spec, resources), scratch=folder)
-    _refuse_shortfall(spec, drawn)
-    return Sample(
-        sequences=drawn.sequences,
-        source_rows=sum(drawn.scanned.rows.values()),
-        duplicate_rows=drawn.scanned.passed - drawn.scanned.distinct,
-    )
 
 
 def build_corpus(spec: CorpusSpec, store: Store, resources: BuildResources | None = None) -> Corpus:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from quantgate.calibration.shelf.assemble import iterate_sequences
 from quantgate.calibration.shelf.card import characters_of, length_counts
+from quantgate.calibration.shelf.sealing import iterate_sequences
 from quantgate.calibration.sources.rows import content_of
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.values import Digest, digest_of

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.calibration.drawing.rendering import rendered_ids
-from quantgate.calibration.shelf.assemble import (
+from quantgate.calibration.shelf.card import TokenStatistics, token_statistics
+from quantgate.calibration.shelf.sealing import (
     corpus_record,
     iterate_sequences,
     read_card,
     tokenizer_digest,
 )
-from quantgate.calibration.shelf.card import TokenStatistics, token_statistics
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.records import read_record, write_record

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.calibration.drawing.rendering import rendered_ids, rendered_text, rendering_digest
-from quantgate.calibration.shelf.assemble import read_sequences
+from quantgate.calibration.drawing.rendering import rendered_ids, rendering_digest
+from quantgate.calibration.shelf.sealing import read_sequences
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import digest_of
@@ -13,8 +13,6 @@ from quantgate.pipelines.engines.backend import CalibrationTokens
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.files.sealed import produce_once
-
-__all__ = ["TOKENS", "TokensRecord", "calibration_tokens", "rendered_ids", "rendered_text"]
 
 TOKENS = "tokens.jsonl"
 _LONGEST_SEQUENCE_TOKENS = 2048

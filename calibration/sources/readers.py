@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from quantgate.calibration.sources.rows import BrokenRowError, Place, RawRow
+from quantgate.calibration.sources.rows import Place, RawRow
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.csv_rows import csv_rows
@@ -19,6 +19,7 @@ from quantgate.pipelines.files.reading import (
     refuse_other_encodings,
     refuse_other_than_file,
 )
+from quantgate.pipelines.specs.chat_messages import BrokenRowError
 from quantgate.pipelines.specs.loading import not_json
 
 Kind = Literal["jsonl", "txt", "csv", "parquet"]

@@ -14,7 +14,6 @@ from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.specs.chat_messages import (
     BrokenRowError,
-    ForeignContentError,
     as_text,
     message_from,
     messages_of,
@@ -23,11 +22,6 @@ from quantgate.pipelines.specs.chat_messages import (
     tools_of,
     with_open_arguments,
 )
-
-__all__ = [
-    "STANDARD_COLUMNS", "BrokenRowError", "ForeignContentError", "Place", "RawRow", "RowReader", "SourceRow",
-    "content_of", "plain_message",
-]  # fmt: skip
 
 _CONTENT = ("messages", "prompt", "response", "text")
 STANDARD_COLUMNS = (*_CONTENT, "request", "conversations", "id", "tools", "language", "domain")

@@ -5,14 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from quantgate.calibration.sources.readers import RowNumbers, rows
-from quantgate.calibration.sources.rows import ForeignContentError, RowReader, SourceRow
+from quantgate.calibration.sources.rows import RowReader, SourceRow
 from quantgate.calibration.specs.corpus import Fields
 from quantgate.pipelines.authoring.candidates import SuiteCandidate, Traffic
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.language.words import normalized
-from quantgate.pipelines.specs.chat_messages import BrokenRowError, message_from
+from quantgate.pipelines.specs.chat_messages import (
+    BrokenRowError,
+    ForeignContentError,
+    message_from,
+)
 from quantgate.pipelines.suites.problems import Problem, refused
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from quantgate.calibration.drawing.rendering import rendered_ids, rendered_text, rendering_digest
-from quantgate.calibration.shelf.assemble import read_sequences
+from quantgate.calibration.shelf.sealing import read_sequences
 from quantgate.pipelines.audit.bench.rulers import DivergenceTokens
 from quantgate.pipelines.audit.divergence import DIVERGENCE_TOKENS
 from quantgate.pipelines.domain.corpus import Corpus

@@ -11,8 +11,7 @@ Parsing all modules takes a second, so what each one names is remembered by its 
 
 import ast
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,10 +21,10 @@ from typing import Any
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.files.source_mentions import PACKAGE, data_files, mentioned_modules
 from quantgate.pipelines.files.tool_cache import tool_cache
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = "quantgate"
 HOUSES = ("pipelines", "calibration", "registry", "flows")
 _ONLY_WORDS = frozenset(
     {
@@ -36,7 +35,6 @@ _ONLY_WORDS = frozenset(
 )
 """Every child process has these, to say what went wrong without a secret in it. They decide no byte, no
 answer and no verdict, so their edits make nothing anew."""
-_DATA_FILE = re.compile(r"[\w-]+\.(?!py$)\w+")
 _KEY_LENGTH = 8
 _VERSION = 3
 """Of what is remembered: another reading of sources forgets it all."""
@@ -124,9 +122,9 @@ class Sources:
             names = [module for module in remembered["names"] if self._path(module) is not None]
             return _Source(sha256=remembered["sha256"], names=tuple(names))
         tree = ast.parse(path.read_bytes(), filename=str(path))
-        mentioned = {name.rpartition(".")[0], *_mentioned(tree)} - {"", name}
+        mentioned = {name.rpartition(".")[0], *mentioned_modules(tree)} - {"", name}
         names = sorted(module for module in mentioned if self._path(module) is not None)
-        files = [path.name, *sorted({*_data_files(tree, path.parent)} - {path.name})]
+        files = [path.name, *sorted({*data_files(tree, path.parent)} - {path.name})]
         sha256 = digest_of([file_digest(path.parent / file) for file in files])
         stamps = _stamps(path.parent, files)
         self._memories()[name] = {"files": stamps, "sha256": sha256, "names": names}
@@ -229,78 +227,3 @@ def _stamps(folder: Path, files: Iterable[str]) -> dict[str, list[int]]:
         else:
             stamps[name] = [facts.st_size, facts.st_mtime_ns]
     return stamps
-
-
-def _data_files(tree: ast.Module, folder: Path) -> Iterator[str]:
-    """Yield the names of files beside a module that it writes out."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            name = node.value
-            if _DATA_FILE.fullmatch(name) and (folder / name).is_file():
-                yield name
-
-
-def _mentioned(tree: ast.Module) -> Iterator[str]:
-    """Yield dotted names of a module that may be modules of ours; who asks looks which of them exist."""
-    texts = _texts(tree)
-    for node in _running(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield from _as_module(node.value)
-        elif isinstance(node, ast.JoinedStr):
-            yield from _as_module(_joined(node, texts))
-
-
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes but those that only type checkers read, and what `source_digest` is not to follow."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.keyword) and child.arg == "alone":
-            continue  # of `source_digest`: these are named so that they are not followed
-        if isinstance(child, ast.If) and _is_type_checking(child.test):
-            for other in child.orelse:
-                yield other
-                yield from _running(other)
-            continue
-        yield child
-        yield from _running(child)
-
-
-def _is_type_checking(test: ast.expr) -> bool:
-    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
-    return bool(name == "TYPE_CHECKING")
-
-
-def _texts(tree: ast.Module) -> Mapping[str, str]:
-    """Return the module's own constants that are texts, by name."""
-    texts: dict[str, str] = {}
-    for node in tree.body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign):
-            continue
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-        value = node.value.value if isinstance(node.value, ast.Constant) else None
-        if isinstance(target, ast.Name) and isinstance(value, str):
-            texts[target.id] = value
-    return texts
-
-
-def _joined(node: ast.JoinedStr, texts: Mapping[str, str]) -> str:
-    """Return `f"{_WORKERS}.answer"` written out; a part that is not known makes no module's name."""
-    parts: list[str] = []
-    for part in node.values:
-        if isinstance(part, ast.Constant):
-            parts.append(str(part.value))
-        elif isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name):
-            parts.append(texts.get(part.value.id, " "))
-        else:
-            return ""
-    return "".join(parts)
-
-
-def _as_module(text: str) -> Iterator[str]:
-    top, *parts = text.split(".")
-    if top == PACKAGE and len(parts) > 1 and all(map(str.isidentifier, parts)):
-        yield text

@@ -3,11 +3,17 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.sealing import corpus_record, read_sequences
 from quantgate.calibration.specs.corpus import CorpusSpec
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
-from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.corpus import CorpusSequence
+from quantgate.pipelines.domain.values import Digest, JsonObject
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.files.temporary import temporary_folder
 
 SAID = {
     "en": "Could you please tell me when my order will arrive, I have been waiting.",
@@ -51,3 +57,26 @@ def spec_of(folder: Path, text: str) -> CorpusSpec:
     path = folder / "corpus.yaml"
     path.write_text(f"name: demo\n{text}", encoding="utf-8")
     return load_corpus_spec(path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Sequences chosen from the sources, with what was left out."""
+
+    sequences: tuple[CorpusSequence, ...]
+    digest: Digest
+    source_rows: int
+    duplicate_rows: int
+
+
+def sample(spec: CorpusSpec) -> Sample:
+    """Return what a corpus of this spec would hold, sealed nowhere for good."""
+    with temporary_folder() as folder:
+        corpus = build_corpus(spec, Store(root=folder))
+        record = corpus_record(corpus)
+        return Sample(
+            sequences=read_sequences(corpus),
+            digest=corpus.digest,
+            source_rows=record.source_rows,
+            duplicate_rows=record.duplicate_rows,
+        )

@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 from quantgate.calibration.checks.contamination import contaminations
-from quantgate.calibration.shelf.assemble import sample
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.language.words import normalized
@@ -13,7 +12,7 @@ from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.policies import load_policy
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.suites.load import load_suite
-from tests.support.corpora import spec_of
+from tests.support.corpora import sample, spec_of
 from tests.support.project import EXAMPLE
 
 SLICES = {

@@ -1,7 +1,7 @@
 """A corpus in MLflow: as a dataset of its own digest, with its card."""
 
-from quantgate.calibration.shelf.assemble import read_card
 from quantgate.calibration.shelf.card import CARD, CARD_PAGE
+from quantgate.calibration.shelf.sealing import read_card
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.registry import Tracking

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.calibration.shelf.assemble import corpus_record, read_card
 from quantgate.calibration.shelf.model_tokens import count_tokens
+from quantgate.calibration.shelf.sealing import corpus_record, read_card
 from quantgate.flows.build.corpora.recording import record_in_registry
 from quantgate.flows.build.corpora.sources import chat_of
 from quantgate.flows.build.preparing import prepare

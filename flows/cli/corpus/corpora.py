@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from quantgate.calibration.shelf.assemble import build_corpus, open_corpus, sealed_versions
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.sealing import open_corpus, sealed_versions
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.corpora.sources import corpus_resources, spoken
 from quantgate.flows.progress.board import PlainBoard, open_board

@@ -19,7 +19,7 @@ from quantgate.calibration.drift.sealing import (
 from quantgate.calibration.drift.tokens import CheckpointTokens, TokenReader, WordReader
 from quantgate.calibration.redaction.options import RedactionOptions
 from quantgate.calibration.redaction.redact import redact
-from quantgate.calibration.shelf.assemble import read_sequences
+from quantgate.calibration.shelf.sealing import read_sequences
 from quantgate.flows.build.corpora.traces import PREFIX, experiment_named, export_traces
 from quantgate.flows.cli.corpus.corpora import find_corpus
 from quantgate.flows.cli.views.drift import drift_lines

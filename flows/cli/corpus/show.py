@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from quantgate.calibration.shelf.assemble import (
+from quantgate.calibration.shelf.model_tokens import ModelTokens, counted_tokens
+from quantgate.calibration.shelf.sealing import (
     CorpusRecord,
     corpus_record,
     open_corpus,
     read_card,
     sealed_versions,
 )
-from quantgate.calibration.shelf.model_tokens import ModelTokens, counted_tokens
 from quantgate.flows.cli.corpus.corpora import find_corpus
 from quantgate.flows.cli.views.corpus import card_sections, list_sections
 from quantgate.flows.cli.views.printing import print_json

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from quantgate.calibration.shelf.assemble import CorpusRecord
 from quantgate.calibration.shelf.card import DataCard
 from quantgate.calibration.shelf.card_page import funnel, spread_text
 from quantgate.calibration.shelf.comparison import CorpusDifference
 from quantgate.calibration.shelf.model_tokens import ModelTokens
+from quantgate.calibration.shelf.sealing import CorpusRecord
 from quantgate.flows.cli.views.blocks import Heading, TableBlock, row
 from quantgate.pipelines.domain.corpus import Corpus
 

@@ -15,7 +15,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from quantgate.calibration.drift.sealing import EVENT, DriftEvent
-from quantgate.calibration.shelf.assemble import build_corpus, read_sequences
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.sealing import read_sequences
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.corpora.traces import ExportRecord, export_traces
 from quantgate.flows.cli.corpus.corpora import build_from_spec

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quantgate.calibration.drawing.scanning import Sieve
+from quantgate.calibration.drawing.scanning import RowFilter
 from quantgate.calibration.sources.rows import SourceRow
 from quantgate.calibration.specs.corpus import Filters
 from quantgate.calibration.specs.corpus_file import CorpusFile
@@ -11,13 +11,13 @@ from quantgate.pipelines.specs.loading import validated
 
 
 def test_a_pattern_that_would_search_for_ever_is_refused_with_its_name() -> None:
-    sieve = Sieve(Filters(exclude=(r"^(a|a)+$",)))
+    sieve = RowFilter(Filters(exclude=(r"^(a|a)+$",)))
     with pytest.raises(InputError, match="needs longer than 1 s on a row of a source"):
         sieve.reason(SourceRow(text="a" * 60 + "!"))
 
 
 def test_patterns_leave_rows_out_as_they_say() -> None:
-    sieve = Sieve(Filters(include=("refund",), exclude=("test",)))
+    sieve = RowFilter(Filters(include=("refund",), exclude=("test",)))
     texts = ("a refund", "a parcel", "a test refund")
     assert [sieve.reason(SourceRow(text=text)) for text in texts] == [
         None,

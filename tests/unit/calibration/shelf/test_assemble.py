@@ -4,13 +4,15 @@ from pathlib import Path
 import pytest
 
 from quantgate.calibration.checks.contamination import contaminations
-from quantgate.calibration.shelf.assemble import build_corpus, open_corpus, read_sequences, sample
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.sealing import open_corpus, read_sequences
 from quantgate.calibration.specs.corpus import CorpusSpec, SourceSpec
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Item, Message
 from quantgate.pipelines.files.store import Store
+from tests.support.corpora import sample
 
 
 def traffic(folder: Path, texts: list[str], name: str = "traffic.jsonl") -> Path:

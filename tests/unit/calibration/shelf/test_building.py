@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from quantgate.calibration.resources import BuildResources
-from quantgate.calibration.shelf.assemble import (
-    build_corpus,
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.card import CARD, CARD_PAGE
+from quantgate.calibration.shelf.sealing import (
     corpus_record,
     open_corpus,
     read_card,
     read_sequences,
 )
-from quantgate.calibration.shelf.card import CARD, CARD_PAGE
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError, ToolchainError, WorkerError
 from quantgate.pipelines.domain.values import JsonObject

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from quantgate.calibration.shelf.assemble import build_corpus, read_card
+from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.shelf.card import Spread, length_counts, spread
 from quantgate.calibration.shelf.card_page import card_page
+from quantgate.calibration.shelf.sealing import read_card
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.files.store import Store
 from tests.support.corpora import chat_row, spec_of, write_rows

@@ -8,9 +8,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from quantgate.calibration.shelf.assemble import sample
 from quantgate.calibration.sources.readers import fetch, rows
-from quantgate.calibration.sources.rows import BrokenRowError, RowReader
+from quantgate.calibration.sources.rows import RowReader
 from quantgate.calibration.specs.corpus import Fields
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
@@ -22,9 +21,10 @@ from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.hub.table_messages import TableRowsCall
 from quantgate.pipelines.hub.workers.table_rows import write_rows
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.specs.chat_messages import BrokenRowError
 from quantgate.pipelines.suites.messages import MessageSpec
 from tests.support.checkpoints import write_checkpoint
-from tests.support.corpora import spec_of
+from tests.support.corpora import sample, spec_of
 
 SPEC = "sequences: 1\nsources: [{path: rows.jsonl}]\n"
 TWICE = '{"text": "a", "text": "b"}'

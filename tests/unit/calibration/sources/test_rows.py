@@ -2,17 +2,12 @@
 
 import pytest
 
-from quantgate.calibration.sources.rows import (
-    BrokenRowError,
-    ForeignContentError,
-    RowReader,
-    SourceRow,
-    content_of,
-)
+from quantgate.calibration.sources.rows import RowReader, SourceRow, content_of
 from quantgate.calibration.specs.corpus import Fields, Rendering
 from quantgate.pipelines.domain.corpus import CorpusSequence
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.domain.values import JsonObject, JsonValue, digest_of
+from quantgate.pipelines.specs.chat_messages import BrokenRowError, ForeignContentError
 
 TOOL: JsonObject = {
     "type": "function",

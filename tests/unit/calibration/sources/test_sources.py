@@ -10,7 +10,8 @@ import pytest
 from quantgate.calibration.drawing.parts import ScanCall, SourcePart
 from quantgate.calibration.drawing.scanning import scan
 from quantgate.calibration.resources import BuildResources
-from quantgate.calibration.shelf.assemble import build_corpus, read_card, read_sequences
+from quantgate.calibration.shelf.assemble import build_corpus
+from quantgate.calibration.shelf.sealing import read_card, read_sequences
 from quantgate.calibration.sources.local import LocalSource, local_sources, refuse_changed
 from quantgate.calibration.sources.readers import RowNumbers, rows
 from quantgate.pipelines.domain.corpus import Corpus
