@@ -7,13 +7,11 @@ a kind in `make slow`. A failure prints the seed that makes its file again.
 import contextlib
 import json
 import random
-import signal
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -43,6 +41,7 @@ from tests.support.checkpoints import write_checkpoint
 from tests.support.grading.items import expecting
 from tests.support.judging import suite_of
 from tests.support.project import EXAMPLE, PROJECT
+from tests.support.time_limits import _HangError, within
 from tests.unit.flows.cli.test_judging import runs as judged_runs
 
 SECONDS, SLOW_SECONDS = 0.7, 30.0
@@ -65,24 +64,6 @@ class Kind:
     read: Read
     change: Callable[[random.Random], bytes]
     beside: Callable[[Path], object] = lambda folder: None
-
-
-class _HangError(BaseException):
-    """A reader took longer than it may; no `except Exception` swallows it."""
-
-
-@contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise _HangError(f"longer than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def yaml_kind(name: str, text: str, read: Read, **more: Any) -> Kind:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.flows.test_killed import processes_of
+from tests.support.builds.processes import processes_of
 from tests.support.builds.road import Road, leftovers, make_road
 
 # In CI: tests/unit/pipelines/process/test_interruption.py.

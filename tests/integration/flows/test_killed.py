@@ -2,12 +2,12 @@
 
 import signal
 import sqlite3
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.builds.processes import processes_of
 from tests.support.builds.road import Road, leftovers, make_road
 
 pytestmark = pytest.mark.integration
@@ -37,11 +37,6 @@ def sealed(road: Road) -> dict[str, int]:
         for path in (road.store / folder).rglob("manifest.json")
         if ".staging-" not in str(path)
     }
-
-
-def processes_of(store: Path) -> str:
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
-    return "\n".join(line for line in listed.stdout.splitlines() if str(store) in line)
 
 
 def test_killed_at_thirteen_points_the_same_command_completes_what_is_missing(

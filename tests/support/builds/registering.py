@@ -33,9 +33,9 @@ from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.process.signals import Ending, children_end_first
 from quantgate.registry.opening import open_mlflow
+from tests.support.builds.faked import site
 from tests.support.builds.walking import evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.unit.flows.build.test_units import site
 
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # read when MLflow is imported
 warnings.simplefilter("ignore")  # MLflow's own, on import and use

@@ -22,10 +22,10 @@ from quantgate.pipelines.engines.backend import BuildRequest, Built
 from quantgate.pipelines.files.full_disk import full_disk
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
+from tests.support.builds.faked import site
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.workers import Done, Order
-from tests.unit.flows.build.test_units import site
 
 
 @dataclass

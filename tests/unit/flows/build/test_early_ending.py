@@ -19,9 +19,9 @@ from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.engines.requests import AnswerRequest
 from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
+from tests.support.builds.faked import site
 from tests.support.builds.walking import answered, evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.unit.flows.build.test_units import site
 
 ITEMS = 40
 

@@ -18,6 +18,7 @@ from quantgate.pipelines.files.sealed import MANIFEST, read_sealed
 from quantgate.pipelines.files.store import STORE_FOLDER, Store, open_store
 from quantgate.registry import Tracking, record, verify
 from quantgate.registry.lookups import LookupRequest, find
+from tests.support.builds.faked import site
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.registries import (
@@ -27,7 +28,6 @@ from tests.support.registries import (
     evidence_of,
     tracking_in,
 )
-from tests.unit.flows.build.test_units import site
 
 MODEL = "support-llama"
 

@@ -29,8 +29,8 @@ from quantgate.pipelines.engines.requests import (
 from quantgate.pipelines.engines.runtime import ServerAccess
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
+from tests.support.builds.faked import site
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
-from tests.unit.flows.build.test_units import site
 
 SOUND = ServedProbeReport(
     engine="vllm",

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from quantgate.flows.cli.main import main
 from tests.support.checkpoints import write_checkpoint
-from tests.unit.test_fuzzed_files import within
+from tests.support.time_limits import within
 
 SUITE = "name: demo\nversion: 1\ngrader: exact\ndecode: {max_tokens: 8}\nslices: {a: {}}\n"
 SECONDS = 20.0

@@ -20,9 +20,9 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.verdict import Decision
+from tests.support.builds.faked import site
 from tests.support.builds.walking import answered, judged
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.unit.flows.build.test_units import site
 from tests.unit.flows.cli.test_judging import COUNT, folder, runs, settings
 
 __all__ = ["folder"]

@@ -9,8 +9,8 @@ from quantgate.flows.build.plan_files import plan_files, read_plan, write_plan
 from quantgate.flows.orchestration import tasks
 from quantgate.flows.progress.board import PlainBoard
 from quantgate.pipelines.files.store import Store
+from tests.support.builds.faked import site
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.unit.flows.build.test_units import site
 
 
 def test_a_build_anyway_and_one_without_have_each_their_own_plan(tmp_path: Path) -> None:

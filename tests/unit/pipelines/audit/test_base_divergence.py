@@ -44,10 +44,10 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.waivers import parse_waiver
+from tests.support.builds.faked import site
 from tests.support.builds.walking import evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.unit.flows.build.test_checkpoint_preflight import loading
-from tests.unit.flows.build.test_units import site
 
 IDS = range(100, 200)
 WAIVER = BaseDivergenceWaiver(

@@ -15,7 +15,8 @@ from quantgate.pipelines.formats.gguf import read_gguf_header
 from quantgate.pipelines.formats.safetensors import read_header
 from quantgate.pipelines.hub.source import HubSettings
 from tests.support.checkpoints import edit_json, write_checkpoint
-from tests.unit.test_fuzzed_files import gguf, within
+from tests.support.time_limits import within
+from tests.unit.test_fuzzed_files import gguf
 
 SECONDS = 10.0
 MEMORY_BYTES = 64 << 20

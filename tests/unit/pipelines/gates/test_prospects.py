@@ -18,10 +18,10 @@ from quantgate.pipelines.report.page import render_page
 from quantgate.pipelines.report.references import reference_summaries
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_warnings, decision_word, reference_rows
+from tests.support.builds.faked import site
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.judging import run_of, suite_of
 from tests.support.reports import example_report
-from tests.unit.flows.build.test_units import site
 
 POLICY = Policy(reference_runs=2)
 SMALL = {"flat": 32, "refusal": 30}

@@ -11,7 +11,7 @@ from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.bounds import READ_SECONDS, Bounds
 from quantgate.pipelines.hub.source import HubSettings
-from tests.unit.pipelines.engines.http.test_bounded_http import OK, Send, server, trickling, whole
+from tests.support.servers.misbehaving import OK, Send, server, trickling, whole
 
 ROOMY = b"Content-Type: application/json\r\nContent-Length: 999999\r\n\r\n"
 

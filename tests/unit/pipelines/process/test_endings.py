@@ -35,12 +35,12 @@ from quantgate.pipelines.process.endings import (
 )
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.process.shortage import machine_trouble
+from tests.support.builds.faked import site
 from tests.support.builds.walking import audited
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.project import PROJECT
+from tests.support.worker_calls import call
 from tests.support.workers import Done
-from tests.unit.flows.build.test_units import site
-from tests.unit.pipelines.process.test_runner import call
 
 ITS_OWN = {signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE}
 HARMLESS = {

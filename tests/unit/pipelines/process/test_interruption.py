@@ -37,11 +37,11 @@ from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.children import Children
 from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
+from tests.support.builds.faked import site
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_rulers
 from tests.support.project import PROJECT
-from tests.unit.flows.build.test_units import site
-from tests.unit.pipelines.process.test_runner import gone, wait_for
+from tests.support.worker_calls import gone, wait_for
 
 POINTS = (
     "reference",
@@ -240,7 +240,10 @@ import sys
 from pathlib import Path
 from quantgate.pipelines.domain.errors import InterruptionError
 from quantgate.pipelines.process.signals import Ending, children_end_first
-from tests.unit.pipelines.process.test_runner import call, run_worker, Done, ignore_progress
+from tests.support.worker_calls import call
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
+from tests.support.workers import Done
 try:
     with children_end_first():
         run_worker(call(Path(sys.argv[1]), "sleep"), Done, ignore_progress)

@@ -1,5 +1,4 @@
 import importlib.util
-import os
 import signal
 import subprocess
 import sys
@@ -10,37 +9,12 @@ from pathlib import Path
 import pytest
 
 from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
-from quantgate.pipelines.process.calls import Progress, WorkerCall, ignore_progress
+from quantgate.pipelines.process.calls import Progress, ignore_progress
 from quantgate.pipelines.process.launch import leave_out_what_is_never_used
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.project import PROJECT
+from tests.support.worker_calls import call, gone, wait_for
 from tests.support.workers import Done, Order
-
-
-def call(tmp_path: Path, act: str, timeout_seconds: float = 30.0) -> WorkerCall:
-    return WorkerCall(
-        module="tests.support.workers",
-        request=Order(act=act, path=tmp_path / "trace"),
-        log=tmp_path / "logs" / "worker.log",
-        threads=1,
-        timeout_seconds=timeout_seconds,
-    )
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
-
-
-def wait_for(path: Path) -> int:
-    for _ in range(200):
-        if path.exists() and path.read_text():
-            return int(path.read_text())
-        time.sleep(0.05)
-    raise AssertionError(f"{path} was not written")
 
 
 def test_a_worker_replies_reports_progress_and_has_its_output_logged(tmp_path: Path) -> None:

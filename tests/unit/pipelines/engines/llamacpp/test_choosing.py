@@ -14,7 +14,7 @@ from quantgate.pipelines.engines.llamacpp.layout import Layout
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, run_group
 from quantgate.pipelines.engines.requests import Prompt
-from tests.unit.pipelines.engines.llamacpp.test_slots import STOP, VOCABULARY, CountingEngine
+from tests.support.llamacpp.counting import STOP, VOCABULARY, CountingEngine
 
 
 class OnlyEven:

@@ -24,9 +24,9 @@ from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
 from quantgate.pipelines.suites.load import load_suite
+from tests.support.loops.runs_of_suites import asked, suite_runs
 from tests.support.loops.scripted import RulingRuntime
 from tests.support.project import PROJECT
-from tests.unit.pipelines.evaluation.loops.test_waves import asked, suite_runs
 
 DESK = PROJECT / "tests" / "support" / "loops" / "desk"
 SHOTS = PROJECT / "tests" / "support" / "loops" / "shots"

@@ -27,9 +27,9 @@ from quantgate.pipelines.process.calls import (
     ignore_progress,
 )
 from tests.support.fakes import TEMPLATE, FakeRuntime
+from tests.support.loops.runs_of_suites import TOOL_TEMPLATE, suite_runs
 from tests.support.loops.scripted import refund, refunding, suite_with
 from tests.support.servers.openai_fake import FakeEngine, fake_server
-from tests.unit.pipelines.evaluation.loops.test_waves import TOOL_TEMPLATE, suite_runs
 
 
 @dataclass

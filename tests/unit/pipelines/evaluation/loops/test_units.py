@@ -15,11 +15,11 @@ from quantgate.pipelines.engines.requests import AnswerRequest, Prompt
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.report.flips import changed_between
 from quantgate.pipelines.report.review_queue import review_queue
+from tests.support.builds.faked import site
 from tests.support.builds.walking import answered, judged
 from tests.support.fakes import FakeBackend
+from tests.support.loops.runs_of_suites import scripted
 from tests.support.loops.scripted import RulingRuntime, refund, suite_with
-from tests.unit.flows.build.test_units import site
-from tests.unit.pipelines.evaluation.loops.test_waves import scripted
 
 ITEMS = 34
 BROKEN = {f"loop-{number}" for number in range(1, 14)}

@@ -11,25 +11,20 @@ from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.run import Run, Schedule
 from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
 from quantgate.pipelines.domain.suites.anchor import answer_digest
-from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message, Suite
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message
 from quantgate.pipelines.domain.suites.turns import SimulatedTool, ToolFunction, Turn
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.engines.requests import Loadable, Prompt
 from quantgate.pipelines.evaluation.adjudications import item_digest
-from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.evaluation.loops.functions import ToolFunctions
 from quantgate.pipelines.evaluation.loops.history import HistoryForm, history_form
-from quantgate.pipelines.evaluation.loops.prompts import LoopPrompts
 from quantgate.pipelines.evaluation.loops.rehearsal import rehearsed_texts
-from quantgate.pipelines.evaluation.loops.waves import loops_of
-from quantgate.pipelines.evaluation.observing import ObservationRunner, ObserveCall
-from quantgate.pipelines.evaluation.prompts import suite_prompts
-from quantgate.pipelines.evaluation.runs import RunPlan, SuiteRuns, run_suite
+from quantgate.pipelines.evaluation.observing import ObserveCall
+from quantgate.pipelines.evaluation.runs import run_suite
 from quantgate.pipelines.files.records import from_json
-from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import (
     OnProgress,
     Progress,
@@ -39,81 +34,19 @@ from quantgate.pipelines.process.calls import (
     WorkerReply,
     ignore_progress,
 )
-from quantgate.pipelines.process.runner import run_worker
 from tests.support.fakes import TEMPLATE, write_tokenizer
+from tests.support.loops.runs_of_suites import (
+    CONTEXT,
+    TOOL_TEMPLATE,
+    asked,
+    planned,
+    scripted,
+    suite_runs,
+)
 from tests.support.loops.scripted import RulingRuntime, call, refund, refunding, suite_with
 from tests.support.project import PROJECT
 
-TOOL_TEMPLATE = (
-    "{% for tool in tools or [] %}[{{ tool.function.name }}]{% endfor %}"
-    "{% for message in messages %}<{{ message.role }}>{{ message.content }}"
-    "{% for call in message.tool_calls or [] %}"
-    "#{{ call.function.name }} {{ call.function.arguments | tojson }}{% endfor %}"
-    "{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
-)
-CONTEXT = 400
 FAMILIES = PROJECT / "tests" / "support" / "prompts" / "chat_templates"
-
-
-def suite_runs(
-    folder: Path, suite: Suite, *, template: str = TEMPLATE, context: int = CONTEXT
-) -> SuiteRuns:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_tokenizer(folder, template)
-    chat = ChatFormat.of(folder)
-    observation_runner = ObservationRunner(
-        store=Store(root=folder / "store"), run_worker=run_worker
-    )
-    prompts = suite_prompts(suite, chat, context)
-    reader = AnswerReader(
-        thoughts=suite.thoughts,
-        prompts={one.item_id: one.text for one in prompts.prompts},
-        tokenizer=chat.tokenizer,
-    )
-    loops = loops_of(
-        LoopPrompts(suite=suite, chat=chat, context_length_tokens=context),
-        reader=reader,
-        observation_runner=observation_runner,
-    )
-    return SuiteRuns(
-        suite=suite,
-        prompts=loops.known_by(prompts) if loops else prompts,
-        stop_token_ids=(0,),
-        observation_runner=observation_runner,
-        reader=reader,
-        loops=loops,
-    )
-
-
-def planned(exam: SuiteRuns, runtime: RulingRuntime, schedule: Schedule) -> RunPlan:
-    return exam.plan(
-        runtime=runtime,
-        identity=runtime.identity(None),
-        subject="base",
-        subject_digest=digest_of("base"),
-        schedule=schedule,
-    )
-
-
-def asked(
-    exam: SuiteRuns,
-    runtime: RulingRuntime,
-    schedule: Schedule = Schedule(slots=1, threads=1),  # noqa: B008 - frozen
-) -> Run:
-    return run_suite(
-        exam,
-        planned(exam, runtime, schedule),
-        runtime=runtime,
-        loadable=Loadable(path=exam.store.root, format=None),
-        on_progress=ignore_progress,
-    )
-
-
-def scripted(prompt: Prompt) -> str:
-    """Play `refund(n)` rightly: the item's number and the step stand in the prompt's id."""
-    sample, _, step = prompt.item_id.partition("#step")
-    number = int(sample.partition("#")[0].removeprefix("loop-"))
-    return refunding(number)[int(step or 1) - 1]
 
 
 def test_every_wave_is_one_batch_of_the_loops_that_go_on(tmp_path: Path) -> None:
