@@ -14,13 +14,9 @@ from quantgate.pipelines.domain.recipe import (
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.variant import MIXED_TYPE, QuantizedTensor
 from quantgate.pipelines.engines.expected_folders import tensors_once
+from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufModel, GgufWeight
 from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name
-from quantgate.pipelines.engines.llamacpp.type_rules import (
-    UNQUANTIZED,
-    GgufModel,
-    GgufWeight,
-    target_types,
-)
+from quantgate.pipelines.engines.llamacpp.type_rules import UNQUANTIZED, target_types
 from quantgate.pipelines.formats.ggml_types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object

@@ -10,10 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import prod
 
 from quantgate.pipelines.domain.recipe import TensorTypeRule
-from quantgate.pipelines.engines.llamacpp.tensor_names import is_quantized
+from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufModel, GgufWeight
 from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES
 
 UNQUANTIZED = "F16"
@@ -27,8 +26,6 @@ _KINDS = (
 )  # fmt: skip
 """What a name contains, and what kind of weight that is; the first that fits counts."""
 _VALUES = frozenset({"v", "qkv", "kv_b"})
-_MANY_QUERIES = 4
-"""Query heads for one head of keys and values from which values are worth more bits."""
 _EIGHT_EXPERTS = 8
 _TINY = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M"})
 _TINY_OF_THREE = frozenset({"IQ2_S", "IQ2_M"})
@@ -52,44 +49,6 @@ _FALLBACKS = {
     **dict.fromkeys(("Q2_K", "Q3_K", "TQ1_0", "TQ2_0"), "Q4_0"),
     "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GgufWeight:
-    """One tensor by its GGUF name; `shape` is outermost first, its last dimension a row's length."""
-
-    name: str
-    shape: tuple[int, ...]
-
-    @property
-    def parameter_count(self) -> int:
-        """How many weights it has."""
-        return prod(self.shape)
-
-    @property
-    def is_quantized(self) -> bool:
-        """Whether llama.cpp quantizes it; a matrix of one row is a vector to it (`ggml_n_dims`)."""
-        outer = next((at for at, size in enumerate(self.shape) if size > 1), len(self.shape))
-        return is_quantized(self.name, len(self.shape) - outer)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GgufModel:
-    """What the rules ask of a model: how many layers, heads and experts it has (0: none).
-
-    `is_70b`: llama.cpp takes it for a model of seventy billion weights, whose values get more bits.
-    """
-
-    layers: int
-    heads: int
-    kv_heads: int
-    experts: int = 0
-    is_70b: bool = False
-
-    @property
-    def many_queries(self) -> bool:
-        """Whether a head of keys and values serves four heads of queries or more."""
-        return bool(self.kv_heads) and self.heads // self.kv_heads >= _MANY_QUERIES
 
 
 def target_types(

@@ -71,18 +71,15 @@ def decode_batch(
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
     cache = DynamicCache(config=loaded.model.config)
     while True:
-        logits = (
-            loaded.model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            .logits[:, -1]
-            .float()
+        output = loaded.model(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
+        logits = output.logits[:, -1].float()
         finite = torch.isfinite(logits).all(dim=1).tolist()
         chosen = _choose(logits, running)
         for at, row in enumerate(running):

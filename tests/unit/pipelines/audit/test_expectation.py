@@ -18,7 +18,8 @@ from quantgate.pipelines.domain.recipe import (
 from quantgate.pipelines.domain.variant import ExpectedSize, QuantizedTensor
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.expected import expected_tensors
-from quantgate.pipelines.engines.llamacpp.type_rules import GgufModel, GgufWeight, target_types
+from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufModel, GgufWeight
+from quantgate.pipelines.engines.llamacpp.type_rules import target_types
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.fakes import fake_checkpoint
 

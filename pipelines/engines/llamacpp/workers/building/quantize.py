@@ -15,7 +15,8 @@ import numpy
 from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, is_quantized
+from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufWeight
+from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
 from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
 from quantgate.pipelines.engines.llamacpp.workers.building.gguf import (
     FloatArray,
@@ -140,11 +141,7 @@ def _facts(call: QuantizeCall, gguf: Gguf, source: Gguf, log: LlamaLog) -> Quant
 
 
 def _is_promised(tensor: StoredTensor) -> bool:
-    """ggml does not count outermost dimensions of one (`ggml_n_dims`)."""
-    dimensions = len(tensor.shape)
-    while dimensions > 1 and tensor.shape[-dimensions] == 1:
-        dimensions -= 1
-    return is_quantized(tensor.name, dimensions)
+    return GgufWeight(name=tensor.name, shape=tensor.shape).is_quantized
 
 
 def _fact(tensor: StoredTensor) -> QuantizedTensor:

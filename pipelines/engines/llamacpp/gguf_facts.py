@@ -1,0 +1,47 @@
+"""What llama.cpp's rules ask of a model and of each of its tensors."""
+
+from dataclasses import dataclass
+from math import prod
+
+from quantgate.pipelines.engines.llamacpp.tensor_names import is_quantized
+
+_MANY_QUERIES = 4
+"""Query heads for one head of keys and values from which values are worth more bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufWeight:
+    """One tensor by its GGUF name; `shape` is outermost first, its last dimension a row's length."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def parameter_count(self) -> int:
+        """How many weights it has."""
+        return prod(self.shape)
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether llama.cpp quantizes it; a matrix of one row is a vector to it (`ggml_n_dims`)."""
+        outer = next((at for at, size in enumerate(self.shape) if size > 1), len(self.shape))
+        return is_quantized(self.name, len(self.shape) - outer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufModel:
+    """What the rules ask of a model: how many layers, heads and experts it has (0: none).
+
+    `is_70b`: llama.cpp takes it for a model of seventy billion weights, whose values get more bits.
+    """
+
+    layers: int
+    heads: int
+    kv_heads: int
+    experts: int = 0
+    is_70b: bool = False
+
+    @property
+    def many_queries(self) -> bool:
+        """Whether a head of keys and values serves four heads of queries or more."""
+        return bool(self.kv_heads) and self.heads // self.kv_heads >= _MANY_QUERIES
