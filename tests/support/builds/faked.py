@@ -55,7 +55,7 @@ def suite(count: int = 40) -> Suite:
     )
 
 
-def site(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> LocalBuild:
+def faked_build(tmp_path: Path, backend: FakeBackend, runtime: FakeRuntime) -> LocalBuild:
     settings = replace(
         Settings.from_environment({}), store=Store(root=tmp_path / "store"), threads=1, workers=1
     )

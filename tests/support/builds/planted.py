@@ -64,7 +64,7 @@ class PlantedBackend:
 
 
 def planted_audit(
-    site: LocalBuild,
+    build: LocalBuild,
     sound: Variant,
     fault: str,
     damage: Damage,
@@ -75,20 +75,20 @@ def planted_audit(
 
     `artifact` is what is delivered instead of a copy of the sound one.
     """
-    planned = site.plan.variant(sound.identifier)
+    planned = build.plan.variant(sound.identifier)
     backend = PlantedBackend(
         fault=fault, artifact=artifact or sound.artifact, facts=sound.facts, damage=damage
     )
-    return built_and_audited(site, planned, backend)
+    return built_and_audited(build, planned, backend)
 
 
 def built_and_audited(
-    site: LocalBuild, planned: PlannedVariant, backend: PlantedBackend
+    build: LocalBuild, planned: PlannedVariant, backend: PlantedBackend
 ) -> AuditReport:
     """Take the road of a build with another backend."""
     name = planned.recipe.options.backend
-    tools = replace(site.tools, backends={**site.tools.backends, name: backend})
-    here = replace(site, tools=tools)
+    tools = replace(build.tools, backends={**build.tools.backends, name: backend})
+    here = replace(build, tools=tools)
     faulty = replace(planned, toolchain=backend.toolchain(1))
     units.build_files(here, faulty)
     return audited(here, faulty)

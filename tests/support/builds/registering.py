@@ -33,7 +33,7 @@ from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.process.signals import Ending, children_end_first
 from quantgate.registry.opening import open_mlflow
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
 
@@ -112,16 +112,16 @@ class Places:
     def meet(self, ending: str, write: int) -> tuple[int, Left]:
         """Walk and be ended, then walk again undisturbed."""
         name = f"demo-{ending}-{write}".lower()
-        here = self.site(name)
+        here = self.build(name)
         if self.uri is None:
             self._fresh()
         for planned in here.plan.variants:
             run_references(here, "llamacpp")
             units.build_files(here, planned)
             evidence_of(here, planned)
-        code = _in_a_child(lambda: walk(self.site(name), ending, write))
+        code = _in_a_child(lambda: walk(self.build(name), ending, write))
         half = held(self.database, name)
-        again = _in_a_child(lambda: walk(self.site(name), "none", 0))
+        again = _in_a_child(lambda: walk(self.build(name), "none", 0))
         assert again == 0, again
         store = here.settings.store.root
         (result,) = (store / "reports").glob(f"{name}--*/result.json")
@@ -136,10 +136,10 @@ class Places:
         shutil.rmtree(store / "reports")
         return code, left
 
-    def site(self, name: str) -> LocalBuild:
+    def build(self, name: str) -> LocalBuild:
         """A plan of two recipes, one of which passes, for a model of this name."""
         wrong = {"Q2_K": {f"i{n}" for n in range(13)}}
-        here = site(self.folder, FakeBackend(), FakeRuntime(wrong=wrong))
+        here = faked_build(self.folder, FakeBackend(), FakeRuntime(wrong=wrong))
         checkpoint = replace(here.plan.checkpoint, name=name)
         variants = tuple(
             replace(one, identifier=f"{name}--{one.recipe.name}") for one in here.plan.variants
@@ -151,7 +151,7 @@ class Places:
         """Begin with a database that has its tables and no more: they take ten seconds to make."""
         empty = self.folder / "empty.db"
         if not empty.exists():
-            where = tracking(self.site("demo").settings)
+            where = tracking(self.build("demo").settings)
             assert _in_a_child(lambda: 0 if open_mlflow(where) else 1) == 0
             shutil.copyfile(self.database, empty)
         shutil.copyfile(empty, self.database)

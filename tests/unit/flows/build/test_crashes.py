@@ -22,7 +22,7 @@ from quantgate.pipelines.engines.backend import BuildRequest, Built
 from quantgate.pipelines.files.full_disk import full_disk
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.workers import Done, Order
@@ -65,7 +65,7 @@ def test_a_dead_child_is_one_clear_error_and_the_others_are_built_and_judged(
     tmp_path: Path, act: str, kind: type[QuantgateError], words: str, exit_code: int
 ) -> None:
     backend = Dying(act=act)
-    here = site(tmp_path, backend, FakeRuntime())
+    here = faked_build(tmp_path, backend, FakeRuntime())
     works, dies = here.plan.variants
     with pytest.raises(QuantgateError) as caught:
         units.build_files(here, dies)
@@ -83,7 +83,7 @@ def test_a_dead_child_is_one_clear_error_and_the_others_are_built_and_judged(
 
 
 def test_what_a_killed_builder_left_is_gone_after_the_next_build(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     planned = here.plan.variants[0]
     folder = planned.folder(here.settings.store)
     left = folder.parent / f".{folder.name}.staging-0badcafe"
@@ -127,7 +127,7 @@ def test_other_failures_are_not_taken_for_a_full_disk(tmp_path: Path, error: Exc
 
 
 def test_bad_input_on_a_healthy_disk_stays_bad_input(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     unknown = replace(here.plan.variants[0], identifier="demo--other")
     with pytest.raises(InputError, match="missing"):
         here.open(unknown)

@@ -19,7 +19,7 @@ from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.engines.requests import AnswerRequest
 from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker, ignore_progress
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import answered, evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
 
@@ -27,7 +27,7 @@ ITEMS = 40
 
 
 def site_with(tmp_path: Path, runtime: FakeRuntime, policy: Policy) -> LocalBuild:
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     return replace(here, plan=replace(here.plan, policy=policy))
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from quantgate.flows.build.errors import guarded, read_errors, record_error
 from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError, WorkerError
+from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.unit.flows.build.test_units import site
 
 
 def test_an_error_of_ours_is_kept_and_raised_as_it_is(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     with pytest.raises(WorkerError), guarded(here, "demo--Q8_0", "audit"):
         raise WorkerError("crashed")
     (error,) = read_errors(here.plan, here.settings)
@@ -19,7 +19,7 @@ def test_an_error_of_ours_is_kept_and_raised_as_it_is(tmp_path: Path) -> None:
 
 
 def test_what_nobody_thought_of_becomes_an_error_of_ours(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     with (
         pytest.raises(QuantgateError, match="unexpected ZeroDivisionError"),
         guarded(here, "demo--Q8_0", "judge"),
@@ -30,14 +30,14 @@ def test_what_nobody_thought_of_becomes_an_error_of_ours(tmp_path: Path) -> None
 
 
 def test_an_interruption_is_nothing_that_was_found_out(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     with pytest.raises(InterruptionError), guarded(here, "demo--Q8_0", "build"):
         raise InterruptionError("was interrupted")
     assert read_errors(here.plan, here.settings) == ()
 
 
 def test_a_unit_that_succeeds_forgets_what_an_earlier_try_left(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     record_error(here, "demo--Q8_0", "build", WorkerError("crashed"))
     with guarded(here, "demo--Q8_0", "build"):
         pass

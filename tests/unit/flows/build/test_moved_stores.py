@@ -18,7 +18,7 @@ from quantgate.pipelines.files.sealed import MANIFEST, read_sealed
 from quantgate.pipelines.files.store import STORE_FOLDER, Store, open_store
 from quantgate.registry import Tracking, record, verify
 from quantgate.registry.lookups import LookupRequest, find
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.registries import (
@@ -120,7 +120,7 @@ def test_a_file_added_beside_the_artifact_is_not_verified(
 
 
 def test_a_plan_in_a_moved_store_means_that_store(tmp_path: Path) -> None:
-    plan = site(tmp_path, FakeBackend(), FakeRuntime()).plan
+    plan = faked_build(tmp_path, FakeBackend(), FakeRuntime()).plan
     inside = tmp_path / "store" / "downloads" / "org--model"
     plan = replace(plan, checkpoint=replace(plan.checkpoint, folder=inside))
     written = write_plan(plan, Store(root=tmp_path / "store"))
@@ -132,7 +132,7 @@ def test_a_plan_in_a_moved_store_means_that_store(tmp_path: Path) -> None:
 
 
 def test_an_edited_plan_is_refused(tmp_path: Path) -> None:
-    plan = site(tmp_path, FakeBackend(), FakeRuntime()).plan
+    plan = faked_build(tmp_path, FakeBackend(), FakeRuntime()).plan
     written = write_plan(plan, Store(root=tmp_path / "store"))
     written.write_text(
         written.read_text().replace('"max_break_rate": 0.1', '"max_break_rate": 0.9')
@@ -159,7 +159,7 @@ def finished(here: LocalBuild) -> Path:
 
 
 def base_alone(tmp_path: Path) -> LocalBuild:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     return replace(here, plan=replace(here.plan, variants=()))
 
 
@@ -188,7 +188,7 @@ def leaves(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 
 
 def test_every_field_of_every_sealed_record_of_a_build_is_guarded(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     from quantgate.flows.build import units
 
     run_references(here, "llamacpp")

@@ -29,7 +29,7 @@ from quantgate.pipelines.engines.requests import (
 from quantgate.pipelines.engines.runtime import ServerAccess
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
 
 SOUND = ServedProbeReport(
@@ -118,7 +118,7 @@ class ServedFakeRuntime(FakeRuntime):
 
 def test_look_and_run_share_a_server_and_the_native_work_is_done_before_it(tmp_path: Path) -> None:
     runtime = ServedFakeRuntime()
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     run_references(here, "llamacpp")
     length = here.suite_runs.longest_sequence_tokens
     look, answer = f"look {length}", f"answer {length}"
@@ -132,7 +132,7 @@ def test_look_and_run_share_a_server_and_the_native_work_is_done_before_it(tmp_p
 
 def test_a_file_that_its_server_refuses_keeps_what_was_measured_natively(tmp_path: Path) -> None:
     refused = replace(SOUND, loads=False, finite=None, detail="vllm ended: no kernel")
-    here = site(tmp_path, FakeBackend(), ServedFakeRuntime(looks=[refused]))
+    here = faked_build(tmp_path, FakeBackend(), ServedFakeRuntime(looks=[refused]))
     planned = here.plan.variants[0]
     run_references(here, "llamacpp")
     units.build_files(here, planned)
@@ -148,7 +148,7 @@ def test_a_file_that_its_server_refuses_keeps_what_was_measured_natively(tmp_pat
 
 def test_a_server_that_ends_for_another_reason_seals_nothing(tmp_path: Path) -> None:
     runtime = ServedFakeRuntime(looks=[WorkerError("vllm ended: out of memory")])
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
     units.build_files(here, planned)
     run_references(here, "llamacpp")
@@ -169,7 +169,7 @@ def test_the_checkpoint_is_computed_before_a_server_takes_memory_and_what_it_nev
     tmp_path: Path,
 ) -> None:
     runtime = ServedFakeRuntime(asked_positions=(10, 30))
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
 
     def compute(
         call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress

@@ -36,7 +36,7 @@ from quantgate.pipelines.process.calls import OnProgress, RunWorker, ignore_prog
 from quantgate.pipelines.specs.kv_caches import over_kv_caches
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.variants.variant import plan_variant
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import audited, judged
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_rulers
 
@@ -45,7 +45,7 @@ def test_a_variant_that_breaks_nothing_passes_and_one_that_breaks_a_third_fails(
     tmp_path: Path,
 ) -> None:
     runtime = FakeRuntime(wrong={"Q2_K": {f"i{n}" for n in range(13)}})
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     for planned in here.plan.variants:
         units.build_files(here, planned)
     decisions = [judged(here, planned).verdict.decision for planned in here.plan.variants]
@@ -55,7 +55,7 @@ def test_a_variant_that_breaks_nothing_passes_and_one_that_breaks_a_third_fails(
 def test_nothing_is_asked_or_built_twice(tmp_path: Path) -> None:
     backend, runtime = FakeBackend(), FakeRuntime()
     for _ in range(2):
-        here = site(tmp_path, backend, runtime)
+        here = faked_build(tmp_path, backend, runtime)
         for planned in here.plan.variants:
             units.build_files(here, planned)
             judged(here, planned)
@@ -66,7 +66,7 @@ def test_nothing_is_asked_or_built_twice(tmp_path: Path) -> None:
 
 def test_answers_that_are_alike_are_graded_once(tmp_path: Path) -> None:
     runtime = FakeRuntime(wrong={"Q2_K": {"i0", "i1"}})
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     for planned in here.plan.variants:
         units.build_files(here, planned)
         judged(here, planned)
@@ -75,7 +75,7 @@ def test_answers_that_are_alike_are_graded_once(tmp_path: Path) -> None:
 
 def test_the_bases_logits_are_kept_for_all_variants_of_a_runtime(tmp_path: Path) -> None:
     def kept(name: str, runtime: FakeRuntime, *, threads: int = 1) -> set[Path | None]:
-        here = site(tmp_path / name, FakeBackend(), runtime)
+        here = faked_build(tmp_path / name, FakeBackend(), runtime)
         here = replace(here, settings=replace(here.settings, threads=threads))
         for planned in here.plan.variants:
             units.build_files(here, planned)
@@ -108,7 +108,7 @@ def test_rulers_keep_the_bases_logits_only_for_variants_that_ask_for_them(
         return fake_rulers(request, run_worker, on_progress)
 
     runtime = FakeRuntime(measured_by=measured_by)
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     here = replace(here, tools=replace(here.tools, measure_rulers=listening))
     first = here.plan.variants[0]
     units.build_files(here, first)
@@ -120,7 +120,7 @@ def test_rulers_keep_the_bases_logits_only_for_variants_that_ask_for_them(
 
 def test_an_interrupted_run_resumes_by_item(tmp_path: Path) -> None:
     runtime = FakeRuntime()
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     runtime.stop_after = 25
     with pytest.raises(WorkerError, match="SIGKILL"):
         run_references(here, "llamacpp")
@@ -130,7 +130,7 @@ def test_an_interrupted_run_resumes_by_item(tmp_path: Path) -> None:
 
 
 def test_a_crashed_build_leaves_nothing_and_the_others_go_on(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(fail_on=("Q8_0",)), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(fail_on=("Q8_0",)), FakeRuntime())
     broken, sound = here.plan.variants
     with pytest.raises(WorkerError, match="crashed"):
         units.build_files(here, broken)
@@ -142,7 +142,7 @@ def test_a_crashed_build_leaves_nothing_and_the_others_go_on(tmp_path: Path) -> 
 
 def test_a_variant_that_does_not_load_fails_without_being_asked(tmp_path: Path) -> None:
     runtime = FakeRuntime(probe_detail="tensor data is truncated")
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
     units.build_files(here, planned)
     judgement = judged(here, planned)
@@ -154,7 +154,7 @@ def test_a_variant_that_does_not_load_fails_without_being_asked(tmp_path: Path) 
 
 
 def test_an_altered_variant_is_noticed_before_it_is_asked(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     planned = here.plan.variants[0]
     variant = units.build_files(here, planned)
     variant.artifact.write_text("another model")
@@ -163,12 +163,12 @@ def test_an_altered_variant_is_noticed_before_it_is_asked(tmp_path: Path) -> Non
 
 
 def test_an_altered_transcript_is_noticed(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     run_references(here, "llamacpp")
     transcript = next((tmp_path / "store" / "runs").glob("*/transcript.jsonl"))
     transcript.write_text(transcript.read_text().replace("right", "wrong", 1))
     with pytest.raises(InputError, match="altered"):
-        run_references(site(tmp_path, FakeBackend(), FakeRuntime()), "llamacpp")
+        run_references(faked_build(tmp_path, FakeBackend(), FakeRuntime()), "llamacpp")
 
 
 def test_a_variant_is_shown_as_audited_once(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_variant_is_shown_as_audited_once(tmp_path: Path) -> None:
         shown.append((step, identifier))
         yield ignore_progress
 
-    here = replace(site(tmp_path, FakeBackend(), FakeRuntime()), show=listed)
+    here = replace(faked_build(tmp_path, FakeBackend(), FakeRuntime()), show=listed)
     planned = here.plan.variants[0]
     units.build_files(here, planned)
     audited(here, planned)
@@ -187,7 +187,7 @@ def test_a_variant_is_shown_as_audited_once(tmp_path: Path) -> None:
 
 
 def test_a_run_is_read_and_graded_once_a_process(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     run_references(here, "llamacpp")
     first = run_references(here, "llamacpp")
     assert required(primary_reference(here, "llamacpp")) is first[0]
@@ -196,7 +196,7 @@ def test_a_run_is_read_and_graded_once_a_process(tmp_path: Path) -> None:
 
 def test_a_verdict_runs_nothing_and_says_what_is_missing(tmp_path: Path) -> None:
     backend, runtime = FakeBackend(), FakeRuntime()
-    here = site(tmp_path, backend, runtime)
+    here = faked_build(tmp_path, backend, runtime)
     planned = here.plan.variants[0]
     units.build_files(here, planned)
     before = results_of(here, planned)
@@ -217,9 +217,9 @@ def test_a_verdict_runs_nothing_and_says_what_is_missing(tmp_path: Path) -> None
 
 
 def test_an_audit_reads_no_more_than_the_primary_reference(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     _, repeat = run_references(here, "llamacpp")
-    anew = site(tmp_path, FakeBackend(), FakeRuntime())
+    anew = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     shutil.rmtree(next((tmp_path / "store" / "runs").glob(f"demo-*{repeat.key[:12]}*")))
     planned = anew.plan.variants[0]
     units.build_files(anew, planned)
@@ -227,7 +227,7 @@ def test_an_audit_reads_no_more_than_the_primary_reference(tmp_path: Path) -> No
 
 
 def test_a_plan_survives_being_written_and_read(tmp_path: Path) -> None:
-    plan = site(tmp_path, FakeBackend(), FakeRuntime()).plan
+    plan = faked_build(tmp_path, FakeBackend(), FakeRuntime()).plan
     assert read_plan(write_plan(plan, Store(root=tmp_path / "store"))) == plan
 
 
@@ -246,7 +246,7 @@ def test_a_calibrated_recipe_needs_a_corpus(tmp_path: Path) -> None:
 
 
 def test_what_failed_is_kept_until_the_next_try(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     record_error(here, "demo--Q2_K", "build", WorkerError("crashed", log=Path("a.log")))
     errors = read_errors(here.plan, here.settings)
     assert [(e.identifier, e.step, e.exit_code) for e in errors] == [("demo--Q2_K", "build", 5)]
@@ -257,7 +257,7 @@ def test_what_failed_is_kept_until_the_next_try(tmp_path: Path) -> None:
 
 def test_a_unicode_line_separator_in_an_answer_does_not_split_its_line(tmp_path: Path) -> None:
     runtime = FakeRuntime(wrong_text="wrong\u2028\u0085answer", wrong={"Q8_0": {"i0"}})
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
     units.build_files(here, planned)
     verdict = judged(here, planned).verdict
@@ -265,7 +265,7 @@ def test_a_unicode_line_separator_in_an_answer_does_not_split_its_line(tmp_path:
 
 
 def test_an_error_is_forgotten_when_a_retry_succeeds(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     record_error(here, "demo--Q2_K", "register", WorkerError("no answer"))
     forget_error(here, "demo--Q2_K")
     forget_error(here, "demo--Q2_K")
@@ -273,7 +273,7 @@ def test_an_error_is_forgotten_when_a_retry_succeeds(tmp_path: Path) -> None:
 
 
 def test_a_base_whose_conversion_swapped_the_template_is_refused(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(template="another template"))
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime(template="another template"))
     with pytest.raises(CheckpointError, match="chat template"):
         run_references(here, "llamacpp")
 
@@ -282,7 +282,7 @@ def test_variants_that_differ_in_their_cache_share_files_and_have_verdicts_of_th
     tmp_path: Path,
 ) -> None:
     backend, runtime = FakeBackend(), FakeRuntime()
-    here = site(tmp_path, backend, runtime)
+    here = faked_build(tmp_path, backend, runtime)
     recipes = over_kv_caches(find_recipes(("Q8_0",), Path()), ("f16", "q8_0"))
     variants = tuple(plan_variant(here.plan.checkpoint, r, None, backend, 1) for r in recipes)
     here = replace(here, plan=replace(here.plan, variants=variants))
@@ -301,7 +301,7 @@ def test_variants_that_differ_in_their_cache_share_files_and_have_verdicts_of_th
 
 def test_what_does_not_change_a_byte_builds_nothing_anew(tmp_path: Path) -> None:
     backend = FakeBackend()
-    here = site(tmp_path, backend, FakeRuntime())
+    here = faked_build(tmp_path, backend, FakeRuntime())
     planned = here.plan.variants[0]
     units.build_files(here, planned)
     reworded = replace(planned, recipe=replace(planned.recipe, description="other words"))
@@ -316,7 +316,7 @@ def test_what_does_not_change_a_byte_builds_nothing_anew(tmp_path: Path) -> None
 
 def test_a_verdict_without_a_run_carries_the_contract_it_would_have_had(tmp_path: Path) -> None:
     backend = FakeBackend()
-    here = site(tmp_path, backend, FakeRuntime(probe_detail="tensor data is truncated"))
+    here = faked_build(tmp_path, backend, FakeRuntime(probe_detail="tensor data is truncated"))
     (recipe,) = find_recipes(("Q8_0--kv_q4_0",), Path())
     planned = plan_variant(here.plan.checkpoint, recipe, None, backend, 1)
     here = replace(here, plan=replace(here.plan, variants=(planned,)))
@@ -328,7 +328,7 @@ def test_a_verdict_without_a_run_carries_the_contract_it_would_have_had(tmp_path
 def test_files_are_not_built_once_the_base_failed_in_every_runtime_that_would_judge_them(
     tmp_path: Path,
 ) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     first, second = here.plan.variants
     elsewhere = replace(first, recipe=replace(first.recipe, name="other", runtime="transformers"))
     plan = replace(here.plan, variants=(first, second, elsewhere))
@@ -344,7 +344,7 @@ def test_files_are_not_built_once_the_base_failed_in_every_runtime_that_would_ju
 
 
 def test_a_run_that_cannot_be_read_keeps_no_plan_from_being_shown(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     run_references(here, "llamacpp")
     store, digest = here.settings.store, here.plan.suite.digest
     (first, second) = seconds_so_far(store, digest)
@@ -357,7 +357,7 @@ def test_a_run_that_cannot_be_read_keeps_no_plan_from_being_shown(tmp_path: Path
 
 
 def test_a_suite_is_rendered_once_for_the_plan_and_the_build(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     planned = rendered_suite(here.plan.suite, here.plan.checkpoint)
     again = replace(here, plan=replace(here.plan))  # as a plan file is opened
     assert again.suite_runs.prompts is planned.prompts
@@ -374,7 +374,7 @@ def test_what_the_base_says_of_itself_is_read_once_for_all_variants(tmp_path: Pa
             read.append(loadable.path)
             return super().contents(loadable)
 
-    here = site(tmp_path, FakeBackend(), Reading())
+    here = faked_build(tmp_path, FakeBackend(), Reading())
     for planned in here.plan.variants:
         units.build_files(here, planned)
         audited(here, planned)

@@ -20,7 +20,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.verdict import Decision
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import answered, judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.unit.flows.cli.test_judging import COUNT, folder, runs, settings
@@ -42,7 +42,9 @@ def write(path: Path, rows: list[JsonObject]) -> Path:
 
 
 def test_what_is_exported_of_a_build_is_what_judge_reads(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(wrong={"Q2_K": {f"i{n}" for n in range(13)}}))
+    here = faked_build(
+        tmp_path, FakeBackend(), FakeRuntime(wrong={"Q2_K": {f"i{n}" for n in range(13)}})
+    )
     with pytest.raises(InputError, match="no run of this build is finished"):
         write_transcripts(here, tmp_path / "out")
     for planned in here.plan.variants:
@@ -61,7 +63,7 @@ def test_what_is_exported_of_a_build_is_what_judge_reads(tmp_path: Path) -> None
 def test_builds_that_are_judged_in_a_server_are_exported_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     server = Server(name="here", engine="vllm", formats=(Format.GGUF,), version="1", url="http://x")
     variants = tuple(
         replace(one, recipe=replace(one.recipe, runtime="here")) for one in here.plan.variants

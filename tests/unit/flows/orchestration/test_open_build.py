@@ -9,12 +9,15 @@ from quantgate.flows.build.plan_files import plan_files, read_plan, write_plan
 from quantgate.flows.orchestration import tasks
 from quantgate.flows.progress.board import PlainBoard
 from quantgate.pipelines.files.store import Store
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
 
 
 def test_a_build_anyway_and_one_without_have_each_their_own_plan(tmp_path: Path) -> None:
-    plan, store = site(tmp_path, FakeBackend(), FakeRuntime()).plan, Store(root=tmp_path / "store")
+    plan, store = (
+        faked_build(tmp_path, FakeBackend(), FakeRuntime()).plan,
+        Store(root=tmp_path / "store"),
+    )
     anyway = replace(plan, anyway=True)
     assert anyway.name == plan.name
     first, second = write_plan(plan, store), write_plan(anyway, store)
@@ -28,7 +31,10 @@ def test_a_later_build_of_the_same_process_opens_its_site_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "store"))
-    plan, store = site(tmp_path, FakeBackend(), FakeRuntime()).plan, Store(root=tmp_path / "store")
+    plan, store = (
+        faked_build(tmp_path, FakeBackend(), FakeRuntime()).plan,
+        Store(root=tmp_path / "store"),
+    )
     file = str(write_plan(plan, store))
     tasks.begin_anew(PlainBoard())
     before = tasks.open_build(file)

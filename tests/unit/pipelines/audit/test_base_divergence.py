@@ -44,7 +44,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.waivers import parse_waiver
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.unit.flows.build.test_checkpoint_preflight import loading
@@ -388,7 +388,7 @@ def served_by(here: LocalBuild, command: str) -> LocalBuild:
 def test_the_options_of_a_servers_command_are_suspected_before_the_checkpoint(
     tmp_path: Path,
 ) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     with pytest.raises(CheckpointError, match="likely --hf-overrides; GGUF recipes") as refused:
         run_references(served_by(here, "vllm serve m --hf-overrides {}"), "llamacpp")
     step = "take --hf-overrides out of the command of server llamacpp; or leave GGUF recipes out"
@@ -402,7 +402,7 @@ def test_a_runtime_whose_base_is_another_model_is_refused_before_it_is_asked(
     tmp_path: Path,
 ) -> None:
     runtime = FakeRuntime(base_kl=0.66)
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     with pytest.raises(CheckpointError, match="fake computes something else") as caught:
         run_references(here, "llamacpp")
     assert "mean KL 0.66 nats a token" in caught.value.what
@@ -415,7 +415,7 @@ def test_a_runtime_whose_base_is_another_model_is_refused_before_it_is_asked(
 
 
 def test_a_plan_says_what_was_measured_of_its_base_and_what_is_still_to_be(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     with pytest.raises(CheckpointError):
         run_references(here, "llamacpp")
     told = io.StringIO()
@@ -452,7 +452,7 @@ class Dropping(FakeRuntime):
 
 
 def refused(tmp_path: Path, runtime: FakeRuntime, config: JsonObject) -> str:
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     tools = replace(here.tools, report_loading=loading(json.dumps(config)))
     here = replace(here, tools=tools)
     for _ in range(2):  # the second time it is remembered
@@ -503,7 +503,7 @@ def test_a_cause_that_no_setting_is_stays_unknown_and_says_what_was_looked_at(
 
 
 def test_a_waived_base_judges_and_the_waiver_stays_with_what_it_judged(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     here = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
     planned = here.plan.variants[0]
     units.build_files(here, planned)
@@ -516,7 +516,7 @@ def test_a_waived_base_judges_and_the_waiver_stays_with_what_it_judged(tmp_path:
 
 
 def test_a_waiver_that_nothing_needs_leaves_no_trace(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     here = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
     planned = here.plan.variants[0]
     units.build_files(here, planned)
@@ -524,7 +524,7 @@ def test_a_waiver_that_nothing_needs_leaves_no_trace(tmp_path: Path) -> None:
 
 
 def test_an_expired_waiver_holds_nothing(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     expired = replace(WAIVER, expires=date.today() - timedelta(days=2))
     here = replace(here, plan=replace(here.plan, base_divergence_waiver=expired))
     with pytest.raises(CheckpointError, match="its waiver expired on"):
@@ -534,7 +534,7 @@ def test_an_expired_waiver_holds_nothing(tmp_path: Path) -> None:
 def test_runs_of_a_base_that_is_refused_by_now_keep_no_report_from_being_written(
     tmp_path: Path,
 ) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     waived = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
     run_references(waived, "llamacpp")
     with pytest.raises(CheckpointError) as refused:
@@ -549,7 +549,7 @@ def test_runs_of_a_base_that_is_refused_by_now_keep_no_report_from_being_written
 def test_a_runtime_that_tells_no_probabilities_judges_and_the_report_says_so(
     tmp_path: Path,
 ) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=None))
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime(base_kl=None))
     run_references(here, "llamacpp")
     (report,) = measured_bases(here.plan, here.settings.store)
     assert report.divergence is None
@@ -565,14 +565,14 @@ def test_a_base_is_held_against_its_checkpoint_once(tmp_path: Path) -> None:
             return super().base_divergence(*arguments)  # type: ignore[arg-type]
 
     for _ in range(2):
-        here = site(tmp_path, FakeBackend(), Counting())
+        here = faked_build(tmp_path, FakeBackend(), Counting())
         run_references(here, "llamacpp")
         run_references(here, "llamacpp")
     assert calls == ["measured"]
 
 
 def test_a_waiver_is_part_of_what_a_plan_is(tmp_path: Path) -> None:
-    plan = site(tmp_path, FakeBackend(), FakeRuntime()).plan
+    plan = faked_build(tmp_path, FakeBackend(), FakeRuntime()).plan
     assert replace(plan, base_divergence_waiver=WAIVER).key != plan.key
 
 
@@ -605,7 +605,7 @@ def test_a_build_file_can_waive_by_name(tmp_path: Path) -> None:
 
 def test_a_low_bit_checkpoint_is_not_measured_and_judges(tmp_path: Path) -> None:
     runtime = FakeRuntime(base_kl=0.66)
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     stored = StoredQuantization(
         format=Format.COMPRESSED_TENSORS,
         layout="nvfp4-pack-quantized",
@@ -622,7 +622,7 @@ def test_a_low_bit_checkpoint_is_not_measured_and_judges(tmp_path: Path) -> None
 def test_references_of_a_base_that_was_waived_once_are_none_without_the_waiver(
     tmp_path: Path,
 ) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime(base_kl=0.66))
     waived = replace(here, plan=replace(here.plan, base_divergence_waiver=WAIVER))
     run_references(waived, "llamacpp")
     assert references_finished(waived, "llamacpp")

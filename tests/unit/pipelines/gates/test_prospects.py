@@ -18,7 +18,7 @@ from quantgate.pipelines.report.page import render_page
 from quantgate.pipelines.report.references import reference_summaries
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_warnings, decision_word, reference_rows
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.judging import run_of, suite_of
 from tests.support.reports import example_report
@@ -75,7 +75,7 @@ def test_a_base_that_is_right_too_rarely_stops_the_build_unless_told(
     tmp_path: Path, anyway: bool
 ) -> None:
     wrong = FakeRuntime(wrong_text="wrong")
-    here = site(tmp_path, FakeBackend(), wrong)
+    here = faked_build(tmp_path, FakeBackend(), wrong)
     items = tuple(replace(item, expected="other") for item in here.plan.suite.items[:15])
     suite = replace(here.plan.suite, items=(*items, *here.plan.suite.items[15:]))
     here = replace(here, plan=replace(here.plan, suite=suite, anyway=anyway))
@@ -97,7 +97,7 @@ def test_a_base_that_is_right_too_rarely_stops_the_build_unless_told(
 
 
 def test_a_checkpoint_judged_on_its_own_has_nothing_to_pass(tmp_path: Path) -> None:
-    here = site(tmp_path, FakeBackend(), FakeRuntime())
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     alone = replace(here, plan=replace(here.plan, variants=()))
     require_prospects(alone, "llamacpp", run_references(alone, "llamacpp"))
 

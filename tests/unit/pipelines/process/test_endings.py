@@ -35,7 +35,7 @@ from quantgate.pipelines.process.endings import (
 )
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.process.shortage import machine_trouble
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import audited
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.project import PROJECT
@@ -227,7 +227,7 @@ class Exhausted(FakeRuntime):
 
 def test_a_file_is_not_blamed_where_its_base_does_not_load_any_more_either(tmp_path: Path) -> None:
     runtime = Exhausted()
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
     run_references(here, "llamacpp")
     units.build_files(here, planned)
@@ -242,7 +242,7 @@ def test_a_file_is_not_blamed_where_its_base_does_not_load_any_more_either(tmp_p
 
 def test_a_file_that_does_not_load_beside_a_base_that_does_is_a_finding(tmp_path: Path) -> None:
     runtime = Exhausted(probe_detail="when loading it, the engine was killed by SIGABRT")
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     planned = here.plan.variants[0]
     units.build_files(here, planned)
     assert not audited(here, planned).passed

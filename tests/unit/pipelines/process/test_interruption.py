@@ -37,7 +37,7 @@ from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.children import Children
 from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_rulers
 from tests.support.project import PROJECT
@@ -129,7 +129,7 @@ class InterruptibleRuntime(FakeRuntime):
 
 def interruptible(folder: Path, switch: Switch) -> LocalBuild:
     wrong = {"Q2_K": {f"i{n}" for n in range(13)}}
-    here = site(
+    here = faked_build(
         folder,
         InterruptibleBackend(switch=switch),
         InterruptibleRuntime(switch=switch, wrong=wrong),

@@ -15,7 +15,7 @@ from quantgate.pipelines.engines.requests import AnswerRequest, Prompt
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.report.flips import changed_between
 from quantgate.pipelines.report.review_queue import review_queue
-from tests.support.builds.faked import site
+from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import answered, judged
 from tests.support.fakes import FakeBackend
 from tests.support.loops.runs_of_suites import scripted
@@ -48,7 +48,7 @@ class LosingRuntime(RulingRuntime):
 
 def looping(tmp_path: Path, policy: Policy) -> tuple[LocalBuild, LosingRuntime]:
     runtime = LosingRuntime(loses={"Q2_K": BROKEN})
-    here = site(tmp_path, FakeBackend(), runtime)
+    here = faked_build(tmp_path, FakeBackend(), runtime)
     suite = suite_with(*(refund(number) for number in range(1, ITEMS + 1)))
     checkpoint = replace(here.plan.checkpoint, context_length_tokens=2048)
     plan = replace(here.plan, suite=suite, policy=policy, checkpoint=checkpoint)
