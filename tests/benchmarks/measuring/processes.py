@@ -54,16 +54,18 @@ def _cpu_seconds() -> float:
 
 
 class _Watch(threading.Thread):
-    """Looks at all descendants of this process fifty times a second."""
+    """Looks fifty times a second at all descendants of this process that were not there before."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak_bytes = 0
+        self._before = frozenset(_descendants(os.getpid()))
         self._over = threading.Event()
 
     def run(self) -> None:
         while not self._over.wait(_INTERVAL_SECONDS):
-            resident = sum(_resident_bytes(process) for process in _descendants(os.getpid()))
+            started = _descendants(os.getpid(), without=self._before)
+            resident = sum(_resident_bytes(process) for process in started)
             self.peak_bytes = max(self.peak_bytes, resident)
 
     def stop(self) -> None:
@@ -71,12 +73,14 @@ class _Watch(threading.Thread):
         self.join()
 
 
-def _descendants(process: int) -> Iterator[int]:
+def _descendants(process: int, without: frozenset[int] = frozenset()) -> Iterator[int]:
+    """Yield children and theirs, but for those of `without` with all that they start."""
     for file in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
             for child in map(int, file.read_text().split()):
-                yield child
-                yield from _descendants(child)
+                if child not in without:
+                    yield child
+                    yield from _descendants(child, without)
 
 
 def _resident_bytes(process: int) -> int:

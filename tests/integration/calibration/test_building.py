@@ -259,7 +259,8 @@ def test_a_disk_without_room_is_one_error_and_leaves_nothing_half_written(tmp_pa
     spec = spec_file(tmp_path, SPEC.replace("50", "1500"))
     room = "import resource, sys, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000)); "
     program = (
-        room + "sys.argv = ['flows', *sys.argv[1:]]; runpy.run_module('flows', run_name='__main__')"
+        room
+        + "sys.argv = ['quantgate', *sys.argv[1:]]; runpy.run_module('quantgate', run_name='__main__')"
     )
     arguments = [sys.executable, "-c", program, "corpus", "build", str(spec)]
     done = subprocess.run(arguments, env=environment(tmp_path), capture_output=True, text=True)

@@ -54,7 +54,7 @@ def nothing_stays() -> Iterator[None]:
 
 
 def _inside_processes() -> set[int]:
-    """Processes that run our side of a sandbox, whoever their parent is by now."""
+    """Processes that run our side of a sandbox: of this process of tests, and such without a parent."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -62,9 +62,25 @@ def _inside_processes() -> set[int]:
             state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if b"What runs inside a sandbox" in words and state != "Z":
+        if b"What runs inside a sandbox" in words and state != "Z" and not _is_of_others(folder):
             found.add(int(folder.name))
     return found
+
+
+def _is_of_others(folder: Path) -> bool:
+    """Whether another process of this run of tests (`pytest -n`) started it and still has it."""
+    parents = set(_parents(folder))
+    return os.getppid() in parents and os.getpid() not in parents
+
+
+def _parents(folder: Path) -> Iterator[int]:
+    while folder.name != "1":
+        try:
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            return
+        yield int(parent)
+        folder = Path("/proc") / parent
 
 
 def test_a_program_that_passes_its_tests_is_told_from_one_that_does_not(kind: SandboxKind) -> None:
