@@ -54,7 +54,7 @@ class JsonGrader:
     @property
     def name(self) -> str:
         """Name and version."""
-        return "json@2"
+        return "json@3"
 
     def problem(self, item: Item) -> str | None:
         """Say why no answer could be right: a schema that is none, or a value that breaks it."""

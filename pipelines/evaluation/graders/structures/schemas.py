@@ -1,7 +1,8 @@
 """JSON schemas (draft 2020-12) as graders use them: kept when compiled, bounded in time, never fetching.
 
 `jsonschema` is imported on first use. Where it differs here: patterns are searched by `patterns.search`,
-which has a time limit; equal elements are found by their canonical text instead of in quadratic time; a
+which has a time limit; equal elements are found by their canonical text instead of in quadratic time;
+multiples are those of the numbers as they are written (0.47 is one of 0.01, which its double is not); a
 reference leads nowhere but into the schema itself. `format` is asserted for the formats in `FORMATS`, which
 the draft leaves open; all other formats say nothing.
 """
@@ -12,6 +13,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from functools import lru_cache
 from importlib import import_module
 from types import MappingProxyType
@@ -176,6 +178,7 @@ def _bounded_class() -> Any:
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "uniqueItems": _unique_items,
+        "multipleOf": _multiple_of,
     }
     return jsonschema.validators.extend(jsonschema.Draft202012Validator, bounded)
 
@@ -218,6 +221,13 @@ def _additional_properties(validator: Any, rule: Any, value: Any, schema: Any) -
             yield _error(f"key {shorten(key)!r} is not expected")
         elif rule is not True:
             yield from validator.descend(member, rule, path=key)
+
+
+def _multiple_of(_validator: Any, divisor: float, value: Any, _schema: Any) -> Iterator[Any]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if (Fraction(repr(value)) / Fraction(repr(divisor))).denominator != 1:
+        yield _error(f"{value} is not a multiple of {divisor}")
 
 
 def _unique_items(_validator: Any, unique: bool, value: Any, _schema: Any) -> Iterator[Any]:

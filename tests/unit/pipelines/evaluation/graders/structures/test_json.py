@@ -263,6 +263,22 @@ def test_patterns_cannot_hold_up_grading() -> None:
     assert time.process_time() - started < 20
 
 
+@pytest.mark.parametrize("amount", [0.47, 0.29, 1.1, 19.99, 1e-2, 3, 100000000000000000000.0, 0])
+def test_a_multiple_is_one_of_the_number_as_it_is_written(amount: float) -> None:
+    assert violation(amount, {"multipleOf": 0.01}) is None
+
+
+@pytest.mark.parametrize("amount", [0.475, 1e-3, 19.999])
+def test_what_is_no_multiple_is_said(amount: float) -> None:
+    assert violation(amount, {"multipleOf": 0.01}) == f"$: {amount} is not a multiple of 0.01"
+
+
+def test_only_numbers_are_multiples_of_anything() -> None:
+    assert violation("0.475", {"multipleOf": 0.01}) is None
+    assert violation(True, {"multipleOf": 2}) is None
+    assert violation(1e308, {"multipleOf": 1e-308}) is None
+
+
 def test_equal_elements_are_found_without_comparing_all_with_all() -> None:
     many: JsonValue = [{"n": number} for number in range(20_000)]
     started = time.process_time()
