@@ -37,7 +37,7 @@ setup-redaction:  ## presidio (about 250 MB), for corpora that ask for `redactio
 setup-archived:  ## the environment of autoawq and auto-gptq (about 1.6 GB in the tool cache), for recipes that name them
 	@PYTHON=$(PYTHON) requirements/setup archived
 
-setup-oracles:  ## llama.cpp's own programs (two minutes, in the tool cache), which tests and benchmarks compare with
+setup-oracles:  ## llama.cpp's own programs (three minutes, in the tool cache), which tests and benchmarks compare with
 	@PYTHON=$(PYTHON) requirements/setup oracles
 
 quantize: setup  ## set up, then build, judge and register (default: the bundled example)

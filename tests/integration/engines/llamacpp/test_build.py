@@ -246,7 +246,8 @@ def test_rows_of_100_are_misfits_and_a_forced_build_is_seen_to_have_missed_them(
 
 def test_rows_of_96_fall_back_and_the_warnings_say_so(tmp_path: Path) -> None:
     checkpoint = random_checkpoint(tmp_path / "base", Sizes(hidden=96, feed_forward=96))
-    assert backend().misfits(checkpoint, recipe("Q4_K_M"))
+    assert backend().misfits(checkpoint, recipe("Q4_K_M")) == ()
+    assert backend().remarks(checkpoint, recipe("Q4_K_M"))
     facts = build(checkpoint, recipe("Q4_K_M"), tmp_path).facts
     assert facts.missed == ()
     assert not any(tensor.type == "Q4_K" for tensor in facts.tensors)

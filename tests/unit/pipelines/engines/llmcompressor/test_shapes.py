@@ -166,8 +166,10 @@ def _nearest(recipe: str, checkpoint: Checkpoint) -> str | None:
 @pytest.mark.parametrize(
     ("recipe", "feed_forward", "expected"),
     [
-        ("W4A16--gptq", 704, "W4A16--gptq_g32"),
-        ("W4A16--awq", 704, "W4A16--gptq_g32"),
+        ("W4A16--gptq", 704, "W4A16--gptq_g64"),
+        ("W4A16--gptq", 736, "W4A16--gptq_g32"),
+        ("W4A16--awq", 704, "W4A16--awq_g64"),
+        ("AWQ", 736, "AWQ--g32"),
         ("FP8_BLOCK", 704, "FP8_DYNAMIC"),
         ("MXFP8", 720, "FP8_DYNAMIC"),
         ("MXFP4", 720, "NVFP4"),
