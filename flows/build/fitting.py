@@ -20,14 +20,20 @@ def fitting_recipes(
 ) -> tuple[Recipe, ...]:
     """Return the recipes to plan: as they were asked for, or the nearest that fit where the build wants that.
 
-    A recipe that nobody chose and that nothing stands in for is left out. All of it is said, and so is what a
-    recipe makes of the checkpoint that its name does not say. Planning refuses whatever still does not fit.
+    A recipe that nobody chose and that nothing stands in for is left out, unless none would be left. All of
+    it is said, and so is what a fitting recipe makes of the checkpoint that its name does not say. Planning
+    refuses whatever still does not fit.
     """
     kept: dict[str, Recipe] = {}
+    fitting: list[Recipe] = []
     for recipe in recipes:
         backend = tools.backends[recipe.options.backend]
         misfits = backend.misfits(checkpoint, recipe)
-        if not misfits or not (spec.nearest or spec.bundled):
+        if not misfits:
+            kept[recipe.name] = recipe
+            fitting.append(recipe)
+            continue
+        if not (spec.nearest or spec.bundled):
             kept[recipe.name] = recipe
             continue
         other = None if _is_uncalibrated(recipe) else backend.nearest(checkpoint, recipe)
@@ -38,10 +44,11 @@ def fitting_recipes(
         else:
             say(f"{taken.name} is taken for {recipe.name}, which does not fit: {misfits[0]}")
             kept[taken.name] = taken
-    for recipe in kept.values():
+            fitting.append(taken)
+    for recipe in fitting:
         for remark in tools.backends[recipe.options.backend].remarks(checkpoint, recipe):
             say(f"{recipe.name}: {remark}")
-    return tuple(kept.values())
+    return tuple(kept.values()) or tuple(recipes)
 
 
 def _is_uncalibrated(recipe: Recipe) -> bool:

@@ -1,5 +1,6 @@
 """What an installation brings: one import name, with types and all files of data."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,11 +16,18 @@ HOUSES = ("calibration", "flows", "pipelines", "registry")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names of the files in a wheel of this program."""
+    """The names of the files in a wheel, built of a copy: a checkout may hold files of an earlier build."""
     folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "copy"
+    copy.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, copy)
+    for name in (*HOUSES, "requirements/package"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(PROJECT / name, copy / name, symlinks=True, ignore=ignored)
     options = ("-q", "--no-deps", "--no-build-isolation", "--no-index")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *options, "-w", str(folder), str(PROJECT)],
+        [sys.executable, "-m", "pip", "wheel", *options, "-w", str(folder), str(copy)],
         check=True,
         capture_output=True,
     )

@@ -32,6 +32,9 @@ class Narrow(FakeBackend):
         return named(name) if name else None
 
     def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        assert not self.misfits(checkpoint, recipe), (
+            "a recipe that is wrong may have no types at all"
+        )
         return (self.said[recipe.name],) if recipe.name in self.said else ()
 
 
@@ -102,6 +105,16 @@ def test_recipes_that_nobody_chose_are_replaced_or_left_out_and_that_is_said(
         "W4A16--gptq_g32 is taken for W4A16--gptq, which does not fit: rows of 576",
         "Q2_K is left out, for it does not fit: rows of 576",
     ]
+
+
+def test_where_no_bundled_recipe_fits_all_are_refused_and_not_none_built(
+    asked: BuildSpec, checkpoint: Checkpoint
+) -> None:
+    backend = Narrow(in_place={"Q8_0": None, "Q2_K": None})
+    names, _ = fitted(
+        replace(asked, bundled=True), checkpoint, backend, named("Q8_0"), named("Q2_K")
+    )
+    assert names == ["Q8_0", "Q2_K"]
 
 
 def test_what_a_recipe_makes_of_the_checkpoint_beyond_its_name_is_said(
