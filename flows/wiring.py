@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
@@ -24,6 +25,7 @@ from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.transformers.checkpoint_loading import report_loading
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.formats.configuration.transformers_source import transformers_architectures
 from quantgate.pipelines.hub.table_source import ReadTable
 from quantgate.pipelines.hub.tables import TableReader
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
@@ -46,7 +48,8 @@ class Tools:
     """Backends by the name recipes call them, runtimes likewise, and what runs workers, rulers and looks at
     checkpoints.
 
-    `servers` are those of the build; each is a runtime too, by its name.
+    `servers` are those of the build; each is a runtime too, by its name. `architectures` are those of the
+    tools that load checkpoints.
     """
 
     backends: Mapping[str, Backend]
@@ -56,6 +59,7 @@ class Tools:
     servers: tuple[Server, ...] = ()
     report_loading: ReportLoading = report_loading
     refuse_tokenizer: RefuseTokenizer = take_any_tokenizer
+    architectures: tuple[ToolArchitectures, ...] = ()
 
 
 def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
@@ -83,6 +87,11 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
         run_worker=run_worker,
         refuse_tokenizer=llamacpp.converter.refuse_tokenizer,
         servers=tuple(servers),
+        architectures=tuple(
+            architectures
+            for architectures in (llamacpp.converter.architectures(), transformers_architectures())
+            if architectures is not None
+        ),
     )
 
 

@@ -187,6 +187,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         unproven_slices=evidence.verdict.unproven_slices,
         waiver=evidence.waiver,
         base_divergence=_divergence_text(evidence.base_divergence),
+        architecture_review=evidence.checkpoint.architecture_review,
         scope=evidence.scope,
         version_key=evidence.version_key,
         evidence_key=evidence.key,

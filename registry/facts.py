@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from quantgate.pipelines.domain.checkpoint import UNREVIEWED
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.verdicts.base_accuracy import LOW_BASE_ACCURACY
 from quantgate.registry.tags import (
@@ -71,6 +72,7 @@ class VersionFacts:
     versions that compete for one alias: same base, suite digest and policy. `suite` and `corpus` are
     `name@version` (`none` where no corpus was used). `base_divergence` is how far the base was from the
     checkpoint itself in that runtime, `none` where that was not measured.
+    `architecture_review` is `reviewed`, `unreviewed` or, in versions from before it was recorded, `none`.
     Bits are those of the quantized weights and of all weights; accuracies are those of the variant and of
     its base on the suite, None where it was not asked.
     """
@@ -97,6 +99,7 @@ class VersionFacts:
     unproven_slices: tuple[str, ...]
     waiver: str
     base_divergence: str
+    architecture_review: str
     scope: str
     version_key: str
     evidence_key: str
@@ -109,6 +112,11 @@ class VersionFacts:
         if base is None or base >= LOW_BASE_ACCURACY:
             return None
         return f"the base itself gets {base:.1%} of the items right: a pass says little"
+
+    @property
+    def review_note(self) -> str | None:
+        """Say that nobody reviewed the base's architecture; None where somebody did, or nothing tells."""
+        return None if self.architecture_review != UNREVIEWED else f"architecture: {UNREVIEWED}"
 
 
 VERSION_TAGS = (
@@ -140,6 +148,7 @@ VERSION_TAGS = (
     FactTag("unproven_slices", spelling=NAMES),
     FactTag("waiver", renewal=Renewal.ONCE_SAID),
     FactTag("base_divergence", absent=NONE, renewal=Renewal.NEWEST),
+    FactTag("architecture_review", absent=NONE, renewal=Renewal.NEWEST),
     FactTag("scope"),
     FactTag("version_key"),
     FactTag("evidence_key"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.store import open_store
 from quantgate.registry.corpora.experiments import card_line, recorded_corpus
+from quantgate.registry.facts import VersionFacts
 from quantgate.registry.lookups import (
     RegisteredVersion,
     no_such_model,
@@ -128,7 +129,7 @@ def _no_such_version(
 def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[LineageStep, ...]:
     facts, digests = version.facts, version.facts.digests
     chain = (
-        ("base weights", facts.source, digests.weights),
+        ("base weights", _source(facts), digests.weights),
         ("base tokenizer", "", digests.tokenizer),
         ("base chat template", "", digests.chat_template),
         ("base config", "", digests.config),
@@ -145,6 +146,10 @@ def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[Lineag
         ("verdict", _verdict(version), facts.evidence_key),
     )
     return tuple(LineageStep(kind=kind, name=name, digest=digest) for kind, name, digest in chain)
+
+
+def _source(facts: VersionFacts) -> str:
+    return f"{facts.source} ({facts.review_note})" if facts.review_note else facts.source
 
 
 def _base_divergence(divergence: str) -> str:

@@ -3,12 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from quantgate.flows.build.plan import runtimes_of
 from quantgate.flows.wiring import Tools
 from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.specs.builds import BuildSpec
 from quantgate.pipelines.specs.corpora_axis import NO_CORPUS, split_corpus
 from quantgate.pipelines.specs.kv_caches import without_kv_suffix
+from quantgate.pipelines.specs.recipes import catalogue
+
+_SHOWN = 6
 
 
 def fitting_recipes(
@@ -49,6 +54,44 @@ def fitting_recipes(
         for remark in tools.backends[recipe.options.backend].remarks(checkpoint, recipe):
             say(f"{recipe.name}: {remark}")
     return tuple(kept.values()) or tuple(recipes)
+
+
+def refuse_unloadable(
+    checkpoint: Checkpoint, recipes: Sequence[Recipe], source_runtime: str, tools: Tools
+) -> None:
+    """Refuse a build in whose runtimes the base cannot be asked, recipes that do not fit left out.
+
+    Raises:
+        CheckpointError: naming the tool, its version, and the recipes of the catalogue that fit.
+    """
+    fitting = [r for r in recipes if not tools.backends[r.options.backend].misfits(checkpoint, r)]
+    if recipes and not fitting:
+        return
+    for name in runtimes_of(fitting, source_runtime):
+        if why := tools.runtimes[name].refusal(checkpoint):
+            error = CheckpointError(
+                f"the base cannot be asked in {name}: {why}", where=checkpoint.source
+            )
+            raise with_fitting_recipes(error, checkpoint, tools)
+
+
+def with_fitting_recipes(
+    error: QuantgateError, checkpoint: Checkpoint, tools: Tools
+) -> QuantgateError:
+    """Add to a refusal which bundled recipes fit, where some tool cannot load the checkpoint at all."""
+    if not checkpoint.tool_refusals:
+        return error
+    fitting = [
+        recipe.name
+        for recipe in catalogue()
+        if (backend := tools.backends.get(recipe.options.backend)) is not None
+        and not backend.misfits(checkpoint, recipe)
+    ]
+    shown = ", ".join(fitting[:_SHOWN])
+    more = f" and {len(fitting) - _SHOWN} more" if len(fitting) > _SHOWN else ""
+    step = f"of the bundled recipes fit {shown}{more}" if fitting else "no bundled recipe fits"
+    error.next_step = f"{error.next_step}; {step}" if error.next_step else step
+    return error
 
 
 def _is_uncalibrated(recipe: Recipe) -> bool:

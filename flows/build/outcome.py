@@ -25,6 +25,7 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.files.records import read_checked, write_checked, write_text
 from quantgate.pipelines.files.sealed import read_sealed
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
+from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.page import write_page
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import (
@@ -55,6 +56,7 @@ class BuildResult:
     details: JsonObject
     references: tuple[ReferenceRow, ...] = ()
     bases: tuple[BaseRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -116,6 +118,7 @@ def write_report(build: LocalBuild) -> BuildResult:
         details=result_json(report),
         references=reference_rows(report),
         bases=base_rows(report),
+        notes=checkpoint_notes(report.checkpoint),
     )
     text = json.dumps(result.details, indent=1, ensure_ascii=False)
     write_text(folder / "result.json", text + "\n")

@@ -5,7 +5,11 @@ from dataclasses import replace
 
 from quantgate.calibration.drawing.rendering import rendering_digest
 from quantgate.flows.build.corpora.plan import BuildCorpora, assemble, corpora_specs
-from quantgate.flows.build.fitting import fitting_recipes
+from quantgate.flows.build.fitting import (
+    fitting_recipes,
+    refuse_unloadable,
+    with_fitting_recipes,
+)
 from quantgate.flows.build.identity import build_digest
 from quantgate.flows.build.plan import SOURCE_RUNTIME, BuildPlan, runtimes_of
 from quantgate.flows.build.preflight.all import (
@@ -75,8 +79,9 @@ def make_plan(
     recipes = judged_in(recipes, spec.servers, spec.judge_in)
     source_runtime = spec.judge_in[0] if spec.judge_in else SOURCE_RUNTIME
     _refuse_unaskable(suite, recipes, runtimes_of(recipes, source_runtime), tools)
-    checkpoint = _checkpoint(spec, recipes, settings, say)
+    checkpoint = _checkpoint(spec, recipes, settings, tools, say)
     recipes = fitting_recipes(recipes, checkpoint, tools, spec, say)
+    refuse_unloadable(checkpoint, recipes, source_runtime, tools)
     with looking_inside(checkpoint, recipes, settings, tools, say):
         inputs = PlanningInputs(
             suite=suite,
@@ -129,11 +134,19 @@ def _refuse_unaskable(
 
 
 def _checkpoint(
-    spec: BuildSpec, recipes: Sequence[Recipe], settings: Settings, say: Callable[[str], None]
+    spec: BuildSpec,
+    recipes: Sequence[Recipe],
+    settings: Settings,
+    tools: Tools,
+    say: Callable[[str], None],
 ) -> Checkpoint:
     say(f"resolving {spec.model}")
     checkpoint = resolve_checkpoint(
-        spec.model, name=spec.name, store=settings.store, hub=settings.hub
+        spec.model,
+        name=spec.name,
+        store=settings.store,
+        hub=settings.hub,
+        tools=tools.architectures,
     )
     check_model_name(checkpoint.name)
     refuse_low_bit_source(checkpoint, recipes)
@@ -172,7 +185,7 @@ def _plan_variants(
             else:
                 refusals[recipe.name] = error
     if refusals:
-        raise _together(refusals, len(recipes))
+        raise with_fitting_recipes(_together(refusals, len(recipes)), checkpoint, tools)
     return tuple(planned)
 
 

@@ -34,8 +34,24 @@ def audit_divergence(measured: Divergence, ruler: Ruler, nearest: Divergence) ->
         passed=0 < measured.mean_kl <= limit,
         promised=f"more than 0, at most {limit:.3g} nats a token: {FACTOR:g} times the "
         f"{nearest.mean_kl:.3g} of {ruler.label} rounded to nearest",
-        found=f"{measured.mean_kl:.3g} nats a token; the likeliest token is the base's at "
-        f"{100 * measured.top1_agreement:.1f} % of {measured.tokens} positions{_signs(measured)}",
+        found=_found(measured),
+    )
+
+
+def audit_unruled_divergence(measured: Divergence, why: str) -> AuditFinding:
+    """Report a divergence that no ruler can be made for: only 0, and infinity, are held against it."""
+    return AuditFinding(
+        check=_CHECK,
+        passed=0 < measured.mean_kl < float("inf"),
+        promised=f"more than 0; held against no round-to-nearest: {why}",
+        found=_found(measured),
+    )
+
+
+def _found(measured: Divergence) -> str:
+    return (
+        f"{measured.mean_kl:.3g} nats a token; the likeliest token is the base's at "
+        f"{100 * measured.top1_agreement:.1f} % of {measured.tokens} positions{_signs(measured)}"
     )
 
 

@@ -13,13 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.pipelines.checkpoints.config import check_vocabulary, check_weights, read_model_shape
+from quantgate.pipelines.checkpoints.architectures import REVIEWED_ARCHITECTURES, tool_refusals
+from quantgate.pipelines.checkpoints.config import check_vocabulary, read_model_shape
 from quantgate.pipelines.checkpoints.digests import checkpoint_digests
+from quantgate.pipelines.checkpoints.language_tensors import parts_beside
 from quantgate.pipelines.checkpoints.lfs_pointers import refuse_lfs_pointers
 from quantgate.pipelines.checkpoints.links import refuse_leaving_links
 from quantgate.pipelines.checkpoints.listing import refuse_listing, refuse_pipes
 from quantgate.pipelines.checkpoints.numerics import parameter_count
 from quantgate.pipelines.checkpoints.soundness import refuse_nonfinite
+from quantgate.pipelines.checkpoints.weights import check_weights
+from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.values import Digest
@@ -33,15 +37,6 @@ from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progr
 
 _CACHED = "models--"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-def _refuse_config(folder: Path) -> None:
-    read_model_shape(folder)
-
-
-_REFUSALS = CheckpointChecks(
-    names=lambda names, where: refuse_listing(names, where=where), small_files=_refuse_config
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +55,13 @@ def resolve_checkpoint(
     name: str | None,
     store: Store,
     hub: HubSettings,
+    tools: Sequence[ToolArchitectures] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> Checkpoint:
     """Return the accepted checkpoint behind a folder or `org/name[@revision]`.
 
-    `name` is what variants are registered under; None takes the folder's or the repository's name.
+    `name` is what variants are registered under; None takes the folder's or the repository's name. `tools`
+    are those of which one at least has to have its architecture; without any, none is refused for it.
 
     Raises:
         InputError: there is no such folder, repository or revision.
@@ -75,9 +72,9 @@ def resolve_checkpoint(
     snapshot = (
         _local(folder.resolve(), store)
         if is_folder(folder)
-        else _from_hub(source, store, hub, on_progress)
+        else _from_hub(source, store, hub, tools, on_progress)
     )
-    return _accepted(snapshot, name=name, store=store, on_progress=on_progress)
+    return _accepted(snapshot, name=name, store=store, tools=tools, on_progress=on_progress)
 
 
 def _local(folder: Path, store: Store) -> _Snapshot:
@@ -98,13 +95,30 @@ def _local_name(folder: Path) -> str:
     return folder.name
 
 
-def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgress) -> _Snapshot:
+def _checks(tools: Sequence[ToolArchitectures]) -> CheckpointChecks:
+    """Return what is refused of a repository before its weights are downloaded."""
+
+    def refuse_config(folder: Path) -> None:
+        tool_refusals(read_model_shape(folder).architecture, tools, where=str(folder))
+
+    return CheckpointChecks(
+        names=lambda names, where: refuse_listing(names, where=where), small_files=refuse_config
+    )
+
+
+def _from_hub(
+    source: str,
+    store: Store,
+    hub: HubSettings,
+    tools: Sequence[ToolArchitectures],
+    on_progress: OnProgress,
+) -> _Snapshot:
     hub_source = parse_hub_source(source)
     if hub_source is None or _is_there(Path(source)):
         raise _no_such_folder(source)
     try:
         folder, manifest = download(
-            hub_source, store=store, settings=hub, refusals=_REFUSALS, on_progress=on_progress
+            hub_source, store=store, settings=hub, refusals=_checks(tools), on_progress=on_progress
         )
     except (InputError, ServiceError) as error:
         if neighbours := _neighbours(source):
@@ -121,7 +135,12 @@ def _from_hub(source: str, store: Store, hub: HubSettings, on_progress: OnProgre
 
 
 def _accepted(
-    snapshot: _Snapshot, *, name: str | None, store: Store, on_progress: OnProgress
+    snapshot: _Snapshot,
+    *,
+    name: str | None,
+    store: Store,
+    tools: Sequence[ToolArchitectures],
+    on_progress: OnProgress,
 ) -> Checkpoint:
     """Look into the folder, cheap things first."""
     where = snapshot.source
@@ -130,8 +149,10 @@ def _accepted(
     refuse_pipes(snapshot.folder)
     refuse_lfs_pointers(snapshot.folder, where=where)
     shape = read_model_shape(snapshot.folder)
+    refusals = tool_refusals(shape.architecture, tools, where=str(snapshot.folder / "config.json"))
     tensors = read_tensors(snapshot.folder)
-    check_weights(shape, tensors, snapshot.folder)
+    beside = parts_beside(tensor.name for tensor in tensors) if shape.composite else ()
+    check_weights(shape, tensors, beside, snapshot.folder)
     check_vocabulary(shape, snapshot.folder)
     on_progress(Progress(done=0, total=0, what="hashing the checkpoint"))
     digests = checkpoint_digests(snapshot.folder, snapshot.file_digest)
@@ -153,6 +174,10 @@ def _accepted(
             for tensor in tensors
         ),
         quantization=shape.quantization,
+        reviewed=shape.architecture in REVIEWED_ARCHITECTURES,
+        tool_refusals=refusals,
+        parts_beside=beside,
+        notes=shape.notes,
     )
 
 

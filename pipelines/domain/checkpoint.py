@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantgate.pipelines.domain.architectures import ToolRefusal
 from quantgate.pipelines.domain.recipe import Format, Numerics
 from quantgate.pipelines.domain.values import Digest, digest_of
+
+REVIEWED, UNREVIEWED = "reviewed", "unreviewed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +55,12 @@ class StoredQuantization:
 class Checkpoint:
     """A checkpoint that was looked into and accepted.
 
-    `source` is what the user wrote (a folder, or `org/name@<40 hex revision>`); `name` is the MLflow
-    model name its variants are registered under. `quantization` is None for full precision.
-    `parameter_count` counts weights: packed ones each, their scales not.
+    `source` is what the user wrote (a folder, or `org/name@<40 hex revision>`); `name` is the MLflow model
+    name its variants are registered under. `quantization` is None for full precision. `parameter_count`
+    counts weights: packed ones each, their scales not. `reviewed` says whether somebody looked at its
+    architecture here; `tool_refusals` are those of tools that have no class for it; `parts_beside` are the
+    modules that are not its language model but see or hear beside it (`vision_tower`); `notes` are what
+    else is odd and no reason to refuse it, one sentence each.
     """
 
     name: str
@@ -68,6 +74,19 @@ class Checkpoint:
     context_length_tokens: int
     tensors: tuple[TensorFacts, ...]
     quantization: StoredQuantization | None = None
+    reviewed: bool = True
+    tool_refusals: tuple[ToolRefusal, ...] = ()
+    parts_beside: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def architecture_review(self) -> str:
+        """How plans, verdicts and the registry say whether its architecture was reviewed."""
+        return REVIEWED if self.reviewed else UNREVIEWED
+
+    def refused_by(self, tool: str) -> str | None:
+        """Return why a tool cannot load it; None where it can, or was not asked."""
+        return next((refusal.why for refusal in self.tool_refusals if refusal.tool == tool), None)
 
     @property
     def numerics(self) -> Numerics | None:

@@ -4,15 +4,17 @@ Layouts: compressed-tensors 0.19 (`compressors/*/base.py`), AutoAWQ 0.2.9 (`WQLi
 (`QuantLinear`). Everything that a weight has beside its values counts: scales, zero points, shapes, indices.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from math import ceil, prod
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.variant import QuantizedTensor
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.configuration.language_config import language_config
 
 _WORD, _HALF, _BYTE, _NIBBLE = 32, 16, 8, 4
+_HEAD = re.compile(r"(.+\.)?(lm_head|embed_out)\.weight")
 _SHAPE_BITS = 2 * 64
 """Two 64-bit numbers: a packed weight's shape before it was packed."""
 
@@ -102,5 +104,5 @@ def words_of_eight(layout: Format, group: int) -> StoredBits:
 
 def tensors_once(checkpoint: Checkpoint) -> Iterable[TensorFacts]:
     """Return what a tool writes: a head that is the embeddings is left out."""
-    tied = read_json_object(checkpoint.folder / "config.json").get("tie_word_embeddings") is True
-    return (t for t in checkpoint.tensors if not (tied and t.name == "lm_head.weight"))
+    tied = language_config(checkpoint.folder).get("tie_word_embeddings") is True
+    return (t for t in checkpoint.tensors if not (tied and _HEAD.fullmatch(t.name)))

@@ -90,6 +90,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def refusal(self, checkpoint: Checkpoint) -> str | None:
+        """Return why the base cannot be loaded here, whatever is built of it; None where it can."""
+        ...
+
     def schedule(self, threads: int) -> Schedule:
         """Return this runtime's default schedule."""
         ...

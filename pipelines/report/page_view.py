@@ -12,6 +12,7 @@ from quantgate.pipelines.domain.verdicts.verdict import (
 )
 from quantgate.pipelines.gates.wording import limit, percent_bound
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
+from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.corpus_comparison import CorpusComparison, corpus_comparisons
 from quantgate.pipelines.report.facets import FacetRow, facet_rows
 from quantgate.pipelines.report.flips import (
@@ -96,6 +97,7 @@ class PageView:
     differences: tuple[DifferenceView, ...]
     comparisons: tuple[CorpusComparison, ...]
     base_warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def page_view(report: BuildReport) -> PageView:
@@ -123,6 +125,7 @@ def page_view(report: BuildReport) -> PageView:
         differences=tuple(_difference_view(report, d) for d in runtime_differences(report)),
         comparisons=corpus_comparisons(report),
         base_warnings=base_warnings(reference_rows(report)),
+        notes=checkpoint_notes(report.checkpoint),
     )
 
 

@@ -14,6 +14,7 @@ from quantgate.pipelines.domain.verdicts.verdict import (
 )
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.report.build_report import BaseReport, BuildReport, VariantReport
+from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.corpus_comparison import corpus_comparisons
 from quantgate.pipelines.report.facets import facet_rows
 from quantgate.pipelines.report.flips import listed_pairs
@@ -63,6 +64,8 @@ def _model(report: BuildReport) -> JsonValue:
         "name": checkpoint.name,
         "source": checkpoint.source,
         "architecture": checkpoint.architecture,
+        "architecture_review": checkpoint.architecture_review,
+        "notes": list(checkpoint_notes(checkpoint)),
         "dtype": checkpoint.dtype,
         "quantization": _quantization(checkpoint.quantization),
         "parameter_count": checkpoint.parameter_count,

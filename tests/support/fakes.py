@@ -194,6 +194,10 @@ class FakeRuntime:
         """The checkpoint itself."""
         return Loadable(path=checkpoint.folder, format=None)
 
+    def refusal(self, checkpoint: Checkpoint) -> str | None:
+        """It loads whatever it is given."""
+        return None
+
     def schedule(self, threads: int) -> Schedule:
         """One slot."""
         return Schedule(slots=1, threads=threads)

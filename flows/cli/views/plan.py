@@ -17,6 +17,7 @@ from quantgate.pipelines.domain.variant import ExpectedSize
 from quantgate.pipelines.engines.expected import expected_tensors
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.gates.prospects import fewest_reliable_items
+from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.wording import plural
 from quantgate.pipelines.variants.variant import PlannedVariant
 
@@ -36,6 +37,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     facts = (
         ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
         ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
+        *(("", note) for note in checkpoint_notes(checkpoint)),
         ("", f"stored as {checkpoint.quantization or checkpoint.dtype}"),
         *(("", sentence) for sentence in _planned_bases(plan, settings.store)),
         ("suite", f"{suite.name}@{suite.version}, {plural(len(suite.items), 'item')}"),

@@ -31,6 +31,7 @@ def show_result(result: BuildResult, console: Console) -> None:
         if row.decision != "pass" and row.reason not in errors:
             console.print(Text(f"{row.identifier}: {row.reason}"), soft_wrap=True)
     _show_bases(result, console)
+    _show_notes(result, console)
     for warning in base_warnings(result.references):
         console.print(Text(f"warning: {warning}"), style="yellow")
     _show_errors(result, console)
@@ -52,6 +53,7 @@ def _show_base(result: BuildResult, console: Console) -> None:
             table.add_row(part.name, *cells)
         console.print(table)
     _show_bases(result, console)
+    _show_notes(result, console)
     _show_errors(result, console)
     console.print("No recipe was asked for; nothing was built or registered.", highlight=False)
 
@@ -67,6 +69,11 @@ def _show_bases(result: BuildResult, console: Console) -> None:
             distance += f": {row.cause}" if row.cause else ""
         waived = f"; waived: {row.waived}" if row.waived else ""
         console.print(Text(f"base in {row.engine}: {distance}{waived}"), soft_wrap=True)
+
+
+def _show_notes(result: BuildResult, console: Console) -> None:
+    for note in result.notes:
+        console.print(Text(note), style="yellow", soft_wrap=True)
 
 
 def _show_errors(result: BuildResult, console: Console) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantgate.pipelines.audit.reach import passages, reach
+from quantgate.pipelines.domain.architectures import TRANSFORMERS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
@@ -55,9 +56,11 @@ def computing_plan(checkpoint: Checkpoint, config: JsonObject) -> ComputingPlan:
 
 
 def _compute_dtype(checkpoint: Checkpoint, memory: int) -> ComputeDtype | None:
-    """Return the widest type in which it fits into memory; None where it does not, or is low-bit already."""
+    """Return the widest type in which it fits into memory; None where it does not, is low-bit already, or
+    transformers has no class for it.
+    """
     types: Sequence[ComputeDtype] = ("float32", "bfloat16")
-    if checkpoint.quantization is not None:
+    if checkpoint.quantization is not None or checkpoint.refused_by(TRANSFORMERS):
         return None
     return next((dtype for dtype in types if _needed(checkpoint, dtype) <= memory), None)
 
@@ -69,6 +72,8 @@ def _why_not(checkpoint: Checkpoint, memory: int) -> str:
             f"not measured: the checkpoint is low-bit already ({checkpoint.quantization}), and each engine "
             "rounds activations in its own way"
         )
+    if why := checkpoint.refused_by(TRANSFORMERS):
+        return f"not measured: {why}"
     needed = _needed(checkpoint, "bfloat16") / 1e9
     return (
         f"not measured: the checkpoint itself takes {needed:.1f} GB of memory in bfloat16, and this "

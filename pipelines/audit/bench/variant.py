@@ -14,6 +14,7 @@ from quantgate.pipelines.audit.divergence import (
     DIVERGENCE_TOKENS,
     audit_divergence,
     audit_resemblance,
+    audit_unruled_divergence,
     unmeasured_divergence,
 )
 from quantgate.pipelines.audit.expectation import audit_expectation, written_tensors
@@ -22,6 +23,7 @@ from quantgate.pipelines.audit.metadata import audit_metadata
 from quantgate.pipelines.audit.origin import audit_origin
 from quantgate.pipelines.audit.rulers import ruler_on
 from quantgate.pipelines.audit.served import audit_served
+from quantgate.pipelines.domain.architectures import TRANSFORMERS
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.domain.variant import Variant
@@ -183,7 +185,8 @@ class VariantAudit:
             return (unmeasured_divergence("not measured: it has no finite logits"),)
         bench, tokens = self.bench, drift.tokens()
         ruler = ruler_on(bench.checkpoint, self.variant.recipe)
-        nearest = drift.rulers.divergence(ruler, self.runtime_name, tokens)
+        unruled = bench.checkpoint.refused_by(TRANSFORMERS)
+        nearest = None if unruled else drift.rulers.divergence(ruler, self.runtime_name, tokens)
         base = bench.base(self.runtime_name)
         request = DivergenceRequest(
             base=base,
@@ -198,7 +201,12 @@ class VariantAudit:
             measured = self.runtime.divergence(request, bench.run_worker, on_progress)
         except CheckpointError as error:
             return (unmeasured_divergence(error.what),)
-        return audit_divergence(measured, ruler, nearest), audit_resemblance(measured)
+        judged = (
+            audit_unruled_divergence(measured, unruled or "")
+            if nearest is None
+            else audit_divergence(measured, ruler, nearest)
+        )
+        return judged, audit_resemblance(measured)
 
     def _unchanged(self) -> AuditFinding:
         """Read every byte again, after engines had the files: nothing may have been written into them."""

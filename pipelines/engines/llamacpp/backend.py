@@ -6,6 +6,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from quantgate.pipelines.domain.architectures import LLAMA_CPP
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import (
@@ -73,12 +74,19 @@ class LlamaCppBackend(Backend):
 
     @override
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
-        """Return what contradicts itself, what matches nothing, and rows that blocks do not divide."""
-        return misfits(checkpoint, recipe, _options(recipe))
+        """Return what contradicts itself, what matches nothing, and rows that blocks do not divide.
+
+        An architecture that the converter does not have stands before all of it.
+        """
+        options = _options(recipe)
+        if refusal := checkpoint.refused_by(LLAMA_CPP):
+            return (refusal,)
+        return misfits(checkpoint, recipe, options)
 
     @override
     def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
-        return nearest(checkpoint, recipe, _options(recipe))
+        options = _options(recipe)
+        return None if checkpoint.refused_by(LLAMA_CPP) else nearest(checkpoint, recipe, options)
 
     @override
     def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:

@@ -4,10 +4,12 @@ import importlib.metadata
 from functools import lru_cache
 from pathlib import Path
 
+from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
 from quantgate.pipelines.domain.variant import ToolVersion
+from quantgate.pipelines.engines.llamacpp.architectures import TABLE_FILE, converter_architectures
 from quantgate.pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
 from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildWorkers
 from quantgate.pipelines.engines.llamacpp.pretypes import byte_fallback_hint
@@ -20,7 +22,7 @@ from quantgate.pipelines.process.endings import run_confirmed
 
 CONVERSION_SOURCES = (__name__,)
 PACKAGE = "llama-cpp-python"
-_PARTS = ("convert_hf_to_gguf.py", "conversion/base.py", "gguf-py/gguf/__init__.py")
+_PARTS = ("convert_hf_to_gguf.py", TABLE_FILE, "conversion/base.py", "gguf-py/gguf/__init__.py")
 _MODEL = "model.gguf"
 _TRIAL = "vocabulary_trial"
 _KEY_LENGTH = 16
@@ -38,6 +40,16 @@ class Converter:
         if all((self._folder / part).is_file() for part in _PARTS):
             return None
         return f"llama.cpp's converter is not in {self._folder}: run `make setup`"
+
+    def architectures(self) -> ToolArchitectures | None:
+        """Return the language models that it has; None where the scripts are not there.
+
+        Raises:
+            ToolchainError: where they do not list their models as they used to.
+        """
+        if self.missing():
+            return None
+        return converter_architectures(self._folder, self._folder.parent.name)
 
     def convert(
         self,

@@ -17,9 +17,9 @@ from quantgate.pipelines.engines.expected_folders import tensors_once
 from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufModel, GgufWeight
 from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name
 from quantgate.pipelines.engines.llamacpp.type_rules import UNQUANTIZED, target_types
+from quantgate.pipelines.formats.configuration.language_config import count_of, language_config
 from quantgate.pipelines.formats.ggml_types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
 
 _FULL_PRECISION_BITS = 16
 _FULL_PRECISION_TYPES = frozenset({"F32", "F16", "BF16"})
@@ -106,16 +106,16 @@ def gguf_weights(checkpoint: Checkpoint) -> tuple[GgufWeight, ...]:
 
 def gguf_model(checkpoint: Checkpoint) -> GgufModel:
     """Return what config.json says of layers, heads and experts."""
-    config = read_json_object(checkpoint.folder / "config.json")
-    heads = _count(config, "num_attention_heads")
-    kv_heads = _count(config, "num_key_value_heads") or heads
-    layers = _count(config, "num_hidden_layers")
+    config = language_config(checkpoint.folder)
+    heads = count_of(config, "num_attention_heads")
+    kv_heads = count_of(config, "num_key_value_heads") or heads
+    layers = count_of(config, "num_hidden_layers")
     name = checkpoint.architecture
     return GgufModel(
         layers=layers,
         heads=heads,
         kv_heads=kv_heads,
-        experts=_count(config, "num_local_experts", "num_experts", "n_routed_experts"),
+        experts=count_of(config, "num_experts"),
         is_70b=layers == _SEVENTY_BILLION_LAYERS
         and (
             name in _SEVENTY_BILLION or (name in _SEVENTY_BILLION_IF_GROUPED and heads != kv_heads)
@@ -177,9 +177,3 @@ def _left_alone(weight: GgufWeight) -> tuple[str, float]:
 
 def _name(tensor: TensorFacts) -> str:
     return gguf_name(tensor.name) or tensor.name
-
-
-def _count(config: JsonObject, *keys: str) -> int:
-    """Return the first of these numbers that config.json gives, 0 where it gives none."""
-    given = (config.get(key) for key in keys)
-    return next((value for value in given if isinstance(value, int)), 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from quantgate.pipelines.domain.architectures import LLAMA_CPP
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError
 from quantgate.pipelines.domain.recipe import Format, Numerics, Recipe
@@ -96,6 +97,10 @@ class LlamaCppRuntime(Runtime):
             )
         path = self._convert(checkpoint, scratch, run_worker, on_progress)
         return Loadable(path=path, format=Format.GGUF)
+
+    @override
+    def refusal(self, checkpoint: Checkpoint) -> str | None:
+        return checkpoint.refused_by(LLAMA_CPP)
 
     @override
     def schedule(self, threads: int) -> Schedule:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
+from quantgate.pipelines.domain.architectures import TRANSFORMERS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Format, Recipe
 from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
@@ -65,6 +66,8 @@ class LlmCompressorBackend(Backend):
         options = options_of(recipe, CompressedTensorsOptions, _TOOL)
         if wrong := mistakes(recipe, options):
             return wrong
+        if refusal := checkpoint.refused_by(TRANSFORMERS):
+            return (refusal,)
         reasons = (*misfits(checkpoint, options), *packed_layouts.misfits(checkpoint, recipe))
         other = nearest(checkpoint, recipe) if reasons else None
         remedy = f"; the nearest recipe that fits is {other.name}" if other else ""
@@ -73,7 +76,7 @@ class LlmCompressorBackend(Backend):
     @override
     def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
         wrong = mistakes(recipe, options_of(recipe, CompressedTensorsOptions, _TOOL))
-        return None if wrong else nearest(checkpoint, recipe)
+        return None if wrong or checkpoint.refused_by(TRANSFORMERS) else nearest(checkpoint, recipe)
 
     @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:

@@ -141,6 +141,11 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
         return self.native.reference(checkpoint, scratch, run_worker, on_progress)
 
     @override
+    def refusal(self, checkpoint: Checkpoint) -> str | None:
+        """Return what its native runtime says, which computes what a server cannot tell."""
+        return self.native.refusal(checkpoint)
+
+    @override
     def schedule(self, threads: int) -> Schedule:
         """Return as many slots as requests are under way at once."""
         return Schedule(slots=self.server.concurrency, threads=threads)

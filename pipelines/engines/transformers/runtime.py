@@ -11,6 +11,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from quantgate.pipelines.domain.architectures import TRANSFORMERS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildCrashError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
@@ -80,6 +81,10 @@ class TransformersRuntime(Runtime):
         del scratch, run_worker, on_progress
         stored = checkpoint.quantization
         return Loadable(path=checkpoint.folder, format=stored.format if stored else None)
+
+    @override
+    def refusal(self, checkpoint: Checkpoint) -> str | None:
+        return checkpoint.refused_by(TRANSFORMERS)
 
     @override
     def schedule(self, threads: int) -> Schedule:

@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build.fitting import fitting_recipes
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.planning import make_plan
 from quantgate.flows.wiring import Tools
+from quantgate.pipelines.domain.architectures import LLAMA_CPP, TRANSFORMERS, ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.builds import BuildSpec
 from quantgate.pipelines.specs.recipes import find_recipes
-from tests.support.fakes import FakeBackend, fake_checkpoint
-from tests.unit.flows.build.test_planning import spec
+from tests.support.fakes import FakeBackend, FakeRuntime, fake_checkpoint, fake_loading
+from tests.unit.flows.build.test_planning import settings, spec
 
 
 @dataclass
@@ -123,3 +127,72 @@ def test_what_a_recipe_makes_of_the_checkpoint_beyond_its_name_is_said(
     backend = Narrow(said={"Q4_K_M": "180 of 211 weights become Q5_0"})
     _, said = fitted(asked, checkpoint, backend, named("Q8_0"), named("Q4_K_M"))
     assert said == ["Q4_K_M: 180 of 211 weights become Q5_0"]
+
+
+@dataclass
+class Of(FakeBackend):
+    """Builds what its tool has a class for."""
+
+    tool: str = ""
+
+    def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        why = checkpoint.refused_by(self.tool)
+        return (why,) if why else ()
+
+
+@dataclass
+class Loading(FakeRuntime):
+    """Asks the base where its tool has a class for it."""
+
+    tool: str = ""
+
+    def refusal(self, checkpoint: Checkpoint) -> str | None:
+        return checkpoint.refused_by(self.tool)
+
+
+HALF_KNOWN = Tools(
+    backends={"llamacpp": Of(tool=LLAMA_CPP), "llmcompressor": Of(tool=TRANSFORMERS)},
+    runtimes={"llamacpp": Loading(tool=LLAMA_CPP), "transformers": Loading(tool=TRANSFORMERS)},
+    run_worker=run_worker,
+    report_loading=fake_loading,
+    architectures=(
+        ToolArchitectures(
+            tool=LLAMA_CPP, label="llama.cpp 1", names=frozenset({"LlamaForCausalLM"})
+        ),
+        ToolArchitectures(tool=TRANSFORMERS, label="transformers 1", names=frozenset({"Other"})),
+    ),
+)
+"""llama.cpp has the class of the test's checkpoint, transformers has not."""
+
+
+def planned(asked: BuildSpec, tmp_path: Path) -> BuildPlan:
+    return make_plan(asked, settings(tmp_path), HALF_KNOWN, lambda _: None)
+
+
+def test_a_recipe_whose_tool_lacks_the_architecture_is_refused_with_recipes_that_fit(
+    asked: BuildSpec, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError) as refusal:
+        planned(replace(asked, recipes=("Q8_0", "FP8_DYNAMIC")), tmp_path)
+    assert "transformers 1 has no LlamaForCausalLM" in refusal.value.what
+    step = str(refusal.value.next_step)
+    assert step.startswith("leave out FP8_DYNAMIC; of the bundled recipes fit ")
+    assert "FP8" not in step.partition(" fit ")[2]
+
+
+def test_bundled_recipes_of_a_tool_that_lacks_the_architecture_are_left_out(
+    asked: BuildSpec, tmp_path: Path
+) -> None:
+    plan = planned(replace(asked, recipes=("Q8_0", "FP8_DYNAMIC"), bundled=True), tmp_path)
+    assert [variant.recipe.name for variant in plan.variants] == ["Q8_0"]
+
+
+def test_a_base_that_no_runtime_in_play_can_load_is_refused_before_anything_is_built(
+    asked: BuildSpec, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        CheckpointError, match="the base cannot be asked in transformers"
+    ) as refusal:
+        planned(replace(asked, recipes=()), tmp_path)
+    assert "transformers 1 has no LlamaForCausalLM" in refusal.value.what
+    assert "of the bundled recipes fit" in str(refusal.value.next_step)

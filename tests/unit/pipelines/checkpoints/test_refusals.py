@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
@@ -151,7 +152,6 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
     "no weights": (_without_weights, "has neither model.safetensors nor"),
     "gguf": (_gguf_only, "holds GGUF files"),
     "adapter": (_adapter, "is an adapter"),
-    "remote code": (_config(auto_map={"AutoModel": "x.Y"}), "code of its own"),
     "remote code of the tokenizer": (
         lambda folder: edit_json(folder / "tokenizer_config.json", auto_map={"A": ["x.Y", None]}),
         "code of its own",
@@ -167,11 +167,15 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
         "NaN is no number that a program can hold",
     ),
     "unknown architecture": (
-        _config(architectures=["MambaForCausalLM"]),
-        "MambaForCausalLM is not",
+        _config(architectures=["Unheard2ForCausalLM"]),
+        "no language model is called Unheard2ForCausalLM in a tool 1.0",
     ),
+    "encoder and decoder": (_config(is_encoder_decoder=True), "reads with an encoder"),
     "no architecture": (_config(architectures=None), "names no single architecture"),
-    "no context length": (_config(max_position_embeddings=None), "max_position_embeddings is null"),
+    "no context length": (
+        _config(max_position_embeddings="long"),
+        "max_position_embeddings is 'long', not a number",
+    ),
     "quantized already": (
         _config(quantization_config={"quant_method": "mxfp4"}),
         "already quantized (mxfp4), in a way that no runtime here loads",
@@ -215,7 +219,10 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
 
 
 def _resolve(folder: Path, store: Store) -> object:
-    return resolve_checkpoint(str(folder), name=None, store=store, hub=HubSettings())
+    tool = ToolArchitectures(
+        tool="a tool", label="a tool 1.0", names=frozenset({"LlamaForCausalLM"})
+    )
+    return resolve_checkpoint(str(folder), name=None, store=store, hub=HubSettings(), tools=(tool,))
 
 
 @pytest.mark.parametrize("quirk", REFUSALS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, ServiceError
 from quantgate.pipelines.files.store import Store
@@ -25,6 +26,9 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
+TOOL = ToolArchitectures(tool="a tool", label="a tool 1", names=frozenset({"LlamaForCausalLM"}))
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, bytes]:
     folder = write_checkpoint(tmp_path / "published")
@@ -34,7 +38,11 @@ def files(tmp_path: Path) -> dict[str, bytes]:
 
 def _resolve(source: str, hub: HubServer, store: Store) -> Checkpoint:
     return resolve_checkpoint(
-        source, name=None, store=store, hub=HubSettings(endpoint=hub.endpoint, token="t")
+        source,
+        name=None,
+        store=store,
+        hub=HubSettings(endpoint=hub.endpoint, token="t"),
+        tools=(TOOL,),
     )
 
 

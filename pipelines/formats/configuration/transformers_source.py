@@ -1,0 +1,118 @@
+"""What transformers' own source says of architectures and configurations, read without importing it.
+
+Sources: `models/auto/modeling_auto.py` (names of classes by model type), `models/auto/auto_mappings.py`
+(classes of configurations and their folders), `models/*/configuration_*.py` (fields with their defaults,
+and `attribute_map`: what a class calls the sizes that others call `hidden_size`). Written for transformers
+5.17.
+"""
+
+import ast
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from quantgate.pipelines.domain.architectures import TRANSFORMERS, ToolArchitectures
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.formats.configuration.literals import Literal, literal_table, scalar
+
+CAUSAL_TABLE = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
+IMAGE_TEXT_TABLE = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
+_AUTO = Path("models/auto")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigClass:
+    """A configuration's fields that have a scalar as default, and its own words for common sizes."""
+
+    defaults: Mapping[str, Literal]
+    own_names: Mapping[str, str]
+
+
+@cache
+def transformers_architectures() -> ToolArchitectures | None:
+    """Return the language models that transformers has, alone or as part of one that sees; None without it.
+
+    Raises:
+        ToolchainError: where its source is not as it was when this was written.
+    """
+    root = _root()
+    if root is None:
+        return None
+    names: set[str] = set()
+    for table in (CAUSAL_TABLE, IMAGE_TEXT_TABLE):
+        names |= set(_table(root / _AUTO / "modeling_auto.py", table).values())
+    version = importlib.metadata.version("transformers")
+    return ToolArchitectures(
+        tool=TRANSFORMERS, label=f"transformers {version}", names=frozenset(names)
+    )
+
+
+@cache
+def config_class(model_type: str) -> ConfigClass | None:
+    """Return what a model type's configuration class says; None where transformers has none.
+
+    Raises:
+        ToolchainError: as above.
+    """
+    root = _root()
+    if root is None:
+        return None
+    mappings = root / _AUTO / "auto_mappings.py"
+    name = _table(mappings, "CONFIG_MAPPING_NAMES").get(model_type)
+    if name is None:
+        return None
+    special = _table(mappings, "SPECIAL_MODEL_TYPE_TO_MODULE_NAME")
+    folder = root / "models" / special.get(model_type, model_type.replace("-", "_"))
+    for file in sorted(folder.glob("configuration_*.py")):
+        classes = {
+            node.name: node
+            for node in ast.parse(file.read_bytes()).body
+            if isinstance(node, ast.ClassDef)
+        }
+        if name in classes:
+            return _read(name, classes)
+    return None
+
+
+def _root() -> Path | None:
+    spec = importlib.util.find_spec("transformers")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+@cache
+def _table(file: Path, name: str) -> Mapping[str, str]:
+    try:
+        return literal_table(file, name)
+    except (OSError, SyntaxError, LookupError) as error:
+        raise ToolchainError(
+            f"this transformers does not list its models where it used to ({error})",
+            where=str(file),
+            next_step="install the pinned one: `make setup`",
+        ) from error
+
+
+def _read(name: str, classes: Mapping[str, ast.ClassDef]) -> ConfigClass:
+    defaults: dict[str, Literal] = {}
+    own_names: dict[str, str] = {}
+    for node in _ancestry(name, classes):
+        for statement in node.body:
+            match statement:
+                case ast.AnnAssign(target=ast.Name(id=field), value=ast.expr() as value):
+                    try:
+                        defaults[field] = scalar(value)
+                    except ValueError:
+                        defaults.pop(field, None)
+                case ast.Assign(targets=[ast.Name(id="attribute_map")], value=value):
+                    own_names |= ast.literal_eval(value)
+    return ConfigClass(defaults=defaults, own_names=own_names)
+
+
+def _ancestry(name: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[ast.ClassDef]:
+    """Yield a class after those of the same file that it inherits from."""
+    for base in classes[name].bases:
+        if isinstance(base, ast.Name) and base.id in classes:
+            yield from _ancestry(base.id, classes)
+    yield classes[name]
