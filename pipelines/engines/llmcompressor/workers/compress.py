@@ -26,6 +26,7 @@ from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
 )
 from quantgate.pipelines.engines.llmcompressor.workers.smoothing import smoothing_notes, watch
 from quantgate.pipelines.engines.llmcompressor.workers.warnings import collected_warnings
+from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.formats.compressed_facts import (
     stored_scheme,
     stored_tensors,
@@ -45,6 +46,7 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     if device != "cpu" and not torch.cuda.is_available():
         raise ToolchainError(f"torch cannot use {device}", next_step="check nvidia-smi")
     torch.manual_seed(_SEED)
+    multiply_bfloat16_in_float32()
     with collected_warnings() as warnings:
         on_progress(Progress(done=0, total=0, what="loading the base"))
         # bfloat16: FP4 and MX formats decompress to it, and their reload fails for other dtypes.

@@ -21,6 +21,7 @@ from quantgate.pipelines.engines.divergence.base_messages import (
     Passage,
 )
 from quantgate.pipelines.engines.transformers.workers.model import require_clean
+from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
@@ -97,6 +98,7 @@ def _changed_config(call: CheckpointLogitsCall) -> Any:
 
 
 def _loaded(call: CheckpointLogitsCall, **options: object) -> PreTrainedModel:
+    multiply_bfloat16_in_float32()
     model, loading = AutoModelForCausalLM.from_pretrained(
         call.checkpoint,
         **options,

@@ -16,6 +16,7 @@ from transformers import (
 
 from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
+from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.formats.packed_config import PackedLayout, stored_layout
 from quantgate.pipelines.process.accelerator import accelerator_name
@@ -51,6 +52,7 @@ def load(folder: Path) -> LoadedModel:
             packed weights are not what their layout says.
         ToolchainError: where the machine's accelerator cannot be used.
     """
+    multiply_bfloat16_in_float32()
     device = _device(accelerator_name())
     layout = stored_layout(folder)
     model = _read(folder) if layout is None else _read_packed(folder, layout)

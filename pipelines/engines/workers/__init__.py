@@ -1,0 +1,1 @@
+"""What workers of several engines share."""
