@@ -1,7 +1,8 @@
-"""What the units of this process share: the machine's memory, and the accelerator's turn.
+"""What the units of this process share: the machine's cores and memory, and the accelerator's turn.
 
-Prefect's threads run as many units side by side as there are workers. A unit that would not fit into
-memory beside those under way waits here, and one that computes on an accelerator has it to itself.
+Every unit has a thread of Prefect's, also while it waits for others. As many as there are workers are under
+way side by side; one that would not fit into memory beside those waits here, and one that computes on an
+accelerator has it to itself.
 """
 
 import threading
@@ -22,11 +23,14 @@ class Need:
 
 
 class Memory:
-    """Bytes that units hold. `available` tells what there is; it is asked while nobody holds any."""
+    """Bytes that at most `side_by_side` units hold at once.
 
-    def __init__(self, available: Callable[[], int]) -> None:
+    `available` tells what there is; it is asked while nobody holds any.
+    """
+
+    def __init__(self, available: Callable[[], int], *, side_by_side: int) -> None:
         """Start with nothing held."""
-        self._available = available
+        self._available, self._side_by_side = available, side_by_side
         self._changed = threading.Condition()
         self._capacity = 0
         self._held: list[int] = []
@@ -51,6 +55,8 @@ class Memory:
         if not self._held:
             self._capacity = self._available()
             return True
+        if len(self._held) >= self._side_by_side:
+            return False
         return sum(self._held) + size_bytes <= self._capacity
 
 

@@ -9,17 +9,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.orchestration import tasks
-from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.process.signals import children_end_first
 from quantgate.pipelines.variants.variant import PlannedVariant
 
-_side_by_side: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(
-    max_workers=Settings.from_environment().workers
-)
+# A thread for every task: those that wait for others stand in no other's way, and units share `Machine`.
+_a_thread_each: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner()
 
 
-@flow(name="quantize", flow_run_name="{build}", task_runner=_side_by_side)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
+@flow(name="quantize", flow_run_name="{build}", task_runner=_a_thread_each)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
 @children_end_first()  # Prefect's own handlers wait for children
 def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
     """Build, judge and register every variant of a plan, if any; returns where the report is."""

@@ -74,8 +74,9 @@ def open_build(plan_file: str) -> LocalBuild:
 @lru_cache(maxsize=1)
 def _machine() -> Machine:
     """What the builds of this process share."""
-    turn = Settings.from_environment().tool_cache / "accelerator.lock"
-    return Machine(Memory(available_bytes), turn)
+    settings = Settings.from_environment()
+    memory = Memory(available_bytes, side_by_side=settings.workers)
+    return Machine(memory, settings.tool_cache / "accelerator.lock")
 
 
 def _only_transient(_task: object, _run: object, state: object) -> bool:

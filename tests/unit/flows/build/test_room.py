@@ -68,7 +68,7 @@ def taker(machine: Machine, need: Need) -> Occupant:
 
 
 def test_what_fits_runs_side_by_side_and_what_does_not_waits() -> None:
-    memory = Memory(Meter(100))
+    memory = Memory(Meter(100), side_by_side=3)
     first, second = holder(memory, 60), holder(memory, 40)
     assert first.entered() and second.entered()
     third = holder(memory, 10)
@@ -79,8 +79,20 @@ def test_what_fits_runs_side_by_side_and_what_does_not_waits() -> None:
     third.go()
 
 
+def test_no_more_run_side_by_side_than_there_are_workers() -> None:
+    memory = Memory(Meter(100), side_by_side=2)
+    first, second = holder(memory, 1), holder(memory, 1)
+    assert first.entered() and second.entered()
+    third = holder(memory, 1)
+    assert third.waits()
+    first.go()
+    assert third.entered()
+    second.go()
+    third.go()
+
+
 def test_what_is_larger_than_all_there_is_runs_alone() -> None:
-    memory = Memory(Meter(100))
+    memory = Memory(Meter(100), side_by_side=3)
     small = holder(memory, 1)
     assert small.entered()
     large = holder(memory, 1000)
@@ -96,7 +108,7 @@ def test_what_is_larger_than_all_there_is_runs_alone() -> None:
 
 def test_what_there_is_is_measured_while_nobody_holds_any() -> None:
     meter = Meter(100)
-    memory = Memory(meter)
+    memory = Memory(meter, side_by_side=3)
     with memory.hold(50):
         meter.available = 10
         second = holder(memory, 50)
@@ -121,7 +133,7 @@ def holder_waits(memory: Memory, size_bytes: int) -> bool:
 
 
 def test_an_error_gives_the_memory_back() -> None:
-    memory = Memory(Meter(100))
+    memory = Memory(Meter(100), side_by_side=3)
     with pytest.raises(ZeroDivisionError), memory.hold(100):
         raise ZeroDivisionError
     with memory.hold(100):
@@ -129,7 +141,7 @@ def test_an_error_gives_the_memory_back() -> None:
 
 
 def test_one_unit_at_a_time_computes_on_an_accelerator(tmp_path: Path) -> None:
-    machine = Machine(Memory(Meter(100)), tmp_path / "accelerator.lock")
+    machine = Machine(Memory(Meter(100), side_by_side=3), tmp_path / "accelerator.lock")
     first = taker(machine, Need(size_bytes=1, device="NVIDIA H200"))
     assert first.entered()
     second, on_cpu = (taker(machine, Need(size_bytes=1, device=d)) for d in ("NVIDIA H200", "cpu"))
