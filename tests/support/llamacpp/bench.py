@@ -83,7 +83,8 @@ class Bench:
         return backend().converter.convert(self.base, self.scratch, run_worker, ignore_progress)
 
     def imatrix(self) -> Path:
-        """The one importance matrix that was computed."""
+        """The one importance matrix that is computed, for whichever recipe comes first."""
+        self.build(RECIPES["Q4_K_M--imatrix"])
         (matrix,) = self.scratch.glob("imatrix-*/imatrix.gguf")
         return matrix
 

@@ -2,15 +2,15 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.recipe import Calibration, Format, Recipe, TensorTypeRule
+from quantgate.pipelines.domain.recipe import Calibration, Format, TensorTypeRule
 from quantgate.pipelines.engines.backend import Built
 from quantgate.pipelines.engines.contents import gguf_contents
 from quantgate.pipelines.engines.llamacpp.build_messages import (
@@ -28,10 +28,14 @@ from tests.support.llamacpp.checkpoints import backend, runtime, write_lines
 
 pytestmark = pytest.mark.integration
 
-SIDE_BY_SIDE = 2
 WEIGHTS = 4 * 7 + 1
 UNWEIGHED = ("Q8_0", "TQ2_0", "GGUF_NVFP4", "GGUF_MXFP4")
 """What importance changes no byte of."""
+SOON = (*UNWEIGHED, "Q4_K_M", "Q4_K_M--imatrix", "IQ3_XXS--imatrix", "Q2_K--mixed", "mixed@3.4bpw")
+"""One recipe of each kind; the others take a minute more."""
+EVERY_RECIPE = [
+    pytest.param(name, marks=() if name in SOON else pytest.mark.slow) for name in RECIPES
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +51,18 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return make_bench(tmp_path_factory)
 
 
+Results = Callable[[str], Result]
+"""Builds and probes a recipe of this name, once."""
+
+
 @pytest.fixture(scope="module")
-def results(bench: Bench) -> Mapping[str, Result]:
-    """Build and probe everything once, two at a time."""
+def results(bench: Bench) -> Results:
+    @cache
+    def result(name: str) -> Result:
+        built = bench.build(RECIPES[name])
+        return Result(built, _probe(bench, built, name))
 
-    def result(recipe: Recipe) -> Result:
-        built = bench.build(recipe)
-        return Result(built, _probe(bench, built, recipe.name))
-
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return dict(zip(RECIPES, pool.map(result, RECIPES.values()), strict=True))
+    return result
 
 
 def _probe(bench: Bench, built: Built, name: str) -> ProbeReport:
@@ -93,23 +99,23 @@ def test_every_recipe_fits_the_example(bench: Bench) -> None:
         assert backend().misfits(bench.base, recipe) == ()
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", EVERY_RECIPE)
 def test_everything_promised_is_there_at_the_promised_cost(
-    name: str, bench: Bench, results: Mapping[str, Result]
+    name: str, bench: Bench, results: Results
 ) -> None:
-    recipe, facts = RECIPES[name], results[name].built.facts
+    recipe, facts = RECIPES[name], results(name).built.facts
     assert len(facts.promised) == WEIGHTS
     assert (facts.missed, facts.nonfinite_tensors, facts.uncovered) == ((), (), ())
     assert facts.warnings == ()
     base = gguf_contents(bench.f16())
-    assert unexpected(recipe, bench.base, results[name].built, base) == ()
+    assert unexpected(recipe, bench.base, results(name).built, base) == ()
     assert (facts.calibration_tokens > 0) == (recipe.calibration is Calibration.IMATRIX)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_the_types_are_those_of_the_label(name: str, results: Mapping[str, Result]) -> None:
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+def test_the_types_are_those_of_the_label(name: str, results: Results) -> None:
     options = gguf_options(RECIPES[name])
-    found = Counter(t.type for t in results[name].built.facts.tensors if t.quantized)
+    found = Counter(t.type for t in results(name).built.facts.tensors if t.quantized)
     if options.mix is not None:
         assert set(found) <= set(options.mix.candidates)
         assert len(found) > 1
@@ -122,35 +128,40 @@ def test_the_types_are_those_of_the_label(name: str, results: Mapping[str, Resul
         assert found.most_common(1)[0][0] == main
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_it_loads_and_its_logits_are_finite(name: str, results: Mapping[str, Result]) -> None:
-    probe = results[name].probe
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+def test_it_loads_and_its_logits_are_finite(name: str, results: Results) -> None:
+    probe = results(name).probe
     assert probe.loads, probe.detail
     assert probe.finite_logits, probe.detail
     assert (probe.compared_texts, probe.mismatched_texts) == (2, ())
 
 
 def test_the_base_is_converted_and_the_matrix_and_sensitivities_computed_once(
-    bench: Bench, results: Mapping[str, Result]
+    bench: Bench, results: Results
 ) -> None:
-    assert results
+    for name in ("Q4_K_M--imatrix", "Q2_K--mixed", "mixed@3.4bpw"):
+        assert results(name).built.facts.promised
     kinds = Counter(path.name.rpartition("-")[0] for path in bench.scratch.glob("[!.]*"))
     assert kinds == {"gguf-f16": 1, "imatrix": 1, "sensitivities": 1}
     assert not list(bench.scratch.glob("sensitivities-*/*.gguf"))
 
 
-def test_a_matrix_changes_every_recipe_that_has_a_twin_with_one(
-    results: Mapping[str, Result],
-) -> None:
-    twins = [name for name in RECIPES if f"{name}--imatrix" in RECIPES]
-    for name in twins:
-        files = {_sha256(results[one].built.artifact) for one in (name, f"{name}--imatrix")}
-        assert len(files) == 2, name
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in SOON else pytest.mark.slow)
+        for name in RECIPES
+        if f"{name}--imatrix" in RECIPES
+    ],
+)
+def test_a_matrix_changes_a_recipe_that_has_a_twin_with_one(name: str, results: Results) -> None:
+    files = {_sha256(results(one).built.artifact) for one in (name, f"{name}--imatrix")}
+    assert len(files) == 2
 
 
 @pytest.mark.parametrize("name", UNWEIGHED)
 def test_a_matrix_changes_no_byte_of_a_recipe_that_has_no_twin(
-    name: str, bench: Bench, results: Mapping[str, Result]
+    name: str, bench: Bench, results: Results
 ) -> None:
     options = gguf_options(RECIPES[name])
     call = QuantizeCall(
@@ -162,7 +173,7 @@ def test_a_matrix_changes_no_byte_of_a_recipe_that_has_no_twin(
         tensor_types=options.tensor_types,
     )
     assert bench.quantize(call).uncovered == ()
-    assert _sha256(call.output) == _sha256(results[name].built.artifact)
+    assert _sha256(call.output) == _sha256(results(name).built.artifact)
 
 
 def test_a_pattern_that_matches_no_tensor_is_refused_by_name(bench: Bench) -> None:
@@ -178,11 +189,8 @@ def test_a_pattern_that_matches_no_tensor_is_refused_by_name(bench: Bench) -> No
         bench.quantize(call)
 
 
-def test_entries_missing_from_a_matrix_are_named(
-    bench: Bench, results: Mapping[str, Result]
-) -> None:
+def test_entries_missing_from_a_matrix_are_named(bench: Bench) -> None:
     """llama.cpp writes such a file without a word, and those tensors as if there were no matrix."""
-    assert results
     name = "blk.2.ffn_down.weight"
     holed = bench.folder / "holed.gguf"
     with read_gguf(bench.imatrix()) as gguf:
