@@ -1,5 +1,6 @@
 """Which recipes fit a checkpoint's shapes, what stands in for others, and what their names do not say."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -50,9 +51,12 @@ def fitting_recipes(
             say(f"{taken.name} is taken for {recipe.name}, which does not fit: {misfits[0]}")
             kept[taken.name] = taken
             fitting.append(taken)
+    remarks: dict[str, list[str]] = defaultdict(list)
     for recipe in fitting:
         for remark in tools.backends[recipe.options.backend].remarks(checkpoint, recipe):
-            say(f"{recipe.name}: {remark}")
+            remarks[remark].append(recipe.name)
+    for remark, names in remarks.items():
+        say(f"{', '.join(names)}: {remark}")
     return tuple(kept.values()) or tuple(recipes)
 
 

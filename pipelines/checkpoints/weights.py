@@ -16,9 +16,10 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.formats.configuration.language_config import language_config
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
-_FULL_PRECISION = ("F64", "F32", "F16", "BF16")
+_NO_LOW_BITS = ("F64", "F32", "F16", "BF16", "I64", "BOOL")
+"""Full precision, and tables of numbers that no layout packs weights into."""
 _EMBEDDING = re.compile(
-    r"(.+\.)?(embed_tokens|tok_embeddings|word_embeddings|embeddings|embedding|wte|embed_in)\.weight"
+    r"(.+\.)?(embed_tokens|tok_embeddings|word_embeddings|wte|embed_in)\.weight|(\w+\.)?embeddings\.weight"
 )
 _HEAD = re.compile(r"(.+\.)?(lm_head|embed_out|output_layer)\.weight|output\.weight")
 _NUMBERED = re.compile(r"(?P<stack>(?:\w*[A-Za-z_]\w*\.)+)(?P<number>\d+)\.")
@@ -47,7 +48,7 @@ def check_weights(
 
 def _refuse_low_bits(tensors: Iterable[StoredTensor], folder: Path) -> None:
     for tensor in tensors:
-        if len(tensor.shape) == 2 and tensor.dtype not in _FULL_PRECISION:
+        if len(tensor.shape) == 2 and tensor.dtype not in _NO_LOW_BITS:
             raise CheckpointError(
                 f"is already quantized and does not say how: {tensor.name} is stored as {tensor.dtype}",
                 where=str(folder),
@@ -79,24 +80,25 @@ def _check_vocabulary_matrices(
 
 
 def _check_layers(shape: ModelShape, tensors: Iterable[str], folder: Path) -> None:
-    """Check that the longest stack has all of its layers, and none too many where that was reviewed."""
+    """Check that the longest stack has no gap, and as many layers as are said where that was reviewed.
+
+    Some classes use a layer several times and count each time (HRM).
+    """
     stacks: dict[str, set[int]] = defaultdict(set)
     for name in tensors:
         numbered = _NUMBERED.match(name)
         if numbered and numbered["stack"].endswith(_STACKS):
             stacks[numbered["stack"]].add(int(numbered["number"]))
-    if shape.layer_count is None:
-        return
     layers: set[int] = max(stacks.values(), key=len, default=set())
-    reviewed = shape.architecture in REVIEWED_ARCHITECTURES
-    if not layers and not reviewed:
-        return
-    lacking = set(range(shape.layer_count)) - layers
-    beyond = {number for number in layers if number >= shape.layer_count + shape.layers_beside}
-    if lacking or (beyond and reviewed):
+    if shape.architecture in REVIEWED_ARCHITECTURES and shape.layer_count is not None:
+        most = shape.layer_count + shape.layers_beside
+        agrees = set(range(shape.layer_count)) <= layers <= set(range(most))
+    else:
+        agrees = layers == set(range(len(layers)))
+    if not agrees:
+        said = shape.layer_count or max(layers) + 1
         raise disagreement(
-            folder,
-            f"weights of {len(layers)} layers are there, config.json says {shape.layer_count}",
+            folder, f"weights of {len(layers)} layers are there, config.json says {said}"
         )
 
 

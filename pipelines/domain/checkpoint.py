@@ -84,6 +84,16 @@ class Checkpoint:
         """How plans, verdicts and the registry say whether its architecture was reviewed."""
         return REVIEWED if self.reviewed else UNREVIEWED
 
+    @property
+    def language_tensors(self) -> tuple[TensorFacts, ...]:
+        """Its tensors without those of the parts beside its language model."""
+        beside = tuple(f"{part}." for part in self.parts_beside)
+        return (
+            tuple(t for t in self.tensors if not t.name.startswith(beside))
+            if beside
+            else self.tensors
+        )
+
     def refused_by(self, tool: str) -> str | None:
         """Return why a tool cannot load it; None where it can, or was not asked."""
         return next((refusal.why for refusal in self.tool_refusals if refusal.tool == tool), None)

@@ -27,7 +27,7 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
 )
 from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildCost, BuildWorkers
 from quantgate.pipelines.engines.llamacpp.conversion import CONVERSION_SOURCES, PACKAGE, Converter
-from quantgate.pipelines.engines.llamacpp.fallbacks import fallbacks
+from quantgate.pipelines.engines.llamacpp.fallbacks import fallbacks, untold
 from quantgate.pipelines.engines.llamacpp.misfits import misfits, nearest
 from quantgate.pipelines.engines.llamacpp.mix import (
     MIX_SOURCES,
@@ -90,8 +90,8 @@ class LlamaCppBackend(Backend):
 
     @override
     def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
-        sentence = fallbacks(checkpoint, recipe, _options(recipe))
-        return (sentence,) if sentence else ()
+        sentences = (fallbacks(checkpoint, recipe, _options(recipe)), untold(checkpoint))
+        return tuple(sentence for sentence in sentences if sentence)
 
     @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:

@@ -27,6 +27,7 @@ _SEVENTY_BILLION_LAYERS = 80
 _SEVENTY_BILLION = frozenset({"Qwen2ForCausalLM", "OlmoForCausalLM"})
 _CONVERTED_SEVENTY_BILLION = frozenset({"qwen2", "olmo", "deci"})
 _SEVENTY_BILLION_IF_GROUPED = frozenset({"LlamaForCausalLM", "MistralForCausalLM"})
+_FALCON = frozenset({"FalconForCausalLM", "RWForCausalLM"})
 _EVERYTHING = r"\.weight$"
 
 
@@ -94,7 +95,10 @@ def single_type_bits(checkpoint: Checkpoint, kind: str) -> int:
 def gguf_weights(checkpoint: Checkpoint) -> tuple[GgufWeight, ...]:
     """Return a checkpoint's tensors as the converter writes them: experts of a layer in one tensor."""
     shapes: dict[str, tuple[int, ...]] = {}
+    language = {tensor.name for tensor in checkpoint.language_tensors}
     for tensor in tensors_once(checkpoint):
+        if tensor.name not in language:
+            continue  # what sees or hears is left out of a GGUF
         name = _name(tensor)
         before = shapes.get(name)
         if before is None:
@@ -120,6 +124,7 @@ def gguf_model(checkpoint: Checkpoint) -> GgufModel:
         and (
             name in _SEVENTY_BILLION or (name in _SEVENTY_BILLION_IF_GROUPED and heads != kv_heads)
         ),
+        is_falcon=name in _FALCON,
     )
 
 
@@ -144,6 +149,7 @@ def _converted_model(metadata: JsonObject) -> GgufModel:
             architecture in _CONVERTED_SEVENTY_BILLION
             or (architecture == "llama" and heads != kv_heads)
         ),
+        is_falcon=architecture == "falcon",
     )
 
 

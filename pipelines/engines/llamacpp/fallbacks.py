@@ -3,6 +3,7 @@
 SmolLM2's rows of 576 weights are no multiple of 256: published "Q4_K_M" files of it are mostly Q5_0 and Q8_0.
 """
 
+import re
 from collections import Counter
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
@@ -11,6 +12,20 @@ from quantgate.pipelines.engines.llamacpp.expected import gguf_model, gguf_weigh
 from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufWeight
 from quantgate.pipelines.engines.llamacpp.type_rules import chosen_types, fitting_type
 from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+
+_IN_GGUF = re.compile(r"blk\.\d+\.|token_embd\.|output\.")
+
+
+def untold(checkpoint: Checkpoint) -> str | None:
+    """Return a sentence about weights that the converter alone names; None where all are told beforehand."""
+    weights = [weight for weight in gguf_weights(checkpoint) if len(weight.shape) > 1]
+    unnamed = [weight for weight in weights if not _IN_GGUF.match(weight.name)]
+    if checkpoint.reviewed or not unnamed:
+        return None
+    return (
+        f"the types of {len(unnamed)} of its {len(weights)} matrices, and so its size, are known for certain "
+        "only once it is converted"
+    )
 
 
 def fallbacks(checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions) -> str | None:
@@ -21,6 +36,8 @@ def fallbacks(checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions) -> s
     if options.mix is not None:
         return None  # every one of its candidates has to fit
     weights = gguf_weights(checkpoint)
+    if not checkpoint.reviewed:  # other names say nothing of rows
+        weights = tuple(weight for weight in weights if _IN_GGUF.match(weight.name))
     chosen = chosen_types(
         weights,
         gguf_model(checkpoint),

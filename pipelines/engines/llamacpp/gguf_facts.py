@@ -33,6 +33,7 @@ class GgufModel:
     """What the rules ask of a model: how many layers, heads and experts it has (0: none).
 
     `is_70b`: llama.cpp takes it for a model of seventy billion weights, whose values get more bits.
+    `is_falcon`: it is a Falcon, which has rules of its own.
     """
 
     layers: int
@@ -40,6 +41,7 @@ class GgufModel:
     kv_heads: int
     experts: int = 0
     is_70b: bool = False
+    is_falcon: bool = False
 
     @property
     def many_queries(self) -> bool:

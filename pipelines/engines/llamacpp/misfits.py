@@ -8,6 +8,7 @@ block divides it, and what is promised to the letter: types by name, measured mi
 import re
 from collections import Counter
 from collections.abc import Iterator
+from math import prod
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import Calibration, GgufOptions, Recipe
@@ -16,10 +17,18 @@ from quantgate.pipelines.engines.llamacpp.type_rules import UNQUANTIZED, fitting
 from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES, TensorType
 from quantgate.pipelines.specs.recipes import catalogue
 
+_LEAST_BLOCK = 32
+_EXPERT_DIMENSIONS = 3
+_MOSTLY_UNFIT = (
+    "most of its weights have no side that is a multiple of 32: llama.cpp would leave them at F16, whatever "
+    "the recipe"
+)
 _BLOCK_WEIGHT = re.compile(r"\.(\d+)\..*weight$")
-# Routers stay in F32 (`ffn_gate_inp`), norms have one dimension except where stacked.
+# Routers stay in F32 (`ffn_gate_inp`), norms have one dimension except where stacked; convolutions of states
+# and what is very small stay whole as well (`tensor_allows_quantization`).
 _NOT_QUANTIZED = re.compile(
     r"norm\.weight$|(mlp|block_sparse_moe|feed_forward)\.(gate|router)\.weight$"
+    r"|conv1d\.|conv\.conv\.|altup|laurel|per_layer_model_proj|wpe\.|position_embeddings|embed_positions"
 )
 
 
@@ -88,7 +97,7 @@ def _mix_contradictions(candidates: tuple[str, ...], budget: float) -> Iterator[
 
 def _rule_misfits(checkpoint: Checkpoint, options: GgufOptions) -> Iterator[str]:
     """Patterns that match nothing, where that is known, and embeddings that would need importance."""
-    names = [gguf_name(tensor.name) for tensor in checkpoint.tensors if _is_weight(tensor)]
+    names = [gguf_name(tensor.name) for tensor in checkpoint.language_tensors if _is_weight(tensor)]
     translated = [name for name in names if name is not None]
     for rule in options.tensor_types:
         matched = [name for name in translated if re.search(rule.pattern, name)]
@@ -104,6 +113,8 @@ def _shape_misfits(checkpoint: Checkpoint, recipe: Recipe, options: GgufOptions)
     """One sentence per row size that blocks do not divide, largest group first."""
     ragged = _ragged_rows(checkpoint, options)
     if not ragged:
+        if not checkpoint.reviewed and _mostly_unfit(checkpoint):
+            yield _MOSTLY_UNFIT
         return
     alternative = _nearest(checkpoint, recipe)
     fits = (
@@ -129,7 +140,9 @@ def _ragged_rows(
     Embeddings and output head are not among them unless a rule names them: llama.cpp has Q8_0 for those.
     """
     ragged = []
-    for tensor in checkpoint.tensors:
+    for tensor in checkpoint.language_tensors:
+        if not (checkpoint.reviewed or gguf_name(tensor.name)):
+            continue  # which of its sides the converter makes rows of, it alone knows
         kind = _type_of(tensor, options) if _is_weight(tensor) else None
         if kind is None or tensor.shape[-1] % kind.block == 0:
             continue
@@ -137,6 +150,17 @@ def _ragged_rows(
         if fallback == UNQUANTIZED or _is_promised(tensor, options):
             ragged.append((tensor, kind))
     return tuple(ragged)
+
+
+def _mostly_unfit(checkpoint: Checkpoint) -> bool:
+    """Say whether most weights have no side that any block divides, whichever side becomes the rows."""
+    weights = [
+        tensor
+        for tensor in checkpoint.language_tensors
+        if _is_weight(tensor) and len(tensor.shape) <= _EXPERT_DIMENSIONS
+    ]
+    unfit = [t for t in weights if all(size % _LEAST_BLOCK for size in t.shape[-2:])]
+    return 2 * sum(prod(t.shape) for t in unfit) > sum(prod(t.shape) for t in weights)
 
 
 def _is_promised(tensor: TensorFacts, options: GgufOptions) -> bool:

@@ -3,10 +3,7 @@
 import re
 
 # gguf-py/gguf/tensor_mapping.py, the rows of Llama, Qwen, Mistral, Mixtral and their kin.
-_OUTSIDE = {
-    "model.embed_tokens.weight": "token_embd.weight",
-    "lm_head.weight": "output.weight",
-}
+_OUTSIDE = {"embed_tokens": "token_embd.weight", "lm_head": "output.weight"}
 _INSIDE = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
@@ -20,6 +17,13 @@ _INSIDE = {
     "mlp.c_fc": "ffn_up",
     "mlp.c_proj": "ffn_down",
     "block_sparse_moe.gate": "ffn_gate_inp",
+    "mlp.gate": "ffn_gate_inp",
+    "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
+    **{
+        f"mlp.{shared}.{part}_proj": f"ffn_{part}_shexp"
+        for shared in ("shared_expert", "shared_experts")
+        for part in ("gate", "up", "down")
+    },
 }
 _EXPERTS = {
     "gate_proj": "ffn_gate_exps",
@@ -29,7 +33,12 @@ _EXPERTS = {
     "w3": "ffn_up_exps",
     "w2": "ffn_down_exps",
 }
-_LAYER = re.compile(r"model\.layers\.(?P<layer>\d+)\.(?P<module>.+)\.weight")
+_PREFIX = r"(?:model\.|(?:model\.)?language_model\.(?:model\.)?)"
+"""Where a language model's modules stand: alone, or beside what sees."""
+_LAYER = re.compile(_PREFIX + r"layers\.(?P<layer>\d+)\.(?P<module>.+)\.weight")
+_OUTER = re.compile(_PREFIX + r"?(?P<module>embed_tokens|lm_head)\.weight")
+_FUSED = re.compile(_PREFIX + r"layers\.(?P<layer>\d+)\.mlp\.experts\.(?P<part>gate_up|down)_proj")
+"""Experts of a layer in one tensor, as transformers 5 has them: the converter parts gate from up again."""
 _EXPERT = re.compile(r"(?:mlp|block_sparse_moe)\.experts\.\d+\.(?P<part>\w+)")
 
 # Two-dimensional weights that llama.cpp never quantizes: `tensor_allows_quantization` in
@@ -57,8 +66,12 @@ def is_quantized(name: str, dimensions: int) -> bool:
 
 def gguf_name(name: str) -> str | None:
     """Return a tensor's name in the GGUF; None where the converter alone knows it."""
-    if name in _OUTSIDE:
-        return _OUTSIDE[name]
+    if outer := _OUTER.fullmatch(name):
+        return _OUTSIDE[outer["module"]]
+    if fused := _FUSED.fullmatch(name):
+        return (
+            f"blk.{fused['layer']}.ffn_{'up' if fused['part'] == 'gate_up' else 'down'}_exps.weight"
+        )
     inside = _LAYER.fullmatch(name)
     if inside is None:
         return None

@@ -1,7 +1,7 @@
 """Which type llama.cpp gives each tensor of a GGUF, by its own rules, from names and shapes alone.
 
 Source: `llama_tensor_get_type_impl`, `tensor_type_fallback` and `init_quantize_state_counters` in
-src/llama-quant.cpp of the llama.cpp inside the pinned llama-cpp-python, without what holds for Falcon,
+src/llama-quant.cpp of the llama.cpp inside the pinned llama-cpp-python, without what holds for
 BailingMoE3 and GLM-5 alone. Numbers of layers count the tensors of one kind in llama.cpp's order, which is by
 layer and then by name. A test holds every file type against llama.cpp's own dry run.
 """
@@ -44,6 +44,13 @@ _OUTPUT_AT_FIVE = frozenset(
     }
 )
 """File types whose attention outputs get Q5_K in a mixture of eight experts."""
+_FALCON_DOWN = {
+    "Q3_K_M": ("Q5_K", "Q4_K", "Q3_K"),
+    "Q3_K_L": ("Q4_K", "Q4_K", "Q4_K"),
+    "Q4_K_M": ("Q6_K", "Q5_K", "Q4_K"),
+    "Q4_K_S": ("Q4_K", "Q4_K", "Q4_K"),
+}
+"""Falcon's down projections: in the first sixteenth of layers, where others get more bits, elsewhere."""
 _FALLBACKS = {
     **dict.fromkeys(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS"), "IQ4_NL"),
     **dict.fromkeys(("Q2_K", "Q3_K", "TQ1_0", "TQ2_0"), "Q4_0"),
@@ -129,7 +136,7 @@ class _TypeChooser:
         return self._attention(kind)
 
     def _head(self, weight: GgufWeight) -> str:
-        if weight.shape[-1] % FILE_TYPES[self.file_type].block:
+        if self.model.is_falcon or weight.shape[-1] % FILE_TYPES[self.file_type].block:
             return "Q8_0"
         if self.file_type in _HEAD_AT_FIVE:
             return "Q5_K"
@@ -184,6 +191,9 @@ class _TypeChooser:
     def _down(self, weight: GgufWeight) -> str:
         number, layers = self._layer("down", weight), self.model.layers
         early, more = number < layers // 8, _more_bits(number, layers)
+        if self.model.is_falcon and self.file_type in _FALCON_DOWN:
+            first, middle, last = _FALCON_DOWN[self.file_type]
+            return first if number < layers // 16 else middle if more else last
         match self.file_type:
             case "Q2_K":
                 return "Q3_K"
@@ -219,6 +229,8 @@ class _TypeChooser:
         if kind in ("q", "k"):
             return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(self.file_type, self.default)
         if kind == "attention output":
+            if self.model.is_falcon:
+                return "Q4_K" if self.file_type == "Q3_K_L" else self.default
             if eight:
                 return "Q5_K" if self.file_type in _OUTPUT_AT_FIVE else self.default
             return _OUTPUT_TYPES.get(self.file_type, self.default)

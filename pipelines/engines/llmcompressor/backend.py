@@ -22,7 +22,12 @@ from quantgate.pipelines.engines.backend import (
 from quantgate.pipelines.engines.llmcompressor import layouts as packed_layouts
 from quantgate.pipelines.engines.llmcompressor.alternatives import nearest
 from quantgate.pipelines.engines.llmcompressor.schemes import mistakes
-from quantgate.pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
+from quantgate.pipelines.engines.llmcompressor.shapes import (
+    addressed,
+    cache_scales,
+    leaving_whole,
+    misfits,
+)
 from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.accelerator import accelerator_name
@@ -97,8 +102,9 @@ def _compress(request: BuildRequest, run_worker: RunWorker, on_progress: OnProgr
         request = replace(request, calibration=None)
     else:
         request.required_calibration()
-    reply = run_worker(call_of(f"{_WORKERS}.compress", request), WrittenFolder, on_progress)
-    tensors = request.checkpoint.tensors
+    whole = replace(request, recipe=leaving_whole(request.recipe, request.checkpoint.parts_beside))
+    reply = run_worker(call_of(f"{_WORKERS}.compress", whole), WrittenFolder, on_progress)
+    tensors = request.checkpoint.language_tensors
     named = [tensor.name for tensor in addressed(tensors, options)]
     # What the tool matched in the model, and what the recipe says by name: neither alone is trusted.
     promised = dict.fromkeys((*named, *cache_scales(tensors, options), *reply.value.promised))

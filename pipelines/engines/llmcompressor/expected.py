@@ -32,7 +32,7 @@ def expected_compressed(
     kind, bits = _stored(recipe.format, options)
     weights = expected_folder(
         checkpoint,
-        addressed(checkpoint.tensors, options),
+        addressed(checkpoint.language_tensors, options),
         stored_type=kind,
         bits=bits,
         left_in=_WHOLE,
@@ -41,7 +41,7 @@ def expected_compressed(
         QuantizedTensor(
             name=name, type=_CACHE, parameter_count=0, bits_per_weight=_CACHE_BITS, quantized=True
         )
-        for name in cache_scales(checkpoint.tensors, options)
+        for name in cache_scales(checkpoint.language_tensors, options)
     )
     return (*weights, *caches)
 

@@ -65,7 +65,7 @@ def _misfits(
         yield f"the {layout} layout holds {' or '.join(schemes)}, not {options.scheme}"
     if options.kv_cache is not None:
         yield f"the {layout} layout has no place for KV-cache scales"
-    addressed = llmcompressor_shapes.addressed(checkpoint.tensors, options)
+    addressed = llmcompressor_shapes.addressed(checkpoint.language_tensors, options)
     if any(tensor.name == _HEAD for tensor in addressed):
         yield (
             f"readers of the {layout} layout expect {_HEAD} in full precision; "
@@ -79,7 +79,9 @@ def _misfits(
                 f"eight {'outputs' if layout is Format.AWQ else 'inputs, and eight outputs,'} to a word"
             )
             break
-    left = [t.name for t in checkpoint.tensors if _IN_LAYERS in t.name and len(t.shape) == 2]
+    left = [
+        t.name for t in checkpoint.language_tensors if _IN_LAYERS in t.name and len(t.shape) == 2
+    ]
     left = [name for name in left if name not in {tensor.name for tensor in addressed}]
     if left and layout is Format.GPTQ:
         yield f"{left[0]} stays whole, which config.json of the gptq layout has no words for"

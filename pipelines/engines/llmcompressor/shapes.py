@@ -7,9 +7,10 @@ or a regular expression after `re:` that matches from the start of a module's na
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
-from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
 from quantgate.pipelines.engines.llmcompressor.architectures import (
     AWQ_ARCHITECTURES,
     SMOOTHQUANT_ARCHITECTURES,
@@ -19,6 +20,10 @@ from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
 
 _WEIGHT = ".weight"
 _BLOCK = 128
+_HEAD = "lm_head"
+"""Stands outside of all modules once it is loaded, wherever it is stored."""
+_NOT_LINEAR = ("wte", "wpe")
+"""Embeddings of GPT-2 and its kin."""
 _LAYER_NUMBER = re.compile(r"\.\d+\.")
 # The children by which compressed-tensors tells an attention layer (quantization/lifecycle/initialize.py).
 _KEY_PROJECTIONS = ("k_proj", "v_proj", "qkv_proj", "kv_b_proj")
@@ -45,6 +50,16 @@ def addressed(
     )
 
 
+def leaving_whole(recipe: Recipe, modules: Iterable[str]) -> Recipe:
+    """Return a recipe that also ignores some modules by name, wherever they stand once they are loaded."""
+    names = dict.fromkeys(module.rsplit(".", 1)[-1] for module in modules)
+    ignored = tuple(rf"re:(.*\.)?{re.escape(name)}(\..*)?$" for name in names)
+    if not ignored or not isinstance(recipe.options, CompressedTensorsOptions):
+        return recipe
+    options = replace(recipe.options, ignore=(*recipe.options.ignore, *ignored))
+    return replace(recipe, options=options)
+
+
 def cache_scales(
     tensors: Iterable[TensorFacts], options: CompressedTensorsOptions
 ) -> tuple[str, ...]:
@@ -66,7 +81,7 @@ def misfits(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> tuple[
             f"{checkpoint.architecture} is a mixture of experts: calibration may never reach some of them, "
             "and llm-compressor's ways around that are not reviewed here; GGUF recipes fit",
         )
-    weights = addressed(checkpoint.tensors, options)
+    weights = addressed(checkpoint.language_tensors, options)
     if options.scheme is not None and not weights:
         targets, ignored = ", ".join(options.targets), ", ".join(options.ignore) or "nothing"
         return (f"targets {targets} (ignoring {ignored}) match no layer of {checkpoint.name}",)
@@ -120,7 +135,7 @@ def _unsmoothable(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> 
 
 
 def _uncached(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
-    if options.kv_cache is not None and not cache_scales(checkpoint.tensors, options):
+    if options.kv_cache is not None and not cache_scales(checkpoint.language_tensors, options):
         yield (
             f"{checkpoint.name} has no attention layer with {', '.join(_KEY_PROJECTIONS)}, "
             "so that no scale for its keys and values would be stored"
@@ -131,6 +146,7 @@ def _matches(tensor_name: str, target: str) -> bool:
     module = tensor_name.removesuffix(_WEIGHT)
     if target.startswith("re:"):
         return re.match(target.removeprefix("re:"), module) is not None
+    name = module.rsplit(".", 1)[-1]
     if target == "Linear":
-        return "embed" not in module.rsplit(".", 1)[-1]
-    return module == target
+        return "embed" not in name and not name.endswith("norm") and name not in _NOT_LINEAR
+    return module == target or name == target == _HEAD

@@ -44,6 +44,11 @@ def language_config(folder: Path) -> JsonObject:
     return with_common_names({**outer, **language_part(config)})
 
 
+def context_length(folder: Path) -> int:
+    """Return the longest sequence, in tokens, that a checkpoint folder's model was made for."""
+    return count_of(language_config(folder), "max_position_embeddings") or NO_LIMIT_TOKENS
+
+
 def language_part(config: JsonObject) -> JsonObject:
     """Return the object that describes the language model: a part of the configuration, or all of it."""
     thinker = config.get("thinker_config")

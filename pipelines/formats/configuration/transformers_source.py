@@ -16,10 +16,12 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.architectures import TRANSFORMERS, ToolArchitectures
 from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.formats.configuration.literals import Literal, literal_table, scalar
 
-CAUSAL_TABLE = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
-IMAGE_TEXT_TABLE = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
+_CAUSAL_TABLE = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
+_IMAGE_TEXT_TABLE = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
+_CAUSAL_CLASS, _IMAGE_TEXT_CLASS = "AutoModelForCausalLM", "AutoModelForImageTextToText"
 _AUTO = Path("models/auto")
 
 
@@ -42,12 +44,33 @@ def transformers_architectures() -> ToolArchitectures | None:
     if root is None:
         return None
     names: set[str] = set()
-    for table in (CAUSAL_TABLE, IMAGE_TEXT_TABLE):
+    for table in (_CAUSAL_TABLE, _IMAGE_TEXT_TABLE):
         names |= set(_table(root / _AUTO / "modeling_auto.py", table).values())
     version = importlib.metadata.version("transformers")
     return ToolArchitectures(
         tool=TRANSFORMERS, label=f"transformers {version}", names=frozenset(names)
     )
+
+
+def auto_class(config: JsonObject) -> str:
+    """Return the class of transformers that loads a checkpoint of such a configuration with all of its parts.
+
+    Types of models that see may have a causal class for their language model alone, which would leave the
+    rest out; the architecture says which of both is stored.
+
+    Raises:
+        ToolchainError: as above.
+    """
+    root, model_type, named = _root(), config.get("model_type"), config.get("architectures")
+    stored = named[0] if isinstance(named, list) and named else None
+    if root is None or not isinstance(model_type, str):
+        return _CAUSAL_CLASS
+    file = root / _AUTO / "modeling_auto.py"
+    causal, seeing = (
+        _table(file, name).get(model_type) for name in (_CAUSAL_TABLE, _IMAGE_TEXT_TABLE)
+    )
+    whole = seeing is not None and (causal is None or stored == seeing != causal)
+    return _IMAGE_TEXT_CLASS if whole else _CAUSAL_CLASS
 
 
 @cache

@@ -13,7 +13,10 @@ _F16_NUMBER, _F32_NUMBER = 1, 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proportions:
-    """A decoder of Llama's make; `ids` tokens, `heads` of queries and `kv_heads` of keys and values."""
+    """A decoder of Llama's make, whatever it is called.
+
+    It has `ids` tokens, `heads` of queries and `kv_heads` of keys and values.
+    """
 
     hidden: int
     inner: int
@@ -23,6 +26,7 @@ class Proportions:
     ids: int
     tied: bool = True
     experts: int = 0
+    architecture: str = "llama"
 
     @property
     def tensors(self) -> dict[str, tuple[int, ...]]:
@@ -59,7 +63,7 @@ class Proportions:
 
 
 def write_skeleton(shape: Proportions, file: Path) -> Path:
-    """Write a GGUF that llama.cpp reads as a Llama; its weights are a hole in the file."""
+    """Write a GGUF of an architecture; its weights are a hole in the file."""
     pairs = list(_pairs(shape))
     entries, end = _entries(shape.tensors)
     head = struct.pack("<4sIQQ", b"GGUF", 3, len(shape.tensors), len(pairs))
@@ -71,7 +75,7 @@ def write_skeleton(shape: Proportions, file: Path) -> Path:
 
 
 def _pairs(shape: Proportions) -> Iterator[bytes]:
-    yield _text("general.architecture", "llama")
+    yield _text("general.architecture", shape.architecture)
     numbers = {
         "block_count": shape.layers,
         "context_length": 512,
@@ -84,9 +88,10 @@ def _pairs(shape: Proportions) -> Iterator[bytes]:
         **({"expert_count": shape.experts, "expert_used_count": 2} if shape.experts else {}),
     }
     for name, number in numbers.items():
-        yield _string(f"llama.{name}") + struct.pack("<II", _U32, number)
-    epsilon = _string("llama.attention.layer_norm_rms_epsilon")
-    yield epsilon + struct.pack("<If", _F32, 1e-5)
+        yield _string(f"{shape.architecture}.{name}") + struct.pack("<II", _U32, number)
+    for norm in ("layer_norm_rms_epsilon", "layer_norm_epsilon"):
+        epsilon = _string(f"{shape.architecture}.attention.{norm}")
+        yield epsilon + struct.pack("<If", _F32, 1e-5)
 
 
 def _entries(tensors: Mapping[str, Sequence[int]]) -> tuple[bytes, int]:

@@ -3,10 +3,11 @@
 import json
 
 import torch
+import transformers
 from llmcompressor import oneshot
 from llmcompressor.modifiers import Modifier
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
@@ -32,8 +33,9 @@ from quantgate.pipelines.formats.compressed_facts import (
     stored_tensors,
     unsound_tensors,
 )
+from quantgate.pipelines.formats.configuration.transformers_source import auto_class
 from quantgate.pipelines.formats.safetensors import read_tensors
-from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer
+from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer, read_json_object
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -50,9 +52,8 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     with collected_warnings() as warnings:
         on_progress(Progress(done=0, total=0, what="loading the base"))
         # bfloat16: FP4 and MX formats decompress to it, and their reload fails for other dtypes.
-        model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=torch.bfloat16, local_files_only=True
-        )
+        kind = getattr(transformers, auto_class(read_json_object(base / "config.json")))
+        model = kind.from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
         options = options_of(request.recipe, CompressedTensorsOptions, "llm-compressor")
         matched = matched_modules(model, options)
         consumption, notes = _quantize(request, model, matched, modifiers(options), on_progress)

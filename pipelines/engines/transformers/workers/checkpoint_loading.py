@@ -9,12 +9,13 @@ import logging
 import re
 from typing import Any
 
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.loading_report import LoadingReport, Misshapen
 from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingCall
+from quantgate.pipelines.engines.transformers.workers.classes import auto_model, model_class
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 from quantgate.pipelines.process.shortage import machine_trouble
@@ -58,11 +59,7 @@ def _config(call: LoadingCall) -> Any:
         config = AutoConfig.from_pretrained(call.checkpoint, local_files_only=True)
     except Exception as error:  # whatever a configuration makes its class raise
         raise _refused(call, error) from error
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise CheckpointError(
-            f"{type(config).__name__} has no causal language model in transformers",
-            where=str(call.checkpoint / "config.json"),
-        )
+    model_class(config, call.checkpoint)
     return config
 
 
@@ -78,7 +75,7 @@ def _defaults(config: Any, text: JsonObject) -> JsonObject:
 
 def _loading(call: LoadingCall) -> Any:
     try:
-        _, loading = AutoModelForCausalLM.from_pretrained(
+        _, loading = auto_model(call.checkpoint).from_pretrained(
             call.checkpoint,
             device_map="meta",
             output_loading_info=True,

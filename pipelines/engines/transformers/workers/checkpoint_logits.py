@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 
 from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
 from quantgate.pipelines.engines.divergence.base_logits import BaseLogits, Logits
@@ -20,6 +20,7 @@ from quantgate.pipelines.engines.divergence.base_messages import (
     CheckpointLogitsCall,
     Passage,
 )
+from quantgate.pipelines.engines.transformers.workers.classes import auto_model
 from quantgate.pipelines.engines.transformers.workers.model import require_clean
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.files.sealed import produce_once
@@ -99,7 +100,7 @@ def _changed_config(call: CheckpointLogitsCall) -> Any:
 
 def _loaded(call: CheckpointLogitsCall, **options: object) -> PreTrainedModel:
     multiply_bfloat16_in_float32()
-    model, loading = AutoModelForCausalLM.from_pretrained(
+    model, loading = auto_model(call.checkpoint).from_pretrained(
         call.checkpoint,
         **options,
         dtype=_DTYPES[call.compute_dtype],

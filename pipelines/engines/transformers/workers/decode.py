@@ -11,6 +11,7 @@ from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.binding.answers import BoundAnswer
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.stop_texts import Finish, TextOf, reaches_stop
+from quantgate.pipelines.engines.transformers.workers.forward import forward
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
 
 COMPLETE = -1
@@ -71,7 +72,8 @@ def decode_batch(
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
     cache = DynamicCache(config=loaded.model.config)
     while True:
-        output = loaded.model(
+        output = forward(
+            loaded.model,
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions,

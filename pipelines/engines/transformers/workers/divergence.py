@@ -25,6 +25,7 @@ from quantgate.pipelines.engines.divergence.base_logits import (
 )
 from quantgate.pipelines.engines.divergence.sums import DivergenceSums
 from quantgate.pipelines.engines.requests import DivergenceRequest
+from quantgate.pipelines.engines.transformers.workers.forward import forward
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.engines.transformers.workers.resemblance import resemblances
 from quantgate.pipelines.process.calls import OnProgress, Progress
@@ -92,7 +93,7 @@ def _logits(loaded: LoadedModel, windows: Windows, new_cache: NewCache) -> Itera
         for start in range(0, len(window) - 1, size):
             part = window[start : min(start + size, len(window) - 1)]
             ids = torch.tensor([part], device=loaded.device)
-            output = loaded.model(input_ids=ids, past_key_values=cache, use_cache=True)
+            output = forward(loaded.model, input_ids=ids, past_key_values=cache, use_cache=True)
             yield output.logits[0].float().cpu().numpy()
 
 

@@ -7,17 +7,14 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    AutoConfig,
-    AutoModelForCausalLM,
-    PreTrainedModel,
-)
+from transformers import AutoConfig, PreTrainedModel
 
 from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
+from quantgate.pipelines.engines.transformers.workers.classes import auto_model, model_class
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
+from quantgate.pipelines.formats.configuration.language_config import context_length
 from quantgate.pipelines.formats.packed_config import PackedLayout, stored_layout
 from quantgate.pipelines.process.accelerator import accelerator_name
 
@@ -60,13 +57,13 @@ def load(folder: Path) -> LoadedModel:
     return LoadedModel(
         model=model,
         tokenizer=read_tokenizer(folder).tokenizer,
-        context_length_tokens=int(model.config.get_text_config().max_position_embeddings),
+        context_length_tokens=context_length(folder),
         device=device,
     )
 
 
 def _read(folder: Path) -> PreTrainedModel:
-    model, loading = AutoModelForCausalLM.from_pretrained(
+    model, loading = auto_model(folder).from_pretrained(
         folder,
         dtype=COMPUTE_DTYPE,
         output_loading_info=True,
@@ -81,12 +78,7 @@ def _read_packed(folder: Path, layout: PackedLayout) -> PreTrainedModel:
     """Expand packed weights and load them as an unquantized model's; a tensor left over is an error too."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     del config.quantization_config
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise CheckpointError(
-            f"{type(config).__name__} has no causal language model in transformers",
-            where=str(folder / "config.json"),
-        )
-    model, loading = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
+    model, loading = model_class(config, folder).from_pretrained(
         None,
         config=config,
         state_dict=dense_state(folder, layout, COMPUTE_DTYPE),

@@ -36,6 +36,19 @@ MODELS = {
     ),
     "one layer": Proportions(hidden=256, inner=512, layers=1, heads=4, kv_heads=4, ids=300),
     "rows of 80": Proportions(hidden=80, inner=144, layers=3, heads=4, kv_heads=2, ids=300),
+    "Falcon-7B": Proportions(
+        hidden=4544, inner=18176, layers=32, heads=71, kv_heads=1, ids=65024, architecture="falcon"
+    ),
+    "Falcon-40B": Proportions(
+        hidden=8192,
+        inner=32768,
+        layers=60,
+        heads=128,
+        kv_heads=8,
+        ids=65024,
+        tied=False,
+        architecture="falcon",
+    ),
     "a wide head": Proportions(
         hidden=512, inner=1024, layers=9, heads=8, kv_heads=1, ids=262144, tied=False
     ),

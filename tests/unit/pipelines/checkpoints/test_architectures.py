@@ -143,11 +143,18 @@ def test_embeddings_of_another_shape_are_refused_whatever_they_are_called(
 @pytest.mark.parametrize(
     "stack", ["transformer.h.", "gpt_neox.layers.", "backbone.layers.", "model.decoder.layers."]
 )
-def test_missing_layers_are_refused_whatever_they_are_called(
+def test_gaps_between_layers_are_refused_whatever_they_are_called(
     stack: str, tmp_path: Path, store: Store
 ) -> None:
     folder = called(tmp_path / "model", "MambaForCausalLM", num_hidden_layers=3)
-    renamed(folder, "model.layers.", stack)
+    stored = weights()
+    later = {
+        name.replace("model.layers.1.", f"{stack}2."): values for name, values in stored.items()
+    }
+    moved = {
+        name.replace("model.layers.0.", f"{stack}0."): values for name, values in later.items()
+    }
+    write_safetensors(folder / "model.safetensors", moved)
     with pytest.raises(CheckpointError, match=r"weights of 2 layers are there, config.json says 3"):
         resolved(folder, store)
 
@@ -178,6 +185,11 @@ def test_layers_that_guess_further_tokens_may_stand_behind_the_others(
         tmp_path / "model", "LlamaForCausalLM", num_hidden_layers=1, num_nextn_predict_layers=1
     )
     assert resolved(folder, store)
+
+
+def test_a_layer_that_is_used_several_times_is_stored_once(tmp_path: Path, store: Store) -> None:
+    """HRM counts each use."""
+    assert resolved(called(tmp_path / "model", "MambaForCausalLM", num_hidden_layers=8), store)
 
 
 def composite(folder: Path, vision: dict[str, Words]) -> Path:

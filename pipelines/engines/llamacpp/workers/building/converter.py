@@ -35,6 +35,8 @@ _SEEN = (
     "tokenizer.model",
 )
 _ORIGIN_KEYS = ("_name_or_path", "name_or_path")
+_NO_LONGER_WRITTEN = {"n_ctx": "n_positions"}
+"""What the converter reads and transformers 5 leaves out of what it saves, by the key that says the same."""
 _FOLDER_NAME = "base"
 
 
@@ -94,6 +96,9 @@ def _show(checkpoint: Path, view: Path) -> None:
         (view / file.name).symlink_to(file.resolve())
     config = json.loads((checkpoint / "config.json").read_bytes())
     kept = {key: value for key, value in config.items() if key not in _ORIGIN_KEYS}
+    for key, present in _NO_LONGER_WRITTEN.items():
+        if present in kept:
+            kept.setdefault(key, kept[present])
     (view / "config.json").write_text(json.dumps(kept))
     _show_tokenizer(checkpoint, view)
 

@@ -9,7 +9,12 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
 from quantgate.pipelines.engines.llmcompressor.alternatives import nearest
 from quantgate.pipelines.engines.llmcompressor.schemes import mistakes
-from quantgate.pipelines.engines.llmcompressor.shapes import addressed, cache_scales, misfits
+from quantgate.pipelines.engines.llmcompressor.shapes import (
+    addressed,
+    cache_scales,
+    leaving_whole,
+    misfits,
+)
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.fakes import fake_checkpoint
 
@@ -49,6 +54,48 @@ def test_linear_means_every_matrix_but_embeddings_norms_and_biases(tmp_path: Pat
         "model.layers.0.self_attn.k_proj.weight",
         "model.layers.0.mlp.down_proj.weight",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_addressed"),
+    [
+        ("transformer.wte.weight", False),
+        ("transformer.wpe.weight", False),
+        ("model.layers.0.self_attn.k_norm.weight", False),
+        ("language_model.lm_head.weight", False),
+        ("transformer.h.0.attn.query_key_value.weight", True),
+    ],
+)
+def test_embeddings_norms_and_heads_of_other_classes_are_told_by_name(
+    name: str, is_addressed: bool
+) -> None:
+    tensor = TensorFacts(name=name, shape=(256, 256), dtype="F16")
+    assert bool(addressed([tensor], FP8)) is is_addressed
+
+
+def test_what_sees_beside_the_language_model_neither_counts_nor_is_quantized(
+    tmp_path: Path,
+) -> None:
+    plain = _checkpoint(tmp_path)
+    odd = TensorFacts(name="model.vision_tower.fc.weight", shape=(64, 100), dtype="F16")
+    seeing = replace(
+        plain, tensors=(*plain.tensors, odd), parts_beside=("model.vision_tower", "projector")
+    )
+    assert misfits(seeing, GPTQ) == ()
+    (recipe,) = (recipe for recipe in catalogue() if recipe.name == "W4A16--gptq")
+    whole = leaving_whole(recipe, seeing.parts_beside)
+    assert isinstance(whole.options, CompressedTensorsOptions)
+    names = [
+        TensorFacts(name=name, shape=(64, 64), dtype="F16")
+        for name in (
+            "model.vision_tower.fc.weight",
+            "vision_tower.fc.weight",
+            "projector.weight",
+            "model.my_projector.fc.weight",
+        )
+    ]
+    assert [t.name for t in addressed(names, whole.options)] == ["model.my_projector.fc.weight"]
+    assert leaving_whole(recipe, ()) is recipe
 
 
 def test_what_is_ignored_is_not_addressed(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.formats.configuration.literals import literal_table, scalar
 from quantgate.pipelines.formats.configuration.transformers_source import (
+    auto_class,
     config_class,
     transformers_architectures,
 )
@@ -56,6 +58,24 @@ def test_words_of_a_class_for_common_sizes_are_read() -> None:
     described = config_class("gpt2")
     assert described is not None
     assert described.own_names["hidden_size"] == "n_embd"
+
+
+@pytest.mark.parametrize(
+    ("model_type", "architecture", "loaded_by"),
+    [
+        ("llama", "LlamaForCausalLM", "AutoModelForCausalLM"),
+        ("gemma3", "Gemma3ForConditionalGeneration", "AutoModelForCausalLM"),
+        ("llama4", "Llama4ForCausalLM", "AutoModelForCausalLM"),
+        ("llama4", "Llama4ForConditionalGeneration", "AutoModelForImageTextToText"),
+        ("qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "AutoModelForImageTextToText"),
+        ("internlm2", "InternLM2ForCausalLM", "AutoModelForCausalLM"),
+    ],
+)
+def test_a_checkpoint_is_loaded_with_all_of_its_parts(
+    model_type: str, architecture: str, loaded_by: str
+) -> None:
+    config: JsonObject = {"model_type": model_type, "architectures": [architecture]}
+    assert auto_class(config) == loaded_by
 
 
 def test_a_model_type_that_transformers_lacks_has_no_class() -> None:
