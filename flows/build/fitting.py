@@ -82,8 +82,8 @@ def refuse_unloadable(
 def with_fitting_recipes(
     error: QuantgateError, checkpoint: Checkpoint, tools: Tools
 ) -> QuantgateError:
-    """Add to a refusal which bundled recipes fit, where some tool cannot load the checkpoint at all."""
-    if not checkpoint.tool_refusals:
+    """Add to a refusal which bundled recipes fit, where a tool cannot load the checkpoint at all."""
+    if not any(refusal.why in error.what for refusal in checkpoint.tool_refusals):
         return error
     fitting = [
         recipe.name
