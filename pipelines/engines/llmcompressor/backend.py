@@ -36,6 +36,8 @@ from quantgate.pipelines.process.calls import OnProgress, RunWorker
 _WORKERS = "quantgate.pipelines.engines.llmcompressor.workers"
 _TOOL = "llm-compressor"
 _PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
+_OF_CONV1D = frozenset({"GPT2LMHeadModel", "OpenAIGPTLMHeadModel"})
+"""Classes of transformers 5.17 whose layers are `pytorch_utils.Conv1D`, weights the other way round."""
 _SOURCES = (f"{_WORKERS}.compress", f"{_WORKERS}.repack")
 
 
@@ -71,7 +73,7 @@ class LlmCompressorBackend(Backend):
         options = options_of(recipe, CompressedTensorsOptions, _TOOL)
         if wrong := mistakes(recipe, options):
             return wrong
-        if refusal := checkpoint.refused_by(TRANSFORMERS):
+        if refusal := _refusal(checkpoint):
             return (refusal,)
         reasons = (*misfits(checkpoint, options), *packed_layouts.misfits(checkpoint, recipe))
         other = nearest(checkpoint, recipe) if reasons else None
@@ -81,7 +83,7 @@ class LlmCompressorBackend(Backend):
     @override
     def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
         wrong = mistakes(recipe, options_of(recipe, CompressedTensorsOptions, _TOOL))
-        return None if wrong or checkpoint.refused_by(TRANSFORMERS) else nearest(checkpoint, recipe)
+        return None if wrong or _refusal(checkpoint) else nearest(checkpoint, recipe)
 
     @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:
@@ -93,6 +95,16 @@ class LlmCompressorBackend(Backend):
         else:
             facts = packed_layouts.build_packed(request, _compress, run_worker, on_progress)
         return Built(artifact=request.output, facts=facts)
+
+
+def _refusal(checkpoint: Checkpoint) -> str | None:
+    """Return why no recipe fits the architecture; None where one may."""
+    if checkpoint.architecture in _OF_CONV1D:
+        return (
+            f"{checkpoint.architecture} is made of layers of its own (Conv1D), none of which llm-compressor "
+            "quantizes; GGUF recipes fit"
+        )
+    return checkpoint.refused_by(TRANSFORMERS)
 
 
 def _compress(request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> BuildFacts:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from quantgate.pipelines.domain.architectures import TRANSFORMERS, ToolRefusal
 from quantgate.pipelines.domain.checkpoint import TensorFacts
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.recipe import (
@@ -27,6 +28,7 @@ from quantgate.pipelines.engines.backend import (
 )
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
 from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.fakes import fake_checkpoint
 
 LAYER = "model.layers.0.mlp.up_proj.weight"
@@ -154,6 +156,26 @@ def test_a_recipe_that_does_not_fit_is_refused_before_any_worker(tmp_path: Path)
         request = _request(tmp_path, replace(RECIPE, options=options), calibrated=True)
         LlmCompressorBackend().build(request, worker, ignore_progress)
     assert worker.calls == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"architecture": "GPT2LMHeadModel"}, "is made of layers of its own (Conv1D)"),
+        (
+            {"tool_refusals": (ToolRefusal(tool=TRANSFORMERS, why="transformers 5 has no X"),)},
+            "transformers 5 has no X",
+        ),
+    ],
+)
+def test_an_architecture_that_it_cannot_load_or_quantize_fits_no_recipe(
+    changes: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    checkpoint = replace(fake_checkpoint(tmp_path), **changes)
+    (recipe,) = find_recipes(("FP8_DYNAMIC",), tmp_path)
+    (reason,) = LlmCompressorBackend().misfits(checkpoint, recipe)
+    assert why in reason
+    assert LlmCompressorBackend().nearest(checkpoint, recipe) is None
 
 
 def test_a_recipe_for_another_backend_is_refused(tmp_path: Path) -> None:
