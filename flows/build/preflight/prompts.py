@@ -34,7 +34,10 @@ from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
 
 _WORKER = "quantgate.pipelines.evaluation.workers.transformers_reading"
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
+_EMBEDDINGS = (
+    "embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight", "tok_embeddings.weight",
+    ".embeddings.weight",
+)  # fmt: skip
 _KEY_LENGTH = 16
 
 

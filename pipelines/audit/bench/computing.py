@@ -10,6 +10,7 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
 from quantgate.pipelines.engines.divergence.base_messages import Passage
+from quantgate.pipelines.formats.configuration.language_config import count_of, with_common_names
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
 from quantgate.pipelines.process.memory import total_bytes
 
@@ -41,8 +42,8 @@ def computing_plan(checkpoint: Checkpoint, config: JsonObject) -> ComputingPlan:
             reason=_why_not(checkpoint, memory),
         )
     left = memory - _needed(checkpoint, compute_dtype)
-    heads = config.get("num_attention_heads")
-    room_tokens = int((left / (_BYTES_A_SCORE * (heads if isinstance(heads, int) else 1))) ** 0.5)
+    heads = count_of(with_common_names(config), "num_attention_heads") or 1
+    room_tokens = int((left / (_BYTES_A_SCORE * heads)) ** 0.5)
     goal = reach(config, context_tokens=checkpoint.context_length_tokens, room_tokens=room_tokens)
     return ComputingPlan(
         compute_dtype=compute_dtype,

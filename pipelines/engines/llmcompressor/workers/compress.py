@@ -3,7 +3,6 @@
 import json
 
 import torch
-import transformers
 from llmcompressor import oneshot
 from llmcompressor.modifiers import Modifier
 from torch.utils.data import DataLoader, Dataset
@@ -28,14 +27,14 @@ from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
 from quantgate.pipelines.engines.llmcompressor.workers.smoothing import smoothing_notes, watch
 from quantgate.pipelines.engines.llmcompressor.workers.warnings import collected_warnings
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
+from quantgate.pipelines.engines.workers.classes import auto_model
 from quantgate.pipelines.formats.compressed_facts import (
     stored_scheme,
     stored_tensors,
     unsound_tensors,
 )
-from quantgate.pipelines.formats.configuration.transformers_source import auto_class
 from quantgate.pipelines.formats.safetensors import read_tensors
-from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer, read_json_object
+from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -52,8 +51,7 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     with collected_warnings() as warnings:
         on_progress(Progress(done=0, total=0, what="loading the base"))
         # bfloat16: FP4 and MX formats decompress to it, and their reload fails for other dtypes.
-        kind = getattr(transformers, auto_class(read_json_object(base / "config.json")))
-        model = kind.from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
+        model = auto_model(base).from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
         options = options_of(request.recipe, CompressedTensorsOptions, "llm-compressor")
         matched = matched_modules(model, options)
         consumption, notes = _quantize(request, model, matched, modifiers(options), on_progress)

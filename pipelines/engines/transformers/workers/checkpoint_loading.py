@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.loading_report import LoadingReport, Misshapen
 from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingCall
-from quantgate.pipelines.engines.transformers.workers.classes import auto_model, model_class
+from quantgate.pipelines.engines.workers.classes import auto_model, model_class
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 from quantgate.pipelines.process.shortage import machine_trouble

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, PreTrainedModel
 
 from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
-from quantgate.pipelines.engines.transformers.workers.classes import auto_model, model_class
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
+from quantgate.pipelines.engines.workers.classes import auto_model, model_class
 from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.formats.configuration.language_config import context_length
 from quantgate.pipelines.formats.packed_config import PackedLayout, stored_layout
