@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from quantgate.pipelines.audit.reach import landmarks
+from quantgate.pipelines.checkpoints.architectures import REVIEWED_ARCHITECTURES
 from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.formats.configuration.transformers_source import causal_architecture
 
 _WITHOUT_WINDOWS = (
     "MistralForCausalLM", "MixtralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM",
@@ -47,8 +49,14 @@ def dropped_settings(config: JsonObject, architecture: str) -> tuple[str, ...]:
 
 
 def dropped(config: JsonObject, architecture: str) -> tuple[Suspect, ...]:
-    """Return the same with what llama.cpp computes instead."""
-    return tuple(suspect for rule in _RULES for suspect in rule(config, architecture))
+    """Return the same with what llama.cpp computes instead.
+
+    The language model of a checkpoint that also sees is computed as the class of its configuration's type.
+    """
+    model_type = config.get("model_type")
+    alone = causal_architecture(model_type) if isinstance(model_type, str) else None
+    computed = architecture if architecture in REVIEWED_ARCHITECTURES else alone or architecture
+    return tuple(suspect for rule in _RULES for suspect in rule(config, computed))
 
 
 def altering_options(command: Sequence[str]) -> tuple[str, ...]:
@@ -115,8 +123,9 @@ def _rotated_layers(config: JsonObject, architecture: str) -> Iterator[Suspect]:
 
 def _activation(config: JsonObject, architecture: str) -> Iterator[Suspect]:
     name = "hidden_activation" if config.get("hidden_activation") else "hidden_act"
-    said, built_in = config.get(name), _ACTIVATIONS.get(architecture, _USUAL_ACTIVATION)
-    if isinstance(said, str) and said != built_in:
+    usual = _USUAL_ACTIVATION if architecture in REVIEWED_ARCHITECTURES else None
+    said, built_in = config.get(name), _ACTIVATIONS.get(architecture, usual)
+    if isinstance(said, str) and built_in is not None and said != built_in:
         yield Suspect(setting=f"hidden_act {said}", changes={name: built_in})
 
 

@@ -50,7 +50,7 @@ def expected_from_gguf(
     """
     weights = tuple(weights)
     if options.mix is not None:
-        names = (weight.name for weight in weights if weight.is_quantized)
+        names = (weight.name for weight in weights if weight.has_a_type)
         return tuple(_tensors(weights, dict.fromkeys(names, _mixed(options.mix))))
     types = target_types(
         weights,

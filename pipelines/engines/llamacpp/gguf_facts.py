@@ -5,6 +5,7 @@ from math import prod
 
 from quantgate.pipelines.engines.llamacpp.tensor_names import is_quantized
 
+_LEAST_BLOCK = 32
 _MANY_QUERIES = 4
 """Query heads for one head of keys and values from which values are worth more bits."""
 
@@ -26,6 +27,11 @@ class GgufWeight:
         """Whether llama.cpp quantizes it; a matrix of one row is a vector to it (`ggml_n_dims`)."""
         outer = next((at for at, size in enumerate(self.shape) if size > 1), len(self.shape))
         return is_quantized(self.name, len(self.shape) - outer)
+
+    @property
+    def has_a_type(self) -> bool:
+        """Whether any type's blocks divide its rows as well: else it stays in F16, whatever is asked for."""
+        return self.is_quantized and self.shape[-1] % _LEAST_BLOCK == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

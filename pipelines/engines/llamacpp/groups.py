@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.engines.llamacpp.build_messages import TensorGroup
-from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, is_quantized
+from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufWeight
+from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
 from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
@@ -29,7 +30,7 @@ def tensor_groups(
     Raises:
         CheckpointError: where a group may get no candidate.
     """
-    weights = [tensor for tensor in tensors if is_quantized(tensor.name, len(tensor.shape))]
+    weights = [t for t in tensors if GgufWeight(name=t.name, shape=t.shape).has_a_type]
     places = {tensor.name: _IN_LAYER.fullmatch(tensor.name) for tensor in weights}
     layers = [int(place["layer"]) for place in places.values() if place]
     kinds = {place["kind"] for place in places.values() if place}

@@ -23,6 +23,7 @@ _CAUSAL_TABLE = "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES"
 _IMAGE_TEXT_TABLE = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
 _CAUSAL_CLASS, _IMAGE_TEXT_CLASS = "AutoModelForCausalLM", "AutoModelForImageTextToText"
 _AUTO = Path("models/auto")
+_MODELS = _AUTO / "modeling_auto.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ def transformers_architectures() -> ToolArchitectures | None:
         return None
     names: set[str] = set()
     for table in (_CAUSAL_TABLE, _IMAGE_TEXT_TABLE):
-        names |= set(_table(root / _AUTO / "modeling_auto.py", table).values())
+        names |= set(_table(root / _MODELS, table).values())
     version = importlib.metadata.version("transformers")
     return ToolArchitectures(
         tool=TRANSFORMERS, label=f"transformers {version}", names=frozenset(names)
@@ -65,12 +66,22 @@ def auto_class(config: JsonObject) -> str:
     stored = named[0] if isinstance(named, list) and named else None
     if root is None or not isinstance(model_type, str):
         return _CAUSAL_CLASS
-    file = root / _AUTO / "modeling_auto.py"
+    file = root / _MODELS
     causal, seeing = (
         _table(file, name).get(model_type) for name in (_CAUSAL_TABLE, _IMAGE_TEXT_TABLE)
     )
     whole = seeing is not None and (causal is None or stored == seeing != causal)
     return _IMAGE_TEXT_CLASS if whole else _CAUSAL_CLASS
+
+
+def causal_architecture(model_type: str) -> str | None:
+    """Return the class of the causal language model of a type (`gemma3_text`); None where there is none.
+
+    Raises:
+        ToolchainError: as above.
+    """
+    root = _root()
+    return _table(root / _MODELS, _CAUSAL_TABLE).get(model_type) if root else None
 
 
 @cache

@@ -1,7 +1,6 @@
 """One forward pass of a language model, in the words of its class: not all take positions."""
 
 import inspect
-from functools import cache
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -16,13 +15,8 @@ def forward(model: PreTrainedModel, **inputs: object) -> Any:
 
     A cache is `past_key_values` here; classes that keep states instead (Mamba) take it as `cache_params`.
     """
-    parameters = _parameters(type(model))
+    parameters = inspect.signature(type(model).forward).parameters
     if _CACHE in inputs and _CACHE not in parameters and _STATES in parameters:
         inputs[_STATES] = inputs.pop(_CACHE)
     lacking = [name for name in _LEFT_OUT if name not in parameters]
     return model(**{name: value for name, value in inputs.items() if name not in lacking})
-
-
-@cache
-def _parameters(kind: type[PreTrainedModel]) -> frozenset[str]:
-    return frozenset(inspect.signature(kind.forward).parameters)

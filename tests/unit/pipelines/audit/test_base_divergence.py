@@ -221,6 +221,12 @@ DEFAULT_LAYERS = [*["sliding_attention"] * 5, "full_attention"]
             {"query_pre_attn_scalar": 144, "head_dim": 64},
             ("query_pre_attn_scalar 144",),
         ),
+        (
+            "Gemma3ForConditionalGeneration",
+            {"model_type": "gemma3_text", "query_pre_attn_scalar": 144, "head_dim": 64},
+            ("query_pre_attn_scalar 144",),
+        ),
+        ("GPT2LMHeadModel", {"model_type": "gpt2", "hidden_act": "gelu_new"}, ()),
         ("SmolLM3ForCausalLM", {"no_rope_layers": [1, 1, 1, 0]}, ()),
         (
             "SmolLM3ForCausalLM",

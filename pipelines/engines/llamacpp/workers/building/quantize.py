@@ -141,7 +141,7 @@ def _facts(call: QuantizeCall, gguf: Gguf, source: Gguf, log: LlamaLog) -> Quant
 
 
 def _is_promised(tensor: StoredTensor) -> bool:
-    return GgufWeight(name=tensor.name, shape=tensor.shape).is_quantized
+    return GgufWeight(name=tensor.name, shape=tensor.shape).has_a_type
 
 
 def _fact(tensor: StoredTensor) -> QuantizedTensor:

@@ -1,7 +1,9 @@
 """Architectures that nobody reviewed: names that tell are held to, and others refuse nothing."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,17 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import GgufOptions
 from quantgate.pipelines.engines.llamacpp.expected import gguf_model, gguf_weights
 from quantgate.pipelines.engines.llamacpp.fallbacks import fallbacks, untold
+from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufWeight
+from quantgate.pipelines.engines.llamacpp.groups import tensor_groups
 from quantgate.pipelines.engines.llamacpp.misfits import misfits
 from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name
+from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.fakes import fake_checkpoint
 
 
 def unreviewed(
-    folder: Path, shapes: dict[str, tuple[int, ...]], config: dict[str, object] | None = None
+    folder: Path, shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, object] | None = None
 ) -> Checkpoint:
     plain = fake_checkpoint(folder)
     (folder / "config.json").write_text(json.dumps(config or {"model_type": "mamba"}))
@@ -53,6 +58,30 @@ def test_small_convolutions_and_narrow_rows_refuse_no_state_space_model(tmp_path
     sentence = untold(checkpoint)
     assert sentence is not None
     assert sentence.startswith("the types of 5 of its 5 matrices")
+
+
+def test_rows_that_no_block_divides_are_promised_no_type() -> None:
+    narrow = GgufWeight(name="blk.0.ssm_dt.weight", shape=(512, 16))
+    assert narrow.is_quantized
+    assert not narrow.has_a_type
+    groups = tensor_groups(
+        [
+            StoredTensor(
+                name=name,
+                dtype="F16",
+                shape=shape,
+                file=Path(),
+                start=0,
+                size_bytes=2 * prod(shape),
+            )
+            for name, shape in (
+                ("blk.0.ssm_dt.weight", (512, 16)),
+                ("blk.0.ssm_in.weight", (64, 32)),
+            )
+        ],
+        ("Q8_0",),
+    )
+    assert [group.tensors for group in groups] == [("blk.0.ssm_in.weight",)]
 
 
 def test_a_model_that_llama_cpp_would_leave_whole_is_refused_whatever_its_names(
