@@ -84,8 +84,7 @@ class Names:
     def _unique(self, draw: Callable[[], str]) -> str:
         while True:
             text = draw()
-            bucket = zlib.crc32(text.encode()) % _BUCKETS
-            if _POPULATION_OF_BUCKET.get(bucket, Population.TRAIN) is self.population:
+            if population_of(text) is self.population:
                 return text
 
     def _word(self) -> str:
@@ -112,6 +111,11 @@ class Names:
 
     def _pick(self, pool: str) -> str:
         return self.rng.choice(_POOLS[pool])
+
+
+def population_of(text: str) -> Population:
+    """Return the one population that may see a string."""
+    return _POPULATION_OF_BUCKET.get(zlib.crc32(text.encode()) % _BUCKETS, Population.TRAIN)
 
 
 def name_parts() -> list[str]:
