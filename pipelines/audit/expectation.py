@@ -6,9 +6,8 @@ worked out from this checkpoint's shapes by the tool's own rules before anything
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
-from quantgate.pipelines.domain.recipe import Format, GgufOptions, Recipe
+from quantgate.pipelines.domain.recipe import GgufOptions, Recipe
 from quantgate.pipelines.domain.variant import (
     MIXED_TYPE,
     QuantizedTensor,
@@ -16,32 +15,11 @@ from quantgate.pipelines.domain.variant import (
     bits_of_quantized,
 )
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
-from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.formats import compressed_facts, packed_facts
 from quantgate.pipelines.formats.floats import FLOAT_TYPES
-from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _SHOWN = 3
 _SAME_BITS = 1e-6
 """Bits of one tensor are quotients of whole numbers: they differ by rounding alone, or really."""
-
-
-def written_tensors(
-    recipe: Recipe, base: Contents, variant: Contents, artifact: Path
-) -> tuple[QuantizedTensor, ...]:
-    """Return every tensor as the files themselves have it, whatever their builder said of them.
-
-    Raises:
-        CheckpointError: where a folder's config.json is damaged.
-    """
-    match recipe.format:
-        case Format.GGUF:
-            return tuple(_gguf_tensor(tensor) for tensor in variant.tensors)
-        case Format.COMPRESSED_TENSORS:
-            scheme = compressed_facts.stored_scheme(artifact)
-            return compressed_facts.stored_tensors(base.tensors, variant.tensors, scheme)
-        case _:
-            return packed_facts.stored_tensors(base.tensors, variant.tensors)
 
 
 def audit_expectation(
@@ -133,15 +111,4 @@ def _bits(
         passed=passed,
         promised=promise,
         found=f"{actual:.3f} of quantized weights, {bits_of_all(written):.3f} of all",
-    )
-
-
-def _gguf_tensor(tensor: StoredTensor) -> QuantizedTensor:
-    count = tensor.parameter_count
-    return QuantizedTensor(
-        name=tensor.name,
-        type=tensor.dtype,
-        parameter_count=count,
-        bits_per_weight=8 * tensor.size_bytes / count if count else 0.0,
-        quantized=tensor.dtype not in FLOAT_TYPES,
     )

@@ -4,7 +4,6 @@ Format (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md): a text of le
 line is `version https://git-lfs.github.com/spec/v1`.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import CheckpointError
@@ -20,7 +19,9 @@ def refuse_lfs_pointers(folder: Path, *, where: str) -> None:
     Raises:
         CheckpointError: naming the first of them, and the command that fetches what they stand for.
     """
-    pointers = sorted(_pointers(entry for entry in folder.iterdir() if entry.is_file()))
+    pointers = sorted(
+        entry.name for entry in folder.iterdir() if entry.is_file() and is_lfs_pointer(entry)
+    )
     if not pointers:
         return
     more = f" and {len(pointers) - _SHOWN} more" if len(pointers) > _SHOWN else ""
@@ -33,10 +34,9 @@ def refuse_lfs_pointers(folder: Path, *, where: str) -> None:
     )
 
 
-def _pointers(files: Iterable[Path]) -> Iterable[str]:
-    for file in files:
-        if file.stat().st_size >= _LONGEST_BYTES:
-            continue
-        with file.open("rb") as opened:
-            if opened.read(len(_FIRST)) == _FIRST:
-                yield file.name
+def is_lfs_pointer(file: Path) -> bool:
+    """Whether a file is a pointer and not what its name says."""
+    if file.stat().st_size >= _LONGEST_BYTES:
+        return False
+    with file.open("rb") as opened:
+        return opened.read(len(_FIRST)) == _FIRST

@@ -11,6 +11,7 @@ from quantgate.pipelines.domain.checkpoint import StoredQuantization
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format, Numerics
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.formats.block_fp8 import SCALE, stored_square
 from quantgate.pipelines.formats.packed_config import stored_layout
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object
@@ -19,7 +20,7 @@ _PACKED = ("weight_packed", "qweight")
 _BESIDE_WEIGHTS = (
     "weight_scale", "weight_zero_point", "weight_global_scale", "weight_shape", "weight_g_idx",
     "input_scale", "input_zero_point", "input_global_scale", "k_scale", "v_scale",
-    "qzeros", "scales", "g_idx",
+    "qzeros", "scales", "g_idx", SCALE,
 )  # fmt: skip
 _FULL_BITS = 16
 _LOADABLE = tuple(kind.value for kind in Format if kind is not Format.GGUF)
@@ -28,6 +29,8 @@ _ORIGINAL = "name the full-precision checkpoint it was made from"
 
 def stored_quantization(folder: Path) -> StoredQuantization | None:
     """Return how a folder's config.json says that its weights are stored; None in full precision.
+
+    Squares of FP8 are expanded where they are computed, so that activations stay at 16 bits.
 
     Raises:
         CheckpointError: where that is a way that no runtime here loads, or its numerics are not said.
@@ -44,6 +47,14 @@ def stored_quantization(folder: Path) -> StoredQuantization | None:
             layout=f"in groups of {packed.group_size}" if packed.group_size else "by whole columns",
             numerics=Numerics(weights="W4", activations="A16", kv_cache="KV16"),
             weight_bits=4,
+        )
+    square = stored_square(folder)
+    if square is not None:
+        return StoredQuantization(
+            format=Format.FP8,
+            layout=f"in squares of {square}",
+            numerics=Numerics(weights="W8f", activations="A16", kv_cache="KV16"),
+            weight_bits=8,
         )
     if not isinstance(said, dict) or method != Format.COMPRESSED_TENSORS:
         raise CheckpointError(

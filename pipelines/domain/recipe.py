@@ -1,8 +1,10 @@
 """Recipes: what to build. A recipe is reviewed YAML; its fields use compressed-tensors' words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
+
+from quantgate.pipelines.domain.foreign import ForeignOptions
 
 
 class Format(StrEnum):
@@ -12,6 +14,7 @@ class Format(StrEnum):
     COMPRESSED_TENSORS = "compressed-tensors"
     AWQ = "awq"
     GPTQ = "gptq"
+    FP8 = "fp8"
 
 
 class Calibration(StrEnum):
@@ -120,7 +123,9 @@ class AutoGptqOptions:
     dampening_fraction: float = 0.01
 
 
-BackendOptions = GgufOptions | CompressedTensorsOptions | AutoAwqOptions | AutoGptqOptions
+BackendOptions = (
+    GgufOptions | CompressedTensorsOptions | AutoAwqOptions | AutoGptqOptions | ForeignOptions
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +152,18 @@ class Recipe:
     options: BackendOptions
     kv_cache: KvCacheType = "f16"
     bits_per_weight: BitsPerWeight | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it stands for files that somebody else made, of which nothing is built here."""
+        return isinstance(self.options, ForeignOptions)
+
+    @property
+    def placeless(self) -> "Recipe":
+        """Itself without where files of others were found: what digests of it are made of."""
+        if not isinstance(self.options, ForeignOptions):
+            return self
+        return replace(self, options=self.options.placeless)
 
     @property
     def nominal_bits(self) -> float:

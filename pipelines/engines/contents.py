@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.hashing import file_digest
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf_parts import read_all_headers
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
 from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
 
@@ -43,7 +43,7 @@ def gguf_contents(file: Path) -> Contents:
     Raises:
         CheckpointError: where it is damaged or cut off.
     """
-    header = read_gguf_header(file, longest_list=sys.maxsize)
+    header = read_all_headers(file, longest_list=sys.maxsize)
     file_type = header.metadata.get(_FILE_TYPE)
     end = header.metadata.get(_END_OF_SEQUENCE)
     return Contents(

@@ -29,7 +29,11 @@ class Store:
 
     def download(self, repository: str, revision: str) -> Path:
         """Return where a hub checkpoint is downloaded to."""
-        return self.root / "downloads" / repository.replace("/", "--") / revision
+        return self.downloads(repository) / revision
+
+    def downloads(self, repository: str) -> Path:
+        """All that was downloaded of one repository of a hub."""
+        return self.root / "downloads" / repository.replace("/", "--")
 
     def corpora(self, name: str) -> Path:
         """All versions of one corpus."""

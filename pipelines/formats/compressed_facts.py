@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.formats.block_fp8 import SCALE
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 from quantgate.pipelines.formats.scales import is_positive
@@ -23,7 +25,7 @@ CACHE_SCALES = ("k_scale", "v_scale")
 
 _PARTS = (
     "weight_packed", "weight_scale", "weight_zero_point", "weight_global_scale",
-    "weight_shape", "weight_g_idx",
+    "weight_shape", "weight_g_idx", SCALE,
 )  # fmt: skip
 _ACTIVATION_PARTS = ("input_scale", "input_global_scale", "input_zero_point")
 _EIGHT_BIT = ("F8_E4M3", "F8_E5M2", "I8", "U8")
@@ -47,23 +49,39 @@ class StoredScheme:
 
 
 def stored_scheme(folder: Path) -> StoredScheme:
-    """Read a folder's config.json; what our worker writes has at most one group of layers."""
+    """Read a folder's config.json; what our worker writes has at most one group of layers.
+
+    Others write several, of which the first names the type; older releases gave all groups one format.
+    """
     quantization = read_json_object(folder / "config.json").get("quantization_config")
     groups = quantization.get("config_groups") if isinstance(quantization, dict) else None
-    for group in groups.values() if isinstance(groups, dict) else ():
-        match group:
-            case {
-                "format": str(written),
-                "weights": {"type": str(kind), "num_bits": int(bits)},
-                "input_activations": activations,
-            }:
-                family = next((name for name in ("nvfp", "mxfp") if name in written), kind)
-                return StoredScheme(
-                    weight_type=f"{family}{bits}",
-                    activation_scale=_activation_scale(activations),
-                    exponent_scales=family == "mxfp",
-                )
-    return StoredScheme(weight_type="", activation_scale=None, exponent_scales=False)
+    schemes = [
+        scheme
+        for group in (groups.values() if isinstance(groups, dict) else ())
+        if (scheme := _group_scheme(group, quantization)) is not None
+    ]
+    if not schemes:
+        return StoredScheme(weight_type="", activation_scale=None, exponent_scales=False)
+    scales = {scheme.activation_scale for scheme in schemes}
+    return replace(schemes[0], activation_scale=scales.pop() if len(scales) == 1 else None)
+
+
+def _group_scheme(group: JsonValue, quantization: JsonValue) -> StoredScheme | None:
+    if not isinstance(group, dict):
+        return None
+    match group.get("weights"):
+        case {"type": str(kind), "num_bits": int(bits)}:
+            pass
+        case _:
+            return None
+    overall = quantization.get("format") if isinstance(quantization, dict) else None
+    written = str(group.get("format") or overall)
+    family = next((name for name in ("nvfp", "mxfp") if name in written), kind)
+    return StoredScheme(
+        weight_type=f"{family}{bits}",
+        activation_scale=_activation_scale(group.get("input_activations")),
+        exponent_scales=family == "mxfp",
+    )
 
 
 def stored_tensors(
@@ -125,7 +143,8 @@ def _weight(
     scheme: StoredScheme,
 ) -> QuantizedTensor:
     plain = parts.get("weight")
-    eight_bit = plain is not None and plain.dtype in _EIGHT_BIT and "weight_scale" in parts
+    scaled_itself = "weight_scale" in parts or SCALE in parts
+    eight_bit = plain is not None and plain.dtype in _EIGHT_BIT and scaled_itself
     is_packed = "weight_packed" in parts and "weight_scale" in parts
     whole = plain or next(iter(parts.values()), None)
     named = is_packed or (eight_bit and scheme.exponent_scales)

@@ -5,6 +5,7 @@ key-value pairs; for each tensor its name, dimensions (innermost first), type nu
 which begins at the next multiple of `general.alignment` (32).
 """
 
+import mmap
 import os
 import struct
 from collections import Counter, deque
@@ -29,6 +30,7 @@ _ALIGNMENT_BYTES = 32
 _DEEPEST_ARRAY = 8
 _MOST_DIMENSIONS = 4  # GGML_MAX_DIMS
 _LONGEST_STRING_BYTES = 1 << 26
+_LENGTH = struct.Struct("<Q")
 _LONGEST_LIST = 1000
 """Longer ones (vocabularies) are passed over where nobody asked for them; lists by layer are shorter."""
 _TYPES = {kind.number: kind for kind in GGML_TYPES.values()}
@@ -162,11 +164,21 @@ class _HeaderReader:
         inner, count = self.numbers("IQ")
         if inner in _NUMBERS:
             return self._list(_layout(inner), count)
-        values = (self.value(inner, depth + 1) for _ in range(count))
-        if count > self._longest_list:
-            deque(values, maxlen=0)
-            return None
-        return list(values)
+        if count <= self._longest_list:
+            return [self.value(inner, depth + 1) for _ in range(count)]
+        if inner == _STRING:
+            self._pass_strings(count)
+        else:
+            deque((self.value(inner, depth + 1) for _ in range(count)), maxlen=0)
+        return None
+
+    def _pass_strings(self, count: int) -> None:
+        """Go from length to length: a vocabulary that nobody asked for is no reason to decode it."""
+        position = self.position
+        with mmap.mmap(self._handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            for _ in range(count):
+                position += _LENGTH.size + _LENGTH.unpack_from(view, position)[0]
+        self._handle.seek(position)
 
     def _list(self, layout: str, count: int) -> JsonValue:
         """Read numbers at one go; `skip` refuses what is longer than the file before memory is taken."""

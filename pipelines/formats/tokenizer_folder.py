@@ -18,15 +18,16 @@ from quantgate.pipelines.formats.chat_templates import (
 from quantgate.pipelines.formats.special_tokens import read_token_names
 
 __all__ = [
-    "CHAT_TEMPLATE_FILE", "SpecialTokenIds", "chat_template_text", "copy_tokenizer", "read_json_object",
-    "special_token_ids", "special_tokens",
+    "CHAT_TEMPLATE_FILE", "TOKENIZER_FILES", "SpecialTokenIds", "chat_template_text", "copy_tokenizer",
+    "read_json_object", "special_token_ids", "special_tokens",
 ]  # fmt: skip
 
-_FILES = (
+TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "merges.txt", CHAT_TEMPLATE_FILE, PROCESSOR_TEMPLATE_FILE,
     "generation_config.json",
 )  # fmt: skip
+"""What a folder says of its tokenizer and of answering; templates by name stand in a folder of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class SpecialTokenIds:
 
 def copy_tokenizer(base: Path, output: Path) -> None:
     """Copy tokenizer, templates and generation settings byte for byte; what the base lacks is removed."""
-    for name in _FILES:
+    for name in TOKENIZER_FILES:
         (output / name).unlink(missing_ok=True)
         if (base / name).is_file():
             shutil.copyfile(base / name, output / name)

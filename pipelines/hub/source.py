@@ -1,25 +1,23 @@
 """Checkpoints from a Hugging Face hub: one revision, sealed in the store, equal to the hub's checksums."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.domain.secrets import without_userinfo
 from quantgate.pipelines.files.sealed import Manifest, is_sealed, produce_once, read_sealed
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.errors import hub_errors
-from quantgate.pipelines.hub.transfer import Commit, RemoteFile, fetch
+from quantgate.pipelines.hub.listing import COMMIT, Listing, list_files
+from quantgate.pipelines.hub.transfer import LIBRARY, Commit, fetch, move_in
 from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 _SOURCE = re.compile(r"^(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?$", re.ASCII)
-_COMMIT = re.compile(r"^[0-9a-f]{40}$")
 _SMALL_FILES = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
@@ -36,6 +34,18 @@ class HubSettings:
     endpoint: str = "https://huggingface.co"
     token: str | None = field(default=None, repr=False)
 
+    def commit(self, repository: str, revision: str) -> Commit:
+        """Return a commit of a repository on this hub."""
+        return Commit(
+            endpoint=self.endpoint, repository=repository, revision=revision, token=self.token
+        )
+
+    def download(self, repository: str, revision: str) -> "Download":
+        """Return what the manifest of a download from this hub says."""
+        return Download(
+            repository=repository, revision=revision, endpoint=without_userinfo(self.endpoint)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSource:
@@ -47,7 +57,7 @@ class HubSource:
     @property
     def is_pinned(self) -> bool:
         """Whether the revision is a commit and can never mean anything else."""
-        return bool(_COMMIT.match(self.revision))
+        return bool(COMMIT.match(self.revision))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +114,10 @@ def download(
     with hub_errors(source.repository, source.revision, settings.endpoint):
         from huggingface_hub import HfApi
 
-        api = HfApi(endpoint=settings.endpoint, token=settings.token, library_name="quantgate")
-        revision, files = _listing(api, source, refusals)
-    commit = Commit(
-        endpoint=settings.endpoint,
-        repository=source.repository,
-        revision=revision,
-        token=settings.token,
-    )
+        api = HfApi(endpoint=settings.endpoint, token=settings.token, library_name=LIBRARY)
+        listing = _wanted(api, source, refusals)
+    revision, files = listing.revision, listing.files
+    commit = settings.commit(source.repository, revision)
     folder = store.download(source.repository, revision)
 
     def produce(staging: Path) -> Download:
@@ -122,49 +128,20 @@ def download(
             fetch(commit, small, partial, ignore_progress)
             refusals.small_files(partial)
             fetch(commit, files, partial, on_progress)
-        for file in files:
-            (staging / file.name).parent.mkdir(exist_ok=True)
-            (partial / file.name).rename(staging / file.name)
-        shutil.rmtree(partial)
-        return Download(
-            repository=source.repository,
-            revision=revision,
-            endpoint=without_userinfo(settings.endpoint),
-        )
+        move_in({file.name: file.name for file in files}, partial, staging)
+        return settings.download(source.repository, revision)
 
     return folder, produce_once(folder, Download, produce)
 
 
-def _listing(
-    api: "HfApi", source: HubSource, refusals: CheckpointChecks
-) -> tuple[str, tuple[RemoteFile, ...]]:
-    """Resolve the revision once and return the files that are wanted of it, small ones first."""
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        listed = api.model_info(source.repository, revision=source.revision, files_metadata=True)
-    except HFValidationError:
-        raise
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ServiceError(
-            f"did not answer with a listing of {source.repository} ({type(error).__name__})",
-            where=api.endpoint,
-            next_step="check HF_ENDPOINT: something else may answer there",
-        ) from error
-    if not isinstance(listed.sha, str) or not _COMMIT.match(listed.sha):
-        raise ServiceError(f"gave no commit for {source.repository}@{source.revision}")
-    siblings = listed.siblings or []
-    refusals.names((sibling.rfilename for sibling in siblings), f"{source.repository}@{listed.sha}")
-    files = [
-        RemoteFile(
-            name=sibling.rfilename,
-            size_bytes=sibling.size or 0,
-            sha256=sibling.lfs.sha256 if sibling.lfs else None,
-            git_blob=sibling.blob_id if not sibling.lfs else None,
-        )
-        for sibling in siblings
-        if sibling.rfilename in _SMALL_FILES
-        or _WEIGHTS.match(sibling.rfilename)
-        or _TEMPLATES.match(sibling.rfilename)
-    ]
-    return listed.sha, tuple(sorted(files, key=lambda file: (file.size_bytes, file.name)))
+def _wanted(api: "HfApi", source: HubSource, refusals: CheckpointChecks) -> Listing:
+    """Return the revision with those of its files that make a checkpoint."""
+    listing = list_files(api, source.repository, source.revision)
+    names = [file.name for file in listing.files]
+    refusals.names(names, f"{source.repository}@{listing.revision}")
+    files = tuple(
+        file
+        for file in listing.files
+        if file.name in _SMALL_FILES or _WEIGHTS.match(file.name) or _TEMPLATES.match(file.name)
+    )
+    return replace(listing, files=files)

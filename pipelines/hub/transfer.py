@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,8 @@ from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
 _PART = ".part"
+LIBRARY = "quantgate"
+"""What a hub is told that asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +52,19 @@ def fetch(
     meter = _Meter(on_progress, total=total, done=total - sum(f.size_bytes for f in missing))
     for file in missing:
         part = folder / (file.name + _PART)
-        part.parent.mkdir(exist_ok=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
         meter.begin(file, part.stat().st_size if part.exists() else 0)
         _fetch_file(commit, file, part, meter)
         _compare(part, file, commit.repository)
         part.rename(folder / file.name)
+
+
+def move_in(names: Mapping[str, str], partial: Path, staging: Path) -> None:
+    """Move fetched files into the folder that is to be sealed: from their names on the hub to those there."""
+    for name, there in names.items():
+        (staging / there).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).rename(staging / there)
+    shutil.rmtree(partial)
 
 
 def _fetch_file(commit: Commit, file: RemoteFile, part: Path, meter: "_Meter") -> None:
@@ -73,7 +83,7 @@ def _fetch_file(commit: Commit, file: RemoteFile, part: Path, meter: "_Meter") -
             url,
             target,
             resume_size=target.tell(),
-            headers=build_hf_headers(token=commit.token, library_name="quantgate"),
+            headers=build_hf_headers(token=commit.token, library_name=LIBRARY),
             expected_size=file.size_bytes,
             displayed_filename=file.name,
             tqdm_class=meter.bar,  # type: ignore[arg-type]  # documented: any callable that counts

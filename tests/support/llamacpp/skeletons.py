@@ -1,14 +1,10 @@
 """GGUF files of real proportions without real weights: headers, and holes where the data would be."""
 
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
-_U32, _F32, _STRING = 4, 6, 8
-_ALIGNMENT = 32
-_F16_NUMBER, _F32_NUMBER = 1, 0
+from tests.support.llamacpp.gguf_writing import Value, gguf_header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +60,19 @@ class Proportions:
 
 def write_skeleton(shape: Proportions, file: Path) -> Path:
     """Write a GGUF of an architecture; its weights are a hole in the file."""
-    pairs = list(_pairs(shape))
-    entries, end = _entries(shape.tensors)
-    head = struct.pack("<4sIQQ", b"GGUF", 3, len(shape.tensors), len(pairs))
-    header = head + b"".join(pairs) + entries
+    types = {
+        name: ("F16" if len(size) > 1 and "gate_inp" not in name else "F32", size)
+        for name, size in shape.tensors.items()
+    }
+    header, size_bytes = gguf_header(_metadata(shape), types)
     with file.open("wb") as handle:
         handle.write(header)
-        handle.truncate(-(-len(header) // _ALIGNMENT) * _ALIGNMENT + end)
+        handle.truncate(len(header) + size_bytes)
     return file
 
 
-def _pairs(shape: Proportions) -> Iterator[bytes]:
-    yield _text("general.architecture", shape.architecture)
-    numbers = {
+def _metadata(shape: Proportions) -> dict[str, Value]:
+    numbers: dict[str, Value] = {
         "block_count": shape.layers,
         "context_length": 512,
         "embedding_length": shape.hidden,
@@ -85,30 +81,11 @@ def _pairs(shape: Proportions) -> Iterator[bytes]:
         "attention.head_count_kv": shape.kv_heads,
         "rope.dimension_count": shape.hidden // shape.heads,
         "vocab_size": shape.ids,
+        "attention.layer_norm_rms_epsilon": 1e-5,
+        "attention.layer_norm_epsilon": 1e-5,
         **({"expert_count": shape.experts, "expert_used_count": 2} if shape.experts else {}),
     }
-    for name, number in numbers.items():
-        yield _string(f"{shape.architecture}.{name}") + struct.pack("<II", _U32, number)
-    for norm in ("layer_norm_rms_epsilon", "layer_norm_epsilon"):
-        epsilon = _string(f"{shape.architecture}.attention.{norm}")
-        yield epsilon + struct.pack("<If", _F32, 1e-5)
-
-
-def _entries(tensors: Mapping[str, Sequence[int]]) -> tuple[bytes, int]:
-    """Return the tensors' entries, and where the last one's data ends."""
-    entries, offset = b"", 0
-    for name, shape in tensors.items():
-        number = _F16_NUMBER if len(shape) > 1 and "gate_inp" not in name else _F32_NUMBER
-        sizes = struct.pack(f"<I{len(shape)}Q", len(shape), *reversed(shape))
-        entries += _string(name) + sizes + struct.pack("<IQ", number, offset)
-        size = prod(shape) * (2 if number == _F16_NUMBER else 4)
-        offset += -(-size // _ALIGNMENT) * _ALIGNMENT
-    return entries, offset
-
-
-def _text(key: str, value: str) -> bytes:
-    return _string(key) + struct.pack("<I", _STRING) + _string(value)
-
-
-def _string(text: str) -> bytes:
-    return struct.pack("<Q", len(text)) + text.encode()
+    named: dict[str, Value] = {
+        f"{shape.architecture}.{name}": number for name, number in numbers.items()
+    }
+    return {"general.architecture": shape.architecture, **named}

@@ -7,7 +7,7 @@ inside the pinned llama-cpp-python.
 import ctypes
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from quantgate.pipelines.domain.verdicts.audit import Resemblance
 from quantgate.pipelines.formats.floats import FLOAT_TYPES
 from quantgate.pipelines.formats.ggml_types import GGML_TYPES
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf_parts import gguf_files, read_all_headers
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _ToFloat = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
@@ -52,16 +52,18 @@ def resemblances(base: Path, other: Path, threads: int) -> tuple[Resemblance, ..
     Raises:
         CheckpointError: where one of the headers is damaged.
     """
-    bases = {tensor.name: tensor for tensor in read_gguf_header(base).tensors}
+    bases = {tensor.name: tensor for tensor in read_all_headers(base).tensors}
     quantized = [
         tensor
-        for tensor in read_gguf_header(other).tensors
+        for tensor in read_all_headers(other).tensors
         if tensor.dtype not in FLOAT_TYPES and _comparable(bases.get(tensor.name), tensor)
     ]
-    with _mapped(base) as base_map, _mapped(other) as other_map:
+    with ExitStack() as open_files:
+        files = dict.fromkeys((*gguf_files(base), *gguf_files(other)))
+        maps = {file: open_files.enter_context(_mapped(file)) for file in files}
 
         def compared(tensor: StoredTensor) -> Resemblance:
-            values = _floats(base_map, bases[tensor.name]), _floats(other_map, tensor)
+            values = (_floats(maps[each.file], each) for each in (bases[tensor.name], tensor))
             return Resemblance(name=tensor.name, cosine=_cosine(*values))
 
         with ThreadPoolExecutor(max_workers=threads) as workers:

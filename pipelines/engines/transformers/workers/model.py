@@ -13,6 +13,7 @@ from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.engines.workers.classes import auto_model, model_class
+from quantgate.pipelines.formats.block_fp8 import stored_square
 from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.formats.configuration.language_config import context_length
 from quantgate.pipelines.formats.packed_config import PackedLayout, stored_layout
@@ -38,7 +39,7 @@ class LoadedModel:
 
 
 def load(folder: Path) -> LoadedModel:
-    """Load a full-precision, compressed-tensors, AWQ (gemm) or GPTQ folder in bfloat16.
+    """Load a full-precision, compressed-tensors, AWQ (gemm), GPTQ or FP8 folder in bfloat16.
 
     It goes to the device that the runtime's identity names: both ask the same function.
 
@@ -63,8 +64,14 @@ def load(folder: Path) -> LoadedModel:
 
 
 def _read(folder: Path) -> PreTrainedModel:
+    """Load as transformers does; squares of FP8 are expanded on every device, and not where kernels lack."""
+    config = None
+    if stored_square(folder) is not None:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config.quantization_config["dequantize"] = True
     model, loading = auto_model(folder).from_pretrained(
         folder,
+        config=config,
         dtype=COMPUTE_DTYPE,
         output_loading_info=True,
         local_files_only=True,

@@ -43,7 +43,8 @@ def test_in_eighty_columns_only_long_algorithms_take_a_second_line() -> None:
 
 def test_recipes_are_grouped_by_format_largest_first() -> None:
     text = printed()
-    starts = [text.find(f"{one}, ") for one in Format]
+    built = {recipe.format for recipe in catalogue()}
+    starts = [text.find(f"{one}, ") for one in Format if one in built]
     assert starts == sorted(starts)
     assert text.find(" Q8_0 ") < text.find(" Q2_K ")
 

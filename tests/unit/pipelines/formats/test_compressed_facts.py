@@ -207,6 +207,28 @@ def test_what_layers_are_is_read_from_the_configuration(
         assert found == expected
 
 
+def configured(folder: Path, **quantization: object) -> StoredScheme:
+    (folder / "config.json").write_text(json.dumps({"quantization_config": quantization}))
+    return stored_scheme(folder)
+
+
+def test_a_format_that_all_groups_share_may_stand_outside_of_them(tmp_path: Path) -> None:
+    group = {"weights": {"type": "int", "num_bits": 4}, "input_activations": None}
+    assert configured(tmp_path, format="pack-quantized", config_groups={"group_0": group}) == INT4
+    small = {"weights": {"type": "float", "num_bits": 4}}
+    scheme = configured(tmp_path, format="nvfp4-pack-quantized", config_groups={"group_0": small})
+    assert scheme.weight_type == "nvfp4"
+
+
+def test_of_several_groups_only_what_all_need_is_needed(tmp_path: Path) -> None:
+    static = {"weights": {"type": "float", "num_bits": 8}, "input_activations": FIXED}
+    plain = {"weights": {"type": "int", "num_bits": 4}, "input_activations": None}
+    scheme = configured(tmp_path, config_groups={"group_0": static, "group_1": plain})
+    assert (scheme.weight_type, scheme.activation_scale) == ("float8", None)
+    scheme = configured(tmp_path, config_groups={"group_0": static, "group_1": static})
+    assert scheme.activation_scale == "input_scale"
+
+
 def test_nan_in_an_exponent_scale_is_found_though_it_is_stored_as_a_byte(tmp_path: Path) -> None:
     """E8M0 has one NaN, 0xFF."""
     shape = ("U8", [256, 4], 256 * 4)
