@@ -14,6 +14,7 @@ from quantgate.pipelines.engines.archived.autogptq import AUTOGPTQ
 from quantgate.pipelines.engines.archived.backend import ArchivedBackend
 from quantgate.pipelines.engines.backend import Backend
 from quantgate.pipelines.engines.divergence.rulers import MeasureRulers, measure_rulers
+from quantgate.pipelines.engines.foreign.backend import ForeignBackend
 from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
@@ -82,6 +83,7 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
             "llmcompressor": LlmCompressorBackend(),
             "autoawq": ArchivedBackend(package=AUTOAWQ, environment=archived),
             "autogptq": ArchivedBackend(package=AUTOGPTQ, environment=archived),
+            "foreign": ForeignBackend(),
         },
         runtimes={**native, **served},
         run_worker=run_worker,

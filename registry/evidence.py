@@ -6,6 +6,8 @@ from pathlib import Path
 from quantgate.pipelines.audit.served import kernels_of
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.foreign import UNKNOWN_CALIBRATION, ForeignOptions
+from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
 from quantgate.pipelines.domain.variant import Variant
@@ -14,7 +16,7 @@ from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from quantgate.pipelines.files.records import record_digest
-from quantgate.registry.facts import Digests, RuntimeFacts, VersionFacts
+from quantgate.registry.facts import FOREIGN, Digests, OriginFacts, RuntimeFacts, VersionFacts
 from quantgate.registry.names import check_model_name, check_suite_name
 from quantgate.registry.tags import NONE
 
@@ -173,7 +175,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         source=evidence.checkpoint.source,
         suite_name=suite.name,
         suite=f"{suite.name}@{suite.version}",
-        corpus=variant.corpus_label or NONE,
+        corpus=UNKNOWN_CALIBRATION if recipe.is_foreign else variant.corpus_label or NONE,
         runtime=RuntimeFacts(
             engine=runtime.engine,
             version=runtime.version,
@@ -192,6 +194,19 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         version_key=evidence.version_key,
         evidence_key=evidence.key,
         digests=_digests(evidence),
+        origin=_origin(recipe),
+    )
+
+
+def _origin(recipe: Recipe) -> OriginFacts:
+    options = recipe.options
+    if not isinstance(options, ForeignOptions):
+        return OriginFacts()
+    return OriginFacts(
+        made=FOREIGN,
+        source=options.source,
+        sha256=options.digest,
+        claims="; ".join(map(str, options.claims)) or NONE,
     )
 
 
@@ -203,7 +218,7 @@ def _digests(evidence: Evidence) -> Digests:
         chat_template=base.chat_template,
         config=base.config,
         corpus=variant.corpus_digest or NONE,
-        recipe=record_digest(variant.recipe),
+        recipe=record_digest(variant.recipe.placeless),
         toolchain=variant.toolchain.digest,
         variant_key=variant.key,
         files=variant.files_digest,

@@ -22,6 +22,9 @@ from quantgate.registry.tags import (
 PASSED = "pass"
 """How a tag spells a passing verdict (`Decision.PASS`, without loading it for a look-up)."""
 
+BUILT, FOREIGN = "built", "foreign"
+"""Who made a version's files: this program, or somebody else."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
@@ -42,6 +45,31 @@ class Digests:
     manifest: str
     suite: str
     policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginFacts:
+    """Who made a version's files (`built` or `foreign`), and of foreign ones where they were found.
+
+    `sha256` is that of the file, of several one over all of them; `claims` is what they say of their making,
+    which nobody here can check. All three are `none` for what was built here.
+    """
+
+    made: str = BUILT
+    source: str = NONE
+    sha256: str = NONE
+    claims: str = NONE
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else made them."""
+        return self.made == FOREIGN
+
+    def __str__(self) -> str:
+        if not self.is_foreign:
+            return self.made
+        claims = "claims nothing" if self.claims == NONE else f"claims {self.claims}"
+        return f"made by somebody else, found at {self.source}; calibration unknown, it {claims}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +98,10 @@ class VersionFacts:
     both as paths on the machine (or shared file system) that registered it; a look-up resolves them in
     the store that is open. `scope` is equal for
     versions that compete for one alias: same base, suite digest and policy. `suite` and `corpus` are
-    `name@version` (`none` where no corpus was used). `base_divergence` is how far the base was from the
-    checkpoint itself in that runtime, `none` where that was not measured.
-    `architecture_review` is `reviewed`, `unreviewed` or, in versions from before it was recorded, `none`.
+    `name@version` (`none` where no corpus was used, `unknown` where somebody else made the files).
+    `base_divergence` is how far the base was from the checkpoint itself in that runtime, `none` where that
+    was not measured. `architecture_review` is `reviewed`, `unreviewed` or, in versions from before it was
+    recorded, `none`.
     Bits are those of the quantized weights and of all weights; accuracies are those of the variant and of
     its base on the suite, None where it was not asked.
     """
@@ -104,6 +133,7 @@ class VersionFacts:
     version_key: str
     evidence_key: str
     digests: Digests
+    origin: OriginFacts
 
     @property
     def base_warning(self) -> str | None:
@@ -137,6 +167,10 @@ VERSION_TAGS = (
     FactTag("suite_name"),
     FactTag("suite", parameter=True),
     FactTag("corpus", parameter=True),
+    FactTag("origin", "origin.made", absent=BUILT),
+    FactTag("origin_source", "origin.source", absent=NONE, renewal=Renewal.PLACE),
+    FactTag("origin_sha256", "origin.sha256", absent=NONE),
+    FactTag("origin_claims", "origin.claims", absent=NONE),
     FactTag("runtime_engine", "runtime.engine"),
     FactTag("runtime_version", "runtime.version"),
     FactTag("runtime_device", "runtime.device"),
@@ -190,7 +224,8 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
             next_step="register it by building it: `quantgate quantize`",
         ) from error
     runtime, digests = RuntimeFacts(**facts.pop("runtime")), Digests(**facts.pop("digests"))
-    return VersionFacts(**facts, runtime=runtime, digests=digests)
+    origin = OriginFacts(**facts.pop("origin"))
+    return VersionFacts(**facts, runtime=runtime, digests=digests, origin=origin)
 
 
 def filter_of(**texts: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.store import open_store
 from quantgate.registry.corpora.experiments import card_line, recorded_corpus
-from quantgate.registry.facts import VersionFacts
+from quantgate.registry.facts import OriginFacts, VersionFacts
 from quantgate.registry.lookups import (
     RegisteredVersion,
     no_such_model,
@@ -41,6 +41,8 @@ class Lineage:
         """Which calibration corpus was this quantized against? In one sentence."""
         facts = self.found.facts
         subject = f"{self.found.model} version {self.found.version} ({facts.identifier})"
+        if facts.origin.is_foreign:
+            return f"{subject} was {facts.origin}."
         if facts.corpus == NONE:
             return f"{subject} was quantized without a calibration corpus."
         return (
@@ -135,6 +137,7 @@ def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[Lineag
         ("base config", "", digests.config),
         ("calibration corpus", facts.corpus, digests.corpus),
         *_corpus_steps(version, corpus),
+        *_origin_steps(facts.origin),
         ("recipe", f"{facts.recipe}: {facts.scheme}, {facts.algorithm}", digests.recipe),
         ("toolchain", "", digests.toolchain),
         ("variant", f"{facts.identifier} ({facts.numerics})", digests.variant_key),
@@ -150,6 +153,13 @@ def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[Lineag
 
 def _source(facts: VersionFacts) -> str:
     return f"{facts.source} ({facts.review_note})" if facts.review_note else facts.source
+
+
+def _origin_steps(origin: OriginFacts) -> list[tuple[str, str, str]]:
+    """Where files of others were found, with their sha256, and what they say of their making."""
+    if not origin.is_foreign:
+        return []
+    return [("found at", origin.source, origin.sha256), ("it claims", origin.claims, "")]
 
 
 def _base_divergence(divergence: str) -> str:

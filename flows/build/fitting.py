@@ -26,9 +26,9 @@ def fitting_recipes(
 ) -> tuple[Recipe, ...]:
     """Return the recipes to plan: as they were asked for, or the nearest that fit where the build wants that.
 
-    A recipe that nobody chose and that nothing stands in for is left out, unless none would be left. All of
-    it is said, and so is what a fitting recipe makes of the checkpoint that its name does not say. Planning
-    refuses whatever still does not fit.
+    A recipe that nobody chose and that nothing stands in for is left out, unless none would be left; what
+    others made never is. All of it is said, and so is what a fitting recipe makes of the checkpoint that its
+    name does not say. Planning refuses whatever still does not fit.
     """
     kept: dict[str, Recipe] = {}
     fitting: list[Recipe] = []
@@ -39,7 +39,7 @@ def fitting_recipes(
             kept[recipe.name] = recipe
             fitting.append(recipe)
             continue
-        if not (spec.nearest or spec.bundled):
+        if recipe.is_foreign or not (spec.nearest or spec.bundled):
             kept[recipe.name] = recipe
             continue
         other = None if _is_uncalibrated(recipe) else backend.nearest(checkpoint, recipe)

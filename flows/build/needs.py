@@ -10,7 +10,11 @@ from quantgate.pipelines.variants.variant import PlannedVariant
 _BYTES_A_WEIGHT = 2
 _RUN = (1.5, 1_000_000_000)
 _COMPARE = (2.2, 1_500_000_000)
-_BUILDS = {"llamacpp": (1.5, 600_000_000), "llmcompressor": (2.5, 1_200_000_000)}
+_BUILDS = {
+    "llamacpp": (1.5, 600_000_000),
+    "llmcompressor": (2.5, 1_200_000_000),
+    "foreign": (0, 300_000_000),
+}
 _OTHER_BUILDS = (3.0, 1_200_000_000)
 """Peak memory as a multiple of the weights in 16 bits, and what libraries take of their own."""
 

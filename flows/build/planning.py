@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 
 from quantgate.calibration.drawing.rendering import rendering_digest
 from quantgate.flows.build.corpora.plan import BuildCorpora, assemble, corpora_specs
@@ -42,6 +43,7 @@ from quantgate.pipelines.specs.policies import load_policy
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.specs.servers import judged_in
 from quantgate.pipelines.suites.load import load_suite
+from quantgate.pipelines.variants.foreign.recipes import foreign_recipes
 from quantgate.pipelines.variants.variant import PlannedVariant, plan_variant
 from quantgate.registry.names import check_model_name
 
@@ -75,6 +77,7 @@ def make_plan(
     policy = load_policy(spec.policy, suite)
     specs = corpora_specs(spec)
     recipes = specs.recipes(find_recipes(spec.recipes, spec.folder), say)
+    recipes = (*recipes, *_foreign(spec, settings, say))
     recipes = over_kv_caches(recipes, spec.kv_caches)
     recipes = judged_in(recipes, spec.servers, spec.judge_in)
     source_runtime = spec.judge_in[0] if spec.judge_in else SOURCE_RUNTIME
@@ -122,6 +125,14 @@ def _suite(spec: BuildSpec, settings: Settings, tools: Tools, say: Callable[[str
     return suite
 
 
+def _foreign(spec: BuildSpec, settings: Settings, say: Callable[[str], None]) -> tuple[Recipe, ...]:
+    """Return a recipe for everything that others made; the model's name is left out of theirs."""
+    if not spec.foreign:
+        return ()
+    base_name = spec.name or PurePath(spec.model.partition("@")[0]).name
+    return foreign_recipes(spec.foreign, base_name, store=settings.store, hub=settings.hub, say=say)
+
+
 def _refuse_unaskable(
     suite: Suite, recipes: Sequence[Recipe], runtimes: Sequence[str], tools: Tools
 ) -> None:
@@ -149,7 +160,7 @@ def _checkpoint(
         tools=tools.architectures,
     )
     check_model_name(checkpoint.name)
-    refuse_low_bit_source(checkpoint, recipes)
+    refuse_low_bit_source(checkpoint, [recipe for recipe in recipes if not recipe.is_foreign])
     return checkpoint
 
 

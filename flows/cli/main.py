@@ -45,6 +45,13 @@ def main() -> None:
     is_flag=True,
     help="Take the nearest bundled recipe in place of one that does not fit MODEL's shapes.",
 )
+@click.option(
+    "--foreign",
+    multiple=True,
+    metavar="PLACE",
+    help="Judge a quant of MODEL that others made beside: a GGUF file, a folder, a pattern of files, or "
+    "hub:org/name[@revision][:pattern]; repeatable.",
+)
 @click.option("--kv", metavar="TYPES", help="KV-cache types of GGUF recipes: f16, q8_0, q4_0.")
 @click.option("--policy", type=FOLDER, help="Policy file (YAML).")
 @click.option("--plan", "plan_only", is_flag=True, help="Print every unit of work and stop.")

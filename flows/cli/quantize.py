@@ -14,6 +14,7 @@ from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
+from quantgate.pipelines.specs.foreign import foreign_places
 from quantgate.pipelines.specs.kv_caches import parse_kv_caches
 from quantgate.pipelines.specs.recipes import DEFAULT_RECIPES, parse_recipes
 from quantgate.pipelines.specs.waivers import parse_waiver
@@ -34,6 +35,7 @@ class QuantizeOptions:
     only: str | None = None
     anyway: bool = False
     nearest: bool = False
+    foreign: tuple[str, ...] = ()
     as_json: bool = False
     waive: str | None = None
     reason: str | None = None
@@ -72,6 +74,7 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         base_divergence_waiver=parse_waiver(
             options.waive, reason=options.reason, who=options.who, until=options.until
         ),
+        foreign=foreign_places(options.foreign, Path.cwd()),
     )
     spec = load_build(options.build_file, overrides, DEFAULT_RECIPES)
     return replace(spec, anyway=options.anyway, nearest=spec.nearest or options.nearest)

@@ -1,8 +1,10 @@
 """Checks made before any item is asked. Each returns one finding; a miss fails the variant."""
 
-from quantgate.pipelines.audit.metadata import audit_configuration
+from quantgate.pipelines.audit.foreign import audit_foreign_template, audit_making
+from quantgate.pipelines.audit.metadata import audit_configuration, audit_foreign_configuration
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import Calibration
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
@@ -15,18 +17,27 @@ _NONE = -1
 def audit_variant(
     variant: Variant, checkpoint: Checkpoint, base: ProbeReport, probe: ProbeReport
 ) -> AuditReport:
-    """Hold a variant's facts and probe against its recipe, its checkpoint and the base's own probe."""
+    """Hold a variant's facts and probe against its recipe, its checkpoint and the base's own probe.
+
+    What somebody else made has no recipe: the base alone is what it is held to.
+    """
+    options = variant.recipe.options
+    if isinstance(options, ForeignOptions):
+        promises: tuple[AuditFinding, ...] = (audit_making(options), _finite(variant))
+        template = audit_foreign_template(options, base.chat_template, probe.chat_template)
+        configuration = audit_foreign_configuration
+    else:
+        promises = _promises(variant, checkpoint)
+        template = _template(base.chat_template, probe)
+        configuration = audit_configuration
     return AuditReport(
         findings=(
-            _layers(variant),
-            _finite(variant),
-            _calibration(variant),
-            _coverage(variant),
-            _source(variant, checkpoint),
+            *promises,
             _equal("loads in its runtime", True, probe.loads, probe.detail),
             _equal("logits are finite", True, probe.finite_logits, probe.detail),
             *_tokenizer(base, probe),
-            audit_configuration(base.configuration, probe.configuration),
+            template,
+            configuration(base.configuration, probe.configuration),
         )
     )
 
@@ -67,6 +78,17 @@ def unreadable(what: str) -> AuditFinding:
     """Return the finding on an artifact whose own headers cannot be read."""
     return AuditFinding(
         check="headers can be read", passed=False, promised="whole and well-formed", found=what
+    )
+
+
+def _promises(variant: Variant, checkpoint: Checkpoint) -> tuple[AuditFinding, ...]:
+    """Hold what its builder says of it to what its recipe promises."""
+    return (
+        _layers(variant),
+        _finite(variant),
+        _calibration(variant),
+        _coverage(variant),
+        _source(variant, checkpoint),
     )
 
 
@@ -133,7 +155,6 @@ def _tokenizer(base: ProbeReport, probe: ProbeReport) -> tuple[AuditFinding, ...
             probe.beginning_of_sequence_id,
         ),
         _equal("end-of-sequence id", base.end_of_sequence_id, probe.end_of_sequence_id),
-        _template(base.chat_template, probe),
     )
 
 

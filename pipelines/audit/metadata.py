@@ -4,7 +4,9 @@ A vocabulary text, two merges in another order, a context length or a sampling d
 no weight. So whatever is not named here as a build's own business has to be equal.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
@@ -38,6 +40,16 @@ _OF_A_FOLDER: Mapping[str, str] = {
 }
 """Keys of config.json likewise."""
 
+_OF_WHOEVER_SAVED_IT = ("pad_token_id", "architectures", "unsloth_fixed", "unsloth_version")
+"""Keys of config.json in which a quant of others may differ as well: nothing is padded with a token."""
+
+_ARCHITECTURE = "general.architecture"
+_OF_THE_MODEL = re.compile(
+    r"general\.architecture|(?!general\.|tokenizer\.|quantize\.|split\.).*"
+    r"|tokenizer\.ggml\.(model|tokens|merges|add_\w+|(bos|eos|eot|eom)_token_id)"
+)
+"""Keys of a GGUF that decide what is computed, and how text and answers begin and end."""
+
 
 def audit_metadata(base: Contents, variant: Contents) -> AuditFinding:
     """Hold a GGUF's keys, or the tokenizer's and generation's files of a folder, against the base's."""
@@ -55,17 +67,67 @@ def audit_configuration(base: JsonObject, variant: JsonObject) -> AuditFinding:
     )
 
 
+def audit_foreign_metadata(base: Contents, variant: Contents) -> AuditFinding:
+    """Hold what a GGUF of others says of the model against the base, where both say it.
+
+    Converters of other days leave keys out and add some, and whoever made it signs it. What its tokenizer
+    does is held to token ids, of a folder too, and is no key's business.
+    """
+    is_gguf = _ARCHITECTURE in base.metadata
+    return _where_both_say(
+        "metadata equals the base's",
+        base.metadata,
+        variant.metadata,
+        [key for key in base.metadata if is_gguf and _OF_THE_MODEL.fullmatch(key)],
+    )
+
+
+def audit_foreign_configuration(base: JsonObject, variant: JsonObject) -> AuditFinding:
+    """Hold config.json, as the engine understood it, against the base's, where both say something."""
+    beside = {*_OF_A_FOLDER, *_OF_WHOEVER_SAVED_IT}
+    return _where_both_say(
+        "configuration equals the base's",
+        base if variant else {},
+        variant,
+        [key for key in base if key not in beside],
+    )
+
+
+def _where_both_say(
+    check: str, base: JsonObject, variant: JsonObject, decisive: Sequence[str]
+) -> AuditFinding:
+    """Hold decisive keys that neither leaves out; name the others that differ, which decide nothing."""
+    said = [key for key in decisive if None not in (base.get(key), variant.get(key))]
+    changes = [
+        change for key in said for change in _changes(key, base[key], variant[key], _OF_A_FOLDER)
+    ]
+    finding = _found(check, changes, len(said))
+    beside = [
+        key
+        for key in dict.fromkeys((*base, *variant))
+        if key not in said and base.get(key) != variant.get(key)
+    ]
+    if not beside:
+        return finding
+    named = ", ".join(beside[:_SHOWN])
+    more = f" and {len(beside) - _SHOWN} more" if len(beside) > _SHOWN else ""
+    return replace(finding, found=f"{finding.found}; no matter of the model: {named}{more}")
+
+
 def _finding(
     check: str, base: JsonObject, variant: JsonObject, excepted: Mapping[str, str]
 ) -> AuditFinding:
-    changes = list(_changes("", base, variant, excepted))
+    return _found(check, list(_changes("", base, variant, excepted)), len(base))
+
+
+def _found(check: str, changes: Sequence[str], held: int) -> AuditFinding:
     shown = "; ".join(changes[:_SHOWN])
     more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
     return AuditFinding(
         check=check,
         passed=not changes,
         promised="every key",
-        found=f"{shown}{more}" if changes else f"{len(base)} keys equal",
+        found=f"{shown}{more}" if changes else f"{held} keys equal",
     )
 
 

@@ -3,7 +3,13 @@
 import re
 from collections.abc import Iterable
 
-from quantgate.pipelines.domain.recipe import AutoAwqOptions, CompressedTensorsOptions, Recipe
+from quantgate.pipelines.domain.foreign import ForeignOptions
+from quantgate.pipelines.domain.recipe import (
+    AutoAwqOptions,
+    CompressedTensorsOptions,
+    Format,
+    Recipe,
+)
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.formats.floats import FLOAT_TYPES, difference
@@ -50,7 +56,8 @@ def _differing(compared: Iterable[StoredTensor], bases: dict[str, StoredTensor])
 def _smooths(recipe: Recipe) -> bool:
     """Whether scales move from activations into weights, over the norms inside the layers.
 
-    AWQ (arXiv 2306.00978, section 3.2) and SmoothQuant (arXiv 2211.10438, section 4) both do.
+    AWQ (arXiv 2306.00978, section 3.2) and SmoothQuant (arXiv 2211.10438, section 4) both do. Whoever made a
+    folder elsewhere may have done so; nobody does before a GGUF is written.
     """
     match recipe.options:
         case AutoAwqOptions():
@@ -59,6 +66,8 @@ def _smooths(recipe: Recipe) -> bool:
             return True
         case CompressedTensorsOptions(smoothing_strength=strength):
             return strength is not None
+        case ForeignOptions():
+            return recipe.format is not Format.GGUF
         case _:
             return False
 

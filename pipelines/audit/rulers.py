@@ -5,17 +5,23 @@ is exact. Types of llama.cpp are those of ggml/src/ggml-common.h. They have code
 their own, so the ruler is an integer grid of the same nominal width in groups as small as theirs.
 """
 
+import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from quantgate.pipelines.audit.grids import declared_grids, packed_grid, spelled_grids
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import (
     AutoAwqOptions,
     AutoGptqOptions,
     CompressedTensorsOptions,
+    Format,
     GgufOptions,
     KvCacheType,
+    Numerics,
     Recipe,
 )
 from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
@@ -98,6 +104,8 @@ _GGML_RULERS: dict[str, _GgmlRuler] = {
     )
 }
 
+_FULL_BITS = 16
+
 _KV_CACHES: dict[KvCacheType, Grid | None] = {
     "f16": None,
     "q8_0": _integer(8, 32),
@@ -129,6 +137,10 @@ def ruler_of(recipe: Recipe, types: Collection[str] = ()) -> Ruler:
             ruler = _gguf(options, types)
         case CompressedTensorsOptions():
             ruler = _compressed_tensors(options)
+        case ForeignOptions(quantization=""):
+            ruler = _ggml_ruler(main_type(options.main_type))
+        case ForeignOptions():
+            ruler = _foreign_folder(options, recipe.numerics)
         case AutoAwqOptions():
             grid = _integer(4, options.group_size, zero_point=True)
             ruler = Ruler(label=f"W4A16, zero points, groups of {options.group_size}", weights=grid)
@@ -180,15 +192,44 @@ def _gguf(options: GgufOptions, types: Collection[str]) -> Ruler:
     elif types and main not in types:
         main = min((t for t in types if t in _GGML_RULERS), key=_bits, default=main)
     kinds = [main, *(rule.type.upper() for rule in options.tensor_types)]
-    coarsest = min((kind for kind in kinds if kind in _GGML_RULERS), key=_bits)
-    row = _GGML_RULERS[coarsest]
+    return _ggml_ruler(min((kind for kind in kinds if kind in _GGML_RULERS), key=_bits))
+
+
+def _ggml_ruler(kind: str) -> Ruler:
+    row = _GGML_RULERS[kind]
     return Ruler(
-        label=coarsest,
+        label=kind,
         weights=row.grid,
         activations=_integer(8, row.activation_group),
-        head=_integer(8, 32) if coarsest == "Q8_0" else _integer(6, 16),
+        head=_integer(8, 32) if kind == "Q8_0" else _integer(6, 16),
         embeddings=row.grid,
     )
+
+
+def _foreign_folder(options: ForeignOptions, numerics: Numerics) -> Ruler:
+    """The grids that its config.json declares; where they are none of ours, integers of its least width."""
+    quantization = json.loads(options.quantization)
+    grid = packed_grid(quantization)
+    if quantization.get("quant_method") == Format.FP8:
+        square, _ = quantization.get("weight_block_size", [_FP8_BLOCK.size] * 2)
+        weights, activations, cache = replace(_FP8_BLOCK, size=square), None, None
+    elif grid is None:
+        weights, activations, cache = declared_grids(quantization)
+    else:
+        zeros = quantization.get("sym") is not True
+        weights, activations, cache = replace(grid, zero_point=zeros), None, None
+    if weights is None and (bits := _narrowest(numerics.weights)) < _FULL_BITS:
+        weights = _integer(bits, 128)
+    return Ruler(
+        label=spelled_grids([weights, activations, cache]),
+        weights=weights,
+        activations=activations,
+        kv_cache=cache,
+    )
+
+
+def _narrowest(weights: str) -> int:
+    return min((int(digits) for digits in re.findall(r"\d+", weights)), default=_FULL_BITS)
 
 
 def _widest_within(budget_bits_per_weight: float, candidates: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import (
     AutoAwqOptions,
     AutoGptqOptions,
@@ -10,7 +11,7 @@ from quantgate.pipelines.domain.recipe import (
     GgufOptions,
     Recipe,
 )
-from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.domain.variant import ExpectedSize, QuantizedTensor
 from quantgate.pipelines.engines.archived.shapes import layer_weights
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.expected_folders import expected_folder, words_of_eight
@@ -33,9 +34,12 @@ def expected_tensors(
     """Return every tensor with its type and cost, from names and shapes alone, for a recipe that fits.
 
     What is decided while building (a measured mix) is counted at the most it may take. `base` is what the
-    base says of itself where it was converted: its own names then count, and not those foretold.
+    base says of itself where it was converted: its own names then count, and not those foretold. Nothing is
+    foretold of what others made.
     """
     match recipe.options:
+        case ForeignOptions():
+            return ()
         case GgufOptions() as options if base is not None and _ARCHITECTURE in base.metadata:
             return expected_of_converted(base.tensors, base.metadata, recipe, options)
         case GgufOptions() as options:
@@ -50,6 +54,18 @@ def expected_tensors(
                 bits=words_of_eight(recipe.format, size),
                 left_in=_LEFT_BY_ARCHIVED_PACKAGES,
             )
+
+
+def expected_size(checkpoint: Checkpoint, recipe: Recipe) -> ExpectedSize:
+    """Return what a recipe's variant will take; of what others made, what it takes already."""
+    options = recipe.options
+    if isinstance(options, ForeignOptions):
+        return ExpectedSize(
+            bits_per_weight=options.bits_per_weight,
+            file_bits_per_weight=options.file_bits_per_weight,
+            size_bytes=options.weights_bytes,
+        )
+    return ExpectedSize.of(expected_tensors(checkpoint, recipe))
 
 
 def scratch_bytes(checkpoint: Checkpoint, recipes: Iterable[Recipe]) -> int:

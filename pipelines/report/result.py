@@ -154,6 +154,7 @@ def _variant(report: VariantReport) -> JsonValue:
         "decision": decision_word(report),
         "registered_version": report.registered_version,
         "failure": report.failure,
+        "origin": "foreign" if report.recipe.is_foreign else "built",
         "recipe": to_json(report.recipe),
         "numerics": str(report.recipe.numerics),
         "kernels": report.kernels,

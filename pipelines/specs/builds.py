@@ -13,6 +13,12 @@ from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
+from quantgate.pipelines.specs.foreign import (
+    ForeignEntry,
+    ForeignPlace,
+    PlaceText,
+    foreign_places,
+)
 from quantgate.pipelines.specs.loading import Spec, load_yaml
 from quantgate.pipelines.specs.names import ModelName
 from quantgate.pipelines.specs.servers import ServerFile, refuse_names
@@ -74,6 +80,9 @@ class BuildFile(Spec):
     recipes: tuple[str, ...] | None = None
     """Recipe names, patterns such as `Q4*`, or recipe files; without it one recipe of each common kind,
     and where it is empty the checkpoint is judged on its own."""
+    foreign: tuple[PlaceText | ForeignEntry, ...] = ()
+    """Quants of the model that others made, judged beside: a GGUF file, a folder, a pattern of files, or
+    `hub:org/name[@revision][:pattern]`."""
     nearest: bool = False
     """Take the catalogue's nearest recipe in place of one that does not fit the checkpoint's shapes."""
     kv: KvCacheType | tuple[KvCacheType, ...] = ()
@@ -130,7 +139,7 @@ class BuildSpec:
     `template_variables` are laid over the suite's. `anyway` builds also where the base is reliably right on
     too few items for anything to pass. `nearest` takes the catalogue's nearest recipe in place of one that
     does not fit the checkpoint; with `bundled`, where nobody chose the recipes, one is left out rather than
-    the build refused.
+    the build refused. `foreign` are places of quants that others made, judged beside what is built.
     """
 
     name: str | None
@@ -149,6 +158,7 @@ class BuildSpec:
     anyway: bool = False
     nearest: bool = False
     bundled: bool = False
+    foreign: tuple[ForeignPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +172,7 @@ class BuildOverrides:
     recipes: tuple[str, ...] | None = None
     kv_caches: tuple[KvCacheType, ...] | None = None
     base_divergence_waiver: BaseDivergenceWaiver | None = None
+    foreign: tuple[ForeignPlace, ...] = ()
 
 
 def load_build(
@@ -201,6 +212,7 @@ def load_build(
         bundled=spec.bundled and overrides.recipes is None,
         kv_caches=overrides.kv_caches or spec.kv_caches,
         base_divergence_waiver=overrides.base_divergence_waiver or spec.base_divergence_waiver,
+        foreign=overrides.foreign or spec.foreign,
     )
 
 
@@ -219,6 +231,7 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         recipes=default_recipes if file.recipes is None else file.recipes,
         bundled=file.recipes is None,
         nearest=file.nearest,
+        foreign=foreign_places(file.foreign, folder),
         kv_caches=file.kv_caches,
         folder=folder,
         servers=tuple(server.server(name, folder) for name, server in file.servers.items()),

@@ -52,7 +52,7 @@ class PlannedVariant:
         """Identity of the variant."""
         return variant_key(
             base=self.base,
-            recipe_digest=record_digest(self.recipe),
+            recipe_digest=record_digest(self.recipe.placeless),
             corpus_digest=self._calibration,
             toolchain=self.toolchain,
         )
@@ -65,7 +65,7 @@ class PlannedVariant:
     @property
     def files_key(self) -> Digest:
         """Identity of its files: all of the recipe that may influence a byte, and nothing else."""
-        recipe = self.recipe
+        recipe = self.recipe.placeless
         calibration: list[JsonValue] = [recipe.calibration, recipe.calibration_tokens]
         return variant_key(
             base=self.base,

@@ -12,9 +12,8 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.suites.suite import Suite
-from quantgate.pipelines.domain.variant import ExpectedSize
 from quantgate.pipelines.engines.binding.grammar import grammar_of
-from quantgate.pipelines.engines.expected import expected_tensors, scratch_bytes
+from quantgate.pipelines.engines.expected import expected_size, scratch_bytes
 from quantgate.pipelines.evaluation.graders.table import grader_for
 from quantgate.pipelines.evaluation.loops.checks import loop_problems
 from quantgate.pipelines.evaluation.runs import seconds_so_far
@@ -36,8 +35,8 @@ def needed_bytes(
     store = settings.store
     missing = {v.folder(store): v for v in variants if not v.built(store)}.values()
     recipes = [variant.recipe for variant in missing]
-    sizes = (ExpectedSize.of(expected_tensors(checkpoint, recipe)) for recipe in recipes)
-    return sum(size.size_bytes for size in sizes) + scratch_bytes(checkpoint, recipes)
+    sizes = (expected_size(checkpoint, recipe).size_bytes for recipe in recipes)
+    return sum(sizes) + scratch_bytes(checkpoint, recipes)
 
 
 def seconds_a_run(suite: Suite, settings: Settings) -> float | None:

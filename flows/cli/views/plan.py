@@ -13,8 +13,8 @@ from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.authoring.proofs import proofs
-from quantgate.pipelines.domain.variant import ExpectedSize
-from quantgate.pipelines.engines.expected import expected_tensors
+from quantgate.pipelines.domain.foreign import UNKNOWN_CALIBRATION
+from quantgate.pipelines.engines.expected import expected_size
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.gates.prospects import fewest_reliable_items
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
@@ -74,7 +74,7 @@ def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table
             _state(plan, variant, settings),
             str(variant.recipe.numerics),
             variant.recipe.runtime,
-            variant.corpus_label or "–",
+            UNKNOWN_CALIBRATION if variant.recipe.is_foreign else variant.corpus_label or "–",
             *_foretold(plan, variant),
         )
         for variant in plan.variants
@@ -104,12 +104,14 @@ def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table
 
 def _foretold(plan: BuildPlan, variant: PlannedVariant) -> tuple[str, str]:
     """Return what it will take and its bits, from the checkpoint's shapes alone."""
-    foretold = ExpectedSize.of(expected_tensors(plan.checkpoint, variant.recipe))
+    foretold = expected_size(plan.checkpoint, variant.recipe)
     bits = f"{foretold.bits_per_weight:.2f} · {foretold.file_bits_per_weight:.2f}"
     return megabytes(foretold.size_bytes), bits
 
 
 def _state(plan: BuildPlan, variant: PlannedVariant, settings: Settings) -> str:
     if variant.built(settings.store):
-        return "[green]built[/]"
-    return "to build" if plan.builder(variant) is variant else "same files"
+        return "[green]taken over[/]" if variant.recipe.is_foreign else "[green]built[/]"
+    if plan.builder(variant) is not variant:
+        return "same files"
+    return "to take over" if variant.recipe.is_foreign else "to build"

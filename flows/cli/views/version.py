@@ -28,6 +28,7 @@ def show_version(version: RegisteredVersion, console: Console) -> None:
         *([("accuracy", _accuracy_of(facts))] if facts.reference_accuracy is not None else []),
         ("unproven", ", ".join(facts.unproven_slices) or "no slice"),
         ("corpus", facts.corpus),
+        *([("origin", str(facts.origin))] if facts.origin.is_foreign else []),
         *([("traffic", str(version.drift))] if version.drift else []),
     )
     show_facts(lines, console, indent=10)

@@ -11,6 +11,7 @@ AUDIT = (
     "quantgate.pipelines.audit.divergence",
     "quantgate.pipelines.audit.expectation",
     "quantgate.pipelines.audit.labels",
+    "quantgate.pipelines.audit.nearness",
     "quantgate.pipelines.audit.origin",
     "quantgate.pipelines.audit.served",
     "quantgate.pipelines.engines.llamacpp.workers.divergence",

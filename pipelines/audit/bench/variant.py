@@ -17,17 +17,20 @@ from quantgate.pipelines.audit.divergence import (
     audit_unruled_divergence,
     unmeasured_divergence,
 )
-from quantgate.pipelines.audit.expectation import audit_expectation, written_tensors
+from quantgate.pipelines.audit.expectation import audit_expectation
+from quantgate.pipelines.audit.foreign import audit_coverage, audit_types
 from quantgate.pipelines.audit.labels import audit_labels
-from quantgate.pipelines.audit.metadata import audit_metadata
+from quantgate.pipelines.audit.metadata import audit_foreign_metadata, audit_metadata
+from quantgate.pipelines.audit.nearness import audit_nearness
 from quantgate.pipelines.audit.origin import audit_origin
 from quantgate.pipelines.audit.rulers import ruler_on
 from quantgate.pipelines.audit.served import audit_served
 from quantgate.pipelines.domain.architectures import TRANSFORMERS
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
+from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.domain.variant import Variant
-from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
+from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport, Divergence
 from quantgate.pipelines.engines.expected import expected_tensors
 from quantgate.pipelines.engines.requests import (
     DivergenceRequest,
@@ -36,6 +39,7 @@ from quantgate.pipelines.engines.requests import (
     ProbeRequest,
 )
 from quantgate.pipelines.engines.runtime import Runtime
+from quantgate.pipelines.engines.written import written_tensors
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sealed_values import Missing, Sealed, sealed_record
 from quantgate.pipelines.process.calls import OnProgress
@@ -167,14 +171,24 @@ class VariantAudit:
         base = self.bench.base_contents(self.runtime_name)
         try:
             contents = self.runtime.contents(loadable(variant))
-            written = written_tensors(variant.recipe, base, contents, variant.artifact)
+            written = written_tensors(
+                variant.recipe.format, base.tensors, contents.tensors, variant.artifact
+            )
         except CheckpointError as error:
             return (unreadable(error.what),)
+        origin = audit_origin(variant.recipe, base, contents)
+        if variant.recipe.is_foreign:
+            return (
+                audit_types(written),
+                audit_coverage(variant.recipe.format, base, contents, written),
+                *origin,
+                audit_foreign_metadata(base, contents),
+            )
         expected = expected_tensors(self.bench.checkpoint, variant.recipe, base)
         return (
             *audit_expectation(variant.recipe, expected, written),
             audit_labels(variant.recipe, contents),
-            *audit_origin(variant.recipe, base, contents),
+            *origin,
             audit_metadata(base, contents),
         )
 
@@ -206,7 +220,14 @@ class VariantAudit:
             if nearest is None
             else audit_divergence(measured, ruler, nearest)
         )
-        return judged, audit_resemblance(measured)
+        return judged, audit_resemblance(measured), *self._nearness(measured)
+
+    def _nearness(self, measured: Divergence) -> tuple[AuditFinding, ...]:
+        """What others made may be of a fine-tune; what is built here is of this very base."""
+        recipe, tensors = self.variant.recipe, self.variant.facts.tensors
+        if not (recipe.is_foreign and recipe.format is Format.GGUF):
+            return ()
+        return (audit_nearness(measured, {tensor.name: tensor.type for tensor in tensors}),)
 
     def _unchanged(self) -> AuditFinding:
         """Read every byte again, after engines had the files: nothing may have been written into them."""

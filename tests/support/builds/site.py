@@ -12,6 +12,7 @@ from quantgate.flows.wiring import wire
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.foreign import ForeignPlace
 from tests.support.builds.road import make_road
 from tests.support.warm import run_warm
 
@@ -29,10 +30,12 @@ def make_site(
     store: Path | None = None,
     model: Path | None = None,
     corpus: Path | None = None,
+    foreign: tuple[Path, ...] = (),
 ) -> LocalBuild:
     """Return a planned build of recipes, three items a slice, answered once by the base.
 
-    `model` and `corpus` replace the example's; a shared `store` spares what others have done already.
+    `model` and `corpus` replace the example's, `foreign` are quants that others made; a shared `store` spares
+    what others have done already.
     """
     folder.mkdir(parents=True, exist_ok=True)
     road = make_road(folder, recipes, items_a_slice=3)
@@ -42,7 +45,9 @@ def make_site(
     )
     tools = replace(wire(settings), run_worker=run_warm)
     overrides = BuildOverrides(
-        model=str(model) if model else None, corpora=(corpus,) if corpus else ()
+        model=str(model) if model else None,
+        corpora=(corpus,) if corpus else (),
+        foreign=tuple(ForeignPlace(text=str(place)) for place in foreign),
     )
     spec = load_build(folder / "build.yaml", overrides, ())
     # Three items a slice prove nothing: the audits are what is looked at.

@@ -11,9 +11,11 @@ import pytest
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import seal
 from quantgate.pipelines.files.store import Store
 from quantgate.registry import (
+    Evidence,
     Tracking,
     check_model_name,
     check_suite_name,
@@ -23,9 +25,10 @@ from quantgate.registry import (
     verify,
 )
 from quantgate.registry.evidence import version_facts
-from quantgate.registry.facts import PASSED, from_tags, to_tags
+from quantgate.registry.facts import PASSED, filter_of, from_tags, to_tags
 from quantgate.registry.lineages import trace
 from quantgate.registry.lookups import LookupRequest, RegisteredVersion, find
+from tests.support.foreign import planned, write_quant
 from tests.support.registries import (
     SUITE,
     MemoryRegistry,
@@ -182,6 +185,57 @@ def test_lineage_of_an_uncalibrated_variant_says_so(
 ) -> None:
     lineage = trace(f"models:/{MODEL}/1", tracking, open_registry=mlflow.open)
     assert lineage.answer.endswith("was quantized without a calibration corpus.")
+
+
+def foreign_evidence(folder: Path, tracking: Tracking) -> Evidence:
+    """Evidence of a quant that somebody else made."""
+    said = {"quantize.imatrix.dataset": "calibration_v3.txt"}
+    (recipe,) = planned(write_quant(folder / "q.gguf", dict(said)), store=tracking.store)
+    evidence = evidence_of(Sample(size_bytes=100, corpus=None), tracking.store)
+    return replace(evidence, variant=replace(evidence.variant, recipe=recipe))
+
+
+def test_lineage_of_a_quant_of_others_says_that_its_calibration_is_unknown(
+    tracking: Tracking, mlflow: MemoryRegistry, tmp_path: Path
+) -> None:
+    evidence = foreign_evidence(tmp_path, tracking)
+    record(evidence, tracking, open_registry=mlflow.open)
+    lineage = trace(f"{MODEL}@support-desk", tracking, open_registry=mlflow.open)
+    file = tmp_path / "q.gguf"
+    assert f"was made by somebody else, found at {file}; calibration unknown" in lineage.answer
+    assert "claims general.file_type: Q8_0" in lineage.answer
+    assert "quantize.imatrix.dataset: calibration_v3.txt" in lineage.answer
+    steps = {step.kind: step for step in lineage.steps}
+    assert (steps["calibration corpus"].name, steps["calibration corpus"].digest) == (
+        "unknown",
+        "none",
+    )
+    assert (steps["found at"].name, steps["found at"].digest) == (str(file), file_digest(file))
+
+
+def test_a_quant_of_others_is_looked_up_like_any_other_and_found_by_its_tag(
+    tracking: Tracking, mlflow: MemoryRegistry, tmp_path: Path
+) -> None:
+    record(foreign_evidence(tmp_path, tracking), tracking, open_registry=mlflow.open)
+    smallest = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
+    assert smallest.facts.origin.is_foreign
+    (version,) = mlflow.versions(MODEL, filter_of(origin="foreign"))
+    assert version.number == smallest.version
+    assert version.tags["origin_sha256"] == file_digest(tmp_path / "q.gguf")
+    assert version.tags["corpus"] == "unknown"
+
+
+def test_a_quant_of_others_found_elsewhere_is_the_same_version(
+    tracking: Tracking, mlflow: MemoryRegistry, tmp_path: Path
+) -> None:
+    first = foreign_evidence(tmp_path, tracking)
+    (tmp_path / "moved").mkdir()
+    moved = foreign_evidence(tmp_path / "moved", tracking)
+    assert first.key == moved.key
+    recorded = [record(each, tracking, open_registry=mlflow.open) for each in (first, moved)]
+    assert recorded[0].version == recorded[1].version
+    found_at = trace(MODEL, tracking, open_registry=mlflow.open).found.facts.origin.source
+    assert found_at == str(tmp_path / "moved" / "q.gguf")
 
 
 def test_a_bare_name_means_its_only_alias(tracking: Tracking, mlflow: MemoryRegistry) -> None:

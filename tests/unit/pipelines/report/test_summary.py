@@ -172,6 +172,7 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
             "decision",
             "registered_version",
             "failure",
+            "origin",
             "recipe",
             "numerics",
             "kernels",

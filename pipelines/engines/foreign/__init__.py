@@ -1,0 +1,1 @@
+"""What others made: taken over byte for byte, and read back."""

@@ -1,0 +1,1 @@
+"""Quants that others made, looked into and planned as variants."""
