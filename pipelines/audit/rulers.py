@@ -210,14 +210,12 @@ def _foreign_folder(options: ForeignOptions, numerics: Numerics) -> Ruler:
     """The grids that its config.json declares; where they are none of ours, integers of its least width."""
     quantization = json.loads(options.quantization)
     grid = packed_grid(quantization)
+    weights, activations, cache = declared_grids(quantization)
     if quantization.get("quant_method") == Format.FP8:
         square, _ = quantization.get("weight_block_size", [_FP8_BLOCK.size] * 2)
-        weights, activations, cache = replace(_FP8_BLOCK, size=square), None, None
-    elif grid is None:
-        weights, activations, cache = declared_grids(quantization)
-    else:
-        zeros = quantization.get("sym") is not True
-        weights, activations, cache = replace(grid, zero_point=zeros), None, None
+        weights = replace(_FP8_BLOCK, size=square)
+    elif grid is not None:
+        weights = replace(grid, zero_point=quantization.get("sym") is not True)
     if weights is None and (bits := _narrowest(numerics.weights)) < _FULL_BITS:
         weights = _integer(bits, 128)
     return Ruler(

@@ -14,7 +14,7 @@ _EMBEDDINGS = "token_embd.weight"
 _HEAD = "output.weight"
 _MATRIX = 2
 _MOST_TIMES = 1.1
-_LEAST_TIMES = 0.5
+_LEAST_TIMES = 0.3
 """Weights in the file for one of the base: converters leave out what serves images or training alone."""
 _LEAST_SHARED = 0.5
 _LOW_BIT_PARTS = frozenset({"weight_packed", *PARTS[Format.AWQ]})
