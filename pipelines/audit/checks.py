@@ -1,12 +1,14 @@
 """Checks made before any item is asked. Each returns one finding; a miss fails the variant."""
 
+from collections.abc import Iterator
+
 from quantgate.pipelines.audit.foreign import audit_foreign_template, audit_making
 from quantgate.pipelines.audit.metadata import audit_configuration, audit_foreign_configuration
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import Calibration
-from quantgate.pipelines.domain.variant import Variant
+from quantgate.pipelines.domain.variant import BuildFacts, Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
 from quantgate.pipelines.engines.requests import ProbeReport
 
@@ -128,12 +130,21 @@ def _calibration(variant: Variant) -> AuditFinding:
 def _coverage(variant: Variant) -> AuditFinding:
     """A weight without calibration statistics is quantized without them, and no tool says so."""
     starved = variant.facts.uncovered
+    reached = f"{len(starved)} never reached: {_some(starved)}" if starved else "all"
     return AuditFinding(
         check="calibration reached every weight",
         passed=not starved,
         promised="all that calibration weighs",
-        found=f"{len(starved)} never reached: {_some(starved)}" if starved else "all",
+        found="; ".join([reached, *_chosen_experts(variant.facts)]),
     )
+
+
+def _chosen_experts(facts: BuildFacts) -> Iterator[str]:
+    """Yield what a mixture's router itself made of the corpus: tools feed experts that it never chose."""
+    if facts.experts:
+        chosen = len(facts.experts) - len(facts.unchosen)
+        never = f", never {_some(facts.unchosen)}" if facts.unchosen else ""
+        yield f"the router chose {chosen} of {len(facts.experts)} experts{never}"
 
 
 def _source(variant: Variant, checkpoint: Checkpoint) -> AuditFinding:

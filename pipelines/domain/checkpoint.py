@@ -106,4 +106,7 @@ class Checkpoint:
     @property
     def is_sparse(self) -> bool:
         """Whether it is a mixture of experts: a router sends each token to a few of them."""
-        return any(".experts." in tensor.name for tensor in self.tensors)
+        return any(
+            ".experts." in tensor.name or ".block_sparse_moe." in tensor.name
+            for tensor in self.tensors
+        )

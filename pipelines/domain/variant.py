@@ -100,13 +100,25 @@ class ExpectedSize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertTokens:
+    """One expert of a mixture in calibration: tokens that the router chose it for, and tokens it was fed.
+
+    Tools may feed every expert all tokens, so that none is calibrated on nothing.
+    """
+
+    name: str
+    routed: int
+    fed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFacts:
     """What a backend reports of what it wrote, taken by reading the files back.
 
     `promised` names the tensors the recipe says are quantized (base names); `calibration_tokens` and
     `calibration_sequences` count what the tool really consumed, not what it was offered.
     `warnings` are the tool's own, verbatim. `uncovered` names tensors that the calibration was to weigh
-    and never reached.
+    and never reached. `experts` are those of a mixture that was calibrated, where the tool can be asked.
     """
 
     tensors: tuple[QuantizedTensor, ...]
@@ -118,6 +130,12 @@ class BuildFacts:
     seconds: float
     peak_memory_bytes: int
     uncovered: tuple[str, ...] = ()
+    experts: tuple[ExpertTokens, ...] = ()
+
+    @property
+    def unchosen(self) -> tuple[str, ...]:
+        """Experts that the router chose for no token of the calibration, by name."""
+        return tuple(expert.name for expert in self.experts if not expert.routed)
 
     @property
     def missed(self) -> tuple[str, ...]:

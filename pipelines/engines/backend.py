@@ -1,6 +1,6 @@
 """The seam to quantization tools: what can build a recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -9,7 +9,12 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.values import Digest
-from quantgate.pipelines.domain.variant import BuildFacts, QuantizedTensor, Toolchain
+from quantgate.pipelines.domain.variant import (
+    BuildFacts,
+    ExpertTokens,
+    QuantizedTensor,
+    Toolchain,
+)
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerReply
 
 Options = TypeVar("Options")
@@ -78,6 +83,7 @@ class WrittenFolder:
     """What a worker wrote, read back from the files, and what calibration really consumed.
 
     `promised` names the weights that the tool itself matched in the model; () where it tells none.
+    `experts` are those of a mixture that was calibrated.
     """
 
     tensors: tuple[QuantizedTensor, ...]
@@ -86,6 +92,7 @@ class WrittenFolder:
     nonfinite_tensors: tuple[str, ...]
     warnings: tuple[str, ...]
     promised: tuple[str, ...] = ()
+    experts: tuple[ExpertTokens, ...] = ()
 
 
 def folder_facts(reply: WorkerReply[WrittenFolder], promised: tuple[str, ...]) -> BuildFacts:
@@ -100,7 +107,17 @@ def folder_facts(reply: WorkerReply[WrittenFolder], promised: tuple[str, ...]) -
         warnings=written.warnings,
         seconds=reply.seconds,
         peak_memory_bytes=reply.peak_memory_bytes,
+        uncovered=tuple(_starved(promised, written.experts)),
+        experts=written.experts,
     )
+
+
+def _starved(weights: Sequence[str], experts: Sequence[ExpertTokens]) -> Iterator[str]:
+    """Yield the weights of experts that calibration fed nothing."""
+    idle = {expert.name for expert in experts if not expert.fed}
+    for weight in weights:
+        if weight.removesuffix(".weight").rpartition(".")[0] in idle:
+            yield weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

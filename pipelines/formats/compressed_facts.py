@@ -15,6 +15,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.formats.block_fp8 import SCALE
+from quantgate.pipelines.formats.experts import base_counts
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 from quantgate.pipelines.formats.scales import is_positive
@@ -104,12 +105,12 @@ def stored_tensors(
             activations[f"{module}.weight"][part] = tensor
         else:
             parts[f"{module}.weight" if part in _PARTS else tensor.name][part] = tensor
-    shapes = {tensor.name: tensor.parameter_count for tensor in base}
-    for name in parts.keys() - shapes.keys():
-        shapes[name] = sum(tensor.parameter_count for tensor in parts[name].values())
+    counts = base_counts(base, parts)
+    for name in parts.keys() - counts.keys():
+        counts[name] = sum(tensor.parameter_count for tensor in parts[name].values())
     weights = [
         _weight(name, count, parts.get(name, {}), activations.get(name, {}), scheme)
-        for name, count in shapes.items()
+        for name, count in counts.items()
     ]
     return tuple(sorted((*weights, *caches), key=lambda tensor: tensor.name))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.formats.experts import base_counts
 from quantgate.pipelines.formats.packed_config import PARTS
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 
@@ -30,7 +31,7 @@ def stored_tensors(
     for tensor in written:
         module, _, part = tensor.name.rpartition(".")
         parts[f"{module}.weight" if part in _PARTS else tensor.name][part] = tensor
-    counts = {tensor.name: tensor.parameter_count for tensor in base}
+    counts = base_counts(base, parts)
     for name in parts.keys() - counts.keys():
         counts[name] = sum(tensor.parameter_count for tensor in parts[name].values())
     return tuple(

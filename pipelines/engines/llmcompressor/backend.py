@@ -28,8 +28,10 @@ from quantgate.pipelines.engines.llmcompressor.shapes import (
     leaving_whole,
     misfits,
 )
+from quantgate.pipelines.engines.llmcompressor.smoothing.misfits import smoothing_remarks
 from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
+from quantgate.pipelines.formats.experts import experts_apart, routers
 from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
@@ -84,6 +86,17 @@ class LlmCompressorBackend(Backend):
     def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
         wrong = mistakes(recipe, options_of(recipe, CompressedTensorsOptions, _TOOL))
         return None if wrong or _refusal(checkpoint) else nearest(checkpoint, recipe)
+
+    @override
+    def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
+        """Return what is left whole of a mixture, and where smoothing takes another architecture's layers."""
+        options = options_of(recipe, CompressedTensorsOptions, _TOOL)
+        shapes = {
+            tensor.name: tensor.shape for tensor in experts_apart(checkpoint.language_tensors)
+        }
+        choosing = routers(shapes) if options.scheme is not None else ()
+        left = f"{len(choosing)} matrices that choose experts stay in full precision"
+        return (*([left] if choosing else []), *smoothing_remarks(checkpoint, options))
 
     @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:

@@ -1,5 +1,7 @@
 """What a recipe of llm-compressor makes of every tensor, told from the scheme and the shapes."""
 
+from dataclasses import replace
+
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
 from quantgate.pipelines.domain.variant import QuantizedTensor
@@ -15,6 +17,7 @@ from quantgate.pipelines.engines.expected_folders import (
 )
 from quantgate.pipelines.engines.llmcompressor.schemes import PRESET_GROUPS, group_size
 from quantgate.pipelines.engines.llmcompressor.shapes import addressed, cache_scales
+from quantgate.pipelines.formats.experts import experts_apart
 
 _WHOLE = "BF16"
 """What our worker loads a checkpoint as, and so writes what it leaves alone."""
@@ -31,7 +34,7 @@ def expected_compressed(
     """Return every tensor with its type and cost, and the scales of a quantized cache."""
     kind, bits = _stored(recipe.format, options)
     weights = expected_folder(
-        checkpoint,
+        replace(checkpoint, tensors=experts_apart(checkpoint.tensors)),
         addressed(checkpoint.language_tensors, options),
         stored_type=kind,
         bits=bits,

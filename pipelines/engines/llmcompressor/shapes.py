@@ -1,8 +1,4 @@
-"""Which layers a recipe addresses and whether it fits them, told from names and shapes alone.
-
-Matching follows compressed-tensors' `match_named_modules`: a target is a class name, an exact module name,
-or a regular expression after `re:` that matches from the start of a module's name.
-"""
+"""Which layers a recipe addresses and whether it fits them, told from names and shapes alone."""
 
 import re
 from collections import defaultdict
@@ -11,19 +7,14 @@ from dataclasses import replace
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
-from quantgate.pipelines.engines.llmcompressor.architectures import (
-    AWQ_ARCHITECTURES,
-    SMOOTHQUANT_ARCHITECTURES,
-)
+from quantgate.pipelines.engines.llmcompressor.names import matches_layer
 from quantgate.pipelines.engines.llmcompressor.schemes import BLOCK_SCHEMES, group_size
+from quantgate.pipelines.engines.llmcompressor.smoothing.misfits import smoothing_misfits
 from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
+from quantgate.pipelines.formats.experts import experts_apart, routers
 
 _WEIGHT = ".weight"
 _BLOCK = 128
-_HEAD = "lm_head"
-"""Stands outside of all modules once it is loaded, wherever it is stored."""
-_NOT_LINEAR = ("wte", "wpe")
-"""Embeddings of GPT-2 and its kin."""
 _LAYER_NUMBER = re.compile(r"\.\d+\.")
 # The children by which compressed-tensors tells an attention layer (quantization/lifecycle/initialize.py).
 _KEY_PROJECTIONS = ("k_proj", "v_proj", "qkv_proj", "kv_b_proj")
@@ -36,17 +27,21 @@ def addressed(
 ) -> tuple[TensorFacts, ...]:
     """Return the 2-D weights that the recipe's targets match and its ignore list does not.
 
-    None where the recipe quantizes the KV cache alone.
+    Experts that the checkpoint has fused are taken apart, routers are left alone. None where the recipe
+    quantizes the KV cache alone.
     """
     if options.scheme is None:
         return ()
+    apart = experts_apart(tensors)
+    choosing = routers({tensor.name: tensor.shape for tensor in apart})
     return tuple(
         tensor
-        for tensor in tensors
+        for tensor in apart
         if tensor.name.endswith(_WEIGHT)
         and len(tensor.shape) == 2
-        and any(_matches(tensor.name, target) for target in options.targets)
-        and not any(_matches(tensor.name, ignored) for ignored in options.ignore)
+        and tensor.name not in choosing
+        and any(matches_layer(_layer(tensor), target) for target in options.targets)
+        and not any(matches_layer(_layer(tensor), ignored) for ignored in options.ignore)
     )
 
 
@@ -58,6 +53,10 @@ def leaving_whole(recipe: Recipe, modules: Iterable[str]) -> Recipe:
         return recipe
     options = replace(recipe.options, ignore=(*recipe.options.ignore, *ignored))
     return replace(recipe, options=options)
+
+
+def _layer(tensor: TensorFacts) -> str:
+    return tensor.name.removesuffix(_WEIGHT)
 
 
 def cache_scales(
@@ -76,18 +75,13 @@ def cache_scales(
 
 def misfits(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> tuple[str, ...]:
     """Return why a sound recipe does not fit the checkpoint, one sentence each; empty when it fits."""
-    if checkpoint.is_sparse:
-        return (
-            f"{checkpoint.architecture} is a mixture of experts: calibration may never reach some of them, "
-            "and llm-compressor's ways around that are not reviewed here; GGUF recipes fit",
-        )
     weights = addressed(checkpoint.language_tensors, options)
     if options.scheme is not None and not weights:
         targets, ignored = ", ".join(options.targets), ", ".join(options.ignore) or "nothing"
         return (f"targets {targets} (ignoring {ignored}) match no layer of {checkpoint.name}",)
     return (
         *_indivisible(weights, options),
-        *_unsmoothable(checkpoint, options),
+        *smoothing_misfits(checkpoint, options),
         *_uncached(checkpoint, options),
     )
 
@@ -121,32 +115,9 @@ def _ragged(
         yield f"{subject} {shape[dimension]} {what} do not divide (shape {shape[0]} x {shape[1]})"
 
 
-def _unsmoothable(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
-    smoothing = {
-        "AWQ": (options.modifier == "AWQModifier", AWQ_ARCHITECTURES),
-        "SmoothQuant": (options.smoothing_strength is not None, SMOOTHQUANT_ARCHITECTURES),
-    }
-    for algorithm, (is_used, reviewed) in smoothing.items():
-        if is_used and checkpoint.architecture not in reviewed:
-            yield (
-                f"{algorithm} has no reviewed way to smooth {checkpoint.architecture}: which layer scales "
-                "may be moved out of, and into which, is not known for it"
-            )
-
-
 def _uncached(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
     if options.kv_cache is not None and not cache_scales(checkpoint.language_tensors, options):
         yield (
             f"{checkpoint.name} has no attention layer with {', '.join(_KEY_PROJECTIONS)}, "
             "so that no scale for its keys and values would be stored"
         )
-
-
-def _matches(tensor_name: str, target: str) -> bool:
-    module = tensor_name.removesuffix(_WEIGHT)
-    if target.startswith("re:"):
-        return re.match(target.removeprefix("re:"), module) is not None
-    name = module.rsplit(".", 1)[-1]
-    if target == "Linear":
-        return "embed" not in name and not name.endswith("norm") and name not in _NOT_LINEAR
-    return module == target or name == target == _HEAD

@@ -1,6 +1,7 @@
 """Child process: compresses one checkpoint folder with llm-compressor and reads back what it wrote."""
 
 import json
+from pathlib import Path
 
 import torch
 from llmcompressor import oneshot
@@ -17,17 +18,17 @@ from quantgate.pipelines.engines.backend import (
     WrittenFolder,
     options_of,
 )
+from quantgate.pipelines.engines.llmcompressor.workers.experts import count_experts, expert_notes
+from quantgate.pipelines.engines.llmcompressor.workers.matching import Matched, matched_modules
 from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
-    Matched,
     count_consumption,
-    matched_modules,
     modifiers,
     unpinned_caches,
 )
 from quantgate.pipelines.engines.llmcompressor.workers.smoothing import smoothing_notes, watch
 from quantgate.pipelines.engines.llmcompressor.workers.warnings import collected_warnings
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
-from quantgate.pipelines.engines.workers.classes import auto_model
+from quantgate.pipelines.engines.workers.linear_experts import load_apart
 from quantgate.pipelines.formats.compressed_facts import (
     stored_scheme,
     stored_tensors,
@@ -51,12 +52,15 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     with collected_warnings() as warnings:
         on_progress(Progress(done=0, total=0, what="loading the base"))
         # bfloat16: FP4 and MX formats decompress to it, and their reload fails for other dtypes.
-        model = auto_model(base).from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
+        model = load_apart(base, torch.bfloat16)
         options = options_of(request.recipe, CompressedTensorsOptions, "llm-compressor")
         matched = matched_modules(model, options)
-        consumption, notes = _quantize(request, model, matched, modifiers(options), on_progress)
+        recipe = modifiers(options, matched.targets, matched.ignore)
+        experts = count_experts(model, matched, recipe)
+        consumption, notes = _quantize(request, model, matched, recipe, on_progress)
         on_progress(Progress(done=0, total=0, what="saving"))
         model.save_pretrained(request.output, save_compressed=True)
+        _say_what_stays_whole(request.output, matched)
     copy_tokenizer(base, request.output)
     on_progress(Progress(done=0, total=0, what="reading back"))
     written, scheme = read_tensors(request.output), stored_scheme(request.output)
@@ -66,8 +70,24 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
         calibration_sequences=consumption.sequences,
         calibration_tokens=consumption.tokens,
         nonfinite_tensors=unsound_tensors(written, scheme),
-        warnings=(*notes, *warnings),
+        warnings=(*notes, *expert_notes(experts.result()), *warnings),
+        experts=experts.result(),
     )
+
+
+def _say_what_stays_whole(folder: Path, matched: Matched) -> None:
+    """Name routers in config.json as readers do, by the checkpoint's names or by transformers'.
+
+    transformers 5.17 takes back half of a renamed layer's name as it saves (Phi-3.5-MoE), and then would
+    look for scales of a router itself.
+    """
+    file = folder / "config.json"
+    config = json.loads(file.read_text())
+    ignored = config["quantization_config"]["ignore"]
+    for name in matched.routing:
+        if matched.stored[name] not in ignored:
+            ignored += dict.fromkeys((matched.stored[name], name))
+    file.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def _quantize(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from compressed_tensors.quantization import (
@@ -10,21 +9,19 @@ from compressed_tensors.quantization import (
     QuantizationScheme,
     QuantizationStrategy,
     QuantizationType,
-    is_cached_attention_module,
     is_preset_scheme,
     preset_name_to_scheme,
 )
-from compressed_tensors.utils import match_named_modules
 from llmcompressor.modifiers import Modifier
 from llmcompressor.modifiers.gptq import GPTQModifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
 from llmcompressor.pipelines.cache import IntermediatesCache
 
-from quantgate.pipelines.domain.errors import CheckpointError, InputError
+from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
 from quantgate.pipelines.engines.backend import Consumption
+from quantgate.pipelines.engines.llmcompressor.workers.matching import Matched
 from quantgate.pipelines.engines.llmcompressor.workers.smoothing import Awq, SmoothQuant
-from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
 _CACHE = QuantizationArgs(
@@ -37,16 +34,20 @@ _CACHE = QuantizationArgs(
 """E4M3 with one fixed scale for a layer's keys and one for its values: what engines read."""
 
 
-def modifiers(options: CompressedTensorsOptions) -> list[Modifier]:
+def modifiers(
+    options: CompressedTensorsOptions, targets: Sequence[str], ignore: Sequence[str]
+) -> list[Modifier]:
     """Return the modifiers in their order; what the options leave open keeps llm-compressor's default.
+
+    Targets and what is ignored are told by the names that layers have in the model, see `Matched`.
 
     Raises:
         InputError: where the scheme is unknown to compressed-tensors or has no groups to be sized.
     """
     common = {
-        "config_groups": {"group_0": _scheme(options)} if options.scheme else {},
-        "targets": list(options.targets) if options.scheme else [],
-        "ignore": list(options.ignore),
+        "config_groups": {"group_0": _scheme(options, targets)} if options.scheme else {},
+        "targets": list(targets) if options.scheme else [],
+        "ignore": list(ignore),
         "kv_cache_scheme": _CACHE.model_copy() if options.kv_cache else None,
     }
     smoothing = (
@@ -64,56 +65,15 @@ def modifiers(options: CompressedTensorsOptions) -> list[Modifier]:
     return [*smoothing, QuantizationModifier(**common)]
 
 
-def _scheme(options: CompressedTensorsOptions) -> QuantizationScheme:
+def _scheme(options: CompressedTensorsOptions, targets: Sequence[str]) -> QuantizationScheme:
     if not options.scheme or not is_preset_scheme(options.scheme):
         raise InputError(f"scheme {options.scheme} is unknown to compressed-tensors")
-    scheme = preset_name_to_scheme(options.scheme, list(options.targets))
+    scheme = preset_name_to_scheme(options.scheme, list(targets))
     if options.group_size is not None:
         if scheme.weights.group_size is None:
             raise InputError(f"scheme {options.scheme} has no groups, so group_size has no meaning")
         scheme.weights = scheme.weights.model_copy(update={"group_size": options.group_size})
     return scheme
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matched:
-    """What a recipe addresses in a model: `layers` by name, and `attentions` whose cache is quantized."""
-
-    layers: dict[str, torch.nn.Module]
-    attentions: tuple[str, ...]
-
-    @property
-    def promised(self) -> tuple[str, ...]:
-        """Tensors that are to be found in the files, by name; a weight by its base's name."""
-        weights = [f"{name}.weight" for name in self.layers]
-        scales = [f"{name}.{scale}" for name in self.attentions for scale in CACHE_SCALES]
-        return (*weights, *scales)
-
-
-def matched_modules(model: torch.nn.Module, options: CompressedTensorsOptions) -> Matched:
-    """Return what the recipe addresses.
-
-    Raises:
-        CheckpointError: where there is nothing; llm-compressor would save an unquantized model.
-    """
-    layers = {}
-    if options.scheme is not None:
-        layers = dict(match_named_modules(model, list(options.targets), list(options.ignore)))
-        if not layers:
-            raise CheckpointError(
-                f"targets {', '.join(options.targets)} match no layer",
-                where=str(model.name_or_path),
-            )
-    attentions: tuple[str, ...] = ()
-    if options.kv_cache is not None:
-        named = model.named_modules()
-        attentions = tuple(name for name, module in named if is_cached_attention_module(module))
-        if not attentions:
-            raise CheckpointError(
-                "has no attention layer whose keys and values llm-compressor can quantize",
-                where=str(model.name_or_path),
-            )
-    return Matched(layers=layers, attentions=attentions)
 
 
 def count_consumption(

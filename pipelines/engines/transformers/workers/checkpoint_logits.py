@@ -20,9 +20,9 @@ from quantgate.pipelines.engines.divergence.base_messages import (
     CheckpointLogitsCall,
     Passage,
 )
-from quantgate.pipelines.engines.transformers.workers.model import require_clean
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.engines.workers.classes import auto_model
+from quantgate.pipelines.engines.workers.strict_loading import require_clean
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve

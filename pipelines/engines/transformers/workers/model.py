@@ -1,27 +1,28 @@
 """Loading a checkpoint folder with transformers, strictly: no random weights, no remote code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, PreTrainedModel
 
-from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
+from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.engines.workers.classes import auto_model, model_class
+from quantgate.pipelines.engines.workers.strict_loading import REFUSED, require_clean
+from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.formats.block_fp8 import stored_square
 from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
 from quantgate.pipelines.formats.configuration.language_config import context_length
+from quantgate.pipelines.formats.experts import APART
 from quantgate.pipelines.formats.packed_config import PackedLayout, stored_layout
+from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.process.accelerator import accelerator_name
 
 COMPUTE_DTYPE = torch.bfloat16
-
-_REFUSED = ("missing_keys", "mismatched_keys", "error_msgs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,10 @@ def load(folder: Path) -> LoadedModel:
 
 def _read(folder: Path) -> PreTrainedModel:
     """Load as transformers does; squares of FP8 are expanded on every device, and not where kernels lack."""
+    if _has_quantized_experts(folder):
+        from quantgate.pipelines.engines.workers.linear_experts import load_apart
+
+        return load_apart(folder, COMPUTE_DTYPE)
     config = None
     if stored_square(folder) is not None:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -81,6 +86,17 @@ def _read(folder: Path) -> PreTrainedModel:
     return model
 
 
+def _has_quantized_experts(folder: Path) -> bool:
+    """Whether experts stand apart in a compressed-tensors folder.
+
+    transformers 5.17 would fuse them, which no scheme but two survives, and no activations' scales at all.
+    """
+    match read_json_object(folder / "config.json"):
+        case {"quantization_config": {"quant_method": "compressed-tensors"}}:
+            return any(APART.search(tensor.name) for tensor in read_tensors(folder))
+    return False
+
+
 def _read_packed(folder: Path, layout: PackedLayout) -> PreTrainedModel:
     """Expand packed weights and load them as an unquantized model's; a tensor left over is an error too."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -93,25 +109,8 @@ def _read_packed(folder: Path, layout: PackedLayout) -> PreTrainedModel:
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are refused below, by name
     )
-    require_clean(folder, loading, (*_REFUSED, "unexpected_keys"))
+    require_clean(folder, loading, (*REFUSED, "unexpected_keys"))
     return model
-
-
-def require_clean(
-    folder: Path, loading: Mapping[str, Any], refused: tuple[str, ...] = _REFUSED
-) -> None:
-    """Refuse what transformers would have filled with random numbers, or could not read.
-
-    Raises:
-        CheckpointError: naming the first three tensors of the first kind that is refused.
-    """
-    for kind in refused:
-        if loading.get(kind):
-            named = ", ".join(str(key) for key in sorted(loading[kind], key=str)[:3])
-            raise CheckpointError(
-                f"does not load cleanly: {len(loading[kind])} {kind.replace('_', ' ')} ({named})",
-                where=str(folder),
-            )
 
 
 def _device(name: str | None) -> torch.device:

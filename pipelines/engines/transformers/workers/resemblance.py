@@ -6,7 +6,9 @@ import torch
 
 from quantgate.pipelines.domain.verdicts.audit import Resemblance
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
-from quantgate.pipelines.engines.transformers.workers.stored import read_tensor
+from quantgate.pipelines.engines.transformers.workers.stored import read_part, read_tensor
+from quantgate.pipelines.engines.workers.stored_names import stored_layers
+from quantgate.pipelines.formats.experts import fused_parts
 from quantgate.pipelines.formats.safetensors import read_tensors
 
 _BALANCING_ROUNDS = 3
@@ -16,17 +18,23 @@ _BALANCING_ROUNDS = 3
 def resemblances(loaded: LoadedModel, base: Path) -> tuple[Resemblance, ...]:
     """Return the cosine of every linear layer's weight with the base folder's tensor of that name.
 
+    An expert's is held against its part of the base's fused tensor where that has them so.
+
     The model has to have answered once: until then compressed weights are packed.
     """
     originals = {tensor.name: tensor for tensor in read_tensors(base)}
+    fused = fused_parts({name: tensor.shape for name, tensor in originals.items()})
     compared: list[Resemblance] = []
-    for name, module in loaded.model.named_modules():
-        weight, stored = getattr(module, "weight", None), originals.get(f"{name}.weight")
-        if not isinstance(module, torch.nn.Linear) or stored is None:
+    for name, stored in stored_layers(loaded.model).items():
+        weight, tensor = loaded.model.get_submodule(name).weight, f"{stored}.weight"
+        if tensor in originals:
+            original = read_tensor(originals[tensor])
+        elif tensor in fused:
+            original = read_part(originals[fused[tensor].fused], fused[tensor])
+        else:
             continue
-        if weight is not None and tuple(weight.shape) == stored.shape:
-            cosine = resemblance(weight, read_tensor(stored))
-            compared.append(Resemblance(name=stored.name, cosine=cosine))
+        if weight.shape == original.shape:
+            compared.append(Resemblance(name=tensor, cosine=resemblance(weight, original)))
     return tuple(compared)
 
 

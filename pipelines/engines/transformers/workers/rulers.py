@@ -19,10 +19,14 @@ from quantgate.pipelines.engines.transformers.workers.divergence import (
 )
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.engines.transformers.workers.rounding import rounded
+from quantgate.pipelines.engines.workers.stored_names import (
+    routing_layers,
+    stored_layers,
+)
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
-_EXPERT_DIMENSIONS = 3
+_FUSED_DIMENSIONS = 3
 
 
 def measure(request: RulersRequest, on_progress: OnProgress) -> RulerDivergences:
@@ -39,11 +43,20 @@ def measure(request: RulersRequest, on_progress: OnProgress) -> RulerDivergences
     with base_logits(request.base_logits, lambda: base_pass(folder, sequences, max_tokens)) as base:
         for done, ruler in enumerate(request.rulers, start=2):
             loaded = load(folder)
+            _take_experts_apart(loaded.model)
             _apply(ruler, loaded)
             divergences.append(divergence(loaded, base, _cache(ruler)))
             del loaded  # before the next one takes its room
             on_progress(Progress(done=done, total=total, what=what))
     return RulerDivergences(values=tuple(divergences))
+
+
+def _take_experts_apart(model: PreTrainedModel) -> None:
+    """Have a mixture's experts as linear layers, to be rounded as those are, with what they are fed."""
+    if any(parameter.dim() == _FUSED_DIMENSIONS for parameter in model.parameters()):
+        from quantgate.pipelines.engines.workers.linear_experts import take_apart
+
+        take_apart(model)
 
 
 @torch.no_grad()
@@ -73,17 +86,14 @@ def _weights(model: PreTrainedModel, ruler: Ruler) -> Iterator[tuple[torch.Tenso
     for layer in _linear(model):
         # GPT-2's own kind of layer stores its weight the other way round.
         yield layer.weight.data.T if isinstance(layer, Conv1D) else layer.weight.data, ruler.weights
-    for module in model.modules():
-        if not isinstance(module, torch.nn.Conv1d):
-            for parameter in module.parameters(recurse=False):
-                if parameter.dim() == _EXPERT_DIMENSIONS:
-                    yield parameter.data, ruler.weights
 
 
 def _linear(model: PreTrainedModel) -> Iterator[torch.nn.Linear | Conv1D]:
-    head = model.get_output_embeddings()
-    for module in model.modules():
-        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head:
+    """Yield every linear layer but the head and a mixture's routers, which recipes leave alone."""
+    head, choosing = model.get_output_embeddings(), routing_layers(model, stored_layers(model))
+    for name, module in model.named_modules():
+        is_linear = isinstance(module, torch.nn.Linear | Conv1D) and module is not head
+        if is_linear and name not in choosing:
             yield module
 
 

@@ -1,8 +1,11 @@
 """Tensors of safetensors files as torch's, read from where their header says that they are."""
 
+from dataclasses import replace
+
 import torch
 
 from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.formats.experts import FusedPart
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _DTYPES = {
@@ -32,3 +35,23 @@ def read_tensor(stored: StoredTensor) -> torch.Tensor:
         file.seek(stored.start)
         values = bytearray(file.read(stored.size_bytes))
     return torch.frombuffer(values, dtype=dtype).reshape(stored.shape)
+
+
+def read_part(fused: StoredTensor, part: FusedPart) -> torch.Tensor:
+    """Return one expert's matrix (outputs x inputs) or bias of a fused tensor, which is not read whole."""
+    size_bytes = fused.size_bytes // fused.shape[0]
+    expert = read_tensor(
+        replace(
+            fused,
+            shape=fused.shape[1:],
+            start=fused.start + part.index * size_bytes,
+            size_bytes=size_bytes,
+        )
+    )
+    outputs = expert.T if part.transposed and expert.dim() > 1 else expert
+    if outputs.shape[0] == part.shape[0]:
+        return outputs
+    second = part.part == "up_proj"
+    if part.interleaved:
+        return outputs[int(second) :: 2]
+    return outputs[part.shape[0] :] if second else outputs[: part.shape[0]]

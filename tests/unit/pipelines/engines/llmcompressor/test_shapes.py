@@ -1,5 +1,6 @@
 """Which layers a recipe addresses and whether its groups fit, told before anything is built."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,30 +161,58 @@ def test_targets_that_match_nothing_are_told(tmp_path: Path) -> None:
     assert sentence == "targets Liner (ignoring lm_head) match no layer of demo"
 
 
-@pytest.mark.parametrize("architecture", ["Gemma2ForCausalLM", "SomethingNewForCausalLM"])
-def test_smoothing_is_refused_where_its_layers_are_not_known(
-    architecture: str, tmp_path: Path
-) -> None:
-    """llm-compressor would assume Llama's names, and destroys Gemma2 by them."""
-    checkpoint = replace(_checkpoint(tmp_path), architecture=architecture)
+def test_smoothing_is_refused_where_its_layers_are_not_there(tmp_path: Path) -> None:
+    checkpoint = replace(_checkpoint(tmp_path), architecture="SomethingNewForCausalLM")
     (sentence,) = misfits(checkpoint, replace(INT8, smoothing_strength=0.5))
-    assert sentence.startswith(f"SmoothQuant has no reviewed way to smooth {architecture}")
+    assert sentence.startswith("SmoothQuant cannot smooth SomethingNewForCausalLM")
     assert misfits(checkpoint, INT8) == ()
 
 
-def test_awq_is_refused_for_an_architecture_without_its_layers(tmp_path: Path) -> None:
-    checkpoint = replace(_checkpoint(tmp_path), architecture="Starcoder2ForCausalLM")
-    (sentence,) = misfits(checkpoint, AWQ)
-    assert sentence.startswith("AWQ has no reviewed way to smooth Starcoder2ForCausalLM")
+MIXTURE = {
+    "model.layers.0.self_attn.q_proj.weight": (256, 256),
+    "model.layers.0.block_sparse_moe.gate.weight": (2, 256),
+    **{
+        f"model.layers.0.block_sparse_moe.experts.{expert}.{part}.weight": (256, 256)
+        for expert in range(2)
+        for part in ("w1", "w2", "w3")
+    },
+}
 
 
-def test_a_mixture_of_experts_is_refused_with_what_fits_it(tmp_path: Path) -> None:
-    dense = _checkpoint(tmp_path)
-    expert = replace(dense.tensors[0], name="model.layers.0.block_sparse_moe.experts.0.w1.weight")
-    mixture = replace(dense, architecture="MixtralForCausalLM", tensors=(*dense.tensors, expert))
-    (sentence,) = misfits(mixture, INT8)
-    assert sentence.startswith("MixtralForCausalLM is a mixture of experts")
-    assert sentence.endswith("GGUF recipes fit")
+def _mixture(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> Checkpoint:
+    tensors = tuple(TensorFacts(name=n, shape=s, dtype="BF16") for n, s in shapes.items())
+    return replace(fake_checkpoint(folder), architecture="MixtralForCausalLM", tensors=tensors)
+
+
+def test_every_expert_is_addressed_and_no_router(tmp_path: Path) -> None:
+    mixture = _mixture(tmp_path, MIXTURE)
+    assert misfits(mixture, FP8) == ()
+    assert _names(mixture, FP8) == [name for name in MIXTURE if ".gate." not in name]
+
+
+@pytest.mark.parametrize("pattern", ["re:.*w2$", "re:.*mlp[.]experts[.].*down_proj"])
+def test_experts_go_by_the_checkpoints_names_and_by_llm_compressors(
+    pattern: str, tmp_path: Path
+) -> None:
+    mixture = _mixture(tmp_path, MIXTURE)
+    left = set(_names(mixture, FP8)) - set(_names(mixture, replace(FP8, ignore=(pattern,))))
+    assert len(left) == 2
+    assert all(name.endswith("w2.weight") for name in left)
+
+
+def test_fused_experts_are_addressed_one_by_one_and_have_to_fit(tmp_path: Path) -> None:
+    fused = {
+        "model.layers.0.mlp.experts.gate_up_proj": (2, 96, 128),
+        "model.layers.0.mlp.experts.down_proj": (2, 64, 96),
+        "model.layers.0.mlp.router.weight": (2, 96),
+    }
+    mixture = _mixture(tmp_path, fused)
+    assert len(_names(mixture, FP8)) == 6
+    sentences = misfits(mixture, GPTQ)
+    assert {("have 64 inputs" in each, "have 96 inputs" in each) for each in sentences} == {
+        (True, False),
+        (False, True),
+    }
 
 
 def test_a_quantized_cache_promises_two_scales_in_every_attention_layer(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""AWQ and SmoothQuant before anything is built: what llm-compressor would scale, and if that is harmless."""

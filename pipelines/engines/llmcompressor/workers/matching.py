@@ -1,0 +1,89 @@
+"""What a recipe addresses in a loaded model, by the names that layers have there and in the checkpoint."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from compressed_tensors.quantization import is_cached_attention_module
+from compressed_tensors.utils import match_name, match_named_modules
+from transformers import PreTrainedModel
+
+from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
+from quantgate.pipelines.engines.workers.stored_names import (
+    routing_layers,
+    stored_layers,
+)
+from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """What a recipe addresses in a model: `layers` by name, and `attentions` whose cache is quantized.
+
+    `targets` and `ignore` are the recipe's, with those names added under which a model has what the recipe
+    calls as the checkpoint does, and with a mixture's routers left alone. `routing` names these, `stored`
+    has the checkpoint's names of all linear layers.
+    """
+
+    layers: dict[str, torch.nn.Module]
+    attentions: tuple[str, ...]
+    targets: tuple[str, ...]
+    ignore: tuple[str, ...]
+    routing: tuple[str, ...]
+    stored: Mapping[str, str]
+
+    @property
+    def promised(self) -> tuple[str, ...]:
+        """Tensors that are to be found in the files, by name; a weight by its base's name."""
+        weights = [f"{self.stored.get(name, name)}.weight" for name in self.layers]
+        scales = [f"{name}.{scale}" for name in self.attentions for scale in CACHE_SCALES]
+        return (*weights, *scales)
+
+
+def matched_modules(model: PreTrainedModel, options: CompressedTensorsOptions) -> Matched:
+    """Return what the recipe addresses.
+
+    Raises:
+        CheckpointError: where there is nothing; llm-compressor would save an unquantized model.
+    """
+    stored = stored_layers(model)
+    targets = (*options.targets, *_otherwise_called(stored, options.targets))
+    routing = routing_layers(model, stored)
+    ignore = (*options.ignore, *_otherwise_called(stored, options.ignore), *routing)
+    layers = {}
+    if options.scheme is not None:
+        layers = dict(match_named_modules(model, list(targets), list(ignore)))
+        if not layers:
+            raise CheckpointError(
+                f"targets {', '.join(options.targets)} match no layer",
+                where=str(model.name_or_path),
+            )
+    return Matched(
+        layers=layers,
+        attentions=_attentions(model) if options.kv_cache is not None else (),
+        targets=targets,
+        ignore=tuple(dict.fromkeys(ignore)),
+        routing=routing,
+        stored=stored,
+    )
+
+
+def _attentions(model: PreTrainedModel) -> tuple[str, ...]:
+    """Return the attention layers whose keys and values are cached."""
+    named = model.named_modules()
+    attentions = tuple(name for name, module in named if is_cached_attention_module(module))
+    if not attentions:
+        raise CheckpointError(
+            "has no attention layer whose keys and values llm-compressor can quantize",
+            where=str(model.name_or_path),
+        )
+    return attentions
+
+
+def _otherwise_called(stored: Mapping[str, str], patterns: Sequence[str]) -> Iterator[str]:
+    """Yield layers that a pattern matches by their names in the checkpoint alone."""
+    for name, stored_name in stored.items():
+        for pattern in patterns:
+            if match_name(stored_name, pattern) and not match_name(name, pattern):
+                yield name
