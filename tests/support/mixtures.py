@@ -82,6 +82,8 @@ def write_mixture(folder: Path, model_type: str) -> Checkpoint:
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
                 parameter.normal_(std=parameter.shape[-1] ** -0.5)
+            elif name.endswith(".bias"):
+                parameter.zero_()
             if name.endswith((".gate.weight", ".router.weight")) and parameter.dim() > 1:
                 _never_choose_the_last(parameter)
     model.save_pretrained(folder)
