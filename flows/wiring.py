@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.checkpoints.tools import CheckpointTools, OpenGguf, refuse_gguf
 from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
+from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.engines.archived.autoawq import AUTOAWQ
@@ -17,6 +19,7 @@ from quantgate.pipelines.engines.divergence.rulers import MeasureRulers, measure
 from quantgate.pipelines.engines.foreign.backend import ForeignBackend
 from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.llamacpp.unpacking.opening import GgufOpener
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
 from quantgate.pipelines.engines.loading_report import ReportLoading
 from quantgate.pipelines.engines.openai.dialects import dialect_of
@@ -50,7 +53,7 @@ class Tools:
     checkpoints.
 
     `servers` are those of the build; each is a runtime too, by its name. `architectures` are those of the
-    tools that load checkpoints.
+    tools that load checkpoints. `source_runtime` answers from the GGUF file that a checkpoint was made of.
     """
 
     backends: Mapping[str, Backend]
@@ -61,6 +64,8 @@ class Tools:
     report_loading: ReportLoading = report_loading
     refuse_tokenizer: RefuseTokenizer = take_any_tokenizer
     architectures: tuple[ToolArchitectures, ...] = ()
+    open_gguf: OpenGguf = refuse_gguf
+    source_runtime: Runtime | None = None
 
 
 def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
@@ -88,12 +93,34 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
         runtimes={**native, **served},
         run_worker=run_worker,
         refuse_tokenizer=llamacpp.converter.refuse_tokenizer,
+        open_gguf=GgufOpener(settings.converter, run_worker).open,
+        source_runtime=LlamaCppRuntime(convert=gguf_itself),
         servers=tuple(servers),
         architectures=tuple(
             architectures
             for architectures in (llamacpp.converter.architectures(), transformers_architectures())
             if architectures is not None
         ),
+    )
+
+
+def gguf_itself(
+    checkpoint: Checkpoint, _scratch: Path, _run_worker: RunWorker, _on_progress: OnProgress
+) -> Path:
+    """Return the GGUF file that a checkpoint was made of.
+
+    Raises:
+        CheckpointError: where it was made of none.
+    """
+    if checkpoint.origin is None:
+        raise CheckpointError("was not made of a GGUF file", where=checkpoint.source)
+    return checkpoint.origin.file
+
+
+def tools_to_look(settings: Settings) -> CheckpointTools:
+    """Return what resolves checkpoints for those who judge nothing: low-bit GGUF files are expanded."""
+    return CheckpointTools(
+        open_gguf=GgufOpener(settings.converter, run_worker).open, expansion="to be looked at"
     )
 
 

@@ -78,6 +78,11 @@ class Evidence:
                 "suite": self.suite.digest,
                 "base_divergence": _divergence_text(self.base_divergence),
                 **({} if self.waiver == NONE else {"waiver": self.waiver}),
+                **(
+                    {"losses": losses}
+                    if (losses := list[JsonValue](self.checkpoint.losses))
+                    else {}
+                ),
             }
         )
 
@@ -190,6 +195,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         waiver=evidence.waiver,
         base_divergence=_divergence_text(evidence.base_divergence),
         architecture_review=evidence.checkpoint.architecture_review,
+        base_loss="; ".join(evidence.checkpoint.losses) or NONE,
         scope=evidence.scope,
         version_key=evidence.version_key,
         evidence_key=evidence.key,

@@ -102,6 +102,7 @@ class VersionFacts:
     `base_divergence` is how far the base was from the checkpoint itself in that runtime, `none` where that
     was not measured. `architecture_review` is `reviewed`, `unreviewed` or, in versions from before it was
     recorded, `none`.
+    `base_loss` is what the base's weights had lost before (`expanded from Q4_1 (…)`), `none` for nothing.
     Bits are those of the quantized weights and of all weights; accuracies are those of the variant and of
     its base on the suite, None where it was not asked.
     """
@@ -129,6 +130,7 @@ class VersionFacts:
     waiver: str
     base_divergence: str
     architecture_review: str
+    base_loss: str
     scope: str
     version_key: str
     evidence_key: str
@@ -144,9 +146,11 @@ class VersionFacts:
         return f"the base itself gets {base:.1%} of the items right: a pass says little"
 
     @property
-    def review_note(self) -> str | None:
-        """Say that nobody reviewed the base's architecture; None where somebody did, or nothing tells."""
-        return None if self.architecture_review != UNREVIEWED else f"architecture: {UNREVIEWED}"
+    def base_note(self) -> str | None:
+        """Say what the base had lost before, and that nobody reviewed its architecture; None for neither."""
+        lost = () if self.base_loss == NONE else (self.base_loss,)
+        review = (f"architecture: {UNREVIEWED}",) if self.architecture_review == UNREVIEWED else ()
+        return "; ".join((*lost, *review)) or None
 
 
 VERSION_TAGS = (
@@ -183,6 +187,7 @@ VERSION_TAGS = (
     FactTag("waiver", renewal=Renewal.ONCE_SAID),
     FactTag("base_divergence", absent=NONE, renewal=Renewal.NEWEST),
     FactTag("architecture_review", absent=NONE, renewal=Renewal.NEWEST),
+    FactTag("base_loss", absent=NONE, renewal=Renewal.ONCE_SAID),
     FactTag("scope"),
     FactTag("version_key"),
     FactTag("evidence_key"),

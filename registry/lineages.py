@@ -152,7 +152,7 @@ def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[Lineag
 
 
 def _source(facts: VersionFacts) -> str:
-    return f"{facts.source} ({facts.review_note})" if facts.review_note else facts.source
+    return f"{facts.source} ({facts.base_note})" if facts.base_note else facts.source
 
 
 def _origin_steps(origin: OriginFacts) -> list[tuple[str, str, str]]:

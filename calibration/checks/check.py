@@ -1,7 +1,7 @@
 """A corpus held against a suite, and against the backends that would read it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quantgate.calibration.checks.effective_use import calibrated
@@ -22,6 +22,7 @@ from quantgate.calibration.checks.wording import (
 )
 from quantgate.pipelines.authoring.check import SuiteFinding
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.checkpoints.tools import CheckpointTools
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Item, Suite
@@ -39,6 +40,7 @@ class AskedModel:
     source: str
     recipes: tuple[str, ...]
     hub: HubSettings
+    tools: CheckpointTools = field(default_factory=CheckpointTools)
 
 
 def check_corpus(
@@ -85,7 +87,9 @@ def check_corpus(
 
 
 def _model(corpus: Corpus, suite: Suite, store: Store, asked: AskedModel) -> ModelReport:
-    checkpoint = resolve_checkpoint(asked.source, name=None, store=store, hub=asked.hub)
+    checkpoint = resolve_checkpoint(
+        asked.source, name=None, store=store, hub=asked.hub, tools=asked.tools
+    )
     chat = ChatFormat.of(checkpoint.folder, suite.template_variables)
     scratch = store.checkpoint(checkpoint.digests.combined)
     recipes = calibrated(find_recipes(asked.recipes or DEFAULT_RECIPES, Path.cwd()))

@@ -93,7 +93,7 @@ def refuse_base(build: LocalBuild, runtime_name: str) -> None:
     """
     base = audited_base(build, runtime_name)
     cause = _cause(build, runtime_name) if base.differs else None
-    _record(build, runtime_name, base, cause)
+    keep_base(build, runtime_name, base, cause)
     if not base.report.passed:
         miss = base.report.misses[0]
         raise CheckpointError(
@@ -129,7 +129,7 @@ def measured_bases(plan: BuildPlan, store: Store) -> tuple[BaseReport, ...]:
 
     There is one for each runtime that it came to.
     """
-    files = [_file(plan, store, name) for name in plan.runtimes]
+    files = [_file(plan, store, name) for name in plan.compared]
     return tuple(read_record(BaseReport, file) for file in files if file.is_file())
 
 
@@ -144,7 +144,7 @@ def _comparison(build: LocalBuild, runtime_name: str) -> BaseComparison:
 def _findings(
     build: LocalBuild, runtime_name: str, audit: AuditRecord, measured: BaseDivergenceRecord
 ) -> BaseFindings:
-    engine = build.tools.runtimes[runtime_name].identity(build.plan.checkpoint.numerics).engine
+    engine = build.bench.runtimes[runtime_name].identity(build.plan.checkpoint.numerics).engine
     finding = (
         unmeasured_base_divergence(measured.reason)
         if measured.divergence is None
@@ -176,7 +176,7 @@ def _remedy(suspected: Sequence[str], runtime_name: str) -> str:
     return f"take {options} out of the command of server {runtime_name}; or " if options else ""
 
 
-def _record(
+def keep_base(
     build: LocalBuild, runtime_name: str, base: BaseFindings, cause: DivergenceCause | None
 ) -> None:
     """Keep what was found for the report: a runtime that is refused is measured as well."""

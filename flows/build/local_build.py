@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from quantgate.flows.build.audit_texts import AuditTexts
-from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.plan import GGUF_SOURCE, BuildPlan
 from quantgate.flows.build.preflight.prompts import rendered_suite
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools
@@ -83,9 +83,10 @@ class LocalBuild:
     @cached_property
     def bench(self) -> AuditBench:
         """What audits of the base and its variants are made with."""
+        source = self.tools.source_runtime
         return AuditBench(
             checkpoint=self.plan.checkpoint,
-            runtimes=self.tools.runtimes,
+            runtimes={**self.tools.runtimes, **({GGUF_SOURCE: source} if source else {})},
             store=self.settings.store,
             threads=self.settings.threads,
             run_worker=self.tools.run_worker,

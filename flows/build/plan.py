@@ -17,6 +17,9 @@ from quantgate.pipelines.variants.variant import PlannedVariant
 SOURCE_RUNTIME = "transformers"
 """Where a checkpoint is judged that nothing is built of: it loads every format of checkpoint as it is."""
 
+GGUF_SOURCE = "gguf-source"
+"""What the GGUF file that a checkpoint was made of is called among the runtimes that are compared with it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPlan:
@@ -52,6 +55,7 @@ class BuildPlan:
             {
                 **({"contamination_waivers": waived} if waived else {}),
                 **({"base_divergence_waiver": str(granted)} if granted else {}),
+                **({"losses": list(self.checkpoint.losses)} if self.checkpoint.losses else {}),
                 "name": self.checkpoint.name,
                 "checkpoint": self.checkpoint.digests.combined,
                 "suite": self.suite.digest,
@@ -81,6 +85,11 @@ class BuildPlan:
     def runtimes(self) -> tuple[str, ...]:
         """Runtimes in play, in order of first use."""
         return runtimes_of([variant.recipe for variant in self.variants], self.source_runtime)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """What is held against the checkpoint itself: all runtimes, before them the file it was made of."""
+        return (*((GGUF_SOURCE,) if self.checkpoint.origin else ()), *self.runtimes)
 
     @property
     def served(self) -> frozenset[str]:

@@ -29,6 +29,7 @@ from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools, servers_in_use, table_reader, wire
 from quantgate.pipelines.authoring.lm_eval import suite_folder
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.checkpoints.tools import CheckpointTools
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError, QuantgateError
 from quantgate.pipelines.domain.recipe import Recipe
@@ -157,7 +158,9 @@ def _checkpoint(
         name=spec.name,
         store=settings.store,
         hub=settings.hub,
-        tools=tools.architectures,
+        tools=CheckpointTools(
+            architectures=tools.architectures, open_gguf=tools.open_gguf, expansion=spec.expansion
+        ),
     )
     check_model_name(checkpoint.name)
     refuse_low_bit_source(checkpoint, [recipe for recipe in recipes if not recipe.is_foreign])

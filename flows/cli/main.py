@@ -52,6 +52,11 @@ def main() -> None:
     help="Judge a quant of MODEL that others made beside: a GGUF file, a folder, a pattern of files, or "
     "hub:org/name[@revision][:pattern]; repeatable.",
 )
+@click.option(
+    "--expand",
+    metavar="REASON",
+    help="Expand MODEL, a low-bit GGUF file, to bfloat16; whatever is made of it says so.",
+)
 @click.option("--kv", metavar="TYPES", help="KV-cache types of GGUF recipes: f16, q8_0, q4_0.")
 @click.option("--policy", type=FOLDER, help="Policy file (YAML).")
 @click.option("--plan", "plan_only", is_flag=True, help="Print every unit of work and stop.")
@@ -77,7 +82,7 @@ def main() -> None:
 )
 @in_store
 def quantize(model: str | None, **options: object) -> int:
-    """Build, judge and register variants of MODEL (a folder, or org/name[@revision]).
+    """Build, judge and register variants of MODEL (a folder, a GGUF file, or org/name[@revision]).
 
     Exit codes: 0 something passed and is registered (or MODEL was judged on its own, as asked),
     10 all failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing

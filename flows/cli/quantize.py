@@ -36,6 +36,7 @@ class QuantizeOptions:
     anyway: bool = False
     nearest: bool = False
     foreign: tuple[str, ...] = ()
+    expand: str | None = None
     as_json: bool = False
     waive: str | None = None
     reason: str | None = None
@@ -75,6 +76,7 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
             options.waive, reason=options.reason, who=options.who, until=options.until
         ),
         foreign=foreign_places(options.foreign, Path.cwd()),
+        expansion=options.expand,
     )
     spec = load_build(options.build_file, overrides, DEFAULT_RECIPES)
     return replace(spec, anyway=options.anyway, nearest=spec.nearest or options.nearest)

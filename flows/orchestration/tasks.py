@@ -24,6 +24,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.machine import Machine, Memory
 from quantgate.flows.build.plan_files import read_plan
 from quantgate.flows.build.references import require_prospects, run_references
+from quantgate.flows.build.sources import refuse_unlike_source
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.progress.board import Board, PlainBoard
 from quantgate.flows.settings import Settings
@@ -108,13 +109,17 @@ def _unit(plan_file: str, identifier: str, step: str) -> Iterator[LocalBuild]:
 
 @_task("base {runtime}")
 def base(plan_file: str, runtime: str) -> JsonObject:
-    """See whether the base, as a runtime computes it, is the checkpoint.
+    """See whether the base, as a runtime computes it, is the checkpoint, and this the GGUF it was made of.
 
     A server's base is seen while its server runs for the reference: so it starts once.
     """
     with _unit(plan_file, base_in(runtime), "compare") as build:
+        checkpoint = build.plan.checkpoint
+        if checkpoint.origin is not None:
+            with _machine().hold(needs.to_compare(checkpoint)):
+                refuse_unlike_source(build)
         if runtime not in build.plan.served:
-            with _machine().hold(needs.to_compare(build.plan.checkpoint)):
+            with _machine().hold(needs.to_compare(checkpoint)):
                 refuse_base(build, runtime)
         return {"runtime": runtime}
 

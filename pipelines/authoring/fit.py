@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from quantgate.pipelines.checkpoints.config import read_model_shape
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.checkpoints.tools import CheckpointTools
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Item, Suite
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -17,6 +18,7 @@ from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.suites.long_context import LongContextFile, length_tokens, long_slice
 
 _MUCH_TOO_SHORT = 0.85
+_NO_TOOLS = CheckpointTools()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,9 @@ class Fit:
     refusals: Mapping[str, str]
 
 
-def view_model(source: str, store: Store, hub: HubSettings) -> ModelView:
+def view_model(
+    source: str, store: Store, hub: HubSettings, tools: CheckpointTools = _NO_TOOLS
+) -> ModelView:
     """Look at a model without its weights; one on the hub is downloaded first.
 
     Raises:
@@ -44,7 +48,7 @@ def view_model(source: str, store: Store, hub: HubSettings) -> ModelView:
     """
     folder = at_home(source)
     if not is_folder(folder):
-        folder = resolve_checkpoint(source, name=None, store=store, hub=hub).folder
+        folder = resolve_checkpoint(source, name=None, store=store, hub=hub, tools=tools).folder
     return ModelView(
         source=source,
         chat=ChatFormat.of(folder),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quantgate.pipelines.authoring.candidates import ReadTraffic, SuiteCandidate, Traffic
@@ -10,6 +10,7 @@ from quantgate.pipelines.authoring.choosing import Chosen, choose
 from quantgate.pipelines.authoring.margins import MarginsMeasure
 from quantgate.pipelines.authoring.signals import Ranking, cheap_rankings, margins_ranking
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.checkpoints.tools import CheckpointTools
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.engines.margins import AnswerMargin
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -41,6 +42,7 @@ class MineTools:
     hub: HubSettings
     read_traffic: ReadTraffic
     margins: MarginsMeasure
+    checkpoint_tools: CheckpointTools = field(default_factory=CheckpointTools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,12 @@ def mine(request: MineRequest, tools: MineTools, on_progress: OnProgress) -> Min
         CheckpointError, ToolchainError, ServiceError, WorkerError: from model, converter and worker.
     """
     checkpoint = resolve_checkpoint(
-        request.model, name=None, store=tools.store, hub=tools.hub, on_progress=on_progress
+        request.model,
+        name=None,
+        store=tools.store,
+        hub=tools.hub,
+        tools=tools.checkpoint_tools,
+        on_progress=on_progress,
     )
     chat = ChatFormat.of(checkpoint.folder)
     room = checkpoint.context_length_tokens - request.max_tokens

@@ -67,9 +67,9 @@ def _without_weights(present: set[str], where: str) -> CheckpointError:
         )
     if any(name.endswith(".gguf") for name in present):
         return CheckpointError(
-            "holds GGUF files; variants are built from full-precision safetensors",
+            "holds GGUF files and no safetensors",
             where=where,
-            next_step="name the checkpoint the GGUF was made from",
+            next_step="name one of the files, or the checkpoint that they were made from",
         )
     return CheckpointError(
         f"has neither {SINGLE_FILE} nor {INDEX_FILE}",

@@ -21,10 +21,11 @@ from quantgate.pipelines.checkpoints.lfs_pointers import refuse_lfs_pointers
 from quantgate.pipelines.checkpoints.links import refuse_leaving_links
 from quantgate.pipelines.checkpoints.listing import refuse_listing, refuse_pipes
 from quantgate.pipelines.checkpoints.numerics import parameter_count
-from quantgate.pipelines.checkpoints.soundness import refuse_nonfinite
+from quantgate.pipelines.checkpoints.soundness import scan_weights
+from quantgate.pipelines.checkpoints.tools import GGUF_SUFFIX, CheckpointTools
 from quantgate.pipelines.checkpoints.weights import check_weights
 from quantgate.pipelines.domain.architectures import ToolArchitectures
-from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
+from quantgate.pipelines.domain.checkpoint import Checkpoint, GgufOrigin, TensorFacts
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.hashing import DigestMemory
@@ -36,6 +37,7 @@ from quantgate.pipelines.hub.source import CheckpointChecks, HubSettings, downlo
 from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
 
 _CACHED = "models--"
+_NO_TOOLS = CheckpointTools()
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -47,6 +49,8 @@ class _Snapshot:
     source: str
     name: str
     file_digest: Callable[[Path], Digest]
+    origin: GgufOrigin | None = None
+    notes: tuple[str, ...] = ()
 
 
 def resolve_checkpoint(
@@ -55,26 +59,29 @@ def resolve_checkpoint(
     name: str | None,
     store: Store,
     hub: HubSettings,
-    tools: Sequence[ToolArchitectures] = (),
+    tools: CheckpointTools = _NO_TOOLS,
     on_progress: OnProgress = ignore_progress,
 ) -> Checkpoint:
-    """Return the accepted checkpoint behind a folder or `org/name[@revision]`.
+    """Return the accepted checkpoint behind a folder, a GGUF file or `org/name[@revision]`.
 
-    `name` is what variants are registered under; None takes the folder's or the repository's name. `tools`
-    are those of which one at least has to have its architecture; without any, none is refused for it.
+    `name` is what variants are registered under; None takes the folder's, the file's or the repository's
+    name. Without `tools` none is refused for its architecture, and no GGUF file is opened.
 
     Raises:
         InputError: there is no such folder, repository or revision.
         CheckpointError: the checkpoint is refused; one sentence and a next step.
         ServiceError: the hub does not answer or refuses.
     """
-    folder = at_home(source)
-    snapshot = (
-        _local(folder.resolve(), store)
-        if is_folder(folder)
-        else _from_hub(source, store, hub, tools, on_progress)
+    path = at_home(source)
+    if is_folder(path):
+        snapshot = _local(path.resolve(), store)
+    elif path.suffix == GGUF_SUFFIX and _is_there(path):
+        snapshot = _from_gguf(path.resolve(), store, tools, on_progress)
+    else:
+        snapshot = _from_hub(source, store, hub, tools.architectures, on_progress)
+    return _accepted(
+        snapshot, name=name, store=store, tools=tools.architectures, on_progress=on_progress
     )
-    return _accepted(snapshot, name=name, store=store, tools=tools, on_progress=on_progress)
 
 
 def _local(folder: Path, store: Store) -> _Snapshot:
@@ -103,6 +110,20 @@ def _checks(tools: Sequence[ToolArchitectures]) -> CheckpointChecks:
 
     return CheckpointChecks(
         names=lambda names, where: refuse_listing(names, where=where), small_files=refuse_config
+    )
+
+
+def _from_gguf(
+    file: Path, store: Store, tools: CheckpointTools, on_progress: OnProgress
+) -> _Snapshot:
+    opened = tools.open_gguf(file, tools.expansion, store, on_progress)
+    return _Snapshot(
+        folder=opened.folder,
+        source=str(file),
+        name=opened.name,
+        file_digest=DigestMemory(store.digest_memory).digest,
+        origin=opened.origin,
+        notes=opened.notes,
     )
 
 
@@ -156,7 +177,7 @@ def _accepted(
     check_vocabulary(shape, snapshot.folder)
     on_progress(Progress(done=0, total=0, what="hashing the checkpoint"))
     digests = checkpoint_digests(snapshot.folder, snapshot.file_digest)
-    refuse_nonfinite(
+    grid = scan_weights(
         tensors, memory=store.weight_scan(digests.weights), where=where, on_progress=on_progress
     )
     return Checkpoint(
@@ -177,7 +198,9 @@ def _accepted(
         reviewed=shape.architecture in REVIEWED_ARCHITECTURES,
         tool_refusals=refusals,
         parts_beside=beside,
-        notes=shape.notes,
+        notes=(*shape.notes, *snapshot.notes),
+        origin=snapshot.origin,
+        grid=grid if shape.quantization is None else None,
     )
 
 

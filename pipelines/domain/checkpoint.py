@@ -52,15 +52,62 @@ class StoredQuantization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GgufOrigin:
+    """The GGUF file that a checkpoint's folder was made of; of several parts the first.
+
+    `sha256` is that of its bytes, for several parts one over all of them; `file_type` is what its weights
+    were stored as, by llama.cpp's name (`F16`, `Q4_K_M`). `expansion` is why low-bit weights were expanded,
+    "" where they are in full precision.
+    """
+
+    file: Path
+    sha256: Digest
+    file_type: str
+    expansion: str = ""
+
+    @property
+    def is_expanded(self) -> bool:
+        """Whether its weights had lost precision before they came here."""
+        return bool(self.expansion)
+
+    def __str__(self) -> str:
+        if not self.is_expanded:
+            return f"made from a GGUF in {self.file_type}"
+        return f"expanded from {self.file_type} ({self.expansion})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightGrid:
+    """What a look at samples of a full-precision checkpoint's weights found: they were quantized before.
+
+    `on_grid` of `matrices` have at most `values` different values in each block of `block` neighbours of a
+    row.
+    """
+
+    on_grid: int
+    matrices: int
+    values: int
+    block: int
+
+    def __str__(self) -> str:
+        return (
+            f"quantized already ({self.on_grid} of {self.matrices} matrices have at most {self.values} "
+            f"different values in every {self.block} neighbours)"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A checkpoint that was looked into and accepted.
 
-    `source` is what the user wrote (a folder, or `org/name@<40 hex revision>`); `name` is the MLflow model
-    name its variants are registered under. `quantization` is None for full precision. `parameter_count`
-    counts weights: packed ones each, their scales not. `reviewed` says whether somebody looked at its
-    architecture here; `tool_refusals` are those of tools that have no class for it; `parts_beside` are the
-    modules that are not its language model but see or hear beside it (`vision_tower`); `notes` are what
-    else is odd and no reason to refuse it, one sentence each.
+    `source` is what the user wrote (a folder, a GGUF file, or `org/name@<40 hex revision>`); `name` is the
+    MLflow model name its variants are registered under. `quantization` is None for full precision.
+    `parameter_count` counts weights: packed ones each, their scales not. `reviewed` says whether somebody
+    looked at its architecture here; `tool_refusals` are those of tools that have no class for it;
+    `parts_beside` are the modules that are not its language model but see or hear beside it
+    (`vision_tower`); `notes` are what else is odd and no reason to refuse it, one sentence each. `origin` is
+    the GGUF file that the folder was made of, None where it was found as it is; `grid` is what its weights
+    show of an earlier quantization, None for nothing.
     """
 
     name: str
@@ -78,6 +125,8 @@ class Checkpoint:
     tool_refusals: tuple[ToolRefusal, ...] = ()
     parts_beside: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    origin: GgufOrigin | None = None
+    grid: WeightGrid | None = None
 
     @property
     def architecture_review(self) -> str:
@@ -97,6 +146,13 @@ class Checkpoint:
     def refused_by(self, tool: str) -> str | None:
         """Return why a tool cannot load it; None where it can, or was not asked."""
         return next((refusal.why for refusal in self.tool_refusals if refusal.tool == tool), None)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What is said of the base wherever it is named: its weights had lost precision before."""
+        if self.origin is not None and self.origin.is_expanded:
+            return (str(self.origin),)
+        return (str(self.grid),) if self.grid is not None else ()
 
     @property
     def numerics(self) -> Numerics | None:

@@ -35,6 +35,10 @@ class Store:
         """All that was downloaded of one repository of a hub."""
         return self.root / "downloads" / repository.replace("/", "--")
 
+    def unpacked(self, name: str, key: Digest) -> Path:
+        """Return where the checkpoint that a GGUF file was made into is sealed."""
+        return self.root / "unpacked" / f"{name}--{key[:_KEY_LENGTH]}"
+
     def corpora(self, name: str) -> Path:
         """All versions of one corpus."""
         return self.root / "corpora" / name

@@ -6,7 +6,10 @@ words, so that every tensor is aligned, as the safetensors library itself writes
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -55,6 +58,21 @@ def read_array(tensor: StoredTensor) -> Array:
     return array
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingTensor:
+    """A tensor that is about to be written: its bytes are asked for when its turn has come."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    content: Callable[[], bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """What its shape and type take."""
+        return prod(self.shape) * DTYPE_BITS[self.dtype] // 8
+
+
 def write_tensors(
     path: Path, arrays: Mapping[str, Array], copied: Iterable[StoredTensor] = ()
 ) -> None:
@@ -64,33 +82,48 @@ def write_tensors(
         KeyError: where an array's type has no name in the format.
         CheckpointError: where a copied tensor's file ends early.
     """
-    contents: dict[str, Array | StoredTensor] = {**arrays}
-    contents |= {tensor.name: tensor for tensor in copied}
-    ordered = sorted(contents, key=lambda name: (-DTYPE_BITS[_dtype(contents[name])], name))
+    pending = {
+        name: PendingTensor(
+            name=name, dtype=_NAMES[array.dtype], shape=array.shape, content=array.tobytes
+        )
+        for name, array in arrays.items()
+    }
+    pending |= {
+        tensor.name: PendingTensor(
+            name=tensor.name,
+            dtype=tensor.dtype,
+            shape=tensor.shape,
+            content=partial(read_bytes, tensor),
+        )
+        for tensor in copied
+    }
+    write_pending(path, pending.values())
+
+
+def write_pending(path: Path, tensors: Iterable[PendingTensor]) -> None:
+    """Write a safetensors file of tensors of which one at a time is in memory.
+
+    Raises:
+        ValueError: where a tensor's bytes are not those of its shape; else whatever `content` raises.
+    """
+    ordered = sorted(tensors, key=lambda tensor: (-DTYPE_BITS[tensor.dtype], tensor.name))
     # transformers refuses a file that does not say which framework's tensors it holds.
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     position = 0
-    for name in ordered:
-        content = contents[name]
-        size = content.size_bytes if isinstance(content, StoredTensor) else content.nbytes
-        header[name] = {
-            "dtype": _dtype(content),
-            "shape": list(content.shape),
-            "data_offsets": [position, position + size],
+    for tensor in ordered:
+        end = position + tensor.size_bytes
+        header[tensor.name] = {
+            "dtype": tensor.dtype,
+            "shape": list(tensor.shape),
+            "data_offsets": [position, end],
         }
-        position += size
+        position = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT_BYTES)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        for name in ordered:
-            content = contents[name]
-            file.write(
-                read_bytes(content) if isinstance(content, StoredTensor) else content.tobytes()
-            )
-
-
-def _dtype(content: Array | StoredTensor) -> str:
-    if isinstance(content, StoredTensor):
-        return content.dtype
-    return _NAMES[content.dtype]
+        for tensor in ordered:
+            content = tensor.content()
+            if len(content) != tensor.size_bytes:
+                raise ValueError(f"{tensor.name} has {len(content)} bytes, not those of its shape")
+            file.write(content)

@@ -6,7 +6,7 @@ _SHOWN = 4
 
 
 def checkpoint_notes(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return one sentence for each: its architecture, what is left out of it, and what is odd."""
+    """Return a sentence for each: what it lost, its architecture, what is left out, and what is odd."""
     unreviewed = (
         f"architecture: {checkpoint.architecture_review} ({checkpoint.architecture} was never tried here; "
         "audits hold each file against the base)"
@@ -14,7 +14,13 @@ def checkpoint_notes(checkpoint: Checkpoint) -> tuple[str, ...]:
     refusals = (
         f"{refusal.why}, so what needs it is left out" for refusal in checkpoint.tool_refusals
     )
+    losses = (
+        f"the base is {loss}: variants are held against it as it is, and what it had lost before is in no "
+        "number here"
+        for loss in checkpoint.losses
+    )
     return (
+        *losses,
         *(() if checkpoint.reviewed else (unreviewed,)),
         *((_text_only(checkpoint.parts_beside),) if checkpoint.parts_beside else ()),
         *refusals,

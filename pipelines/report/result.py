@@ -68,6 +68,8 @@ def _model(report: BuildReport) -> JsonValue:
         "notes": list(checkpoint_notes(checkpoint)),
         "dtype": checkpoint.dtype,
         "quantization": _quantization(checkpoint.quantization),
+        "losses": list(checkpoint.losses),
+        "gguf_source": to_json(checkpoint.origin) if checkpoint.origin else None,
         "parameter_count": checkpoint.parameter_count,
         "size_bytes": checkpoint.size_bytes,
         "digest": checkpoint.digests.combined,

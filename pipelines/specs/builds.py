@@ -67,7 +67,9 @@ class BuildFile(Spec):
     name: ModelName | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """What variants are registered under; without it the checkpoint's own name."""
     model: str
-    """The checkpoint: a folder, or `org/name[@revision]` on a model hub."""
+    """The checkpoint: a folder, a GGUF file, or `org/name[@revision]` on a model hub."""
+    expand: str | None = Field(default=None, min_length=1)
+    """Why a low-bit GGUF file is expanded to bfloat16 and taken as a base; whatever is made of it says so."""
     suite: str
     """Folder with suite.yaml and its items."""
     corpus: str | None = None
@@ -130,7 +132,7 @@ class BuildFile(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSpec:
-    """What the user asked for. `model` is a folder or `org/name[@revision]`.
+    """What the user asked for. `model` is a folder, a GGUF file or `org/name[@revision]`.
 
     `name` is what variants are registered under; None takes the checkpoint's own name. `folder` is
     where relative recipe files are looked for. Without any recipe the checkpoint is judged on its own.
@@ -140,6 +142,7 @@ class BuildSpec:
     too few items for anything to pass. `nearest` takes the catalogue's nearest recipe in place of one that
     does not fit the checkpoint; with `bundled`, where nobody chose the recipes, one is left out rather than
     the build refused. `foreign` are places of quants that others made, judged beside what is built.
+    the build refused. `expansion` is why a low-bit GGUF file is expanded.
     """
 
     name: str | None
@@ -159,6 +162,7 @@ class BuildSpec:
     nearest: bool = False
     bundled: bool = False
     foreign: tuple[ForeignPlace, ...] = ()
+    expansion: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +177,7 @@ class BuildOverrides:
     kv_caches: tuple[KvCacheType, ...] | None = None
     base_divergence_waiver: BaseDivergenceWaiver | None = None
     foreign: tuple[ForeignPlace, ...] = ()
+    expansion: str | None = None
 
 
 def load_build(
@@ -213,6 +218,7 @@ def load_build(
         kv_caches=overrides.kv_caches or spec.kv_caches,
         base_divergence_waiver=overrides.base_divergence_waiver or spec.base_divergence_waiver,
         foreign=overrides.foreign or spec.foreign,
+        expansion=overrides.expansion or spec.expansion,
     )
 
 
@@ -222,7 +228,8 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
     local = folder / file.model
     return BuildSpec(
         name=file.name,
-        model=str(local) if local.is_dir() or file.model.startswith(".") else file.model,
+        model=str(local) if local.exists() or file.model.startswith(".") else file.model,
+        expansion=file.expand,
         suite=folder / file.suite,
         corpora=tuple(
             None if corpus == NO_CORPUS else folder / corpus for corpus in file.named_corpora

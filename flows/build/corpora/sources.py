@@ -11,6 +11,7 @@ from quantgate.calibration.sources.local import RemoteRows
 from quantgate.calibration.specs.corpus import SourceSpec
 from quantgate.flows.build.corpora.traces import export_traces
 from quantgate.flows.settings import Settings, cores_here
+from quantgate.flows.wiring import tools_to_look
 from quantgate.pipelines.authoring.fit import view_model
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -53,14 +54,14 @@ def spoken(say: Callable[[str], None], every_seconds: float = 10.0) -> OnProgres
 
 
 def chat_of(source: str, settings: Settings) -> ChatFormat:
-    """Return the chat format of a checkpoint: a folder, or `org/name[@revision]`.
+    """Return the chat format of a checkpoint: a folder, a GGUF file, or `org/name[@revision]`.
 
     Raises:
         InputError, CheckpointError, ServiceError: where there is none, or it is refused.
     """
     if is_folder(at_home(source)):
         return ChatFormat.of(at_home(source))
-    return view_model(source, settings.store, settings.hub).chat
+    return view_model(source, settings.store, settings.hub, tools_to_look(settings)).chat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

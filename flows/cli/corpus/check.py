@@ -9,7 +9,7 @@ from quantgate.flows.cli.views.corpus_check import corpus_check_blocks
 from quantgate.flows.cli.views.findings import print_report_json
 from quantgate.flows.cli.views.rendering import show
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import table_reader
+from quantgate.flows.wiring import table_reader, tools_to_look
 from quantgate.pipelines.authoring.lm_eval import suite_folder
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.suites.load import load_suite
@@ -39,7 +39,12 @@ def check_command(options: CorpusCheckOptions) -> int:
     corpus = find_or_build(options.corpus, settings)
     asked = None
     if options.model:
-        asked = AskedModel(source=options.model, recipes=_names(options.recipes), hub=settings.hub)
+        asked = AskedModel(
+            source=options.model,
+            recipes=_names(options.recipes),
+            hub=settings.hub,
+            tools=tools_to_look(settings),
+        )
     report = check_corpus(
         corpus, suite, store=settings.store, threads=settings.threads, model=asked
     )

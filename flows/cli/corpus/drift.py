@@ -26,6 +26,7 @@ from quantgate.flows.cli.views.drift import drift_lines
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.orchestration.drift_events import emit
 from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import tools_to_look
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError
@@ -201,7 +202,13 @@ def _redaction(options: RedactionOptions, settings: Settings) -> Redact:
 def _tokens(model: str | None, settings: Settings) -> TokenReader:
     if model is None:
         return WordReader()
-    checkpoint = resolve_checkpoint(model, name=None, store=settings.store, hub=settings.hub)
+    checkpoint = resolve_checkpoint(
+        model,
+        name=None,
+        store=settings.store,
+        hub=settings.hub,
+        tools=tools_to_look(settings),
+    )
     digest = checkpoint.digests.tokenizer
     return CheckpointTokens(
         f"{checkpoint.name}'s ({digest[:12]})", ChatFormat.of(checkpoint.folder).tokenizer

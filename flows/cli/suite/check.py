@@ -8,7 +8,7 @@ from quantgate.flows.cli.views.findings import print_report_json
 from quantgate.flows.cli.views.rendering import show
 from quantgate.flows.cli.views.suite import suite_blocks
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import table_reader
+from quantgate.flows.wiring import table_reader, tools_to_look
 from quantgate.pipelines.authoring.check import check_suite
 from quantgate.pipelines.authoring.fit import view_model
 from quantgate.pipelines.authoring.lm_eval import suite_folder
@@ -37,7 +37,9 @@ def check_command(options: SuiteCheckOptions) -> int:
     report = check_suite(
         folder,
         policy_file=options.policy,
-        model=view_model(options.model, settings.store, settings.hub) if options.model else None,
+        model=view_model(options.model, settings.store, settings.hub, tools_to_look(settings))
+        if options.model
+        else None,
         read_table=table_reader(settings),
         store=settings.store,
     )

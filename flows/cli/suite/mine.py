@@ -6,7 +6,7 @@ from pathlib import Path
 from quantgate.calibration.sources.traffic import read_traffic
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
-from quantgate.flows.wiring import wire
+from quantgate.flows.wiring import tools_to_look, wire
 from quantgate.pipelines.authoring.draft import write_draft
 from quantgate.pipelines.authoring.margins import MarginsMeasure
 from quantgate.pipelines.authoring.mine import MineRequest, MineTools, mine
@@ -51,6 +51,7 @@ def mine_command(options: MineOptions) -> int:
                     run_worker=tools.run_worker,
                     threads=settings.threads,
                 ),
+                checkpoint_tools=tools_to_look(settings),
             ),
             progress,
         )

@@ -58,7 +58,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
 def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:
     """Say how far the base in each runtime is from the checkpoint itself, where this build measured it."""
     findings = {base.runtime: base.finding for base in measured_bases(plan, store)}
-    for name in plan.runtimes:
+    for name in plan.compared:
         if finding := findings.get(name):
             state = finding.found if finding.passed else f"{finding.found}: more than rounding"
         else:

@@ -23,7 +23,7 @@ def show_version(version: RegisteredVersion, console: Console) -> None:
         ("uri", version.uri),
         ("size", f"{megabytes(facts.size_bytes)}, {_bits_of(facts)}"),
         ("numerics", facts.numerics),
-        *([("base", facts.review_note)] if facts.review_note else []),
+        *([("base", facts.base_note)] if facts.base_note else []),
         ("verdict", f"{facts.verdict} on {facts.suite} in {facts.runtime}"),
         *([("accuracy", _accuracy_of(facts))] if facts.reference_accuracy is not None else []),
         ("unproven", ", ".join(facts.unproven_slices) or "no slice"),

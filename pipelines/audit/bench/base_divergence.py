@@ -204,9 +204,16 @@ class BaseComparison:
             compute_dtype=plan.compute_dtype,
             unreached=plan.unreached if measured.asked is None else self._unreached(measured.asked),
         )
+        return summary(compared, rounding_of(plan.compute_dtype, self._computed_in))
+
+    @property
+    def _computed_in(self) -> str:
+        """What the runtime computes in; llama.cpp rounds what it multiplies as weights are stored."""
+        origin = self.checkpoint.origin
+        if origin is not None and self.base.path == origin.file:
+            return origin.file_type.lower()
         identity = self.runtime.identity(self.checkpoint.numerics)
-        computed = "f32" if self.in_llamacpp else identity.compute_dtype
-        return summary(compared, rounding_of(plan.compute_dtype, computed))
+        return "f32" if self.in_llamacpp else identity.compute_dtype
 
     def _unreached(self, asked: Sequence[Sequence[int]]) -> tuple[str, ...]:
         """What a server was not asked far enough for: it has room for what the suite asks, and no more."""

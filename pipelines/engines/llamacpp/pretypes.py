@@ -19,33 +19,88 @@ _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3_REGEX = rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{_TAIL}"
 QWEN2_REGEX = rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}|{_TAIL}"
+QWEN35_REGEX = (
+    rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+GPT2_REGEX = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+# llama.cpp has no classes of upper and lower case: letters that are not the other case of ASCII stand for
+# them. Combining marks, which the models' own expressions take for letters, are none there.
+_UPPER, _LOWER = r"((?=[\p{L}])([^a-z]))", r"((?=[\p{L}])([^A-Z]))"
+_ENDINGS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
+_BEFORE = r"[^\r\n\p{L}\p{N}]?"
+_TAIL_WITH_SLASH = r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+TEKKEN_REGEX = (
+    rf"{_BEFORE}{_UPPER}*{_LOWER}+|{_BEFORE}{_UPPER}+{_LOWER}*|\p{{N}}|{_TAIL_WITH_SLASH}"
+)
+GPT4O_REGEX = (
+    rf"{_BEFORE}{_UPPER}*{_LOWER}+{_ENDINGS}?|{_BEFORE}{_UPPER}+{_LOWER}*{_ENDINGS}?"
+    rf"|\p{{N}}{{1,3}}|{_TAIL_WITH_SLASH}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreType:
-    """One row: llama.cpp's name, the rules it implements and whether whole words skip the merges."""
+    """One row: llama.cpp's name, the rules it implements and whether whole words skip the merges.
+
+    `aliases` are further names under which llama.cpp has these very rules.
+    """
 
     name: str
-    pre_tokenizer: JsonValue
+    pre_tokenizer: list[JsonValue]
     ignore_merges: bool
+    aliases: tuple[str, ...] = ()
 
 
 def _byte_level(*, use_regex: bool) -> JsonValue:
     return {"type": "ByteLevel", "add_prefix_space": False, "use_regex": use_regex}
 
 
-def _split(regex: str) -> JsonValue:
-    return [
-        {"type": "Split", "regex": regex, "behavior": "Isolated"},
-        _byte_level(use_regex=False),
+def _split(*regexes: str) -> list[JsonValue]:
+    """Cut by each expression in turn, every piece of what the one before left."""
+    cuts: list[JsonValue] = [
+        {"type": "Split", "regex": regex, "behavior": "Isolated"} for regex in regexes
     ]
+    return [*cuts, _byte_level(use_regex=False)]
 
 
 PRE_TYPES: tuple[PreType, ...] = (
-    PreType(name="gpt-2", pre_tokenizer=[_byte_level(use_regex=True)], ignore_merges=False),
-    PreType(name="llama-bpe", pre_tokenizer=_split(LLAMA3_REGEX), ignore_merges=True),
-    PreType(name="smaug-bpe", pre_tokenizer=_split(LLAMA3_REGEX), ignore_merges=False),
-    PreType(name="qwen2", pre_tokenizer=_split(QWEN2_REGEX), ignore_merges=False),
+    PreType(
+        name="gpt-2",
+        pre_tokenizer=[_byte_level(use_regex=True)],
+        ignore_merges=False,
+        aliases=(
+            "phi-2", "mpt", "olmo", "jais", "exaone4", "trillion", "granite-docling", "gigachat",
+            "a.x-4.0", "mellum", "modern-bert", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de",
+        ),
+    ),
+    PreType(
+        name="llama-bpe",
+        pre_tokenizer=_split(LLAMA3_REGEX),
+        ignore_merges=True,
+        aliases=(
+            "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+            "jina-v5-nano", "glm4", "glm5",
+        ),
+    ),
+    PreType(
+        name="smaug-bpe",
+        pre_tokenizer=_split(LLAMA3_REGEX),
+        ignore_merges=False,
+        aliases=("dbrx", "chatglm-bpe"),
+    ),
+    PreType(
+        name="qwen2",
+        pre_tokenizer=_split(QWEN2_REGEX),
+        ignore_merges=False,
+        aliases=(
+            "deepseek-r1-qwen", "kormo", "f2llmv2", "stablelm2", "megrez", "hunyuan", "solar-open",
+            "grok-2",
+        ),
+    ),
+    PreType(
+        name="qwen35", pre_tokenizer=_split(QWEN35_REGEX), ignore_merges=False
+    ),
     PreType(
         name="smollm",
         pre_tokenizer=[
@@ -53,8 +108,59 @@ PRE_TYPES: tuple[PreType, ...] = (
             _byte_level(use_regex=True),
         ],
         ignore_merges=False,
+        aliases=(
+            "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2",
+        ),
     ),
-)
+    PreType(
+        name="default",
+        pre_tokenizer=_split(r"[\p{P}\$\+<=>\^~\|]+", GPT2_REGEX, r"\p{N}+", "[0-9][0-9][0-9]"),
+        ignore_merges=False,
+    ),
+    PreType(
+        name="falcon",
+        pre_tokenizer=_split(r"[\p{P}\$\+<=>\^~\|`]+", GPT2_REGEX, "[0-9][0-9][0-9]"),
+        ignore_merges=False,
+    ),
+    PreType(
+        name="deepseek-v3",
+        pre_tokenizer=_split(
+            r"\p{N}{1,3}",
+            "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+            r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+            r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ),
+        ignore_merges=False,
+        aliases=("hunyuan-dense", "joyai-llm", "hy_v4"),
+    ),
+    PreType(name="tekken", pre_tokenizer=_split(TEKKEN_REGEX), ignore_merges=True),
+    PreType(
+        name="gpt-4o",
+        pre_tokenizer=_split(GPT4O_REGEX),
+        ignore_merges=False,
+        aliases=("llama4", "kanana2", "talkie", "minimax-m2"),
+    ),
+)  # fmt: skip
+
+
+def rules_of(name: str) -> PreType | None:
+    """Return the row of llama.cpp's name for a way to cut text, None where the table has none."""
+    return next((row for row in PRE_TYPES if name in (row.name, *row.aliases)), None)
+
+
+def written_rules(row: PreType) -> JsonValue:
+    """Return a row's rules as `pre_tokenizer` of a tokenizer.json: what `match_pretype` reads."""
+    steps = [_written_step(step) for step in row.pre_tokenizer]
+    return steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps}
+
+
+def _written_step(step: JsonValue) -> JsonValue:
+    if not isinstance(step, dict) or step.get("type") == "Digits":
+        return step
+    if step.get("type") == "ByteLevel":
+        return {**step, "trim_offsets": True}
+    pattern: JsonValue = {"Regex": step.get("regex")}
+    return {"type": "Split", "pattern": pattern, "behavior": step.get("behavior"), "invert": False}
 
 
 def match_pretype(tokenizer: Mapping[str, JsonValue]) -> str | None:

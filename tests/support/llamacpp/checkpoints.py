@@ -22,6 +22,7 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests,
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
+from quantgate.pipelines.engines.llamacpp.pretypes import rules_of, written_rules
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
 from quantgate.pipelines.engines.requests import Loadable, ProbeReport, ProbeRequest
 from quantgate.pipelines.process.calls import ignore_progress
@@ -116,6 +117,19 @@ def byte_level_tokenizer(
     if digits:
         steps.append(pre_tokenizers.Digits(individual_digits=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*steps, level]) if steps else level
+    return _trained(tokenizer)
+
+
+def ruled_tokenizer(name: str) -> Tokenizer:
+    """Train a byte-level BPE on the nasty texts, cut by the rules of llama.cpp's name."""
+    row = rules_of(name)
+    assert row is not None
+    content = json.loads(Tokenizer(models.BPE(ignore_merges=row.ignore_merges)).to_str())
+    content["pre_tokenizer"] = written_rules(row)
+    return _trained(Tokenizer.from_str(json.dumps(content)))
+
+
+def _trained(tokenizer: Tokenizer) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=700,
         special_tokens=[BEGIN, END],

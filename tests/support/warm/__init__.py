@@ -28,7 +28,12 @@ _LLAMA = "transformers.models.llama.modeling_llama"
 _ENGINES = "quantgate.pipelines.engines"
 TRANSFORMERS = f"{_ENGINES}.transformers.workers."
 LLMCOMPRESSOR = f"{_ENGINES}.llmcompressor.workers."
-_IMPORTED = {TRANSFORMERS: (_LLAMA,), LLMCOMPRESSOR: (_LLAMA, "llmcompressor.modifiers")}
+UNPACKING = f"{_ENGINES}.llamacpp.workers.unpacking."
+_IMPORTED = {
+    TRANSFORMERS: (_LLAMA,),
+    LLMCOMPRESSOR: (_LLAMA, "llmcompressor.modifiers"),
+    UNPACKING: (_LLAMA,),
+}
 
 
 def run_warm(

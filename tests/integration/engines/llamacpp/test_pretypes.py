@@ -16,6 +16,7 @@ from tests.support.llamacpp.checkpoints import (
     f16,
     probe,
     random_checkpoint,
+    ruled_tokenizer,
 )
 
 pytestmark = pytest.mark.integration
@@ -27,16 +28,26 @@ TOKENIZERS = {
     "qwen2": lambda: byte_level_tokenizer(regex=QWEN2_REGEX),
     "smollm": lambda: byte_level_tokenizer(digits=True),
 }
+FURTHER = tuple(row.name for row in PRE_TYPES if row.name not in TOKENIZERS)
 TINY = Sizes(hidden=32, feed_forward=32, layers=1)
 
 
 def test_no_row_of_the_table_goes_without_proof() -> None:
-    assert {row.name for row in PRE_TYPES} == set(TOKENIZERS)
+    assert {row.name for row in PRE_TYPES} == {*TOKENIZERS, *FURTHER}
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_a_custom_vocabulary_is_converted_with_equal_token_ids(name: str, tmp_path: Path) -> None:
-    tokenizer = TOKENIZERS[name]()
+    _is_converted(TOKENIZERS[name](), name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_rules_give_equal_token_ids(name: str, tmp_path: Path) -> None:
+    _is_converted(ruled_tokenizer(name), name, tmp_path)
+
+
+def _is_converted(tokenizer: Tokenizer, name: str, tmp_path: Path) -> None:
     model = f16(random_checkpoint(tmp_path / name, TINY, tokenizer))
     facts = read_manifest(model.parent, ConvertFacts).record
     assert (facts.pre_tokenizer, facts.pre_tokenizer_source) == (name, "table")

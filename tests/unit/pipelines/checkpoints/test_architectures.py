@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.checkpoints.tools import CheckpointTools
 from quantgate.pipelines.domain.architectures import LLAMA_CPP, TRANSFORMERS, ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError
@@ -37,7 +38,13 @@ TOOLS = (
 
 
 def resolved(folder: Path, store: Store) -> Checkpoint:
-    return resolve_checkpoint(str(folder), name=None, store=store, hub=HubSettings(), tools=TOOLS)
+    return resolve_checkpoint(
+        str(folder),
+        name=None,
+        store=store,
+        hub=HubSettings(),
+        tools=CheckpointTools(architectures=TOOLS),
+    )
 
 
 def called(folder: Path, architecture: str, **changes: object) -> Path:

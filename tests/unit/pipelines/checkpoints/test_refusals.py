@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.checkpoints.tools import CheckpointTools
 from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.files.store import Store
@@ -222,7 +223,13 @@ def _resolve(folder: Path, store: Store) -> object:
     tool = ToolArchitectures(
         tool="a tool", label="a tool 1.0", names=frozenset({"LlamaForCausalLM"})
     )
-    return resolve_checkpoint(str(folder), name=None, store=store, hub=HubSettings(), tools=(tool,))
+    return resolve_checkpoint(
+        str(folder),
+        name=None,
+        store=store,
+        hub=HubSettings(),
+        tools=CheckpointTools(architectures=(tool,)),
+    )
 
 
 @pytest.mark.parametrize("quirk", REFUSALS)

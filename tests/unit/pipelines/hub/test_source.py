@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
+from quantgate.pipelines.checkpoints.tools import CheckpointTools
 from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, ServiceError
@@ -42,7 +43,7 @@ def _resolve(source: str, hub: HubServer, store: Store) -> Checkpoint:
         name=None,
         store=store,
         hub=HubSettings(endpoint=hub.endpoint, token="t"),
-        tools=(TOOL,),
+        tools=CheckpointTools(architectures=(TOOL,)),
     )
 
 

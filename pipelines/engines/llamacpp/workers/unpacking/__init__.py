@@ -1,0 +1,1 @@
+"""Child process that makes a checkpoint folder of a GGUF file."""
