@@ -107,9 +107,12 @@ def _placed(
     sentences: dict[Place, list[str]] = {}
     details = [(place(detail, document), detail) for detail in error.errors()]
     broken_lists = {where[:-1] for where, _ in details if where}
+    looked_into = {where[:depth] for where, _ in details for depth in range(len(where))}
     for where, detail in details:
         if detail["type"] == "too_short" and where in broken_lists:
             continue  # pydantic counts what is left of a list without its wrong entries
+        if detail["type"] == "string_type" and where in looked_into:
+            continue  # of a text or an object, what is an object is told what is wrong inside of it
         sentences.setdefault(where, []).append(_sentence(detail, where, model))
     for where, texts in sentences.items():
         name = ".".join(map(str, where))

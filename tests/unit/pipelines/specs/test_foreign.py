@@ -55,3 +55,4 @@ def test_an_entry_that_is_none_is_refused_with_its_line(
         loaded(tmp_path, f"  - {entry}\n")
     assert "line 4" in str(refused.value)
     assert problem in str(refused.value)
+    assert "not an object" not in str(refused.value)
