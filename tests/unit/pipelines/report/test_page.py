@@ -17,11 +17,15 @@ from quantgate.pipelines.domain.run import Facet
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
 from quantgate.pipelines.domain.verdicts.judge_evidence import JudgedAnswer
 from quantgate.pipelines.domain.verdicts.verdict import Decision, FamilyAdjustment, RuleVerdict
+from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.paired.judges import judge_evidence
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport
 from quantgate.pipelines.report.flips import LISTED_PER_VARIANT
 from quantgate.pipelines.report.page import render_page, write_page
 from quantgate.pipelines.report.result import result_json
+from tests.support.foreign import planned, write_quant
+from tests.support.llamacpp.gguf_writing import Value
 from tests.support.reports import (
     built,
     example_report,
@@ -105,6 +109,25 @@ def with_answers(texts: list[str]) -> BuildReport:
         references=(reference,),
         variants=(judged(suite, variant, reference, {}, texts=texts),),
     )
+
+
+def test_a_quant_of_others_says_where_it_was_found_and_what_it_claims(
+    tmp_path: Path, store: Store
+) -> None:
+    said: dict[str, Value] = {"general.quantized_by": "<b>somebody</b>"}
+    (foreign,) = planned(write_quant(tmp_path / "q.gguf", said), store=store)
+    report = with_answers([])
+    (variant,) = report.variants
+    assert variant.variant
+    theirs = replace(variant.variant, recipe=foreign, corpus_label=None, corpus_digest=None)
+    shown = replace(report, variants=(replace(variant, recipe=foreign, variant=theirs),))
+    page = render_page(shown)
+    assert outline(page).misnested == []
+    assert "unknown: somebody else made it" in page
+    assert f"{tmp_path}/q.gguf" in page
+    assert file_digest(tmp_path / "q.gguf") in page
+    assert "general.quantized_by: &lt;b&gt;somebody&lt;/b&gt;" in page
+    assert json.loads(json.dumps(result_json(shown)))["variants"][0]["origin"] == "foreign"
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(page: str) -> None:
