@@ -42,8 +42,12 @@ def take(file: ForeignFile, target: Path) -> None:
 
 
 def _linked(source: Path, target: Path) -> str | None:
-    """Give a sealed file a second name and return its digest; None where that cannot be."""
-    if not is_sealed(source.parent) or source.is_symlink():
+    """Give a sealed file a second name and return its digest; None where that cannot be.
+
+    Files of variants stand a folder below what is sealed, those of downloads in it.
+    """
+    sealed = is_sealed(source.parent) or is_sealed(source.parent.parent)
+    if not sealed or source.is_symlink():
         return None
     try:
         target.hardlink_to(source)

@@ -29,31 +29,28 @@ from tests.support.project import EXAMPLE
 pytestmark = pytest.mark.integration
 
 GGUF, FOLDER = "Q4_K_M", "FP8_DYNAMIC"
-DIVERGENCE = "divergence from the base against round-to-nearest"
 NEARNESS = "weights are as near the base's as their types allow"
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> LocalBuild:
     """The example's own build."""
-    site = make_site(tmp_path_factory.mktemp("built"), (GGUF, FOLDER))
-    for planned in site.plan.variants:
-        units.build_files(site, planned)
+    site = make_site(tmp_path_factory.mktemp("built"), (GGUF,))
+    units.build_files(site, site.plan.variants[0])
     return site
 
 
 @pytest.fixture(scope="module")
 def shelf(built: LocalBuild, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What it built, as others would hand it on: a file, the same file in parts, a folder."""
+    """What it built, as others would hand it on: a file, the same file in parts; and a folder in FP8."""
     folder = tmp_path_factory.mktemp("shelf")
-    file, checkpoint = (built.open(planned).artifact for planned in built.plan.variants)
+    file = built.open(built.plan.variants[0]).artifact
     shutil.copyfile(file, folder / "support-llama-whole.gguf")
     parts = folder / "parts"
     parts.mkdir()
     shutil.copyfile(file, folder / "in_parts.gguf")
     split_gguf(folder / "in_parts.gguf", parts, most_tensors=15)
     (folder / "in_parts.gguf").unlink()
-    shutil.copytree(checkpoint, folder / "support-llama-FP8")
     write_squares(folder / "support-llama-squares")
     return folder
 
@@ -78,15 +75,8 @@ def write_squares(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def site(built: LocalBuild, shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalBuild:
     """A build of these alone, in the same store."""
-    places = tuple(
-        shelf / name
-        for name in (
-            "support-llama-whole.gguf",
-            "parts",
-            "support-llama-FP8",
-            "support-llama-squares",
-        )
-    )
+    names = ("support-llama-whole.gguf", "parts", "support-llama-squares")
+    places = tuple(shelf / name for name in names)
     folder = tmp_path_factory.mktemp("site")
     return make_site(folder, (), store=built.settings.store.root, foreign=places)
 
@@ -96,10 +86,24 @@ def sound(site: LocalBuild, name: str) -> Variant:
     return units.build_files(site, planned)
 
 
-@pytest.mark.parametrize("name", ["whole", "in_parts", "FP8", "squares"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("whole", marks=pytest.mark.slow), "in_parts", "squares"]
+)
 def test_a_sound_quant_of_others_passes_every_finding(site: LocalBuild, name: str) -> None:
     variant = sound(site, name)
     assert audited(site, site.plan.variant(variant.identifier)).misses == ()
+
+
+@pytest.mark.slow
+def test_a_folder_that_was_built_here_passes_as_a_quant_of_others(
+    built: LocalBuild, tmp_path: Path
+) -> None:
+    store = built.settings.store.root
+    here = make_site(tmp_path / "here", (FOLDER,), store=store)
+    folder = units.build_files(here, here.plan.variants[0]).artifact
+    there = make_site(tmp_path / "there", (), store=store, foreign=(folder,))
+    units.build_files(there, there.plan.variants[0])
+    assert audited(there, there.plan.variants[0]).misses == ()
 
 
 def test_a_quant_answers_as_the_variant_that_it_is_a_copy_of(
@@ -143,7 +147,14 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+SELDOM = ("another end", "another context length", "a NaN scale")
+"""Faults that are planted in variants of our own as well."""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=pytest.mark.slow if fault in SELDOM else ()) for fault in FAULTS],
+)
 def test_a_quant_with_one_fault_is_caught(site: LocalBuild, fault: str) -> None:
     damage, check = FAULTS[fault]
     report = planted_audit(site, sound(site, "whole"), fault, damage)

@@ -117,15 +117,16 @@ def test_a_file_that_changed_or_went_since_it_was_planned_is_refused(
 def test_what_lies_sealed_is_not_copied_and_what_others_may_edit_is(
     tmp_path: Path, base: Checkpoint, store: Store
 ) -> None:
-    sealed = tmp_path / "sealed"
-    sealed.mkdir()
-    write_quant(sealed / "demo-Q8_0.gguf")
-    seal(sealed, SAID)
-    (recipe,) = planned(sealed / "demo-Q8_0.gguf", store=store)
-    request = requested(recipe, base, tmp_path / "out")
-    built = ForeignBackend().build(request, run_worker, ignore_progress)
-    assert built.artifact.stat().st_nlink == 2
-    assert built.artifact.samefile(sealed / "demo-Q8_0.gguf")
+    download, variant = tmp_path / "download", tmp_path / "variant" / "files"
+    for folder, sealed in ((download, download), (variant, variant.parent)):
+        folder.mkdir(parents=True)
+        file = write_quant(folder / "demo-Q8_0.gguf")
+        seal(sealed, SAID)
+        (recipe,) = planned(file, store=store)
+        request = requested(recipe, base, tmp_path / f"out-{folder.name}")
+        built = ForeignBackend().build(request, run_worker, ignore_progress)
+        assert built.artifact.stat().st_nlink == 2
+        assert built.artifact.samefile(file)
 
 
 def test_a_quant_of_this_base_fits(tmp_path: Path, base: Checkpoint, store: Store) -> None:
