@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from quantgate.pipelines.checkpoints.listing import refuse_listing
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
-from quantgate.pipelines.files.hashing import DigestMemory
+from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.sealed import verify
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.gguf_parts import read_part_name
@@ -38,10 +38,14 @@ _PROJECTOR = re.compile(r"mmproj", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubShelf:
-    """Fetches what is asked of a hub; `say` hears what of a pattern is left out, and what is fetched."""
+    """Fetches what is asked of a hub; `say` hears what of a pattern is left out, and what is fetched.
+
+    `digest` returns a file's sha256 and remembers it.
+    """
 
     store: Store
     hub: HubSettings
+    digest: Callable[[Path], Digest]
     say: Callable[[str], None]
     on_progress: OnProgress = ignore_progress
 
@@ -101,7 +105,7 @@ class HubShelf:
         folder, manifest = fetched_files(
             source, files, store=self.store, settings=self.hub, on_progress=self.on_progress
         )
-        verify(folder, manifest, DigestMemory(self.store.digest_memory).digest)
+        verify(folder, manifest, self.digest)
         last = PurePosixPath(first).name
         return Candidate(
             path=folder / last,
@@ -122,7 +126,7 @@ class HubShelf:
             refusals=checks,
             on_progress=self.on_progress,
         )
-        verify(folder, manifest, DigestMemory(self.store.digest_memory).digest)
+        verify(folder, manifest, self.digest)
         refuse_folder(folder, where=text)
         return Candidate(
             path=folder,

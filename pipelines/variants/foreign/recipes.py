@@ -42,8 +42,8 @@ def foreign_recipes(
         CheckpointError: where a quant is refused: damaged, truncated, of a kind that nothing here loads.
         ServiceError, ToolchainError: from the hub.
     """
-    shelf = HubShelf(store=store, hub=hub, say=say)
     memory = DigestMemory(store.digest_memory)
+    shelf = HubShelf(store=store, hub=hub, digest=memory.digest, say=say)
     recipes: list[Recipe] = []
     for place in places:
         remote = place.text.startswith(HUB)
