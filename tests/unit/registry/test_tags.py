@@ -9,6 +9,7 @@ from quantgate.registry.evidence import version_facts
 from quantgate.registry.facts import (
     VERSION_TAGS,
     Digests,
+    OriginFacts,
     RuntimeFacts,
     VersionFacts,
     filter_of,
@@ -20,7 +21,7 @@ from tests.support.registries import Sample, evidence_of, tracking_in
 
 
 def test_every_fact_of_a_version_stands_in_the_table_once() -> None:
-    parts = {"runtime": RuntimeFacts, "digests": Digests}
+    parts = {"runtime": RuntimeFacts, "digests": Digests, "origin": OriginFacts}
     facts = [
         f"{field.name}.{part.name}" if field.name in parts else field.name
         for field in fields(VersionFacts)
@@ -44,7 +45,7 @@ def test_facts_come_back_from_their_tags(tmp_path: Path, fewest: bool) -> None:
 def test_what_says_where_files_lie_is_renewed_and_identities_never_are() -> None:
     renewal = {tag.name: tag.renewal for tag in VERSION_TAGS}
     places = [name for name, when in renewal.items() if when is Renewal.PLACE]
-    assert places == ["location", "artifact", "manifest_digest"]
+    assert places == ["origin_source", "location", "artifact", "manifest_digest"]
     assert {renewal[name] for name in ("version_key", "scope", "evidence_key")} == {Renewal.NEVER}
 
 
