@@ -95,7 +95,7 @@ class LlmCompressorBackend(Backend):
             tensor.name: tensor.shape for tensor in experts_apart(checkpoint.language_tensors)
         }
         choosing = routers(shapes) if options.scheme is not None else ()
-        left = f"{len(choosing)} matrices that choose experts stay in full precision"
+        left = f"what chooses experts stays in full precision ({len(choosing)} matrices)"
         return (*([left] if choosing else []), *smoothing_remarks(checkpoint, options))
 
     @override

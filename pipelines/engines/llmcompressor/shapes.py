@@ -15,6 +15,9 @@ from quantgate.pipelines.formats.experts import experts_apart, routers
 
 _WEIGHT = ".weight"
 _BLOCK = 128
+_FUSED_DIMENSIONS = 3
+_NARROWEST_MATRIX = 32
+"""Convolutions have three dimensions as well, and see fewer tokens than this at a time."""
 _LAYER_NUMBER = re.compile(r"\.\d+\.")
 # The children by which compressed-tensors tells an attention layer (quantization/lifecycle/initialize.py).
 _KEY_PROJECTIONS = ("k_proj", "v_proj", "qkv_proj", "kv_b_proj")
@@ -80,10 +83,26 @@ def misfits(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> tuple[
         targets, ignored = ", ".join(options.targets), ", ".join(options.ignore) or "nothing"
         return (f"targets {targets} (ignoring {ignored}) match no layer of {checkpoint.name}",)
     return (
+        *_kept_together(checkpoint),
         *_indivisible(weights, options),
         *smoothing_misfits(checkpoint, options),
         *_uncached(checkpoint, options),
     )
+
+
+def _kept_together(checkpoint: Checkpoint) -> Iterator[str]:
+    """One sentence where experts stand in a tensor that llm-compressor would leave whole, without a word."""
+    together = [
+        tensor
+        for tensor in experts_apart(checkpoint.language_tensors)
+        if len(tensor.shape) == _FUSED_DIMENSIONS and min(tensor.shape[1:]) >= _NARROWEST_MATRIX
+    ]
+    if together:
+        shape = " x ".join(map(str, together[0].shape))
+        yield (
+            f"{checkpoint.architecture} keeps experts together in {together[0].name} ({shape}), which "
+            "llm-compressor does not take apart and would leave in full precision; GGUF recipes may fit"
+        )
 
 
 def _indivisible(

@@ -53,10 +53,14 @@ def measure(request: RulersRequest, on_progress: OnProgress) -> RulerDivergences
 
 def _take_experts_apart(model: PreTrainedModel) -> None:
     """Have a mixture's experts as linear layers, to be rounded as those are, with what they are fed."""
-    if any(parameter.dim() == _FUSED_DIMENSIONS for parameter in model.parameters()):
+    if any(_is_fused(name, parameter) for name, parameter in model.named_parameters()):
         from quantgate.pipelines.engines.workers.linear_experts import take_apart
 
         take_apart(model)
+
+
+def _is_fused(name: str, parameter: torch.Tensor) -> bool:
+    return "experts" in name and parameter.dim() == _FUSED_DIMENSIONS
 
 
 @torch.no_grad()
@@ -86,6 +90,9 @@ def _weights(model: PreTrainedModel, ruler: Ruler) -> Iterator[tuple[torch.Tenso
     for layer in _linear(model):
         # GPT-2's own kind of layer stores its weight the other way round.
         yield layer.weight.data.T if isinstance(layer, Conv1D) else layer.weight.data, ruler.weights
+    for name, parameter in model.named_parameters():
+        if _is_fused(name, parameter):  # by a class that nobody takes apart
+            yield parameter.data, ruler.weights
 
 
 def _linear(model: PreTrainedModel) -> Iterator[torch.nn.Linear | Conv1D]:

@@ -19,7 +19,7 @@ from quantgate.pipelines.domain.recipe import (
     Recipe,
 )
 from quantgate.pipelines.domain.values import Digest
-from quantgate.pipelines.domain.variant import QuantizedTensor
+from quantgate.pipelines.domain.variant import ExpertTokens, QuantizedTensor
 from quantgate.pipelines.engines.backend import (
     Backend,
     BuildRequest,
@@ -52,6 +52,8 @@ class FakeWorker:
     """Replies that nothing was quantized, as llm-compressor does where its targets match nothing."""
 
     calls: list[WorkerCall] = field(default_factory=list)
+    promised: tuple[str, ...] = ()
+    experts: tuple[ExpertTokens, ...] = ()
 
     def __call__(
         self, call: WorkerCall, reply_type: type[Any], on_progress: OnProgress
@@ -63,7 +65,8 @@ class FakeWorker:
         )
         facts = WrittenFolder(
             tensors=(tensor,),
-            promised=(),
+            promised=self.promised,
+            experts=self.experts,
             calibration_sequences=2,
             calibration_tokens=20,
             nonfinite_tensors=(),
@@ -182,3 +185,31 @@ def test_a_recipe_for_another_backend_is_refused(tmp_path: Path) -> None:
     recipe = replace(RECIPE, options=GgufOptions(file_type="Q8_0"))
     with pytest.raises(InputError, match="is for llamacpp"):
         LlmCompressorBackend().misfits(fake_checkpoint(tmp_path), recipe)
+
+
+def test_an_expert_that_was_fed_nothing_leaves_its_weights_uncovered(tmp_path: Path) -> None:
+    experts = (
+        ExpertTokens(name="model.layers.0.mlp.experts.1", routed=3, fed=20),
+        ExpertTokens(name="model.layers.0.mlp.experts.10", routed=0, fed=0),
+    )
+    weights = tuple(f"{expert.name}.up_proj.weight" for expert in experts)
+    worker = FakeWorker(promised=weights, experts=experts)
+    request = _request(tmp_path, RECIPE, calibrated=True)
+    facts = LlmCompressorBackend().build(request, worker, ignore_progress).facts
+    assert facts.experts == experts
+    assert facts.uncovered == weights[1:]
+    assert facts.unchosen == ("model.layers.0.mlp.experts.10",)
+
+
+def test_it_is_said_before_building_that_routers_stay_whole(tmp_path: Path) -> None:
+    shapes = {
+        "model.layers.0.mlp.gate.weight": (2, 64),
+        "model.layers.0.mlp.experts.0.up_proj.weight": (64, 64),
+        "model.layers.0.mlp.experts.1.up_proj.weight": (64, 64),
+    }
+    tensors = tuple(TensorFacts(name=n, shape=s, dtype="F16") for n, s in shapes.items())
+    mixture = replace(fake_checkpoint(tmp_path), tensors=tensors)
+    assert LlmCompressorBackend().remarks(mixture, RECIPE) == (
+        "what chooses experts stays in full precision (1 matrices)",
+    )
+    assert LlmCompressorBackend().remarks(replace(mixture, tensors=tensors[:1]), RECIPE) == ()

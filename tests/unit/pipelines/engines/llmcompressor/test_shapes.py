@@ -215,6 +215,17 @@ def test_fused_experts_are_addressed_one_by_one_and_have_to_fit(tmp_path: Path) 
     }
 
 
+def test_experts_that_nobody_takes_apart_are_told_and_convolutions_are_none(tmp_path: Path) -> None:
+    strange = {**MIXTURE, "model.layers.0.mlp.input_linear.weight": (2, 256, 256)}
+    (sentence,) = misfits(_mixture(tmp_path, strange), FP8)
+    assert (
+        "keeps experts together in model.layers.0.mlp.input_linear.weight (2 x 256 x 256)"
+        in sentence
+    )
+    convolution = {**MIXTURE, "model.layers.0.mamba.conv1d.weight": (256, 1, 4)}
+    assert misfits(_mixture(tmp_path, convolution), FP8) == ()
+
+
 def test_a_quantized_cache_promises_two_scales_in_every_attention_layer(tmp_path: Path) -> None:
     checkpoint = _checkpoint(tmp_path)
     assert cache_scales(checkpoint.tensors, CACHE) == (
