@@ -178,6 +178,8 @@ class _HeaderReader:
         with mmap.mmap(self._handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
             for _ in range(count):
                 position += _LENGTH.size + _LENGTH.unpack_from(view, position)[0]
+                if position > self._size:
+                    raise struct.error("a list ends behind the file")
         self._handle.seek(position)
 
     def _list(self, layout: str, count: int) -> JsonValue:

@@ -113,3 +113,14 @@ def test_a_gguf_header_that_lies_is_refused(tmp_path: Path, rest: bytes) -> None
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF" + rest)
     assert "model.gguf" in refusal(read_gguf_header, path)
+
+
+@pytest.mark.parametrize("length", [1 << 40, (1 << 63) - 1, (1 << 64) - 1])
+def test_a_vocabulary_whose_texts_end_behind_the_file_is_refused(
+    tmp_path: Path, length: int
+) -> None:
+    texts = struct.pack("<Q", 1) + b"a" + struct.pack("<Q", length)
+    listed = struct.pack("<Q", 6) + b"tokens" + struct.pack("<IIQ", 9, 8, 5000) + texts * 2500
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + listed)
+    assert "damaged GGUF header" in refusal(read_gguf_header, file)
