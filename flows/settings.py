@@ -1,6 +1,7 @@
 """Settings of this machine, from the environment: where the store is, how many threads, which services."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
@@ -11,7 +12,10 @@ from quantgate.pipelines.files.store import Store, open_store
 from quantgate.pipelines.files.tool_cache import tool_cache
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.control_group import ControlGroups
+from quantgate.pipelines.process.memory import total_bytes
 
+MEMORY_VARIABLE = "QUANTGATE_MEMORY"
+_GIGABYTES = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?(?:GB?)?", re.IGNORECASE)
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
 """Name of the unpacked source distribution in the tool cache; `requirements/setup` puts it there."""
 
@@ -21,20 +25,22 @@ class Settings:
     """All that may differ between machines.
 
     `threads` is what each worker gets, `workers` how many run side by side; their product stays
-    within the machine's cores. `tracking_uri` and `prefect_api` are None for the local default.
+    within the machine's cores. `memory_bytes` is what all of them may hold together. `tracking_uri` and
+    `prefect_api` are None for the local default.
     """
 
     store: Store
     tool_cache: Path
     threads: int
     workers: int
+    memory_bytes: int
     tracking_uri: str | None = field(repr=False)
     prefect_api: str | None = field(repr=False)
     hub: HubSettings
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read QUANTGATE_STORE, QUANTGATE_CACHE, QUANTGATE_THREADS, QUANTGATE_WORKERS,
+        """Read QUANTGATE_STORE, QUANTGATE_CACHE, QUANTGATE_THREADS, QUANTGATE_WORKERS, QUANTGATE_MEMORY,
         MLFLOW_TRACKING_URI, PREFECT_API_URL and HF_ENDPOINT.
 
         Raises:
@@ -54,6 +60,7 @@ class Settings:
             tool_cache=tool_cache(environment),
             threads=threads,
             workers=workers,
+            memory_bytes=_memory(environment),
             tracking_uri=environment.get("MLFLOW_TRACKING_URI") or None,
             prefect_api=environment.get("PREFECT_API_URL") or None,
             hub=_hub(environment),
@@ -81,6 +88,21 @@ def cores_here() -> int:
 def _hub(environment: Mapping[str, str]) -> HubSettings:
     endpoint = environment.get("HF_ENDPOINT")
     return HubSettings(endpoint=endpoint) if endpoint else HubSettings()
+
+
+def _memory(environment: Mapping[str, str]) -> int:
+    """Return what workers may hold together: all there is, unless the environment says otherwise."""
+    text = environment.get(MEMORY_VARIABLE, "")
+    if not text:
+        return total_bytes()
+    written = _GIGABYTES.fullmatch(text)
+    if written is None or float(written[1]) <= 0:
+        raise InputError(
+            f"'{text}' is not a size in gigabytes",
+            where=MEMORY_VARIABLE,
+            next_step="write it like 16 or 7.5G, or leave it out",
+        )
+    return int(float(written[1]) * 1e9)
 
 
 def _count(environment: Mapping[str, str], name: str, default: int) -> int:

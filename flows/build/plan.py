@@ -43,6 +43,8 @@ class BuildPlan:
     """Those without which the corpus would have been refused."""
     base_divergence_waiver: BaseDivergenceWaiver | None = None
     """What lets a runtime judge whose base computes something else than the checkpoint, where it holds."""
+    offload: bool = False
+    """Whether llm-compressor reads from disk what memory does not hold of the base."""
     anyway: bool = False
     """Whether to build also where nothing can pass: no part of the key, for it changes no verdict."""
 

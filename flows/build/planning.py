@@ -22,6 +22,7 @@ from quantgate.flows.build.preflight.all import (
     refuse_unbound,
 )
 from quantgate.flows.build.preflight.checkpoint import looking_inside
+from quantgate.flows.build.preflight.memory import refuse_beyond_memory
 from quantgate.flows.build.preflight.prompts import PlanningInputs, preflight_prompts
 from quantgate.flows.build.preparing import prepare
 from quantgate.flows.build.suite_contents import refuse_other_content
@@ -101,7 +102,7 @@ def make_plan(
     if only is not None:
         variants = _only(variants, only)
     refuse_full_disk(checkpoint, variants, settings)
-    return BuildPlan(
+    plan = BuildPlan(
         checkpoint=checkpoint,
         suite=suite,
         policy=policy,
@@ -110,13 +111,17 @@ def make_plan(
         contracts=(
             *_contracts(checkpoint, variants, source_runtime, settings, tools),
             *((digest_of(spec.template_variables),) if spec.template_variables else ()),
+            *((digest_of("offload"),) if spec.offload else ()),
         ),
         servers=tools.servers,
         source_runtime=source_runtime,
         contamination_waivers=calibrated.waivers,
         base_divergence_waiver=spec.base_divergence_waiver,
+        offload=spec.offload,
         anyway=spec.anyway,
     )
+    refuse_beyond_memory(plan, tools, settings)
+    return plan
 
 
 def _suite(spec: BuildSpec, settings: Settings, tools: Tools, say: Callable[[str], None]) -> Suite:

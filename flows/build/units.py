@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from quantgate.calibration.shelf.tokens import calibration_tokens
 from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.needs import resident_bytes
 from quantgate.flows.build.references import (
     primary_reference,
     reference_plans,
@@ -36,8 +37,11 @@ def build_files(build: LocalBuild, planned: PlannedVariant) -> Variant:
         CheckpointError, ToolchainError, WorkerError: from the backend.
     """
     with build.show("build", planned.identifier) as progress:
-        request = build_request(
-            planned, build.plan.checkpoint, _calibration(build, planned), build.settings.store
+        request = replace(
+            build_request(
+                planned, build.plan.checkpoint, _calibration(build, planned), build.settings.store
+            ),
+            resident_bytes=resident_bytes(build.plan, planned, build.settings.memory_bytes),
         )
         backend = build.tools.backends[planned.recipe.options.backend]
         return build_variant(planned, request, backend, build.tools.run_worker, progress)

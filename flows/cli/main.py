@@ -57,6 +57,11 @@ def main() -> None:
     metavar="REASON",
     help="Expand MODEL, a low-bit GGUF file, to bfloat16; whatever is made of it says so.",
 )
+@click.option(
+    "--offload",
+    is_flag=True,
+    help="Have llm-compressor read from disk what this machine's memory does not hold of MODEL.",
+)
 @click.option("--kv", metavar="TYPES", help="KV-cache types of GGUF recipes: f16, q8_0, q4_0.")
 @click.option("--policy", type=FOLDER, help="Policy file (YAML).")
 @click.option("--plan", "plan_only", is_flag=True, help="Print every unit of work and stop.")

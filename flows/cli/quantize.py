@@ -37,6 +37,7 @@ class QuantizeOptions:
     nearest: bool = False
     foreign: tuple[str, ...] = ()
     expand: str | None = None
+    offload: bool = False
     as_json: bool = False
     waive: str | None = None
     reason: str | None = None
@@ -79,7 +80,12 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         expansion=options.expand,
     )
     spec = load_build(options.build_file, overrides, DEFAULT_RECIPES)
-    return replace(spec, anyway=options.anyway, nearest=spec.nearest or options.nearest)
+    return replace(
+        spec,
+        anyway=options.anyway,
+        nearest=spec.nearest or options.nearest,
+        offload=spec.offload or options.offload,
+    )
 
 
 def _corpora(text: str | None) -> tuple[Path | None, ...]:

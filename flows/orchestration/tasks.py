@@ -76,7 +76,9 @@ def open_build(plan_file: str) -> LocalBuild:
 def _machine() -> Machine:
     """What the builds of this process share."""
     settings = Settings.from_environment()
-    memory = Memory(available_bytes, side_by_side=settings.workers)
+    memory = Memory(
+        lambda: min(available_bytes(), settings.memory_bytes), side_by_side=settings.workers
+    )
     return Machine(memory, settings.tool_cache / "accelerator.lock")
 
 
@@ -128,7 +130,7 @@ def base(plan_file: str, runtime: str) -> JsonObject:
 def reference(plan_file: str, runtime: str) -> JsonObject:
     """Answer the suite with the base, as often as the policy asks, and see whether anything can pass."""
     with _unit(plan_file, base_in(runtime), "reference") as build:
-        with _machine().hold(needs.to_ask_the_base(build, runtime)):
+        with _machine().hold(needs.to_ask_the_base(build.plan, runtime, build.tools)):
             runs = run_references(build, runtime)
         require_prospects(build, runtime, runs)
         return {"runtime": runtime, "runs": [run.key for run in runs]}
@@ -141,7 +143,8 @@ def build(plan_file: str, identifier: str) -> JsonObject:
         planned = build.plan.variant(identifier)
         if is_refused(build.plan, planned, read_errors(build.plan, build.settings)):
             return {"variant": identifier, "key": None, "files": None}
-        with _machine().hold(needs.to_build(build.plan.checkpoint, planned)):
+        need = needs.to_build(build.plan, planned, build.settings.memory_bytes)
+        with _machine().hold(need):
             variant = units.build_files(build, planned)
         return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
 
@@ -154,7 +157,7 @@ def audit(plan_file: str, identifier: str) -> JsonObject:
         work = (
             units.audit_and_answer if planned.recipe.runtime in build.plan.served else units.audit
         )
-        with _machine().hold(needs.to_run(build, planned)):
+        with _machine().hold(needs.to_run(build.plan, planned, build.tools)):
             report = work(build, planned)
         return {"variant": identifier, "misses": [miss.check for miss in report.misses]}
 
@@ -166,7 +169,7 @@ def answer(plan_file: str, identifier: str) -> JsonObject:
         planned = build.plan.variant(identifier)
         if not required(units.sealed_audit(build, planned)).passed:
             return {"variant": identifier, "run": None}
-        with _machine().hold(needs.to_run(build, planned)):
+        with _machine().hold(needs.to_run(build.plan, planned, build.tools)):
             return {"variant": identifier, "run": units.answer(build, planned).key}
 
 

@@ -41,6 +41,8 @@ class BuildRequest:
     """One variant to build. Everything the tool writes goes under `output` (exists, empty).
 
     `scratch` is a sealed-later folder per checkpoint for what several recipes share (the F16 GGUF).
+    `resident_bytes` is how much of the base's weights may stay in memory while the rest is read from disk
+    as it is needed; None keeps all of them.
     """
 
     checkpoint: Checkpoint
@@ -50,6 +52,7 @@ class BuildRequest:
     scratch: Path
     log: Path
     toolchain: Toolchain
+    resident_bytes: int | None = None
 
     @property
     def threads(self) -> int:

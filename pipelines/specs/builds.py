@@ -87,6 +87,8 @@ class BuildFile(Spec):
     `hub:org/name[@revision][:pattern]`."""
     nearest: bool = False
     """Take the catalogue's nearest recipe in place of one that does not fit the checkpoint's shapes."""
+    offload: bool = False
+    """Have llm-compressor read from disk, layer by layer, what memory does not hold of the base."""
     kv: KvCacheType | tuple[KvCacheType, ...] = ()
     """KV-cache types in which every GGUF recipe is judged, e.g. `[f16, q8_0]`; their files are built once."""
     servers: dict[str, ServerFile] = Field(default_factory=dict)
@@ -142,7 +144,8 @@ class BuildSpec:
     too few items for anything to pass. `nearest` takes the catalogue's nearest recipe in place of one that
     does not fit the checkpoint; with `bundled`, where nobody chose the recipes, one is left out rather than
     the build refused. `foreign` are places of quants that others made, judged beside what is built.
-    the build refused. `expansion` is why a low-bit GGUF file is expanded.
+    `expansion` is why a low-bit GGUF file is expanded. `offload` lets llm-compressor read from disk what
+    memory does not hold.
     """
 
     name: str | None
@@ -163,6 +166,7 @@ class BuildSpec:
     bundled: bool = False
     foreign: tuple[ForeignPlace, ...] = ()
     expansion: str | None = None
+    offload: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +243,7 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         bundled=file.recipes is None,
         nearest=file.nearest,
         foreign=foreign_places(file.foreign, folder),
+        offload=file.offload,
         kv_caches=file.kv_caches,
         folder=folder,
         servers=tuple(server.server(name, folder) for name, server in file.servers.items()),

@@ -1,16 +1,19 @@
 """What `quantgate quantize --plan` shows: every unit of work, and what the suite can prove."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
 
 from quantgate.flows.build.bases import measured_bases
+from quantgate.flows.build.machine import Need
+from quantgate.flows.build.needs import unit_needs
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.preflight.all import needed_bytes, seconds_a_run
 from quantgate.flows.cli.views.folding import Column, folded, show_facts
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import wire
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.authoring.proofs import proofs
 from quantgate.pipelines.domain.foreign import UNKNOWN_CALIBRATION
@@ -50,9 +53,21 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),
         ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
         ("store", str(settings.store.root)),
+        ("memory", _largest(plan, settings)),
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
     )
-    show_facts(facts, console, indent=7)
+    show_facts(facts, console, indent=8)
+
+
+def _largest(plan: BuildPlan, settings: Settings) -> str:
+    """Say which unit needs the most memory, of how much."""
+    whose, what, need = max(
+        unit_needs(plan, wire(settings, plan.servers)), key=lambda unit: unit[2].size_bytes
+    )
+    return (
+        f"at most about {need.size_bytes / 1e9:.1f} GB in one process ({what}: {whose}) of "
+        f"{settings.memory_bytes / 1e9:.1f} GB; units that do not fit beside each other wait"
+    )
 
 
 def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:
@@ -68,6 +83,7 @@ def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:
 
 def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table, ...]:
     """One row a variant; without variants one row for each runtime that the base is asked in."""
+    needs = list(unit_needs(plan, wire(settings, plan.servers)))
     rows = [
         (
             variant.identifier,
@@ -76,6 +92,7 @@ def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table
             variant.recipe.runtime,
             UNKNOWN_CALIBRATION if variant.recipe.is_foreign else variant.corpus_label or "–",
             *_foretold(plan, variant),
+            _memory(needs, variant.identifier),
         )
         for variant in plan.variants
     ] or [
@@ -87,14 +104,16 @@ def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table
             "–",
             "–",
             "–",
+            _memory(needs, base_in(name)),
         )
         for name in plan.runtimes
     ]
-    units, states, numerics, runtimes, corpora, sizes, bits = zip(*rows, strict=True)
+    units, states, numerics, runtimes, corpora, sizes, bits, memory = zip(*rows, strict=True)
     columns = (
         Column(name="W/A/KV", cells=numerics, importance=2),
         Column(name="size", cells=sizes, importance=5, right=True),
         Column(name="bits/w · all", cells=bits, importance=6, right=True),
+        Column(name="memory", cells=memory, importance=7, right=True),
         Column(name="corpus", cells=corpora, importance=4),
         Column(name="runtime", cells=runtimes, importance=3),
         Column(name="state", cells=states, importance=1),
@@ -107,6 +126,12 @@ def _foretold(plan: BuildPlan, variant: PlannedVariant) -> tuple[str, str]:
     foretold = expected_size(plan.checkpoint, variant.recipe)
     bits = f"{foretold.bits_per_weight:.2f} · {foretold.file_bits_per_weight:.2f}"
     return megabytes(foretold.size_bytes), bits
+
+
+def _memory(needs: Iterable[tuple[str, str, Need]], unit: str) -> str:
+    """Return what a unit needs at most, of building, auditing and answering; a server's is not known."""
+    sizes = [need.size_bytes for whose, _, need in needs if whose == unit]
+    return f"{max(sizes) / 1e9:.1f} GB" if sizes else "–"
 
 
 def _state(plan: BuildPlan, variant: PlannedVariant, settings: Settings) -> str:

@@ -3,6 +3,8 @@
 import importlib.metadata
 import importlib.util
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from typing_extensions import override
 
@@ -127,8 +129,10 @@ def _compress(request: BuildRequest, run_worker: RunWorker, on_progress: OnProgr
         request = replace(request, calibration=None)
     else:
         request.required_calibration()
-    whole = replace(request, recipe=leaving_whole(request.recipe, request.checkpoint.parts_beside))
-    reply = run_worker(call_of(f"{_WORKERS}.compress", whole), WrittenFolder, on_progress)
+    whole = leaving_whole(request.recipe, request.checkpoint.parts_beside)
+    with TemporaryDirectory(dir=request.output, prefix="offloaded-") as scratch:
+        asked = replace(request, recipe=whole, scratch=Path(scratch))
+        reply = run_worker(call_of(f"{_WORKERS}.compress", asked), WrittenFolder, on_progress)
     tensors = request.checkpoint.language_tensors
     named = [tensor.name for tensor in addressed(tensors, options)]
     # What the tool matched in the model, and what the recipe says by name: neither alone is trusted.

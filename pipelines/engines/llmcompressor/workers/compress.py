@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import torch
+from compressed_tensors.offload import load_offloaded_model
 from llmcompressor import oneshot
 from llmcompressor.modifiers import Modifier
 from torch.utils.data import DataLoader, Dataset
@@ -28,6 +29,7 @@ from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
 from quantgate.pipelines.engines.llmcompressor.workers.smoothing import smoothing_notes, watch
 from quantgate.pipelines.engines.llmcompressor.workers.warnings import collected_warnings
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
+from quantgate.pipelines.engines.workers.classes import auto_model
 from quantgate.pipelines.engines.workers.linear_experts import load_apart
 from quantgate.pipelines.formats.compressed_facts import (
     stored_scheme,
@@ -40,6 +42,8 @@ from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
 _SEED = 0
+_LARGEST_FILE_BYTES = 4_000_000_000
+"""A file is put together in memory before it is written."""
 
 
 def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
@@ -51,15 +55,16 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     multiply_bfloat16_in_float32()
     with collected_warnings() as warnings:
         on_progress(Progress(done=0, total=0, what="loading the base"))
-        # bfloat16: FP4 and MX formats decompress to it, and their reload fails for other dtypes.
-        model = load_apart(base, torch.bfloat16)
+        model = _loaded(request)
         options = options_of(request.recipe, CompressedTensorsOptions, "llm-compressor")
         matched = matched_modules(model, options)
         recipe = modifiers(options, matched.targets, matched.ignore)
         experts = count_experts(model, matched, recipe)
         consumption, notes = _quantize(request, model, matched, recipe, on_progress)
         on_progress(Progress(done=0, total=0, what="saving"))
-        model.save_pretrained(request.output, save_compressed=True)
+        model.save_pretrained(
+            request.output, save_compressed=True, max_shard_size=_LARGEST_FILE_BYTES
+        )
         _say_what_stays_whole(request.output, matched)
     copy_tokenizer(base, request.output)
     on_progress(Progress(done=0, total=0, what="reading back"))
@@ -88,6 +93,26 @@ def _say_what_stays_whole(folder: Path, matched: Matched) -> None:
         if matched.stored[name] not in ignored:
             ignored += dict.fromkeys((matched.stored[name], name))
     file.write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _loaded(request: BuildRequest) -> PreTrainedModel:
+    """Load the base; what exceeds the resident bytes lies in `scratch` and is read as layers are computed.
+
+    In bfloat16: FP4 and MX formats decompress to it, and their reload fails for other dtypes.
+    """
+    base = request.checkpoint.folder
+    if request.resident_bytes is None:
+        return load_apart(base, torch.bfloat16)
+    kind = auto_model(base)
+    with load_offloaded_model(kind):
+        return kind.from_pretrained(
+            base,
+            dtype=torch.bfloat16,
+            local_files_only=True,
+            device_map="auto_offload",
+            max_memory={"cpu": request.resident_bytes},
+            offload_folder=str(request.scratch),
+        )
 
 
 def _quantize(

@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build.machine import Machine, Memory, Need
-from quantgate.flows.build.needs import to_build
 from quantgate.pipelines.process.control_group import ControlGroups
 from quantgate.pipelines.process.memory import available_bytes
-from quantgate.pipelines.specs.recipes import find_recipes
-from quantgate.pipelines.variants.variant import plan_variant
-from tests.support.fakes import FakeBackend, FakeRuntime, fake_checkpoint
 
 WAIT_SECONDS = 5.0
 
@@ -164,12 +160,3 @@ def test_memory_is_the_machines_or_the_containers_if_that_is_less(tmp_path: Path
     (tmp_path / "memory.max").write_text("105\n")
     assert available_bytes(information, groups) == 100
     assert available_bytes(tmp_path / "absent", groups) == 0
-
-
-def test_a_build_asks_for_memory_by_the_size_of_the_checkpoint(tmp_path: Path) -> None:
-    checkpoint = fake_checkpoint(tmp_path)
-    recipes = find_recipes(("Q8_0", "FP8_DYNAMIC"), Path())
-    gguf, compressed = (plan_variant(checkpoint, r, None, FakeBackend(), 1) for r in recipes)
-    first, second = to_build(checkpoint, gguf), to_build(checkpoint, compressed)
-    assert first.size_bytes < second.size_bytes
-    assert first.device == FakeRuntime().identity(None).device == "cpu"
