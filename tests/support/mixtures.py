@@ -30,6 +30,7 @@ _COMMON: Mapping[str, Any] = {
     "num_experts_per_tok": 2,
 }
 _LATENT: Mapping[str, Any] = {
+    "head_dim": 16,
     "q_lora_rank": 64,
     "kv_lora_rank": 64,
     "qk_rope_head_dim": 16,
@@ -66,7 +67,11 @@ MIXTURES: Mapping[str, Mapping[str, Any]] = {
     "lfm2_moe": {**_COUNTED, "num_dense_layers": 1, "layer_types": ["conv", "full_attention"]},
     "llama4_text": {**_LOCAL, "num_experts_per_tok": 1, "intermediate_size_mlp": INNER},
     "minimax_m2": _LOCAL,
-    "nemotron_h": {**_SHARED, "layers_block_type": ["attention", "moe"]},
+    "nemotron_h": {
+        **_SHARED,
+        "layers_block_type": ["attention", "moe"],
+        "moe_shared_expert_intermediate_size": INNER,
+    },
 }
 """Settings beside those that all have. Hunyuan's `moe_intermediate_size` is not what its experts have."""
 
