@@ -236,17 +236,22 @@ def _no_such_folder(source: str) -> InputError:
         return InputError(
             "is a file, not a checkpoint folder",
             where=source,
-            next_step="name the folder that holds config.json, tokenizer.json and the weights",
+            next_step="name a .gguf file, or the folder of config.json, tokenizer.json and the weights",
         )
     neighbours = _neighbours(source)
     hint = f"did you mean {neighbours[0]}?" if neighbours else "name a folder or org/name@revision"
-    return InputError("there is no such folder", where=source, next_step=hint)
+    kind = "file" if source.endswith(GGUF_SUFFIX) else "folder"
+    return InputError(f"there is no such {kind}", where=source, next_step=hint)
 
 
 def _neighbours(source: str) -> list[str]:
-    """Folders that exist and are spelled nearly like this one."""
+    """Folders and GGUF files that exist and are spelled nearly like this one."""
     path = at_home(source)
     if not is_folder(path.parent):
         return []
-    names = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
+    names = [
+        entry.name
+        for entry in path.parent.iterdir()
+        if entry.is_dir() or entry.suffix == GGUF_SUFFIX
+    ]
     return [str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=1)]

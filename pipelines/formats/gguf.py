@@ -22,6 +22,7 @@ from quantgate.pipelines.formats.ggml_types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _MAGIC = b"GGUF"
+_AGAIN = "download or copy the file again and compare its checksum"
 _STRING, _ARRAY = 8, 9
 _NUMBERS = {
     0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
@@ -61,13 +62,15 @@ def _opened(file: Path, longest_list: int) -> Iterator["_HeaderReader"]:
         with file.open("rb") as handle:
             yield _HeaderReader(handle, longest_list)
     except (struct.error, UnicodeDecodeError) as error:
-        raise CheckpointError("has a damaged GGUF header", where=str(file)) from error
+        raise CheckpointError(
+            "has a GGUF header that is damaged or cut off", where=str(file), next_step=_AGAIN
+        ) from error
 
 
 def _metadata(reader: "_HeaderReader", file: Path) -> tuple[JsonObject, int]:
     """Return metadata by key, and how many tensors follow."""
     if reader.bytes(4) != _MAGIC:
-        raise CheckpointError("does not begin as a GGUF file", where=str(file))
+        raise CheckpointError("does not begin as a GGUF file", where=str(file), next_step=_AGAIN)
     _, tensor_count, pair_count = reader.numbers("IQQ")
     metadata: JsonObject = {}
     for _ in range(pair_count):
@@ -103,6 +106,7 @@ def _header(reader: "_HeaderReader", file: Path) -> GgufHeader:
         raise CheckpointError(
             f"is truncated: its tensors end at {end:,} bytes, it has {file.stat().st_size:,}",
             where=str(file),
+            next_step=_AGAIN,
         )
     return GgufHeader(metadata=metadata, tensors=tensors)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.pipelines.domain.checkpoint import GgufOrigin
+from quantgate.pipelines.domain.values import digest_of
 from quantgate.registry.evidence import version_facts
 from quantgate.registry.facts import (
     VERSION_TAGS,
@@ -40,6 +42,22 @@ def test_facts_come_back_from_their_tags(tmp_path: Path, fewest: bool) -> None:
             facts, accuracy=None, reference_accuracy=None, unproven_slices=(), corpus=NONE
         )
     assert from_tags(to_tags(facts), "here") == facts
+
+
+def test_what_a_base_had_lost_is_a_tag_and_another_reason_other_evidence(tmp_path: Path) -> None:
+    plain = evidence_of(Sample(), tracking_in(tmp_path).store)
+    origin = GgufOrigin(
+        file=Path("m.gguf"), sha256=digest_of("m"), file_type="Q4_1", expansion="no wider one"
+    )
+    expanded = replace(plain, checkpoint=replace(plain.checkpoint, origin=origin))
+    facts = version_facts(expanded)
+    assert to_tags(facts)["base_loss"] == "expanded from Q4_1 (no wider one)"
+    assert facts.base_note == "expanded from Q4_1 (no wider one)"
+    assert to_tags(version_facts(plain))["base_loss"] == NONE
+    assert version_facts(plain).base_note is None
+    assert expanded.key != plain.key
+    older = {name: text for name, text in to_tags(facts).items() if name != "base_loss"}
+    assert from_tags(older, "here").base_note is None
 
 
 def test_what_says_where_files_lie_is_renewed_and_identities_never_are() -> None:

@@ -68,5 +68,10 @@ def test_without_tools_a_gguf_file_is_refused(tmp_path: Path, store: Store) -> N
 
 
 def test_a_gguf_file_that_is_not_there_is_named(tmp_path: Path, store: Store) -> None:
-    with pytest.raises(InputError, match="there is no such"):
-        resolve_checkpoint(str(tmp_path / "no.gguf"), name=None, store=store, hub=HubSettings())
+    (tmp_path / "model-f16.gguf").write_bytes(b"GGUF")
+    with pytest.raises(InputError, match="there is no such file") as refusal:
+        resolve_checkpoint(
+            str(tmp_path / "model-f61.gguf"), name=None, store=store, hub=HubSettings()
+        )
+    assert "did you mean" in str(refusal.value.next_step)
+    assert "model-f16.gguf" in str(refusal.value.next_step)

@@ -243,6 +243,21 @@ def test_a_hub_name_in_a_build_file_stays_a_hub_name(tmp_path: Path) -> None:
     assert load_build(path, BuildOverrides(), ()).model == "org/name@main"
 
 
+def test_a_gguf_beside_a_build_file_is_found_and_may_be_expanded_for_a_reason(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "build.yaml"
+    (tmp_path / "model.Q4_1.gguf").write_bytes(b"GGUF")
+    path.write_text("model: model.Q4_1.gguf\nsuite: s\nexpand: nothing wider is published\n")
+    spec = load_build(path, BuildOverrides(), ())
+    assert spec.model == str(tmp_path / "model.Q4_1.gguf")
+    assert spec.expansion == "nothing wider is published"
+    assert load_build(path, BuildOverrides(expansion="mine"), ()).expansion == "mine"
+    path.write_text("model: model.Q4_1.gguf\nsuite: s\nexpand: ''\n")
+    with pytest.raises(InputError, match="line 3"):
+        load_build(path, BuildOverrides(), ())
+
+
 def test_the_command_line_overrides_the_build_file(tmp_path: Path) -> None:
     path = tmp_path / "build.yaml"
     path.write_text("name: mine\nmodel: org/name\nsuite: suite\nrecipes: [Q8_0]\n")
