@@ -4,7 +4,6 @@ Whole passages at once, attention in its plain form (`eager`: no kernel that cou
 no cache. On the CPU, whatever else there is: nothing rounds there but the arithmetic itself.
 """
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from quantgate.pipelines.engines.divergence.base_messages import (
     CheckpointLogitsCall,
     Passage,
 )
+from quantgate.pipelines.engines.transformers.workers.forward import forward
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.engines.workers.classes import auto_model
 from quantgate.pipelines.engines.workers.strict_loading import require_clean
@@ -63,10 +63,9 @@ def passage_logits(model: PreTrainedModel, passage: Passage, **options: object) 
     """
     ids = torch.tensor([passage.token_ids], device=model.device)
     positions = torch.tensor(passage.positions, device=model.device)
-    if "logits_to_keep" in inspect.signature(type(model).forward).parameters:
-        logits = model(input_ids=ids, logits_to_keep=positions, **options).logits[0]
-    else:
-        logits = model(input_ids=ids, **options).logits[0][positions]
+    logits = forward(model, input_ids=ids, logits_to_keep=positions, **options).logits[0]
+    if len(logits) != len(positions):  # its class returns those of all positions
+        logits = logits[positions]
     rows: Logits = logits.float().cpu().numpy()
     return rows
 

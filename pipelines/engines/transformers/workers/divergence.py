@@ -25,7 +25,7 @@ from quantgate.pipelines.engines.divergence.base_logits import (
 )
 from quantgate.pipelines.engines.divergence.sums import DivergenceSums
 from quantgate.pipelines.engines.requests import DivergenceRequest
-from quantgate.pipelines.engines.transformers.workers.forward import forward
+from quantgate.pipelines.engines.transformers.workers.forward import forward, keeps_states
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.engines.transformers.workers.resemblance import resemblances
 from quantgate.pipelines.process.calls import OnProgress, Progress
@@ -86,12 +86,16 @@ def divergence(
 
 @torch.inference_mode()
 def _logits(loaded: LoadedModel, windows: Windows, new_cache: NewCache) -> Iterator[Logits]:
-    """Yield the logits after every token but the last of each window, in batches of bounded size."""
+    """Yield the logits after every token but the last of each window, in batches of bounded size.
+
+    A window whose states cannot be gone on from goes at once.
+    """
     size = batch_tokens(loaded.model.config.get_text_config().vocab_size)
     for window in windows:
         cache = new_cache(config=loaded.model.config)
-        for start in range(0, len(window) - 1, size):
-            part = window[start : min(start + size, len(window) - 1)]
+        together = max(1, len(window) - 1) if keeps_states(cache) else size
+        for start in range(0, len(window) - 1, together):
+            part = window[start : min(start + together, len(window) - 1)]
             ids = torch.tensor([part], device=loaded.device)
             output = forward(loaded.model, input_ids=ids, past_key_values=cache, use_cache=True)
             yield output.logits[0].float().cpu().numpy()

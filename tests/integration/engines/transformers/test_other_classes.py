@@ -1,0 +1,128 @@
+"""Classes of other makes than Llama's answer in batches as they do alone: positions, ALiBi, states."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.models.bloom import BloomConfig
+from transformers.models.falcon import FalconConfig
+from transformers.models.gpt2 import GPT2Config
+from transformers.models.jamba import JambaConfig
+from transformers.models.lfm2 import Lfm2Config
+from transformers.models.mamba import MambaConfig
+from transformers.models.mpt import MptConfig
+from transformers.utils import logging
+
+from quantgate.pipelines.domain.suites.suite import DecodeSettings
+from quantgate.pipelines.engines.divergence.base_logits import BaseLogits, batch_tokens
+from quantgate.pipelines.engines.requests import Prompt
+from quantgate.pipelines.engines.transformers.workers.decode import decode_batch
+from quantgate.pipelines.engines.transformers.workers.divergence import divergence
+from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
+from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
+from tests.support.fakes import write_tokenizer
+
+pytestmark = pytest.mark.integration
+
+IDS, WIDTH, CONTEXT = 257, 64, 640
+CONFIGS: dict[str, Any] = {
+    "learned positions": GPT2Config(
+        vocab_size=IDS, n_embd=WIDTH, n_layer=2, n_head=4, n_positions=CONTEXT
+    ),
+    "ALiBi, no positions taken": BloomConfig(
+        vocab_size=IDS, hidden_size=WIDTH, n_layer=2, n_head=4
+    ),
+    "ALiBi of another make": MptConfig(vocab_size=IDS, d_model=WIDTH, n_layers=2, n_heads=4),
+    "one head of keys": FalconConfig(
+        vocab_size=IDS, hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4
+    ),
+    "states instead of a cache": MambaConfig(
+        vocab_size=IDS, hidden_size=WIDTH, num_hidden_layers=2, state_size=8
+    ),
+    "states beside attention": JambaConfig(
+        vocab_size=IDS, hidden_size=WIDTH, intermediate_size=WIDTH, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, num_experts=1, num_experts_per_tok=1,
+        attn_layer_period=2, attn_layer_offset=1, mamba_d_state=8, use_mamba_kernels=False,
+        pad_token_id=0,
+    ),
+    "convolutions between attention": Lfm2Config(
+        vocab_size=IDS, hidden_size=WIDTH, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=128, layer_types=["conv", "full_attention", "conv"],
+    ),
+}  # fmt: skip
+_MORE_THAN_A_PART = 530
+SETTINGS = DecodeSettings(max_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    logging.disable_progress_bar()
+    place = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(place)
+    return place
+
+
+def loaded_of(kind: str, folder: Path) -> LoadedModel:
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIGS[kind]).float().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=0.3)  # small ones make every answer the same token
+    return LoadedModel(
+        model=model,
+        tokenizer=read_tokenizer(folder).tokenizer,
+        context_length_tokens=CONTEXT,
+        device=torch.device("cpu"),
+    )
+
+
+def alone(loaded: LoadedModel, prompt: Prompt) -> list[int]:
+    """The oracle: whole passages without a cache, the likeliest token each time."""
+    ids = list(prompt.token_ids)
+    with torch.inference_mode():
+        for _ in range(SETTINGS.max_tokens):
+            logits = loaded.model(input_ids=torch.tensor([ids]), use_cache=False).logits
+            ids.append(int(logits[0, -1].argmax()))
+    return ids[len(prompt.token_ids) :]
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_ragged_batch_gives_what_each_prompt_gets_alone(kind: str, folder: Path) -> None:
+    loaded = loaded_of(kind, folder)
+    drawn = torch.Generator().manual_seed(1)
+    prompts = [
+        Prompt(
+            item_id=str(length),
+            token_ids=tuple(torch.randint(1, 250, (length,), generator=drawn).tolist()),
+        )
+        for length in (3, 30, 1, 17)
+    ]
+    rows = decode_batch(loaded, prompts, SETTINGS, frozenset())
+    answers = [row.generated for row in rows]
+    assert answers == [alone(loaded, prompt) for prompt in prompts]
+    assert len({tuple(answer) for answer in answers}) > 1, (
+        "an answer that hangs on nothing tells nothing"
+    )
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_divergence_is_of_the_logits_that_a_passage_has_at_once(
+    kind: str, folder: Path, tmp_path: Path
+) -> None:
+    """A model is 0 away from its own logits, computed without a cache, whatever it keeps between parts."""
+    loaded = loaded_of(kind, folder)
+    drawn = torch.Generator().manual_seed(2)
+    windows = (tuple(torch.randint(1, 250, (_MORE_THAN_A_PART,), generator=drawn).tolist()),)
+    assert batch_tokens(IDS) < _MORE_THAN_A_PART
+    with (tmp_path / "logits").open("w+b") as file:
+        base = BaseLogits(IDS, file, windows)
+        with torch.inference_mode():
+            for window in windows:
+                ids = torch.tensor([window[:-1]])
+                base.add(loaded.model(input_ids=ids, use_cache=False).logits[0].numpy())
+        measured = divergence(loaded, base)
+    assert abs(measured.mean_kl) < 1e-5
+    assert measured.top1_agreement == 1.0
