@@ -13,6 +13,7 @@ from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
 from quantgate.pipelines.files.store import Store
 from quantgate.registry import Tracking, record
 from quantgate.registry.evidence import Evidence
+from quantgate.registry.facts import from_tags
 from quantgate.registry.recording.content import run_content
 from quantgate.registry.recording.receipts import find_receipt
 from tests.support.registries import (
@@ -234,6 +235,19 @@ def test_a_waiver_that_is_needed_later_is_in_the_lineage_from_then_on(tracking: 
         record(evidence, tracking, open_registry=mlflow.open)
         assert len(mlflow.models[MODEL]) == 1
         assert mlflow.models[MODEL]["1"].tags["waiver"] == waived.waiver
+
+
+def test_an_architecture_that_nobody_reviewed_is_called_so_for_ever(tracking: Tracking) -> None:
+    mlflow = MemoryRegistry()
+    sound = made(tracking)
+    unreviewed = replace(sound, checkpoint=replace(sound.checkpoint, reviewed=False))
+    record(unreviewed, tracking, open_registry=mlflow.open)
+    tags = mlflow.models[MODEL]["1"].tags
+    assert tags["architecture_review"] == "unreviewed"
+    facts = from_tags(tags, "here")
+    assert facts.review_note == "architecture: unreviewed"
+    of_before = {name: text for name, text in tags.items() if name != "architecture_review"}
+    assert from_tags(of_before, "here").review_note is None
 
 
 def test_evidence_that_does_not_belong_together_is_refused(tracking: Tracking) -> None:

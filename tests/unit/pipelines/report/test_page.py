@@ -277,6 +277,29 @@ def test_a_low_bit_base_is_shown_with_its_own_numerics(report: BuildReport) -> N
     }
 
 
+def test_what_nobody_reviewed_and_what_no_verdict_is_about_is_said_of_the_base(
+    report: BuildReport,
+) -> None:
+    base = replace(
+        report.checkpoint,
+        architecture="Gemma3ForConditionalGeneration",
+        reviewed=False,
+        parts_beside=("vision_tower",),
+    )
+    unreviewed = replace(report, checkpoint=base)
+    drawn, model = render_page(unreviewed), result_json(unreviewed)["model"]
+    assert isinstance(model, dict)
+    assert model["architecture_review"] == "unreviewed"
+    notes = model["notes"]
+    assert isinstance(notes, list)
+    assert len(notes) == 2
+    for note in notes:
+        assert str(note) in drawn
+    assert "architecture: unreviewed" in drawn
+    assert "vision_tower stay whole in folders" in drawn
+    assert "architecture:" not in render_page(report)
+
+
 def test_every_decision_is_readable_without_colour(page: str, report: BuildReport) -> None:
     cells = re.findall(r'class="cell (\w+)".*?</(?:a|span)></td>', page)
     shown = re.findall(
