@@ -245,9 +245,9 @@ def test_an_architecture_that_nobody_reviewed_is_called_so_for_ever(tracking: Tr
     tags = mlflow.models[MODEL]["1"].tags
     assert tags["architecture_review"] == "unreviewed"
     facts = from_tags(tags, "here")
-    assert facts.review_note == "architecture: unreviewed"
+    assert facts.base_note == "architecture: unreviewed"
     of_before = {name: text for name, text in tags.items() if name != "architecture_review"}
-    assert from_tags(of_before, "here").review_note is None
+    assert from_tags(of_before, "here").base_note is None
 
 
 def test_evidence_that_does_not_belong_together_is_refused(tracking: Tracking) -> None:
