@@ -11,20 +11,24 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from quantgate.pipelines.domain.errors import CheckpointError
-from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
 from quantgate.pipelines.engines.llamacpp.pretypes import (
     PRE_TYPES,
     byte_fallback_hint,
     match_pretype,
 )
+from quantgate.pipelines.engines.llamacpp.released_config import as_released, lacks_draft
 from quantgate.pipelines.files.full_disk import full_disk
 from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.formats.chat_templates import DEFAULT, read_chat_templates
 from quantgate.pipelines.formats.checkpoint_tokenizer import LEFTOVERS
+from quantgate.pipelines.formats.configuration.language_config import count_of, language_config
+from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.process.shortage import machine_trouble
 
 # The converter copies model cards, folder names and the like into the file's metadata. What is not in the
@@ -35,8 +39,6 @@ _SEEN = (
     "tokenizer.model",
 )
 _ORIGIN_KEYS = ("_name_or_path", "name_or_path")
-_NO_LONGER_WRITTEN = {"n_ctx": "n_positions"}
-"""What the converter reads and transformers 5 leaves out of what it saves, by the key that says the same."""
 _FOLDER_NAME = "base"
 
 
@@ -65,6 +67,28 @@ def _wrap_detection(detected: _Detected, checkpoint: Path) -> None:
         return detected.name
 
     base.get_vocab_base_pre = detect
+
+
+def _wrap_settings() -> None:
+    """Let classes see what transformers makes of config.json, which they ask, as releases have it."""
+    base = importlib.import_module("conversion.base").ModelBase
+    upstream: Callable[..., JsonObject] = base.load_hparams
+    base.load_hparams = staticmethod(lambda *asked, **named: as_released(upstream(*asked, **named)))
+
+
+def _expect_no_draft(script: ModuleType, checkpoint: Path) -> None:
+    """Let classes that convert draft layers as well not wait for some where none are stored."""
+    layers = count_of(language_config(checkpoint), "num_hidden_layers")
+    if not lacks_draft((tensor.name for tensor in read_tensors(checkpoint)), layers):
+        return
+    upstream: Callable[..., Any] = script.get_model_class
+
+    def choose(*arguments: object, **named: object) -> object:
+        chosen = upstream(*arguments, **named)
+        chosen.no_mtp = chosen.no_mtp or chosen.supports_mtp_export
+        return chosen
+
+    script.get_model_class = choose  # type: ignore[attr-defined]  # a module's own name
 
 
 def _from_table(checkpoint: Path) -> str:
@@ -96,9 +120,6 @@ def _show(checkpoint: Path, view: Path) -> None:
         (view / file.name).symlink_to(file.resolve())
     config = json.loads((checkpoint / "config.json").read_bytes())
     kept = {key: value for key, value in config.items() if key not in _ORIGIN_KEYS}
-    for key, present in _NO_LONGER_WRITTEN.items():
-        if present in kept:
-            kept.setdefault(key, kept[present])
     (view / "config.json").write_text(json.dumps(kept))
     _show_tokenizer(checkpoint, view)
 
@@ -133,6 +154,8 @@ def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
     """
     script, detected = _open(call.converter), _Detected()
     _wrap_detection(detected, call.checkpoint)
+    _wrap_settings()
+    _expect_no_draft(script, call.checkpoint)
     with temporary_folder() as temporary:
         view = temporary / _FOLDER_NAME
         _show(call.checkpoint, view)
