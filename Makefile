@@ -3,6 +3,8 @@ MODEL   ?=
 SUITE   ?=
 CORPUS  ?=
 RECIPES ?=
+ONLY    ?=
+AGAIN   ?=
 KV      ?=
 POLICY  ?=
 BENCH   ?=
@@ -13,7 +15,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize example-smollm2 plan test unit integration slow check contracts unused format schemas bench serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize example-smollm2 plan test unit integration slow check contracts unused format schemas bench models serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -87,6 +89,9 @@ schemas: setup  ## write the JSON schemas of recipe, build, policy, suite and co
 
 bench: setup-oracles  ## benchmarks: ratios measured in one run; BENCH='imatrix conversion' runs those (docs/benchmarks.md)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+models: setup-dev  ## build small checkpoints of every architecture both tools know, and write the table of docs/models.md
+	@$(BIN)/python -m tests.catalogue $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
 
 watch: setup  ## look once for new releases (flows/releases.yaml) and build what is new
 	@$(BIN)/quantgate watch --once

@@ -14,6 +14,7 @@ LONGEST_FIRST = (
     "integration/flows/test_road.py",
     "integration/audit/test_planted_faults.py",
     "integration/engines/llmcompressor/test_catalogue.py",
+    "integration/catalogue/",
     "integration/engines/archived/test_quantizers.py",
     "integration/engines/llamacpp/",
     "integration/flows/",

@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
+from threading import Lock
 
 from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, WorkerReply
 from quantgate.pipelines.process.runner import run_worker, worker_environment
@@ -29,26 +30,35 @@ _ENGINES = "quantgate.pipelines.engines"
 TRANSFORMERS = f"{_ENGINES}.transformers.workers."
 LLMCOMPRESSOR = f"{_ENGINES}.llmcompressor.workers."
 UNPACKING = f"{_ENGINES}.llamacpp.workers.unpacking."
-_IMPORTED = {
-    TRANSFORMERS: (_LLAMA,),
-    LLMCOMPRESSOR: (_LLAMA, "llmcompressor.modifiers"),
-    UNPACKING: (_LLAMA,),
+ARCHITECTURES = "tests.support.architectures."
+_BUILDING = f"{_ENGINES}.llamacpp.workers.building."
+_HOSTS = {
+    TRANSFORMERS: TRANSFORMERS,
+    LLMCOMPRESSOR: LLMCOMPRESSOR,
+    ARCHITECTURES: TRANSFORMERS,
+    UNPACKING: TRANSFORMERS,
+    f"{_BUILDING}convert": TRANSFORMERS,
+    f"{_BUILDING}vocabulary_trial": TRANSFORMERS,
 }
+"""Whose workers fork from which host."""
+_ONE_AT_A_TIME = Lock()
+_IMPORTED = {TRANSFORMERS: (_LLAMA,), LLMCOMPRESSOR: (_LLAMA, "llmcompressor.modifiers")}
 
 
 def run_warm(
     call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
 ) -> WorkerReply[Reply]:
     """Run a worker of torch by the host, and any other as a child of its own; see `RunWorker`."""
-    if call.python is None and call.module.startswith(tuple(_IMPORTED)):
-        prefix = next(prefix for prefix in _IMPORTED if call.module.startswith(prefix))
-        call = replace(call, python=_interpreter(prefix))
+    if call.python is None and call.module.startswith(tuple(_HOSTS)):
+        prefix = next(prefix for prefix in _HOSTS if call.module.startswith(prefix))
+        with _ONE_AT_A_TIME:  # hosts start once, whatever threads ask
+            call = replace(call, python=_interpreter(prefix))
     return run_worker(call, reply_type, on_progress)
 
 
 def warm_environment(*prefixes: str) -> dict[str, str]:
     """Return variables for a command whose workers with one of these prefixes are to be forked."""
-    hosts = ";".join(f"{prefix}={_host(prefix)}" for prefix in prefixes)
+    hosts = ";".join(f"{prefix}={_host(_HOSTS[prefix])}" for prefix in prefixes)
     path = [str(Path(__file__).parent / "first"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {"QUANTGATE_TESTS_HOSTS": hosts, "PYTHONPATH": os.pathsep.join(path)}
 
