@@ -70,7 +70,7 @@ def _wrap_detection(detected: _Detected, checkpoint: Path) -> None:
 
 
 def _wrap_settings() -> None:
-    """Let classes see what transformers makes of config.json, which they ask, as releases have it."""
+    """Let classes that ask transformers for config.json see it as releases have it; others read the file."""
     base = importlib.import_module("conversion.base").ModelBase
     upstream: Callable[..., JsonObject] = base.load_hparams
     base.load_hparams = staticmethod(lambda *asked, **named: as_released(upstream(*asked, **named)))
@@ -120,7 +120,7 @@ def _show(checkpoint: Path, view: Path) -> None:
         (view / file.name).symlink_to(file.resolve())
     config = json.loads((checkpoint / "config.json").read_bytes())
     kept = {key: value for key, value in config.items() if key not in _ORIGIN_KEYS}
-    (view / "config.json").write_text(json.dumps(kept))
+    (view / "config.json").write_text(json.dumps(as_released(kept)))
     _show_tokenizer(checkpoint, view)
 
 
