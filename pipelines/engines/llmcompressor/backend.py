@@ -40,8 +40,12 @@ from quantgate.pipelines.process.calls import OnProgress, RunWorker
 _WORKERS = "quantgate.pipelines.engines.llmcompressor.workers"
 _TOOL = "llm-compressor"
 _PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
-_OF_CONV1D = frozenset({"GPT2LMHeadModel", "OpenAIGPTLMHeadModel"})
-"""Classes of transformers 5.17 whose layers are `pytorch_utils.Conv1D`, weights the other way round."""
+_LAYERS_OF_THEIR_OWN = {
+    "FalconForCausalLM": "FalconLinear",
+    "GPT2LMHeadModel": "Conv1D",
+    "OpenAIGPTLMHeadModel": "Conv1D",
+}
+"""Classes of transformers 5.17 whose layers are of a class that the target `Linear` does not match by name."""
 _SOURCES = (f"{_WORKERS}.compress", f"{_WORKERS}.repack")
 
 
@@ -114,10 +118,10 @@ class LlmCompressorBackend(Backend):
 
 def _refusal(checkpoint: Checkpoint) -> str | None:
     """Return why no recipe fits the architecture; None where one may."""
-    if checkpoint.architecture in _OF_CONV1D:
+    if layer := _LAYERS_OF_THEIR_OWN.get(checkpoint.architecture):
         return (
-            f"{checkpoint.architecture} is made of layers of its own (Conv1D), none of which llm-compressor "
-            "quantizes; GGUF recipes fit"
+            f"{checkpoint.architecture} is made of layers of its own ({layer}), none of which "
+            "llm-compressor quantizes; GGUF recipes fit"
         )
     return checkpoint.refused_by(TRANSFORMERS)
 

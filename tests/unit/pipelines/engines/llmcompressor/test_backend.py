@@ -165,6 +165,7 @@ def test_a_recipe_that_does_not_fit_is_refused_before_any_worker(tmp_path: Path)
     ("changes", "why"),
     [
         ({"architecture": "GPT2LMHeadModel"}, "is made of layers of its own (Conv1D)"),
+        ({"architecture": "FalconForCausalLM"}, "is made of layers of its own (FalconLinear)"),
         (
             {"tool_refusals": (ToolRefusal(tool=TRANSFORMERS, why="transformers 5 has no X"),)},
             "transformers 5 has no X",
