@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,7 +46,7 @@ _LAYERS_OF_THEIR_OWN = {
     "GPT2LMHeadModel": "Conv1D",
     "OpenAIGPTLMHeadModel": "Conv1D",
 }
-"""Classes of transformers 5.17 whose layers are of a class that the target `Linear` does not match by name."""
+"""Classes of transformers 5.17, and their layers, which the target `Linear` does not match by name."""
 _SOURCES = (f"{_WORKERS}.compress", f"{_WORKERS}.repack")
 
 
@@ -134,8 +135,11 @@ def _compress(request: BuildRequest, run_worker: RunWorker, on_progress: OnProgr
     else:
         request.required_calibration()
     whole = leaving_whole(request.recipe, request.checkpoint.parts_beside)
-    with TemporaryDirectory(dir=request.output, prefix="offloaded-") as scratch:
-        asked = replace(request, recipe=whole, scratch=Path(scratch))
+    asked = replace(request, recipe=whole)
+    with ExitStack() as beside:
+        if asked.resident_bytes is not None:
+            lies = TemporaryDirectory(dir=request.output, prefix="offloaded-")
+            asked = replace(asked, scratch=Path(beside.enter_context(lies)))
         reply = run_worker(call_of(f"{_WORKERS}.compress", asked), WrittenFolder, on_progress)
     tensors = request.checkpoint.language_tensors
     named = [tensor.name for tensor in addressed(tensors, options)]
