@@ -10,6 +10,8 @@ from transformers import PreTrainedModel
 
 GROUP = 32
 """Numbers in a row that share a scale in every scheme (NVFP4's 16 twice)."""
+_TORCHS_OWN = torch._C._nn.linear
+"""Workers multiply in float32 where the processor lacks bfloat16, which a watch would not see."""
 E2M1_MAGNITUDES = 8
 E4M3_MANTISSAS = torch.arange(8, 16) / 8
 """One to two, in eighths."""
@@ -27,8 +29,12 @@ class Multiplied:
 def what_is_multiplied(model: PreTrainedModel, ids: torch.Tensor) -> Multiplied:
     """Return what one pass over 1 x tokens ids multiplies."""
     seen = Multiplied()
-    with _Watch(seen, model.get_output_embeddings().weight):
-        model(input_ids=ids)
+    current, torch.nn.functional.linear = torch.nn.functional.linear, _TORCHS_OWN
+    try:
+        with _Watch(seen, model.get_output_embeddings().weight):
+            model(input_ids=ids)
+    finally:
+        torch.nn.functional.linear = current
     return seen
 
 
