@@ -233,14 +233,14 @@ def test_importance_changes_the_bytes_of_a_k_quant(tmp_path: Path) -> None:
     assert sha256(plain.artifact) != sha256(weighed.artifact)
 
 
-def test_rows_of_100_are_misfits_and_a_forced_build_is_seen_to_have_missed_them(
-    tmp_path: Path,
-) -> None:
+def test_rows_of_100_are_misfits_and_a_forced_build_promises_them_no_type(tmp_path: Path) -> None:
     """llama.cpp reports success for it and leaves the weights at F16."""
     checkpoint = random_checkpoint(tmp_path / "base", Sizes(hidden=64, feed_forward=100))
     assert backend().misfits(checkpoint, recipe("Q8_0"))
     facts = build(checkpoint, recipe("Q8_0"), tmp_path).facts
-    assert set(facts.missed) == {f"blk.{layer}.ffn_down.weight" for layer in range(2)}
+    rows = {f"blk.{layer}.ffn_down.weight" for layer in range(2)}
+    assert {tensor.type for tensor in facts.tensors if tensor.name in rows} == {"F16"}
+    assert rows.isdisjoint(facts.promised)
     assert any("not divisible" in warning for warning in facts.warnings)
 
 
