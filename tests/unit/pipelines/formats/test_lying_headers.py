@@ -123,4 +123,4 @@ def test_a_vocabulary_whose_texts_end_behind_the_file_is_refused(
     listed = struct.pack("<Q", 6) + b"tokens" + struct.pack("<IIQ", 9, 8, 5000) + texts * 2500
     file = tmp_path / "model.gguf"
     file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + listed)
-    assert "damaged GGUF header" in refusal(read_gguf_header, file)
+    assert "GGUF header that is damaged" in refusal(read_gguf_header, file)
