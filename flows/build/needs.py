@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 
 from quantgate.flows.build.machine import Need
@@ -29,20 +29,31 @@ _LAYERS_AT_ONCE = 6
 _LAYER = re.compile(r".*?\.\d+\.")
 
 
-def unit_needs(plan: BuildPlan, tools: Tools) -> Iterator[tuple[str, str, Need]]:
-    """Yield each unit that takes memory here: whose it is, what it does, and what it needs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitNeed:
+    """What a step of a unit (a variant, or the base in a runtime) needs."""
 
-    What a server answers may take another machine's.
-    """
-    for runtime in plan.runtimes:
-        yield base_in(runtime), "compare", to_compare(plan.checkpoint)
-        if runtime not in plan.served:
-            yield base_in(runtime), "answer", to_ask_the_base(plan, runtime, tools)
+    unit: str
+    step: str
+    need: Need
+
+
+def unit_needs(plan: BuildPlan, tools: Tools) -> Iterator[UnitNeed]:
+    """Yield each step that takes memory here; what a server answers may take another machine's."""
+
+    def asked(unit: str, step: str, need: Need) -> UnitNeed:
+        return UnitNeed(unit=unit, step=step, need=need)
+
+    for name in plan.runtimes:
+        yield asked(base_in(name), "compare", to_compare(plan.checkpoint))
+        if name not in plan.served:
+            yield asked(base_in(name), "answer", to_ask_the_base(plan, name, tools))
     for planned in plan.variants:
+        unit = planned.identifier
         if plan.builder(planned) is planned:
-            yield planned.identifier, "build", to_build(plan, planned)
+            yield asked(unit, "build", to_build(plan, planned))
         if planned.recipe.runtime not in plan.served:
-            yield planned.identifier, "audit, answer", to_run(plan, planned, tools)
+            yield asked(unit, "audit, answer", to_run(plan, planned, tools))
 
 
 def to_build(plan: BuildPlan, planned: PlannedVariant, memory_bytes: int | None = None) -> Need:

@@ -16,16 +16,16 @@ def refuse_beyond_memory(plan: BuildPlan, tools: Tools, settings: Settings) -> N
         ToolchainError: naming the units with what they need, and what helps.
     """
     beyond = [
-        (f"{what} {whose} needs about {need.size_bytes / 1e9:.1f} GB", what)
-        for whose, what, need in unit_needs(plan, tools)
-        if need.size_bytes > settings.memory_bytes
+        (f"{each.step} {each.unit} needs about {each.need.size_bytes / 1e9:.1f} GB", each.step)
+        for each in unit_needs(plan, tools)
+        if each.need.size_bytes > settings.memory_bytes
     ]
     if not beyond:
         return
     shown = "".join(f"\n  {sentence}" for sentence, _ in beyond[:_MOST_SHOWN])
     more = f"\n  and {len(beyond) - _MOST_SHOWN} more" if len(beyond) > _MOST_SHOWN else ""
     steps = ["judge in a server on a machine that holds it (`servers:` and `judge_in:`)"]
-    if not plan.offload and any(what == "build" for _, what in beyond):
+    if not plan.offload and any(step == "build" for _, step in beyond):
         steps.append("let llm-compressor read layers from disk with --offload")
     steps.append(f"set {MEMORY_VARIABLE} in gigabytes if there is more than that")
     raise ToolchainError(

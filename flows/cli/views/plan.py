@@ -1,13 +1,12 @@
 """What `quantgate quantize --plan` shows: every unit of work, and what the suite can prove."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from quantgate.flows.build.bases import measured_bases
-from quantgate.flows.build.machine import Need
-from quantgate.flows.build.needs import unit_needs
+from quantgate.flows.build.needs import UnitNeed, unit_needs
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.preflight.all import needed_bytes, seconds_a_run
 from quantgate.flows.cli.views.folding import Column, folded, show_facts
@@ -27,7 +26,8 @@ from quantgate.pipelines.variants.variant import PlannedVariant
 
 def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     """Print every unit of work by identifier, and what of it is there already."""
-    for table in _plan_tables(plan, settings, console.width):
+    needs = tuple(unit_needs(plan, wire(settings, plan.servers)))
+    for table in _plan_tables(plan, settings, needs, console.width):
         console.print(table)
         console.print()
     suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
@@ -53,20 +53,19 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),
         ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
         ("store", str(settings.store.root)),
-        ("memory", _largest(plan, settings)),
+        ("memory", _largest(needs, settings)),
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
     )
     show_facts(facts, console, indent=8)
 
 
-def _largest(plan: BuildPlan, settings: Settings) -> str:
+def _largest(needs: Sequence[UnitNeed], settings: Settings) -> str:
     """Say which unit needs the most memory, of how much."""
-    whose, what, need = max(
-        unit_needs(plan, wire(settings, plan.servers)), key=lambda unit: unit[2].size_bytes
-    )
+    largest = max(needs, key=lambda unit: unit.need.size_bytes)
     return (
-        f"at most about {need.size_bytes / 1e9:.1f} GB in one process ({what}: {whose}) of "
-        f"{settings.memory_bytes / 1e9:.1f} GB; units that do not fit beside each other wait"
+        f"at most about {largest.need.size_bytes / 1e9:.1f} GB in one process "
+        f"({largest.step}: {largest.unit}) of {settings.memory_bytes / 1e9:.1f} GB; units that do not fit "
+        "beside each other wait"
     )
 
 
@@ -81,9 +80,10 @@ def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:
         yield f"in {name}: {state}"
 
 
-def _plan_tables(plan: BuildPlan, settings: Settings, width: int) -> tuple[Table, ...]:
+def _plan_tables(
+    plan: BuildPlan, settings: Settings, needs: Sequence[UnitNeed], width: int
+) -> tuple[Table, ...]:
     """One row a variant; without variants one row for each runtime that the base is asked in."""
-    needs = list(unit_needs(plan, wire(settings, plan.servers)))
     rows = [
         (
             variant.identifier,
@@ -128,9 +128,9 @@ def _foretold(plan: BuildPlan, variant: PlannedVariant) -> tuple[str, str]:
     return megabytes(foretold.size_bytes), bits
 
 
-def _memory(needs: Iterable[tuple[str, str, Need]], unit: str) -> str:
+def _memory(needs: Iterable[UnitNeed], unit: str) -> str:
     """Return what a unit needs at most, of building, auditing and answering; a server's is not known."""
-    sizes = [need.size_bytes for whose, _, need in needs if whose == unit]
+    sizes = [each.need.size_bytes for each in needs if each.unit == unit]
     return f"{max(sizes) / 1e9:.1f} GB" if sizes else "–"
 
 

@@ -41,7 +41,7 @@ def with_memory(build: LocalBuild, gigabytes: float) -> Settings:
 
 def test_every_unit_says_what_it_needs(tmp_path: Path) -> None:
     build = faked_build(tmp_path, FakeBackend(), FakeRuntime())
-    units = [(whose, what) for whose, what, _ in unit_needs(build.plan, build.tools)]
+    units = [(each.unit, each.step) for each in unit_needs(build.plan, build.tools)]
     assert units == [
         ("base in llamacpp", "compare"),
         ("base in llamacpp", "answer"),
