@@ -10,7 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from quantgate.pipelines.engines.backend import CalibrationTokens
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf.header import read_gguf_header
 
 Decode = Callable[[Sequence[int]], str]
 
