@@ -16,7 +16,7 @@ from quantgate.pipelines.formats.configuration.language_config import (
     language_part,
     with_common_names,
 )
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object, special_token_ids
 
 COPY_AGAIN = "copy or download the whole checkpoint again, all files of one revision"
 _LARGEST_COUNT = 2**31 - 1

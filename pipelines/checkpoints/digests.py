@@ -8,9 +8,9 @@ from quantgate.pipelines.domain.checkpoint import CheckpointDigests
 from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
 from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.files.records import to_json
-from quantgate.pipelines.formats.chat_templates import DEFAULT, read_chat_templates
 from quantgate.pipelines.formats.safetensors import weight_files
-from quantgate.pipelines.formats.special_tokens import read_token_names, token_names
+from quantgate.pipelines.formats.tokenizers.chat_templates import DEFAULT, read_chat_templates
+from quantgate.pipelines.formats.tokenizers.special_tokens import read_token_names, token_names
 
 _VOLATILE = (
     "transformers_version", "_name_or_path", "name_or_path", "_commit_hash", "is_local",

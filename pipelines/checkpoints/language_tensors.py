@@ -11,7 +11,7 @@ _LANGUAGE = frozenset({"language_model", "text_model", "lm_head", "llm"})
 _BESIDE = re.compile(
     r"visual|vision\w*|image\w*|audio\w*|speech\w*|sound\w*|\w*projector\w*|\w*projection|vit|vpm|resampler|merger|"
     r"patch_\w+|conformer\w*|talker|token2wav|code2wav|connector|perceiver\w*|siglip\w*|sam_model|qformer|"
-    r"embed_vision|embed_audio|aligner|abstractor|mlp1|view_seperator"
+    r"embed_vision|embed_audio|aligner|abstractor|mlp1|mlp_AR|view_seperator"
 )
 _OUTER = "model"
 

@@ -1,7 +1,7 @@
 """What a natively low-bit checkpoint says of its own numerics: such a source is its own reference.
 
 Sources: `QuantizationConfig` and `QuantizationArgs` of compressed-tensors 0.19; AWQ's and GPTQ's keys as in
-`pipelines.formats.packed_config`.
+`pipelines.formats.packed.config`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,10 +11,11 @@ from quantgate.pipelines.domain.checkpoint import StoredQuantization
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format, Numerics
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.formats.block_fp8 import SCALE, stored_square
-from quantgate.pipelines.formats.packed_config import stored_layout
+from quantgate.pipelines.formats.packed.block_fp8 import SCALE, stored_square
+from quantgate.pipelines.formats.packed.config import stored_layout
+from quantgate.pipelines.formats.packed.mxfp4 import BLOCK, BLOCKS, SCALES, is_mxfp4
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 
 _PACKED = ("weight_packed", "qweight")
 _BESIDE_WEIGHTS = (
@@ -30,7 +31,7 @@ _ORIGINAL = "name the full-precision checkpoint it was made from"
 def stored_quantization(folder: Path) -> StoredQuantization | None:
     """Return how a folder's config.json says that its weights are stored; None in full precision.
 
-    Squares of FP8 are expanded where they are computed, so that activations stay at 16 bits.
+    Squares of FP8 and MXFP4 experts are expanded where they are computed: activations stay at 16 bits.
 
     Raises:
         CheckpointError: where that is a way that no runtime here loads, or its numerics are not said.
@@ -46,6 +47,13 @@ def stored_quantization(folder: Path) -> StoredQuantization | None:
             format=packed.format,
             layout=f"in groups of {packed.group_size}" if packed.group_size else "by whole columns",
             numerics=Numerics(weights="W4", activations="A16", kv_cache="KV16"),
+            weight_bits=4,
+        )
+    if is_mxfp4(folder):
+        return StoredQuantization(
+            format=Format.MXFP4,
+            layout=f"in blocks of {BLOCK}",
+            numerics=Numerics(weights="W4f", activations="A16", kv_cache="KV16"),
             weight_bits=4,
         )
     square = stored_square(folder)
@@ -75,7 +83,9 @@ def parameter_count(
     count = 0
     for tensor in tensors:
         part = tensor.name.rpartition(".")[2]
-        if part in _PACKED:
+        if quantization.format is Format.MXFP4 and part.endswith((BLOCKS, SCALES)):
+            count += 2 * tensor.parameter_count if part.endswith(BLOCKS) else 0
+        elif part in _PACKED:
             count += tensor.parameter_count * (DTYPE_BITS[tensor.dtype] // quantization.weight_bits)
         elif part not in _BESIDE_WEIGHTS:
             count += tensor.parameter_count

@@ -4,41 +4,45 @@ Nothing here imports torch or runs a model. What is expensive on large checkpoin
 is done once and remembered in the store.
 """
 
-import difflib
-import hashlib
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.pipelines.checkpoints.architectures import REVIEWED_ARCHITECTURES, tool_refusals
 from quantgate.pipelines.checkpoints.config import check_vocabulary, read_model_shape
 from quantgate.pipelines.checkpoints.digests import checkpoint_digests
+from quantgate.pipelines.checkpoints.hub_places import hub_place
 from quantgate.pipelines.checkpoints.language_tensors import parts_beside
 from quantgate.pipelines.checkpoints.lfs_pointers import refuse_lfs_pointers
 from quantgate.pipelines.checkpoints.links import refuse_leaving_links
 from quantgate.pipelines.checkpoints.listing import refuse_listing, refuse_pipes
+from quantgate.pipelines.checkpoints.names import OWNER_MARK, folder_name, registrable_name
+from quantgate.pipelines.checkpoints.neighbours import neighbours_of, no_such_folder
 from quantgate.pipelines.checkpoints.numerics import parameter_count
 from quantgate.pipelines.checkpoints.soundness import scan_weights
-from quantgate.pipelines.checkpoints.tools import GGUF_SUFFIX, CheckpointTools
+from quantgate.pipelines.checkpoints.tools import GGUF_SUFFIX, CheckpointTools, LowBitFolder
 from quantgate.pipelines.checkpoints.weights import check_weights
 from quantgate.pipelines.domain.architectures import ToolArchitectures
-from quantgate.pipelines.domain.checkpoint import Checkpoint, GgufOrigin, TensorFacts
+from quantgate.pipelines.domain.checkpoint import (
+    Checkpoint,
+    FolderExpansion,
+    GgufOrigin,
+    StoredQuantization,
+    TensorFacts,
+)
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.hashing import DigestMemory
-from quantgate.pipelines.files.reading import at_home, is_folder
+from quantgate.pipelines.files.reading import at_home, is_folder, is_there
 from quantgate.pipelines.files.sealed import verify
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
 from quantgate.pipelines.hub.source import CheckpointChecks, HubSettings, download, parse_hub_source
 from quantgate.pipelines.process.calls import OnProgress, Progress, ignore_progress
+from quantgate.pipelines.specs.foreign import HUB
 
-_CACHED = "models--"
 _NO_TOOLS = CheckpointTools()
-_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class _Snapshot:
     name: str
     file_digest: Callable[[Path], Digest]
     origin: GgufOrigin | None = None
+    expansion: FolderExpansion | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -64,8 +69,12 @@ def resolve_checkpoint(
 ) -> Checkpoint:
     """Return the accepted checkpoint behind a folder, a GGUF file or `org/name[@revision]`.
 
-    `name` is what variants are registered under; None takes the folder's, the file's or the repository's
-    name. Without `tools` none is refused for its architecture, and no GGUF file is opened.
+    `hub:org/name[@revision][:pattern]` means the only GGUF model there, or the only one that fits a pattern,
+    where the repository is no checkpoint folder.
+
+    `name` is what variants are registered under; None takes the folder's or the file's name, and of a
+    repository its owner's and its own (`team-a--llama`). Without `tools` none is refused for its
+    architecture, and no GGUF file is opened.
 
     Raises:
         InputError: there is no such folder, repository or revision.
@@ -73,33 +82,22 @@ def resolve_checkpoint(
         ServiceError: the hub does not answer or refuses.
     """
     path = at_home(source)
-    if is_folder(path):
+    if source.startswith(HUB):
+        snapshot = _from_hub_place(source, store, hub, tools, on_progress)
+    elif is_folder(path):
         snapshot = _local(path.resolve(), store)
-    elif path.suffix == GGUF_SUFFIX and _is_there(path):
+    elif path.suffix == GGUF_SUFFIX and is_there(path):
         snapshot = _from_gguf(path.resolve(), store, tools, on_progress)
     else:
         snapshot = _from_hub(source, store, hub, tools.architectures, on_progress)
-    return _accepted(
-        snapshot, name=name, store=store, tools=tools.architectures, on_progress=on_progress
-    )
+    return _accepted(snapshot, name=name, store=store, tools=tools, on_progress=on_progress)
 
 
 def _local(folder: Path, store: Store) -> _Snapshot:
     memory = DigestMemory(store.digest_memory)
     return _Snapshot(
-        folder=folder, source=str(folder), name=_local_name(folder), file_digest=memory.digest
+        folder=folder, source=str(folder), name=folder_name(folder), file_digest=memory.digest
     )
-
-
-def _local_name(folder: Path) -> str:
-    """Return the folder's name; a revision in the hub's own cache is called as its repository is.
-
-    Layout: huggingface_hub, "Understand caching": `models--ORG--NAME/snapshots/REVISION`.
-    """
-    repository = folder.parent.parent.name
-    if folder.parent.name == "snapshots" and repository.startswith(_CACHED):
-        return repository.rpartition("--")[2]
-    return folder.name
 
 
 def _checks(tools: Sequence[ToolArchitectures]) -> CheckpointChecks:
@@ -127,6 +125,17 @@ def _from_gguf(
     )
 
 
+def _from_hub_place(
+    text: str, store: Store, hub: HubSettings, tools: CheckpointTools, on_progress: OnProgress
+) -> _Snapshot:
+    place = hub_place(text, store=store, hub=hub, on_progress=on_progress)
+    if place.gguf is None:
+        return _from_hub(place.source, store, hub, tools.architectures, on_progress)
+    opened = _from_gguf(place.gguf, store, tools, on_progress)
+    owner = place.source.removeprefix(HUB).partition("/")[0]
+    return replace(opened, source=place.source, name=f"{owner}{OWNER_MARK}{opened.name}")
+
+
 def _from_hub(
     source: str,
     store: Store,
@@ -135,14 +144,14 @@ def _from_hub(
     on_progress: OnProgress,
 ) -> _Snapshot:
     hub_source = parse_hub_source(source)
-    if hub_source is None or _is_there(Path(source)):
-        raise _no_such_folder(source)
+    if hub_source is None or is_there(Path(source)):
+        raise no_such_folder(source)
     try:
         folder, manifest = download(
             hub_source, store=store, settings=hub, refusals=_checks(tools), on_progress=on_progress
         )
     except (InputError, ServiceError) as error:
-        if neighbours := _neighbours(source):
+        if neighbours := neighbours_of(source):
             error.next_step = f"did you mean the folder {neighbours[0]}?"
         raise
     memory = DigestMemory(store.digest_memory)
@@ -150,7 +159,7 @@ def _from_hub(
     return _Snapshot(
         folder=folder,
         source=f"{hub_source.repository}@{manifest.record.revision}",
-        name=hub_source.repository.rsplit("/", 1)[-1],
+        name=hub_source.repository.replace("/", OWNER_MARK),
         file_digest=memory.digest,
     )
 
@@ -160,7 +169,7 @@ def _accepted(
     *,
     name: str | None,
     store: Store,
-    tools: Sequence[ToolArchitectures],
+    tools: CheckpointTools,
     on_progress: OnProgress,
 ) -> Checkpoint:
     """Look into the folder, cheap things first."""
@@ -170,7 +179,11 @@ def _accepted(
     refuse_pipes(snapshot.folder)
     refuse_lfs_pointers(snapshot.folder, where=where)
     shape = read_model_shape(snapshot.folder)
-    refusals = tool_refusals(shape.architecture, tools, where=str(snapshot.folder / "config.json"))
+    file = snapshot.folder / "config.json"
+    refusals = tool_refusals(shape.architecture, tools.architectures, where=str(file))
+    if shape.quantization is not None and tools.expansion and tools.expand_folder:
+        snapshot = _expanded(snapshot, shape.quantization, store, tools, on_progress)
+        shape = read_model_shape(snapshot.folder)
     tensors = read_tensors(snapshot.folder)
     beside = parts_beside(tensor.name for tensor in tensors) if shape.composite else ()
     check_weights(shape, tensors, beside, snapshot.folder)
@@ -181,7 +194,7 @@ def _accepted(
         tensors, memory=store.weight_scan(digests.weights), where=where, on_progress=on_progress
     )
     return Checkpoint(
-        name=_registrable(name or snapshot.name),
+        name=registrable_name(name or snapshot.name),
         source=snapshot.source,
         folder=snapshot.folder,
         digests=digests,
@@ -200,7 +213,34 @@ def _accepted(
         parts_beside=beside,
         notes=(*shape.notes, *snapshot.notes),
         origin=snapshot.origin,
+        expansion=snapshot.expansion,
         grid=grid if shape.quantization is None else None,
+    )
+
+
+def _expanded(
+    snapshot: _Snapshot,
+    stored: StoredQuantization,
+    store: Store,
+    tools: CheckpointTools,
+    on_progress: OnProgress,
+) -> _Snapshot:
+    """Return a low-bit folder in bfloat16, with what it was made of and why."""
+    assert tools.expand_folder is not None
+    digests = checkpoint_digests(snapshot.folder, snapshot.file_digest)
+    low_bit = LowBitFolder(
+        folder=snapshot.folder, name=snapshot.name, digest=digests.combined, stored=stored
+    )
+    return replace(
+        snapshot,
+        folder=tools.expand_folder(low_bit, store, on_progress),
+        file_digest=DigestMemory(store.digest_memory).digest,
+        expansion=FolderExpansion(
+            folder=low_bit.folder,
+            digest=low_bit.digest,
+            stored_as=stored.short,
+            reason=tools.expansion or "",
+        ),
     )
 
 
@@ -210,48 +250,3 @@ def _main_dtype(tensors: Sequence[StoredTensor]) -> str:
     for tensor in tensors:
         counts[tensor.dtype] += tensor.parameter_count
     return counts.most_common(1)[0][0]
-
-
-def _registrable(name: str) -> str:
-    """MLflow refuses slashes and colons in model names, and names that begin as a path upwards.
-
-    Letters of other scripts do not go into file names and addresses everywhere. Where a name loses some, it
-    ends in a digest of all of it, so that two names stay two names.
-    """
-    kept = _NOT_IN_A_NAME.sub("-", name).strip("-.") or "model"
-    lost = any(not letter.isascii() and letter.isalnum() for letter in name)
-    digest = hashlib.sha256(unicodedata.normalize("NFC", name).encode("utf-8", "backslashreplace"))
-    return f"{kept}-{digest.hexdigest()[:8]}" if lost else kept
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is longer than any file's
-        return False
-
-
-def _no_such_folder(source: str) -> InputError:
-    if _is_there(Path(source)):
-        return InputError(
-            "is a file, not a checkpoint folder",
-            where=source,
-            next_step="name a .gguf file, or the folder of config.json, tokenizer.json and the weights",
-        )
-    neighbours = _neighbours(source)
-    hint = f"did you mean {neighbours[0]}?" if neighbours else "name a folder or org/name@revision"
-    kind = "file" if source.endswith(GGUF_SUFFIX) else "folder"
-    return InputError(f"there is no such {kind}", where=source, next_step=hint)
-
-
-def _neighbours(source: str) -> list[str]:
-    """Folders and GGUF files that exist and are spelled nearly like this one."""
-    path = at_home(source)
-    if not is_folder(path.parent):
-        return []
-    names = [
-        entry.name
-        for entry in path.parent.iterdir()
-        if entry.is_dir() or entry.suffix == GGUF_SUFFIX
-    ]
-    return [str(path.parent / name) for name in difflib.get_close_matches(path.name, names, n=1)]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.domain.architectures import ToolArchitectures
-from quantgate.pipelines.domain.checkpoint import GgufOrigin
+from quantgate.pipelines.domain.checkpoint import GgufOrigin, StoredQuantization
 from quantgate.pipelines.domain.errors import CheckpointError
+from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress
 
@@ -34,6 +35,23 @@ kind.
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowBitFolder:
+    """A checkpoint folder that is low-bit already, what it is called, and the digest of all of it."""
+
+    folder: Path
+    name: str
+    digest: Digest
+    stored: StoredQuantization
+
+
+ExpandFolder = Callable[[LowBitFolder, Store, OnProgress], Path]
+"""Returns a sealed folder of the store with the same checkpoint in bfloat16, made once.
+
+It raises `CheckpointError` for weights that are not what their layout says.
+"""
+
+
 def refuse_gguf(
     file: Path, _expansion: str | None, _store: Store, _on_progress: OnProgress
 ) -> OpenedGguf:
@@ -54,9 +72,11 @@ class CheckpointTools:
     """What of a machine's tools takes part in resolving a checkpoint.
 
     One of `architectures` at least has to have the checkpoint's; without any, none is refused for it.
-    `expansion` is why low-bit GGUF files may be expanded; None: they may not.
+    `expansion` is why low-bit GGUF files and, where `expand_folder` is given, low-bit folders are expanded;
+    None: they are not.
     """
 
     architectures: Sequence[ToolArchitectures] = ()
     open_gguf: OpenGguf = refuse_gguf
+    expand_folder: ExpandFolder | None = None
     expansion: str | None = None

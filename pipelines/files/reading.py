@@ -44,6 +44,14 @@ def at_home(path: str | Path) -> Path:
         ) from error
 
 
+def is_there(path: Path) -> bool:
+    """Whether a path leads to anything; one that the system cannot take, as it is too long, leads nowhere."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def is_folder(path: Path) -> bool:
     """Whether a path leads to a folder; one that the system cannot take, as it is too long, leads nowhere."""
     try:

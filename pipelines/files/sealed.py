@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.hashing import file_digest, folder_digest
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.records import (
@@ -32,8 +32,8 @@ from quantgate.pipelines.files.records import (
 from quantgate.pipelines.files.store import MANIFEST
 
 __all__ = [
-    "MANIFEST", "Manifest", "SealedFile", "is_sealed", "produce_once", "read_manifest", "read_sealed",
-    "seal", "staged", "verify",
+    "MANIFEST", "Manifest", "SealedFile", "check_listing", "is_sealed", "produce_once", "read_manifest",
+    "read_sealed", "seal", "staged", "verify",
 ]  # fmt: skip
 
 Record = TypeVar("Record")
@@ -95,7 +95,7 @@ def read_sealed(folder: Path, record_type: type[Record]) -> Manifest[Record]:
         InputError: as `read_manifest`, or naming a file that is missing, altered, or not in it.
     """
     manifest = read_manifest(folder, record_type)
-    _check_listing(folder, manifest)
+    check_listing(folder, manifest)
     sealed_at = (folder / MANIFEST).stat().st_mtime_ns
     for file in manifest.files:
         if (folder / file.path).stat().st_mtime_ns > sealed_at:
@@ -196,7 +196,7 @@ def verify(
     Raises:
         InputError: naming the first file that is missing, altered, or not in the manifest.
     """
-    _check_listing(folder, manifest)
+    check_listing(folder, manifest)
     for file in manifest.files:
         _check_content(folder / file.path, file, digest)
 
@@ -206,7 +206,12 @@ def _check_content(path: Path, file: SealedFile, digest: Callable[[Path], Digest
         raise InputError("a sealed file was altered", where=str(path), next_step=_AFTER_DAMAGE)
 
 
-def _check_listing(folder: Path, manifest: Manifest[Record]) -> None:
+def check_listing(folder: Path, manifest: Manifest[Record]) -> None:
+    """Compare the names and sizes in a folder with its manifest's; contents are not looked at.
+
+    Raises:
+        InputError: naming the first file that is missing, of another size, or not in the manifest.
+    """
     for file in manifest.files:
         path = folder / file.path
         if path.is_symlink() or not path.is_file():

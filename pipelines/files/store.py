@@ -90,6 +90,11 @@ class Store:
         """Logs of child processes."""
         return self.root / "logs"
 
+    @property
+    def offloaded(self) -> Path:
+        """Weights that memory does not hold, while a child process computes with them."""
+        return self.root / "offloaded"
+
 
 def open_store(
     environment: Mapping[str, str] = os.environ, working_directory: Path | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"

@@ -3,6 +3,7 @@
 import fnmatch
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from quantgate.pipelines.domain.errors import InputError, ServiceError
@@ -11,11 +12,38 @@ from quantgate.pipelines.files.sealed import Manifest, produce_once
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.errors import hub_errors
 from quantgate.pipelines.hub.listing import Listing, list_files
-from quantgate.pipelines.hub.source import Download, HubSettings, HubSource
+from quantgate.pipelines.hub.source import Download, HubSettings, HubSource, parse_hub_source
 from quantgate.pipelines.hub.transfer import LIBRARY, RemoteFile, fetch, move_in
 from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.specs.foreign import HUB
 
 _KEY_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubPattern:
+    """`hub:org/name[@revision][:pattern]`; `named` is what stands before the pattern, which may be empty."""
+
+    named: str
+    source: HubSource
+    pattern: str
+
+
+def parse_hub_pattern(text: str, *, example: str) -> HubPattern:
+    """Read a text that begins with `hub:`; `example` is a pattern that a user may want there.
+
+    Raises:
+        InputError: where it names no repository.
+    """
+    named, _, pattern = text.removeprefix(HUB).partition(":")
+    source = parse_hub_source(named)
+    if source is None:
+        raise InputError(
+            "is not hub:org/name[@revision][:pattern]",
+            where=text,
+            next_step=f"name a repository, e.g. 'hub:org/model-GGUF:{example}'",
+        )
+    return HubPattern(named=named, source=source, pattern=pattern)
 
 
 def repository_listing(source: HubSource, *, store: Store, settings: HubSettings) -> Listing:

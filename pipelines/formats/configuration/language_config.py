@@ -16,7 +16,7 @@ NO_LIMIT_TOKENS = 1 << 20
 
 _PARTS = ("text_config", "llm_config", "language_config", "lm_config")
 _SAID_OUTSIDE = ("tie_word_embeddings",)
-"""What the whole configuration may say of its language model."""
+"""What the whole configuration says of its language model: transformers goes by that where both do."""
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "hidden_size": ("n_embd", "d_model", "n_embed", "model_dim", "dim"),
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
@@ -41,7 +41,7 @@ def language_config(folder: Path) -> JsonObject:
     """
     config = read_json_object(folder / "config.json")
     outer = {key: config[key] for key in _SAID_OUTSIDE if key in config}
-    return with_common_names({**outer, **language_part(config)})
+    return with_common_names({**language_part(config), **outer})
 
 
 def context_length(folder: Path) -> int:

@@ -13,7 +13,11 @@ from tokenizers import AddedToken, Tokenizer
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.files.reading import refuse_other_than_file
-from quantgate.pipelines.formats.special_tokens import NamedToken, TokenNames, read_token_names
+from quantgate.pipelines.formats.tokenizers.special_tokens import (
+    NamedToken,
+    TokenNames,
+    read_token_names,
+)
 
 TOKENIZER_FILE = "tokenizer.json"
 LEFTOVERS = ("truncation", "padding")

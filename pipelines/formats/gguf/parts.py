@@ -6,12 +6,13 @@ Parts are called `NAME-00001-of-00003.gguf`; each holds tensors of its own and s
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonValue
-from quantgate.pipelines.formats.gguf import GgufHeader, read_gguf_header
+from quantgate.pipelines.formats.gguf.header import GgufHeader, read_gguf_header
 
 _PART_KEYS = ("split.no", "split.count", "split.tensors.count")
 """Metadata that says which part of a model a file is."""
@@ -44,6 +45,16 @@ def read_part_name(name: str) -> PartName | None:
     if match is None:
         return None
     return PartName(stem=match["stem"], number=int(match["number"]), count=int(match["count"]))
+
+
+def first_parts(names: Iterable[str]) -> tuple[str, ...]:
+    """Return one name for each model: of those in parts that of the first, whichever were named."""
+    firsts: dict[str, None] = {}
+    for name in names:
+        folder, slash, last = name.rpartition("/")
+        part = read_part_name(last)
+        firsts[folder + slash + (part.of(1) if part else last)] = None
+    return tuple(firsts)
 
 
 def gguf_files(file: Path) -> tuple[Path, ...]:

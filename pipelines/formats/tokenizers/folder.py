@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.files.json_files import read_json_object
-from quantgate.pipelines.formats.chat_templates import (
+from quantgate.pipelines.formats.tokenizers.chat_templates import (
     CHAT_TEMPLATE_FILE,
     PROCESSOR_TEMPLATE_FILE,
     TEMPLATES_FOLDER,
     read_chat_templates,
 )
-from quantgate.pipelines.formats.special_tokens import read_token_names
+from quantgate.pipelines.formats.tokenizers.special_tokens import read_token_names
 
 __all__ = [
     "CHAT_TEMPLATE_FILE", "TOKENIZER_FILES", "SpecialTokenIds", "chat_template_text", "copy_tokenizer",

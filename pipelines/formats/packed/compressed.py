@@ -14,12 +14,12 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.domain.variant import QuantizedTensor
-from quantgate.pipelines.formats.block_fp8 import SCALE
 from quantgate.pipelines.formats.experts import base_counts
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
+from quantgate.pipelines.formats.packed.block_fp8 import SCALE
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 from quantgate.pipelines.formats.scales import is_positive
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 
 CACHE_SCALES = ("k_scale", "v_scale")
 """What an attention layer stores for its keys and its values."""

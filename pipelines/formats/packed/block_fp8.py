@@ -10,7 +10,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonValue
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 
 SCALE = "weight_scale_inv"
 """The last name of a layer's scales."""

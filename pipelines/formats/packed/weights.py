@@ -20,8 +20,8 @@ import numpy as np
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.formats.arrays import Array
-from quantgate.pipelines.formats.packed_config import PackedLayout
-from quantgate.pipelines.formats.packed_int4 import (
+from quantgate.pipelines.formats.packed.config import PackedLayout
+from quantgate.pipelines.formats.packed.int4 import (
     IN_ORDER,
     INTERLEAVED,
     VALUES_PER_WORD,

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _MAGIC = b"GGUF"
@@ -43,6 +43,12 @@ class GgufHeader:
 
     metadata: JsonObject
     tensors: tuple[StoredTensor, ...]
+
+    @property
+    def architecture(self) -> str:
+        """What llama.cpp calls the model, "" where the file does not say."""
+        called = self.metadata.get("general.architecture")
+        return called if isinstance(called, str) else ""
 
 
 def read_gguf_header(file: Path, *, longest_list: int = _LONGEST_LIST) -> GgufHeader:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import ToolchainError
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)

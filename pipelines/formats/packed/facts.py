@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.formats.experts import base_counts
-from quantgate.pipelines.formats.packed_config import PARTS
+from quantgate.pipelines.formats.packed.config import PARTS
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 
 PACKED_TYPE = "int4"

@@ -1,0 +1,1 @@
+"""Quantized weights in safetensors folders: layouts, what their configuration says, what they hold."""

@@ -1,0 +1,1 @@
+"""Tokenizers as checkpoints hold them: files, special tokens and chat templates."""
