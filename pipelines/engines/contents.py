@@ -6,9 +6,9 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.hashing import file_digest
-from quantgate.pipelines.formats.gguf_parts import read_all_headers
+from quantgate.pipelines.formats.gguf.parts import read_all_headers
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object, special_token_ids
 
 _FILE_TYPE = "general.file_type"
 _END_OF_SEQUENCE = "tokenizer.ggml.eos_token_id"

@@ -15,13 +15,13 @@ from quantgate.pipelines.domain.variant import ExpectedSize, QuantizedTensor
 from quantgate.pipelines.engines.archived.shapes import layer_weights
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.expected_folders import expected_folder, words_of_eight
-from quantgate.pipelines.engines.llamacpp.expected import (
+from quantgate.pipelines.engines.llamacpp.types.expected import (
     expected_gguf,
     expected_of_converted,
     scratch_bits,
 )
 from quantgate.pipelines.engines.llmcompressor.expected import expected_compressed
-from quantgate.pipelines.formats.packed_facts import PACKED_TYPE
+from quantgate.pipelines.formats.packed.facts import PACKED_TYPE
 
 _LEFT_BY_ARCHIVED_PACKAGES = "F16"
 _ARCHITECTURE = "general.architecture"

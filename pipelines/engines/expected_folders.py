@@ -12,6 +12,8 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.formats.configuration.language_config import language_config
+from quantgate.pipelines.formats.floats import FLOAT_TYPES
+from quantgate.pipelines.formats.safetensors import DTYPE_BITS
 
 _WORD, _HALF, _BYTE, _NIBBLE = 32, 16, 8, 4
 _HEAD = re.compile(r"(.+\.)?(lm_head|embed_out)\.weight")
@@ -30,19 +32,33 @@ def expected_folder(
     bits: StoredBits,
     left_in: str,
 ) -> tuple[QuantizedTensor, ...]:
-    """Return every tensor: some stored as a type of so many bits, all others in full precision."""
+    """Return every tensor: some stored as a type of so many bits, all other floats in full precision.
+
+    Tables of whole numbers stay as they are.
+    """
     names = {tensor.name for tensor in quantized}
     return tuple(
         QuantizedTensor(
             name=tensor.name,
-            type=stored_type if tensor.name in names else left_in,
+            type=stored_type,
             parameter_count=prod(tensor.shape),
-            bits_per_weight=bits(*tensor.shape) / prod(tensor.shape)
-            if tensor.name in names
-            else float(_HALF),
-            quantized=tensor.name in names,
+            bits_per_weight=bits(*tensor.shape) / prod(tensor.shape),
+            quantized=True,
         )
+        if tensor.name in names
+        else _left(tensor, left_in)
         for tensor in tensors_once(checkpoint)
+    )
+
+
+def _left(tensor: TensorFacts, left_in: str) -> QuantizedTensor:
+    kind = left_in if tensor.dtype in FLOAT_TYPES else tensor.dtype
+    return QuantizedTensor(
+        name=tensor.name,
+        type=kind,
+        parameter_count=prod(tensor.shape),
+        bits_per_weight=float(DTYPE_BITS[kind]),
+        quantized=False,
     )
 
 

@@ -8,6 +8,7 @@ from quantgate.pipelines.domain.run import Schedule
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.divergence.base_messages import CheckpointLogitsCall
+from quantgate.pipelines.engines.residence import Residence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +38,13 @@ class Loadable:
     """What a runtime is to load: a GGUF file or a checkpoint folder.
 
     `format` is None for a full-precision safetensors folder; `kv_cache` is how keys and values are to be
-    held where the runtime has a choice.
+    held where the runtime has a choice. `residence` is None where all weights stay in memory.
     """
 
     path: Path
     format: Format | None
     kv_cache: KvCacheType = "f16"
+    residence: Residence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.variant import QuantizedTensor
-from quantgate.pipelines.formats import compressed_facts, packed_facts
 from quantgate.pipelines.formats.floats import FLOAT_TYPES
+from quantgate.pipelines.formats.packed import compressed, facts
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 
@@ -22,10 +22,10 @@ def written_tensors(
         case Format.GGUF:
             return tuple(_gguf_tensor(tensor) for tensor in stored)
         case Format.COMPRESSED_TENSORS | Format.FP8:
-            scheme = compressed_facts.stored_scheme(artifact)
-            return compressed_facts.stored_tensors(base, stored, scheme)
+            scheme = compressed.stored_scheme(artifact)
+            return compressed.stored_tensors(base, stored, scheme)
         case _:
-            return packed_facts.stored_tensors(base, stored)
+            return facts.stored_tensors(base, stored)
 
 
 def _gguf_tensor(tensor: StoredTensor) -> QuantizedTensor:

@@ -14,7 +14,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.archived.rope import Untranslatable, older_rope
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 
 _DECODER = frozenset({
     "architectures", "model_type", "transformers_version", "torch_dtype", "vocab_size", "hidden_size",

@@ -16,7 +16,7 @@ import numpy
 from numpy.typing import NDArray
 
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest, verify
 
 Logits = NDArray[numpy.float32]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.domain.verdicts.ruler import Ruler
+from quantgate.pipelines.engines.residence import Residence
 from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
@@ -23,6 +24,7 @@ class RulersRequest:
     threads: int
     log: Path
     base_logits: Path | None = None
+    residence: Residence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

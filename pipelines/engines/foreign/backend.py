@@ -15,8 +15,8 @@ from quantgate.pipelines.engines.foreign.misfits import folder_misfits, gguf_mis
 from quantgate.pipelines.engines.foreign.taking import take
 from quantgate.pipelines.engines.written import written_tensors
 from quantgate.pipelines.files.sources import source_digest
-from quantgate.pipelines.formats.compressed_facts import stored_scheme, unsound_tensors
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
+from quantgate.pipelines.formats.packed.compressed import stored_scheme, unsound_tensors
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
 from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Format
-from quantgate.pipelines.formats.gguf_parts import read_all_headers
-from quantgate.pipelines.formats.packed_config import PARTS
+from quantgate.pipelines.formats.gguf.parts import read_all_headers
+from quantgate.pipelines.formats.packed.config import PARTS
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 
 _EMBEDDINGS = "token_embd.weight"
 _HEAD = "output.weight"

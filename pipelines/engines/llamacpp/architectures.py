@@ -17,7 +17,7 @@ from quantgate.pipelines.formats.configuration.literals import literal_table
 TABLE_FILE = "conversion/__init__.py"
 _TABLE = "TEXT_MODEL_MAP"
 _ANSWERS = re.compile(
-    r".+(ForCausalLM|ForCausalLMV|ForConditionalGeneration|LMHeadModel)|ChatGLMModel"
+    r"(?!Eagle3).+(ForCausalLM|ForCausalLMV|ForConditionalGeneration|LMHeadModel)|ChatGLMModel"
 )
 _NO_DECODERS = frozenset({"bert", "t5", "wavtokenizer", "pockettts", "qwen3tts", "dream", "llada"})
 

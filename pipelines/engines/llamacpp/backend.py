@@ -27,14 +27,14 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
 )
 from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildCost, BuildWorkers
 from quantgate.pipelines.engines.llamacpp.conversion import CONVERSION_SOURCES, PACKAGE, Converter
-from quantgate.pipelines.engines.llamacpp.fallbacks import fallbacks, untold
-from quantgate.pipelines.engines.llamacpp.misfits import misfits, nearest
 from quantgate.pipelines.engines.llamacpp.mix import (
     MIX_SOURCES,
     MixBasis,
     measured_mix,
     mix_rules,
 )
+from quantgate.pipelines.engines.llamacpp.types.fallbacks import fallbacks, untold
+from quantgate.pipelines.engines.llamacpp.types.misfits import misfits, nearest
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.records import write_record
 from quantgate.pipelines.files.sealed import produce_once, read_manifest

@@ -8,7 +8,6 @@ from pathlib import Path
 from quantgate.pipelines.domain.recipe import MeasuredMix, TensorTypeRule
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.engines.backend import CalibrationTokens
-from quantgate.pipelines.engines.llamacpp.assignment import TypeChoice, assign
 from quantgate.pipelines.engines.llamacpp.build_messages import (
     CandidateFile,
     QuantizeCall,
@@ -17,13 +16,14 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
     SensitivityCall,
 )
 from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildWorkers
-from quantgate.pipelines.engines.llamacpp.groups import tensor_groups
-from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
-from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.assignment import TypeChoice, assign
+from quantgate.pipelines.engines.llamacpp.types.groups import tensor_groups
+from quantgate.pipelines.engines.llamacpp.types.table import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import NEVER_COVERED
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf.header import read_gguf_header
 
 MIX_SOURCES = (__name__, f"{WORKERS}.sensitivity")
 _MOST_TOKENS = 2048
@@ -132,7 +132,8 @@ def _sensitivities(
     )
 
     def produce(staging: Path) -> Sensitivities:
-        groups = tensor_groups(read_gguf_header(basis.base).tensors, candidates)
+        header = read_gguf_header(basis.base)
+        groups = tensor_groups(header.tensors, candidates, header.architecture)
         used = {kind for group in groups for kind in group.types}
         files = tuple(
             _candidate(kind, basis, staging, workers) for kind in candidates if kind in used

@@ -18,6 +18,10 @@ _LAYER_NAMES = {
     "granitemoehybrid": {"linear_attention": "mamba", "full_attention": "attention"},
 }
 """By model type, what the converter calls kinds of layers; it takes all others for the first kind."""
+ROTATED = "attn_rotary_emb"
+"""How many values of a head are rotated, in releases of Bamba; the converter writes it into the file."""
+_HALF_ROTATED = "bamba"
+"""transformers' class rotates half of a head, and keeps no setting of it."""
 _DRAFTING = re.compile(r"(^|\.)(mtp|nextn)(\.|_)")
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 
@@ -53,6 +57,13 @@ def _restored(part: JsonObject) -> Iterator[tuple[str, JsonValue]]:
     rotation = part.get("rope_parameters")
     if isinstance(rotation, dict) and "rope_theta" in rotation:
         yield "rotary_pct", rotation.get("partial_rotary_factor", 1.0)
+    width, heads = part.get("hidden_size"), part.get("num_attention_heads")
+    if (
+        part.get("model_type") == _HALF_ROTATED
+        and isinstance(width, int)
+        and isinstance(heads, int)
+    ):
+        yield ROTATED, width // heads // 2
     kinds = part.get("mlp_layer_types")
     if isinstance(kinds, list):
         yield "first_k_dense_replace", len([*takewhile(lambda kind: kind == "dense", kinds)])

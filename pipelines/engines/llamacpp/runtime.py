@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -11,38 +12,26 @@ from quantgate.pipelines.domain.architectures import LLAMA_CPP
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError
 from quantgate.pipelines.domain.recipe import Format, Numerics, Recipe
-from quantgate.pipelines.domain.run import RuntimeIdentity, Schedule
-from quantgate.pipelines.domain.values import Digest
-from quantgate.pipelines.domain.verdicts.audit import Divergence
-from quantgate.pipelines.engines.binding.identity import answering_digest
-from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
+from quantgate.pipelines.domain.run import RuntimeIdentity
 from quantgate.pipelines.engines.contents import Contents, gguf_contents
-from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
-from quantgate.pipelines.engines.native import confirmed_probe, logits_digest
+from quantgate.pipelines.engines.native import NativeRuntime
 from quantgate.pipelines.engines.requests import (
-    AnswerRequest,
-    AnswerTally,
-    BaseDivergenceRequest,
-    DivergenceRequest,
     Loadable,
     ProbeReport,
     ProbeRequest,
 )
-from quantgate.pipelines.engines.runtime import Runtime
-from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
 ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
 """Returns a checkpoint as an F16 GGUF, converted into the given folder on first use."""
 
 _PACKAGE = "llama-cpp-python"
-_WORKERS = "quantgate.pipelines.engines.llamacpp.workers"
-# A token costs a seventh less than with 16 slots, each with a cache of its own (measured under load).
-_DEFAULT_SLOTS = 32
 
 
-class LlamaCppRuntime(Runtime):
+class LlamaCppRuntime(NativeRuntime):
     """Answers prompts with llama.cpp in a child process."""
+
+    workers: ClassVar[str] = "quantgate.pipelines.engines.llamacpp.workers"
 
     def __init__(self, *, convert: ConvertToGguf) -> None:
         """Remember how a checkpoint becomes the F16 GGUF that variants are compared with."""
@@ -53,11 +42,6 @@ class LlamaCppRuntime(Runtime):
         if importlib.util.find_spec("llama_cpp") is None:
             return f"{_PACKAGE} is not installed: run `make setup`"
         return None
-
-    @override
-    def constrains(self) -> bool:
-        """Say that JSON schemas bind answers, by grammars."""
-        return True
 
     @override
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
@@ -75,10 +59,6 @@ class LlamaCppRuntime(Runtime):
             compute_dtype="f32",
             kernels="native",
         )
-
-    @override
-    def source_digest(self) -> Digest:
-        return answering_digest(f"{_WORKERS}.answer")
 
     @override
     def reference(
@@ -103,52 +83,15 @@ class LlamaCppRuntime(Runtime):
         return checkpoint.refused_by(LLAMA_CPP)
 
     @override
-    def schedule(self, threads: int) -> Schedule:
-        """Return 32 slots."""
-        return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
-
-    @override
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
         """Load, compare token ids, decode once; a file that crashes llama.cpp twice is a report too."""
         try:
-            return confirmed_probe(f"{_WORKERS}.probe", request, run_worker, on_progress)
+            return self.confirmed_probe(request, run_worker, on_progress)
         except ChildAbortError as error:
             return ProbeReport.unloaded(f"when loading it, llama.cpp {error.what}")
 
     @override
-    def server_access(self) -> None:
-        return None
-
-    @override
     def contents(self, loadable: Loadable) -> Contents:
         return gguf_contents(loadable.path)
-
-    @override
-    def divergence_digest(self, numerics: Numerics | None) -> Digest:
-        return logits_digest(
-            self.identity(numerics), f"{_WORKERS}.answer", f"{_WORKERS}.divergence"
-        )
-
-    @override
-    def divergence(
-        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
-    ) -> Divergence:
-        """Hold a GGUF against the base's F16 GGUF, its KV cache held as it will be when it answers."""
-        call = call_of(f"{_WORKERS}.divergence", request)
-        return run_worker(call, Divergence, on_progress).value
-
-    @override
-    def base_divergence(
-        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
-    ) -> PositionDivergences | None:
-        """Hold the F16 GGUF, decoded as prompts are, against the checkpoint itself."""
-        worker = f"{_WORKERS}.base_divergence"
-        return compare_with_checkpoint(worker, request, run_worker, on_progress)
-
-    @override
-    def answer(
-        self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
-    ) -> None:
-        run_worker(call_of(f"{_WORKERS}.answer", request), AnswerTally, on_progress)

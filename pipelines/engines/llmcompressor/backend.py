@@ -35,6 +35,7 @@ from quantgate.pipelines.engines.llmcompressor.smoothing.misfits import smoothin
 from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.formats.experts import experts_apart, routers
+from quantgate.pipelines.formats.whole_layers import step_projections
 from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
@@ -96,14 +97,21 @@ class LlmCompressorBackend(Backend):
 
     @override
     def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
-        """Return what is left whole of a mixture, and where smoothing takes another architecture's layers."""
+        """Return what is left whole, and where smoothing takes another architecture's layers."""
         options = options_of(recipe, CompressedTensorsOptions, _TOOL)
         shapes = {
             tensor.name: tensor.shape for tensor in experts_apart(checkpoint.language_tensors)
         }
-        choosing = routers(shapes) if options.scheme is not None else ()
-        left = f"what chooses experts stays in full precision ({len(choosing)} matrices)"
-        return (*([left] if choosing else []), *smoothing_remarks(checkpoint, options))
+        kinds = {
+            "what chooses experts": routers(shapes),
+            "what makes a state space's steps": step_projections(shapes),
+        }
+        left = (
+            f"{kind} stays in full precision ({len(matrices)} matrices)"
+            for kind, matrices in kinds.items()
+            if matrices and options.scheme is not None
+        )
+        return (*left, *smoothing_remarks(checkpoint, options))
 
     @override
     def build(self, request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> Built:

@@ -12,6 +12,8 @@ _WEIGHT = ".weight"
 _LINEAR = "Linear"
 _HEAD = "lm_head"
 """Stands outside of all modules once it is loaded, wherever it is stored."""
+_STORED_HEADS = ("head", "embed_out")
+"""What DeepSeek-V4 and GPT-NeoX store the head as; transformers calls it as all others do."""
 _NOT_LINEAR = ("wte", "wpe")
 """Embeddings of GPT-2 and its kin."""
 
@@ -28,4 +30,9 @@ def _matches(name: str, target: str) -> bool:
     last = name.rsplit(".", 1)[-1]
     if target == _LINEAR:
         return "embed" not in last and not last.endswith("norm") and last not in _NOT_LINEAR
-    return name == target or last == target == _HEAD
+    return name == target or is_head(name, target)
+
+
+def is_head(layer: str, target: str) -> bool:
+    """Whether a target is the output head, and a layer is that of the whole model or of one inside it."""
+    return target == _HEAD and (layer in _STORED_HEADS or layer.rsplit(".", 1)[-1] == _HEAD)

@@ -10,8 +10,9 @@ from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
 from quantgate.pipelines.engines.llmcompressor.names import matches_layer
 from quantgate.pipelines.engines.llmcompressor.schemes import BLOCK_SCHEMES, group_size
 from quantgate.pipelines.engines.llmcompressor.smoothing.misfits import smoothing_misfits
-from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
-from quantgate.pipelines.formats.experts import experts_apart, routers
+from quantgate.pipelines.formats.experts import experts_apart
+from quantgate.pipelines.formats.packed.compressed import CACHE_SCALES
+from quantgate.pipelines.formats.whole_layers import left_whole
 
 _WEIGHT = ".weight"
 _BLOCK = 128
@@ -30,19 +31,19 @@ def addressed(
 ) -> tuple[TensorFacts, ...]:
     """Return the 2-D weights that the recipe's targets match and its ignore list does not.
 
-    Experts that the checkpoint has fused are taken apart, routers are left alone. None where the recipe
-    quantizes the KV cache alone.
+    Experts that the checkpoint has fused are taken apart, and what always stays whole is left alone. None
+    where the recipe quantizes the KV cache alone.
     """
     if options.scheme is None:
         return ()
     apart = experts_apart(tensors)
-    choosing = routers({tensor.name: tensor.shape for tensor in apart})
+    whole = left_whole({tensor.name: tensor.shape for tensor in apart})
     return tuple(
         tensor
         for tensor in apart
         if tensor.name.endswith(_WEIGHT)
         and len(tensor.shape) == 2
-        and tensor.name not in choosing
+        and tensor.name not in whole
         and any(matches_layer(_layer(tensor), target) for target in options.targets)
         and not any(matches_layer(_layer(tensor), ignored) for ignored in options.ignore)
     )

@@ -8,6 +8,7 @@ import importlib.util
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -15,36 +16,25 @@ from quantgate.pipelines.domain.architectures import TRANSFORMERS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildCrashError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Numerics, Recipe
-from quantgate.pipelines.domain.run import Kernels, RuntimeIdentity, Schedule
-from quantgate.pipelines.domain.values import Digest
-from quantgate.pipelines.domain.verdicts.audit import Divergence
-from quantgate.pipelines.engines.binding.identity import answering_digest
-from quantgate.pipelines.engines.checkpoint_logits import compare_with_checkpoint
+from quantgate.pipelines.domain.run import Kernels, RuntimeIdentity
 from quantgate.pipelines.engines.contents import Contents, folder_contents
-from quantgate.pipelines.engines.divergence.base_messages import PositionDivergences
-from quantgate.pipelines.engines.native import confirmed_probe, logits_digest
+from quantgate.pipelines.engines.native import NativeRuntime
 from quantgate.pipelines.engines.requests import (
-    AnswerRequest,
-    AnswerTally,
-    BaseDivergenceRequest,
-    DivergenceRequest,
     Loadable,
     ProbeReport,
     ProbeRequest,
 )
-from quantgate.pipelines.engines.runtime import Runtime
-from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
-_WORKERS = "quantgate.pipelines.engines.transformers.workers"
 _PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
-_DEFAULT_SLOTS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class TransformersRuntime(Runtime):
+class TransformersRuntime(NativeRuntime):
     """Answers prompts with transformers in a child process."""
+
+    workers: ClassVar[str] = "quantgate.pipelines.engines.transformers.workers"
 
     @override
     def missing(self) -> str | None:
@@ -52,11 +42,6 @@ class TransformersRuntime(Runtime):
         if not lacking:
             return None
         return f"the transformers runtime lacks {', '.join(lacking)}: run `make setup`"
-
-    @override
-    def constrains(self) -> bool:
-        """Say that JSON schemas bind answers, by grammars."""
-        return True
 
     @override
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
@@ -87,59 +72,18 @@ class TransformersRuntime(Runtime):
         return checkpoint.refused_by(TRANSFORMERS)
 
     @override
-    def schedule(self, threads: int) -> Schedule:
-        """Return batches of 32."""
-        return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
-
-    @override
-    def source_digest(self) -> Digest:
-        return answering_digest(f"{_WORKERS}.answer")
-
-    @override
     def probe(
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ProbeReport:
         """Load, compare token ids, decode once; a folder that crashes the loader twice is a report."""
         try:
-            return confirmed_probe(f"{_WORKERS}.probe", request, run_worker, on_progress)
+            return self.confirmed_probe(request, run_worker, on_progress)
         except (ChildCrashError, CheckpointError) as error:
             return ProbeReport.unloaded(error.what)
 
     @override
-    def server_access(self) -> None:
-        return None
-
-    @override
     def contents(self, loadable: Loadable) -> Contents:
         return folder_contents(loadable.path)
-
-    @override
-    def divergence_digest(self, numerics: Numerics | None) -> Digest:
-        return logits_digest(
-            self.identity(numerics), f"{_WORKERS}.answer", f"{_WORKERS}.divergence"
-        )
-
-    @override
-    def divergence(
-        self, request: DivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
-    ) -> Divergence:
-        """Hold a folder against the base's."""
-        call = call_of(f"{_WORKERS}.divergence", request)
-        return run_worker(call, Divergence, on_progress).value
-
-    @override
-    def base_divergence(
-        self, request: BaseDivergenceRequest, run_worker: RunWorker, on_progress: OnProgress
-    ) -> PositionDivergences | None:
-        """Hold what this runtime computes when it answers against the checkpoint computed plainly."""
-        worker = f"{_WORKERS}.base_divergence"
-        return compare_with_checkpoint(worker, request, run_worker, on_progress)
-
-    @override
-    def answer(
-        self, request: AnswerRequest, run_worker: RunWorker, on_progress: OnProgress
-    ) -> None:
-        run_worker(call_of(f"{_WORKERS}.answer", request), AnswerTally, on_progress)
 
 
 def _kernels(numerics: Numerics | None) -> Kernels:

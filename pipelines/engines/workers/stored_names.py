@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.core_model_loading import WeightRenaming, rename_source_key
 
-from quantgate.pipelines.formats.experts import routers
+from quantgate.pipelines.formats.whole_layers import left_whole
 
 
 def stored_layers(model: PreTrainedModel) -> dict[str, str]:
@@ -23,16 +23,16 @@ def stored_layers(model: PreTrainedModel) -> dict[str, str]:
     return {name: _stored(name, renamings) for name in layers}
 
 
-def routing_layers(model: PreTrainedModel, stored: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the linear layers that choose a mixture's experts: rounded, they would send tokens elsewhere.
+def whole_layers(model: PreTrainedModel, stored: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the linear layers that no recipe rounds, see `left_whole`.
 
     `stored` is what `stored_layers` said of the model, with its experts apart.
     """
     weights = {name: f"{stored_name}.weight" for name, stored_name in stored.items()}
-    choosing = routers(
+    whole = left_whole(
         {weight: tuple(model.get_submodule(name).weight.shape) for name, weight in weights.items()}
     )
-    return tuple(name for name, weight in weights.items() if weight in choosing)
+    return tuple(name for name, weight in weights.items() if weight in whole)
 
 
 def _stored(layer: str, renamings: list[WeightRenaming]) -> str:

@@ -19,7 +19,7 @@ from quantgate.pipelines.engines.archived.workers.checkpoint import (
     watch,
 )
 from quantgate.pipelines.engines.backend import BuildRequest, WrittenFolder, options_of
-from quantgate.pipelines.formats.packed_config import awq_config
+from quantgate.pipelines.formats.packed.config import awq_config
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 

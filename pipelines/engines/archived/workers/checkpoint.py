@@ -27,10 +27,10 @@ from quantgate.pipelines.engines.backend import (
 )
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
-from quantgate.pipelines.formats.packed_config import PARTS
-from quantgate.pipelines.formats.packed_facts import stored_tensors
+from quantgate.pipelines.formats.packed.config import PARTS
+from quantgate.pipelines.formats.packed.facts import stored_tensors
 from quantgate.pipelines.formats.safetensors import INDEX_FILE, read_tensors, weight_files
-from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer
+from quantgate.pipelines.formats.tokenizers.folder import copy_tokenizer
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
 COMPUTE_DTYPE = torch.float32

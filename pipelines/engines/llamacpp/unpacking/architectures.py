@@ -9,6 +9,8 @@ scaled rotation, head sizes and multipliers, and so makes another model of many 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from quantgate.pipelines.domain.values import JsonValue
+
 _RMS, _EPSILON = "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"
 
 
@@ -19,7 +21,8 @@ class GgufArchitecture:
     `rotates_pairs`: rows of queries and keys were put in the order in which llama.cpp rotates them.
     `norms_plus_one`: one was added to the weights of norms. `layers_of_27b` is how many layers the one model
     has whose attention llama.cpp scales by another size than that of a head; None where it scales by a
-    setting.
+    setting. `fixed` are settings of config.json that llama.cpp has built in; `is_mixture`: the feed-forward
+    layers are experts, a tensor for all of a layer's.
     """
 
     model_type: str
@@ -27,6 +30,8 @@ class GgufArchitecture:
     rotates_pairs: bool = False
     norms_plus_one: bool = False
     layers_of_27b: int | None = None
+    fixed: Mapping[str, JsonValue] = field(default_factory=dict)
+    is_mixture: bool = False
 
 
 SHARED_KEYS = {
@@ -51,6 +56,11 @@ _CAPS = {
     "attn_logit_softcapping": "attn_logit_softcapping",
     "final_logit_softcapping": "final_logit_softcapping",
 }
+_EXPERTS = {
+    "expert_count": "num_experts",
+    "expert_used_count": "num_experts_per_tok",
+    "expert_feed_forward_length": "moe_intermediate_size",
+}
 _WINDOW = {"attention.sliding_window": "sliding_window"}
 
 ARCHITECTURES: dict[str, GgufArchitecture] = {
@@ -59,6 +69,15 @@ ARCHITECTURES: dict[str, GgufArchitecture] = {
     ),
     "qwen2": GgufArchitecture(model_type="qwen2", keys={_RMS: "rms_norm_eps"}),
     "qwen3": GgufArchitecture(model_type="qwen3", keys={_RMS: "rms_norm_eps"}),
+    "qwen3moe": GgufArchitecture(
+        model_type="qwen3_moe",
+        keys={_RMS: "rms_norm_eps", **_EXPERTS},
+        fixed={"norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": []},
+        is_mixture=True,
+    ),
+    "arcee": GgufArchitecture(
+        model_type="arcee", keys={_RMS: "rms_norm_eps"}, rotates_pairs=True
+    ),
     "gemma": GgufArchitecture(
         model_type="gemma", keys={_RMS: "rms_norm_eps"}, norms_plus_one=True
     ),

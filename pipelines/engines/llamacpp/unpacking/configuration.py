@@ -21,7 +21,7 @@ from quantgate.pipelines.engines.llamacpp.unpacking.rotation import (
     rotation,
 )
 from quantgate.pipelines.formats.arrays import read_array
-from quantgate.pipelines.formats.gguf import GgufHeader
+from quantgate.pipelines.formats.gguf.header import GgufHeader
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 EMBEDDING, HEAD = "token_embd.weight", "output.weight"
@@ -85,7 +85,7 @@ def read_configuration(header: GgufHeader, where: str) -> GgufConfiguration:
         if name in tensors
     }
     settings |= rotation(keys, factors, settings, where)
-    settings |= _attention_scale(row, settings)
+    settings |= _attention_scale(row, settings) | dict(row.fixed)
     settings |= {
         "model_type": row.model_type,
         "vocab_size": tensors[EMBEDDING].shape[0],

@@ -1,7 +1,7 @@
 """The tokenizer of a GGUF file as the files that a checkpoint folder holds.
 
 Formats: tokenizer.json of the tokenizers library 0.23; tokenizer_config.json, chat templates and
-generation_config.json as `pipelines.formats.tokenizer_folder` reads them. transformers' own reader of GGUF
+generation_config.json as `pipelines.formats.tokenizers.folder` reads them. transformers' own reader of GGUF
 files loses the rules that cut digits apart, takes byte-level pieces for SentencePiece and mixes up special
 tokens.
 """
@@ -22,7 +22,11 @@ from quantgate.pipelines.engines.llamacpp.unpacking.vocabulary import (
     TokenKind,
 )
 from quantgate.pipelines.files.records import write_text
-from quantgate.pipelines.formats.chat_templates import CHAT_TEMPLATE_FILE, DEFAULT, TEMPLATES_FOLDER
+from quantgate.pipelines.formats.tokenizers.chat_templates import (
+    CHAT_TEMPLATE_FILE,
+    DEFAULT,
+    TEMPLATES_FOLDER,
+)
 
 _PARSED = (TokenKind.CONTROL, TokenKind.USER_DEFINED, TokenKind.UNKNOWN)
 """Tokens that llama.cpp finds in a text before it is cut."""

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
-from quantgate.pipelines.formats.chat_templates import DEFAULT
+from quantgate.pipelines.formats.tokenizers.chat_templates import DEFAULT
 
 SENTENCEPIECE, BYTE_LEVEL = "llama", "gpt2"
 _PREFIX = "tokenizer.ggml."

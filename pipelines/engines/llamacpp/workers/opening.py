@@ -13,7 +13,7 @@ import llama_cpp
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import KvCacheType
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.process.shortage import machine_trouble
 
 # ggml_log_level in ggml/include/ggml.h

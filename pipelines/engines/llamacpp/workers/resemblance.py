@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from quantgate.pipelines.domain.verdicts.audit import Resemblance
 from quantgate.pipelines.formats.floats import FLOAT_TYPES
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
-from quantgate.pipelines.formats.gguf_parts import gguf_files, read_all_headers
+from quantgate.pipelines.formats.gguf.parts import gguf_files, read_all_headers
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _ToFloat = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)

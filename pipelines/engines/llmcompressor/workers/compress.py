@@ -21,6 +21,7 @@ from quantgate.pipelines.engines.backend import (
 )
 from quantgate.pipelines.engines.llmcompressor.workers.experts import count_experts, expert_notes
 from quantgate.pipelines.engines.llmcompressor.workers.matching import Matched, matched_modules
+from quantgate.pipelines.engines.llmcompressor.workers.reached import Reached
 from quantgate.pipelines.engines.llmcompressor.workers.recipe import (
     count_consumption,
     modifiers,
@@ -31,13 +32,14 @@ from quantgate.pipelines.engines.llmcompressor.workers.warnings import collected
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.engines.workers.classes import auto_model
 from quantgate.pipelines.engines.workers.linear_experts import load_apart
-from quantgate.pipelines.formats.compressed_facts import (
+from quantgate.pipelines.formats.packed.compressed import (
     stored_scheme,
     stored_tensors,
     unsound_tensors,
 )
 from quantgate.pipelines.formats.safetensors import read_tensors
-from quantgate.pipelines.formats.tokenizer_folder import copy_tokenizer
+from quantgate.pipelines.formats.tokenizers.folder import copy_tokenizer
+from quantgate.pipelines.process.allocation import give_back_large_blocks
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -52,6 +54,7 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     if device != "cpu" and not torch.cuda.is_available():
         raise ToolchainError(f"torch cannot use {device}", next_step="check nvidia-smi")
     torch.manual_seed(_SEED)
+    give_back_large_blocks()
     multiply_bfloat16_in_float32()
     with collected_warnings() as warnings:
         on_progress(Progress(done=0, total=0, what="loading the base"))
@@ -81,17 +84,15 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
 
 
 def _say_what_stays_whole(folder: Path, matched: Matched) -> None:
-    """Name routers in config.json as readers do, by the checkpoint's names or by transformers'.
+    """Name what stays whole in config.json as readers do, by the checkpoint's names and by transformers'.
 
-    transformers 5.17 takes back half of a renamed layer's name as it saves (Phi-3.5-MoE), and then would
-    look for scales of a router itself.
+    transformers 5.17 takes back half of a renamed layer's name as it saves (routers of Phi-3.5-MoE, what
+    sees in Gemma 3, Mistral 3 and Qwen2.5-VL), and then would look for that layer's scales itself.
     """
     file = folder / "config.json"
     config = json.loads(file.read_text())
     ignored = config["quantization_config"]["ignore"]
-    for name in matched.routing:
-        if matched.stored[name] not in ignored:
-            ignored += dict.fromkeys((matched.stored[name], name))
+    ignored += [name for name in matched.left if name not in ignored]
     file.write_text(json.dumps(config, indent=2) + "\n")
 
 
@@ -130,6 +131,7 @@ def _quantize(
     consumption = count_consumption(
         model=model, matched=matched, recipe=recipe, sequences=len(rows), on_progress=on_progress
     )
+    reached = Reached(matched, recipe)
     if rows:
         watch(recipe, rows[0]["input_ids"])
     base = request.checkpoint.folder
@@ -142,6 +144,7 @@ def _quantize(
             processor=PreTrainedTokenizerFast(tokenizer_file=str(base / "tokenizer.json")),
             shuffle_calibration_samples=False,
         )
+    reached.require_all(base)
     return consumption, smoothing_notes(recipe, matched.layers, where=str(base))
 
 

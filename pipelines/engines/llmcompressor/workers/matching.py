@@ -10,11 +10,9 @@ from transformers import PreTrainedModel
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
-from quantgate.pipelines.engines.workers.stored_names import (
-    routing_layers,
-    stored_layers,
-)
-from quantgate.pipelines.formats.compressed_facts import CACHE_SCALES
+from quantgate.pipelines.engines.llmcompressor.names import is_head
+from quantgate.pipelines.engines.workers.stored_names import stored_layers, whole_layers
+from quantgate.pipelines.formats.packed.compressed import CACHE_SCALES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +20,14 @@ class Matched:
     """What a recipe addresses in a model: `layers` by name, and `attentions` whose cache is quantized.
 
     `targets` and `ignore` are the recipe's, with those names added under which a model has what the recipe
-    calls as the checkpoint does, and with a mixture's routers left alone. `routing` names these, `stored`
-    has the checkpoint's names of all linear layers.
+    calls as the checkpoint does, and with what always stays whole (`left_whole`). `stored` has the
+    checkpoint's names of all linear layers.
     """
 
     layers: dict[str, torch.nn.Module]
     attentions: tuple[str, ...]
     targets: tuple[str, ...]
     ignore: tuple[str, ...]
-    routing: tuple[str, ...]
     stored: Mapping[str, str]
 
     @property
@@ -39,6 +36,12 @@ class Matched:
         weights = [f"{self.stored.get(name, name)}.weight" for name in self.layers]
         scales = [f"{name}.{scale}" for name in self.attentions for scale in CACHE_SCALES]
         return (*weights, *scales)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Linear layers that stay whole beside quantized ones, by both names; none where all do."""
+        left = (name for name in self.stored if self.layers and name not in self.layers)
+        return tuple(dict.fromkeys(name for each in left for name in (self.stored[each], each)))
 
 
 def matched_modules(model: PreTrainedModel, options: CompressedTensorsOptions) -> Matched:
@@ -49,8 +52,8 @@ def matched_modules(model: PreTrainedModel, options: CompressedTensorsOptions) -
     """
     stored = stored_layers(model)
     targets = (*options.targets, *_otherwise_called(stored, options.targets))
-    routing = routing_layers(model, stored)
-    ignore = (*options.ignore, *_otherwise_called(stored, options.ignore), *routing)
+    called = _otherwise_called(stored, options.ignore)
+    ignore = (*options.ignore, *called, *whole_layers(model, stored))
     layers = {}
     if options.scheme is not None:
         layers = dict(match_named_modules(model, list(targets), list(ignore)))
@@ -64,7 +67,6 @@ def matched_modules(model: PreTrainedModel, options: CompressedTensorsOptions) -
         attentions=_attentions(model) if options.kv_cache is not None else (),
         targets=targets,
         ignore=tuple(dict.fromkeys(ignore)),
-        routing=routing,
         stored=stored,
     )
 
@@ -82,8 +84,9 @@ def _attentions(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def _otherwise_called(stored: Mapping[str, str], patterns: Sequence[str]) -> Iterator[str]:
-    """Yield layers that a pattern matches by their names in the checkpoint alone."""
+    """Yield layers that a pattern means by their names in the checkpoint, or as an inner model's head."""
     for name, stored_name in stored.items():
         for pattern in patterns:
-            if match_name(stored_name, pattern) and not match_name(name, pattern):
+            meant = match_name(stored_name, pattern) or is_head(stored_name, pattern)
+            if meant and not match_name(name, pattern):
                 yield name

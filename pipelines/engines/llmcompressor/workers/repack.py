@@ -21,15 +21,15 @@ from quantgate.pipelines.formats.arrays import (
     write_tensors,
 )
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
-from quantgate.pipelines.formats.packed import (
+from quantgate.pipelines.formats.packed.config import awq_config, gptq_config
+from quantgate.pipelines.formats.packed.facts import stored_tensors
+from quantgate.pipelines.formats.packed.weights import (
     Int4Weight,
     StoredModule,
     from_compressed_tensors,
     to_awq,
     to_gptq,
 )
-from quantgate.pipelines.formats.packed_config import awq_config, gptq_config
-from quantgate.pipelines.formats.packed_facts import stored_tensors
 from quantgate.pipelines.formats.safetensors import (
     INDEX_FILE,
     StoredTensor,
@@ -37,7 +37,7 @@ from quantgate.pipelines.formats.safetensors import (
     read_tensors,
     weight_files,
 )
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 

@@ -34,7 +34,7 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
     ]
     if missing:
         on_progress(Progress(done=before, total=len(prompts), what="loading the model"))
-        loaded = load(request.loadable.path)
+        loaded = load(request.loadable.path, request.loadable.residence)
         stops = frozenset(request.stop_token_ids)
         bound = any(prompt.schema is not None for prompt in prompts)
         begin = None

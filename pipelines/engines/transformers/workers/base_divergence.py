@@ -26,7 +26,7 @@ def measure(request: BaseDivergenceRequest, on_progress: OnProgress) -> Position
     checkpoint = request.checkpoint_logits
     total = sum(len(passage.positions) for passage in checkpoint.passages)
     on_progress(Progress(done=0, total=total, what="loading the model"))
-    model = load(request.base.path).model
+    model = load(request.base.path, request.base.residence).model
     with checkpoint_logits(checkpoint.output) as stored:
         comparison = PositionComparison(stored)
         for passage in checkpoint.passages:

@@ -24,7 +24,7 @@ from quantgate.pipelines.engines.divergence.base_logits import (
     refuse_unknown,
 )
 from quantgate.pipelines.engines.divergence.sums import DivergenceSums
-from quantgate.pipelines.engines.requests import DivergenceRequest
+from quantgate.pipelines.engines.requests import DivergenceRequest, Loadable
 from quantgate.pipelines.engines.transformers.workers.forward import forward, keeps_states
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.engines.transformers.workers.resemblance import resemblances
@@ -42,23 +42,26 @@ def measure(request: DivergenceRequest, on_progress: OnProgress) -> Divergence:
         CheckpointError: where a folder does not load, or its vocabulary is not the base's.
         InputError: where there is no position to compare, or a token id that the base does not know.
     """
-    folder, sequences, max_tokens = request.base.path, request.sequences, request.max_tokens
+    sequences, max_tokens = request.sequences, request.max_tokens
     on_progress(Progress(done=0, total=2, what="measuring divergence"))
-    with base_logits(request.base_logits, lambda: base_pass(folder, sequences, max_tokens)) as base:
-        loaded = load(request.variant.path)
-        measured = replace(divergence(loaded, base), resemblances=resemblances(loaded, folder))
+    with base_logits(
+        request.base_logits, lambda: base_pass(request.base, sequences, max_tokens)
+    ) as base:
+        loaded = load(request.variant.path, request.variant.residence)
+        measured = divergence(loaded, base)
+        alike = resemblances(loaded, request.base.path)
     on_progress(Progress(done=2, total=2, what="measuring divergence"))
-    return measured
+    return replace(measured, resemblances=alike)
 
 
 @contextmanager
-def base_pass(folder: Path, sequences: Path, max_tokens: int) -> Iterator[BasePass]:
+def base_pass(model: Loadable, sequences: Path, max_tokens: int) -> Iterator[BasePass]:
     """Yield a base's pass over the windows to compare at; see `DivergenceRequest`.
 
     Raises:
         InputError: where there is no position to compare, or a token id that the base does not know.
     """
-    loaded = load(folder)
+    loaded = load(model.path, model.residence)
     windows = read_windows(
         sequences, max_tokens=max_tokens, context_tokens=loaded.context_length_tokens
     )

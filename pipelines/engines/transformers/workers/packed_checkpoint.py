@@ -14,8 +14,8 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.engines.transformers.workers.stored import read_tensor
 from quantgate.pipelines.formats.arrays import read_array
-from quantgate.pipelines.formats.packed import Int4Weight, StoredModule, from_awq, from_gptq
-from quantgate.pipelines.formats.packed_config import PARTS, PackedLayout
+from quantgate.pipelines.formats.packed.config import PARTS, PackedLayout
+from quantgate.pipelines.formats.packed.weights import Int4Weight, StoredModule, from_awq, from_gptq
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
 
 _FROM_LAYOUT: dict[Format, Callable[[StoredModule, PackedLayout], Int4Weight]] = {
@@ -47,14 +47,18 @@ def dense_state(folder: Path, layout: PackedLayout, dtype: torch.dtype) -> dict[
         if module not in packed or part not in PARTS[layout.format]:
             state[tensor.name] = read_tensor(tensor)
     for name, parts in packed.items():
-        state[f"{name}.weight"] = _weight(folder, layout, name, parts).to(dtype)
+        state[f"{name}.weight"] = dense_weight(folder, layout, name, parts).to(dtype)
     return state
 
 
-def _weight(
+def dense_weight(
     folder: Path, layout: PackedLayout, name: str, parts: Mapping[str, StoredTensor]
 ) -> torch.Tensor:
-    """Return a packed layer's weight, outputs x inputs, in float32."""
+    """Return a packed layer's weight, outputs x inputs, in float32.
+
+    Raises:
+        CheckpointError: as `dense_state` does.
+    """
     needed = PARTS[layout.format]
     lacking = [part for part in needed if part not in parts]
     if lacking or "weight" in parts:

@@ -8,7 +8,7 @@ import torch
 from quantgate.pipelines.engines.request_files import ProbeText, probe_texts
 from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
-from quantgate.pipelines.formats.tokenizer_folder import chat_template_text, special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import chat_template_text, special_token_ids
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -18,7 +18,7 @@ def probe(request: ProbeRequest, on_progress: OnProgress) -> ProbeReport:
     folder = request.loadable.path
     texts = tuple(probe_texts(request.texts))
     on_progress(Progress(done=0, total=2, what="loading"))
-    loaded = load(folder)
+    loaded = load(folder, request.loadable.residence)
     on_progress(Progress(done=1, total=2, what="comparing token ids"))
     mismatched = tuple(
         text.id

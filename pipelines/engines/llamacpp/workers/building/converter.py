@@ -2,7 +2,7 @@
 
 Only worker modules import this. The converter and its `gguf` package come from the pinned source
 distribution (the `gguf` on the package index lags behind under the same version number and breaks it). Its
-files are not edited: its detection of the pre-tokenizer is wrapped here, in this process.
+files are not edited: its detection of the pre-tokenizer, and what it gets wrong, are wrapped in this process.
 """
 
 import importlib
@@ -22,13 +22,14 @@ from quantgate.pipelines.engines.llamacpp.pretypes import (
     match_pretype,
 )
 from quantgate.pipelines.engines.llamacpp.released_config import as_released, lacks_draft
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.engines.llamacpp.workers.building.rotated_rows import reorder_rotated_rows
+from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.files.temporary import temporary_folder
-from quantgate.pipelines.formats.chat_templates import DEFAULT, read_chat_templates
-from quantgate.pipelines.formats.checkpoint_tokenizer import LEFTOVERS
 from quantgate.pipelines.formats.configuration.language_config import count_of, language_config
 from quantgate.pipelines.formats.safetensors import read_tensors
+from quantgate.pipelines.formats.tokenizers.chat_templates import DEFAULT, read_chat_templates
+from quantgate.pipelines.formats.tokenizers.checkpoint import LEFTOVERS
 from quantgate.pipelines.process.shortage import machine_trouble
 
 # The converter copies model cards, folder names and the like into the file's metadata. What is not in the
@@ -156,6 +157,7 @@ def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
     _wrap_detection(detected, call.checkpoint)
     _wrap_settings()
     _expect_no_draft(script, call.checkpoint)
+    reorder_rotated_rows(call.checkpoint)
     with temporary_folder() as temporary:
         view = temporary / _FOLDER_NAME
         _show(call.checkpoint, view)

@@ -12,7 +12,7 @@ from pathlib import Path
 import llama_cpp._ggml
 
 from quantgate.pipelines.domain.errors import ToolchainError
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 
 _DIMENSIONS, _SOURCES, _NAME_BYTES, _PARAMETER_BYTES = 4, 10, 64, 64
 _MIBI = 1 << 20

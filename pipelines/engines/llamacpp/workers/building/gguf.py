@@ -15,8 +15,8 @@ from quantgate.pipelines.engines.llamacpp.workers.building.ggml import (
     InitParameters,
     ggml,
 )
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf.header import GgufHeader, read_gguf_header
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 FloatArray = NDArray[numpy.float32]
@@ -24,11 +24,12 @@ _ALIGNMENT_BYTES = 64
 
 
 class Gguf:
-    """An open GGUF: its tensors in file order, their bytes mapped."""
+    """An open GGUF: its tensors in file order, their bytes mapped; `architecture` as llama.cpp calls it."""
 
-    def __init__(self, tensors: tuple[StoredTensor, ...], view: mmap.mmap) -> None:
+    def __init__(self, header: GgufHeader, view: mmap.mmap) -> None:
         """Use `read_gguf`."""
-        self.tensors = tensors
+        self.tensors = header.tensors
+        self.architecture = header.architecture
         self._view = view
         self._mapped: NDArray[numpy.uint8] = numpy.frombuffer(view, dtype=numpy.uint8)
 
@@ -66,7 +67,7 @@ def read_gguf(path: Path) -> Iterator[Gguf]:
     except CheckpointError as error:
         raise WorkerError(error.what, where=str(path)) from error
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        gguf = Gguf(header.tensors, view)
+        gguf = Gguf(header, view)
         try:
             yield gguf
         finally:

@@ -15,16 +15,16 @@ import numpy
 from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufWeight
-from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
-from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.facts import GgufWeight
+from quantgate.pipelines.engines.llamacpp.types.table import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import NEVER_COVERED
 from quantgate.pipelines.engines.llamacpp.workers.building.gguf import (
     FloatArray,
     Gguf,
     read_gguf,
 )
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
@@ -93,7 +93,7 @@ def _refuse_idle_rules(call: QuantizeCall) -> None:
     if not call.tensor_types:
         return
     with read_gguf(call.source) as source:
-        names = [tensor.name for tensor in source.tensors if _is_promised(tensor)]
+        names = [tensor.name for tensor in source.tensors if _is_promised(tensor, source)]
     for rule in call.tensor_types:
         if not any(re.search(rule.pattern, name) for name in names):
             raise InputError(
@@ -107,7 +107,7 @@ def _hold_to_rules(call: QuantizeCall, gguf: Gguf) -> None:
     """Raise where a tensor did not get the type of the first rule that matches it."""
     for tensor in gguf.tensors:
         ruled = (rule.type for rule in call.tensor_types if re.search(rule.pattern, tensor.name))
-        promised = next(ruled, None) if _is_promised(tensor) else None
+        promised = next(ruled, None) if _is_promised(tensor, gguf) else None
         if promised is not None and tensor.dtype != promised.upper():
             raise WorkerError(
                 f"{tensor.name} became {tensor.dtype} where tensor_types say {promised}",
@@ -133,15 +133,16 @@ def _facts(call: QuantizeCall, gguf: Gguf, source: Gguf, log: LlamaLog) -> Quant
     tensors = tuple(_fact(tensor) for tensor in gguf.tensors)
     return QuantizeFacts(
         tensors=tensors,
-        promised=tuple(tensor.name for tensor in source.tensors if _is_promised(tensor)),
+        promised=tuple(tensor.name for tensor in source.tensors if _is_promised(tensor, source)),
         nonfinite_tensors=tuple(t.name for t in gguf.tensors if not gguf.is_finite(t)),
         uncovered=tuple(_uncovered(call, tensors)),
         warnings=tuple(line for line in log.warnings if _OVERRIDE not in line),
     )
 
 
-def _is_promised(tensor: StoredTensor) -> bool:
-    return GgufWeight(name=tensor.name, shape=tensor.shape).has_a_type
+def _is_promised(tensor: StoredTensor, gguf: Gguf) -> bool:
+    weight = GgufWeight(name=tensor.name, shape=tensor.shape, architecture=gguf.architecture)
+    return weight.has_a_type
 
 
 def _fact(tensor: StoredTensor) -> QuantizedTensor:

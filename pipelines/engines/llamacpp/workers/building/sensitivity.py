@@ -21,7 +21,7 @@ from quantgate.pipelines.engines.llamacpp.build_messages import (
     SensitivityCall,
     TensorGroup,
 )
-from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.table import TENSOR_TYPES
 from quantgate.pipelines.engines.llamacpp.workers.building.packing import (
     Packed,
     decode,

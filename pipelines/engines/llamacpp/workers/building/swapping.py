@@ -27,7 +27,7 @@ from quantgate.pipelines.engines.llamacpp.workers.building.packing import (
     packed_context,
 )
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _LEAF, _WARM_UP_TOKENS = 0, 32

@@ -4,10 +4,7 @@ Weights are written in files of two gigabytes; of the tensors, one at a time is 
 """
 
 import importlib
-import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,15 +23,12 @@ from quantgate.pipelines.engines.llamacpp.workers.unpacking.weights import (
     ModelOutline,
     WeightReader,
 )
-from quantgate.pipelines.files.records import write_text
-from quantgate.pipelines.formats.arrays import PendingTensor, write_pending
-from quantgate.pipelines.formats.gguf import GgufHeader
-from quantgate.pipelines.formats.gguf_parts import read_all_headers
-from quantgate.pipelines.formats.safetensors import INDEX_FILE, SINGLE_FILE
+from quantgate.pipelines.formats.arrays import PendingTensor
+from quantgate.pipelines.formats.gguf.header import GgufHeader
+from quantgate.pipelines.formats.gguf.parts import read_all_headers
+from quantgate.pipelines.formats.sharded import write_sharded
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
-
-_SHARD_BYTES = 2_000_000_000
 
 
 def unpack(call: UnpackCall, on_progress: OnProgress) -> UnpackedFacts:
@@ -51,7 +45,14 @@ def unpack(call: UnpackCall, on_progress: OnProgress) -> UnpackedFacts:
     config, outline = _outline(configured.settings | vocabulary.special_ids, where)
     config.save_pretrained(call.output)
     write_tokenizer(vocabulary, call.output, config.max_position_embeddings)
-    _write_weights(_weights(call, header, outline), call.output, on_progress)
+    weights = _weights(call, header, outline)
+    write_sharded(
+        call.output,
+        weights,
+        lambda done, total: on_progress(
+            Progress(done=done, total=total, what="writing the checkpoint")
+        ),
+    )
     return UnpackedFacts(
         architecture=config.architectures[0],
         tensors=len(header.tensors),
@@ -90,37 +91,6 @@ def _weights(call: UnpackCall, header: GgufHeader, outline: ModelOutline) -> lis
         where=str(call.source),
     )
     return reader.pending(header.tensors, str(header.metadata["general.architecture"]))
-
-
-def _write_weights(weights: Sequence[PendingTensor], folder: Path, on_progress: OnProgress) -> None:
-    shards = _shards(weights)
-    names = [
-        f"model-{number:05d}-of-{len(shards):05d}.safetensors" if len(shards) > 1 else SINGLE_FILE
-        for number in range(1, len(shards) + 1)
-    ]
-    total, done = sum(weight.size_bytes for weight in weights), 0
-    for name, shard in zip(names, shards, strict=True):
-        on_progress(Progress(done=done, total=total, what="writing the checkpoint"))
-        write_pending(folder / name, shard)
-        done += sum(weight.size_bytes for weight in shard)
-    if len(shards) > 1:
-        places = {
-            weight.name: name for name, shard in zip(names, shards, strict=True) for weight in shard
-        }
-        index = {"metadata": {"total_size": total}, "weight_map": places}
-        write_text(folder / INDEX_FILE, json.dumps(index))
-
-
-def _shards(weights: Sequence[PendingTensor]) -> list[list[PendingTensor]]:
-    shards: list[list[PendingTensor]] = [[]]
-    size = 0
-    for weight in weights:
-        if shards[-1] and size + weight.size_bytes > _SHARD_BYTES:
-            shards.append([])
-            size = 0
-        shards[-1].append(weight)
-        size += weight.size_bytes
-    return shards
 
 
 if __name__ == "__main__":

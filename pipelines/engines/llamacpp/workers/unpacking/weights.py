@@ -7,8 +7,8 @@ F16 and BF16 stay as they are, bit for bit; what is low-bit is expanded by `gguf
 bfloat16.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from types import ModuleType
 from typing import Any
@@ -20,13 +20,16 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.engines.llamacpp.unpacking.architectures import GgufArchitecture
 from quantgate.pipelines.engines.llamacpp.unpacking.configuration import HEAD, ROTATION_TENSORS
 from quantgate.pipelines.formats.arrays import Array, PendingTensor, read_bytes
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _WORDS: dict[str, "np.dtype[Any]"] = {
     "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"),
 }  # fmt: skip
-_STORED_HEAD = "lm_head.weight"
+_STORED_HEAD, _WEIGHT = "lm_head.weight", "weight"
+_EXPERTS_NAME, _PARTS = "blk.{layer}.ffn_{part}_exps.weight", ("gate", "up", "down")
+_FUSED = ".mlp.experts."
+"""Stands in names under which transformers has a layer's experts in one tensor; folders have them apart."""
 _SHOWN = 5
 
 
@@ -59,14 +62,43 @@ class WeightReader:
                 another shape or an unknown type.
         """
         names = self._names(gguf_architecture)
-        by_name = {tensor.name: tensor for tensor in tensors}
+        experts = list(self._experts(tensors))
+        together = {name for name, _ in experts}
+        by_name = {tensor.name: tensor for tensor in tensors if tensor.name not in together}
         if strangers := sorted(by_name.keys() - names.keys() - set(ROTATION_TENSORS)):
             raise self._refusal("holds tensors that this architecture has no place for", strangers)
         if missing := sorted(names.keys() - by_name.keys() - {HEAD}):
             raise self._refusal("lacks tensors of this architecture", missing)
         return [
-            self._pending(tensor, names[name]) for name, tensor in by_name.items() if name in names
+            *(
+                self._pending(tensor, names[name])
+                for name, tensor in by_name.items()
+                if name in names
+            ),
+            *(pending for _, pending in experts),
         ]
+
+    def _experts(self, tensors: Sequence[StoredTensor]) -> Iterator[tuple[str, PendingTensor]]:
+        """Yield a mixture's experts one by one, with the names of the tensors that hold all of a layer's."""
+        if not self.architecture.is_mixture:
+            return
+        needed = {
+            _EXPERTS_NAME.format(layer=layer, part=part)
+            for layer in range(self.model.layers)
+            for part in _PARTS
+        }
+        if missing := sorted(needed - {tensor.name for tensor in tensors}):
+            raise self._refusal("lacks tensors of this architecture", missing)
+        for tensor in tensors:
+            if tensor.name in needed:
+                _, layer, part, _ = tensor.name.split(".")
+                module = f"model.layers.{layer}.mlp.experts"
+                projection = f"{part.split('_')[1]}_proj.{_WEIGHT}"
+                for number, expert in enumerate(_apart(tensor)):
+                    yield (
+                        tensor.name,
+                        self._stored(expert, f"{module}.{number}.{projection}", expert.shape),
+                    )
 
     def _names(self, gguf_architecture: str) -> dict[str, str]:
         """Return the weights by the names of the tensors that hold them; a tied head has no tensor."""
@@ -75,6 +107,8 @@ class WeightReader:
         named = self.gguf.get_tensor_name_map(kind, self.model.layers)
         names = {HEAD: _STORED_HEAD}
         for weight in self.model.shapes.keys() - {_STORED_HEAD}:
+            if self.architecture.is_mixture and _FUSED in weight:
+                continue
             module, _, part = weight.rpartition(".")
             name = named.get_name(module)
             if name is None:
@@ -89,6 +123,9 @@ class WeightReader:
                 f"has {tensor.parameter_count:,} values where the model has {prod(shape):,}",
                 [tensor.name],
             )
+        return self._stored(tensor, weight, shape)
+
+    def _stored(self, tensor: StoredTensor, weight: str, shape: tuple[int, ...]) -> PendingTensor:
         return PendingTensor(
             name=weight,
             dtype=tensor.dtype if tensor.dtype in _WORDS else "BF16",
@@ -126,6 +163,14 @@ class WeightReader:
             where=self.where,
             next_step="fetch or convert the file again, or name the checkpoint that it was made from",
         )
+
+
+def _apart(tensor: StoredTensor) -> Iterator[StoredTensor]:
+    """Yield the matrices of a tensor of three dimensions, each where its bytes are."""
+    size_bytes = tensor.size_bytes // tensor.shape[0]
+    for number in range(tensor.shape[0]):
+        start = tensor.start + number * size_bytes
+        yield replace(tensor, shape=tensor.shape[1:], start=start, size_bytes=size_bytes)
 
 
 def _unpaired(values: Array, heads: int) -> Array:

@@ -2,6 +2,8 @@
 
 import re
 
+FALCON, GLM5_NEXT = "falcon", "glm5-next"
+"""Architectures that llama.cpp's rules ask for by name, as a GGUF has them (`general.architecture`)."""
 # gguf-py/gguf/tensor_mapping.py, the rows of Llama, Qwen, Mistral, Mixtral and their kin.
 _OUTSIDE = {"embed_tokens": "token_embd.weight", "lm_head": "output.weight"}
 _INSIDE = {
@@ -42,11 +44,19 @@ _FUSED = re.compile(_PREFIX + r"layers\.(?P<layer>\d+)\.mlp\.experts\.(?P<part>g
 _EXPERT = re.compile(r"(?:mlp|block_sparse_moe)\.experts\.\d+\.(?P<part>\w+)")
 
 # Two-dimensional weights that llama.cpp never quantizes: `tensor_allows_quantization` in
-# src/llama-quant.cpp, the part that is not about one architecture's oddities.
+# src/llama-quant.cpp.
 _LEFT_ALONE = re.compile(
-    r"_norm\.weight|ffn_gate_inp|ffn_gate_tid2eid|altup|laurel|per_layer_model_proj|position_embd"
-    r"|token_types|ssm_conv1d|shortconv\.conv|indexer|time_mix_|attn_rel_b"
+    r"_norm\.weight|ffn_gate_inp\.weight|ffn_gate_tid2eid\.weight|altup|laurel|per_layer_model_proj"
+    r"|position_embd|token_types|ssm_conv1d|shortconv\.conv\.weight|indexer\.[kq]_proj\.weight"
+    r"|time_mix_(first|w[012]|v[012]|a[012]|g[12]|decay_w[12]|lerp_fused)\.weight|attn_rel_b\.weight"
 )
+_LEFT_ALONE_IN = {
+    GLM5_NEXT: re.compile(
+        r"hc_|indexer\.(attn_q_b|attn_k|proj)|indexer_compressor_(gate|ape)"
+        r"|(ssm_(f_a|f_b|g_a|g_b|beta)|attn_kv_a_mqa|attn_k_b|attn_v_b)\.weight"
+    )
+}
+"""... and those of one architecture, by llama.cpp's name of it."""
 
 NEVER_COVERED = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "output.weight"})
 """What an importance matrix has no entry for.
@@ -55,13 +65,16 @@ Nothing is multiplied with token embeddings, and the output head is left out ups
 """
 
 
-def is_quantized(name: str, dimensions: int) -> bool:
+def is_quantized(name: str, dimensions: int, architecture: str = "") -> bool:
     """Whether llama.cpp quantizes a GGUF's tensor in every file type where its shape allows.
 
     That is every two- and three-dimensional weight, token embeddings and output head included (those
-    get a type of their own, mostly Q6_K), except the few kinds it always leaves alone.
+    get a type of their own, mostly Q6_K), except the few kinds it always leaves alone. `architecture` is
+    llama.cpp's name of it.
     """
-    return dimensions >= 2 and name.endswith("weight") and not _LEFT_ALONE.search(name)
+    alone = (_LEFT_ALONE, _LEFT_ALONE_IN.get(architecture, _LEFT_ALONE))
+    is_left = any(pattern.search(name) for pattern in alone)
+    return dimensions >= 2 and name.endswith("weight") and not is_left
 
 
 def gguf_name(name: str) -> str | None:

@@ -1,7 +1,9 @@
 """What a GGUF recipe makes of a checkpoint, told from its names, shapes and configuration."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import (
@@ -14,20 +16,46 @@ from quantgate.pipelines.domain.recipe import (
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.variant import MIXED_TYPE, QuantizedTensor
 from quantgate.pipelines.engines.expected_folders import tensors_once
-from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufModel, GgufWeight
-from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name
-from quantgate.pipelines.engines.llamacpp.type_rules import UNQUANTIZED, target_types
+from quantgate.pipelines.engines.llamacpp.types.facts import GgufModel, GgufWeight
+from quantgate.pipelines.engines.llamacpp.types.rules import UNQUANTIZED, target_types
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import FALCON, GLM5_NEXT, gguf_name
 from quantgate.pipelines.formats.configuration.language_config import count_of, language_config
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _FULL_PRECISION_BITS = 16
 _FULL_PRECISION_TYPES = frozenset({"F32", "F16", "BF16"})
-_SEVENTY_BILLION_LAYERS = 80
-_SEVENTY_BILLION = frozenset({"Qwen2ForCausalLM", "OlmoForCausalLM"})
-_CONVERTED_SEVENTY_BILLION = frozenset({"qwen2", "olmo", "deci"})
-_SEVENTY_BILLION_IF_GROUPED = frozenset({"LlamaForCausalLM", "MistralForCausalLM"})
-_FALCON = frozenset({"FalconForCausalLM", "RWForCausalLM"})
+ASKED_FOR_BY_NAME: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("FalconForCausalLM", "RWForCausalLM"), FALCON),
+        "Glm5NextForConditionalGeneration": GLM5_NEXT,
+        **dict.fromkeys(
+            (
+                *(
+                    "IQuestCoderForCausalLM",
+                    "InternLM3ForCausalLM",
+                    "JanusForConditionalGeneration",
+                ),
+                *("LLaMAForCausalLM", "LlamaForCausalLM", "LlavaForConditionalGeneration"),
+                *("MistralForCausalLM", "MixtralForCausalLM", "Sarashina2VisionForCausalLM"),
+                *("VLlama3ForCausalLM", "VoxtralForConditionalGeneration"),
+            ),
+            "llama",
+        ),
+        **dict.fromkeys(
+            (
+                *("AudioFlamingo3ForConditionalGeneration", "DotsOCRForCausalLM"),
+                *("KORMoForCausalLM", "Qwen2AudioForConditionalGeneration", "Qwen2ForCausalLM"),
+            ),
+            "qwen2",
+        ),
+        **dict.fromkeys(("OLMoForCausalLM", "OlmoForCausalLM"), "olmo"),
+        "DeciLMForCausalLM": "deci",
+        "Jais2ForCausalLM": "jais2",
+    }
+)
+"""Classes of the converter whose architecture a rule of llama.cpp asks for; of all others none does."""
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 _EVERYTHING = r"\.weight$"
 
 
@@ -66,8 +94,12 @@ def expected_of_converted(
     tensors: Iterable[StoredTensor], metadata: JsonObject, recipe: Recipe, options: GgufOptions
 ) -> tuple[QuantizedTensor, ...]:
     """Return every tensor of a variant, by the names and numbers of the converted base's own header."""
-    weights = (GgufWeight(name=tensor.name, shape=tensor.shape) for tensor in tensors)
-    return expected_from_gguf(weights, _converted_model(metadata), recipe, options)
+    model = _converted_model(metadata)
+    weights = (
+        GgufWeight(name=tensor.name, shape=tensor.shape, architecture=model.architecture)
+        for tensor in tensors
+    )
+    return expected_from_gguf(weights, model, recipe, options)
 
 
 def scratch_bits(checkpoint: Checkpoint, every: Sequence[GgufOptions]) -> int:
@@ -105,26 +137,29 @@ def gguf_weights(checkpoint: Checkpoint) -> tuple[GgufWeight, ...]:
             shapes[name] = tensor.shape
         else:
             shapes[name] = (before[0] + 1 if len(before) > len(tensor.shape) else 2, *tensor.shape)
-    return tuple(GgufWeight(name=name, shape=shape) for name, shape in shapes.items())
+    called = ASKED_FOR_BY_NAME.get(checkpoint.architecture, "")
+    return tuple(
+        GgufWeight(name=name, shape=shape, architecture=called) for name, shape in shapes.items()
+    )
 
 
 def gguf_model(checkpoint: Checkpoint) -> GgufModel:
-    """Return what config.json says of layers, heads and experts."""
+    """Return what config.json says of layers, heads and experts.
+
+    Layers that guess further tokens (`num_nextn_predict_layers`) are layers to llama.cpp where they are
+    stored.
+    """
     config = language_config(checkpoint.folder)
     heads = count_of(config, "num_attention_heads")
     kv_heads = count_of(config, "num_key_value_heads") or heads
-    layers = count_of(config, "num_hidden_layers")
-    name = checkpoint.architecture
+    numbers = (_LAYER.search(tensor.name) for tensor in checkpoint.language_tensors)
+    stored = max((1 + int(number[1]) for number in numbers if number), default=0)
     return GgufModel(
-        layers=layers,
+        layers=max(count_of(config, "num_hidden_layers"), stored),
         heads=heads,
         kv_heads=kv_heads,
         experts=count_of(config, "num_experts"),
-        is_70b=layers == _SEVENTY_BILLION_LAYERS
-        and (
-            name in _SEVENTY_BILLION or (name in _SEVENTY_BILLION_IF_GROUPED and heads != kv_heads)
-        ),
-        is_falcon=name in _FALCON,
+        architecture=ASKED_FOR_BY_NAME.get(checkpoint.architecture, ""),
     )
 
 
@@ -137,19 +172,13 @@ def _converted_model(metadata: JsonObject) -> GgufModel:
         first = value[0] if isinstance(value, list) and value else value
         return first if isinstance(first, int) else 0
 
-    heads, layers = number("attention.head_count"), number("block_count")
-    kv_heads = number("attention.head_count_kv") or heads
+    heads = number("attention.head_count")
     return GgufModel(
-        layers=layers,
+        layers=number("block_count"),
         heads=heads,
-        kv_heads=kv_heads,
+        kv_heads=number("attention.head_count_kv") or heads,
         experts=number("expert_count"),
-        is_70b=layers == _SEVENTY_BILLION_LAYERS
-        and (
-            architecture in _CONVERTED_SEVENTY_BILLION
-            or (architecture == "llama" and heads != kv_heads)
-        ),
-        is_falcon=architecture == "falcon",
+        architecture=architecture if isinstance(architecture, str) else "",
     )
 
 

@@ -1,9 +1,10 @@
 """Which type llama.cpp gives each tensor of a GGUF, by its own rules, from names and shapes alone.
 
 Source: `llama_tensor_get_type_impl`, `tensor_type_fallback` and `init_quantize_state_counters` in
-src/llama-quant.cpp of the llama.cpp inside the pinned llama-cpp-python, without what holds for
-BailingMoE3 and GLM-5 alone. Numbers of layers count the tensors of one kind in llama.cpp's order, which is by
-layer and then by name. A test holds every file type against llama.cpp's own dry run.
+src/llama-quant.cpp of the llama.cpp inside the pinned llama-cpp-python. (What it asks of BailingMoE3 by name
+concerns MXFP4_MOE alone, which no recipe here is.) Numbers of layers count the tensors of one kind in
+llama.cpp's order, which is by layer and then by name. Tests hold every file type against llama.cpp's own dry
+run, and which architectures it asks for by name against its source.
 """
 
 import re
@@ -12,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from quantgate.pipelines.domain.recipe import TensorTypeRule
-from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufModel, GgufWeight
-from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.facts import GgufModel, GgufWeight
+from quantgate.pipelines.engines.llamacpp.types.table import FILE_TYPES, TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import FALCON, GLM5_NEXT
 
 UNQUANTIZED = "F16"
 _LAYER = re.compile(r"blk\.(\d+)\.")
@@ -51,6 +53,8 @@ _FALCON_DOWN = {
     "Q4_K_S": ("Q4_K", "Q4_K", "Q4_K"),
 }
 """Falcon's down projections: in the first sixteenth of layers, where others get more bits, elsewhere."""
+_AT_EIGHT = {GLM5_NEXT: re.compile(r"attn_q_a|attn_q_b|nextn\.eh_proj")}
+"""What gets Q8_0 in every file type, by architecture."""
 _FALLBACKS = {
     **dict.fromkeys(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_XS"), "IQ4_NL"),
     **dict.fromkeys(("Q2_K", "Q3_K", "TQ1_0", "TQ2_0"), "Q4_0"),
@@ -119,7 +123,14 @@ class _TypeChooser:
     def default(self) -> str:
         return FILE_TYPES[self.file_type].tensor_type.name
 
+    @property
+    def is_falcon(self) -> bool:
+        return self.model.architecture == FALCON
+
     def choose(self, weight: GgufWeight) -> str:
+        at_eight = _AT_EIGHT.get(self.model.architecture)
+        if at_eight and at_eight.search(weight.name):
+            return "Q8_0"
         kind = _kind(weight.name)
         if kind == "head" or (kind == "embedding" and self.tied):
             return self._head(weight)
@@ -136,7 +147,7 @@ class _TypeChooser:
         return self._attention(kind)
 
     def _head(self, weight: GgufWeight) -> str:
-        if self.model.is_falcon or weight.shape[-1] % FILE_TYPES[self.file_type].block:
+        if self.is_falcon or weight.shape[-1] % FILE_TYPES[self.file_type].block:
             return "Q8_0"
         if self.file_type in _HEAD_AT_FIVE:
             return "Q5_K"
@@ -191,7 +202,7 @@ class _TypeChooser:
     def _down(self, weight: GgufWeight) -> str:
         number, layers = self._layer("down", weight), self.model.layers
         early, more = number < layers // 8, _more_bits(number, layers)
-        if self.model.is_falcon and self.file_type in _FALCON_DOWN:
+        if self.is_falcon and self.file_type in _FALCON_DOWN:
             first, middle, last = _FALCON_DOWN[self.file_type]
             return first if number < layers // 16 else middle if more else last
         match self.file_type:
@@ -229,7 +240,7 @@ class _TypeChooser:
         if kind in ("q", "k"):
             return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(self.file_type, self.default)
         if kind == "attention output":
-            if self.model.is_falcon:
+            if self.is_falcon:
                 return "Q4_K" if self.file_type == "Q3_K_L" else self.default
             if eight:
                 return "Q5_K" if self.file_type in _OUTPUT_AT_FIVE else self.default

@@ -8,10 +8,10 @@ from collections import Counter
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Calibration, GgufOptions, Recipe
-from quantgate.pipelines.engines.llamacpp.expected import gguf_model, gguf_weights
-from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufWeight
-from quantgate.pipelines.engines.llamacpp.type_rules import chosen_types, fitting_type
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.engines.llamacpp.types.expected import gguf_model, gguf_weights
+from quantgate.pipelines.engines.llamacpp.types.facts import GgufWeight
+from quantgate.pipelines.engines.llamacpp.types.rules import chosen_types, fitting_type
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 
 _IN_GGUF = re.compile(r"blk\.\d+\.|token_embd\.|output\.")
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.engines.llamacpp.build_messages import TensorGroup
-from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufWeight
-from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED
-from quantgate.pipelines.engines.llamacpp.types import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.facts import GgufWeight
+from quantgate.pipelines.engines.llamacpp.types.table import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import NEVER_COVERED
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 MOST_GROUPS = 32
@@ -19,7 +19,7 @@ _IN_LAYER = re.compile(r"blk\.(?P<layer>\d+)\.(?P<kind>.+)\.weight")
 
 
 def tensor_groups(
-    tensors: Sequence[StoredTensor], candidates: Sequence[str]
+    tensors: Sequence[StoredTensor], candidates: Sequence[str], architecture: str = ""
 ) -> tuple[TensorGroup, ...]:
     """Return the groups of a GGUF: each kind of weight by bands of neighbouring layers, others alone.
 
@@ -30,7 +30,11 @@ def tensor_groups(
     Raises:
         CheckpointError: where a group may get no candidate.
     """
-    weights = [t for t in tensors if GgufWeight(name=t.name, shape=t.shape).has_a_type]
+    weights = [
+        tensor
+        for tensor in tensors
+        if GgufWeight(name=tensor.name, shape=tensor.shape, architecture=architecture).has_a_type
+    ]
     places = {tensor.name: _IN_LAYER.fullmatch(tensor.name) for tensor in weights}
     layers = [int(place["layer"]) for place in places.values() if place]
     kinds = {place["kind"] for place in places.values() if place}

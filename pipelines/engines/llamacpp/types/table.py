@@ -6,7 +6,7 @@ A file type sets a default tensor type, and gives some tensors another one by it
 
 from dataclasses import dataclass
 
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES, MAIN_TYPES, GgmlType
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES, MAIN_TYPES, GgmlType
 
 _WITHOUT_IMPORTANCE = ("Q8_0", "MXFP4", "NVFP4", "TQ2_0", "TQ1_0")
 _USING_IMPORTANCE = (

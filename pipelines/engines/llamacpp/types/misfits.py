@@ -12,9 +12,9 @@ from math import prod
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import Calibration, GgufOptions, Recipe
-from quantgate.pipelines.engines.llamacpp.tensor_names import NEVER_COVERED, gguf_name
-from quantgate.pipelines.engines.llamacpp.type_rules import UNQUANTIZED, fitting_type
-from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES, TENSOR_TYPES, TensorType
+from quantgate.pipelines.engines.llamacpp.types.rules import UNQUANTIZED, fitting_type
+from quantgate.pipelines.engines.llamacpp.types.table import FILE_TYPES, TENSOR_TYPES, TensorType
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import NEVER_COVERED, gguf_name
 from quantgate.pipelines.specs.recipes import catalogue
 
 _LEAST_BLOCK = 32
