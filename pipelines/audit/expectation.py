@@ -78,9 +78,11 @@ def _differing(
 
 
 def _agree(expected: QuantizedTensor, actual: QuantizedTensor, candidates: frozenset[str]) -> bool:
-    """What stays in full precision may do so in any 16- or 32-bit type."""
-    if not expected.quantized:
+    """What stays in full precision may do so in any 16- or 32-bit type; whole numbers stay what they are."""
+    if not expected.quantized and expected.type in FLOAT_TYPES:
         return actual.type in FLOAT_TYPES
+    if not expected.quantized:
+        return actual.type == expected.type
     if expected.type == MIXED_TYPE:
         return actual.type in candidates
     same_bits = abs(actual.bits_per_weight - expected.bits_per_weight) <= _SAME_BITS

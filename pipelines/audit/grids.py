@@ -1,7 +1,7 @@
 """Grids that a folder's quantization_config declares, and how they are written.
 
 Sources: `QuantizationArgs` of compressed-tensors 0.19; AWQ's and GPTQ's keys as in
-`pipelines.formats.packed_config`.
+`pipelines.formats.packed.config`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -7,7 +7,7 @@ from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.domain.verdicts.ruler import Grid
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS
+from quantgate.pipelines.formats.gguf.types import FILE_TYPE_NUMBERS
 
 
 def audit_labels(recipe: Recipe, contents: Contents) -> AuditFinding:

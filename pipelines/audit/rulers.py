@@ -26,7 +26,7 @@ from quantgate.pipelines.domain.recipe import (
 )
 from quantgate.pipelines.domain.verdicts.ruler import Grid, Ruler
 from quantgate.pipelines.engines.expected import expected_tensors
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES, MAIN_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES, MAIN_TYPES
 
 
 def _integer(bits: int, size: int, *, zero_point: bool = False) -> Grid:

@@ -15,7 +15,7 @@ from quantgate.pipelines.files.records import from_json, to_json, write_text
 from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import special_token_ids
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 
 _WORKER = "quantgate.pipelines.engines.llamacpp.workers.margins"

@@ -50,6 +50,30 @@ class StoredQuantization:
     def __str__(self) -> str:
         return f"{self.numerics}, {self.format} {self.layout}"
 
+    @property
+    def short(self) -> str:
+        """Return what its weights are called where little is said of them, e.g. `FP8 in squares of 128`."""
+        if self.format is Format.COMPRESSED_TENSORS:
+            return f"{self.numerics.weights}{self.numerics.activations} ({self.layout})"
+        return f"{self.format.upper()} {self.layout}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderExpansion:
+    """The low-bit folder that a checkpoint's own folder was made of, its weights expanded to bfloat16.
+
+    `digest` is that of the checkpoint before; `stored_as` says how its weights were stored, `reason` why they
+    were expanded.
+    """
+
+    folder: Path
+    digest: Digest
+    stored_as: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"expanded from {self.stored_as} ({self.reason})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufOrigin:
@@ -106,8 +130,8 @@ class Checkpoint:
     looked at its architecture here; `tool_refusals` are those of tools that have no class for it;
     `parts_beside` are the modules that are not its language model but see or hear beside it
     (`vision_tower`); `notes` are what else is odd and no reason to refuse it, one sentence each. `origin` is
-    the GGUF file that the folder was made of, None where it was found as it is; `grid` is what its weights
-    show of an earlier quantization, None for nothing.
+    the GGUF file that the folder was made of, None where it was found as it is; `expansion` the low-bit
+    folder, likewise; `grid` is what its weights show of an earlier quantization, None for nothing.
     """
 
     name: str
@@ -126,6 +150,7 @@ class Checkpoint:
     parts_beside: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     origin: GgufOrigin | None = None
+    expansion: FolderExpansion | None = None
     grid: WeightGrid | None = None
 
     @property
@@ -152,6 +177,8 @@ class Checkpoint:
         """What is said of the base wherever it is named: its weights had lost precision before."""
         if self.origin is not None and self.origin.is_expanded:
             return (str(self.origin),)
+        if self.expansion is not None:
+            return (str(self.expansion),)
         return (str(self.grid),) if self.grid is not None else ()
 
     @property

@@ -16,8 +16,9 @@ QuantgateError
 Only a `ChildCrashError` or a `CheckpointError` may say something of the files a child was given: whatever was
 interrupted, killed from outside or short of memory or disk says nothing of them.
 
-Exit codes 0 (something passed and is registered), 10 (all failed) and 11 (nothing passed, something
-was inconclusive) are verdicts, not errors: see `pipelines.domain.verdicts.verdict`.
+Exit codes 0 (something passed and is registered), 10 (all failed), 11 (nothing passed, something was
+inconclusive) and 13 (something passed and could not be registered) are verdicts, not errors: see
+`pipelines.domain.verdicts.verdict`.
 """
 
 from pathlib import Path

@@ -15,6 +15,7 @@ class Format(StrEnum):
     AWQ = "awq"
     GPTQ = "gptq"
     FP8 = "fp8"
+    MXFP4 = "mxfp4"
 
 
 class Calibration(StrEnum):

@@ -198,7 +198,8 @@ class GradedAnswer:
 class Run:
     """A finished run: its contract, whose weights answered, and all graded answers in suite order.
 
-    `subject` is a variant's or the base's identifier, `subject_digest` the digest of its files.
+    `subject` is a variant's or the base's identifier, `subject_digest` the digest of its files. `seconds` are
+    those of the last try; `resumed` says that an earlier one had given some of the answers.
     """
 
     key: str
@@ -207,3 +208,4 @@ class Run:
     contract: RunContract
     answers: tuple[GradedAnswer, ...]
     seconds: float
+    resumed: bool = False

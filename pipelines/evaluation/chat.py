@@ -3,7 +3,7 @@
 Ids are those that Hugging Face transformers gives: `apply_chat_template(tokenize=True)` for conversations,
 `tokenizer(text)` for plain text. Templates run in a child process within bounds of time and memory
 (`pipelines.evaluation.templates`), tokenizing uses the checkpoint's own tokenizer.json
-(`pipelines.formats.checkpoint_tokenizer`).
+(`pipelines.formats.tokenizers.checkpoint`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from quantgate.pipelines.domain.suites.suite import Message
 from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
 from quantgate.pipelines.evaluation.templates.calls import RenderCall, RenderReply
 from quantgate.pipelines.evaluation.templates.child import TemplateChild, template_key
-from quantgate.pipelines.formats.chat_templates import (
+from quantgate.pipelines.formats.tokenizers.chat_templates import (
     ChatTemplates,
     read_chat_templates,
     template_notes,
 )
-from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
+from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from quantgate.pipelines.specs.chat_messages import open_arguments
 
 _CHILD = TemplateChild()

@@ -56,10 +56,11 @@ class RunPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """What stands in a sealed run's manifest beside its transcript."""
+    """What stands in a sealed run's manifest beside its transcript; `seconds`, `resumed`: see `Run`."""
 
     plan: RunPlan
     seconds: float
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,8 @@ class SuiteRuns:
         manifest = read_manifest(folder, RunRecord)
         verify(folder, manifest)
         answers = read_answers(folder / TRANSCRIPT)
-        return self.graded(plan, answers, seconds=manifest.record.seconds)
+        run = self.graded(plan, answers, seconds=manifest.record.seconds)
+        return replace(run, resumed=manifest.record.resumed)
 
     def graded(self, plan: RunPlan, answers: Sequence[Answer], *, seconds: float) -> Run:
         """Return the run of these raw answers; where it may end early, of the items answered in full.
@@ -188,6 +190,7 @@ def run_suite(
 
     def produce(staging: Path) -> RunRecord:
         started = time.monotonic()
+        resumed = any(unfinished.glob(f"*{TRANSCRIPT}"))
         unfinished.mkdir(parents=True, exist_ok=True)
         ordered = suite_runs.prompts.in_order(plan.contract.schedule.order_seed)
         run = _unfinished_run(suite_runs, plan, runtime, loadable, on_progress)
@@ -200,7 +203,7 @@ def run_suite(
             ):
                 break
         run.write(staging, suite_runs.prompts.prompts)
-        return RunRecord(plan=plan, seconds=time.monotonic() - started)
+        return RunRecord(plan=plan, seconds=time.monotonic() - started, resumed=resumed)
 
     with kept(runtime, loadable):  # one server for all portions
         produce_once(suite_runs.folder(plan), RunRecord, produce)

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.domain.values import JsonValue
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.records import read_record, to_json, write_text
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.launch import PARENT_PID, die_with_parent

@@ -12,6 +12,7 @@ from quantgate.pipelines.domain.recipe import KvCacheType
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from quantgate.pipelines.files.reading import is_there
 from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
 from quantgate.pipelines.specs.foreign import (
     ForeignEntry,
@@ -144,8 +145,9 @@ class BuildSpec:
     too few items for anything to pass. `nearest` takes the catalogue's nearest recipe in place of one that
     does not fit the checkpoint; with `bundled`, where nobody chose the recipes, one is left out rather than
     the build refused. `foreign` are places of quants that others made, judged beside what is built.
-    `expansion` is why a low-bit GGUF file is expanded. `offload` lets llm-compressor read from disk what
-    memory does not hold.
+    `expansion` is why a low-bit checkpoint is expanded. `offload` lets whatever computes with weights read
+    from the disk what memory does not hold. `plan_only`: nothing is built, so that quants on a hub are not
+    fetched. `queue` builds also where the registry cannot be reached: what is judged waits.
     """
 
     name: str | None
@@ -167,12 +169,18 @@ class BuildSpec:
     foreign: tuple[ForeignPlace, ...] = ()
     expansion: str | None = None
     offload: bool = False
+    plan_only: bool = False
+    queue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOverrides:
-    """What stands on the command line; None leaves the build file's word, no recipes asks for none."""
+    """What stands on the command line; None leaves the build file's word, no recipes asks for none.
 
+    A model that is another one than the build file's is not registered under that one's name.
+    """
+
+    name: str | None = None
     model: str | None = None
     suite: Path | None = None
     corpora: tuple[Path | None, ...] = ()
@@ -209,10 +217,10 @@ def load_build(
             bundled=True,
             folder=Path.cwd(),
         )
-    renamed = overrides.model is not None and overrides.model != spec.model
+    other = overrides.model is not None and not _is_same_model(overrides.model, spec.model)
     return replace(
         spec,
-        name=None if renamed else spec.name,
+        name=overrides.name or (None if other else spec.name),
         model=overrides.model or spec.model,
         suite=overrides.suite or spec.suite,
         corpora=overrides.corpora or spec.corpora,
@@ -224,6 +232,15 @@ def load_build(
         foreign=overrides.foreign or spec.foreign,
         expansion=overrides.expansion or spec.expansion,
     )
+
+
+def _is_same_model(model: str, other: str) -> bool:
+    """Whether two sources are one folder or file, or one repository of a hub, in whatever revision."""
+    if model == other:
+        return True
+    if is_there(Path(model)) or is_there(Path(other)):
+        return Path(model).resolve() == Path(other).resolve()
+    return model.partition("@")[0] == other.partition("@")[0]
 
 
 def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:

@@ -31,11 +31,16 @@ def parse_waiver(
             f"a waiver needs {' and '.join(missing)}", where="--waive", next_step=f"write {_WHOLE}"
         )
     return BaseDivergenceWaiver(
-        reason=str(reason).strip(), who=str(who).strip(), expires=_day(str(until).strip())
+        reason=str(reason).strip(), who=str(who).strip(), expires=parse_day(str(until).strip())
     )
 
 
-def _day(text: str) -> date:
+def parse_day(text: str) -> date:
+    """Return the day that an option `--until` names.
+
+    Raises:
+        InputError: it is no date.
+    """
     try:
         return date.fromisoformat(text)
     except ValueError as error:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from typing import cast
 
-from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message
-from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.suites.suite import DecodeSettings, Item, Message, Suite
+from quantgate.pipelines.domain.suites.thoughts import FAMILIES
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
 from quantgate.pipelines.files.records import to_json
 
 _FIRST_FIELDS: dict[type, frozenset[str]] = {
@@ -24,6 +25,22 @@ _FIRST_FIELDS: dict[type, frozenset[str]] = {
         ("max_tokens", "temperature", "seed", "samples", "stop", "constrained")
     ),
 }  # fmt: skip
+
+
+def suite_digest(suite: Suite, variables: JsonObject) -> Digest:
+    """Return the digest of a suite; `variables` are its own template variables, without a build's."""
+    return digest_of(
+        {
+            "name": suite.name,
+            "version": suite.version,
+            "grader": to_json(suite.grader),
+            "decode": digested(suite.decode),
+            "slices": to_json(suite.slices),
+            "items": digested_items(suite.items),
+            **({"thoughts": to_json(suite.thoughts)} if suite.thoughts != FAMILIES else {}),
+            **({"template_variables": variables} if variables else {}),
+        }
+    )
 
 
 def digested_items(items: Sequence[Item]) -> list[JsonValue]:

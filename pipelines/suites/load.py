@@ -9,15 +9,13 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.registrable import slice_problems
 from quantgate.pipelines.domain.suites.anchor import AnchorLabel
 from quantgate.pipelines.domain.suites.suite import GraderSpec, Item, SliceSpec, Suite
-from quantgate.pipelines.domain.suites.thoughts import FAMILIES
-from quantgate.pipelines.domain.values import JsonObject, digest_of
-from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.domain.values import Digest, JsonObject
 from quantgate.pipelines.hub.table_source import ReadTable
 from quantgate.pipelines.specs.loading import did_you_mean, load_yaml
 from quantgate.pipelines.suites.adjudications import ADJUDICATIONS_FILE, load_adjudications
 from quantgate.pipelines.suites.anchors import load_anchor
 from quantgate.pipelines.suites.constrained import asked_both_ways, slices_both_ways
-from quantgate.pipelines.suites.digest import digested, digested_items
+from quantgate.pipelines.suites.digest import suite_digest
 from quantgate.pipelines.suites.files import SuiteSpec
 from quantgate.pipelines.suites.items import Placed, place_of, read_items
 from quantgate.pipelines.suites.long_context import long_slice
@@ -229,24 +227,12 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
             *(slice_spec for slice_spec in longer.slices if slice_spec.name not in spec.slices),
         )
     variables = cast("JsonObject", spec.template_variables)
-    digest = digest_of(
-        {
-            "name": spec.name,
-            "version": spec.version,
-            "grader": to_json(grader),
-            "decode": digested(decode),
-            "slices": to_json(slices),
-            "items": digested_items(items),
-            **({"thoughts": to_json(thoughts)} if thoughts != FAMILIES else {}),
-            **({"template_variables": variables} if variables else {}),
-        }
-    )
-    return Suite(
+    suite = Suite(
         name=spec.name,
         version=spec.version,
         description=spec.description,
         folder=folder,
-        digest=digest,
+        digest=Digest(""),
         grader=grader,
         decode=decode,
         slices=slices,
@@ -256,6 +242,7 @@ def _suite(spec: SuiteSpec, items: tuple[Item, ...], folder: Path) -> Suite:
         thoughts=thoughts,
         template_variables=variables,
     )
+    return replace(suite, digest=suite_digest(suite, variables))
 
 
 def _anchors(grader: GraderSpec, items: Sequence[Item], folder: Path) -> tuple[AnchorLabel, ...]:

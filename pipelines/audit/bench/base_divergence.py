@@ -1,12 +1,12 @@
 """The base in each runtime held against the checkpoint itself: once a checkpoint and runtime, and sealed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.pipelines.audit.base_divergence import Comparison, rounding_of, summary
 from quantgate.pipelines.audit.bench.bench import AuditBench, base_in
-from quantgate.pipelines.audit.bench.computing import ComputingPlan, computing_plan
+from quantgate.pipelines.audit.bench.computing import UNBOUND, ComputingPlan, computing_plan
 from quantgate.pipelines.audit.bench.identity import base_divergence_digest
 from quantgate.pipelines.audit.reach import unreached_at
 from quantgate.pipelines.domain.checkpoint import Checkpoint
@@ -60,13 +60,8 @@ class BaseComparison:
             CheckpointError, ToolchainError, WorkerError: from the child processes that load either.
         """
         loading = _loading(bench, bench.run_worker)
-        return cls(
-            bench=bench,
-            runtime_name=runtime_name,
-            longest_sequence_tokens=longest_sequence_tokens,
-            base=bench.base(runtime_name),
-            loading=loading,
-            plan=computing_plan(bench.checkpoint, loading.config),
+        return cls._planned(
+            bench, runtime_name, longest_sequence_tokens, bench.base(runtime_name), loading
         )
 
     @classmethod
@@ -81,15 +76,31 @@ class BaseComparison:
             loading = _loading(bench, start_nothing)
         except NothingStartsError:
             return Missing(base_in(runtime_name))
+        return Sealed(
+            cls._planned(bench, runtime_name, longest_sequence_tokens, base.value, loading)
+        )
+
+    @classmethod
+    def _planned(
+        cls,
+        bench: AuditBench,
+        runtime_name: str,
+        longest_sequence_tokens: int,
+        base: Loadable,
+        loading: LoadingReport,
+    ) -> "BaseComparison":
+        """Plan within this machine's memory, unless one with more has compared already."""
         comparison = cls(
             bench=bench,
             runtime_name=runtime_name,
             longest_sequence_tokens=longest_sequence_tokens,
-            base=base.value,
+            base=base,
             loading=loading,
-            plan=computing_plan(bench.checkpoint, loading.config),
+            plan=computing_plan(bench.checkpoint, loading.config, bench.memory),
         )
-        return Sealed(comparison)
+        unbound = computing_plan(bench.checkpoint, loading.config, UNBOUND)
+        wider = replace(comparison, plan=unbound)
+        return wider if is_sealed(wider.folder) else comparison
 
     @property
     def checkpoint(self) -> Checkpoint:

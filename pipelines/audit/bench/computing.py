@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quantgate.pipelines.audit.reach import passages, reach
 from quantgate.pipelines.domain.architectures import TRANSFORMERS
@@ -10,12 +10,11 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
 from quantgate.pipelines.engines.divergence.base_messages import Passage
+from quantgate.pipelines.engines.memory import MemoryNeed, computing_memory
 from quantgate.pipelines.formats.configuration.language_config import count_of, with_common_names
-from quantgate.pipelines.formats.tokenizer_folder import read_json_object, special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import read_json_object, special_token_ids
 from quantgate.pipelines.process.memory import total_bytes
 
-_LIBRARIES_BYTES = 1_500_000_000
-_BYTES_A_WEIGHT: dict[ComputeDtype, float] = {"float32": 4.3, "bfloat16": 2.2}
 _BYTES_A_SCORE = 12
 """What plain attention holds for each head and pair of positions: scores, their softmax and a copy."""
 
@@ -30,23 +29,52 @@ class ComputingPlan:
     reason: str = ""
 
 
-def computing_plan(checkpoint: Checkpoint, config: JsonObject) -> ComputingPlan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryBounds:
+    """What one process may take, and whether weights may be read from the disk each time they are used."""
+
+    size_bytes: int
+    offload: bool = False
+
+    def left_by(self, need: MemoryNeed) -> int:
+        """Return what a step leaves, below 0 where it does not fit."""
+        return self.size_bytes - (need.held_bytes if self.offload else need.size_bytes)
+
+
+UNBOUND = MemoryBounds(size_bytes=sys.maxsize)
+
+
+def whole_machine() -> MemoryBounds:
+    """Return all the memory there is; where the system tells nothing, anything is tried."""
+    return replace(UNBOUND, size_bytes=total_bytes() or sys.maxsize)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """The widest type in which a checkpoint can be computed here, and what that takes."""
+
+    dtype: ComputeDtype
+    need: MemoryNeed
+
+
+def computing_plan(
+    checkpoint: Checkpoint, config: JsonObject, memory: MemoryBounds
+) -> ComputingPlan:
     """Plan how a checkpoint is computed; `config` is its configuration, defaults included."""
-    memory = total_bytes() or sys.maxsize  # where the system tells nothing, it is tried
-    compute_dtype = _compute_dtype(checkpoint, memory)
-    if compute_dtype is None:
+    computed = computable(checkpoint, memory)
+    if computed is None:
         return ComputingPlan(
             compute_dtype="bfloat16",
             passages=(),
             unreached=(),
-            reason=_why_not(checkpoint, memory),
+            reason=_why_not(checkpoint, memory.size_bytes),
         )
-    left = memory - _needed(checkpoint, compute_dtype)
+    left = memory.left_by(computed.need)
     heads = count_of(with_common_names(config), "num_attention_heads") or 1
     room_tokens = int((left / (_BYTES_A_SCORE * heads)) ** 0.5)
     goal = reach(config, context_tokens=checkpoint.context_length_tokens, room_tokens=room_tokens)
     return ComputingPlan(
-        compute_dtype=compute_dtype,
+        compute_dtype=computed.dtype,
         passages=passages(
             goal.longest_tokens,
             ordinary_ids=_ordinary_ids(checkpoint),
@@ -56,14 +84,15 @@ def computing_plan(checkpoint: Checkpoint, config: JsonObject) -> ComputingPlan:
     )
 
 
-def _compute_dtype(checkpoint: Checkpoint, memory: int) -> ComputeDtype | None:
-    """Return the widest type in which it fits into memory; None where it does not, is low-bit already, or
+def computable(checkpoint: Checkpoint, memory: MemoryBounds) -> Computed | None:
+    """Return how a checkpoint can be computed; None where it does not fit, is low-bit already, or
     transformers has no class for it.
     """
     types: Sequence[ComputeDtype] = ("float32", "bfloat16")
     if checkpoint.quantization is not None or checkpoint.refused_by(TRANSFORMERS):
         return None
-    return next((dtype for dtype in types if _needed(checkpoint, dtype) <= memory), None)
+    needs = (Computed(dtype=dtype, need=computing_memory(checkpoint, dtype)) for dtype in types)
+    return next((each for each in needs if memory.left_by(each.need) >= 0), None)
 
 
 def _why_not(checkpoint: Checkpoint, memory: int) -> str:
@@ -75,15 +104,11 @@ def _why_not(checkpoint: Checkpoint, memory: int) -> str:
         )
     if why := checkpoint.refused_by(TRANSFORMERS):
         return f"not measured: {why}"
-    needed = _needed(checkpoint, "bfloat16") / 1e9
+    needed = computing_memory(checkpoint, "bfloat16").size_bytes / 1e9
     return (
         f"not measured: the checkpoint itself takes {needed:.1f} GB of memory in bfloat16, and this "
         f"machine has {memory / 1e9:.1f}"
     )
-
-
-def _needed(checkpoint: Checkpoint, compute_dtype: ComputeDtype) -> int:
-    return int(_BYTES_A_WEIGHT[compute_dtype] * checkpoint.parameter_count) + _LIBRARIES_BYTES
 
 
 def _ordinary_ids(checkpoint: Checkpoint) -> tuple[int, ...]:

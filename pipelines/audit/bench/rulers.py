@@ -90,6 +90,7 @@ class MeasuredRulers:
                     threads=bench.threads,
                     log=bench.store.logs / "rulers.log",
                     base_logits=self._base_logits(tokens),
+                    residence=bench.residence(None),
                 ),
                 bench.run_worker,
                 progress,

@@ -34,7 +34,6 @@ from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport,
 from quantgate.pipelines.engines.expected import expected_tensors
 from quantgate.pipelines.engines.requests import (
     DivergenceRequest,
-    Loadable,
     ProbeReport,
     ProbeRequest,
 )
@@ -44,13 +43,6 @@ from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sealed_values import Missing, Sealed, sealed_record
 from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.variants.variant import PlannedVariant, open_variant
-
-
-def loadable(variant: Variant) -> Loadable:
-    """Return what a runtime is to load."""
-    return Loadable(
-        path=variant.artifact, format=variant.recipe.format, kv_cache=variant.recipe.kv_cache
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +123,7 @@ class VariantAudit:
     def _make(self, base: ProbeReport, drift: Drift, on_progress: OnProgress) -> AuditRecord:
         bench = self.bench
         request = ProbeRequest(
-            loadable=loadable(self.variant),
+            loadable=self.bench.loadable(self.variant),
             texts=self.reading.texts(),
             threads=bench.threads,
             log=bench.store.logs / f"audit-{self.planned.identifier}--{self.key[:16]}.log",
@@ -170,7 +162,7 @@ class VariantAudit:
         variant = self.variant
         base = self.bench.base_contents(self.runtime_name)
         try:
-            contents = self.runtime.contents(loadable(variant))
+            contents = self.runtime.contents(self.bench.loadable(variant))
             written = written_tensors(
                 variant.recipe.format, base.tensors, contents.tensors, variant.artifact
             )
@@ -204,7 +196,7 @@ class VariantAudit:
         base = bench.base(self.runtime_name)
         request = DivergenceRequest(
             base=base,
-            variant=loadable(self.variant),
+            variant=self.bench.loadable(self.variant),
             sequences=tokens.file,
             max_tokens=DIVERGENCE_TOKENS,
             threads=bench.threads,

@@ -11,12 +11,21 @@ ComputeDtype = Literal["float32", "bfloat16"]
 class Stretch:
     """Compared positions that follow each other in one passage, `first` and `last` included.
 
-    `mean_kl` is their mean Kullback-Leibler divergence KL(checkpoint || runtime) in nats a token.
+    `mean_kl` is their mean Kullback-Leibler divergence KL(checkpoint || runtime) in nats a token, without the
+    worst of them where there are 32 (`pipelines/audit/base_divergence.py` says why).
     """
 
     first: int
     last: int
     mean_kl: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionKl:
+    """A compared position, counted from 0, and KL(checkpoint || runtime) there, in nats."""
+
+    position: int
+    kl: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +40,14 @@ class Rounding:
 class BaseDivergence:
     """A runtime's next-token distributions held against the checkpoint's own, over `positions` positions.
 
-    `mean_kl` is in nats a token; `top1_agreement` is the share of positions at which both find the same
-    token likeliest. `stretches` are in passage order, never empty. `begins` is the first position, counted
-    from 0, that alone is further off than any stretch may be; None where none is. `compute_dtype` is that of
-    the checkpoint's own computation, in transformers. `likeliest` is how many of the runtime's likeliest
-    tokens were told at each position, the rest counted as one; None where all were. `unreached` names
-    settings that change something only at positions beyond `longest_tokens`.
+    `mean_kl` is in nats a token, without the worst position of every full stretch. `outliers` are those of
+    them that alone are further off than any stretch may be, where their stretch is not. `top1_agreement` is
+    the share of all positions at which both find the same token likeliest. `stretches` are in passage order,
+    never empty. `begins` is the first position, counted from 0 and no outlier, that alone is further off
+    than any stretch may be; None where none is. `compute_dtype` is that of the checkpoint's own computation,
+    in transformers. `likeliest` is how many of the runtime's likeliest tokens were told at each position, the
+    rest counted as one; None where all were. `unreached` names settings that change something only at
+    positions beyond `longest_tokens`.
     """
 
     mean_kl: float
@@ -49,6 +60,7 @@ class BaseDivergence:
     compute_dtype: ComputeDtype
     likeliest: int | None = None
     unreached: tuple[str, ...] = ()
+    outliers: tuple[PositionKl, ...] = ()
 
     @property
     def worst(self) -> Stretch:

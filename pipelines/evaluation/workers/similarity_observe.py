@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
 from quantgate.pipelines.evaluation.workers.observations import observe_each, threads_allowed
-from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
+from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.process.harness import serve
 

@@ -1,11 +1,12 @@
 """What a place holds that may be a quant: GGUF models, each once however many parts it has, and folders."""
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from quantgate.pipelines.formats.gguf_parts import read_part_name
+from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.formats.gguf.parts import read_part_name
 
 GGUF_SUFFIX = ".gguf"
 _SHOWN = 3
@@ -16,28 +17,20 @@ class Candidate:
     """A GGUF file (of parts the first) or a folder that may be a quant; `source` says where it was found.
 
     Of what a pattern picked, whatever is no quant is left out; what was named outright is refused.
+    `digests` has the sha256 of files by name as a hub lists them, where they are not all here to be hashed.
     """
 
     path: Path
     source: str
     name: str
     picked: bool
+    digests: Mapping[str, Digest] = field(default_factory=dict)
 
 
 def model_name(file_name: str) -> str:
     """Return what a GGUF's model is called: its file's name without the part, and without `.gguf`."""
     part = read_part_name(file_name)
     return part.stem if part else file_name.removesuffix(GGUF_SUFFIX)
-
-
-def first_parts(names: Iterable[str]) -> tuple[str, ...]:
-    """Return one name for each model: of those in parts that of the first, whichever were named."""
-    firsts: dict[str, None] = {}
-    for name in names:
-        folder, slash, last = name.rpartition("/")
-        part = read_part_name(last)
-        firsts[folder + slash + (part.of(1) if part else last)] = None
-    return tuple(firsts)
 
 
 def nearest_names(name: str, names: Sequence[str]) -> str:

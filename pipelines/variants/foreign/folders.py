@@ -16,10 +16,9 @@ from quantgate.pipelines.domain.foreign import MadeBy
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.reading import read_text
-from quantgate.pipelines.formats.block_fp8 import SCALE
-from quantgate.pipelines.formats.chat_templates import TEMPLATES_FOLDER
-from quantgate.pipelines.formats.compressed_facts import stored_scheme
-from quantgate.pipelines.formats.packed_facts import PACKED_TYPE
+from quantgate.pipelines.formats.packed.block_fp8 import SCALE
+from quantgate.pipelines.formats.packed.compressed import stored_scheme
+from quantgate.pipelines.formats.packed.facts import PACKED_TYPE
 from quantgate.pipelines.formats.safetensors import (
     DTYPE_BITS,
     INDEX_FILE,
@@ -27,7 +26,8 @@ from quantgate.pipelines.formats.safetensors import (
     read_tensors,
     weight_files,
 )
-from quantgate.pipelines.formats.tokenizer_folder import TOKENIZER_FILES, read_json_object
+from quantgate.pipelines.formats.tokenizers.chat_templates import TEMPLATES_FOLDER
+from quantgate.pipelines.formats.tokenizers.folder import TOKENIZER_FILES, read_json_object
 from quantgate.pipelines.variants.foreign.looks import ForeignLook, claims_of
 
 _CONFIG = "config.json"
@@ -110,6 +110,12 @@ def _quantization(folder: Path, where: str) -> StoredQuantization:
         stored = stored_quantization(folder)
     except CheckpointError as error:
         raise CheckpointError(error.what, where=where, next_step=_NEXT) from error
+    if stored is not None and stored.format is Format.MXFP4:
+        raise CheckpointError(
+            "holds experts in MXFP4 as gpt-oss is released, which is not held against a base here",
+            where=where,
+            next_step="judge it as a base: `quantgate quantize FOLDER --recipes none`",
+        )
     if stored is None:
         raise CheckpointError(
             "is not quantized: config.json has no quantization_config",

@@ -14,9 +14,9 @@ from quantgate.pipelines.domain.recipe import Format, Numerics
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.variant import QuantizedTensor, bits_of_all, bits_of_quantized
 from quantgate.pipelines.engines.written import written_tensors
-from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS, GGML_TYPES, MAIN_TYPES
-from quantgate.pipelines.formats.gguf import GgufHeader
-from quantgate.pipelines.formats.gguf_parts import gguf_files, part_name
+from quantgate.pipelines.formats.gguf.header import GgufHeader
+from quantgate.pipelines.formats.gguf.parts import gguf_files, part_name
+from quantgate.pipelines.formats.gguf.types import FILE_TYPE_NUMBERS, GGML_TYPES, MAIN_TYPES
 from quantgate.pipelines.variants.foreign.looks import ForeignLook, claims_of
 
 _MODEL = "model"

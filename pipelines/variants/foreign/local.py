@@ -8,11 +8,10 @@ from pathlib import Path
 from quantgate.pipelines.checkpoints.lfs_pointers import is_lfs_pointer
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.files.reading import is_folder
-from quantgate.pipelines.formats.gguf_parts import gguf_files
+from quantgate.pipelines.formats.gguf.parts import first_parts, gguf_files
 from quantgate.pipelines.variants.foreign.candidates import (
     GGUF_SUFFIX,
     Candidate,
-    first_parts,
     model_name,
     nearest_names,
 )

@@ -1,8 +1,8 @@
 """Quants on a model hub: `hub:org/name[@revision][:pattern]`, fetched into the store and compared with it."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from quantgate.pipelines.checkpoints.listing import refuse_listing
@@ -10,14 +10,20 @@ from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.sealed import verify
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.gguf_parts import read_part_name
-from quantgate.pipelines.hub.picked import fetched_files, matching, repository_listing
+from quantgate.pipelines.formats.gguf.header import read_gguf_header
+from quantgate.pipelines.formats.gguf.parts import first_parts, read_part_name
+from quantgate.pipelines.hub.heads import fetched_heads
+from quantgate.pipelines.hub.picked import (
+    fetched_files,
+    matching,
+    parse_hub_pattern,
+    repository_listing,
+)
 from quantgate.pipelines.hub.source import (
     CheckpointChecks,
     HubSettings,
     HubSource,
     download,
-    parse_hub_source,
 )
 from quantgate.pipelines.hub.transfer import RemoteFile
 from quantgate.pipelines.process.calls import OnProgress, ignore_progress
@@ -25,7 +31,6 @@ from quantgate.pipelines.specs.foreign import HUB
 from quantgate.pipelines.variants.foreign.candidates import (
     GGUF_SUFFIX,
     Candidate,
-    first_parts,
     model_name,
     nearest_names,
 )
@@ -33,6 +38,8 @@ from quantgate.pipelines.variants.foreign.folders import refuse_folder, refuse_u
 
 _UNQUANTIZED = re.compile(r"(^|[-_.])(bf16|f16|fp16|f32|fp32)(?=[-_.])", re.IGNORECASE)
 _SAFETENSORS = ".safetensors"
+FetchFiles = Callable[["HubShelf", HubSource, Sequence[RemoteFile]], "FetchedFiles"]
+"""Brings files of one model here, in parts or not."""
 _PROJECTOR = re.compile(r"mmproj", re.IGNORECASE)
 
 
@@ -40,9 +47,11 @@ _PROJECTOR = re.compile(r"mmproj", re.IGNORECASE)
 class HubShelf:
     """Fetches what is asked of a hub; `say` hears what of a pattern is left out, and what is fetched.
 
-    `digest` returns a file's sha256 and remembers it.
+    `fetch` brings GGUF files here, or what a plan needs of them. `digest` returns a file's sha256 and
+    remembers it.
     """
 
+    fetch: FetchFiles
     store: Store
     hub: HubSettings
     digest: Callable[[Path], Digest]
@@ -57,14 +66,8 @@ class HubShelf:
             CheckpointError: where the repository holds nothing that could be a quant.
             ServiceError, ToolchainError: where it does not arrive as the hub lists it.
         """
-        name, _, pattern = text.removeprefix(HUB).partition(":")
-        source = parse_hub_source(name)
-        if source is None:
-            raise InputError(
-                "is not hub:org/name[@revision][:pattern]",
-                where=text,
-                next_step="name a repository, e.g. 'hub:org/model-GGUF:*Q4_K_M.gguf'",
-            )
+        asked = parse_hub_pattern(text, example="*Q4_K_M.gguf")
+        source, pattern = asked.source, asked.pattern
         listing = repository_listing(source, store=self.store, settings=self.hub)
         pinned = HubSource(repository=source.repository, revision=listing.revision)
         ggufs = [file for file in listing.files if file.name.endswith(GGUF_SUFFIX)]
@@ -102,16 +105,14 @@ class HubShelf:
             )
         size = sum(file.size_bytes for file in files)
         self.say(f"{source.repository}: {first}, {size / 1e6:,.1f} MB")
-        folder, manifest = fetched_files(
-            source, files, store=self.store, settings=self.hub, on_progress=self.on_progress
-        )
-        verify(folder, manifest, self.digest)
+        fetched = self.fetch(self, source, files)
         last = PurePosixPath(first).name
         return Candidate(
-            path=folder / last,
+            path=fetched.folder / last,
             source=f"{HUB}{source.repository}@{source.revision}:{first}",
             name=model_name(last),
             picked=picked,
+            digests=fetched.digests,
         )
 
     def _folder(self, source: HubSource, text: str) -> Candidate:
@@ -134,6 +135,47 @@ class HubShelf:
             name=source.repository.rpartition("/")[2],
             picked=False,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedFiles:
+    """A folder with files of a hub by their last names; `digests` of those that are not all there."""
+
+    folder: Path
+    digests: Mapping[str, Digest] = field(default_factory=dict)
+
+
+def whole_files(shelf: HubShelf, source: HubSource, files: Sequence[RemoteFile]) -> FetchedFiles:
+    """Fetch files, and compare them with what the hub lists.
+
+    Raises:
+        InputError, ServiceError, ToolchainError: as `pipelines.hub.picked.fetched_files`.
+    """
+    folder, manifest = fetched_files(
+        source, files, store=shelf.store, settings=shelf.hub, on_progress=shelf.on_progress
+    )
+    verify(folder, manifest, shelf.digest)
+    return FetchedFiles(folder=folder)
+
+
+def headers_alone(shelf: HubShelf, source: HubSource, files: Sequence[RemoteFile]) -> FetchedFiles:
+    """Fetch what a plan reads of GGUF files; small ones, of which a hub lists no sha256, are fetched whole.
+
+    Raises:
+        InputError, ServiceError, ToolchainError: as `whole_files`.
+    """
+    if any(file.sha256 is None for file in files):
+        return whole_files(shelf, source, files)
+    folder = fetched_heads(source, files, _header_end, store=shelf.store, settings=shelf.hub)
+    return FetchedFiles(
+        folder=folder,
+        digests={PurePosixPath(f.name).name: Digest(f.sha256) for f in files if f.sha256},
+    )
+
+
+def _header_end(file: Path) -> int:
+    tensors = read_gguf_header(file).tensors
+    return min((tensor.start for tensor in tensors), default=0)
 
 
 def _unclear(text: str, pattern: str, names: Sequence[str]) -> InputError:

@@ -9,7 +9,7 @@ from quantgate.pipelines.domain.recipe import Calibration, Format, Recipe
 from quantgate.pipelines.files.hashing import DigestMemory
 from quantgate.pipelines.files.reading import is_folder
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.gguf_parts import read_all_headers
+from quantgate.pipelines.formats.gguf.parts import read_all_headers
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.specs.foreign import HUB, ForeignPlace
 from quantgate.pipelines.variants.foreign.candidates import Candidate
@@ -18,7 +18,7 @@ from quantgate.pipelines.variants.foreign.gguf import look_into_gguf, no_quant
 from quantgate.pipelines.variants.foreign.local import local_candidates
 from quantgate.pipelines.variants.foreign.looks import ForeignLook
 from quantgate.pipelines.variants.foreign.names import recipe_name, refuse_equal_names
-from quantgate.pipelines.variants.foreign.on_hub import HubShelf
+from quantgate.pipelines.variants.foreign.on_hub import FetchFiles, HubShelf, whole_files
 
 _RUNTIMES = {Format.GGUF: "llamacpp"}
 _OTHER_RUNTIME = "transformers"
@@ -32,10 +32,12 @@ def foreign_recipes(
     store: Store,
     hub: HubSettings,
     say: Callable[[str], None],
+    fetch: FetchFiles = whole_files,
 ) -> tuple[Recipe, ...]:
     """Return a recipe for every quant that the places name; `say` hears what of a pattern is none.
 
-    Files are hashed once and remembered in the store; nothing in them is executed.
+    Files are hashed once and remembered in the store; nothing in them is executed. What `fetch` leaves on a
+    hub can be planned with and not be built with.
 
     Raises:
         InputError: where a place leads nowhere, a pattern to no quant, or two quants have one name.
@@ -43,7 +45,7 @@ def foreign_recipes(
         ServiceError, ToolchainError: from the hub.
     """
     memory = DigestMemory(store.digest_memory)
-    shelf = HubShelf(store=store, hub=hub, digest=memory.digest, say=say)
+    shelf = HubShelf(fetch=fetch, store=store, hub=hub, digest=memory.digest, say=say)
     recipes: list[Recipe] = []
     for place in places:
         remote = place.text.startswith(HUB)
@@ -90,7 +92,10 @@ def _name(place: ForeignPlace, candidate: Candidate, base_name: str, *, alone: b
 def _recipe(name: str, candidate: Candidate, look: ForeignLook, memory: DigestMemory) -> Recipe:
     files = tuple(
         ForeignFile(
-            path=path, name=called, sha256=memory.digest(path), size_bytes=path.stat().st_size
+            path=path,
+            name=called,
+            sha256=candidate.digests.get(path.name) or memory.digest(path),
+            size_bytes=path.stat().st_size,
         )
         for called, path in look.files.items()
     )
