@@ -22,12 +22,23 @@ from quantgate.registry.tags import NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedTranscript:
+    """The sealed run that a verdict was made from: its key, its folder, and one digest over its files."""
+
+    key: str
+    folder: Path
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One variant with its audit and its verdict; `checkpoint.name` is the registered model's name.
 
     `report` is the build's HTML page, where there is one. `contamination_waivers` are those without which
     the corpus would have been refused, `base_divergence_waiver` the one without which the runtime would have
-    been; `base_divergence` is None where nothing could be measured.
+    been; `base_divergence` is None where nothing could be measured. `tokens_per_second`: see `VersionFacts`.
+    `references` are the base's transcripts, the primary one first; `transcript` is the variant's, None where
+    it was never asked. `place` is where its files lie besides the store, `none` for nowhere.
     """
 
     checkpoint: Checkpoint
@@ -39,6 +50,10 @@ class Evidence:
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
     base_divergence: BaseDivergence | None = None
     base_divergence_waiver: BaseDivergenceWaiver | None = None
+    tokens_per_second: float | None = None
+    references: tuple[JudgedTranscript, ...] = ()
+    transcript: JudgedTranscript | None = None
+    place: str = NONE
 
     @property
     def waiver(self) -> str:
@@ -49,6 +64,16 @@ class Evidence:
         if self.base_divergence_waiver is not None:
             waived.append(f"base-divergence: {self.base_divergence_waiver}")
         return "; ".join(waived) or NONE
+
+    @property
+    def waiver_until(self) -> str:
+        """The last day on which all that was waived holds, in ISO 8601; `none` where nothing was."""
+        days = [
+            waiver.expires for waiver in self.contamination_waivers if self.variant.corpus_label
+        ]
+        if self.base_divergence_waiver is not None:
+            days.append(self.base_divergence_waiver.expires)
+        return min(days).isoformat() if days else NONE
 
     @property
     def model(self) -> str:
@@ -87,8 +112,20 @@ class Evidence:
         )
 
     @property
+    def subject_key(self) -> Digest:
+        """Identity of the version: variant x runtime, asked with the same template variables."""
+        return digest_of(
+            {
+                "variant": self.variant.key,
+                "files": self.variant.files_digest,
+                "runtime": record_digest(self.verdict.contract.runtime),
+                **self._variables,
+            }
+        )
+
+    @property
     def version_key(self) -> Digest:
-        """Identity of the version: variant x suite (as it is asked) x policy x runtime x decode settings."""
+        """Identity of the verdict: variant x suite (as it is asked) x policy x runtime x decode settings."""
         contract = self.verdict.contract
         return digest_of(
             {
@@ -177,6 +214,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         verdict=evidence.verdict.decision.value,
         accuracy=counted.variant_accuracy if counted else None,
         reference_accuracy=counted.reference_accuracy if counted else None,
+        tokens_per_second=evidence.tokens_per_second,
         source=evidence.checkpoint.source,
         suite_name=suite.name,
         suite=f"{suite.name}@{suite.version}",
@@ -191,12 +229,15 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         ),
         location=str(variant.folder.absolute()),
         artifact=str(variant.artifact.absolute()),
+        place=evidence.place,
         unproven_slices=evidence.verdict.unproven_slices,
         waiver=evidence.waiver,
+        waiver_until=evidence.waiver_until,
         base_divergence=_divergence_text(evidence.base_divergence),
         architecture_review=evidence.checkpoint.architecture_review,
         base_loss="; ".join(evidence.checkpoint.losses) or NONE,
         scope=evidence.scope,
+        subject_key=evidence.subject_key,
         version_key=evidence.version_key,
         evidence_key=evidence.key,
         digests=_digests(evidence),
@@ -231,4 +272,15 @@ def _digests(evidence: Evidence) -> Digests:
         manifest=variant.manifest_digest,
         suite=evidence.suite.digest,
         policy=evidence.policy_digest,
+        runtime=record_digest(evidence.verdict.contract.runtime),
+        references=_references_digest(evidence.references),
+        transcript=evidence.transcript.digest if evidence.transcript else NONE,
     )
+
+
+def _references_digest(references: tuple[JudgedTranscript, ...]) -> str:
+    """One digest over the base's transcripts; its only one's where it has no repeats."""
+    if not references:
+        return NONE
+    digests: list[JsonValue] = [reference.digest for reference in references]
+    return references[0].digest if len(references) == 1 else digest_of(digests)

@@ -30,7 +30,9 @@ BUILT, FOREIGN = "built", "foreign"
 class Digests:
     """The chain of identities behind a version; all sha256.
 
-    `corpus` is `none` where none was used, `manifest` for versions from before manifests had a digest.
+    `corpus` is `none` where none was used; `manifest`, `runtime` and the transcripts for versions from before
+    these had a digest. `runtime` is the engine with its version, device and types; `references` are the
+    base's transcripts, `transcript` is the variant's.
     """
 
     weights: str
@@ -45,6 +47,9 @@ class Digests:
     manifest: str
     suite: str
     policy: str
+    runtime: str
+    references: str
+    transcript: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +101,21 @@ class VersionFacts:
 
     `location` is the sealed folder of the variant and `artifact` the file or folder in it to load,
     both as paths on the machine (or shared file system) that registered it; a look-up resolves them in
-    the store that is open. `scope` is equal for
+    the store that is open. `place` is the address of the same files elsewhere, `none` where they are nowhere
+    else (`registry.places`). `scope` is equal for
     versions that compete for one alias: same base, suite digest and policy. `suite` and `corpus` are
     `name@version` (`none` where no corpus was used, `unknown` where somebody else made the files).
+    `waiver_until` is the last day (ISO 8601) on which all that was waived holds, `none` where nothing was.
+    `subject_key` is equal for verdicts of several suites on the same files in the same runtime: they share a
+    version (`none` in versions from before they did).
     `base_divergence` is how far the base was from the checkpoint itself in that runtime, `none` where that
     was not measured. `architecture_review` is `reviewed`, `unreviewed` or, in versions from before it was
     recorded, `none`.
     `base_loss` is what the base's weights had lost before (`expanded from Q4_1 (…)`), `none` for nothing.
     Bits are those of the quantized weights and of all weights; accuracies are those of the variant and of
-    its base on the suite, None where it was not asked.
+    its base on the suite, None where it was not asked. `tokens_per_second` is what it answered in one second
+    of the run that was judged, all prompts side by side, on the machine that judged it; None where that
+    tells nothing of its speed, or was not measured.
     """
 
     identifier: str
@@ -119,6 +130,7 @@ class VersionFacts:
     verdict: str
     accuracy: float | None
     reference_accuracy: float | None
+    tokens_per_second: float | None
     source: str
     suite_name: str
     suite: str
@@ -126,12 +138,15 @@ class VersionFacts:
     runtime: RuntimeFacts
     location: str
     artifact: str
+    place: str
     unproven_slices: tuple[str, ...]
     waiver: str
+    waiver_until: str
     base_divergence: str
     architecture_review: str
     base_loss: str
     scope: str
+    subject_key: str
     version_key: str
     evidence_key: str
     digests: Digests
@@ -163,13 +178,14 @@ VERSION_TAGS = (
     FactTag("size_bytes", spelling=COUNT),
     FactTag("bits_per_weight", spelling=NUMBER),
     FactTag("file_bits_per_weight", spelling=OPTIONAL_NUMBER, absent=NONE),
-    FactTag("verdict", renewal=Renewal.NEWEST),
-    FactTag("accuracy", spelling=OPTIONAL_NUMBER, absent=NONE),
-    FactTag("reference_accuracy", spelling=OPTIONAL_NUMBER, absent=NONE),
-    FactTag("base_warning", spelling=OPTIONAL_TEXT, derived=True),
+    FactTag("verdict", of_a_suite=True, renewal=Renewal.NEWEST),
+    FactTag("accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
+    FactTag("reference_accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
+    FactTag("tokens_per_second", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
+    FactTag("base_warning", spelling=OPTIONAL_TEXT, derived=True, of_a_suite=True),
     FactTag("source"),
-    FactTag("suite_name"),
-    FactTag("suite", parameter=True),
+    FactTag("suite_name", of_a_suite=True),
+    FactTag("suite", parameter=True, of_a_suite=True),
     FactTag("corpus", parameter=True),
     FactTag("origin", "origin.made", absent=BUILT),
     FactTag("origin_source", "origin.source", absent=NONE, renewal=Renewal.PLACE),
@@ -183,14 +199,17 @@ VERSION_TAGS = (
     FactTag("runtime_kernels", "runtime.kernels"),
     FactTag("location", renewal=Renewal.PLACE),
     FactTag("artifact", renewal=Renewal.PLACE),
-    FactTag("unproven_slices", spelling=NAMES),
-    FactTag("waiver", renewal=Renewal.ONCE_SAID),
-    FactTag("base_divergence", absent=NONE, renewal=Renewal.NEWEST),
+    FactTag("place", absent=NONE, renewal=Renewal.ONCE_SAID),
+    FactTag("unproven_slices", spelling=NAMES, of_a_suite=True),
+    FactTag("waiver", of_a_suite=True, renewal=Renewal.ONCE_SAID),
+    FactTag("waiver_until", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST),
+    FactTag("base_divergence", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST),
     FactTag("architecture_review", absent=NONE, renewal=Renewal.NEWEST),
     FactTag("base_loss", absent=NONE, renewal=Renewal.ONCE_SAID),
-    FactTag("scope"),
-    FactTag("version_key"),
-    FactTag("evidence_key"),
+    FactTag("scope", of_a_suite=True),
+    FactTag("subject_key", absent=NONE),
+    FactTag("version_key", of_a_suite=True),
+    FactTag("evidence_key", of_a_suite=True),
     FactTag("variant_key", "digests.variant_key"),
     FactTag("files_digest", "digests.files"),
     FactTag("manifest_digest", "digests.manifest", absent=NONE, renewal=Renewal.PLACE),
@@ -201,8 +220,11 @@ VERSION_TAGS = (
     FactTag("corpus_digest", "digests.corpus"),
     FactTag("recipe_digest", "digests.recipe"),
     FactTag("toolchain_digest", "digests.toolchain"),
-    FactTag("suite_digest", "digests.suite"),
-    FactTag("policy_digest", "digests.policy"),
+    FactTag("suite_digest", "digests.suite", of_a_suite=True),
+    FactTag("policy_digest", "digests.policy", of_a_suite=True),
+    FactTag("runtime_digest", "digests.runtime", absent=NONE),
+    FactTag("references_digest", "digests.references", absent=NONE, of_a_suite=True),
+    FactTag("transcript_digest", "digests.transcript", absent=NONE, of_a_suite=True),
 )
 """Every tag of a version, and of the run that judged it: a new fact is a field above and a row here."""
 

@@ -1,7 +1,8 @@
-"""The seam to MLflow: the few operations that recording and look-ups need."""
+"""The seams of the registry: what recording writes, what look-ups read, and where a version's files lie."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -45,11 +46,48 @@ class TaggedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedVersion:
-    """A version of a registered model as MLflow holds it."""
+    """A version of a registered model as MLflow holds it.
+
+    `created_ms` is when it was created, in milliseconds since 1970 (UTC), None where nobody asked. `aliases`
+    are filled where a single version was asked for.
+    """
 
     number: str
     run_id: str
     tags: Mapping[str, str]
+    created_ms: int | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasChange:
+    """An alias that was pointed elsewhere: from one version to another (None: it stood for nothing).
+
+    `at` is UTC in ISO 8601, `reason` a sentence, `actor` who did it (a person or a program).
+    """
+
+    alias: str
+    before: str | None
+    after: str | None
+    at: str
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionQuery:
+    """Which versions of a model are asked for: those that have every tag of `tags` with just that text.
+
+    `other_suites_than`, where it is not empty, asks for versions of a suite that is none of these. `wanted`
+    names the tags that are read of each (None: all of them); a reader may return more. The newest come
+    first, at most `limit` of them where there is a limit.
+    """
+
+    model: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    other_suites_than: tuple[str, ...] = ()
+    wanted: tuple[str, ...] | None = None
+    limit: int | None = None
 
 
 class Registry(Protocol):
@@ -71,6 +109,10 @@ class Registry(Protocol):
         """Return the suite digest of the first finished run (of any model) on `name@version`, if any."""
         ...
 
+    def first_moment(self, experiment_id: str, scope: str) -> int | None:
+        """Return when the first finished run of a scope began, in milliseconds since 1970; None of none."""
+        ...
+
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
         """Create an unfinished run."""
         ...
@@ -85,6 +127,10 @@ class Registry(Protocol):
 
     def finish_run(self, run_id: str) -> None:
         """Mark the run as complete."""
+        ...
+
+    def artifact_uri(self, run_id: str) -> str:
+        """Return the address below which a run's files lie, as MLflow names it."""
         ...
 
     def set_run_tag(self, run_id: str, key: str, value: str) -> None:
@@ -119,27 +165,103 @@ class Registry(Protocol):
         """Return the names of registered models, sorted, at most a thousand."""
         ...
 
+    def model_tags(self, model: str) -> Mapping[str, str] | None:
+        """Return the tags of a registered model; None where there is none."""
+        ...
+
+    def set_model_tag(self, model: str, key: str, value: str) -> None:
+        """Set one tag of a registered model."""
+        ...
+
+    def delete_model_tag(self, model: str, key: str) -> None:
+        """Remove one tag of a registered model, if it is there."""
+        ...
+
 
 class RegistryReader(Protocol):
-    """What can be read of a registry in milliseconds. Every method may raise ServiceError.
-
-    Tags are empty where there is no such thing.
-    """
+    """What can be read of a registry in milliseconds, without MLflow. Every method may raise ServiceError."""
 
     def run_tags(self, run_id: str) -> Mapping[str, str]:
-        """Return the tags of a finished run that was not deleted."""
+        """Return the tags of a finished run that was not deleted; empty where there is none."""
         ...
 
-    def version_tags(self, model: str, number: str) -> Mapping[str, str]:
-        """Return the tags of a version that was not deleted."""
+    def version(self, model: str, number: str) -> RecordedVersion | None:
+        """Return a version with all its tags and aliases; None where there is none."""
         ...
 
-    def alias_tags(self, model: str, alias: str) -> Mapping[str, str]:
-        """Return the tags of the version that an alias points at."""
+    def alias_version(self, model: str, alias: str) -> RecordedVersion | None:
+        """Return the version that an alias points at, as `version` does."""
+        ...
+
+    def versions(self, query: VersionQuery) -> tuple[RecordedVersion, ...]:
+        """Return the versions that are asked for, newest first; () where there is no such model."""
+        ...
+
+    def aliases(self, model: str) -> Mapping[str, str] | None:
+        """Return alias -> version number; None where there is no such registered model."""
+        ...
+
+    def alias_changes(self, model: str) -> tuple[AliasChange, ...]:
+        """Return how aliases of a model changed, oldest first, as far as it was recorded."""
+        ...
+
+    def model_names(self, like: str) -> tuple[str, ...]:
+        """Return names of registered models, sorted: those that may be meant by `like` among them."""
+        ...
+
+    def tagged_runs(self, experiment: str, tags: Mapping[str, str]) -> tuple[TaggedRun, ...]:
+        """Return an experiment's finished runs with these tags, newest first; () without experiment."""
+        ...
+
+    def run_file(self, run_id: str, name: str) -> bytes | None:
+        """Return a small file that a run keeps; None where there is none, or none that can be reached."""
         ...
 
     def first_content(self, suite: str) -> str | None:
         """Return the suite digest of the first finished run (of any model) on `name@version`, if any."""
+        ...
+
+
+class OpenReader(Protocol):
+    """Opens the registry that a tracking names, to be read."""
+
+    def __call__(self, tracking: Tracking) -> AbstractContextManager[RegistryReader]:
+        """Return a reader that is closed when the block ends.
+
+        Raises:
+            ServiceError: where the registry does not answer, or refuses.
+            NotFoundError: where there is no registry.
+        """
+        ...
+
+
+class FilePlace(Protocol):
+    """Where a registered version's files lie. Names are its manifest's: relative, with forward slashes.
+
+    The manifest itself is `manifest.json`. Nothing that is read here is trusted: whoever reads compares it
+    with the digests that were registered.
+    """
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder on this machine that holds the files; None where they come from elsewhere."""
+        ...
+
+    def read(self, name: str, start: int = 0) -> Iterator[bytes]:
+        """Yield a file's bytes from byte `start` on, in pieces.
+
+        Raises:
+            InputError: there is no such file.
+            ServiceError: the place does not answer, or refuses; `transient` where it may later.
+        """
+        ...
+
+
+class OpenFilePlace(Protocol):
+    """Opens the places of one kind, such as `s3://`."""
+
+    def __call__(self, address: str, tracking: Tracking) -> FilePlace:
+        """Return the place of an address, as the registry names it; nothing is read yet."""
         ...
 
 
@@ -153,20 +275,3 @@ class OpenRegistry(Protocol):
             ServiceError: where it does not answer, or its database is damaged.
         """
         ...
-
-
-def smallest(versions: tuple[RecordedVersion, ...]) -> RecordedVersion | None:
-    """Return the version with the fewest bytes; None of none.
-
-    Of equals the one judged with a full-precision KV cache, as a server that is told nothing has it; then
-    the newest.
-    """
-    return min(
-        versions,
-        key=lambda version: (
-            int(version.tags["size_bytes"]),
-            not version.tags.get("numerics", "").endswith("/KV16"),
-            -int(version.number),
-        ),
-        default=None,
-    )

@@ -22,8 +22,8 @@ class Spelling:
 
 
 def _written_number(number: float | None) -> str:
-    """Write a number with more digits than anybody is shown: one that is rounded twice is another number."""
-    return NONE if number is None else f"{number:.10g}"
+    """Write a number so that the very same one is read back, and held against what it was made from."""
+    return NONE if number is None else repr(float(number))
 
 
 TEXT = Spelling(write=str, read=str)
@@ -61,6 +61,7 @@ class FactTag:
     `attribute` holds the fact (`runtime.engine`); it is the tag's name where none is given. `absent` is read
     where an object from before this tag was written lacks it. A `derived` fact follows from others, and is
     never read back. A `parameter` is one of MLflow's parameters of the run, too, which its pages compare.
+    One `of_a_suite` says what a verdict on one suite found: a version that several judged has one of each.
     """
 
     name: str
@@ -70,6 +71,7 @@ class FactTag:
     absent: str | None = None
     derived: bool = False
     parameter: bool = False
+    of_a_suite: bool = False
     renewal: Renewal = Renewal.NEVER
 
     @property

@@ -10,8 +10,13 @@ from urllib.parse import unquote, urlsplit
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.domain.secrets import redacted, without_userinfo
 from quantgate.pipelines.files.store import STORE_VARIABLE, Store
+from quantgate.registry.weights import REFERENCE, weights_setting
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
+WORKSPACE_VARIABLE = "MLFLOW_WORKSPACE"
+_SIGNING = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_ENABLE_DB_SDK")
+_WORKSPACES = ("MLFLOW_ENABLE_WORKSPACES", WORKSPACE_VARIABLE)
+_UNSET = ("", "0", "false", "default")
 _SQLITE = "sqlite:///"
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -21,12 +26,14 @@ _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 class Tracking:
     """One MLflow: its URI, and the store that receipts and the lock live in.
 
-    `artifact_root` is where a new experiment keeps its artifacts; None leaves that to the server.
+    `artifact_root` is where a new experiment keeps its artifacts; None leaves that to the server. `weights`
+    is where weights of versions go (`registry.weights`).
     """
 
     uri: str = field(repr=False)
     artifact_root: Path | None
     store: Store
+    weights: str = REFERENCE
 
     @classmethod
     def resolve(
@@ -39,10 +46,12 @@ class Tracking:
         """Take `uri`, else MLFLOW_TRACKING_URI, else a SQLite database in the store.
 
         Raises:
-            InputError: where the URI is of a kind that cannot hold a registry (a folder, `file://`).
+            InputError: where the URI is malformed, or of a kind that cannot hold a registry (a folder,
+                `file://`), or QUANTGATE_WEIGHTS names no place.
         """
         root = store.root.resolve()
         chosen = uri or environment.get(URI_VARIABLE) or f"{_SQLITE}{root / 'mlflow.db'}"
+        _check_address(chosen)
         scheme = urlsplit(chosen).scheme.split("+")[0].lower()
         if scheme not in _SERVERS + _DATABASES and not chosen.startswith("databricks"):
             raise InputError(
@@ -58,6 +67,7 @@ class Tracking:
             uri=chosen,
             artifact_root=local if scheme in _DATABASES else None,
             store=Store(root=root),
+            weights=weights_setting(environment),
         )
 
     @property
@@ -69,6 +79,25 @@ class Tracking:
     def is_server(self) -> bool:
         """Whether the URI is an MLflow server's."""
         return urlsplit(self.uri).scheme in _SERVERS
+
+    @property
+    def is_database(self) -> bool:
+        """Whether the URI is a database's."""
+        return urlsplit(self.uri).scheme.split("+")[0].lower() in _DATABASES
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether the URI is a PostgreSQL database's."""
+        return urlsplit(self.uri).scheme.split("+")[0].lower() == "postgresql"
+
+    @property
+    def needs_mlflow(self) -> bool:
+        """Whether only MLflow's own client can ask: it signs requests by plugins, it knows workspaces.
+
+        Its variables: `mlflow/environment_variables.py`. A server keeps workspaces apart itself.
+        """
+        names = _SIGNING if self.is_server else _WORKSPACES
+        return any(os.environ.get(name, "").lower() not in _UNSET for name in names)
 
     @property
     def shown(self) -> str:
@@ -109,6 +138,20 @@ class Tracking:
                 next_step="build something (`quantgate quantize MODEL`), or set "
                 f"{URI_VARIABLE} (a server) or {STORE_VARIABLE} (a store elsewhere)",
             )
+
+
+def _check_address(uri: str) -> None:
+    """Refuse what is no address: without a host or with a port that is none, with spaces."""
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+        problem = "names no host" if parts.scheme in _SERVERS and not parts.hostname else ""
+    except ValueError as error:
+        problem = f"is no address ({error})"
+    if not problem and (not uri.isprintable() or " " in uri) and not uri.startswith(_SQLITE):
+        problem = "is no address (there is space in it)"
+    if problem:
+        raise InputError(problem, where=redacted(uri), next_step=f"correct {URI_VARIABLE}")
 
 
 def _absolute_sqlite(uri: str) -> str:

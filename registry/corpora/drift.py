@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.registry.corpora.experiments import DRIFT, corpus_runs, experiment_of
-from quantgate.registry.protocol import Registry
+from quantgate.registry.protocol import RegistryReader
 from quantgate.registry.tags import NAMES, FactTag, Spelling, facts_of, tags_of
 
 NO_DRIFT = "no drift"
@@ -40,7 +40,7 @@ class CorpusDrift:
         )
 
 
-def newest_drift(registry: Registry, corpus: str, digest: str) -> CorpusDrift | None:
+def newest_drift(registry: RegistryReader, corpus: str, digest: str) -> CorpusDrift | None:
     """Return the newest comparison of a corpus (`name@version`) with this digest; None where there is none.
 
     Raises:

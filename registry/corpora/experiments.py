@@ -1,6 +1,6 @@
 """What MLflow holds of calibration corpora: an experiment for each, whose runs are of two kinds."""
 
-from quantgate.registry.protocol import Registry, TaggedRun
+from quantgate.registry.protocol import RegistryReader, TaggedRun
 from quantgate.registry.tags import NONE
 
 KIND = "kind"
@@ -18,14 +18,16 @@ def experiment_of(corpus: str) -> str:
     return f"corpora/{corpus.partition('@')[0]}"
 
 
-def corpus_runs(registry: Registry, kind: str, corpus: str, digest: str) -> tuple[TaggedRun, ...]:
+def corpus_runs(
+    registry: RegistryReader, kind: str, corpus: str, digest: str
+) -> tuple[TaggedRun, ...]:
     """Return the runs of a kind about a corpus (`name` or `name@version`) of this digest, newest first."""
     if NONE in (corpus, digest):
         return ()
     return registry.tagged_runs(experiment_of(corpus), {KIND: kind, "corpus_digest": digest})
 
 
-def recorded_corpus(registry: Registry, corpus: str, digest: str) -> TaggedRun | None:
+def recorded_corpus(registry: RegistryReader, corpus: str, digest: str) -> TaggedRun | None:
     """Return the run that describes a corpus (`name@version`) of this digest, if it was recorded."""
     runs = corpus_runs(registry, CORPUS, corpus, digest)
     return next((run for run in runs if run.tags["corpus"] == corpus), None)

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.registry.mlflow.connection import connected, translated
+from quantgate.registry.mlflow.writing import ABSENT, unless_absent, write
 from quantgate.registry.protocol import (
     DatasetInput,
     RecordedRun,
@@ -24,13 +25,12 @@ with warnings.catch_warnings():
     # MLflow warns about its own use of pydantic and of unannotated types while it is imported.
     warnings.simplefilter("ignore")
     import mlflow.pyfunc
-    from mlflow import entities
+    from mlflow import MlflowClient, entities
     from mlflow.exceptions import MlflowException
 
 _MODEL_FOLDER = "model"
 _MODEL_CODE = Path(__file__).with_name("packaged_model.py")
 _PAGE = 1000
-_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 
@@ -41,6 +41,16 @@ class MlflowRegistry(Registry):
         """Connect; see `connected`."""
         self._tracking = tracking
         self._client = connected(tracking)
+
+    @property
+    def tracking(self) -> Tracking:
+        """Which MLflow it is."""
+        return self._tracking
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's own client, connected."""
+        return self._client
 
     @override
     def experiment(self, name: str) -> str:
@@ -98,6 +108,17 @@ class MlflowRegistry(Registry):
         return next((run.data.tags.get("suite_digest") for run in runs), None)
 
     @override
+    def first_moment(self, experiment_id: str, scope: str) -> int | None:
+        with translated(self._tracking):
+            runs = self._client.search_runs(
+                [experiment_id],
+                f"tags.scope = '{scope}' and attributes.status = 'FINISHED'",
+                max_results=1,
+                order_by=["attributes.start_time ASC"],
+            )
+        return next((int(run.info.start_time) for run in runs), None)
+
+    @override
     def start_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> RecordedRun:
         with translated(self._tracking):
             run = self._client.create_run(experiment_id, tags=dict(tags), run_name=name)
@@ -116,7 +137,8 @@ class MlflowRegistry(Registry):
                 ],
                 params=[entities.Param(name, value) for name, value in content.parameters.items()],
             )
-            self._client.log_inputs(run_id, datasets=[_input(given) for given in content.inputs])
+            inputs = [_input(given) for given in content.inputs]
+            write(lambda: self._client.log_inputs(run_id, datasets=inputs))
             self._client.log_artifacts(run_id, str(files))
 
     @override
@@ -138,9 +160,14 @@ class MlflowRegistry(Registry):
             self._client.set_terminated(run_id, "FINISHED", end_time=int(time() * 1000))
 
     @override
+    def artifact_uri(self, run_id: str) -> str:
+        with translated(self._tracking):
+            return str(self._client.get_run(run_id).info.artifact_uri)
+
+    @override
     def set_run_tag(self, run_id: str, key: str, value: str) -> None:
         with translated(self._tracking):
-            self._client.set_tag(run_id, key, value)
+            write(lambda: self._client.set_tag(run_id, key, value))
 
     @override
     def versions(self, model: str, tags: Mapping[str, str]) -> tuple[RecordedVersion, ...]:
@@ -153,7 +180,7 @@ class MlflowRegistry(Registry):
                 page = self._client.search_model_versions(
                     " and ".join(conditions), max_results=_PAGE, page_token=token
                 )
-                versions += [_version(version) for version in page]
+                versions += [recorded(version) for version in page]
                 token = page.token
                 if not token:
                     return tuple(sorted(versions, key=lambda version: int(version.number)))
@@ -170,17 +197,17 @@ class MlflowRegistry(Registry):
             created = self._client.create_model_version(
                 model, f"runs:/{run_id}/{_MODEL_FOLDER}", run_id=run_id, tags=dict(tags)
             )
-        return _version(created)
+        return recorded(created)
 
     @override
     def delete_version(self, model: str, number: str) -> None:
-        with translated(self._tracking):
+        with translated(self._tracking), unless_absent():
             self._client.delete_model_version(model, number)
 
     @override
     def set_version_tag(self, model: str, number: str, key: str, value: str) -> None:
         with translated(self._tracking):
-            self._client.set_model_version_tag(model, number, key, value)
+            write(lambda: self._client.set_model_version_tag(model, number, key, value))
 
     @override
     def aliases(self, model: str) -> Mapping[str, str] | None:
@@ -188,7 +215,7 @@ class MlflowRegistry(Registry):
             try:
                 registered = self._client.get_registered_model(model)
             except MlflowException as error:
-                if error.error_code in _ABSENT:
+                if error.error_code in ABSENT:
                     return None
                 raise
         return {alias: str(number) for alias, number in registered.aliases.items()}
@@ -199,13 +226,29 @@ class MlflowRegistry(Registry):
             if number is None:
                 self._client.delete_registered_model_alias(model, alias)
             else:
-                self._client.set_registered_model_alias(model, alias, number)
+                write(lambda: self._client.set_registered_model_alias(model, alias, number))
 
     @override
     def model_names(self) -> tuple[str, ...]:
         with translated(self._tracking):
             models = self._client.search_registered_models(max_results=_PAGE)
         return tuple(sorted(model.name for model in models))
+
+    @override
+    def model_tags(self, model: str) -> Mapping[str, str] | None:
+        with translated(self._tracking), unless_absent():
+            return dict(self._client.get_registered_model(model).tags)
+        return None
+
+    @override
+    def set_model_tag(self, model: str, key: str, value: str) -> None:
+        with translated(self._tracking):
+            write(lambda: self._client.set_registered_model_tag(model, key, value))
+
+    @override
+    def delete_model_tag(self, model: str, key: str) -> None:
+        with translated(self._tracking), unless_absent():
+            self._client.delete_registered_model_tag(model, key)
 
     def _create_experiment(self, name: str) -> str:
         root = self._tracking.artifact_root
@@ -218,9 +261,14 @@ class MlflowRegistry(Registry):
             return str(self._client.get_experiment_by_name(name).experiment_id)
 
 
-def _version(version: entities.model_registry.ModelVersion) -> RecordedVersion:
+def recorded(version: entities.model_registry.ModelVersion) -> RecordedVersion:
+    """Return a version of MLflow's as ours."""
     return RecordedVersion(
-        number=str(version.version), run_id=version.run_id or "", tags=dict(version.tags)
+        number=str(version.version),
+        run_id=version.run_id or "",
+        tags=dict(version.tags),
+        created_ms=version.creation_timestamp,
+        aliases=tuple(sorted(version.aliases)),
     )
 
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.errors import ServiceError, ToolchainError
 from quantgate.registry.mlflow.database import database_trouble, opened_alone
+from quantgate.registry.reading.login import LENT
 from quantgate.registry.tracking import Tracking
 
 # Read by MLflow when it is imported or used: no telemetry, no progress bars, no addresses of runs on
@@ -53,7 +54,7 @@ def connected(tracking: Tracking) -> MlflowClient:
     if tracking.is_server:
         _require_listener(tracking)
     with translated(tracking), opened_alone(tracking.database):
-        _log_in(tracking)
+        LENT.lend(tracking.login)
         client = MlflowClient(tracking_uri=tracking.address, registry_uri=tracking.address)
         client.search_registered_models(max_results=1)
         if tracking.database is not None and tracking.artifact_root is not None:
@@ -78,25 +79,13 @@ def _require_listener(tracking: Tracking) -> None:
         ) from error
 
 
-_lent: set[str] = set()
-"""Variables that hold a login because an address did; another address must not get it."""
-
-
-def _log_in(tracking: Tracking) -> None:
-    """Hand MLflow a server's user and password; it has no other way to be told than its environment."""
-    for name in _lent:
-        os.environ.pop(name, None)
-    _lent.clear()
-    _lent.update(tracking.login)
-    os.environ.update(tracking.login)
-
-
 @contextmanager
 def translated(tracking: Tracking) -> Iterator[None]:
     """Turn MLflow's, SQLAlchemy's and HTTP's errors into a ServiceError that names the URI.
 
     Raises:
-        ToolchainError: where the disk of a SQLite database, or its permissions, are behind them.
+        ToolchainError: where the disk of a SQLite database, or its permissions, are behind them, or a driver
+            is missing.
     """
     try:
         yield
@@ -109,6 +98,12 @@ def translated(tracking: Tracking) -> Iterator[None]:
             where=tracking.shown,
             next_step=_next_step(tracking),
             transient=tracking.is_server and not refused,
+        ) from error
+    except ModuleNotFoundError as error:
+        raise ToolchainError(
+            f"MLflow asks this registry through the package {error.name}, which is not installed",
+            where=tracking.shown,
+            next_step="install it where quantgate is installed",
         ) from error
     except (SQLAlchemyError, RequestException, OSError) as error:
         if trouble := database_trouble(error, tracking.database):

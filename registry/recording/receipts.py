@@ -1,10 +1,11 @@
 """Receipts: proof on disk that evidence is in the registry, checked in milliseconds without MLflow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.records import read_checked, write_checked
+from quantgate.registry.protocol import AliasChange
 from quantgate.registry.tracking import Tracking
 
 
@@ -15,7 +16,8 @@ class Receipt:
     `uri` is shown without its password. `location` is the sealed folder that the registry names, as it lay
     when this was recorded, and `manifest_digest` its manifest's: a store that was moved, or a variant that
     was built again, is recorded anew. Both are empty for what has no variant. `alias` is the suite's name,
-    and `scope` what the version it points at must have in common with this one.
+    `scope` what competes for it, `subject_key` identifies the version, and `alias_change` is how the alias
+    changed when this was recorded (None: not at all).
     """
 
     uri: str
@@ -30,6 +32,8 @@ class Receipt:
     version: str | None
     location: str = ""
     manifest_digest: str = ""
+    subject_key: str = ""
+    alias_change: AliasChange | None = field(default=None, compare=False)
 
 
 def find_receipt(evidence_key: str, tracking: Tracking) -> Receipt | None:

@@ -4,16 +4,17 @@ Every step looks for what an earlier, interrupted call left and completes it, so
 leaves one run and one version however often, wherever and however rudely it is recorded.
 """
 
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed import Manifest, is_sealed, read_manifest
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.registry.evidence import Evidence, check_evidence, version_facts
-from quantgate.registry.facts import PASSED, VERSION_TAGS, VersionFacts, filter_of, to_tags
+from quantgate.registry.facts import VERSION_TAGS, VersionFacts, to_tags
 from quantgate.registry.opening import open_mlflow
-from quantgate.registry.protocol import OpenRegistry, RecordedVersion, Registry, smallest
+from quantgate.registry.protocol import OpenRegistry, Registry
+from quantgate.registry.recording.completeness import check_complete
 from quantgate.registry.recording.content import (
     run_content,
     run_tags,
@@ -22,7 +23,9 @@ from quantgate.registry.recording.content import (
 )
 from quantgate.registry.recording.receipts import Receipt, write_receipt
 from quantgate.registry.recording.suite_contents import other_content
-from quantgate.registry.tags import NONE, Renewal
+from quantgate.registry.recording.versions import put_version
+from quantgate.registry.recording.weights import send_weights
+from quantgate.registry.tags import Renewal
 from quantgate.registry.tracking import Tracking
 
 
@@ -31,26 +34,31 @@ def record(
 ) -> Receipt:
     """Record one judged variant in MLflow and return where it stands; the receipt is kept in the store.
 
-    A variant that passed becomes a version of the registered model, and the suite's alias is pointed at
-    the smallest version of the same base, suite and policy that passes. One that did not is a run with
-    its evidence; a version that earlier evidence had made of the very same thing is withdrawn.
+    A variant that passed becomes a version of the registered model, or its version, if other suites judged
+    it before, says so too; the suite's alias is pointed at its champion (`registry.champions.choice`). One
+    that did not is a run with its evidence; a version that earlier evidence had made of the same files says
+    so from then on and is champion no more.
 
     Raises:
-        InputError: evidence that does not belong together, names MLflow cannot carry, altered variant, or a
-            suite whose version another content of it has in this registry.
+        InputError: evidence that does not belong together or of which a digest is missing, names MLflow
+            cannot carry, altered variant, or a suite whose version another content of it has in this
+            registry.
         ServiceError: MLflow did not answer or refused.
     """
     check_evidence(evidence)
     manifest = _sealed_manifest(evidence)
+    if evidence.passed:
+        check_complete(evidence)
     facts = version_facts(evidence)
     with exclusive(tracking.store.root / "registry.lock"):
         registry = open_registry(tracking)
         _refuse_other_content(registry, evidence, facts, tracking)
         experiment_id = registry.experiment(evidence.model)
         run_id = _ensure_run(registry, experiment_id, evidence, manifest)
-        version = _ensure_version(registry, run_id, evidence) if evidence.passed else None
-        if not evidence.passed:
-            _withdraw(registry, evidence)
+        if evidence.passed:
+            place = send_weights(registry, run_id, evidence, manifest, tracking)
+            evidence = replace(evidence, place=place)
+        standing = put_version(registry, run_id, experiment_id, evidence)
         receipt = Receipt(
             uri=tracking.shown,
             evidence_key=evidence.key,
@@ -61,7 +69,9 @@ def record(
             alias=evidence.suite.name,
             experiment_id=experiment_id,
             run_id=run_id,
-            version=version,
+            version=standing.version,
+            subject_key=evidence.subject_key,
+            alias_change=standing.change,
             location=facts.location,
             manifest_digest=facts.digests.manifest,
         )
@@ -134,53 +144,3 @@ def _refresh_run(
         with temporary_folder() as work:
             write_model_manifest(evidence, manifest, work / "manifest.json")
             registry.add_model(run_id, work / "manifest.json", work)
-
-
-def _ensure_version(registry: Registry, run_id: str, evidence: Evidence) -> str:
-    same = filter_of(version_key=evidence.version_key)
-    versions = registry.versions(evidence.model, same)
-    if not versions:
-        tags = to_tags(version_facts(evidence))
-        created = registry.create_version(evidence.model, run_id, tags)
-        # The lock is per store: a build with another store may have registered at the same moment.
-        versions = registry.versions(evidence.model, same)
-        if versions[0].number != created.number:
-            registry.delete_version(evidence.model, created.number)
-    version = versions[0]
-    current = to_tags(version_facts(evidence))
-    for key in _renewed(current):
-        if version.tags.get(key) != current[key]:
-            registry.set_version_tag(evidence.model, version.number, key, current[key])
-    _point_alias(registry, evidence)
-    return version.number
-
-
-def _renewed(tags: Mapping[str, str]) -> Iterator[str]:
-    """Yield the names of tags in which the newest evidence, whose tags these are, counts."""
-    for tag in VERSION_TAGS:
-        unsaid = tag.renewal is Renewal.ONCE_SAID and tags[tag.name] == NONE
-        if tag.renewal is not Renewal.NEVER and not unsaid:
-            yield tag.name
-
-
-def _withdraw(registry: Registry, evidence: Evidence) -> None:
-    """Let the newest evidence count: mark a version of the very same thing as no longer passing."""
-    decision = evidence.verdict.decision.value
-    withdrawn = registry.versions(evidence.model, filter_of(version_key=evidence.version_key))
-    if withdrawn:  # the alias first: at no moment it points at a version that does not pass
-        _point_alias(registry, evidence, without=withdrawn)
-    for version in withdrawn:
-        registry.set_version_tag(evidence.model, version.number, "verdict", decision)
-
-
-def _point_alias(
-    registry: Registry, evidence: Evidence, without: tuple[RecordedVersion, ...] = ()
-) -> None:
-    tags = filter_of(scope=evidence.scope, verdict=PASSED)
-    gone = {version.number for version in without}
-    passing = registry.versions(evidence.model, tags)
-    champion = smallest(tuple(version for version in passing if version.number not in gone))
-    number = champion.number if champion else None
-    aliases = registry.aliases(evidence.model) or {}
-    if aliases.get(evidence.suite.name) != number:
-        registry.point_alias(evidence.model, evidence.suite.name, number)

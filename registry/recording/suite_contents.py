@@ -1,11 +1,12 @@
 """With which content a registry knows a `suite@version`: asked in milliseconds, without importing MLflow.
 
 The first finished run, of whatever model, that was judged on it counts: what was judged first is what the
-version is. A database that is no SQLite file has no cheap way; registering asks it through MLflow.
+version is. What can only be asked through MLflow is asked when variants are registered.
 """
 
+from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.domain.suites.suite import Suite
-from quantgate.registry.opening import open_reader
+from quantgate.registry.opening import open_light_reader
 from quantgate.registry.tracking import Tracking
 
 _SHOWN_DIGITS = 12
@@ -17,7 +18,12 @@ def registered_content(suite: str, tracking: Tracking) -> str | None:
     Raises:
         ServiceError: where that cannot be asked now, or not without MLflow.
     """
-    return open_reader(tracking).first_content(suite)
+    if tracking.database is not None and not tracking.database.is_file():
+        return None
+    with open_light_reader(tracking) as reader:
+        if reader is None:
+            raise ServiceError("is asked through MLflow alone", where=tracking.shown)
+        return reader.first_content(suite)
 
 
 def other_content(suite: Suite, registered: str) -> str:

@@ -1,21 +1,14 @@
 """Lineage: from a registered version back to the base, by digest."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.store import open_store
 from quantgate.registry.corpora.experiments import card_line, recorded_corpus
 from quantgate.registry.facts import OriginFacts, VersionFacts
-from quantgate.registry.lookups import (
-    RegisteredVersion,
-    no_such_model,
-    registered_version,
-    with_drift,
-)
-from quantgate.registry.names import check_model_name
-from quantgate.registry.opening import open_mlflow
-from quantgate.registry.protocol import OpenRegistry, RecordedVersion, TaggedRun
+from quantgate.registry.opening import open_reader
+from quantgate.registry.protocol import OpenReader, TaggedRun
+from quantgate.registry.questions.references import resolve
+from quantgate.registry.questions.versions import UNSEALED, RegisteredVersion, with_drift
 from quantgate.registry.tags import NONE
 from quantgate.registry.tracking import Tracking
 
@@ -67,65 +60,20 @@ def lineage(reference: str, *, tracking_uri: str | None = None) -> Lineage:
     A bare name means its only alias, else its newest version.
 
     Raises:
-        InputError: the reference is malformed, or the version is not of this program's making.
+        InputError: the reference is malformed, or the version is not of this program's making, or its tags
+            were altered.
         NotFoundError: no such model, alias or version; it says what there is instead.
-        ServiceError: MLflow did not answer.
+        ServiceError: the registry did not answer, or refused.
     """
     return trace(reference, Tracking.resolve(open_store(), uri=tracking_uri))
 
 
-def trace(
-    reference: str, tracking: Tracking, *, open_registry: OpenRegistry = open_mlflow
-) -> Lineage:
-    """Return what `lineage` does, from the MLflow that `open_registry` opens."""
-    model, alias, number = _parse(reference)
-    tracking.require_database()
-    registry = open_registry(tracking)
-    aliases = registry.aliases(model)
-    if aliases is None:
-        raise no_such_model(registry, model, tracking)
-    versions = registry.versions(model, {})
-    if alias is None and number is None and len(aliases) == 1:
-        alias = next(iter(aliases))
-    if alias is not None:
-        number = aliases.get(alias)
-    elif number is None and versions:
-        number = versions[-1].number
-    version = next((version for version in versions if version.number == number), None)
-    if version is None:
-        raise _no_such_version(reference, aliases, versions)
-    registered = with_drift(registered_version(model, version, aliases, tracking), registry)
-    corpus = recorded_corpus(registry, registered.facts.corpus, registered.facts.digests.corpus)
+def trace(reference: str, tracking: Tracking, *, open_reader: OpenReader = open_reader) -> Lineage:
+    """Return what `lineage` does, from the registry that `open_reader` opens."""
+    with open_reader(tracking) as reader:
+        registered = with_drift(resolve(reader, reference, tracking), reader)
+        corpus = recorded_corpus(reader, registered.facts.corpus, registered.facts.digests.corpus)
     return Lineage(found=registered, steps=_steps(registered, corpus))
-
-
-def _parse(reference: str) -> tuple[str, str | None, str | None]:
-    """Return model, alias, version number; at most one of the last two is there."""
-    name = reference.removeprefix("models:/")
-    alias = number = None
-    if "@" in name:
-        name, _, alias = name.partition("@")
-    elif "/" in name:
-        name, _, number = name.partition("/")
-    if alias == "" or (number is not None and not number.isdecimal()):
-        raise InputError(
-            "is not a reference to a registered version",
-            where=repr(reference),
-            next_step="write NAME, NAME@ALIAS or NAME/VERSION, e.g. support-llama@support-desk",
-        )
-    check_model_name(name)
-    return name, alias, number
-
-
-def _no_such_version(
-    reference: str, aliases: Mapping[str, str], versions: tuple[RecordedVersion, ...]
-) -> NotFoundError:
-    numbers = ", ".join(version.number for version in versions) or "none"
-    names = ", ".join(f"@{alias} -> {number}" for alias, number in sorted(aliases.items()))
-    return NotFoundError(
-        f"there is no such version; versions: {numbers}; aliases: {names or 'none'}",
-        where=reference,
-    )
 
 
 def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[LineageStep, ...]:
@@ -147,6 +95,7 @@ def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[Lineag
         ("runtime", str(facts.runtime), ""),
         ("base in it", _base_divergence(facts.base_divergence), ""),
         ("verdict", _verdict(version), facts.evidence_key),
+        *([] if version.sealed else [("facts", UNSEALED, "")]),
     )
     return tuple(LineageStep(kind=kind, name=name, digest=digest) for kind, name, digest in chain)
 

@@ -1,0 +1,1 @@
+"""Attestations: what a version was made from and judged by, in formats that other tools read, signed."""

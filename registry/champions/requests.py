@@ -1,0 +1,281 @@
+"""What people ask of a registry: another champion, a version out of use, a verdict waived for a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.registry.champions.changes import (
+    RecordedChange,
+    now,
+    recorded_changes,
+    this_actor,
+    write_change,
+)
+from quantgate.registry.champions.choice import AliasCandidate
+from quantgate.registry.champions.decisions import (
+    RETIRED,
+    Retirement,
+    VerdictWaiver,
+    retirement,
+    waiver_tag,
+    written,
+)
+from quantgate.registry.champions.judged import changes_on_suite, on_suite, suites_of
+from quantgate.registry.champions.settling import Alias, candidates_of, settle
+from quantgate.registry.facts import PASSED
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import AliasChange, OpenRegistry, RecordedVersion, Registry
+from quantgate.registry.seals import SealState, seal_state, sealed
+from quantgate.registry.suggestions import absent_model
+from quantgate.registry.tags import NONE
+from quantgate.registry.tracking import Tracking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decider:
+    """Who decides, and why; without a name it is the user at this machine."""
+
+    reason: str
+    who: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Who decides."""
+        return (self.who or "").strip() or this_actor()
+
+    def check(self) -> None:
+        """Refuse a decision without a reason.
+
+        Raises:
+            InputError: where the reason is empty.
+        """
+        if not self.reason.strip():
+            raise InputError(
+                "needs a reason", where="--reason", next_step="say why, for the record"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionName:
+    """A version of a registered model; `suite` says whose verdict is meant where several judged it."""
+
+    model: str
+    number: str
+    suite: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.number}"
+
+
+def rollback(
+    alias: Alias,
+    tracking: Tracking,
+    *,
+    by: Decider,
+    to: str | None = None,
+    open_registry: OpenRegistry = open_mlflow,
+) -> AliasChange:
+    """Point a suite's alias at its last champion before this one, or at version `to`; return the change.
+
+    It holds until newer evidence wins; recording again what was registered before changes nothing.
+
+    Raises:
+        InputError: version `to` may not be a champion, or is it already.
+        NotFoundError: there is no such model or version, or no earlier champion that still passes.
+        ServiceError: MLflow did not answer or refused.
+    """
+    with _opened(tracking, open_registry) as registry:
+        aliases = registry.aliases(alias.model)
+        if aliases is None:
+            raise absent_model(alias.model, registry.model_names(), tracking)
+        versions = registry.versions(alias.model, {})
+        candidates = candidates_of(versions, alias.suite)
+        changes = recorded_changes(registry.model_tags(alias.model) or {}, alias.suite)
+        before = aliases.get(alias.suite)
+        target = (
+            _version_asked_for(to, alias, candidates)
+            if to is not None
+            else _last_champion(alias, candidates, changes, before)
+        )
+        if str(target.number) == before:
+            raise InputError(f"version {before} is the champion already", where=str(alias))
+        change = AliasChange(
+            alias=alias.suite,
+            before=before,
+            after=str(target.number),
+            at=now(),
+            reason=by.reason.strip() or f"rolled back from version {before}",
+            actor=by.name,
+        )
+        newest = max(int(version.number) for version in versions)
+        write_change(registry, alias.model, change, newest)
+        settle(registry, alias)
+    return change
+
+
+def retire(
+    name: VersionName,
+    tracking: Tracking,
+    *,
+    by: Decider,
+    open_registry: OpenRegistry = open_mlflow,
+) -> tuple[AliasChange, ...]:
+    """Take a version out of use for good; return how aliases changed, which leave it first.
+
+    Raises:
+        InputError: no reason is given, or it is retired already.
+        NotFoundError: there is no such version.
+        ServiceError: MLflow did not answer or refused.
+    """
+    by.check()
+    with _opened(tracking, open_registry) as registry:
+        version = _version(registry, name, tracking)
+        if (earlier := retirement(version.tags)) is not None:
+            raise InputError(
+                f"was retired already, by {earlier.who}: {earlier.reason}",
+                where=str(name),
+            )
+        decision = Retirement(reason=by.reason.strip(), who=by.name, at=now())
+        why = {name.number: f"was retired by {decision.who}: {decision.reason}"}
+        aliases = [Alias(model=name.model, suite=suite) for suite in suites_of(version.tags)]
+        changes = [settle(registry, alias, why) for alias in aliases]
+        registry.set_version_tag(name.model, name.number, RETIRED, written(decision))
+        changes += [settle(registry, alias) for alias in aliases]
+    return tuple(change for change in changes if change is not None)
+
+
+def waive(
+    name: VersionName,
+    tracking: Tracking,
+    *,
+    by: Decider,
+    until: date,
+    open_registry: OpenRegistry = open_mlflow,
+) -> AliasChange | None:
+    """Let a version be a champion until a day although it does not pass; return how the alias changed.
+
+    It stays in the version's lineage for ever. A verdict that is made later needs a waiver of its own.
+
+    Raises:
+        InputError: no reason is given, the day is past, the version passes, or was judged on several suites
+            and none was named.
+        NotFoundError: there is no such version.
+        ServiceError: MLflow did not answer or refused.
+    """
+    by.check()
+    if until < datetime.now(UTC).date():
+        raise InputError(f"{until} is past", where="--until", next_step="name a day to come")
+    with _opened(tracking, open_registry) as registry:
+        version = _version(registry, name, tracking)
+        suite, tags = _suite_meant(version, name)
+        if tags["verdict"] == PASSED:
+            raise InputError(f"passes {tags['suite']}: there is nothing to waive", where=str(name))
+        waiver = VerdictWaiver(
+            reason=by.reason.strip(),
+            who=by.name,
+            until=until.isoformat(),
+            evidence_key=tags["evidence_key"],
+        )
+        said = [text for text in (tags["waiver"], str(waiver)) if text != NONE]
+        waived = {**tags, "waiver": "; ".join(said)}
+        if seal_state(tags) is SealState.HOLDS:
+            waived = sealed(waived)
+        changed = changes_on_suite(version.tags, suite, waived)
+        for key, text in {**changed, waiver_tag(suite): written(waiver)}.items():
+            registry.set_version_tag(name.model, name.number, key, text)
+        return settle(registry, Alias(model=name.model, suite=suite))
+
+
+@contextmanager
+def _opened(tracking: Tracking, open_registry: OpenRegistry) -> Iterator[Registry]:
+    tracking.require_database()
+    with exclusive(tracking.store.root / "registry.lock"):
+        yield open_registry(tracking)
+
+
+def _version(registry: Registry, name: VersionName, tracking: Tracking) -> RecordedVersion:
+    if registry.aliases(name.model) is None:
+        raise absent_model(name.model, registry.model_names(), tracking)
+    versions = registry.versions(name.model, {})
+    version = next((each for each in versions if each.number == name.number), None)
+    if version is None or "version_key" not in version.tags:
+        numbers = ", ".join(each.number for each in versions if "version_key" in each.tags)
+        raise NotFoundError(
+            f"there is no such version of this program's; there are {numbers or 'none'}",
+            where=str(name),
+        )
+    return version
+
+
+def _suite_meant(version: RecordedVersion, name: VersionName) -> tuple[str, dict[str, str]]:
+    suites = suites_of(version.tags)
+    suite = name.suite if name.suite is not None else suites[0]
+    tags = on_suite(version.tags, suite)
+    if tags is None or (name.suite is None and len(suites) > 1):
+        raise InputError(
+            f"was judged on {', '.join(suites)}"
+            + ("" if name.suite is None else f", not on {name.suite}"),
+            where=str(name),
+            next_step="say which suite is meant (--suite)",
+        )
+    return suite, tags
+
+
+def _version_asked_for(
+    to: str, alias: Alias, candidates: tuple[AliasCandidate, ...]
+) -> AliasCandidate:
+    candidate = next((each for each in candidates if str(each.number) == to), None)
+    if candidate is None:
+        raise NotFoundError(
+            f"no version {to} was judged on {alias.suite}; there are "
+            + (", ".join(str(each.number) for each in candidates) or "none"),
+            where=str(alias),
+        )
+    if not candidate.passing:
+        raise InputError(
+            f"version {to} {candidate.reason}",
+            where=str(alias),
+            next_step="name another one, or waive its verdict: quantgate waive "
+            f"{alias.model}/{to} --reason TEXT --who NAME --until YYYY-MM-DD",
+        )
+    return candidate
+
+
+def _last_champion(
+    alias: Alias,
+    candidates: tuple[AliasCandidate, ...],
+    changes: tuple[RecordedChange, ...],
+    before: str | None,
+) -> AliasCandidate:
+    """Return the version that was champion before this one and may be it again."""
+    usable = {str(each.number): each for each in candidates if each.passing}
+    for number in reversed(_reigns(changes, before)):
+        if number != before and number in usable:
+            return usable[number]
+    raise NotFoundError(
+        "has had no other champion that still passes",
+        where=str(alias),
+        next_step=f"name a version: --to with one of {', '.join(sorted(usable, key=int)) or 'none'}",
+    )
+
+
+def _reigns(changes: tuple[RecordedChange, ...], now_at: str | None) -> list[str]:
+    """Return who was champion, oldest first; a rollback takes those back that it undid."""
+    reigns: list[str] = []
+    for recorded in changes:
+        change = recorded.change
+        if not reigns and change.before is not None:
+            reigns.append(change.before)
+        if change.after is None:
+            continue
+        if recorded.requested and change.after in reigns:
+            while reigns[-1] != change.after:
+                reigns.pop()
+        elif reigns[-1:] != [change.after]:
+            reigns.append(change.after)
+    while now_at in reigns and reigns[-1] != now_at:
+        reigns.pop()
+    return reigns

@@ -1,0 +1,1 @@
+"""Where registered files lie, fetching them, and what serves them."""

@@ -1,0 +1,1 @@
+"""What a registry is asked: look-ups, lineages, histories, comparisons; answered without MLflow."""

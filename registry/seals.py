@@ -1,0 +1,67 @@
+"""The seal of a version: one tag, a digest over all that the others say, by which edited ones are noticed.
+
+Whoever edits a tag by hand, in MLflow's pages or by its client, leaves a seal that does not hold. It protects
+from mistakes, not from somebody who computes a new one. It covers the tags named in `COVERED`, as far as a
+version has them: tags that others add change nothing, nor do paths, which move with a store.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from quantgate.pipelines.domain.values import digest_of
+from quantgate.registry.facts import VERSION_TAGS
+from quantgate.registry.tags import Renewal
+
+SEAL = "facts_digest"
+"""Name of the tag."""
+
+_FORMAT = "1"
+"""Stands before the digest; a new one whenever `COVERED` changes, as old programs lack the new names."""
+
+_PLACES = frozenset({"location", "artifact", "place"})
+"""Where files lie; `verify` compares what lies there with the digests."""
+
+COVERED = frozenset(tag.name for tag in VERSION_TAGS) - _PLACES
+"""Names of the tags that a seal covers."""
+
+
+class SealState(StrEnum):
+    """What a version's seal says."""
+
+    HOLDS = "holds"
+    UNSEALED = "unsealed"
+    """It is from before versions were sealed."""
+    BROKEN = "broken"
+    NEWER = "newer"
+    """A newer version of this program sealed it."""
+
+
+def sealed(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return a version's tags with their seal."""
+    return {**tags, SEAL: f"{_FORMAT}:{_digest(tags)}"}
+
+
+def seal_state(tags: Mapping[str, str]) -> SealState:
+    """Hold a version's tags against its seal."""
+    if SEAL not in tags:
+        return SealState.UNSEALED
+    form, _, digest = tags[SEAL].partition(":")
+    if form != _FORMAT:
+        newer = form.isdecimal() and int(form) > int(_FORMAT)
+        return SealState.NEWER if newer else SealState.BROKEN
+    return SealState.HOLDS if digest == _digest(tags) else SealState.BROKEN
+
+
+def differing(tags: Mapping[str, str], run: Mapping[str, str]) -> tuple[str, ...]:
+    """Return names of a version's tags that say something else than those of the run that it was made from.
+
+    Tags in which newer evidence counts may differ; a version is made by a run that passed.
+    """
+    names = (tag.name for tag in VERSION_TAGS if tag.renewal is Renewal.NEVER)
+    return tuple(
+        sorted(name for name in (*names, "verdict") if name in run and tags.get(name) != run[name])
+    )
+
+
+def _digest(tags: Mapping[str, str]) -> str:
+    return digest_of({name: tags[name] for name in COVERED if name in tags})
