@@ -15,7 +15,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize example-smollm2 plan test unit integration slow check contracts unused format schemas bench models serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize example-smollm2 plan test unit integration slow check types contracts unused format schemas bench models serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -69,7 +69,10 @@ integration: setup-oracles setup-archived  ## tests with the real tools only
 	@$(TESTS) -m 'not slow' tests/integration
 
 check: setup-dev  ## ruff, mypy --strict, the import contracts and a search for code that nothing uses
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(MAKE) --no-print-directory contracts unused
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(MAKE) --no-print-directory -j2 --output-sync=target types contracts unused
+
+types:
+	@$(BIN)/mypy
 
 # vulture ends with 3 where it names anything, fields included; other codes are trouble of its own.
 unused:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
@@ -91,10 +92,13 @@ def _hub(environment: Mapping[str, str]) -> HubSettings:
 
 
 def _memory(environment: Mapping[str, str]) -> int:
-    """Return what workers may hold together: all there is, unless the environment says otherwise."""
+    """Return what workers may hold together: all there is, unless the environment says otherwise.
+
+    Where the system tells nothing of its memory, nothing is refused for want of it.
+    """
     text = environment.get(MEMORY_VARIABLE, "")
     if not text:
-        return total_bytes()
+        return total_bytes() or sys.maxsize
     written = _GIGABYTES.fullmatch(text)
     if written is None or float(written[1]) <= 0:
         raise InputError(

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.checkpoints.tools import CheckpointTools, OpenGguf, refuse_gguf
+from quantgate.pipelines.checkpoints.tools import (
+    CheckpointTools,
+    ExpandFolder,
+    OpenGguf,
+    refuse_gguf,
+)
 from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError
@@ -27,6 +32,7 @@ from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.transformers.checkpoint_loading import report_loading
+from quantgate.pipelines.engines.transformers.expanding import FolderExpander
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.configuration.transformers_source import transformers_architectures
@@ -65,6 +71,7 @@ class Tools:
     refuse_tokenizer: RefuseTokenizer = take_any_tokenizer
     architectures: tuple[ToolArchitectures, ...] = ()
     open_gguf: OpenGguf = refuse_gguf
+    expand_folder: ExpandFolder | None = None
     source_runtime: Runtime | None = None
 
 
@@ -94,6 +101,7 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
         run_worker=run_worker,
         refuse_tokenizer=llamacpp.converter.refuse_tokenizer,
         open_gguf=GgufOpener(settings.converter, run_worker).open,
+        expand_folder=FolderExpander(run_worker).expand,
         source_runtime=LlamaCppRuntime(convert=gguf_itself),
         servers=tuple(servers),
         architectures=tuple(

@@ -10,7 +10,7 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
 from quantgate.pipelines.variants.variant import PlannedVariant

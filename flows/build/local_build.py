@@ -1,5 +1,7 @@
 """A plan on this machine: what all units of a build share, worked out once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +12,7 @@ from quantgate.flows.build.preflight.prompts import rendered_suite
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.bench.bench import AuditBench, BaseReading, ShowUnit
+from quantgate.pipelines.audit.bench.computing import MemoryBounds
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.base_divergence import DivergenceCause
@@ -20,9 +23,16 @@ from quantgate.pipelines.evaluation.loops.waves import loops_of
 from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.runs import RunPlan, SuiteRuns
 from quantgate.pipelines.files.sealed_values import Once
-from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import special_token_ids
+from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 from quantgate.pipelines.variants.variant import PlannedVariant, open_variant
 from quantgate.registry import Evidence
+
+
+@contextmanager
+def unseen(_step: str, _unit: str) -> Iterator[OnProgress]:
+    """Show nothing of a unit."""
+    yield ignore_progress
 
 
 @dataclass(kw_only=True, eq=False)
@@ -36,7 +46,7 @@ class LocalBuild:
     plan: BuildPlan
     settings: Settings
     tools: Tools
-    show: ShowUnit
+    show: ShowUnit = unseen
     judged: Once[Evidence] = field(default_factory=Once, init=False, repr=False)
     causes: Once[DivergenceCause] = field(default_factory=Once, init=False, repr=False)
     _opened: Once[Variant] = field(default_factory=Once, init=False, repr=False)
@@ -93,6 +103,7 @@ class LocalBuild:
             report_loading=self.tools.report_loading,
             measure_rulers=self.tools.measure_rulers,
             show=self.show,
+            memory=MemoryBounds(size_bytes=self.settings.memory_bytes, offload=self.plan.offload),
         )
 
     @cached_property

@@ -11,16 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from quantgate.flows.build.bases import measured_bases
-from quantgate.flows.build.corpora.recording import record_in_registry
 from quantgate.flows.build.errors import REGISTER, UnitError, errors_of, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.references import reported_references
+from quantgate.flows.build.registering import names_files
+from quantgate.flows.build.tracking import tracking
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import InputError, UnprovableError
-from quantgate.pipelines.domain.values import Digest, JsonObject
+from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.files.records import read_checked, write_checked, write_text
 from quantgate.pipelines.files.sealed import read_sealed
@@ -37,9 +38,9 @@ from quantgate.pipelines.report.summary import (
     variant_rows,
 )
 from quantgate.pipelines.variants.variant import PlannedVariant, VariantRecord
-from quantgate.registry import Evidence, Receipt, Tracking, find_receipt, record, still_recorded
+from quantgate.registry import Evidence, Receipt, find_receipt, still_recorded
 
-PASSED, ALL_FAILED, OPEN = 0, 10, 11
+PASSED, ALL_FAILED, OPEN, UNREGISTERED = 0, 10, 11, 13
 COMPLETION = "complete.json"
 PAGE = "index.html"
 
@@ -59,13 +60,23 @@ class BuildResult:
     notes: tuple[str, ...] = ()
 
     @property
+    def unregistered(self) -> tuple[VariantRow, ...]:
+        """Variants that passed and are in no registry."""
+        return tuple(
+            row for row in self.rows if row.decision == Decision.PASS and not row.registered_version
+        )
+
+    @property
     def exit_code(self) -> int:
         """0: something passed and is registered; else an error's own; 11: something is open; 10.
 
+        13: something passed and could not be registered, whatever else was.
         A build without variants did what it was asked once its base is judged: 0, or an error's own.
         """
         if not self.rows:
             return self.errors[0].exit_code if self.errors else PASSED
+        if self.unregistered:
+            return UNREGISTERED
         if any(row.registered_version for row in self.rows):
             return PASSED
         if self.errors:
@@ -73,32 +84,6 @@ class BuildResult:
         return (
             OPEN if any(row.decision == Decision.INCONCLUSIVE for row in self.rows) else ALL_FAILED
         )
-
-
-def tracking(settings: Settings) -> Tracking:
-    """Return the MLflow that these settings mean."""
-    return Tracking.resolve(settings.store, uri=settings.tracking_uri)
-
-
-def register(build: LocalBuild, planned: PlannedVariant) -> Receipt:
-    """Record a judged variant in MLflow, unless the registry provably holds it already.
-
-    Raises:
-        ServiceError: where MLflow does not answer or refuses.
-    """
-    judged, where = evidence(build, planned), tracking(build.settings)
-    receipt = find_receipt(judged.key, where)
-    if (
-        receipt is not None
-        and _names_files(receipt, judged.variant.folder, judged.variant.manifest_digest)
-        and still_recorded(receipt, where)
-    ):
-        return receipt
-    corpus = build.plan.corpus_of(planned)
-    with build.show("register", planned.identifier):
-        if corpus is not None:
-            record_in_registry(corpus, build.settings)
-        return record(judged, where)
 
 
 def write_report(build: LocalBuild) -> BuildResult:
@@ -192,13 +177,10 @@ def _hold_files(receipts: Sequence[Receipt], plan: BuildPlan, settings: Settings
     for variant in plan.variants:
         folder = variant.folder(settings.store)
         digest = read_sealed(folder, VariantRecord).digest
-        if not any(_names_files(receipt, folder, digest) for receipt in receipts):
+        where = str(folder.absolute())
+        if not any(names_files(receipt, where, digest) for receipt in receipts):
             return False
     return True
-
-
-def _names_files(receipt: Receipt, folder: Path, manifest_digest: Digest) -> bool:
-    return (receipt.location, receipt.manifest_digest) == (str(folder.absolute()), manifest_digest)
 
 
 def _judged(build: LocalBuild, errors: tuple[UnitError, ...]) -> dict[str, Evidence]:

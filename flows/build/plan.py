@@ -44,7 +44,7 @@ class BuildPlan:
     base_divergence_waiver: BaseDivergenceWaiver | None = None
     """What lets a runtime judge whose base computes something else than the checkpoint, where it holds."""
     offload: bool = False
-    """Whether llm-compressor reads from disk what memory does not hold of the base."""
+    """Whether weights that memory does not hold are read from the disk each time they are used."""
     anyway: bool = False
     """Whether to build also where nothing can pass: no part of the key, for it changes no verdict."""
 

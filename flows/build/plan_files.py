@@ -10,7 +10,8 @@ from pathlib import Path
 
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.moved import moved
 from quantgate.pipelines.files.records import from_json, read_checked, to_json, write_checked
 from quantgate.pipelines.files.store import Store
 
@@ -53,7 +54,7 @@ def read_plan(path: Path) -> BuildPlan:
     stored = read_checked(_StoredPlan, path)
     here = path.resolve().parents[2]
     try:
-        return from_json(BuildPlan, _moved(stored.plan, str(stored.store), str(here)))
+        return from_json(BuildPlan, moved(stored.plan, str(stored.store), str(here)))
     except ValueError as error:  # pydantic's is one
         raise InputError(
             "is a plan of another version of quantgate",
@@ -69,16 +70,3 @@ def plan_files(store: Store) -> Iterator[Path]:
 
 def _folder(store: Store) -> Path:
     return store.root / "plans"
-
-
-def _moved(value: JsonValue, before: str, now: str) -> JsonValue:
-    """Return a value with every path below `before` put below `now`."""
-    if before == now:
-        return value
-    if isinstance(value, dict):
-        return {key: _moved(item, before, now) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_moved(item, before, now) for item in value]
-    if isinstance(value, str) and (value == before or value.startswith(f"{before}/")):
-        return now + value.removeprefix(before)
-    return value

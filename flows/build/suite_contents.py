@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.authoring.versions import refuse_edited
-from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.errors import InputError, ServiceError, ToolchainError
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.suites.load import SUITE_FILE
@@ -26,9 +26,9 @@ def refuse_other_content(suite: Suite, settings: Settings, say: Callable[[str], 
         return
     try:
         registered = registered_content(f"{suite.name}@{suite.version}", tracking)
-    except ServiceError as error:
+    except (ServiceError, ToolchainError) as error:
         say(
-            f"the registry {error.where} {error.what}: whether it knows {suite.name}@{suite.version} with "
+            f"the registry {error.where}: {error.what}; whether it knows {suite.name}@{suite.version} with "
             "another content shows when variants are registered"
         )
         return

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 
 from quantgate.calibration.shelf.tokens import calibration_tokens
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.needs import resident_bytes
 from quantgate.flows.build.references import (
     primary_reference,
     reference_plans,
     sealed_references,
 )
+from quantgate.flows.build.resources.needs import resident_bytes
 from quantgate.flows.build.stopping import PORTIONS, early_stop, stops_early
 from quantgate.pipelines.audit.bench.rulers import MeasuredRulers
-from quantgate.pipelines.audit.bench.variant import Drift, VariantAudit, loadable
+from quantgate.pipelines.audit.bench.variant import Drift, VariantAudit
 from quantgate.pipelines.domain.recipe import Calibration
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.variant import Variant
@@ -41,7 +41,7 @@ def build_files(build: LocalBuild, planned: PlannedVariant) -> Variant:
             build_request(
                 planned, build.plan.checkpoint, _calibration(build, planned), build.settings.store
             ),
-            resident_bytes=resident_bytes(build.plan, planned, build.settings.memory_bytes),
+            resident_bytes=resident_bytes(build, planned),
         )
         backend = build.tools.backends[planned.recipe.options.backend]
         return build_variant(planned, request, backend, build.tools.run_worker, progress)
@@ -77,7 +77,7 @@ def answer(build: LocalBuild, planned: PlannedVariant) -> Run:
             build.suite_runs,
             asking.run,
             runtime=build.tools.runtimes[planned.recipe.runtime],
-            loadable=loadable(build.open(planned)),
+            loadable=build.bench.loadable(build.open(planned)),
             on_progress=progress,
             ended=asking.ended,
         )
@@ -89,7 +89,7 @@ def audit_and_answer(build: LocalBuild, planned: PlannedVariant) -> AuditReport:
     Raises:
         InputError, WorkerError, ToolchainError, ServiceError: as `audit` and `answer`.
     """
-    file = loadable(build.open(planned))
+    file = build.bench.loadable(build.open(planned))
     with kept(build.tools.runtimes[planned.recipe.runtime], file):
         report = audit(build, planned)
         if report.passed:

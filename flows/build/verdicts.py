@@ -15,6 +15,7 @@ from quantgate.flows.build.references import sealed_references
 from quantgate.flows.build.units import sealed_audit, sealed_run, variant_run_plan
 from quantgate.pipelines.audit.behaviour import audit_behaviour
 from quantgate.pipelines.authoring.versions import remember
+from quantgate.pipelines.domain.architectures import TRANSFORMERS
 from quantgate.pipelines.domain.run import Run, RunContract
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
@@ -24,6 +25,7 @@ from quantgate.pipelines.gates.family import family_p, within_family
 from quantgate.pipelines.gates.judge import audit_failure, judge
 from quantgate.pipelines.variants.variant import PlannedVariant
 from quantgate.registry import Evidence
+from quantgate.registry.recording.completeness import transcript_of
 
 _turn = threading.RLock()
 """Judging computes in this very process: two threads would do the same work, and no sooner."""
@@ -108,7 +110,7 @@ def evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
         alone = _alone(build, planned)
         if build.plan.policy.family_wise == "none":
             return alone
-        return replace(alone, verdict=within_family(alone.verdict, _family(build)))
+        return replace(alone, verdict=within_family(alone.verdict, family(build)))
 
 
 def _alone(build: LocalBuild, planned: PlannedVariant) -> Evidence:
@@ -118,6 +120,7 @@ def _alone(build: LocalBuild, planned: PlannedVariant) -> Evidence:
 def _evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
     results = results_of(build, planned)
     judgement, base = verdict(build.plan, planned, results), required(results.base)
+    run, store = results.run, build.settings.store
     remember(build.plan.suite, build.settings.store)
     return Evidence(
         checkpoint=build.plan.checkpoint,
@@ -127,6 +130,9 @@ def _evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
         verdict=judgement.verdict,
         base_divergence=base.divergence,
         base_divergence_waiver=base.waiver,
+        tokens_per_second=_tokens_per_second(judgement.verdict, results.run),
+        references=tuple(transcript_of(run, store) for run in required(results.references)),
+        transcript=transcript_of(run.value, store) if isinstance(run, Sealed) else None,
         contamination_waivers=tuple(
             waiver
             for waiver in build.plan.contamination_waivers
@@ -135,7 +141,21 @@ def _evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
     )
 
 
-def _family(build: LocalBuild) -> Mapping[str, float]:
+def _tokens_per_second(verdict: Verdict, run: Sealed[Run] | Missing) -> float | None:
+    """Return how fast a variant answered; None where that was not measured, or says nothing of its speed.
+
+    A run that an earlier try began has the seconds of its last try alone. transformers computes with
+    dequantized weights, as no server would.
+    """
+    runtime = verdict.contract.runtime
+    if verdict.whole is None or isinstance(run, Missing) or run.value.resumed:
+        return None
+    if runtime.kernels == "emulated" or runtime.engine == TRANSFORMERS or run.value.seconds <= 0:
+        return None
+    return verdict.whole.statistics.variant_tokens / run.value.seconds
+
+
+def family(build: LocalBuild) -> Mapping[str, float]:
     """Return the p-value of every variant of the build; 1 for one that an error stopped.
 
     All have been answered by then, or never will be in this try.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError, QuantgateError, ToolchainError
 from quantgate.pipelines.domain.secrets import redacted
-from quantgate.pipelines.files.disk_trouble import folder_of
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
+from quantgate.pipelines.files.disk.trouble import folder_of
 from quantgate.pipelines.files.store import open_store
 
 CRASHED = 1
@@ -41,6 +41,11 @@ def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
             "there is not enough memory",
             next_step="lower QUANTGATE_WORKERS, or use a machine with more",
         )
+    if isinstance(error, ModuleNotFoundError) and error.name and _is_others(error.name):
+        return ToolchainError(
+            f"this needs the package {error.name.partition('.')[0]}, which is not installed",
+            next_step="install what builds: pip install 'quantgate[build]'",
+        )
     if isinstance(error, OSError):
         if full := full_disk(error, folder_of(error) or store or open_store().root):
             return full
@@ -49,6 +54,10 @@ def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
     if isinstance(error, RuntimeError) and str(error).startswith(_LINK_LOOP):
         return InputError(str(error).replace(_LINK_LOOP, "a link leads back to itself:", 1))
     return _fault(error, store or open_store().root)
+
+
+def _is_others(module: str) -> bool:
+    return module.partition(".")[0] != "quantgate"
 
 
 def _fault(error: Exception, store: Path) -> CrashError:

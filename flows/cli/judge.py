@@ -33,7 +33,7 @@ from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.sampling import sample_of
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed
-from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
+from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.gates.wording import percent, percent_bound
 from quantgate.pipelines.process.runner import run_worker

@@ -2,9 +2,9 @@
 
 Exit codes: 0 something passed and is registered (or the command did what it was asked), 10 all
 variants failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing was
-built), 12 a look-up found nothing, 2-6 the kind of error (see pipelines.domain.errors), 1 a fault of this
-program (its traceback is in the file that the last line names), 130 interrupted, 143 ended by SIGTERM, 129 by
-SIGHUP, 141 nobody read what was printed.
+built), 12 a look-up found nothing, 13 something passed and could not be registered, 2-6 the kind of error
+(see pipelines.domain.errors), 1 a fault of this program (its traceback is in the file that the last line
+names), 130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP, 141 nobody read what was printed.
 """
 
 import io
@@ -15,6 +15,9 @@ import click
 
 from quantgate.flows.cli.corpus.group import corpus
 from quantgate.flows.cli.options import COUNT, FOLDER, FORMATS, clean_exit, in_store
+from quantgate.flows.cli.proofs import group as proofs
+from quantgate.flows.cli.registered import group as registered
+from quantgate.flows.cli.store.group import gc
 from quantgate.flows.cli.suite.group import suite
 from quantgate.pipelines.domain.recipe import Format
 
@@ -31,6 +34,10 @@ def main() -> None:
 @main.command(short_help="Build, judge and register variants of a model.")
 @click.argument("model", required=False)
 @click.option("--build", "build_file", type=FOLDER, help="Build file (YAML); options override it.")
+@click.option(
+    "--name",
+    help="What variants are registered under (default: the build file's, else MODEL's own).",
+)
 @click.option("--suite", type=FOLDER, help="Folder with suite.yaml and its items.")
 @click.option(
     "--corpus",
@@ -55,12 +62,12 @@ def main() -> None:
 @click.option(
     "--expand",
     metavar="REASON",
-    help="Expand MODEL, a low-bit GGUF file, to bfloat16; whatever is made of it says so.",
+    help="Expand MODEL, a low-bit GGUF file or folder, to bfloat16; whatever is made of it says so.",
 )
 @click.option(
     "--offload",
     is_flag=True,
-    help="Have llm-compressor read from disk what this machine's memory does not hold of MODEL.",
+    help="Have weights that this machine's memory does not hold read from the disk as they are used.",
 )
 @click.option("--kv", metavar="TYPES", help="KV-cache types of GGUF recipes: f16, q8_0, q4_0.")
 @click.option("--policy", type=FOLDER, help="Policy file (YAML).")
@@ -83,45 +90,25 @@ def main() -> None:
     help="Build also where the base is reliably right on too few items for anything to pass.",
 )
 @click.option(
+    "--queue",
+    is_flag=True,
+    help="Build also where the registry cannot be reached; what is judged waits in the store.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
 )
 @in_store
 def quantize(model: str | None, **options: object) -> int:
-    """Build, judge and register variants of MODEL (a folder, a GGUF file, or org/name[@revision]).
+    """Build, judge and register variants of MODEL (a folder, a GGUF file, org/name[@revision], or
+    hub:org/name[@revision]:FILE.gguf).
 
     Exit codes: 0 something passed and is registered (or MODEL was judged on its own, as asked),
     10 all failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing
-    was built), 2-6 an error.
+    was built), 13 something passed and could not be registered, 2-6 an error.
     """
     from quantgate.flows.cli.quantize import QuantizeOptions, quantize_command
 
     return quantize_command(QuantizeOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
-
-
-@main.command(short_help="Print the smallest passing variant of a model.")
-@click.argument("model")
-@click.option("--suite", help="Only versions judged on this suite.")
-@click.option("--runtime", help="Only versions judged in this runtime.")
-@click.option("--format", "file_format", type=FORMATS, help="Only versions in this format.")
-@click.option("--max-size", help="Only versions up to this size, e.g. 6GB or 500MiB.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@in_store
-def lookup(model: str, **options: str | bool | None) -> int:
-    """Print the smallest passing variant of MODEL: name, version, where it lies, verdict."""
-    from quantgate.flows.cli.lookup import LookupOptions, lookup_command
-
-    return lookup_command(LookupOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
-
-
-@main.command(short_help="Print what a registered variant was made from.")
-@click.argument("reference", metavar="NAME[@ALIAS|/VERSION]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@in_store
-def lineage(reference: str, as_json: bool) -> int:
-    """Print which corpus a registered variant was quantized against, and its whole lineage."""
-    from quantgate.flows.cli.lookup import lineage_command
-
-    return lineage_command(reference, as_json=as_json)
 
 
 @main.command(short_help="List the bundled recipes and whether they can be built here.")
@@ -252,3 +239,6 @@ def down() -> int:
 
 main.add_command(suite)
 main.add_command(corpus)
+main.add_command(gc)
+for command in (*registered.COMMANDS, *proofs.COMMANDS):
+    main.add_command(command)

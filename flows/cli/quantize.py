@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from quantgate.flows.build.planning import plan_build
-from quantgate.flows.build.preparing import prepare
+from quantgate.flows.build.clearing.usage import in_use
+from quantgate.flows.build.planning.plans import plan_build
+from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.cli.views.plan import show_plan
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.rendering import open_console
@@ -25,6 +26,7 @@ class QuantizeOptions:
     """The command line of `quantgate quantize`, as click hands it over."""
 
     model: str | None = None
+    name: str | None = None
     build_file: Path | None = None
     suite: Path | None = None
     corpus: str | None = None
@@ -38,6 +40,7 @@ class QuantizeOptions:
     foreign: tuple[str, ...] = ()
     expand: str | None = None
     offload: bool = False
+    queue: bool = False
     as_json: bool = False
     waive: str | None = None
     reason: str | None = None
@@ -51,12 +54,13 @@ def quantize_command(options: QuantizeOptions) -> int:
     prepare(settings.store)
     spec = _build_spec(options)
     console = open_console(to_stderr=options.as_json)
-    with open_board() as board:
+    with open_board() as board, in_use(settings.store) as use:
         board.say(f"store {settings.store.root}")
         plan = plan_build(spec, settings, board.say, options.only)
         if options.plan_only:
             show_plan(plan, settings, console)
             return 0
+        use.runs(plan.name)
         result = run_build(plan, settings, board)
     if options.as_json:
         print_json(result.details)
@@ -67,6 +71,7 @@ def quantize_command(options: QuantizeOptions) -> int:
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
     overrides = BuildOverrides(
+        name=options.name,
         model=options.model,
         suite=options.suite,
         corpora=_corpora(options.corpus),
@@ -83,8 +88,10 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
     return replace(
         spec,
         anyway=options.anyway,
+        plan_only=options.plan_only,
         nearest=spec.nearest or options.nearest,
         offload=spec.offload or options.offload,
+        queue=options.queue,
     )
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from quantgate.flows.build.preparing import prepare
+from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.orchestration.server import down, up
 from quantgate.flows.settings import Settings
 

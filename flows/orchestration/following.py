@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from quantgate.flows.build.preparing import prepare
+from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.orchestration.cron import require_cron
 from quantgate.flows.orchestration.look import look
 from quantgate.flows.orchestration.server import prefect_api

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from quantgate.flows.build.clearing.usage import in_use
 from quantgate.flows.build.errors import UnitError
 from quantgate.flows.build.outcome import BuildResult
-from quantgate.flows.build.planning import plan_build
+from quantgate.flows.build.planning.plans import plan_build
+from quantgate.flows.build.registering import register_waiting
 from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.progress.board import Board
 from quantgate.flows.releases.releases import (
@@ -30,6 +32,7 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
     """
     settings = Settings.from_environment()
     followed = load_watch_list(watch_list)
+    register_waiting(settings, board.say)
     outcomes = watch_once(
         followed,
         settings.store,
@@ -45,8 +48,10 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
 
 
 def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome:
-    plan = plan_build(_spec(release.followed, release.model), settings, board.say)
-    return outcome_of(release, run_build(plan, settings, board))
+    with in_use(settings.store) as use:
+        plan = plan_build(spec_of(release.followed, release.model), settings, board.say)
+        use.runs(plan.name)
+        return outcome_of(release, run_build(plan, settings, board))
 
 
 def outcome_of(release: Release, result: BuildResult) -> ReleaseOutcome:
@@ -82,8 +87,10 @@ def _detail(result: BuildResult) -> str:
     )
 
 
-def _spec(followed: Followed, model: str) -> BuildSpec:
+def spec_of(followed: Followed, model: str) -> BuildSpec:
+    """Return what is built of a followed source: `model` is its folder, or `org/name@<commit>`."""
     overrides = BuildOverrides(
+        name=followed.name,
         model=model,
         suite=followed.suite,
         corpora=(followed.corpus,) if followed.corpus else (),

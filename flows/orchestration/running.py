@@ -10,14 +10,15 @@ from quantgate.flows.build.errors import forget_errors
 from quantgate.flows.build.outcome import COMPLETION, BuildResult, read_complete
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_plan
+from quantgate.flows.build.registering import register_waiting
 from quantgate.flows.orchestration.server import prefect_api, project_prefect_api
 from quantgate.flows.orchestration.state import client_environment
 from quantgate.flows.progress.board import Board
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import ServiceError, WorkerError
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.files.disk_trouble import disk_trouble
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
+from quantgate.pipelines.files.disk.trouble import disk_trouble
 from quantgate.pipelines.files.records import read_checked
 
 _QUIET = {
@@ -34,6 +35,7 @@ def run_build(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
         ServiceError: where Prefect's server cannot be reached or started, or goes away twice.
         WorkerError: where the flow ended without a result.
     """
+    register_waiting(settings, board.say)
     result = read_complete(plan, settings)
     if result is not None:
         board.say("everything is built, judged and registered already")

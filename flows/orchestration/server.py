@@ -18,7 +18,7 @@ from pathlib import Path
 
 from quantgate.flows.orchestration.state import ServerFolder, ServerRecord, health_problem
 from quantgate.pipelines.domain.errors import QuantgateError, ServiceError
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.process.launch import python_path
 

@@ -17,13 +17,14 @@ from prefect import Task, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from quantgate.flows.build import needs, outcome, units
+from quantgate.flows.build import outcome, registering, units
 from quantgate.flows.build.bases import refuse_base
 from quantgate.flows.build.errors import BUILD, REGISTER, guarded, is_refused, read_errors
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.machine import Machine, Memory
 from quantgate.flows.build.plan_files import read_plan
 from quantgate.flows.build.references import require_prospects, run_references
+from quantgate.flows.build.resources import needs
+from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.sources import refuse_unlike_source
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.progress.board import Board, PlainBoard
@@ -118,10 +119,10 @@ def base(plan_file: str, runtime: str) -> JsonObject:
     with _unit(plan_file, base_in(runtime), "compare") as build:
         checkpoint = build.plan.checkpoint
         if checkpoint.origin is not None:
-            with _machine().hold(needs.to_compare(checkpoint)):
+            with _machine().hold(needs.to_compare(build, runtime)):
                 refuse_unlike_source(build)
         if runtime not in build.plan.served:
-            with _machine().hold(needs.to_compare(checkpoint)):
+            with _machine().hold(needs.to_compare(build, runtime)):
                 refuse_base(build, runtime)
         return {"runtime": runtime}
 
@@ -130,7 +131,7 @@ def base(plan_file: str, runtime: str) -> JsonObject:
 def reference(plan_file: str, runtime: str) -> JsonObject:
     """Answer the suite with the base, as often as the policy asks, and see whether anything can pass."""
     with _unit(plan_file, base_in(runtime), "reference") as build:
-        with _machine().hold(needs.to_ask_the_base(build.plan, runtime, build.tools)):
+        with _machine().hold(needs.to_ask_the_base(build, runtime)):
             runs = run_references(build, runtime)
         require_prospects(build, runtime, runs)
         return {"runtime": runtime, "runs": [run.key for run in runs]}
@@ -143,8 +144,7 @@ def build(plan_file: str, identifier: str) -> JsonObject:
         planned = build.plan.variant(identifier)
         if is_refused(build.plan, planned, read_errors(build.plan, build.settings)):
             return {"variant": identifier, "key": None, "files": None}
-        need = needs.to_build(build.plan, planned, build.settings.memory_bytes)
-        with _machine().hold(need):
+        with _machine().hold(needs.to_build(build, planned)):
             variant = units.build_files(build, planned)
         return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
 
@@ -157,7 +157,7 @@ def audit(plan_file: str, identifier: str) -> JsonObject:
         work = (
             units.audit_and_answer if planned.recipe.runtime in build.plan.served else units.audit
         )
-        with _machine().hold(needs.to_run(build.plan, planned, build.tools)):
+        with _machine().hold(needs.to_audit(build, planned)):
             report = work(build, planned)
         return {"variant": identifier, "misses": [miss.check for miss in report.misses]}
 
@@ -169,7 +169,7 @@ def answer(plan_file: str, identifier: str) -> JsonObject:
         planned = build.plan.variant(identifier)
         if not required(units.sealed_audit(build, planned)).passed:
             return {"variant": identifier, "run": None}
-        with _machine().hold(needs.to_run(build.plan, planned, build.tools)):
+        with _machine().hold(needs.to_answer(build, planned)):
             return {"variant": identifier, "run": units.answer(build, planned).key}
 
 
@@ -185,7 +185,7 @@ def judge(plan_file: str, identifier: str) -> JsonObject:
 def register(plan_file: str, identifier: str) -> JsonObject:
     """Record one judged variant; it becomes a version where it passed."""
     with _unit(plan_file, identifier, REGISTER) as build, _registry_turn:
-        receipt = outcome.register(build, build.plan.variant(identifier))
+        receipt = registering.register(build, build.plan.variant(identifier))
         return {"variant": identifier, "run": receipt.run_id, "version": receipt.version}
 
 

@@ -10,17 +10,20 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.reading import is_folder
 from quantgate.pipelines.hub.source import HubSource, parse_hub_source
 from quantgate.pipelines.specs.loading import Spec, load_yaml
+from quantgate.pipelines.specs.names import ModelName
 
 WATCH_LIST = Path(__file__).parents[1] / "releases.yaml"
 
 
 class FollowedSpec(Spec):
-    """One entry as a person writes it; paths are relative to the file. `name` is its own where two
-    entries follow one source.
+    """One entry as a person writes it; paths are relative to the file.
+
+    `name` is what its variants are registered under, and tells entries apart that follow one source; without
+    it the build file's name counts.
     """
 
     model: str = Field(min_length=1)
-    name: str | None = Field(default=None, min_length=1)
+    name: ModelName | None = None
     build: str | None = None
     suite: str | None = None
     corpus: str | None = None
@@ -45,10 +48,12 @@ class WatchListSpec(Spec):
 class Followed:
     """One followed source: a hub branch, or a folder where `hub` is None. None leaves the build file's word.
 
-    `label` names the entry in claims and messages and is unique in the list.
+    `name` is what variants are registered under; `label` names the entry in claims and messages and is
+    unique in the list.
     """
 
     label: str
+    name: str | None
     hub: HubSource | None
     folder: Path
     build: Path | None
@@ -94,6 +99,7 @@ def _followed(spec: FollowedSpec, folder: Path) -> Followed:
 
     return Followed(
         label=spec.name or spec.model,
+        name=spec.name,
         hub=hub,
         folder=local.resolve(),
         build=path(spec.build),

@@ -6,9 +6,13 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.registry import Tracking
 from quantgate.registry.corpora.datasets import record_corpus
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import OpenRegistry
 
 
-def record_in_registry(corpus: Corpus, settings: Settings) -> None:
+def record_in_registry(
+    corpus: Corpus, settings: Settings, *, open_registry: OpenRegistry = open_mlflow
+) -> None:
     """Record a corpus with what its card says and the card itself, unless the registry holds it.
 
     Raises:
@@ -23,4 +27,4 @@ def record_in_registry(corpus: Corpus, settings: Settings) -> None:
         said |= {f"source.{source.name}": source.sequences for source in card.sources}
     files = tuple(path for name in (CARD, CARD_PAGE) if (path := corpus.folder / name).is_file())
     tracking = Tracking.resolve(settings.store, uri=settings.tracking_uri)
-    record_corpus(corpus, tracking, card=said, files=files)
+    record_corpus(corpus, tracking, card=said, files=files, open_registry=open_registry)

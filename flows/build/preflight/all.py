@@ -4,13 +4,14 @@ import json
 import shutil
 from collections.abc import Sequence
 
+from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.divergence import DIVERGENCE_TOKENS
 from quantgate.pipelines.audit.reach import MOST_POSITIONS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, ToolchainError
-from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.engines.binding.grammar import grammar_of
 from quantgate.pipelines.engines.expected import expected_size, scratch_bytes
@@ -18,25 +19,29 @@ from quantgate.pipelines.evaluation.graders.table import grader_for
 from quantgate.pipelines.evaluation.loops.checks import loop_problems
 from quantgate.pipelines.evaluation.runs import seconds_so_far
 from quantgate.pipelines.evaluation.sampling import id_problem
-from quantgate.pipelines.variants.variant import PlannedVariant
 
 _LOGIT_BYTES = 4
+_CHANGED_BYTES = 2
+"""Of a weight, in 16 bits."""
 _MATRIX_DIMENSIONS = 2
 _SPARE_BYTES = 256 * 1024 * 1024
 
 
-def needed_bytes(
-    checkpoint: Checkpoint, variants: Sequence[PlannedVariant], settings: Settings
-) -> int:
+def needed_bytes(plan: BuildPlan, settings: Settings) -> int:
     """Return the disk space of everything that is not built yet; files that are shared count once.
 
-    A measured mix has all its candidates on the disk while it is measured, and removes them then.
+    A measured mix has all its candidates on the disk while it is measured, and removes them then. So does
+    llm-compressor with the layers that it has changed, where it may read the base from the disk.
     """
-    store = settings.store
-    missing = {v.folder(store): v for v in variants if not v.built(store)}.values()
+    store, checkpoint = settings.store, plan.checkpoint
+    missing = {v.folder(store): v for v in plan.variants if not v.built(store)}.values()
     recipes = [variant.recipe for variant in missing]
     sizes = (expected_size(checkpoint, recipe).size_bytes for recipe in recipes)
-    return sum(sizes) + scratch_bytes(checkpoint, recipes)
+    changed = plan.offload and any(
+        isinstance(recipe.options, CompressedTensorsOptions) for recipe in recipes
+    )
+    layers = _CHANGED_BYTES * checkpoint.parameter_count if changed else 0
+    return sum(sizes) + scratch_bytes(checkpoint, recipes) + layers
 
 
 def seconds_a_run(suite: Suite, settings: Settings) -> float | None:
@@ -147,8 +152,9 @@ def refuse_low_bit_source(checkpoint: Checkpoint, recipes: Sequence[Recipe]) -> 
         f"nothing is built from it ({named}): every recipe would first expand its weights and then round "
         "them once more, and the loss it came with would go unseen",
         where=checkpoint.source,
-        next_step="build from the full-precision checkpoint that it was made from; or judge it as it is: "
-        "`--recipes none`, in a build file `recipes: []`",
+        next_step="build from the full-precision checkpoint that it was made from; or, where none is out, "
+        "expand it to bfloat16, which everything that is made of it will say: `--expand REASON`, in a build "
+        "file `expand: reason`; or judge it as it is: `--recipes none`, in a build file `recipes: []`",
     )
 
 
@@ -175,9 +181,7 @@ def refuse_missing_tools(recipes: Sequence[Recipe], runtimes: Sequence[str], too
     raise ToolchainError("\n  ".join(reasons), next_step=f"`make doctor` says more{without}")
 
 
-def refuse_full_disk(
-    checkpoint: Checkpoint, variants: Sequence[PlannedVariant], settings: Settings
-) -> None:
+def refuse_full_disk(plan: BuildPlan, settings: Settings) -> None:
     """Refuse a build that the disk cannot hold.
 
     Raises:
@@ -186,10 +190,10 @@ def refuse_full_disk(
     folder = settings.store.root
     while not folder.exists():
         folder = folder.parent
-    free, needed = shutil.disk_usage(folder).free, needed_bytes(checkpoint, variants, settings)
-    runtimes = {variant.recipe.runtime for variant in variants}
+    free, needed = shutil.disk_usage(folder).free, needed_bytes(plan, settings)
+    runtimes = {variant.recipe.runtime for variant in plan.variants}
     positions = len(runtimes) * DIVERGENCE_TOKENS + MOST_POSITIONS
-    spare = _SPARE_BYTES + positions * _row_bytes(checkpoint)
+    spare = _SPARE_BYTES + positions * _row_bytes(plan.checkpoint)
     if needed and free < needed + spare:
         raise ToolchainError(
             f"this build needs about {(needed + spare) / 1e9:.1f} GB of disk and "

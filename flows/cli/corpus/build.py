@@ -7,7 +7,7 @@ from quantgate.calibration.shelf.model_tokens import count_tokens
 from quantgate.calibration.shelf.sealing import corpus_record, read_card
 from quantgate.flows.build.corpora.recording import record_in_registry
 from quantgate.flows.build.corpora.sources import chat_of
-from quantgate.flows.build.preparing import prepare
+from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.cli.corpus.corpora import build_from_spec
 from quantgate.flows.cli.corpus.show import card_json
 from quantgate.flows.cli.views.corpus import card_sections

@@ -4,7 +4,6 @@ A terminal of 80 columns has no room for all that is known of a variant. Columns
 the most important ones share the first table, the rest follow in tables that repeat the row's name.
 """
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from quantgate.flows.cli.views.plain import fact_lines
 
 _SPACES = 2
 """What a column takes beside its cells."""
@@ -76,16 +77,7 @@ def _table(key: Column, columns: Sequence[Column], title: str) -> Table:
 
 
 def show_facts(facts: Iterable[tuple[str, str]], console: Console, *, indent: int) -> None:
-    """Print what is known of one thing, a name and a value each; values begin at column `indent`.
-
-    On a terminal long values go on below their first line. A word that is wider than the terminal, such as
-    a path, stays whole for whoever copies it; elsewhere a value is one line.
-    """
-    for name, value in facts:
-        room = console.width - indent
-        lines = [value]
-        if console.is_terminal and len(value) > room > 0:
-            lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
-        for number, line in enumerate(lines):
-            head = "" if number else name
-            console.print(f"{head:<{indent}}{line}", highlight=False, soft_wrap=True, markup=False)
+    """Print what is known of one thing, a name and a value each; see `fact_lines`."""
+    width = console.width if console.is_terminal else None
+    for line in fact_lines(facts, indent=indent, width=width):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)

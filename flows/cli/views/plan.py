@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from quantgate.flows.build.bases import measured_bases
-from quantgate.flows.build.needs import UnitNeed, unit_needs
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.preflight.all import needed_bytes, seconds_a_run
+from quantgate.flows.build.resources.needs import UnitNeed, unit_needs
 from quantgate.flows.cli.views.folding import Column, folded, show_facts
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.settings import Settings
@@ -26,7 +27,8 @@ from quantgate.pipelines.variants.variant import PlannedVariant
 
 def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     """Print every unit of work by identifier, and what of it is there already."""
-    needs = tuple(unit_needs(plan, wire(settings, plan.servers)))
+    build = LocalBuild(plan=plan, settings=settings, tools=wire(settings, plan.servers))
+    needs = tuple(unit_needs(build))
     for table in _plan_tables(plan, settings, needs, console.width):
         console.print(table)
         console.print()
@@ -36,7 +38,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     runs = len(plan.variants) + policy.reference_runs * len(plan.runtimes)
     seconds = seconds_a_run(suite, settings)
     took = f", {seconds:.0f} s each so far" if seconds else ", not timed on this machine yet"
-    size = needed_bytes(checkpoint, plan.variants, settings)
+    size = needed_bytes(plan, settings)
     facts = (
         ("base", f"{checkpoint.source}, digest {checkpoint.digests.combined[:16]}"),
         ("", f"{checkpoint.architecture}, {checkpoint.parameter_count / 1e6:.1f}M parameters"),
@@ -54,6 +56,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
         ("store", str(settings.store.root)),
         ("memory", _largest(needs, settings)),
+        *(("", sentence) for sentence in _from_disk(plan, settings)),
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
     )
     show_facts(facts, console, indent=8)
@@ -67,6 +70,16 @@ def _largest(needs: Sequence[UnitNeed], settings: Settings) -> str:
         f"({largest.step}: {largest.unit}) of {settings.memory_bytes / 1e9:.1f} GB; units that do not fit "
         "beside each other wait"
     )
+
+
+def _from_disk(plan: BuildPlan, settings: Settings) -> Iterator[str]:
+    """Say what `--offload` costs where the base exceeds memory."""
+    size = 2 * plan.checkpoint.parameter_count
+    if plan.offload and size > settings.memory_bytes:
+        yield (
+            f"weights that it does not hold come from the disk each time they are used: up to "
+            f"{size / 1e9:.1f} GB a pass, and a pass for every token of an answer"
+        )
 
 
 def _planned_bases(plan: BuildPlan, store: Store) -> Iterator[str]:

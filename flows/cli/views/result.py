@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from quantgate.flows.build.errors import REGISTER
 from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.tracking import UNREACHABLE
 from quantgate.flows.cli.views.folding import Column, folded
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.pipelines.report.summary import VariantRow, base_warnings
@@ -20,9 +22,7 @@ def show_result(result: BuildResult, console: Console) -> None:
     if not result.rows:
         _show_base(result, console)
         return
-    names = Column(
-        name="variant", cells=tuple(row.identifier.partition("--")[2] for row in result.rows)
-    )
+    names = Column(name="variant", cells=tuple(_recipe_name(row, result) for row in result.rows))
     for table in folded(names, _columns(result.rows), width=console.width, title=result.name):
         console.print(table)
         console.print()
@@ -35,7 +35,17 @@ def show_result(result: BuildResult, console: Console) -> None:
     for warning in base_warnings(result.references):
         console.print(Text(f"warning: {warning}"), style="yellow")
     _show_errors(result, console)
+    for line in _alias_lines(result):
+        console.print(Text(line), soft_wrap=True)
     console.print(_closing(result), highlight=False)
+
+
+def _recipe_name(row: VariantRow, result: BuildResult) -> str:
+    """Return what a variant is called beside others of its model, whose name may hold dashes, too."""
+    model = result.details.get("model")
+    if isinstance(model, dict):
+        return row.identifier.removeprefix(f"{model.get('name')}--")
+    return row.identifier.partition("--")[2]
 
 
 def _show_base(result: BuildResult, console: Console) -> None:
@@ -138,6 +148,12 @@ def _count(number: int | None) -> str:
 
 def _closing(result: BuildResult) -> str:
     versions = [row for row in result.rows if row.registered_version]
+    waiting = result.unregistered
+    if waiting:
+        return (
+            f"{len(versions) + len(waiting)} of {len(result.rows)} variants passed, and {len(waiting)} of "
+            f"them could not be registered{_what_waits(result)}."
+        )
     if not versions:
         return "Nothing passed; nothing was registered."
     smallest = min(
@@ -147,3 +163,28 @@ def _closing(result: BuildResult) -> str:
         f"{len(versions)} of {len(result.rows)} variants passed and are registered; the smallest is "
         f"{smallest.identifier} (version {smallest.registered_version})."
     )
+
+
+def _what_waits(result: BuildResult) -> str:
+    """Say what becomes of variants that passed while the registry could not be reached."""
+    waits = {kind.exit_code for kind in UNREACHABLE}
+    if not any(error.step == REGISTER and error.exit_code in waits for error in result.errors):
+        return ""
+    return (
+        ": their evidence waits in the store, and `quantgate register --pending` or the next build "
+        "registers them"
+    )
+
+
+def _alias_lines(result: BuildResult) -> list[str]:
+    """Say where this build left its suite's alias, if it moved it."""
+    changes = sorted(
+        (receipt.alias_change for receipt in result.receipts if receipt.alias_change is not None),
+        key=lambda change: change.at,
+    )
+    if not changes or changes[0].before == changes[-1].after:
+        return []
+    model, last = result.receipts[0].model, changes[-1]
+    numbers = [changes[0].before, *(change.after for change in changes)]
+    pointed = (f"version {number}" if number else "nothing" for number in numbers)
+    return [f"{model}@{last.alias}: {' -> '.join(pointed)} ({last.reason})"]

@@ -1,13 +1,14 @@
 """What a look-up shows: a version, where it lies, what was proved of it."""
 
-from rich.console import Console
+from collections.abc import Sequence
 
-from quantgate.flows.cli.views.folding import show_facts
+from quantgate.flows.cli.views.plain import print_facts, print_table
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.registry import RegisteredVersion, VersionFacts
+from quantgate.registry.questions.versions import UNSEALED
 
 
-def show_version(version: RegisteredVersion, console: Console) -> None:
+def show_version(version: RegisteredVersion) -> None:
     """Print a look-up's answer: what it is, where it lies, what was proved of it."""
     facts = version.facts
     aliases = "".join(f" @{alias}" for alias in version.aliases)
@@ -26,18 +27,45 @@ def show_version(version: RegisteredVersion, console: Console) -> None:
         *([("base", facts.base_note)] if facts.base_note else []),
         ("verdict", f"{facts.verdict} on {facts.suite} in {facts.runtime}"),
         *([("accuracy", _accuracy_of(facts))] if facts.reference_accuracy is not None else []),
+        *([("speed", _speed_of(facts))] if facts.tokens_per_second is not None else []),
         ("unproven", ", ".join(facts.unproven_slices) or "no slice"),
         ("corpus", facts.corpus),
         *([("origin", str(facts.origin))] if facts.origin.is_foreign else []),
         *([("traffic", str(version.drift))] if version.drift else []),
+        *([] if version.sealed else [("facts", UNSEALED)]),
     )
-    show_facts(lines, console, indent=10)
+    print_facts(lines, indent=10)
+
+
+def show_versions(versions: Sequence[RegisteredVersion]) -> None:
+    """Print versions as a table, one a line."""
+    rows = [("version", "variant", "format", "runtime", "KV", "size", "bits", "accuracy", "suite")]
+    for version in versions:
+        facts, whole = version.facts, version.facts.file_bits_per_weight
+        rows.append(
+            (
+                version.version + "".join(f" @{alias}" for alias in version.aliases),
+                facts.identifier,
+                facts.format,
+                facts.runtime.engine,
+                facts.runtime.kv_cache,
+                megabytes(facts.size_bytes),
+                f"{facts.bits_per_weight if whole is None else whole:.2f}",
+                "–" if facts.accuracy is None else f"{facts.accuracy:.1%}",
+                facts.suite,
+            )
+        )
+    print_table(rows)
 
 
 def _bits_of(facts: VersionFacts) -> str:
     bits = f"{facts.bits_per_weight:.2f} bits per quantized weight"
     whole = facts.file_bits_per_weight
     return bits if whole is None else f"{bits}, {whole:.2f} of all"
+
+
+def _speed_of(facts: VersionFacts) -> str:
+    return f"{facts.tokens_per_second or 0.0:,.0f} tokens a second when it was judged"
 
 
 def _accuracy_of(facts: VersionFacts) -> str:

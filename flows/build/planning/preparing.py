@@ -1,6 +1,6 @@
 """What every command that works does first: the store can be written to, and dead runs' leftovers go."""
 
-from quantgate.pipelines.files.disk_trouble import require_writable
+from quantgate.pipelines.files.disk.trouble import require_writable
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.files.temporary import clear_staging, clear_temporary
 
@@ -14,4 +14,5 @@ def prepare(store: Store) -> None:
     require_writable(store.root)
     clear_temporary()
     clear_temporary(store.root / "traffic")
+    clear_temporary(store.offloaded)
     clear_staging(store.root)

@@ -6,13 +6,16 @@ from pathlib import PurePath
 
 from quantgate.calibration.drawing.rendering import rendering_digest
 from quantgate.flows.build.corpora.plan import BuildCorpora, assemble, corpora_specs
-from quantgate.flows.build.fitting import (
+from quantgate.flows.build.identity import build_digest
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.plan import SOURCE_RUNTIME, BuildPlan, runtimes_of
+from quantgate.flows.build.planning.fitting import (
     fitting_recipes,
     refuse_unloadable,
     with_fitting_recipes,
 )
-from quantgate.flows.build.identity import build_digest
-from quantgate.flows.build.plan import SOURCE_RUNTIME, BuildPlan, runtimes_of
+from quantgate.flows.build.planning.memory import refuse_beyond_memory
+from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.build.preflight.all import (
     refuse_full_disk,
     refuse_low_bit_source,
@@ -22,9 +25,8 @@ from quantgate.flows.build.preflight.all import (
     refuse_unbound,
 )
 from quantgate.flows.build.preflight.checkpoint import looking_inside
-from quantgate.flows.build.preflight.memory import refuse_beyond_memory
 from quantgate.flows.build.preflight.prompts import PlanningInputs, preflight_prompts
-from quantgate.flows.build.preparing import prepare
+from quantgate.flows.build.preflight.registry import refuse_taken_name, refuse_unready_registry
 from quantgate.flows.build.suite_contents import refuse_other_content
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools, servers_in_use, table_reader, wire
@@ -45,6 +47,7 @@ from quantgate.pipelines.specs.policies import load_policy
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.specs.servers import judged_in
 from quantgate.pipelines.suites.load import load_suite
+from quantgate.pipelines.variants.foreign.on_hub import headers_alone, whole_files
 from quantgate.pipelines.variants.foreign.recipes import foreign_recipes
 from quantgate.pipelines.variants.variant import PlannedVariant, plan_variant
 from quantgate.registry.names import check_model_name
@@ -84,7 +87,11 @@ def make_plan(
     recipes = judged_in(recipes, spec.servers, spec.judge_in)
     source_runtime = spec.judge_in[0] if spec.judge_in else SOURCE_RUNTIME
     _refuse_unaskable(suite, recipes, runtimes_of(recipes, source_runtime), tools)
+    if recipes:
+        refuse_unready_registry(spec, settings, say)
     checkpoint = _checkpoint(spec, recipes, settings, tools, say)
+    if recipes:
+        refuse_taken_name(checkpoint, spec, settings, say)
     recipes = fitting_recipes(recipes, checkpoint, tools, spec, say)
     refuse_unloadable(checkpoint, recipes, source_runtime, tools)
     with looking_inside(checkpoint, recipes, settings, tools, say):
@@ -101,7 +108,6 @@ def make_plan(
         variants = _rendered(variants, rendering_digest(suite.template_variables))
     if only is not None:
         variants = _only(variants, only)
-    refuse_full_disk(checkpoint, variants, settings)
     plan = BuildPlan(
         checkpoint=checkpoint,
         suite=suite,
@@ -120,7 +126,8 @@ def make_plan(
         offload=spec.offload,
         anyway=spec.anyway,
     )
-    refuse_beyond_memory(plan, tools, settings)
+    refuse_full_disk(plan, settings)
+    refuse_beyond_memory(LocalBuild(plan=plan, settings=settings, tools=tools))
     return plan
 
 
@@ -136,7 +143,14 @@ def _foreign(spec: BuildSpec, settings: Settings, say: Callable[[str], None]) ->
     if not spec.foreign:
         return ()
     base_name = spec.name or PurePath(spec.model.partition("@")[0]).name
-    return foreign_recipes(spec.foreign, base_name, store=settings.store, hub=settings.hub, say=say)
+    return foreign_recipes(
+        spec.foreign,
+        base_name,
+        store=settings.store,
+        hub=settings.hub,
+        say=say,
+        fetch=headers_alone if spec.plan_only else whole_files,
+    )
 
 
 def _refuse_unaskable(
@@ -164,7 +178,10 @@ def _checkpoint(
         store=settings.store,
         hub=settings.hub,
         tools=CheckpointTools(
-            architectures=tools.architectures, open_gguf=tools.open_gguf, expansion=spec.expansion
+            architectures=tools.architectures,
+            open_gguf=tools.open_gguf,
+            expand_folder=tools.expand_folder,
+            expansion=spec.expansion,
         ),
     )
     check_model_name(checkpoint.name)

@@ -1,0 +1,167 @@
+"""A registered version's bundle: its evidence judged anew from this store, with all that it rests on."""
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.plan_files import plan_files, read_plan
+from quantgate.flows.build.references import reference_plans
+from quantgate.flows.build.units import asking_plan
+from quantgate.flows.build.verdicts import evidence, family
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.suites.suite import Suite
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.evaluation.asking import TRANSCRIPT, read_answers
+from quantgate.pipelines.evaluation.observing import ObserveCall
+from quantgate.pipelines.files.records import from_json, record_digest
+from quantgate.pipelines.files.sealed import seal
+from quantgate.pipelines.files.sealed_values import required
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.pipelines.process.calls import (
+    OnProgress,
+    Reply,
+    WorkerCall,
+    WorkerReply,
+    start_nothing,
+)
+from quantgate.pipelines.suites.digest import suite_digest
+from quantgate.pipelines.variants.variant import PlannedVariant
+from quantgate.registry import RegisteredVersion
+from quantgate.registry.proofs.archive import write_archive
+from quantgate.registry.proofs.bundle import (
+    ATTESTATIONS,
+    FORMAT,
+    PAGE,
+    SHORT_KEY,
+    TOKENIZER,
+    BundleRecord,
+    placeless,
+    read_registered,
+    reference_run,
+    variant_run,
+    write_facts,
+)
+from quantgate.registry.proofs.checking import BundleProof, prove, this_version
+from quantgate.registry.proofs.rejudging import judging_code
+
+_BUILD_AGAIN = "run the same build again in the store that holds its transcripts, then try again"
+
+
+def find_build(version: RegisteredVersion, store: Store) -> tuple[BuildPlan, PlannedVariant]:
+    """Return the build of a store that judged a version, and the variant in it.
+
+    Raises:
+        InputError: the store has none.
+    """
+    digests = version.facts.digests
+    for path in plan_files(store):
+        with suppress(InputError):  # of another version, or edited: others may have judged it
+            plan = read_plan(path)
+            if (plan.suite.digest, record_digest(plan.policy)) != (digests.suite, digests.policy):
+                continue
+            for planned in plan.variants:
+                if planned.key == digests.variant_key:
+                    return plan, planned
+    raise InputError(
+        f"no build of this store judged {version.uri}",
+        where=str(store.root),
+        next_step=_BUILD_AGAIN,
+    )
+
+
+def write_bundle(
+    build: LocalBuild,
+    planned: PlannedVariant,
+    version: RegisteredVersion,
+    path: Path,
+    suite_variables: JsonObject,
+) -> BundleProof:
+    """Write a version's bundle and return what it proves; nothing has the name unless it proves itself.
+
+    Raises:
+        InputError: a transcript was altered, or the version was judged otherwise than its build is now.
+        OSError: the file cannot be written.
+    """
+    judged = evidence(build, planned)
+    with temporary_folder() as folder:
+        write_facts(folder, judged, version)
+        page = build.settings.store.report(build.plan.name) / "index.html"
+        if page.is_file():
+            shutil.copyfile(page, folder / PAGE)
+        kept = build.settings.store.root / ATTESTATIONS / judged.key[:SHORT_KEY]
+        if kept.is_dir():
+            shutil.copytree(kept, folder / ATTESTATIONS, ignore=shutil.ignore_patterns(".*"))
+        references = _copy_runs(build, planned, folder)
+        record = BundleRecord(
+            format=FORMAT,
+            references=references,
+            family=family(build) if build.plan.policy.family_wise != "none" else {},
+            suite_variables=suite_variables,
+            quantgate=this_version(),
+            judging=judging_code(),
+        )
+        observed = _Observed(build.settings.store)
+        proof = prove(folder, record, placeless(judged), read_registered(folder), observed)
+        for lock in tuple(folder.rglob(".*.lock")):
+            lock.unlink()
+        seal(folder, record)
+        write_archive(folder, path)
+    return proof
+
+
+def own_variables(suite: Suite, of_its_file: JsonObject) -> JsonObject:
+    """Return a suite's own template variables, without those that a build laid over them.
+
+    Raises:
+        InputError: its file has other ones by now.
+    """
+    for variables in (suite.template_variables, {}, of_its_file):
+        if suite_digest(suite, variables) == suite.digest:
+            return variables
+    raise InputError(
+        "the suite was edited since it was judged", where=str(suite.folder), next_step=_BUILD_AGAIN
+    )
+
+
+def _copy_runs(build: LocalBuild, planned: PlannedVariant, folder: Path) -> int:
+    """Copy the runs that a verdict rests on, and the tokenizer where thoughts are told by it."""
+    references = reference_plans(build, planned.recipe.runtime)
+    runs = build.suite_runs
+    copies = [
+        *((runs.folder(plan), reference_run(folder, n)) for n, plan in enumerate(references, 1)),
+        (runs.folder(required(asking_plan(build, planned)).run), variant_run(folder)),
+    ]
+    for source, target in copies:
+        shutil.copytree(source, target)
+    reader = runs.reader
+    if reader is not None and reader.tokenizer is not None:
+        answers = [answer for _, run in copies for answer in read_answers(run / TRANSCRIPT)]
+        if any(reader.read(answer) is not None for answer in answers):
+            (folder / TOKENIZER).write_text(reader.tokenizer.to_str(), encoding="utf-8")
+    return len(references)
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """A `RunWorker` that runs nothing: it hands over what this store has observed already."""
+
+    store: Store
+
+    def __call__(
+        self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
+    ) -> WorkerReply[Reply]:
+        """Copy the sealed observations that are asked for; none that are missing are made."""
+        request = call.request
+        if not isinstance(request, ObserveCall):
+            return start_nothing(call, reply_type, on_progress)
+        name = request.questions.parent.name.removesuffix(".unfinished")
+        lines = self.store.root / "observations" / name / request.observations.name
+        if not lines.is_file():
+            return start_nothing(call, reply_type, on_progress)
+        shutil.copyfile(lines, request.observations)
+        value = from_json(reply_type, {"observed": 0})
+        return WorkerReply(value=value, seconds=0.0, peak_memory_bytes=0)

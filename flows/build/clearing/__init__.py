@@ -1,0 +1,1 @@
+"""What a store holds that may go: found, explained, removed; `quantgate gc`."""

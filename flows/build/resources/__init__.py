@@ -1,0 +1,1 @@
+"""What units need of the machine, and who has it now."""

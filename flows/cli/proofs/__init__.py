@@ -1,0 +1,1 @@
+"""Proofs of registered versions for strangers: `bundle`, `attest`, `key`, `card`, `publish`."""

@@ -1,0 +1,1 @@
+"""What is registered, read without MLflow: `quantgate lookup`, `lineage`, `history`, `compare` and so on."""

@@ -1,0 +1,1 @@
+"""What a store holds: `quantgate gc`."""

@@ -1,0 +1,54 @@
+"""What commands that answer in milliseconds print: facts and tables as plain lines, and JSON.
+
+They do without rich and pydantic, whose import takes longer than their answer.
+"""
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+
+def print_plain_json(value: object) -> None:
+    """Print a noun, or several, as JSON; indented, in the letters that it has. Paths are strings."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, default=_values))
+
+
+def print_facts(facts: Iterable[tuple[str, str]], *, indent: int) -> None:
+    """Print what is known of one thing, a name and a value each; values begin at column `indent`."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in fact_lines(facts, indent=indent, width=width):
+        print(line)
+
+
+def fact_lines(
+    facts: Iterable[tuple[str, str]], *, indent: int, width: int | None
+) -> Iterator[str]:
+    """Yield the lines of facts; on a terminal of this width long values go on below their first line.
+
+    A word that is wider than the terminal, such as a path, stays whole for whoever copies it; where there is
+    no terminal a value is one line.
+    """
+    for name, value in facts:
+        room = len(value) if width is None else width - indent
+        lines = [value]
+        if len(value) > room > 0:
+            lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(lines):
+            yield f"{'' if number else name:<{indent}}{line}"
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows, the first of which are headings, in columns two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(padded).rstrip())
+
+
+def _values(value: Any) -> object:
+    """Return what JSON has no values for as such: nouns as objects, all else as texts."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
