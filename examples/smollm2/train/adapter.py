@@ -40,19 +40,24 @@ class AdaptedLinear(nn.Module):
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5), generator=generator)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map `[..., in_features]` to `[..., out_features]`."""
+        """Map `[..., in_features]` to `[..., out_features]`; the layer multiplies in its own type."""
         learnt = nn.functional.linear(nn.functional.linear(inputs, self.lora_A), self.lora_B)
-        return self.layer(inputs) + _SCALE * learnt
+        frozen = self.layer(inputs.to(self.layer.weight.dtype)).to(inputs.dtype)
+        return frozen + _SCALE * learnt
 
 
-def attach(model: nn.Module, *, seed: int) -> None:
-    """Freeze a model and put an adapter beside every one of its linear layers but the output head."""
+def attach(model: nn.Module, *, seed: int, dtype: torch.dtype = torch.float32) -> None:
+    """Freeze a model and put an adapter beside every one of its linear layers but the output head.
+
+    The frozen layers multiply in `dtype`; all else of the model stays in its own type.
+    """
     model.requires_grad_(requires_grad=False)
     generator = torch.Generator().manual_seed(seed)
     for name, layer in list(model.named_modules()):
         parent, _, child = name.rpartition(".")
         if child in LAYERS and isinstance(layer, nn.Linear):
-            setattr(model.get_submodule(parent), child, AdaptedLinear(layer, generator))
+            adapted = AdaptedLinear(layer.to(dtype), generator)
+            setattr(model.get_submodule(parent), child, adapted)
 
 
 def adapter_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -76,6 +81,15 @@ def save_adapter(weights: Mapping[str, Tensor], folder: Path) -> None:
         "target_modules": list(LAYERS),
     }
     (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def load_adapter(folder: Path) -> dict[str, Tensor]:
+    """Return the learnt matrices of a folder, by their names in the model."""
+    stored = load_file(folder / ADAPTER_WEIGHTS)
+    return {
+        name.removeprefix(_PREFIX).removesuffix(".weight"): weight
+        for name, weight in stored.items()
+    }
 
 
 def merged(weights: Mapping[str, Tensor], adapter: Path) -> dict[str, Tensor]:

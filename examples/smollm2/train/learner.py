@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import torch
-from adapter import adapter_weights, attach, save_adapter
-from lessons import COURSE_SEED, lessons
+from adapter import adapter_weights, attach, load_adapter, save_adapter
+from lessons import (
+    COURSE_SEED,
+    SECOND_COURSE_SEED,
+    SECOND_SHARES,
+    SHARES,
+    THIRD_COURSE_SEED,
+    THIRD_SHARES,
+    lessons,
+)
 from prompting import ChatEncoder
 from support_desk.batches import Example, batches, tensors
 from torch import nn
@@ -24,21 +32,36 @@ _STATE_FILE = "state.pt"
 class Course:
     """How long and how fast to learn; the rate rises linearly and then falls along a cosine.
 
+    A step learns from several batches, each of examples of like length, so that it sees several kinds.
     `batch_tokens` counts padding, and not the opening that all prompts share.
     """
 
-    steps: int = 480
-    batch_tokens: int = 640
-    peak_rate: float = 2e-3
-    warmup_steps: int = 20
+    steps: int = 100
+    batches_a_step: int = 3
+    batch_tokens: int = 480
+    peak_rate: float = 1e-3
+    warmup_steps: int = 8
     largest_gradient: float = 1.0
     seed: int = COURSE_SEED
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
 
     def factor(self, step: int) -> float:
         """Return the share of the peak rate at a step counted from 0."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
         return 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+COURSES = {
+    "first": Course(),
+    "second": Course(
+        steps=40, peak_rate=6e-4, warmup_steps=3, seed=SECOND_COURSE_SEED, shares=SECOND_SHARES
+    ),
+    "third": Course(
+        steps=30, peak_rate=5e-4, warmup_steps=3, seed=THIRD_COURSE_SEED, shares=THIRD_SHARES
+    ),
+}
+"""Each by its name; each goes on from the adapter of the one before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +76,12 @@ class StepResult:
 class Learner:
     """A frozen model with its adapter, its optimizer, and how many steps of the course it has made."""
 
-    def __init__(self, base: Path, course: Course) -> None:
+    def __init__(self, base: Path, course: Course, dtype: torch.dtype = torch.float32) -> None:
+        """Load a checkpoint, whose frozen layers multiply in `dtype`; all else is float32."""
         self.course, self.step = course, 0
         self.encoder = ChatEncoder(base)
         self.model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-        attach(self.model, seed=course.seed)
+        attach(self.model, seed=course.seed, dtype=dtype)
         self._weights = list(adapter_weights(self.model).values())
         self._optimizer = torch.optim.AdamW(self._weights, lr=course.peak_rate, weight_decay=0.0)
 
@@ -66,14 +90,24 @@ class Learner:
 
         Batches depend on the seed alone, so a course that was interrupted goes on with those it has not seen.
         """
-        seed = self.course.seed
-        examples = self.encoder.examples(lessons(seed))
-        stream = batches(examples, self.course.batch_tokens, random.Random(seed))
-        for batch in islice(stream, self.step, self.course.steps):
-            loss = self._learn_from(batch)
-            tokens = len(self.encoder.opening) + len(batch) * max(map(len, batch))
+        course = self.course
+        examples = self.encoder.examples(lessons(course.seed, course.shares))
+        stream = batches(examples, course.batch_tokens, random.Random(course.seed))
+        for _ in range(self.step * course.batches_a_step):
+            next(stream)
+        while self.step < course.steps:
+            taken = list(islice(stream, course.batches_a_step))
+            loss = self._learn_from(taken)
+            tokens = sum(self._tokens(batch) for batch in taken)
             self.step += 1
             yield StepResult(step=self.step, loss=loss, tokens=tokens)
+
+    def start_from(self, folder: Path) -> None:
+        """Take the weights of an adapter that was saved before, its optimizer's state not."""
+        learnt = load_adapter(folder)
+        with torch.no_grad():
+            for name, weight in adapter_weights(self.model).items():
+                weight.copy_(learnt[name])
 
     def save(self, folder: Path) -> None:
         """Write the adapter, and the state from which `resume` goes on; neither is ever seen half written."""
@@ -99,15 +133,21 @@ class Learner:
         self._optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
 
-    def _learn_from(self, batch: list[Example]) -> float:
+    def _learn_from(self, taken: list[list[Example]]) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = self.course.peak_rate * self.course.factor(self.step)
-        loss = answer_loss(self.model, self.encoder.opening, batch)
-        torch.autograd.backward(loss)
+        total = 0.0
+        for batch in taken:
+            loss = answer_loss(self.model, self.encoder.opening, batch) / len(taken)
+            torch.autograd.backward(loss)
+            total += float(loss.detach())
         nn.utils.clip_grad_norm_(self._weights, self.course.largest_gradient)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        return float(loss.detach())
+        return total
+
+    def _tokens(self, batch: list[Example]) -> int:
+        return len(self.encoder.opening) + len(batch) * max(map(len, batch))
 
 
 def answer_loss(model: nn.Module, opening: list[int], batch: list[Example]) -> torch.Tensor:

@@ -36,7 +36,7 @@ def main() -> int:
     except QuantgateError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    made_of = "the expansion and the adapter" if adapted else "the expansion alone: no adapter yet"
+    made_of = "the expansion and the adapter" if adapted else "the expansion alone"
     print(f"{base}: {made_of}; {WEIGHTS} sha256:{file_digest(base / WEIGHTS)}")
     return 0
 

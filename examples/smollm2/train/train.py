@@ -1,7 +1,8 @@
 """Train the adapter: `python examples/smollm2/train/train.py --base CHECKPOINT`.
 
-A course is 480 steps. It can be stopped at any time and goes on where it was saved last when the same
-command is given again; `--minutes` ends a sitting by itself. Needs torch and transformers.
+There are three courses, of 100, 40 and 30 steps. A course can be stopped at any time and goes on where it was
+saved last when the same command is given again; `--minutes` ends a sitting by itself. Needs torch and
+transformers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 from accuracy import accuracy_by_slice, shown
-from learner import Course, Learner
+from learner import COURSES, Learner
 from support_desk import EXAMPLES
 
 _SAVED_EVERY_SECONDS = 120
@@ -25,7 +26,10 @@ def main() -> None:
     arguments = _parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
-    learner = Learner(arguments.base, Course(steps=arguments.steps))
+    dtype = getattr(torch, arguments.dtype)
+    learner = Learner(arguments.base, COURSES[arguments.course], dtype)
+    if arguments.start is not None:
+        learner.start_from(arguments.start)
     learner.resume(arguments.output)
     log.info("begins at step %d of %d", learner.step, learner.course.steps)
     _sit(learner, arguments)
@@ -58,10 +62,15 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="checkpoint without adapter")
     parser.add_argument("--output", type=Path, required=True, help="folder of adapter and state")
+    parser.add_argument("--start", type=Path, help="adapter to go on from; else from none")
     parser.add_argument("--minutes", type=float, default=60.0, help="length of this sitting")
-    parser.add_argument("--steps", type=int, default=Course().steps, help="length of the course")
+    parser.add_argument("--course", choices=COURSES, default="first", help="what is learnt")
     parser.add_argument("--per-slice", type=int, default=10, help="items a slice asked at the end")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32",
+        help="what frozen layers multiply in; all else is float32",
+    )  # fmt: skip
     return parser.parse_args()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-from lessons import lessons
+from lessons import SHARES, lessons
 from support_desk.texts import Names, Population
 from tasks import FAMILIES
 from tasks.long_context import draw_of_length
@@ -30,8 +30,9 @@ _SIZES = {
     "refusal": 36,
     "german": 48,
 }
-# How many long texts of how many characters: about 500, 1,000, 2,000 and 3,900 tokens.
-_LONG = {2_200: 18, 4_400: 6, 8_800: 4, 17_600: 2}
+# How many long texts of how many characters: about 250, 500, 2,000 and 3,900 tokens. Few are very long, since
+# two of 3,900 tokens cost as much as half of the short items.
+_LONG = {1_100: 20, 2_200: 6, 8_800: 2, 17_600: 2}
 
 
 def main() -> None:
@@ -73,7 +74,7 @@ def _drawn() -> dict[str, list[Task]]:
 
 def _traffic() -> Iterator[Mapping[str, Json]]:
     """Yield conversations as training has them: calibration may see what training saw."""
-    for number, lesson in enumerate(islice(lessons(TRAFFIC_SEED), _TRAFFIC_ROWS), 1):
+    for number, lesson in enumerate(islice(lessons(TRAFFIC_SEED, SHARES), _TRAFFIC_ROWS), 1):
         yield {
             "id": f"t-{number:03d}",
             "messages": [

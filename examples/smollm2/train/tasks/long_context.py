@@ -10,13 +10,16 @@ from support_desk.texts import Names, Population, expand, population_of
 from tasks.task import Task, lines_for, load_lines
 
 # Training sees short texts alone: a text of 4,000 tokens costs as much as sixty other examples.
-_TRAINED_CHARACTERS = (300, 1600)
+_TRAINED_CHARACTERS = (300, 2200)
 _NOTE = "The {object} is in the {room}, in drawer {code}."
 _QUESTIONS = {
     Population.TRAIN: (
         "In which drawer is the {object}?",
         "What is the number of the drawer with the {object}?",
         "Where is the {object}? Give the number of the drawer.",
+        "Which drawer has the {object} in it?",
+        "The {object} is in a drawer. Which number does the drawer have?",
+        "In what drawer does the {object} lie?",
     ),
     Population.HELD_OUT: (
         "Which drawer holds the {object}?",
@@ -39,15 +42,18 @@ def draw_of_length(names: Names, characters: int) -> Task:
     sentences: list[str] = []
     while sum(map(len, sentences)) + len(sentences) < characters - 220:
         sentences.append(expand(rng.choice(filler), rng))
-    for thing, code in zip(objects, codes, strict=True):
-        note = _NOTE.format(object=thing, room=rng.choice(words["rooms"]), code=code)
+    notes = [
+        _NOTE.format(object=thing, room=rng.choice(words["rooms"]), code=code)
+        for thing, code in zip(objects, codes, strict=True)
+    ]
+    for note in notes:
         sentences.insert(rng.randint(0, len(sentences)), note)
     side = Population.HELD_OUT if names.population is Population.HELD_OUT else Population.TRAIN
     question = rng.choice(_QUESTIONS[side]).format(object=objects[0])
     return Task(
         slice="long_context",
         prompt=f"{' '.join(sentences)}\n\n{question}",
-        answer=f"Drawer {codes[0]}.",
+        answer=notes[0],
         expected=str(codes[0]),
         grader={"kind": "contains", "words": True},
     )
