@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(file: str) -> int:
     places = (place for place, start in enumerate(LONGEST_FIRST) if file.startswith(start))
     return next(places, len(LONGEST_FIRST))
+
+
+def pytest_configure() -> None:
+    """Take signals as a terminal's programs do: under `nohup` or `&` they are ignored, by children too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture

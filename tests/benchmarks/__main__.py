@@ -20,7 +20,10 @@ from tests.benchmarks import (
     drift,
     imatrix,
     judging,
+    lookups,
+    memory,
     oneshot,
+    recipes,
     start_up,
     transformers_answering,
     verdicts,
@@ -28,6 +31,7 @@ from tests.benchmarks import (
 
 BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "start_up": start_up.run,
+    "lookups": lookups.run,
     "answering": answering.run,
     "answering_memory": answering_memory.run,
     "transformers_answering": transformers_answering.run,
@@ -35,6 +39,8 @@ BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "conversion": conversion.run,
     "imatrix": imatrix.run,
     "oneshot": oneshot.run,
+    "recipes": recipes.run,
+    "memory": memory.run,
     "judging": judging.run,
     "verdicts": verdicts.run,
     "contamination": contamination.run,

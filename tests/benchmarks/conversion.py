@@ -62,7 +62,7 @@ def _round(checkpoint: Checkpoint, folder: Path) -> _Round:
     other.mkdir(parents=True)
     ours = [_ours(checkpoint, kind, store) for kind in TYPES]
     f16 = other / "f16.gguf"
-    converted = _convert(checkpoint, f16)
+    converted = converted_by_them(checkpoint, f16)
     quantized = [_quantize(f16, kind) for kind in TYPES]
     shutil.rmtree(folder)
     return _Round(ours=ours, converted=converted, quantized=quantized)
@@ -72,7 +72,8 @@ def _ours(checkpoint: Checkpoint, kind: str, store: Store) -> Cost:
     return cost_of(lambda: build(checkpoint, kind, llamacpp(), store))
 
 
-def _convert(checkpoint: Checkpoint, output: Path) -> Cost:
+def converted_by_them(checkpoint: Checkpoint, output: Path) -> Cost:
+    """Return what llama.cpp's converter costs, which writes an F16 GGUF."""
     command = [sys.executable, "-m", "tests.benchmarks.plain.convert"]
     command += [str(Settings.from_environment().converter), str(checkpoint.folder)]
     command += ["--outtype", "f16", "--outfile", str(output)]

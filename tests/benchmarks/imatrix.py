@@ -32,7 +32,9 @@ def run(store: Store) -> None:
     tokens = windows(checkpoint, WINDOWS, WINDOW_TOKENS, store.root)
     text = store.root / "traffic.txt"
     text.write_text(traffic())
-    ours, theirs = in_turns(partial(_ours, model, tokens), partial(_theirs, model, text))
+    ours, theirs = in_turns(
+        partial(collected_by_us, model, tokens), partial(collected_by_them, model, text)
+    )
     _refuse_other_work(model.with_name("ours.gguf"), model.with_name("theirs.gguf"))
     Comparison(
         what=f"importance matrix, {WINDOWS} windows of {WINDOW_TOKENS} tokens",
@@ -43,7 +45,8 @@ def run(store: Store) -> None:
     ).show()
 
 
-def _ours(model: Path, tokens: CalibrationTokens, _turn: int) -> Cost:
+def collected_by_us(model: Path, tokens: CalibrationTokens, _turn: int) -> Cost:
+    """Return what our worker costs, which writes `ours.gguf` beside the model."""
     call = ImatrixCall(
         model=model,
         calibration=tokens,
@@ -59,7 +62,8 @@ def _ours(model: Path, tokens: CalibrationTokens, _turn: int) -> Cost:
     return cost_of(lambda: run_worker(worker, ImatrixFacts, ignore_progress))
 
 
-def _theirs(model: Path, text: Path, _turn: int) -> Cost:
+def collected_by_them(model: Path, text: Path, _turn: int) -> Cost:
+    """Return what `llama-imatrix` costs, which writes `theirs.gguf` beside the model."""
     command = [
         oracle("llama-imatrix"),
         "-m",

@@ -30,7 +30,7 @@ from quantgate.pipelines.engines.requests import (
 )
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS, GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import FILE_TYPE_NUMBERS, GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker
 from quantgate.pipelines.specs.kv_caches import without_kv_suffix

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from quantgate.pipelines.domain.recipe import Recipe
-from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import gguf_name
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.specs.foreign import ForeignPlace
+from quantgate.pipelines.variants.foreign.on_hub import FetchFiles, whole_files
 from quantgate.pipelines.variants.foreign.recipes import foreign_recipes
 from tests.support.checkpoints import weights, write_safetensors
 from tests.support.llamacpp.gguf_writing import Shapes, Value, write_gguf
@@ -75,6 +76,7 @@ def planned(
     hub: HubSettings | None = None,
     say: Callable[[str], None] | None = None,
     base_name: str = "demo",
+    fetch: FetchFiles = whole_files,
 ) -> tuple[Recipe, ...]:
     """Return the recipes of what stands at these places."""
     return foreign_recipes(
@@ -83,4 +85,5 @@ def planned(
         store=store,
         hub=hub or HubSettings(),
         say=say or (lambda _: None),
+        fetch=fetch,
     )

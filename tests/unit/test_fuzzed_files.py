@@ -29,7 +29,7 @@ from quantgate.pipelines.domain.suites.suite import GraderKind, GraderSpec
 from quantgate.pipelines.evaluation.graders.protocol import ObservedGrader
 from quantgate.pipelines.evaluation.graders.table import GRADERS, grader_for
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf.header import read_gguf_header
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.policies import load_policy

@@ -1,6 +1,5 @@
 """What an installation brings: one import name, with types and all files of data."""
 
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,28 +9,13 @@ import pytest
 
 import quantgate
 from tests.support.project import PROJECT
-
-HOUSES = ("calibration", "flows", "pipelines", "registry")
+from tests.support.wheels import HOUSES, build_wheel
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names of the files in a wheel, built of a copy: a checkout may hold files of an earlier build."""
-    folder = tmp_path_factory.mktemp("wheel")
-    copy = folder / "copy"
-    copy.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(PROJECT / name, copy)
-    for name in (*HOUSES, "requirements/package"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(PROJECT / name, copy / name, symlinks=True, ignore=ignored)
-    options = ("-q", "--no-deps", "--no-build-isolation", "--no-index")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *options, "-w", str(folder), str(copy)],
-        check=True,
-        capture_output=True,
-    )
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
+    """The names of the files in a wheel."""
+    with zipfile.ZipFile(build_wheel(tmp_path_factory.mktemp("wheel"))) as archive:
         return archive.namelist()
 
 

@@ -43,6 +43,12 @@ class Comparison:
     most_time: float | None
     most_memory: float | None = None
 
+    @property
+    def time_ratio(self) -> float:
+        """How many times their wall time ours is."""
+        ours, theirs = _medians(self, lambda cost: cost.seconds)
+        return ours / theirs
+
     def show(self) -> None:
         """Print lines for the times, and one for the memory where it has a target.
 
@@ -56,7 +62,7 @@ class Comparison:
     def _line(
         self, quantity: str, of: Callable[[Cost], float], unit: str, target: float | None
     ) -> None:
-        ours, theirs = (statistics.median(map(of, costs)) for costs in (self.ours, self.theirs))
+        ours, theirs = _medians(self, of)
         ratio = ours / theirs
         verdict = f"  target {target:.2f}  {'ok' if ratio <= target else 'MISS'}" if target else ""
         print(
@@ -64,6 +70,11 @@ class Comparison:
             f"  ratio {ratio:.2f}{verdict}",
             flush=True,
         )
+
+
+def _medians(compared: Comparison, of: Callable[[Cost], float]) -> tuple[float, float]:
+    ours, theirs = (statistics.median(map(of, costs)) for costs in (compared.ours, compared.theirs))
+    return ours, theirs
 
 
 def in_turns(

@@ -1,50 +1,69 @@
 """What somebody writes who uses llm-compressor without us.
 
-Arguments: recipe, checkpoint folder, JSONL of token ids, output folder.
+Arguments: a recipe's options as JSON, checkpoint folder, JSONL of token ids (none: ""), output folder.
 """
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
+from compressed_tensors.quantization import preset_name_to_scheme
 from llmcompressor import oneshot
 from llmcompressor.modifiers import Modifier
 from llmcompressor.modifiers.gptq import GPTQModifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
 from llmcompressor.modifiers.transform.awq import AWQModifier
+from llmcompressor.modifiers.transform.smoothquant import SmoothQuantModifier
 from llmcompressor.pipelines.cache import IntermediatesCache
 from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-LINEAR = {"targets": ["Linear"], "ignore": ["lm_head"]}
-RECIPES: dict[str, list[Modifier]] = {
-    "W4A16--gptq": [GPTQModifier(scheme="W4A16", dampening_frac=0.01, **LINEAR)],
-    "W4A16--awq": [AWQModifier(), QuantizationModifier(scheme="W4A16", **LINEAR)],
-    "FP8_DYNAMIC": [QuantizationModifier(scheme="FP8_DYNAMIC", **LINEAR)],
-    "W8A8": [QuantizationModifier(scheme="W8A8", **LINEAR)],
-}
+_FP8_CACHE = {
+    "num_bits": 8, "type": "float", "strategy": "tensor", "dynamic": False, "symmetric": True
+}  # fmt: skip
 
 
 def main() -> None:
     """Load, compress, save."""
-    recipe, checkpoint, tokens, output = sys.argv[1:]
+    options, checkpoint, tokens, output = sys.argv[1:]
     if (
         not torch.accelerator.is_available()
     ):  # llm-compressor 0.14 pins memory also where that fails
         IntermediatesCache.pin_memory = lambda *_: None
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    calibrated = recipe in ("W4A16--gptq", "W4A16--awq")
     oneshot(
         model=model,
-        dataset=_rows(Path(tokens)) if calibrated else None,
-        recipe=RECIPES[recipe],
+        dataset=_rows(Path(tokens)) if tokens else None,
+        recipe=_modifiers(json.loads(options)),
         processor=tokenizer,
         shuffle_calibration_samples=False,
     )
     model.save_pretrained(output, save_compressed=True)
     tokenizer.save_pretrained(output)
+
+
+def _modifiers(options: dict[str, Any]) -> list[Modifier]:
+    named: dict[str, Any] = {"ignore": ["lm_head"]}
+    if options["scheme"]:
+        scheme = preset_name_to_scheme(options["scheme"], ["Linear"])
+        if options["group_size"]:
+            scheme.weights.group_size = options["group_size"]
+        named["config_groups"] = {"group_0": scheme}
+    if options["kv_cache"]:
+        named["kv_cache_scheme"] = _FP8_CACHE
+    if options["modifier"] == "AWQModifier":
+        return [AWQModifier(), QuantizationModifier(**named)]
+    kind = QuantizationModifier
+    if options["modifier"] == "GPTQModifier":
+        kind = GPTQModifier
+        given = {"dampening_frac": options["dampening_fraction"], "actorder": options["actorder"]}
+        named |= {name: value for name, value in given.items() if value is not None}
+    strength = options["smoothing_strength"]
+    smoothing = [] if strength is None else [SmoothQuantModifier(smoothing_strength=strength)]
+    return [*smoothing, kind(**named)]
 
 
 def _rows(file: Path) -> "DataLoader[dict[str, torch.Tensor]]":

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.planning import make_plan
+from quantgate.flows.build.planning.plans import make_plan
 from quantgate.flows.build.references import run_references
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire

@@ -74,6 +74,28 @@ def test_a_dropped_window_is_another_model_and_the_example_itself_is_rounding(
     assert "caused by sliding_window 40 (mean KL " in told
 
 
+def rotation(**settings: object) -> dict[str, object]:
+    return {"rope_parameters": {"rope_theta": 10000.0, **settings}}
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        {"rms_norm_eps": 1e-4},  # the file has 1e-6
+        {"hidden_act": "gelu"},
+        rotation(rope_type="default", rope_theta=11000.0),
+        rotation(rope_type="linear", factor=1.1),
+        rotation(rope_type="yarn", factor=4.0, original_max_position_embeddings=128),
+    ],
+    ids=["norm epsilon", "activation", "base of the rotation", "scaled rotation", "yarn"],
+)
+def test_a_setting_that_changes_little_is_no_rounding_either(
+    tmp_path: Path, dropped: dict[str, object]
+) -> None:
+    config = relabelled(tmp_path / "other", **dropped)
+    assert not measured(tmp_path / "other", config).is_rounding
+
+
 def test_a_byte_level_tokenizer_that_says_byte_fallback_is_refused_in_llamacpps_own_words(
     tmp_path: Path,
 ) -> None:

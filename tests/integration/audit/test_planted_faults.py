@@ -21,7 +21,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.variant import BuildFacts, Variant
 from quantgate.pipelines.engines.llamacpp.build_messages import QuantizeCall, QuantizeFacts
-from quantgate.pipelines.formats.compressed_facts import stored_scheme, stored_tensors
+from quantgate.pipelines.formats.packed.compressed import stored_scheme, stored_tensors
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
@@ -326,6 +326,7 @@ def test_rows_that_no_block_divides_are_refused(tmp_path: Path) -> None:
         make_site(tmp_path / "site", ("Q8_0",), model=tmp_path / "odd")
 
 
+@pytest.mark.slow
 def test_autoawq_as_it_comes_is_caught(tmp_path: Path, site: LocalBuild) -> None:
     """On a CPU it corrupts the weights that it saves, and exits 0; with our guard it passes."""
     here = make_site(tmp_path / "site", ("AWQ--autoawq",), store=site.settings.store.root)

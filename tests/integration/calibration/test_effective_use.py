@@ -101,7 +101,7 @@ def build(
     [
         "Q4_K_M--imatrix",
         "W4A16--gptq",
-        "AWQ--autoawq",
+        pytest.param("AWQ--autoawq", marks=pytest.mark.slow),
         pytest.param("NVFP4", marks=pytest.mark.slow),
         pytest.param("GPTQ--autogptq", marks=pytest.mark.slow),
     ],
@@ -122,6 +122,7 @@ def test_cut_and_left_out_sequences_were_among_them(build: Build, base: Checkpoi
     assert supply.too_short > 0
 
 
+@pytest.mark.slow
 def test_autoawq_drops_the_tail_that_the_others_take(build: Build) -> None:
     said, _ = build("AWQ--autoawq")
     assert 0 < said.dropped_tokens < said.supply.longest_tokens

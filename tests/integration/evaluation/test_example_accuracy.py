@@ -15,7 +15,7 @@ from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.evaluation.runs import SuiteRuns, run_suite
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import special_token_ids
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.suites.load import load_suite
 from tests.support.project import EXAMPLE

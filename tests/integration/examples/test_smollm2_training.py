@@ -44,7 +44,7 @@ def test_an_opening_that_is_computed_once_gives_the_loss_and_the_gradients_of_wh
     learner_module, adapter = import_module("learner"), import_module("adapter")
     learner, lessons = new_learner(), import_module("lessons")
     list(learner.learn())  # so that both matrices of a pair are more than zero
-    examples = list(islice(learner.encoder.examples(lessons.lessons(3)), 5))
+    examples = list(islice(learner.encoder.examples(lessons.lessons(3, lessons.SHARES)), 5))
     opening = learner.encoder.opening
     assert opening
     weights = list(adapter.adapter_weights(learner.model).values())

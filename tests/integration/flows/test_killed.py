@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 RECIPES = ("Q8_0", "Q4_K_M--imatrix", "FP8_DYNAMIC")
 EVERY_POINT = (1, 2, 3, 5, 6, 5, 7, 6, 5, 7, 6, 5, 7)
 """After how many progress lines each try is killed: planning, server start, then every kind of unit."""
-SOME_POINTS = (2, 6, 5, 7, 6)
+SOME_POINTS = (2, 6, 7)
 
 
 def kill_after(road: Road, lines: int, delay_seconds: float) -> str | None:
@@ -43,7 +43,7 @@ def sealed(road: Road) -> dict[str, int]:
 @pytest.mark.parametrize(
     "points",
     [
-        pytest.param(SOME_POINTS, id="five"),
+        pytest.param(SOME_POINTS, id="three"),
         pytest.param(EVERY_POINT, id="thirteen", marks=pytest.mark.slow),
     ],
 )
@@ -57,7 +57,7 @@ def test_killed_at_many_points_the_same_command_completes_what_is_missing(
         killed.append(kill_after(road, lines, delay_seconds=0.15 * (number % 4)))
         after = sealed(road)
         assert before.items() <= after.items(), f"sealed work was done again: {killed}"
-    assert len([point for point in killed if point]) >= len(points) - 3, killed
+    assert len([point for point in killed if point]) >= len(points) - len(points) // 4, killed
 
     before = sealed(road)
     finished = road.run(*road.build)

@@ -119,8 +119,11 @@ def test_a_build_whose_registry_refuses_leaves_no_secret_anywhere(
     tmp_path: Path, mlflow: str
 ) -> None:
     road = make_road(tmp_path, ("Q8_0",), items_a_slice=4)
-    finished = run(road, *road.build, MLFLOW_TRACKING_URI=mlflow)
-    said = finished.stdout + finished.stderr
+    planned = run(road, *road.build, MLFLOW_TRACKING_URI=mlflow)
+    finished = run(road, *road.build, "--queue", MLFLOW_TRACKING_URI=mlflow)
+    said = planned.stdout + planned.stderr + finished.stdout + finished.stderr
+    assert planned.returncode == 6
+    assert "register later: --queue" in planned.stderr
     assert "MLflow refused" in said, said
     require_hidden(said, tmp_path)
 

@@ -6,7 +6,6 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.sealed import read_manifest
 from quantgate.registry import Tracking, lineage, lookup, record, record_corpus, still_recorded
 from quantgate.registry.evidence import Evidence
-from tests.integration.registry.test_mlflow import server  # noqa: F401 - a fixture
 from tests.support.drift_events import sealed_events
 from tests.support.registries import Sample, evidence_of, tracking_in
 
@@ -143,8 +141,8 @@ def experiment(tracking: Tracking) -> str:
 def _evidence(corpus: Corpus, tracking: Tracking) -> Evidence:
     """A variant that passed and was calibrated on the corpus."""
     model = f"support-llama-{tracking.store.root.parent.name}"
-    found = evidence_of(Sample(model=model, corpus=corpus.label), tracking.store)
-    return replace(found, variant=replace(found.variant, corpus_digest=corpus.digest))
+    sample = Sample(model=model, corpus=corpus.label, corpus_digest=corpus.digest)
+    return evidence_of(sample, tracking.store)
 
 
 def test_a_corpus_is_found_by_its_digest(corpus: Corpus, tracking: Tracking) -> None:

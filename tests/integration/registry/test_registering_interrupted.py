@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.registry.test_mlflow import served_registry
 from tests.support.project import PROJECT
+from tests.support.servers.mlflow_served import served_mlflow
 
 pytestmark = pytest.mark.integration
 
@@ -20,14 +20,17 @@ ENDINGS = {"SIGKILL": -9, "SIGINT": 130, "SIGTERM": 143, "gone": 70}
 STEP = len(ENDINGS)
 """Each end meets every fourth write, each another one: together they meet all."""
 LEAST_WRITES = {"sqlite": 48, "server": 40}
-OF_ONE_END = ("evidence_key", "identifier", "location", "artifact", "source", "manifest_digest")
-"""Tags that hold the model's name, which is each end's own, its folder, or how long its build took."""
+OF_ONE_END = (
+    *("evidence_key", "identifier", "location", "artifact", "source", "manifest_digest"),
+    *("scope_since", "judged_in_run", "facts_digest", "tokens_per_second"),
+)
+"""Tags that hold the model's name, which is each end's own, its folder, its run, or how long it took."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     folder = tmp_path_factory.mktemp("server")
-    with served_registry(folder) as uri:
+    with served_mlflow(folder) as uri:
         yield uri, folder / "served.db"
 
 

@@ -23,7 +23,7 @@ from quantgate.pipelines.engines.margins import AnswerMargin, MarginsCall, Margi
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import special_token_ids
 from quantgate.pipelines.process.calls import Reply, WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.suites.load import examine_suite
@@ -36,6 +36,7 @@ LOW_BIT = "IQ1_M"
 """The example's recipe that shows damage: milder ones change one answer in a thousand on this traffic."""
 
 
+@pytest.mark.slow
 def test_mined_items_break_more_often_under_a_low_bit_variant_than_random_ones(
     tmp_path: Path,
 ) -> None:

@@ -120,7 +120,7 @@ _ROUTED_BY_SIGMOID: Mapping[str, object] = MappingProxyType(
 OVERRIDES: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "afmoe": {"mup_enabled": True, "route_norm": True},
-        "bamba": {"attn_layer_indices": [1], "attn_rotary_emb": HEAD // 2},
+        "bamba": {"attn_layer_indices": [1]},
         "bitnet": {"tie_word_embeddings": True},
         "chameleon": {
             "vocabulary_map": {"<image>": 5},

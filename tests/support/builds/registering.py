@@ -24,10 +24,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from quantgate.flows.build import outcome, units
+from quantgate.flows.build import outcome, registering, units
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.outcome import tracking
 from quantgate.flows.build.references import run_references
+from quantgate.flows.build.tracking import tracking
 from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.files.interruption import INTERRUPTION
@@ -163,7 +163,7 @@ def walk(here: LocalBuild, ending: str, write: int) -> int:
 
     def work() -> None:
         for planned in here.plan.variants:
-            for unit in (evidence, outcome.register):
+            for unit in (evidence, registering.register):
                 INTERRUPTION.check()  # as every task does before its unit
                 unit(here, planned)
         INTERRUPTION.check()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.planning import make_plan
+from quantgate.flows.build.planning.plans import make_plan
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.files.store import Store

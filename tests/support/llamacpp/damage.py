@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy
 
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf.header import read_gguf_header
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 Q4_K_BLOCK_BYTES, Q4_K_SCALE_BYTES = 144, 16

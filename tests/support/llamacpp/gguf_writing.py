@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
-from quantgate.pipelines.formats.gguf_parts import part_name
+from quantgate.pipelines.formats.gguf.parts import part_name
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 
 _U32, _F32, _STRING, _ARRAY = 4, 6, 8, 9
 _ALIGNMENT = 32

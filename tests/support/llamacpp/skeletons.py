@@ -1,7 +1,7 @@
 """GGUF files of real proportions without real weights: headers, and holes where the data would be."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.llamacpp.gguf_writing import Value, gguf_header
@@ -11,7 +11,8 @@ from tests.support.llamacpp.gguf_writing import Value, gguf_header
 class Proportions:
     """A decoder of Llama's make, whatever it is called.
 
-    It has `ids` tokens, `heads` of queries and `kv_heads` of keys and values.
+    It has `ids` tokens, `heads` of queries and `kv_heads` of keys and values. `more` are matrices that an
+    architecture has in each layer beside those, by name; `settings` numbers that it asks for, by key.
     """
 
     hidden: int
@@ -23,6 +24,8 @@ class Proportions:
     tied: bool = True
     experts: int = 0
     architecture: str = "llama"
+    more: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def tensors(self) -> dict[str, tuple[int, ...]]:
@@ -47,6 +50,7 @@ class Proportions:
         yield "attn_k.weight", (narrow, hidden)
         yield "attn_v.weight", (narrow, hidden)
         yield "attn_output.weight", (hidden, hidden)
+        yield from self.more.items()
         if not self.experts:
             yield "ffn_gate.weight", (inner, hidden)
             yield "ffn_up.weight", (inner, hidden)
@@ -84,6 +88,7 @@ def _metadata(shape: Proportions) -> dict[str, Value]:
         "attention.layer_norm_rms_epsilon": 1e-5,
         "attention.layer_norm_epsilon": 1e-5,
         **({"expert_count": shape.experts, "expert_used_count": 2} if shape.experts else {}),
+        **shape.settings,
     }
     named: dict[str, Value] = {
         f"{shape.architecture}.{name}": number for name, number in numbers.items()

@@ -40,6 +40,11 @@ CONFIGURATIONS: dict[str, JsonObject] = {
     "llama": {"rope_theta": 50000.0, "head_dim": 24, "attention_bias": True},
     "qwen2": {"rope_theta": 1000000.0},
     "qwen3": {"head_dim": 32},
+    "qwen3_moe": {
+        "head_dim": 32, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
+        "norm_topk_prob": True,
+    },
+    "arcee": {"head_dim": 16},
     "gemma": {"head_dim": 32},
     "gemma2": {"head_dim": 32, "sliding_window": 64, "query_pre_attn_scalar": 32},
     "gemma3_text": {"head_dim": 32, "sliding_window": 64, "query_pre_attn_scalar": 32},

@@ -1,7 +1,8 @@
 """A stand-in for a Hugging Face hub on 127.0.0.1: what huggingface-hub asks for, and faults on demand.
 
 Speaks `GET /api/models[?author]`, `GET /api/models/{id}[/revision/{rev}]`, `HEAD` and `GET
-/{id}/resolve/{rev}/{path}` with ranges, `ETag`, `X-Repo-Commit`, `X-Linked-*`, `X-Error-Code`.
+/{id}/resolve/{rev}/{path}` with ranges, `ETag`, `X-Repo-Commit`, `X-Linked-*`, `X-Error-Code`; uploads: see
+`hub_uploads`.
 """
 
 import hashlib
@@ -13,8 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-LARGE_BYTES = 10_000
-"""From this size on, files are 'LFS' files with a sha256, as weights are."""
+from tests.support.servers.hub_uploads import LARGE_BYTES, Uploads, upload_modes
 
 
 @dataclass
@@ -47,6 +47,7 @@ class HubServer:
         self.status: int | None = None
         self.requests: list[str] = []
         self.served_bytes: dict[str, int] = {}
+        self.uploads = Uploads()
         self._server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Bound", (_Handler,), {"hub": self})
         )
@@ -93,6 +94,43 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
+    def do_PUT(self) -> None:
+        self.hub.requests.append(f"PUT {self.path}")
+        taken = self.hub.uploads.put(self.path.rpartition("/")[2], self._content())
+        return self._json({}, True) if taken else self._error(403, "", True)
+
+    def do_POST(self) -> None:
+        self.hub.requests.append(f"POST {self.path}")
+        content, path = self._content(), unquote(urlsplit(self.path).path).strip("/")
+        if path == "api/validate-yaml":
+            return self._json({"errors": [], "warnings": []}, True)
+        if path == "api/repos/create":
+            return self._create(json.loads(content))
+        if path.endswith(".git/info/lfs/objects/batch"):
+            return self._json(self.hub.uploads.batch(json.loads(content), self.hub.endpoint), True)
+        name, act = "/".join(path.split("/")[2:4]), path.split("/")[4]
+        if name not in self.hub.repositories:
+            return self._error(404, "RepoNotFound", True)
+        if act == "preupload":
+            return self._json(upload_modes(json.loads(content)), True)
+        repository = self.hub.repositories[name]
+        before = repository.commits[repository.references["main"]]
+        sha = self.hub.publish(name, before | self.hub.uploads.committed(content))
+        url = f"{self.hub.endpoint}/{name}/commit/{sha}"
+        return self._json({"commitUrl": url, "commitOid": sha, "hookOutput": ""}, True)
+
+    def _create(self, asked: dict[str, Any]) -> None:
+        name = f"{asked['organization']}/{asked['name']}"
+        known = name in self.hub.repositories
+        if not known:
+            self.hub.publish(name, {})
+        return self._json(
+            {"url": f"{self.hub.endpoint}/{name}"}, True, status=409 if known else 200
+        )
+
+    def _content(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+
     def _answer(self, *, with_body: bool) -> None:
         self.hub.requests.append(f"{self.command} {self.path}")
         if self.hub.status is not None:
@@ -129,22 +167,24 @@ class _Handler(BaseHTTPRequestHandler):
         ]
 
     def _file(self, name: str, content: bytes, sha: str, with_body: bool) -> None:
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+        asked = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")
+        start, end = int(asked[0]), min(int(asked[1] or len(content)) + 1, len(content))
+        is_part = start or end < len(content)
         is_large = len(content) >= LARGE_BYTES
         etag = hashlib.sha256(content).hexdigest() if is_large else _git_blob(content)
-        self.send_response(206 if start else 200)
+        self.send_response(206 if is_part else 200)
         self.send_header("ETag", f'"{etag}"')
         self.send_header("X-Repo-Commit", sha)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(content) - start))
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(end - start))
+        if is_part:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
         if is_large:
             self.send_header("X-Linked-Etag", f'"{etag}"')
             self.send_header("X-Linked-Size", str(len(content)))
         self.end_headers()
         if with_body:
-            self._body(name, content[start:])
+            self._body(name, content[start:end])
 
     def _body(self, name: str, content: bytes) -> None:
         fault = self.hub.faults.get(name)
@@ -158,9 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.served_bytes[name] = self.hub.served_bytes.get(name, 0) + len(content)
         self.wfile.write(content)
 
-    def _json(self, value: object, with_body: bool) -> None:
+    def _json(self, value: object, with_body: bool, status: int = 200) -> None:
         body = json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -27,8 +27,8 @@ from tests.support.project import EXAMPLE
 from tests.support.scripts import SMOLLM2, importable_scripts
 
 SLICES = {"facts", "sums", "extraction", "format", "refusal", "german", "long_context"}
-LESSONS_OF_A_COURSE = 5_500
-"""More than a course of 480 steps reads, batches that are drawn and not reached included."""
+LESSONS_OF_A_COURSE = 4_100
+"""More than a course reads, batches that are drawn and not reached included."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,8 +38,15 @@ def _scripts() -> Iterator[None]:
 
 
 def taught(count: int) -> Iterator[Any]:
+    """Yield so many lessons of each course."""
     lessons = import_module("lessons")
-    yield from islice(lessons.lessons(lessons.COURSE_SEED), count)
+    courses = (
+        (lessons.COURSE_SEED, lessons.SHARES),
+        (lessons.SECOND_COURSE_SEED, lessons.SECOND_SHARES),
+        (lessons.THIRD_COURSE_SEED, lessons.THIRD_SHARES),
+    )
+    for seed, shares in courses:
+        yield from islice(lessons.lessons(seed, shares), count)
 
 
 def test_suite_and_traffic_are_what_their_script_writes(tmp_path: Path) -> None:

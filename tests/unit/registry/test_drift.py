@@ -12,15 +12,16 @@ from quantgate.pipelines.files.records import to_json
 from quantgate.registry import CorpusDrift, Tracking, record, record_corpus, record_drift
 from quantgate.registry.corpora.drift import NO_DRIFT, newest_drift
 from quantgate.registry.corpora.experiments import DRIFT, card_line, experiment_of, recorded_corpus
-from quantgate.registry.lineages import trace
-from quantgate.registry.lookups import LookupRequest, find
+from quantgate.registry.questions.lineages import trace
+from quantgate.registry.questions.lookups import find
+from quantgate.registry.questions.wishes import LookupRequest
 from tests.support.registries import (
+    MemoryReader,
     MemoryRegistry,
     PowerCutError,
     Sample,
-    empty_database,
     evidence_of,
-    tracking_in,
+    opened_tracking,
 )
 
 LABEL = "support-traffic@1"
@@ -55,9 +56,7 @@ TUESDAY = replace(
 
 @pytest.fixture
 def tracking(tmp_path: Path) -> Tracking:
-    tracking = tracking_in(tmp_path / "store")
-    empty_database(tracking)
-    return tracking
+    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture
@@ -112,13 +111,13 @@ def test_drift_is_shown_with_the_variant_that_was_calibrated_on_the_corpus(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
     wanted = LookupRequest(model="support-llama")
-    assert find(wanted, tracking, open_registry=mlflow.open).drift is None
+    assert find(wanted, tracking, open_reader=mlflow.open_reader).drift is None
     for drift in (
         TUESDAY,
         MONDAY,
     ):  # the newest is the one compared last, not the one recorded last
         record_drift(drift, CORPUS, {"languages/effect": 0.1}, tracking, open_registry=mlflow.open)
-    found = find(wanted, tracking, open_registry=mlflow.open)
+    found = find(wanted, tracking, open_reader=mlflow.open_reader)
     assert found.drift == TUESDAY
     shown = to_json(found)
     assert isinstance(shown, dict)
@@ -132,14 +131,16 @@ def test_lineage_shows_the_corpuss_card_and_how_far_traffic_has_moved(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
     before = {
-        step.kind for step in trace("support-llama", tracking, open_registry=mlflow.open).steps
+        step.kind for step in trace("support-llama", tracking, open_reader=mlflow.open_reader).steps
     }
     assert not before & {"corpus card", "traffic since"}
     recorded = record_corpus(CORPUS, tracking, card={"tokens": 9}, open_registry=mlflow.open)
     record_drift(MONDAY, CORPUS, {}, tracking, open_registry=mlflow.open)
     steps = {
         step.kind: step
-        for step in trace("support-llama@support-desk", tracking, open_registry=mlflow.open).steps
+        for step in trace(
+            "support-llama@support-desk", tracking, open_reader=mlflow.open_reader
+        ).steps
     }
     assert steps["corpus card"].name == "sequences 512, tokens 9"
     assert steps["corpus card"].digest == f"run {recorded.run_id}"
@@ -154,12 +155,12 @@ def test_a_variant_without_corpus_has_no_drift_and_asks_nothing(
     found = find(
         LookupRequest(model="support-llama", max_size_bytes=9000, format="gguf"),
         tracking,
-        open_registry=mlflow.open,
+        open_reader=mlflow.open_reader,
     )
     assert found.facts.corpus != "none"  # the smallest is calibrated
     assert mlflow.calls.count("tagged_runs") == 1
     mlflow.calls.clear()
-    traced = trace("support-llama/1", tracking, open_registry=mlflow.open)
+    traced = trace("support-llama/1", tracking, open_reader=mlflow.open_reader)
     assert traced.found.drift is None
     assert "tagged_runs" not in mlflow.calls
 
@@ -171,11 +172,11 @@ def test_drift_of_other_content_under_the_same_name_is_not_shown(
     other = replace(MONDAY, corpus=rebuilt.label, corpus_digest=rebuilt.digest)
     record_drift(other, rebuilt, {}, tracking, open_registry=mlflow.open)
     assert (
-        find(LookupRequest(model="support-llama"), tracking, open_registry=mlflow.open).drift
+        find(LookupRequest(model="support-llama"), tracking, open_reader=mlflow.open_reader).drift
         is None
     )
-    assert newest_drift(mlflow, rebuilt.label, rebuilt.digest) == other
-    assert recorded_corpus(mlflow, rebuilt.label, rebuilt.digest) is None
+    assert newest_drift(MemoryReader(mlflow), rebuilt.label, rebuilt.digest) == other
+    assert recorded_corpus(MemoryReader(mlflow), rebuilt.label, rebuilt.digest) is None
 
 
 def test_altered_tags_are_an_error_that_names_the_run(
@@ -184,7 +185,7 @@ def test_altered_tags_are_an_error_that_names_the_run(
     receipt = record_drift(MONDAY, CORPUS, {}, tracking, open_registry=mlflow.open)
     mlflow.runs[receipt.run_id]["drift_distance"] = "far"
     with pytest.raises(InputError, match="tags were altered") as caught:
-        newest_drift(mlflow, LABEL, CORPUS.digest)
+        newest_drift(MemoryReader(mlflow), LABEL, CORPUS.digest)
     assert receipt.run_id in str(caught.value.where)
 
 
@@ -209,7 +210,7 @@ def test_a_card_without_numbers_is_an_empty_line(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
     record_corpus(CORPUS, tracking, open_registry=mlflow.open)
-    run = recorded_corpus(mlflow, LABEL, CORPUS.digest)
+    run = recorded_corpus(MemoryReader(mlflow), LABEL, CORPUS.digest)
     assert run is not None
     assert card_line(run) == "sequences 512"
     assert card_line(replace(run, tags={})) == ""

@@ -16,7 +16,7 @@ from quantgate.pipelines.engines.contents import gguf_contents
 from quantgate.pipelines.engines.llamacpp.build_messages import (
     QuantizeCall,
 )
-from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
+from quantgate.pipelines.engines.llamacpp.types.table import FILE_TYPES
 from quantgate.pipelines.engines.llamacpp.workers.building.gguf import read_gguf, write_imatrix
 from quantgate.pipelines.engines.requests import Loadable, ProbeReport, ProbeRequest
 from quantgate.pipelines.evaluation.chat import ChatFormat
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.integration
 WEIGHTS = 4 * 7 + 1
 UNWEIGHED = ("Q8_0", "TQ2_0", "GGUF_NVFP4", "GGUF_MXFP4")
 """What importance changes no byte of."""
-SOON = (*UNWEIGHED, "Q4_K_M", "Q4_K_M--imatrix", "IQ3_XXS--imatrix", "Q2_K--mixed", "mixed@3.4bpw")
-"""One recipe of each kind; the others take a minute more."""
+SOON = (*UNWEIGHED, "Q4_K_M", "Q4_K_M--imatrix", "IQ3_XXS--imatrix", "Q2_K--mixed")
+"""One recipe of each kind; the others take minutes more, a mix alone 40 seconds (test_mixes.py has two)."""
 EVERY_RECIPE = [
     pytest.param(name, marks=() if name in SOON else pytest.mark.slow) for name in RECIPES
 ]
@@ -136,14 +136,23 @@ def test_it_loads_and_its_logits_are_finite(name: str, results: Results) -> None
     assert (probe.compared_texts, probe.mismatched_texts) == (2, ())
 
 
-def test_the_base_is_converted_and_the_matrix_and_sensitivities_computed_once(
-    bench: Bench, results: Results
-) -> None:
-    for name in ("Q4_K_M--imatrix", "Q2_K--mixed", "mixed@3.4bpw"):
+def test_the_base_is_converted_and_the_matrix_computed_once(bench: Bench, results: Results) -> None:
+    for name in ("Q4_K_M", "Q4_K_M--imatrix", "Q2_K--mixed"):
         assert results(name).built.facts.promised
-    kinds = Counter(path.name.rpartition("-")[0] for path in bench.scratch.glob("[!.]*"))
-    assert kinds == {"gguf-f16": 1, "imatrix": 1, "sensitivities": 1}
+    kinds = _kinds(bench)
+    assert (kinds["gguf-f16"], kinds["imatrix"]) == (1, 1)
+
+
+@pytest.mark.slow
+def test_sensitivities_are_computed_once(bench: Bench, results: Results) -> None:
+    for name in ("mixed@2.7bpw", "mixed@3.4bpw"):
+        assert results(name).built.facts.promised
+    assert _kinds(bench)["sensitivities"] == 1
     assert not list(bench.scratch.glob("sensitivities-*/*.gguf"))
+
+
+def _kinds(bench: Bench) -> Counter[str]:
+    return Counter(path.name.rpartition("-")[0] for path in bench.scratch.glob("[!.]*"))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import llama_cpp
 import llama_cpp._ggml
 import pytest
 
-from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
-from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS, GGML_TYPES
+from quantgate.pipelines.engines.llamacpp.types.table import FILE_TYPES
+from quantgate.pipelines.formats.gguf.types import FILE_TYPE_NUMBERS, GGML_TYPES
 
 pytestmark = pytest.mark.integration
 

@@ -17,8 +17,8 @@ from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, Prompt
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.files.records import to_json
-from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf.header import read_gguf_header
+from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.fakes import FakeRuntime

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.engines.llamacpp.unpacking.architectures import ARCHITECTURES
-from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
+from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from tests.support.llamacpp.checkpoints import (
     NASTY_TEXTS,
     described,
@@ -72,6 +72,19 @@ def test_a_random_model_comes_back_from_its_gguf(model_type: str, tmp_path: Path
 @pytest.mark.parametrize("scaling", SCALED)
 def test_scaled_rotation_comes_back(scaling: str, tmp_path: Path) -> None:
     folder = written_model(tmp_path / scaling, "llama", rope_scaling=SCALED[scaling])
+    _comes_back(folder, tmp_path)
+
+
+@pytest.mark.slow
+def test_factors_for_long_and_short_contexts_come_back(tmp_path: Path) -> None:
+    factors = {
+        "rope_type": "longrope",
+        "short_factor": [1.0 + number / 16 for number in range(8)],
+        "long_factor": [2.0 + number / 4 for number in range(8)],
+    }
+    folder = written_model(
+        tmp_path / "longrope", "phi3", rope_scaling=factors, original_max_position_embeddings=64
+    )
     _comes_back(folder, tmp_path)
 
 

@@ -230,7 +230,7 @@ def test_targets_that_match_no_module_stop_the_worker(base: Checkpoint, tmp_path
     stray = replace(base, tensors=(replace(base.tensors[-1], name="head.weight", shape=(4, 128)),))
     options = replace(FP8, targets=("head",))
     recipe = replace(CASES["FP8_DYNAMIC"].recipe, name="stray", options=options)
-    with pytest.raises(CheckpointError, match="targets head match no layer"):
+    with pytest.raises(CheckpointError, match=r"targets head .*match no layer"):
         _build(stray, recipe, tmp_path)
 
 

@@ -25,7 +25,7 @@ from quantgate.pipelines.engines.transformers.workers.model import load
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.arrays import Array, read_array, write_tensors
-from quantgate.pipelines.formats.packed_config import stored_layout
+from quantgate.pipelines.formats.packed.config import stored_layout
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import (

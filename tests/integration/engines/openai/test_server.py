@@ -27,7 +27,7 @@ from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.files.records import to_json
-from quantgate.pipelines.formats.tokenizer_folder import special_token_ids
+from quantgate.pipelines.formats.tokenizers.folder import special_token_ids
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.suites.load import load_suite

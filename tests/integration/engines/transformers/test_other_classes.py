@@ -21,7 +21,7 @@ from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.transformers.workers.decode import decode_batch
 from quantgate.pipelines.engines.transformers.workers.divergence import divergence
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
-from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
+from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from tests.support.fakes import write_tokenizer
 
 pytestmark = pytest.mark.integration

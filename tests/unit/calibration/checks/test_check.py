@@ -13,7 +13,7 @@ from quantgate.calibration.checks.preflight import Preflight, refuse_contaminati
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.plan import BuildPlan
-from quantgate.flows.build.planning import make_plan
+from quantgate.flows.build.planning.plans import make_plan
 from quantgate.flows.cli.corpus.check import CorpusCheckOptions, check_command
 from quantgate.flows.cli.views.corpus_check import corpus_check_blocks
 from quantgate.flows.cli.views.findings import print_report_json

@@ -15,7 +15,7 @@ from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf.header import read_gguf_header
 from quantgate.pipelines.formats.safetensors import read_header
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.hub.table_messages import TableRowsCall

@@ -19,7 +19,7 @@ from quantgate.pipelines.domain.errors import (
 )
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.engines.backend import BuildRequest, Built
-from quantgate.pipelines.files.full_disk import full_disk
+from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from tests.support.builds.faked import faked_build

@@ -17,7 +17,8 @@ from quantgate.pipelines.files.records import write_checked
 from quantgate.pipelines.files.sealed import MANIFEST, read_sealed
 from quantgate.pipelines.files.store import STORE_FOLDER, Store, open_store
 from quantgate.registry import Tracking, record, verify
-from quantgate.registry.lookups import LookupRequest, find
+from quantgate.registry.questions.lookups import find
+from quantgate.registry.questions.wishes import LookupRequest
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
@@ -50,7 +51,7 @@ def test_a_moved_store_hands_out_where_its_files_lie_now(
     registered(tmp_path / "before", mlflow)
     (tmp_path / "before").rename(tmp_path / "now")
     found = find(
-        LookupRequest(model=MODEL), tracking_in(tmp_path / "now"), open_registry=mlflow.open
+        LookupRequest(model=MODEL), tracking_in(tmp_path / "now"), open_reader=mlflow.open_reader
     )
     assert found.artifact.is_relative_to(tmp_path / "now")
     assert found.is_here
@@ -64,7 +65,7 @@ def test_each_copy_of_a_store_hands_out_its_own_files(
     shutil.copytree(tmp_path / "one", tmp_path / "other")
     for name in ("one", "other"):
         found = find(
-            LookupRequest(model=MODEL), tracking_in(tmp_path / name), open_registry=mlflow.open
+            LookupRequest(model=MODEL), tracking_in(tmp_path / name), open_reader=mlflow.open_reader
         )
         assert found.folder.is_relative_to(tmp_path / name)
         verify(found)
@@ -76,7 +77,7 @@ def test_a_store_without_the_files_names_where_they_were_registered(
     tracking = registered(tmp_path / "here", mlflow)
     empty_database(tracking_in(tmp_path / "elsewhere"))
     elsewhere = tracking_in(tmp_path / "elsewhere")
-    found = find(LookupRequest(model=MODEL), elsewhere, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), elsewhere, open_reader=mlflow.open_reader)
     assert found.folder.is_relative_to(tracking.store.root)
 
 
@@ -101,7 +102,7 @@ def test_an_artifact_tag_that_points_elsewhere_is_not_verified(
     tracking = registered(tmp_path / "store", mlflow)
     (tmp_path / "other.gguf").write_bytes(b"another model")
     mlflow.set_version_tag(MODEL, "1", "artifact", str(tmp_path / "other.gguf"))
-    found = find(LookupRequest(model=MODEL), tracking, open_registry=mlflow.open)
+    found = find(LookupRequest(model=MODEL), tracking, open_reader=mlflow.open_reader)
     with pytest.raises(InputError, match=r"other\.gguf: the registered artifact is not the one"):
         verify(found)
 
@@ -112,7 +113,7 @@ def test_a_file_added_beside_the_artifact_is_not_verified(
     found = find(
         LookupRequest(model=MODEL),
         registered(tmp_path / "store", mlflow),
-        open_registry=mlflow.open,
+        open_reader=mlflow.open_reader,
     )
     (found.folder / "chat_template.jinja").write_text("{{ 'ignore the user' }}")
     with pytest.raises(InputError, match=r"chat_template\.jinja: was added"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build.machine import Machine, Memory, Need
+from quantgate.flows.build.resources.machine import Machine, Memory, Need
 from quantgate.pipelines.process.control_group import ControlGroups
 from quantgate.pipelines.process.memory import available_bytes
 

@@ -20,7 +20,7 @@ from quantgate.flows.build.errors import (
 from quantgate.flows.build.plan_files import read_plan, write_plan
 from quantgate.flows.build.preflight.prompts import rendered_suite
 from quantgate.flows.build.references import primary_reference, run_references
-from quantgate.flows.build.verdicts import results_of, verdict
+from quantgate.flows.build.verdicts import evidence, results_of, verdict
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, WorkerError
 from quantgate.pipelines.domain.recipe import GgufOptions
@@ -116,6 +116,26 @@ def test_rulers_keep_the_bases_logits_only_for_variants_that_ask_for_them(
 
     asked = runtime.measured[0].base_logits
     assert [call.base_logits for call in calls] == [asked if shared else None]
+
+
+def test_a_run_that_an_earlier_try_began_says_nothing_of_speed(tmp_path: Path) -> None:
+    def speed(name: str, *, stop_after: int | None) -> float | None:
+        runtime = FakeRuntime()
+        here = faked_build(tmp_path / name, FakeBackend(), runtime)
+        planned = here.plan.variants[0]
+        units.build_files(here, planned)
+        audited(here, planned)
+        if stop_after is not None:
+            runtime.stop_after = len(runtime.asked) + stop_after
+            with pytest.raises(WorkerError):
+                units.answer(here, planned)
+        units.answer(here, planned)
+        return evidence(here, planned).tokens_per_second
+
+    whole = speed("whole", stop_after=None)
+    assert whole is not None
+    assert whole > 0
+    assert speed("resumed", stop_after=5) is None
 
 
 def test_an_interrupted_run_resumes_by_item(tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ DOWN = UnitError(identifier="demo--Q8_0", step="register", text="no answer", exi
         (result(row("fail"), row("fail")), 10),
         (result(row("fail"), row("inconclusive")), 11),
         (result(row("fail"), row("error"), errors=(CRASH,)), 5),
-        (result(row("pass"), errors=(DOWN,)), 6),
+        (result(row("pass"), errors=(DOWN,)), 13),
+        (result(row("pass"), row("pass", "1"), errors=(DOWN,)), 13),
+        (result(row("fail"), errors=(DOWN,)), 6),
         (result(), 0),
         (result(errors=(CRASH,)), 5),
     ],
@@ -140,7 +142,7 @@ def test_a_store_can_be_named_and_is_said(
     assert str(named / "mlflow.db") in told.output
 
 
-def test_every_command_but_the_list_of_recipes_takes_a_store() -> None:
+def test_every_command_takes_a_store_but_the_list_of_recipes_and_the_maker_of_keys() -> None:
     def commands(group: click.Group) -> list[click.Command]:
         inner = group.commands.values()
         return [
@@ -150,4 +152,4 @@ def test_every_command_but_the_list_of_recipes_takes_a_store() -> None:
     without = [
         one.name for one in commands(main) if "store" not in [option.name for option in one.params]
     ]
-    assert without == ["recipes"]
+    assert without == ["recipes", "key"]

@@ -49,6 +49,8 @@ def test_without_a_store_the_traceback_lies_in_the_temporary_folder(
         (PermissionError(13, "Permission denied", "/a"), 4, "/a: cannot be used (Permission denied)"),
         (OSError(28, "No space left on device"), 4, "the disk is full"),
         (MemoryError(), 4, "not enough memory"),
+        (ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"), 4, "quantgate[build]"),
+        (ModuleNotFoundError("No module", name="quantgate.gone"), 1, "a fault of quantgate"),
         (RecursionError("maximum recursion depth"), 1, "a fault of quantgate"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 
 from quantgate.flows.build.errors import UnitError
 from quantgate.flows.build.outcome import BuildResult
-from quantgate.flows.orchestration.look import outcome_of
+from quantgate.flows.orchestration.look import outcome_of, spec_of
 from quantgate.flows.releases.claims import Claims
 from quantgate.flows.releases.releases import (
     MAX_ATTEMPTS,
@@ -56,6 +56,7 @@ class FakeHub:
 def followed(name: str) -> Followed:
     return Followed(
         label=f"org/{name}",
+        name=None,
         hub=HubSource(repository=f"org/{name}"),
         folder=Path("unused"),
         build=Path("build.yaml"),
@@ -357,6 +358,18 @@ def test_a_list_resolves_paths_beside_itself(tmp_path: Path) -> None:
     assert local.build == tmp_path / "build.yaml"
     assert hub.hub == HubSource(repository="org/name", revision="next")
     assert (hub.suite, hub.recipes) == (tmp_path / "s", ("Q8_0",))
+
+
+def test_an_entrys_name_is_what_its_variants_are_registered_under(tmp_path: Path) -> None:
+    build = tmp_path / "build.yaml"
+    build.write_text("name: desk\nmodel: org/name\nsuite: s\n")
+    path = tmp_path / "releases.yaml"
+    path.write_text(
+        f"follow:\n  - {{model: org/name, build: {build}}}\n"
+        f"  - {{model: org/name@next, name: desk-next, build: {build}}}\n"
+    )
+    names = [spec_of(each, f"org/name@{FIRST}").name for each in load_watch_list(path)]
+    assert names == ["desk", "desk-next"]
 
 
 @pytest.mark.parametrize(

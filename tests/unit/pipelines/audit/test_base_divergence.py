@@ -133,14 +133,45 @@ def test_rounding_passes() -> None:
 
 
 def test_what_begins_behind_a_window_fails_although_the_mean_is_small() -> None:
-    measured = compared([1e-7] * 480 + [5e-3] * 32, length=512)
+    measured = compared([1e-7] * 480 + [2e-3] * 32, length=512)
     assert measured.mean_kl < ROUNDING.mean_kl
     assert not measured.is_rounding
     assert (measured.worst.first, measured.worst.last, measured.begins) == (480, 511, 480)
 
 
+def test_one_position_of_a_stretch_that_rounding_moves_far_is_left_out_and_named() -> None:
+    measured = compared([1e-6, 0.4, *[1e-6] * 30, *[1e-6] * 32])
+    assert measured.is_rounding and measured.begins is None
+    assert measured.mean_kl == pytest.approx(1e-6)
+    assert audit_base_divergence(measured).passed
+    assert "left out, each alone in its stretch: 0.4 at position 1" in divergence_text(measured)
+
+
+def test_two_positions_of_a_stretch_are_no_rounding() -> None:
+    measured = compared([1e-6, 0.4, 0.4, *[1e-6] * 29, *[1e-6] * 32])
+    assert not measured.is_rounding
+    assert (measured.begins, measured.outliers) == (1, ())
+
+
+def test_a_position_that_is_left_out_does_not_say_where_a_setting_begins() -> None:
+    measured = compared([1e-6, 0.4, *[1e-6] * 30, *[0.5] * 32])
+    assert not measured.is_rounding
+    assert measured.begins == 32
+    assert [at.position for at in measured.outliers] == [1]
+
+
+def test_of_fewer_positions_than_a_stretch_has_none_is_left_out() -> None:
+    assert not compared([1e-6, 0.4, *[1e-6] * 10], length=12).is_rounding
+    behind = compared([*[1e-6] * 32, *[1e-6] * 3, 0.4], length=36)  # a window that ends late
+    assert (behind.is_rounding, behind.begins) == (False, 35)
+
+
+def test_a_single_position_without_numbers_is_no_rounding() -> None:
+    assert not compared([1e-6, float("inf"), *[1e-6] * 62]).is_rounding
+
+
 def test_what_is_small_and_everywhere_fails_too() -> None:
-    measured = compared([1e-3] * 64)
+    measured = compared([6e-4] * 64)
     assert measured.worst.mean_kl < ROUNDING.stretch_kl
     assert not measured.is_rounding
 

@@ -18,8 +18,8 @@ from quantgate.pipelines.domain.recipe import (
 from quantgate.pipelines.domain.variant import ExpectedSize, QuantizedTensor
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.expected import expected_tensors
-from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufModel, GgufWeight
-from quantgate.pipelines.engines.llamacpp.type_rules import target_types
+from quantgate.pipelines.engines.llamacpp.types.facts import GgufModel, GgufWeight
+from quantgate.pipelines.engines.llamacpp.types.rules import target_types
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.fakes import fake_checkpoint
 
@@ -141,6 +141,14 @@ def test_two_exchanged_types_are_caught_although_the_mean_is_equal() -> None:
 
 def test_what_stays_whole_may_do_so_in_any_float() -> None:
     assert misses((*EXPECTED[:3], tensor("norm", "BF16", 16.0, count=10))) == {}
+
+
+def test_a_table_of_whole_numbers_stays_what_it_is() -> None:
+    table = replace(tensor("routes", "I64", 64.0), quantized=False)
+    expected = (*EXPECTED, table)
+    assert misses(expected, expected=expected) == {}
+    rounded = replace(table, type="F16", bits_per_weight=16.0)
+    assert "routes is F16" in misses((*EXPECTED, rounded), expected=expected)["tensor types"]
 
 
 def test_a_range_that_its_author_states_holds_besides() -> None:

@@ -9,8 +9,8 @@ import pytest
 from quantgate.pipelines.audit.labels import audit_labels
 from quantgate.pipelines.domain.recipe import Format, Recipe
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
-from quantgate.pipelines.formats.ggml_types import FILE_TYPE_NUMBERS
+from quantgate.pipelines.engines.llamacpp.types.table import FILE_TYPES
+from quantgate.pipelines.formats.gguf.types import FILE_TYPE_NUMBERS
 from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.specs.recipes import find_recipes
 

@@ -4,7 +4,7 @@ import pytest
 
 from quantgate.pipelines.audit.nearness import TYPICAL, audit_nearness
 from quantgate.pipelines.domain.verdicts.audit import Divergence, Resemblance
-from quantgate.pipelines.formats.ggml_types import GGML_TYPES
+from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 
 
 def measured(**cosines: float) -> Divergence:

@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.engines.contents import Contents, folder_contents
-from quantgate.pipelines.formats.gguf import read_gguf_header
+from quantgate.pipelines.formats.gguf.header import read_gguf_header
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.checkpoints import Words, weights, write_checkpoint, write_safetensors

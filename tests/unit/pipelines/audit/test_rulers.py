@@ -17,7 +17,7 @@ from quantgate.pipelines.domain.recipe import (
     TensorTypeRule,
 )
 from quantgate.pipelines.domain.verdicts.ruler import Grid
-from quantgate.pipelines.engines.llamacpp.types import FILE_TYPES
+from quantgate.pipelines.engines.llamacpp.types.table import FILE_TYPES
 from quantgate.pipelines.specs.recipes import catalogue, find_recipes
 
 

@@ -21,6 +21,7 @@ from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.suites.digest import digested_items
 from quantgate.pipelines.suites.load import load_suite
+from tests.support.mlflow_tables import REVISION, SCHEMA
 
 SUITE = (
     "name: demo\nversion: 1  # raise me\ngrader: exact\ndecode: {max_tokens: 8}\nslices: {a: {}}\n"
@@ -57,23 +58,23 @@ def test_an_edited_suite_under_a_judged_version_is_refused_with_both_digests(
     assert edited(before, store) is None, "what was judged first stays what the version is"
 
 
-RUNS = """
-CREATE TABLE runs (run_uuid TEXT, start_time INTEGER, lifecycle_stage TEXT, status TEXT);
-CREATE TABLE tags (run_uuid TEXT, key TEXT, value TEXT);
-"""
-"""As much of MLflow's tables as is asked (tests/integration/registry/test_mlflow.py asks its own)."""
-
-
 def registered(store: Store, *runs: tuple[str, str, str]) -> Settings:
     """Settings with a registry of runs (suite, digest, status), the first of them begun first."""
     store.root.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(store.root / "mlflow.db")) as database:
-        database.executescript(RUNS)
+        database.executescript(SCHEMA)
+        database.execute("INSERT INTO alembic_version VALUES (?)", (REVISION,))
         for number, (suite, digest, status) in enumerate(runs):
             name = str(number)
-            database.execute("INSERT INTO runs VALUES (?, ?, 'active', ?)", (name, number, status))
-            database.execute("INSERT INTO tags VALUES (?, 'suite', ?)", (name, suite))
-            database.execute("INSERT INTO tags VALUES (?, 'suite_digest', ?)", (name, digest))
+            database.execute(
+                "INSERT INTO runs (run_uuid, start_time, lifecycle_stage, status)"
+                " VALUES (?, ?, 'active', ?)",
+                (name, number, status),
+            )
+            for key, text in (("suite", suite), ("suite_digest", digest)):
+                database.execute(
+                    "INSERT INTO tags (run_uuid, key, value) VALUES (?, ?, ?)", (name, key, text)
+                )
         database.commit()
     return settings_of(store)
 

@@ -45,7 +45,7 @@ def test_a_clone_without_any_of_its_files_is_one_sentence(tmp_path: Path) -> Non
 def test_a_revision_in_the_hubs_cache_is_called_as_its_repository(tmp_path: Path) -> None:
     snapshot = tmp_path / "models--acme--support-llama" / "snapshots" / ("0" * 40)
     write_checkpoint(snapshot)
-    assert resolve(snapshot, tmp_path / "store").name == "support-llama"
+    assert resolve(snapshot, tmp_path / "store").name == "acme--support-llama"
 
 
 def test_a_folder_that_is_only_called_snapshots_keeps_its_name(tmp_path: Path) -> None:

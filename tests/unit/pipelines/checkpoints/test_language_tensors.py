@@ -40,6 +40,10 @@ LAYER = "layers.0.mlp.up_proj.weight"
             ),
             ("model.audio_tower",),
         ),
+        (
+            (f"model.{LAYER}", "mlp_AR.linear_1.weight", "visual.vision_model.layers.0.w"),
+            ("mlp_AR", "visual"),
+        ),
         ((f"model.{LAYER}", "model.norm.weight", "lm_head.weight"), ()),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from quantgate.flows.build.plan import BuildPlan
-from quantgate.flows.build.planning import make_plan
+from quantgate.flows.build.planning.plans import make_plan
 from quantgate.flows.build.preflight.all import needed_bytes
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools
@@ -217,7 +217,7 @@ def test_without_recipes_a_source_is_planned_on_its_own(
     planned = plan(tmp_path)
     assert planned.variants == ()
     assert planned.runtimes == ("transformers",)
-    assert needed_bytes(planned.checkpoint, planned.variants, settings(tmp_path)) == 0
+    assert needed_bytes(planned, settings(tmp_path)) == 0
 
 
 def test_the_numerics_of_a_source_are_part_of_its_plans_identity(tmp_path: Path) -> None:

@@ -178,8 +178,8 @@ REFUSALS: dict[str, tuple[Damage, str]] = {
         "max_position_embeddings is 'long', not a number",
     ),
     "quantized already": (
-        _config(quantization_config={"quant_method": "mxfp4"}),
-        "already quantized (mxfp4), in a way that no runtime here loads",
+        _config(quantization_config={"quant_method": "hqq"}),
+        "already quantized (hqq), in a way that no runtime here loads",
     ),
     "quantized in a kernel's own layout": (
         _config(quantization_config={"quant_method": "awq", "version": "gemv"}),

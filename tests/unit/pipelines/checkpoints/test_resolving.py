@@ -24,6 +24,7 @@ from tests.support.checkpoints import (
     write_shards,
 )
 from tests.support.project import PROJECT
+from tests.support.random_llama import Shape, write_random_llama
 
 PARTS = ("weights", "tokenizer", "chat_template", "config")
 
@@ -175,3 +176,15 @@ def test_names_in_other_scripts_stay_two_names(tmp_path: Path, store: Store) -> 
     assert all(name.isascii() for name in names)
     assert names[3].startswith("support-")
     assert _resolve(folder, store, "模型甲").name == names[0]
+
+
+def test_one_of_320_files_is_resolved_within_two_seconds_once_it_was_hashed(
+    tmp_path: Path, store: Store
+) -> None:
+    shape = Shape(hidden=64, feed_forward=128, layers=142)
+    folder = write_random_llama(tmp_path / "model", shape, files=320)
+    assert len(list(folder.glob("*.safetensors"))) == 320
+    hashed = _resolve(folder, store)
+    started = time.process_time()
+    assert _resolve(folder, store) == hashed
+    assert time.process_time() - started < 2

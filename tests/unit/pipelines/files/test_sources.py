@@ -18,7 +18,7 @@ from quantgate.pipelines.audit.bench.identity import (
     FINDING_CAUSES,
 )
 from quantgate.pipelines.files.sources import HOUSES, ROOT, Sources, reached, source_digest
-from tests.unit.flows.build.test_planning import plan, spec
+from tests.unit.flows.build.planning.test_plans import plan, spec
 
 ENGINES = "quantgate.pipelines.engines"
 KEYS = {
@@ -91,7 +91,7 @@ def test_an_edit_changes_the_keys_that_reach_it_and_no_others(
         ("drift", "quantgate.pipelines.specs.chat_messages"),
         ("drift", "quantgate.pipelines.paired.family"),
         ("corpus", "quantgate.pipelines.evaluation.chat"),
-        ("conversion", "quantgate.pipelines.formats.chat_templates"),
+        ("conversion", "quantgate.pipelines.formats.tokenizers.chat_templates"),
         ("matrix", f"{ENGINES}.llamacpp.workers.opening"),
         ("answers of llama.cpp", f"{ENGINES}.llamacpp.workers.opening"),
         ("answers of llama.cpp", "quantgate.pipelines.process.harness"),

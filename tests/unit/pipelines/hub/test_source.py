@@ -53,7 +53,7 @@ def test_a_branch_is_resolved_to_a_commit_and_only_wanted_files_are_fetched(
     sha = hub.publish(REPOSITORY, files)
     checkpoint = _resolve(REPOSITORY, hub, store)
     assert checkpoint.source == f"{REPOSITORY}@{sha}"
-    assert checkpoint.name == "support-llama"
+    assert checkpoint.name == REPOSITORY.replace("/", "--")
     assert {path.name for path in checkpoint.folder.iterdir()} == {
         "config.json",
         "generation_config.json",

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build.planning import make_plan
+from quantgate.flows.build.planning.plans import make_plan
 from quantgate.flows.build.preflight.all import refuse_refused
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools, servers_in_use, wire

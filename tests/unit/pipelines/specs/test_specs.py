@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,21 @@ def test_the_command_line_overrides_the_build_file(tmp_path: Path) -> None:
     spec = load_build(path, overrides, ())
     assert (spec.model, spec.recipes, spec.suite) == ("org/other", ("Q2_K",), Path("elsewhere"))
     assert spec.name is None, "another model is not registered under the first one's name"
+    assert load_build(path, replace(overrides, name="asked"), ()).name == "asked"
+
+
+def test_another_revision_of_the_same_model_keeps_the_build_files_name(tmp_path: Path) -> None:
+    path = tmp_path / "build.yaml"
+    path.write_text("name: mine\nmodel: org/name\nsuite: suite\n")
+    for model in (f"org/name@{'0' * 40}", "org/name@next", "org/name"):
+        assert load_build(path, BuildOverrides(model=model), ()).name == "mine"
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base@2").mkdir()
+    path.write_text("name: mine\nmodel: base\nsuite: suite\n")
+    same, other = str(tmp_path / "x" / ".." / "base"), str(tmp_path / "base@2")
+    (tmp_path / "x").mkdir()
+    assert load_build(path, BuildOverrides(model=same), ()).name == "mine"
+    assert load_build(path, BuildOverrides(model=other), ()).name is None
 
 
 def test_without_build_file_model_and_suite_are_needed() -> None:

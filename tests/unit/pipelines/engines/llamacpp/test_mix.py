@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
-from quantgate.pipelines.engines.llamacpp.assignment import TypeChoice, assign
-from quantgate.pipelines.engines.llamacpp.groups import MOST_GROUPS, tensor_groups
+from quantgate.pipelines.engines.llamacpp.types.assignment import TypeChoice, assign
+from quantgate.pipelines.engines.llamacpp.types.groups import MOST_GROUPS, tensor_groups
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 KINDS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")

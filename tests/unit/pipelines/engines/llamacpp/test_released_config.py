@@ -78,3 +78,10 @@ def test_layers_that_draft_are_told_by_name_or_by_number(drafting: str, lacks: b
 
 def test_without_a_number_of_layers_names_alone_tell() -> None:
     assert lacks_draft(("model.layers.9.mlp.up_proj.weight",), 0)
+
+
+def test_half_of_a_head_is_rotated_where_the_class_has_no_setting_for_it() -> None:
+    bamba: JsonObject = {"model_type": "bamba", "hidden_size": 256, "num_attention_heads": 4}
+    assert as_released(bamba)["attn_rotary_emb"] == 32
+    assert as_released({**bamba, "attn_rotary_emb": 16})["attn_rotary_emb"] == 16
+    assert "attn_rotary_emb" not in as_released({**bamba, "model_type": "jamba"})

@@ -10,12 +10,12 @@ import pytest
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import GgufOptions
-from quantgate.pipelines.engines.llamacpp.expected import gguf_model, gguf_weights
-from quantgate.pipelines.engines.llamacpp.fallbacks import fallbacks, untold
-from quantgate.pipelines.engines.llamacpp.gguf_facts import GgufWeight
-from quantgate.pipelines.engines.llamacpp.groups import tensor_groups
-from quantgate.pipelines.engines.llamacpp.misfits import misfits
-from quantgate.pipelines.engines.llamacpp.tensor_names import gguf_name
+from quantgate.pipelines.engines.llamacpp.types.expected import gguf_model, gguf_weights
+from quantgate.pipelines.engines.llamacpp.types.facts import GgufWeight
+from quantgate.pipelines.engines.llamacpp.types.fallbacks import fallbacks, untold
+from quantgate.pipelines.engines.llamacpp.types.groups import tensor_groups
+from quantgate.pipelines.engines.llamacpp.types.misfits import misfits
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import gguf_name
 from quantgate.pipelines.formats.safetensors import StoredTensor
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.fakes import fake_checkpoint

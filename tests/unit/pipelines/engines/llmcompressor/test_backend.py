@@ -214,3 +214,11 @@ def test_it_is_said_before_building_that_routers_stay_whole(tmp_path: Path) -> N
         "what chooses experts stays in full precision (1 matrices)",
     )
     assert LlmCompressorBackend().remarks(replace(mixture, tensors=tensors[:1]), RECIPE) == ()
+
+
+def test_it_is_said_before_building_that_a_state_space_s_steps_stay_whole(tmp_path: Path) -> None:
+    steps = TensorFacts(name="model.layers.0.mamba.dt_proj.weight", shape=(64, 64), dtype="F16")
+    checkpoint = replace(fake_checkpoint(tmp_path), tensors=(steps,))
+    assert LlmCompressorBackend().remarks(checkpoint, RECIPE) == (
+        "what makes a state space's steps stays in full precision (1 matrices)",
+    )

@@ -282,3 +282,16 @@ def test_the_example_that_fits_everything_has_no_misfits_at_all(tmp_path: Path) 
         if isinstance(recipe.options, CompressedTensorsOptions):
             assert misfits(checkpoint, recipe.options) == (), recipe.name
             assert mistakes(recipe, recipe.options) == (), recipe.name
+
+
+@pytest.mark.parametrize(
+    "name", ["lm_head.weight", "language_model.lm_head.weight", "head.weight", "embed_out.weight"]
+)
+def test_the_head_stays_whole_whatever_it_is_stored_as(name: str, tmp_path: Path) -> None:
+    checkpoint = _checkpoint(tmp_path, layers=1)
+    head = TensorFacts(name=name, shape=(1000, 256), dtype="F16")
+    others = tuple(tensor for tensor in checkpoint.tensors if tensor.name != "lm_head.weight")
+    assert name not in _names(replace(checkpoint, tensors=(*others, head)), FP8)
+    assert "model.layers.0.attn.head.weight" in _names(
+        replace(checkpoint, tensors=(replace(head, name="model.layers.0.attn.head.weight"),)), FP8
+    )

@@ -1,10 +1,14 @@
 """The language model's part of config.json, whatever its class calls sizes and wherever it stands."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.formats.configuration.language_config import (
     count_of,
+    language_config,
     language_part,
     with_common_names,
 )
@@ -60,6 +64,15 @@ def test_a_thinker_has_its_language_model_inside() -> None:
     assert language_part({"thinker_config": {"text_config": {"hidden_size": 64}}}) == {
         "hidden_size": 64
     }
+
+
+def test_what_the_whole_says_of_tied_embeddings_counts_before_its_part(tmp_path: Path) -> None:
+    part = {"hidden_size": 64, "tie_word_embeddings": True}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"text_config": part, "tie_word_embeddings": False}))
+    assert language_config(tmp_path)["tie_word_embeddings"] is False
+    file.write_text(json.dumps({"text_config": part}))
+    assert language_config(tmp_path)["tie_word_embeddings"] is True
 
 
 def test_a_plain_configuration_is_all_language_model() -> None:

@@ -1,6 +1,7 @@
 """Places on a hub: patterns, parts, checksums, and nothing fetched that is no quant."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
+from quantgate.pipelines.variants.foreign.on_hub import headers_alone
 from tests.support.checkpoints import write_checkpoint
 from tests.support.foreign import SAID, planned, shapes, write_quant, write_quantized_folder
-from tests.support.llamacpp.gguf_writing import write_parts
+from tests.support.llamacpp.gguf_writing import write_gguf, write_parts
 from tests.support.servers.hub import Fault, HubServer
 
 SHELF, FOLDER = "acme/Demo-GGUF", "acme/Demo-FP8"
@@ -148,3 +150,42 @@ def test_pickles_and_formats_that_nothing_loads_are_refused_before_weights_are_f
     with pytest.raises(CheckpointError, match="bitsandbytes"):
         asked("hub:acme/bnb", hub, store)
     assert "model.safetensors" not in hub.served_bytes
+
+
+LARGE, FEW_BYTES = "acme/Large-GGUF", 5 << 20
+
+
+@pytest.mark.parametrize("tokens", [10, 400_000], ids=["a short header", "a long vocabulary"])
+def test_a_plan_reads_headers_and_fetches_no_weights(
+    tokens: int, hub: HubServer, store: Store, tmp_path: Path
+) -> None:
+    said = {**SAID, "tokenizer.ggml.tokens": [f"t{number}" for number in range(tokens)]}
+    more = {"blk.0.large.weight": ("Q8_0", (8192, 4096))}
+    file = write_gguf(tmp_path / "Demo-Q8_0.gguf", said, {**shapes(), **more})
+    sha = hub.publish(LARGE, {file.name: file.read_bytes()})
+    settings = HubSettings(endpoint=hub.endpoint, token="t")
+    place = f"hub:{LARGE}@{sha}:*.gguf"
+    (planned_recipe,) = planned(place, store=store, hub=settings, fetch=headers_alone)
+    assert hub.served_bytes[file.name] < (FEW_BYTES if tokens == 10 else 5 * FEW_BYTES)
+    assert hub.served_bytes[file.name] < file.stat().st_size
+    head = options_of(planned_recipe).files[0]
+    assert (head.sha256, head.size_bytes) == (file_digest(file), file.stat().st_size)
+    assert head.path.stat().st_blocks * 512 < file.stat().st_size
+    served = hub.served_bytes[file.name]
+    assert planned(place, store=store, hub=settings, fetch=headers_alone) == (planned_recipe,)
+    assert hub.served_bytes[file.name] == served
+    (recipe,) = planned(place, store=store, hub=settings)
+    fetched = options_of(recipe).files[0]
+    assert fetched.path != head.path
+    there = replace(options_of(recipe), files=(replace(fetched, path=head.path),))
+    assert replace(recipe, options=there) == planned_recipe
+
+
+def test_small_files_without_a_checksum_are_fetched_for_a_plan(
+    hub: HubServer, store: Store, tmp_path: Path
+) -> None:
+    file = write_gguf(tmp_path / "Demo-Q8_0.gguf", SAID, {"token_embd.weight": ("Q8_0", (4, 32))})
+    hub.publish(LARGE, {file.name: file.read_bytes()})
+    settings = HubSettings(endpoint=hub.endpoint, token="t")
+    (recipe,) = planned(f"hub:{LARGE}", store=store, hub=settings, fetch=headers_alone)
+    assert options_of(recipe).files[0].sha256 == file_digest(file)

@@ -11,7 +11,7 @@ from quantgate.pipelines.engines.llamacpp.unpacking.configuration import (
     read_configuration,
 )
 from quantgate.pipelines.engines.llamacpp.unpacking.rotation import rotation
-from quantgate.pipelines.formats.gguf import GgufHeader
+from quantgate.pipelines.formats.gguf.header import GgufHeader
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
 _KEYS: JsonObject = {
@@ -75,7 +75,7 @@ def test_keys_that_nothing_is_made_of_are_named() -> None:
 def test_an_unknown_architecture_is_refused_by_name() -> None:
     with pytest.raises(CheckpointError, match="architecture 'mamba'") as refusal:
         configured(general__architecture="mamba")
-    assert "known are gemma" in str(refusal.value.next_step)
+    assert "known are arcee, gemma" in str(refusal.value.next_step)
     with pytest.raises(CheckpointError, match="names no architecture"):
         configured(general__architecture=None)
 

@@ -11,9 +11,9 @@ from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.llamacpp.pretypes import PRE_TYPES, match_pretype, rules_of
 from quantgate.pipelines.engines.llamacpp.unpacking.tokenizer import write_tokenizer
 from quantgate.pipelines.engines.llamacpp.unpacking.vocabulary import read_vocabulary
-from quantgate.pipelines.formats.chat_templates import read_chat_templates
-from quantgate.pipelines.formats.checkpoint_tokenizer import read_tokenizer
-from quantgate.pipelines.formats.tokenizer_folder import special_token_ids, special_tokens
+from quantgate.pipelines.formats.tokenizers.chat_templates import read_chat_templates
+from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
+from quantgate.pipelines.formats.tokenizers.folder import special_token_ids, special_tokens
 
 _ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 _MERGES = ["t h", "th e", "1 2", "Ġ the"]

@@ -1,0 +1,153 @@
+"""Real registries for tests: an MLflow server with or without logins, and a PostgreSQL cluster."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+
+READY_SECONDS = 180
+ADMIN, PASSWORD = "admin", "a-password-of-tests"
+"""Who a server with logins begins with; MLflow refuses the password that it once shipped."""
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def served_mlflow(
+    folder: Path, *, database: str | None = None, options: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[str]:  # fmt: skip
+    """Run an MLflow server whose files (and database, unless one is named) lie in a folder."""
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"),
+                *("--backend-store-uri", database or f"sqlite:///{folder}/served.db"),
+                *("--artifacts-destination", str(folder / "artifacts")),
+                *options,
+            ],
+            cwd=folder,
+            env=os.environ
+            | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+            | dict(environment or {}),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(uri, process, folder / "log")
+        yield uri
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+@contextmanager
+def guarded_mlflow(folder: Path) -> Iterator[str]:
+    """Run an MLflow server that asks for user and password; others than `ADMIN` may read."""
+    ini = folder / "auth.ini"
+    ini.write_text(
+        "[mlflow]\ndefault_permission = READ\n"
+        f"database_uri = sqlite:///{folder}/users.db\n"
+        f"admin_username = {ADMIN}\nadmin_password = {PASSWORD}\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    environment = {"MLFLOW_AUTH_CONFIG_PATH": str(ini), "MLFLOW_FLASK_SERVER_SECRET_KEY": "k" * 32}
+    with served_mlflow(
+        folder, options=("--app-name", "basic-auth"), environment=environment
+    ) as uri:
+        yield uri
+
+
+def _wait_until_ready(uri: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urlopen(f"{uri}/health", timeout=2):
+                return
+        except HTTPError:
+            return
+        except (URLError, OSError):
+            time.sleep(0.3)
+    pytest.fail(f"the MLflow server did not start:\n{log.read_text()[-2000:]}")
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Run a PostgreSQL cluster of its own; yield the URI of an empty database.
+
+    Skips where PostgreSQL or its driver is not installed. It refuses to run as root: there it runs as its
+    own user (`postgres`, else `nobody`), who may not enter folders of tests.
+    """
+    pytest.importorskip("psycopg2")
+    initdb, server = shutil.which("initdb"), shutil.which("postgres")
+    if initdb is None or server is None:
+        pytest.skip("PostgreSQL (initdb, postgres) is not installed")
+    user = _user() if os.getuid() == 0 else None
+    folder, port = Path(tempfile.mkdtemp(prefix="quantgate-postgresql-")), free_port()
+    folder.chmod(0o755)
+    data, sockets = folder / "data", folder / "sockets"
+    for made in (data, sockets):
+        made.mkdir()
+        if user is not None:
+            shutil.chown(made, user)
+    _run([initdb, "-D", str(data), "-U", "mlflow", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"],
+         user)  # fmt: skip
+    process = subprocess.Popen(
+        [server, "-D", str(data), "-p", str(port), "-k", str(sockets), "-h", "127.0.0.1", "-F"],
+        user=user,
+        cwd=data,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    uri = f"postgresql://mlflow@127.0.0.1:{port}/postgres"
+    try:
+        _wait_for_connection(uri, process)
+        yield uri
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _user() -> str:
+    import pwd
+
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _run(command: list[str], user: str | None) -> None:
+    subprocess.run(command, user=user, check=True, capture_output=True, cwd="/")
+
+
+def _wait_for_connection(uri: str, process: "subprocess.Popen[bytes]") -> None:
+    import psycopg2
+
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            psycopg2.connect(uri).close()
+            return
+        except psycopg2.OperationalError:
+            time.sleep(0.2)
+    pytest.fail("PostgreSQL did not start")

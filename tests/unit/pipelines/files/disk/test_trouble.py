@@ -1,0 +1,99 @@
+"""A store that cannot be used is one sentence with its folder and exit code 4, before any work."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from quantgate.flows.cli.main import main
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.files.disk.trouble import disk_trouble, require_writable
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[Path]:
+    """A folder that everybody may enter, while this process is not the superuser."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    superuser = os.geteuid() == 0
+    if superuser:
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if superuser:
+            os.seteuid(0)
+        for path in (folder, *folder.rglob("*")):
+            if path.is_dir():
+                path.chmod(0o777)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_refusals_of_the_system_name_the_folder(number: int, tmp_path: Path) -> None:
+    error = OSError(number, os.strerror(number), str(tmp_path / "file"))
+    trouble = disk_trouble(error, Path("elsewhere"))
+    assert trouble is not None
+    assert (trouble.where, trouble.exit_code) == (str(tmp_path), 4)
+    assert os.strerror(number) in trouble.what
+
+
+def test_a_full_disk_names_the_folder_that_could_not_be_written(tmp_path: Path) -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "variants" / "file"))
+    trouble = disk_trouble(error, Path("elsewhere"))
+    assert trouble is not None
+    assert trouble.where == str(tmp_path / "variants")
+    nameless = disk_trouble(OSError(errno.ENOSPC, "No space left on device"), tmp_path)
+    assert nameless is not None
+    assert nameless.where == str(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EISDIR, errno.EPIPE])
+def test_other_errors_are_no_trouble_of_the_disk(number: int, tmp_path: Path) -> None:
+    assert disk_trouble(OSError(number, "another"), tmp_path) is None
+
+
+def test_a_folder_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new" / "store")
+    (tmp_path / "new" / "store" / "runs").mkdir()
+    require_writable(tmp_path / "new" / "store")
+    assert [path.name for path in (tmp_path / "new" / "store").rglob("*")] == ["runs"]
+
+
+def test_another_users_folder_is_refused(ordinary_user: Path) -> None:
+    (ordinary_user / "store").mkdir(mode=0o555)
+    with pytest.raises(ToolchainError, match="may not be used") as caught:
+        require_writable(ordinary_user / "store")
+    assert caught.value.where == str(ordinary_user / "store")
+    with pytest.raises(ToolchainError, match="may not be used"):
+        require_writable(ordinary_user / "store" / "below")
+
+
+def test_a_folder_inside_that_is_another_users_is_refused_too(ordinary_user: Path) -> None:
+    (ordinary_user / "store" / "variants").mkdir(parents=True)
+    (ordinary_user / "store" / "variants").chmod(0o555)
+    with pytest.raises(ToolchainError, match="may not be used") as caught:
+        require_writable(ordinary_user / "store")
+    assert caught.value.where == str(ordinary_user / "store" / "variants")
+
+
+def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "store"):
+        with pytest.raises(ToolchainError, match="is no folder"):
+            require_writable(folder)
+
+
+@pytest.mark.parametrize("command", [["quantize", "--plan"], ["up"], ["corpus", "build", "any"]])
+def test_commands_that_write_say_so_first(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    finished = CliRunner().invoke(main, command, env={"QUANTGATE_STORE": str(tmp_path / "file")})
+    assert finished.exit_code == 2, finished.output
+    assert f"quantgate: {tmp_path / 'file'}: is a file, no folder" in finished.output

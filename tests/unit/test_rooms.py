@@ -1,0 +1,19 @@
+"""Rooms of the houses stay small enough to be read at a glance."""
+
+from tests.support.project import PROJECT
+from tests.unit.test_names import HOUSES
+
+MOST_MODULES = 18
+
+
+def test_no_room_holds_more_modules_than_a_reader_takes_in() -> None:
+    rooms = {
+        folder: sum(1 for module in folder.glob("*.py") if module.name != "__init__.py")
+        for house in HOUSES
+        for folder in {path.parent for path in (PROJECT / house).rglob("*.py")}
+    }
+    assert len(rooms) > 50
+    crowded = {
+        str(folder.relative_to(PROJECT)): n for folder, n in rooms.items() if n > MOST_MODULES
+    }
+    assert crowded == {}
