@@ -5,9 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from atexit import register
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
+from quantgate.flows.orchestration.server import project_prefect_api
 from tests.support.project import EXAMPLE, PROJECT
 from tests.support.warm import TRANSFORMERS, warm_environment
 
@@ -98,6 +103,20 @@ def make_road(folder: Path, recipes: tuple[str, ...], items_a_slice: int) -> Roa
 def warmed(road: Road, *prefixes: str) -> Road:
     """Return the road with its workers of torch forked (`tests.support.warm`), for what looks elsewhere."""
     return replace(road, variables=tuple(warm_environment(*prefixes or (TRANSFORMERS,)).items()))
+
+
+def orchestrated(road: Road) -> Road:
+    """Return the road with the test process's Prefect server, for what looks elsewhere than at servers."""
+    return replace(road, prefect_api=_shared_prefect())
+
+
+@cache
+def _shared_prefect() -> str:
+    """Start the Prefect server of this test process; each start costs some six seconds of processor time."""
+    running = ExitStack()
+    register(running.close)
+    folder = running.enter_context(tempfile.TemporaryDirectory(prefix="quantgate-prefect-"))
+    return running.enter_context(project_prefect_api(Path(folder)))
 
 
 def leftovers(store: Path) -> list[Path]:

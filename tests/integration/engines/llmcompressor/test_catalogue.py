@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,11 +37,18 @@ pytestmark = pytest.mark.integration
 
 # Fewer tokens than the recipes ask for: what is shown here does not hang on how many.
 TOKENS = 1500
-SIDE_BY_SIDE = 2
 LAYERS, MATRICES_A_LAYER = 4, 7
 RECIPES = {
     recipe.name: recipe for recipe in catalogue() if recipe.format is Format.COMPRESSED_TENSORS
 }
+LIKE_OTHERS = {
+    "NVFP4--kv_fp8", "W4A16--awq_g32", "W4A16--awq_g64", "W4A16--gptq_g64", "W4A16_ASYM--awq_g32",
+    "W4A16_ASYM--awq_g64",
+}  # fmt: skip
+"""Recipes whose parts are each in another one: `make slow` builds them too."""
+EACH = [
+    pytest.param(name, marks=(pytest.mark.slow,) if name in LIKE_OTHERS else ()) for name in RECIPES
+]
 REPEATED = "W4A16--awq"
 
 
@@ -74,19 +80,24 @@ def corpus(base: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Calibr
     )
 
 
+class Results(dict[str, Result]):
+    """Results by a recipe's name; each is built and probed when it is first asked for."""
+
+    def __init__(self, base: Checkpoint, corpus: CalibrationTokens, folder: Path) -> None:
+        super().__init__()
+        self._base, self._corpus, self._folder = base, corpus, folder
+
+    def __missing__(self, name: str) -> Result:
+        built = _build(self._base, RECIPES[name], self._corpus, self._folder / name)
+        self[name] = Result(built, _probe(built, self._corpus, self._folder / name))
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def results(
     base: Checkpoint, corpus: CalibrationTokens, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Result]:
-    """Build and probe everything once, two at a time: most of a build is one thread importing."""
-    folder = tmp_path_factory.mktemp("variants")
-
-    def result(recipe: Recipe) -> Result:
-        built = _build(base, recipe, corpus, folder / recipe.name)
-        return Result(built, _probe(built, corpus, folder / recipe.name))
-
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return dict(zip(RECIPES, pool.map(result, RECIPES.values()), strict=True))
+    return Results(base, corpus, tmp_path_factory.mktemp("variants"))
 
 
 def _build(base: Checkpoint, recipe: Recipe, corpus: CalibrationTokens, folder: Path) -> Built:
@@ -127,7 +138,7 @@ def test_the_catalogue_holds_what_people_ship() -> None:
     } <= set(RECIPES)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", EACH)
 def test_everything_promised_is_there_at_the_promised_cost(
     name: str, base: Checkpoint, results: Mapping[str, Result]
 ) -> None:
@@ -141,7 +152,7 @@ def test_everything_promised_is_there_at_the_promised_cost(
     assert unexpected(recipe, base, results[name].built) == ()
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", EACH)
 def test_a_recipe_uses_the_whole_corpus_or_nothing_of_it(
     name: str, results: Mapping[str, Result], corpus: CalibrationTokens
 ) -> None:
@@ -151,7 +162,7 @@ def test_a_recipe_uses_the_whole_corpus_or_nothing_of_it(
     assert (facts.calibration_sequences, facts.calibration_tokens) == expected
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", EACH)
 def test_the_variant_loads_in_its_runtime_with_finite_logits(
     name: str, results: Mapping[str, Result]
 ) -> None:
@@ -175,7 +186,7 @@ def test_every_layer_that_can_be_smoothed_was(
     assert results[name].built.facts.warnings[0].startswith(smoothed)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", EACH)
 def test_the_runtime_rounds_what_the_numerics_say(
     name: str, results: Mapping[str, Result], corpus: CalibrationTokens
 ) -> None:
