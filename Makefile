@@ -15,7 +15,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-oracles quantize example-smollm2 plan test unit integration slow check types contracts unused format schemas bench models serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow check types contracts unused format schemas bench models serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -38,6 +38,9 @@ setup-redaction:  ## presidio (about 250 MB), for corpora that ask for `redactio
 
 setup-archived:  ## the environment of autoawq and auto-gptq (about 1.6 GB in the tool cache), for recipes that name them
 	@PYTHON=$(PYTHON) requirements/setup archived
+
+setup-vllm:  ## vLLM for CPUs (2.5 GB in the tool cache), for `make slow` and for builds that are judged in it
+	@PYTHON=$(PYTHON) requirements/setup vllm
 
 setup-oracles:  ## llama.cpp's own programs (three minutes, in the tool cache), which tests and benchmarks compare with
 	@PYTHON=$(PYTHON) requirements/setup oracles

@@ -1,7 +1,7 @@
 """Builds judged in a real vLLM: what it loads and refuses, a base that it alters, and engines that die.
 
-QUANTGATE_VLLM is the path of a vLLM's own program, of an environment of its own. docs/runtimes.md says which
-version was run, and with what result.
+`make setup-vllm` makes the environment that they run; QUANTGATE_VLLM may name the program of another one.
+docs/runtimes.md says which version was run, and with what result.
 """
 
 import json
@@ -16,15 +16,23 @@ from typing import Any
 
 import pytest
 
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.process.environments import LockedEnvironment
 from tests.support.builds.road import Road, leftovers, make_road
 from tests.support.project import PROJECT
 from tests.support.servers.served import parent_of
 
-VLLM = os.environ.get("QUANTGATE_VLLM", "")
+ENVIRONMENT = LockedEnvironment(
+    name="vllm",
+    lock=PROJECT / "requirements" / "vllm.lock",
+    tool_cache=Settings.from_environment().tool_cache,
+    command="make setup-vllm",
+)
+VLLM = os.environ.get("QUANTGATE_VLLM") or str(ENVIRONMENT.folder / "bin" / "vllm")
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.skipif(not VLLM, reason="QUANTGATE_VLLM does not name a vllm program"),
+    pytest.mark.skipif(not Path(VLLM).is_file(), reason=f"no vLLM: `{ENVIRONMENT.command}`"),
 ]
 
 SERVERS = """judge_in: vllm
