@@ -1,6 +1,6 @@
-"""How long sequences get: what a server has to make room for."""
+"""How long sequences get, which a server has to make room for, and what they begin with in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from quantgate.pipelines.engines.request_files import read_prompts
@@ -17,3 +17,16 @@ def longest(prompts: Iterable[Prompt], max_tokens: int) -> int:
     return max(
         (len(prompt.token_ids) + (prompt.max_tokens or max_tokens) for prompt in prompts), default=1
     )
+
+
+def common_prefix(prompts: Sequence[Prompt], *, worth_tokens: int) -> tuple[int, ...]:
+    """Return the first tokens that all prompts share and leave each at least one; () below `worth_tokens`."""
+    if len(prompts) < 2:
+        return ()
+    first = min(prompt.token_ids for prompt in prompts)
+    last = max(prompt.token_ids for prompt in prompts)
+    limit = min(len(prompt.token_ids) for prompt in prompts) - 1
+    length = 0
+    while length < limit and first[length] == last[length]:
+        length += 1
+    return first[:length] if length >= worth_tokens else ()

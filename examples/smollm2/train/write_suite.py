@@ -20,7 +20,9 @@ from tasks.task import Json, Task
 
 EXAMPLE = Path(__file__).resolve().parents[1]
 SUITE_SEED = 7
-TRAFFIC_SEED = 8
+TRAFFIC_SEED = (
+    9  # with 8, a conversation is too much like an item: the program's own check names it
+)
 _TRAFFIC_ROWS = 600
 _SIZES = {
     "facts": 40,
@@ -30,9 +32,10 @@ _SIZES = {
     "refusal": 36,
     "german": 48,
 }
-# How many long texts of how many characters: about 250, 500, 2,000 and 3,900 tokens. Few are very long, since
-# two of 3,900 tokens cost as much as half of the short items.
-_LONG = {1_100: 20, 2_200: 6, 8_800: 2, 17_600: 2}
+# How many long texts of how many characters: about 200, 500, 2,000 and 3,900 tokens. Few are very long, since
+# a token costs the more, the more stand before it. Each text is asked about once: items that share one prove
+# no more than one item.
+_LONG = {800: 23, 2_200: 5, 8_800: 1, 17_600: 1}
 
 
 def main() -> None:

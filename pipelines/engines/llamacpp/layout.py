@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from quantgate.pipelines.engines.prompt_lengths import common_prefix
 from quantgate.pipelines.engines.requests import Prompt
 
 AnswerTokens = Callable[[Prompt], int]
@@ -60,19 +61,6 @@ class Layout:
     def sequences(self) -> int:
         """Slots, and one more where there is something to share."""
         return self.slots + bool(self.shared)
-
-
-def common_prefix(prompts: Sequence[Prompt], *, worth_tokens: int) -> tuple[int, ...]:
-    """Return the first tokens that all prompts share and leave each at least one; () below `worth_tokens`."""
-    if len(prompts) < 2:
-        return ()
-    first = min(prompt.token_ids for prompt in prompts)
-    last = max(prompt.token_ids for prompt in prompts)
-    limit = min(len(prompt.token_ids) for prompt in prompts) - 1
-    length = 0
-    while length < limit and first[length] == last[length]:
-        length += 1
-    return first[:length] if length >= worth_tokens else ()
 
 
 def lay_out(prompts: Sequence[Prompt], room: AnswerTokens, slots: int) -> Layout:

@@ -65,16 +65,24 @@ def test_every_slice_can_prove_something_and_no_question_stands_twice() -> None:
     assert len({normalized(item.messages[-1].content) for item in items}) == len(items)
 
 
-def test_nothing_of_either_suite_is_taught() -> None:
+def test_nothing_of_either_suite_is_taught_or_calibrated_with() -> None:
+    conversations = [
+        ((lesson.question, lesson.answer), f"lesson {number}")
+        for number, lesson in enumerate(taught(LESSONS_OF_A_COURSE))
+    ]
+    for line in (SMOLLM2 / "traffic" / "messages.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        question, answer = (str(message["content"]) for message in row["messages"])
+        conversations.append(((question, answer), row["id"]))
     rows = [
         CorpusSequence(
-            id=str(number),
+            id=name,
             messages=(
-                Message(role="user", content=lesson.question),
-                Message(role="assistant", content=lesson.answer),
+                Message(role="user", content=question),
+                Message(role="assistant", content=answer),
             ),
         )
-        for number, lesson in enumerate(taught(LESSONS_OF_A_COURSE))
+        for (question, answer), name in conversations
     ]
     for folder in (SMOLLM2 / "suite", EXAMPLE / "suite"):
         assert contaminations(rows, load_suite(folder).items) == (), folder

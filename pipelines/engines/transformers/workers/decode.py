@@ -1,11 +1,13 @@
-"""Batched decoding with a KV cache: left-padded prompts, rows leave the batch as they finish."""
+"""Batched decoding with a KV cache: left-padded prompts, rows leave the batch as they finish.
+
+What all prompts of a batch begin with is computed once (see `opening`); padding stands after it.
+"""
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from transformers import DynamicCache
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.binding.answers import BoundAnswer
@@ -13,6 +15,7 @@ from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.stop_texts import Finish, TextOf, reaches_stop
 from quantgate.pipelines.engines.transformers.workers.forward import forward
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
+from quantgate.pipelines.engines.transformers.workers.opening import opening_of
 
 COMPLETE = -1
 """Chosen instead of a token where a bound answer is whole and may not go on."""
@@ -68,9 +71,12 @@ def decode_batch(
     running = [row for row in rows if row.finish is None]
     if not running:
         return rows
-    tokens, mask = _left_padded([row.prompt.token_ids for row in running], loaded.device)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    cache = DynamicCache(config=loaded.model.config)
+    opening = opening_of(loaded, [row.prompt for row in running])
+    begun = len(opening.token_ids)
+    tokens, mask = _left_padded([row.prompt.token_ids[begun:] for row in running], loaded.device)
+    mask = torch.cat([mask.new_ones(len(running), begun), mask], dim=1)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, begun:]
+    cache = opening.cache
     while True:
         output = forward(
             loaded.model,

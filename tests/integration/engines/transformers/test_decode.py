@@ -1,5 +1,6 @@
 """Batched decoding against transformers' own `generate`, in float32 where both must agree token by token."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.transformers.workers.decode import PromptRow, decode_batch
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
+from quantgate.pipelines.engines.transformers.workers.opening import opening_of
 from tests.support.checkpoints import CONTEXT, write_checkpoint
 
 pytestmark = pytest.mark.integration
@@ -70,6 +72,19 @@ def test_a_ragged_batch_gives_what_generate_gives_for_each_prompt_alone(
         assert row.prompt is prompt
         assert row.generated == _generated(loaded, prompt, SETTINGS.max_tokens)
         assert row.finish == "length"
+
+
+def test_what_all_prompts_begin_with_is_computed_once_and_changes_no_answer(
+    loaded: LoadedModel,
+) -> None:
+    (opening,) = _prompts(24)
+    prompts = [
+        replace(prompt, token_ids=opening.token_ids + prompt.token_ids)
+        for prompt in _prompts(3, 40, 17, 1, 29)
+    ]
+    assert opening_of(loaded, prompts).token_ids == opening.token_ids
+    for row, prompt in zip(_decode(loaded, prompts), prompts, strict=True):
+        assert row.generated == _generated(loaded, prompt, SETTINGS.max_tokens)
 
 
 def test_rows_that_stop_early_leave_the_others_untouched(loaded: LoadedModel) -> None:

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedConfig
 from transformers.models.bloom import BloomConfig
 from transformers.models.falcon import FalconConfig
 from transformers.models.gpt2 import GPT2Config
 from transformers.models.jamba import JambaConfig
 from transformers.models.lfm2 import Lfm2Config
+from transformers.models.llama import LlamaConfig
 from transformers.models.mamba import MambaConfig
+from transformers.models.mistral import MistralConfig
 from transformers.models.mpt import MptConfig
 from transformers.utils import logging
 
@@ -21,6 +23,7 @@ from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.transformers.workers.decode import decode_batch
 from quantgate.pipelines.engines.transformers.workers.divergence import divergence
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
+from quantgate.pipelines.engines.transformers.workers.opening import opening_of
 from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from tests.support.fakes import write_tokenizer
 
@@ -52,6 +55,11 @@ CONFIGS: dict[str, Any] = {
         num_key_value_heads=2, intermediate_size=128, layer_types=["conv", "full_attention", "conv"],
     ),
 }  # fmt: skip
+_LLAMA: dict[str, Any] = {
+    "vocab_size": IDS, "hidden_size": WIDTH, "intermediate_size": WIDTH, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2,
+}  # fmt: skip
+_ROPE = {"rope_theta": 10_000.0}
 _MORE_THAN_A_PART = 530
 SETTINGS = DecodeSettings(max_tokens=8)
 
@@ -65,8 +73,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded_of(kind: str, folder: Path) -> LoadedModel:
+    return loaded_from(CONFIGS[kind], folder)
+
+
+def loaded_from(config: PreTrainedConfig, folder: Path) -> LoadedModel:
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIGS[kind]).float().eval()
+    model = AutoModelForCausalLM.from_config(config).float().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
@@ -89,23 +101,45 @@ def alone(loaded: LoadedModel, prompt: Prompt) -> list[int]:
     return ids[len(prompt.token_ids) :]
 
 
+@pytest.mark.parametrize("shared_tokens", [0, 20])
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_a_ragged_batch_gives_what_each_prompt_gets_alone(kind: str, folder: Path) -> None:
+def test_a_ragged_batch_gives_what_each_prompt_gets_alone(
+    kind: str, shared_tokens: int, folder: Path
+) -> None:
     loaded = loaded_of(kind, folder)
     drawn = torch.Generator().manual_seed(1)
-    prompts = [
-        Prompt(
-            item_id=str(length),
-            token_ids=tuple(torch.randint(1, 250, (length,), generator=drawn).tolist()),
-        )
-        for length in (3, 30, 1, 17)
-    ]
+    lengths = (shared_tokens, 3, 30, 1, 17)
+    opening, *others = (
+        tuple(torch.randint(1, 250, (length,), generator=drawn).tolist()) for length in lengths
+    )
+    prompts = [Prompt(item_id=str(len(ids)), token_ids=opening + ids) for ids in others]
     rows = decode_batch(loaded, prompts, SETTINGS, frozenset())
     answers = [row.generated for row in rows]
     assert answers == [alone(loaded, prompt) for prompt in prompts]
     assert len({tuple(answer) for answer in answers}) > 1, (
         "an answer that hangs on nothing tells nothing"
     )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(CONFIGS["states instead of a cache"], id="states"),
+        pytest.param(CONFIGS["ALiBi of another make"], id="no positions taken"),
+        pytest.param(MistralConfig(**_LLAMA, sliding_window=8), id="sliding windows"),
+        pytest.param(
+            LlamaConfig(**_LLAMA, rope_parameters={**_ROPE, "rope_type": "dynamic", "factor": 2.0}),
+            id="frequencies by length",
+        ),
+    ],
+)
+def test_classes_that_would_go_on_otherwise_compute_every_prompt_whole(
+    config: PreTrainedConfig, folder: Path
+) -> None:
+    loaded = loaded_from(config, folder)
+    ids = tuple(range(30))
+    prompts = [Prompt(item_id=str(last), token_ids=(*ids, last)) for last in (40, 50)]
+    assert opening_of(loaded, prompts).token_ids == ()
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

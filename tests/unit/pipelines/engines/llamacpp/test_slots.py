@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 import numpy
-import pytest
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.llamacpp.layout import (
     Layout,
-    common_prefix,
     groups,
     lay_out,
     side_by_side,
@@ -127,23 +125,6 @@ def test_logits_that_are_not_finite_end_one_answer_as_an_error() -> None:
     found = answers(prompts, CountingEngine(poisoned_after=5), layout(), rules())
     assert found["bad"].finish == "error"
     assert found["good"].finish == "stop"
-
-
-def test_the_shared_prefix_leaves_every_prompt_a_token_of_its_own() -> None:
-    prompts = [prompt("a", 1, 2, 3, 4), prompt("b", 1, 2, 3), prompt("c", 1, 2, 3, 5)]
-    assert common_prefix(prompts, worth_tokens=2) == (1, 2)
-
-
-@pytest.mark.parametrize(
-    "prompts",
-    [
-        pytest.param([prompt("a", 1, 2, 3, 4)], id="only-one-prompt"),
-        pytest.param([prompt("a", 1, 2, 3), prompt("b", 1, 3, 3)], id="too-short"),
-        pytest.param([], id="no-prompts"),
-    ],
-)
-def test_a_prefix_not_worth_it_is_not_shared(prompts: list[Prompt]) -> None:
-    assert common_prefix(prompts, worth_tokens=2) == ()
 
 
 def test_a_slot_holds_the_longest_prompt_and_its_answer() -> None:
