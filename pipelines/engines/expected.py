@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from quantgate.pipelines.checkpoints.once import once_per_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import (
@@ -56,6 +57,7 @@ def expected_tensors(
             )
 
 
+@once_per_checkpoint
 def expected_size(checkpoint: Checkpoint, recipe: Recipe) -> ExpectedSize:
     """Return what a recipe's variant will take; of what others made, what it takes already."""
     options = recipe.options

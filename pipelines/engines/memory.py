@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from math import prod
 
+from quantgate.pipelines.checkpoints.once import once_per_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import (
@@ -92,38 +93,39 @@ class Sizes:
         """Bytes of all weights in 16 bits."""
         return 2 * self.weights
 
-    @classmethod
-    def of(cls, checkpoint: Checkpoint) -> "Sizes":
-        """Count a checkpoint's weights by its names and shapes."""
-        layers: Counter[str] = Counter()
-        squares: Counter[str] = Counter()
-        widest = 0
-        for tensor in checkpoint.tensors:
-            match = _LAYER.match(tensor.name)
-            layers[match.group() if match else tensor.name] += prod(tensor.shape)
-            if match and len(tensor.shape) >= _MATRIX_DIMENSIONS:
-                squares[match.group()] += tensor.shape[-1] ** 2
-                widest = max(widest, tensor.shape[-1])
-        config = language_config(checkpoint.folder)
-        heads = count_of(config, "num_attention_heads")
-        hidden = count_of(config, "hidden_size")
-        head_width = count_of(config, "head_dim") or hidden // max(1, heads)
-        kept = count_of(config, "num_key_value_heads") or heads
-        return cls(
-            weights=checkpoint.parameter_count,
-            largest_tensor=max((prod(t.shape) for t in checkpoint.tensors), default=0),
-            largest_layer=max(layers.values(), default=0),
-            squared_inputs=max(squares.values(), default=0),
-            widest=widest,
-            hidden=hidden,
-            vocabulary=count_of(config, "vocab_size"),
-            cached=2 * count_of(config, "num_hidden_layers") * kept * head_width,
-        )
+
+@once_per_checkpoint
+def sizes_of(checkpoint: Checkpoint) -> Sizes:
+    """Count a checkpoint's weights by its names and shapes."""
+    layers: Counter[str] = Counter()
+    squares: Counter[str] = Counter()
+    widest = 0
+    for tensor in checkpoint.tensors:
+        match = _LAYER.match(tensor.name)
+        layers[match.group() if match else tensor.name] += prod(tensor.shape)
+        if match and len(tensor.shape) >= _MATRIX_DIMENSIONS:
+            squares[match.group()] += tensor.shape[-1] ** 2
+            widest = max(widest, tensor.shape[-1])
+    config = language_config(checkpoint.folder)
+    heads = count_of(config, "num_attention_heads")
+    hidden = count_of(config, "hidden_size")
+    head_width = count_of(config, "head_dim") or hidden // max(1, heads)
+    kept = count_of(config, "num_key_value_heads") or heads
+    return Sizes(
+        weights=checkpoint.parameter_count,
+        largest_tensor=max((prod(t.shape) for t in checkpoint.tensors), default=0),
+        largest_layer=max(layers.values(), default=0),
+        squared_inputs=max(squares.values(), default=0),
+        widest=widest,
+        hidden=hidden,
+        vocabulary=count_of(config, "vocab_size"),
+        cached=2 * count_of(config, "num_hidden_layers") * kept * head_width,
+    )
 
 
 def build_memory(checkpoint: Checkpoint, recipe: Recipe) -> MemoryNeed:
     """Return what building a recipe takes, its weights in memory."""
-    sizes = Sizes.of(checkpoint)
+    sizes = sizes_of(checkpoint)
     match recipe.options:
         case ForeignOptions():
             return MemoryNeed(held_bytes=_TAKING_OVER)
@@ -138,14 +140,14 @@ def build_memory(checkpoint: Checkpoint, recipe: Recipe) -> MemoryNeed:
 
 def offloaded_build_memory(checkpoint: Checkpoint, recipe: Recipe) -> MemoryNeed:
     """Return what llm-compressor takes while it reads every layer from the disk."""
-    sizes = Sizes.of(checkpoint)
+    sizes = sizes_of(checkpoint)
     working = _working_bytes(sizes, recipe)
     return MemoryNeed(held_bytes=_compressor(sizes) + working + 2 * 2 * sizes.largest_layer)
 
 
 def conversion_memory(checkpoint: Checkpoint) -> MemoryNeed:
     """Return what llama.cpp's converter takes, which writes a tensor at a time."""
-    sizes = Sizes.of(checkpoint)
+    sizes = sizes_of(checkpoint)
     return MemoryNeed(
         held_bytes=_LIBRARIES["converter"] + 11 * sizes.largest_tensor + _tokenizer_bytes(sizes)
     )
@@ -191,7 +193,7 @@ def _working_bytes(sizes: Sizes, recipe: Recipe) -> int:
 
 def computing_memory(checkpoint: Checkpoint, dtype: ComputeDtype) -> MemoryNeed:
     """Return what computing the checkpoint itself takes, whole passages at once without a cache."""
-    sizes = Sizes.of(checkpoint)
+    sizes = sizes_of(checkpoint)
     held = _LIBRARIES["transformers"] + _tokenizer_bytes(sizes) + _COMPUTING
     bytes_a_weight, stored = _STORED_AS[dtype]
     if checkpoint.dtype == stored:
@@ -206,7 +208,7 @@ def answer_memory(
 
     `longest_tokens` is the longest prompt with its answer.
     """
-    sizes = Sizes.of(checkpoint)
+    sizes = sizes_of(checkpoint)
     if in_llamacpp:
         slot = -(-longest_tokens // _SLOT_STEP) * _SLOT_STEP
         kept = 2 * min(_CACHE_TOKENS, (_SLOTS + 1) * slot) * sizes.cached
@@ -218,7 +220,7 @@ def answer_memory(
 
 def audit_memory(checkpoint: Checkpoint, recipe: Recipe | None, *, in_llamacpp: bool) -> MemoryNeed:
     """Return what looking at a variant, or at the base, takes in its runtime; rulers are apart."""
-    sizes = Sizes.of(checkpoint)
+    sizes = sizes_of(checkpoint)
     compared = min(_LOGITS_BYTES, 4 * 4 * 512 * sizes.vocabulary)
     if in_llamacpp:
         held = _LIBRARIES["llamacpp"] + compared + _batch_bytes(sizes)
@@ -229,7 +231,7 @@ def audit_memory(checkpoint: Checkpoint, recipe: Recipe | None, *, in_llamacpp: 
 
 def rulers_memory(checkpoint: Checkpoint) -> MemoryNeed:
     """Return what rounding the base's own weights to nearest takes, which variants are held against."""
-    sizes = Sizes.of(checkpoint)
+    sizes = sizes_of(checkpoint)
     compared = min(_LOGITS_BYTES, 4 * 4 * 512 * sizes.vocabulary)
     rounding = 12 * sizes.largest_tensor
     return _in_transformers(checkpoint, None, compared + rounding)
@@ -237,7 +239,7 @@ def rulers_memory(checkpoint: Checkpoint) -> MemoryNeed:
 
 def _in_transformers(checkpoint: Checkpoint, recipe: Recipe | None, beside: int) -> MemoryNeed:
     """Weights are computed with in bfloat16, expanded where they are packed."""
-    sizes = Sizes.of(checkpoint)
+    sizes = sizes_of(checkpoint)
     held = _LIBRARIES["transformers"] + _tokenizer_bytes(sizes) + beside
     if is_read_from_disk(checkpoint, recipe):
         return MemoryNeed(held_bytes=held, weights_bytes=sizes.in_16_bits)
