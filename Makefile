@@ -49,7 +49,7 @@ quantize: setup  ## set up, then build, judge and register (default: the bundled
 	@$(BIN)/quantgate quantize $(MODEL) $(if $(BUILD),--build $(BUILD)) $(if $(SUITE),--suite $(SUITE)) \
 	  $(if $(CORPUS),--corpus $(CORPUS)) $(if $(RECIPES),--recipes '$(RECIPES)') $(if $(KV),--kv $(KV)) $(if $(POLICY),--policy $(POLICY))
 
-example-smollm2: setup  ## in preparation: SmolLM2-135M from its package, with the adapter of examples/smollm2 where there is one
+example-smollm2: setup  ## SmolLM2-135M from its package with our adapter merged in: six variants on its own suite, two on support-desk's
 	@$(BIN)/python examples/smollm2/train/prepare.py
 	@$(BIN)/quantgate quantize --build examples/smollm2/build.yaml
 	@$(BIN)/quantgate quantize --build examples/smollm2/support-desk.yaml
