@@ -9,7 +9,13 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.foreign import UNKNOWN_CALIBRATION, ForeignOptions
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.suites.suite import Suite
-from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.domain.values import (
+    Digest,
+    JsonObject,
+    JsonValue,
+    canonical_json,
+    digest_of,
+)
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
@@ -92,7 +98,7 @@ class Evidence:
 
     @property
     def key(self) -> Digest:
-        """Identity of this evidence: recorded once. Covers the bytes, the audit and every statistic."""
+        """Identity of this evidence: recorded once. Covers bytes, audit, every statistic and answer."""
         return digest_of(
             {
                 "model": self.model,
@@ -102,6 +108,7 @@ class Evidence:
                 "verdict": record_digest(replace(self.verdict, items=())),
                 "suite": self.suite.digest,
                 "base_divergence": _divergence_text(self.base_divergence),
+                "transcripts": [transcript.digest for transcript in self._transcripts],
                 **({} if self.waiver == NONE else {"waiver": self.waiver}),
                 **(
                     {"losses": losses}
@@ -110,6 +117,10 @@ class Evidence:
                 ),
             }
         )
+
+    @property
+    def _transcripts(self) -> tuple[JudgedTranscript, ...]:
+        return (*self.references, *((self.transcript,) if self.transcript else ()))
 
     @property
     def subject_key(self) -> Digest:
@@ -196,6 +207,20 @@ def _divergence_text(measured: BaseDivergence | None) -> str:
     return f"{measured.mean_kl:.2e} nats a token, {measured.worst.mean_kl:.2e} at worst"
 
 
+def _decode_text(evidence: Evidence) -> str:
+    """Return how answers were sampled, as whoever serves a version has to sample them."""
+    decode = evidence.verdict.contract.decode
+    return canonical_json(
+        {
+            "max_tokens": decode.max_tokens,
+            "temperature": decode.temperature,
+            "seed": decode.seed,
+            "stop": list(decode.stop),
+            "template_variables": evidence.suite.template_variables,
+        }
+    )
+
+
 def version_facts(evidence: Evidence) -> VersionFacts:
     """Return what a version's tags (and a run's) are to say."""
     variant, suite = evidence.variant, evidence.suite
@@ -236,6 +261,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         base_divergence=_divergence_text(evidence.base_divergence),
         architecture_review=evidence.checkpoint.architecture_review,
         base_loss="; ".join(evidence.checkpoint.losses) or NONE,
+        decode=_decode_text(evidence),
         scope=evidence.scope,
         subject_key=evidence.subject_key,
         version_key=evidence.version_key,

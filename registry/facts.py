@@ -113,9 +113,10 @@ class VersionFacts:
     recorded, `none`.
     `base_loss` is what the base's weights had lost before (`expanded from Q4_1 (…)`), `none` for nothing.
     Bits are those of the quantized weights and of all weights; accuracies are those of the variant and of
-    its base on the suite, None where it was not asked. `tokens_per_second` is what it answered in one second
-    of the run that was judged, all prompts side by side, on the machine that judged it; None where that
-    tells nothing of its speed, or was not measured.
+    its base on the suite, None where it was not asked. `decode` is how answers were sampled, as JSON, `none`
+    in versions from before it was recorded. `tokens_per_second` is what it answered in one second of the run
+    that was judged, all prompts side by side, on the machine that judged it; None where that tells nothing of
+    its speed, or was not measured.
     """
 
     identifier: str
@@ -145,6 +146,7 @@ class VersionFacts:
     base_divergence: str
     architecture_review: str
     base_loss: str
+    decode: str
     scope: str
     subject_key: str
     version_key: str
@@ -206,6 +208,7 @@ VERSION_TAGS = (
     FactTag("base_divergence", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST),
     FactTag("architecture_review", absent=NONE, renewal=Renewal.NEWEST),
     FactTag("base_loss", absent=NONE, renewal=Renewal.ONCE_SAID),
+    FactTag("decode", absent=NONE, of_a_suite=True),
     FactTag("scope", of_a_suite=True),
     FactTag("subject_key", absent=NONE),
     FactTag("version_key", of_a_suite=True),

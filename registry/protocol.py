@@ -21,11 +21,15 @@ class DatasetInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContent:
-    """What a run holds besides its files: MLflow's parameters, metrics and dataset inputs."""
+    """What a run holds besides its files: MLflow's parameters, metrics and dataset inputs.
+
+    `metrics` were measured on the evaluation data set, where there is one; `build_metrics` are of the making.
+    """
 
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
     inputs: tuple[DatasetInput, ...]
+    build_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class RecordedVersion:
     """A version of a registered model as MLflow holds it.
 
     `created_ms` is when it was created, in milliseconds since 1970 (UTC), None where nobody asked. `aliases`
-    are filled where a single version was asked for.
+    are filled where a single version was asked for, `description` where it was read to be written anew.
     """
 
     number: str
@@ -57,6 +61,7 @@ class RecordedVersion:
     tags: Mapping[str, str]
     created_ms: int | None = None
     aliases: tuple[str, ...] = ()
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +123,18 @@ class Registry(Protocol):
         ...
 
     def fill_run(self, run_id: str, content: RunContent, files: Path) -> None:
-        """Log content and a folder of files; doing it twice leaves the same run."""
+        """Log content and a folder of files, metrics of the run's model as well, if it has one.
+
+        Doing it twice leaves the same run.
+        """
         ...
 
     def add_model(self, run_id: str, manifest: Path, work: Path) -> None:
-        """Log the loadable model (code and manifest, no weights) under `model/` of the run."""
+        """Log the loadable model (code and manifest, no weights) that the run makes; once, however often."""
+        ...
+
+    def renew_model(self, run_id: str, manifest: Path) -> None:
+        """Let a run's model have another manifest."""
         ...
 
     def finish_run(self, run_id: str) -> None:
@@ -151,6 +163,18 @@ class Registry(Protocol):
 
     def set_version_tag(self, model: str, number: str, key: str, value: str) -> None:
         """Set one tag of a version."""
+        ...
+
+    def describe_version(self, model: str, number: str, text: str) -> None:
+        """Let a version's page say a text, in Markdown."""
+        ...
+
+    def describe_model(self, model: str, text: str) -> None:
+        """Let a registered model's page say a text, in Markdown."""
+        ...
+
+    def add_run_file(self, run_id: str, file: Path) -> None:
+        """Keep one more file in a run, whatever lay under its name."""
         ...
 
     def aliases(self, model: str) -> Mapping[str, str] | None:

@@ -12,6 +12,13 @@ from typing import Any
 NONE = "none"
 """How a tag spells that there is nothing: no corpus, no unproven slice, no waiver."""
 
+SCOPE_SINCE = "scope_since"
+"""Tag: when the first evidence of the scope was recorded, in milliseconds since 1970."""
+JUDGED_IN = "judged_in_run"
+"""Tag: the MLflow run of the verdict."""
+RETIRED = "retired"
+"""Tag of a version that is out of use (`champions.decisions`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spelling:
@@ -91,6 +98,11 @@ class FactTag:
         """
         text = tags[self.name] if self.absent is None else tags.get(self.name, self.absent)
         return self.spelling.read(text)
+
+
+def waiver_tag(suite: str) -> str:
+    """Return the name of the tag that holds the waiver of a version's verdict on a suite."""
+    return f"waived.{suite}"
 
 
 def tags_of(table: tuple[FactTag, ...], facts: object) -> dict[str, str]:

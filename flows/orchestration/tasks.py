@@ -17,7 +17,7 @@ from prefect import Task, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from quantgate.flows.build import outcome, registering, units
+from quantgate.flows.build import outcome, recorded_pages, registering, units
 from quantgate.flows.build.bases import refuse_base
 from quantgate.flows.build.errors import BUILD, REGISTER, guarded, is_refused, read_errors
 from quantgate.flows.build.local_build import LocalBuild
@@ -192,7 +192,9 @@ def register(plan_file: str, identifier: str) -> JsonObject:
 @_task("report")
 def report(plan_file: str) -> JsonObject:
     """Write the page and the JSON result."""
-    result = outcome.write_report(open_build(plan_file))
+    build = open_build(plan_file)
+    result = outcome.write_report(build)
+    recorded_pages.keep_pages(build, result)
     create_table_artifact(
         key="verdicts",
         table=[asdict(row) for row in result.rows],

@@ -5,7 +5,6 @@ and how; what was asked and answered stays with whoever has the suite.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -16,19 +15,15 @@ from huggingface_hub import (
     eval_result_entries_to_yaml,
 )
 
-from quantgate.pipelines.domain.verdicts.verdict import (
-    PairedStatistics,
-    PairOutcome,
-    Verdict,
-)
+from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.registry.cards.serving import serving_section
 from quantgate.registry.facts import VersionFacts
+from quantgate.registry.markdown import flips_table, slices_table, table
 from quantgate.registry.questions.versions import RegisteredVersion
 from quantgate.registry.tags import NONE
 
 _REPOSITORY = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@[0-9a-f]{40}", re.ASCII)
 _TASK = "text-generation"
-_SHOWN_FLIPS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +50,8 @@ def model_card(content: CardContent) -> str:
     sections = (
         _head(content),
         _numerics(content.facts),
-        _verdict(content),
-        _flips(content.verdict),
+        f"## Verdict\n\n{slices_table(content.verdict)}",
+        f"## Flips\n\n{flips_table(content.verdict)}",
         _calibration(content.facts),
         _limits(content),
         serving_section(content.facts, content.repository, content.artifact),
@@ -139,60 +134,7 @@ def _numerics(facts: VersionFacts) -> str:
         ("algorithm", facts.algorithm),
         ("recipe", facts.recipe),
     )
-    return "## Numerics\n\n" + _table(("", ""), rows)
-
-
-def _verdict(content: CardContent) -> str:
-    verdict = content.verdict
-    rows = [(scope.name, scope.statistics, scope.decision.value) for scope in verdict.slices]
-    if verdict.whole is not None:
-        rows.insert(0, ("**all**", verdict.whole.statistics, verdict.whole.decision.value))
-    headings = (
-        "slice",
-        "items",
-        "base",
-        "variant",
-        "broke",
-        "fixed",
-        "break rate at most",
-        "decision",
-    )
-    table = _table(
-        headings, [(name, *_counted(counted), decision) for name, counted, decision in rows]
-    )
-    policy = verdict.policy
-    return (
-        "## Verdict\n\n"
-        f"{table}\n\nEvery item that the base answers right reliably counts; *broke* are those that the "
-        f"variant gets wrong. The bound is exact (Clopper-Pearson) at {policy.confidence:.0%} confidence; "
-        f"the policy allows {policy.max_break_rate:.0%}."
-    )
-
-
-def _counted(counted: PairedStatistics) -> tuple[str, ...]:
-    return (
-        str(counted.items),
-        f"{counted.reference_accuracy:.1%}",
-        f"{counted.variant_accuracy:.1%}",
-        f"{counted.broke} of {counted.reliable}",
-        str(counted.fixed),
-        f"{counted.break_rate_bound:.1%}",
-    )
-
-
-def _flips(verdict: Verdict) -> str:
-    changed = [
-        item for item in verdict.items if item.outcome in (PairOutcome.BROKE, PairOutcome.FIXED)
-    ]
-    if not changed:
-        return "## Flips\n\nNo item changed from right to wrong, or back."
-    rows = [
-        (item.item_id, ", ".join(item.slices), item.outcome.value, item.variant.grade.way or "")
-        for item in changed[:_SHOWN_FLIPS]
-    ]
-    left = len(changed) - len(rows)
-    more = f"\n\nand {left} more" if left else ""
-    return "## Flips\n\n" + _table(("item", "slices", "now", "how"), rows) + more
+    return "## Numerics\n\n" + table(("", ""), rows)
 
 
 def _calibration(facts: VersionFacts) -> str:
@@ -227,15 +169,6 @@ def _reproduction(content: CardContent) -> str:
     command = f"quantgate quantize {facts.source if base else 'MODEL'} --suite SUITE --recipes {facts.recipe}"
     if facts.corpus != NONE and not facts.origin.is_foreign:
         command += " --corpus CORPUS"
-    return f"## Reproduce\n\n```sh\n{command}\n```\n\nDigests of contents:\n\n" + _table(
+    return f"## Reproduce\n\n```sh\n{command}\n```\n\nDigests of contents:\n\n" + table(
         ("what", "digest"), [(what, f"`{digest}`") for what, digest in rows]
     )
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [headings, ["---" for _ in headings], *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

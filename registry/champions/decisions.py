@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import TypeVar
 
-RETIRED = "retired"
-_WAIVED = "waived."
+from quantgate.registry.tags import RETIRED, waiver_tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +44,6 @@ class VerdictWaiver:
 def retirement(tags: Mapping[str, str]) -> Retirement | None:
     """Return why a version is retired; None where it is not."""
     return _read(Retirement, tags.get(RETIRED))
-
-
-def waiver_tag(suite: str) -> str:
-    """Return the name of the tag that holds the waiver of a version's verdict on a suite."""
-    return f"{_WAIVED}{suite}"
 
 
 def waiver_of(tags: Mapping[str, str], suite: str) -> VerdictWaiver | None:

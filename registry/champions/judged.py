@@ -17,14 +17,10 @@ from quantgate.registry.champions.decisions import retirement, waiver_of
 from quantgate.registry.facts import PASSED, VERSION_TAGS
 from quantgate.registry.protocol import RecordedVersion
 from quantgate.registry.seals import SEAL
-from quantgate.registry.tags import NONE
+from quantgate.registry.tags import JUDGED_IN, NONE, SCOPE_SINCE
 
 PREFIX = "verdict."
 _PASSES = "passes."
-SCOPE_SINCE = "scope_since"
-"""Tag: when the first evidence of the scope was recorded, in milliseconds since 1970."""
-JUDGED_IN = "judged_in_run"
-"""Tag: the MLflow run of the verdict."""
 OF_A_SUITE = frozenset(
     (*(tag.name for tag in VERSION_TAGS if tag.of_a_suite), SCOPE_SINCE, JUDGED_IN, SEAL)
 )

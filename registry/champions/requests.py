@@ -1,6 +1,6 @@
 """What people ask of a registry: another champion, a version out of use, a verdict waived for a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -16,13 +16,12 @@ from quantgate.registry.champions.changes import (
 )
 from quantgate.registry.champions.choice import AliasCandidate
 from quantgate.registry.champions.decisions import (
-    RETIRED,
     Retirement,
     VerdictWaiver,
     retirement,
-    waiver_tag,
     written,
 )
+from quantgate.registry.champions.descriptions import version_description
 from quantgate.registry.champions.judged import changes_on_suite, on_suite, suites_of
 from quantgate.registry.champions.settling import Alias, candidates_of, settle
 from quantgate.registry.facts import PASSED
@@ -30,7 +29,7 @@ from quantgate.registry.opening import open_mlflow
 from quantgate.registry.protocol import AliasChange, OpenRegistry, RecordedVersion, Registry
 from quantgate.registry.seals import SealState, seal_state, sealed
 from quantgate.registry.suggestions import absent_model
-from quantgate.registry.tags import NONE
+from quantgate.registry.tags import NONE, RETIRED, waiver_tag
 from quantgate.registry.tracking import Tracking
 
 
@@ -133,16 +132,20 @@ def retire(
     by.check()
     with _opened(tracking, open_registry) as registry:
         version = _version(registry, name, tracking)
-        if (earlier := retirement(version.tags)) is not None:
+        suites = suites_of(version.tags)
+        earlier = retirement(version.tags)
+        if earlier is not None and not _was_interrupted(version.tags, suites):
             raise InputError(
                 f"was retired already, by {earlier.who}: {earlier.reason}",
                 where=str(name),
             )
-        decision = Retirement(reason=by.reason.strip(), who=by.name, at=now())
+        decision = earlier or Retirement(reason=by.reason.strip(), who=by.name, at=now())
         why = {name.number: f"was retired by {decision.who}: {decision.reason}"}
-        aliases = [Alias(model=name.model, suite=suite) for suite in suites_of(version.tags)]
+        aliases = [Alias(model=name.model, suite=suite) for suite in suites]
         changes = [settle(registry, alias, why) for alias in aliases]
-        registry.set_version_tag(name.model, name.number, RETIRED, written(decision))
+        for key, text in _with_decision(version.tags, suites, RETIRED, written(decision)).items():
+            registry.set_version_tag(name.model, name.number, key, text)
+        _describe(registry, name)
         changes += [settle(registry, alias) for alias in aliases]
     return tuple(change for change in changes if change is not None)
 
@@ -180,12 +183,13 @@ def waive(
             evidence_key=tags["evidence_key"],
         )
         said = [text for text in (tags["waiver"], str(waiver)) if text != NONE]
-        waived = {**tags, "waiver": "; ".join(said)}
-        if seal_state(tags) is SealState.HOLDS:
+        waived = {**tags, "waiver": "; ".join(said), waiver_tag(suite): written(waiver)}
+        if seal_state(tags).is_whole:
             waived = sealed(waived)
         changed = changes_on_suite(version.tags, suite, waived)
-        for key, text in {**changed, waiver_tag(suite): written(waiver)}.items():
+        for key, text in {waiver_tag(suite): written(waiver), **changed}.items():
             registry.set_version_tag(name.model, name.number, key, text)
+        _describe(registry, name)
         return settle(registry, Alias(model=name.model, suite=suite))
 
 
@@ -194,6 +198,40 @@ def _opened(tracking: Tracking, open_registry: OpenRegistry) -> Iterator[Registr
     tracking.require_database()
     with exclusive(tracking.store.root / "registry.lock"):
         yield open_registry(tracking)
+
+
+def _describe(registry: Registry, name: VersionName) -> None:
+    """Let the version's page say what was decided."""
+    version = next(v for v in registry.versions(name.model, {}) if v.number == name.number)
+    try:
+        text = version_description(name.model, version)
+    except InputError:  # tags were altered by hand: look-ups say so
+        return
+    registry.describe_version(name.model, name.number, text)
+
+
+def _with_decision(
+    tags: Mapping[str, str], suites: tuple[str, ...], decision: str, text: str
+) -> dict[str, str]:
+    """Return which tags of a version to set for a decision about all its suites, seals last.
+
+    What was altered by hand before stays unsealed.
+    """
+    changed = {decision: text}
+    for suite in suites:
+        before = {key: value for key, value in tags.items() if key != decision}
+        seen, decided = on_suite(before, suite), on_suite({**tags, decision: text}, suite)
+        if seen is not None and decided is not None and seal_state(seen).is_whole:
+            changed |= changes_on_suite({**tags, **changed}, suite, sealed(decided))
+    return changed
+
+
+def _was_interrupted(tags: Mapping[str, str], suites: tuple[str, ...]) -> bool:
+    """Whether somebody who retired a version died before its seals said so."""
+    return any(
+        (seen := on_suite(tags, suite)) is not None and seal_state(seen) is SealState.BROKEN
+        for suite in suites
+    )
 
 
 def _version(registry: Registry, name: VersionName, tracking: Tracking) -> RecordedVersion:

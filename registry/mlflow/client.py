@@ -10,6 +10,8 @@ from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.registry.mlflow.connection import connected, translated
+from quantgate.registry.mlflow.logged_models import LoggedModels, metrics_of
+from quantgate.registry.mlflow.packaging import MODEL_MANIFEST, save_packaged
 from quantgate.registry.mlflow.writing import ABSENT, unless_absent, write
 from quantgate.registry.protocol import (
     DatasetInput,
@@ -24,12 +26,11 @@ from quantgate.registry.tracking import Tracking
 with warnings.catch_warnings():
     # MLflow warns about its own use of pydantic and of unannotated types while it is imported.
     warnings.simplefilter("ignore")
-    import mlflow.pyfunc
     from mlflow import MlflowClient, entities
     from mlflow.exceptions import MlflowException
 
 _MODEL_FOLDER = "model"
-_MODEL_CODE = Path(__file__).with_name("packaged_model.py")
+"""Where in a run models of earlier releases lie."""
 _PAGE = 1000
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 
@@ -41,6 +42,7 @@ class MlflowRegistry(Registry):
         """Connect; see `connected`."""
         self._tracking = tracking
         self._client = connected(tracking)
+        self._models = LoggedModels(self._client)
 
     @property
     def tracking(self) -> Tracking:
@@ -129,12 +131,10 @@ class MlflowRegistry(Registry):
         with translated(self._tracking):
             # One moment per run: MLflow keeps equal (name, value, moment) only once.
             moment = self._client.get_run(run_id).info.start_time
+            model = self._models.of_run(run_id)
             self._client.log_batch(
                 run_id,
-                metrics=[
-                    entities.Metric(name, value, moment, 0)
-                    for name, value in content.metrics.items()
-                ],
+                metrics=[*metrics_of(content, moment, model.model_id if model else None)],
                 params=[entities.Param(name, value) for name, value in content.parameters.items()],
             )
             inputs = [_input(given) for given in content.inputs]
@@ -143,16 +143,18 @@ class MlflowRegistry(Registry):
 
     @override
     def add_model(self, run_id: str, manifest: Path, work: Path) -> None:
-        folder = work / _MODEL_FOLDER
-        with translated(self._tracking), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow's advice on signatures and environments
-            mlflow.pyfunc.save_model(
-                str(folder),
-                python_model=str(_MODEL_CODE),
-                artifacts={"manifest": str(manifest)},
-                pip_requirements=[f"mlflow=={mlflow.__version__}"],
-            )
-            self._client.log_artifacts(run_id, str(folder), _MODEL_FOLDER)
+        with translated(self._tracking):
+            self._models.add(run_id, save_packaged(manifest, work))
+
+    @override
+    def renew_model(self, run_id: str, manifest: Path) -> None:
+        with translated(self._tracking):
+            model = self._models.of_run(run_id)
+            if model is None:
+                self._client.log_artifact(run_id, str(manifest), f"{_MODEL_FOLDER}/artifacts")
+            else:
+                folder = MODEL_MANIFEST.partition("/")[0]
+                self._client.log_model_artifact(model.model_id, str(manifest), folder)
 
     @override
     def finish_run(self, run_id: str) -> None:
@@ -193,10 +195,16 @@ class MlflowRegistry(Registry):
             except MlflowException as error:
                 if error.error_code != _EXISTS:
                     raise
-            # What runs:/ID/model would resolve to on this side; a server resolves it on its own.
+            logged = self._models.of_run(run_id)
             created = self._client.create_model_version(
-                model, f"runs:/{run_id}/{_MODEL_FOLDER}", run_id=run_id, tags=dict(tags)
+                model,
+                logged.artifact_location if logged else f"runs:/{run_id}/{_MODEL_FOLDER}",
+                run_id=run_id,
+                tags=dict(tags),
+                model_id=logged.model_id if logged else None,
             )
+            if logged is not None:
+                self._models.name_version(logged, model, str(created.version))
         return recorded(created)
 
     @override
@@ -208,6 +216,21 @@ class MlflowRegistry(Registry):
     def set_version_tag(self, model: str, number: str, key: str, value: str) -> None:
         with translated(self._tracking):
             write(lambda: self._client.set_model_version_tag(model, number, key, value))
+
+    @override
+    def describe_version(self, model: str, number: str, text: str) -> None:
+        with translated(self._tracking):
+            self._client.update_model_version(model, number, text)
+
+    @override
+    def describe_model(self, model: str, text: str) -> None:
+        with translated(self._tracking):
+            self._client.update_registered_model(model, text)
+
+    @override
+    def add_run_file(self, run_id: str, file: Path) -> None:
+        with translated(self._tracking):
+            self._client.log_artifact(run_id, str(file))
 
     @override
     def aliases(self, model: str) -> Mapping[str, str] | None:
@@ -269,6 +292,7 @@ def recorded(version: entities.model_registry.ModelVersion) -> RecordedVersion:
         tags=dict(version.tags),
         created_ms=version.creation_timestamp,
         aliases=tuple(sorted(version.aliases)),
+        description=version.description or "",
     )
 
 

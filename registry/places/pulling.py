@@ -21,10 +21,10 @@ from quantgate.registry.integrity import artifact_named, check_manifest, verifie
 from quantgate.registry.opening import open_reader
 from quantgate.registry.places.fetching import Fetch
 from quantgate.registry.places.opening import open_place
-from quantgate.registry.places.serving import serving_command
 from quantgate.registry.protocol import FilePlace, OpenReader
 from quantgate.registry.questions.references import resolve
 from quantgate.registry.questions.versions import RegisteredVersion
+from quantgate.registry.serving import serving_command
 from quantgate.registry.tags import NONE
 from quantgate.registry.tracking import Tracking
 

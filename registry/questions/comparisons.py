@@ -86,7 +86,10 @@ def compared(
                 changed_answers=None,
                 problem=str(error),
             )
-    answers = [_answers(tracking.store, each) for each in verdicts]
+    answers = [
+        _answers(tracking.store, verdict, version)
+        for verdict, version in zip(verdicts, versions, strict=True)
+    ]
     return VersionComparison(
         first=versions[0],
         second=versions[1],
@@ -125,8 +128,10 @@ def _comparable(
     return verdicts
 
 
-def _answers(store: Store, verdict: KeptVerdict) -> Mapping[str, str] | None:
-    return said(store.run(verdict.subject, verdict.run_key))
+def _answers(
+    store: Store, verdict: KeptVerdict, version: RegisteredVersion
+) -> Mapping[str, str] | None:
+    return said(store.run(verdict.subject, verdict.run_key), version.facts.digests.transcript)
 
 
 def _item_differences(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.files.hashing import folder_digest
 from quantgate.pipelines.files.store import MANIFEST
 from quantgate.registry.protocol import RegistryReader
 from quantgate.registry.questions.versions import RegisteredVersion
@@ -74,12 +75,15 @@ def kept_verdict(reader: RegistryReader, version: RegisteredVersion) -> KeptVerd
         ) from error
 
 
-def said(run: Path) -> Mapping[str, str] | None:
-    """Return what a sealed run's transcript says, by item; None where it is not here, or was altered."""
+def said(run: Path, digest: str) -> Mapping[str, str] | None:
+    """Return what a run's transcript says, by item; None where it is not here, or not the registered one.
+
+    `digest` is the registered one over the run's files.
+    """
     try:
         text = (run / _TRANSCRIPT).read_bytes()
-        files = {file["path"]: file["sha256"] for file in _manifest(run)["files"]}
-        if files[_TRANSCRIPT] != sha256(text).hexdigest():
+        files = {file["path"]: Digest(file["sha256"]) for file in _manifest(run)["files"]}
+        if folder_digest(files.items()) != digest or files[_TRANSCRIPT] != sha256(text).hexdigest():
             return None
         answers = [json.loads(line) for line in text.split(b"\n") if line]
         return {str(answer["item_id"]): str(answer["text"]) for answer in answers}

@@ -8,7 +8,7 @@ from quantgate.registry.facts import OriginFacts, VersionFacts
 from quantgate.registry.opening import open_reader
 from quantgate.registry.protocol import OpenReader, TaggedRun
 from quantgate.registry.questions.references import resolve
-from quantgate.registry.questions.versions import UNSEALED, RegisteredVersion, with_drift
+from quantgate.registry.questions.versions import RegisteredVersion, with_drift
 from quantgate.registry.tags import NONE
 from quantgate.registry.tracking import Tracking
 
@@ -95,7 +95,7 @@ def _steps(version: RegisteredVersion, corpus: TaggedRun | None) -> tuple[Lineag
         ("runtime", str(facts.runtime), ""),
         ("base in it", _base_divergence(facts.base_divergence), ""),
         ("verdict", _verdict(version), facts.evidence_key),
-        *([] if version.sealed else [("facts", UNSEALED, "")]),
+        *([("facts", note, "")] if (note := version.seal_note) else []),
     )
     return tuple(LineageStep(kind=kind, name=name, digest=digest) for kind, name, digest in chain)
 

@@ -7,7 +7,6 @@ from typing import Unpack
 
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.store import open_store
-from quantgate.registry.champions.decisions import RETIRED
 from quantgate.registry.champions.judged import (
     PREFIX,
     against,
@@ -34,6 +33,7 @@ from quantgate.registry.questions.wishes import (
     traits_of,
 )
 from quantgate.registry.suggestions import no_such_model
+from quantgate.registry.tags import RETIRED
 from quantgate.registry.tracking import Tracking
 
 _SHOWN_VERSIONS = 10

@@ -18,6 +18,11 @@ _SHOWN_TAGS = 5
 
 UNSEALED = "unsealed (registered before facts were): held against its run; run the build again to seal them"
 """What is said of a version without a seal."""
+OLDER_SEAL = (
+    "sealed by an older quantgate, before seals covered whether a version is retired or its verdict waived; "
+    "run the build again to seal that, too"
+)
+"""What is said of a version whose seal covers less than seals do now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,8 @@ class RegisteredVersion:
     `aliases` point at it, `run_id` is the MLflow run that judged it. `drift` is how far the newest traffic
     that was compared is from the corpus it was calibrated on; None where it used none, or nobody compared
     any. `sealed` is False for versions from before facts were sealed: they were held against their run
-    instead. `passed_over` are better fits that a look-up could not trust.
+    instead. `seal_is_older` says that its seal does not cover what people decided about it. `passed_over` are
+    better fits that a look-up could not trust.
     """
 
     model: str
@@ -52,7 +58,15 @@ class RegisteredVersion:
     facts: VersionFacts
     drift: CorpusDrift | None = None
     sealed: bool = True
+    seal_is_older: bool = False
     passed_over: tuple[PassedOver, ...] = ()
+
+    @property
+    def seal_note(self) -> str | None:
+        """Say what its seal does not cover; None where it covers all."""
+        if not self.sealed:
+            return UNSEALED
+        return OLDER_SEAL if self.seal_is_older else None
 
     @property
     def uri(self) -> str:
@@ -95,7 +109,7 @@ def trusted(
     """
     state, where = seal_state(version.tags), uri_of(model, version.number)
     facts = from_tags(version.tags, where)
-    if state is not SealState.HOLDS and (problem := _problem(reader, version, state)):
+    if not state.is_whole and (problem := _problem(reader, version, state)):
         raise InputError(
             problem,
             where=where,
@@ -107,7 +121,8 @@ def trusted(
         aliases=version.aliases,
         run_id=version.run_id,
         facts=located(facts, store),
-        sealed=state is SealState.HOLDS,
+        sealed=state.is_whole,
+        seal_is_older=state is SealState.OLDER,
     )
 
 

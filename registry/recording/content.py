@@ -1,6 +1,5 @@
 """What one piece of evidence leaves in an MLflow run: parameters, metrics, inputs and small files."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +7,11 @@ from pathlib import Path
 from quantgate.pipelines.domain.registrable import metric_part
 from quantgate.pipelines.domain.values import canonical_json
 from quantgate.pipelines.domain.verdicts.verdict import PairedStatistics, PairOutcome, SliceVerdict
-from quantgate.pipelines.files.records import to_json, write_record
+from quantgate.pipelines.files.records import write_record
 from quantgate.pipelines.files.sealed import Manifest
 from quantgate.registry.evidence import Evidence, version_facts
 from quantgate.registry.facts import VERSION_TAGS, VersionFacts, to_tags
+from quantgate.registry.markdown import flips_table, slices_table
 from quantgate.registry.protocol import DatasetInput, RunContent
 
 _LONGEST_PARAMETER = 500
@@ -20,7 +20,23 @@ _LONGEST_PARAMETER = 500
 
 def run_tags(facts: VersionFacts) -> dict[str, str]:
     """Return a run's tags: everything a version's tags say, so that failed variants are searchable too."""
-    return to_tags(facts) | {"mlflow.source.name": "quantgate", "mlflow.source.type": "LOCAL"}
+    return to_tags(facts) | {
+        "mlflow.source.name": "quantgate",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.note.content": _note(facts),
+    }
+
+
+def _note(facts: VersionFacts) -> str:
+    """Return what the run's page says first."""
+    share = ""
+    if facts.accuracy is not None and facts.reference_accuracy is not None:
+        share = f"It gets {facts.accuracy:.1%} of the items right, its base {facts.reference_accuracy:.1%}. "
+    return (
+        f"`{facts.identifier}` ({facts.numerics}, {facts.format}) held against its base on {facts.suite} in "
+        f"{facts.runtime}: **{facts.verdict}**. {share}Artifacts: `report.html` is the decision page, "
+        "`slices.md` the table by slice with the items that changed, `verdict.json` all of it."
+    )
 
 
 def run_content(evidence: Evidence) -> RunContent:
@@ -41,6 +57,7 @@ def run_content(evidence: Evidence) -> RunContent:
         },
         metrics=_metrics(evidence),
         inputs=_inputs(evidence),
+        build_metrics=_build_metrics(evidence),
     )
 
 
@@ -56,25 +73,14 @@ def write_files(evidence: Evidence, manifest: Manifest[object], folder: Path) ->
     write_record(folder / "verdict.json", replace(verdict, items=flips))
     write_record(folder / "audit.json", evidence.audit)
     write_record(folder / "variant.json", manifest)
+    tables = f"{slices_table(verdict)}\n\n{flips_table(verdict)}\n"
+    (folder / "slices.md").write_text(tables, encoding="utf-8")
     if evidence.report is not None:
         shutil.copyfile(evidence.report, folder / "report.html")
 
 
-def write_model_manifest(evidence: Evidence, manifest: Manifest[object], path: Path) -> None:
-    """Write what the loadable model needs: where the files are, their digests, and what was found."""
-    facts = version_facts(evidence)
+def _build_metrics(evidence: Evidence) -> dict[str, float]:
     variant = evidence.variant
-    document = {
-        "location": facts.location,
-        "artifact": variant.artifact.relative_to(variant.folder).as_posix(),
-        "files": to_json(manifest)["files"],  # type: ignore[call-overload, index]
-        "facts": to_tags(facts) | {"model": evidence.model},
-    }
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def _metrics(evidence: Evidence) -> dict[str, float]:
-    variant, verdict = evidence.variant, evidence.verdict
     metrics = {
         "size_bytes": float(variant.size_bytes),
         "bits_per_weight": variant.facts.bits_per_weight,
@@ -85,6 +91,12 @@ def _metrics(evidence: Evidence) -> dict[str, float]:
     }
     if (base := evidence.base_divergence) is not None:
         metrics |= {"base_mean_kl": base.mean_kl, "base_worst_kl": base.worst.mean_kl}
+    return metrics
+
+
+def _metrics(evidence: Evidence) -> dict[str, float]:
+    verdict = evidence.verdict
+    metrics: dict[str, float] = {}
     whole: SliceVerdict | None = verdict.whole
     if whole is not None:
         metrics |= _statistics(whole.statistics, "")

@@ -10,17 +10,23 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed import Manifest, is_sealed, read_manifest
 from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.registry.champions.descriptions import model_description, version_description
 from quantgate.registry.evidence import Evidence, check_evidence, version_facts
-from quantgate.registry.facts import VERSION_TAGS, VersionFacts, to_tags
+from quantgate.registry.facts import VERSION_TAGS, VersionFacts, from_tags, to_tags
 from quantgate.registry.opening import open_mlflow
-from quantgate.registry.protocol import OpenRegistry, Registry
+from quantgate.registry.protocol import (
+    OpenRegistry,
+    RecordedRun,
+    RecordedVersion,
+    Registry,
+)
 from quantgate.registry.recording.completeness import check_complete
 from quantgate.registry.recording.content import (
     run_content,
     run_tags,
     write_files,
-    write_model_manifest,
 )
+from quantgate.registry.recording.model_manifest import write_model_manifest
 from quantgate.registry.recording.receipts import Receipt, write_receipt
 from quantgate.registry.recording.suite_contents import other_content
 from quantgate.registry.recording.versions import put_version
@@ -54,11 +60,15 @@ def record(
         registry = open_registry(tracking)
         _refuse_other_content(registry, evidence, facts, tracking)
         experiment_id = registry.experiment(evidence.model)
-        run_id = _ensure_run(registry, experiment_id, evidence, manifest)
+        run = _run(registry, experiment_id, evidence)
         if evidence.passed:
-            place = send_weights(registry, run_id, evidence, manifest, tracking)
+            place = send_weights(registry, run.id, evidence, manifest, tracking)
             evidence = replace(evidence, place=place)
-        standing = put_version(registry, run_id, experiment_id, evidence)
+        _complete_run(registry, run, evidence, manifest)
+        standing = put_version(registry, run.id, experiment_id, evidence)
+        if standing.held is not None:
+            _renew_model(registry, standing.held, evidence, manifest)
+            _describe(registry, standing.held, evidence)
         receipt = Receipt(
             uri=tracking.shown,
             evidence_key=evidence.key,
@@ -68,7 +78,7 @@ def record(
             model=evidence.model,
             alias=evidence.suite.name,
             experiment_id=experiment_id,
-            run_id=run_id,
+            run_id=run.id,
             version=standing.version,
             subject_key=evidence.subject_key,
             alias_change=standing.change,
@@ -109,38 +119,49 @@ def _sealed_manifest(evidence: Evidence) -> Manifest[object]:
     return manifest
 
 
-def _ensure_run(
-    registry: Registry, experiment_id: str, evidence: Evidence, manifest: Manifest[object]
-) -> str:
+def _run(registry: Registry, experiment_id: str, evidence: Evidence) -> RecordedRun:
     run = registry.find_run(experiment_id, evidence.key)
     tags = run_tags(version_facts(evidence))
-    if run is None:
-        run = registry.start_run(experiment_id, evidence.variant.identifier, tags)
-    elif run.finished:
-        _refresh_run(registry, run.id, evidence, manifest)
-    if not run.finished:
-        with temporary_folder() as work:
-            files, model = work / "files", work / "model"
-            files.mkdir()
-            model.mkdir()
-            write_files(evidence, manifest, files)
-            registry.fill_run(run.id, run_content(evidence), files)
-            if evidence.passed:
-                write_model_manifest(evidence, manifest, model / "manifest.json")
-                registry.add_model(run.id, model / "manifest.json", model)
-        registry.finish_run(run.id)
-    return run.id
+    return run or registry.start_run(experiment_id, evidence.variant.identifier, tags)
 
 
-def _refresh_run(
-    registry: Registry, run_id: str, evidence: Evidence, manifest: Manifest[object]
+def _complete_run(
+    registry: Registry, run: RecordedRun, evidence: Evidence, manifest: Manifest[object]
 ) -> None:
-    """The same evidence is recorded again: where its files lie now is what may have changed."""
-    tags = to_tags(version_facts(evidence))
-    for tag in VERSION_TAGS:
-        if tag.renewal is Renewal.PLACE:
-            registry.set_run_tag(run_id, tag.name, tags[tag.name])
-    if evidence.passed:
-        with temporary_folder() as work:
-            write_model_manifest(evidence, manifest, work / "manifest.json")
-            registry.add_model(run_id, work / "manifest.json", work)
+    """Fill a run that is not finished; of one that is, only where its files lie may have changed."""
+    if run.finished:
+        tags = to_tags(version_facts(evidence))
+        for tag in VERSION_TAGS:
+            if tag.renewal is Renewal.PLACE:
+                registry.set_run_tag(run.id, tag.name, tags[tag.name])
+        return
+    with temporary_folder() as work:
+        files, model = work / "files", work / "model"
+        files.mkdir()
+        model.mkdir()
+        if evidence.passed:
+            write_model_manifest(evidence, manifest, model / "manifest.json")
+            registry.add_model(run.id, model / "manifest.json", model)
+        write_files(evidence, manifest, files)
+        registry.fill_run(run.id, run_content(evidence), files)
+    registry.finish_run(run.id)
+
+
+def _renew_model(
+    registry: Registry, version: RecordedVersion, evidence: Evidence, manifest: Manifest[object]
+) -> None:
+    """What MLflow loads knows of all suites that judged the version, and where its files lie now."""
+    with temporary_folder() as work:
+        write_model_manifest(evidence, manifest, work / "manifest.json", version.tags)
+        registry.renew_model(version.run_id, work / "manifest.json")
+
+
+def _describe(registry: Registry, version: RecordedVersion, evidence: Evidence) -> None:
+    """MLflow's pages say in words what was found; what they say already is not written again."""
+    model, suite = evidence.model, evidence.suite.name
+    text = version_description(model, version, suite, evidence.verdict)
+    if text != version.description:
+        registry.describe_version(model, version.number, text)
+        registry.describe_model(
+            model, model_description(from_tags(version.tags, evidence.variant.identifier))
+        )

@@ -5,11 +5,9 @@ first evidence was recorded later counts, and within one scope the evidence that
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quantgate.registry.champions.judged import (
-    JUDGED_IN,
-    SCOPE_SINCE,
     changes_on_suite,
     on_suite,
     suites_of,
@@ -18,8 +16,8 @@ from quantgate.registry.champions.settling import Alias, settle
 from quantgate.registry.evidence import Evidence, version_facts
 from quantgate.registry.facts import PASSED, VERSION_TAGS, filter_of, to_tags
 from quantgate.registry.protocol import AliasChange, RecordedVersion, Registry
-from quantgate.registry.seals import SEAL, SealState, seal_state, sealed
-from quantgate.registry.tags import NONE, Renewal
+from quantgate.registry.seals import SEAL, seal_state, sealed
+from quantgate.registry.tags import JUDGED_IN, NONE, SCOPE_SINCE, Renewal
 
 _PLACES = tuple(tag.name for tag in VERSION_TAGS if tag.renewal is Renewal.PLACE)
 _SUBJECT = "subject_key"
@@ -28,10 +26,14 @@ _SAID_ONCE = frozenset(tag.name for tag in VERSION_TAGS if tag.renewal is Renewa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where evidence stands: its version, if it passed, and how the suite's alias changed, if it did."""
+    """Where evidence stands: its version, if it passed, and how the suite's alias changed, if it did.
+
+    `held` is the version of what was judged, passed or not, with its tags as they are now.
+    """
 
     version: str | None
     change: AliasChange | None
+    held: RecordedVersion | None = None
 
 
 def put_version(
@@ -63,7 +65,11 @@ def put_version(
     lost = settle(registry, alias, losing) if losing else None
     _set_tags(registry, model, version, renewed)
     change = settle(registry, alias) or lost
-    return Standing(version=version.number if evidence.passed else None, change=change)
+    return Standing(
+        version=version.number if evidence.passed else None,
+        change=change,
+        held=replace(version, tags=renewed),
+    )
 
 
 def _version(
@@ -97,7 +103,7 @@ def _renewed(tags: Mapping[str, str], current: Mapping[str, str], suite: str) ->
     moved = renewed != dict(tags)
     for each in suites_of(tags):
         seen = on_suite(tags, each)
-        if seen is not None and each != suite and moved and seal_state(seen) is SealState.HOLDS:
+        if seen is not None and each != suite and moved and seal_state(seen).is_whole:
             renewed |= changes_on_suite(renewed, each, sealed({**seen, **shared}))
     return {**renewed, **changes_on_suite(renewed, suite, _judged(tags, current, suite))}
 
@@ -109,8 +115,8 @@ def _judged(tags: Mapping[str, str], current: Mapping[str, str], suite: str) -> 
         return sealed({**tags, **current})
     shared = {name: current[name] for name in (*_PLACES, _SUBJECT)}
     if held.get("scope") != current["scope"] and not _is_newer(held, current):
-        return sealed({**held, **shared}) if seal_state(held) is SealState.HOLDS else held
-    same = held.get("scope") == current["scope"] and seal_state(held) is SealState.HOLDS
+        return sealed({**held, **shared}) if seal_state(held).is_whole else held
+    same = held.get("scope") == current["scope"] and seal_state(held).is_whole
     names = _newest(current) if same else (n for n in current if not _unsaid(n, held, current))
     return sealed({**held, **shared, **{name: current[name] for name in names}})
 

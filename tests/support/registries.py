@@ -288,6 +288,8 @@ class MemoryRegistry:
         self.homes: dict[str, str] = {}
         self.moments: dict[str, int] = {}
         self.files: dict[str, dict[str, bytes]] = {}
+        self.manifests: dict[str, str] = {}
+        self.descriptions: dict[str, str] = {}
         self.finished: set[str] = set()
         self.contents: dict[str, RunContent] = {}
         self.models: dict[str, dict[str, RecordedVersion]] = {}
@@ -357,7 +359,11 @@ class MemoryRegistry:
 
     def add_model(self, run_id: str, manifest: Path, work: Path) -> None:
         self._enter("add_model")
-        assert manifest.is_file()
+        self.manifests[run_id] = manifest.read_text()
+
+    def renew_model(self, run_id: str, manifest: Path) -> None:
+        self._enter("renew_model")
+        self.manifests[run_id] = manifest.read_text()
 
     def finish_run(self, run_id: str) -> None:
         self._enter("finish_run")
@@ -397,6 +403,19 @@ class MemoryRegistry:
         version = self.models[model][number]
         tags = dict(version.tags) | {key: value}
         self.models[model][number] = replace(version, tags=tags)
+
+    def describe_version(self, model: str, number: str, text: str) -> None:
+        self._enter("describe_version")
+        version = self.models[model][number]
+        self.models[model][number] = replace(version, description=text)
+
+    def describe_model(self, model: str, text: str) -> None:
+        self._enter("describe_model")
+        self.descriptions[model] = text
+
+    def add_run_file(self, run_id: str, file: Path) -> None:
+        self._enter("add_run_file")
+        self.files[run_id][file.name] = file.read_bytes()
 
     def aliases(self, model: str) -> Mapping[str, str] | None:
         self._enter("aliases")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from quantgate.flows.cli.views.plain import print_facts, print_table
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.registry import RegisteredVersion, VersionFacts
-from quantgate.registry.questions.versions import UNSEALED
 
 
 def show_version(version: RegisteredVersion) -> None:
@@ -32,7 +31,7 @@ def show_version(version: RegisteredVersion) -> None:
         ("corpus", facts.corpus),
         *([("origin", str(facts.origin))] if facts.origin.is_foreign else []),
         *([("traffic", str(version.drift))] if version.drift else []),
-        *([] if version.sealed else [("facts", UNSEALED)]),
+        *([("facts", note)] if (note := version.seal_note) else []),
     )
     print_facts(lines, indent=10)
 

@@ -1,15 +1,20 @@
 """The bundled example, end to end, with the real tools."""
 
 import json
+import os
+import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.support.builds.road import RECIPES, Road, leftovers, make_road, warmed
 from tests.support.project import PROJECT
+from tests.support.servers.mlflow_served import free_port
 from tests.support.warm import LLMCOMPRESSOR, TRANSFORMERS
 
 pytestmark = pytest.mark.integration
@@ -164,3 +169,102 @@ def test_help_never_imports_what_is_heavy() -> None:
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
+
+
+_ASK = """
+import json, sys
+import mlflow
+loaded = mlflow.pyfunc.load_model(sys.argv[1])
+print(json.dumps(loaded.predict(json.loads(sys.argv[2]))))
+print(json.dumps(dict(loaded.get_raw_model().facts)))
+"""
+
+
+def asked(road: Road, items: int) -> list[dict[str, object]]:
+    """The first conversations of the suite."""
+    lines = (road.folder / "suite" / "items.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines[:items]]
+
+
+def transcribed(road: Road, identifier: str) -> dict[str, str]:
+    """What a variant answered when it was judged."""
+    (path,) = (road.store / "runs").glob(f"{identifier}--*/transcript.jsonl")
+    answers = [json.loads(line) for line in path.read_text().splitlines()]
+    return {answer["item_id"]: answer["text"] for answer in answers}
+
+
+def plain_mlflow(road: Road) -> dict[str, str]:
+    """The environment of somebody who has MLflow, the registry's address, and no word of this program."""
+    return road.environment | {"MLFLOW_TRACKING_URI": f"sqlite:///{road.store}/mlflow.db"}
+
+
+def version_of(road: Road, recipe: str) -> str:
+    identifier = f"support-llama--{recipe}"
+    assert rows(road)[identifier]["decision"] == "pass"
+    with sqlite3.connect(road.store / "mlflow.db") as database:
+        ((version,),) = database.execute(
+            "select version from model_version_tags where key = 'identifier' and value = ?",
+            (identifier,),
+        ).fetchall()
+    return str(version)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "items"),
+    [("Q8_0", 4), pytest.param("FP8_DYNAMIC", 3, marks=pytest.mark.slow)],
+)
+def test_plain_mlflow_loads_what_passed_and_gets_the_answers_that_were_judged(
+    road: Road, recipe: str, items: int
+) -> None:
+    questions = asked(road, items)
+    conversations = [
+        {name: item[name] for name in ("messages", "tools") if name in item} for item in questions
+    ]
+    reference = f"models:/support-llama/{version_of(road, recipe)}"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _ASK, reference, json.dumps(conversations)],
+        cwd=road.folder,
+        env=plain_mlflow(road),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    answers, facts = map(json.loads, done.stdout.splitlines()[-2:])
+    judged = transcribed(road, f"support-llama--{recipe}")
+    assert answers == [judged[str(item["id"])] for item in questions]
+    assert (facts["recipe"], facts["verdict"]) == (recipe, "pass")
+
+
+@pytest.mark.slow  # MLflow's server takes half a minute to start
+def test_mlflow_models_serve_answers_over_http(road: Road) -> None:
+    port, (item,) = free_port(), asked(road, 1)
+    reference = f"models:/support-llama/{version_of(road, 'Q8_0')}"
+    with (road.folder / "serve.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local",
+             "--port", str(port), "-m", reference],
+            cwd=road.folder, env=plain_mlflow(road), stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        address = f"http://127.0.0.1:{port}"
+        until_ready(address, server)
+        body = json.dumps({"dataframe_records": [{"messages": item["messages"]}]}).encode()
+        headers = {"Content-Type": "application/json"}
+        with urlopen(Request(f"{address}/invocations", body, headers), timeout=120) as reply:
+            answer = json.load(reply)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+    said = transcribed(road, "support-llama--Q8_0")[str(item["id"])]
+    assert answer == {"predictions": [said]}
+
+
+def until_ready(address: str, server: "subprocess.Popen[bytes]") -> None:
+    while server.poll() is None:
+        try:
+            urlopen(f"{address}/ping", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+    pytest.fail("the server ended")

@@ -31,7 +31,7 @@ pytestmark = [
 MODEL = "support-llama"
 SAMPLES = (
     Sample(recipe="Q8_0", size_bytes=8000, corpus=None),
-    Sample(recipe="Q4_K_M--imatrix", size_bytes=4000),
+    Sample(recipe="Q4_K_M--imatrix", size_bytes=4000, engine="llama-server"),
     Sample(
         recipe="W4A16", size_bytes=5000, engine="transformers", format=Format.COMPRESSED_TENSORS
     ),
@@ -52,7 +52,9 @@ def _record_all(tracking: Tracking) -> tuple[Receipt, ...]:
     )
 
 
-def test_a_build_is_registered_looked_up_traced_loaded_and_verified(tracking: Tracking) -> None:
+def test_a_build_is_registered_looked_up_traced_loaded_and_verified(
+    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
     receipts = _record_all(tracking)
     assert [receipt.version for receipt in receipts] == ["1", "2", "3", None, None]
     assert _record_all(tracking) == receipts
@@ -70,9 +72,12 @@ def test_a_build_is_registered_looked_up_traced_loaded_and_verified(tracking: Tr
     import mlflow
 
     mlflow.set_tracking_uri(tracking.uri)
+    monkeypatch.setenv("QUANTGATE_SERVER", "http://127.0.0.1:9/v1")  # asked by nobody here
     loaded = mlflow.pyfunc.load_model(f"models:/{model}@support-desk")
-    facts = loaded.predict(["artifact", "verdict", "format"])
-    assert facts == [str(found.artifact), "pass", "gguf"]
+    facts = loaded.get_raw_model().facts
+    assert [facts[name] for name in ("artifact", "verdict", "format")] == [
+        str(found.artifact), "pass", "gguf",
+    ]  # fmt: skip
     found.artifact.write_bytes(found.artifact.read_bytes()[:-1] + b"?")
     with pytest.raises(Exception, match="the file was altered since the variant was registered"):
         mlflow.pyfunc.load_model(f"models:/{model}@support-desk")
@@ -100,7 +105,30 @@ def test_a_run_holds_metrics_inputs_and_files(tracking: Tracking) -> None:
     by_corpus = client.search_runs([receipt.experiment_id], f"dataset.digest = '{digest}'")
     assert [found.info.run_id for found in by_corpus] == [receipt.run_id]
     files = {file.path for file in client.list_artifacts(receipt.run_id)}
-    assert files == {"verdict.json", "audit.json", "variant.json"}
+    assert files == {"verdict.json", "audit.json", "variant.json", "slices.md"}
+
+
+def test_a_version_says_what_it_is_where_it_came_from_and_what_it_was_measured_on(
+    tracking: Tracking,
+) -> None:
+    receipt = record(evidence_of(_named(tracking, SAMPLES[1]), tracking.store), tracking)
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracking.uri)
+    version = client.get_model_version(receipt.model, "1")
+    assert version.description.startswith("**Passes** support-desk@3 in llama-server")
+    assert f'load_model("models:/{receipt.model}/1")' in version.description
+    assert "smallest version that passes" in client.get_registered_model(receipt.model).description
+    (logged,) = client.search_logged_models([receipt.experiment_id])
+    assert logged.source_run_id == receipt.run_id
+    assert logged.status == "READY"
+    measured = {metric.key: metric.dataset_name for metric in logged.metrics}
+    assert measured["slice/tail/broke"] == "support-desk@3"
+    assert measured["build_seconds"] is None
+    run = client.get_run(receipt.run_id)
+    assert [model.model_id for model in run.outputs.model_outputs] == [logged.model_id]
+    assert "**pass**" in run.data.tags["mlflow.note.content"]
 
 
 def test_a_receipt_holds_exactly_as_long_as_the_registry_does(tracking: Tracking) -> None:
@@ -134,7 +162,8 @@ from pathlib import Path
 from quantgate.registry import record
 from tests.support.registries import Sample, evidence_of, tracking_in
 tracking = tracking_in(Path(sys.argv[1]))
-print(record(evidence_of(Sample(), tracking.store), tracking).version)
+sample = Sample(engine="llama-server")
+print(record(evidence_of(sample, tracking.store), tracking).version)
 """
 
 
@@ -177,7 +206,7 @@ def test_two_processes_recording_the_same_variant_leave_one_version(tmp_path: Pa
 
 
 def test_a_moved_store_keeps_its_models_and_files_and_writes_new_ones_where_it_lies(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subprocess.run(  # MLflow remembers for each run where its artifacts lie, as long as a process lives
         [sys.executable, "-W", "ignore", "-c", _RECORD_ONE, str(tmp_path / "before")],
@@ -187,9 +216,10 @@ def test_a_moved_store_keeps_its_models_and_files_and_writes_new_ones_where_it_l
     (tmp_path / "before").rename(tmp_path / "now")
     now = tracking_in(tmp_path / "now")
 
-    evidence = evidence_of(Sample(recipe="Q2_K", size_bytes=2000), now.store)
+    sample = Sample(recipe="Q2_K", size_bytes=2000, engine="llama-server")
+    evidence = evidence_of(sample, now.store)
     newer = record(evidence, now)
-    older = record(evidence_of(Sample(), now.store), now)
+    older = record(evidence_of(Sample(engine="llama-server"), now.store), now)
     assert (older.version, newer.version) == ("1", "2")
     assert not (tmp_path / "before").exists()
 
@@ -198,12 +228,13 @@ def test_a_moved_store_keeps_its_models_and_files_and_writes_new_ones_where_it_l
 
     client = MlflowClient(tracking_uri=now.uri)
     for run_id in (older.run_id, newer.run_id):
-        assert {file.path for file in client.list_artifacts(run_id)} >= {"verdict.json", "model"}
+        assert {file.path for file in client.list_artifacts(run_id)} >= {"verdict.json"}
     mlflow.set_tracking_uri(now.uri)
+    monkeypatch.setenv("QUANTGATE_SERVER", "http://127.0.0.1:9/v1")  # asked by nobody here
     for recipe, version in (("Q4_K_M--imatrix", older.version), ("Q2_K", newer.version)):
-        loaded = mlflow.pyfunc.load_model(f"models:/{MODEL}/{version}")
-        artifact, named = loaded.predict(["artifact", "recipe"])
-        assert named == recipe
+        facts = mlflow.pyfunc.load_model(f"models:/{MODEL}/{version}").get_raw_model().facts
+        artifact = facts["artifact"]
+        assert facts["recipe"] == recipe
         assert Path(artifact).is_relative_to(tmp_path / "now")
         assert Path(artifact).is_file()
 
@@ -231,7 +262,8 @@ record(evidence_of(Sample(), tracking.store), tracking, open_registry=Dying)
 @pytest.mark.slow  # test_registering_interrupted.py ends a build at some of its writes sooner
 def test_killed_again_and_again_it_completes_with_one_run_and_one_version(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    for operation in ("fill_run", "add_model", "finish_run", "create_version", "point_alias"):
+    for operation in ("fill_run", "add_model", "finish_run", "create_version", "point_alias",
+                      "renew_model"):  # fmt: skip
         killed = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", _DIE_BEFORE, str(store), operation],
             env=os.environ | {"PYTHONPATH": str(PROJECT)},

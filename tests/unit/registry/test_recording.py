@@ -33,6 +33,7 @@ OPERATIONS = (
     "start_run",
     "fill_run",
     "add_model",
+    "renew_model",
     "finish_run",
     "versions",
     "create_version",

@@ -23,11 +23,11 @@ from quantgate.registry import (
     waive,
 )
 from quantgate.registry.champions.changes import MOST_CHANGES, recorded_changes
-from quantgate.registry.champions.decisions import waiver_tag
 from quantgate.registry.champions.judged import on_suite, suites_of
 from quantgate.registry.champions.settling import candidates_of
 from quantgate.registry.protocol import AliasChange
 from quantgate.registry.seals import SealState, seal_state
+from quantgate.registry.tags import waiver_tag
 from tests.support.registries import (
     SUITE,
     MemoryRegistry,
@@ -254,6 +254,18 @@ def test_at_no_moment_an_alias_points_at_a_retired_version(place: Place, operati
     assert place.alias is None or "retired" not in place.mlflow.models[MODEL]["1"].tags
     place.retire("1")
     assert place.alias is None
+    assert seal_state(place.mlflow.models[MODEL]["1"].tags) is SealState.HOLDS
+
+
+def test_a_retirement_is_sealed_for_every_suite(place: Place) -> None:
+    place.record()
+    place.record(suite=OTHER)
+    place.retire("1")
+    tags = place.mlflow.models[MODEL]["1"].tags
+    for suite in suites_of(tags):
+        seen = on_suite(tags, suite) or {}
+        assert seal_state(seen) is SealState.HOLDS
+        assert seal_state({**seen, "retired": "not any more"}) is SealState.BROKEN
 
 
 def test_a_later_suite_version_that_fails_removes_the_alias(place: Place) -> None:

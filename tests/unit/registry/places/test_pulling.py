@@ -16,7 +16,7 @@ from quantgate.registry.places.fetching import Fetch
 from quantgate.registry.places.folder import FolderPlace
 from quantgate.registry.places.opening import open_place
 from quantgate.registry.places.pulling import Pulled, pull_version
-from quantgate.registry.places.serving import serving_command
+from quantgate.registry.serving import serving_command
 from tests.support.registries import (
     MemoryRegistry,
     Sample,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.files.hashing import folder_digest
 from quantgate.registry import Tracking, record
 from quantgate.registry.questions.comparisons import compared
+from quantgate.registry.seals import sealed
 from tests.support.registries import (
     MemoryRegistry,
     Sample,
@@ -62,13 +65,21 @@ def keep_verdict(
     mlflow.files[run]["verdict.json"] = json.dumps(verdict).encode()
 
 
-def keep_transcript(tracking: Tracking, run: str, answers: Mapping[str, str]) -> Path:
+def keep_transcript(
+    tracking: Tracking, mlflow: MemoryRegistry, run: str, answers: Mapping[str, str]
+) -> Path:
+    """Keep what a version's run said, and register its digest."""
     folder = tracking.store.run(run, RUNS[run])
     folder.mkdir(parents=True)
     lines = "".join(json.dumps({"item_id": i, "text": t}) + "\n" for i, t in answers.items())
     (folder / "transcript.jsonl").write_text(lines)
     listed = [{"path": "transcript.jsonl", "sha256": sha256(lines.encode()).hexdigest()}]
     (folder / "manifest.json").write_text(json.dumps({"files": listed}))
+    digest = folder_digest((file["path"], Digest(file["sha256"])) for file in listed)
+    for number, version in mlflow.models[MODEL].items():
+        if version.run_id == run:
+            tags = sealed({**version.tags, "transcript_digest": digest})
+            mlflow.models[MODEL][number] = replace(version, tags=tags)
     return folder
 
 
@@ -99,15 +110,20 @@ def test_facts_that_differ_are_named_and_paths_are_not(
 def test_transcripts_of_the_open_store_give_every_answer(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
-    keep_transcript(tracking, "run0", {"a": "same", "b": "wrong", "c": "right"})
-    folder = keep_transcript(tracking, "run1", {"a": "same", "b": "right", "c": "wrong"})
+    keep_transcript(tracking, mlflow, "run0", {"a": "same", "b": "wrong", "c": "right"})
+    folder = keep_transcript(tracking, mlflow, "run1", {"a": "same", "b": "right", "c": "wrong"})
     found = compared(f"{MODEL}/1", f"{MODEL}/2", tracking, open_reader=mlflow.open_reader)
     assert found.changed_answers == 2
     assert found.items is not None
     assert (found.items[0].first_answer, found.items[0].second_answer) == ("wrong", "right")
-    (folder / "transcript.jsonl").write_text('{"item_id": "a", "text": "altered"}\n')
+    altered_text = '{"item_id": "a", "text": "altered"}\n'
+    (folder / "transcript.jsonl").write_text(altered_text)
     altered = compared(f"{MODEL}/1", f"{MODEL}/2", tracking, open_reader=mlflow.open_reader)
     assert altered.changed_answers is None
+    listed = [{"path": "transcript.jsonl", "sha256": sha256(altered_text.encode()).hexdigest()}]
+    (folder / "manifest.json").write_text(json.dumps({"files": listed}))  # and its manifest, too
+    both = compared(f"{MODEL}/1", f"{MODEL}/2", tracking, open_reader=mlflow.open_reader)
+    assert both.changed_answers is None
 
 
 def test_verdicts_on_different_answers_of_the_base_are_not_compared(

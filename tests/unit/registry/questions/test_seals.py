@@ -142,15 +142,37 @@ def test_tags_of_others_and_paths_change_no_seal(mlflow: MemoryRegistry) -> None
     assert seal_state(mlflow.models[MODEL]["1"].tags) is SealState.HOLDS
 
 
+@pytest.mark.parametrize("tag", ["retired", "waived.support-desk", "scope_since"])
+def test_what_people_decided_is_sealed_too(mlflow: MemoryRegistry, tag: str) -> None:
+    edit(mlflow, "1", **{tag: "by hand"})
+    assert seal_state(mlflow.models[MODEL]["1"].tags) is SealState.BROKEN
+
+
+def test_a_seal_from_before_decisions_were_sealed_is_read_called_older_and_renewed(
+    tracking: Tracking, mlflow: MemoryRegistry
+) -> None:
+    tags = {name: text for name, text in mlflow.models[MODEL]["1"].tags.items() if name != "decode"}
+    covered = digest_of({name: tags[name] for name in COVERED if name in tags})
+    edit(mlflow, "1", decode=None, **{SEAL: f"1:{covered}"})
+    older = find(LookupRequest(model=MODEL), tracking, open_reader=mlflow.open_reader)
+    assert (older.version, older.sealed, older.seal_is_older) == ("1", True, True)
+    lines = trace(MODEL, tracking, open_reader=mlflow.open_reader).describe().splitlines()
+    assert "sealed by an older quantgate" in lines[-1]
+    record(evidence_of(SMALL, tracking.store), tracking, open_registry=mlflow.open)
+    assert seal_state(mlflow.models[MODEL]["1"].tags) is SealState.HOLDS
+    edit(mlflow, "1", size_bytes="1", **{SEAL: f"1:{covered}"})
+    assert seal_state(mlflow.models[MODEL]["1"].tags) is SealState.BROKEN
+
+
 def test_a_seal_of_a_newer_program_is_called_that(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
-    edit(mlflow, "1", **{SEAL: "2:0"})
+    edit(mlflow, "1", **{SEAL: "3:0"})
     with pytest.raises(InputError, match="by a newer version of quantgate"):
         trace(f"{MODEL}/1", tracking, open_reader=mlflow.open_reader)
 
 
 def test_the_form_of_seals_changes_with_the_names_that_they_cover() -> None:
     """Raise `_FORMAT` when this fails: programs from before do not know the new names."""
-    assert sealed({})[SEAL].startswith("1:")
-    assert digest_of(tuple(sorted(COVERED)))[:16] == "4b26e9024364d482"
+    assert sealed({})[SEAL].startswith("2:")
+    assert digest_of(tuple(sorted(COVERED)))[:16] == "f507ef275a58b050"
