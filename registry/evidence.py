@@ -259,6 +259,7 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         waiver=evidence.waiver,
         waiver_until=evidence.waiver_until,
         base_divergence=_divergence_text(evidence.base_divergence),
+        architecture=evidence.checkpoint.architecture,
         architecture_review=evidence.checkpoint.architecture_review,
         base_loss="; ".join(evidence.checkpoint.losses) or NONE,
         decode=_decode_text(evidence),

@@ -110,7 +110,7 @@ class VersionFacts:
     version (`none` in versions from before they did).
     `base_divergence` is how far the base was from the checkpoint itself in that runtime, `none` where that
     was not measured. `architecture_review` is `reviewed`, `unreviewed` or, in versions from before it was
-    recorded, `none`.
+    recorded, `none`. `architecture` is the base's class, `none` likewise.
     `base_loss` is what the base's weights had lost before (`expanded from Q4_1 (…)`), `none` for nothing.
     Bits are those of the quantized weights and of all weights; accuracies are those of the variant and of
     its base on the suite, None where it was not asked. `decode` is how answers were sampled, as JSON, `none`
@@ -144,6 +144,7 @@ class VersionFacts:
     waiver: str
     waiver_until: str
     base_divergence: str
+    architecture: str
     architecture_review: str
     base_loss: str
     decode: str
@@ -206,6 +207,7 @@ VERSION_TAGS = (
     FactTag("waiver", of_a_suite=True, renewal=Renewal.ONCE_SAID),
     FactTag("waiver_until", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST),
     FactTag("base_divergence", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST),
+    FactTag("architecture", absent=NONE, renewal=Renewal.NEWEST),
     FactTag("architecture_review", absent=NONE, renewal=Renewal.NEWEST),
     FactTag("base_loss", absent=NONE, renewal=Renewal.ONCE_SAID),
     FactTag("decode", absent=NONE, of_a_suite=True),

@@ -111,6 +111,32 @@ def quantize(model: str | None, **options: object) -> int:
     return quantize_command(QuantizeOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
+@main.command(short_help="Say which recipes to build first for a device and its memory.")
+@click.argument("model")
+@click.option("--memory", required=True, metavar="SIZE", help="What serving may take, e.g. 8GB.")
+@click.option("--context", metavar="TOKENS", help="Tokens of one request, e.g. 8k (the default).")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "rtx4060", "h200"]),
+    default="cpu",
+    show_default=True,
+    help="What serves it.",
+)
+@click.option(
+    "--task", type=click.Choice(["code", "chat", "math", "extraction"]), help="What it is for."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@in_store
+def recommend(**options: object) -> int:
+    """Say what serving MODEL (a folder, or org/name[@revision]) would take, and which recipes to try first.
+
+    What this registry measured on the same architecture goes before what is published of formats.
+    """
+    from quantgate.flows.cli.recommend import RecommendOptions, recommend_command
+
+    return recommend_command(RecommendOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
 @main.command(short_help="List the bundled recipes and whether they can be built here.")
 @click.option("--format", "file_format", type=FORMATS, help="Only recipes of this format.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

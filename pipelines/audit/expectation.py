@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.variant import (
     bits_of_quantized,
 )
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
-from quantgate.pipelines.formats.floats import FLOAT_TYPES
+from quantgate.pipelines.formats.safetensors import FLOAT_TYPES
 
 _SHOWN = 3
 _SAME_BITS = 1e-6

@@ -12,8 +12,8 @@ from quantgate.pipelines.domain.recipe import (
 )
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.engines.contents import Contents
-from quantgate.pipelines.formats.floats import FLOAT_TYPES, difference
-from quantgate.pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.formats.floats import difference
+from quantgate.pipelines.formats.safetensors import FLOAT_TYPES, StoredTensor
 
 _LAYER = re.compile(r"(^|\.)(layers|blk|h|blocks)\.\d+\.")
 _SHOWN = 3

@@ -12,8 +12,7 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.formats.configuration.language_config import language_config
-from quantgate.pipelines.formats.floats import FLOAT_TYPES
-from quantgate.pipelines.formats.safetensors import DTYPE_BITS
+from quantgate.pipelines.formats.safetensors import DTYPE_BITS, FLOAT_TYPES
 
 _WORD, _HALF, _BYTE, _NIBBLE = 32, 16, 8, 4
 _HEAD = re.compile(r"(.+\.)?(lm_head|embed_out)\.weight")

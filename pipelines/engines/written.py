@@ -5,9 +5,8 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.variant import QuantizedTensor
-from quantgate.pipelines.formats.floats import FLOAT_TYPES
 from quantgate.pipelines.formats.packed import compressed, facts
-from quantgate.pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.formats.safetensors import FLOAT_TYPES, StoredTensor
 
 
 def written_tensors(

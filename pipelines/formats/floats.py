@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from quantgate.pipelines.formats.safetensors import StoredTensor
 
-FLOAT_TYPES = ("F64", "F32", "F16", "BF16")
 _WORDS: dict[str, "np.dtype[np.floating]"] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),

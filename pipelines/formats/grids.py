@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantgate.pipelines.formats.floats import FLOAT_TYPES
-from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
+from quantgate.pipelines.formats.safetensors import DTYPE_BITS, FLOAT_TYPES, StoredTensor
 
 BLOCK = 32
 _MOST_VALUES = 16

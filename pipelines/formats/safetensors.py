@@ -24,6 +24,8 @@ DTYPE_BITS = {
     "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8,
     "C64": 64,
 }  # fmt: skip
+FLOAT_TYPES = ("F64", "F32", "F16", "BF16")
+"""Those of full precision."""
 _LENGTH_BYTES = 8
 _HEADER_LIMIT_BYTES = 100_000_000
 _HUGE = 1 << 63

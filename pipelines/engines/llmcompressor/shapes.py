@@ -11,7 +11,7 @@ from quantgate.pipelines.engines.llmcompressor.names import matches_layer
 from quantgate.pipelines.engines.llmcompressor.schemes import BLOCK_SCHEMES, group_size
 from quantgate.pipelines.engines.llmcompressor.smoothing.misfits import smoothing_misfits
 from quantgate.pipelines.formats.experts import experts_apart
-from quantgate.pipelines.formats.packed.compressed import CACHE_SCALES
+from quantgate.pipelines.formats.packed.cache_scales import CACHE_SCALES
 from quantgate.pipelines.formats.whole_layers import left_whole
 
 _WEIGHT = ".weight"

@@ -17,12 +17,10 @@ from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.formats.experts import base_counts
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
 from quantgate.pipelines.formats.packed.block_fp8 import SCALE
+from quantgate.pipelines.formats.packed.cache_scales import CACHE_SCALES
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 from quantgate.pipelines.formats.scales import is_positive
 from quantgate.pipelines.formats.tokenizers.folder import read_json_object
-
-CACHE_SCALES = ("k_scale", "v_scale")
-"""What an attention layer stores for its keys and its values."""
 
 _PARTS = (
     "weight_packed", "weight_scale", "weight_zero_point", "weight_global_scale",

@@ -14,10 +14,10 @@ from quantgate.pipelines.files.hashing import DigestMemory, file_digest, folder_
 from quantgate.pipelines.files.sealed import produce_once, verify
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.formats.floats import FLOAT_TYPES
 from quantgate.pipelines.formats.gguf.header import GgufHeader
 from quantgate.pipelines.formats.gguf.parts import gguf_files, read_all_headers, read_part_name
 from quantgate.pipelines.formats.gguf.types import FILE_TYPE_NUMBERS, MAIN_TYPES
+from quantgate.pipelines.formats.safetensors import FLOAT_TYPES
 from quantgate.pipelines.process.calls import OnProgress, Progress, RunWorker, WorkerCall
 
 _WORKER = "quantgate.pipelines.engines.llamacpp.workers.unpacking.unpack"

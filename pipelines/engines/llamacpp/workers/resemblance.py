@@ -16,10 +16,9 @@ import numpy
 from numpy.typing import NDArray
 
 from quantgate.pipelines.domain.verdicts.audit import Resemblance
-from quantgate.pipelines.formats.floats import FLOAT_TYPES
 from quantgate.pipelines.formats.gguf.parts import gguf_files, read_all_headers
 from quantgate.pipelines.formats.gguf.types import GGML_TYPES
-from quantgate.pipelines.formats.safetensors import StoredTensor
+from quantgate.pipelines.formats.safetensors import FLOAT_TYPES, StoredTensor
 
 _ToFloat = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
 # Small enough that a piece is expanded, widened and multiplied within a core's own cache.

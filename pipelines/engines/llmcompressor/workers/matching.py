@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
 from quantgate.pipelines.engines.llmcompressor.names import is_head
 from quantgate.pipelines.engines.workers.stored_names import stored_layers, whole_layers
-from quantgate.pipelines.formats.packed.compressed import CACHE_SCALES
+from quantgate.pipelines.formats.packed.cache_scales import CACHE_SCALES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
