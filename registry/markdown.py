@@ -34,8 +34,8 @@ def slices_table(verdict: Verdict) -> str:
     policy = verdict.policy
     return (
         f"{counted}\n\nEvery item that the base answers right reliably counts; *broke* are those that the "
-        f"variant gets wrong. The bound is exact (Clopper-Pearson) at {policy.confidence:.0%} confidence; "
-        f"the policy allows {policy.max_break_rate:.0%}."
+        f"variant gets wrong. The bound is exact (Clopper-Pearson) at {100 * policy.whole_confidence:.4g}% "
+        f"confidence; the policy allows {policy.max_break_rate:.0%}."
     )
 
 

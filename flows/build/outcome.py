@@ -142,6 +142,7 @@ def _build_report(
         ),
         contamination_waivers=plan.contamination_waivers,
         bases=measured_bases(plan, build.settings.store),
+        search=plan.search,
     )
 
 

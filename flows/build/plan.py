@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.search import Search
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
@@ -45,6 +46,8 @@ class BuildPlan:
     """What lets a runtime judge whose base computes something else than the checkpoint, where it holds."""
     offload: bool = False
     """Whether weights that memory does not hold are read from the disk each time they are used."""
+    search: Search | None = None
+    """What a search may try, where these variants are all of it, or what it came to try."""
     anyway: bool = False
     """Whether to build also where nothing can pass: no part of the key, for it changes no verdict."""
 
@@ -57,6 +60,7 @@ class BuildPlan:
             {
                 **({"contamination_waivers": waived} if waived else {}),
                 **({"base_divergence_waiver": str(granted)} if granted else {}),
+                **({"search": record_digest(self.search)} if self.search else {}),
                 **({"losses": list(self.checkpoint.losses)} if self.checkpoint.losses else {}),
                 "name": self.checkpoint.name,
                 "checkpoint": self.checkpoint.digests.combined,

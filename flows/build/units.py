@@ -55,9 +55,8 @@ def audit(build: LocalBuild, planned: PlannedVariant) -> AuditReport:
         ServiceError, ToolchainError, WorkerError: from the child processes; nothing is found out then.
     """
     reference = required(primary_reference(build, planned.recipe.runtime))
-    rulers = MeasuredRulers(
-        bench=build.bench, recipes=tuple(variant.recipe for variant in build.plan.variants)
-    )
+    beside = () if build.plan.search else build.plan.variants  # most of a search's are never built
+    rulers = MeasuredRulers(bench=build.bench, recipes=tuple(other.recipe for other in beside))
     drift = Drift(tokens=lambda: build.texts.divergence_tokens(reference), rulers=rulers)
     return _audit(build, planned).made(drift)
 

@@ -83,6 +83,14 @@ def main() -> None:
 @click.option(
     "--until", metavar="DATE", help="Last day on which it holds, YYYY-MM-DD (with --waive)."
 )
+@click.option(
+    "--search",
+    type=click.Choice(["size", "memory"]),
+    help="Find the passing variant of the least size or serving memory without asking every recipe.",
+)
+@click.option(
+    "--budget", metavar="SIZE", help="The most that it may come to, e.g. 6GB (with --search)."
+)
 @click.option("--only", metavar="ID", help="Run a single unit, by identifier or recipe name.")
 @click.option(
     "--anyway",

@@ -4,21 +4,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.flows.build.clearing.usage import in_use
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.planning.preparing import prepare
+from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
 from quantgate.flows.cli.views.plan import show_plan
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.rendering import open_console
 from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.orchestration.running import run_build
+from quantgate.flows.orchestration.searching import run_search
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import wire
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.search import SearchGoal
 from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
 from quantgate.pipelines.specs.foreign import foreign_places
 from quantgate.pipelines.specs.kv_caches import parse_kv_caches
-from quantgate.pipelines.specs.recipes import DEFAULT_RECIPES, parse_recipes
+from quantgate.pipelines.specs.recipes import DEFAULT_RECIPES, SEARCHED_RECIPES, parse_recipes
 from quantgate.pipelines.specs.waivers import parse_waiver
+from quantgate.registry import parse_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,27 +53,60 @@ class QuantizeOptions:
     reason: str | None = None
     who: str | None = None
     until: str | None = None
+    search: SearchGoal | None = None
+    budget: str | None = None
 
 
 def quantize_command(options: QuantizeOptions) -> int:
     """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
     settings = Settings.from_environment()
     prepare(settings.store)
+    search = _search_request(options)
     spec = _build_spec(options)
     console = open_console(to_stderr=options.as_json)
     with open_board() as board, in_use(settings.store) as use:
         board.say(f"store {settings.store.root}")
         plan = plan_build(spec, settings, board.say, options.only)
+        if search is not None:
+            tools = wire(settings, plan.servers)
+            plan = search_plan(LocalBuild(plan=plan, settings=settings, tools=tools), search)
         if options.plan_only:
             show_plan(plan, settings, console)
             return 0
-        use.runs(plan.name)
-        result = run_build(plan, settings, board)
+        if search is None:
+            use.runs(plan.name)
+            result = run_build(plan, settings, board)
+        else:  # which has a second plan, that is not known yet
+            result = run_search(plan, settings, board)
     if options.as_json:
         print_json(result.details)
     else:
         show_result(result, console)
     return result.exit_code
+
+
+def _search_request(options: QuantizeOptions) -> SearchRequest | None:
+    """Read what is searched for.
+
+    Raises:
+        InputError: for options that contradict each other, and a budget that is no size.
+    """
+    if options.search is None:
+        if options.budget is not None:
+            raise InputError(
+                "is what a search may come to",
+                where="--budget",
+                next_step="add --search size or --search memory",
+            )
+        return None
+    if options.only is not None:
+        raise InputError(
+            "a search chooses units by itself", where="--only", next_step="leave one of the two out"
+        )
+    return SearchRequest(
+        goal=options.search,
+        budget_bytes=parse_size(options.budget) if options.budget else None,
+    )
 
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
@@ -84,7 +124,9 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         foreign=foreign_places(options.foreign, Path.cwd()),
         expansion=options.expand,
     )
-    spec = load_build(options.build_file, overrides, DEFAULT_RECIPES)
+    spec = load_build(
+        options.build_file, overrides, SEARCHED_RECIPES if options.search else DEFAULT_RECIPES
+    )
     return replace(
         spec,
         anyway=options.anyway,

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from quantgate.flows.build.errors import forget_errors
 from quantgate.flows.build.outcome import COMPLETION, BuildResult, read_complete
@@ -27,6 +28,8 @@ _QUIET = {
 }
 """Our own board and error texts speak to the terminal; Prefect's log goes to its server."""
 
+FlowName = Literal["quantize", "search"]
+
 
 def run_build(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
     """Run the flow for a plan, unless all of it is done and recorded, and return what became of it.
@@ -41,29 +44,44 @@ def run_build(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
         board.say("everything is built, judged and registered already")
         return result
     forget_errors(plan, settings)
-    plan_file = write_plan(plan, settings.store)
     result_file = settings.store.report(plan.name) / COMPLETION
     before = _written_at(result_file)
+    run_flow("quantize", plan, settings, board, lambda: _written_at(result_file) != before)
+    if not result_file.is_file():
+        raise WorkerError("the flow ended without a report", where=plan.name)
+    return read_checked(BuildResult, result_file)
+
+
+def run_flow(
+    name: FlowName,
+    plan: BuildPlan,
+    settings: Settings,
+    board: Board,
+    is_complete: Callable[[], bool],
+) -> None:
+    """Run a flow for a plan; where its server goes away and it is not complete, once more with another.
+
+    Raises:
+        ServiceError: where Prefect's server cannot be reached or started, or goes away twice.
+    """
+    plan_file = str(write_plan(plan, settings.store))
     root, say = settings.store.root, board.say
     try:
         with (
             prefect_api(root, api_url=settings.prefect_api, on_news=say) as url,
-            _flow_on(url, settings, board) as flow,
+            _flow_on(url, name, settings, board) as flow,
         ):
-            flow(str(plan_file), plan.name)
+            flow(plan_file, plan.name)
     except PrefectGoneError as gone:
-        if _written_at(result_file) == before:
-            say(f"{gone.what}: the build goes on with a server of its own")
-            with (
-                project_prefect_api(root, on_news=say) as url,
-                _flow_on(url, settings, board) as flow,
-            ):
-                flow(str(plan_file), plan.name)
-        else:
+        if is_complete():
             say(f"{gone.what}: the build is complete, its records there are not")
-    if not result_file.is_file():
-        raise WorkerError("the flow ended without a report", where=plan.name)
-    return read_checked(BuildResult, result_file)
+            return
+        say(f"{gone.what}: the build goes on with a server of its own")
+        with (
+            project_prefect_api(root, on_news=say) as url,
+            _flow_on(url, name, settings, board) as flow,
+        ):
+            flow(plan_file, plan.name)
 
 
 class PrefectGoneError(ServiceError):
@@ -72,7 +90,7 @@ class PrefectGoneError(ServiceError):
 
 @contextmanager
 def _flow_on(
-    url: str, settings: Settings, board: Board
+    url: str, name: FlowName, settings: Settings, board: Board
 ) -> Iterator[Callable[[str, str], JsonObject]]:
     """Yield the flow, which runs against one server; its units are shown on `board`.
 
@@ -87,6 +105,7 @@ def _flow_on(
 
         from quantgate.flows.orchestration import tasks
         from quantgate.flows.orchestration.quantize import quantize
+        from quantgate.flows.orchestration.search import search
 
         tasks.begin_anew(board)
         logging.raiseExceptions = False  # or its log handler tells every record that did not arrive
@@ -94,7 +113,7 @@ def _flow_on(
             with temporary_settings(
                 {PREFECT_API_URL: url}
             ):  # a second build may have another server
-                yield quantize
+                yield quantize if name == "quantize" else search
         except (PrefectException, httpx.HTTPError, ConnectionError, TimeoutError) as error:
             gone = PrefectGoneError(f"Prefect's server went away ({_first_line(error)})", where=url)
             raise full_disk(gone, settings.store.root) or gone from error

@@ -1,6 +1,7 @@
 """What a recipe makes of every tensor of a checkpoint: known at plan time, held to by the audit."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from quantgate.pipelines.checkpoints.once import once_per_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
@@ -12,17 +13,36 @@ from quantgate.pipelines.domain.recipe import (
     GgufOptions,
     Recipe,
 )
-from quantgate.pipelines.domain.variant import ExpectedSize, QuantizedTensor
+from quantgate.pipelines.domain.variant import MIXED_TYPE, ExpectedSize, QuantizedTensor
 from quantgate.pipelines.engines.archived.shapes import layer_weights
 from quantgate.pipelines.engines.contents import Contents
 from quantgate.pipelines.engines.expected_folders import expected_folder, words_of_eight
 from quantgate.pipelines.engines.llamacpp.types.expected import (
     expected_gguf,
     expected_of_converted,
+    mix_bits_range,
     scratch_bits,
 )
 from quantgate.pipelines.engines.llmcompressor.expected import expected_compressed
 from quantgate.pipelines.formats.packed.facts import PACKED_TYPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixSizes:
+    """What mixes of the same candidates may take: bits a weight of `weights`, and what is not mixed."""
+
+    least_bits: float
+    most_bits: float
+    weights: int
+    beside_bytes: int
+
+    def bits_of(self, size_bytes: float) -> float | None:
+        """Return the budget in bits a weight of a mix of this size; None where no mix is of this size."""
+        if not self.weights:
+            return None
+        bits = 8.0 * (size_bytes - self.beside_bytes) / self.weights
+        return bits if self.least_bits < bits <= self.most_bits else None
+
 
 _LEFT_BY_ARCHIVED_PACKAGES = "F16"
 _ARCHITECTURE = "general.architecture"
@@ -68,6 +88,27 @@ def expected_size(checkpoint: Checkpoint, recipe: Recipe) -> ExpectedSize:
             size_bytes=options.weights_bytes,
         )
     return ExpectedSize.of(expected_tensors(checkpoint, recipe))
+
+
+def mix_sizes(checkpoint: Checkpoint, recipe: Recipe) -> MixSizes:
+    """Return what mixes of a measured mix's candidates may take, whatever its own budget.
+
+    Raises:
+        ValueError: where the recipe is no measured mix.
+    """
+    options = recipe.options
+    if not isinstance(options, GgufOptions) or options.mix is None:
+        raise ValueError(f"{recipe.name} is no measured mix")
+    least, most = mix_bits_range(checkpoint, options.mix)
+    tensors = expected_tensors(checkpoint, recipe)
+    mixed = [tensor for tensor in tensors if tensor.type == MIXED_TYPE]
+    others = [tensor for tensor in tensors if tensor.type != MIXED_TYPE]
+    return MixSizes(
+        least_bits=least,
+        most_bits=most,
+        weights=sum(tensor.parameter_count for tensor in mixed),
+        beside_bytes=ExpectedSize.of(others).size_bytes,
+    )
 
 
 def scratch_bytes(checkpoint: Checkpoint, recipes: Iterable[Recipe]) -> int:

@@ -103,4 +103,15 @@ def scope_reasons(scopes: Scopes, policy: Policy) -> tuple[str, ...]:
         *(scope.reason for scope in judged if scope.decision is Decision.INCONCLUSIVE),
         *([whole.reason] if whole.decision is Decision.PASS else []),
         *(scope.reason + blocking for scope in slices if scope.decision is Decision.UNPROVEN),
+        *_shared_error(policy),
+    )
+
+
+def _shared_error(policy: Policy) -> tuple[str, ...]:
+    """Say at which confidence the whole suite was held where a search shares its error."""
+    if policy.error_shares == 1:
+        return ()
+    return (
+        f"the whole suite's bound is at {100 * policy.whole_confidence:.2f} %: a search shares its error "
+        f"among {policy.error_shares} sequences",
     )

@@ -29,7 +29,7 @@ def obstacles(suite: Suite, policy: Policy, reference_runs: Sequence[Run]) -> tu
     return tuple(_obstacles(suite, policy, items))
 
 
-def fewest_reliable_items(limits: Limits | Policy) -> int:
+def fewest_reliable_items(limits: Limits) -> int:
     """Return how many items the base has to get reliably right for any variant to pass."""
     return items_needed(0, 0, max_break_rate=limits.max_break_rate, confidence=limits.confidence)
 

@@ -8,6 +8,7 @@ from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.run import Kernels, Run
+from quantgate.pipelines.domain.search import Search
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
@@ -89,7 +90,7 @@ class BuildReport:
 
     Without variants the base was judged on its own; `base_failures` says why where it was not.
     `contamination_waivers` are those without which the corpus would have been refused. `bases` are of every
-    runtime in which the base could be audited.
+    runtime in which the base could be audited. `search` is what chose the variants, None where somebody did.
     """
 
     build: str
@@ -103,6 +104,7 @@ class BuildReport:
     base_failures: tuple[str, ...] = ()
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
     bases: tuple[BaseReport, ...] = ()
+    search: Search | None = None
 
     @property
     def decision(self) -> Decision | None:

@@ -179,7 +179,7 @@ def _lead(report: BuildReport) -> str:
         f"{asked} {_short_name(report, smallest)} takes {size(smallest.variant.size_bytes)}"
         f" where the base takes {size(report.checkpoint.size_bytes)}, broke {counted.broke} of"
         f" {counted.reliable} reliably right items (at most"
-        f" {percent_bound(counted.break_rate_bound)} with {report.policy.confidence:.0%}"
+        f" {percent_bound(counted.break_rate_bound)} with {100 * report.policy.whole_confidence:.4g}%"
         f" confidence){registered}."
     )
 

@@ -24,6 +24,7 @@ from quantgate.pipelines.report.references import (
     reference_summaries,
     runtime_differences,
 )
+from quantgate.pipelines.report.search_summary import search_summary
 from quantgate.pipelines.report.summary import base_warnings, decision_word, reference_rows
 
 SCHEMA = "quantgate.result/1"
@@ -36,6 +37,7 @@ def result_json(report: BuildReport) -> JsonObject:
     but raw answers that did not change, which stand in the transcripts that `run_key` names.
     """
     smallest = report.smallest_passing
+    search = search_summary(report)
     return {
         "schema": SCHEMA,
         "build": report.build,
@@ -49,6 +51,7 @@ def result_json(report: BuildReport) -> JsonObject:
         "corpus_comparisons": [asdict(each) for each in corpus_comparisons(report)],
         "suite": _suite(report),
         "policy": to_json(report.policy),
+        "search": asdict(search) if search else None,
         "references": [_reference(summary) for summary in reference_summaries(report)],
         "runtime_differences": [_difference(d) for d in runtime_differences(report)],
         "variants": [_variant(variant) for variant in report.variants],

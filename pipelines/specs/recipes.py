@@ -15,6 +15,19 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 DEFAULT_RECIPES = ("Q8_0", "FP8_DYNAMIC", "Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "Q2_K")
 """What is built where nobody says what: one of each kind that is commonly shipped, and one to fear."""
 
+SEARCHED_RECIPES = (
+    "Q8_0",
+    "Q6_K",
+    "Q5_K_M",
+    "Q4_K_M",
+    "IQ4_XS",
+    "Q3_K_M",
+    "IQ3_M",
+    "Q2_K",
+)
+"""What a search goes through where nobody says what: llama.cpp's file types by size, none of which has to
+be calibrated. Mixes below and between them are."""
+
 NO_RECIPES = "none"
 """How a command line asks for the checkpoint to be judged on its own."""
 

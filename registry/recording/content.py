@@ -53,6 +53,7 @@ def run_content(evidence: Evidence) -> RunContent:
             "temperature": str(decode.temperature),
             "max_break_rate": str(policy.max_break_rate),
             "confidence": str(policy.confidence),
+            **({"error_shares": str(policy.error_shares)} if policy.error_shares > 1 else {}),
             **_variables(evidence),
         },
         metrics=_metrics(evidence),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from quantgate.pipelines.files.store import Store
+from tests.benchmarks.measuring.searched import search_rates
 from tests.benchmarks.measuring.simulated import (
     RESAMPLED_TRIALS,
     bound_coverage,
@@ -23,6 +24,8 @@ from tests.benchmarks.measuring.simulated import (
 
 UNEQUAL = (20,) * 3 + (5,) * 16 + (1,) * 60
 """Two hundred items in groups of twenty, five and one."""
+SEARCHES = 1_500
+"""Searches simulated a line: each tries several variants."""
 
 
 def run(_store: Store) -> None:
@@ -48,6 +51,7 @@ def counted_rows() -> Iterator[tuple[str, float, str]]:
         yield f"power: pass at 2 %, n = {items}", pass_rate(items, 0.02), ""
     yield "one item in ten broken, n = 50: not passed", planted_not_passed(50, 10), ">= 95"
     yield from _families()
+    yield from _searches()
     yield from _clusters()
     yield from _coverages()
 
@@ -56,6 +60,14 @@ def _families() -> Iterator[tuple[str, float, str]]:
     alone, together = family_pass_rates(200, 10, 0.10)
     yield "any of 10 variants passes at exactly 10 %, n = 200: each alone", alone, ""
     yield "any of 10 variants passes at exactly 10 %, n = 200: by Holm", together, "<= 5"
+
+
+def _searches() -> Iterator[tuple[str, float, str]]:
+    for recipes, good in ((8, 0), (20, 0), (20, 10)):
+        rates = search_rates(recipes, good, 400, together=0.5, trials=SEARCHES)
+        what = f"a search over {recipes} recipes and mixes passes any, {good} good, others at exactly 10 %"
+        yield f"{what}: as judged", rates.shared, "<= 5"
+        yield f"{what}: each alone", rates.alone, ""
 
 
 def _clusters() -> Iterator[tuple[str, float, str]]:

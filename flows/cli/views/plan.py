@@ -49,17 +49,33 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("", slices[0].text.removeprefix("all: ")),
         (
             "",
-            f"the base has to get {fewest_reliable_items(policy)} items reliably right for anything to "
-            "pass: known after its runs, before anything is built",
+            f"the base has to get {fewest_reliable_items(policy.limits())} items reliably right for "
+            "anything to pass: known after its runs, before anything is built",
         ),
         ("", f"cannot prove themselves: {', '.join(weak)}" if weak else "every slice can pass"),
         ("runs", f"{runs}, of them {policy.reference_runs} of the base in each runtime{took}"),
+        *(("search", sentence) for sentence in _search_sentences(plan)),
         ("store", str(settings.store.root)),
         ("memory", _largest(needs, settings)),
         *(("", sentence) for sentence in _from_disk(plan, settings)),
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
     )
     show_facts(facts, console, indent=8)
+
+
+def _search_sentences(plan: BuildPlan) -> Iterator[str]:
+    """Say what a search goes through, and what it leaves out."""
+    search = plan.search
+    if search is None:
+        return
+    recipes = len(search.sequences)
+    yield (
+        f"by {search.goal}: {plural(recipes, 'recipe')} by bisection, then mixes below what passed; most "
+        f"of the units above will not be built, each is judged at {100 * plan.policy.whole_confidence:.2f} %"
+    )
+    if search.beyond_budget:
+        names = ", ".join(candidate.identifier for candidate in search.beyond_budget)
+        yield f"above the budget: {names}"
 
 
 def _largest(needs: Sequence[UnitNeed], settings: Settings) -> str:

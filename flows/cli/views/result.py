@@ -10,6 +10,7 @@ from quantgate.flows.build.errors import REGISTER
 from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.tracking import UNREACHABLE
 from quantgate.flows.cli.views.folding import Column, folded
+from quantgate.flows.cli.views.search import search_lines
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.pipelines.report.summary import VariantRow, base_warnings
 
@@ -35,7 +36,7 @@ def show_result(result: BuildResult, console: Console) -> None:
     for warning in base_warnings(result.references):
         console.print(Text(f"warning: {warning}"), style="yellow")
     _show_errors(result, console)
-    for line in _alias_lines(result):
+    for line in (*search_lines(result), *_alias_lines(result)):
         console.print(Text(line), soft_wrap=True)
     console.print(_closing(result), highlight=False)
 

@@ -52,7 +52,8 @@ class Policy:
 
     The rules from `non_inferiority` to `max_refusal_rate_increase` are the whole suite's; see `Limits`.
     `family_wise` `holm` holds the variants of one build to the confidence together. With `early_stopping`
-    a variant whose decision can no longer change is not asked the rest of the suite.
+    a variant whose decision can no longer change is not asked the rest of the suite. `error_shares` is into
+    how many equal parts a search splits the error: the whole suite is then held to one of them.
     """
 
     max_break_rate: float = 0.10
@@ -67,17 +68,25 @@ class Policy:
     family_wise: FamilyWise = "none"
     early_stopping: bool = False
     slices: tuple[SlicePolicy, ...] = ()
+    error_shares: int = 1
 
     @property
     def named_slices(self) -> tuple[str, ...]:
         """Every slice that the policy speaks of."""
         return tuple(dict.fromkeys((*self.critical_slices, *(rules.name for rules in self.slices))))
 
+    @property
+    def whole_confidence(self) -> float:
+        """Confidence of the whole suite's bounds: above `confidence` where a search shares its error."""
+        if self.error_shares == 1:
+            return self.confidence
+        return 1.0 - (1.0 - self.confidence) / self.error_shares
+
     def limits(self) -> Limits:
         """Return what the whole suite is held to."""
         return Limits(
             max_break_rate=self.max_break_rate,
-            confidence=self.confidence,
+            confidence=self.whole_confidence,
             non_inferiority=self.non_inferiority,
             min_accuracy=self.min_accuracy,
             max_verbosity_ratio=self.max_verbosity_ratio,

@@ -18,7 +18,13 @@ from quantgate.pipelines.domain.variant import MIXED_TYPE, QuantizedTensor
 from quantgate.pipelines.engines.expected_folders import tensors_once
 from quantgate.pipelines.engines.llamacpp.types.facts import GgufModel, GgufWeight
 from quantgate.pipelines.engines.llamacpp.types.rules import UNQUANTIZED, target_types
-from quantgate.pipelines.engines.llamacpp.types.tensor_names import FALCON, GLM5_NEXT, gguf_name
+from quantgate.pipelines.engines.llamacpp.types.table import TENSOR_TYPES
+from quantgate.pipelines.engines.llamacpp.types.tensor_names import (
+    FALCON,
+    GLM5_NEXT,
+    NEVER_COVERED,
+    gguf_name,
+)
 from quantgate.pipelines.formats.configuration.language_config import count_of, language_config
 from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.formats.safetensors import StoredTensor
@@ -122,6 +128,23 @@ def single_type_bits(checkpoint: Checkpoint, kind: str) -> int:
     types = target_types(weights, gguf_model(checkpoint), "Q8_0", rules=everything)
     tensors = _tensors(weights, _costs(types))
     return round(sum(tensor.bits_per_weight * tensor.parameter_count for tensor in tensors))
+
+
+def mix_bits_range(checkpoint: Checkpoint, mix: MeasuredMix) -> tuple[float, float]:
+    """Return the bits a weight, over all that is quantized, of a mix's cheapest and dearest assignment.
+
+    Embeddings and output head have no importance, so they get no candidate that needs it.
+    """
+    weights = [weight for weight in gguf_weights(checkpoint) if weight.has_a_type]
+    kinds = [TENSOR_TYPES[name] for name in mix.candidates]
+    least = most = 0.0
+    for weight in weights:
+        bare = weight.name in NEVER_COVERED
+        bits = [k.bits_per_weight for k in kinds if not (bare and k.needs_importance)]
+        least += min(bits) * prod(weight.shape)
+        most += max(bits) * prod(weight.shape)
+    count = sum(prod(weight.shape) for weight in weights)
+    return (least / count, most / count) if count else (0.0, 0.0)
 
 
 def gguf_weights(checkpoint: Checkpoint) -> tuple[GgufWeight, ...]:

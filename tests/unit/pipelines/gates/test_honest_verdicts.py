@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from quantgate.pipelines.domain.verdicts.verdict import Decision
+from tests.benchmarks.measuring.searched import search_rates
 from tests.benchmarks.measuring.simulated import clustered_pass_rates, decisions, pass_rate
 from tests.benchmarks.verdicts import counted_rows, resampled_rows
 
@@ -30,6 +31,17 @@ def test_false_passes_are_rare_planted_damage_is_noticed_and_intervals_hold_the_
 @pytest.mark.slow
 def test_limits_by_resampling_hold_the_truth() -> None:
     assert misses(resampled_rows()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("recipes", "good"), [(1, 0), (8, 0), (8, 4), (20, 10), (20, 19)])
+def test_a_search_errs_in_no_more_than_a_single_verdict(
+    recipes: int, good: int, together: float
+) -> None:
+    rates = search_rates(recipes, good, 400, together=together, trials=5_000)
+
+    assert rates.shared <= 0.05
 
 
 def test_simulated_rates_are_those_of_the_binomial_distribution() -> None:

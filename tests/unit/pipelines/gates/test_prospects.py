@@ -35,8 +35,8 @@ def found(right: int, *, of: int = 40, unstable: int = 0, policy: Policy = POLIC
 
 
 def test_twenty_nine_reliable_items_are_the_fewest_of_the_default_policy() -> None:
-    assert fewest_reliable_items(POLICY) == 29
-    assert fewest_reliable_items(replace(POLICY, max_break_rate=0.02)) == 149
+    assert fewest_reliable_items(POLICY.limits()) == 29
+    assert fewest_reliable_items(replace(POLICY, max_break_rate=0.02).limits()) == 149
 
 
 def test_a_base_that_is_right_often_enough_leaves_nothing_in_the_way() -> None:

@@ -1,0 +1,73 @@
+"""How far a search is: what became of what it tried, read from what is sealed, and what it tries next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from quantgate.flows.build.bases import sealed_base
+from quantgate.flows.build.errors import REGISTER, errors_of, read_errors
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.references import sealed_references
+from quantgate.flows.build.units import sealed_audit, sealed_run
+from quantgate.flows.build.verdicts import evidence
+from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.files.sealed_values import Missing
+from quantgate.pipelines.gates.searching import next_candidate
+from quantgate.pipelines.variants.variant import PlannedVariant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchProgress:
+    """How far a search is: what passed, in the order of trying, and what comes next, if anything."""
+
+    passed: Mapping[str, bool]
+    upcoming: PlannedVariant | None
+
+
+def progress(build: LocalBuild) -> SearchProgress:
+    """Return how far the search of a plan is, from what is sealed.
+
+    Raises:
+        InputError: where a sealed file was altered.
+        ValueError: where the plan is no search's.
+    """
+    search = build.plan.search
+    if search is None:
+        raise ValueError(f"{build.plan.name} is no search")
+    passed: dict[str, bool] = {}
+    while (candidate := next_candidate(search, passed)) is not None:
+        planned = build.plan.variant(candidate.identifier)
+        outcome = _outcome(build, planned)
+        if outcome is None:
+            return SearchProgress(passed=passed, upcoming=planned)
+        passed[candidate.identifier] = outcome
+    return SearchProgress(passed=passed, upcoming=None)
+
+
+def tried_plan(plan: BuildPlan, tried: SearchProgress) -> BuildPlan:
+    """Return the plan of what a search tried: a build like any other, which is judged alike."""
+    return replace(plan, variants=tuple(v for v in plan.variants if v.identifier in tried.passed))
+
+
+def _outcome(build: LocalBuild, planned: PlannedVariant) -> bool | None:
+    errors = errors_of(build.plan, planned, read_errors(build.plan, build.settings))
+    if any(error.step != REGISTER for error in errors):
+        return False
+    if not _is_judgeable(build, planned):
+        return None
+    return evidence(build, planned).verdict.decision is Decision.PASS
+
+
+def _is_judgeable(build: LocalBuild, planned: PlannedVariant) -> bool:
+    """Whether all is sealed that a verdict needs."""
+    runtime = planned.recipe.runtime
+    if not planned.built(build.settings.store):
+        return False
+    if isinstance(sealed_base(build, runtime), Missing):
+        return False
+    if isinstance(sealed_references(build, runtime), Missing):
+        return False
+    audit = sealed_audit(build, planned)
+    if isinstance(audit, Missing):
+        return False
+    return not audit.value.passed or not isinstance(sealed_run(build, planned), Missing)

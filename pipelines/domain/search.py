@@ -1,0 +1,43 @@
+"""A search: what may be tried and in which order, fixed before any answer is looked at."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+SearchGoal = Literal["size", "memory"]
+"""What is to be as small as possible: the files, or what serving them takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A variant that a search may try, by its identifier, with what is foretold of it.
+
+    `memory_bytes` is what answering takes in its runtime: weights, keys and values, and the program.
+    """
+
+    identifier: str
+    size_bytes: int
+    memory_bytes: int
+
+    def cost_bytes(self, goal: SearchGoal) -> int:
+        """Return what a search for this goal wants less of."""
+        return self.size_bytes if goal == "size" else self.memory_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """All that a search may try, as sequences: each starts with a recipe, behind which come smaller mixes.
+
+    Sequences stand in the order of what their recipes cost, the most first. Within one, the next candidate is
+    tried only where all before it passed. `beyond_budget` holds recipes that cost more than `budget_bytes`,
+    none of which is ever tried.
+    """
+
+    goal: SearchGoal
+    sequences: tuple[tuple[Candidate, ...], ...]
+    budget_bytes: int | None = None
+    beyond_budget: tuple[Candidate, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All that may be tried, by sequence."""
+        return tuple(candidate for sequence in self.sequences for candidate in sequence)

@@ -1,0 +1,95 @@
+"""A search over a planned build: what may be tried, at which share of the error, and what was tried."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from quantgate.flows.build import units
+from quantgate.flows.build.errors import record_error
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
+from quantgate.flows.build.searching.trying import progress, tried_plan
+from quantgate.pipelines.domain.errors import InputError, WorkerError
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from tests.support.builds.faked import faked_build
+from tests.support.builds.walking import judged
+from tests.support.fakes import FakeBackend, FakeRuntime
+
+
+def searching(tmp_path: Path, runtime: FakeRuntime) -> LocalBuild:
+    build = faked_build(tmp_path, FakeBackend(), runtime)
+    return replace(build, plan=search_plan(build, SearchRequest(goal="size")))
+
+
+def walked(build: LocalBuild) -> list[str]:
+    """Do what a search asks for until it asks for nothing; return the recipes in that order."""
+    names = []
+    while (upcoming := progress(build).upcoming) is not None:
+        names.append(upcoming.recipe.name)
+        units.build_files(build, upcoming)
+        judged(build, upcoming)
+    return names
+
+
+def test_recipes_stand_by_size_and_share_the_error_of_the_policy(tmp_path: Path) -> None:
+    plan = searching(tmp_path, FakeRuntime()).plan
+
+    assert plan.search is not None
+    assert [each[0].identifier for each in plan.search.sequences] == ["demo--Q8_0", "demo--Q2_K"]
+    assert plan.policy.whole_confidence == pytest.approx(0.975)
+    assert plan.policy.early_stopping
+
+
+def test_holm_gives_way_to_the_search_s_own_shares(tmp_path: Path) -> None:
+    build = faked_build(tmp_path, FakeBackend(), FakeRuntime())
+    holm = replace(build, plan=replace(build.plan, policy=Policy(family_wise="holm")))
+
+    policy = search_plan(holm, SearchRequest(goal="memory")).policy
+
+    assert (policy.family_wise, policy.error_shares) == ("none", 2)
+
+
+def test_what_is_above_the_budget_is_named_and_never_tried(tmp_path: Path) -> None:
+    build = faked_build(tmp_path, FakeBackend(), FakeRuntime())
+    whole = search_plan(build, SearchRequest(goal="size")).search
+    assert whole is not None
+    budget = whole.candidates[-1].size_bytes
+
+    plan = search_plan(build, SearchRequest(goal="size", budget_bytes=budget))
+
+    assert plan.search is not None
+    assert [c.identifier for c in plan.search.beyond_budget] == ["demo--Q8_0"]
+    assert [v.recipe.name for v in plan.variants] == ["Q2_K"]
+    with pytest.raises(InputError, match="no recipe of this build is within the budget"):
+        search_plan(build, SearchRequest(goal="size", budget_bytes=1))
+
+
+def test_a_search_is_led_by_what_passed(tmp_path: Path) -> None:
+    broken = {"Q2_K": {f"i{n}" for n in range(20)}}
+    build = searching(tmp_path, FakeRuntime(wrong=broken))
+
+    assert walked(build) == ["Q8_0", "Q2_K"]
+
+    found = progress(build)
+    assert dict(found.passed) == {"demo--Q8_0": True, "demo--Q2_K": False}
+    assert [v.recipe.name for v in tried_plan(build.plan, found).variants] == ["Q8_0", "Q2_K"]
+
+
+def test_what_was_not_needed_stands_in_no_build(tmp_path: Path) -> None:
+    every = {f"i{n}" for n in range(20)}
+    build = searching(tmp_path, FakeRuntime(wrong={"Q8_0": every}))
+
+    assert walked(build) == ["Q8_0"]
+    tried = tried_plan(build.plan, progress(build))
+    assert [v.recipe.name for v in tried.variants] == ["Q8_0"]
+    assert tried.search == build.plan.search
+
+
+def test_what_an_error_stopped_did_not_pass(tmp_path: Path) -> None:
+    build = searching(tmp_path, FakeRuntime())
+    record_error(build, "demo--Q8_0", "build", WorkerError("was ended"))
+
+    found = progress(build)
+
+    assert (dict(found.passed), found.upcoming) == ({"demo--Q8_0": False}, None)

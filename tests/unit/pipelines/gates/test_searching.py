@@ -1,0 +1,64 @@
+"""What a search tries next, given what became of what it tried."""
+
+from collections.abc import Mapping
+
+from quantgate.pipelines.domain.search import Candidate, Search
+from quantgate.pipelines.gates.searching import best_candidate, next_candidate
+
+
+def search_of(*sequences: str) -> Search:
+    """Candidates named as they stand, each a byte smaller than the one before."""
+    sizes = iter(range(1_000, 0, -1))
+    return Search(
+        goal="size",
+        sequences=tuple(
+            tuple(
+                Candidate(identifier=name, size_bytes=(size := next(sizes)), memory_bytes=size)
+                for name in sequence.split()
+            )
+            for sequence in sequences
+        ),
+    )
+
+
+EIGHT = search_of("a", "b", "c", "d d1 d2 d3", "e", "f", "g", "h")
+
+
+def tried(search: Search, truth: Mapping[str, bool]) -> list[str]:
+    """Go through a whole search whose every outcome is known."""
+    passed: dict[str, bool] = {}
+    while (candidate := next_candidate(search, passed)) is not None:
+        assert candidate.identifier not in passed
+        passed[candidate.identifier] = truth.get(candidate.identifier, False)
+    return list(passed)
+
+
+def test_recipes_are_bisected_by_size_until_one_that_passed_stands_beside_one_that_did_not() -> (
+    None
+):
+    assert tried(EIGHT, dict.fromkeys("abcd", True)) == ["d", "f", "e", "d1"]
+    assert tried(EIGHT, dict.fromkeys("abcdefgh", True)) == ["d", "f", "g", "h"]
+    assert tried(EIGHT, {"a": True}) == ["d", "b", "a"]
+
+
+def test_where_nothing_passes_the_largest_is_tried_last_and_no_mix_at_all() -> None:
+    assert tried(search_of("a a1 a2", "b b1"), {}) == ["a"]
+    assert tried(EIGHT, {}) == ["d", "b", "a"]
+
+
+def test_mixes_below_what_passed_are_tried_in_order_until_one_does_not_pass() -> None:
+    truth = dict.fromkeys(["a", "b", "c", "d", "d1", "d3"], True)
+
+    assert tried(EIGHT, truth) == ["d", "f", "e", "d1", "d2"]  # d3 stands behind a failure
+
+
+def test_a_larger_recipe_that_fails_after_a_smaller_passed_is_never_asked_for() -> None:
+    """Size does not order quality: what is found is a pass all the same, by its own verdict."""
+    assert tried(EIGHT, {"d": True, "e": False, "f": True}) == ["d", "f", "g"]
+
+
+def test_the_best_is_the_cheapest_that_passed() -> None:
+    best = best_candidate(EIGHT, {"d": True, "d1": True, "e": False})
+
+    assert best is not None and best.identifier == "d1"
+    assert best_candidate(EIGHT, {"d": False}) is None
