@@ -8,7 +8,7 @@ SearchGoal = Literal["size", "memory"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class SearchCandidate:
     """A variant that a search may try, by its identifier, with what is foretold of it.
 
     `memory_bytes` is what answering takes in its runtime: weights, keys and values, and the program.
@@ -33,11 +33,11 @@ class Search:
     """
 
     goal: SearchGoal
-    sequences: tuple[tuple[Candidate, ...], ...]
+    sequences: tuple[tuple[SearchCandidate, ...], ...]
     budget_bytes: int | None = None
-    beyond_budget: tuple[Candidate, ...] = ()
+    beyond_budget: tuple[SearchCandidate, ...] = ()
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
+    def candidates(self) -> tuple[SearchCandidate, ...]:
         """All that may be tried, by sequence."""
         return tuple(candidate for sequence in self.sequences for candidate in sequence)

@@ -9,10 +9,10 @@ tested behind what did not pass. docs/verdicts.md has the proof.
 
 from collections.abc import Mapping
 
-from quantgate.pipelines.domain.search import Candidate, Search
+from quantgate.pipelines.domain.search import Search, SearchCandidate
 
 
-def next_candidate(search: Search, passed: Mapping[str, bool]) -> Candidate | None:
+def next_candidate(search: Search, passed: Mapping[str, bool]) -> SearchCandidate | None:
     """Return what is to be tried next; None where the search is over.
 
     `passed` says of every candidate tried so far, by identifier, whether it passed.
@@ -33,13 +33,15 @@ def next_candidate(search: Search, passed: Mapping[str, bool]) -> Candidate | No
     return _next_mix(search.sequences[passing], passed)
 
 
-def best_candidate(search: Search, passed: Mapping[str, bool]) -> Candidate | None:
+def best_candidate(search: Search, passed: Mapping[str, bool]) -> SearchCandidate | None:
     """Return what passed and costs least; None where nothing did."""
     passing = [c for c in search.candidates if passed.get(c.identifier)]
     return min(passing, key=lambda candidate: candidate.cost_bytes(search.goal), default=None)
 
 
-def _next_mix(sequence: tuple[Candidate, ...], passed: Mapping[str, bool]) -> Candidate | None:
+def _next_mix(
+    sequence: tuple[SearchCandidate, ...], passed: Mapping[str, bool]
+) -> SearchCandidate | None:
     """Return the first of a sequence that was not tried; None behind one that did not pass."""
     for candidate in sequence:
         outcome = passed.get(candidate.identifier)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from quantgate.pipelines.domain.search import Candidate, Search
+from quantgate.pipelines.domain.search import Search, SearchCandidate
 from quantgate.pipelines.gates.searching import best_candidate
 from quantgate.pipelines.report.build_report import BuildReport
 from quantgate.pipelines.report.summary import decision_word
@@ -94,7 +94,7 @@ def _tried(report: BuildReport, search: Search) -> tuple[Tried, ...]:
     )
 
 
-def _untried(candidate: Candidate, why: str) -> Untried:
+def _untried(candidate: SearchCandidate, why: str) -> Untried:
     return Untried(
         identifier=candidate.identifier,
         size_bytes=candidate.size_bytes,

@@ -8,7 +8,7 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.searching.mixes import MixPlanner, mix_planner
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import Format
-from quantgate.pipelines.domain.search import Candidate, Search, SearchGoal
+from quantgate.pipelines.domain.search import Search, SearchCandidate, SearchGoal
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.engines.expected import expected_size
 from quantgate.pipelines.engines.memory import answer_memory
@@ -25,7 +25,7 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rung:
-    candidate: Candidate
+    candidate: SearchCandidate
     variant: PlannedVariant
 
 
@@ -84,7 +84,7 @@ def _rung(plan: BuildPlan, variant: PlannedVariant, longest_tokens: int) -> _Run
         in_llamacpp=recipe.format is Format.GGUF,
         longest_tokens=longest_tokens,
     )
-    candidate = Candidate(
+    candidate = SearchCandidate(
         identifier=variant.identifier,
         size_bytes=expected_size(plan.checkpoint, recipe).size_bytes,
         memory_bytes=memory.size_bytes,

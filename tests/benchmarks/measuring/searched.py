@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy
 
 from quantgate.flows.build.searching.ladder import shared_policy
-from quantgate.pipelines.domain.search import Candidate, Search
+from quantgate.pipelines.domain.search import Search, SearchCandidate
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.gates.searching import next_candidate
 from quantgate.pipelines.paired.exact import break_rate_p
@@ -38,7 +38,7 @@ def ladder(recipes: int) -> Search:
         goal="size",
         sequences=tuple(
             tuple(
-                Candidate(
+                SearchCandidate(
                     identifier=f"{recipe}.{mix}",
                     size_bytes=(size := next(sizes)),
                     memory_bytes=size,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from quantgate.pipelines.domain.search import Candidate, Search
+from quantgate.pipelines.domain.search import Search, SearchCandidate
 from quantgate.pipelines.gates.searching import best_candidate, next_candidate
 
 
@@ -13,7 +13,9 @@ def search_of(*sequences: str) -> Search:
         goal="size",
         sequences=tuple(
             tuple(
-                Candidate(identifier=name, size_bytes=(size := next(sizes)), memory_bytes=size)
+                SearchCandidate(
+                    identifier=name, size_bytes=(size := next(sizes)), memory_bytes=size
+                )
                 for name in sequence.split()
             )
             for sequence in sequences
