@@ -5,8 +5,8 @@ from pathlib import Path
 
 from quantgate.flows.build.recommending.choosing import Asked, Recommendation, recommend
 from quantgate.flows.build.recommending.prior import Device, Task
+from quantgate.flows.cli.views.choosing.recommendation import show_recommendation
 from quantgate.flows.cli.views.plain import print_plain_json
-from quantgate.flows.cli.views.recommendation import show_recommendation
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.checkpoints.glancing import glance
 from quantgate.pipelines.checkpoints.hub_glancing import glanced_folder

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from quantgate.flows.build.recommending.prior import ORDER, Device, Floor, Task, floor, reason
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Recipe
-from quantgate.pipelines.engines.serving import ServingMemory, serving_memory
 from quantgate.pipelines.specs.recipes import catalogue
+from quantgate.pipelines.variants.serving import ServingMemory, serving_memory
 from quantgate.registry.questions.measured import MeasuredRecipe
 
 GPU_ALLOWANCE_BYTES = 1_000_000_000

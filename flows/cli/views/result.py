@@ -9,8 +9,8 @@ from rich.text import Text
 from quantgate.flows.build.errors import REGISTER
 from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.tracking import UNREACHABLE
+from quantgate.flows.cli.views.choosing.search import search_lines
 from quantgate.flows.cli.views.folding import Column, folded
-from quantgate.flows.cli.views.search import search_lines
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.pipelines.report.summary import VariantRow, base_warnings
 

@@ -10,10 +10,10 @@ from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.checkpoints.glancing import glance
 from quantgate.pipelines.domain.recipe import KvCacheType
-from quantgate.pipelines.engines.serving import serving_memory
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.variants.serving import serving_memory
 from tests.support.architectures.made import random_checkpoint_of
 from tests.support.architectures.names import known_to_all
 from tests.support.lone_build import build_alone

@@ -1,7 +1,7 @@
 """Keys and values by layer, counted by hand from configurations as models have them."""
 
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.engines.serving import cache_bytes, cache_layers
+from quantgate.pipelines.variants.serving import cache_bytes, cache_layers
 
 LLAMA_3_8B: JsonObject = {
     "model_type": "llama",
