@@ -27,11 +27,21 @@ _ACTIVATIONS = {
     "Starcoder2ForCausalLM": "gelu_pytorch_tanh",
 }
 _USUAL_ACTIVATION = "silu"
-_PATTERNS = {"Gemma2ForCausalLM": 2, "Gemma3ForCausalLM": 6}
-"""Every so manieth layer attends to everything, whatever `layer_types` says."""
+_PATTERNS = {
+    "AfmoeForCausalLM": (4, 3),
+    "Cohere2ForCausalLM": (4, 3),
+    "Gemma2ForCausalLM": (2, 1),
+    "Gemma3ForCausalLM": (6, 5),
+    "GptOssForCausalLM": (2, 1),
+    "LagunaForCausalLM": (4, 0),
+}
+"""Which of so many layers attends to everything, whatever `layer_types` says; the first is 0."""
 _ROTATED_EVERY = 4
 _LAYERS_SCALED_BY_WIDTH = {"Gemma2ForCausalLM": 46, "Gemma3ForCausalLM": 62}
 """The number of layers by which llama.cpp knows the 27B models."""
+_ROTATED_ALIKE = ("MellumForCausalLM",)
+_GATED_BY_SIGMOID = ("Qwen4ExpForCausalLM", "Qwen4ExpForConditionalGeneration")
+_SIGMOID = "sigmoid"
 _FULL, _SLIDING = "full_attention", "sliding_attention"
 
 
@@ -87,12 +97,14 @@ def _windows(config: JsonObject, architecture: str) -> Iterator[Suspect]:
 
 
 def _layer_pattern(config: JsonObject, architecture: str) -> Iterator[Suspect]:
-    step, layers = _PATTERNS.get(architecture), config.get("layer_types")
-    if step is None or not isinstance(layers, list):
+    pattern, layers = _PATTERNS.get(architecture), config.get("layer_types")
+    if pattern is None or not isinstance(layers, list) or not config.get("sliding_window", True):
         return
-    built_in = [_FULL if (n + 1) % step == 0 else _SLIDING for n in range(len(layers))]
+    step, full = pattern
+    built_in = [_FULL if n % step == full else _SLIDING for n in range(len(layers))]
     if layers != built_in:
-        setting = f"layer_types other than {step - 1} sliding and one full in turn"
+        order = "one full and {} sliding" if full == 0 else "{} sliding and one full"
+        setting = f"layer_types other than {order.format(step - 1)} in turn"
         yield Suspect(setting=setting, changes={"layer_types": [*built_in]})
 
 
@@ -121,6 +133,29 @@ def _rotated_layers(config: JsonObject, architecture: str) -> Iterator[Suspect]:
         )
 
 
+def _sliding_rotation(config: JsonObject, architecture: str) -> Iterator[Suspect]:
+    """Layers with a window are rotated by the base of those that attend to everything."""
+    rotation = config.get("rope_parameters")
+    if architecture not in _ROTATED_ALIKE or not isinstance(rotation, dict):
+        return
+    full, sliding = rotation.get(_FULL), rotation.get(_SLIDING)
+    if not isinstance(full, dict) or not isinstance(sliding, dict):
+        return
+    alike: JsonObject = {"rope_type": "default", "rope_theta": full.get("rope_theta")}
+    if sliding != alike:
+        yield Suspect(
+            setting=f"rope_parameters of {_SLIDING}",
+            changes={"rope_parameters": {**rotation, _SLIDING: alike}},
+        )
+
+
+def _output_gate(config: JsonObject, architecture: str) -> Iterator[Suspect]:
+    """The gate of linear attention; where no kind is given, it is the activation's."""
+    said = config.get("output_gate_type") or config.get("hidden_act")
+    if architecture in _GATED_BY_SIGMOID and said != _SIGMOID:
+        yield Suspect(setting=f"output_gate_type {said}", changes={"output_gate_type": _SIGMOID})
+
+
 def _activation(config: JsonObject, architecture: str) -> Iterator[Suspect]:
     name = "hidden_activation" if config.get("hidden_activation") else "hidden_act"
     usual = _USUAL_ACTIVATION if architecture in REVIEWED_ARCHITECTURES else None
@@ -136,5 +171,5 @@ _ALTERS = re.compile(
 )
 """`--hf-overrides.sliding_window 40` is vLLM's other way to write a field of JSON."""
 _RULES: tuple[Callable[[JsonObject, str], Iterator[Suspect]], ...] = (
-    _windows, _layer_pattern, _attention_scale, _rotated_layers, _activation,
+    _windows, _layer_pattern, _attention_scale, _rotated_layers, _sliding_rotation, _output_gate, _activation,
 )  # fmt: skip

@@ -16,6 +16,7 @@ _SAME = {"n_ctx": "n_positions"}
 """Settings that are left out, by the one that says the same."""
 _LAYER_NAMES = {
     "granitemoehybrid": {"linear_attention": "mamba", "full_attention": "attention"},
+    "qwen4_exp_text": {"qwen_sparse_attention": "full_attention"},
 }
 """By model type, what the converter calls kinds of layers; it takes all others for the first kind."""
 ROTATED = "attn_rotary_emb"

@@ -187,6 +187,7 @@ OVERRIDES: Mapping[str, Mapping[str, object]] = MappingProxyType(
                 "short_conv_kernel_size": 4,
             },
         },
+        "laguna": {"layer_types": ["full_attention", "sliding_attention"]},
         "lfm2": {"layer_types": _HYBRID},
         "lfm2_moe": {"layer_types": _HYBRID},
         "mamba2": {"num_heads": 2 * HEADS, "n_groups": 1},
@@ -212,7 +213,7 @@ OVERRIDES: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "qwen3_moe": {"norm_topk_prob": True},
         **dict.fromkeys(("qwen3_vl_text", "qwen3_vl_moe_text"), _INTERLEAVED),
         **dict.fromkeys(("qwen3_5_text", "qwen3_5_moe_text"), _QUARTER_INTERLEAVED),
-        "qwen4_exp_text": _INDEXER,
+        "qwen4_exp_text": {**_INDEXER, **_QUARTER_INTERLEAVED, "output_gate_type": "sigmoid"},
     }
 )
 """By the type of a language model: what cannot be made smaller by name, or is released otherwise than its

@@ -223,6 +223,14 @@ def test_a_cause_that_was_not_proven_is_not_said_to_be_one(
 DEFAULT_LAYERS = [*["sliding_attention"] * 5, "full_attention"]
 
 
+def rotations(*, full: float, sliding: float) -> JsonObject:
+    """Rotations of two kinds of layers, by their bases."""
+    return {
+        "full_attention": {"rope_type": "default", "rope_theta": full},
+        "sliding_attention": {"rope_type": "default", "rope_theta": sliding},
+    }
+
+
 @pytest.mark.parametrize(
     ("architecture", "config", "dropped"),
     [
@@ -246,6 +254,33 @@ DEFAULT_LAYERS = [*["sliding_attention"] * 5, "full_attention"]
             {"layer_types": ["full_attention"] * 6},
             ("layer_types other than 5 sliding and one full in turn",),
         ),
+        (
+            "LagunaForCausalLM",
+            {"layer_types": ["full_attention"] * 4, "sliding_window": 32},
+            ("layer_types other than one full and 3 sliding in turn",),
+        ),
+        (
+            "LagunaForCausalLM",
+            {"layer_types": ["full_attention"] * 4, "sliding_window": None},
+            (),
+        ),
+        (
+            "LagunaForCausalLM",
+            {"layer_types": ["full_attention", *["sliding_attention"] * 3], "sliding_window": 32},
+            (),
+        ),
+        (
+            "MellumForCausalLM",
+            {"rope_parameters": rotations(full=500000.0, sliding=10000.0)},
+            ("rope_parameters of sliding_attention",),
+        ),
+        ("MellumForCausalLM", {"rope_parameters": rotations(full=1e4, sliding=1e4)}, ()),
+        (
+            "Qwen4ExpForCausalLM",
+            {"output_gate_type": None, "hidden_act": "silu"},
+            ("output_gate_type silu",),
+        ),
+        ("Qwen4ExpForCausalLM", {"output_gate_type": "sigmoid", "hidden_act": "silu"}, ()),
         ("Gemma2ForCausalLM", {"query_pre_attn_scalar": 64, "head_dim": 64}, ()),
         (
             "Gemma2ForCausalLM",

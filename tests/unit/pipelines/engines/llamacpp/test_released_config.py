@@ -42,6 +42,8 @@ def test_kinds_of_layers_have_the_converters_names() -> None:
     layers = ["linear_attention", "full_attention"]
     hybrid = as_released({"model_type": "granitemoehybrid", "layer_types": [*layers]})
     assert hybrid["layer_types"] == ["mamba", "attention"]
+    sparse: JsonObject = {"model_type": "qwen4_exp_text", "layer_types": ["qwen_sparse_attention"]}
+    assert as_released({**sparse})["layer_types"] == ["full_attention"]
     other = as_released({"model_type": "qwen3_next", "layer_types": [*layers]})
     assert other["layer_types"] == layers
 
