@@ -51,6 +51,27 @@ def contaminations(
     same words in order whatever their case, punctuation, spacing and Unicode form (`normalized`), or
     near: reworded, reordered or cut, standing alone or inside a longer row.
     """
+    copies = _copies(sequences, items, threads=threads)
+    return tuple(min(copies[at], key=_closest_first) for at in sorted(copies))
+
+
+def copied_rows(
+    sequences: Sequence[CorpusSequence], items: Sequence[Item], *, threads: int = 1
+) -> frozenset[str]:
+    """Return the ids of all rows that hold a copy of an item: without them `contaminations` has nothing."""
+    ids: frozenset[str] = frozenset()
+    while True:
+        left = [sequence for sequence in sequences if sequence.id not in ids]
+        copies = _copies(left, items, threads=threads)
+        if not copies:
+            return ids
+        ids = ids.union(copy.sequence_id for each in copies.values() for copy in each)
+
+
+def _copies(
+    sequences: Iterable[CorpusSequence], items: Sequence[Item], *, threads: int
+) -> dict[int, list[Contamination]]:
+    """Return copies by the item's place; of equal ones that are whole rows the first is enough."""
     entries = [(at, text) for at, item in enumerate(items) for text in _entries(item)]
     index = OverlapIndex([text for _, text in entries], _SHORTEST_CHARACTERS)
     searched = OverlapSearch(index).run(map(compared, sequences), threads)
@@ -68,7 +89,7 @@ def contaminations(
                 verbatim=close.verbatim and close.whole, likeness=close.likeness,
             )  # fmt: skip
             copies.setdefault(at, []).append(copy)
-    return tuple(min(copies[at], key=_closest_first) for at in sorted(copies))
+    return copies
 
 
 def _closest_first(copy: Contamination) -> tuple[int, float]:

@@ -44,7 +44,8 @@ def failure_of(error: Exception, store: Path | None = None) -> QuantgateError:
     if isinstance(error, ModuleNotFoundError) and error.name and _is_others(error.name):
         return ToolchainError(
             f"this needs the package {error.name.partition('.')[0]}, which is not installed",
-            next_step="install what builds: pip install 'quantgate[build]'",
+            next_step="install what builds: pip install 'quantgate[build]' (what only judges transcripts: "
+            "'quantgate[judge]')",
         )
     if isinstance(error, OSError):
         if full := full_disk(error, folder_of(error) or store or open_store().root):

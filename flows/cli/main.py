@@ -218,6 +218,52 @@ def judge(**options: object) -> int:
     return judge_command(JudgeOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
+@main.command(short_help="Judge a bundled build in seconds, without weights.")
+@click.option(
+    "--to",
+    "folder",
+    type=FOLDER,
+    default=Path("quantgate-demo"),
+    show_default=True,
+    help="Folder that page and registry are written to.",
+)
+@clean_exit
+def demo(folder: Path) -> int:
+    """Judge the transcripts of a real build: a verdict, a page and a look-up in seconds.
+
+    It needs no weights, no compiler and no network. The build is that of examples/support-desk.
+    """
+    from quantgate.flows.cli.demo.command import demo_command
+
+    return demo_command(folder)
+
+
+@main.command(short_help="Write a first suite and build file from your questions.")
+@click.argument("folder", metavar="FOLDER", type=FOLDER)
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE",
+    help="Questions: .csv, .jsonl (rows or chats), .parquet, or mlflow:EXPERIMENT.",
+)
+@click.option("--model", help="What to quantize: a folder, a GGUF file or org/name[@revision].")
+@click.option("--question", metavar="COLUMN", help="Which column asks (default: by its name).")
+@click.option("--answer", metavar="COLUMN", help="Which column has the right answer.")
+@click.option(
+    "--items", type=COUNT, default=200, show_default=True, help="Most items of the suite."
+)
+@in_store
+def init(**options: object) -> int:
+    """Write FOLDER with a suite, a policy and a build file, proposed from questions and answers.
+
+    Graders are chosen by looking at the answers. Where rows are left over they become traffic to calibrate
+    on, without any that is close to an item. Nothing is overwritten.
+    """
+    from quantgate.flows.cli.starting.command import StartOptions, start_command
+
+    return start_command(StartOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
+
+
 @main.command()
 @in_store
 def doctor() -> int:

@@ -1,5 +1,6 @@
 """The program as a wheel, and an environment that has it with what it declares and nothing else."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from tests.support.project import PROJECT
 
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 HOUSES = ("calibration", "flows", "pipelines", "registry")
 
 
@@ -30,11 +32,11 @@ def build_wheel(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def install_alone(wheel: Path, folder: Path) -> Path:
+def install_alone(wheel: Path, folder: Path, *, extra: str = "") -> Path:
     """Install a wheel into a fresh environment, and return that one's folder of packages.
 
-    What the wheel declares is copied from the environment that runs the tests, package by package: no network
-    is needed, and nothing comes along that is not declared.
+    What the wheel declares, for an extra as well, is copied from the environment that runs the tests: no
+    network is needed, and nothing comes along that is not declared.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / "bin" / "python"
@@ -46,7 +48,7 @@ def install_alone(wheel: Path, folder: Path) -> Path:
     )
     packages = next((folder / "lib").glob("python*/site-packages"))
     metadata = next(packages.glob("quantgate-*.dist-info"))
-    for declared in sorted(_needed(Distribution.at(metadata), set()), key=str):
+    for declared in sorted(_needed(Distribution.at(metadata), set(), extra), key=str):
         for file in declared.files or ():
             source, target = Path(str(declared.locate_file(file))), packages / file
             if source.is_file() and packages in target.resolve().parents:
@@ -55,17 +57,14 @@ def install_alone(wheel: Path, folder: Path) -> Path:
     return packages
 
 
-def _needed(of: Distribution, seen: set[str]) -> Iterator[Distribution]:
-    """Yield the distributions that one needs without extras, and what they need."""
+def _needed(of: Distribution, seen: set[str], extra: str = "") -> Iterator[Distribution]:
+    """Yield the distributions that one needs, for an extra or for none, and what they need."""
     for requirement in of.requires or ():
         wish, _, marker = requirement.partition(";")
-        name = wish.split("[")[0].strip().split(" ")[0].rstrip("<>=!~0123456789.,")
-        if (
-            "extra" in marker
-            or "sys_platform" in marker
-            or "python_version" in marker
-            or name in seen
-        ):
+        named = _NAME.match(wish)
+        name = named[0].rstrip(".-_") if named else wish
+        other_extra = "extra" in marker and not (extra and f'extra == "{extra}"' in marker)
+        if other_extra or "sys_platform" in marker or "python_version" in marker or name in seen:
             continue
         seen.add(name)
         needed = distribution(name)

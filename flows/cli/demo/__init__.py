@@ -1,0 +1,1 @@
+"""`quantgate demo`: a real build's transcripts, judged again without weights."""

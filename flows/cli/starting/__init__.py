@@ -1,0 +1,1 @@
+"""`quantgate init`: reading what people have, and writing what they need."""
