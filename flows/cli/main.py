@@ -264,6 +264,17 @@ def init(**options: object) -> int:
     return start_command(StartOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
+@main.command(short_help="Let your shell complete commands and options.")
+@click.argument("shell", required=False, type=click.Choice(["bash", "zsh", "fish"]))
+@click.option("--show", is_flag=True, help="Print the script and install nothing.")
+@clean_exit
+def completion(shell: str | None, show: bool) -> int:
+    """Install the completion of commands and options for SHELL (default: the one in use)."""
+    from quantgate.flows.cli.completion import completion_command
+
+    return completion_command(main, shell, show=show)
+
+
 @main.command()
 @in_store
 def doctor() -> int:

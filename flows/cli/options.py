@@ -2,22 +2,26 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import click
 
 from quantgate.flows.cli.crashes import failure_of
+from quantgate.flows.progress.loudness import Loudness, as_loud_as, loudness
 from quantgate.pipelines.domain.errors import InputError, InterruptionError
 from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.secrets import redacted
 from quantgate.pipelines.files.reading import at_home
 from quantgate.pipelines.files.store import STORE_FOLDER, STORE_VARIABLE
 from quantgate.pipelines.process.secrecy import hide_secrets
 from quantgate.pipelines.process.signals import Ending, children_end_first
 
 Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
 
 _UNREAD = 141  # what a shell says of a program that SIGPIPE ended
 FOLDER = click.Path(path_type=Path)
@@ -26,8 +30,26 @@ FORMATS = click.Choice([each.value for each in Format], case_sensitive=False)
 """File formats of variants, in any case."""
 
 
+def _tell(context: click.Context, option: click.Parameter, chosen: bool) -> None:
+    """Be as loud as one of the two options says until the command ends."""
+    if chosen and option.name is not None:
+        context.with_resource(as_loud_as(Loudness(option.name)))
+
+
+def _loudness_options(command: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
+    for name, text in (
+        ("verbose", "Tell progress as lines with the time, and with errors where they came up."),
+        ("quiet", "Tell results, warnings and errors only."),
+    ):
+        option = click.option(
+            f"--{name}", is_flag=True, expose_value=False, callback=_tell, help=text
+        )
+        command = option(command)
+    return command
+
+
 def clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None]:
-    """End with the command's exit code; a known error is a few lines, never a traceback."""
+    """End with the command's exit code; errors are a few lines, with a traceback only where asked for."""
 
     @wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
@@ -42,12 +64,14 @@ def clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None]
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = _UNREAD
         except Exception as error:  # noqa: BLE001 - the last net: a sentence, never a traceback
+            if loudness() is Loudness.VERBOSE:
+                click.echo(redacted(traceback.format_exc()), err=True)
             failure = failure_of(error)
             click.echo(f"quantgate: {failure}", err=True)
             code = failure.exit_code
         sys.exit(code)
 
-    return run
+    return _loudness_options(run)
 
 
 def _use_store(_context: click.Context, _option: click.Parameter, folder: Path | None) -> None:

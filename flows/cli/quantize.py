@@ -1,10 +1,13 @@
 """`quantgate quantize`: a build, planned and run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.flows.build.clearing.usage import in_use
 from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
@@ -14,7 +17,7 @@ from quantgate.flows.cli.views.rendering import open_console
 from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.orchestration.searching import run_search
-from quantgate.flows.progress.board import open_board
+from quantgate.flows.progress.board import Board, open_board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.domain.errors import InputError
@@ -60,24 +63,11 @@ class QuantizeOptions:
 def quantize_command(options: QuantizeOptions) -> int:
     """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
     settings = Settings.from_environment()
-    prepare(settings.store)
-    search = _search_request(options)
-    spec = _build_spec(options)
     console = open_console(to_stderr=options.as_json)
-    with open_board() as board, in_use(settings.store) as use:
-        board.say(f"store {settings.store.root}")
-        plan = plan_build(spec, settings, board.say, options.only)
-        if search is not None:
-            tools = wire(settings, plan.servers)
-            plan = search_plan(LocalBuild(plan=plan, settings=settings, tools=tools), search)
-        if options.plan_only:
-            show_plan(plan, settings, console)
-            return 0
-        if search is None:
-            use.runs(plan.name)
-            result = run_build(plan, settings, board)
-        else:  # which has a second plan, that is not known yet
-            result = run_search(plan, settings, board)
+    with open_board() as board:
+        result = built(options, settings, board, lambda plan: show_plan(plan, settings, console))
+    if result is None:
+        return 0
     if options.as_json:
         print_json(result.details)
     else:
@@ -107,6 +97,35 @@ def _search_request(options: QuantizeOptions) -> SearchRequest | None:
         goal=options.search,
         budget_bytes=parse_size(options.budget) if options.budget else None,
     )
+
+
+def built(
+    options: QuantizeOptions,
+    settings: Settings,
+    board: Board,
+    show: Callable[[BuildPlan], None],
+) -> BuildResult | None:
+    """Plan and run a build or a search; where only a plan is asked for, `show` it and return None.
+
+    Raises:
+        QuantgateError: whatever planning or running refuses.
+    """
+    prepare(settings.store)
+    search = _search_request(options)
+    spec = _build_spec(options)
+    with in_use(settings.store) as use:
+        board.say(f"store {settings.store.root}")
+        plan = plan_build(spec, settings, board.say, options.only)
+        if search is not None:
+            tools = wire(settings, plan.servers)
+            plan = search_plan(LocalBuild(plan=plan, settings=settings, tools=tools), search)
+        if options.plan_only:
+            show(plan)
+            return None
+        if search is None:
+            use.runs(plan.name)
+            return run_build(plan, settings, board)
+        return run_search(plan, settings, board)  # which has a second plan, that is not known yet
 
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:

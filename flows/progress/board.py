@@ -12,6 +12,7 @@ from rich.console import Console
 from quantgate.flows.progress.counting import Pace, counted, time_left
 from quantgate.flows.progress.ends import timed
 from quantgate.flows.progress.live_board import live_board
+from quantgate.flows.progress.loudness import Loudness, loudness
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
 _SAY_EVERY_SECONDS = 60.0
@@ -72,12 +73,27 @@ class PlainBoard:
 
 @contextmanager
 def open_board() -> Iterator[Board]:
-    """Yield the board that suits standard error: live bars on a terminal, plain lines elsewhere."""
+    """Yield the board that suits standard error: live bars on a terminal, plain lines elsewhere.
+
+    What `flows.progress.loudness` says comes first: nothing at all, or lines that begin with the time.
+    """
+    chosen = loudness()
+    if chosen is not Loudness.USUAL:
+        yield PlainBoard(_nothing if chosen is Loudness.QUIET else _with_time)
+        return
     if not sys.stderr.isatty():
         yield PlainBoard()
         return
     with live_board(Console(stderr=True)) as board:
         yield board
+
+
+def _nothing(_line: str) -> None:
+    """Tell nobody."""
+
+
+def _with_time(line: str) -> None:
+    _to_stderr(f"{time.strftime('%H:%M:%S')} {line}")
 
 
 def _to_stderr(line: str) -> None:

@@ -8,8 +8,8 @@ from quantgate.calibration.checks.contamination import copied_rows
 from quantgate.flows.cli.starting.reading import SAMPLES, read_start
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.authoring.starting.answers import (
+    AnswerLabels,
     GraderChoice,
-    Labels,
     grader_choice,
     item_of,
 )
@@ -60,7 +60,7 @@ def start_command(options: StartOptions) -> int:
     single = unrepeated(rows)
     slices = proposed_slices(single)
     parts = split(single, slices, options.items)
-    labels = Labels.of(single)
+    labels = AnswerLabels.of(single)
     choices = {
         row.number: choice
         for row in parts.suite

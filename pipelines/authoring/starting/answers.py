@@ -39,13 +39,13 @@ class GraderChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
+class AnswerLabels:
     """The few short texts that are the answers of a whole file, such as `yes` and `no`; none otherwise."""
 
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[StartRow]) -> "Labels":
+    def of(cls, rows: Sequence[StartRow]) -> "AnswerLabels":
         """Return the labels of a file; empty where answers are too many different ones."""
         texts = [row.answer for row in rows if isinstance(row.answer, str)]
         counts = Counter(texts)
@@ -56,7 +56,7 @@ class Labels:
         return cls(names=tuple(sorted(counts)) if few and short and apart and not numbers else ())
 
 
-def grader_choice(row: StartRow, labels: Labels) -> GraderChoice | None:
+def grader_choice(row: StartRow, labels: AnswerLabels) -> GraderChoice | None:
     """Return the grader that fits a row's answer; None where it has none."""
     if row.answer is None:
         return None
@@ -66,14 +66,14 @@ def grader_choice(row: StartRow, labels: Labels) -> GraderChoice | None:
     return None
 
 
-def _proposals(row: StartRow, labels: Labels) -> Iterator[GraderChoice]:
+def _proposals(row: StartRow, labels: AnswerLabels) -> Iterator[GraderChoice]:
     for propose in _PROPOSALS:
         choice = propose(row, labels)
         if choice is not None:
             yield choice
 
 
-def _calls(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _calls(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     calls = [_call(part) for part in (row.answer if isinstance(row.answer, list) else [row.answer])]
     if not calls or any(call is None for call in calls):
         return None
@@ -119,19 +119,19 @@ def _allowed(arguments: JsonValue) -> JsonValue:
     }
 
 
-def _json(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _json(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     if not isinstance(row.answer, dict | list):
         return None
     return GraderChoice(grader=GraderSpec(kind="json"), expected=row.answer, why="answers are JSON")
 
 
-def _refusal(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _refusal(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     if not isinstance(row.answer, str) or _NUMBER.fullmatch(row.answer):
         return None
     return GraderChoice(grader=GraderSpec(kind="refusal"), expected="refuse", why="answers refuse")
 
 
-def _letter(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _letter(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     letter = _LETTER.fullmatch(row.answer) if isinstance(row.answer, str) else None
     options = _OPTION.findall(row.question)
     if letter is None or letter[1].upper() not in options:
@@ -143,7 +143,7 @@ def _letter(row: StartRow, _labels: Labels) -> GraderChoice | None:
     )
 
 
-def _label(row: StartRow, labels: Labels) -> GraderChoice | None:
+def _label(row: StartRow, labels: AnswerLabels) -> GraderChoice | None:
     if not labels.names or not isinstance(row.answer, str):
         return None
     return GraderChoice(
@@ -153,7 +153,7 @@ def _label(row: StartRow, labels: Labels) -> GraderChoice | None:
     )
 
 
-def _number(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _number(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     answer = row.answer
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         return None
@@ -167,7 +167,7 @@ def _number(row: StartRow, _labels: Labels) -> GraderChoice | None:
     )
 
 
-def _formula(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _formula(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     if not isinstance(row.answer, str) or "\\boxed{" not in row.answer:
         return None
     return GraderChoice(
@@ -177,7 +177,7 @@ def _formula(row: StartRow, _labels: Labels) -> GraderChoice | None:
     )
 
 
-def _short(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _short(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     answer = str(row.answer).lower() if isinstance(row.answer, bool) else row.answer
     if not isinstance(answer, str) or "\n" in answer or len(answer.split()) > _SHORT_WORDS:
         return None
@@ -188,7 +188,7 @@ def _short(row: StartRow, _labels: Labels) -> GraderChoice | None:
     )
 
 
-def _prose(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _prose(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     if not isinstance(row.answer, str):
         return None
     return GraderChoice(
@@ -198,13 +198,13 @@ def _prose(row: StartRow, _labels: Labels) -> GraderChoice | None:
     )
 
 
-def _exact(row: StartRow, _labels: Labels) -> GraderChoice | None:
+def _exact(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     return GraderChoice(
         grader=GraderSpec(kind="exact"), expected=_as_text(row.answer), why="nothing else fits"
     )
 
 
-_PROPOSALS: tuple[Callable[[StartRow, Labels], GraderChoice | None], ...] = (
+_PROPOSALS: tuple[Callable[[StartRow, AnswerLabels], GraderChoice | None], ...] = (
     _calls,
     _json,
     _letter,

@@ -3,8 +3,8 @@
 import pytest
 
 from quantgate.pipelines.authoring.starting.answers import (
+    AnswerLabels,
     GraderChoice,
-    Labels,
     grader_choice,
     item_of,
 )
@@ -28,9 +28,9 @@ def row(answer: JsonValue, question: str = "What is it?") -> StartRow:
 
 
 def chosen(
-    answer: JsonValue, question: str = "What is it?", labels: Labels | None = None
+    answer: JsonValue, question: str = "What is it?", labels: AnswerLabels | None = None
 ) -> GraderChoice:
-    choice = grader_choice(row(answer, question), labels or Labels(names=()))
+    choice = grader_choice(row(answer, question), labels or AnswerLabels(names=()))
     assert choice is not None
     return choice
 
@@ -66,11 +66,11 @@ def test_a_letter_is_a_choice_where_the_question_has_that_option() -> None:
 
 def test_few_texts_that_all_answers_are_made_of_are_labels() -> None:
     rows = [row(name) for name in ("yes", "no") * 4]
-    labels = Labels.of(rows)
+    labels = AnswerLabels.of(rows)
     assert labels.names == ("no", "yes")
     assert chosen("yes", labels=labels).grader.options == {"choices": ["no", "yes"]}
-    assert Labels.of(rows[:5]).names == ()
-    assert Labels.of([row(str(number % 2)) for number in range(20)]).names == ()
+    assert AnswerLabels.of(rows[:5]).names == ()
+    assert AnswerLabels.of([row(str(number % 2)) for number in range(20)]).names == ()
 
 
 def test_a_sentence_around_a_short_answer_is_right_and_another_answer_is_not() -> None:
@@ -86,4 +86,4 @@ def test_a_sentence_around_a_short_answer_is_right_and_another_answer_is_not() -
 
 
 def test_what_has_no_answer_has_no_grader() -> None:
-    assert grader_choice(row(None), Labels(names=())) is None
+    assert grader_choice(row(None), AnswerLabels(names=())) is None

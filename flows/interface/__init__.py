@@ -1,0 +1,1 @@
+"""The Python interface beside look-ups: what `import quantgate` offers programs and notebooks."""

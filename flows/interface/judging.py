@@ -1,0 +1,120 @@
+"""Two runs judged on their transcripts, for programs and notebooks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quantgate.flows.cli.judge import JudgeOptions, judge_transcripts
+from quantgate.flows.interface.changes import AnswerChanges, changes_of
+from quantgate.flows.interface.tables import frame_of, html_table
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.verdicts.verdict import SliceVerdict, Verdict
+from quantgate.pipelines.report.flips import listed_pairs
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedSlice:
+    """A slice in short; the first one is the whole suite, `all`."""
+
+    name: str
+    items: int
+    reference_accuracy: float
+    variant_accuracy: float
+    reliable: int
+    broke: int
+    fixed: int
+    break_rate_bound: float
+    decision: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRun:
+    """The verdict on one run against another, from their transcripts alone; no file was audited."""
+
+    verdict: Verdict
+
+    @property
+    def decision(self) -> str:
+        """`pass`, `fail` or `inconclusive`."""
+        return self.verdict.decision.value
+
+    @property
+    def slices(self) -> tuple[JudgedSlice, ...]:
+        """The whole suite, then its slices."""
+        whole = (self.verdict.whole,) if self.verdict.whole else ()
+        return tuple(map(_judged, (*whole, *self.verdict.slices)))
+
+    def changed(self) -> AnswerChanges:
+        """Return every answer that changed, the broken ones first."""
+        return changes_of(self.verdict.subject, listed_pairs(self.verdict.items))
+
+    def to_frame(self) -> "DataFrame":
+        """Return a row a slice.
+
+        Raises:
+            ToolchainError: pandas is not installed.
+        """
+        return frame_of(self.slices, JudgedSlice)
+
+    def _repr_html_(self) -> str:
+        headings = ("slice", "items", "reference", "variant", "broke", "bound", "decision", "why")
+        rows = (
+            (
+                each.name,
+                each.items,
+                f"{each.reference_accuracy:.1%}",
+                f"{each.variant_accuracy:.1%}",
+                f"{each.broke}/{each.reliable}",
+                f"{each.break_rate_bound:.1%}",
+                each.decision,
+                each.reason,
+            )
+            for each in self.slices
+        )
+        return html_table(headings, rows, f"{self.verdict.subject}: {self.decision}")
+
+
+def judge(
+    reference: str | Path,
+    variant: str | Path,
+    *,
+    suite: str | Path | None = None,
+    policy: str | Path | None = None,
+    repeats: Sequence[str | Path] = (),
+) -> JudgedRun:
+    """Pair one run with a reference and judge it, as `quantgate judge` does.
+
+    `repeats` are further runs of the reference, for the noise floor.
+
+    Raises:
+        QuantgateError: a run cannot be read, or the two are not comparable.
+    """
+    options = JudgeOptions(
+        reference=Path(reference),
+        variant=Path(variant),
+        suite=None if suite is None else Path(suite),
+        policy=None if policy is None else Path(policy),
+        repeat=tuple(Path(path) for path in repeats),
+    )
+    return JudgedRun(judge_transcripts(options, Settings.from_environment()))
+
+
+def _judged(scope: SliceVerdict) -> JudgedSlice:
+    counted = scope.statistics
+    return JudgedSlice(
+        name=scope.name,
+        items=counted.items,
+        reference_accuracy=counted.reference_accuracy,
+        variant_accuracy=counted.variant_accuracy,
+        reliable=counted.reliable,
+        broke=counted.broke,
+        fixed=counted.fixed,
+        break_rate_bound=counted.break_rate_bound,
+        decision=scope.decision.value,
+        reason=scope.reason,
+    )
