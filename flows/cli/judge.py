@@ -13,7 +13,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from quantgate.flows.build.plan_files import plan_files, read_plan
-from quantgate.flows.cli.transcripts import Transcript, read_transcript
+from quantgate.flows.cli.judge_logs import graded_by, items_of, judge_logs
+from quantgate.flows.cli.logs import read_logs
+from quantgate.flows.cli.transcripts import Transcript, is_transcript, read_transcript
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import table_reader
@@ -31,12 +33,14 @@ from quantgate.pipelines.evaluation.grading import asked, grade_answers
 from quantgate.pipelines.evaluation.loops.prompts import loop_items
 from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.evaluation.sampling import sample_of
-from quantgate.pipelines.files.records import to_json
+from quantgate.pipelines.files.reading import at_home
+from quantgate.pipelines.files.records import to_json, write_text
 from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.gates.wording import percent, percent_bound
 from quantgate.pipelines.process.runner import run_worker
+from quantgate.pipelines.report.verdict_files import verdict_junit, verdict_markdown
 from quantgate.pipelines.specs.policies import load_policy
 from quantgate.pipelines.suites.load import load_suite
 
@@ -54,17 +58,54 @@ class JudgeOptions:
     policy: Path | None = None
     suite: Path | None = None
     repeat: tuple[Path, ...] = ()
+    agreement: bool = False
+    junit: Path | None = None
+    markdown: Path | None = None
     as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedTranscripts:
+    """A verdict, what told right from wrong, and how often the reference answered besides once."""
+
+    verdict: Verdict
+    graded_by: str
+    repeats: int
 
 
 def judge_command(options: JudgeOptions) -> int:
     """Print the verdict and return its exit code: 0 pass, 10 fail, 11 inconclusive."""
-    verdict = judge_transcripts(options, Settings.from_environment())
+    judged = judge_runs(options, Settings.from_environment())
+    if options.junit is not None:
+        write_text(at_home(options.junit), verdict_junit(judged.verdict))
+    if options.markdown is not None:
+        text = verdict_markdown(judged.verdict, judged.graded_by)
+        write_text(at_home(options.markdown), text)
     if options.as_json:
-        print_json(verdict_json(verdict))
+        print_json({**verdict_json(judged.verdict), "graded_by": judged.graded_by})
     else:
-        print("\n".join(_lines(verdict, repeats=len(options.repeat))))
-    return EXIT_CODES[verdict.decision]
+        print("\n".join(_lines(judged)))
+    return EXIT_CODES[judged.verdict.decision]
+
+
+def judge_runs(options: JudgeOptions, settings: Settings) -> JudgedTranscripts:
+    """Judge two runs: transcripts of ours, or logs of other tools (`flows.cli.judge_logs`).
+
+    Raises:
+        QuantgateError: as `judge_transcripts` and `judge_logs`.
+    """
+    paths = (options.reference, *options.repeat, options.variant)
+    if all(map(is_transcript, paths)) and not options.agreement:
+        verdict = judge_transcripts(options, settings)
+        return JudgedTranscripts(
+            verdict=verdict, graded_by="the suite's graders", repeats=len(options.repeat)
+        )
+    logs = read_logs(paths, options.suite, settings, agreement=options.agreement)
+    observing = ObservationRunner(
+        store=settings.store, run_worker=run_worker, threads=settings.threads
+    )
+    verdict = judge_logs(logs, load_policy(options.policy, items_of(logs)), observing)
+    return JudgedTranscripts(verdict=verdict, graded_by=graded_by(logs), repeats=logs.repeat_count)
 
 
 def judge_transcripts(options: JudgeOptions, settings: Settings) -> Verdict:
@@ -199,13 +240,14 @@ def _refuse_other_items(transcript: Transcript, suite: Suite) -> None:
             )
 
 
-def _lines(verdict: Verdict, *, repeats: int) -> Iterator[str]:
+def _lines(judged: JudgedTranscripts) -> Iterator[str]:
+    verdict = judged.verdict
     yield f"{verdict.subject}: {verdict.decision.value}"
     yield from (f"  {reason}" for reason in verdict.reasons)
     whole = verdict.whole
-    judged = (whole, *verdict.slices) if whole else verdict.slices
+    scopes = (whole, *verdict.slices) if whole else verdict.slices
     rows = [("slice", "items", "reference", "variant", "broke", "fixed", "bound", "decision")]
-    for scope in judged:
+    for scope in scopes:
         counted = scope.statistics
         rows.append(
             (
@@ -221,7 +263,8 @@ def _lines(verdict: Verdict, *, repeats: int) -> Iterator[str]:
         )
     yield from _table(rows)
     yield "judged on transcripts alone: the variant's files were not audited"
-    if not repeats:
+    yield f"graded by {judged.graded_by}"
+    if not judged.repeats:
         yield "the reference answered once (--repeat adds runs): none of its items is known as unstable"
 
 

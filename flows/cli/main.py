@@ -205,12 +205,21 @@ def export(build: str, folder: Path, transcripts: bool) -> int:
     type=FOLDER,
     help="Another run of RUN_A's model, for the noise floor.",
 )
+@click.option(
+    "--agreement",
+    is_flag=True,
+    help="Ask whether RUN_B answers as RUN_A does, where nobody wrote what is right.",
+)
+@click.option("--junit", type=FOLDER, help="Write the verdict as JUnit XML to this file, too.")
+@click.option("--markdown", type=FOLDER, help="Write it as Markdown for a pull request, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @in_store
 def judge(**options: object) -> int:
     """Pair RUN_B with the reference RUN_A and judge it, on their transcripts alone.
 
-    A run is a folder below `runs/` of a store, or an exported file of JSON lines.
+    A run is a folder below `runs/` of a store or an exported file of JSON lines; or a log of
+    lm-evaluation-harness (--log_samples), inspect-ai (.eval), promptfoo (-o, FILE#PROVIDER), or JSON lines
+    with `id` and `answer`.
     Exit codes: 0 pass, 10 fail, 11 inconclusive, 2 not comparable or unreadable.
     """
     from quantgate.flows.cli.judge import JudgeOptions, judge_command

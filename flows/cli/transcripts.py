@@ -72,6 +72,17 @@ class Transcript:
     prompts: Mapping[str, str] = field(default_factory=dict)
 
 
+def is_transcript(path: Path) -> bool:
+    """Whether a path is a run of ours: a folder that is sealed, or a file whose first line says which run."""
+    folder = path.parent if path.name == TRANSCRIPT else path
+    if is_sealed(folder):
+        return True
+    if not path.is_file() or path.suffix != ".jsonl":
+        return False
+    _, line = next(numbered_lines(path), (1, ""))
+    return line.lstrip().startswith(f'{{"{_HEADER}"')
+
+
 def read_transcript(path: Path) -> Transcript:
     """Read a sealed run folder, its transcript file, or an exported file.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quantgate.flows.cli.judge import JudgeOptions, judge_transcripts
+from quantgate.flows.cli.judge import JudgeOptions, judge_runs
 from quantgate.flows.interface.changes import AnswerChanges, changes_of
 from quantgate.flows.interface.tables import frame_of, html_table
 from quantgate.flows.settings import Settings
@@ -34,9 +34,13 @@ class JudgedSlice:
 
 @dataclass(frozen=True, slots=True)
 class JudgedRun:
-    """The verdict on one run against another, from their transcripts alone; no file was audited."""
+    """The verdict on one run against another, from their transcripts alone; no file was audited.
+
+    `graded_by` says what told right from wrong.
+    """
 
     verdict: Verdict
+    graded_by: str
 
     @property
     def decision(self) -> str:
@@ -86,10 +90,12 @@ def judge(
     suite: str | Path | None = None,
     policy: str | Path | None = None,
     repeats: Sequence[str | Path] = (),
+    agreement: bool = False,
 ) -> JudgedRun:
-    """Pair one run with a reference and judge it, as `quantgate judge` does.
+    """Pair one run with a reference and judge it, as `quantgate judge` does, logs of other tools included.
 
-    `repeats` are further runs of the reference, for the noise floor.
+    `repeats` are further runs of the reference, for the noise floor. `agreement` asks whether the variant
+    answers as the reference does, where nobody wrote what is right.
 
     Raises:
         QuantgateError: a run cannot be read, or the two are not comparable.
@@ -100,8 +106,10 @@ def judge(
         suite=None if suite is None else Path(suite),
         policy=None if policy is None else Path(policy),
         repeat=tuple(Path(path) for path in repeats),
+        agreement=agreement,
     )
-    return JudgedRun(judge_transcripts(options, Settings.from_environment()))
+    judged = judge_runs(options, Settings.from_environment())
+    return JudgedRun(judged.verdict, judged.graded_by)
 
 
 def _judged(scope: SliceVerdict) -> JudgedSlice:

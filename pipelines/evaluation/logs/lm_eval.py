@@ -1,0 +1,108 @@
+"""Logs of lm-evaluation-harness: what `--log_samples` writes, `samples_<task>_<date>.jsonl` a task."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.evaluation.logs.answers import LoggedAnswer, LoggedRun
+from quantgate.pipelines.evaluation.logs.lines import json_lines
+
+TOOL = "lm-evaluation-harness"
+_NAME = re.compile(r"samples_(?P<task>.+?)_\d{4}-\d\d-\d\dT.*")
+
+
+def is_lm_eval(row: JsonObject) -> bool:
+    """Whether a line is one of the harness's samples."""
+    return {"doc_id", "resps", "filter"} <= row.keys()
+
+
+def sample_files(folder: Path) -> tuple[Path, ...]:
+    """Return the newest file of every task below a folder that `--output_path` named."""
+    newest = {_task(path): path for path in sorted(folder.rglob("samples_*.jsonl"), key=_date)}
+    return tuple(newest[task] for task in sorted(newest))
+
+
+def read_lm_eval(files: tuple[Path, ...], source: Path) -> LoggedRun:
+    """Read the samples of some tasks; of several filters the first is taken.
+
+    Raises:
+        InputError: a line is none of the harness's.
+    """
+    answers: list[LoggedAnswer] = []
+    graders: dict[str, None] = {}
+    for path in files:
+        task, several = _task(path), len(files) > 1
+        for row in _of_first_filter(path):
+            answer, grader = _answer(row, task, f"{task}:" if several else "", path)
+            answers.append(answer)
+            graders.setdefault(grader)
+    return LoggedRun(
+        tool=TOOL,
+        model=source.parent.name if source.is_file() else source.name,
+        grader=", ".join(name for name in graders if name),
+        answers=tuple(answers),
+        source=source,
+    )
+
+
+def _of_first_filter(path: Path) -> Iterator[JsonObject]:
+    first: JsonValue = None
+    for row in json_lines(path):
+        if not is_lm_eval(row):
+            raise InputError("holds lines that are no samples of lm-eval", where=str(path))
+        first = first or row["filter"]
+        if row["filter"] == first:
+            yield row
+
+
+def _answer(row: JsonObject, task: str, prefix: str, path: Path) -> tuple[LoggedAnswer, str]:
+    metrics = row.get("metrics")
+    names = [str(name) for name in metrics] if isinstance(metrics, list) else []
+    grader = next((name for name in names if _decides(row.get(name))), "")
+    answer = LoggedAnswer(
+        id=f"{prefix}{row['doc_id']}",
+        text=_said(row["resps"], path),
+        asked=str(row.get("prompt_hash", "")),
+        correct=bool(row[grader]) if grader else None,
+        reason=f"{grader} {row[grader]}" if grader else "",
+        slices=(task,),
+        expected=row.get("target"),
+    )
+    return answer, f"{grader} ({row['filter']})" if grader else ""
+
+
+def _decides(value: JsonValue) -> bool:
+    return value in (0, 1)
+
+
+def _said(answers: JsonValue, path: Path) -> str:
+    """What was generated; of a choice by likelihood the number of the likeliest option."""
+    said = answers if isinstance(answers, list) else []
+    firsts = [part[0] if isinstance(part, list) and part else part for part in said]
+    if firsts and isinstance(firsts[0], str):
+        return firsts[0]
+    if firsts and all(isinstance(part, list | dict) and part for part in firsts):
+        scores = [_likelihood(part) for part in firsts]
+        return str(max(range(len(scores)), key=scores.__getitem__))
+    raise InputError("an answer is neither a text nor a choice by likelihood", where=str(path))
+
+
+def _likelihood(part: JsonValue) -> float:
+    value = (
+        part[0]
+        if isinstance(part, list)
+        else next(iter(cast("Mapping[str, JsonValue]", part).values()))
+    )
+    return float(cast("str | float", value))
+
+
+def _task(path: Path) -> str:
+    named = _NAME.fullmatch(path.stem)
+    return named["task"] if named else path.stem.removeprefix("samples_")
+
+
+def _date(path: Path) -> str:
+    return path.stem.rpartition("_")[2]
