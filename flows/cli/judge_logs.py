@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from quantgate.pipelines.audit.behaviour import audit_behaviour
 from quantgate.pipelines.authoring.agreement import AgreementGrader
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.run import (
@@ -73,23 +74,19 @@ def judge_logs(logs: LogsToJudge, policy: Policy, observing: ObservationRunner) 
     for answers in (*references, logs.variant.answers):
         _refuse_others(suite, logs, answers)
     contract = _contract(suite, logs.reference)
-    by_number = enumerate(references)
+    graded = [
+        _run(logs, suite, answers, observing, contract=_repeated(contract, number))
+        for number, answers in enumerate(references)
+    ]
+    variant = _run(
+        logs, suite, logs.variant.answers, observing, contract=contract, model=logs.variant.model
+    )
     return judge(
         suite=suite,
         policy=policy,
-        audit=AuditReport(findings=()),
-        reference_runs=[
-            _run(logs, suite, answers, observing, contract=_repeated(contract, number))
-            for number, answers in by_number
-        ],
-        variant_run=_run(
-            logs,
-            suite,
-            logs.variant.answers,
-            observing,
-            contract=contract,
-            model=logs.variant.model,
-        ),
+        audit=AuditReport(findings=audit_behaviour(graded[0], variant)),
+        reference_runs=graded,
+        variant_run=variant,
     )
 
 

@@ -1,20 +1,29 @@
 """Agreement: whether an answer is the reference's, by a suite's graders, where nobody wrote what is right."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from quantgate.pipelines.domain.run import Answer, Grade, GradedAnswer
 from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.values import JsonValue
+from quantgate.pipelines.evaluation.graders.reading.fences import unfenced
 from quantgate.pipelines.evaluation.graders.reading.speech import SpokenGrader
 from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
+from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
+
+_NUMBERS = re.compile(r"[-+]?\d[\d.,]*")
+_LETTERS = re.compile(r"\b[A-Z]\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementGrader:
     """Grades answers by those of a reference, whose texts are in `reference` by item id.
 
-    An answer agrees where the item's grader takes the reference's answer as an expectation and is met; else
-    where both have the same canonical form. A grader that has to run something agrees by words alone.
+    An answer agrees where both say the same words; where the item has an expectation that both meet; or where
+    it meets what the reference's answer comes to as an expectation: the text, the JSON value, the number, the
+    label in it. A grader that has to run something agrees by words alone.
     """
 
     suite: Suite
@@ -23,34 +32,37 @@ class AgreementGrader:
     def grade(self, item: Item, answer: Answer) -> GradedAnswer:
         """Return an answer with its grade: `correct` says that it agrees."""
         text = self.reference[item.id]
-        if answer.text.strip() == text.strip():
-            return _graded(answer, agrees=True, name="words", canonical=text.strip())
         grader = grader_for(self.suite.grader_of(item), self.suite.thoughts)
+        if answer.text.strip() == text.strip():
+            return _graded(answer, agrees=True, grader=grader.name)
         if not isinstance(grader, SpokenGrader):
-            return _graded(answer, agrees=False, name="words", canonical=answer.text.strip())
-        by_reference = replace(item, expected=text)
+            return _graded(answer, agrees=False, grader="its words")
         said = replace(answer, text=text, finish_reason="stop")
-        usable = grader.problem(by_reference) is None
-        if usable and grade_answer(grader, said, by_reference).grade.correct:
-            grade = grade_answer(grader, answer, by_reference).grade
-            return _graded(
-                answer, agrees=grade.correct, name=grade.grader, canonical=grade.canonical
-            )
-        first = grade_answer(grader, said, item).grade
-        second = grade_answer(grader, answer, item).grade
-        return _graded(
-            answer,
-            agrees=first.canonical == second.canonical,
-            name=second.grader,
-            canonical=second.canonical,
-        )
+        for expected in (item.expected, *_expectations(text)):
+            asked = replace(item, expected=expected)
+            if expected is None or grader.problem(asked) is not None:
+                continue
+            if grade_answer(grader, said, asked).grade.correct:
+                agrees = grade_answer(grader, answer, asked).grade.correct
+                return _graded(answer, agrees=agrees, grader=grader.name)
+        return _graded(answer, agrees=False, grader="its words")
 
 
-def _graded(answer: Answer, *, agrees: bool, name: str, canonical: str) -> GradedAnswer:
+def _expectations(text: str) -> Iterator[JsonValue]:
+    """Yield what a suite could expect where this answer is right, the most telling form first."""
+    with suppress(JsonTextError):
+        yield parse_structure(unfenced(text))
+    yield from ("refuse", "comply")
+    yield from reversed([number.rstrip(".,") for number in _NUMBERS.findall(text)])
+    yield from dict.fromkeys(_LETTERS.findall(text))
+    yield text
+
+
+def _graded(answer: Answer, *, agrees: bool, grader: str) -> GradedAnswer:
     grade = Grade(
         correct=agrees,
-        reason="answers as the reference does" if agrees else f"another answer, by {name}",
-        canonical=canonical,
+        reason="answers as the reference does" if agrees else f"another answer, by {grader}",
+        canonical=answer.text.strip(),
         grader="agreement@1",
         score=float(agrees),
         way=None if agrees else "wrong value",

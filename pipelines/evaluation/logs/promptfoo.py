@@ -34,13 +34,13 @@ def read_promptfoo(document: JsonObject, path: Path, provider: str) -> LoggedRun
             where=str(path),
             next_step=f"name one of them: {path}#PROVIDER",
         )
-    own = [row for row in results if _provider(row) == chosen]
-    prompts = Counter(str(row.get("promptIdx", 0)) for row in own)
+    asked = [row for row in results if _provider(row) == chosen]
+    prompts = Counter(str(row.get("promptIdx", 0)) for row in asked)
     return LoggedRun(
         tool=TOOL,
         model=chosen,
         grader="its assertions",
-        answers=tuple(_answer(row, several_prompts=len(prompts) > 1) for row in own),
+        answers=tuple(_answer(row, several_prompts=len(prompts) > 1) for row in asked),
         source=path,
     )
 

@@ -30,7 +30,9 @@ def read_log(path: Path) -> LoggedRun:
     if file.is_dir():
         files = sample_files(file)
         if not files:
-            raise InputError("holds no samples_*.jsonl", where=str(file), next_step=_READ)
+            raise InputError(
+                "is no finished run, and holds no samples_*.jsonl", where=str(file), next_step=_READ
+            )
         return logged_run(read_lm_eval(files, file))
     if not file.is_file():
         raise InputError("there is no such file", where=str(file), next_step=_READ)
