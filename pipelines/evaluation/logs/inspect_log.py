@@ -49,7 +49,10 @@ def read_inspect(path: Path) -> LoggedRun:
 
 
 def inspect_run(header: JsonObject, samples: Sequence[JsonValue], path: Path) -> LoggedRun:
-    """Return the run of a header and its samples; epochs after the first are repeats."""
+    """Return the run of a header and its samples; epochs after the first are repeats.
+
+    An item that has fewer epochs than others repeats its first answer: nothing shows it as unstable.
+    """
     epochs: dict[int, list[LoggedAnswer]] = defaultdict(list)
     scorers: dict[str, None] = {}
     for sample in samples:
@@ -65,8 +68,15 @@ def inspect_run(header: JsonObject, samples: Sequence[JsonValue], path: Path) ->
         grader=", ".join(name for name in scorers if name),
         answers=first,
         source=path,
-        repeats=tuple(others),
+        repeats=tuple(_filled(first, other) for other in others),
     )
+
+
+def _filled(
+    first: Sequence[LoggedAnswer], other: Sequence[LoggedAnswer]
+) -> tuple[LoggedAnswer, ...]:
+    again = {answer.id: answer for answer in other}
+    return tuple(again.get(answer.id, answer) for answer in first)
 
 
 def _answer(sample: JsonObject) -> tuple[LoggedAnswer, str]:

@@ -15,6 +15,7 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.evaluation.lm_eval_messages import LmEvalTask
+from quantgate.pipelines.evaluation.logs.reading import read_log
 from quantgate.pipelines.evaluation.observing import ObservationRunner
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
@@ -165,3 +166,10 @@ def test_inspect_opens_an_exported_run_and_finds_every_sample(tmp_path: Path) ->
     assert first.scores is not None
     assert first.scores["correct"].value == "C"
     assert first.scores["correct"].metadata == {"score": 1.0, "grader": "exact@1"}
+
+    read = read_log(file)  # what inspect wrote by zstd is read without it
+    assert [answer.correct for answer in read.answers] == [True, False, True]
+    assert [answer.text for answer in read.answers] == ["yes", "no", "yes"]
+    assert [[answer.correct for answer in again] for again in read.repeats] == [
+        [True, False, False]
+    ]
