@@ -15,7 +15,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow check types contracts unused format schemas demo-data bench models serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow check types contracts unused format schemas demo-data docs bench models serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -96,6 +96,11 @@ schemas: setup  ## write the JSON schemas of recipe, build, policy, suite and co
 demo-data: setup  ## build the example and pack its answers for `quantgate demo` (flows/cli/demo/example.json.xz)
 	@QUANTGATE_STORE=.quantgate/demo $(BIN)/quantgate quantize --build examples/support-desk/build.yaml
 	@QUANTGATE_STORE=.quantgate/demo $(BIN)/python -m quantgate.flows.cli.demo.packing
+
+docs:  ## the documents as a site, with search, in .site; fails where a link is dead
+	@[ "$$(cat .venv-docs/.lock 2>/dev/null)" = "$$(cat requirements/docs.lock)" ] || { rm -rf .venv-docs && $(PYTHON) -m venv .venv-docs \
+	  && .venv-docs/bin/python -m pip install -qq --no-deps -r requirements/docs.lock && cp requirements/docs.lock .venv-docs/.lock; }
+	@.venv-docs/bin/mkdocs build --quiet --strict --config-file requirements/site/mkdocs.yml
 
 bench: setup-oracles  ## benchmarks: ratios measured in one run; BENCH='imatrix conversion' runs those (docs/benchmarks.md)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

@@ -46,3 +46,19 @@ def test_the_index_for_programs_names_every_page_once() -> None:
     named = LINK.findall((DOCS / "llms.txt").read_text(encoding="utf-8"))
     pages = [name for name in named if "/" not in name]
     assert sorted(pages) == sorted(page.name for page in DOCS.glob("*.md"))
+
+
+def test_messages_of_the_troubleshooting_page_are_the_programs_own() -> None:
+    joined = re.compile(r'"\s*\n\s*f?"')
+    houses = ("flows", "pipelines", "calibration", "registry")
+    sources = [
+        path.read_text(encoding="utf-8")
+        for house in houses
+        for path in (PROJECT / house).rglob("*.py")
+    ]
+    program = joined.sub("", "\n".join(sources)).replace("`", "")
+    cells = re.findall(r"^\| (.+?) \|", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    messages = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
+    parts = [part.strip() for message in messages for part in message.split("…")]
+    assert len(messages) > 15
+    assert [part for part in parts if part not in program] == []
