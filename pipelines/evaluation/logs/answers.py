@@ -43,11 +43,6 @@ class LoggedRun:
     source: Path
     repeats: tuple[tuple[LoggedAnswer, ...], ...] = ()
 
-    @property
-    def is_graded(self) -> bool:
-        """Whether the log says of every answer if it is right."""
-        return all(answer.correct is not None for answer in self.answers)
-
 
 def logged_run(run: LoggedRun) -> LoggedRun:
     """Return a run whose answers can be told apart.
