@@ -54,7 +54,7 @@ def recipes_command(file_format: Format | None, *, as_json: bool) -> int:
         if file_format in (None, recipe.format)
     )
     if as_json:
-        print_json([_described(entry) for entry in listed])
+        print_json({"recipes": [_described(entry) for entry in listed]})
     else:
         show_recipes(listed, open_console())
     return 0

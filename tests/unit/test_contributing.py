@@ -105,7 +105,7 @@ options: {backend: llmcompressor, scheme: FP8_DYNAMIC, modifier: QuantizationMod
 
 
 def listed(copy: Copy, recipe: str) -> dict[str, object]:
-    rows = json.loads(copy.quantgate("recipes", "--json"))
+    rows = json.loads(copy.quantgate("recipes", "--json"))["recipes"]
     (row,) = [row for row in rows if row["name"] == recipe]
     return dict(row)
 

@@ -31,7 +31,7 @@ def list_command(*, as_json: bool) -> int:
         (record, _state(folder)) for folder, record in _all_records(Settings.from_environment())
     ]
     if as_json:
-        print_json([{**asdict(record), "state": state} for record, state in versions])
+        print_json({"corpora": [{**asdict(record), "state": state} for record, state in versions]})
     else:
         show(list_sections(versions))
     return 0

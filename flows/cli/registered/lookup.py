@@ -48,7 +48,7 @@ def lookup_command(options: LookupOptions) -> int:
         versions = lookup_all(options.model, **options.wishes)
         _warn(versions[0].passed_over)
         if options.as_json:
-            print_plain_json(versions)
+            print_plain_json({"versions": versions})
         else:
             show_versions(versions)
         return 0

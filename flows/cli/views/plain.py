@@ -11,10 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from quantgate.flows.cli.views.versioned import versioned
+
 
 def print_plain_json(value: object) -> None:
-    """Print a noun, or several, as JSON; indented, in the letters that it has. Paths are strings."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, default=_values))
+    """Print a noun or an object as JSON after its schema; indented, in the letters that it has.
+
+    Paths are strings.
+    """
+    print(json.dumps(versioned(value), indent=1, ensure_ascii=False, default=_values))
 
 
 def print_facts(facts: Iterable[tuple[str, str]], *, indent: int) -> None:

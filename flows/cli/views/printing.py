@@ -2,9 +2,10 @@
 
 import json
 
+from quantgate.flows.cli.views.versioned import versioned
 from quantgate.pipelines.files.records import to_json
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, indented, in the letters that it has; nouns in it as records hold them."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, default=to_json))
+    """Print a value as JSON after its schema, indented, in its letters; nouns as records hold them."""
+    print(json.dumps(versioned(value), indent=1, ensure_ascii=False, default=to_json))

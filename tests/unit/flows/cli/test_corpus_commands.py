@@ -81,7 +81,7 @@ def test_list_names_every_version_and_whether_it_is_sound(spec: Path) -> None:
     assert [row[0] for row in lines(ok(spec.parent, "list"), "corpora")] == ["demo@1", "demo@2"]
     sealed = spec.parent / "store" / "corpora" / "demo" / "1" / "sequences.jsonl"
     sealed.write_text(sealed.read_text() + "{}\n")
-    found = json.loads(ok(spec.parent, "list", "--json"))
+    found = json.loads(ok(spec.parent, "list", "--json"))["corpora"]
     assert found[0]["state"].startswith("ALTERED")
     assert found[1]["state"] == "sound"
 
@@ -92,6 +92,7 @@ def test_diff_says_what_was_added_removed_and_kept(spec: Path) -> None:
     found = json.loads(ok(spec.parent, "diff", "demo@1", "demo@2", "--json"))
     assert found["kept"] + len(found["removed"]) == 20 == found["kept"] + len(found["added"])
     assert found["added"] and not found["same_digest"]
+    assert found["schema"] == "quantgate.corpus-diff/1"
     changes = [c for c in found["changes"] if c["dimension"] == "language"]
     assert sum(c["before"] for c in changes) == sum(c["after"] for c in changes) == 20
     same = ok(spec.parent, "diff", "demo@1", "demo@1")

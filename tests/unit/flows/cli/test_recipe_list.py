@@ -59,7 +59,7 @@ def test_json_tells_everything_of_one_format(tmp_path: Path) -> None:
     arguments = ["recipes", "--format", "gguf", "--json"]
     finished = CliRunner().invoke(main, arguments, env={"QUANTGATE_STORE": str(tmp_path)})
     assert finished.exit_code == 0
-    listed = json.loads(finished.output)
+    listed = json.loads(finished.output)["recipes"]
     assert {one["format"] for one in listed} == {"gguf"}
     assert {one["name"] for one in listed} == {
         recipe.name for recipe in catalogue() if recipe.format is Format.GGUF

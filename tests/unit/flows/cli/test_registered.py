@@ -44,12 +44,13 @@ def test_a_look_up_prints_the_champion_and_json_has_all_of_it(store: Path) -> No
     values = json.loads(run(store, "lookup", MODEL, "--json").stdout)
     assert values["facts"]["runtime"]["engine"] == "llama.cpp"
     assert (values["version"], values["sealed"]) == (str(CHAMPION), True)
+    assert next(iter(values.items())) == ("schema", "quantgate.lookup/1")
 
 
 def test_all_that_fits_is_a_table_best_first(store: Path) -> None:
     lines = run(store, "lookup", MODEL, "--all", "--max-size", "2kB").output.splitlines()
     assert [line.split()[0] for line in lines] == ["version", "11", "1", "12", "2"]
-    listed = json.loads(run(store, "lookup", MODEL, "--all", "--json").stdout)
+    listed = json.loads(run(store, "lookup", MODEL, "--all", "--json").stdout)["versions"]
     assert len(listed) == 2 * VARIANTS
     assert listed[0]["aliases"] == [SUITE]
 
