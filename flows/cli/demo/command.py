@@ -1,6 +1,7 @@
 """`quantgate demo`: a verdict, a page and a look-up in seconds, without weights, compiler or network."""
 
 import sqlite3
+import textwrap
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from quantgate.pipelines.report.summary import base_rows, reference_rows, varian
 from quantgate.registry import Tracking, lookup
 
 _REGISTRY = "mlflow.db"
+_WIDEST = 100
 
 
 def demo_command(folder: Path) -> int:
@@ -34,14 +36,16 @@ def demo_command(folder: Path) -> int:
     demo = read_demo()
     runs = [run for each in demo.references.values() for run in each]
     runs += [variant.run for variant in demo.variants]
-    print(
+    intro = (
         f"{demo.checkpoint.name}, a small model that turns messages of customers into tool calls: "
-        f"{len(demo.variants)} variants of it\nwere built and asked {len(demo.suite.items)} items. Their "
-        f"answers and the base's, {sum(len(run.answers) for run in runs):,} in all, are judged now.\n"
+        f"{len(demo.variants)} variants of it were built and asked {len(demo.suite.items)} items. Their "
+        f"answers and the base's, {sum(len(run.answers) for run in runs):,} in all, are judged now."
     )
+    console = open_console()
+    print(textwrap.fill(intro, min(console.width, _WIDEST)), end="\n\n")
     store = Store(root=at_home(folder).absolute())
     report, result = write_demo_folder(demo, store)
-    show_result(result, open_console())
+    show_result(result, console)
     _look_up(report, store, folder)
     return 0
 
