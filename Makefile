@@ -100,7 +100,7 @@ demo-data: setup  ## build the example and pack its answers for `quantgate demo`
 docs:  ## the documents as a site, with search, in .site; fails where a link is dead
 	@[ "$$(cat .venv-docs/.lock 2>/dev/null)" = "$$(cat requirements/docs.lock)" ] || { rm -rf .venv-docs && $(PYTHON) -m venv .venv-docs \
 	  && .venv-docs/bin/python -m pip install -qq --no-deps -r requirements/docs.lock && cp requirements/docs.lock .venv-docs/.lock; }
-	@.venv-docs/bin/mkdocs build --quiet --strict --config-file requirements/site/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file requirements/site/mkdocs.yml
 
 bench: setup-oracles  ## benchmarks: ratios measured in one run; BENCH='imatrix conversion' runs those (docs/benchmarks.md)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
