@@ -16,6 +16,7 @@ from quantgate.pipelines.process.control_group import ControlGroups
 from quantgate.pipelines.process.memory import total_bytes
 
 MEMORY_VARIABLE = "QUANTGATE_MEMORY"
+ATTEST_VARIABLE = "QUANTGATE_ATTEST_WITH"
 _GIGABYTES = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?(?:GB?)?", re.IGNORECASE)
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
 """Name of the unpacked source distribution in the tool cache; `requirements/setup` puts it there."""
@@ -27,7 +28,8 @@ class Settings:
 
     `threads` is what each worker gets, `workers` how many run side by side; their product stays
     within the machine's cores. `memory_bytes` is what all of them may hold together. `tracking_uri` and
-    `prefect_api` are None for the local default.
+    `prefect_api` are None for the local default. `attest_key` is the private key by which every version that
+    is registered is attested, None for none.
     """
 
     store: Store
@@ -38,11 +40,12 @@ class Settings:
     tracking_uri: str | None = field(repr=False)
     prefect_api: str | None = field(repr=False)
     hub: HubSettings
+    attest_key: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read QUANTGATE_STORE, QUANTGATE_CACHE, QUANTGATE_THREADS, QUANTGATE_WORKERS, QUANTGATE_MEMORY,
-        MLFLOW_TRACKING_URI, PREFECT_API_URL and HF_ENDPOINT.
+        MLFLOW_TRACKING_URI, PREFECT_API_URL, HF_ENDPOINT and QUANTGATE_ATTEST_WITH.
 
         Raises:
             InputError: where a number is not one, or workers side by side would outnumber the cores.
@@ -65,6 +68,7 @@ class Settings:
             tracking_uri=environment.get("MLFLOW_TRACKING_URI") or None,
             prefect_api=environment.get("PREFECT_API_URL") or None,
             hub=_hub(environment),
+            attest_key=_attest_key(environment),
         )
 
     @property
@@ -89,6 +93,11 @@ def cores_here() -> int:
 def _hub(environment: Mapping[str, str]) -> HubSettings:
     endpoint = environment.get("HF_ENDPOINT")
     return HubSettings(endpoint=endpoint) if endpoint else HubSettings()
+
+
+def _attest_key(environment: Mapping[str, str]) -> Path | None:
+    text = environment.get(ATTEST_VARIABLE, "").strip()
+    return Path(text).expanduser().absolute() if text else None
 
 
 def _memory(environment: Mapping[str, str]) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from quantgate.flows.build.attesting import attest_registered
 from quantgate.flows.build.corpora.recording import record_in_registry
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.tracking import UNREACHABLE, tracking
@@ -33,6 +34,7 @@ def register(
 
     Raises:
         ServiceError, ToolchainError: MLflow does not answer or refuses; `register_waiting` tries again.
+        InputError: it is registered, and cannot be attested by the key that is set.
     """
     judged, where = evidence(build, planned), tracking(build.settings)
     receipt = find_receipt(judged.key, where)
@@ -43,6 +45,7 @@ def register(
         )
         and still_recorded(receipt, where)
     ):
+        attest_registered(receipt, build.settings)
         return receipt
     corpus = build.plan.corpus_of(planned)
     with build.show("register", planned.identifier):
@@ -54,6 +57,7 @@ def register(
             pending.queue(judged, corpus, where, error)
             raise
     pending.forget(judged.key, where)
+    attest_registered(receipt, build.settings)
     return receipt
 
 
@@ -79,6 +83,7 @@ def register_waiting(
             if waiting.corpus is not None:
                 record_in_registry(waiting.corpus, settings, open_registry=open_registry)
             receipt = record(waiting.evidence, where, open_registry=open_registry)
+            attest_registered(receipt, settings)
         except QuantgateError as error:
             done.append(Registered(identifier=identifier, receipt=None, error=error))
             if isinstance(error, ServiceError) and error.transient:

@@ -103,6 +103,8 @@ class BuildFile(Spec):
     base_divergence_waiver: BaseDivergenceWaiverFile | None = None
     """A runtime may judge variants although it computes something else than the checkpoint; it stays in the
     lineage of what is registered."""
+    attest: bool = False
+    """What passes has to be attested: without a key (setting QUANTGATE_ATTEST_WITH) nothing is built."""
 
     @property
     def named_corpora(self) -> tuple[str, ...]:
@@ -147,7 +149,8 @@ class BuildSpec:
     the build refused. `foreign` are places of quants that others made, judged beside what is built.
     `expansion` is why a low-bit checkpoint is expanded. `offload` lets whatever computes with weights read
     from the disk what memory does not hold. `plan_only`: nothing is built, so that quants on a hub are not
-    fetched. `queue` builds also where the registry cannot be reached: what is judged waits.
+    fetched. `queue` builds also where the registry cannot be reached: what is judged waits. `attest` refuses
+    to build without a key that what passes is attested with.
     """
 
     name: str | None
@@ -171,6 +174,7 @@ class BuildSpec:
     offload: bool = False
     plan_only: bool = False
     queue: bool = False
+    attest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +260,7 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
             None if corpus == NO_CORPUS else folder / corpus for corpus in file.named_corpora
         ),
         policy=folder / file.policy if file.policy else None,
+        attest=file.attest,
         recipes=default_recipes if file.recipes is None else file.recipes,
         bundled=file.recipes is None,
         nearest=file.nearest,

@@ -28,11 +28,13 @@ def version_description(
     """Return a version's text, where `verdict` was just made on `suite`; other sections stay."""
     sections = _sections(version.description)
     if verdict is not None:
-        sections[suite] = f"{slices_table(verdict)}\n\n{flips_table(verdict)}"
+        tables = f"{slices_table(verdict)}\n\n{flips_table(verdict)}"
+        sections[_heading(suite)] = _spaced(tables)
     facts = from_tags(version.tags, f"models:/{model}/{version.number}")
-    judged = [
-        f"## {suite}\n\n{sections[suite]}" for suite in suites_of(version.tags) if suite in sections
-    ]
+    headings = (
+        heading for heading in map(_heading, suites_of(version.tags)) if heading in sections
+    )
+    judged = [f"## {heading}\n\n{sections[heading]}" for heading in headings]
     return "\n\n".join((_head(facts, version), *judged, _use(model, version.number, facts)))
 
 
@@ -50,6 +52,15 @@ def model_description(facts: VersionFacts) -> str:
     )
 
 
+def _heading(suite: str) -> str:
+    return f"Slices of {suite}"
+
+
+def _spaced(tables: str) -> str:
+    """Keep the columns of tables apart: MLflow's page of a version leaves no room between cells."""
+    return tables.replace(" | ", " &nbsp; | ")
+
+
 def _sections(description: str) -> dict[str, str]:
     """Return a text's sections by heading."""
     starts = list(_SECTION.finditer(description))
@@ -64,7 +75,7 @@ def _head(facts: VersionFacts, version: RecordedVersion) -> str:
     """Say what holds now: the verdict of each suite, and whether the version is out of use."""
     lines = [_judged(version.tags, suite) for suite in suites_of(version.tags)]
     if (retired := retirement(version.tags)) is not None:
-        lines.insert(0, f"**Out of use.** Retired by {retired.who}: {retired.reason}")
+        lines.insert(0, f"Out of use: retired by {retired.who}: {retired.reason}")
     bits = facts.file_bits_per_weight or facts.bits_per_weight
     rows = [
         ("numerics (weights/activations/KV cache)", facts.numerics),
@@ -74,7 +85,7 @@ def _head(facts: VersionFacts, version: RecordedVersion) -> str:
         ("recipe", f"{facts.recipe} ({facts.algorithm})"),
         ("calibrated on", "nothing" if facts.corpus == NONE else facts.corpus),
     ]
-    return "\n\n".join((*lines, table(("", ""), rows)))
+    return "\n\n".join((*lines, _spaced(table(("", ""), rows))))
 
 
 def _judged(tags: Mapping[str, str], suite: str) -> str:
@@ -88,9 +99,9 @@ def _judged(tags: Mapping[str, str], suite: str) -> str:
         else ""
     )
     said = (
-        f"**Passes** {seen.suite} in {seen.runtime}."
+        f"Passes {seen.suite} in {seen.runtime}."
         if seen.verdict == PASSED
-        else f"**Does not pass** {seen.suite} ({seen.verdict}) in {seen.runtime}."
+        else f"Does **not** pass {seen.suite} ({seen.verdict}) in {seen.runtime}."
     )
     return said + (f"{share}." if share else "") + unproven + _waived(tags, seen, suite)
 

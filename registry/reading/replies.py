@@ -16,7 +16,7 @@ from quantgate.registry.protocol import (
 from quantgate.registry.reading.alias_changes import changes_of
 from quantgate.registry.reading.server import AbsentError, ServerRequests
 
-_PAGE = 500
+_PAGE = 1000
 _MOST_EXPERIMENTS = 1000
 _MOST_NAMES = 50
 _SHORTEST_STEM = 3

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from quantgate.flows.build.attesting import refuse_unusable_key
 from quantgate.flows.build.tracking import UNREACHABLE, tracking
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.checkpoint import Checkpoint
@@ -21,7 +22,9 @@ def refuse_unready_registry(
 
     Raises:
         ServiceError, ToolchainError: why the registry could not take it.
+        InputError: what passes could not be attested as is asked for.
     """
+    refuse_unusable_key(spec, settings)
     where = tracking(settings)
     try:
         check_readiness(where, spec.name)

@@ -108,6 +108,13 @@ def test_what_builds_says_what_to_install(light: Light, command: tuple[str, ...]
     assert "Traceback" not in finished.stderr
 
 
+def test_a_bundle_is_judged_again_by_what_builds_alone(light: Light) -> None:
+    (light.folder / "file.bundle").write_bytes(b"")
+    finished = light.run("verify", "file.bundle")
+    assert finished.returncode == 4, finished.stderr
+    assert "pip install 'quantgate[build]'" in finished.stderr
+
+
 def test_help_and_a_server_that_is_not_there(light: Light) -> None:
     assert light.run("--help").returncode == 0
     away = subprocess.run(

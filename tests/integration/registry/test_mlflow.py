@@ -117,7 +117,7 @@ def test_a_version_says_what_it_is_where_it_came_from_and_what_it_was_measured_o
 
     client = MlflowClient(tracking_uri=tracking.uri)
     version = client.get_model_version(receipt.model, "1")
-    assert version.description.startswith("**Passes** support-desk@3 in llama-server")
+    assert version.description.startswith("Passes support-desk@3 in llama-server")
     assert f'load_model("models:/{receipt.model}/1")' in version.description
     assert "smallest version that passes" in client.get_registered_model(receipt.model).description
     (logged,) = client.search_logged_models([receipt.experiment_id])

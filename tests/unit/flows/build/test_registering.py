@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from quantgate.flows.build import outcome, units
+from quantgate.flows.build.attesting import attest_registered
 from quantgate.flows.build.errors import REGISTER, guarded
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.registering import register, register_waiting
@@ -15,12 +16,14 @@ from quantgate.flows.build.tracking import tracking
 from quantgate.flows.cli.views.result import show_result
 from quantgate.pipelines.domain.errors import InputError, QuantgateError, ServiceError
 from quantgate.registry import Tracking
+from quantgate.registry.attesting.attestation import store_attestations
+from quantgate.registry.attesting.signing import create_key
 from quantgate.registry.protocol import AliasChange
 from quantgate.registry.recording.pending import waiting
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.support.registries import MemoryRegistry
+from tests.support.registries import MemoryRegistry, empty_database
 
 
 def nobody_answers(tracking: Tracking) -> MemoryRegistry:
@@ -127,3 +130,22 @@ def test_a_build_says_where_it_left_the_alias_and_why(build: LocalBuild) -> None
     )
     told = replace(result, receipts=(*result.receipts, replace(receipt, alias_change=gone)))
     assert "@exam:" not in shown(told), "it ends where it began"
+
+
+def test_what_passes_is_attested_by_the_key_that_is_set(build: LocalBuild, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    create_key(key)
+    signing = replace(build, settings=replace(build.settings, attest_key=key))
+    mlflow, passed = MemoryRegistry(), build.plan.variants[0]
+    receipt = register(build, passed, open_registry=mlflow.open)
+    empty_database(tracking(build.settings))
+    attest_registered(receipt, build.settings, open_reader=mlflow.open_reader)
+    place = store_attestations(build.settings.store, receipt.evidence_key)
+    assert not place.exists(), "no key is set"
+    attest_registered(receipt, signing.settings, open_reader=mlflow.open_reader)
+    attest_registered(receipt, signing.settings, open_reader=mlflow.open_reader)
+    (signed,) = place.glob("*/statement/provenance.json")
+    assert receipt.evidence_key in signed.read_text()
+    failed = register(build, build.plan.variants[1], open_registry=mlflow.open)
+    attest_registered(failed, signing.settings, open_reader=mlflow.open_reader)
+    assert not store_attestations(build.settings.store, failed.evidence_key).exists()

@@ -18,6 +18,7 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError, ServiceError, ToolchainError
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.specs.builds import BuildSpec
+from quantgate.registry.attesting.signing import create_key
 from quantgate.registry.readiness.revisions import refuse_other_schema
 from tests.support.fakes import fake_checkpoint
 
@@ -180,3 +181,15 @@ def test_a_database_without_its_driver_is_refused_by_name(
 ) -> None:
     with pytest.raises((ToolchainError, InputError), match=said):
         refuse_unready_registry(SPEC, replace(settings, tracking_uri=uri), print)
+
+
+def test_a_build_that_asks_for_attestations_needs_a_key(settings: Settings, tmp_path: Path) -> None:
+    asking = replace(SPEC, attest=True)
+    with pytest.raises(InputError, match="and no key is set"):
+        refuse_unready_registry(asking, settings, print)
+    missing = replace(settings, attest_key=tmp_path / "nowhere")
+    for spec in (asking, SPEC):
+        with pytest.raises(InputError, match="there is no such key"):
+            refuse_unready_registry(spec, missing, print)
+    create_key(tmp_path / "key")
+    refuse_unready_registry(asking, replace(settings, attest_key=tmp_path / "key"), print)

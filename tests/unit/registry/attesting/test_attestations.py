@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
@@ -179,3 +181,11 @@ def test_keys_are_private_and_never_replaced(key: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no key")
     with pytest.raises(InputError, match="no private key"):
         public_key(tmp_path / "text")
+
+
+def test_the_bill_obeys_the_official_schema(
+    store: Store, version: RegisteredVersion, key: Path
+) -> None:
+    bill = attest(version, store, key, "0.1.0") / "statement" / "mlbom.json"
+    problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill.read_text())
+    assert problem is None, problem

@@ -1,5 +1,6 @@
 """What MLflow's pages say in words: what holds now, of every suite, whoever decided it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,9 +48,10 @@ def test_a_page_has_the_verdict_the_slices_and_how_to_use_it(
 ) -> None:
     text = recorded(mlflow, tracking)
     first, *_ = text.splitlines()
-    assert first.startswith("**Passes** support-desk@3 in llama.cpp 0.3.36 on cpu, KV f16")
+    assert first.startswith("Passes support-desk@3 in llama.cpp 0.3.36 on cpu, KV f16")
     assert "It gets 95.0% of the items right, its base 95.0%." in first
-    assert "| numeric copy | 403 | 95.0% | 95.0% | 0 of 378 | 0 | 2.0% | pass |" in text
+    plain = text.replace(" &nbsp; ", " ")
+    assert "| numeric copy | 403 | 95.0% | 95.0% | 0 of 378 | 0 | 2.0% | pass |" in plain
     assert f'mlflow.pyfunc.load_model("models:/{MODEL}/1")' in text
     assert f"quantgate pull {MODEL}/1 --to models" in text
     assert "`@support-desk`" in mlflow.descriptions[MODEL]
@@ -66,8 +68,8 @@ def test_a_newer_verdict_that_fails_takes_the_word_passes_away(
 ) -> None:
     recorded(mlflow, tracking)
     text = recorded(mlflow, tracking, suite=NEWER, decision=Decision.FAIL, broke=90)
-    assert text.startswith("**Does not pass** support-desk@4 (fail)")
-    assert "**Passes**" not in text
+    assert text.startswith("Does **not** pass support-desk@4 (fail)")
+    assert "Passes" not in text
     assert "90 of 378" in text
     assert "0 of 378" not in text.replace("90 of 378", "")
 
@@ -77,8 +79,12 @@ def test_every_suite_has_a_sentence_and_a_section(
 ) -> None:
     recorded(mlflow, tracking)
     text = recorded(mlflow, tracking, suite=OTHER, decision=Decision.FAIL, broke=90)
-    assert text.index("**Passes** support-desk@3") < text.index("**Does not pass** billing@1")
-    assert text.index("## support-desk") < text.index("## billing") < text.index("## Use it")
+    assert text.index("Passes support-desk@3") < text.index("Does **not** pass billing@1")
+    assert (
+        text.index("## Slices of support-desk")
+        < text.index("## Slices of billing")
+        < text.index("## Use it")
+    )
     again = recorded(mlflow, tracking)
     assert "90 of 378" in again, "the other suite's section stays"
 
@@ -92,15 +98,13 @@ def test_what_people_decide_stands_first(mlflow: MemoryRegistry, tracking: Track
     assert f"**Waived until {until}**: answers slowly (Ada)." in waived
     retire(NAME, tracking, by=BY, open_registry=mlflow.open)
     retired = mlflow.models[MODEL]["1"].description
-    assert retired.startswith("**Out of use.** Retired by Ada: answers slowly")
-    assert "## support-desk" in retired
+    assert retired.startswith("Out of use: retired by Ada: answers slowly")
+    assert "## Slices of support-desk" in retired
 
 
 def test_what_the_model_of_mlflow_samples_is_that_of_the_newest_suite_that_passes(
     mlflow: MemoryRegistry, tracking: Tracking
 ) -> None:
-    import json
-
     recorded(mlflow, tracking)
     short = replace(OTHER, decode=replace(OTHER.decode, max_tokens=7))
     recorded(mlflow, tracking, suite=short)
