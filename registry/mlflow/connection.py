@@ -12,6 +12,7 @@ from urllib.request import getproxies
 from quantgate.pipelines.domain.errors import ServiceError, ToolchainError
 from quantgate.registry.mlflow.database import database_trouble, opened_alone
 from quantgate.registry.reading.login import LENT
+from quantgate.registry.reading.postgresql import driver_name, postgresql_rows
 from quantgate.registry.tracking import Tracking
 
 # Read by MLflow when it is imported or used: no telemetry, no progress bars, no addresses of runs on
@@ -53,6 +54,9 @@ def connected(tracking: Tracking) -> MlflowClient:
     """
     if tracking.is_server:
         _require_listener(tracking)
+    elif tracking.is_postgresql and driver_name() is not None:
+        with postgresql_rows(tracking.uri, shown=tracking.shown):
+            pass  # where it is down, MLflow itself would retry for minutes
     with translated(tracking), opened_alone(tracking.database):
         LENT.lend(tracking.login)
         client = MlflowClient(tracking_uri=tracking.address, registry_uri=tracking.address)

@@ -27,7 +27,7 @@ from quantgate.flows.build.preflight.all import (
 from quantgate.flows.build.preflight.checkpoint import looking_inside
 from quantgate.flows.build.preflight.prompts import PlanningInputs, preflight_prompts
 from quantgate.flows.build.preflight.registry import refuse_taken_name, refuse_unready_registry
-from quantgate.flows.build.suite_contents import refuse_other_content
+from quantgate.flows.build.preflight.suite_contents import refuse_other_content
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools, servers_in_use, table_reader, wire
 from quantgate.pipelines.authoring.lm_eval import suite_folder

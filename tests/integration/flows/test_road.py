@@ -195,10 +195,14 @@ def transcribed(road: Road, identifier: str) -> dict[str, str]:
 
 def plain_mlflow(road: Road) -> dict[str, str]:
     """The environment of somebody who has MLflow, the registry's address, and no word of this program."""
-    return road.environment | {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{road.store}/mlflow.db",
-        "OMP_NUM_THREADS": "1",  # threads that wait for each other take minutes on a busy machine
-    }
+    return (
+        road.environment
+        | {
+            "MLFLOW_TRACKING_URI": f"sqlite:///{road.store}/mlflow.db",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # MLflow calls uvicorn by name
+            "OMP_NUM_THREADS": "1",  # threads that wait for each other take minutes on a busy machine
+        }
+    )
 
 
 def version_of(road: Road, recipe: str) -> str:

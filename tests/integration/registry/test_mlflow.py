@@ -281,14 +281,23 @@ def test_killed_again_and_again_it_completes_with_one_run_and_one_version(tmp_pa
     assert [run.info.status for run in runs] == ["FINISHED"]
 
 
-def test_nobody_listening_is_a_transient_service_error_within_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("http://127.0.0.1:9", "does not answer"),
+        ("postgresql://mlflow@127.0.0.1:9/mlflow", "the registry's database cannot be read"),
+    ],
+)
+def test_nobody_listening_is_a_transient_service_error_within_seconds(
+    tmp_path: Path, uri: str, said: str
+) -> None:
     store = tracking_in(tmp_path / "store").store
-    tracking = Tracking.resolve(store, uri="http://127.0.0.1:9")
+    tracking = Tracking.resolve(store, uri=uri)
     started = time.monotonic()
-    with pytest.raises(ServiceError, match="does not answer") as caught:
+    with pytest.raises(ServiceError, match=said) as caught:
         record(evidence_of(Sample(), store), tracking)
     assert caught.value.transient
-    assert caught.value.where == "http://127.0.0.1:9"
+    assert caught.value.where == uri
     assert time.monotonic() - started < 30
 
 

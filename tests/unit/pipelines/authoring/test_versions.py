@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quantgate.flows.build.suite_contents import refuse_other_content
+from quantgate.flows.build.preflight.suite_contents import refuse_other_content
 from quantgate.flows.cli.main import main
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.authoring.check import check_suite
