@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:mlflow"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -58,9 +59,9 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def assert_travels(sending: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Register two versions of the same files, lose their store, pull one elsewhere; return the place."""
+    """Register two versions of the same files, lose their store, have them elsewhere; return the place."""
     model = f"desk-{tmp_path.name}"
-    for engine in ("llama.cpp", "transformers"):
+    for engine in ("llama-server", "transformers"):
         evidence = evidence_of(Sample(model=model, engine=engine), sending.store)
         record(evidence, sending)
     versions = open_mlflow(sending).versions(model, {})
@@ -71,7 +72,23 @@ def assert_travels(sending: Tracking, tmp_path: Path, monkeypatch: pytest.Monkey
     for number in ("1", "2"):
         pulled = pull(f"{model}/{number}", tmp_path / number, tracking_uri=sending.uri)
         assert pulled.artifact.read_bytes() == content
+    assert loaded_artifact(f"models:/{model}/1", sending, tmp_path, monkeypatch) == content
     return place
+
+
+def loaded_artifact(
+    reference: str, sending: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> bytes:
+    """Return what plain MLflow fetched and verified before it would ask the server that judged a version."""
+    import mlflow
+
+    monkeypatch.setenv("QUANTGATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("QUANTGATE_SERVER", "http://127.0.0.1:9/v1")
+    mlflow.set_tracking_uri(sending.uri)
+    facts = mlflow.pyfunc.load_model(reference).get_raw_model().facts
+    artifact = Path(facts["artifact"])
+    assert artifact.is_relative_to(tmp_path / "cache")
+    return artifact.read_bytes()
 
 
 def test_weights_travel_through_a_servers_artifact_store(
