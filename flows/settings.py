@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.store import Store, open_store
@@ -17,6 +18,10 @@ from quantgate.pipelines.process.memory import total_bytes
 
 MEMORY_VARIABLE = "QUANTGATE_MEMORY"
 ATTEST_VARIABLE = "QUANTGATE_ATTEST_WITH"
+RUNNER_VARIABLE = "QUANTGATE_TASK_RUNNER"
+TaskRunnerName = Literal["threads", "processes"]
+"""Where units run: threads of the command's process, or processes beside it."""
+
 _GIGABYTES = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?(?:GB?)?", re.IGNORECASE)
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
 """Name of the unpacked source distribution in the tool cache; `requirements/setup` puts it there."""
@@ -29,7 +34,7 @@ class Settings:
     `threads` is what each worker gets, `workers` how many run side by side; their product stays
     within the machine's cores. `memory_bytes` is what all of them may hold together. `tracking_uri` and
     `prefect_api` are None for the local default. `attest_key` is the private key by which every version that
-    is registered is attested, None for none.
+    is registered is attested, None for none. `task_runner` says where units run.
     """
 
     store: Store
@@ -41,11 +46,12 @@ class Settings:
     prefect_api: str | None = field(repr=False)
     hub: HubSettings
     attest_key: Path | None = None
+    task_runner: TaskRunnerName = "threads"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read QUANTGATE_STORE, QUANTGATE_CACHE, QUANTGATE_THREADS, QUANTGATE_WORKERS, QUANTGATE_MEMORY,
-        MLFLOW_TRACKING_URI, PREFECT_API_URL, HF_ENDPOINT and QUANTGATE_ATTEST_WITH.
+        QUANTGATE_TASK_RUNNER, MLFLOW_TRACKING_URI, PREFECT_API_URL, HF_ENDPOINT and QUANTGATE_ATTEST_WITH.
 
         Raises:
             InputError: where a number is not one, or workers side by side would outnumber the cores.
@@ -69,6 +75,7 @@ class Settings:
             prefect_api=environment.get("PREFECT_API_URL") or None,
             hub=_hub(environment),
             attest_key=_attest_key(environment),
+            task_runner=_task_runner(environment),
         )
 
     @property
@@ -88,6 +95,17 @@ def cores_here() -> int:
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     share = ControlGroups().cores()
     return cores if share is None else max(1, min(cores, ceil(share)))
+
+
+def _task_runner(environment: Mapping[str, str]) -> TaskRunnerName:
+    name = environment.get(RUNNER_VARIABLE) or "threads"
+    if name in get_args(TaskRunnerName):
+        return cast("TaskRunnerName", name)
+    raise InputError(
+        f"there is no task runner '{name}'",
+        where=RUNNER_VARIABLE,
+        next_step=f"one of {', '.join(get_args(TaskRunnerName))}",
+    )
 
 
 def _hub(environment: Mapping[str, str]) -> HubSettings:

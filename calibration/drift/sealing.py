@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.records import to_json
-from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
 
@@ -153,3 +153,14 @@ def seal_event(event: DriftEvent, store: Store) -> Path:
     folder = store.root / "events" / f"{EVENT}--{event.result[:_KEY_LENGTH]}"
     produce_once(folder, DriftEvent, lambda _: event)
     return folder
+
+
+def sealed_events(store: Store) -> tuple[DriftEvent, ...]:
+    """Return the events that a store holds, the oldest first.
+
+    Raises:
+        InputError: one of them was edited.
+    """
+    folders = (store.root / "events").glob(f"{EVENT}--*")
+    events = [read_manifest(folder, DriftEvent).record for folder in folders if is_sealed(folder)]
+    return tuple(sorted(events, key=lambda event: (event.occurred, event.id)))

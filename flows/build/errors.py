@@ -9,7 +9,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.audit.bench.bench import base_in
-from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError
+from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError, ServiceError
 from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
@@ -21,12 +21,16 @@ REGISTER = "register"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitError:
-    """Why a unit has no verdict: the error's text and the exit code of its kind."""
+    """Why a unit has no verdict: the error's text and the exit code of its kind.
+
+    `transient`: a service did not answer, and the same call may succeed later.
+    """
 
     identifier: str
     step: str
     text: str
     exit_code: int
+    transient: bool = False
 
 
 @contextmanager
@@ -64,7 +68,13 @@ def record_error(build: LocalBuild, identifier: str, step: str, error: Quantgate
     folder = errors_folder(build.plan, build.settings)
     write_record(
         folder / f"{identifier}.json",
-        UnitError(identifier=identifier, step=step, text=str(error), exit_code=error.exit_code),
+        UnitError(
+            identifier=identifier,
+            step=step,
+            text=str(error),
+            exit_code=error.exit_code,
+            transient=isinstance(error, ServiceError) and error.transient,
+        ),
     )
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import click
 
 from quantgate.flows.cli.corpus.group import corpus
+from quantgate.flows.cli.following import group as following
 from quantgate.flows.cli.options import COUNT, FOLDER, FORMATS, clean_exit, in_store
+from quantgate.flows.cli.progress import group as progress
 from quantgate.flows.cli.proofs import group as proofs
 from quantgate.flows.cli.registered import group as registered
 from quantgate.flows.cli.store.group import gc
@@ -293,32 +295,6 @@ def doctor() -> int:
     return doctor_command()
 
 
-@main.command(short_help="Look for new releases of models and build what is new.")
-@click.option(
-    "--list", "watch_list", type=FOLDER, help="Releases file (default flows/releases.yaml)."
-)
-@click.option("--once", is_flag=True, required=True, help="Look once and end.")
-@in_store
-def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once is the only way as yet
-    """Look for new releases of the models that are followed, and build what is new."""
-    from quantgate.flows.orchestration.following import watch_command
-
-    return watch_command(watch_list)
-
-
-@main.command()
-@click.option(
-    "--list", "watch_list", type=FOLDER, help="Releases file (default flows/releases.yaml)."
-)
-@click.option("--cron", default="0 * * * *", show_default=True, help="When to look.")
-@in_store
-def serve(watch_list: Path | None, cron: str) -> int:
-    """Follow releases on a schedule, until interrupted."""
-    from quantgate.flows.orchestration.following import serve_command
-
-    return serve_command(watch_list, cron)
-
-
 @main.command()
 @in_store
 def up() -> int:
@@ -340,5 +316,5 @@ def down() -> int:
 main.add_command(suite)
 main.add_command(corpus)
 main.add_command(gc)
-for command in (*registered.COMMANDS, *proofs.COMMANDS):
+for command in (*following.COMMANDS, *progress.COMMANDS, *registered.COMMANDS, *proofs.COMMANDS):
     main.add_command(command)

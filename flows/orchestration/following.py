@@ -5,12 +5,19 @@ from pathlib import Path
 
 from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.orchestration.cron import require_cron
+from quantgate.flows.orchestration.deployments import Following
 from quantgate.flows.orchestration.look import look
 from quantgate.flows.orchestration.server import prefect_api
 from quantgate.flows.orchestration.state import client_environment
+from quantgate.flows.orchestration.trouble import prefect_errors
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.releases.watch_list import WATCH_LIST, load_watch_list
+from quantgate.flows.releases.webhook import Bell, receiver
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError, InterruptionError, QuantgateError
+
+SECRET_VARIABLE = "QUANTGATE_WEBHOOK_SECRET"
+_WAIT_SECONDS = 60.0
 
 
 def watch_command(watch_list: Path | None) -> int:
@@ -20,25 +27,66 @@ def watch_command(watch_list: Path | None) -> int:
     return next((outcome.exit_code for outcome in outcomes if outcome.exit_code), 0)
 
 
-def serve_command(watch_list: Path | None, cron: str) -> int:
+def serve_command(watch_list: Path | None, cron: str, team: str | None) -> int:
     """Follow releases on a cron schedule until interrupted; the project's Prefect server stays meanwhile.
 
     Raises:
-        InputError: where the releases file has problems, or `cron` is no schedule.
+        InputError: where the releases file has problems, `cron` is no schedule, or somebody serves the same,
+            or something else under the same name.
+        ServiceError: Prefect's server goes away.
     """
     chosen = (watch_list or WATCH_LIST).resolve()
     load_watch_list(chosen)
     require_cron(cron)
     settings = Settings.from_environment()
+    following = Following.here(chosen, settings.store.root, team)
     prepare(settings.store)
     with (
         open_board() as board,
+        following.served_once(),
         prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url,
     ):
         os.environ.update(client_environment(settings.store.root, url, os.environ))
         os.environ["QUANTGATE_STORE"] = str(settings.store.root)
-        from quantgate.flows.orchestration.watching import serve_releases
+        from quantgate.flows.orchestration.watching import refuse_taken_deployment, serve_releases
 
-        board.say(f"following {chosen} at '{cron}'; runs are shown at {url.removesuffix('/api')}")
-        serve_releases(chosen, cron)
+        with prefect_errors(url, settings.store.root):
+            refuse_taken_deployment(following)
+            pages = url.removesuffix("/api")
+            board.say(
+                f"following {chosen} at '{cron}' as {following.name}; runs are shown at {pages}"
+            )
+            serve_releases(following, cron)
     return 0
+
+
+def webhook_command(watch_list: Path | None, host: str, port: int) -> int:
+    """Look whenever a message with the right signature comes, until interrupted.
+
+    A look that fails as a whole is said; the next message brings the next one.
+
+    Raises:
+        InputError: where the releases file has problems, or there is no secret.
+        ToolchainError: the port cannot be had.
+    """
+    chosen = (watch_list or WATCH_LIST).resolve()
+    load_watch_list(chosen)
+    secret = os.environ.get(SECRET_VARIABLE)
+    if not secret:
+        raise InputError(
+            "is not set",
+            where=SECRET_VARIABLE,
+            next_step="set it to what the hub signs its messages with",
+        )
+    bell = Bell()
+    with open_board() as board, receiver(host, port, secret, bell) as address:
+        board.say(f"following {chosen}; messages are taken at {address}")
+        while True:
+            if not bell.heard(_WAIT_SECONDS):
+                continue
+            try:
+                look(chosen, board)
+            except InterruptionError:
+                raise
+            except QuantgateError as error:
+                board.say(str(error))

@@ -9,19 +9,18 @@ from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.registering import register_waiting
 from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.progress.board import Board
+from quantgate.flows.releases.asked import asked_parts, spec_of
+from quantgate.flows.releases.looking import Looker, Release
 from quantgate.flows.releases.releases import (
     OF_THIS_MACHINE,
-    Release,
     ReleaseOutcome,
     State,
     watch_once,
 )
 from quantgate.flows.releases.sources import HuggingFaceHub
-from quantgate.flows.releases.watch_list import Followed, load_watch_list
+from quantgate.flows.releases.watch_list import load_watch_list
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import UnprovableError
-from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
-from quantgate.pipelines.specs.recipes import catalogue
 
 
 def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
@@ -33,10 +32,14 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
     settings = Settings.from_environment()
     followed = load_watch_list(watch_list)
     register_waiting(settings, board.say)
+    hub = HuggingFaceHub(settings.hub, settings.store)
     outcomes = watch_once(
         followed,
-        settings.store,
-        HuggingFaceHub(settings.hub),
+        Looker(
+            store=settings.store,
+            hub=hub,
+            asked=lambda each: asked_parts(each, settings, hub),
+        ),
         build=lambda release: _build(release, settings, board),
     )
     for outcome in outcomes:
@@ -48,6 +51,7 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
 
 
 def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome:
+    board.say(f"{release.followed.label}@{release.revision[:12]}: {release.news}")
     with in_use(settings.store) as use:
         plan = plan_build(spec_of(release.followed, release.model), settings, board.say)
         use.runs(plan.name)
@@ -66,11 +70,16 @@ def outcome_of(release: Release, result: BuildResult) -> ReleaseOutcome:
 
 
 def _state(errors: tuple[UnitError, ...]) -> State:
-    """Return what became of a build with these errors; that nothing can pass is an outcome and no failure."""
+    """Return what became of a build with these errors; that nothing can pass is an outcome and no failure.
+
+    While a service is down that may come back, nothing is settled: what else failed is found sealed again.
+    """
     of_this_machine = {kind.exit_code for kind in OF_THIS_MACHINE}
     codes = {error.exit_code for error in errors} - {UnprovableError.exit_code}
     if not codes:
         return "done"
+    if any(error.transient for error in errors):
+        return "postponed"
     return "unfinished" if codes <= of_this_machine else "failed"
 
 
@@ -84,19 +93,4 @@ def _detail(result: BuildResult) -> str:
     ]
     return "; ".join(
         [f"{passed} of {len(result.rows)} variants passed", *unprovable, str(result.page)]
-    )
-
-
-def spec_of(followed: Followed, model: str) -> BuildSpec:
-    """Return what is built of a followed source: `model` is its folder, or `org/name@<commit>`."""
-    overrides = BuildOverrides(
-        name=followed.name,
-        model=model,
-        suite=followed.suite,
-        corpora=(followed.corpus,) if followed.corpus else (),
-        policy=followed.policy,
-        recipes=followed.recipes,
-    )
-    return load_build(
-        followed.build, overrides, default_recipes=tuple(recipe.name for recipe in catalogue())
     )

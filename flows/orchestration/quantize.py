@@ -5,23 +5,25 @@ from typing import Any
 
 from prefect import allow_failure, flow
 from prefect.futures import PrefectFuture, wait
-from prefect.task_runners import ThreadPoolTaskRunner
 
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
-from quantgate.flows.orchestration import tasks
+from quantgate.flows.orchestration import steps, tasks
+from quantgate.flows.orchestration.task_runners import pool_ends_too
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.process.signals import children_end_first
 from quantgate.pipelines.variants.variant import PlannedVariant
 
-# A thread for every task: those that wait for others stand in no other's way, and units share `Machine`.
-_a_thread_each: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner()
 
-
-@flow(name="quantize", flow_run_name="{build}", task_runner=_a_thread_each)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
-@children_end_first()  # Prefect's own handlers wait for children
-def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
+def quantize_plan(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
     """Build, judge and register every variant of a plan, if any; returns where the report is."""
-    local = tasks.open_build(plan_file)
+    with children_end_first(), pool_ends_too():  # Prefect's own handlers wait for children
+        submit_units(steps.open_build(plan_file), plan_file)
+        return tasks.report(plan_file)
+
+
+def submit_units(local: LocalBuild, plan_file: str) -> None:
+    """Submit every unit of a plan with those that it waits for, and wait for the last of them."""
     plan = local.plan
     _ = local.suite_runs  # what no context holds is said before anything is built
     bases = {name: tasks.base.submit(plan_file, name) for name in plan.runtimes}
@@ -52,7 +54,6 @@ def quantize(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build
         judged = tasks.judge.submit(*unit, wait_for=[answer, *all_tried], return_state=False)
         last.append(tasks.register.submit(*unit, wait_for=[judged], return_state=False))
     wait(last)
-    return tasks.report(plan_file)
 
 
 def _promising(
@@ -68,3 +69,7 @@ def _promising(
     if len(judges) == 1:
         return [units[name] for name in judges]
     return [allow_failure(units[name]) for name in judges]
+
+
+# Other processes get the flow by the name of its function: a decorated one would have to be sent itself.
+quantize = flow(name="quantize", flow_run_name="{build}")(quantize_plan)

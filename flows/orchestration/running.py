@@ -12,17 +12,19 @@ from quantgate.flows.build.outcome import COMPLETION, BuildResult, read_complete
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.build.registering import register_waiting
+from quantgate.flows.build.states.builds import progress_file
 from quantgate.flows.orchestration.server import prefect_api, project_prefect_api
 from quantgate.flows.orchestration.state import client_environment
+from quantgate.flows.orchestration.trouble import PrefectGoneError, prefect_errors
 from quantgate.flows.progress.board import Board
+from quantgate.flows.progress.recorded import RecordedBoard
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.domain.errors import ServiceError, WorkerError
+from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.disk.trouble import disk_trouble
 from quantgate.pipelines.files.records import read_checked
 
-_QUIET = {
+QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
 }
@@ -66,6 +68,7 @@ def run_flow(
     """
     plan_file = str(write_plan(plan, settings.store))
     root, say = settings.store.root, board.say
+    board = RecordedBoard(board, progress_file(settings.store, plan.name))
     try:
         with (
             prefect_api(root, api_url=settings.prefect_api, on_news=say) as url,
@@ -84,10 +87,6 @@ def run_flow(
             flow(plan_file, plan.name)
 
 
-class PrefectGoneError(ServiceError):
-    """Prefect's server went away while a flow ran; what the flow did until then is in the store."""
-
-
 @contextmanager
 def _flow_on(
     url: str, name: FlowName, settings: Settings, board: Board
@@ -98,31 +97,25 @@ def _flow_on(
         PrefectGoneError: Prefect's client failed.
         ToolchainError: the store's disk is full, for us or for Prefect.
     """
-    with _environment(client_environment(settings.store.root, url, os.environ) | _QUIET):
-        import httpx
-        from prefect.exceptions import PrefectException
+    with _environment(client_environment(settings.store.root, url, os.environ) | QUIET):
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
-        from quantgate.flows.orchestration import tasks
+        from quantgate.flows.orchestration import steps
         from quantgate.flows.orchestration.quantize import quantize
         from quantgate.flows.orchestration.search import search
+        from quantgate.flows.orchestration.task_runners import task_runner
 
-        tasks.begin_anew(board)
+        steps.begin_anew(board)
         logging.raiseExceptions = False  # or its log handler tells every record that did not arrive
         try:
-            with temporary_settings(
-                {PREFECT_API_URL: url}
-            ):  # a second build may have another server
-                yield quantize if name == "quantize" else search
-        except (PrefectException, httpx.HTTPError, ConnectionError, TimeoutError) as error:
-            gone = PrefectGoneError(f"Prefect's server went away ({_first_line(error)})", where=url)
-            raise full_disk(gone, settings.store.root) or gone from error
+            with (
+                prefect_errors(url, settings.store.root),
+                temporary_settings({PREFECT_API_URL: url}),  # a second build may have another
+            ):
+                flow = quantize if name == "quantize" else search
+                yield flow.with_options(task_runner=task_runner(settings))
         except OSError as error:
             raise disk_trouble(error, settings.store.root) or error from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _written_at(file: Path) -> int:

@@ -1,26 +1,25 @@
 """The flow of a search: one variant after the other is built, asked and judged until none is left to try."""
 
-from typing import Any
-
 from prefect import flow
 from prefect.futures import wait
-from prefect.task_runners import ThreadPoolTaskRunner
 
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.searching.trying import progress
-from quantgate.flows.orchestration import tasks
+from quantgate.flows.orchestration import steps, tasks
+from quantgate.flows.orchestration.task_runners import pool_ends_too
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.process.signals import children_end_first
 from quantgate.pipelines.variants.variant import PlannedVariant
 
-_a_thread_each: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner()
 
-
-@flow(name="search", flow_run_name="{build}", task_runner=_a_thread_each)  # type: ignore[arg-type]  # Prefect's own runner lacks its type variable
-@children_end_first()  # Prefect's own handlers wait for children
-def search(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
+def search_plan(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `build` names the run
     """Try what a plan's search asks for; nothing is registered. Returns what passed and what did not."""
-    local = tasks.open_build(plan_file)
+    with children_end_first(), pool_ends_too():  # Prefect's own handlers wait for children
+        return _search(steps.open_build(plan_file), plan_file)
+
+
+def _search(local: LocalBuild, plan_file: str) -> JsonObject:
     _ = local.suite_runs  # what no context holds is said before anything is built
     before: PlannedVariant | None = None
     while (upcoming := progress(local).upcoming) is not None and upcoming is not before:
@@ -39,3 +38,7 @@ def _try(plan_file: str, builder: PlannedVariant, variant: PlannedVariant) -> No
     audited = tasks.audit.submit(*unit, wait_for=[built], return_state=False)
     answered = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
     wait([tasks.judge.submit(*unit, wait_for=[answered], return_state=False)])
+
+
+# As `quantize`: other processes get the flow by the name of its function.
+search = flow(name="search", flow_run_name="{build}")(search_plan)

@@ -245,5 +245,6 @@ def _not_started(problem: str, folder: ServerFolder) -> QuantgateError:
         f"the project's Prefect server {problem}",
         where=str(folder.log),
         next_step="read that log, or set PREFECT_API_URL to a server that runs",
+        transient=True,
     )
     return full_disk(error, folder.root) or error

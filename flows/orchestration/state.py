@@ -161,14 +161,19 @@ def health_problem(url: str) -> str | None:
 def client_environment(
     store_root: Path, url: str, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the variables a process needs before it imports Prefect: this API, our home, no telemetry."""
+    """Return the variables a process needs before it imports Prefect: this API, our home, no telemetry.
+
+    The home is made: Prefect makes no folder above it, and warns.
+    """
+    home = ServerFolder.of(store_root).home
+    home.mkdir(parents=True, exist_ok=True)
     exempt = [part for part in environment.get("NO_PROXY", "").split(",") if part]
     if "//127.0.0.1" in url and "127.0.0.1" not in exempt:
         exempt.append("127.0.0.1")
     proxies = {"NO_PROXY": ",".join(exempt), "no_proxy": ",".join(exempt)} if exempt else {}
     return {
         "PREFECT_API_URL": url,
-        "PREFECT_HOME": str(ServerFolder.of(store_root).home),
+        "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_CLIENT_MAX_RETRIES": environment.get("PREFECT_CLIENT_MAX_RETRIES", _RETRIES),

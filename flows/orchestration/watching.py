@@ -1,43 +1,75 @@
 """The scheduled flow: a look at followed releases, as a Prefect deployment."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 from typing_extensions import override
 
+from quantgate.flows.orchestration.deployments import FLOW, Following
 from quantgate.flows.orchestration.look import look
 from quantgate.flows.progress.board import PlainBoard
 from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.store import STORE_VARIABLE
 from quantgate.pipelines.process.signals import Ending
 
 
-@flow(name="watch-releases")
-def watch_releases(watch_list: str) -> JsonObject:
-    """Look once; a new revision is built by the `quantize` flow, as a part of this run."""
+@flow(name=FLOW)
+def watch_releases(watch_list: str, store: str) -> JsonObject:
+    """Look once at what a releases file follows; each new revision is built, as a part of this run.
+
+    Args:
+        watch_list: The releases file, an absolute path on the machine that serves this deployment.
+        store: The store that is built into, an absolute path there.
+    """
+    os.environ[STORE_VARIABLE] = store
     outcomes = look(Path(watch_list), PlainBoard())
     return {outcome.label: outcome.state for outcome in outcomes}
 
 
-def serve_releases(watch_list: Path, cron: str) -> None:
+def refuse_taken_deployment(following: Following) -> None:
+    """Look whether the server has a deployment of this name that follows something else.
+
+    Raises:
+        InputError: it has.
+    """
+    with get_client(sync_client=True) as client:
+        try:
+            there = client.read_deployment_by_name(f"{FLOW}/{following.name}")
+        except ObjectNotFound:
+            return
+    following.refuse_clash(there.parameters, there.tags)
+
+
+def serve_releases(following: Following, cron: str) -> None:
     """Deploy the look on a cron schedule and serve it; the schedule outlives a restart.
 
     Raises:
         Ending: at SIGINT, SIGTERM or SIGHUP; a look that is under way is ended first.
     """
-    runner = _CancelledRunner(name="releases", pause_on_shutdown=False, limit=1)
+    runner = _CancelledRunner(name=following.name, pause_on_shutdown=False, limit=1)
     runner.add_flow(
         watch_releases,
-        name="releases",
+        name=following.name,
         cron=cron,
-        parameters={"watch_list": str(watch_list)},
+        parameters=following.parameters,
+        tags=following.tags,
+        description=f"Follows {following.watch_list} into {following.store} on {following.host}",
     )
     try:
         asyncio.run(runner.serve())
     except asyncio.CancelledError:
         raise Ending(runner.received or signal.SIGTERM) from None
+    except Exception:
+        if runner.received is None:
+            raise
+        raise Ending(
+            runner.received
+        ) from None  # a server that did not answer any more while this ended
 
 
 class _CancelledRunner(Runner):

@@ -1,11 +1,11 @@
-"""Following releases: what is new, and building each new revision once."""
+"""Following releases: building whatever is new, once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from quantgate.flows.releases.claims import Claim, Claims
-from quantgate.flows.releases.sources import Hub, folder_revision
+from quantgate.flows.releases.looking import Looker, Release
 from quantgate.flows.releases.watch_list import Followed
 from quantgate.pipelines.domain.errors import (
     InterruptionError,
@@ -15,7 +15,6 @@ from quantgate.pipelines.domain.errors import (
     UnprovableError,
     WorkerError,
 )
-from quantgate.pipelines.files.store import Store
 
 MAX_ATTEMPTS = 3
 """How often a build may take its watcher down with it, or fail for want of something here."""
@@ -23,32 +22,7 @@ MAX_ATTEMPTS = 3
 OF_THIS_MACHINE = (ToolchainError, WorkerError, ServiceError)
 """Errors that may be this machine's (no disk, no memory, a killed child) and say nothing of a release."""
 
-State = Literal["done", "failed", "postponed", "unfinished", "unreachable"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """A revision that is to be built. `model` is what to build: a folder, or `org/name@<commit>`."""
-
-    followed: Followed
-    revision: str
-    model: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreachable:
-    """A source that could not be looked at, and why; the others were."""
-
-    label: str
-    error: QuantgateError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewReleases:
-    """What one look at all followed sources showed: what is not settled yet, and who did not answer."""
-
-    releases: tuple[Release, ...]
-    unreachable: tuple[Unreachable, ...]
+State = Literal["done", "failed", "postponed", "unfinished", "skipped", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +30,7 @@ class ReleaseOutcome:
     """What became of one entry. `exit_code` is the build's (0, 10, 11) or the error's.
 
     `postponed` is tried again at the next look, `unfinished` too but not more than `MAX_ATTEMPTS` times in
-    all, `unreachable` could not be looked at.
+    all; `skipped` holds nothing to build anew; `unreachable` could not be looked at.
     """
 
     label: str
@@ -66,28 +40,9 @@ class ReleaseOutcome:
     detail: str
 
 
-def new_releases(watch_list: tuple[Followed, ...], state_store: Store, hub: Hub) -> NewReleases:
-    """Look at every source once and return the revisions that nobody has settled yet.
-
-    A source that does not answer is a value and does not stop the others.
-    """
-    claims = Claims(state_store.root)
-    releases: list[Release] = []
-    unreachable: list[Unreachable] = []
-    for followed in watch_list:
-        try:
-            release = _current(followed, state_store, hub)
-            if claims.is_open(followed.label, release.revision):
-                releases.append(release)
-        except QuantgateError as error:
-            unreachable.append(Unreachable(label=followed.label, error=error))
-    return NewReleases(releases=tuple(releases), unreachable=tuple(unreachable))
-
-
 def watch_once(
     watch_list: tuple[Followed, ...],
-    state_store: Store,
-    hub: Hub,
+    looker: Looker,
     *,
     build: Callable[[Release], ReleaseOutcome],
 ) -> tuple[ReleaseOutcome, ...]:
@@ -96,9 +51,10 @@ def watch_once(
     `build` returns `done` for whatever could be judged, also where nothing passed, or nothing can. An error
     it raises settles the release as failed, except a transient one, which is tried again at the next look,
     and one that may be this machine's, which is tried again `MAX_ATTEMPTS` times. A revision that another
-    watcher is building is left to it. An interruption settles nothing and does not count as an attempt.
+    watcher is building is left to it; one in which nothing that is built changed is skipped. An interruption
+    settles nothing and does not count as an attempt.
     """
-    look = new_releases(watch_list, state_store, hub)
+    look = looker.look(watch_list)
     outcomes = [
         ReleaseOutcome(
             label=missed.label,
@@ -109,12 +65,22 @@ def watch_once(
         )
         for missed in look.unreachable
     ]
-    claims = Claims(state_store.root)
+    claims = Claims(looker.store.root)
     for release in look.releases:
-        with claims.taken(release.followed.label, release.revision) as claim:
-            if claim is not None:
+        with claims.taken(release.key, release.contents) as claim:
+            if claim is not None and release.same_as is not None:
+                outcomes.append(_skip(release, claim, claims, release.same_as))
+            elif claim is not None:
                 outcomes.append(_build(release, claim, claims, build))
     return tuple(outcomes)
+
+
+def _skip(release: Release, claim: Claim, claims: Claims, same_as: Claim) -> ReleaseOutcome:
+    """Settle a release that holds nothing to build anew as the one that it is like."""
+    assert same_as.state != "claimed"
+    detail = f"{release.news}; as {same_as.revision[:12]}: {same_as.state}"
+    claims.settle(claim, same_as.state, detail)
+    return _outcome(release, "skipped", 0, detail)
 
 
 def _build(
@@ -163,12 +129,3 @@ def _outcome(release: Release, state: State, exit_code: int, detail: str) -> Rel
         exit_code=exit_code,
         detail=detail,
     )
-
-
-def _current(followed: Followed, store: Store, hub: Hub) -> Release:
-    if followed.hub is None:
-        revision, model = folder_revision(followed.folder, store), str(followed.folder)
-    else:
-        revision = hub.revision(followed.hub)
-        model = f"{followed.hub.repository}@{revision}"
-    return Release(followed=followed, revision=revision, model=model)

@@ -5,11 +5,15 @@ from typing import Protocol
 
 from huggingface_hub import HfApi
 
+from quantgate.flows.releases.patterns import ListedModel
 from quantgate.pipelines.checkpoints.digests import checkpoint_digests
+from quantgate.pipelines.domain.checkpoint import CheckpointDigests
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.files.hashing import DigestMemory
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.errors import hub_errors
+from quantgate.pipelines.hub.listing import Listing
+from quantgate.pipelines.hub.picked import repository_listing
 from quantgate.pipelines.hub.source import HubSettings, HubSource
 
 _ANSWER_SECONDS = 30.0
@@ -27,13 +31,29 @@ class Hub(Protocol):
         """
         ...
 
+    def listing(self, source: HubSource) -> Listing:
+        """Return every file of a pinned revision with its size and checksum.
+
+        Raises:
+            InputError, ServiceError: as `revision`.
+        """
+        ...
+
+    def models(self, author: str, pipeline: str | None) -> tuple[ListedModel, ...]:
+        """Return what a hub lists of one owner, all pages of it.
+
+        Raises:
+            ServiceError: it did not answer, refused, or asks to be left alone for a while (`transient`).
+        """
+        ...
+
 
 class HuggingFaceHub:
     """A hub that speaks Hugging Face's API."""
 
-    def __init__(self, settings: HubSettings) -> None:
-        """Ask this endpoint, with this token if any."""
-        self._settings = settings
+    def __init__(self, settings: HubSettings, store: Store) -> None:
+        """Ask this endpoint, with this token if any; the store remembers what commits hold."""
+        self._settings, self._store = settings, store
 
     def revision(self, source: HubSource) -> str:
         """Return the commit; one small request."""
@@ -50,9 +70,27 @@ class HuggingFaceHub:
             raise ServiceError("the hub named no commit", where=source.repository, transient=True)
         return head.sha
 
+    def listing(self, source: HubSource) -> Listing:
+        """Return every file of a pinned revision; one request, once."""
+        return repository_listing(source, store=self._store, settings=self._settings)
 
-def folder_revision(folder: Path, store: Store) -> str:
-    """Return the digest of the checkpoint in a folder: weights, tokenizer, chat template, config.
+    def models(self, author: str, pipeline: str | None) -> tuple[ListedModel, ...]:
+        """Return what the hub lists of one owner; huggingface-hub follows the pages."""
+        settings = self._settings
+        api = HfApi(endpoint=settings.endpoint, token=settings.token)
+        with hub_errors(author, "", settings.endpoint):
+            return tuple(
+                ListedModel(
+                    repository=model.id,
+                    tags=tuple(model.tags or ()),
+                    pipeline=model.pipeline_tag,
+                )
+                for model in api.list_models(author=author, pipeline_tag=pipeline)
+            )
+
+
+def folder_digests(folder: Path, store: Store) -> CheckpointDigests:
+    """Return the digests of the checkpoint in a folder: weights, tokenizer, chat template, config.
 
     Weights are hashed again only when a size or modification time changed.
 
@@ -67,7 +105,7 @@ def folder_revision(folder: Path, store: Store) -> str:
     digests = checkpoint_digests(folder, DigestMemory(store.digest_memory).digest)
     if _signature(folder) != before:
         raise ServiceError("is being written to", where=str(folder), transient=True)
-    return digests.combined
+    return digests
 
 
 def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:

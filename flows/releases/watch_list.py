@@ -1,18 +1,46 @@
 """The releases file: which models are followed, and what is built of each."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from quantgate.flows.releases.contents import Part
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.reading import is_folder
 from quantgate.pipelines.hub.source import HubSource, parse_hub_source
+from quantgate.pipelines.specs.foreign import ForeignPlace, PlaceText, foreign_places
 from quantgate.pipelines.specs.loading import Spec, load_yaml
 from quantgate.pipelines.specs.names import ModelName
 
+_WILD = frozenset("*?[")
+_AUTHOR = re.compile(r"^[A-Za-z0-9][\w.-]*$", re.ASCII)
 WATCH_LIST = Path(__file__).parents[1] / "releases.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLimits:
+    """Which of the repositories that fit a pattern are followed; None and () let all pass."""
+
+    tags: tuple[str, ...] = ()
+    pipeline: str | None = None
+    licences: tuple[str, ...] = ()
+    max_gigabytes: float | None = None
+
+
+class ModelLimitsSpec(Spec):
+    """Which of the repositories that fit a pattern are followed."""
+
+    tags: tuple[str, ...] = ()
+    """Tags that a repository has to have, all of them."""
+    pipeline: str | None = None
+    """The task that the hub lists it under, such as text-generation."""
+    licences: tuple[str, ...] = ()
+    """Licences of which it has to have one, as the hub spells them: apache-2.0."""
+    max_gigabytes: float | None = Field(default=None, gt=0)
+    """How much may be fetched of one revision."""
 
 
 class FollowedSpec(Spec):
@@ -29,11 +57,22 @@ class FollowedSpec(Spec):
     corpus: str | None = None
     policy: str | None = None
     recipes: tuple[str, ...] | None = Field(default=None, min_length=1)
+    ignore: tuple[Part, ...] = ()
+    """Parts whose change alone builds nothing anew."""
+    foreign: tuple[PlaceText, ...] = ()
+    """Quants that others made, judged as they appear: `hub:org/name[:pattern]`, files, patterns of files."""
+    only: ModelLimitsSpec | None = None
+    """Which of the repositories that fit a pattern are followed."""
 
     @model_validator(mode="after")
     def _says_what_to_build(self) -> Self:
         if self.build is None and self.suite is None:
             raise ValueError("say what to build: a `build` file, or at least a `suite`")
+        is_pattern = bool(set(self.model) & _WILD)
+        if is_pattern and self.name is not None:
+            raise ValueError("a pattern means many models, which have no `name` in common")
+        if self.only is not None and not is_pattern:
+            raise ValueError("`only` narrows a pattern such as org/*")
         return self
 
 
@@ -48,6 +87,8 @@ class WatchListSpec(Spec):
 class Followed:
     """One followed source: a hub branch, or a folder where `hub` is None. None leaves the build file's word.
 
+    With a `pattern` it stands for every repository that fits it and `limits`.
+
     `name` is what variants are registered under; `label` names the entry in claims and messages and is
     unique in the list.
     """
@@ -61,6 +102,10 @@ class Followed:
     corpus: Path | None
     policy: Path | None
     recipes: tuple[str, ...] | None
+    ignore: tuple[Part, ...] = ()
+    foreign: tuple[ForeignPlace, ...] = ()
+    limits: ModelLimits = ModelLimits()
+    pattern: str | None = None
 
 
 def load_watch_list(path: Path = WATCH_LIST) -> tuple[Followed, ...]:
@@ -81,6 +126,8 @@ def load_watch_list(path: Path = WATCH_LIST) -> tuple[Followed, ...]:
 
 
 def _followed(spec: FollowedSpec, folder: Path) -> Followed:
+    if set(spec.model) & _WILD:
+        return _pattern(spec, folder)
     local = folder / spec.model
     hub = (
         None
@@ -94,6 +141,23 @@ def _followed(spec: FollowedSpec, folder: Path) -> Followed:
             next_step="name a branch, or only the repository",
         )
 
+    return _entry(spec, folder, hub=hub, local=local.resolve())
+
+
+def _pattern(spec: FollowedSpec, folder: Path) -> Followed:
+    author = spec.model.partition("/")[0]
+    if not _AUTHOR.match(author) or spec.model.count("/") != 1:
+        raise InputError(
+            "is no pattern of repositories",
+            where=spec.model,
+            next_step="name one owner and a pattern of names: org/*, org/name-*-Instruct",
+        )
+    limits = ModelLimits(**spec.only.model_dump()) if spec.only else ModelLimits()
+    entry = _entry(spec, folder, hub=None, local=folder)
+    return replace(entry, pattern=spec.model, limits=limits)
+
+
+def _entry(spec: FollowedSpec, folder: Path, *, hub: HubSource | None, local: Path) -> Followed:
     def path(name: str | None) -> Path | None:
         return (folder / name).resolve() if name is not None else None
 
@@ -101,10 +165,12 @@ def _followed(spec: FollowedSpec, folder: Path) -> Followed:
         label=spec.name or spec.model,
         name=spec.name,
         hub=hub,
-        folder=local.resolve(),
+        folder=local,
         build=path(spec.build),
         suite=path(spec.suite),
         corpus=path(spec.corpus),
         policy=path(spec.policy),
         recipes=spec.recipes,
+        ignore=spec.ignore,
+        foreign=foreign_places(spec.foreign, folder),
     )

@@ -10,9 +10,11 @@ from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.files.records import read_record, write_record
 from quantgate.pipelines.files.sealed import Manifest, produce_once
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.downloads import Download
 from quantgate.pipelines.hub.errors import hub_errors
+from quantgate.pipelines.hub.held import lay_held_files
 from quantgate.pipelines.hub.listing import Listing, list_files
-from quantgate.pipelines.hub.source import Download, HubSettings, HubSource, parse_hub_source
+from quantgate.pipelines.hub.source import HubSettings, HubSource, parse_hub_source
 from quantgate.pipelines.hub.transfer import LIBRARY, RemoteFile, fetch, move_in
 from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.specs.foreign import HUB
@@ -107,6 +109,7 @@ def fetched_files(
     def produce(staging: Path) -> Download:
         partial = folder.parent / f".{folder.name}.partial"
         with hub_errors(source.repository, source.revision, settings.endpoint):
+            lay_held_files(files, store, partial)
             fetch(commit, files, partial, on_progress)
         move_in(names, partial, staging)
         return settings.download(source.repository, source.revision)

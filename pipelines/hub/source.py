@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from quantgate.pipelines.domain.secrets import without_userinfo
 from quantgate.pipelines.files.sealed import Manifest, is_sealed, produce_once, read_sealed
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.downloads import Download
 from quantgate.pipelines.hub.errors import hub_errors
+from quantgate.pipelines.hub.held import lay_held_files
 from quantgate.pipelines.hub.listing import COMMIT, Listing, list_files
+from quantgate.pipelines.hub.parts import WEIGHTS, part_of
 from quantgate.pipelines.hub.transfer import LIBRARY, Commit, fetch, move_in
 from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 
@@ -18,13 +21,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 _SOURCE = re.compile(r"^(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?$", re.ASCII)
-_SMALL_FILES = (
-    "config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
-    "chat_template.json", "model.safetensors.index.json",
-)  # fmt: skip
-_TEMPLATES = re.compile(r"^additional_chat_templates/[\w.-]+\.jinja$", re.ASCII)
-_WEIGHTS = re.compile(r"^model(-\d+-of-\d+)?\.safetensors$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +36,7 @@ class HubSettings:
             endpoint=self.endpoint, repository=repository, revision=revision, token=self.token
         )
 
-    def download(self, repository: str, revision: str) -> "Download":
+    def download(self, repository: str, revision: str) -> Download:
         """Return what the manifest of a download from this hub says."""
         return Download(
             repository=repository, revision=revision, endpoint=without_userinfo(self.endpoint)
@@ -58,15 +54,6 @@ class HubSource:
     def is_pinned(self) -> bool:
         """Whether the revision is a commit and can never mean anything else."""
         return bool(COMMIT.match(self.revision))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
-    """What stands in a sealed download's manifest."""
-
-    repository: str
-    revision: str
-    endpoint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +87,7 @@ def download(
     """Return the sealed folder of the revision and its manifest, downloading it first if need be.
 
     A pinned revision that is already there costs no request. An interrupted download goes on where it
-    stopped.
+    stopped. Weights that another download holds are not fetched again.
 
     Raises:
         InputError: no such repository or revision.
@@ -124,9 +111,10 @@ def download(
         # Beside the staging folder, which does not outlive a failure: what was fetched shall.
         partial = folder.parent / f".{revision}.partial"
         with hub_errors(source.repository, source.revision, settings.endpoint):
-            small = [file for file in files if not _WEIGHTS.match(file.name)]
+            small = [file for file in files if not WEIGHTS.match(file.name)]
             fetch(commit, small, partial, ignore_progress)
             refusals.small_files(partial)
+            lay_held_files(files, store, partial)
             fetch(commit, files, partial, on_progress)
         move_in({file.name: file.name for file in files}, partial, staging)
         return settings.download(source.repository, revision)
@@ -139,9 +127,5 @@ def _wanted(api: "HfApi", source: HubSource, refusals: CheckpointChecks) -> List
     listing = list_files(api, source.repository, source.revision)
     names = [file.name for file in listing.files]
     refusals.names(names, f"{source.repository}@{listing.revision}")
-    files = tuple(
-        file
-        for file in listing.files
-        if file.name in _SMALL_FILES or _WEIGHTS.match(file.name) or _TEMPLATES.match(file.name)
-    )
+    files = tuple(file for file in listing.files if part_of(file.name) is not None)
     return replace(listing, files=files)

@@ -25,6 +25,11 @@ class RemoteFile:
     sha256: str | None
     git_blob: str | None
 
+    @property
+    def checksum(self) -> str:
+        """What tells this content from another, as far as the hub says."""
+        return self.sha256 or self.git_blob or f"{self.size_bytes} bytes"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:

@@ -26,12 +26,14 @@ from tests.benchmarks import (
     recipes,
     start_up,
     transformers_answering,
+    units,
     verdicts,
 )
 
 BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "start_up": start_up.run,
     "lookups": lookups.run,
+    "units": units.run,
     "answering": answering.run,
     "answering_memory": answering_memory.run,
     "transformers_answering": transformers_answering.run,

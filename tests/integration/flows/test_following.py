@@ -2,10 +2,13 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -41,22 +44,42 @@ def watch(road: Road, watch_list: Path, hub: HubServer) -> "subprocess.Completed
     )
 
 
-def test_a_new_revision_on_a_hub_is_built_exactly_once(tmp_path: Path) -> None:
+def test_a_new_revision_on_a_hub_is_built_exactly_once_also_when_the_registry_is_away_meanwhile(
+    tmp_path: Path,
+) -> None:
     road, watch_list = follow(tmp_path)
     with HubServer() as hub:
         first = hub.publish("acme/support-llama", checkpoint_files())
+        road = replace(road, variables=(*road.variables, ("HF_ENDPOINT", hub.endpoint)))
+        said = watched_with_locked_registry(road, watch_list)
+        assert f"acme/support-llama@{first[:12]}: postponed" in said, said
         built = watch(road, watch_list, hub)
         assert built.returncode in (0, 11), built.stderr
         assert f"acme/support-llama@{first[:12]}: done" in built.stderr
         assert "nothing new" in watch(road, watch_list, hub).stderr
 
+        fetched = dict(hub.served_bytes)
         card = {"README.md": b"the same weights, another card"}
         second = hub.publish("acme/support-llama", checkpoint_files() | card)
         again = watch(road, watch_list, hub)
-        assert f"acme/support-llama@{second[:12]}: done" in again.stderr
-    assert len(list((road.store / "variants").glob("*/manifest.json"))) == 1, (
-        "same content, same key"
-    )
+        assert f"acme/support-llama@{second[:12]}: skipped: changed: README.md" in again.stderr
+        assert hub.served_bytes == fetched, "nothing is fetched for a card"
+
+
+def watched_with_locked_registry(road: Road, watch_list: Path) -> str:
+    """Look once; the registry's database is locked by somebody from the first unit on."""
+    said = []
+    road.store.mkdir()
+    with (
+        road.start("watch", "--once", "--list", str(watch_list)) as process,
+        closing(sqlite3.connect(road.store / "mlflow.db", isolation_level=None)) as database,
+    ):
+        assert process.stderr is not None
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("build:") and "done" not in line:
+                database.execute("BEGIN EXCLUSIVE")
+    return "".join(said)
 
 
 def test_a_hub_that_does_not_answer_is_one_message_and_a_later_look_succeeds(
@@ -91,7 +114,9 @@ def test_the_same_look_is_served_on_a_cron_schedule(tmp_path: Path) -> None:
     watch_list = tmp_path / "releases.yaml"
     watch_list.write_text("follow: []\n")
     road = Road(folder=tmp_path, store=tmp_path / "store")
-    serving = road.start("serve", "--list", str(watch_list), "--cron", "0 3 * * *")
+    serving = road.start(
+        "serve", "--list", str(watch_list), "--cron", "0 3 * * *", "--team", "acme"
+    )
     assert serving.stderr is not None
     try:
         api = ""
@@ -101,6 +126,11 @@ def test_the_same_look_is_served_on_a_cron_schedule(tmp_path: Path) -> None:
                 break
         assert api, "the server came up"
         deployment = wait_for_deployment(api)
+        assert deployment["name"] == "acme-releases"
+        elsewhere = replace(road, store=tmp_path / "elsewhere", prefect_api=api)
+        clash = elsewhere.run("serve", "--list", str(watch_list), "--team", "acme")
+        assert clash.returncode == 2, clash.stderr
+        assert f"is the deployment of {watch_list} into {road.store} on" in clash.stderr
         schedules = deployment["schedules"]
         assert isinstance(schedules, list)
         assert schedules[0]["schedule"]["cron"] == "0 3 * * *"

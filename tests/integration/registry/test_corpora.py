@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from quantgate.calibration.drift.sealing import EVENT, DriftEvent
+from quantgate.calibration.drift.sealing import EVENT, DriftEvent, sealed_events
 from quantgate.calibration.shelf.assemble import build_corpus
 from quantgate.calibration.shelf.sealing import read_sequences
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
@@ -30,7 +30,6 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.sealed import read_manifest
 from quantgate.registry import Tracking, lineage, lookup, record, record_corpus, still_recorded
 from quantgate.registry.evidence import Evidence
-from tests.support.drift_events import sealed_events
 from tests.support.registries import Sample, evidence_of, tracking_in
 
 pytestmark = [

@@ -19,6 +19,7 @@ from quantgate.calibration.drift.sealing import (
     event_of,
     measure_drift,
     seal_event,
+    sealed_events,
 )
 from quantgate.calibration.drift.tokens import WordReader
 from quantgate.calibration.specs.corpus import Filters
@@ -36,7 +37,6 @@ from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.store import Store
-from tests.support.drift_events import sealed_events
 
 SETTINGS = DriftSettings(alpha=0.05, permutations=1)
 SUBJECTS = ("order", "parcel", "invoice", "refund")

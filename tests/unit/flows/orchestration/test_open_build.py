@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build.plan_files import plan_files, read_plan, write_plan
-from quantgate.flows.orchestration import tasks
+from quantgate.flows.orchestration import steps
 from quantgate.flows.progress.board import PlainBoard
 from quantgate.pipelines.files.store import Store
 from tests.support.builds.faked import faked_build
@@ -36,12 +36,12 @@ def test_a_later_build_of_the_same_process_opens_its_site_anew(
         Store(root=tmp_path / "store"),
     )
     file = str(write_plan(plan, store))
-    tasks.begin_anew(PlainBoard())
-    before = tasks.open_build(file)
-    assert tasks.open_build(file) is before, "units of one build share it"
+    steps.begin_anew(PlainBoard())
+    before = steps.open_build(file)
+    assert steps.open_build(file) is before, "units of one build share it"
     board = PlainBoard()
-    tasks.begin_anew(board)
-    after = tasks.open_build(file)
+    steps.begin_anew(board)
+    after = steps.open_build(file)
     assert after is not before
     assert after.show == board.unit
-    tasks.open_build.cache_clear()
+    steps.open_build.cache_clear()

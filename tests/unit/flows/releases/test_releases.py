@@ -13,16 +13,18 @@ import pytest
 
 from quantgate.flows.build.errors import UnitError
 from quantgate.flows.build.outcome import BuildResult
-from quantgate.flows.orchestration.look import outcome_of, spec_of
-from quantgate.flows.releases.claims import Claims
+from quantgate.flows.orchestration.look import outcome_of
+from quantgate.flows.releases.asked import spec_of
+from quantgate.flows.releases.claims import Claim, Claims, ReleaseKey
+from quantgate.flows.releases.contents import ReleaseContents
+from quantgate.flows.releases.looking import AskedParts, Looker, Release
+from quantgate.flows.releases.patterns import ListedModel
 from quantgate.flows.releases.releases import (
     MAX_ATTEMPTS,
-    Release,
     ReleaseOutcome,
-    new_releases,
     watch_once,
 )
-from quantgate.flows.releases.sources import HuggingFaceHub, folder_revision
+from quantgate.flows.releases.sources import HuggingFaceHub, folder_digests
 from quantgate.flows.releases.watch_list import WATCH_LIST, Followed, load_watch_list
 from quantgate.pipelines.domain.errors import (
     CheckpointError,
@@ -34,8 +36,11 @@ from quantgate.pipelines.domain.errors import (
     UnprovableError,
     WorkerError,
 )
+from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.listing import Listing
 from quantgate.pipelines.hub.source import HubSettings, HubSource
+from quantgate.pipelines.hub.transfer import RemoteFile
 
 FIRST, SECOND = "a" * 40, "b" * 40
 
@@ -52,6 +57,24 @@ class FakeHub:
             raise found
         return found
 
+    def listing(self, source: HubSource) -> Listing:
+        weights = RemoteFile(
+            name="model.safetensors", size_bytes=4, sha256=source.revision, git_blob=None
+        )
+        return Listing(revision=source.revision, files=(weights,))
+
+    def models(self, author: str, pipeline: str | None) -> tuple[ListedModel, ...]:
+        return ()
+
+
+def nothing_more(_: Followed) -> dict[str, Digest]:
+    """What an entry asks for, where that is of no matter."""
+    return {}
+
+
+def looker(store: Store, hub: FakeHub, asked: AskedParts = nothing_more) -> Looker:
+    return Looker(store=store, hub=hub, asked=asked)
+
 
 def followed(name: str) -> Followed:
     return Followed(
@@ -64,6 +87,21 @@ def followed(name: str) -> Followed:
         corpus=None,
         policy=None,
         recipes=None,
+    )
+
+
+def last_claim(store: Store) -> Claim | None:
+    return next(iter(reversed(Claims(store.root).of("org/model"))), None)
+
+
+def released(revision: str) -> Release:
+    entry = followed("model")
+    return Release(
+        followed=entry,
+        revision=revision,
+        model=f"org/model@{revision}",
+        key=ReleaseKey(label=entry.label, revision=revision, asked=digest_of([])),
+        contents=ReleaseContents(parts={}),
     )
 
 
@@ -102,7 +140,7 @@ def test_each_revision_is_built_once_and_pinned(
     hub = FakeHub(model=FIRST)
     for revision in (FIRST, FIRST, SECOND, FIRST, SECOND):
         hub.revisions["model"] = revision
-        watch_once((followed("model"),), store, hub, build=build)
+        watch_once((followed("model"),), looker(store, hub), build=build)
     assert built == [f"org/model@{FIRST}", f"org/model@{SECOND}"]
 
 
@@ -111,12 +149,12 @@ def test_one_hub_that_does_not_answer_does_not_stop_the_others(
 ) -> None:
     gone = ServiceError("did not answer", transient=True)
     watch_list = (followed("gone"), followed("here"))
-    outcomes = watch_once(watch_list, store, FakeHub(gone=gone, here=FIRST), build=build)
+    outcomes = watch_once(watch_list, looker(store, FakeHub(gone=gone, here=FIRST)), build=build)
     assert [(o.label, o.state, o.exit_code) for o in outcomes] == [
         ("org/gone", "unreachable", 6),
         ("org/here", "done", 0),
     ]
-    look = new_releases(watch_list, store, FakeHub(gone=SECOND, here=FIRST))
+    look = looker(store, FakeHub(gone=SECOND, here=FIRST)).look(watch_list)
     assert [release.model for release in look.releases] == [f"org/gone@{SECOND}"]
 
 
@@ -124,23 +162,33 @@ def test_a_build_in_which_nothing_passed_is_settled(store: Store) -> None:
     def all_fail(release: Release) -> ReleaseOutcome:
         return outcome(release, exit_code=10)
 
-    outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=all_fail)
+    outcomes = watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=all_fail)
     assert [(o.state, o.exit_code) for o in outcomes] == [("done", 10)]
-    assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=all_fail) == ()
+    assert (
+        watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=all_fail) == ()
+    )
 
 
 def test_a_build_in_which_nothing_can_pass_is_settled_and_says_so(store: Store) -> None:
     def refuse(release: Release) -> ReleaseOutcome:
         raise UnprovableError("no variant can pass in llamacpp, so none was built")
 
-    outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=refuse)
+    outcomes = watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=refuse)
     said = "no variant can pass in llamacpp, so none was built"
     assert [(o.state, o.exit_code, o.detail) for o in outcomes] == [("done", 11, said)]
-    assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=refuse) == ()
+    assert watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=refuse) == ()
 
 
-def unit_error(kind: type[QuantgateError], text: str = "it failed") -> UnitError:
-    return UnitError(identifier="unit", step="reference", text=text, exit_code=kind.exit_code)
+def unit_error(
+    kind: type[QuantgateError], text: str = "it failed", *, transient: bool = False
+) -> UnitError:
+    return UnitError(
+        identifier="unit",
+        step="reference",
+        text=text,
+        exit_code=kind.exit_code,
+        transient=transient,
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +205,7 @@ def unit_error(kind: type[QuantgateError], text: str = "it failed") -> UnitError
 def test_what_became_of_a_release_is_told_by_its_units_errors(
     kinds: tuple[type[QuantgateError], ...], state: str, tmp_path: Path
 ) -> None:
-    release = Release(followed=followed("model"), revision=FIRST, model=f"org/model@{FIRST}")
+    release = released(FIRST)
     result = BuildResult(
         name="build",
         page=tmp_path / "index.html",
@@ -169,8 +217,22 @@ def test_what_became_of_a_release_is_told_by_its_units_errors(
     assert outcome_of(release, result).state == state
 
 
+def test_a_service_that_may_come_back_postpones_whatever_else_failed(tmp_path: Path) -> None:
+    down = unit_error(ServiceError, "MLflow did not answer", transient=True)
+    for others in ((), (WorkerError,), (CheckpointError, UnprovableError)):
+        result = BuildResult(
+            name="build",
+            page=tmp_path / "index.html",
+            rows=(),
+            errors=(down, *map(unit_error, others)),
+            receipts=(),
+            details={},
+        )
+        assert outcome_of(released(FIRST), result).state == "postponed"
+
+
 def test_a_release_in_which_nothing_can_pass_says_why(tmp_path: Path) -> None:
-    release = Release(followed=followed("model"), revision=FIRST, model=f"org/model@{FIRST}")
+    release = released(FIRST)
     text = "exam@1: no variant can pass in llamacpp, so none was built: 3 of 29\n  next: add items"
     result = BuildResult(
         name="build",
@@ -190,12 +252,12 @@ def test_a_refused_checkpoint_is_failed_and_not_tried_again(store: Store) -> Non
     def refuse(release: Release) -> ReleaseOutcome:
         raise CheckpointError("holds NaN")
 
-    outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=refuse)
+    outcomes = watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=refuse)
     assert [(o.state, o.exit_code, o.detail) for o in outcomes] == [("failed", 3, "holds NaN")]
-    claim = Claims(store.root).read("org/model", FIRST)
+    claim = last_claim(store)
     assert claim is not None
     assert (claim.state, claim.detail) == ("failed", "holds NaN")
-    assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=refuse) == ()
+    assert watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=refuse) == ()
 
 
 def test_a_transient_error_is_tried_again_however_often(
@@ -206,9 +268,9 @@ def test_a_transient_error_is_tried_again_however_often(
 
     hub = FakeHub(model=FIRST)
     for _ in range(2 * MAX_ATTEMPTS):
-        outcomes = watch_once((followed("model"),), store, hub, build=overloaded)
+        outcomes = watch_once((followed("model"),), looker(store, hub), build=overloaded)
         assert [o.state for o in outcomes] == ["postponed"]
-    watch_once((followed("model"),), store, hub, build=build)
+    watch_once((followed("model"),), looker(store, hub), build=build)
     assert len(built) == 1
 
 
@@ -228,14 +290,14 @@ def test_what_may_be_this_machines_trouble_is_tried_three_times(
         raise error
 
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        (one,) = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=fail)
-        claim = Claims(store.root).read("org/model", FIRST)
+        (one,) = watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=fail)
+        claim = last_claim(store)
         assert claim is not None
         assert (one.state, claim.attempts) == ("unfinished", attempt)
-    last = Claims(store.root).read("org/model", FIRST)
+    last = last_claim(store)
     assert last is not None
     assert (last.state, last.detail) == ("failed", str(error))
-    assert watch_once((followed("model"),), store, FakeHub(model=FIRST), build=fail) == ()
+    assert watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=fail) == ()
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt(), InterruptionError("was interrupted")])
@@ -250,8 +312,8 @@ def test_an_interruption_settles_nothing_and_is_no_attempt(
 
     for _ in range(2 * MAX_ATTEMPTS):
         with pytest.raises(type(ending)):
-            watch_once((followed("model"),), store, FakeHub(model=FIRST), build=interrupted)
-    watch_once((followed("model"),), store, FakeHub(model=FIRST), build=build)
+            watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=interrupted)
+    watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=build)
     assert len(built) == 1
 
 
@@ -259,10 +321,10 @@ def test_a_revision_that_somebody_builds_right_now_is_left_to_him(store: Store) 
     hub = FakeHub(model=FIRST)
 
     def look_again(release: Release) -> ReleaseOutcome:
-        assert watch_once((followed("model"),), store, hub, build=look_again) == ()
+        assert watch_once((followed("model"),), looker(store, hub), build=look_again) == ()
         return outcome(release)
 
-    assert len(watch_once((followed("model"),), store, hub, build=look_again)) == 1
+    assert len(watch_once((followed("model"),), looker(store, hub), build=look_again)) == 1
 
 
 def _watch_and_note(root: str, noted: str, seconds: float) -> None:
@@ -274,7 +336,7 @@ def _watch_and_note(root: str, noted: str, seconds: float) -> None:
 
     watch_list = tuple(followed(f"m{number}") for number in range(5))
     hub = FakeHub(**{f"m{number}": FIRST for number in range(5)})
-    watch_once(watch_list, Store(root=Path(root)), hub, build=build)
+    watch_once(watch_list, looker(Store(root=Path(root)), hub), build=build)
 
 
 def _die_building(root: str) -> None:
@@ -282,7 +344,9 @@ def _die_building(root: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         return outcome(release)
 
-    watch_once((followed("model"),), Store(root=Path(root)), FakeHub(model=FIRST), build=die)
+    watch_once(
+        (followed("model"),), looker(Store(root=Path(root)), FakeHub(model=FIRST)), build=die
+    )
 
 
 def test_watchers_at_once_build_each_revision_once(store: Store, tmp_path: Path) -> None:
@@ -303,12 +367,12 @@ def test_a_killed_watchers_claim_is_taken_over_and_given_up_in_the_end(
 ) -> None:
     spawn = multiprocessing.get_context("spawn")
     for _ in range(MAX_ATTEMPTS):
-        assert new_releases((followed("model"),), store, FakeHub(model=FIRST)).releases
+        assert looker(store, FakeHub(model=FIRST)).look((followed("model"),)).releases
         watcher = spawn.Process(target=_die_building, args=(str(store.root),))
         watcher.start()
         watcher.join()
         assert watcher.exitcode == -signal.SIGKILL
-    outcomes = watch_once((followed("model"),), store, FakeHub(model=FIRST), build=build)
+    outcomes = watch_once((followed("model"),), looker(store, FakeHub(model=FIRST)), build=build)
     assert [(o.state, o.exit_code) for o in outcomes] == [("failed", 5)]
     assert "given up" in outcomes[0].detail
     assert built == []
@@ -329,18 +393,18 @@ def test_a_followed_folder_is_new_when_its_content_changes_and_not_when_it_is_to
 ) -> None:
     folder = tmp_path / "checkpoint"
     write_checkpoint(folder)
-    before = folder_revision(folder, store)
+    before = folder_digests(folder, store)
     os.utime(folder / "model.safetensors")
     (folder / "README.md").write_text("a model card")
-    assert folder_revision(folder, store) == before
+    assert folder_digests(folder, store) == before
     write_checkpoint(folder, weights=b"\x00\x00\x80\x3f")
-    assert folder_revision(folder, store) != before
+    assert folder_digests(folder, store) != before
 
 
 def test_a_followed_folder_that_is_gone_is_reported_as_such(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "releases.yaml"
     path.write_text("follow:\n  - {model: ./gone, suite: suite}\n")
-    look = new_releases(load_watch_list(path), store, FakeHub())
+    look = looker(store, FakeHub()).look(load_watch_list(path))
     assert look.releases == ()
     assert "there is no such folder" in str(look.unreachable[0].error)
 
@@ -418,16 +482,16 @@ def endpoint() -> Iterator[str]:
         thread.join()
 
 
-def test_a_hub_is_asked_for_the_branchs_commit(endpoint: str) -> None:
-    hub = HuggingFaceHub(HubSettings(endpoint=endpoint))
+def test_a_hub_is_asked_for_the_branchs_commit(endpoint: str, store: Store) -> None:
+    hub = HuggingFaceHub(HubSettings(endpoint=endpoint), store)
     assert hub.revision(HubSource(repository="org/name")) == FIRST
     with pytest.raises(InputError, match="no model of this name"):
         hub.revision(HubSource(repository="org/other"))
 
 
-def test_a_hub_that_is_down_is_a_transient_service_error() -> None:
+def test_a_hub_that_is_down_is_a_transient_service_error(store: Store) -> None:
     with pytest.raises(ServiceError) as caught:
-        HuggingFaceHub(HubSettings(endpoint="http://127.0.0.1:9")).revision(
+        HuggingFaceHub(HubSettings(endpoint="http://127.0.0.1:9"), store).revision(
             HubSource(repository="org/name")
         )
     assert caught.value.transient

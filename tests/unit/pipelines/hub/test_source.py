@@ -1,5 +1,6 @@
 """Checkpoints from a hub: resolved once, sealed, compared with its checksums, and errors that help."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,30 @@ def test_a_branch_that_moved_gives_the_new_commit_and_keeps_the_old(
     assert new.digests.weights == old.digests.weights
     assert new.digests.chat_template != old.digests.chat_template
     assert old.folder.is_dir()
+    weights = len(files[WEIGHTS])
+    assert hub.served_bytes[WEIGHTS] == weights, "equal weights are not fetched again"
+    assert (new.folder / WEIGHTS).samefile(old.folder / WEIGHTS), "nor kept twice"
+
+
+def test_equal_weights_of_another_repository_are_not_fetched_again(
+    hub: HubServer, files: dict[str, bytes], store: Store
+) -> None:
+    _resolve(f"{REPOSITORY}@{hub.publish(REPOSITORY, files)}", hub, store)
+    mirror = _resolve(f"mirror/llama@{hub.publish('mirror/llama', files)}", hub, store)
+    assert hub.served_bytes[WEIGHTS] == len(files[WEIGHTS])
+    assert (mirror.folder / WEIGHTS).read_bytes() == files[WEIGHTS]
+
+
+def test_weights_that_were_altered_here_are_fetched_anew(
+    hub: HubServer, files: dict[str, bytes], store: Store
+) -> None:
+    old = _resolve(f"{REPOSITORY}@{hub.publish(REPOSITORY, files)}", hub, store)
+    altered = old.folder / WEIGHTS
+    altered.write_bytes(bytes(len(files[WEIGHTS])))
+    os.utime(altered, (2**33, 2**33))
+    hub.publish(REPOSITORY, files | {"chat_template.jinja": b"{{ messages }}"})
+    new = _resolve(f"{REPOSITORY}@main", hub, store)
+    assert (new.folder / WEIGHTS).read_bytes() == files[WEIGHTS]
 
 
 def test_templates_in_a_folder_of_their_own_are_fetched_too(

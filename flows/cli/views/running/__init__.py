@@ -1,0 +1,1 @@
+"""What is shown of what runs and what was noticed."""

@@ -1,0 +1,151 @@
+"""What tasks do: one call of a unit each. Nothing here knows Prefect.
+
+These are functions of a module, and what they share stays in it: so a task that another process runs is sent
+by its name, with two texts, and opens the plan there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from quantgate.flows.build import registering, units
+from quantgate.flows.build.bases import refuse_base
+from quantgate.flows.build.errors import BUILD, REGISTER, guarded, is_refused, read_errors
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.plan_files import read_plan
+from quantgate.flows.build.references import require_prospects, run_references
+from quantgate.flows.build.resources import needs
+from quantgate.flows.build.resources.machine import Machine, Memory
+from quantgate.flows.build.sources import refuse_unlike_source
+from quantgate.flows.build.verdicts import evidence
+from quantgate.flows.progress.board import Board, PlainBoard
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import wire
+from quantgate.pipelines.audit.bench.bench import base_in
+from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.sealed_values import required
+from quantgate.pipelines.process.memory import available_bytes
+from quantgate.pipelines.process.secrecy import hide_secrets
+
+_boards: list[Board] = []
+"""The board of the command that runs this process, if any."""
+
+
+def begin_anew(board: Board) -> None:
+    """Show the units of this process on `board`, and take nothing from a build that it ran before.
+
+    A process that follows releases runs many; what one found out may hold no longer (a waiver may have
+    expired, the registry may have lost a version).
+    """
+    _boards[:] = [board]
+    open_build.cache_clear()
+
+
+@lru_cache(maxsize=4)
+def open_build(plan_file: str) -> LocalBuild:
+    """Open a plan on this machine, with the real tools."""
+    hide_secrets()  # this may be a process that Prefect started
+    settings = Settings.from_environment()
+    plan = read_plan(Path(plan_file))
+    return LocalBuild(
+        plan=plan,
+        settings=settings,
+        tools=wire(settings, plan.servers),
+        show=(_boards[0] if _boards else PlainBoard()).unit,
+    )
+
+
+@lru_cache(maxsize=1)
+def _machine() -> Machine:
+    """What the builds of this process share."""
+    settings = Settings.from_environment()
+    memory = Memory(
+        lambda: min(available_bytes(), settings.memory_bytes), side_by_side=settings.workers
+    )
+    return Machine(memory, settings.tool_cache / "accelerator.lock")
+
+
+@contextmanager
+def _unit(plan_file: str, identifier: str, step: str) -> Iterator[LocalBuild]:
+    """Open the build that a unit belongs to, for the time in which the unit is done."""
+    build = open_build(plan_file)
+    with guarded(build, identifier, step):
+        yield build
+
+
+def base(plan_file: str, runtime: str) -> JsonObject:
+    """See whether the base, as a runtime computes it, is the checkpoint, and this the GGUF it was made of.
+
+    A server's base is seen while its server runs for the reference: so it starts once.
+    """
+    with _unit(plan_file, base_in(runtime), "compare") as build:
+        checkpoint = build.plan.checkpoint
+        if checkpoint.origin is not None:
+            with _machine().hold(needs.to_compare(build, runtime)):
+                refuse_unlike_source(build)
+        if runtime not in build.plan.served:
+            with _machine().hold(needs.to_compare(build, runtime)):
+                refuse_base(build, runtime)
+        return {"runtime": runtime}
+
+
+def reference(plan_file: str, runtime: str) -> JsonObject:
+    """Answer the suite with the base, as often as the policy asks, and see whether anything can pass."""
+    with _unit(plan_file, base_in(runtime), "reference") as build:
+        with _machine().hold(needs.to_ask_the_base(build, runtime)):
+            runs = run_references(build, runtime)
+        require_prospects(build, runtime, runs)
+        return {"runtime": runtime, "runs": [run.key for run in runs]}
+
+
+def build(plan_file: str, identifier: str) -> JsonObject:
+    """Build one variant, unless the base failed in every runtime that would judge it."""
+    with _unit(plan_file, identifier, BUILD) as build:
+        planned = build.plan.variant(identifier)
+        if is_refused(build.plan, planned, read_errors(build.plan, build.settings)):
+            return {"variant": identifier, "key": None, "files": None}
+        with _machine().hold(needs.to_build(build, planned)):
+            variant = units.build_files(build, planned)
+        return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
+
+
+def audit(plan_file: str, identifier: str) -> JsonObject:
+    """Audit one variant; one that is judged in a server answers too, while that runs."""
+    with _unit(plan_file, identifier, "audit") as build:
+        planned = build.plan.variant(identifier)
+        work = (
+            units.audit_and_answer if planned.recipe.runtime in build.plan.served else units.audit
+        )
+        with _machine().hold(needs.to_audit(build, planned)):
+            report = work(build, planned)
+        return {"variant": identifier, "misses": [miss.check for miss in report.misses]}
+
+
+def answer(plan_file: str, identifier: str) -> JsonObject:
+    """Run the suite on one variant, unless its audit failed."""
+    with _unit(plan_file, identifier, "answer") as build:
+        planned = build.plan.variant(identifier)
+        if not required(units.sealed_audit(build, planned)).passed:
+            return {"variant": identifier, "run": None}
+        with _machine().hold(needs.to_answer(build, planned)):
+            return {"variant": identifier, "run": units.answer(build, planned).key}
+
+
+def judge(plan_file: str, identifier: str) -> JsonObject:
+    """Pair one variant with the reference and judge it."""
+    with _unit(plan_file, identifier, "judge") as build:
+        verdict = evidence(build, build.plan.variant(identifier)).verdict
+        return {"variant": identifier, "decision": verdict.decision, "reasons": [*verdict.reasons]}
+
+
+def register(plan_file: str, identifier: str) -> JsonObject:
+    """Record one judged variant; it becomes a version where it passed."""
+    with (
+        _unit(plan_file, identifier, REGISTER) as build,
+        # MLflow's first import and first schema creation do not like company.
+        exclusive(build.settings.store.root / "registering.lock"),
+    ):
+        receipt = registering.register(build, build.plan.variant(identifier))
+        return {"variant": identifier, "run": receipt.run_id, "version": receipt.version}

@@ -1,0 +1,66 @@
+"""What another process runs is sent by its name, and Prefect's errors arrive as one of ours."""
+
+from pathlib import Path
+
+import cloudpickle
+import httpx
+import pytest
+from prefect.exceptions import PrefectHTTPStatusError
+
+from quantgate.flows.orchestration import steps, tasks
+from quantgate.flows.orchestration.quantize import quantize, quantize_plan
+from quantgate.flows.orchestration.task_runners import task_runner
+from quantgate.flows.orchestration.trouble import PrefectGoneError, prefect_errors
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError
+
+UNITS = ("base", "reference", "build", "audit", "answer", "judge", "register")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_unit_is_sent_as_the_name_of_its_function(unit: str) -> None:
+    arrived = cloudpickle.loads(cloudpickle.dumps(getattr(tasks, unit)))
+    assert arrived.fn is getattr(steps, unit)
+
+
+def test_the_flow_is_sent_as_the_name_of_its_function() -> None:
+    assert cloudpickle.loads(cloudpickle.dumps(quantize)).fn is quantize_plan
+
+
+def test_a_setting_says_where_units_run() -> None:
+    for name, kind in (("", "ThreadPool"), ("processes", "ProcessPool")):
+        settings = Settings.from_environment({"QUANTGATE_TASK_RUNNER": name})
+        assert type(task_runner(settings)).__name__ == f"{kind}TaskRunner"
+    with pytest.raises(InputError, match="there is no task runner 'slurm'"):
+        Settings.from_environment({"QUANTGATE_TASK_RUNNER": "slurm"})
+
+
+def _busy() -> PrefectHTTPStatusError:
+    request = httpx.Request("POST", "http://127.0.0.1:9/api/flows/")
+    return PrefectHTTPStatusError("503", request=request, response=httpx.Response(503))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _busy(),
+        httpx.ReadTimeout("slow"),
+        ConnectionResetError("gone"),
+        RuntimeError("Failed to reach API at http://127.0.0.1:9/api/"),
+    ],
+)
+def test_a_server_that_is_away_or_busy_is_one_transient_error(
+    error: Exception, tmp_path: Path
+) -> None:
+    with (
+        pytest.raises(PrefectGoneError, match="Prefect's server went away") as caught,
+        prefect_errors("http://127.0.0.1:9/api", tmp_path),
+    ):
+        raise error
+    assert caught.value.transient
+    assert "\n" not in caught.value.what
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="ours"), prefect_errors("url", tmp_path):
+        raise RuntimeError("ours")
