@@ -22,7 +22,7 @@ STEP = len(ENDINGS)
 LEAST_WRITES = {"sqlite": 48, "server": 40}
 OF_ONE_END = (
     *("evidence_key", "identifier", "location", "artifact", "source", "manifest_digest"),
-    *("scope_since", "judged_in_run", "facts_digest", "tokens_per_second"),
+    *("scope_since", "judged_in_run", "facts_digest", "tokens_per_second", "mlflow.note.content"),
 )
 """Tags that hold the model's name, which is each end's own, its folder, its run, or how long it took."""
 
