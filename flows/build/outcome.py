@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from quantgate.flows.build.bases import measured_bases
+from quantgate.flows.build.corpora.describing import corpora_notes
 from quantgate.flows.build.errors import REGISTER, UnitError, errors_of, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.plan_files import read_command
 from quantgate.flows.build.references import reported_references
 from quantgate.flows.build.registering import names_files
 from quantgate.flows.build.tracking import tracking
@@ -27,7 +29,7 @@ from quantgate.pipelines.files.records import read_checked, write_checked, write
 from quantgate.pipelines.files.sealed import read_sealed
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
-from quantgate.pipelines.report.page import write_page
+from quantgate.pipelines.report.page.rendering import write_page
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import (
     BaseRow,
@@ -143,6 +145,8 @@ def _build_report(
         contamination_waivers=plan.contamination_waivers,
         bases=measured_bases(plan, build.settings.store),
         search=plan.search,
+        corpus_notes=corpora_notes(build),
+        command=read_command(plan.name, build.settings.store),
     )
 
 
@@ -215,4 +219,5 @@ def _variant_report(
         registered_version=receipt.version if receipt else None,
         failure=None if judged else "\n".join(texts) or "was stopped before its verdict",
         unprovable=any(error.exit_code == UnprovableError.exit_code for error in errors),
+        tokens_per_second=judged.tokens_per_second if judged else None,
     )

@@ -10,13 +10,21 @@ from pathlib import Path
 
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.secrets import redacted
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.moved import moved
-from quantgate.pipelines.files.records import from_json, read_checked, to_json, write_checked
+from quantgate.pipelines.files.records import (
+    from_json,
+    read_checked,
+    to_json,
+    write_checked,
+    write_text,
+)
 from quantgate.pipelines.files.store import Store
 
 PLAN = "plan.json"
 _ANYWAY = "anyway.json"
+_COMMAND = "command.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,17 @@ def write_plan(plan: BuildPlan, store: Store) -> Path:
         return folder / PLAN
     _write(plan, folder / _ANYWAY, store)
     return folder / _ANYWAY
+
+
+def write_command(build: str, command: str, store: Store) -> None:
+    """Keep the command that started a build, for its page."""
+    write_text(_folder(store) / build / _COMMAND, redacted(command) + "\n")
+
+
+def read_command(build: str, store: Store) -> str:
+    """Return the command that last started a build; "" where another program did."""
+    path = _folder(store) / build / _COMMAND
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
 def _write(plan: BuildPlan, path: Path, store: Store) -> None:

@@ -93,7 +93,7 @@ def verdict(plan: BuildPlan, planned: PlannedVariant, results: VariantResults) -
             suite=suite, policy=policy, audit=audit, reference_runs=references, asked=run
         )
         return Judgement(audit=audit, verdict=judge_stopped(stopped))
-    audit = AuditReport(findings=(*audit.findings, *audit_behaviour(references[0], run)))
+    audit = replace(audit, findings=(*audit.findings, *audit_behaviour(references[0], run)))
     judged = judge(
         suite=suite, policy=policy, audit=audit, reference_runs=references, variant_run=run
     )

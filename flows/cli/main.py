@@ -15,7 +15,7 @@ import click
 
 from quantgate.flows.cli.corpus.group import corpus
 from quantgate.flows.cli.following import group as following
-from quantgate.flows.cli.options import COUNT, FOLDER, FORMATS, clean_exit, in_store
+from quantgate.flows.cli.options import COUNT, FOLDER, FORMATS, FORMS, clean_exit, in_store
 from quantgate.flows.cli.progress import group as progress
 from quantgate.flows.cli.proofs import group as proofs
 from quantgate.flows.cli.registered import group as registered
@@ -194,6 +194,26 @@ def export(build: str, folder: Path, transcripts: bool) -> int:
     from quantgate.flows.cli.export import export_command, transcripts_command
 
     return transcripts_command(build, folder) if transcripts else export_command(build, folder)
+
+
+@main.command(short_help="List a store's builds, draw a build's page anew, export its tables.")
+@click.argument("build", required=False)
+@click.option("--as", "form", type=FORMS, help="Export BUILD's tables in this form instead.")
+@click.option(
+    "--to",
+    type=FOLDER,
+    help="File to write to (standard output without it); for csv and parquet a folder (default: tables).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the list of builds as JSON.")
+@in_store
+def report(**options: object) -> int:
+    """Write a page of all builds of the store, and list them; with BUILD, draw its page anew.
+
+    `--as markdown` suits a pull request, `--as junit` a CI server; csv, parquet and json hold every table.
+    """
+    from quantgate.flows.cli.reports.command import ReportOptions, report_command
+
+    return report_command(ReportOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
 @main.command(short_help="Judge one run against another, on transcripts alone.")

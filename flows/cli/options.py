@@ -29,6 +29,9 @@ COUNT = click.IntRange(min=1, max=10**9)
 FORMATS = click.Choice([each.value for each in Format], case_sensitive=False)
 """File formats of variants, in any case."""
 
+FORMS = click.Choice(["csv", "parquet", "json", "markdown", "junit"], case_sensitive=False)
+"""What tables are exported as."""
+
 
 def _tell(context: click.Context, option: click.Parameter, chosen: bool) -> None:
     """Be as loud as one of the two options says until the command ends."""

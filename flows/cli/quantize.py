@@ -1,5 +1,6 @@
 """`quantgate quantize`: a build, planned and run."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from quantgate.flows.build.clearing.usage import in_use
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.plan_files import write_command
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
@@ -122,10 +124,35 @@ def built(
         if options.plan_only:
             show(plan)
             return None
+        write_command(plan.name, command_line(options), settings.store)
         if search is None:
             use.runs(plan.name)
             return run_build(plan, settings, board)
         return run_search(plan, settings, board)  # which has a second plan, that is not known yet
+
+
+def command_line(options: QuantizeOptions) -> str:
+    """Return the command that asks for the same build again, as a shell takes it."""
+    parts = ["quantgate", "quantize", *([options.model] if options.model else [])]
+    for flag, value in _VALUES.items():
+        given = getattr(options, value)
+        for each in given if isinstance(given, tuple) else (given,):
+            parts += [flag, str(each)] if each is not None else []
+    parts += [f"--{name}" for name in _SWITCHES if getattr(options, name)]
+    return shlex.join(parts)
+
+
+_VALUES = {
+    "--build": "build_file",
+    **{
+        f"--{name}": name
+        for name in (
+            *("name", "suite", "corpus", "recipes", "kv", "policy", "only", "foreign", "expand"),
+            *("waive", "reason", "who", "until", "search", "budget"),
+        )
+    },
+}
+_SWITCHES = ("anyway", "nearest", "offload", "queue")
 
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:

@@ -10,7 +10,7 @@ from quantgate.flows.interface.changes import AnswerChanges, changes_of
 from quantgate.flows.interface.tables import frame_of, html_table
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.verdicts.verdict import SliceVerdict, Verdict
-from quantgate.pipelines.report.flips import listed_pairs
+from quantgate.pipelines.report.ledger.flips import listed_pairs
 
 if TYPE_CHECKING:
     from pandas import DataFrame

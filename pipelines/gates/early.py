@@ -165,7 +165,7 @@ def _best(decisions: Sequence[Decision]) -> Decision:
 def _audit(examined: Examined, completed: Run) -> AuditReport:
     """Return the audit as it would be after this completion."""
     findings = audit_behaviour(examined.reference_runs[0], completed)
-    return AuditReport(findings=(*examined.audit.findings, *findings))
+    return replace(examined.audit, findings=(*examined.audit.findings, *findings))
 
 
 def _as_settled(judged: SliceVerdict, decision: Decision | None, total: int) -> SliceVerdict:

@@ -16,6 +16,7 @@ from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
+from quantgate.pipelines.report.corpus_notes import CorpusNotes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,8 @@ class VariantReport:
 
     `failure` is the error that stopped it, None where it was judged; then `variant`, `audit` and
     `verdict` are all there. `registered_version` is its version in the registry, None where it has none.
-    `unprovable`: it was not built, for nothing can pass on what the base gets right.
+    `unprovable`: it was not built, for nothing can pass on what the base gets right. `tokens_per_second` is
+    how fast it answered, None where that was not measured or its runtime serves nobody.
     """
 
     identifier: str
@@ -70,6 +72,7 @@ class VariantReport:
     registered_version: str | None = None
     failure: str | None = None
     unprovable: bool = False
+    tokens_per_second: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -91,6 +94,8 @@ class BuildReport:
     Without variants the base was judged on its own; `base_failures` says why where it was not.
     `contamination_waivers` are those without which the corpus would have been refused. `bases` are of every
     runtime in which the base could be audited. `search` is what chose the variants, None where somebody did.
+    `corpus_notes` describe the corpora; `command` is the one that started the build, "" where another program
+    did.
     """
 
     build: str
@@ -105,6 +110,8 @@ class BuildReport:
     contamination_waivers: tuple[ContaminationWaiver, ...] = ()
     bases: tuple[BaseReport, ...] = ()
     search: Search | None = None
+    corpus_notes: tuple[CorpusNotes, ...] = ()
+    command: str = ""
 
     @property
     def decision(self) -> Decision | None:

@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
 from quantgate.pipelines.paired.pairing import NoiseFloor, noise_floor, pair_across_runtimes
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport
-from quantgate.pipelines.report.flips import changed_item
+from quantgate.pipelines.report.ledger.flips import changed_item
 from quantgate.pipelines.report.wording import visible
 
 

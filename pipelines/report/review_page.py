@@ -9,10 +9,11 @@ from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.report.differences import Shown, side_by_side
-from quantgate.pipelines.report.page import FOLDER, page_environment, script_hash
+from quantgate.pipelines.report.page.environment import page_environment, read_part, script_hash
 from quantgate.pipelines.report.review_queue import ReviewEntry
 from quantgate.pipelines.report.wording import visible
 
+_FOLDER = Path(__file__).parent
 _STYLES = {PairOutcome.BROKE.value: "broke", PairOutcome.FIXED.value: "fixed"}
 
 
@@ -37,12 +38,10 @@ def write_review_page(build: str, suite: Suite, entries: Sequence[ReviewEntry], 
 
 def render_review_page(build: str, suite: Suite, entries: Sequence[ReviewEntry]) -> str:
     """Return the form as text. Everything a model or a file said is escaped."""
-    script = (FOLDER / "review.js").read_text(encoding="utf-8")
-    style = "".join(
-        (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "review.css")
-    )
+    script = (_FOLDER / "review.js").read_text(encoding="utf-8")
+    style = read_part("page.css") + (_FOLDER / "review.css").read_text(encoding="utf-8")
     return (
-        page_environment()
+        page_environment(_FOLDER)
         .get_template("review.html")
         .render(
             build=build,

@@ -14,7 +14,6 @@ from quantgate.pipelines.audit.behaviour import audit_behaviour
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.values import Digest, JsonValue
-from quantgate.pipelines.domain.verdicts.audit import AuditReport
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, read_answers
 from quantgate.pipelines.evaluation.graders.table import KnownGrades
@@ -74,7 +73,7 @@ def rejudged(
     _require_same_runs(evidence, references, run)
     behaviour = audit_behaviour(references[0], run)
     before = evidence.audit.findings[: len(evidence.audit.findings) - len(behaviour)]
-    audit = AuditReport(findings=(*before, *behaviour))
+    audit = replace(evidence.audit, findings=(*before, *behaviour))
     verdict = judge(
         suite=suite,
         policy=evidence.verdict.policy,

@@ -18,7 +18,7 @@ from quantgate.pipelines.files.reading import at_home
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.report.build_report import BuildReport
-from quantgate.pipelines.report.page import write_page
+from quantgate.pipelines.report.page.rendering import write_page
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_rows, reference_rows, variant_rows
 from quantgate.registry import Tracking, lookup

@@ -64,13 +64,23 @@ def history(model: str, everything: bool, as_json: bool) -> int:
     return history_command(model, everything=everything, as_json=as_json)
 
 
-@click.command(short_help="Compare two registered versions, item by item.")
+@click.command(short_help="Compare two registered versions or two builds, item by item.")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @in_store
 def compare(first: str, second: str, as_json: bool) -> int:
-    """Compare versions A and B (NAME, NAME@ALIAS or NAME/VERSION): facts, and items they answer unalike."""
+    """Compare versions A and B (NAME, NAME@ALIAS or NAME/VERSION): facts, and items they answer unalike.
+
+    A and B may also be two builds of the store, by their names or how these begin: of two releases of a
+    model, two corpora, two engines. Then the base and every variant that both have are compared.
+    """
+    from quantgate.flows.cli.reports.kinds import are_builds
+
+    if are_builds(first, second):
+        from quantgate.flows.cli.reports.comparing import compare_builds_command
+
+        return compare_builds_command(first, second, as_json=as_json)
     from quantgate.flows.cli.registered.compare import compare_command
 
     return compare_command(first, second, as_json=as_json)

@@ -132,15 +132,17 @@ class VariantAudit:
         probe = self.runtime.probe(request, bench.run_worker, on_progress)
         if not probe.loads:
             self._require_base_loads(request, on_progress)
+        measured = self._divergence(probe, drift, on_progress)
         findings = (
             *audit_variant(self.variant, bench.checkpoint, base, probe).findings,
             *self._contents(),
-            *self._divergence(probe, drift, on_progress),
+            *measured.findings,
         )
         # Last: until then the file's own runtime needs the memory that a server takes.
         served = served_look(bench, self.runtime_name, request, probe, on_progress)
         findings = (*findings, *audit_served(served), self._unchanged())
-        return AuditRecord(report=AuditReport(findings=findings), probe=probe, served=served)
+        report = AuditReport(findings=findings, divergence=measured.divergence)
+        return AuditRecord(report=report, probe=probe, served=served)
 
     def _require_base_loads(self, request: ProbeRequest, on_progress: OnProgress) -> None:
         """Hold it against a file that it does not load only where the base still does, here and now.
@@ -184,11 +186,9 @@ class VariantAudit:
             audit_metadata(base, contents),
         )
 
-    def _divergence(
-        self, probe: ProbeReport, drift: Drift, on_progress: OnProgress
-    ) -> tuple[AuditFinding, ...]:
+    def _divergence(self, probe: ProbeReport, drift: Drift, on_progress: OnProgress) -> AuditReport:
         if not (probe.loads and probe.finite_logits):
-            return (unmeasured_divergence("not measured: it has no finite logits"),)
+            return _unmeasured("not measured: it has no finite logits")
         bench, tokens = self.bench, drift.tokens()
         ruler = ruler_on(bench.checkpoint, self.variant.recipe)
         unruled = bench.checkpoint.refused_by(TRANSFORMERS)
@@ -206,13 +206,18 @@ class VariantAudit:
         try:
             measured = self.runtime.divergence(request, bench.run_worker, on_progress)
         except CheckpointError as error:
-            return (unmeasured_divergence(error.what),)
+            return _unmeasured(error.what)
         judged = (
             audit_unruled_divergence(measured, unruled or "")
             if nearest is None
             else audit_divergence(measured, ruler, nearest)
         )
-        return judged, audit_resemblance(measured), *self._nearness(measured)
+        return AuditReport(
+            findings=(judged, audit_resemblance(measured), *self._nearness(measured)),
+            divergence=replace(
+                measured, resemblances=()
+            ),  # one a weight: thousands in a large model
+        )
 
     def _nearness(self, measured: Divergence) -> tuple[AuditFinding, ...]:
         """What others made may be of a fine-tune; what is built here is of this very base."""
@@ -228,3 +233,7 @@ class VariantAudit:
         except InputError as error:
             return audit_files(error)
         return audit_files(None)
+
+
+def _unmeasured(why: str) -> AuditReport:
+    return AuditReport(findings=(unmeasured_divergence(why),))

@@ -64,9 +64,13 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """All findings on one variant, in the order they were made; never empty."""
+    """All findings on one variant, in the order they were made; never empty.
+
+    `divergence` is what was measured on the way, without the weights' resemblances; None where it was not.
+    """
 
     findings: tuple[AuditFinding, ...]
+    divergence: Divergence | None = None
 
     @property
     def passed(self) -> bool:

@@ -29,7 +29,7 @@ from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.runner import run_worker
-from quantgate.pipelines.report.page import render_page
+from quantgate.pipelines.report.page.rendering import render_page
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.recipes import find_recipes

@@ -24,7 +24,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.report.build_report import BaseReport
-from quantgate.pipelines.report.page import write_page
+from quantgate.pipelines.report.page.rendering import write_page
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_rows
 from quantgate.pipelines.specs.recipes import find_recipes

@@ -47,7 +47,7 @@ EDITS = {
     "quantgate.pipelines.evaluation.graders.text.choice_words": {"judging", "loops"},
     "quantgate.pipelines.evaluation.loops.tools": {"loops", "judging"},
     "quantgate.pipelines.domain.errors": set(),
-    "quantgate.pipelines.report.page": set(),
+    "quantgate.pipelines.report.page.rendering": set(),
     "quantgate.flows.cli.main": set(),
 }
 """What an edit of each changes, nothing else of the above."""

@@ -14,7 +14,7 @@ from quantgate.pipelines.domain.errors import UnprovableError
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.gates.prospects import fewest_reliable_items, obstacles
 from quantgate.pipelines.report.build_report import BuildReport
-from quantgate.pipelines.report.page import render_page
+from quantgate.pipelines.report.page.rendering import render_page
 from quantgate.pipelines.report.references import reference_summaries
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_warnings, decision_word, reference_rows

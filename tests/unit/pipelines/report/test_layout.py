@@ -3,7 +3,8 @@
 import re
 from html.parser import HTMLParser
 
-from quantgate.pipelines.report.page import FOLDER, render_page
+from quantgate.pipelines.report.page.environment import FOLDER
+from quantgate.pipelines.report.page.rendering import render_page
 from tests.support.reports import example_report
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}

@@ -156,6 +156,7 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
         "corpus_comparisons",
         "suite",
         "policy",
+        "search",
         "references",
         "runtime_differences",
         "variants",

@@ -9,7 +9,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions
 from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
 from quantgate.pipelines.report.corpus_comparison import corpus_comparisons
-from quantgate.pipelines.report.page import render_page
+from quantgate.pipelines.report.page.rendering import render_page
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.corpora_axis import over_corpora, split_corpus, without_corpus
 from quantgate.pipelines.specs.recipes import find_recipes

@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.engines.requests import AnswerRequest, Prompt
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
-from quantgate.pipelines.report.flips import changed_between
+from quantgate.pipelines.report.ledger.flips import changed_between
 from quantgate.pipelines.report.review_queue import review_queue
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import answered, judged

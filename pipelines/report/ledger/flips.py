@@ -11,7 +11,8 @@ from quantgate.pipelines.report.differences import Shown, side_by_side
 from quantgate.pipelines.report.wording import visible
 
 LISTED_OUTCOMES = (PairOutcome.BROKE, PairOutcome.FIXED, PairOutcome.BOTH_WRONG_DIFFERENT)
-LISTED_PER_VARIANT = 200
+LISTED_ANSWERS = 300
+"""How many changed answers a page lists for those who read it without its script."""
 _LONGEST_QUESTION = 600
 
 
@@ -38,20 +39,6 @@ class ChangedItem:
     expected: str
     answers: tuple[ChangedAnswer, ...]
 
-    @property
-    def breaks(self) -> int:
-        """How many variants break it."""
-        return sum(answer.outcome is PairOutcome.BROKE for answer in self.answers)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unlisted:
-    """How many of a variant's changed answers a page leaves to the transcript."""
-
-    variant: str
-    listed: int
-    total: int
-
 
 def listed_pairs(items: Sequence[PairedItem]) -> tuple[PairedItem, ...]:
     """Return the changed answers in order of outcome: broke, fixed, then wrong in another way."""
@@ -59,30 +46,24 @@ def listed_pairs(items: Sequence[PairedItem]) -> tuple[PairedItem, ...]:
 
 
 def changed_items(report: BuildReport) -> tuple[ChangedItem, ...]:
-    """Group all variants' changed answers by item: those that break most variants first."""
-    by_item: dict[str, list[ChangedAnswer]] = {}
+    """Group all variants' changed answers by item: those that break most variants first.
+
+    Whole items are left out once there are `LISTED_ANSWERS`: diffs take their time, and the ledger has all.
+    """
+    by_item: dict[str, list[tuple[str, PairedItem]]] = {}
     for variant in report.variants:
-        pairs = variant.verdict.items if variant.verdict else ()
-        for item in listed_pairs(pairs)[:LISTED_PER_VARIANT]:
-            by_item.setdefault(item.item_id, []).append(changed_answer(variant.identifier, item))
-    changed = [
-        changed_item(item, by_item[item.id]) for item in report.suite.items if item.id in by_item
-    ]
-    return tuple(sorted(changed, key=lambda item: -item.breaks))
-
-
-def unlisted(report: BuildReport) -> tuple[Unlisted, ...]:
-    """Return which variants changed more answers than a page lists."""
-    counts = (
-        (variant.identifier, len(listed_pairs(variant.verdict.items)))
-        for variant in report.variants
-        if variant.verdict
-    )
-    return tuple(
-        Unlisted(variant=name, listed=LISTED_PER_VARIANT, total=total)
-        for name, total in counts
-        if total > LISTED_PER_VARIANT
-    )
+        for pair in listed_pairs(variant.verdict.items) if variant.verdict else ():
+            by_item.setdefault(pair.item_id, []).append((variant.identifier, pair))
+    items = [item for item in report.suite.items if item.id in by_item]
+    items.sort(key=lambda item: -sum(p.outcome is PairOutcome.BROKE for _, p in by_item[item.id]))
+    listed: list[ChangedItem] = []
+    answers = 0
+    for item in items:
+        if answers >= LISTED_ANSWERS:
+            break
+        answers += len(by_item[item.id])
+        listed.append(changed_item(item, [changed_answer(*each) for each in by_item[item.id]]))
+    return tuple(listed)
 
 
 def changed_between(
@@ -92,8 +73,14 @@ def changed_between(
     items = {item.id: item for item in suite.items}
     return tuple(
         changed_item(items[pair.item_id], [changed_answer(name, pair)])
-        for pair in listed_pairs(pairs)[:LISTED_PER_VARIANT]
+        for pair in listed_pairs(pairs)[:LISTED_ANSWERS]
     )
+
+
+def expected_text(item: Item) -> str:
+    """Return what the suite expects, as text."""
+    expected = item.expected
+    return expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False)
 
 
 def changed_item(item: Item, answers: Sequence[ChangedAnswer]) -> ChangedItem:
@@ -104,16 +91,11 @@ def changed_item(item: Item, answers: Sequence[ChangedAnswer]) -> ChangedItem:
         half = _LONGEST_QUESTION // 2
         left_out = len(question) - 2 * half
         question = f"{question[:half]} … ({left_out} characters) … {question[-half:]}"
-    expected = (
-        item.expected
-        if isinstance(item.expected, str)
-        else json.dumps(item.expected, ensure_ascii=False)
-    )
     return ChangedItem(
         item_id=item.id,
         slices=item.slices,
         question=question,
-        expected=visible(expected),
+        expected=visible(expected_text(item)),
         answers=tuple(answers),
     )
 

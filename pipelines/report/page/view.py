@@ -10,24 +10,28 @@ from quantgate.pipelines.domain.verdicts.verdict import (
     RuleVerdict,
     SliceVerdict,
 )
-from quantgate.pipelines.gates.wording import limit, percent_bound
+from quantgate.pipelines.gates.wording import limit
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.corpus_comparison import CorpusComparison, corpus_comparisons
 from quantgate.pipelines.report.facets import FacetRow, facet_rows
-from quantgate.pipelines.report.flips import (
+from quantgate.pipelines.report.ledger.alike import BrokenAlike, broken_alike
+from quantgate.pipelines.report.ledger.entries import Ledger, ledger
+from quantgate.pipelines.report.ledger.flips import (
     ChangedItem,
-    Unlisted,
     changed_between,
     changed_items,
-    unlisted,
 )
+from quantgate.pipelines.report.naming import short_name
+from quantgate.pipelines.report.page.decision import DecisionView, decision_view
 from quantgate.pipelines.report.references import (
     ReferenceSummary,
     RuntimeDifference,
     reference_summaries,
     runtime_differences,
 )
+from quantgate.pipelines.report.remedies.remedies import remedies
+from quantgate.pipelines.report.remedies.remedy import Remedy
 from quantgate.pipelines.report.summary import (
     ERROR,
     VariantRow,
@@ -35,7 +39,7 @@ from quantgate.pipelines.report.summary import (
     reference_rows,
     variant_rows,
 )
-from quantgate.pipelines.report.wording import percent, plural, size
+from quantgate.pipelines.report.wording import percent, plural
 
 SYMBOLS = {
     Decision.PASS.value: "✓",
@@ -45,6 +49,7 @@ SYMBOLS = {
     ERROR: "!",
 }
 _SCALE_IN_LIMITS = 2.0
+_GROUPS_ALIKE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,7 @@ class VariantView:
     outcomes: tuple[tuple[str, int], ...]
     rules: tuple[RuleVerdict, ...]
     facets: tuple[FacetRow, ...]
+    remedies: tuple[Remedy, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +98,14 @@ class PageView:
     variants: tuple[VariantView, ...]
     short_names: Mapping[str, str]
     items: tuple[ChangedItem, ...]
-    unlisted: tuple[Unlisted, ...]
+    ledger: Ledger
+    alike: tuple[BrokenAlike, ...]
     references: tuple[ReferenceSummary, ...]
     differences: tuple[DifferenceView, ...]
     comparisons: tuple[CorpusComparison, ...]
     base_warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    decision: DecisionView | None
 
 
 def page_view(report: BuildReport) -> PageView:
@@ -106,31 +114,35 @@ def page_view(report: BuildReport) -> PageView:
     Raises:
         InputError: where the reference runs do not belong together.
     """
-    names = {variant.identifier: _short_name(report, variant) for variant in report.variants}
+    names = {variant.identifier: short_name(report, variant) for variant in report.variants}
+    anchors = {variant.identifier: f"variant-{n}" for n, variant in enumerate(report.variants)}
+    tries = remedies(report)
     return PageView(
         report=report,
         headline=_headline(report),
         lead=_lead(report),
         limit=limit(report.policy),
         variants=tuple(
-            _variant_view(report, variant, row, names[variant.identifier], index)
-            for index, (variant, row) in enumerate(
-                zip(report.variants, variant_rows(report), strict=True)
+            _variant_view(
+                report,
+                variant,
+                row,
+                anchors[variant.identifier],
+                tries.get(variant.identifier, ()),
             )
+            for variant, row in zip(report.variants, variant_rows(report), strict=True)
         ),
+        decision=decision_view(report, tries, anchors) if report.variants else None,
         short_names=names,
         items=changed_items(report),
-        unlisted=unlisted(report),
+        ledger=ledger(report),
+        alike=broken_alike(report)[:_GROUPS_ALIKE],
         references=reference_summaries(report),
         differences=tuple(_difference_view(report, d) for d in runtime_differences(report)),
         comparisons=corpus_comparisons(report),
         base_warnings=base_warnings(reference_rows(report)),
         notes=checkpoint_notes(report.checkpoint),
     )
-
-
-def _short_name(report: BuildReport, variant: VariantReport) -> str:
-    return variant.identifier.removeprefix(f"{report.checkpoint.name}--")
 
 
 def _headline(report: BuildReport) -> str:
@@ -140,7 +152,7 @@ def _headline(report: BuildReport) -> str:
         return f"The base by itself gets {right} right" if right else "The base could not be judged"
     smallest = report.smallest_passing
     if smallest:
-        return f"{_short_name(report, smallest)} is the smallest variant that passes"
+        return f"Ship {short_name(report, smallest)}"
     if report.unprovable:
         return "Nothing can pass: the base is reliably right on too few items"
     if report.decision is Decision.INCONCLUSIVE:
@@ -164,35 +176,22 @@ def _lead(report: BuildReport) -> str:
         )
         if counts[decision]
     ]
-    asked = f"Of {plural(len(report.variants), 'variant')}, {', '.join(parts) or 'none was built'}."
-    smallest = report.smallest_passing
-    whole = smallest.verdict.whole if smallest and smallest.verdict else None
-    if smallest is None or smallest.variant is None or whole is None:
-        return asked
-    counted = whole.statistics
-    registered = (
-        f" and is registered as version {smallest.registered_version}"
-        if smallest.registered_version
-        else ""
-    )
-    return (
-        f"{asked} {_short_name(report, smallest)} takes {size(smallest.variant.size_bytes)}"
-        f" where the base takes {size(report.checkpoint.size_bytes)}, broke {counted.broke} of"
-        f" {counted.reliable} reliably right items (at most"
-        f" {percent_bound(counted.break_rate_bound)} with {100 * report.policy.whole_confidence:.4g}%"
-        f" confidence){registered}."
-    )
+    return f"Of {plural(len(report.variants), 'variant')}, {', '.join(parts) or 'none was built'}."
 
 
 def _variant_view(
-    report: BuildReport, variant: VariantReport, row: VariantRow, name: str, index: int
+    report: BuildReport,
+    variant: VariantReport,
+    row: VariantRow,
+    anchor: str,
+    tries: tuple[Remedy, ...],
 ) -> VariantView:
     verdict = variant.verdict
     outcomes = Counter(pair.outcome for pair in verdict.items) if verdict else Counter()
     cells = (verdict.whole, *verdict.slices) if verdict and verdict.whole else ()
     return VariantView(
-        name=name,
-        anchor=f"variant-{index}",
+        name=short_name(report, variant),
+        anchor=anchor,
         row=row,
         report=variant,
         gauge=_gauge(verdict.whole, report) if verdict and verdict.whole else None,
@@ -200,6 +199,7 @@ def _variant_view(
         outcomes=tuple((outcome.value, outcomes[outcome]) for outcome in PairOutcome),
         rules=tuple(rule for cell in cells for rule in cell.rules),
         facets=facet_rows(verdict.items) if verdict else (),
+        remedies=tries,
     )
 
 

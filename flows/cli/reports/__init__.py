@@ -1,0 +1,1 @@
+"""`quantgate report` and builds compared: what builds left, listed, exported, held against each other."""

@@ -1,0 +1,108 @@
+"""How many more items would settle what is open, computed as verdicts are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
+from quantgate.pipelines.domain.verdicts.verdict import (
+    Decision,
+    PairedStatistics,
+    SliceVerdict,
+    Verdict,
+)
+from quantgate.pipelines.gates.slices import WHOLE
+from quantgate.pipelines.paired.exact import items_needed
+from quantgate.pipelines.report.remedies.remedy import Basis, Remedy
+from quantgate.pipelines.report.wording import percent
+
+_MOST_BREAKS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsNeeded:
+    """What a scope lacks to pass.
+
+    `unbroken` more reliable items without a break would do, or `expected` more that break as often as those
+    there are (None where no number would: the rate itself is at the limit). To have so many that the base
+    gets reliably right, `to_write` items have to be written, at its present share; with groups each in one
+    of its own.
+    """
+
+    scope: str
+    unbroken: int
+    expected: int | None
+    to_write: int
+    grouped: bool
+
+    @property
+    def reliable(self) -> int:
+        """How many reliable items are meant: those expected to be enough, else unbroken ones."""
+        return self.unbroken if self.expected is None else self.expected
+
+
+def open_scopes(verdict: Verdict) -> tuple[SliceVerdict, ...]:
+    """Return the scopes that keep a verdict open, the whole suite first."""
+    blocking = {Decision.INCONCLUSIVE} | (
+        {Decision.UNPROVEN} if verdict.policy.require_all_slices else set()
+    )
+    scopes = (*([verdict.whole] if verdict.whole else []), *verdict.slices)
+    return tuple(scope for scope in scopes if scope.decision in blocking)
+
+
+def items_to_settle(scope: SliceVerdict, limits: Limits) -> ItemsNeeded | None:
+    """Return what a scope lacks; None where its break rate is not what is open, or it has no items."""
+    counted = scope.statistics
+    if not scope.unbroken_items_needed or not counted.reliable:
+        return None
+    expected = _at_its_rate(counted, limits)
+    share = counted.reliable / counted.items
+    return ItemsNeeded(
+        scope="the whole suite" if scope.name == WHOLE else scope.name,
+        unbroken=scope.unbroken_items_needed,
+        expected=expected,
+        to_write=ceil((scope.unbroken_items_needed if expected is None else expected) / share),
+        grouped=counted.clusters is not None,
+    )
+
+
+def _at_its_rate(counted: PairedStatistics, limits: Limits) -> int | None:
+    """Return how many more items pass with so many more breaks as their number lets expect, rounded up."""
+    rate = counted.break_rate
+    if rate >= limits.max_break_rate:
+        return None
+    for more_breaks in range(_MOST_BREAKS):
+        needed = more_breaks + items_needed(
+            counted.broke + more_breaks,
+            counted.reliable + more_breaks,
+            max_break_rate=limits.max_break_rate,
+            confidence=limits.confidence,
+            effective=counted.effective_reliable + more_breaks if counted.clusters else None,
+        )
+        if rate * needed <= more_breaks:
+            return needed
+    return None
+
+
+def more_items(verdict: Verdict, policy: Policy) -> Iterator[Remedy]:
+    """Yield what would settle each open scope; what is open for another rule says so itself."""
+    for scope in open_scopes(verdict) if verdict.decision is Decision.INCONCLUSIVE else ():
+        limits = policy.limits() if scope.name == WHOLE else policy.slice_limits(scope.name)
+        needed = items_to_settle(scope, limits)
+        if needed is None:
+            yield Remedy(basis=Basis.COMPUTED, text=scope.reason)
+            continue
+        apart = ", each of a group of its own," if needed.grouped else ""
+        counted = scope.statistics
+        breaking = (
+            f"{needed.reliable} if they break as often as now ({percent(counted.break_rate)})"
+            if needed.expected is not None
+            else f"over {_MOST_BREAKS / counted.break_rate:,.0f} if they break as often as now"
+            f" ({percent(counted.break_rate)})"
+        )
+        yield Remedy(
+            basis=Basis.COMPUTED,
+            text=f"{needed.scope}: {needed.unbroken} more reliable items{apart} settle it if none breaks,"
+            f" {breaking}; the base gets {counted.reliable} of {counted.items} reliably right, so write about"
+            f" {needed.to_write}",
+        )

@@ -1,0 +1,26 @@
+"""What to try next, a sentence each, with what was measured to say so."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Basis(StrEnum):
+    """What a remedy rests on: answers of this build, exact computation from them, or nothing yet."""
+
+    MEASURED = "measured"
+    COMPUTED = "computed"
+    UNTRIED = "not tried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """Something to try for one variant that does not pass.
+
+    `command` are the options that ask for it, "" where there are none. `is_built`: what it names passes in
+    this build already.
+    """
+
+    basis: Basis
+    text: str
+    command: str = ""
+    is_built: bool = False
