@@ -69,7 +69,8 @@ def test_the_package_becomes_the_same_bfloat16_base_each_time(tmp_path: Path) ->
         assert result.returncode == 0, result.stderr
         said.append(result.stdout.rpartition("sha256:")[2])
         weights = load_file(made / "base" / "model.safetensors")
-        assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+        matrices = {weight.dtype for weight in weights.values() if weight.dim() > 1}
+        assert matrices == {torch.bfloat16}  # norms are float32 in the file, and stay it
     assert said[0] == said[1]
     page = (SMOLLM2 / "README.md").read_text(encoding="utf-8")
     named = re.search(r"of its weights `([0-9a-f]{64})`", page)
