@@ -25,7 +25,7 @@ _PLACES = frozenset({"location", "artifact", "place"})
 COVERED = frozenset(tag.name for tag in VERSION_TAGS) - _PLACES
 """Names of the tags of facts that a seal covers."""
 
-_SINCE_FORMAT_2 = frozenset({"decode"})
+_SINCE_FORMAT_2 = frozenset({"architecture", "decode"})
 
 
 class SealState(StrEnum):

@@ -110,12 +110,18 @@ def test_what_lists_kept_by_hand_had_forgotten_or_had_to_name_is_reached(
 NOT_SEALED = {
     "quantgate.pipelines.audit.bench.identity",
     "quantgate.pipelines.evaluation.loops.checks",
+    *(
+        f"quantgate.pipelines.evaluation.logs.{name}"
+        for name in ("answers", "inspect_log", "lines", "lm_eval", "plain", "promptfoo", "reading")
+    ),
     "quantgate.pipelines.evaluation.transformers_reading",
     "quantgate.pipelines.evaluation.workers.lm_eval_export",
     "quantgate.pipelines.evaluation.workers.transformers_reading",
     "quantgate.pipelines.gates.prospects",
+    "quantgate.pipelines.gates.searching",
 }
-"""What says something while planning or checking: nothing keeps it, or it is kept under a key of its own."""
+"""What says something while planning, searching, checking or reading others' logs: nothing keeps it, or it is
+kept under a key of its own."""
 
 
 def modules(folder: str) -> Iterator[str]:

@@ -368,7 +368,8 @@ def test_the_example_in_the_packages_docstring_runs(
 ) -> None:
     package = importlib.import_module(name)
     assert package.__doc__ is not None
-    code = [line[4:] for line in package.__doc__.splitlines() if line.startswith("    ")]
+    example = package.__doc__.split("\n\n")[1]
+    code = [line[4:] for line in example.splitlines()]
     assert code[0] == f"from {name} import lookup, verify"
     assert package.lookup is lookup
     assert package.verify is verify
