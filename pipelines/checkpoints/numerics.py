@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.recipe import Format, Numerics
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.formats.packed.block_fp8 import SCALE, stored_square
 from quantgate.pipelines.formats.packed.config import stored_layout
-from quantgate.pipelines.formats.packed.mxfp4 import BLOCK, BLOCKS, SCALES, is_mxfp4
+from quantgate.pipelines.formats.packed.mxfp4_layout import BLOCK, BLOCKS, SCALES, is_mxfp4
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
 from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 

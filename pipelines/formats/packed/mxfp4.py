@@ -7,25 +7,13 @@ Sources: OCP Microscaling Formats (MX) specification 1.0 (E2M1 elements, E8M0 sc
 outputs x blocks (an exponent, 127 more than meant). Expanded it is experts x inputs x outputs.
 """
 
-from pathlib import Path
-
 import numpy as np
 
-from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.formats.arrays import Array
-from quantgate.pipelines.formats.tokenizers.folder import read_json_object
+from quantgate.pipelines.formats.packed.mxfp4_layout import BLOCK
 
-BLOCKS, SCALES = "_blocks", "_scales"
-"""How the names of a fused tensor's two parts end."""
-BLOCK = 32
 _VALUES = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], dtype=np.float32)
 _EXPONENT_BIAS = 127
-
-
-def is_mxfp4(folder: Path) -> bool:
-    """Whether a folder's config.json says that its experts are stored so."""
-    said = read_json_object(folder / "config.json").get("quantization_config")
-    return isinstance(said, dict) and said.get("quant_method") == Format.MXFP4
 
 
 def expanded_expert(blocks: Array, scales: Array) -> Array:

@@ -24,7 +24,7 @@ from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import d
 from quantgate.pipelines.engines.transformers.workers.stored import read_tensor
 from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.formats.arrays import PendingTensor, read_array, read_bytes
-from quantgate.pipelines.formats.packed import mxfp4
+from quantgate.pipelines.formats.packed import mxfp4, mxfp4_layout
 from quantgate.pipelines.formats.packed.block_fp8 import SCALE, stored_square
 from quantgate.pipelines.formats.packed.config import PARTS, stored_layout
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
@@ -120,16 +120,16 @@ def _blocks(tensors: tuple[StoredTensor, ...]) -> Iterator[ExpandedTensor]:
     """Yield fused experts of gpt-oss, experts x inputs x outputs."""
     by_name = {tensor.name: tensor for tensor in tensors}
     for tensor in tensors:
-        if tensor.name.endswith(mxfp4.BLOCKS):
-            name = tensor.name.removesuffix(mxfp4.BLOCKS)
-            scales = by_name.get(f"{name}{mxfp4.SCALES}")
-            halved = (*scales.shape, mxfp4.BLOCK // 2) if scales is not None else ()
+        if tensor.name.endswith(mxfp4_layout.BLOCKS):
+            name = tensor.name.removesuffix(mxfp4_layout.BLOCKS)
+            scales = by_name.get(f"{name}{mxfp4_layout.SCALES}")
+            halved = (*scales.shape, mxfp4_layout.BLOCK // 2) if scales is not None else ()
             if scales is None or tensor.shape != halved or {tensor.dtype, scales.dtype} != {"U8"}:
                 raise _refusal(tensor, "and its scales are not those of MXFP4 experts")
             experts, outputs, blocks = scales.shape
-            shape = (experts, mxfp4.BLOCK * blocks, outputs)
+            shape = (experts, mxfp4_layout.BLOCK * blocks, outputs)
             yield _low_bit(name, shape, partial(_experts, tensor, scales))
-        elif not tensor.name.endswith(mxfp4.SCALES):
+        elif not tensor.name.endswith(mxfp4_layout.SCALES):
             yield _whole(tensor)
 
 

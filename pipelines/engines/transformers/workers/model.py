@@ -27,7 +27,7 @@ from quantgate.pipelines.formats.configuration.language_config import context_le
 from quantgate.pipelines.formats.experts import APART
 from quantgate.pipelines.formats.packed.block_fp8 import stored_square
 from quantgate.pipelines.formats.packed.config import stored_layout
-from quantgate.pipelines.formats.packed.mxfp4 import is_mxfp4
+from quantgate.pipelines.formats.packed.mxfp4_layout import is_mxfp4
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from quantgate.pipelines.process.accelerator import accelerator_name

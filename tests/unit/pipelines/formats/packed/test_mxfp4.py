@@ -6,7 +6,8 @@ import numpy as np
 
 from quantgate.pipelines.checkpoints.numerics import parameter_count, stored_quantization
 from quantgate.pipelines.domain.recipe import Format
-from quantgate.pipelines.formats.packed.mxfp4 import BLOCK, expanded_expert, is_mxfp4
+from quantgate.pipelines.formats.packed.mxfp4 import expanded_expert
+from quantgate.pipelines.formats.packed.mxfp4_layout import BLOCK, is_mxfp4
 from quantgate.pipelines.formats.safetensors import read_tensors
 from tests.support.checkpoints import edit_json, write_checkpoint, write_safetensors
 
