@@ -48,6 +48,12 @@ def test_the_index_for_programs_names_every_page_once() -> None:
     assert sorted(pages) == sorted(page.name for page in DOCS.glob("*.md"))
 
 
+def test_the_site_lists_every_page_once() -> None:
+    navigation = (PROJECT / "requirements" / "site" / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"^ +- (\S+\.md)$", navigation, re.MULTILINE)
+    assert sorted(listed) == sorted(page.name for page in DOCS.glob("*.md"))
+
+
 def test_messages_of_the_troubleshooting_page_are_the_programs_own() -> None:
     joined = re.compile(r'"\s*\n\s*f?"')
     houses = ("flows", "pipelines", "calibration", "registry")

@@ -73,7 +73,7 @@ def _list(store: Store, *, as_json: bool) -> int:
         sorted(_summaries(store), key=lambda each: (each.created_at, each.build), reverse=True)
     )
     if as_json:
-        print_json([to_json(each) for each in summaries])
+        print_json({"builds": [to_json(each) for each in summaries]})
         return 0
     page = store.root / "reports" / "index.html"
     write_store_page(summaries, page)

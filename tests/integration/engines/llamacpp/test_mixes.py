@@ -25,8 +25,9 @@ from tests.support.project import EXAMPLE
 pytestmark = pytest.mark.integration
 
 BY_HAND = "Q2_K--mixed"
-MEASURED = ("mixed@2.7bpw", "mixed@3.4bpw")
-UNIFORM = ("Q2_K--imatrix", "IQ2_M--imatrix")
+MEASURED = ("mixed@2.7bpw", pytest.param("mixed@3.4bpw", marks=pytest.mark.slow))
+TEMPLATE = "mixed@2.7bpw"
+UNIFORM = ("Q2_K--imatrix", pytest.param("IQ2_M--imatrix", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,22 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return make_bench(tmp_path_factory)
 
 
+class BuiltRecipes(dict[str, Built]):
+    """Variants by a recipe's name; each is built when it is first asked for."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self._bench = bench
+
+    def __missing__(self, name: str) -> Built:
+        self[name] = self._bench.build(RECIPES[name])
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def built(bench: Bench) -> Mapping[str, Built]:
     """Mixes, and the uniform recipes that they are held against."""
-    return {name: bench.build(RECIPES[name]) for name in (BY_HAND, *MEASURED, *UNIFORM)}
+    return BuiltRecipes(bench)
 
 
 @pytest.fixture(scope="module")
@@ -61,22 +74,22 @@ def test_a_mix_by_hand_gives_the_named_tensors_the_named_types(
     assert types["blk.2.ffn_down.weight"] == "Q3_K", "the file type's own rule"
 
 
+@pytest.mark.parametrize("name", MEASURED)
 def test_a_measured_mix_tells_what_was_measured_and_why_each_group_has_its_type(
-    built: Mapping[str, Built],
+    name: str, built: Mapping[str, Built]
 ) -> None:
-    for name in MEASURED:
-        variant = built[name]
-        mix = read_record(TypeMix, variant.artifact.parent / "mix.json")
-        options = gguf_options(RECIPES[name])
-        assert options.mix is not None
-        assert mix.bits_per_weight <= options.mix.budget_bits_per_weight
-        assert mix.bits_per_weight == pytest.approx(variant.facts.bits_per_weight)
-        types = {tensor.name: tensor.type for tensor in variant.facts.tensors}
-        assert all(types[t] == one.type for one in mix.assignment for t in one.tensors)
-        measured = {(one.group, one.type): one for one in mix.sensitivities.measured}
-        assert mix.added_up == pytest.approx(
-            sum(measured[one.group, one.type].divergence.mean_kl for one in mix.assignment)
-        )
+    variant = built[name]
+    mix = read_record(TypeMix, variant.artifact.parent / "mix.json")
+    options = gguf_options(RECIPES[name])
+    assert options.mix is not None
+    assert mix.bits_per_weight <= options.mix.budget_bits_per_weight
+    assert mix.bits_per_weight == pytest.approx(variant.facts.bits_per_weight)
+    types = {tensor.name: tensor.type for tensor in variant.facts.tensors}
+    assert all(types[t] == one.type for one in mix.assignment for t in one.tensors)
+    measured = {(one.group, one.type): one for one in mix.sensitivities.measured}
+    assert mix.added_up == pytest.approx(
+        sum(measured[one.group, one.type].divergence.mean_kl for one in mix.assignment)
+    )
 
 
 @pytest.mark.parametrize("uniform", UNIFORM)
@@ -85,7 +98,7 @@ def test_a_measured_mix_diverges_less_than_the_uniform_recipe_of_its_size(
 ) -> None:
     """On text that neither was calibrated on, by half at the least."""
     rival = built[uniform]
-    template = RECIPES[MEASURED[0]]
+    template = RECIPES[TEMPLATE]
     options = gguf_options(template)
     assert options.mix is not None
     budget = rival.facts.bits_per_weight

@@ -61,7 +61,8 @@ def test_it_shows_a_verdict_a_page_and_a_look_up(written: tuple[Path, str]) -> N
     assert "version   support-llama/5 @support-desk" in shown
     page = next(folder.glob("reports/*/index.html"))
     assert str(page) in shown
-    assert "Q2_K is the smallest variant that passes" in page.read_text(encoding="utf-8")
+    html = page.read_text(encoding="utf-8")
+    assert "Ship this" in html and "it is the smallest that passes: 1.58 MB" in html
 
 
 def test_what_it_wrote_can_be_asked_and_judged_by_the_other_commands(

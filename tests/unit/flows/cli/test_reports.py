@@ -48,7 +48,8 @@ def test_all_builds_are_listed_on_a_page_and_one_that_cannot_be_read_is_named(ro
     listed = json.loads(CliRunner().invoke(
         main, ["report", "--json"], env={STORE_VARIABLE: str(root)}
     ).stdout)  # fmt: skip
-    assert {each["build"] for each in listed} == {BUILD, OTHER}
+    assert listed["schema"] == "quantgate.report/1"
+    assert {each["build"] for each in listed["builds"]} == {BUILD, OTHER}
 
 
 @pytest.mark.parametrize(

@@ -235,5 +235,5 @@ def test_runs_are_searched_by_a_post_with_a_filter() -> None:
         "experiment_ids": ["7"],
         "filter": "tags.`kind` = 'drift' and attributes.status = 'FINISHED'",
         "order_by": ["attributes.start_time DESC"],
-        "max_results": 500,
+        "max_results": 1000,
     }
