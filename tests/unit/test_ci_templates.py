@@ -125,3 +125,26 @@ def test_trouble_is_an_error_and_not_a_verdict(tmp_path: Path) -> None:
     )
     assert (code, told["verdict"], summary) == (2, "error", "")
     assert run_judge_step(tmp_path)[0] == 2
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(5, "error"), (10, "fail"), (0, "none")])
+def test_a_build_of_which_units_failed_is_an_error_whatever_its_result_says(
+    tmp_path: Path, code: int, verdict: str
+) -> None:
+    decision = "null" if code == 0 else '"fail"'
+    program = tmp_path / "bin" / "quantgate"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho \'{{"decision": {decision}, "build": "b"}}\'\nexit {code}\n'
+    )
+    program.chmod(0o700)
+    finished = subprocess.run(
+        [CI / "verdict"],
+        env={"PATH": f"{program.parent}:{os.environ['PATH']}", "QUANTGATE_BUILD": "build.yaml"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == code
+    assert f"quantgate: {verdict} (exit code {code})" in finished.stdout

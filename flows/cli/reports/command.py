@@ -33,6 +33,7 @@ from quantgate.pipelines.report.tables.table import DataTable
 from quantgate.pipelines.report.tables.writing import csv_text, json_rows, write_parquet
 
 DEFAULT_FOLDER = Path("tables")
+TABLES_SCHEMA = "quantgate.report-tables/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,12 @@ def _draw(name: str, settings: Settings) -> int:
 
 def _json_text(result: StoredResult) -> str:
     tables = {table.name: json_rows(table) for table in build_tables(result)}
-    return json.dumps({"build": result.build, **tables}, indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {"schema": TABLES_SCHEMA, "build": result.build, **tables}, indent=1, ensure_ascii=False
+        )
+        + "\n"
+    )
 
 
 _TEXTS: Mapping[str, Callable[[StoredResult], str]] = MappingProxyType(

@@ -84,7 +84,7 @@ def test_run_again_it_starts_nothing_and_says_what_it_did_not_evaluate(road: Roa
     assert "not evaluated: support-llama--" in again.stdout
 
 
-def test_what_is_above_the_budget_is_not_tried(road: Road) -> None:
+def test_a_plan_names_what_is_above_the_budget(road: Road) -> None:
     planned = road.run(*road.build, "--search", "size", "--budget", "2MB", "--plan")
 
     assert "above the budget: support-llama--Q8_0" in " ".join(planned.stdout.split())

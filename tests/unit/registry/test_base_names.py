@@ -1,9 +1,6 @@
 """Whose a registered model's name is: its base's, in whatever revision; another base's is told."""
 
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from quantgate.registry import Tracking, record
 from quantgate.registry.recording.names import other_base
@@ -11,15 +8,9 @@ from tests.support.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,
-    opened_tracking,
 )
 
 MODEL = "support-llama"
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 def told(mlflow: MemoryRegistry, tracking: Tracking, **what: str) -> str | None:

@@ -21,7 +21,6 @@ from tests.support.registries import (
     PowerCutError,
     Sample,
     evidence_of,
-    opened_tracking,
 )
 
 LABEL = "support-traffic@1"
@@ -52,11 +51,6 @@ TUESDAY = replace(
     alarms=("languages", "n-grams"),
     compared_at="2026-11-17T08:00:00+00:00",
 )
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture

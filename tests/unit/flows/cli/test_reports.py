@@ -54,7 +54,11 @@ def test_all_builds_are_listed_on_a_page_and_one_that_cannot_be_read_is_named(ro
 
 @pytest.mark.parametrize(
     ("form", "beginning"),
-    [("json", '{\n "build"'), ("markdown", "### quantgate: ship"), ("junit", "<?xml")],
+    [
+        ("json", '{\n "schema": "quantgate.report-tables/1"'),
+        ("markdown", "### quantgate: ship"),
+        ("junit", "<?xml"),
+    ],
 )
 def test_texts_go_to_standard_output_or_into_a_file(
     root: Path, form: str, beginning: str, tmp_path: Path

@@ -41,7 +41,7 @@ def test_outside_of_a_command_nothing_is_added() -> None:
     assert versioned({"a": 1}) == {"a": 1}
 
 
-def test_json_is_printed_in_two_places_alone_and_never_as_a_list() -> None:
+def test_json_is_handed_to_print_in_two_modules_alone_and_never_as_a_list() -> None:
     printing = set[str]()
     for path in (PROJECT / "flows" / "cli").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from tests.support.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,
-    opened_tracking,
     other_digest,
 )
 
@@ -24,11 +22,6 @@ OTHER = replace(SUITE, name="billing", version=1, digest=other_digest("billing")
 NEWER = replace(SUITE, version=4, digest=other_digest("suite 4"))
 BY = Decider(reason="answers slowly", who="Ada")
 NAME = VersionName(model=MODEL, number="1")
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture

@@ -21,15 +21,9 @@ from tests.support.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,
-    opened_tracking,
 )
 
 MODEL = "support-llama"
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture

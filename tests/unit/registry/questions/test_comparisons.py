@@ -18,16 +18,10 @@ from tests.support.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,
-    opened_tracking,
 )
 
 MODEL = "support-llama"
 RUNS: Mapping[str, Digest] = {"run0": digest_of("one"), "run1": digest_of("other")}
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A model's history: versions, aliases, and what cannot be trusted."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,15 +12,9 @@ from tests.support.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,
-    opened_tracking,
 )
 
 MODEL = "support-llama"
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,18 +18,12 @@ from tests.support.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,
-    opened_tracking,
     other_digest,
 )
 
 MODEL = "support-llama"
 BILLING = replace(SUITE, name="billing", version=1, digest=other_digest("billing"))
 BY = Decider(reason="answers slowly", who="Ada")
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture

@@ -36,7 +36,6 @@ from tests.support.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,
-    opened_tracking,
     other_digest,
     tracking_in,
 )
@@ -53,11 +52,6 @@ SAMPLES = (
     ),
     Sample(recipe="Q2_K", size_bytes=2000, decision=Decision.FAIL, broke=90),
 )
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture

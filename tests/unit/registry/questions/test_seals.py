@@ -1,7 +1,6 @@
 """Seals: a tag that somebody edited is noticed, named, and its version not returned."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -18,16 +17,10 @@ from tests.support.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,
-    opened_tracking,
 )
 
 MODEL = "support-llama"
 SMALL, LARGE = Sample(recipe="Q4_K_M", size_bytes=4000), Sample(recipe="Q8_0", size_bytes=8000)
-
-
-@pytest.fixture
-def tracking(tmp_path: Path) -> Tracking:
-    return opened_tracking(tmp_path / "store")
 
 
 @pytest.fixture
