@@ -1,6 +1,6 @@
-"""The seams of the registry: what recording writes, what look-ups read, and where a version's files lie."""
+"""The seams of the registry: what recording writes and what look-ups read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,14 +83,14 @@ class AliasChange:
 class VersionQuery:
     """Which versions of a model are asked for: those that have every tag of `tags` with just that text.
 
-    `other_suites_than`, where it is not empty, asks for versions of a suite that is none of these. `wanted`
-    names the tags that are read of each (None: all of them); a reader may return more. The newest come
-    first, at most `limit` of them where there is a limit.
+    `other_tags` asks for versions that have each of its tags, with a text that is none of those named.
+    `wanted` names the tags that are read of each (None: all of them); a reader may return more. The newest
+    come first, at most `limit` of them where there is a limit.
     """
 
     model: str
     tags: Mapping[str, str] = field(default_factory=dict)
-    other_suites_than: tuple[str, ...] = ()
+    other_tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     wanted: tuple[str, ...] | None = None
     limit: int | None = None
 
@@ -256,36 +256,6 @@ class OpenReader(Protocol):
             ServiceError: where the registry does not answer, or refuses.
             NotFoundError: where there is no registry.
         """
-        ...
-
-
-class FilePlace(Protocol):
-    """Where a registered version's files lie. Names are its manifest's: relative, with forward slashes.
-
-    The manifest itself is `manifest.json`. Nothing that is read here is trusted: whoever reads compares it
-    with the digests that were registered.
-    """
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder on this machine that holds the files; None where they come from elsewhere."""
-        ...
-
-    def read(self, name: str, start: int = 0) -> Iterator[bytes]:
-        """Yield a file's bytes from byte `start` on, in pieces.
-
-        Raises:
-            InputError: there is no such file.
-            ServiceError: the place does not answer, or refuses; `transient` where it may later.
-        """
-        ...
-
-
-class OpenFilePlace(Protocol):
-    """Opens the places of one kind, such as `s3://`."""
-
-    def __call__(self, address: str, tracking: Tracking) -> FilePlace:
-        """Return the place of an address, as the registry names it; nothing is read yet."""
         ...
 
 

@@ -1,5 +1,6 @@
 """A registered version's bundle: its evidence judged anew from this store, with all that it rests on."""
 
+import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from quantgate.flows.build.units import asking_plan
 from quantgate.flows.build.verdicts import evidence, family
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Suite
-from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.domain.values import JsonObject, canonical_json
 from quantgate.pipelines.evaluation.asking import TRANSCRIPT, read_answers
 from quantgate.pipelines.evaluation.observing import ObserveCall
 from quantgate.pipelines.files.records import from_json, record_digest
@@ -47,6 +48,7 @@ from quantgate.registry.proofs.bundle import (
 )
 from quantgate.registry.proofs.checking import BundleProof, prove, this_version
 from quantgate.registry.proofs.rejudging import judging_code
+from quantgate.registry.tags import NONE
 
 _BUILD_AGAIN = "run the same build again in the store that holds its transcripts, then try again"
 
@@ -63,6 +65,8 @@ def find_build(version: RegisteredVersion, store: Store) -> tuple[BuildPlan, Pla
             plan = read_plan(path)
             if (plan.suite.digest, record_digest(plan.policy)) != (digests.suite, digests.policy):
                 continue
+            if not _asked_alike(plan.suite, version.facts.decode):
+                continue
             for planned in plan.variants:
                 if planned.key == digests.variant_key:
                     return plan, planned
@@ -71,6 +75,14 @@ def find_build(version: RegisteredVersion, store: Store) -> tuple[BuildPlan, Pla
         where=str(store.root),
         next_step=_BUILD_AGAIN,
     )
+
+
+def _asked_alike(suite: Suite, decode: str) -> bool:
+    """Whether a version's answers were asked for with a suite's template variables, as far as is recorded."""
+    if decode == NONE:
+        return True
+    asked = json.loads(decode)["template_variables"]
+    return canonical_json(asked) == canonical_json(suite.template_variables)
 
 
 def write_bundle(

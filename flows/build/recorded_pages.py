@@ -10,7 +10,7 @@ from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.registry import Evidence, Receipt
 from quantgate.registry.cards.card import CardContent, model_card
 from quantgate.registry.cards.publishing import published_artifact
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.protocol import OpenRegistry
 from quantgate.registry.questions.versions import RegisteredVersion

@@ -17,7 +17,7 @@ from huggingface_hub import (
 
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.registry.cards.serving import serving_section
-from quantgate.registry.facts import VersionFacts
+from quantgate.registry.facts import PASSED, VersionFacts
 from quantgate.registry.markdown import flips_table, slices_table, table
 from quantgate.registry.questions.versions import RegisteredVersion
 from quantgate.registry.tags import NONE
@@ -118,9 +118,15 @@ def _metadata(content: CardContent) -> ModelCardData:
 def _head(content: CardContent) -> str:
     facts = content.facts
     base = base_repository(facts) or "a checkpoint that was not published"
+    outcome = (
+        f"and registered because it **passed** `{facts.suite}` in {facts.runtime}."
+        if facts.verdict == PASSED
+        else f"and does **not** pass `{facts.suite}` in {facts.runtime} ({facts.verdict}). That was waived: "
+        f"{facts.waiver}."
+    )
     return (
         f"# {facts.identifier}\n\n{facts.scheme} ({facts.format}) of {base}, quantized, held against its "
-        f"base item by item, and registered because it **passed** `{facts.suite}` in {facts.runtime}."
+        f"base item by item, {outcome}"
     )
 
 

@@ -7,6 +7,7 @@ by sha256, so the next one sends the rest alone.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from huggingface_hub import CommitOperationAdd, HfApi
@@ -17,6 +18,9 @@ from quantgate.pipelines.files.records import read_json
 from quantgate.pipelines.hub.errors import hub_errors
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.registry.cards.card import CardContent, evaluation_results, model_card
+from quantgate.registry.champions.judged import against, as_judged
+from quantgate.registry.facts import PASSED, VersionFacts
+from quantgate.registry.protocol import RecordedVersion
 
 CARD, RESULTS, MANIFEST = "README.md", ".eval_results/quantgate.yaml", "quantgate/manifest.json"
 _ATTESTATION = "quantgate/attestation"
@@ -52,6 +56,28 @@ def check_repository(name: str) -> None:
             where=name,
             next_step="write org/name: letters, digits, '.', '_' and '-'",
         )
+
+
+def check_publishable(version: RecordedVersion, suite: str, uri: str) -> None:
+    """Refuse a version that is out of use, or that does not pass a suite and has no waiver that holds.
+
+    Raises:
+        InputError: saying which of them.
+    """
+    reason = against(as_judged(version, suite).tags, suite, datetime.now(UTC).date())
+    if reason:
+        raise InputError(
+            f"is not to be published: {reason}",
+            where=uri,
+            next_step="name a version that passes, or waive its verdict: quantgate waive",
+        )
+
+
+def outcome(facts: VersionFacts) -> str:
+    """Return what a commit says of a version."""
+    if facts.verdict == PASSED:
+        return f"{facts.identifier}: passed {facts.suite}"
+    return f"{facts.identifier}: {facts.verdict} on {facts.suite}, waived"
 
 
 def published_artifact(folder: Path) -> str:

@@ -7,7 +7,7 @@ section, and leaves the others as they are.
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
@@ -57,8 +57,14 @@ def _heading(suite: str) -> str:
 
 
 def _spaced(tables: str) -> str:
-    """Keep the columns of tables apart: MLflow's page of a version leaves no room between cells."""
-    return tables.replace(" | ", " &nbsp; | ")
+    """Keep the columns of tables apart: MLflow's page of a version leaves no room between cells.
+
+    The line below the headings holds dashes alone; with anything else in it there is no table.
+    """
+    return "\n".join(
+        line if line.startswith("| ---") else line.replace(" | ", " &nbsp; | ")
+        for line in tables.split("\n")
+    )
 
 
 def _sections(description: str) -> dict[str, str]:
@@ -109,10 +115,8 @@ def _judged(tags: Mapping[str, str], suite: str) -> str:
 def _waived(tags: Mapping[str, str], seen: VersionFacts, suite: str) -> str:
     waiver = waiver_of(tags, suite)
     if waiver is not None and waiver.evidence_key == seen.evidence_key:
-        return (
-            f" **Waived until {waiver.until}**"
-            f"{'' if waiver.holds_on(date.today()) else ', which is past'}: {waiver.reason} ({waiver.who})."
-        )
+        past = "" if waiver.holds_on(datetime.now(UTC).date()) else ", which is past"
+        return f" **Waived until {waiver.until}**{past}: {waiver.reason} ({waiver.who})."
     return "" if seen.waiver == NONE else f" Waived: {seen.waiver}."
 
 

@@ -7,14 +7,7 @@ from datetime import UTC, date, datetime
 
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.locks import exclusive
-from quantgate.registry.champions.changes import (
-    RecordedChange,
-    now,
-    recorded_changes,
-    this_actor,
-    write_change,
-)
-from quantgate.registry.champions.choice import AliasCandidate
+from quantgate.registry.champions.changes import now, recorded_changes, this_actor, write_change
 from quantgate.registry.champions.decisions import (
     Retirement,
     VerdictWaiver,
@@ -23,6 +16,7 @@ from quantgate.registry.champions.decisions import (
 )
 from quantgate.registry.champions.descriptions import version_description
 from quantgate.registry.champions.judged import changes_on_suite, on_suite, suites_of
+from quantgate.registry.champions.reigns import last_champion, version_asked_for
 from quantgate.registry.champions.settling import Alias, candidates_of, settle
 from quantgate.registry.facts import PASSED
 from quantgate.registry.opening import open_mlflow
@@ -95,18 +89,19 @@ def rollback(
         changes = recorded_changes(registry.model_tags(alias.model) or {}, alias.suite)
         before = aliases.get(alias.suite)
         target = (
-            _version_asked_for(to, alias, candidates)
+            version_asked_for(to, alias, candidates)
             if to is not None
-            else _last_champion(alias, candidates, changes, before)
+            else last_champion(alias, candidates, changes, before)
         )
         if str(target.number) == before:
             raise InputError(f"version {before} is the champion already", where=str(alias))
+        default = f"rolled back from version {before}" if before else "pointed at by hand"
         change = AliasChange(
             alias=alias.suite,
             before=before,
             after=str(target.number),
             at=now(),
-            reason=by.reason.strip() or f"rolled back from version {before}",
+            reason=by.reason.strip() or default,
             actor=by.name,
         )
         newest = max(int(version.number) for version in versions)
@@ -260,60 +255,3 @@ def _suite_meant(version: RecordedVersion, name: VersionName) -> tuple[str, dict
             next_step="say which suite is meant (--suite)",
         )
     return suite, tags
-
-
-def _version_asked_for(
-    to: str, alias: Alias, candidates: tuple[AliasCandidate, ...]
-) -> AliasCandidate:
-    candidate = next((each for each in candidates if str(each.number) == to), None)
-    if candidate is None:
-        raise NotFoundError(
-            f"no version {to} was judged on {alias.suite}; there are "
-            + (", ".join(str(each.number) for each in candidates) or "none"),
-            where=str(alias),
-        )
-    if not candidate.passing:
-        raise InputError(
-            f"version {to} {candidate.reason}",
-            where=str(alias),
-            next_step="name another one, or waive its verdict: quantgate waive "
-            f"{alias.model}/{to} --reason TEXT --who NAME --until YYYY-MM-DD",
-        )
-    return candidate
-
-
-def _last_champion(
-    alias: Alias,
-    candidates: tuple[AliasCandidate, ...],
-    changes: tuple[RecordedChange, ...],
-    before: str | None,
-) -> AliasCandidate:
-    """Return the version that was champion before this one and may be it again."""
-    usable = {str(each.number): each for each in candidates if each.passing}
-    for number in reversed(_reigns(changes, before)):
-        if number != before and number in usable:
-            return usable[number]
-    raise NotFoundError(
-        "has had no other champion that still passes",
-        where=str(alias),
-        next_step=f"name a version: --to with one of {', '.join(sorted(usable, key=int)) or 'none'}",
-    )
-
-
-def _reigns(changes: tuple[RecordedChange, ...], now_at: str | None) -> list[str]:
-    """Return who was champion, oldest first; a rollback takes those back that it undid."""
-    reigns: list[str] = []
-    for recorded in changes:
-        change = recorded.change
-        if not reigns and change.before is not None:
-            reigns.append(change.before)
-        if change.after is None:
-            continue
-        if recorded.requested and change.after in reigns:
-            while reigns[-1] != change.after:
-                reigns.pop()
-        elif reigns[-1:] != [change.after]:
-            reigns.append(change.after)
-    while now_at in reigns and reigns[-1] != now_at:
-        reigns.pop()
-    return reigns

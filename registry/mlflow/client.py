@@ -1,6 +1,5 @@
 """MLflow's client behind the `Registry` protocol."""
 
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.registry.mlflow.connection import connected, translated
-from quantgate.registry.mlflow.logged_models import LoggedModels, metrics_of
+from quantgate.registry.mlflow.logged_models import LoggedModels, input_of, metrics_of
 from quantgate.registry.mlflow.packaging import MODEL_MANIFEST, save_packaged
 from quantgate.registry.mlflow.writing import ABSENT, unless_absent, write
 from quantgate.registry.protocol import (
-    DatasetInput,
     RecordedRun,
     RecordedVersion,
     Registry,
@@ -137,7 +135,7 @@ class MlflowRegistry(Registry):
                 metrics=[*metrics_of(content, moment, model.model_id if model else None)],
                 params=[entities.Param(name, value) for name, value in content.parameters.items()],
             )
-            inputs = [_input(given) for given in content.inputs]
+            inputs = [input_of(given) for given in content.inputs]
             write(lambda: self._client.log_inputs(run_id, datasets=inputs))
             self._client.log_artifacts(run_id, str(files))
 
@@ -293,18 +291,4 @@ def recorded(version: entities.model_registry.ModelVersion) -> RecordedVersion:
         created_ms=version.creation_timestamp,
         aliases=tuple(sorted(version.aliases)),
         description=version.description or "",
-    )
-
-
-def _input(given: DatasetInput) -> entities.DatasetInput:
-    """Return an input with the whole sha256 as a tag: MLflow's digest holds 36 characters only."""
-    dataset = entities.Dataset(
-        name=given.name,
-        digest=given.sha256[:36],
-        source_type="local",
-        source=json.dumps({"uri": given.source}),
-    )
-    tags = {"mlflow.data.context": given.role, "sha256": given.sha256}
-    return entities.DatasetInput(
-        dataset, tags=[entities.InputTag(key, value) for key, value in tags.items()]
     )

@@ -1,11 +1,11 @@
-"""MLflow's logged models: what a run made, linked to the run, its data sets and the versions made from it."""
+"""MLflow's logged models and data sets: what a run made and on what, linked to it and to its versions."""
 
 import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from quantgate.registry.protocol import RunContent
+from quantgate.registry.protocol import DatasetInput, RunContent
 
 with warnings.catch_warnings():
     # MLflow warns about its own use of pydantic and of unannotated types while it is imported.
@@ -74,6 +74,20 @@ def metrics_of(content: RunContent, moment: int, model_id: str | None) -> Iterat
         yield entities.Metric(name, value, moment, 0, model_id=model_id, **dataset)
     for name, value in content.build_metrics.items():
         yield entities.Metric(name, value, moment, 0, model_id=model_id)
+
+
+def input_of(given: DatasetInput) -> entities.DatasetInput:
+    """Return an input with the whole sha256 as a tag: MLflow keeps the beginning of a digest only."""
+    dataset = entities.Dataset(
+        name=given.name,
+        digest=given.sha256[:_DIGEST_CHARACTERS],
+        source_type="local",
+        source=json.dumps({"uri": given.source}),
+    )
+    tags = {"mlflow.data.context": given.role, "sha256": given.sha256}
+    return entities.DatasetInput(
+        dataset, tags=[entities.InputTag(key, value) for key, value in tags.items()]
+    )
 
 
 def _allowed(name: str) -> str:

@@ -58,9 +58,11 @@ class MlflowReader(RegistryReader):
     @override
     def versions(self, query: VersionQuery) -> tuple[RecordedVersion, ...]:
         passing = self._registry.versions(query.model, query.tags)
-        others = query.other_suites_than
+        others = query.other_tags.items()
         asked = [
-            v for v in reversed(passing) if not others or v.tags.get("suite_name") not in others
+            version
+            for version in reversed(passing)
+            if all(version.tags.get(key) not in (None, *texts) for key, texts in others)
         ]
         return tuple(asked[: query.limit])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.sealed import SealedFile
-from quantgate.registry.protocol import FilePlace
+from quantgate.registry.file_places import FilePlace
 
 OnBytes = Callable[[int], None]
 """Told how many more bytes are here and hashed."""

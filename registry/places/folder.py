@@ -7,7 +7,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.registry.protocol import FilePlace
+from quantgate.registry.file_places import FilePlace
 
 _PIECE_BYTES = 1 << 22
 

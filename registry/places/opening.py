@@ -1,13 +1,11 @@
-"""Which kind of place an address is; one row a kind."""
+"""Which kind of place an address is: a folder here, or one elsewhere that can be reached."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from quantgate.pipelines.domain.errors import InputError
+from quantgate.registry.file_places import FilePlace, OpenFilePlace
 from quantgate.registry.places.folder import FolderPlace
-from quantgate.registry.protocol import FilePlace, OpenFilePlace
-from quantgate.registry.remotes.artifacts import SCHEME
 from quantgate.registry.remotes.opening import open_remote
 from quantgate.registry.remotes.remote import RemotePlace
 from quantgate.registry.tracking import Tracking
@@ -23,12 +21,8 @@ def open_elsewhere(address: str, tracking: Tracking) -> FilePlace:
     return RemotePlace(open_remote(address, tracking))
 
 
-PLACES: Mapping[str, OpenFilePlace] = {
-    "": open_folder,
-    SCHEME: open_elsewhere,
-    **dict.fromkeys(("s3", "gs", "gcs", "az", "abfs", "abfss", "file"), open_elsewhere),
-}
-"""By the scheme of an address; that of a path is empty."""
+PLACES: Mapping[str, OpenFilePlace] = {"": open_folder}
+"""By the scheme of an address; that of a path is empty. Weights may go to any other that fsspec knows."""
 
 
 def open_place(
@@ -37,13 +31,6 @@ def open_place(
     """Return the place that an address names.
 
     Raises:
-        InputError: there is no such kind of place.
+        ToolchainError: nothing that is installed reaches such a place.
     """
-    scheme = urlsplit(address).scheme
-    if scheme not in places:
-        raise InputError(
-            f"files at {scheme}:// cannot be fetched by this version of quantgate",
-            where=address,
-            next_step="update quantgate, or fetch them where they were registered",
-        )
-    return places[scheme](address, tracking)
+    return places.get(urlsplit(address).scheme, open_elsewhere)(address, tracking)

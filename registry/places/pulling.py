@@ -1,7 +1,9 @@
 """Pulling a registered version: its sealed folder, whole and verified, in a folder of this machine."""
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,13 +19,15 @@ from quantgate.pipelines.files.sealed import (
 )
 from quantgate.pipelines.files.store import open_store
 from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.registry.file_places import FilePlace
 from quantgate.registry.integrity import artifact_named, check_manifest, verified_manifest
 from quantgate.registry.opening import open_reader
 from quantgate.registry.places.fetching import Fetch
 from quantgate.registry.places.opening import open_place
-from quantgate.registry.protocol import FilePlace, OpenReader
+from quantgate.registry.protocol import OpenReader
 from quantgate.registry.questions.references import resolve
 from quantgate.registry.questions.versions import RegisteredVersion
+from quantgate.registry.remotes.remote import manifest_name
 from quantgate.registry.serving import serving_command
 from quantgate.registry.tags import NONE
 from quantgate.registry.tracking import Tracking
@@ -111,11 +115,7 @@ def _manifest(version: RegisteredVersion, place: FilePlace) -> tuple[Manifest[ob
     Raises:
         InputError: the place has none, or another one.
     """
-    text = bytearray()
-    for piece in place.read(MANIFEST):
-        text += piece
-        if len(text) > _LONGEST_MANIFEST_BYTES:
-            raise InputError("is no manifest: it does not end", where=version.uri)
+    text = _manifest_text(version, place)
     with temporary_folder() as work:
         (work / MANIFEST).write_bytes(text)
         manifest: Manifest[object] = read_manifest(work, object)
@@ -124,7 +124,28 @@ def _manifest(version: RegisteredVersion, place: FilePlace) -> tuple[Manifest[ob
         name = PurePosixPath(file.path)
         if name.is_absolute() or ".." in name.parts or file.path == MANIFEST:
             raise InputError(f"its manifest names {file.path!r}", where=version.uri)
-    return manifest, bytes(text)
+    return manifest, text
+
+
+def _manifest_text(version: RegisteredVersion, place: FilePlace) -> bytes:
+    """Read the manifest by the name that it has in a place; what was sent earlier is called as in a store.
+
+    Raises:
+        InputError: the place has none, or it does not end.
+    """
+    if place.folder is None:
+        with suppress(InputError):
+            return _short_text(version, place, manifest_name(version.facts.digests.manifest))
+    return _short_text(version, place, MANIFEST)
+
+
+def _short_text(version: RegisteredVersion, place: FilePlace, name: str) -> bytes:
+    text = bytearray()
+    for piece in place.read(name):
+        text += piece
+        if len(text) > _LONGEST_MANIFEST_BYTES:
+            raise InputError("is no manifest: it does not end", where=version.uri)
+    return bytes(text)
 
 
 def _fetch(
@@ -150,13 +171,26 @@ def _fetch(
     try:
         for file in manifest.files:
             fetch.file(file)
-        (partial / MANIFEST).write_bytes(text)
+        with (partial / MANIFEST).open("wb") as file_of_manifest:
+            file_of_manifest.write(text)
+            file_of_manifest.flush()
+            os.fsync(file_of_manifest.fileno())
         check_listing(partial, manifest)
         partial.rename(target)
+        _sync_names(target.parent)
     except OSError as error:
         if full := full_disk(error, partial):
             raise full from error
         raise
+
+
+def _sync_names(folder: Path) -> None:
+    """Let the names in a folder be on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _require_room(manifest: Manifest[object], folder: Path) -> None:

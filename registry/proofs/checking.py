@@ -11,8 +11,9 @@ from quantgate.pipelines.files import sealed
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.process.calls import RunWorker, start_nothing
 from quantgate.pipelines.suites.digest import suite_digest
-from quantgate.registry.evidence import Evidence, check_evidence, version_facts
-from quantgate.registry.facts import to_tags
+from quantgate.registry.evidence import Evidence, check_evidence
+from quantgate.registry.evidence_facts import version_facts
+from quantgate.registry.facts import VERSION_TAGS, to_tags
 from quantgate.registry.proofs.archive import unpack_archive
 from quantgate.registry.proofs.bundle import (
     ATTESTATIONS,
@@ -129,17 +130,17 @@ def _require_files(folder: Path, evidence: Evidence) -> None:
 
 
 def _require_registered(folder: Path, judged: Evidence, registered: RegisteredFacts) -> None:
-    """The facts that the registry has follow from the evidence."""
-    facts = to_tags(version_facts(judged))
-    names = sorted(
-        name
-        for name in COVERED
-        if name in registered.tags and registered.tags[name] != facts.get(name)
+    """The facts that the registry has follow from the evidence; none is left out that each version has."""
+    facts, held = to_tags(version_facts(judged)), registered.tags
+    pairs = [("model", registered.model, judged.model)]
+    for tag in VERSION_TAGS:
+        is_optional = tag.derived or tag.absent is not None
+        if tag.name in COVERED and (tag.name in held or not is_optional):
+            pairs.append((tag.name, held.get(tag.name, "nothing"), facts[tag.name]))
+    differences = sorted(
+        f"{name}: {said} registered, {found} judged" for name, said, found in pairs if said != found
     )
-    if names:
-        differences = [
-            f"{name}: {registered.tags[name]} registered, {facts[name]} judged" for name in names
-        ]
+    if differences:
         raise InputError(
             f"the registered facts do not follow from the evidence: {_listed(tuple(differences))}",
             where=str(folder),

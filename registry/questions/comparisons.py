@@ -18,7 +18,13 @@ from quantgate.registry.questions.references import resolve
 from quantgate.registry.questions.versions import RegisteredVersion
 from quantgate.registry.tracking import Tracking
 
-_NOT_COMPARED = frozenset({"location", "artifact", "version_key", "evidence_key", "base_warning"})
+_NOT_COMPARED = frozenset(
+    (
+        *("location", "artifact", "place"),
+        *("subject_key", "version_key", "evidence_key", "base_warning"),
+    )
+)
+"""Where files lie, and what follows from other facts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from quantgate.registry.champions.judged import (
 from quantgate.registry.facts import PASSED, filter_of, to_tags
 from quantgate.registry.opening import open_reader
 from quantgate.registry.protocol import OpenReader, RecordedVersion, RegistryReader, VersionQuery
+from quantgate.registry.questions.passing import only_suite, passed_suites, passing_on
 from quantgate.registry.questions.versions import (
     PassedOver,
     RegisteredVersion,
@@ -65,6 +66,7 @@ def lookup_all(
 ) -> tuple[RegisteredVersion, ...]:
     """Return every version of `model` that passed and fits, the best first, of whatever base and policy.
 
+    Of one that passed several suites, it has the verdict of the suite that is asked for, else of the first.
     Those whose tags were altered are left out, and named in `passed_over` of the first one. Drift is not
     asked for.
 
@@ -95,16 +97,16 @@ def find_all(
 ) -> tuple[RegisteredVersion, ...]:
     """Return what `lookup_all` does, from the registry that `open_reader` opens."""
     request.check()
-    suite = {"suite_name": request.suite} if request.suite is not None else {}
-    asked = filter_of(verdict=PASSED, **suite, **request.tags)
+    model = request.model
     with open_reader(tracking) as reader:
         search = _Search(reader, request, tracking)
-        held = {v.number: v for v in reader.versions(VersionQuery(model=request.model, tags=asked))}
+        suites = (request.suite,) if request.suite is not None else passed_suites(reader, model)
+        held = passing_on(reader, model, suites, request.tags)
         checked = [search.held_to(held[number]) for number in search.fitting(held.values())]
         fitting = [version for version in checked if version is not None]
         if not fitting:
             raise _nothing_fits(search)
-        aliases = reader.aliases(request.model) or {}
+        aliases = reader.aliases(model) or {}
     fitting = [replace(v, aliases=_pointing_at(v.version, aliases)) for v in fitting]
     return replace(fitting[0], passed_over=tuple(search.passed_over)), *fitting[1:]
 
@@ -126,7 +128,7 @@ class _Search:
         request = self.request
         suite = request.suite
         if suite is None:
-            suite = _only_suite(self.reader, request.model, self.tracking)
+            suite = only_suite(self.reader, request.model, self.tracking)
         self._suite = suite
         leader = self._leader = self._leading(suite) if suite is not None else None
         if leader is None:
@@ -213,40 +215,6 @@ class _Search:
 
 def _pointing_at(number: str, aliases: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(alias for alias, pointed in aliases.items() if pointed == number))
-
-
-def _only_suite(reader: RegistryReader, model: str, tracking: Tracking) -> str | None:
-    """Return the suite that versions of a model passed; None where none did.
-
-    Raises:
-        InputError: they passed several.
-    """
-    suites: list[str] = []
-    while (suite := _newest_suite(reader, model, tuple(suites))) is not None:
-        suites.append(suite)
-    for alias in (reader.aliases(model) or {}).keys() - set(suites) if suites else ():
-        pointed = reader.alias_version(model, alias)
-        if pointed is not None and alias in suites_of(pointed.tags):
-            suites.append(alias)
-    if len(suites) > 1:
-        raise InputError(
-            f"'{model}' passed more than one suite: {', '.join(sorted(suites))}",
-            where=tracking.shown,
-            next_step="say which one is meant (suite=… or --suite)",
-        )
-    return suites[0] if suites else None
-
-
-def _newest_suite(reader: RegistryReader, model: str, others: tuple[str, ...]) -> str | None:
-    """Return the suite of the newest version that passed another one than those; None where there is none."""
-    query = VersionQuery(
-        model=model,
-        tags=filter_of(verdict=PASSED),
-        other_suites_than=("", *others),  # nor of those without a suite, registered by hand
-        wanted=("suite_name",),
-        limit=1,
-    )
-    return next((version.tags["suite_name"] for version in reader.versions(query)), None)
 
 
 def _nothing_fits(search: _Search) -> InputError | NotFoundError:

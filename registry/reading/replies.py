@@ -54,7 +54,11 @@ class RepliesReader(RegistryReader):
     def versions(self, query: VersionQuery) -> tuple[RecordedVersion, ...]:
         conditions = [f"name = {_quoted(query.model)}"]
         conditions += [f"tags.`{key}` = {_quoted(text)}" for key, text in query.tags.items()]
-        conditions += [f"tags.suite_name != {_quoted(suite)}" for suite in query.other_suites_than]
+        conditions += [
+            f"tags.`{key}` != {_quoted(text)}"
+            for key, texts in query.other_tags.items()
+            for text in texts
+        ]
         asked = {"filter": " and ".join(conditions), "order_by": "version_number DESC"}
         held = self._paged("model-versions/search", "model_versions", asked, query.limit)
         return tuple(map(self._recorded, held))

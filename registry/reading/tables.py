@@ -112,9 +112,9 @@ class TablesReader(RegistryReader):
         for number, (key, text) in enumerate(query.tags.items()):
             joins += _HAS_TAG.format(name=f"tag{number}", asked="= ?")
             values += [key, text]
-        if others := query.other_suites_than:
-            joins += _HAS_TAG.format(name="suite", asked=f"NOT IN ({_marks(others)})")
-            values += ["suite_name", *others]
+        for number, (key, texts) in enumerate(query.other_tags.items()):
+            joins += _HAS_TAG.format(name=f"other{number}", asked=f"NOT IN ({_marks(texts)})")
+            values += [key, *texts]
         limit = "" if query.limit is None else f"LIMIT {query.limit:d}"
         held = self._rows(
             f"SELECT {_COLUMNS} {_FROM} {joins} {_WHERE} ORDER BY version.version DESC {limit}",

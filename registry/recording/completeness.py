@@ -16,7 +16,8 @@ from quantgate.pipelines.evaluation.runs import RunRecord
 from quantgate.pipelines.files.sealed import read_sealed
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.variants.variant import VariantRecord
-from quantgate.registry.evidence import Evidence, JudgedTranscript, version_facts
+from quantgate.registry.evidence import Evidence, JudgedTranscript
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import Digests, RuntimeFacts
 from quantgate.registry.tags import NONE
 

@@ -9,7 +9,8 @@ from quantgate.pipelines.domain.values import canonical_json
 from quantgate.pipelines.domain.verdicts.verdict import PairedStatistics, PairOutcome, SliceVerdict
 from quantgate.pipelines.files.records import write_record
 from quantgate.pipelines.files.sealed import Manifest
-from quantgate.registry.evidence import Evidence, version_facts
+from quantgate.registry.evidence import Evidence
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import VERSION_TAGS, VersionFacts, to_tags
 from quantgate.registry.markdown import flips_table, slices_table
 from quantgate.registry.protocol import DatasetInput, RunContent

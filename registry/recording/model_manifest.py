@@ -11,7 +11,8 @@ from pathlib import Path
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.files.sealed import Manifest
 from quantgate.registry.champions.judged import on_suite, suites_of
-from quantgate.registry.evidence import Evidence, version_facts
+from quantgate.registry.evidence import Evidence
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import PASSED, VERSION_TAGS, from_tags, to_tags
 from quantgate.registry.remotes.parts import parts_of
 from quantgate.registry.serving import serving_command
@@ -48,7 +49,7 @@ def write_model_manifest(
         "context_length_tokens": evidence.checkpoint.context_length_tokens,
         "serve": serving_command(from_tags(held, variant.identifier), Path("FOLDER") / artifact),
         "decode": {suite: json.loads(text) for suite, text in suites.items()},
-        "suite": next(iter(suites)),
+        "suite": next(iter(suites), evidence.suite.name),
     }
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
 

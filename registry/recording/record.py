@@ -11,7 +11,8 @@ from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed import Manifest, is_sealed, read_manifest
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.registry.champions.descriptions import model_description, version_description
-from quantgate.registry.evidence import Evidence, check_evidence, version_facts
+from quantgate.registry.evidence import Evidence, check_evidence
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import VERSION_TAGS, VersionFacts, from_tags, to_tags
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.protocol import (

@@ -13,7 +13,8 @@ from quantgate.registry.champions.judged import (
     suites_of,
 )
 from quantgate.registry.champions.settling import Alias, settle
-from quantgate.registry.evidence import Evidence, version_facts
+from quantgate.registry.evidence import Evidence
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import PASSED, VERSION_TAGS, filter_of, to_tags
 from quantgate.registry.protocol import AliasChange, RecordedVersion, Registry
 from quantgate.registry.seals import SEAL, seal_state, sealed

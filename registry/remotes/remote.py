@@ -7,8 +7,13 @@ from typing import BinaryIO, Protocol
 from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.registry.protocol import FilePlace
+from quantgate.registry.file_places import FilePlace
 from quantgate.registry.remotes.parts import Part, joined
+
+
+def manifest_name(digest: str) -> str:
+    """Return what the manifest with this digest is called in a folder elsewhere."""
+    return f"manifest-{digest[:16]}.json"
 
 
 class RemoteFolder(Protocol):

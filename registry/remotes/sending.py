@@ -7,7 +7,7 @@ from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.sealed import Manifest
 from quantgate.pipelines.files.store import MANIFEST
 from quantgate.registry.remotes.parts import PART_BYTES, Part, Slice, parts_of
-from quantgate.registry.remotes.remote import RemoteFolder
+from quantgate.registry.remotes.remote import RemoteFolder, manifest_name
 
 
 def send_folder(
@@ -19,6 +19,8 @@ def send_folder(
 ) -> None:
     """Send what of a sealed folder is not there yet, its manifest last: where that lies, all of it does.
 
+    Builds of one content have a manifest each: they lie side by side.
+
     Raises:
         ServiceError: the place does not answer or refuses, or does not hold what it was sent.
     """
@@ -28,15 +30,16 @@ def send_folder(
         for file in manifest.files
         for part in parts_of(file.path, file.size_bytes, part_bytes)
     ]
+    name_there = manifest_name(manifest.digest)
     there = remote.sizes()
     missing = [
         (name, part) for name, part in parts_named if there.get(part.name) != part.size_bytes
     ]
-    if not missing and MANIFEST in there and b"".join(remote.read(MANIFEST, 0)) == written:
+    if not missing and name_there in there and b"".join(remote.read(name_there, 0)) == written:
         return
     for name, part in missing:
         _send(folder / name, part, remote)
-    remote.send(MANIFEST, io.BytesIO(written), len(written))
+    remote.send(name_there, io.BytesIO(written), len(written))
     there = remote.sizes()
     lost = [part.name for _, part in parts_named if there.get(part.name) != part.size_bytes]
     if lost:

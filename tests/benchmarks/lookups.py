@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from quantgate.pipelines.files.store import Store
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import to_tags
 from quantgate.registry.mlflow.client import MlflowRegistry
 from quantgate.registry.tracking import Tracking

@@ -484,10 +484,9 @@ class MemoryReader:
             version
             for version in held
             if query.tags.items() <= version.tags.items()
-            and (
-                not query.other_suites_than
-                or version.tags.get("suite_name", query.other_suites_than[0])
-                not in query.other_suites_than
+            and all(
+                version.tags.get(key) not in (None, *texts)
+                for key, texts in query.other_tags.items()
             )
         ]
         return tuple(asked[: query.limit])

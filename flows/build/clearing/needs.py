@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.flows.build.clearing.usage import plans_in_use
+from quantgate.flows.build.clearing.usage import UsedPlans
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import plan_files, read_plan
 from quantgate.pipelines.domain.errors import InputError, NotFoundError, QuantgateError
@@ -62,10 +62,15 @@ class _HeldVersions:
 
 
 def needs_of(
-    store: Store, tracking: Tracking, open_reader: OpenReader, *, keep_champions: bool
+    tracking: Tracking, open_reader: OpenReader, *, running: UsedPlans, keep_champions: bool
 ) -> Needs:
-    """Ask registry, receipts, locks and plans what is needed; nothing that is in doubt is left out."""
-    running = plans_in_use(store)
+    """Ask registry, receipts and plans what is needed; nothing that is in doubt is left out.
+
+    `running` are the plans in use. What waits is read first: a registration that ends meanwhile is found in
+    the registry then.
+    """
+    store = tracking.store
+    waiting = _waiting(store)
     plans = tuple(_plans(store))
     registered = _registered(store, tracking, open_reader, plans)
     named = {plan.name: plan for plan in plans}
@@ -78,7 +83,7 @@ def needs_of(
     ]
     buildable = {v.folder(store).name for plan in champions for v in plan.variants}
     return Needs(
-        variants={**_waiting(store), **registered.variants},
+        variants={**waiting, **registered.variants},
         paths=frozenset(path for plan in (*used, *champions) for path in _paths(plan, store)),
         unasked=registered.unasked,
         running=bool(running),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.build.clearing.needs import Needs
-from quantgate.flows.build.clearing.usage import is_made, nobody_begins
+from quantgate.flows.build.clearing.usage import UsedPlans, is_made, nobody_begins
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.store import Store
@@ -103,11 +103,12 @@ def find_removable(store: Store, needs: Needs, *, older_than_seconds: float) -> 
     )
 
 
-def remove(store: Store, shown: Clearing, find_again: Callable[[], Clearing]) -> Clearing:
+def remove(store: Store, shown: Clearing, find_again: Callable[[UsedPlans], Clearing]) -> Clearing:
     """Remove what was shown and may still go, and return just that.
 
-    Builds that begin meanwhile wait until it is out of the way; somebody else who removes has their turn
-    first. A program that is killed here leaves a staging folder, which the next build removes.
+    `find_again` looks once more, told which plans are in use. Builds that begin meanwhile wait until what
+    goes is out of the way; somebody else who removes has their turn first. A program that is killed here
+    leaves a staging folder, which the next build removes.
 
     Raises:
         OSError: a file cannot be removed.
@@ -116,8 +117,8 @@ def remove(store: Store, shown: Clearing, find_again: Callable[[], Clearing]) ->
     with exclusive(store.root / ".gc.lock"):
         trash = store.root / f".gc.staging-{uuid.uuid4().hex[:8]}"
         trash.mkdir()
-        with nobody_begins(store):
-            again = find_again()
+        with nobody_begins(store) as running:
+            again = find_again(running)
             going = tuple(each for each in again.removable if each.path in agreed)
             for number, each in enumerate(going):
                 each.path.rename(trash / str(number))

@@ -19,6 +19,9 @@ from quantgate.pipelines.files.store import Store
 _FOLDER = "in-use"
 _GATE = ".gate"
 
+UsedPlans = tuple[str | None, ...]
+"""The plan that each user of a store runs, None for one that is still planning."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreUse:
@@ -52,14 +55,26 @@ def in_use(store: Store, on_wait: Callable[[], None] | None = None) -> Iterator[
 
 
 @contextmanager
-def nobody_begins(store: Store) -> Iterator[None]:
-    """Keep new users of a store waiting until the block ends."""
+def nobody_begins(store: Store) -> Iterator[UsedPlans]:
+    """Keep new users of a store waiting until the block ends; yield the plans of those that there are."""
     with exclusive(store.root / _FOLDER / _GATE):
-        yield
+        yield _plans_of_users(store)
 
 
-def plans_in_use(store: Store) -> tuple[str | None, ...]:
-    """Return the plan that each user of a store runs, None for one that is still planning."""
+def plans_in_use(store: Store) -> UsedPlans:
+    """Return the plans in use, at a moment at which nobody begins.
+
+    Raises:
+        InterruptionError: the program is being ended while this waits for somebody who removes something.
+    """
+    if not any((store.root / _FOLDER).glob("[!.]*")):
+        return ()
+    with nobody_begins(store) as plans:
+        return plans
+
+
+def _plans_of_users(store: Store) -> UsedPlans:
+    """Look at each user's file. One who begins has not locked its own yet: the gate has to be held."""
     plans: list[str | None] = []
     for path in sorted((store.root / _FOLDER).glob("[!.]*")):
         with suppress(FileNotFoundError):  # it ended just now

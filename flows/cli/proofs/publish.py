@@ -21,12 +21,15 @@ from quantgate.registry.cards.publishing import (
     CARD,
     RESULTS,
     Publication,
+    check_publishable,
     check_repository,
+    outcome,
     publication,
     publish,
     published_artifact,
 )
 from quantgate.registry.opening import open_reader
+from quantgate.registry.protocol import OpenReader
 from quantgate.registry.questions.references import resolve
 
 _VERDICT = "verdict.json"
@@ -45,7 +48,7 @@ class PublishOptions:
 
 def card_command(reference: str, repository: str | None, folder: Path | None) -> int:
     """Print a version's card, or write it with its results into a folder."""
-    content = _content(reference, repository or "OWNER/NAME", Settings.from_environment())
+    content = card_content(reference, repository or "OWNER/NAME", Settings.from_environment())
     if folder is None:
         print(model_card(content), end="")
         return 0
@@ -60,7 +63,7 @@ def publish_command(options: PublishOptions) -> int:
     """Say what would be published, and publish it where `--yes` or a person at the terminal says so."""
     settings = Settings.from_environment()
     check_repository(options.repository)
-    content = _content(options.reference, options.repository, settings)
+    content = card_content(options.reference, options.repository, settings)
     verify(content.version)
     kept = store_attestations(settings.store, content.facts.evidence_key)
     what = publication(content, tuple(sorted(kept.glob("[!.]*"))))
@@ -72,7 +75,7 @@ def publish_command(options: PublishOptions) -> int:
         elif not options.dry_run:
             print("nothing was published: --yes publishes it without a question")
         return 0
-    url = publish(what, settings.hub, f"{content.facts.identifier}: passed {content.facts.suite}")
+    url = publish(what, settings.hub, outcome(content.facts))
     if options.as_json:
         print_plain_json(_json(what, url=url))
     else:
@@ -80,11 +83,26 @@ def publish_command(options: PublishOptions) -> int:
     return 0
 
 
-def _content(reference: str, repository: str, settings: Settings) -> CardContent:
+def card_content(
+    reference: str,
+    repository: str,
+    settings: Settings,
+    *,
+    open_reader: OpenReader = open_reader,
+) -> CardContent:
+    """Return what the card of a version says.
+
+    Raises:
+        InputError: it is not to be published, or its verdict cannot be read.
+        NotFoundError, ServiceError: as `resolve`.
+    """
     tracking = Tracking.resolve(settings.store, uri=settings.tracking_uri)
     with open_reader(tracking) as reader:
         version = resolve(reader, reference, tracking)
+        held = reader.version(version.model, version.version)
         text = reader.run_file(version.run_id, _VERDICT)
+    if held is not None:
+        check_publishable(held, version.facts.suite_name, version.uri)
     if text is None:
         raise InputError(
             f"its verdict cannot be read (run {version.run_id})",

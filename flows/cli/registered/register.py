@@ -1,5 +1,6 @@
 """`quantgate register --pending`: what waits for its registry is registered."""
 
+from quantgate.flows.build.clearing.usage import in_use
 from quantgate.flows.build.outcome import PASSED, UNREGISTERED
 from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.build.registering import register_waiting
@@ -13,7 +14,8 @@ def register_command() -> int:
     settings = Settings.from_environment()
     prepare(settings.store)
     where = tracking(settings)
-    done = register_waiting(settings, lambda _: None)
+    with in_use(settings.store):  # so that nobody removes meanwhile what is being registered
+        done = register_waiting(settings, lambda _: None)
     for each in done:
         if each.receipt is not None:
             version = each.receipt.version

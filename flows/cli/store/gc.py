@@ -10,6 +10,7 @@ from quantgate.flows.build.clearing.removing import (
     parse_age,
     remove,
 )
+from quantgate.flows.build.clearing.usage import UsedPlans, plans_in_use
 from quantgate.flows.cli.views.clearing import show_clearing
 from quantgate.flows.cli.views.plain import print_plain_json
 from quantgate.flows.cli.views.sizes import megabytes
@@ -34,7 +35,7 @@ class GcOptions:
 def gc_command(options: GcOptions) -> int:
     """Show what may go; remove it where `--yes` or a person at the terminal says so."""
     settings = Settings.from_environment()
-    shown = clearing_of(options, settings)
+    shown = clearing_of(options, settings, plans_in_use(settings.store))
     if options.as_json:
         removed = _remove(shown, options, settings) if _agreed_before(options) else None
         print_plain_json(_json(removed or shown, removed=removed is not None))
@@ -51,9 +52,12 @@ def gc_command(options: GcOptions) -> int:
 
 
 def clearing_of(
-    options: GcOptions, settings: Settings, open_registry: OpenReader = open_reader
+    options: GcOptions,
+    settings: Settings,
+    running: UsedPlans,
+    open_registry: OpenReader = open_reader,
 ) -> Clearing:
-    """Return what may go of the store now.
+    """Return what may go of the store now, while these plans are in use.
 
     Raises:
         InputError: the age is none, or the registry's address.
@@ -61,7 +65,9 @@ def clearing_of(
     store = settings.store
     tracking = Tracking.resolve(store, uri=settings.tracking_uri)
     older_than = parse_age(options.older_than)
-    needs = needs_of(tracking.store, tracking, open_registry, keep_champions=options.keep_champions)
+    needs = needs_of(
+        tracking, open_registry, running=running, keep_champions=options.keep_champions
+    )
     return find_removable(tracking.store, needs, older_than_seconds=older_than)
 
 
@@ -82,7 +88,7 @@ def _agreed(shown: Clearing) -> bool:
 def _remove(shown: Clearing, options: GcOptions, settings: Settings) -> Clearing:
     store = replace(settings.store, root=settings.store.root.resolve())
     try:
-        return remove(store, shown, lambda: clearing_of(options, settings))
+        return remove(store, shown, lambda running: clearing_of(options, settings, running))
     except OSError as error:
         raise disk_trouble(error, store.root) or error from error
 

@@ -90,7 +90,7 @@ def test_what_is_read_is_what_mlflow_says(tracking: Tracking, reader: RegistryRe
     for query in (
         VersionQuery(model=MODEL),
         VersionQuery(model=MODEL, tags={"runtime_engine": "llama.cpp", "verdict": "pass"}, limit=1),
-        VersionQuery(model=MODEL, other_suites_than=("support-desk",)),
+        VersionQuery(model=MODEL, other_tags={"suite_name": ("support-desk",)}),
         VersionQuery(model=MODEL, tags={"scope": "of none"}),
         VersionQuery(model="other"),
     ):

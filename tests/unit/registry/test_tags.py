@@ -7,7 +7,7 @@ import pytest
 
 from quantgate.pipelines.domain.checkpoint import GgufOrigin
 from quantgate.pipelines.domain.values import digest_of
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import (
     VERSION_TAGS,
     Digests,

@@ -15,15 +15,17 @@ from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.records import read_json
 from quantgate.pipelines.files.sealed import seal
+from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.suites.digest import suite_digest
 from quantgate.registry import RegisteredVersion
 from quantgate.registry.attesting.attestation import attest, signers
 from quantgate.registry.attesting.signing import create_key, fingerprint
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.proofs.archive import unpack_archive, write_archive
 from quantgate.registry.proofs.bundle import EVIDENCE, REGISTERED, read_bundle_record
 from quantgate.registry.proofs.checking import BundleProof
 from quantgate.registry.proofs.checking import check_bundle as check_with
+from quantgate.registry.tags import NONE
 from tests.support.builds.faked import faked_build
 from tests.support.builds.faked import suite as exam
 from tests.support.builds.walking import judged
@@ -150,6 +152,8 @@ def test_what_was_added_is_refused(bundle: Path, tmp_path: Path) -> None:
         (EVIDENCE, '"expected": "right"', '"expected": "else"', "not the one that its digest names"),
         (REGISTERED, '"accuracy": "0.98', '"accuracy": "0.99', "accuracy: 0.99.* registered, 0.98"),
         (REGISTERED, '"scheme": "Q8_0"', '"scheme": "F16"', "scheme: F16 registered, Q8_0 judged"),
+        (REGISTERED, '"model": "demo"', '"model": "else"', "model: else registered, demo judged"),
+        (REGISTERED, '"scheme":', '"other":', "scheme: nothing registered, Q8_0 judged"),
     ],
 )  # fmt: skip
 def test_a_forger_who_renews_the_digests_is_found_by_the_transcripts(
@@ -159,6 +163,24 @@ def test_a_forger_who_renews_the_digests_is_found_by_the_transcripts(
     edit(folder / file, before, after)
     with pytest.raises(InputError, match=problem):
         check_bundle(resealed(folder, tmp_path / "forged.bundle"))
+
+
+def test_registered_facts_that_were_left_out_are_missed(bundle: Path, tmp_path: Path) -> None:
+    folder = unpacked(bundle, tmp_path / "content")
+    document = json.loads((folder / REGISTERED).read_text())
+    document["tags"] = {}
+    (folder / REGISTERED).write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"not follow from the evidence: .* nothing registered"):
+        check_bundle(resealed(folder, tmp_path / "forged.bundle"))
+
+
+def test_facts_that_older_versions_lack_may_be_left_out(bundle: Path, tmp_path: Path) -> None:
+    folder = unpacked(bundle, tmp_path / "content")
+    document = json.loads((folder / REGISTERED).read_text())
+    older = {"decode", "accuracy", "base_warning"}
+    document["tags"] = {n: text for n, text in document["tags"].items() if n not in older}
+    (folder / REGISTERED).write_text(json.dumps(document))
+    assert check_bundle(resealed(folder, tmp_path / "older.bundle")).decision == "pass"
 
 
 def test_a_transcript_that_was_exchanged_is_refused(bundle: Path, tmp_path: Path) -> None:
@@ -214,6 +236,24 @@ def test_a_version_of_another_store_is_named(build: LocalBuild, version: Registe
     other = replace(version, facts=replace(version.facts, digests=digests))
     with pytest.raises(InputError, match="no build of this store judged models:/demo/1"):
         find_build(other, build.settings.store)
+
+
+def test_a_build_that_asked_with_other_template_variables_is_another_one(
+    build: LocalBuild, version: RegisteredVersion, tmp_path: Path
+) -> None:
+    store = Store(root=tmp_path / "store")
+    suite = replace(build.plan.suite, template_variables={"enable_thinking": False})
+    contracts = (*build.plan.contracts, "these variables")
+    other = replace(build.plan, suite=suite, contracts=contracts)
+    assert other.name != build.plan.name
+    for plan in (build.plan, other):
+        write_plan(plan, store)
+    decode = {**json.loads(version.facts.decode), "template_variables": suite.template_variables}
+    thoughtless = replace(version, facts=replace(version.facts, decode=json.dumps(decode)))
+    assert find_build(version, store)[0].name == build.plan.name
+    assert find_build(thoughtless, store)[0].name == other.name
+    before = replace(version, facts=replace(version.facts, decode=NONE))
+    assert find_build(before, store)[1].key == version.facts.digests.variant_key
 
 
 def test_attestations_travel_in_the_bundle_and_are_checked_there(

@@ -2,13 +2,17 @@
 
 import json
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from quantgate.flows.build.clearing.usage import nobody_begins
 from quantgate.flows.cli.main import main
+from quantgate.flows.cli.registered.register import register_command
+from quantgate.pipelines.files.store import Store
 
 
 @pytest.fixture
@@ -53,3 +57,18 @@ def test_what_is_younger_than_a_week_stays_unless_it_may_go(tmp_path: Path, log:
     assert "nothing may go" in gc(["--yes"], tmp_path).output
     gc(["--yes", "--older-than", "0d"], tmp_path)
     assert not log.exists()
+
+
+def test_registering_what_waits_and_removing_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert register_command() == 0  # all that is imported is there now
+    registering = threading.Thread(target=register_command)
+    with nobody_begins(Store(root=tmp_path / "store")):
+        registering.start()
+        registering.join(1.0)
+        assert registering.is_alive()
+    registering.join(10)
+    assert not registering.is_alive()

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from quantgate.flows.cli.main import main
 from quantgate.pipelines.files.store import Store
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import to_tags
 from tests.support.mlflow_tables import SUITE, VARIANTS, Extent, write_tables
 from tests.support.registries import Sample, evidence_of

@@ -27,7 +27,7 @@ from quantgate.registry.attesting.signing import (
     fingerprint,
     public_key,
 )
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from tests.support.registries import Sample, evidence_of
 
 

@@ -21,7 +21,7 @@ from quantgate.registry.cards.publishing import (
     publish,
     published_artifact,
 )
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from tests.support.registries import Sample, evidence_of
 from tests.support.servers.hub import HubServer
 

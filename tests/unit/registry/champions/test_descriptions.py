@@ -1,14 +1,22 @@
 """What MLflow's pages say in words: what holds now, of every suite, whoever decided it."""
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.files.sealed import Manifest, read_manifest
 from quantgate.registry import Decider, Tracking, VersionName, record, retire, waive
+from quantgate.registry.champions.decisions import VerdictWaiver, written
+from quantgate.registry.champions.descriptions import version_description
+from quantgate.registry.recording.model_manifest import write_model_manifest
+from quantgate.registry.tags import waiver_tag
 from tests.support.registries import (
     SUITE,
     MemoryRegistry,
@@ -48,6 +56,16 @@ def test_a_page_has_the_verdict_the_slices_and_how_to_use_it(
     assert f'mlflow.pyfunc.load_model("models:/{MODEL}/1")' in text
     assert f"quantgate pull {MODEL}/1 --to models" in text
     assert "`@support-desk`" in mlflow.descriptions[MODEL]
+
+
+def test_its_tables_are_tables_to_whoever_reads_markdown(
+    mlflow: MemoryRegistry, tracking: Tracking
+) -> None:
+    text = recorded(mlflow, tracking)
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    assert html.count("<table>") == text.count("\n| ---") >= 2
+    assert "<td>numeric copy" in html
+    assert "| ---" not in html
 
 
 def test_recording_it_again_writes_nothing_anew(mlflow: MemoryRegistry, tracking: Tracking) -> None:
@@ -110,3 +128,40 @@ def test_what_the_model_of_mlflow_samples_is_that_of_the_newest_suite_that_passe
     newer = replace(short, version=2, digest=other_digest("billing 2"))
     recorded(mlflow, tracking, suite=newer, decision=Decision.FAIL)
     assert json.loads(mlflow.manifests["run0"])["suite"] == "support-desk"
+
+
+def test_a_version_from_before_decode_settings_is_loaded_as_the_suite_at_hand_says(
+    mlflow: MemoryRegistry, tracking: Tracking, tmp_path: Path
+) -> None:
+    recorded(mlflow, tracking)
+    evidence = evidence_of(Sample(), tracking.store)
+    tags = {k: v for k, v in mlflow.models[MODEL]["1"].tags.items() if k != "decode"}
+    sealed_manifest: Manifest[object] = read_manifest(evidence.variant.folder, object)
+    write_model_manifest(evidence, sealed_manifest, tmp_path / "manifest.json", tags)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (manifest["suite"], manifest["decode"]) == ("support-desk", {})
+
+
+def test_whether_a_waiver_is_past_goes_by_the_day_in_utc(
+    mlflow: MemoryRegistry, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(mlflow, tracking)
+    recorded(mlflow, tracking, suite=NEWER, decision=Decision.FAIL, broke=90)
+    today = datetime.now(UTC)
+    tomorrow_here = today.hour >= 10  # 14 hours east of here; else it is yesterday 12 hours west
+    monkeypatch.setenv("TZ", "Etc/GMT-14" if tomorrow_here else "Etc/GMT+12")
+    time.tzset()
+    try:
+        for days, past in ((0, False), (-1, True)):
+            version = mlflow.models[MODEL]["1"]
+            waiver = VerdictWaiver(
+                reason="slow", who="Ada", until=(today + timedelta(days=days)).date().isoformat(),
+                evidence_key=version.tags["evidence_key"],
+            )  # fmt: skip
+            tags = {**version.tags, waiver_tag(SUITE.name): written(waiver)}
+            text = version_description(MODEL, replace(version, tags=tags))
+            assert "Waived until" in text
+            assert (", which is past" in text) is past
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -390,3 +390,15 @@ def test_tags_that_were_damaged_by_hand_stop_nothing(place: Place) -> None:
     place.mlflow.set_model_tag(MODEL, "alias_change.x.support-desk", "nothing")
     place.record(base="revision 3", size_bytes=9000)
     assert place.alias == "4"
+
+
+def test_pointing_an_alias_that_stood_for_nothing_names_no_version_before(place: Place) -> None:
+    place.record(size_bytes=1000)
+    place.mlflow.point_alias(MODEL, SUITE.name, None)
+    nobody_says_why = Decider(reason="", who="Ada")
+    open_registry = place.mlflow.open
+    change = rollback(
+        CHAMPION, place.tracking, by=nobody_says_why, to="1", open_registry=open_registry
+    )
+    assert (change.before, change.after) == (None, "1")
+    assert change.reason == "pointed at by hand"

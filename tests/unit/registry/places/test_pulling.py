@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.errors import InputError, ServiceError, ToolchainError
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import SealedFile
 from quantgate.registry import Tracking, record
@@ -60,6 +60,23 @@ def test_a_pulled_version_is_whole_and_says_what_serves_it(
     assert result.artifact.stat().st_ino != (original / "model.gguf").stat().st_ino
     again = pulled(mlflow, tracking, tmp_path / "here")
     assert again == result
+
+
+def test_the_manifest_is_on_the_disk_before_the_folder_has_its_name(
+    tracking: Tracking, mlflow: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = list[tuple[str, bool]](), os.fsync
+    to = tmp_path / "here"
+    target = to / stored(tracking).name
+
+    def note(descriptor: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), target.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    pulled(mlflow, tracking, to)
+    assert (str(to / f".{target.name}.partial" / "manifest.json"), False) in synced
+    assert synced[-1] == (str(to), True)
 
 
 def test_what_came_before_an_interruption_is_not_read_again(
@@ -163,7 +180,7 @@ def test_a_connection_that_broke_goes_on_where_it_stopped(tmp_path: Path) -> Non
 
 def test_places_of_kinds_that_nobody_knows_are_refused_by_name(tracking: Tracking) -> None:
     assert open_place("/a/folder", tracking) == FolderPlace(Path("/a/folder"))
-    with pytest.raises(InputError, match="nobody-knows://"):
+    with pytest.raises(ToolchainError, match="nobody-knows://"):
         open_place("nobody-knows://bucket/key", tracking)
 
 

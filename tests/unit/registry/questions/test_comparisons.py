@@ -98,7 +98,16 @@ def test_facts_that_differ_are_named_and_paths_are_not(
     found = compared(f"{MODEL}/1", f"{MODEL}/2", tracking, open_reader=mlflow.open_reader)
     facts = {fact.name: (fact.first, fact.second) for fact in found.facts}
     assert facts["size_bytes"] == ("4000", "3000")
-    assert {"location", "artifact", "verdict"} & facts.keys() == set()
+    assert {"location", "artifact", "verdict", "subject_key"} & facts.keys() == set()
+
+
+def test_where_files_lie_besides_the_store_is_no_difference(
+    tracking: Tracking, mlflow: MemoryRegistry
+) -> None:
+    mlflow.set_version_tag(MODEL, "2", "place", "s3://bucket/folder")
+    found = compared(f"{MODEL}/1", f"{MODEL}/2", tracking, open_reader=mlflow.open_reader)
+    assert found.second.facts.place == "s3://bucket/folder"
+    assert "place" not in {fact.name for fact in found.facts}
 
 
 def test_transcripts_of_the_open_store_give_every_answer(

@@ -11,7 +11,7 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.registry import Decider, RegisteredVersion, Tracking, VersionName, record
 from quantgate.registry.champions.requests import retire, waive
 from quantgate.registry.questions.lineages import trace
-from quantgate.registry.questions.lookups import find
+from quantgate.registry.questions.lookups import find, find_all
 from quantgate.registry.questions.wishes import LookupRequest
 from tests.support.registries import (
     SUITE,
@@ -124,3 +124,35 @@ def test_a_waived_verdict_is_returned_and_says_so(
     found = look(mlflow, tracking, suite="billing")
     assert (found.version, found.facts.verdict) == ("1", "fail")
     assert found.facts.waiver == f"verdict: answers slowly (Ada, until {tomorrow})"
+
+
+def listed(mlflow: MemoryRegistry, tracking: Tracking, **wishes: Any) -> list[tuple[str, str]]:
+    request = LookupRequest(model=MODEL, **wishes)
+    versions = find_all(request, tracking, open_reader=mlflow.open_reader)
+    return [(version.version, version.facts.suite_name) for version in versions]
+
+
+def test_all_that_passed_a_further_suite_are_listed_with_its_verdict(
+    mlflow: MemoryRegistry, tracking: Tracking
+) -> None:
+    newer = replace(BILLING, version=2, digest=other_digest("billing 2"))
+    put(mlflow, tracking, recipe="Q4_K_M", size_bytes=4000)
+    put(mlflow, tracking, recipe="Q4_K_M", size_bytes=4000, suite=newer)
+    put(mlflow, tracking, recipe="Q6_K", size_bytes=6000, suite=BILLING)
+    billing = [("3", "billing"), ("4", "billing"), ("1", "billing")]
+    assert listed(mlflow, tracking, suite="billing") == billing
+    assert listed(mlflow, tracking, suite="support-desk")[0] == ("2", "support-desk")
+    assert dict(listed(mlflow, tracking)) == {
+        "1": "support-desk", "2": "support-desk", "3": "support-desk", "4": "billing",
+    }  # fmt: skip
+
+
+def test_without_a_suite_the_only_pass_may_be_a_further_suites(tracking: Tracking) -> None:
+    mlflow = MemoryRegistry()
+    newer = replace(SUITE, version=4, digest=other_digest("suite 4"))
+    put(mlflow, tracking, recipe="Q8_0")
+    put(mlflow, tracking, recipe="Q8_0", suite=BILLING)
+    put(mlflow, tracking, recipe="Q8_0", suite=newer, decision=Decision.FAIL, broke=90)
+    found = look(mlflow, tracking)
+    assert (found.version, found.facts.suite) == ("1", "billing@1")
+    assert listed(mlflow, tracking) == [("1", "billing")]

@@ -24,7 +24,7 @@ from quantgate.registry import (
     record,
     verify,
 )
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import PASSED, filter_of, from_tags, to_tags
 from quantgate.registry.questions.lineages import trace
 from quantgate.registry.questions.lookups import find

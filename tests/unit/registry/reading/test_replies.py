@@ -49,12 +49,14 @@ def test_filters_are_asked_of_the_server_and_its_pages_followed_to_the_end() -> 
         Reply(body={"model_versions": [version(1)]}),
     ]
     with replying({"model-versions/search": pages}) as served:
-        query = VersionQuery(model="it's", tags={"verdict": "pass"}, other_suites_than=("desk",))
+        query = VersionQuery(
+            model="it's", tags={"verdict": "pass"}, other_tags={"suite_name": ("desk",)}
+        )
         versions = reader_of(served).versions(query)
     assert [each.number for each in versions] == ["3", "2", "1"]
     first, second = (asked.query for asked in served.asked)
     assert first["filter"] == (
-        "name = \"it's\" and tags.`verdict` = 'pass' and tags.suite_name != 'desk'"
+        "name = \"it's\" and tags.`verdict` = 'pass' and tags.`suite_name` != 'desk'"
     )
     assert first["order_by"] == "version_number DESC"
     assert "page_token" not in first

@@ -10,7 +10,7 @@ import pytest
 
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.store import Store
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import to_tags
 from quantgate.registry.opening import open_light_reader
 from quantgate.registry.protocol import RegistryReader, VersionQuery
@@ -70,7 +70,7 @@ def test_versions_are_asked_for_by_their_tags_newest_first(reader: RegistryReade
     assert versions[0].tags == {"identifier": f"{MODEL}--recipe-1"}
     every = VersionQuery(model=MODEL, tags={"verdict": "pass"}, limit=3)
     assert [len(version.tags) > 40 for version in reader.versions(every)] == [True, True, True]
-    assert reader.versions(VersionQuery(model=MODEL, other_suites_than=(SUITE,))) == ()
+    assert reader.versions(VersionQuery(model=MODEL, other_tags={"suite_name": (SUITE,)})) == ()
     assert reader.versions(VersionQuery(model="other")) == ()
 
 
@@ -122,7 +122,8 @@ def test_no_question_reads_a_table_through(store: Store) -> None:
         reader.alias_version(MODEL, SUITE)
         reader.aliases(MODEL)
         reader.versions(VersionQuery(model=MODEL, tags={"verdict": "pass", "scope": "s"}))
-        reader.versions(VersionQuery(model=MODEL, other_suites_than=("a", "b"), limit=1))
+        others = {"suite_name": ("a", "b"), "passes.a": ("none",)}
+        reader.versions(VersionQuery(model=MODEL, other_tags=others, limit=1))
         reader.versions(VersionQuery(model=MODEL, wanted=("size_bytes", "format")))
         reader.alias_changes(MODEL)
         reader.run_tags("0" * 32)

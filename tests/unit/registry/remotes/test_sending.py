@@ -10,10 +10,10 @@ import pytest
 from quantgate.pipelines.domain.errors import InputError, ServiceError, ToolchainError
 from quantgate.pipelines.files.sealed import MANIFEST, Manifest, read_manifest
 from quantgate.registry import Tracking, record
-from quantgate.registry.places.pulling import pull_version
+from quantgate.registry.places.pulling import Pulled, pull_version
 from quantgate.registry.remotes.objects import ObjectFolder
 from quantgate.registry.remotes.parts import parts_of
-from quantgate.registry.remotes.remote import RemotePlace
+from quantgate.registry.remotes.remote import RemotePlace, manifest_name
 from quantgate.registry.remotes.sending import send_folder
 from quantgate.registry.weights import weights_setting
 from tests.support.registries import (
@@ -90,7 +90,8 @@ def test_what_was_sent_is_read_back_from_any_byte_on(folder: Path) -> None:
     assert len(remote.files) == 4
     for start in (0, 1, 999, 1000, 1001, 2499, 2500):
         assert b"".join(RemotePlace(remote).read("model.gguf", start)) == content[start:]
-    assert b"".join(RemotePlace(remote).read(MANIFEST)) == (folder / MANIFEST).read_bytes()
+    name = manifest_name(manifest_of(folder).digest)
+    assert b"".join(RemotePlace(remote).read(name)) == (folder / MANIFEST).read_bytes()
     with pytest.raises(InputError, match=r"there is no file other\.gguf"):
         list(RemotePlace(remote).read("other.gguf"))
 
@@ -108,7 +109,7 @@ def test_interrupted_it_goes_on_with_what_did_not_arrive(folder: Path, dies_at: 
     remote = MemoryFolder(dies_at=dies_at)
     with pytest.raises(ServiceError, match="went away"):
         send(folder, remote)
-    assert MANIFEST not in remote.files
+    assert manifest_name(manifest_of(folder).digest) not in remote.files
     remote.dies_at = 10**9
     send(folder, remote)
     assert sorted(remote.sent) == sorted(set(remote.sent)), "no part twice"
@@ -154,6 +155,62 @@ def test_a_registered_version_is_pulled_from_where_its_weights_went(
     )
     assert pulled.artifact.read_bytes() == content
     assert heard[-1] == (len(content), len(content))
+
+
+def pulled_elsewhere(reference: str, mlflow: MemoryRegistry, folder: Path) -> Pulled:
+    """Pull where the store is not."""
+    elsewhere = tracking_in(folder / "other")
+    empty_database(elsewhere)
+    return pull_version(
+        reference,
+        folder / "models",
+        elsewhere,
+        on_pull=lambda here, total: None,
+        open_reader=mlflow.open_reader,
+    )
+
+
+def test_versions_of_one_content_are_each_pulled_with_their_own_manifest(
+    tracking: Tracking, tmp_path: Path
+) -> None:
+    shelf = (tmp_path / "shelf").as_uri()
+    sending, mlflow = replace(tracking, weights=shelf), MemoryRegistry()
+    digests = []
+    for corpus in ("support-traffic@1", "support-traffic@2"):
+        evidence = evidence_of(Sample(corpus=corpus), tracking.store)
+        record(evidence, sending, open_registry=mlflow.open)
+        digests.append(evidence.variant.manifest_digest)
+    places = {version.tags["place"] for version in mlflow.models["support-llama"].values()}
+    assert (len(places), len(set(digests))) == (1, 2)
+    (tmp_path / "store").rename(tmp_path / "gone")
+    for number, digest in enumerate(digests, start=1):
+        pulled = pulled_elsewhere(f"support-llama/{number}", mlflow, tmp_path)
+        assert manifest_of(pulled.folder).digest == digest
+
+
+def test_what_was_sent_when_manifests_had_one_name_is_still_pulled(
+    tracking: Tracking, tmp_path: Path
+) -> None:
+    sending, mlflow = replace(tracking, weights=(tmp_path / "shelf").as_uri()), MemoryRegistry()
+    evidence = evidence_of(Sample(), tracking.store)
+    record(evidence, sending, open_registry=mlflow.open)
+    (sent,) = (tmp_path / "shelf").rglob("manifest-*.json")
+    sent.rename(sent.with_name(MANIFEST))
+    (tmp_path / "store").rename(tmp_path / "gone")
+    pulled = pulled_elsewhere("support-llama/1", mlflow, tmp_path)
+    assert manifest_of(pulled.folder).digest == evidence.variant.manifest_digest
+
+
+def test_weights_come_back_from_every_kind_of_place_that_they_may_go_to(
+    tracking: Tracking, tmp_path: Path
+) -> None:
+    weights = weights_setting({"QUANTGATE_WEIGHTS": f"memory://{tmp_path.name}"})
+    mlflow = MemoryRegistry()
+    evidence = evidence_of(Sample(), tracking.store)
+    record(evidence, replace(tracking, weights=weights), open_registry=mlflow.open)
+    content = evidence.variant.artifact.read_bytes()
+    (tmp_path / "store").rename(tmp_path / "gone")
+    assert pulled_elsewhere("support-llama/1", mlflow, tmp_path).artifact.read_bytes() == content
 
 
 def test_weights_that_cannot_be_sent_make_no_version(tracking: Tracking, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """What `gc` removes and what it never does: registered variants, receipts', waiting and running builds'."""
 
+import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,12 @@ import pytest
 
 from quantgate.flows.build.clearing.needs import needs_of
 from quantgate.flows.build.clearing.removing import Clearing, find_removable, parse_age, remove
-from quantgate.flows.build.clearing.usage import in_use, nobody_begins
+from quantgate.flows.build.clearing.usage import (
+    UsedPlans,
+    in_use,
+    nobody_begins,
+    plans_in_use,
+)
 from quantgate.flows.build.plan_files import write_plan
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.verdicts.verdict import Decision
@@ -53,8 +59,19 @@ def mlflow(tracking: Tracking) -> MemoryRegistry:
 def clearing(
     tracking: Tracking, mlflow: MemoryRegistry, *, keep_champions: bool = False, age: float = 0.0
 ) -> Clearing:
-    needs = needs_of(tracking.store, tracking, mlflow.open_reader, keep_champions=keep_champions)
+    running = plans_in_use(tracking.store)
+    needs = needs_of(tracking, mlflow.open_reader, running=running, keep_champions=keep_champions)
     return find_removable(tracking.store, needs, older_than_seconds=age)
+
+
+def again(tracking: Tracking, mlflow: MemoryRegistry) -> Callable[[UsedPlans], Clearing]:
+    """Look as `remove` asks for it, while it holds the gate."""
+
+    def look(running: UsedPlans) -> Clearing:
+        needs = needs_of(tracking, mlflow.open_reader, running=running, keep_champions=False)
+        return find_removable(tracking.store, needs, older_than_seconds=0.0)
+
+    return look
 
 
 def names(clearing: Clearing) -> list[str]:
@@ -97,7 +114,7 @@ def test_removing_frees_what_was_named_and_leaves_the_rest(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
     shown = clearing(tracking, mlflow)
-    removed = remove(tracking.store, shown, lambda: clearing(tracking, mlflow))
+    removed = remove(tracking.store, shown, again(tracking, mlflow))
     assert removed.removable == shown.removable
     assert len([*tracking.store.variants.glob("[!.]*")]) == 1
     assert [*tracking.store.root.glob(".gc.staging-*")] == []
@@ -109,7 +126,7 @@ def test_what_became_needed_after_it_was_shown_stays(
     shown = clearing(tracking, mlflow)
     passed = replace(Sample(recipe="Q2_K"), decision=Decision.PASS)
     record(evidence_of(passed, tracking.store), tracking, open_registry=mlflow.open)
-    removed = remove(tracking.store, shown, lambda: clearing(tracking, mlflow))
+    removed = remove(tracking.store, shown, again(tracking, mlflow))
     assert removed.removable == ()
     assert len([*tracking.store.variants.glob("[!.]*")]) == 2
 
@@ -124,7 +141,7 @@ def test_while_the_registry_does_not_answer_every_variant_stays(
 
     write(tracking, "checkpoints/aa/logits-1/part", "downloads/org--m/0123/w")
     for keep in (False, True):
-        needs = needs_of(tracking.store, tracking, down, keep_champions=keep)
+        needs = needs_of(tracking, down, running=(), keep_champions=keep)
         found = find_removable(tracking.store, needs, older_than_seconds=0.0)
         assert found.unasked == "does not answer"
         kinds = [each.kind for each in found.removable]
@@ -150,7 +167,7 @@ def test_without_its_database_receipts_keep_what_was_registered(
 ) -> None:
     assert tracking.database is not None
     tracking.database.unlink()
-    needs = needs_of(tracking.store, tracking, open_reader, keep_champions=False)
+    needs = needs_of(tracking, open_reader, running=(), keep_champions=False)
     found = find_removable(tracking.store, needs, older_than_seconds=0.0)
     assert names(found) == ["variant Q2_K"]
 
@@ -166,6 +183,25 @@ def test_a_registration_that_waits_keeps_its_variant(
     assert names(clearing(tracking, mlflow)) == []
     file.write_text("{")
     assert names(clearing(tracking, mlflow)) == []
+
+
+def test_a_registration_that_ends_while_the_registry_was_just_asked_keeps_its_variant(
+    tracking: Tracking, mlflow: MemoryRegistry
+) -> None:
+    (failed,) = clearing(tracking, mlflow).removable
+    file = tracking.store.root / "pending" / "e--r.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"record": {"variant": {"folder": str(failed.path)}}}))
+
+    @contextmanager
+    def asked(tracking: Tracking) -> Iterator[RegistryReader]:
+        with mlflow.open_reader(tracking) as reader:
+            yield reader
+        file.unlink()  # it is registered now, which nobody has seen
+
+    needs = needs_of(tracking, asked, running=(), keep_champions=False)
+    assert names(find_removable(tracking.store, needs, older_than_seconds=0.0)) == []
+    assert not file.exists()
 
 
 def test_what_was_changed_lately_stays(tracking: Tracking, mlflow: MemoryRegistry) -> None:
@@ -212,6 +248,24 @@ def test_a_build_that_begins_waits_until_what_goes_is_out_of_the_way(tracking: T
     assert began.is_set()
 
 
+def test_whoever_looks_leaves_the_file_of_a_build_that_begins_alone(tracking: Tracking) -> None:
+    seen = list[UsedPlans]()
+    with nobody_begins(tracking.store):  # as a build holds the gate
+        write(tracking, "in-use/1-beginning")
+        (file,) = (tracking.store.root / "in-use").glob("[!.]*")
+        looker = threading.Thread(target=lambda: seen.append(plans_in_use(tracking.store)))
+        looker.start()
+        looker.join(0.3)
+        assert looker.is_alive()
+        assert file.exists()
+        file.write_text("plan")
+        held = file.open()
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    looker.join(10)
+    held.close()
+    assert seen == [("plan",)]
+
+
 def test_two_who_remove_at_once_remove_everything_once(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
@@ -219,7 +273,7 @@ def test_two_who_remove_at_once_remove_everything_once(
     shown, removed = clearing(tracking, mlflow), list[Clearing]()
 
     def work() -> None:
-        removed.append(remove(tracking.store, shown, lambda: clearing(tracking, mlflow)))
+        removed.append(remove(tracking.store, shown, again(tracking, mlflow)))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
