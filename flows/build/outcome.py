@@ -68,6 +68,13 @@ class BuildResult:
             row for row in self.rows if row.decision == Decision.PASS and not row.registered_version
         )
 
+    def recipe_name(self, row: VariantRow) -> str:
+        """Return what a variant is called beside others of its model, whose name may hold dashes, too."""
+        model = self.details.get("model")
+        if isinstance(model, dict):
+            return row.identifier.removeprefix(f"{model.get('name')}--")
+        return row.identifier.partition("--")[2] or row.identifier
+
     @property
     def exit_code(self) -> int:
         """0: something passed and is registered; else an error's own; 11: something is open; 10.

@@ -61,26 +61,34 @@ class LogsToJudge:
         return len(self.repeats) + len(self.reference.repeats)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """One answer of each item, and the log that has them."""
+
+    log: LoggedRun
+    answers: tuple[LoggedAnswer, ...]
+
+
 def judge_logs(logs: LogsToJudge, policy: Policy, observing: ObservationRunner) -> Verdict:
     """Pair and judge two logs.
 
     Raises:
-        InputError: they hold other items, were asked otherwise, or nothing says what is right.
+        InputError: they hold other items, were asked or graded otherwise, or nothing says what is right.
         ToolchainError, ServiceError, WorkerError: from a grader that has to observe answers first.
     """
-    references = [logs.reference.answers, *logs.reference.repeats]
-    references += [run.answers for run in logs.repeats]
+    first = logs.reference
+    references = [_Attempt(log=first, answers=each) for each in (first.answers, *first.repeats)]
+    references += [_Attempt(log=log, answers=log.answers) for log in logs.repeats]
+    of_variant = _Attempt(log=logs.variant, answers=logs.variant.answers)
     suite = items_of(logs)
-    for answers in (*references, logs.variant.answers):
-        _refuse_others(suite, logs, answers)
-    contract = _contract(suite, logs.reference)
+    for attempt in (*references, of_variant):
+        _refuse_others(suite, logs, attempt)
+    contract = _contract(suite, first)
     graded = [
-        _run(logs, suite, answers, observing, contract=_repeated(contract, number))
-        for number, answers in enumerate(references)
+        _run(logs, suite, attempt, observing, contract=_repeated(contract, number))
+        for number, attempt in enumerate(references)
     ]
-    variant = _run(
-        logs, suite, logs.variant.answers, observing, contract=contract, model=logs.variant.model
-    )
+    variant = _run(logs, suite, of_variant, observing, contract=contract, model=logs.variant.model)
     return judge(
         suite=suite,
         policy=policy,
@@ -103,14 +111,14 @@ def graded_by(logs: LogsToJudge) -> str:
 def _run(
     logs: LogsToJudge,
     suite: Suite,
-    answers: Sequence[LoggedAnswer],
+    attempt: _Attempt,
     observing: ObservationRunner,
     *,
     contract: RunContract,
     model: str = "",
 ) -> Run:
-    by_id = {answer.id: answer for answer in answers}
-    ordered = [by_id[item.id] for item in suite.items]
+    by_id = {answer.id: answer for answer in attempt.answers}
+    ordered = tuple(by_id[item.id] for item in suite.items)
     subject = model or logs.reference.model or "reference"
     key = digest_of([subject, contract.schedule.order_seed, [each.text for each in ordered]])
     return Run(
@@ -118,15 +126,15 @@ def _run(
         subject=subject,
         subject_digest=digest_of(subject),
         contract=contract,
-        answers=tuple(_graded(logs, suite, ordered, observing)),
+        answers=tuple(_graded(logs, suite, replace(attempt, answers=ordered), observing)),
         seconds=0.0,
     )
 
 
 def _graded(
-    logs: LogsToJudge, suite: Suite, answers: Sequence[LoggedAnswer], observing: ObservationRunner
+    logs: LogsToJudge, suite: Suite, attempt: _Attempt, observing: ObservationRunner
 ) -> Iterator[GradedAnswer]:
-    raw = [_answer(answer) for answer in answers]
+    raw = [_answer(answer) for answer in attempt.answers]
     if logs.agreement:
         said = {answer.id: answer.text for answer in logs.reference.answers}
         grader = AgreementGrader(suite=suite, reference=said)
@@ -137,25 +145,24 @@ def _graded(
         yield from grade_answers(suite, raw, observing)
     else:
         yield from (
-            GradedAnswer(answer=answer, grade=_own_grade(each, logs))
-            for each, answer in zip(answers, raw, strict=True)
+            GradedAnswer(answer=answer, grade=_own_grade(each, attempt.log, logs.reference))
+            for each, answer in zip(attempt.answers, raw, strict=True)
         )
 
 
-def _own_grade(answer: LoggedAnswer, logs: LogsToJudge) -> Grade:
-    """What the log itself said of an answer."""
-    run = logs.reference
+def _own_grade(answer: LoggedAnswer, log: LoggedRun, reference: LoggedRun) -> Grade:
+    """What a log itself said of an answer, by a grader that the reference's log spells so."""
     if answer.correct is None:
         raise InputError(
             f"does not say whether the answer of {answer.id} is right",
-            where=str(run.source),
+            where=str(log.source),
             next_step="name a suite with these items (--suite DIR), or ask for --agreement",
         )
     return Grade(
         correct=answer.correct,
         reason=answer.reason or ("right" if answer.correct else "wrong"),
         canonical=answer.text.strip(),
-        grader=f"{run.tool}: {run.grader}",
+        grader=_graders(reference),
         score=float(answer.correct),
         way=None if answer.correct else "wrong value",
     )
@@ -224,26 +231,50 @@ def _repeated(contract: RunContract, number: int) -> RunContract:
     return replace(contract, schedule=replace(contract.schedule, order_seed=number))
 
 
-def _refuse_others(suite: Suite, logs: LogsToJudge, answers: Sequence[LoggedAnswer]) -> None:
-    """Refuse a log that does not answer the very items, or was asked otherwise.
+def _refuse_others(suite: Suite, logs: LogsToJudge, attempt: _Attempt) -> None:
+    """Refuse a log that does not answer the very items, or was asked or graded otherwise.
 
     Raises:
         InputError: naming the first items.
     """
-    source = str(logs.variant.source if answers is logs.variant.answers else logs.reference.source)
-    ids = {answer.id for answer in answers}
+    ids = {answer.id for answer in attempt.answers}
     every = [item.id for item in suite.items]
     for what, names in (
         ("has no answer of", [name for name in every if name not in ids]),
         ("has answers of no item of the other log or suite:", sorted(ids.difference(every))),
-        ("was asked otherwise in", _asked_otherwise(logs.reference, answers)),
+        ("was asked otherwise in", _asked_otherwise(logs.reference, attempt.answers)),
     ):
         if names:
             raise InputError(
                 f"cannot be paired: {what} {listed(names)}",
-                where=source,
+                where=str(attempt.log.source),
                 next_step="run both models on the same items and prompts",
             )
+    if logs.suite is None and not logs.agreement:
+        _refuse_other_graders(logs.reference, attempt.log)
+
+
+def _refuse_other_graders(reference: LoggedRun, log: LoggedRun) -> None:
+    """Refuse a log whose own grades are by another grader; one without grades is refused by its answers.
+
+    The order of several graders' names is that in which a log came to them, and means nothing.
+    """
+    ours, others = _names(reference), _names(log)
+    if (reference.tool == log.tool and ours == others) or not (ours and others):
+        return
+    raise InputError(
+        f"cannot be paired: it was graded by {_graders(log)}, the reference by {_graders(reference)}",
+        where=str(log.source),
+        next_step="name a suite whose graders judge both (--suite DIR), or ask for --agreement",
+    )
+
+
+def _graders(log: LoggedRun) -> str:
+    return f"{log.tool}: {log.grader}"
+
+
+def _names(log: LoggedRun) -> frozenset[str]:
+    return frozenset(name for name in log.grader.split(", ") if name)
 
 
 def _asked_otherwise(reference: LoggedRun, answers: Sequence[LoggedAnswer]) -> list[str]:

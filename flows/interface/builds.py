@@ -18,9 +18,12 @@ from quantgate.pipelines.files.records import from_json, read_checked
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.report.summary import VariantRow
 from quantgate.pipelines.specs.loading import did_you_mean
+from quantgate.pipelines.specs.recipes import NO_RECIPES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from quantgate.flows.cli.quantize import QuantizeOptions
 
 _REPORTS = "reports"
 
@@ -63,10 +66,12 @@ class Build:
         Raises:
             InputError: there is none, or several are called so.
         """
-        rows = [row for row in self.variants if name in (row.identifier, _recipe_of(row))]
+        rows = [
+            row for row in self.variants if name in (row.identifier, self.result.recipe_name(row))
+        ]
         if len(rows) == 1:
             return rows[0]
-        names = [_recipe_of(row) for row in self.variants]
+        names = [self.result.recipe_name(row) for row in self.variants]
         raise InputError(
             f"no variant is called '{name}'{did_you_mean(name, names)}; there are {', '.join(names)}",
             where=self.name,
@@ -105,7 +110,7 @@ class Build:
         )
         rows = (
             (
-                _recipe_of(row),
+                self.result.recipe_name(row),
                 row.numerics,
                 None if row.size_bytes is None else f"{row.size_bytes / 1e6:.2f}",
                 None
@@ -151,17 +156,29 @@ def quantize(
     Raises:
         QuantgateError: bad input, a refused checkpoint, a missing tool, a service that does not answer.
     """
-    from quantgate.flows.cli.quantize import QuantizeOptions, built
+    from quantgate.flows.cli.quantize import built
     from quantgate.flows.progress.board import open_board
 
-    settings = Settings.from_environment()
-    asked = QuantizeOptions(
+    settings, asked = Settings.from_environment(), asked_for(build_file, model, options)
+    with open_board() as board:
+        result = built(asked, settings, board, lambda _plan: None)
+    assert result is not None  # only a plan alone has none
+    return Build(result)
+
+
+def asked_for(
+    build_file: str | Path | None, model: str | None, options: BuildOptions
+) -> "QuantizeOptions":
+    """Return what the command line would be; no recipes at all are `none`, which judges the base alone."""
+    from quantgate.flows.cli.quantize import QuantizeOptions
+
+    return QuantizeOptions(
         model=model,
         name=options.get("name"),
         build_file=None if build_file is None else Path(build_file),
         suite=Path(options["suite"]) if "suite" in options else None,
         corpus=options.get("corpus"),
-        recipes=",".join(options["recipes"]) if "recipes" in options else None,
+        recipes=(",".join(options["recipes"]) or NO_RECIPES) if "recipes" in options else None,
         policy=Path(options["policy"]) if "policy" in options else None,
         kv=",".join(options["kv"]) if "kv" in options else None,
         only=options.get("only"),
@@ -170,10 +187,6 @@ def quantize(
         foreign=tuple(options.get("foreign", ())),
         expand=options.get("expand"),
     )
-    with open_board() as board:
-        result = built(asked, settings, board, lambda _plan: None)
-    assert result is not None  # only a plan alone has none
-    return Build(result)
 
 
 def open_build(name: str) -> Build:
@@ -244,8 +257,3 @@ def _change(pair: _KeptPair) -> AnswerChange:
         variant=pair.variant.text,
         reason=pair.variant.reason,
     )
-
-
-def _recipe_of(row: VariantRow) -> str:
-    """What a variant is called beside others of its model."""
-    return row.identifier.partition("--")[2] or row.identifier

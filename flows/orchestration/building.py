@@ -12,7 +12,7 @@ from quantgate.flows.build.clearing.usage import in_use
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.orchestration.running import run_build
-from quantgate.flows.progress.board import PlainBoard
+from quantgate.flows.progress.board import plain_board
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import JsonObject
@@ -45,7 +45,7 @@ def build_from_form(
     file = Path(build_file)
     if not file.is_file():
         raise InputError("there is no such build file", where=build_file)
-    settings, board = Settings.from_environment(), PlainBoard()
+    settings, board = Settings.from_environment(), plain_board()
     prepare(settings.store)
     overrides = BuildOverrides(model=model, recipes=parse_recipes(recipes) if recipes else None)
     spec = load_build(file, overrides, DEFAULT_RECIPES)

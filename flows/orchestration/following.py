@@ -61,9 +61,10 @@ def serve_command(watch_list: Path | None, cron: str, team: str | None) -> int:
 
 
 def webhook_command(watch_list: Path | None, host: str, port: int) -> int:
-    """Look whenever a message with the right signature comes, until interrupted.
+    """Look now, and whenever a message with the right signature or secret comes, until interrupted.
 
-    A look that fails as a whole is said; the next message brings the next one.
+    The first look finds what was published while nobody listened. A look that fails as a whole is said; the
+    next message brings the next one.
 
     Raises:
         InputError: where the releases file has problems, or there is no secret.
@@ -76,11 +77,12 @@ def webhook_command(watch_list: Path | None, host: str, port: int) -> int:
         raise InputError(
             "is not set",
             where=SECRET_VARIABLE,
-            next_step="set it to what the hub signs its messages with",
+            next_step="set it to the secret that the hub was given for its messages",
         )
     bell = Bell()
     with open_board() as board, receiver(host, port, secret, bell) as address:
         board.say(f"following {chosen}; messages are taken at {address}")
+        bell.ring()
         while True:
             if not bell.heard(_WAIT_SECONDS):
                 continue

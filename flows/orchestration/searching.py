@@ -4,6 +4,7 @@ from quantgate.flows.build.errors import forget_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.plan_files import read_command, write_command
 from quantgate.flows.build.searching.trying import SearchProgress, progress, tried_plan
 from quantgate.flows.orchestration.running import run_build, run_flow
 from quantgate.flows.orchestration.server import prefect_api
@@ -11,6 +12,7 @@ from quantgate.flows.progress.board import Board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.files.store import Store
 
 
 def run_search(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
@@ -34,7 +36,16 @@ def _registered(plan: BuildPlan, settings: Settings, board: Board) -> BuildResul
     tried = _progress(plan, settings)
     if not tried.passed:
         raise WorkerError("the search ended before anything was tried", where=plan.name)
-    return run_build(tried_plan(plan, tried), settings, board)
+    return run_build(tried_build(plan, tried, settings.store), settings, board)
+
+
+def tried_build(plan: BuildPlan, tried: SearchProgress, store: Store) -> BuildPlan:
+    """Return the build of what a search tried: another name, and the command that asked for the search."""
+    build = tried_plan(plan, tried)
+    command = read_command(plan.name, store)
+    if command:
+        write_command(build.name, command, store)
+    return build
 
 
 def _progress(plan: BuildPlan, settings: Settings) -> SearchProgress:

@@ -19,7 +19,7 @@ from quantgate.flows.build.resources import needs
 from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.sources import refuse_unlike_source
 from quantgate.flows.build.verdicts import evidence
-from quantgate.flows.progress.board import Board, PlainBoard
+from quantgate.flows.progress.board import Board, plain_board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.audit.bench.bench import base_in
@@ -53,7 +53,7 @@ def open_build(plan_file: str) -> LocalBuild:
         plan=plan,
         settings=settings,
         tools=wire(settings, plan.servers),
-        show=(_boards[0] if _boards else PlainBoard()).unit,
+        show=(_boards[0] if _boards else plain_board()).unit,
     )
 
 

@@ -8,8 +8,9 @@ from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.disk.full import full_disk
 
 _LONGEST = 200
-_UNREACHED = "Failed to reach API"
-"""How a RuntimeError begins that Prefect makes of a failed first request."""
+_TEXTS = ("Failed to reach API", "Service exceeded error threshold")
+"""How RuntimeErrors begin that Prefect makes of a failed first request, and of a poller that failed for long
+(`prefect/utilities/services.py`; its runner raises that in a group in a group)."""
 
 
 class PrefectGoneError(ServiceError):
@@ -29,13 +30,26 @@ def prefect_errors(url: str, store_root: Path) -> Iterator[None]:
 
     try:
         yield
-    except (PrefectException, httpx.HTTPError, ConnectionError, TimeoutError) as error:
-        gone = _gone(error, url)
-        raise full_disk(gone, store_root) or gone from error
-    except RuntimeError as error:
-        if not str(error).startswith(_UNREACHED):
+    except Exception as error:
+        causes = tuple(_ungrouped(error))
+        kinds = (PrefectException, httpx.HTTPError, ConnectionError, TimeoutError)
+        if not all(isinstance(cause, kinds) or _is_unreached(cause) for cause in causes):
             raise
-        raise _gone(error, url) from error
+        gone = _gone(causes[0], url)
+        raise full_disk(gone, store_root) or gone from error
+
+
+def _ungrouped(error: Exception) -> Iterator[Exception]:
+    """Yield the errors of a group and of groups in it, or the error itself."""
+    if isinstance(error, ExceptionGroup):
+        for each in error.exceptions:
+            yield from _ungrouped(each)
+    else:
+        yield error
+
+
+def _is_unreached(error: Exception) -> bool:
+    return isinstance(error, RuntimeError) and str(error).startswith(_TEXTS)
 
 
 def _gone(error: Exception, url: str) -> PrefectGoneError:

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from quantgate.flows.orchestration.deployments import FLOW, Following
 from quantgate.flows.orchestration.look import look
-from quantgate.flows.progress.board import PlainBoard
+from quantgate.flows.progress.board import plain_board
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.store import STORE_VARIABLE
 from quantgate.pipelines.process.signals import Ending
@@ -27,7 +27,7 @@ def watch_releases(watch_list: str, store: str) -> JsonObject:
         store: The store that is built into, an absolute path there.
     """
     os.environ[STORE_VARIABLE] = store
-    outcomes = look(Path(watch_list), PlainBoard())
+    outcomes = look(Path(watch_list), plain_board())
     return {outcome.label: outcome.state for outcome in outcomes}
 
 

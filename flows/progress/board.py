@@ -71,18 +71,20 @@ class PlainBoard:
         return hear
 
 
+def plain_board() -> PlainBoard:
+    """Return a board of lines, as loud as `flows.progress.loudness` says: none, or each with its time."""
+    writers = {Loudness.QUIET: _nothing, Loudness.USUAL: _to_stderr, Loudness.VERBOSE: _with_time}
+    return PlainBoard(writers[loudness()])
+
+
 @contextmanager
 def open_board() -> Iterator[Board]:
     """Yield the board that suits standard error: live bars on a terminal, plain lines elsewhere.
 
-    What `flows.progress.loudness` says comes first: nothing at all, or lines that begin with the time.
+    What `flows.progress.loudness` says comes first (`plain_board`).
     """
-    chosen = loudness()
-    if chosen is not Loudness.USUAL:
-        yield PlainBoard(_nothing if chosen is Loudness.QUIET else _with_time)
-        return
-    if not sys.stderr.isatty():
-        yield PlainBoard()
+    if loudness() is not Loudness.USUAL or not sys.stderr.isatty():
+        yield plain_board()
         return
     with live_board(Console(stderr=True)) as board:
         yield board

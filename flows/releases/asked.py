@@ -7,19 +7,21 @@ from pathlib import Path
 
 from quantgate.calibration.drift.sealing import sealed_events
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
-from quantgate.flows.releases.sources import Hub
+from quantgate.flows.releases.sources import Hub, lying_still
 from quantgate.flows.releases.watch_list import Followed
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import table_reader
 from quantgate.pipelines.authoring.lm_eval import PREFIX
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.files.hashing import DigestMemory
 from quantgate.pipelines.files.records import record_digest
 from quantgate.pipelines.hub.picked import matching, parse_hub_pattern
 from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from quantgate.pipelines.specs.foreign import HUB
-from quantgate.pipelines.specs.policies import load_policy
+from quantgate.pipelines.specs.loading import load_yaml
+from quantgate.pipelines.specs.policies import PolicySpec, load_policy
 from quantgate.pipelines.specs.recipes import catalogue, find_recipes
 from quantgate.pipelines.suites.load import load_suite
 
@@ -49,11 +51,17 @@ def asked_parts(followed: Followed, settings: Settings, hub: Hub) -> Mapping[str
 
     Raises:
         InputError: where a file has problems.
-        ServiceError: a hub that quants of others are looked for at does not answer.
+        ServiceError: a hub that quants of others are looked for at does not answer; or (transient) somebody
+            is writing files that it names.
     """
     spec = spec_of(followed, "model")
+    with lying_still(spec.folder):
+        return _parts(spec, settings, hub)
+
+
+def _parts(spec: BuildSpec, settings: Settings, hub: Hub) -> Mapping[str, Digest]:
     suite = _suite(spec.suite, settings)
-    policy = load_policy(spec.policy, suite) if suite is not None else None
+    policy = load_policy(spec.policy, suite) if suite is not None else _policy(spec.policy)
     return {
         "recipes": digest_of(
             [record_digest(recipe) for recipe in find_recipes(spec.recipes, spec.folder)]
@@ -62,7 +70,7 @@ def asked_parts(followed: Followed, settings: Settings, hub: Hub) -> Mapping[str
         "corpus": digest_of(
             [_corpus(path, settings) if path is not None else None for path in spec.corpora]
         ),
-        "policy": record_digest(policy) if policy is not None else _file(spec.policy),
+        "policy": record_digest(policy),
         "options": _options(spec),
         **_quants_of_others(spec, settings, hub),
     }
@@ -73,6 +81,11 @@ def _suite(folder: Path, settings: Settings) -> Suite | None:
     if folder.name.startswith(PREFIX):
         return None
     return load_suite(folder, table_reader(settings))
+
+
+def _policy(path: Path | None) -> Policy:
+    """Read the policy for a suite that would have to be imported first."""
+    return (load_yaml(path, PolicySpec) if path is not None else PolicySpec()).policy()
 
 
 def _suite_digest(suite: Suite) -> Digest:
@@ -121,10 +134,6 @@ def _place(text: str, settings: Settings, hub: Hub) -> JsonValue:
     paths = [Path(name) for name in sorted(glob.glob(text))]  # noqa: PTH207 - it is absolute
     inside = [file for path in paths if path.is_dir() for file in sorted(path.iterdir())]
     return [[file.name, memory.digest(file)] for file in (*paths, *inside) if file.is_file()]
-
-
-def _file(path: Path | None) -> Digest:
-    return digest_of(path.read_text(encoding="utf-8") if path is not None else "")
 
 
 def _options(spec: BuildSpec) -> Digest:

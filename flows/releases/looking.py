@@ -100,11 +100,7 @@ class Looker:
         """
         claims, asked = Claims(self.store.root), self.asked(followed)
         head = self._head(followed)
-        key = ReleaseKey(
-            label=followed.label,
-            revision=head.revision,
-            asked=digest_of([list(pair) for pair in sorted(asked.items())]),
-        )
+        key = _key(followed, head, asked)
         claim = claims.read(key)
         if claim is not None and claim.settled:
             return None
@@ -118,7 +114,20 @@ class Looker:
             key=key,
             contents=ReleaseContents(parts={**checkpoint.parts, **asked}, others=checkpoint.others),
         )
-        return _compared(release, claims.of(followed.label))
+        compared = _compared(release, claims.of(followed.label))
+        if (
+            claim is not None
+        ):  # begun by somebody or reopened: that an earlier one is like it settles nothing
+            return replace(compared, news="taken up again", same_as=None)
+        return compared
+
+    def key_of(self, followed: Followed) -> ReleaseKey:
+        """Return what a claim on an entry would be on just now.
+
+        Raises:
+            QuantgateError: its source does not answer, or its files have problems.
+        """
+        return _key(followed, self._head(followed), self.asked(followed))
 
     def _head(self, followed: Followed) -> "_Head":
         if followed.hub is None:
@@ -150,6 +159,14 @@ class _Head:
     model: str
     contents: Callable[[], ReleaseContents]
     too_large: Callable[[], bool]
+
+
+def _key(followed: Followed, head: _Head, asked: Mapping[str, Digest]) -> ReleaseKey:
+    return ReleaseKey(
+        label=followed.label,
+        revision=head.revision,
+        asked=digest_of([list(pair) for pair in sorted(asked.items())]),
+    )
 
 
 def _compared(release: Release, claims: tuple[Claim, ...]) -> Release:

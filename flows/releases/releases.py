@@ -51,28 +51,38 @@ def watch_once(
     `build` returns `done` for whatever could be judged, also where nothing passed, or nothing can. An error
     it raises settles the release as failed, except a transient one, which is tried again at the next look,
     and one that may be this machine's, which is tried again `MAX_ATTEMPTS` times. A revision that another
-    watcher is building is left to it; one in which nothing that is built changed is skipped. An interruption
-    settles nothing and does not count as an attempt.
+    watcher is building is left to it; one in which nothing that is built changed is skipped; one that changed
+    while others were built is left to the next look. An interruption settles nothing and does not count as an
+    attempt.
     """
     look = looker.look(watch_list)
-    outcomes = [
-        ReleaseOutcome(
-            label=missed.label,
-            revision=None,
-            state="unreachable",
-            exit_code=missed.error.exit_code,
-            detail=str(missed.error),
-        )
-        for missed in look.unreachable
-    ]
+    outcomes = [_unreachable(missed.label, missed.error) for missed in look.unreachable]
     claims = Claims(looker.store.root)
     for release in look.releases:
+        overtaken = _overtaken(release, looker)
+        if overtaken is not None:
+            outcomes.append(overtaken)
+            continue
         with claims.taken(release.key, release.contents) as claim:
             if claim is not None and release.same_as is not None:
                 outcomes.append(_skip(release, claim, claims, release.same_as))
             elif claim is not None:
                 outcomes.append(_build(release, claim, claims, build))
     return tuple(outcomes)
+
+
+def _overtaken(release: Release, looker: Looker) -> ReleaseOutcome | None:
+    """Return what becomes of a release that is not any more what was looked at; None where it still is.
+
+    Builds before it take hours: what is built is read anew, and must not be settled as what was there before.
+    """
+    try:
+        key = looker.key_of(release.followed)
+    except QuantgateError as error:
+        return _unreachable(release.followed.label, error)
+    if key == release.key:
+        return None
+    return _outcome(release, "postponed", 0, "changed since it was looked at")
 
 
 def _skip(release: Release, claim: Claim, claims: Claims, same_as: Claim) -> ReleaseOutcome:
@@ -119,6 +129,16 @@ def _state_after(error: QuantgateError) -> State:
     if isinstance(error, UnprovableError):
         return "done"
     return "unfinished" if isinstance(error, OF_THIS_MACHINE) else "failed"
+
+
+def _unreachable(label: str, error: QuantgateError) -> ReleaseOutcome:
+    return ReleaseOutcome(
+        label=label,
+        revision=None,
+        state="unreachable",
+        exit_code=error.exit_code,
+        detail=str(error),
+    )
 
 
 def _outcome(release: Release, state: State, exit_code: int, detail: str) -> ReleaseOutcome:

@@ -1,5 +1,7 @@
 """Which revision a followed source is at: a hub repository's commit, a folder's content."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -101,11 +103,29 @@ def folder_digests(folder: Path, store: Store) -> CheckpointDigests:
     """
     if not folder.is_dir():
         raise InputError("there is no such folder", where=str(folder))
-    before = _signature(folder)
-    digests = checkpoint_digests(folder, DigestMemory(store.digest_memory).digest)
-    if _signature(folder) != before:
-        raise ServiceError("is being written to", where=str(folder), transient=True)
+    with lying_still(folder):
+        before = _signature(folder)
+        digests = checkpoint_digests(folder, DigestMemory(store.digest_memory).digest)
+        if _signature(folder) != before:
+            raise _written_to(folder)
     return digests
+
+
+@contextmanager
+def lying_still(place: Path) -> Iterator[None]:
+    """Read files that were listed; one that is gone again was renamed or removed meanwhile.
+
+    Raises:
+        ServiceError: (transient) somebody is writing into `place`.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _written_to(Path(error.filename or place)) from error
+
+
+def _written_to(place: Path) -> ServiceError:
+    return ServiceError("is being written to", where=str(place), transient=True)
 
 
 def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:

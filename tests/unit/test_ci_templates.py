@@ -91,9 +91,38 @@ def test_gitlabs_job_runs_the_same_script_and_shows_its_junit() -> None:
     for line in (*job["before_script"], *job["script"]):
         subprocess.run(["bash", "-n", "-c", line], check=True)
     assert job["script"] == ['"$QUANTGATE_SOURCE/.ci/verdict"']
-    folder = job["variables"]["QUANTGATE_OUTPUT"]
-    assert job["artifacts"]["reports"]["junit"] == f"{folder}/junit.xml"
-    assert job["artifacts"]["paths"] == [folder]
+    assert job["artifacts"]["reports"]["junit"] == "$QUANTGATE_OUTPUT/junit.xml"
+    assert job["artifacts"]["paths"] == ["$QUANTGATE_OUTPUT"]
+
+
+def test_gitlabs_job_clones_the_ref_that_is_asked_for(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-C", str(source))
+    subprocess.run(["git", "init", "--quiet", "-b", "main", str(source)], check=True)
+    for ref in ("v1", "v2"):
+        (source / "ref").write_text(ref)
+        subprocess.run([*git, "add", "."], check=True)
+        subprocess.run([*git, "commit", "--quiet", "-m", ref], check=True)
+        subprocess.run([*git, "tag", ref], check=True)
+    target = tmp_path / "target"
+    clone = GITLAB[".quantgate-verdict"]["before_script"][0].replace("/tmp/quantgate", str(target))
+    finished = subprocess.run(
+        ["bash", "-c", f'{clone}; cat "$QUANTGATE_SOURCE/ref"'],
+        env=os.environ | {"QUANTGATE_SOURCE": f"file://{source}", "QUANTGATE_REF": "v1"},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.stdout == "v1", finished.stderr
+
+
+def test_the_snippets_for_gitlab_say_where_quantgate_comes_from_and_at_which_ref() -> None:
+    document = (PROJECT / "docs" / "ci.md").read_text().partition("## GitLab\n```yaml\n")[2]
+    comment = (CI / "gitlab.yml").read_text().partition(".quantgate-verdict:\n")[0]
+    header = "\n".join(line.removeprefix("#").removeprefix("   ") for line in comment.splitlines())
+    for snippet in (document.partition("```")[0], header.partition("\n\n")[2]):
+        asked = yaml.safe_load(snippet)
+        assert asked["judge"]["variables"]["QUANTGATE_REF"] == asked["include"]["ref"]
+        assert asked["include"]["project"] in asked["judge"]["variables"]["QUANTGATE_SOURCE"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +142,7 @@ def test_the_actions_step_gives_verdict_files_and_exit_code(
     assert (found, told["verdict"]) == (code, verdict)
     assert f"quantgate: b: **{verdict}**" in summary
     suite = ElementTree.parse(tmp_path / told["output"] / "junit.xml").getroot()
-    assert [case.get("name") for case in suite] == ["all", "even", "odd"]
+    assert [case.get("name") for case in suite] == ["all", "even", "odd", "verdict"]
     assert int(suite.get("failures", "")) > 0 if verdict == "fail" else suite.get("failures") == "0"
     value = json.loads((tmp_path / told["output"] / "result.json").read_text())
     assert value["decision"] == verdict

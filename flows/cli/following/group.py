@@ -62,9 +62,10 @@ def releases(name: str | None, reopen: bool, as_json: bool) -> int:
 )
 @in_store
 def webhook(watch_list: Path | None, host: str, port: int) -> int:
-    """Listen for signed messages, and look for new releases at each, until interrupted.
+    """Look for new releases now and at each message from somebody who knows the secret, until interrupted.
 
-    The secret stands in QUANTGATE_WEBHOOK_SECRET; messages are signed by HMAC-SHA256 in X-Hub-Signature-256.
+    The secret stands in QUANTGATE_WEBHOOK_SECRET; messages are signed by HMAC-SHA256 in X-Hub-Signature-256,
+    or bring it in X-Webhook-Secret, as Hugging Face's do: then put TLS in front.
     """
     from quantgate.flows.orchestration.following import webhook_command
 

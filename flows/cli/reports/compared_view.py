@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from quantgate.flows.cli.views.blocks import Block, BlockRow, Heading, Sentence, TableBlock, row
 from quantgate.pipelines.report.between.builds import BuildsCompared, RunsCompared, UnlikeItem
-from quantgate.pipelines.report.wording import plural, points, probability, visible
+from quantgate.pipelines.report.wording import one_line, plural, points, probability
 
 _SHOWN_ITEMS = 12
-_SHOWN_CHARACTERS = 100
 
 
 def comparison_blocks(compared: BuildsCompared) -> Iterator[Block]:
@@ -74,9 +73,4 @@ def _item(item: UnlikeItem) -> Iterator[Block]:
     yield Sentence.of(f"  {item.item_id} ({', '.join(item.slices)}): only {right} is right")
     for name, answer in (("A", item.first_answer), ("B", item.second_answer)):
         if answer is not None:
-            yield Sentence.of(f"    {name}: {_short(answer)}")
-
-
-def _short(answer: str) -> str:
-    line = " ".join(visible(answer).split())
-    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
+            yield Sentence.of(f"    {name}: {one_line(answer)}")

@@ -1,9 +1,9 @@
 """What a comparison shows: facts in which two versions differ, and items that they answer unalike."""
 
 from quantgate.flows.cli.views.plain import print_table
+from quantgate.pipelines.report.wording import one_line
 from quantgate.registry import ItemDifference, VersionComparison
 
-_SHOWN_CHARACTERS = 100
 _SHOWN_ITEMS = 50
 
 
@@ -36,11 +36,6 @@ def _show_items(items: tuple[ItemDifference, ...]) -> None:
         print(f"  {item.item_id} ({', '.join(item.slices) or 'no slice'}): {right} is right")
         for name, answer in (("A", item.first_answer), ("B", item.second_answer)):
             if answer is not None:
-                print(f"    {name}: {_short(answer)}")
+                print(f"    {name}: {one_line(answer)}")
     if len(items) > _SHOWN_ITEMS:
         print(f"  and {len(items) - _SHOWN_ITEMS} more: --json lists them all")
-
-
-def _short(answer: str) -> str:
-    line = " ".join(answer.split())
-    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"

@@ -23,7 +23,7 @@ def show_result(result: BuildResult, console: Console) -> None:
     if not result.rows:
         _show_base(result, console)
         return
-    names = Column(name="variant", cells=tuple(_recipe_name(row, result) for row in result.rows))
+    names = Column(name="variant", cells=tuple(map(result.recipe_name, result.rows)))
     for table in folded(names, _columns(result.rows), width=console.width, title=result.name):
         console.print(table)
         console.print()
@@ -39,14 +39,6 @@ def show_result(result: BuildResult, console: Console) -> None:
     for line in (*search_lines(result), *_alias_lines(result)):
         console.print(Text(line), soft_wrap=True)
     console.print(_closing(result), highlight=False)
-
-
-def _recipe_name(row: VariantRow, result: BuildResult) -> str:
-    """Return what a variant is called beside others of its model, whose name may hold dashes, too."""
-    model = result.details.get("model")
-    if isinstance(model, dict):
-        return row.identifier.removeprefix(f"{model.get('name')}--")
-    return row.identifier.partition("--")[2]
 
 
 def _show_base(result: BuildResult, console: Console) -> None:

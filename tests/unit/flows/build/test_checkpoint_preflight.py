@@ -28,7 +28,7 @@ from quantgate.pipelines.report.page.rendering import write_page
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_rows
 from quantgate.pipelines.specs.recipes import find_recipes
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import from_tags, to_tags
 from quantgate.registry.tags import NONE
 from tests.support.fakes import fake_checkpoint

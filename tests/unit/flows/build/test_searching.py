@@ -8,8 +8,10 @@ import pytest
 from quantgate.flows.build import units
 from quantgate.flows.build.errors import record_error
 from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.plan_files import read_command, write_command
 from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
 from quantgate.flows.build.searching.trying import progress, tried_plan
+from quantgate.flows.orchestration.searching import tried_build
 from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from tests.support.builds.faked import faked_build
@@ -93,3 +95,16 @@ def test_what_an_error_stopped_did_not_pass(tmp_path: Path) -> None:
     found = progress(build)
 
     assert (dict(found.passed), found.upcoming) == ({"demo--Q8_0": False}, None)
+
+
+def test_what_a_search_tried_is_by_the_command_that_asked_for_the_search(tmp_path: Path) -> None:
+    build = searching(tmp_path, FakeRuntime(wrong={"Q8_0": {f"i{n}" for n in range(20)}}))
+    walked(build)
+    store = build.settings.store
+    unsaid = tried_build(build.plan, progress(build), store)
+    assert unsaid.name != build.plan.name
+    assert read_command(unsaid.name, store) == ""
+    write_command(build.plan.name, "quantgate quantize --search size", store)
+    tried = tried_build(build.plan, progress(build), store)
+    assert tried == tried_plan(build.plan, progress(build))
+    assert read_command(tried.name, store) == "quantgate quantize --search size"

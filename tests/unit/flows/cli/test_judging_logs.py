@@ -212,3 +212,47 @@ def test_what_is_no_log_is_said(tmp_path: Path) -> None:
     ):
         result = judged(tmp_path, tmp_path / name, tmp_path / name)
         assert (result.exit_code, words in result.output) == (2, True), result.output
+
+
+def test_logs_of_different_graders_are_no_pair(tmp_path: Path) -> None:
+    rubric = lines(
+        tmp_path / "r.jsonl", [{"id": str(n), "answer": "x", "correct": True} for n in range(ITEMS)]
+    )
+    base = lm_eval(tmp_path / "a", 0)
+    for arguments in ((base, rubric), (base, lm_eval(tmp_path / "b", 0), "--repeat", rubric)):
+        result = judged(tmp_path, *arguments)
+        assert result.exit_code == 2, result.output
+        said = " ".join(result.output.split())
+        assert (
+            f"{rubric}: cannot be paired: it was graded by JSON lines: `correct` of each line"
+            in said
+        )
+        assert "the reference by lm-evaluation-harness: exact_match (strict-match)" in said
+    assert judged(tmp_path, base, rubric, "--agreement").exit_code == 10
+
+
+def test_graders_that_are_named_in_another_order_are_the_same(tmp_path: Path) -> None:
+    def log(path: Path, numbers: Sequence[int]) -> Path:
+        samples = [
+            {"id": n, "epoch": 1, "input": f"What is {n}?", "target": str(n), "metadata": {},
+             "output": {"choices": [{"message": {"content": str(n)}, "stop_reason": "stop"}]},
+             "scores": {"match" if n % 2 else "includes": {"value": "C"}}}
+            for n in numbers
+        ]  # fmt: skip
+        path.write_text(
+            json.dumps({"eval": {"model": path.stem}, "status": "success", "samples": samples})
+        )
+        return path
+
+    first = log(tmp_path / "a.json", range(ITEMS))
+    second = log(tmp_path / "b.json", range(ITEMS)[::-1])
+    assert judged(tmp_path, first, second).exit_code == 0
+
+
+def test_the_log_that_says_nothing_of_right_and_wrong_is_the_one_named(tmp_path: Path) -> None:
+    graded = plain(tmp_path / "a.jsonl", 0, graded=True)
+    silent = plain(tmp_path / "b.jsonl", 0)
+    result = judged(tmp_path, graded, silent)
+    assert (result.exit_code, f"{silent}: does not say" in result.output) == (2, True), (
+        result.output
+    )

@@ -1,14 +1,19 @@
 """Builds as programs get them: opened by name, and refused in a sentence."""
 
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import quantgate as qg
 from quantgate.flows.build.outcome import COMPLETION, BuildResult
+from quantgate.flows.cli.views.result import show_result
+from quantgate.flows.interface.builds import Build, asked_for
 from quantgate.flows.interface.changes import AnswerChange, AnswerChanges
 from quantgate.flows.interface.tables import html_table
 from quantgate.pipelines.files.records import write_checked
@@ -85,3 +90,22 @@ def test_importing_the_package_stays_light_and_its_names_are_all_there() -> None
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.splitlines() == ["[]", "[]"]
+
+
+def test_no_recipes_at_all_judge_the_base_alone() -> None:
+    assert asked_for("build.yaml", None, {"recipes": []}).recipes == "none"
+    assert asked_for("build.yaml", None, {"recipes": ["Q8_0", "Q2_K"]}).recipes == "Q8_0,Q2_K"
+    assert asked_for("build.yaml", None, {}).recipes is None
+
+
+def test_a_model_whose_name_holds_dashes_keeps_them(tmp_path: Path) -> None:
+    result = BuildResult(
+        name="my--llama--desk--1", page=tmp_path / "index.html",
+        rows=(replace(row("Q2_K"), identifier="my--llama--Q2_K"),), errors=(), receipts=(),
+        details={"model": {"name": "my--llama"}},
+    )  # fmt: skip
+    assert Build(result).variant("Q2_K") == result.rows[0]
+    assert ">Q2_K</td>" in Build(result)._repr_html_()
+    shown = io.StringIO()
+    show_result(result, Console(file=shown, width=200))
+    assert " Q2_K " in shown.getvalue()

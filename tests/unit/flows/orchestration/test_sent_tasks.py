@@ -64,3 +64,30 @@ def test_a_server_that_is_away_or_busy_is_one_transient_error(
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ours"), prefect_errors("url", tmp_path):
         raise RuntimeError("ours")
+
+
+_OVER = RuntimeError("Service exceeded error threshold.")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _OVER,
+        ExceptionGroup("unhandled errors", [ExceptionGroup("unhandled errors", [_OVER])]),
+        ExceptionGroup("unhandled errors", [_OVER, httpx.ConnectError("gone")]),
+    ],
+)
+def test_a_poller_that_gave_up_is_a_server_that_is_away(error: Exception, tmp_path: Path) -> None:
+    with (
+        pytest.raises(PrefectGoneError, match="Service exceeded error threshold") as caught,
+        prefect_errors("url", tmp_path),
+    ):
+        raise error
+    assert caught.value.transient
+
+
+def test_a_group_with_an_error_of_ours_stays_what_it_is(tmp_path: Path) -> None:
+    group = ExceptionGroup("unhandled errors", [_OVER, ValueError("ours")])
+    with pytest.raises(ExceptionGroup) as caught, prefect_errors("url", tmp_path):
+        raise group
+    assert caught.value is group

@@ -341,3 +341,63 @@ def test_what_an_entry_asks_for_is_known_by_what_its_files_mean(
     assert changed("corpus.yaml", "96", "95") == {"corpus"}
     assert changed("suite/items.jsonl", '"id": "', '"id": "x') == {"suite"}
     assert changed("build.yaml", "name:", "kv: q8_0\nname:") == {"options"}
+
+
+def test_a_reopened_release_is_built_although_an_earlier_one_is_like_it(watcher: Watcher) -> None:
+    watcher.state = "failed"
+    watcher.look()
+    watcher.hub.publish(README_md="r2")
+    assert [state for state, _ in watcher.look()] == ["skipped"]
+    claims = Claims(watcher.store.root)
+    claims.reopen(claims.of("org/model")[-1])
+    watcher.state = "done"
+    assert watcher.look() == [("done", "")]
+    assert watcher.built == ["the first release seen", "taken up again"]
+
+
+def test_what_changes_while_others_are_built_is_left_to_the_next_look(tmp_path: Path) -> None:
+    asked = {"org/first": "suite 1", "org/second": "suite 1"}
+    entries = tuple(replace(ENTRY, label=label, hub=HubSource(repository=label)) for label in asked)
+    looker = Looker(
+        store=Store(root=tmp_path),
+        hub=ChangingHub(),
+        asked=lambda entry: {"suite": digest_of(asked[entry.label])},
+    )
+    built: list[tuple[str, str]] = []
+
+    def build(release: Release) -> ReleaseOutcome:
+        built.append((release.followed.label, release.key.asked))
+        asked["org/second"] = "suite 2"  # somebody edits a file while this builds
+        return ReleaseOutcome(
+            label=release.followed.label, revision=None, state="done", exit_code=0, detail=""
+        )
+
+    seen = watch_once(entries, looker, build=build)
+    assert [(each.label, each.state) for each in seen] == [
+        ("org/first", "done"),
+        ("org/second", "postponed"),
+    ]
+    assert Claims(tmp_path).of("org/second") == ()
+    assert [each.state for each in watch_once(entries, looker, build=build)] == ["done"]
+    assert built[1] == ("org/second", looker.key_of(entries[1]).asked)
+
+
+def test_a_policy_that_is_missing_is_a_problem_of_its_entry_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "store"))
+    settings, hub = Settings.from_environment(), ChangingHub()
+    watch_list = tmp_path / "releases.yaml"
+    watch_list.write_text(
+        "follow:\n  - {model: org/model, suite: 'lm-eval:arc_easy', policy: policy.yaml}\n"
+        "  - {model: org/other, suite: 'lm-eval:arc_easy'}\n"
+    )
+    looker = Looker(
+        store=settings.store, hub=hub, asked=lambda entry: asked_parts(entry, settings, hub)
+    )
+    look = looker.look(load_watch_list(watch_list))
+    assert [each.label for each in look.unreachable] == ["org/model"]
+    assert "policy.yaml" in str(look.unreachable[0].error)
+    assert [each.followed.label for each in look.releases] == ["org/other"]
+    (tmp_path / "policy.yaml").write_text("# a remark\nmax_break_rate: 0.2\n")
+    assert len(looker.look(load_watch_list(watch_list)).releases) == 2

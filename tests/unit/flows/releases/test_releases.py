@@ -24,7 +24,7 @@ from quantgate.flows.releases.releases import (
     ReleaseOutcome,
     watch_once,
 )
-from quantgate.flows.releases.sources import HuggingFaceHub, folder_digests
+from quantgate.flows.releases.sources import HuggingFaceHub, folder_digests, lying_still
 from quantgate.flows.releases.watch_list import WATCH_LIST, Followed, load_watch_list
 from quantgate.pipelines.domain.errors import (
     CheckpointError,
@@ -495,3 +495,25 @@ def test_a_hub_that_is_down_is_a_transient_service_error(store: Store) -> None:
             HubSource(repository="org/name")
         )
     assert caught.value.transient
+
+
+def test_a_file_that_is_renamed_while_it_is_looked_at_is_no_end_of_the_look(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkpoint"
+    write_checkpoint(folder)
+    (folder / "tokenizer.model").symlink_to(folder / "gone")  # listed, and then not there
+    (tmp_path / "releases.yaml").write_text("follow:\n  - {model: checkpoint, suite: s}\n")
+    watch_list = load_watch_list(tmp_path / "releases.yaml")
+    (missed,) = looker(store, FakeHub()).look(watch_list).unreachable
+    assert "is being written to" in str(missed.error)
+    assert isinstance(missed.error, ServiceError) and missed.error.transient
+    (folder / "tokenizer.model").unlink()
+    assert looker(store, FakeHub()).look(watch_list).unreachable == ()
+
+    def renamed(_: Followed) -> dict[str, Digest]:
+        with lying_still(tmp_path):
+            return {"suite": digest_of((tmp_path / "renamed").read_text())}
+
+    (missed,) = looker(store, FakeHub(), renamed).look(watch_list).unreachable
+    assert f"{tmp_path / 'renamed'}: is being written to" in str(missed.error)

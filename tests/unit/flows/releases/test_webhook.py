@@ -1,8 +1,12 @@
 """Messages bring a look forward where they are signed, and do nothing else."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,6 +14,7 @@ from click.testing import CliRunner
 
 from quantgate.flows.cli.main import main
 from quantgate.flows.releases.webhook import (
+    BARE_SECRET,
     LARGEST_BYTES,
     SIGNATURE,
     Bell,
@@ -102,3 +107,37 @@ def test_the_command_asks_for_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     finished = CliRunner().invoke(main, ["webhook"])
     assert finished.exit_code == 2
     assert "QUANTGATE_WEBHOOK_SECRET: is not set" in finished.output
+
+
+def test_the_bare_secret_is_taken_as_hugging_face_sends_it(address: str, bell: Bell) -> None:
+    header = BARE_SECRET.replace("-", "_")
+    assert BARE_SECRET == "X-Webhook-Secret"
+    for wrong in ("", SECRET[:-1], "another secret of some length"):
+        assert post(address, BODY, **{header: wrong}) == 401
+    assert not bell.heard(0)
+    assert post(address, BODY, **{header: SECRET}) == 202
+    assert bell.heard(5)
+
+
+def test_the_command_looks_once_before_any_message(tmp_path: Path) -> None:
+    watch_list = tmp_path / "releases.yaml"
+    watch_list.write_text("follow:\n  - {model: ./gone, suite: suite}\n")
+    command = [sys.executable, "-c", "from quantgate.flows.cli.main import main; main()", "webhook"]
+    environment = os.environ | {
+        "QUANTGATE_WEBHOOK_SECRET": SECRET,
+        "QUANTGATE_STORE": str(tmp_path / "store"),
+    }
+    with subprocess.Popen(
+        [*command, "--port", "0", "--list", str(watch_list)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stderr is not None
+        said: list[str] = []
+        try:
+            while not said or "there is no such folder" not in said[-1]:
+                said.append(process.stderr.readline())
+                assert said[-1], said
+        finally:
+            process.terminate()
