@@ -12,6 +12,7 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format, Numerics
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.formats.packed.block_fp8 import SCALE, stored_square
+from quantgate.pipelines.formats.packed.cache_scales import CACHE_SCALES
 from quantgate.pipelines.formats.packed.config import stored_layout
 from quantgate.pipelines.formats.packed.mxfp4_layout import BLOCK, BLOCKS, SCALES, is_mxfp4
 from quantgate.pipelines.formats.safetensors import DTYPE_BITS, StoredTensor
@@ -20,7 +21,7 @@ from quantgate.pipelines.formats.tokenizers.folder import read_json_object
 _PACKED = ("weight_packed", "qweight")
 _BESIDE_WEIGHTS = (
     "weight_scale", "weight_zero_point", "weight_global_scale", "weight_shape", "weight_g_idx",
-    "input_scale", "input_zero_point", "input_global_scale", "k_scale", "v_scale",
+    "input_scale", "input_zero_point", "input_global_scale", *CACHE_SCALES,
     "qzeros", "scales", "g_idx", SCALE,
 )  # fmt: skip
 _FULL_BITS = 16

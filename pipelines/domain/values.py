@@ -25,6 +25,11 @@ def canonical_json(value: JsonValue) -> str:
     )
 
 
+def text_or_json(value: JsonValue) -> str:
+    """Return a text as it is, and every other value as JSON that people read."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def digest_of(value: JsonValue) -> Digest:
     """Return the sha256 of a value's canonical JSON."""
     return Digest(hashlib.sha256(canonical_json(value).encode()).hexdigest())

@@ -21,6 +21,7 @@ from quantgate.pipelines.domain.recipe import (
 )
 from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
 from quantgate.pipelines.engines.expected import expected_size
+from quantgate.pipelines.formats.configuration.cache_layers import cache_layers
 from quantgate.pipelines.formats.configuration.language_config import count_of, language_config
 
 _MB = 1_000_000
@@ -107,19 +108,15 @@ def sizes_of(checkpoint: Checkpoint) -> Sizes:
             squares[match.group()] += tensor.shape[-1] ** 2
             widest = max(widest, tensor.shape[-1])
     config = language_config(checkpoint.folder)
-    heads = count_of(config, "num_attention_heads")
-    hidden = count_of(config, "hidden_size")
-    head_width = count_of(config, "head_dim") or hidden // max(1, heads)
-    kept = count_of(config, "num_key_value_heads") or heads
     return Sizes(
         weights=checkpoint.parameter_count,
         largest_tensor=max((prod(t.shape) for t in checkpoint.tensors), default=0),
         largest_layer=max(layers.values(), default=0),
         squared_inputs=max(squares.values(), default=0),
         widest=widest,
-        hidden=hidden,
+        hidden=count_of(config, "hidden_size"),
         vocabulary=count_of(config, "vocab_size"),
-        cached=2 * count_of(config, "num_hidden_layers") * kept * head_width,
+        cached=sum(layer.values for layer in cache_layers(config)),
     )
 
 

@@ -12,6 +12,7 @@ variant that was never asked, or not judged for an error, was tried as well: it 
 from collections.abc import Mapping
 from dataclasses import replace
 
+from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import (
     Decision,
     FamilyAdjustment,
@@ -26,6 +27,11 @@ from quantgate.pipelines.paired.family import holm
 def family_p(verdict: Verdict) -> float:
     """Return the p-value with which a variant enters its family; 1 where it was not asked."""
     return verdict.whole.statistics.break_rate_p if verdict.whole else 1.0
+
+
+def family_confidence(policy: Policy, variants: int) -> float:
+    """Return the confidence at which a variant passes beside as many others whatever those show."""
+    return 1.0 - (1.0 - policy.confidence) / variants
 
 
 def within_family(verdict: Verdict, family: Mapping[str, float]) -> Verdict:
@@ -70,7 +76,7 @@ def _adjusted(whole: SliceVerdict, verdict: Verdict, adjustment: FamilyAdjustmen
         counted.broke,
         counted.reliable,
         max_break_rate=verdict.policy.max_break_rate,
-        confidence=1.0 - (1.0 - verdict.policy.confidence) / adjustment.variants,
+        confidence=family_confidence(verdict.policy, adjustment.variants),
         effective=counted.effective_reliable if counted.clusters else None,
     )
     items = unbroken_items(needed, grouped=counted.clusters is not None)

@@ -80,6 +80,11 @@ class VariantReport:
         return self.verdict is not None and self.verdict.decision is Decision.PASS
 
     @property
+    def size_bytes(self) -> int:
+        """Bytes of its files; 0 where it was not built."""
+        return self.variant.size_bytes if self.variant else 0
+
+    @property
     def kernels(self) -> Kernels:
         """How its arithmetic was done: as its runtime states it, or as a started server's output told."""
         if self.verdict is None or self.audit is None:

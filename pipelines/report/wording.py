@@ -53,6 +53,12 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda match: _symbol(match.group()), text)
 
 
+def one_line(text: str, most_characters: int = 100) -> str:
+    """Return the beginning of what a model said as one line, in which nothing hides."""
+    line = " ".join(visible(text).split())
+    return line if len(line) <= most_characters else f"{line[:most_characters]}…"
+
+
 def _symbol(character: str) -> str:
     code = ord(character)
     if code < _SPACE:

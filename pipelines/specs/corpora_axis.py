@@ -98,6 +98,11 @@ def without_corpus(recipe: Recipe) -> Recipe | None:
     return None
 
 
+def plain_name(name: str) -> str:
+    """Return a recipe's name as its author wrote it, without the corpus and the KV-cache type of a build."""
+    return without_kv_suffix(split_corpus(name)[0])
+
+
 def split_corpus(name: str) -> tuple[str, str | None]:
     """Split `Q4_K_M--imatrix--on_web` into recipe and corpus; None where the name says none."""
     match = _NAME.fullmatch(without_kv_suffix(name))

@@ -4,7 +4,6 @@ A grader is taken for an item only where it calls the item's own answer right. O
 the order of `_PROPOSALS` is taken: the most telling form first, the text itself last.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from quantgate.pipelines.authoring.starting.rows import StartRow
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import GraderSpec, Item
-from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, text_or_json
 from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
 from quantgate.pipelines.files.json_text import JsonTextError, parse_structure
 
@@ -200,7 +199,7 @@ def _prose(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
 
 def _exact(row: StartRow, _labels: AnswerLabels) -> GraderChoice | None:
     return GraderChoice(
-        grader=GraderSpec(kind="exact"), expected=_as_text(row.answer), why="nothing else fits"
+        grader=GraderSpec(kind="exact"), expected=text_or_json(row.answer), why="nothing else fits"
     )
 
 
@@ -237,7 +236,7 @@ def _accepts(choice: GraderChoice, row: StartRow) -> bool:
         return False
     answer = Answer(
         item_id=item.id,
-        text=_as_text(_said(row, choice)),
+        text=text_or_json(_said(row, choice)),
         token_ids=(),
         finish_reason="stop",
         prompt_tokens=0,
@@ -252,7 +251,3 @@ def _said(row: StartRow, choice: GraderChoice) -> JsonValue:
     if choice.grader.kind == "bfcl" and isinstance(row.answer, list):
         return [_call(part) for part in row.answer]
     return row.answer
-
-
-def _as_text(value: JsonValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

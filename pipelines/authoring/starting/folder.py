@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +10,11 @@ from pathlib import Path
 from quantgate.pipelines.authoring.starting.answers import GraderChoice
 from quantgate.pipelines.authoring.starting.rows import StartRow
 from quantgate.pipelines.authoring.starting.slicing import ProposedSlice
-from quantgate.pipelines.authoring.starting.splitting import PROVABLE
+from quantgate.pipelines.authoring.starting.splitting import provable_items
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import GraderSpec, Message
-from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json
+from quantgate.pipelines.domain.values import JsonObject, canonical_json, text_or_json
+from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.specs.chat_messages import plain_message
 from quantgate.pipelines.suites.load import SUITE_FILE
@@ -25,7 +25,6 @@ TRAFFIC_FILE = "traffic/messages.jsonl"
 SUITE_FOLDER = "suite"
 _CALIBRATED = ("Q8_0", "Q4_K_M--imatrix", "Q3_K_M--imatrix")
 _UNCALIBRATED = ("Q8_0", "Q5_K_M", "Q4_K_M")
-_PLAIN = re.compile(r"[A-Za-z/][\w./@-]*")
 _MOST_SEQUENCES = 1000
 _CHARACTERS_PER_TOKEN = 2.5
 _FEWEST_TOKENS = 64
@@ -45,17 +44,17 @@ slices:
 
 _POLICY = """\
 # When a variant may ship. These are the defaults, written out.
-max_break_rate: 0.10        # of the items the full-precision model reliably gets right …
-confidence: 0.95            # … shown by an exact one-sided upper bound
-critical_slices: []         # slices in which not a single item may break
-require_all_slices: false   # true: slices too small to prove themselves block as well
-reference_runs: 3           # the base answers this often; items it disagrees on with itself do not count
+max_break_rate: {max_break_rate:<12}# of the items the full-precision model reliably gets right …
+confidence: {confidence:<16}# … shown by an exact one-sided upper bound
+critical_slices: {critical_slices:<11}# slices in which not a single item may break
+require_all_slices: {require_all_slices:<8}# true: slices too small to prove themselves block as well
+reference_runs: {reference_runs:<12}# the base answers this often; items on which it differs do not count
 """
 
 _CORPUS = """\
 # What calibration may look at: rows that the suite does not hold, nor anything close to one of its items.
 # Registered as `{name}@<version>`; the version rises when and only when the chosen sequences change.
-name: {name}
+name: {quoted_name}
 description: Conversations that were left over when the suite was drawn.
 sources:
   - path: {traffic}
@@ -138,28 +137,41 @@ def write_task(task: StartedTask, folder: Path) -> None:
     write_text(
         folder / SUITE_FOLDER / SUITE_FILE,
         _SUITE.format(
-            name=task.name,
-            description=json.dumps(task.description, ensure_ascii=False),
+            name=_quoted(task.name),
+            description=_quoted(task.description),
             why=_sentence(usual.why) if usual else "No answers yet: choose the grader that fits.",
             grader=_grader_text(usual.grader) if usual else "{kind: exact}",
             max_tokens=_max_tokens(task.suite),
-            provable=PROVABLE,
+            provable=provable_items(),
             slices="".join(
-                f"  {_quoted(each.name)}: {{description: "
-                f"{json.dumps(each.description, ensure_ascii=False)}}}   # {count} items\n"
+                f"  {_quoted(each.name)}: {{description: {_quoted(each.description)}}}"
+                f"   # {count} items\n"
                 for each, count in task.used_slices
             ),
         ),
     )
-    write_text(folder / POLICY_FILE, _POLICY)
+    write_text(folder / POLICY_FILE, _policy(Policy()))
     if task.traffic:
         write_text(folder / TRAFFIC_FILE, _lines(task.traffic))
+        name = f"{task.name}-traffic"
         sequences = min(_MOST_SEQUENCES, len(task.traffic))
         write_text(
             folder / CORPUS_FILE,
-            _CORPUS.format(name=f"{task.name}-traffic", traffic=TRAFFIC_FILE, sequences=sequences),
+            _CORPUS.format(
+                name=name, quoted_name=_quoted(name), traffic=TRAFFIC_FILE, sequences=sequences
+            ),
         )
     write_text(folder / BUILD_FILE, _build(task))
+
+
+def _policy(policy: Policy) -> str:
+    return _POLICY.format(
+        max_break_rate=policy.max_break_rate,
+        confidence=policy.confidence,
+        critical_slices=json.dumps(policy.critical_slices),
+        require_all_slices=json.dumps(policy.require_all_slices),
+        reference_runs=policy.reference_runs,
+    )
 
 
 def _build(task: StartedTask) -> str:
@@ -168,7 +180,7 @@ def _build(task: StartedTask) -> str:
         "that are no items\n"
     )
     return _BUILD.format(
-        name=task.name,
+        name=_quoted(task.name),
         model=_quoted(task.model) if task.model else "ORG/NAME   # a folder, or a hub id",
         suite=SUITE_FOLDER,
         policy=POLICY_FILE,
@@ -204,8 +216,8 @@ def _lines(rows: Iterable[JsonObject]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as YAML, in quotes where it could be read as something else."""
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    """Return a text as YAML, always in quotes: `no`, `on` and `null` would be read as something else."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _key(choice: GraderChoice) -> str:
@@ -213,7 +225,9 @@ def _key(choice: GraderChoice) -> str:
 
 
 def _grader_text(spec: GraderSpec) -> str:
-    options = "".join(f", {name}: {json.dumps(value)}" for name, value in spec.options.items())
+    options = "".join(
+        f", {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in spec.options.items()
+    )
     return f"{{kind: {spec.kind}{options}}}"
 
 
@@ -223,10 +237,8 @@ def _sentence(text: str) -> str:
 
 def _max_tokens(rows: Sequence[StartRow]) -> int:
     """Return a power of two with room for twice the longest answer, counted by characters."""
-    longest = max((len(_text(row.answer)) for row in rows if row.answer is not None), default=0)
+    longest = max(
+        (len(text_or_json(row.answer)) for row in rows if row.answer is not None), default=0
+    )
     tokens = max(_FEWEST_TOKENS, 2 * longest / _CHARACTERS_PER_TOKEN)
     return int(2 ** math.ceil(math.log2(tokens)))
-
-
-def _text(value: JsonValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -35,7 +35,15 @@ def proposed_slices(rows: Sequence[StartRow]) -> tuple[ProposedSlice, ...]:
     left = frozenset(row.number for row in rows).difference(*(each.rows for each in slices))
     if not left:
         return slices
-    return *slices, ProposedSlice(name=_REST, description=_REST_TEXT, rows=left)
+    return *slices, ProposedSlice(name=_name_of_rest(slices), description=_REST_TEXT, rows=left)
+
+
+def _name_of_rest(slices: Sequence[ProposedSlice]) -> str:
+    """Return a name for what is left over that no slice has yet."""
+    taken, name = {each.name for each in slices}, _REST
+    while name in taken:
+        name = f"{name}_rest"
+    return name
 
 
 def _labelled(rows: Sequence[StartRow]) -> tuple[ProposedSlice, ...]:

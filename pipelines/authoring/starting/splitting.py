@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 from quantgate.pipelines.authoring.starting.rows import StartRow
 from quantgate.pipelines.authoring.starting.slicing import ProposedSlice
+from quantgate.pipelines.domain.verdicts.policy import Policy
+from quantgate.pipelines.gates.prospects import fewest_reliable_items
 from quantgate.pipelines.language.words import normalized
 
-PROVABLE = 29
-"""So many items without a break let a slice pass under the default policy."""
 _LEAST_TRAFFIC = 50
 """With fewer rows left over there is nothing worth calibrating on."""
+
+
+def provable_items() -> int:
+    """Return how many items without a break let a slice pass under the default policy."""
+    return fewest_reliable_items(Policy().limits())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +44,11 @@ def split(rows: Sequence[StartRow], slices: Sequence[ProposedSlice], most: int) 
     """
     enough = len(rows) - min(most, len(rows) // 2) >= _LEAST_TRAFFIC
     size = min(most, len(rows) // 2 if enough else len(rows))
-    drawn = sorted(rows, key=_rank)
+    drawn, provable = sorted(rows, key=_rank), provable_items()
     chosen: dict[int, None] = {}
     for each in sorted(slices, key=lambda part: (len(part.rows), part.name)):
         inside = [row.number for row in drawn if row.number in each.rows]
-        share = PROVABLE if not enough else min(PROVABLE, (len(inside) + 1) // 2)
+        share = provable if not enough else min(provable, (len(inside) + 1) // 2)
         for number in inside[:share]:
             if len(chosen) < size:
                 chosen.setdefault(number)

@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -104,8 +105,15 @@ def _documents(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, Json
     for member in archive.infolist():
         name = member.filename
         if name == _HEADER or (name.startswith(_SAMPLES) and name.endswith(".json")):
-            text = _bytes(archive, member, path).decode("utf-8", errors="replace")
+            text = _intact(archive, member, path).decode("utf-8", errors="replace")
             yield name, json_document(text, f"{path}: {name}")
+
+
+def _intact(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:
+    try:
+        return _bytes(archive, member, path)
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
+        raise InputError(f"{member.filename} is damaged", where=str(path)) from error
 
 
 def _bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:
@@ -126,4 +134,10 @@ def _bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> byt
         file.seek(name_length + extra_length, io.SEEK_CUR)
         packed = file.read(member.compress_size)
     reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
-    return bytes(reader.read())
+    try:
+        unpacked = bytes(reader.read())
+    except zstandard.ZstdError as error:
+        raise zipfile.BadZipFile(str(error)) from error
+    if zlib.crc32(unpacked) != member.CRC:  # a stream that is cut off ends without an error
+        raise zipfile.BadZipFile("its checksum is another")
+    return unpacked

@@ -1,7 +1,7 @@
 """Logs of lm-evaluation-harness: what `--log_samples` writes, `samples_<task>_<date>.jsonl` a task."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -20,13 +20,27 @@ def is_lm_eval(row: JsonObject) -> bool:
 
 
 def sample_files(folder: Path) -> tuple[Path, ...]:
-    """Return the newest file of every task below a folder that `--output_path` named."""
-    newest = {_task(path): path for path in sorted(folder.rglob("samples_*.jsonl"), key=_date)}
+    """Return the newest file of every task below a folder that `--output_path` named.
+
+    Raises:
+        InputError: files of several models lie there, each in the folder of its model.
+    """
+    found = sorted(folder.rglob("samples_*.jsonl"), key=_date)
+    models = sorted({path.parent.name for path in found})
+    if len(models) > 1:
+        raise InputError(
+            f"holds logs of several models: {', '.join(models)}",
+            where=str(folder),
+            next_step="name the folder of one of them",
+        )
+    newest = {_task(path): path for path in found}
     return tuple(newest[task] for task in sorted(newest))
 
 
 def read_lm_eval(files: tuple[Path, ...], source: Path) -> LoggedRun:
     """Read the samples of some tasks; of several filters the first is taken.
+
+    What tells right from wrong is chosen once a file: the first metric that is 0 or 1 in all of its rows.
 
     Raises:
         InputError: a line is none of the harness's.
@@ -35,14 +49,16 @@ def read_lm_eval(files: tuple[Path, ...], source: Path) -> LoggedRun:
     graders: dict[str, None] = {}
     for path in files:
         task, several = _task(path), len(files) > 1
-        for row in _of_first_filter(path):
-            answer, grader = _answer(row, task, f"{task}:" if several else "", path)
-            answers.append(answer)
-            graders.setdefault(grader)
+        rows = tuple(_of_first_filter(path))
+        metric = _deciding_metric(rows)
+        for row in rows:
+            answers.append(_answer(row, metric, task, f"{task}:" if several else "", path))
+        if metric:
+            graders.setdefault(f"{metric} ({rows[0]['filter']})")
     return LoggedRun(
         tool=TOOL,
-        model=source.parent.name if source.is_file() else source.name,
-        grader=", ".join(name for name in graders if name),
+        model=files[0].parent.name,
+        grader=", ".join(graders),
         answers=tuple(answers),
         source=source,
     )
@@ -58,24 +74,23 @@ def _of_first_filter(path: Path) -> Iterator[JsonObject]:
             yield row
 
 
-def _answer(row: JsonObject, task: str, prefix: str, path: Path) -> tuple[LoggedAnswer, str]:
-    metrics = row.get("metrics")
+def _deciding_metric(rows: Sequence[JsonObject]) -> str:
+    """Return the first metric that says right or wrong of every row; "" where none does."""
+    metrics = rows[0].get("metrics") if rows else None
     names = [str(name) for name in metrics] if isinstance(metrics, list) else []
-    grader = next((name for name in names if _decides(row.get(name))), "")
-    answer = LoggedAnswer(
+    return next((name for name in names if all(row.get(name) in (0, 1) for row in rows)), "")
+
+
+def _answer(row: JsonObject, metric: str, task: str, prefix: str, path: Path) -> LoggedAnswer:
+    return LoggedAnswer(
         id=f"{prefix}{row['doc_id']}",
         text=_said(row["resps"], path),
         asked=str(row.get("prompt_hash", "")),
-        correct=bool(row[grader]) if grader else None,
-        reason=f"{grader} {row[grader]}" if grader else "",
+        correct=bool(row[metric]) if metric else None,
+        reason=f"{metric} {row[metric]}" if metric else "",
         slices=(task,),
         expected=row.get("target"),
     )
-    return answer, f"{grader} ({row['filter']})" if grader else ""
-
-
-def _decides(value: JsonValue) -> bool:
-    return value in (0, 1)
 
 
 def _said(answers: JsonValue, path: Path) -> str:

@@ -1,10 +1,10 @@
 """The items worth a person's eyes: those whose answer changed, with all variants that changed it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.suites.suite import Item, Suite
+from quantgate.pipelines.domain.values import text_or_json
 from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
 from quantgate.pipelines.report.build_report import BuildReport
 from quantgate.pipelines.report.differences import Shown, side_by_side
@@ -79,8 +79,7 @@ def changed_between(
 
 def expected_text(item: Item) -> str:
     """Return what the suite expects, as text."""
-    expected = item.expected
-    return expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False)
+    return text_or_json(item.expected)
 
 
 def changed_item(item: Item, answers: Sequence[ChangedAnswer]) -> ChangedItem:

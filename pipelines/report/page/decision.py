@@ -9,7 +9,7 @@ from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.naming import short_name
 from quantgate.pipelines.report.remedies.remedy import Basis, Remedy
 from quantgate.pipelines.report.summary import VariantRow, variant_rows
-from quantgate.pipelines.report.wording import percent, points, size
+from quantgate.pipelines.report.wording import percent, plural, points, size
 
 _NAMED_REJECTIONS = 6
 _NAMED_REMEDIES = 4
@@ -75,13 +75,9 @@ def decision_view(
 
 def _weight(variant: VariantReport, chosen: VariantReport | None) -> tuple[bool, bool, int]:
     """Smaller ones first, the largest of them leading: that is what shipping gives up. Errors come last."""
-    here, most = _bytes(variant), _bytes(chosen) if chosen else 0
+    here, most = variant.size_bytes, chosen.size_bytes if chosen else 0
     larger = chosen is not None and here >= most
     return here == 0, larger, here if larger else -here
-
-
-def _bytes(variant: VariantReport) -> int:
-    return variant.variant.size_bytes if variant.variant else 0
 
 
 def _shipping(report: BuildReport, chosen: VariantReport, anchors: Mapping[str, str]) -> Shipping:
@@ -98,7 +94,7 @@ def _because(report: BuildReport, chosen: VariantReport) -> Iterator[str]:
         return
     counted, runtime = whole.statistics, chosen.verdict.contract.runtime
     yield (
-        f"it is the smallest that passes: {size(_bytes(chosen))}, where the base takes"
+        f"it is the smallest that passes: {size(chosen.size_bytes)}, where the base takes"
         f" {size(report.checkpoint.size_bytes)}"
     )
     yield (
@@ -126,16 +122,18 @@ def _rejection(
     report: BuildReport, variant: VariantReport, row: VariantRow, anchors: Mapping[str, str]
 ) -> Rejection:
     because, chosen = row.reason, report.smallest_passing
-    failed = _failed_scopes(variant)
+    failed = _failed_scopes(report, variant)
     if failed:
         worst = failed[0].statistics
-        also = f"; {len(failed) - 1} more slices fail" if len(failed) > 2 else ""
+        others = len(failed) - 1
+        verb = "fails" if others == 1 else "fail"
+        also = f"; {plural(others, 'more slice')} {verb}" if others else ""
         because = (
             f"broke {worst.broke} of {worst.reliable} in {failed[0].name} ({percent(worst.break_rate)}),"
             f" limit {_limit_of(report, failed[0])}{also}"
         )
     if variant.passed and chosen is not None:
-        times = _bytes(variant) / _bytes(chosen)
+        times = variant.size_bytes / chosen.size_bytes
         because = (
             "passes as well, and is as large"
             if times < _AS_LARGE
@@ -149,14 +147,20 @@ def _rejection(
     )
 
 
-def _failed_scopes(variant: VariantReport) -> tuple[SliceVerdict, ...]:
+def _failed_scopes(report: BuildReport, variant: VariantReport) -> tuple[SliceVerdict, ...]:
     """The slices whose break rate failed, the worst first; none where the audit did."""
     if variant.verdict is None or (variant.audit and variant.audit.misses):
         return ()
-    slices = [
-        s for s in variant.verdict.slices if s.decision is Decision.FAIL and s.statistics.broke
-    ]
+    slices = [s for s in variant.verdict.slices if _breaks_too_often(report, s)]
     return tuple(sorted(slices, key=lambda s: (-s.statistics.break_rate, -s.statistics.broke)))
+
+
+def _breaks_too_often(report: BuildReport, scope: SliceVerdict) -> bool:
+    """Whether a slice fails by its breaks, and not by another rule alone."""
+    if scope.decision is not Decision.FAIL or not scope.statistics.broke:
+        return False
+    most = report.policy.slice_limits(scope.name).max_break_rate
+    return scope.critical or scope.statistics.break_rate > most
 
 
 def _limit_of(report: BuildReport, scope: SliceVerdict) -> str:

@@ -3,7 +3,7 @@
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.naming import short_name
 from quantgate.pipelines.report.remedies.remedy import Basis, Remedy
-from quantgate.pipelines.specs.corpora_axis import split_corpus
+from quantgate.pipelines.specs.corpora_axis import plain_name, split_corpus
 from quantgate.pipelines.specs.kv_caches import without_kv_suffix
 
 _FULL_CACHE = "f16"
@@ -32,7 +32,9 @@ def better_cache(report: BuildReport, variant: VariantReport) -> Remedy | None:
     return Remedy(
         basis=Basis.UNTRIED,
         text=f"its cache is {variant.recipe.kv_cache}: the same files with a cache of {_FULL_CACHE}",
-        command=f"--recipes {plain} --kv {_FULL_CACHE}",
+        command=""
+        if variant.recipe.is_foreign
+        else f"--recipes {plain_name(plain)} --kv {_FULL_CACHE}",
     )
 
 

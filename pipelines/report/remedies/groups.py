@@ -33,18 +33,17 @@ class _Raised:
 def groups_that_matter(report: BuildReport, variant: VariantReport) -> Remedy | None:
     """Return which groups of weights, held in more bits by another variant of the build, keep broken items.
 
-    Only variants of one format and runtime are compared, and only where some groups are alike in both and
-    none is held in fewer bits: what is kept is then due to those groups.
+    Only variants of one format, algorithm, corpus and runtime are compared, and only where some groups are
+    alike in both and none is held in fewer bits: what is kept is then due to those groups.
     """
-    if variant.variant is None or variant.verdict is None:
-        return None
+    if variant.variant is None or variant.verdict is None or variant.recipe.is_foreign:
+        return None  # of files that somebody else made nobody knows how
     broken, own_bits = broken_ids(variant.verdict), group_bits(variant.variant)
     raised = [
         _Raised(variant=other, groups=groups, kept=kept)
         for other in report.variants
         if other.variant is not None
-        and other.variant.recipe.runtime == variant.recipe.runtime
-        and other.variant.recipe.kv_cache == variant.recipe.kv_cache
+        and _how_made_and_served(other.variant) == _how_made_and_served(variant.variant)
         and (groups := raised_groups(own_bits, group_bits(other.variant)))
         and (kept := kept_by(other, broken)).share >= _LEAST_KEPT
     ]
@@ -57,6 +56,14 @@ def groups_that_matter(report: BuildReport, variant: VariantReport) -> Remedy | 
         text=f"a mix that keeps {named} in more bits: {short_name(report, best.variant)} differs in"
         f" these alone, and keeps {best.kept} that this one breaks",
     )
+
+
+def _how_made_and_served(variant: Variant) -> tuple[object, ...]:
+    """All that two variants have to share for their groups to be what differs; mixing is what does."""
+    recipe = variant.recipe
+    algorithm = recipe.algorithm.partition(", mixed")[0]
+    made = (recipe.format, algorithm, recipe.calibration, variant.corpus_digest)
+    return (*made, recipe.runtime, recipe.kv_cache)
 
 
 def group_bits(variant: Variant) -> Mapping[str, float]:

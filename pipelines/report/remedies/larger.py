@@ -10,6 +10,7 @@ from quantgate.pipelines.report.naming import short_name
 from quantgate.pipelines.report.remedies.broken import broken_ids, kept_by
 from quantgate.pipelines.report.remedies.remedy import Basis, Remedy
 from quantgate.pipelines.report.wording import size
+from quantgate.pipelines.specs.corpora_axis import plain_name
 from quantgate.pipelines.specs.recipes import catalogue
 
 _CLEARLY_LARGER = 1.03
@@ -18,15 +19,15 @@ _CLEARLY_LARGER = 1.03
 
 def larger_that_passed(report: BuildReport, variant: VariantReport) -> Remedy | None:
     """Return the smallest passing variant that is larger, those in the same runtime first."""
-    own_bytes = _bytes(variant)
-    passing = [v for v in report.variants if v.passed and _bytes(v) > own_bytes]
+    own_bytes = variant.size_bytes
+    passing = [v for v in report.variants if v.passed and v.size_bytes > own_bytes]
     if not own_bytes or not passing:
         return None
     runtime = variant.recipe.runtime
-    best = min(passing, key=lambda v: (v.recipe.runtime != runtime, _bytes(v)))
+    best = min(passing, key=lambda v: (v.recipe.runtime != runtime, v.size_bytes))
     kept = kept_by(best, broken_ids(variant.verdict)) if variant.verdict else None
     keeps = f" and keeps {kept} that this one breaks" if kept and kept.broken else ""
-    more = size(_bytes(best) - own_bytes)
+    more = size(best.size_bytes - own_bytes)
     return Remedy(
         basis=Basis.MEASURED,
         text=f"{short_name(report, best)} is the next larger that passes: {more} more{keeps}",
@@ -40,10 +41,10 @@ def untried_between(report: BuildReport, variant: VariantReport) -> Remedy | Non
     It is smaller than the next larger variant that passes, where there is one. Sizes are foretold from the
     checkpoint's shapes.
     """
-    own_bytes = _bytes(variant)
+    own_bytes = variant.size_bytes
     if not own_bytes or variant.recipe.is_foreign:
         return None
-    passing = [_bytes(v) for v in report.variants if v.passed and _same_kind(v, variant)]
+    passing = [v.size_bytes for v in report.variants if v.passed and _same_kind(v, variant)]
     most = min((each for each in passing if each > own_bytes), default=None)
     candidates = [
         (expected, recipe)
@@ -63,7 +64,7 @@ def untried_between(report: BuildReport, variant: VariantReport) -> Remedy | Non
 
 
 def _candidates(report: BuildReport, recipe: Recipe) -> Iterator[tuple[int, Recipe]]:
-    tried = {variant.recipe.name for variant in report.variants}
+    tried = {plain_name(variant.recipe.name) for variant in report.variants}
     for each in catalogue():
         if each.name in tried or each.format is not recipe.format or each.runtime != recipe.runtime:
             continue
@@ -80,7 +81,3 @@ def _same_kind(variant: VariantReport, other: VariantReport) -> bool:
         other.recipe.format,
         other.recipe.runtime,
     )
-
-
-def _bytes(variant: VariantReport) -> int:
-    return variant.variant.size_bytes if variant.variant else 0

@@ -1,7 +1,7 @@
 """How many more items would settle what is open, computed as verdicts are."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
@@ -11,6 +11,7 @@ from quantgate.pipelines.domain.verdicts.verdict import (
     SliceVerdict,
     Verdict,
 )
+from quantgate.pipelines.gates.family import family_confidence
 from quantgate.pipelines.gates.slices import WHOLE
 from quantgate.pipelines.paired.exact import items_needed
 from quantgate.pipelines.report.remedies.remedy import Basis, Remedy
@@ -24,14 +25,16 @@ class ItemsNeeded:
     """What a scope lacks to pass.
 
     `unbroken` more reliable items without a break would do, or `expected` more that break as often as those
-    there are (None where no number would: the rate itself is at the limit). To have so many that the base
-    gets reliably right, `to_write` items have to be written, at its present share; with groups each in one
-    of its own.
+    there are. That is None where the rate itself is at the limit, so that no number would (`never`), and
+    where it is more than anybody counts. To have so many that the base gets
+    reliably right, `to_write` items have to be written, at its present share; with groups each in one of its
+    own.
     """
 
     scope: str
     unbroken: int
     expected: int | None
+    never: bool
     to_write: int
     grouped: bool
 
@@ -55,13 +58,15 @@ def items_to_settle(scope: SliceVerdict, limits: Limits) -> ItemsNeeded | None:
     counted = scope.statistics
     if not scope.unbroken_items_needed or not counted.reliable:
         return None
+    unbroken = _unbroken(counted, limits, more_breaks=0)
     expected = _at_its_rate(counted, limits)
     share = counted.reliable / counted.items
     return ItemsNeeded(
         scope="the whole suite" if scope.name == WHOLE else scope.name,
-        unbroken=scope.unbroken_items_needed,
+        unbroken=unbroken,
         expected=expected,
-        to_write=ceil((scope.unbroken_items_needed if expected is None else expected) / share),
+        never=counted.break_rate >= limits.max_break_rate,
+        to_write=ceil((unbroken if expected is None else expected) / share),
         grouped=counted.clusters is not None,
     )
 
@@ -72,37 +77,52 @@ def _at_its_rate(counted: PairedStatistics, limits: Limits) -> int | None:
     if rate >= limits.max_break_rate:
         return None
     for more_breaks in range(_MOST_BREAKS):
-        needed = more_breaks + items_needed(
-            counted.broke + more_breaks,
-            counted.reliable + more_breaks,
-            max_break_rate=limits.max_break_rate,
-            confidence=limits.confidence,
-            effective=counted.effective_reliable + more_breaks if counted.clusters else None,
-        )
+        needed = more_breaks + _unbroken(counted, limits, more_breaks=more_breaks)
         if rate * needed <= more_breaks:
             return needed
     return None
 
 
+def _unbroken(counted: PairedStatistics, limits: Limits, *, more_breaks: int) -> int:
+    return items_needed(
+        counted.broke + more_breaks,
+        counted.reliable + more_breaks,
+        max_break_rate=limits.max_break_rate,
+        confidence=limits.confidence,
+        effective=counted.effective_reliable + more_breaks if counted.clusters else None,
+    )
+
+
+def _limits(verdict: Verdict, policy: Policy, scope: SliceVerdict) -> Limits:
+    """Return what a scope has to meet to pass; the whole suite beside all variants of its family."""
+    if scope.name != WHOLE:
+        return policy.slice_limits(scope.name)
+    limits = policy.limits()
+    if verdict.family is None:
+        return limits
+    beside_others = family_confidence(policy, verdict.family.variants)
+    return replace(limits, confidence=max(limits.confidence, beside_others))
+
+
+def _at_this_rate(needed: ItemsNeeded, rate: float) -> str:
+    if needed.never:
+        return f"no number does if they go on breaking as often as now ({percent(rate)})"
+    items = f"over {_MOST_BREAKS / rate:,.0f}" if needed.expected is None else str(needed.expected)
+    return f"{items} if they break as often as now ({percent(rate)})"
+
+
 def more_items(verdict: Verdict, policy: Policy) -> Iterator[Remedy]:
     """Yield what would settle each open scope; what is open for another rule says so itself."""
     for scope in open_scopes(verdict) if verdict.decision is Decision.INCONCLUSIVE else ():
-        limits = policy.limits() if scope.name == WHOLE else policy.slice_limits(scope.name)
-        needed = items_to_settle(scope, limits)
+        needed = items_to_settle(scope, _limits(verdict, policy, scope))
         if needed is None:
             yield Remedy(basis=Basis.COMPUTED, text=scope.reason)
             continue
         apart = ", each of a group of its own," if needed.grouped else ""
         counted = scope.statistics
-        breaking = (
-            f"{needed.reliable} if they break as often as now ({percent(counted.break_rate)})"
-            if needed.expected is not None
-            else f"over {_MOST_BREAKS / counted.break_rate:,.0f} if they break as often as now"
-            f" ({percent(counted.break_rate)})"
-        )
         yield Remedy(
             basis=Basis.COMPUTED,
             text=f"{needed.scope}: {needed.unbroken} more reliable items{apart} settle it if none breaks,"
-            f" {breaking}; the base gets {counted.reliable} of {counted.items} reliably right, so write about"
-            f" {needed.to_write}",
+            f" {_at_this_rate(needed, counted.break_rate)}; the base gets {counted.reliable} of"
+            f" {counted.items} reliably right, so write about {needed.to_write}",
         )

@@ -61,10 +61,14 @@ def _cell(cell: Cell) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
+    """Return text that Markdown shows as it is, on one line; long text is cut."""
     line = " ".join(visible(text).split())
-    if len(line) > _LONGEST_CELL:
-        line = f"{line[:_LONGEST_CELL]}…"
+    return escaped_whole(f"{line[:_LONGEST_CELL]}…" if len(line) > _LONGEST_CELL else line)
+
+
+def escaped_whole(text: str) -> str:
+    """Return all of a text as Markdown shows it as it is, on one line."""
+    line = " ".join(visible(text).split())
     for character in "\\`*_[]<>|#":
         line = line.replace(character, f"\\{character}")
     return line

@@ -21,6 +21,7 @@ from quantgate.pipelines.formats.arrays import (
     write_tensors,
 )
 from quantgate.pipelines.formats.nonfinite import nonfinite_tensors
+from quantgate.pipelines.formats.packed.cache_scales import CACHE_SCALES
 from quantgate.pipelines.formats.packed.config import awq_config, gptq_config
 from quantgate.pipelines.formats.packed.facts import stored_tensors
 from quantgate.pipelines.formats.packed.weights import (
@@ -44,7 +45,7 @@ from quantgate.pipelines.process.harness import serve
 _COMPRESSED_PARTS = ("weight_packed", "weight_scale", "weight_zero_point", "weight_shape")
 _WRITTEN_HERE = ("config.json", INDEX_FILE)
 _DTYPE_KEYS = ("dtype", "torch_dtype")
-_STRAY_PARTS = ("weight_", "input_", "output_", "k_scale", "v_scale")
+_STRAY_PARTS = ("weight_", "input_", "output_", *CACHE_SCALES)
 """How other tensors of a quantized layer are called: activation scales, group indices and the like."""
 _TO_LAYOUT: dict[Format, Callable[[Int4Weight], dict[str, Array]]] = {
     Format.AWQ: to_awq,

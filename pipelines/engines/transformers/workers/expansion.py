@@ -26,6 +26,7 @@ from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.formats.arrays import PendingTensor, read_array, read_bytes
 from quantgate.pipelines.formats.packed import mxfp4, mxfp4_layout
 from quantgate.pipelines.formats.packed.block_fp8 import SCALE, stored_square
+from quantgate.pipelines.formats.packed.cache_scales import CACHE_SCALES
 from quantgate.pipelines.formats.packed.config import PARTS, stored_layout
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
 
@@ -37,7 +38,7 @@ _COMPRESSED_PARTS = (
     "weight_packed", "weight_scale", "weight_zero_point", "weight_global_scale", "weight_shape",
     "weight_g_idx",
 )  # fmt: skip
-_BESIDE = ("input_scale", "input_zero_point", "input_global_scale", "k_scale", "v_scale")
+_BESIDE = ("input_scale", "input_zero_point", "input_global_scale", *CACHE_SCALES)
 """What activations and caches were scaled by: in full precision they are not."""
 
 Parts = Mapping[str, StoredTensor]
@@ -161,11 +162,16 @@ def _scheme(module: str, declared: QuantizationConfig, folder: Path) -> Quantiza
     """Return the scheme whose targets name a module, else the one that means a class of layers."""
     schemes = list(declared.config_groups.values())
     named = (s for s in schemes if any(match_name(module, target) for target in s.targets))
-    by_class = (s for s in schemes if any(not t.startswith("re:") for t in s.targets))
+    by_class = (s for s in schemes if any(map(_is_class_name, s.targets)))
     scheme = next(named, None) or next(by_class, None)
     if scheme is None:
         raise CheckpointError(f"no group of config.json means {module}", where=str(folder))
     return scheme
+
+
+def _is_class_name(target: str) -> bool:
+    """Whether a target is a class as Python writes them (`Linear`), and no module (`lm_head`) or pattern."""
+    return target.isidentifier() and target[0].isupper()
 
 
 def _decompressor(

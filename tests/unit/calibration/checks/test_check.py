@@ -34,7 +34,7 @@ from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.suites.load import load_suite
-from quantgate.registry.evidence import version_facts
+from quantgate.registry.evidence_facts import version_facts
 from tests.support.checkpoints import write_checkpoint
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
 from tests.support.registries import Sample, evidence_of

@@ -67,3 +67,15 @@ def test_unseen_text_cannot_widen_the_page() -> None:
 def test_paper_has_no_frames_to_scroll() -> None:
     paper = STYLE[STYLE.index("@media print") :]
     assert re.search(r"\.scroll \{[^}]*overflow: visible", paper)
+
+
+def test_on_paper_every_size_shrinks_with_the_text_around_it() -> None:
+    """A badge, a label of a fact or a note that has a size of its own would be larger than its sentence."""
+    screen, _, paper = STYLE.partition("@media print")
+    assert re.search(r"html \{ font-size: \d+px; \}", paper)
+    assert (
+        re.findall(
+            r"([^{}]+?) \{[^}]*font(?:-size)?: [\d.]+px", screen[screen.index("html {") + 6 :]
+        )
+        == []
+    )

@@ -1,7 +1,8 @@
 """Keys and values by layer, counted by hand from configurations as models have them."""
 
-from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.variants.serving import cache_bytes, cache_layers
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.formats.configuration.cache_layers import cache_layers
+from quantgate.pipelines.variants.serving import cache_bytes
 
 LLAMA_3_8B: JsonObject = {
     "model_type": "llama",
@@ -66,3 +67,22 @@ def test_rooms_are_padded_as_llama_cpp_pads_them() -> None:
     layers = cache_layers(LLAMA_3_8B)
 
     assert cache_bytes(layers, 1) == cache_bytes(layers, 256) < cache_bytes(layers, 257)
+
+
+def test_layers_that_share_the_cache_of_earlier_ones_keep_nothing() -> None:
+    config: JsonObject = {
+        "model_type": "gemma3n_text",
+        "num_hidden_layers": 10,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "head_dim": 256,
+        "sliding_window": 512,
+        "num_kv_shared_layers": 4,
+    }
+    windows = [*[512] * 4, None, 512]
+    assert [layer.window_tokens for layer in cache_layers(config)] == windows
+
+    types: list[JsonValue] = [*["sliding_attention"] * 4, "full_attention"] * 2
+    listed = config | {"layer_types": types}
+    assert [layer.window_tokens for layer in cache_layers(listed)] == windows
+    assert len(cache_layers(LLAMA_3_8B | {"num_kv_shared_layers": 12})) == 20

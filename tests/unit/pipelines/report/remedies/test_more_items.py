@@ -6,6 +6,7 @@ import pytest
 
 from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, SliceVerdict, Verdict
+from quantgate.pipelines.gates.family import family_confidence, family_p, within_family
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.gates.slices import judge_whole
 from quantgate.pipelines.paired.exact import break_rate_bound
@@ -52,6 +53,7 @@ def test_a_rate_at_the_limit_is_settled_by_no_number_of_like_items() -> None:
     needed = items_to_settle(whole(1, 10), LIMITS)
     assert needed is not None
     assert needed.expected is None
+    assert needed.never
     assert needed.to_write == needed.unbroken == 36
 
 
@@ -85,3 +87,38 @@ def test_only_what_keeps_a_verdict_open_is_asked_for() -> None:
     )
     every = Policy(require_all_slices=True)
     assert [scope.name for scope in open_scopes(verdict(every))] == ["open", "small"]
+
+
+def one_slice(right: int, broke: int, policy: Policy) -> Verdict:
+    suite = suite_of([("s",)] * (right + broke))
+    return judge(
+        suite=suite,
+        policy=policy,
+        audit=PASSED_AUDIT,
+        reference_runs=[run_of(suite, ["yes"] * (right + broke))],
+        variant_run=run_of(suite, ["yes"] * right + ["no"] * broke, subject="variant"),
+    )
+
+
+def test_a_rate_at_the_limit_is_said_to_be_settled_by_no_number() -> None:
+    policy = Policy()
+    (remedy, *_) = more_items(one_slice(36, 4, policy), policy)
+    assert "no number does if they go on breaking as often as now (10.0 %)" in remedy.text
+    assert "over" not in remedy.text
+
+
+@pytest.mark.parametrize("broke", [0, 1])
+def test_a_pass_that_its_family_took_back_needs_items_at_the_familys_confidence(broke: int) -> None:
+    policy = Policy(family_wise="holm")
+    alone = one_slice(50, broke, policy)
+    beside = {"variant": family_p(alone), **{f"other {n}": 1.0 for n in range(40)}}
+    judged = within_family(alone, beside)
+    assert (alone.decision, judged.decision) == (Decision.PASS, Decision.INCONCLUSIVE)
+    assert judged.whole is not None
+    (remedy,) = more_items(judged, policy)
+    confidence = family_confidence(policy, 41)
+    needed = items_to_settle(judged.whole, Limits(max_break_rate=0.10, confidence=confidence))
+    assert needed is not None
+    assert needed.unbroken == judged.whole.unbroken_items_needed
+    assert needed.expected is not None and needed.expected >= needed.unbroken > 0
+    assert f" {needed.expected} if they break as often as now" in remedy.text

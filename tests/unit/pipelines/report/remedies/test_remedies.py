@@ -3,6 +3,9 @@
 from dataclasses import replace
 
 from quantgate.pipelines.domain.checkpoint import TensorFacts
+from quantgate.pipelines.domain.foreign import ForeignOptions
+from quantgate.pipelines.domain.recipe import Calibration, Format
+from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.domain.variant import QuantizedTensor
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.remedies.groups import raised_groups
@@ -11,6 +14,16 @@ from quantgate.pipelines.report.remedies.remedy import Basis
 from quantgate.pipelines.specs.kv_caches import in_kv_cache
 from tests.support.reports import built, example_report, judged, recipe
 
+FOREIGN = ForeignOptions(
+    source="org/theirs",
+    files=(),
+    main_type="Q4_K",
+    quantization="",
+    bits_per_weight=4.5,
+    file_bits_per_weight=4.8,
+    weights_bytes=1000,
+    claims=(),
+)
 SIZES = {"flat": 60, "numeric": 60, "refusal": 40}
 
 
@@ -66,6 +79,28 @@ def test_groups_are_named_where_they_alone_differ_and_keep_what_broke() -> None:
     assert not [t for t in texts(without, "Q2_K", Basis.MEASURED) if t.startswith("a mix")]
 
 
+def test_groups_are_not_named_where_the_corpus_or_the_algorithm_differs_too() -> None:
+    report = example_report(SIZES)
+    low = variant(report, "Q2_K", broken=0.6, attn_v=2.6, ffn_down=2.6)
+    mixed = variant(report, "Q2_K--mixed", broken=0.05, attn_v=6.5, ffn_down=2.6)
+    assert low.variant is not None
+    assert mixed.variant is not None
+
+    def mixes(*variants: VariantReport) -> list[str]:
+        said = texts(replace(report, variants=variants), "Q2_K", Basis.MEASURED)
+        return [text for text in said if text.startswith("a mix")]
+
+    by_hand = replace(mixed.variant.recipe, algorithm="k-quant, mixed by hand")
+    assert mixes(low, replace(mixed, variant=replace(mixed.variant, recipe=by_hand)))
+    for changed in (
+        replace(mixed.variant, corpus_digest=digest_of("another corpus")),
+        replace(mixed.variant, recipe=replace(by_hand, algorithm="codebook")),
+        replace(mixed.variant, recipe=replace(by_hand, calibration=Calibration.NONE)),
+        replace(mixed.variant, recipe=replace(by_hand, format=Format.AWQ)),
+    ):
+        assert not mixes(low, replace(mixed, variant=changed))
+
+
 def test_nothing_follows_where_groups_rise_and_fall_or_all_rise() -> None:
     before = {"a": 4.0, "b": 4.0, "c": 4.0}
     assert raised_groups(before, {"a": 6.0, "b": 4.0, "c": 8.0}) == ("c", "a")
@@ -97,6 +132,21 @@ def test_a_smaller_cache_is_blamed_by_measurement_or_called_untried() -> None:
     assert any(text.startswith("with another KV cache, Q4_K_M broke") for text in measured)
 
 
+def test_the_command_for_a_full_cache_names_a_recipe_of_the_catalogue_or_nothing() -> None:
+    report = example_report(SIZES)
+    small = variant(report, "Q4_K_M--imatrix--on_web--kv_q4_0", broken=0.6)
+    small = replace(small, recipe=replace(small.recipe, kv_cache="q4_0"))
+
+    def command(shown: VariantReport) -> str:
+        by_name = remedies(replace(report, variants=(shown,)))
+        (untried,) = [r for r in by_name[shown.identifier] if r.basis is Basis.UNTRIED]
+        return untried.command
+
+    assert command(small) == "--recipes Q4_K_M--imatrix --kv f16"
+    theirs = replace(small.recipe, options=FOREIGN)
+    assert command(replace(small, recipe=theirs)) == ""
+
+
 def test_a_bundled_recipe_between_what_fails_and_what_passes_is_called_untried() -> None:
     report = example_report(SIZES)
     layers = [
@@ -119,3 +169,7 @@ def test_a_bundled_recipe_between_what_fails_and_what_passes_is_called_untried()
     assert " would take about 1." in sentence
     assert sentence.endswith("above this one and below the next one that passes")
     assert not texts(replace(report, variants=(low, high)), "Q2_K", Basis.UNTRIED)
+    offered = sentence.split()[0]
+    tried = variant(shaped, f"{offered}--on_web--kv_q8_0", broken=0.6, size=900_000)
+    others = texts(replace(shaped, variants=(low, high, tried)), "Q2_K", Basis.UNTRIED)
+    assert not [text for text in others if text.startswith(f"{offered} ")]
