@@ -138,7 +138,9 @@ def _require_registered(folder: Path, judged: Evidence, registered: RegisteredFa
         if tag.name in COVERED and (tag.name in held or not is_optional):
             pairs.append((tag.name, held.get(tag.name, "nothing"), facts[tag.name]))
     differences = sorted(
-        f"{name}: {said} registered, {found} judged" for name, said, found in pairs if said != found
+        f"{name}: {said} registered, {proven} judged"
+        for name, said, proven in pairs
+        if said != proven
     )
     if differences:
         raise InputError(

@@ -25,15 +25,15 @@ def sample_files(folder: Path) -> tuple[Path, ...]:
     Raises:
         InputError: files of several models lie there, each in the folder of its model.
     """
-    found = sorted(folder.rglob("samples_*.jsonl"), key=_date)
-    models = sorted({path.parent.name for path in found})
+    logs = sorted(folder.rglob("samples_*.jsonl"), key=_date)
+    models = sorted({path.parent.name for path in logs})
     if len(models) > 1:
         raise InputError(
             f"holds logs of several models: {', '.join(models)}",
             where=str(folder),
             next_step="name the folder of one of them",
         )
-    newest = {_task(path): path for path in found}
+    newest = {_task(path): path for path in logs}
     return tuple(newest[task] for task in sorted(newest))
 
 
