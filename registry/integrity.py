@@ -6,6 +6,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files import sealed
 from quantgate.pipelines.files.records import read_json
 from quantgate.registry.questions.versions import RegisteredVersion
+from quantgate.registry.tags import NONE
 
 
 def verify(version: RegisteredVersion) -> None:
@@ -76,10 +77,13 @@ def artifact_named(folder: Path) -> Path:
 
 def _registered_manifest(version: RegisteredVersion, folder: Path) -> sealed.Manifest[object]:
     if not folder.is_dir():
+        fetched = f"fetch and verify its files: quantgate pull {version.model}/{version.version} --to FOLDER"
         raise InputError(
             "the variant's folder is not on this machine",
             where=str(folder),
-            next_step="mount or copy the store it was built in, or build the variant here",
+            next_step="mount or copy the store it was built in, or build the variant here"
+            if version.facts.place == NONE
+            else fetched,
         )
     manifest: sealed.Manifest[object] = sealed.read_manifest(folder, object)
     check_manifest(version, manifest, where=str(folder / sealed.MANIFEST))

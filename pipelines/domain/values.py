@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NewType, TypeAlias
 
 Digest = NewType("Digest", str)
@@ -33,3 +34,8 @@ def text_or_json(value: JsonValue) -> str:
 def digest_of(value: JsonValue) -> Digest:
     """Return the sha256 of a value's canonical JSON."""
     return Digest(hashlib.sha256(canonical_json(value).encode()).hexdigest())
+
+
+def folder_digest(files: Iterable[tuple[str, str]]) -> Digest:
+    """Return one digest for named files (relative name, sha256), whatever order they come in."""
+    return digest_of([[name, digest] for name, digest in sorted(files)])

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
-from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.records import write_text
 
 _WINDOW_BYTES = 1 << 20
@@ -21,11 +20,6 @@ def file_digest(path: Path) -> Digest:
         while count := file.readinto(window):
             sha.update(window[:count])
     return Digest(sha.hexdigest())
-
-
-def folder_digest(files: Iterable[tuple[str, Digest]]) -> Digest:
-    """Return one digest for named files (relative name, digest), whatever order they come in."""
-    return digest_of([[name, digest] for name, digest in sorted(files)])
 
 
 class DigestMemory:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.values import Digest, folder_digest
 from quantgate.pipelines.files.disk.full import full_disk
-from quantgate.pipelines.files.hashing import file_digest, folder_digest
+from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.records import (
     checksum,

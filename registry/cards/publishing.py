@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files import sealed
@@ -109,8 +109,16 @@ def publication(content: CardContent, attestations: tuple[Path, ...]) -> Publica
     return Publication(repository=content.repository, texts=texts, files=files)
 
 
-def publish(what: Publication, hub: HubSettings, message: str) -> str:
-    """Make the repository if there is none, commit all of it, and return the commit's address.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Address of the commit that holds a publication; `is_new` is False where the hub had all of it."""
+
+    url: str
+    is_new: bool
+
+
+def publish(what: Publication, hub: HubSettings, message: str) -> Published:
+    """Make the repository if there is none, and commit what it does not hold yet; where it has all, nothing.
 
     Raises:
         InputError: the name cannot be one.
@@ -129,15 +137,20 @@ def publish(what: Publication, hub: HubSettings, message: str) -> str:
                 for name, path in what.files.items()
             ),
         ]
-        return _committed(api, what.repository, operations, message)
+        before = api.repo_info(what.repository).sha
+        commit = _committed(api, what.repository, operations, message)
+        return Published(url=str(commit.commit_url), is_new=commit.oid != before)
 
 
 def _committed(
     api: HfApi, repository: str, operations: list[CommitOperationAdd], message: str
-) -> str:
-    """Commit, and raise what stopped an upload as it was: the library hides it in a RuntimeError."""
+) -> CommitInfo:
+    """Commit, and raise what stopped an upload as it was: the library hides it in a RuntimeError.
+
+    It leaves files out that the hub has already, and makes no commit of none.
+    """
     try:
-        return str(api.create_commit(repository, operations, commit_message=message).commit_url)
+        return api.create_commit(repository, operations, commit_message=message)
     except RuntimeError as error:
         if isinstance(error.__cause__, Exception):
             raise error.__cause__ from None

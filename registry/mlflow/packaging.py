@@ -9,7 +9,8 @@ import shutil
 import warnings
 from pathlib import Path
 
-from quantgate.pipelines.files.hashing import file_digest, folder_digest
+from quantgate.pipelines.domain.values import folder_digest
+from quantgate.pipelines.files.hashing import file_digest
 
 with warnings.catch_warnings():
     # MLflow warns about its own use of pydantic and of unannotated types while it is imported.

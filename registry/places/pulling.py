@@ -25,6 +25,7 @@ from quantgate.registry.opening import open_reader
 from quantgate.registry.places.fetching import Fetch
 from quantgate.registry.places.opening import open_place
 from quantgate.registry.protocol import OpenReader
+from quantgate.registry.questions.locating import holds_content
 from quantgate.registry.questions.references import resolve
 from quantgate.registry.questions.versions import RegisteredVersion
 from quantgate.registry.remotes.remote import manifest_name
@@ -104,9 +105,9 @@ def pull_version(
 
 
 def _address(version: RegisteredVersion) -> str:
-    """Return where files are fetched from: the folder itself where it is here, else where they were sent."""
+    """Return where files are fetched from: a folder here that holds them, else where they were sent."""
     facts = version.facts
-    return facts.location if facts.place == NONE or version.folder.is_dir() else facts.place
+    return facts.location if facts.place == NONE or holds_content(facts) else facts.place
 
 
 def _manifest(version: RegisteredVersion, place: FilePlace) -> tuple[Manifest[object], bytes]:

@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.values import Digest, digest_of
-from quantgate.pipelines.files.store import MANIFEST
+from quantgate.pipelines.domain.values import Digest
 from quantgate.registry.protocol import RegistryReader
+from quantgate.registry.questions.sealed_listings import sealed_listing
 from quantgate.registry.questions.versions import RegisteredVersion
 
 _VERDICT = "verdict.json"
@@ -81,20 +81,12 @@ def said(run: Path, digest: str) -> Mapping[str, str] | None:
     """
     try:
         text = (run / _TRANSCRIPT).read_bytes()
-        files = {file["path"]: Digest(file["sha256"]) for file in _manifest(run)["files"]}
-        if _folder_digest(files) != digest or files[_TRANSCRIPT] != sha256(text).hexdigest():
+        listing = sealed_listing(run)
+        if listing is None or listing.files_digest != digest:
+            return None
+        if listing.files[_TRANSCRIPT] != sha256(text).hexdigest():
             return None
         answers = [json.loads(line) for line in text.split(b"\n") if line]
         return {str(answer["item_id"]): str(answer["text"]) for answer in answers}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _manifest(run: Path) -> dict[str, list[dict[str, str]]]:
-    manifest: dict[str, list[dict[str, str]]] = json.loads((run / MANIFEST).read_bytes())
-    return manifest
-
-
-def _folder_digest(files: Mapping[str, str]) -> str:
-    """As `pipelines.files.hashing` has it, whose module imports what takes longer than a look-up."""
-    return digest_of([[name, digest] for name, digest in sorted(files.items())])

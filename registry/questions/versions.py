@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.files.store import MANIFEST, Store
+from quantgate.pipelines.files.store import Store
 from quantgate.registry.corpora.drift import CorpusDrift, newest_drift
 from quantgate.registry.facts import VersionFacts, from_tags
 from quantgate.registry.protocol import RecordedVersion, RegistryReader
+from quantgate.registry.questions.locating import located
 from quantgate.registry.seals import SealState, differing, seal_state
 
 _RENEWAL_SECONDS = 0.3
@@ -138,24 +139,6 @@ def with_drift(version: RegisteredVersion, reader: RegistryReader) -> Registered
     """Return a version with the newest drift result of its corpus."""
     facts = version.facts
     return replace(version, drift=newest_drift(reader, facts.corpus, facts.digests.corpus))
-
-
-def located(facts: VersionFacts, store: Store) -> VersionFacts:
-    """Return facts whose paths are in `store`, where it holds the sealed folder they name.
-
-    A store may have been moved or copied since it was registered; its folders are named by content. An
-    artifact that lies outside its own folder stays as it is: `verify` refuses it.
-    """
-    registered, artifact = Path(facts.location), Path(facts.artifact)
-    here = store.variants / registered.name
-    if (
-        here == registered
-        or not (here / MANIFEST).is_file()
-        or not artifact.is_relative_to(registered)
-    ):
-        return facts
-    inside = artifact.relative_to(registered)
-    return replace(facts, location=str(here), artifact=str(here / inside))
 
 
 def _problem(reader: RegistryReader, version: RecordedVersion, state: SealState) -> str:

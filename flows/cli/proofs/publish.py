@@ -75,11 +75,13 @@ def publish_command(options: PublishOptions) -> int:
         elif not options.dry_run:
             print("nothing was published: --yes publishes it without a question")
         return 0
-    url = publish(what, settings.hub, outcome(content.facts))
+    published = publish(what, settings.hub, outcome(content.facts))
     if options.as_json:
-        print_plain_json(_json(what, url=url))
+        print_plain_json(_json(what, url=published.url))
+    elif published.is_new:
+        print(f"published  {published.url}")
     else:
-        print(f"published  {url}")
+        print(f"nothing has changed: {published.url} holds all of it")
     return 0
 
 

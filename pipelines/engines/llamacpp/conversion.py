@@ -7,13 +7,13 @@ from pathlib import Path
 from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError
-from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
+from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of, folder_digest
 from quantgate.pipelines.domain.variant import ToolVersion
 from quantgate.pipelines.engines.llamacpp.architectures import TABLE_FILE, converter_architectures
 from quantgate.pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
 from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildWorkers
 from quantgate.pipelines.engines.llamacpp.pretypes import byte_fallback_hint
-from quantgate.pipelines.files.hashing import file_digest, folder_digest
+from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store

@@ -1,6 +1,7 @@
 """The variant's files: where they lie, fetching them, and comparing every one with what was registered."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +21,11 @@ def variant_folder(manifest: Mapping[str, Any]) -> Path:
     """
     registered = Path(manifest["location"])
     store = os.environ.get("QUANTGATE_STORE")
-    here = [Path(store, "variants", registered.name)] if store else []
-    for folder in [*here, registered]:
-        if (folder / _MANIFEST).is_file():
+    others = sorted(Path(store, "variants").glob("[!.]*")) if store else []
+    named = [Path(store, "variants", registered.name)] if store else []
+    expected = {file["path"]: file["sha256"] for file in manifest["files"]}
+    for folder in [*named, registered, *others]:
+        if _listed(folder) == expected:
             return folder
     if manifest["place"] == "none":
         raise FileNotFoundError(
@@ -30,6 +33,15 @@ def variant_folder(manifest: Mapping[str, Any]) -> Path:
             "register it with QUANTGATE_WEIGHTS=upload"
         )
     return _fetched(manifest)
+
+
+def _listed(folder: Path) -> dict[str, str] | None:
+    """Return the sha256 of each file that a store's folder says it holds; None where it says nothing."""
+    try:
+        files = json.loads((folder / _MANIFEST).read_bytes())["files"]
+        return {file["path"]: file["sha256"] for file in files}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _fetched(manifest: Mapping[str, Any]) -> Path:

@@ -92,7 +92,11 @@ def test_nothing_is_published_unless_it_was_agreed_to(store: Path, hub: HubServe
     said = quantgate(store, *publish, "--yes", endpoint=hub.endpoint)
     assert f"published  {hub.endpoint}/{REPOSITORY}/commit/" in said
     repository = hub.repositories[REPOSITORY]
-    assert "model.gguf" in repository.commits[repository.references["main"]]
+    published = repository.references["main"]
+    assert "model.gguf" in repository.commits[published]
+    said = quantgate(store, *publish, "--yes", endpoint=hub.endpoint)
+    assert f"nothing has changed: {hub.endpoint}/{REPOSITORY}/commit/{published}" in said
+    assert repository.references["main"] == published
 
 
 def test_only_the_variant_that_is_not_registered_may_go(store: Path) -> None:

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.support.servers.hub_uploads import LARGE_BYTES, Uploads, upload_modes
+from tests.support.servers.hub_uploads import LARGE_BYTES, Uploads, git_blob, upload_modes
 
 
 @dataclass
@@ -111,10 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
         name, act = "/".join(path.split("/")[2:4]), path.split("/")[4]
         if name not in self.hub.repositories:
             return self._error(404, "RepoNotFound", True)
-        if act == "preupload":
-            return self._json(upload_modes(json.loads(content)), True)
         repository = self.hub.repositories[name]
         before = repository.commits[repository.references["main"]]
+        if act == "preupload":
+            return self._json(upload_modes(json.loads(content), before), True)
         sha = self.hub.publish(name, before | self.hub.uploads.committed(content))
         url = f"{self.hub.endpoint}/{name}/commit/{sha}"
         return self._json({"commitUrl": url, "commitOid": sha, "hookOutput": ""}, True)
@@ -171,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         start, end = int(asked[0]), min(int(asked[1] or len(content)) + 1, len(content))
         is_part = start or end < len(content)
         is_large = len(content) >= LARGE_BYTES
-        etag = hashlib.sha256(content).hexdigest() if is_large else _git_blob(content)
+        etag = hashlib.sha256(content).hexdigest() if is_large else git_blob(content)
         self.send_response(206 if is_part else 200)
         self.send_header("ETag", f'"{etag}"')
         self.send_header("X-Repo-Commit", sha)
@@ -237,13 +237,9 @@ def _sibling(path: str, content: bytes) -> dict[str, Any]:
     sibling: dict[str, Any] = {
         "rfilename": path,
         "size": len(content),
-        "blobId": _git_blob(content),
+        "blobId": git_blob(content),
     }
     if len(content) >= LARGE_BYTES:
         sha256 = hashlib.sha256(content).hexdigest()
         sibling["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 134}
     return sibling
-
-
-def _git_blob(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

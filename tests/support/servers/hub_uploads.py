@@ -7,6 +7,7 @@ Speaks `POST /api/repos/create`, `/api/validate-yaml`, `/api/models/{id}/preuplo
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,15 +60,26 @@ class Uploads:
         return files
 
 
-def upload_modes(asked: dict[str, Any]) -> dict[str, Any]:
-    """Say how each file is to be sent."""
+def upload_modes(asked: dict[str, Any], held: Mapping[str, bytes]) -> dict[str, Any]:
+    """Say how each file is to be sent, and which content the newest commit holds under its name."""
     return {
         "files": [
             {
                 "path": each["path"],
                 "uploadMode": "lfs" if each["size"] >= LARGE_BYTES else "regular",
                 "shouldIgnore": False,
+                "oid": _content_id(held[each["path"]]) if each["path"] in held else None,
             }
             for each in asked["files"]
         ]
     }
+
+
+def git_blob(content: bytes) -> str:
+    """Return git's name of a content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _content_id(content: bytes) -> str:
+    is_large = len(content) >= LARGE_BYTES
+    return hashlib.sha256(content).hexdigest() if is_large else git_blob(content)

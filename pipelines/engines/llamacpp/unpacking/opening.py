@@ -7,10 +7,10 @@ from pathlib import Path
 from quantgate.pipelines.checkpoints.tools import OpenedGguf
 from quantgate.pipelines.domain.checkpoint import GgufOrigin
 from quantgate.pipelines.domain.errors import CheckpointError, ToolchainError
-from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.values import Digest, digest_of, folder_digest
 from quantgate.pipelines.engines.llamacpp.unpacking.configuration import architecture_of
 from quantgate.pipelines.engines.llamacpp.unpacking.messages import UnpackCall, UnpackedFacts
-from quantgate.pipelines.files.hashing import DigestMemory, file_digest, folder_digest
+from quantgate.pipelines.files.hashing import DigestMemory, file_digest
 from quantgate.pipelines.files.sealed import produce_once, verify
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.run import Grade
 from quantgate.pipelines.domain.suites.suite import Item
-from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue
+from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, folder_digest
 from quantgate.pipelines.evaluation.graders.reading.expectations import accepted_texts, unusable
 from quantgate.pipelines.evaluation.graders.reading.fences import without_end_tokens
 from quantgate.pipelines.evaluation.graders.reading.grades import in_way, scored, wrong
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Refused
 from quantgate.pipelines.evaluation.graders.reading.wording import shorten, storable
-from quantgate.pipelines.files.hashing import file_digest, folder_digest
+from quantgate.pipelines.files.hashing import file_digest
 
 _READ = ("config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json")
 

@@ -14,8 +14,9 @@ from quantgate.flows.build.plan_files import read_plan, write_plan
 from quantgate.flows.build.references import run_references
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.records import write_checked
-from quantgate.pipelines.files.sealed import MANIFEST, read_sealed
+from quantgate.pipelines.files.sealed import MANIFEST, read_manifest, read_sealed, seal
 from quantgate.pipelines.files.store import STORE_FOLDER, Store, open_store
+from quantgate.pipelines.variants.variant import VariantRecord
 from quantgate.registry import Tracking, record, verify
 from quantgate.registry.questions.lookups import find
 from quantgate.registry.questions.wishes import LookupRequest
@@ -69,6 +70,49 @@ def test_each_copy_of_a_store_hands_out_its_own_files(
         )
         assert found.folder.is_relative_to(tmp_path / name)
         verify(found)
+
+
+def built_there(tracking: Tracking, *, model: str, seconds: float) -> None:
+    """Another build of the same bytes: its manifest, and its folder's name where the model's is another."""
+    evidence = evidence_of(Sample(model=model), tracking.store)
+    folder = evidence.variant.folder
+    record_of_it = replace(
+        read_manifest(folder, VariantRecord).record,
+        facts=replace(evidence.variant.facts, seconds=seconds),
+    )
+    (folder / "manifest.json").unlink()
+    seal(folder, record_of_it)
+
+
+@pytest.mark.parametrize("model", [MODEL, "another-name"])
+def test_a_store_that_built_the_same_bytes_itself_hands_out_its_own_files(
+    tmp_path: Path, mlflow: MemoryRegistry, model: str
+) -> None:
+    registered(tmp_path / "here", mlflow)
+    elsewhere = tracking_in(tmp_path / "elsewhere")
+    empty_database(elsewhere)
+    built_there(elsewhere, model=model, seconds=99.0)
+    shutil.rmtree(tmp_path / "here")
+    found = find(LookupRequest(model=MODEL), elsewhere, open_reader=mlflow.open_reader)
+    assert found.folder.is_relative_to(elsewhere.store.root)
+    assert found.is_here
+    verify(found)
+
+
+def test_other_bytes_under_the_registered_name_are_not_handed_out(
+    tmp_path: Path, mlflow: MemoryRegistry
+) -> None:
+    tracking = registered(tmp_path / "here", mlflow)
+    elsewhere = tracking_in(tmp_path / "elsewhere")
+    empty_database(elsewhere)
+    built_there(elsewhere, model=MODEL, seconds=99.0)
+    (folder,) = elsewhere.store.variants.glob("[!.]*")
+    other = read_manifest(folder, VariantRecord).record
+    (folder / "manifest.json").unlink()
+    (folder / "model.gguf").write_bytes(b"?" * 4000)
+    seal(folder, other)
+    found = find(LookupRequest(model=MODEL), elsewhere, open_reader=mlflow.open_reader)
+    assert found.folder.is_relative_to(tracking.store.root)
 
 
 def test_a_store_without_the_files_names_where_they_were_registered(

@@ -1,7 +1,8 @@
 import os
 from pathlib import Path
 
-from quantgate.pipelines.files.hashing import DigestMemory, file_digest, folder_digest
+from quantgate.pipelines.domain.values import folder_digest
+from quantgate.pipelines.files.hashing import DigestMemory, file_digest
 
 
 def large_file(folder: Path, fill: bytes) -> Path:

@@ -113,10 +113,11 @@ def test_a_version_is_published_whole_in_one_commit(store: Store) -> None:
     here = content(store)
     what = publication(here, ())
     with HubServer() as hub:
-        url = publish(what, HubSettings(endpoint=hub.endpoint, token="t"), "passed")
+        published = publish(what, HubSettings(endpoint=hub.endpoint, token="t"), "passed")
         repository = hub.repositories[REPOSITORY]
         held = repository.commits[repository.references["main"]]
-    assert url.endswith(repository.references["main"])
+    assert published.url.endswith(repository.references["main"])
+    assert published.is_new
     assert set(held) == {
         "README.md", ".eval_results/quantgate.yaml", "quantgate/manifest.json", "model.gguf",
     }  # fmt: skip
@@ -146,7 +147,9 @@ def test_an_interrupted_try_shows_nothing_and_the_next_one_sends_the_rest(store:
         publish(what, settings, "passed")
         digests = {file_digest(more), file_digest(here.version.artifact)}
         assert hub.uploads.sent == [first, *(digests - {first})]
-        publish(what, settings, "passed")
+        commits = dict(repository.commits)
+        assert not publish(what, settings, "passed").is_new
+        assert repository.commits == commits
         assert len(hub.uploads.sent) == 2
 
 

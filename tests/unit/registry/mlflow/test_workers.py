@@ -20,8 +20,8 @@ def manifest_of(folder: Path, **what: Any) -> dict[str, Any]:
     """Write a variant and return its manifest."""
     folder.mkdir(parents=True)
     (folder / "model.gguf").write_bytes(b"weights")
-    (folder / "manifest.json").write_text("{}")
     file = {"path": "model.gguf", "size_bytes": 7, "sha256": sha256(b"weights").hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps({"files": [file]}))
     return {
         "location": str(folder),
         "place": "none",
@@ -63,6 +63,11 @@ def test_files_are_those_of_the_store_that_is_named(
         variant_folder(elsewhere)
     monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "here"))
     assert variant_folder(elsewhere) == tmp_path / "here" / "variants" / "v"
+    renamed = {**manifest, "location": "/another/machine/variants/built-under-another-name"}
+    assert variant_folder(renamed) == tmp_path / "here" / "variants" / "v"
+    other = {**elsewhere, "files": [{**manifest["files"][0], "sha256": "0" * 64}]}
+    with pytest.raises(FileNotFoundError, match="not on this machine"):
+        variant_folder(other)
 
 
 def test_a_version_judged_in_a_server_is_answered_there_as_the_suite_asked(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from quantgate.pipelines.domain.values import Digest, digest_of
-from quantgate.pipelines.files.hashing import folder_digest
+from quantgate.pipelines.domain.values import Digest, digest_of, folder_digest
 from quantgate.registry import Tracking, record
 from quantgate.registry.questions.comparisons import compared
 from quantgate.registry.seals import sealed
@@ -68,7 +67,9 @@ def keep_transcript(
     lines = "".join(json.dumps({"item_id": i, "text": t}) + "\n" for i, t in answers.items())
     (folder / "transcript.jsonl").write_text(lines)
     listed = [{"path": "transcript.jsonl", "sha256": sha256(lines.encode()).hexdigest()}]
-    (folder / "manifest.json").write_text(json.dumps({"files": listed}))
+    (folder / "manifest.json").write_text(
+        json.dumps({"files": listed, "digest": "that of another"})
+    )
     digest = folder_digest((file["path"], Digest(file["sha256"])) for file in listed)
     for number, version in mlflow.models[MODEL].items():
         if version.run_id == run:
