@@ -3,7 +3,6 @@
 import json
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.build.local_build import LocalBuild
@@ -16,19 +15,11 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import JsonObject, canonical_json
 from quantgate.pipelines.evaluation.asking import TRANSCRIPT, read_answers
-from quantgate.pipelines.evaluation.observing import ObserveCall
-from quantgate.pipelines.files.records import from_json, record_digest
+from quantgate.pipelines.files.records import record_digest
 from quantgate.pipelines.files.sealed import seal
 from quantgate.pipelines.files.sealed_values import required
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.files.temporary import temporary_folder
-from quantgate.pipelines.process.calls import (
-    OnProgress,
-    Reply,
-    WorkerCall,
-    WorkerReply,
-    start_nothing,
-)
 from quantgate.pipelines.suites.digest import suite_digest
 from quantgate.pipelines.variants.variant import PlannedVariant
 from quantgate.registry import RegisteredVersion
@@ -47,6 +38,7 @@ from quantgate.registry.proofs.bundle import (
     write_facts,
 )
 from quantgate.registry.proofs.checking import BundleProof, prove, this_version
+from quantgate.registry.proofs.observations import KeptObservations
 from quantgate.registry.proofs.rejudging import judging_code
 from quantgate.registry.tags import NONE
 
@@ -116,7 +108,7 @@ def write_bundle(
             quantgate=this_version(),
             judging=judging_code(),
         )
-        observed = _Observed(build.settings.store)
+        observed = KeptObservations(build.settings.store.root, "the store")
         proof = prove(folder, record, placeless(judged), read_registered(folder), observed)
         for lock in tuple(folder.rglob(".*.lock")):
             lock.unlink()
@@ -155,25 +147,3 @@ def _copy_runs(build: LocalBuild, planned: PlannedVariant, folder: Path) -> int:
         if any(reader.read(answer) is not None for answer in answers):
             (folder / TOKENIZER).write_text(reader.tokenizer.to_str(), encoding="utf-8")
     return len(references)
-
-
-@dataclass(frozen=True, slots=True)
-class _Observed:
-    """A `RunWorker` that runs nothing: it hands over what this store has observed already."""
-
-    store: Store
-
-    def __call__(
-        self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
-    ) -> WorkerReply[Reply]:
-        """Copy the sealed observations that are asked for; none that are missing are made."""
-        request = call.request
-        if not isinstance(request, ObserveCall):
-            return start_nothing(call, reply_type, on_progress)
-        name = request.questions.parent.name.removesuffix(".unfinished")
-        lines = self.store.root / "observations" / name / request.observations.name
-        if not lines.is_file():
-            return start_nothing(call, reply_type, on_progress)
-        shutil.copyfile(lines, request.observations)
-        value = from_json(reply_type, {"observed": 0})
-        return WorkerReply(value=value, seconds=0.0, peak_memory_bytes=0)

@@ -53,11 +53,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservationRecord:
-    """What stands in the manifest of sealed observations."""
+    """What stands in the manifest of sealed observations.
+
+    `questions_digest` covers what was looked at: answers and what the grader holds them against, whatever
+    machine, options and versions looked. None in those from before it was recorded.
+    """
 
     grader: str
     source_digest: Digest
     questions: int
+    questions_digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +105,10 @@ class ObservationRunner:
             ]
             write_text(staging / _LINES, _lines(rows))
             return ObservationRecord(
-                grader=grader.name, source_digest=source, questions=len(questions)
+                grader=grader.name,
+                source_digest=source,
+                questions=len(questions),
+                questions_digest=digest_of(asked),
             )
 
         produce_once(folder, ObservationRecord, produce)

@@ -9,7 +9,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files import sealed
 from quantgate.pipelines.files.temporary import temporary_folder
-from quantgate.pipelines.process.calls import RunWorker, start_nothing
+from quantgate.pipelines.process.calls import RunWorker
 from quantgate.pipelines.suites.digest import suite_digest
 from quantgate.registry.evidence import Evidence, check_evidence
 from quantgate.registry.evidence_facts import version_facts
@@ -24,6 +24,7 @@ from quantgate.registry.proofs.bundle import (
     read_evidence,
     read_registered,
 )
+from quantgate.registry.proofs.observations import KeptObservations
 from quantgate.registry.proofs.rejudging import differences, judging_code, rejudged
 from quantgate.registry.seals import COVERED
 
@@ -64,7 +65,8 @@ def check_bundle(path: Path, check_signers: CheckSigners) -> BundleProof:
         unpack_archive(path, folder)
         try:
             record, evidence = read_bundle_record(folder), read_evidence(folder)
-            proof = prove(folder, record, evidence, read_registered(folder), start_nothing)
+            kept = KeptObservations(folder, str(folder))
+            proof = prove(folder, record, evidence, read_registered(folder), kept)
             manifest: sealed.Manifest[object] = sealed.read_manifest(folder / VARIANT, object)
             files = {file.path: file.sha256 for file in manifest.files}
             check_signers(folder / ATTESTATIONS, evidence.key, files)
