@@ -3,7 +3,7 @@
 import sys
 
 from quantgate.flows.build.planning.preparing import prepare
-from quantgate.flows.orchestration.server import down, up
+from quantgate.flows.orchestration.server.api import down, up
 from quantgate.flows.settings import Settings
 
 

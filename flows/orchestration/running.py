@@ -13,9 +13,9 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.build.registering import register_waiting
 from quantgate.flows.build.states.builds import progress_file
-from quantgate.flows.orchestration.server import prefect_api, project_prefect_api
-from quantgate.flows.orchestration.state import client_environment
-from quantgate.flows.orchestration.trouble import PrefectGoneError, prefect_errors
+from quantgate.flows.orchestration.server.api import prefect_api, project_prefect_api
+from quantgate.flows.orchestration.server.state import client_environment
+from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefect_errors
 from quantgate.flows.progress.board import Board
 from quantgate.flows.progress.recorded import RecordedBoard
 from quantgate.flows.settings import Settings

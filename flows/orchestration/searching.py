@@ -7,7 +7,7 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import read_command, write_command
 from quantgate.flows.build.searching.trying import SearchProgress, progress, tried_plan
 from quantgate.flows.orchestration.running import run_build, run_flow
-from quantgate.flows.orchestration.server import prefect_api
+from quantgate.flows.orchestration.server.api import prefect_api
 from quantgate.flows.progress.board import Board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire

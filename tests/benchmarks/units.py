@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quantgate.flows.orchestration.running import QUIET
-from quantgate.flows.orchestration.server import prefect_api
-from quantgate.flows.orchestration.state import ServerFolder, client_environment
+from quantgate.flows.orchestration.server.api import prefect_api
+from quantgate.flows.orchestration.server.state import ServerFolder, client_environment
 from quantgate.pipelines.files.store import Store
 from tests.support.project import PROJECT
 

@@ -24,7 +24,7 @@ from quantgate.flows.build.corpora.traces import PREFIX, experiment_named, expor
 from quantgate.flows.cli.corpus.corpora import find_corpus
 from quantgate.flows.cli.views.drift import drift_lines
 from quantgate.flows.cli.views.printing import print_json
-from quantgate.flows.orchestration.drift_events import emit
+from quantgate.flows.orchestration.events.drift import emit
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import tools_to_look
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint

@@ -17,7 +17,7 @@ _list_option = click.option(
 @in_store
 def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once is the only way as yet
     """Look for new releases of the models that are followed, and build what is new."""
-    from quantgate.flows.orchestration.following import watch_command
+    from quantgate.flows.orchestration.following.commands import watch_command
 
     return watch_command(watch_list)
 
@@ -32,7 +32,7 @@ def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once 
 @in_store
 def serve(watch_list: Path | None, cron: str, team: str | None) -> int:
     """Follow releases on a schedule, until interrupted."""
-    from quantgate.flows.orchestration.following import serve_command
+    from quantgate.flows.orchestration.following.commands import serve_command
 
     return serve_command(watch_list, cron, team)
 
@@ -67,7 +67,7 @@ def webhook(watch_list: Path | None, host: str, port: int) -> int:
     The secret stands in QUANTGATE_WEBHOOK_SECRET; messages are signed by HMAC-SHA256 in X-Hub-Signature-256,
     or bring it in X-Webhook-Secret, as Hugging Face's do: then put TLS in front.
     """
-    from quantgate.flows.orchestration.following import webhook_command
+    from quantgate.flows.orchestration.following.commands import webhook_command
 
     return webhook_command(watch_list, host, port)
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from quantgate.flows.orchestration.state import ServerFolder, ServerRecord
+from quantgate.flows.orchestration.server.state import ServerFolder, ServerRecord
 from tests.support.builds.road import Road, make_road
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

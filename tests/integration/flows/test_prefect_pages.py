@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.orchestration.server import down, up
-from quantgate.flows.orchestration.state import ServerFolder
+from quantgate.flows.orchestration.server.api import down, up
+from quantgate.flows.orchestration.server.state import ServerFolder
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.orchestration.server import down, prefect_api, status, up
-from quantgate.flows.orchestration.state import ServerFolder, client_environment, health_problem
+from quantgate.flows.orchestration.server.api import down, prefect_api, status, up
+from quantgate.flows.orchestration.server.state import (
+    ServerFolder,
+    client_environment,
+    health_problem,
+)
 from quantgate.pipelines.domain.errors import ServiceError
 from tests.support.project import PROJECT
 
@@ -21,7 +25,7 @@ pytestmark = pytest.mark.integration
 CLIENT = """
 import sys, time
 from pathlib import Path
-from quantgate.flows.orchestration.server import prefect_api
+from quantgate.flows.orchestration.server.api import prefect_api
 with prefect_api(Path(sys.argv[1])) as url:
     print(url, flush=True)
     time.sleep(600)

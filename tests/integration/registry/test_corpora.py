@@ -20,9 +20,9 @@ from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.corpora.traces import ExportRecord, export_traces
 from quantgate.flows.cli.corpus.corpora import build_from_spec
 from quantgate.flows.cli.corpus.drift import DriftOptions, drift_command
-from quantgate.flows.orchestration.drift_events import emit
-from quantgate.flows.orchestration.server import down, prefect_api
-from quantgate.flows.orchestration.state import client_environment
+from quantgate.flows.orchestration.events.drift import emit
+from quantgate.flows.orchestration.server.api import down, prefect_api
+from quantgate.flows.orchestration.server.state import client_environment
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError

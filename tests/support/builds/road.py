@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from quantgate.flows.orchestration.server import project_prefect_api
+from quantgate.flows.orchestration.server.api import project_prefect_api
 from tests.support.project import EXAMPLE, PROJECT
 from tests.support.warm import TRANSFORMERS, warm_environment
 

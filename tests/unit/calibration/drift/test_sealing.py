@@ -31,7 +31,7 @@ from quantgate.flows.cli.corpus.drift import (
     registered,
 )
 from quantgate.flows.cli.views.drift import drift_lines
-from quantgate.flows.orchestration.drift_events import document, emit
+from quantgate.flows.orchestration.events.drift import document, emit
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, ServiceError

@@ -9,8 +9,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from quantgate.flows.orchestration import steps, tasks
 from quantgate.flows.orchestration.quantize import quantize, quantize_plan
+from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefect_errors
 from quantgate.flows.orchestration.task_runners import task_runner
-from quantgate.flows.orchestration.trouble import PrefectGoneError, prefect_errors
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError
 

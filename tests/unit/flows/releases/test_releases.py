@@ -13,7 +13,7 @@ import pytest
 
 from quantgate.flows.build.errors import UnitError
 from quantgate.flows.build.outcome import BuildResult
-from quantgate.flows.orchestration.look import outcome_of
+from quantgate.flows.orchestration.following.look import outcome_of
 from quantgate.flows.releases.asked import spec_of
 from quantgate.flows.releases.claims import Claim, Claims, ReleaseKey
 from quantgate.flows.releases.contents import ReleaseContents

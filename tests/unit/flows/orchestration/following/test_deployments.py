@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.orchestration.deployments import Following
+from quantgate.flows.orchestration.following.deployments import Following
 from quantgate.pipelines.domain.errors import InputError
 
 

@@ -9,7 +9,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.utilities.importtools import import_object
 
 from quantgate.flows.orchestration.building import build_from_form
-from quantgate.flows.orchestration.watching import watch_releases
+from quantgate.flows.orchestration.following.watching import watch_releases
 from tests.support.project import PROJECT
 
 DEPLOYMENTS = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]

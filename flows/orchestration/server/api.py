@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.flows.orchestration.state import ServerFolder, ServerRecord, health_problem
+from quantgate.flows.orchestration.server.state import ServerFolder, ServerRecord, health_problem
 from quantgate.pipelines.domain.errors import QuantgateError, ServiceError
 from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.locks import exclusive
@@ -226,7 +226,7 @@ def _start_keeper(folder: ServerFolder) -> None:
             [
                 sys.executable,
                 "-m",
-                "quantgate.flows.orchestration.keeper",
+                "quantgate.flows.orchestration.server.keeper",
                 str(folder.root),
                 str(port),
             ],

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 from quantgate.flows.build.planning.preparing import prepare
-from quantgate.flows.orchestration.cron import require_cron
-from quantgate.flows.orchestration.deployments import Following
-from quantgate.flows.orchestration.look import look
-from quantgate.flows.orchestration.server import prefect_api
-from quantgate.flows.orchestration.state import client_environment
-from quantgate.flows.orchestration.trouble import prefect_errors
+from quantgate.flows.orchestration.following.cron import require_cron
+from quantgate.flows.orchestration.following.deployments import Following
+from quantgate.flows.orchestration.following.look import look
+from quantgate.flows.orchestration.server.api import prefect_api
+from quantgate.flows.orchestration.server.state import client_environment
+from quantgate.flows.orchestration.server.trouble import prefect_errors
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.releases.watch_list import WATCH_LIST, load_watch_list
 from quantgate.flows.releases.webhook import Bell, receiver
@@ -48,7 +48,10 @@ def serve_command(watch_list: Path | None, cron: str, team: str | None) -> int:
     ):
         os.environ.update(client_environment(settings.store.root, url, os.environ))
         os.environ["QUANTGATE_STORE"] = str(settings.store.root)
-        from quantgate.flows.orchestration.watching import refuse_taken_deployment, serve_releases
+        from quantgate.flows.orchestration.following.watching import (
+            refuse_taken_deployment,
+            serve_releases,
+        )
 
         with prefect_errors(url, settings.store.root):
             refuse_taken_deployment(following)

@@ -1,7 +1,7 @@
 """Whether a text is a cron schedule that Prefect takes and that comes to pass, before any server is started.
 
-Prefect's own reader decides, in a child process (`python -m quantgate.flows.orchestration.cron TEXT`):
-Prefect must not be imported here before its server's address is known.
+Prefect's own reader decides, in a child process (`python -m …following.cron TEXT`): Prefect must not be
+imported here before its server's address is known.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ def require_cron(text: str) -> None:
         InputError: with Prefect's reason.
     """
     asked = subprocess.run(
-        [sys.executable, "-m", "quantgate.flows.orchestration.cron", text],
+        [sys.executable, "-m", "quantgate.flows.orchestration.following.cron", text],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

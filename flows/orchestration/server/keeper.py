@@ -1,6 +1,6 @@
 """The keeper: runs the project's Prefect server for as long as somebody needs it.
 
-`python -m quantgate.flows.orchestration.keeper STORE PORT` is started detached by the first client. It owns
+`python -m …server.keeper STORE PORT` is started detached by the first client. It owns
 the server as a child that the kernel kills with it, so that nothing is orphaned however either of them ends;
 it ends both when no lease is held and nobody asked the server to stay. A server that dies is started anew
 behind the same listening socket, which the keeper holds: requests that come meanwhile wait for it. PORT is
@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from quantgate.flows.orchestration.state import ServerFolder, ServerRecord, health_problem
+from quantgate.flows.orchestration.server.state import ServerFolder, ServerRecord, health_problem
 from quantgate.pipelines.files.records import write_record
 from quantgate.pipelines.process.launch import PARENT_PID, launched
 
@@ -143,7 +143,7 @@ class _Keeper:
         server = subprocess.Popen(
             [
                 sys.executable,
-                *launched("quantgate.flows.orchestration.keeper"),
+                *launched("quantgate.flows.orchestration.server.keeper"),
                 "--serve",
                 str(descriptor),
             ],

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from quantgate.flows.cli.main import main
-from quantgate.flows.orchestration.cron import problem_of, require_cron
+from quantgate.flows.orchestration.following.cron import problem_of, require_cron
 from quantgate.pipelines.domain.errors import InputError
 
 

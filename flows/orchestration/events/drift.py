@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from quantgate.calibration.drift.sealing import DriftEvent
-from quantgate.flows.orchestration.server import status
-from quantgate.flows.orchestration.state import client_environment, health_problem
+from quantgate.flows.orchestration.server.api import status
+from quantgate.flows.orchestration.server.state import client_environment, health_problem
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.records import to_json, write_text

@@ -10,8 +10,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 from typing_extensions import override
 
-from quantgate.flows.orchestration.deployments import FLOW, Following
-from quantgate.flows.orchestration.look import look
+from quantgate.flows.orchestration.following.deployments import FLOW, Following
+from quantgate.flows.orchestration.following.look import look
 from quantgate.flows.progress.board import plain_board
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.store import STORE_VARIABLE

@@ -1,0 +1,1 @@
+"""Releases followed by command, on a schedule, or when a hub says so."""
