@@ -19,6 +19,9 @@ PRESET_GROUPS: dict[str, int | None] = {
 BLOCK_SCHEMES = frozenset({"FP8_BLOCK"})
 """Schemes whose scales belong to blocks of 128 x 128 weights."""
 
+ROW_SCHEMES = ("FP8_DYNAMIC", "W8A8")
+"""Schemes whose rows have all that they need: a scale each, and nothing is stored of the whole matrix."""
+
 _SIZED = frozenset({"W4A16", "W4A16_ASYM", "W8A16", "W3A16", "W2A16", "W4A8", "W4AFP8"})
 _TENSOR_WIDE = frozenset({"FP8"})
 _FIXED_ACTIVATIONS = frozenset({"FP8", "NVFP4"})

@@ -8,7 +8,11 @@ from dataclasses import replace
 from quantgate.pipelines.domain.checkpoint import Checkpoint, TensorFacts
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
 from quantgate.pipelines.engines.llmcompressor.names import matches_layer
-from quantgate.pipelines.engines.llmcompressor.schemes import BLOCK_SCHEMES, group_size
+from quantgate.pipelines.engines.llmcompressor.schemes import (
+    BLOCK_SCHEMES,
+    ROW_SCHEMES,
+    group_size,
+)
 from quantgate.pipelines.engines.llmcompressor.smoothing.misfits import smoothing_misfits
 from quantgate.pipelines.formats.experts import experts_apart
 from quantgate.pipelines.formats.packed.cache_scales import CACHE_SCALES
@@ -19,6 +23,8 @@ _BLOCK = 128
 _FUSED_DIMENSIONS = 3
 _NARROWEST_MATRIX = 32
 """Convolutions have three dimensions as well, and see fewer tokens than this at a time."""
+_JOINED = {"HrmTextForCausalLM": "queries, keys, values and gate"}
+"""What transformers 5.17 makes one matrix of as it saves (`conversion_mapping.py`), by architecture."""
 _LAYER_NUMBER = re.compile(r"\.\d+\.")
 # The children by which compressed-tensors tells an attention layer (quantization/lifecycle/initialize.py).
 _KEY_PROJECTIONS = ("k_proj", "v_proj", "qkv_proj", "kv_b_proj")
@@ -85,6 +91,7 @@ def misfits(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> tuple[
         return (f"targets {targets} (ignoring {ignored}) match no layer of {checkpoint.name}",)
     return (
         *_kept_together(checkpoint),
+        *_joined(checkpoint, options),
         *_indivisible(weights, options),
         *smoothing_misfits(checkpoint, options),
         *_uncached(checkpoint, options),
@@ -103,6 +110,16 @@ def _kept_together(checkpoint: Checkpoint) -> Iterator[str]:
         yield (
             f"{checkpoint.architecture} keeps experts together in {together[0].name} ({shape}), which "
             "llm-compressor does not take apart and would leave in full precision; GGUF recipes may fit"
+        )
+
+
+def _joined(checkpoint: Checkpoint, options: CompressedTensorsOptions) -> Iterator[str]:
+    """One sentence where several layers are saved as one matrix, and the scheme has a number for each."""
+    scheme = (options.scheme or "").upper()
+    if checkpoint.architecture in _JOINED and scheme and scheme not in ROW_SCHEMES:
+        yield (
+            f"{checkpoint.architecture} is saved with {_JOINED[checkpoint.architecture]} as one matrix, and "
+            f"{scheme} stores a shape or a scale for each of them; {' and '.join(ROW_SCHEMES)} fit"
         )
 
 

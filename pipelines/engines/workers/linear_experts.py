@@ -37,6 +37,11 @@ from quantgate.pipelines.formats.safetensors import read_tensors
 Experts = type[torch.nn.Module]
 
 _NAMES = {"w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
+_NO_EXPERT = r"(?<!\.\d)(?<!\.\d\d)(?<!\.\d\d\d)"
+"""Stands before a pattern that begins behind a module's name: experts' names are numbers.
+
+transformers drops it where it saves, and takes patterns that say `experts` for those that fuse them.
+"""
 _ACTIVATIONS = ("hidden_act", "hidden_activation", "mlp_hidden_act")
 
 
@@ -54,6 +59,9 @@ class ExpertsOf:
         with torch.device("meta"):
             fused = self.fused(config)
         super().__init__(_described(fused, config))  # type: ignore[call-arg]  # the linear experts'
+        for name, value in vars(fused).items():  # of MiniMax-M3: what its gates are multiplied by
+            if isinstance(value, float) and not hasattr(self, name):
+                setattr(self, name, value)
 
     def forward(
         self, states: torch.Tensor, chosen: torch.Tensor, shares: torch.Tensor
@@ -188,6 +196,7 @@ def _without_fusing(mapping: list[WeightTransform]) -> list[WeightTransform]:
         or not any("experts" in pattern for pattern in transform.source_patterns)
     ]
     fusing = [transform for transform in mapping if transform not in kept]
+    kept = [_sparing_experts(transform) for transform in kept]
     spelled = {
         short: name
         for short, name in _NAMES.items()
@@ -203,6 +212,26 @@ def _without_fusing(mapping: list[WeightTransform]) -> list[WeightTransform]:
             for short, name in spelled.items()
         ),
     ]
+
+
+def _sparing_experts(transform: WeightTransform) -> WeightTransform:
+    """Return a conversion that leaves alone what belongs to a single expert.
+
+    MiniMax-M3 joins every `gate_proj` and `up_proj`, which are those of dense layers and shared experts where
+    the routed ones are fused.
+    """
+    if not isinstance(transform, WeightConverter) or not any(
+        transform.compiled_sources.search(f".experts.0.{part}.weight") for part in _NAMES.values()
+    ):
+        return transform
+    sparing = WeightConverter(
+        source_patterns=[f"{_NO_EXPERT}{pattern}" for pattern in transform.source_patterns],
+        target_patterns=list(transform.target_patterns),
+        operations=transform.operations,
+    )
+    sparing.scope_prefix = transform.scope_prefix
+    sparing.base_model_prefix = transform.base_model_prefix
+    return sparing
 
 
 def _described(fused: Any, config: PretrainedConfig) -> SimpleNamespace:

@@ -7,7 +7,7 @@ import torch
 from quantgate.pipelines.domain.verdicts.audit import Resemblance
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel
 from quantgate.pipelines.engines.transformers.workers.stored import read_part, read_tensor
-from quantgate.pipelines.engines.workers.stored_names import stored_layers
+from quantgate.pipelines.engines.workers.stored_names import joined_layers, stored_layers
 from quantgate.pipelines.formats.experts import fused_parts
 from quantgate.pipelines.formats.safetensors import read_tensors
 
@@ -25,8 +25,14 @@ def resemblances(loaded: LoadedModel, base: Path) -> tuple[Resemblance, ...]:
     originals = {tensor.name: tensor for tensor in read_tensors(base)}
     fused = fused_parts({name: tensor.shape for name, tensor in originals.items()})
     compared: list[Resemblance] = []
-    for name, stored in stored_layers(loaded.model).items():
-        weight, tensor = loaded.model.get_submodule(name).weight, f"{stored}.weight"
+    stored = stored_layers(loaded.model)
+    joined = joined_layers(loaded.model, stored)
+    for name, layers in {
+        name: joined.get(name, (layer,)) for layer, name in stored.items()
+    }.items():
+        weights = [loaded.model.get_submodule(layer).weight for layer in layers]
+        weight = weights[0] if len(weights) == 1 else torch.cat(weights)
+        tensor = f"{name}.weight"
         if tensor in originals:
             original = read_tensor(originals[tensor])
         elif tensor in fused:

@@ -226,6 +226,17 @@ def test_experts_that_nobody_takes_apart_are_told_and_convolutions_are_none(tmp_
     assert misfits(_mixture(tmp_path, convolution), FP8) == ()
 
 
+@pytest.mark.parametrize("options", [GPTQ, NVFP4, BLOCK])
+def test_layers_saved_as_one_matrix_take_schemes_whose_rows_have_all_they_need(
+    options: CompressedTensorsOptions, tmp_path: Path
+) -> None:
+    joined = replace(_checkpoint(tmp_path), architecture="HrmTextForCausalLM")
+    (sentence,) = misfits(joined, options)
+    assert "is saved with queries, keys, values and gate as one matrix" in sentence
+    assert misfits(joined, FP8) == () == misfits(joined, INT8)
+    assert misfits(_checkpoint(tmp_path), options) == ()
+
+
 def test_a_quantized_cache_promises_two_scales_in_every_attention_layer(tmp_path: Path) -> None:
     checkpoint = _checkpoint(tmp_path)
     assert cache_scales(checkpoint.tensors, CACHE) == (
