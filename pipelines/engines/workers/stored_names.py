@@ -3,14 +3,13 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
 from quantgate.pipelines.formats.whole_layers import left_whole
-
-Transform = WeightRenaming | WeightConverter
 
 
 def stored_layers(model: PreTrainedModel) -> dict[str, str]:
@@ -39,7 +38,7 @@ def joined_layers(model: PreTrainedModel, stored: Mapping[str, str]) -> dict[str
 
     def place(layer: str) -> int:
         weight = f"{layer}.weight"
-        return next(i for i, pattern in enumerate(patterns) if re.search(pattern, weight))
+        return next((i for i, pattern in enumerate(patterns) if re.search(pattern, weight)), 0)
 
     layers = defaultdict(list)
     for layer, name in stored.items():
@@ -66,7 +65,7 @@ def _stored(layer: str, renamings: list[WeightRenaming], converters: list[Weight
     return str(renamed).removesuffix(".weight")
 
 
-def _undone(model: PreTrainedModel) -> list[Transform]:
+def _undone(model: PreTrainedModel) -> list[Any]:
     """Return what transformers does to names as it saves: it takes back what it noted as it loaded."""
-    noted: Iterable[Transform] | None = getattr(model, "_weight_conversions", None)
+    noted: Iterable[Any] | None = getattr(model, "_weight_conversions", None)
     return [conversion.reverse_transform() for conversion in reversed(list(noted or ()))]
