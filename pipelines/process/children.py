@@ -6,10 +6,33 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol, TypeVar
 
 from quantgate.pipelines.files.interruption import INTERRUPTION, Interruption
 
-Child = subprocess.Popen[bytes]
+
+class Child(Protocol):
+    """A process that leads a group of its own: a `subprocess.Popen`, or one that a fork server started."""
+
+    @property
+    def pid(self) -> int:
+        """Its number, and its group's."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return its exit code (a signal's number below zero), None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, at most so many seconds, and return its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        ...
+
+
+AnyChild = TypeVar("AnyChild", bound=Child)
 
 _GRACE_SECONDS = 3.0
 _LOOK_EVERY_SECONDS = 0.02
@@ -49,6 +72,14 @@ class Children:
         finally:
             self._live.difference_update(children)
         self.interruption.check(where)
+
+    def kept(self, child: AnyChild) -> AnyChild:
+        """Take in a child that serves many calls, and return it; it ends by itself or with all others."""
+        self._live.difference_update(
+            [each for each in tuple(self._live) if each.poll() is not None]
+        )
+        self._live.add(child)
+        return child
 
     def end_all(self) -> None:
         """End every child and let no new one start; for a program that is being ended."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +27,8 @@ from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
 from quantgate.pipelines.process.children import CHILDREN, Child
 from quantgate.pipelines.process.endings import brought_upon_itself, killed_by, signal_of
+from quantgate.pipelines.process.forking.client import FORK_SERVERS, ForkedChild
+from quantgate.pipelines.process.forking.server import Start
 from quantgate.pipelines.process.harness import PROGRESS_FD
 from quantgate.pipelines.process.last_words import last_words
 from quantgate.pipelines.process.launch import PARENT_PID, launched, python_path
@@ -62,27 +64,14 @@ def run_worker(
             CHILDREN.starting(call.module) as alive,
         ):
             written_before = log.tell()
+            files = [str(request_file), str(reply_file)]
             child = alive(
-                subprocess.Popen(
-                    [
-                        str(call.python or sys.executable),
-                        *launched(call.module),
-                        str(request_file),
-                        str(reply_file),
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=worker_environment(call.threads)
-                    | {PROGRESS_FD: str(progress_end.fileno())},
-                    pass_fds=(progress_end.fileno(),),
-                    start_new_session=True,
-                )
+                _forked(call, files, log, progress_end) or _started(call, files, log, progress_end)
             )
             progress_end.close()
             _watch(child, progress.fileno(), call, on_progress)
-        if child.returncode != 0:
-            raise _ending(child.returncode, call, written_before)
+        if code := child.wait():
+            raise _ending(code, call, written_before)
         reply = _read_reply(reply_file, call)
     if isinstance(reply.get("error"), dict):
         raise _rebuild_error(reply["error"], call)
@@ -91,6 +80,39 @@ def run_worker(
         value=from_json(reply_type, reply["value"]),
         seconds=time.monotonic() - started,
         peak_memory_bytes=peak if isinstance(peak, int) else 0,
+    )
+
+
+def _forked(
+    call: WorkerCall, files: list[str], log: BinaryIO, progress_end: BinaryIO
+) -> ForkedChild | None:
+    """Have a fork server start the child, where there is one for it."""
+    if call.python is not None:
+        return None
+    with suppress(FileNotFoundError):  # the current folder may be gone
+        asked = Start(
+            module=call.module,
+            arguments=files,
+            folder=str(Path.cwd()),
+            progress_variable=PROGRESS_FD,
+            environment=worker_environment(call.threads),
+        )
+        return FORK_SERVERS.start(asked, log.fileno(), progress_end.fileno())
+    return None
+
+
+def _started(
+    call: WorkerCall, files: list[str], log: BinaryIO, progress_end: BinaryIO
+) -> "subprocess.Popen[bytes]":
+    """Start the child in an interpreter of its own."""
+    return subprocess.Popen(
+        [str(call.python or sys.executable), *launched(call.module), *files],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env=worker_environment(call.threads) | {PROGRESS_FD: str(progress_end.fileno())},
+        pass_fds=(progress_end.fileno(),),
+        start_new_session=True,
     )
 
 

@@ -8,9 +8,11 @@ from quantgate.pipelines.process.calls import WorkerCall
 from tests.support.workers import Order
 
 
-def call(tmp_path: Path, act: str, timeout_seconds: float = 30.0) -> WorkerCall:
+def call(
+    tmp_path: Path, act: str, timeout_seconds: float = 30.0, module: str = "tests.support.workers"
+) -> WorkerCall:
     return WorkerCall(
-        module="tests.support.workers",
+        module=module,
         request=Order(act=act, path=tmp_path / "trace"),
         log=tmp_path / "logs" / "worker.log",
         threads=1,

@@ -221,8 +221,7 @@ def test_a_signal_that_cuts_in_while_a_child_is_looked_at_ends_it_all_the_same()
         child = living(subprocess.Popen(["sleep", "60"], start_new_session=True))
         with child._waitpid_lock:  # type: ignore[attr-defined]  # what `poll` holds as the handler comes
             children.end_all()
-        child.wait()
-    assert child.returncode in (-signal.SIGTERM, -signal.SIGKILL)
+    assert child.wait() in (-signal.SIGTERM, -signal.SIGKILL)
 
 
 def test_who_waits_for_a_lock_stops_waiting(tmp_path: Path) -> None:

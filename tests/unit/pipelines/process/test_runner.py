@@ -4,17 +4,32 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
+from quantgate.pipelines.process import runner
 from quantgate.pipelines.process.calls import Progress, ignore_progress
+from quantgate.pipelines.process.forking.client import ForkServers
 from quantgate.pipelines.process.launch import leave_out_what_is_never_used
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.project import PROJECT
 from tests.support.worker_calls import call, gone, wait_for
 from tests.support.workers import Done, Order
+
+
+@pytest.fixture(autouse=True, params=["started", "forked"])
+def servers(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ForkServers]:
+    """Every worker of these tests is started in an interpreter of its own, and forked from one."""
+    forked = ("tests.support.workers",) if request.param == "forked" else ()
+    servers = ForkServers(families=forked)
+    monkeypatch.setattr(runner, "FORK_SERVERS", servers)
+    yield servers
+    servers.close()
 
 
 def test_a_worker_replies_reports_progress_and_has_its_output_logged(tmp_path: Path) -> None:
@@ -64,9 +79,11 @@ def test_a_worker_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     assert gone(wait_for(tmp_path / "trace"))
 
 
-def test_a_worker_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
+def test_a_worker_dies_when_its_parent_is_killed(tmp_path: Path, servers: ForkServers) -> None:
     program = (
         "from pathlib import Path\n"
+        "from quantgate.pipelines.process import runner\n"
+        f"runner.FORK_SERVERS = runner.FORK_SERVERS.__class__({servers.families!r})\n"
         "from tests.unit.pipelines.process.test_runner import call, run_worker, Done, ignore_progress\n"
         f"run_worker(call(Path({str(tmp_path)!r}), 'sleep'), Done, ignore_progress)\n"
     )

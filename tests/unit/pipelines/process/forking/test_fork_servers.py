@@ -1,0 +1,140 @@
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.process import runner
+from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.forking import client
+from quantgate.pipelines.process.forking.client import ForkedChild, ForkServers
+from quantgate.pipelines.process.runner import run_worker
+from tests.support.project import PROJECT
+from tests.support.worker_calls import call, gone, wait_for
+from tests.support.workers import Done
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServers]:
+    servers = ForkServers(families=("tests.support.",))
+    monkeypatch.setattr(runner, "FORK_SERVERS", servers)
+    yield servers
+    servers.close()
+
+
+def test_one_interpreter_serves_several_calls(tmp_path: Path, servers: ForkServers) -> None:
+    processes: set[object] = set()
+    for name in "abc":
+        run_worker(call(tmp_path / name, "work"), Done, ignore_progress)
+        processes.update(servers.processes())
+    assert len(processes) == 1
+    servers.close()
+    assert not servers.processes()
+    run_worker(call(tmp_path, "work"), Done, ignore_progress)
+    assert len(servers.processes()) == 1
+
+
+def test_another_environment_gets_a_server_of_its_own(
+    tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_worker(call(tmp_path, "work"), Done, ignore_progress)
+    monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path))
+    run_worker(call(tmp_path, "work"), Done, ignore_progress)
+    assert len(servers.processes()) == 1
+    monkeypatch.setenv("TORCH_LOGS", "all")
+    run_worker(call(tmp_path, "work"), Done, ignore_progress)
+    assert len(servers.processes()) == 2
+
+
+def test_a_child_has_the_environment_and_the_folder_of_its_own_start(
+    tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    for name in "ab":
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("QUANTGATE_MARK", name)
+        seen = run_worker(call(tmp_path, "tell place"), Done, ignore_progress).value
+        assert seen == Done(text=f"{folder} {name}")
+
+
+def test_the_oldest_of_many_servers_goes_once_its_children_have_ended(
+    tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = threading.Thread(
+        target=lambda: run_worker(call(tmp_path / "first", "wait for end"), Done, ignore_progress)
+    )
+    first.start()
+    wait_for(tmp_path / "first" / "trace")
+    (oldest,) = servers.processes()
+    for name in "abc":
+        monkeypatch.setenv("TORCH_LOGS", name)
+        run_worker(call(tmp_path / name, "work"), Done, ignore_progress)
+    assert oldest not in servers.processes()
+    assert oldest.poll() is None
+    (tmp_path / "first" / "end").touch()
+    first.join()
+    assert oldest.wait(timeout=10) == 0
+
+
+def test_who_loses_the_server_loses_its_children_and_gets_a_new_one(
+    tmp_path: Path, servers: ForkServers
+) -> None:
+    trouble: list[str] = []
+
+    def sleeping() -> None:
+        try:
+            run_worker(call(tmp_path, "sleep"), Done, ignore_progress)
+        except WorkerError as error:
+            trouble.append(error.what)
+
+    thread = threading.Thread(target=sleeping)
+    thread.start()
+    worker = wait_for(tmp_path / "trace")
+    (process,) = servers.processes()
+    os.kill(process.pid, signal.SIGKILL)
+    thread.join(timeout=10)
+    assert gone(worker)
+    assert trouble == ["was killed (SIGKILL)"] or "SIGKILL" in trouble[0]
+    assert run_worker(call(tmp_path, "work"), Done, ignore_progress).value.text == "passive1"
+
+
+def test_a_server_with_other_threads_does_not_fork(tmp_path: Path, servers: ForkServers) -> None:
+    threaded = call(tmp_path, "work", module="tests.support.threaded_worker")
+    assert run_worker(threaded, Done, ignore_progress).value.text == "passive1"
+    (process,) = servers.processes()
+    assert process.wait(timeout=10) == 1
+
+
+def test_one_whose_module_cannot_be_imported_says_so_itself(
+    tmp_path: Path, servers: ForkServers
+) -> None:
+    missing = call(tmp_path, "work", module="tests.support.no_such_worker")
+    with pytest.raises(WorkerError, match="No module named"):
+        run_worker(missing, Done, ignore_progress)
+
+
+def test_nobody_is_forked_beside_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.can_fork()
+    monkeypatch.setattr(client, "accelerator_name", lambda: "NVIDIA H200")
+    assert not client.can_fork()
+
+
+def test_a_child_is_looked_at_from_a_handler_that_cuts_in() -> None:
+    status, theirs = os.pipe()
+    child = ForkedChild(1, status, b"")
+    with child._lock:
+        assert child.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(timeout=0.05)
+    started = time.monotonic()
+    os.write(theirs, b"-6\n")
+    assert (child.wait(timeout=5), child.poll(), child.returncode) == (-6, -6, -6)
+    assert time.monotonic() - started < 1
+    os.close(theirs)
