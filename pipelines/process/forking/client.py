@@ -79,7 +79,7 @@ class ForkedChild:
         return True
 
 
-class _Server:
+class _ServerProcess:
     """One fork server. `environment` is what it imports in."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -144,8 +144,8 @@ class ForkServers:
     def __init__(self, families: tuple[str, ...]) -> None:
         """Start with none."""
         self.families = families
-        self._servers: dict[tuple[str, frozenset[tuple[str, str]]], _Server] = {}
-        self._retired: list[_Server] = []
+        self._servers: dict[tuple[str, frozenset[tuple[str, str]]], _ServerProcess] = {}
+        self._retired: list[_ServerProcess] = []
         self._lock = threading.Lock()
 
     def start(self, asked: Start, log: int, progress: int) -> ForkedChild | None:
@@ -168,7 +168,7 @@ class ForkServers:
                 server.close()
                 server = None
             if server is None:
-                server = self._servers[key] = _Server(asked.environment)
+                server = self._servers[key] = _ServerProcess(asked.environment)
                 self._retire_the_oldest()
         return server.start(message, log, progress)
 
