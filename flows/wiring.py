@@ -1,7 +1,7 @@
 """Which implementation stands behind each seam: the only place that chooses backends and runtimes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quantgate.flows.settings import Settings
@@ -24,6 +24,7 @@ from quantgate.pipelines.engines.divergence.rulers import MeasureRulers, measure
 from quantgate.pipelines.engines.foreign.backend import ForeignBackend
 from quantgate.pipelines.engines.llamacpp.backend import LlamaCppBackend
 from quantgate.pipelines.engines.llamacpp.runtime import LlamaCppRuntime
+from quantgate.pipelines.engines.llamacpp.speed import LlamaCppSpeedMeter
 from quantgate.pipelines.engines.llamacpp.unpacking.opening import GgufOpener
 from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBackend
 from quantgate.pipelines.engines.loading_report import ReportLoading
@@ -31,6 +32,7 @@ from quantgate.pipelines.engines.openai.dialects import dialect_of
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.runtime import Runtime
+from quantgate.pipelines.engines.timing.meter import SpeedMeter
 from quantgate.pipelines.engines.transformers.checkpoint_loading import report_loading
 from quantgate.pipelines.engines.transformers.expanding import FolderExpander
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
@@ -60,6 +62,7 @@ class Tools:
 
     `servers` are those of the build; each is a runtime too, by its name. `architectures` are those of the
     tools that load checkpoints. `source_runtime` answers from the GGUF file that a checkpoint was made of.
+    `speed_meters` time the runtimes that serve, by name: those without one are there for accuracy only.
     """
 
     backends: Mapping[str, Backend]
@@ -73,6 +76,7 @@ class Tools:
     open_gguf: OpenGguf = refuse_gguf
     expand_folder: ExpandFolder | None = None
     source_runtime: Runtime | None = None
+    speed_meters: Mapping[str, SpeedMeter] = field(default_factory=dict)
 
 
 def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
@@ -103,6 +107,7 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
         open_gguf=GgufOpener(settings.converter, run_worker).open,
         expand_folder=FolderExpander(run_worker).expand,
         source_runtime=LlamaCppRuntime(convert=gguf_itself),
+        speed_meters={"llamacpp": LlamaCppSpeedMeter()},
         servers=tuple(servers),
         architectures=tuple(
             architectures

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.speed import Speed
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import (
     Digest,
@@ -39,7 +40,8 @@ class Evidence:
     the corpus would have been refused, `base_divergence_waiver` the one without which the runtime would have
     been; `base_divergence` is None where nothing could be measured. `tokens_per_second`: see `VersionFacts`.
     `references` are the base's transcripts, the primary one first; `transcript` is the variant's, None where
-    it was never asked. `place` is where its files lie besides the store, `none` for nowhere.
+    it was never asked. `speed` is how fast it is beside its base, None where it was not timed. `place` is
+    where its files lie besides the store, `none` for nowhere.
     """
 
     checkpoint: Checkpoint
@@ -54,6 +56,7 @@ class Evidence:
     tokens_per_second: float | None = None
     references: tuple[JudgedTranscript, ...] = ()
     transcript: JudgedTranscript | None = None
+    speed: Speed | None = None
     place: str = NONE
 
     @property
@@ -112,6 +115,7 @@ class Evidence:
                 "suite": self.suite.digest,
                 "base_divergence": self.divergence_text,
                 "transcripts": [transcript.digest for transcript in self._transcripts],
+                **({"speed": record_digest(self.speed)} if self.speed else {}),
                 **({} if self.waiver == NONE else {"waiver": self.waiver}),
                 **(
                     {"losses": losses}

@@ -3,10 +3,18 @@
 from quantgate.pipelines.audit.served import kernels_of
 from quantgate.pipelines.domain.foreign import UNKNOWN_CALIBRATION, ForeignOptions
 from quantgate.pipelines.domain.recipe import Recipe
+from quantgate.pipelines.domain.speed import Speed
 from quantgate.pipelines.domain.values import JsonValue, canonical_json, digest_of
 from quantgate.pipelines.files.records import record_digest
 from quantgate.registry.evidence import Evidence, JudgedTranscript
-from quantgate.registry.facts import FOREIGN, Digests, OriginFacts, RuntimeFacts, VersionFacts
+from quantgate.registry.facts import (
+    FOREIGN,
+    Digests,
+    OriginFacts,
+    RuntimeFacts,
+    SpeedFacts,
+    VersionFacts,
+)
 from quantgate.registry.tags import NONE
 
 
@@ -72,6 +80,22 @@ def version_facts(evidence: Evidence) -> VersionFacts:
         evidence_key=evidence.key,
         digests=_digests(evidence),
         origin=_origin(recipe),
+        speed=_speed(evidence.speed),
+    )
+
+
+def _speed(speed: Speed | None) -> SpeedFacts:
+    figures = {figure.name: figure for figure in speed.figures} if speed else {}
+    medians = {name: figure.variant.median for name, figure in figures.items()}
+    ratios = {name: figure.ratio.median for name, figure in figures.items()}
+    return SpeedFacts(
+        generated_tokens_per_second=medians.get("generated_tokens_per_second"),
+        prompt_tokens_per_second=medians.get("prompt_tokens_per_second"),
+        first_token_seconds=medians.get("first_token_seconds"),
+        peak_memory_bytes=medians.get("peak_memory_bytes"),
+        ratio=ratios.get("generated_tokens_per_second"),
+        prompt_ratio=ratios.get("prompt_tokens_per_second"),
+        memory_ratio=ratios.get("peak_memory_bytes"),
     )
 
 

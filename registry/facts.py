@@ -96,6 +96,23 @@ class RuntimeFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedFacts:
+    """How fast a version is, one request at a time, as it was timed beside its base; None where it was not.
+
+    Ratios are the version's share of its base's figure in the same run: `ratio` of tokens generated a second.
+    Memory is the most that the process which answers had resident.
+    """
+
+    generated_tokens_per_second: float | None = None
+    prompt_tokens_per_second: float | None = None
+    first_token_seconds: float | None = None
+    peak_memory_bytes: float | None = None
+    ratio: float | None = None
+    prompt_ratio: float | None = None
+    memory_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionFacts:
     """Everything a version's tags hold.
 
@@ -154,6 +171,7 @@ class VersionFacts:
     evidence_key: str
     digests: Digests
     origin: OriginFacts
+    speed: SpeedFacts = SpeedFacts()
 
     @property
     def base_warning(self) -> str | None:
@@ -185,6 +203,20 @@ VERSION_TAGS = (
     FactTag("accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
     FactTag("reference_accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
     FactTag("tokens_per_second", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
+    *(
+        FactTag(
+            name, f"speed.{fact}", spelling=OPTIONAL_NUMBER, absent=NONE, renewal=Renewal.ONCE_SAID
+        )
+        for name, fact in (
+            ("generated_tokens_per_second", "generated_tokens_per_second"),
+            ("prompt_tokens_per_second", "prompt_tokens_per_second"),
+            ("first_token_seconds", "first_token_seconds"),
+            ("peak_memory_bytes", "peak_memory_bytes"),
+            ("speed_ratio", "ratio"),
+            ("prompt_speed_ratio", "prompt_ratio"),
+            ("memory_ratio", "memory_ratio"),
+        )
+    ),
     FactTag("base_warning", spelling=OPTIONAL_TEXT, derived=True, of_a_suite=True),
     FactTag("source"),
     FactTag("suite_name", of_a_suite=True),
@@ -256,8 +288,8 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
             next_step="register it by building it: `quantgate quantize`",
         ) from error
     runtime, digests = RuntimeFacts(**facts.pop("runtime")), Digests(**facts.pop("digests"))
-    origin = OriginFacts(**facts.pop("origin"))
-    return VersionFacts(**facts, runtime=runtime, digests=digests, origin=origin)
+    origin, speed = OriginFacts(**facts.pop("origin")), SpeedFacts(**facts.pop("speed"))
+    return VersionFacts(**facts, runtime=runtime, digests=digests, origin=origin, speed=speed)
 
 
 def filter_of(**texts: str) -> dict[str, str]:

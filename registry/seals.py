@@ -16,7 +16,7 @@ from quantgate.registry.tags import JUDGED_IN, RETIRED, SCOPE_SINCE, Renewal, wa
 SEAL = "facts_digest"
 """Name of the tag."""
 
-_FORMAT, _OLDER = "2", "1"
+_FORMAT, _OLDER = "3", ("1", "2")
 """Stands before the digest; a new one whenever more is covered, as old programs lack the new names."""
 
 _PLACES = frozenset({"location", "artifact", "place"})
@@ -26,6 +26,7 @@ COVERED = frozenset(tag.name for tag in VERSION_TAGS) - _PLACES
 """Names of the tags of facts that a seal covers."""
 
 _SINCE_FORMAT_2 = frozenset({"architecture", "decode"})
+_SINCE_FORMAT_3 = frozenset(tag.name for tag in VERSION_TAGS if tag.fact.startswith("speed."))
 
 
 class SealState(StrEnum):
@@ -33,7 +34,7 @@ class SealState(StrEnum):
 
     HOLDS = "holds"
     OLDER = "older"
-    """It holds, and is from before seals covered what people decided about a version."""
+    """It holds, and is from before seals covered what people decided about a version, or its speed."""
     UNSEALED = "unsealed"
     """It is from before versions were sealed."""
     BROKEN = "broken"
@@ -56,7 +57,7 @@ def seal_state(tags: Mapping[str, str]) -> SealState:
     if SEAL not in tags:
         return SealState.UNSEALED
     form, _, digest = tags[SEAL].partition(":")
-    if form not in (_FORMAT, _OLDER):
+    if form not in (_FORMAT, *_OLDER):
         newer = form.isdecimal() and int(form) > int(_FORMAT)
         return SealState.NEWER if newer else SealState.BROKEN
     if digest != _digest(tags, form):
@@ -76,8 +77,10 @@ def differing(tags: Mapping[str, str], run: Mapping[str, str]) -> tuple[str, ...
 
 
 def _digest(tags: Mapping[str, str], form: str) -> Digest:
-    names = COVERED - _SINCE_FORMAT_2
-    if form == _FORMAT:
+    names = COVERED - _SINCE_FORMAT_3 - _SINCE_FORMAT_2
+    if form != _OLDER[0]:
         decisions = {RETIRED, waiver_tag(tags.get("suite_name", ""))}
-        names = COVERED | decisions | {SCOPE_SINCE, JUDGED_IN}
+        names = COVERED - _SINCE_FORMAT_3 | decisions | {SCOPE_SINCE, JUDGED_IN}
+    if form == _FORMAT:
+        names |= _SINCE_FORMAT_3
     return digest_of({name: tags[name] for name in names if name in tags})

@@ -18,6 +18,7 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import read_command
 from quantgate.flows.build.references import reported_references
 from quantgate.flows.build.registering import names_files
+from quantgate.flows.build.timing.speeds import untimed_because
 from quantgate.flows.build.tracking import tracking
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.settings import Settings
@@ -143,6 +144,7 @@ def _build_report(
                 judged.get(planned.identifier),
                 receipts.get(planned.identifier),
                 errors_of(plan, planned, errors),
+                untimed_because(build, planned),
             )
             for planned in plan.variants
         ),
@@ -215,6 +217,7 @@ def _variant_report(
     judged: Evidence | None,
     receipt: Receipt | None,
     errors: tuple[UnitError, ...],
+    untimed: str,
 ) -> VariantReport:
     texts = [error.text for error in errors]
     return VariantReport(
@@ -227,4 +230,6 @@ def _variant_report(
         failure=None if judged else "\n".join(texts) or "was stopped before its verdict",
         unprovable=any(error.exit_code == UnprovableError.exit_code for error in errors),
         tokens_per_second=judged.tokens_per_second if judged else None,
+        speed=judged.speed if judged else None,
+        untimed="" if judged and judged.speed else untimed,
     )

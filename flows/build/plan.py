@@ -48,6 +48,8 @@ class BuildPlan:
     """Whether weights that memory does not hold are read from the disk each time they are used."""
     search: Search | None = None
     """What a search may try, where these variants are all of it, or what it came to try."""
+    speed: bool = False
+    """Whether every variant is timed beside its base."""
     anyway: bool = False
     """Whether to build also where nothing can pass: no part of the key, for it changes no verdict."""
 
@@ -61,6 +63,7 @@ class BuildPlan:
                 **({"contamination_waivers": waived} if waived else {}),
                 **({"base_divergence_waiver": str(granted)} if granted else {}),
                 **({"search": record_digest(self.search)} if self.search else {}),
+                **({"speed": True} if self.speed else {}),
                 **({"losses": list(self.checkpoint.losses)} if self.checkpoint.losses else {}),
                 "name": self.checkpoint.name,
                 "checkpoint": self.checkpoint.digests.combined,

@@ -12,6 +12,7 @@ from quantgate.flows.build.errors import REGISTER, errors_of, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.references import sealed_references
+from quantgate.flows.build.timing.speeds import sealed_speed
 from quantgate.flows.build.units import sealed_audit, sealed_run, variant_run_plan
 from quantgate.pipelines.audit.behaviour import audit_behaviour
 from quantgate.pipelines.authoring.versions import remember
@@ -107,7 +108,7 @@ def evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
         InputError: where something is missing or was altered, or runs are not comparable.
     """
     with _turn:
-        alone = _alone(build, planned)
+        alone = replace(_alone(build, planned), speed=sealed_speed(build, planned))
         if build.plan.policy.family_wise == "none":
             return alone
         return replace(alone, verdict=within_family(alone.verdict, family(build)))

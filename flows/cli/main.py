@@ -106,6 +106,11 @@ def main() -> None:
     help="Build also where the registry cannot be reached; what is judged waits in the store.",
 )
 @click.option(
+    "--speed",
+    is_flag=True,
+    help="Time every variant beside its base: tokens a second, first token, memory, energy.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
 )
 @in_store

@@ -53,6 +53,7 @@ class QuantizeOptions:
     expand: str | None = None
     offload: bool = False
     queue: bool = False
+    speed: bool = False
     as_json: bool = False
     waive: str | None = None
     reason: str | None = None
@@ -152,7 +153,7 @@ _VALUES = {
         )
     },
 }
-_SWITCHES = ("anyway", "nearest", "offload", "queue")
+_SWITCHES = ("anyway", "nearest", "offload", "queue", "speed")
 
 
 def _build_spec(options: QuantizeOptions) -> BuildSpec:
@@ -179,6 +180,7 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
         plan_only=options.plan_only,
         nearest=spec.nearest or options.nearest,
         offload=spec.offload or options.offload,
+        speed=spec.speed or options.speed,
         queue=options.queue,
     )
 

@@ -137,6 +137,7 @@ class BuildOptions(TypedDict, total=False):
     kv: Sequence[str]
     only: str
     anyway: bool
+    speed: bool
     nearest: bool
     foreign: Sequence[str]
     expand: str
@@ -183,6 +184,7 @@ def asked_for(
         kv=",".join(options["kv"]) if "kv" in options else None,
         only=options.get("only"),
         anyway=options.get("anyway", False),
+        speed=options.get("speed", False),
         nearest=options.get("nearest", False),
         foreign=tuple(options.get("foreign", ())),
         expand=options.get("expand"),

@@ -49,11 +49,26 @@ def submit_units(local: LocalBuild, plan_file: str) -> None:
         answered[unit] = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
     together = plan.policy.family_wise != "none"
     all_tried = [allow_failure(answer) for answer in answered.values()] if together else []
-    last = [*bases.values(), *references.values()]
-    for unit, answer in answered.items():
-        judged = tasks.judge.submit(*unit, wait_for=[answer, *all_tried], return_state=False)
-        last.append(tasks.register.submit(*unit, wait_for=[judged], return_state=False))
-    wait(last)
+    judged = {
+        unit: tasks.judge.submit(*unit, wait_for=[answer, *all_tried], return_state=False)
+        for unit, answer in answered.items()
+    }
+    timed = _timed(judged) if plan.speed else []
+    registered = [
+        tasks.register.submit(*unit, wait_for=[verdict, *timed], return_state=False)
+        for unit, verdict in judged.items()
+    ]
+    wait([*bases.values(), *references.values(), *registered])
+
+
+def _timed(judged: Mapping[tuple[str, str], PrefectFuture[JsonObject]]) -> list[Any]:
+    """Have every judged variant timed once nothing else is left to do but registering."""
+    all_judged = [allow_failure(verdict) for verdict in judged.values()]
+    timed = [
+        tasks.time_variant.submit(*unit, wait_for=[verdict, *all_judged], return_state=False)
+        for unit, verdict in judged.items()
+    ]
+    return [allow_failure(unit) for unit in timed]
 
 
 def _promising(

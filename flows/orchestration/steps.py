@@ -18,6 +18,7 @@ from quantgate.flows.build.references import require_prospects, run_references
 from quantgate.flows.build.resources import needs
 from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.sources import refuse_unlike_source
+from quantgate.flows.build.timing.speeds import speed_of, time_beside_base
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.progress.board import Board, plain_board
 from quantgate.flows.settings import Settings
@@ -138,6 +139,15 @@ def judge(plan_file: str, identifier: str) -> JsonObject:
     with _unit(plan_file, identifier, "judge") as build:
         verdict = evidence(build, build.plan.variant(identifier)).verdict
         return {"variant": identifier, "decision": verdict.decision, "reasons": [*verdict.reasons]}
+
+
+def time_variant(plan_file: str, identifier: str) -> JsonObject:
+    """Time one variant beside its base, with the machine to itself."""
+    with _unit(plan_file, speed_of(identifier), "time") as build:
+        planned = build.plan.variant(identifier)
+        with _machine().hold(needs.to_time(build, planned)):
+            record = time_beside_base(build, planned)
+        return {"variant": identifier, "reason": record.reason}
 
 
 def register(plan_file: str, identifier: str) -> JsonObject:

@@ -50,6 +50,7 @@ build = unit_task("build {identifier}")(steps.build)
 audit = unit_task("audit {identifier}")(steps.audit)
 answer = unit_task("answer {identifier}")(steps.answer)
 judge = unit_task("judge {identifier}")(steps.judge)
+time_variant = unit_task("time {identifier}")(steps.time_variant)
 register = unit_task("register {identifier}")(steps.register)
 
 

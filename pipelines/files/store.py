@@ -68,6 +68,10 @@ class Store:
         """One sealed audit."""
         return self.root / "audits" / f"{identifier}--{key[:_KEY_LENGTH]}"
 
+    def speed(self, identifier: str, key: Digest) -> Path:
+        """One sealed timing of a variant beside its base."""
+        return self.root / "speeds" / f"{identifier}--{key[:_KEY_LENGTH]}"
+
     def report(self, build: str) -> Path:
         """One build's pages and results."""
         return self.root / "reports" / build

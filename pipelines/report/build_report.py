@@ -9,6 +9,7 @@ from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.run import Kernels, Run
 from quantgate.pipelines.domain.search import Search
+from quantgate.pipelines.domain.speed import Speed
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
@@ -61,7 +62,8 @@ class VariantReport:
     `failure` is the error that stopped it, None where it was judged; then `variant`, `audit` and
     `verdict` are all there. `registered_version` is its version in the registry, None where it has none.
     `unprovable`: it was not built, for nothing can pass on what the base gets right. `tokens_per_second` is
-    how fast it answered, None where that was not measured or its runtime serves nobody.
+    how fast it answered, None where that was not measured or its runtime serves nobody. `speed` is how fast
+    it is beside its base, None where it was not timed; `untimed` then says why, "" where nobody asked for it.
     """
 
     identifier: str
@@ -73,6 +75,8 @@ class VariantReport:
     failure: str | None = None
     unprovable: bool = False
     tokens_per_second: float | None = None
+    speed: Speed | None = None
+    untimed: str = ""
 
     @property
     def passed(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from quantgate.pipelines.domain.checkpoint import StoredQuantization
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.run import Run
+from quantgate.pipelines.domain.speed import Speed
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.domain.verdicts.verdict import (
     PairedItem,
@@ -163,9 +164,22 @@ def _variant(report: VariantReport) -> JsonValue:
         "recipe": to_json(report.recipe),
         "numerics": str(report.recipe.numerics),
         "kernels": report.kernels,
+        "speed": _speed(report.speed),
+        "untimed": report.untimed or None,
         "files": _files(report),
         "audit": to_json(report.audit) if report.audit else None,
         "verdict": _verdict(report.verdict) if report.verdict else None,
+    }
+
+
+def _speed(speed: Speed | None) -> JsonValue:
+    if speed is None:
+        return None
+    return {
+        "conditions": to_json(speed.conditions),
+        "figures": [to_json(figure) for figure in speed.figures],
+        "base_rounds": [to_json(sample) for sample in speed.base],
+        "variant_rounds": [to_json(sample) for sample in speed.variant],
     }
 
 

@@ -23,6 +23,8 @@ class VariantRow:
     `worst_slice` reads `tail 3/41 (3 truncated)`: broke / reliably right, and how; None where no slice had
     a break. `broke_ways` says how items of the whole suite broke.
     Bits are those of the quantized weights, and of all weights of the file.
+    `speed_ratio` and `memory_ratio` are the variant's share of the base's generated tokens a second and peak
+    memory, None where it was not timed.
     `reason` is the worst slice's where slices failed, with the names of all others that did; else the first
     of the verdict's reasons, or the first line of the error.
     """
@@ -44,6 +46,8 @@ class VariantRow:
     registered_version: str | None
     file_bits_per_weight: float | None = None
     broke_ways: str = ""
+    speed_ratio: float | None = None
+    memory_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,14 @@ def _row(report: VariantReport) -> VariantRow:
         registered_version=report.registered_version,
         file_bits_per_weight=report.variant.facts.file_bits_per_weight if report.variant else None,
         broke_ways=broke_in(counted) if counted else "",
+        speed_ratio=_ratio(report, "generated_tokens_per_second"),
+        memory_ratio=_ratio(report, "peak_memory_bytes"),
     )
+
+
+def _ratio(report: VariantReport, name: str) -> float | None:
+    figure = report.speed.figure(name) if report.speed else None
+    return figure.ratio.median if figure else None
 
 
 def _cell(worst: SliceVerdict) -> str:

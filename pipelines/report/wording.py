@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from quantgate.pipelines.domain.speed import SpeedFigure
+
 _KILO = 1000.0
 _NEXT_UNIT_FROM = 999.5  # would round to 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -38,6 +40,23 @@ def size(size_bytes: int) -> str:
         amount, power = amount / _KILO, power + 1
     digits = 0 if power == 0 or amount >= 100 else 1 if amount >= 10 else 2
     return f"{amount:.{digits}f} {_UNITS[power]}"
+
+
+def speed_figure(figure: SpeedFigure) -> str:
+    """Write a variant's own value of a figure with what it counts."""
+    value = figure.variant.median
+    return {
+        "prompt_tokens_per_second": f"{value:,.0f} prompt tokens a second",
+        "generated_tokens_per_second": f"{value:,.1f} tokens generated a second",
+        "first_token_seconds": f"{1000 * value:,.0f} ms to the first token",
+        "peak_memory_bytes": f"{size(round(value))} resident at most",
+        "joules_per_token": f"{value:.3g} J a generated token, the whole machine",
+    }[figure.name]
+
+
+def ratio(share: float) -> str:
+    """Write a ratio to the base with two decimals."""
+    return f"{share:.2f}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -103,6 +103,8 @@ class BuildFile(Spec):
     base_divergence_waiver: BaseDivergenceWaiverFile | None = None
     """A runtime may judge variants although it computes something else than the checkpoint; it stays in the
     lineage of what is registered."""
+    speed: bool = False
+    """Time every variant beside its base: tokens a second, time to the first token, memory, energy."""
     attest: bool = False
     """What passes has to be attested: without a key (setting QUANTGATE_ATTEST_WITH) nothing is built."""
 
@@ -150,7 +152,7 @@ class BuildSpec:
     `expansion` is why a low-bit checkpoint is expanded. `offload` lets whatever computes with weights read
     from the disk what memory does not hold. `plan_only`: nothing is built, so that quants on a hub are not
     fetched. `queue` builds also where the registry cannot be reached: what is judged waits. `attest` refuses
-    to build without a key that what passes is attested with.
+    to build without a key that what passes is attested with. `speed` has every variant timed.
     """
 
     name: str | None
@@ -175,6 +177,7 @@ class BuildSpec:
     plan_only: bool = False
     queue: bool = False
     attest: bool = False
+    speed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +264,7 @@ def _from_file(path: Path, default_recipes: tuple[str, ...]) -> BuildSpec:
         ),
         policy=folder / file.policy if file.policy else None,
         attest=file.attest,
+        speed=file.speed,
         recipes=default_recipes if file.recipes is None else file.recipes,
         bundled=file.recipes is None,
         nearest=file.nearest,

@@ -30,8 +30,9 @@ class Wishes(TypedDict, total=False):
     is free), `format` is bytes on disk (`gguf`, `compressed-tensors`). `max_size_bytes` is the size of all
     files, `max_bits` bits per weight over all weights. `kv` is the KV-cache type that the verdict was made
     with (`f16`, `q8_0`). `sort` says which of those that fit is returned: the smallest (`size`, the
-    default), the one that answers most items of the suite rightly (`accuracy`), or the one that answered
-    most tokens a second when it was judged (`speed`, which is rough).
+    default), the one that answers most items of the suite rightly (`accuracy`), or the fastest (`speed`): the
+    one that generates most tokens a second beside its base, as far as versions were timed; behind those the
+    one that answered most tokens a second when it was judged, which is rough.
     """
 
     suite: str | None
@@ -127,11 +128,13 @@ class Traits:
     bits_per_weight: float
     accuracy: float | None
     tokens_per_second: float | None
+    speed_ratio: float | None = None
 
 
 TRAIT_TAGS = (
     "version_key", "suite_name", "format", "runtime_engine", "runtime_kv_cache", "numerics", "size_bytes",
     "bits_per_weight", "file_bits_per_weight", "accuracy", "tokens_per_second",
+    "speed_ratio",
 )  # fmt: skip
 """The tags that traits are read from."""
 
@@ -151,6 +154,7 @@ def traits_of(number: str, tags: Mapping[str, str]) -> Traits | None:
             bits_per_weight=float(tags["bits_per_weight"] if whole == NONE else whole),
             accuracy=_measured(tags.get("accuracy", NONE)),
             tokens_per_second=_measured(tags.get("tokens_per_second", NONE)),
+            speed_ratio=_measured(tags.get("speed_ratio", NONE)),
         )
     except (KeyError, ValueError):
         return None
@@ -170,7 +174,8 @@ def best_first(sort: str) -> Callable[[Traits], tuple[float, ...]]:
         return _descending(traits.accuracy), *smallest(traits)
 
     def fastest(traits: Traits) -> tuple[float, ...]:
-        return _descending(traits.tokens_per_second), *smallest(traits)
+        rough = _descending(traits.tokens_per_second)
+        return _descending(traits.speed_ratio), rough, *smallest(traits)
 
     return {Sort.SIZE: smallest, Sort.ACCURACY: most_accurate, Sort.SPEED: fastest}[Sort(sort)]
 

@@ -93,6 +93,20 @@ def _build_metrics(evidence: Evidence) -> dict[str, float]:
     }
     if (base := evidence.base_divergence) is not None:
         metrics |= {"base_mean_kl": base.mean_kl, "base_worst_kl": base.worst.mean_kl}
+    return metrics | _speed_metrics(evidence)
+
+
+def _speed_metrics(evidence: Evidence) -> dict[str, float]:
+    """Return every figure that was timed: the variant's, and its share of the base's with the spread."""
+    metrics: dict[str, float] = {}
+    for figure in evidence.speed.figures if evidence.speed else ():
+        metrics |= {
+            f"speed/{figure.name}": figure.variant.median,
+            f"speed/{figure.name}_base": figure.base.median,
+            f"speed/{figure.name}_ratio": figure.ratio.median,
+            f"speed/{figure.name}_ratio_low": figure.ratio.low,
+            f"speed/{figure.name}_ratio_high": figure.ratio.high,
+        }
     return metrics
 
 

@@ -125,6 +125,7 @@ def make_plan(
         base_divergence_waiver=spec.base_divergence_waiver,
         offload=spec.offload,
         anyway=spec.anyway,
+        speed=spec.speed,
     )
     refuse_full_disk(plan, settings)
     refuse_beyond_memory(LocalBuild(plan=plan, settings=settings, tools=tools))

@@ -1,5 +1,6 @@
 """What units of a build need of the machine while they are under way: estimates."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -122,6 +123,12 @@ def to_answer(build: LocalBuild, planned: PlannedVariant) -> Need:
     )
     device = build.tools.runtimes[recipe.runtime].identity(recipe).device
     return _need(build, answering, device)
+
+
+def to_time(build: LocalBuild, planned: PlannedVariant) -> Need:
+    """Ask for all there is: nothing else is under way while a variant is timed."""
+    device = build.tools.runtimes[planned.recipe.runtime].identity(planned.recipe).device
+    return Need(size_bytes=sys.maxsize, device=device)
 
 
 def _need(build: LocalBuild, taken: MemoryNeed, device: str) -> Need:

@@ -1,6 +1,6 @@
 """What a person sees at the end of a build: tables and a few plain sentences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -95,8 +95,22 @@ def _columns(rows: Sequence[VariantRow]) -> tuple[Column, ...]:
         _column("broke", rows, lambda row: _count(row.broke), importance=3, right=True),
         _column("fixed", rows, lambda row: _count(row.fixed), importance=6, right=True),
         _column("worst slice", rows, lambda row: row.worst_slice or "–", importance=4),
+        *_speed_columns(rows),
         _column("verdict", rows, _verdict, importance=1),
     )
+
+
+def _speed_columns(rows: Sequence[VariantRow]) -> Iterator[Column]:
+    """Yield what was timed, as shares of the base's, where anything was."""
+    if any(row.speed_ratio is not None for row in rows):
+        yield _column("speed", rows, lambda row: _times(row.speed_ratio), importance=5, right=True)
+        yield _column(
+            "memory", rows, lambda row: _times(row.memory_ratio), importance=6, right=True
+        )
+
+
+def _times(share: float | None) -> str:
+    return "–" if share is None else f"{share:.2f}×"
 
 
 def _column(

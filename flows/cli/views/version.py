@@ -26,7 +26,7 @@ def show_version(version: RegisteredVersion) -> None:
         *([("base", facts.base_note)] if facts.base_note else []),
         ("verdict", f"{facts.verdict} on {facts.suite} in {facts.runtime}"),
         *([("accuracy", _accuracy_of(facts))] if facts.reference_accuracy is not None else []),
-        *([("speed", _speed_of(facts))] if facts.tokens_per_second is not None else []),
+        *([("speed", speed)] if (speed := _speed_of(facts)) else []),
         ("unproven", ", ".join(facts.unproven_slices) or "no slice"),
         ("corpus", facts.corpus),
         *([("origin", str(facts.origin))] if facts.origin.is_foreign else []),
@@ -64,7 +64,18 @@ def _bits_of(facts: VersionFacts) -> str:
 
 
 def _speed_of(facts: VersionFacts) -> str:
-    return f"{facts.tokens_per_second or 0.0:,.0f} tokens a second when it was judged"
+    """Say what was measured beside the base; else how fast it answered when it was judged; "" for neither."""
+    timed = facts.speed
+    if timed.ratio is not None and timed.generated_tokens_per_second is not None:
+        memory = timed.peak_memory_bytes
+        held = f", {megabytes(round(memory))} resident at most" if memory is not None else ""
+        return (
+            f"{timed.generated_tokens_per_second:,.1f} tokens a second one request at a time, "
+            f"{timed.ratio:.2f} of its base's{held}"
+        )
+    if facts.tokens_per_second is None:
+        return ""
+    return f"{facts.tokens_per_second:,.0f} tokens a second when it was judged"
 
 
 def _accuracy_of(facts: VersionFacts) -> str:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
+from quantgate.pipelines.report.charts.beside import BesideBase, beside_chart
 from quantgate.pipelines.report.charts.points import ChartPoint, chart_points
 from quantgate.pipelines.report.charts.slices import SliceSeries, slices_chart
 from quantgate.pipelines.report.charts.speed import speed_chart
 from quantgate.pipelines.report.charts.tradeoff import BasePoint, divergence_chart, size_chart
 from quantgate.pipelines.report.naming import short_name
+from quantgate.pipelines.report.wording import size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +58,44 @@ def _charts(report: BuildReport, points: Sequence[ChartPoint]) -> Iterator[PageC
             caption="A tripwire, not a gate: it finds what was corrupted on the way, and decides nothing"
             " about tasks. Marks as on the left.",
         )
-    if sum(1 for point in points if point.tokens_per_second) > 1:
+    if any(point.speed for point in points):
+        yield from _timed_charts(points)
+    elif sum(1 for point in points if point.tokens_per_second) > 1:
         yield PageChart(
             title="Tokens a second",
             svg=speed_chart(points),
             caption="Measured once, while the suite was asked, in runtimes that serve. Variants judged in"
             " transformers have none: they are computed with expanded weights there, as no server would.",
         )
+
+
+_TIMED = (
+    BesideBase(
+        figure="generated_tokens_per_second",
+        name="generation-chart",
+        title="Tokens a second beside the base",
+        axis="share of the base's tokens a second",
+        written=lambda value: f"{value:,.1f}/s",
+    ),
+    BesideBase(
+        figure="peak_memory_bytes",
+        name="memory-chart",
+        title="Peak memory beside the base",
+        axis="share of the base's peak resident memory",
+        written=lambda value: size(round(value)),
+    ),
+)
+_TIMED_CAPTIONS = (
+    "Generated one request at a time, base and variant by turns in processes of their own; the bar spans the"
+    " rounds. Variants judged in transformers are there for accuracy only: they have no row.",
+    "The most that the process which answers had resident, the program included.",
+)
+
+
+def _timed_charts(points: Sequence[ChartPoint]) -> Iterator[PageChart]:
+    for beside, caption in zip(_TIMED, _TIMED_CAPTIONS, strict=True):
+        if svg := beside_chart(points, beside):
+            yield PageChart(title=beside.title, svg=svg, caption=caption)
 
 
 def _series(report: BuildReport) -> tuple[SliceSeries, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quantgate.pipelines.domain.speed import Speed
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.naming import short_name
@@ -13,7 +14,8 @@ class ChartPoint:
     """A variant that was asked: `low` to `high` is the base's accuracy plus the paired interval.
 
     `champion` is the smallest that passes. `mean_kl` (nats a token) and `tokens_per_second` are None where
-    they were not measured; the latter is of a serving runtime alone.
+    they were not measured; the latter is of a serving runtime alone. `speed` is None where the
+    variant was not timed.
     """
 
     name: str
@@ -25,6 +27,7 @@ class ChartPoint:
     champion: bool
     mean_kl: float | None
     tokens_per_second: float | None
+    speed: Speed | None = None
 
 
 def chart_points(report: BuildReport) -> tuple[ChartPoint, ...]:
@@ -51,6 +54,7 @@ def _point(report: BuildReport, variant: VariantReport, champion: bool) -> Chart
         champion=champion,
         mean_kl=divergence.mean_kl if divergence else None,
         tokens_per_second=variant.tokens_per_second,
+        speed=variant.speed,
     )
 
 

@@ -9,7 +9,7 @@ from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.naming import short_name
 from quantgate.pipelines.report.remedies.remedy import Basis, Remedy
 from quantgate.pipelines.report.summary import VariantRow, variant_rows
-from quantgate.pipelines.report.wording import percent, plural, points, size
+from quantgate.pipelines.report.wording import percent, plural, points, ratio, size, speed_figure
 
 _NAMED_REJECTIONS = 6
 _NAMED_REMEDIES = 4
@@ -114,8 +114,23 @@ def _because(report: BuildReport, chosen: VariantReport) -> Iterator[str]:
         f"that is said of {runtime.engine} {runtime.version} on {runtime.device}, {runtime.kv_cache} KV"
         f" cache, {chosen.kernels} kernels"
     )
+    if speed := _speed_of(chosen):
+        yield speed
     if chosen.registered_version:
         yield f"registered as version {chosen.registered_version}"
+
+
+def _speed_of(chosen: VariantReport) -> str:
+    """Say how fast it is beside its base, and in how much memory; "" where it was not timed."""
+    generated = chosen.speed.figure("generated_tokens_per_second") if chosen.speed else None
+    memory = chosen.speed.figure("peak_memory_bytes") if chosen.speed else None
+    if generated is None:
+        return ""
+    held = f", in {ratio(memory.ratio.median)} of its memory" if memory else ""
+    return (
+        f"it generates {speed_figure(generated).partition(' ')[0]} tokens a second,"
+        f" {ratio(generated.ratio.median)} of what the base does{held}"
+    )
 
 
 def _rejection(

@@ -7,7 +7,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from quantgate.pipelines.gates.wording import broke_in, percent_bound
-from quantgate.pipelines.report.wording import percent, plural, points, probability, size
+from quantgate.pipelines.report.wording import (
+    percent,
+    plural,
+    points,
+    probability,
+    ratio,
+    size,
+    speed_figure,
+)
 
 FOLDER = Path(__file__).parent
 """Where the templates, styles and script of a build's page lie; other pages share the styles."""
@@ -40,5 +48,7 @@ def page_environment(folder: Path = FOLDER) -> Environment:
         "size": size,
         "plural": plural,
         "broke_in": broke_in,
+        "ratio": ratio,
+        "speed_figure": speed_figure,
     }
     return environment

@@ -13,6 +13,7 @@ from quantgate.registry.facts import (
     Digests,
     OriginFacts,
     RuntimeFacts,
+    SpeedFacts,
     VersionFacts,
     filter_of,
     from_tags,
@@ -23,7 +24,12 @@ from tests.support.registries import Sample, evidence_of, tracking_in
 
 
 def test_every_fact_of_a_version_stands_in_the_table_once() -> None:
-    parts = {"runtime": RuntimeFacts, "digests": Digests, "origin": OriginFacts}
+    parts = {
+        "runtime": RuntimeFacts,
+        "digests": Digests,
+        "origin": OriginFacts,
+        "speed": SpeedFacts,
+    }
     facts = [
         f"{field.name}.{part.name}" if field.name in parts else field.name
         for field in fields(VersionFacts)

@@ -177,6 +177,8 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
             "recipe",
             "numerics",
             "kernels",
+            "speed",
+            "untimed",
             "files",
             "audit",
             "verdict",

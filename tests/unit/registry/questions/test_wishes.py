@@ -59,9 +59,10 @@ def test_each_order_has_its_best_first_and_what_was_not_measured_last() -> None:
     small = traits(1, size_bytes="1", accuracy="0.8")
     exact = traits(2, size_bytes="9", accuracy="0.9", tokens_per_second="10")
     quick = traits(3, size_bytes="5", tokens_per_second="99.5")
+    timed = traits(4, size_bytes="7", tokens_per_second="1", speed_ratio="1.5")
     assert order("size", exact, quick, small) == [1, 3, 2]
     assert order("accuracy", quick, small, exact) == [2, 1, 3]
-    assert order("speed", small, exact, quick) == [3, 2, 1]
+    assert order("speed", small, exact, quick, timed) == [4, 3, 2, 1]
 
 
 def test_of_equal_ones_the_full_cache_comes_first_then_the_newest() -> None:

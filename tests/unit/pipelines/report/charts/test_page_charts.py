@@ -12,6 +12,7 @@ from quantgate.pipelines.report.charts.page_charts import page_charts
 from quantgate.pipelines.report.charts.points import ChartPoint, chart_points, pareto_front
 from quantgate.pipelines.report.charts.tradeoff import BasePoint, size_chart
 from tests.support.reports import example_report
+from tests.support.speeds import timed_twice_as_fast
 
 
 def point(name: str, size_bytes: int, accuracy: float) -> ChartPoint:
@@ -96,6 +97,19 @@ def test_nothing_is_drawn_of_what_nobody_measured() -> None:
     ]
     assert page_charts(replace(report, variants=())) == ()
     assert page_charts(replace(report, variants=report.variants[4:])) == ()
+
+
+def test_what_was_timed_is_drawn_beside_its_base_with_the_spread_of_its_rounds() -> None:
+    report = example_report({"flat": 40, "refusal": 20})
+    first = replace(report.variants[0], speed=timed_twice_as_fast())
+    charts = page_charts(replace(report, variants=(first, *report.variants[1:])))
+    speed, memory = charts[-2:]
+    assert (speed.title, memory.title) == (
+        "Tokens a second beside the base",
+        "Peak memory beside the base",
+    )
+    assert "Q8_0: 2.00 of the base (1.90 to 2.10), 20.0/s" in speed.svg
+    assert "Q8_0: 0.50 of the base (0.50 to 0.50), 40.0 MB" in memory.svg
 
 
 def test_the_front_holds_what_nothing_beats_in_both() -> None:

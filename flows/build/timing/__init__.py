@@ -1,0 +1,1 @@
+"""How fast variants are beside their base."""

@@ -1,0 +1,1 @@
+"""How fast an engine answers: the seam to its meter."""
