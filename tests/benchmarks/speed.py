@@ -76,4 +76,4 @@ def _benched(file: Path, asked: list[str]) -> float:
         env=os.environ | WAITING | {"OMP_NUM_THREADS": str(THREADS)},
     )
     (row,) = json.loads(finished.stdout)
-    return statistics.median(row["samples_ts"])
+    return float(statistics.median(row["samples_ts"]))
