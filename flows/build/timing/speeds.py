@@ -2,7 +2,7 @@
 
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.references import primary_reference
-from quantgate.pipelines.audit.bench.speed import VariantSpeed, timed_prompt
+from quantgate.flows.build.timing.variant_speed import VariantSpeed, timed_prompt
 from quantgate.pipelines.domain.speed import ACCURACY_ONLY, Speed, SpeedRecord
 from quantgate.pipelines.files.sealed_values import Missing, required
 from quantgate.pipelines.variants.variant import PlannedVariant

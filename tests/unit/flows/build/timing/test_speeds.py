@@ -9,8 +9,8 @@ from typing_extensions import override
 from quantgate.flows.build import units
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.timing.speeds import sealed_speed, time_beside_base, untimed_because
+from quantgate.flows.build.timing.variant_speed import processor_name, timed_prompt
 from quantgate.flows.build.verdicts import evidence
-from quantgate.pipelines.audit.bench.speed import processor_name, timed_prompt
 from quantgate.pipelines.domain.speed import ACCURACY_ONLY, SpeedSample
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.engines.requests import Prompt
