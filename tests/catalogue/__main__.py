@@ -2,9 +2,9 @@
 
     python -m tests.catalogue [--only NAME …] [--again] [--kept] [--jobs N]
 
-What was tried with tools of these versions is tried again only with `--again`, and an interrupted run goes on
-where it was. With `--only` what became of these is printed, and no page is written; with `--kept` nothing is
-tried, and what is not kept is called untried.
+What was tried with tools of these versions and our code as it is, recipe by recipe, is tried again only with
+`--again`, and an interrupted run goes on where it was. With `--only` what became of these is printed, and no
+page is written; with `--kept` nothing is tried, and what is not kept is called untried.
 """
 
 import argparse

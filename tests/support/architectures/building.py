@@ -25,7 +25,15 @@ from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.architectures.inputs import write_calibration, write_texts
 from tests.support.architectures.made import random_checkpoint_of
 from tests.support.architectures.names import Architecture
-from tests.support.architectures.outcomes import RECIPES, Attempt, BaseAnswer, Outcome
+from tests.support.architectures.outcomes import (
+    BASE,
+    PARTS,
+    Attempt,
+    BaseAnswer,
+    Outcome,
+    Tried,
+    put_together,
+)
 from tests.support.architectures.refusals import (
     AUDIT,
     CONVERTER,
@@ -67,23 +75,38 @@ def outcome_of(architecture: Architecture, workplace: Workplace) -> Outcome:
     Raises:
         InterruptionError, ToolchainError: over this machine. What tools refuse is part of the outcome.
     """
-    try:
-        checkpoint = _checkpoint(architecture, workplace)
-    except Refused as refusal:
-        return Outcome(
-            architecture=architecture,
-            parameter_count=0,
-            attempts=tuple(_refused(recipe, refusal) for recipe in RECIPES),
-            base=BaseAnswer(answer="unmeasured", reason=refusal.reason),
-        )
-    trial = Trial(workplace=workplace, checkpoint=checkpoint)
-    recipes = {recipe.name: recipe for recipe in catalogue()}
-    return Outcome(
-        architecture=architecture,
-        parameter_count=checkpoint.parameter_count,
-        attempts=tuple(trial.attempt(recipes[name]) for name in RECIPES),
-        base=trial.base_answer(),
-    )
+    candidate = Candidate(architecture=architecture, workplace=workplace)
+    return put_together(architecture, {part: candidate.tried(part) for part in PARTS})
+
+
+@dataclass
+class Candidate:
+    """An architecture whose checkpoint is written once something of it is tried."""
+
+    architecture: Architecture
+    workplace: Workplace
+
+    def tried(self, part: str) -> Tried:
+        """Return what becomes of a part; see `outcome_of`."""
+        trial = self._trial
+        if isinstance(trial, Refused) and part == BASE:
+            base = BaseAnswer(answer="unmeasured", reason=trial.reason)
+            return Tried(parameter_count=0, base=base)
+        if isinstance(trial, Refused):
+            return Tried(parameter_count=0, attempt=_refused(part, trial))
+        count = trial.checkpoint.parameter_count
+        if part == BASE:
+            return Tried(parameter_count=count, base=trial.base_answer())
+        recipe = next(recipe for recipe in catalogue() if recipe.name == part)
+        return Tried(parameter_count=count, attempt=trial.attempt(recipe))
+
+    @cached_property
+    def _trial(self) -> "Trial | Refused":
+        try:
+            checkpoint = _checkpoint(self.architecture, self.workplace)
+        except Refused as refusal:
+            return refusal
+        return Trial(workplace=self.workplace, checkpoint=checkpoint)
 
 
 def _checkpoint(architecture: Architecture, workplace: Workplace) -> Checkpoint:

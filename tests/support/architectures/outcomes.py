@@ -1,11 +1,15 @@
 """What became of an architecture: recipe by recipe, and whether llama.cpp computes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from tests.support.architectures.names import Architecture
 
 RECIPES = ("Q8_0", "Q4_K_M", "FP8_DYNAMIC", "W4A16--gptq")
+BASE = "base"
+PARTS = (*RECIPES, BASE)
+"""What is tried of an architecture, each on its own."""
 Answer = Literal["equal", "differs", "unmeasured"]
 
 
@@ -51,3 +55,24 @@ class Outcome:
     def attempt(self, recipe: str) -> Attempt:
         """Return what became of a recipe."""
         return next(attempt for attempt in self.attempts if attempt.recipe == recipe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One part of an outcome: `attempt` of a recipe, or `base` of what llama.cpp computes."""
+
+    parameter_count: int
+    attempt: Attempt | None = None
+    base: BaseAnswer | None = None
+
+
+def put_together(architecture: Architecture, tried: Mapping[str, Tried]) -> Outcome:
+    """Return the outcome of an architecture from all of its parts."""
+    base = tried[BASE].base
+    assert base is not None
+    return Outcome(
+        architecture=architecture,
+        parameter_count=tried[BASE].parameter_count,
+        attempts=tuple(attempt for name in RECIPES if (attempt := tried[name].attempt)),
+        base=base,
+    )
