@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import numpy
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from quantgate.calibration.checks.overlap_index import Counts, Hits, OverlapIndex
 from quantgate.pipelines.language.words import Places
@@ -122,6 +121,8 @@ class OverlapSearch:
 
     def _estimate(self, sample: Sequence[_Batch]) -> None:
         """Weigh words by the first units: squared, as in the inner product of tf-idf vectors."""
+        from scipy.sparse import csr_matrix
+
         index = self._index
         seen = numpy.zeros(len(index.vocabulary), dtype=numpy.int64)
         units = 0
@@ -143,6 +144,8 @@ class OverlapSearch:
         )
 
     def _look(self, batch: _Batch) -> _BatchScores:
+        from scipy.sparse import csr_matrix
+
         hits = self._index.hits(batch.texts, batch.unit_of)
         telling = ~self._common[hits.words]
         units, words = hits.units[telling], hits.words[telling]

@@ -3,6 +3,8 @@
 import importlib.metadata
 from pathlib import Path
 
+from quantgate.pipelines.process.versions import installed_version
+
 _NVIDIA_DEVICES = Path("/proc/driver/nvidia/gpus")
 
 
@@ -23,6 +25,6 @@ def accelerator_name(devices: Path = _NVIDIA_DEVICES) -> str | None:
 def torch_version() -> str:
     """Return the installed torch's version, "" where there is none."""
     try:
-        return importlib.metadata.version("torch")
+        return installed_version("torch")
     except importlib.metadata.PackageNotFoundError:
         return ""

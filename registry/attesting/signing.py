@@ -11,7 +11,6 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from model_signing import hashing, signing, verifying
 
 from quantgate.pipelines.domain.errors import InputError
 
@@ -92,6 +91,8 @@ def sign_folder(folder: Path, signature: Path, key: Path) -> None:
     Raises:
         InputError: the key cannot be used.
     """
+    from model_signing import hashing, signing
+
     try:
         config = signing.Config().use_elliptic_key_signer(private_key=key)
         config.set_hashing_config(hashing.Config()).sign(folder, signature)
@@ -105,6 +106,8 @@ def check_signature(folder: Path, signature: Path, public: Path) -> None:
     Raises:
         InputError: a file is missing, altered or new, or another key signed.
     """
+    from model_signing import verifying
+
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # it logs what it raises
     try:

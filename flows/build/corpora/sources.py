@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from huggingface_hub import HfApi
-
 from quantgate.calibration.resources import BuildResources
 from quantgate.calibration.sources.local import RemoteRows
 from quantgate.calibration.specs.corpus import SourceSpec
@@ -106,6 +104,8 @@ class RemoteSources:
         """Return the commit that a branch or tag means today."""
         hub = self.settings.hub
         with hub_errors(source.repository, source.revision, hub.endpoint):
+            from huggingface_hub import HfApi
+
             api = HfApi(endpoint=hub.endpoint, token=hub.token, library_name="quantgate")
             dataset = api.dataset_info(source.repository, revision=source.revision)
         if dataset.sha is None:

@@ -13,8 +13,6 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx
-
 Result = TypeVar("Result")
 
 MOST_BYTES = 32 << 20
@@ -47,6 +45,8 @@ class BoundedHttp:
 
     def __init__(self, options: Mapping[str, Any], *, most_bytes: int = MOST_BYTES) -> None:
         """Open a pool of connections. `options` are httpx.AsyncClient's, its timeout aside."""
+        import httpx
+
         self._most_bytes = most_bytes
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -90,6 +90,8 @@ class BoundedHttp:
 
     def _unpacked(self, body: bytes, encoding: str) -> bytes:
         """Unpack what came packed although that was not asked for."""
+        import httpx
+
         name = encoding.strip().lower()
         if name in ("", "identity") or not body:
             return body

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-import httpx
-
 from quantgate.pipelines.domain.errors import QuantgateError, ServiceError
 from quantgate.pipelines.domain.secrets import Secret, redacted
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
@@ -72,6 +70,8 @@ class ServerClient:
     ) -> None:
         """Open a pool of connections; `died` tells the error of a server that has ended."""
         self._endpoint, self._patience = endpoint, patience
+        import httpx
+
         self._died, self._pause = died, pause
         key = endpoint.api_key
         headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
@@ -90,6 +90,8 @@ class ServerClient:
 
     def ready(self) -> bool:
         """Whether the server says that it can be asked (GET /health, or /v1/models where there is none)."""
+        import httpx
+
         for path in ("/health", "/v1/models"):
             try:
                 code = self._http.request("GET", path, None, _READY_SECONDS).status
@@ -155,6 +157,8 @@ class ServerClient:
     def _once(
         self, method: str, path: str, body: Mapping[str, JsonValue] | None, what: str
     ) -> "HttpReply | _Setback":
+        import httpx
+
         seconds = self._endpoint.timeout_seconds
         content = None if body is None else json.dumps(body).encode()
         try:

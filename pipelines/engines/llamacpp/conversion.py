@@ -1,6 +1,5 @@
 """Checkpoints as F16 GGUFs, by the conversion scripts that come with llama.cpp; each is made once."""
 
-import importlib.metadata
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from quantgate.pipelines.process.endings import run_confirmed
+from quantgate.pipelines.process.versions import installed_version
 
 CONVERSION_SOURCES = (__name__,)
 PACKAGE = "llama-cpp-python"
@@ -115,12 +115,12 @@ class Converter:
     def tools(self) -> tuple[ToolVersion, ...]:
         """Return what influences a conversion's bytes."""
         return (
-            ToolVersion(name=PACKAGE, version=importlib.metadata.version(PACKAGE)),
+            ToolVersion(name=PACKAGE, version=installed_version(PACKAGE)),
             ToolVersion(
                 name="llama.cpp-converter", version=_scripts_digest(self._folder)[:_KEY_LENGTH]
             ),
             # It reads the vocabulary that the converter writes down.
-            ToolVersion(name="transformers", version=importlib.metadata.version("transformers")),
+            ToolVersion(name="transformers", version=installed_version("transformers")),
         )
 
 

@@ -1,6 +1,5 @@
 """Runtime: llama.cpp on the CPU through llama-cpp-python's low-level API, for GGUF files."""
 
-import importlib.metadata
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from quantgate.pipelines.engines.requests import (
     ProbeRequest,
 )
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.versions import installed_version
 
 ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
 """Returns a checkpoint as an F16 GGUF, converted into the given folder on first use."""
@@ -53,7 +53,7 @@ class LlamaCppRuntime(NativeRuntime):
         """
         return RuntimeIdentity(
             engine="llama.cpp",
-            version=f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}",
+            version=f"{_PACKAGE} {installed_version(_PACKAGE)}",
             device="cpu",
             kv_cache=subject.kv_cache if isinstance(subject, Recipe) else "f16",
             compute_dtype="f32",

@@ -1,6 +1,5 @@
 """Compressed-tensors variants by llm-compressor: GPTQ, FP8, NVFP4 and the other preset schemes."""
 
-import importlib.metadata
 import importlib.util
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -38,6 +37,7 @@ from quantgate.pipelines.formats.experts import experts_apart, routers
 from quantgate.pipelines.formats.whole_layers import step_projections
 from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.versions import installed_version
 
 _WORKERS = "quantgate.pipelines.engines.llmcompressor.workers"
 _TOOL = "llm-compressor"
@@ -66,9 +66,7 @@ class LlmCompressorBackend(Backend):
     @override
     def toolchain(self, threads: int) -> Toolchain:
         """Return package versions and the digest of our worker's source; threads change GPTQ's bytes."""
-        tools = [
-            ToolVersion(name=name, version=importlib.metadata.version(name)) for name in _PACKAGES
-        ]
+        tools = [ToolVersion(name=name, version=installed_version(name)) for name in _PACKAGES]
         worker = ToolVersion(
             name="quantgate-llmcompressor-worker",
             version=source_digest(*_SOURCES, alone=(__name__,)),

@@ -6,7 +6,6 @@ device: it measures a variant's accuracy, never its speed or memory.
 
 import importlib.util
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,6 +25,7 @@ from quantgate.pipelines.engines.requests import (
 )
 from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.versions import installed_version
 
 _PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
 
@@ -48,10 +48,12 @@ class TransformersRuntime(NativeRuntime):
         """Return what will answer; a natively low-bit base is computed as a variant of its numerics is."""
         numerics = subject.numerics if isinstance(subject, Recipe) else subject
         # The same words for base and variant: runs of different versions are never paired.
-        beside = ", ".join(f"{name} {version(name)}" for name in ("torch", "compressed-tensors"))
+        beside = ", ".join(
+            f"{name} {installed_version(name)}" for name in ("torch", "compressed-tensors")
+        )
         return RuntimeIdentity(
             engine="transformers",
-            version=f"{version('transformers')} ({beside})",
+            version=f"{installed_version('transformers')} ({beside})",
             device=accelerator_name() or "cpu",
             kv_cache=_kv_cache(subject),
             compute_dtype="bfloat16",
