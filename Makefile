@@ -15,7 +15,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow check types contracts unused format schemas demo-data docs bench models serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-clusters setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow check types contracts unused format schemas demo-data docs bench models serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -35,6 +35,9 @@ setup-evals:  ## lm-evaluation-harness and inspect-ai, for suites `lm-eval:TASK`
 
 setup-redaction:  ## presidio (about 250 MB), for corpora that ask for `redaction`
 	@PYTHON=$(PYTHON) requirements/setup redaction
+
+setup-clusters:  ## Dask and Ray (about 300 MB), for QUANTGATE_TASK_RUNNER=dask or ray and for `make slow`
+	@PYTHON=$(PYTHON) requirements/setup clusters
 
 setup-archived:  ## the environment of autoawq and auto-gptq (about 1.6 GB in the tool cache), for recipes that name them
 	@PYTHON=$(PYTHON) requirements/setup archived
@@ -62,7 +65,7 @@ test: setup-oracles setup-archived  ## set up, then all checks, unit tests and i
 	@$(MAKE) --no-print-directory check
 	@$(TESTS) -m 'not slow'
 
-slow: setup-dev  ## the tests that take minutes each: simulated verdicts, the base judged against itself twenty times
+slow: setup-dev setup-clusters  ## the tests that take minutes each: simulated verdicts, the base judged against itself twenty times
 	@$(TESTS) -m slow
 
 unit: setup-dev  ## unit tests only (no tools, about two minutes)

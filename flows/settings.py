@@ -19,8 +19,9 @@ from quantgate.pipelines.process.memory import total_bytes
 MEMORY_VARIABLE = "QUANTGATE_MEMORY"
 ATTEST_VARIABLE = "QUANTGATE_ATTEST_WITH"
 RUNNER_VARIABLE = "QUANTGATE_TASK_RUNNER"
-TaskRunnerName = Literal["threads", "processes"]
-"""Where units run: threads of the command's process, or processes beside it."""
+CLUSTER_VARIABLE = "QUANTGATE_CLUSTER"
+TaskRunnerName = Literal["threads", "processes", "dask", "ray"]
+"""Where units run: threads of the command's process, processes beside it, or the workers of a cluster."""
 
 _GIGABYTES = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?(?:GB?)?", re.IGNORECASE)
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
@@ -34,7 +35,8 @@ class Settings:
     `threads` is what each worker gets, `workers` how many run side by side; their product stays
     within the machine's cores. `memory_bytes` is what all of them may hold together. `tracking_uri` and
     `prefect_api` are None for the local default. `attest_key` is the private key by which every version that
-    is registered is attested, None for none. `task_runner` says where units run.
+    is registered is attested, None for none. `task_runner` says where units run; `cluster` is the address of
+    a Dask or Ray cluster that runs, None for worker processes of this machine.
     """
 
     store: Store
@@ -47,11 +49,13 @@ class Settings:
     hub: HubSettings
     attest_key: Path | None = None
     task_runner: TaskRunnerName = "threads"
+    cluster: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read QUANTGATE_STORE, QUANTGATE_CACHE, QUANTGATE_THREADS, QUANTGATE_WORKERS, QUANTGATE_MEMORY,
-        QUANTGATE_TASK_RUNNER, MLFLOW_TRACKING_URI, PREFECT_API_URL, HF_ENDPOINT and QUANTGATE_ATTEST_WITH.
+        QUANTGATE_TASK_RUNNER, QUANTGATE_CLUSTER, MLFLOW_TRACKING_URI, PREFECT_API_URL, HF_ENDPOINT and
+        QUANTGATE_ATTEST_WITH.
 
         Raises:
             InputError: where a number is not one, or workers side by side would outnumber the cores.
@@ -65,6 +69,7 @@ class Settings:
                 where="QUANTGATE_WORKERS",
                 next_step=f"set it to at most {max(1, cores // threads)}, or leave it out",
             )
+        runner = _task_runner(environment)
         return cls(
             store=open_store(environment),
             tool_cache=tool_cache(environment),
@@ -75,7 +80,8 @@ class Settings:
             prefect_api=environment.get("PREFECT_API_URL") or None,
             hub=_hub(environment),
             attest_key=_attest_key(environment),
-            task_runner=_task_runner(environment),
+            task_runner=runner,
+            cluster=_cluster(environment, runner),
         )
 
     @property
@@ -106,6 +112,17 @@ def _task_runner(environment: Mapping[str, str]) -> TaskRunnerName:
         where=RUNNER_VARIABLE,
         next_step=f"one of {', '.join(get_args(TaskRunnerName))}",
     )
+
+
+def _cluster(environment: Mapping[str, str], runner: TaskRunnerName) -> str | None:
+    address = environment.get(CLUSTER_VARIABLE, "").strip()
+    if address and runner not in ("dask", "ray"):
+        raise InputError(
+            f"names a cluster, and units run in {runner}",
+            where=CLUSTER_VARIABLE,
+            next_step=f"set {RUNNER_VARIABLE} to dask or ray, or leave it out",
+        )
+    return address or None
 
 
 def _hub(environment: Mapping[str, str]) -> HubSettings:

@@ -9,7 +9,7 @@ from prefect.futures import PrefectFuture, wait
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.orchestration import steps, tasks
-from quantgate.flows.orchestration.task_runners import pool_ends_too
+from quantgate.flows.orchestration.runners.processes import pool_ends_too
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.process.signals import children_end_first
 from quantgate.pipelines.variants.variant import PlannedVariant

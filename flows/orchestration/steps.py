@@ -6,6 +6,7 @@ by its name, with two texts, and opens the plan there.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,13 +21,16 @@ from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.sources import refuse_unlike_source
 from quantgate.flows.build.timing.speeds import speed_of, time_beside_base
 from quantgate.flows.build.verdicts import evidence
-from quantgate.flows.progress.board import Board, plain_board
+from quantgate.flows.progress.board import Board
+from quantgate.flows.progress.elsewhere import SilentBoard, file_of_this_process
+from quantgate.flows.progress.recorded import RecordedBoard
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed_values import required
+from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.memory import available_bytes
 from quantgate.pipelines.process.secrecy import hide_secrets
 
@@ -41,21 +45,31 @@ def begin_anew(board: Board) -> None:
     expired, the registry may have lost a version).
     """
     _boards[:] = [board]
-    open_build.cache_clear()
+    _opened.cache_clear()
+
+
+def open_build(plan_file: str) -> LocalBuild:
+    """Open a plan on this machine, with the real tools; its store is the one that the plan lies in."""
+    return _opened(plan_file, Path(plan_file).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def open_build(plan_file: str) -> LocalBuild:
-    """Open a plan on this machine, with the real tools."""
+def _opened(plan_file: str, written_at: int) -> LocalBuild:  # noqa: ARG001 - a worker outlives builds
     hide_secrets()  # this may be a process that Prefect started
-    settings = Settings.from_environment()
-    plan = read_plan(Path(plan_file))
+    file = Path(plan_file)
+    settings = replace(Settings.from_environment(), store=Store(root=file.absolute().parents[2]))
+    plan = read_plan(file)
     return LocalBuild(
         plan=plan,
         settings=settings,
         tools=wire(settings, plan.servers),
-        show=(_boards[0] if _boards else plain_board()).unit,
+        show=(_boards[0] if _boards else _board_of_a_worker(file)).unit,
     )
+
+
+def _board_of_a_worker(plan_file: Path) -> Board:
+    """Return where a process that no command runs writes down how far its units are."""
+    return RecordedBoard(SilentBoard(), file_of_this_process(plan_file.parent))
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from typing import Literal
 from quantgate.flows.build.clearing.usage import plans_in_use
 from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan_files import plan_files
+from quantgate.flows.progress.elsewhere import units_elsewhere
 from quantgate.flows.progress.recorded import UnitProgress, read_progress
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.records import read_checked
@@ -72,7 +73,12 @@ def _state(store: Store, name: str, *, running: bool) -> BuildState:
     file, result = progress_file(store, name), _result(store, name)
     plan = file.parent / "plan.json"
     changed = max(each.stat().st_mtime for each in (file, plan) if each.exists())
-    units = read_progress(file).units
+    units = tuple(
+        sorted(
+            (*read_progress(file).units, *units_elsewhere(file.parent)),
+            key=lambda unit: unit.began_at,
+        )
+    )
     if running or result is None:
         state: Running = "running" if running else "stopped"
         return BuildState(name=name, state=state, changed_at=changed, units=units)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.builds.processes import processes_of
 from tests.support.builds.road import make_road
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -61,3 +62,22 @@ def busy_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/api"
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_a_build_ends_alike_with_units_on_a_cluster_of_two_workers(
+    runner: str, tmp_path: Path
+) -> None:
+    pytest.importorskip(f"prefect_{runner}", reason="make setup-clusters")
+    road = make_road(tmp_path, ("Q8_0", "Q4_0"), items_a_slice=2)
+    variables = (("QUANTGATE_TASK_RUNNER", runner), ("QUANTGATE_WORKERS", "2"))
+    road = replace(road, variables=variables)
+    ended = road.run(*road.build, "--anyway")
+    assert ended.returncode in (0, 11), ended.stderr
+    assert "Traceback" not in ended.stderr and "Warning" not in ended.stderr, ended.stderr
+    for step in ("build", "audit", "answer", "register"):
+        assert f"{step}: support-llama--Q8_0 done" in ended.stderr
+    hosts = {path.name for path in road.store.glob("plans/*/elsewhere/*.json")}
+    assert len(hosts) == 2, "both workers ran units"
+    assert processes_of(road.store) == ""
+    assert "registered already" in road.run(*road.build, "--anyway").stderr

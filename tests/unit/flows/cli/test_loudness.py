@@ -7,16 +7,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.cli.main import main
 from quantgate.flows.cli.views.blocks import Heading, Styled, TableBlock
 from quantgate.flows.cli.views.rendering import show_on
-from quantgate.flows.orchestration import steps
 from quantgate.flows.progress.board import open_board
 from quantgate.flows.progress.loudness import LOUDNESS_VARIABLE, Loudness, as_loud_as, loudness
-from quantgate.pipelines.files.store import Store
-from tests.support.builds.faked import faked_build
-from tests.support.fakes import FakeBackend, FakeRuntime
 
 
 @pytest.mark.parametrize(
@@ -96,26 +91,3 @@ def test_completion_is_installed_where_the_shell_looks(
 def test_a_shell_that_cannot_complete_is_named() -> None:
     result = CliRunner().invoke(main, ["completion"], env={"SHELL": "/bin/tcsh"})
     assert (result.exit_code, "for the shell 'tcsh'" in result.output) == (2, True)
-
-
-@pytest.mark.parametrize(
-    ("chosen", "lines"), [(Loudness.QUIET, 0), (Loudness.USUAL, 1), (Loudness.VERBOSE, 1)]
-)
-def test_a_process_that_was_started_for_units_is_as_loud_as_the_command(
-    chosen: Loudness,
-    lines: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path / "store"))
-    plan = faked_build(tmp_path, FakeBackend(), FakeRuntime()).plan
-    file = str(write_plan(plan, Store(root=tmp_path / "store")))
-    with as_loud_as(chosen):
-        steps.open_build.cache_clear()
-        monkeypatch.setattr(steps, "_boards", [])
-        with steps.open_build(file).show("build", "a--b"):
-            told = capsys.readouterr().err.splitlines()
-    steps.open_build.cache_clear()
-    assert len(told) == lines
-    assert all((line[2] == line[5] == ":") == (chosen is Loudness.VERBOSE) for line in told)

@@ -44,4 +44,4 @@ def test_a_later_build_of_the_same_process_opens_its_site_anew(
     after = steps.open_build(file)
     assert after is not before
     assert after.show == board.unit
-    steps.open_build.cache_clear()
+    steps.begin_anew(PlainBoard())

@@ -9,10 +9,11 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from quantgate.flows.orchestration import steps, tasks
 from quantgate.flows.orchestration.quantize import quantize, quantize_plan
+from quantgate.flows.orchestration.runners.choosing import task_runner
+from quantgate.flows.orchestration.runners.clusters import carried_variables, require_answer
 from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefect_errors
-from quantgate.flows.orchestration.task_runners import task_runner
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import InputError, QuantgateError
 
 UNITS = ("base", "reference", "build", "audit", "answer", "judge", "register")
 
@@ -30,9 +31,37 @@ def test_the_flow_is_sent_as_the_name_of_its_function() -> None:
 def test_a_setting_says_where_units_run() -> None:
     for name, kind in (("", "ThreadPool"), ("processes", "ProcessPool")):
         settings = Settings.from_environment({"QUANTGATE_TASK_RUNNER": name})
-        assert type(task_runner(settings)).__name__ == f"{kind}TaskRunner"
+        with task_runner(settings) as runner:
+            assert type(runner).__name__ == f"{kind}TaskRunner"
     with pytest.raises(InputError, match="there is no task runner 'slurm'"):
         Settings.from_environment({"QUANTGATE_TASK_RUNNER": "slurm"})
+
+
+@pytest.mark.parametrize(
+    ("runner", "address", "said"),
+    [
+        ("threads", "tcp://host:8786", "names a cluster, and units run in threads"),
+        ("dask", "host", "'host' is no address of a cluster"),
+        ("ray", "ray://127.0.0.1:9", "the cluster does not answer"),
+    ],
+)
+def test_a_cluster_that_is_none_is_one_message(runner: str, address: str, said: str) -> None:
+    with pytest.raises(QuantgateError) as caught:
+        settings = Settings.from_environment(
+            {"QUANTGATE_TASK_RUNNER": runner, "QUANTGATE_CLUSTER": address}
+        )
+        require_answer(settings.cluster or "")
+    assert said in str(caught.value)
+
+
+def test_workers_of_a_cluster_get_what_is_the_builds_and_keep_what_is_their_machines() -> None:
+    environment = {
+        "QUANTGATE_STORE": "/shared/store",
+        "QUANTGATE_WORKERS": "2",
+        "MLFLOW_TRACKING_URI": "http://registry",
+        "PATH": "/bin",
+    }
+    assert set(carried_variables(environment)) == {"QUANTGATE_STORE", "MLFLOW_TRACKING_URI"}
 
 
 def _busy() -> PrefectHTTPStatusError:

@@ -1,4 +1,4 @@
-"""Where units run: each in a thread of this process, or in processes of their own."""
+"""Units in processes of this machine, which end with the command."""
 
 import multiprocessing
 import os
@@ -6,26 +6,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
-
-from quantgate.flows.settings import Settings
 
 _LOOK_SECONDS = 0.5
-
-
-def task_runner(settings: Settings) -> TaskRunner[Any]:
-    """Return what runs units: a thread for every task, or as many processes as there are workers.
-
-    A thread may wait for other units and stands in no other's way: what computes asks `Machine` for its
-    place. A process gets a unit when those that it waits for are done.
-    """
-    if settings.task_runner == "threads":
-        return ThreadPoolTaskRunner()
-    return ProcessPoolTaskRunner(
-        max_workers=settings.workers, initializer=end_with, initargs=(os.getpid(),)
-    )
 
 
 def end_with(parent: int) -> None:

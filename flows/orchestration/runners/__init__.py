@@ -1,0 +1,1 @@
+"""Where units run: threads, processes, or the workers of a cluster."""

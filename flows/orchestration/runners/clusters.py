@@ -1,0 +1,56 @@
+"""What workers of a cluster have to be told, and whether a cluster that somebody named is there."""
+
+import os
+import socket
+from collections.abc import Mapping
+
+from quantgate.flows.settings import CLUSTER_VARIABLE
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+
+_ANSWER_SECONDS = 5.0
+_OF_EACH_MACHINE = (
+    "QUANTGATE_CACHE",
+    "QUANTGATE_THREADS",
+    "QUANTGATE_WORKERS",
+    "QUANTGATE_MEMORY",
+    "QUANTGATE_CLUSTER",
+    "QUANTGATE_TASK_RUNNER",
+)
+_CARRIED = ("QUANTGATE_", "MLFLOW_", "PREFECT_", "HF_")
+
+
+def carried_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that workers need as the command has them: store, registry, hub and server.
+
+    How much of a machine may be used, and where its tools lie, is each machine's own.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(_CARRIED) and name not in _OF_EACH_MACHINE
+    }
+
+
+def require_answer(address: str) -> None:
+    """See whether somebody listens where a cluster is said to be.
+
+    Raises:
+        InputError: the address is none.
+        ServiceError: nobody does.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(
+            f"'{address[:80]}' is no address of a cluster",
+            where=CLUSTER_VARIABLE,
+            next_step="write tcp://host:8786 for Dask, ray://host:10001 or host:6379 for Ray",
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ServiceError(
+            f"the cluster does not answer ({error})",
+            where=address,
+            next_step=f"start it, correct {CLUSTER_VARIABLE}, or unset it for workers of this machine",
+            transient=True,
+        ) from error

@@ -1,0 +1,55 @@
+"""Units on the workers of a Dask cluster: one that is named, or worker processes of this machine."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from distributed import Client, LocalCluster, WorkerPlugin
+from prefect_dask import DaskTaskRunner
+from typing_extensions import override
+
+from quantgate.flows.orchestration.runners.clusters import carried_variables, require_answer
+from quantgate.flows.settings import Settings
+
+
+@contextmanager
+def dask_runner(settings: Settings) -> Iterator[DaskTaskRunner]:
+    """Yield a runner on the cluster of the settings, or on as many processes here as there are workers.
+
+    Raises:
+        ServiceError: a named cluster does not answer.
+    """
+    if settings.cluster is not None:
+        require_answer(settings.cluster)
+        yield DaskTaskRunner(address=_told(settings.cluster))
+        return
+    with LocalCluster(
+        n_workers=settings.workers,
+        threads_per_worker=1,
+        memory_limit=0,  # units tell what they take, and their children are not counted by Dask
+        dashboard_address=None,
+        local_directory=str(settings.store.root / "cluster"),
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        yield DaskTaskRunner(cluster=cluster)
+
+
+def _told(address: str) -> str:
+    """Have every worker of a cluster, also one that comes later, take our variables."""
+    with Client(address, set_as_default=False) as client:
+        client.register_plugin(_Variables(carried_variables()), name="quantgate-variables")
+    return address
+
+
+class _Variables(WorkerPlugin):  # type: ignore[misc]  # an optional package's
+    """Sets variables in a worker when it starts, or when this is registered."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self._variables = variables
+
+    @override
+    def setup(self, worker: Any) -> None:
+        """Set them."""
+        os.environ.update(self._variables)
