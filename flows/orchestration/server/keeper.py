@@ -33,6 +33,14 @@ _MOST_UNREADY = 3
 """A server that is killed before anybody saw it ready is started this often in a row: it may be killed at the
 very moment when its first client sees it, but one that the kernel kills for its memory has to end."""
 
+_RECORDS_TOGETHER = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "250",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "250",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
+}
+"""Prefect writes each state of a unit in a transaction of its own, and drops what comes while 10,000 wait."""
+
 _LOCK_TRIES = 20
 _LOCK_SECONDS = 0.05
 """Whoever asks whether there is a keeper holds its lock for a moment: that is no other keeper."""
@@ -83,6 +91,7 @@ def server_environment(home: Path, url: str) -> dict[str, str]:
             "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
             "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
             "DO_NOT_TRACK": "true",
+            **_RECORDS_TOGETHER,
             PARENT_PID: str(os.getpid()),
         }
     )
