@@ -19,7 +19,7 @@ from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manif
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
 
-EVENT = "calibration.drift"
+EVENT = "calibration.drifted"
 """What the event is called, in the store and in Prefect."""
 
 Redact = Callable[[Sequence[DriftRow]], Sequence[DriftRow]]

@@ -13,10 +13,14 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.build.registering import register_waiting
 from quantgate.flows.build.states.builds import progress_file
+from quantgate.flows.build.states.verdict_changes import verdict_changes
+from quantgate.flows.orchestration.events.happenings import of_verdict
+from quantgate.flows.orchestration.events.sending import told
 from quantgate.flows.orchestration.server.api import prefect_api, project_prefect_api
 from quantgate.flows.orchestration.server.state import client_environment
 from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefect_errors
 from quantgate.flows.progress.board import Board
+from quantgate.flows.progress.elsewhere import forget, shown_elsewhere
 from quantgate.flows.progress.recorded import RecordedBoard
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import WorkerError
@@ -51,7 +55,10 @@ def run_build(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
     run_flow("quantize", plan, settings, board, lambda: _written_at(result_file) != before)
     if not result_file.is_file():
         raise WorkerError("the flow ended without a report", where=plan.name)
-    return read_checked(BuildResult, result_file)
+    result = read_checked(BuildResult, result_file)
+    changes = verdict_changes(plan, result, settings.store)
+    told((of_verdict(change) for change in changes), settings, board.say)
+    return result
 
 
 def run_flow(
@@ -68,9 +75,12 @@ def run_flow(
     """
     plan_file = str(write_plan(plan, settings.store))
     root, say = settings.store.root, board.say
-    board = RecordedBoard(board, progress_file(settings.store, plan.name))
+    file = progress_file(settings.store, plan.name)
+    forget(file.parent)
+    shown, board = board, RecordedBoard(board, file)
     try:
         with (
+            shown_elsewhere(file.parent, shown),
             prefect_api(root, api_url=settings.prefect_api, on_news=say) as url,
             _flow_on(url, name, settings, board) as flow,
         ):
@@ -81,6 +91,7 @@ def run_flow(
             return
         say(f"{gone.what}: the build goes on with a server of its own")
         with (
+            shown_elsewhere(file.parent, shown),
             project_prefect_api(root, on_news=say) as url,
             _flow_on(url, name, settings, board) as flow,
         ):
@@ -102,8 +113,8 @@ def _flow_on(
 
         from quantgate.flows.orchestration import steps
         from quantgate.flows.orchestration.quantize import quantize
+        from quantgate.flows.orchestration.runners.choosing import task_runner
         from quantgate.flows.orchestration.search import search
-        from quantgate.flows.orchestration.task_runners import task_runner
 
         steps.begin_anew(board)
         logging.raiseExceptions = False  # or its log handler tells every record that did not arrive
@@ -111,9 +122,10 @@ def _flow_on(
             with (
                 prefect_errors(url, settings.store.root),
                 temporary_settings({PREFECT_API_URL: url}),  # a second build may have another
+                task_runner(settings) as runner,
             ):
                 flow = quantize if name == "quantize" else search
-                yield flow.with_options(task_runner=task_runner(settings))
+                yield flow.with_options(task_runner=runner)
         except OSError as error:
             raise disk_trouble(error, settings.store.root) or error from None
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from quantgate.flows.releases.claims import Claim, Claims, ReleaseKey
 from quantgate.flows.releases.contents import (
+    Part,
     ReleaseContents,
     changes,
     parts_of_folder,
@@ -26,7 +27,8 @@ AskedParts = Callable[[Followed], Mapping[str, Digest]]
 class Release:
     """A revision that is to be built. `model` is what to build: a folder, or `org/name@<commit>`.
 
-    `news` says what is new about it. `same_as` is the settled claim that makes building it needless.
+    `news` says what is new about it, and `changed` which parts differ from what was seen last. `same_as` is
+    the settled claim that makes building it needless.
     """
 
     followed: Followed
@@ -35,6 +37,7 @@ class Release:
     key: ReleaseKey
     contents: ReleaseContents
     news: str = "the first release seen"
+    changed: tuple[Part, ...] = ()
     same_as: Claim | None = None
 
 
@@ -182,4 +185,5 @@ def _compared(release: Release, claims: tuple[Claim, ...]) -> Release:
     for claim, change in earlier:
         if claim.settled and not set(change.parts) - set(ignored):
             return replace(release, news=change.said(ignored), same_as=claim)
-    return replace(release, news=earlier[0][1].said(ignored))
+    latest = earlier[0][1]
+    return replace(release, news=latest.said(ignored), changed=latest.parts)

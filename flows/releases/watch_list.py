@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from quantgate.flows.build.corpora.traces import PREFIX
 from quantgate.flows.releases.contents import Part
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.reading import is_folder
@@ -63,6 +64,8 @@ class FollowedSpec(Spec):
     """Quants that others made, judged as they appear: `hub:org/name[:pattern]`, files, patterns of files."""
     only: ModelLimitsSpec | None = None
     """Which of the repositories that fit a pattern are followed."""
+    traffic: str | None = Field(default=None, min_length=1)
+    """Today's traffic, a chat log or `mlflow:EXPERIMENT`, held against the corpora at each look."""
 
     @model_validator(mode="after")
     def _says_what_to_build(self) -> Self:
@@ -87,7 +90,8 @@ class WatchListSpec(Spec):
 class Followed:
     """One followed source: a hub branch, or a folder where `hub` is None. None leaves the build file's word.
 
-    With a `pattern` it stands for every repository that fits it and `limits`.
+    With a `pattern` it stands for every repository that fits it and `limits`. `traffic` is what its corpora
+    are held against at each look.
 
     `name` is what variants are registered under; `label` names the entry in claims and messages and is
     unique in the list.
@@ -106,6 +110,7 @@ class Followed:
     foreign: tuple[ForeignPlace, ...] = ()
     limits: ModelLimits = ModelLimits()
     pattern: str | None = None
+    traffic: str | None = None
 
 
 def load_watch_list(path: Path = WATCH_LIST) -> tuple[Followed, ...]:
@@ -173,4 +178,12 @@ def _entry(spec: FollowedSpec, folder: Path, *, hub: HubSource | None, local: Pa
         recipes=spec.recipes,
         ignore=spec.ignore,
         foreign=foreign_places(spec.foreign, folder),
+        traffic=_traffic(spec.traffic, folder),
     )
+
+
+def _traffic(source: str | None, folder: Path) -> str | None:
+    """Return traffic as `quantgate corpus drift` takes it; a file is meant relative to the list."""
+    if source is None or source.startswith(PREFIX):
+        return source
+    return str((folder / source).resolve())

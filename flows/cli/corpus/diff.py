@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from quantgate.calibration.shelf.comparison import compare
 from quantgate.calibration.shelf.model_tokens import counted_tokens
-from quantgate.flows.cli.corpus.corpora import find_corpus
+from quantgate.flows.build.corpora.finding import find_corpus
 from quantgate.flows.cli.views.corpus import TokenChange, comparison_sections
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.rendering import show

@@ -9,8 +9,8 @@ from pathlib import Path
 from quantgate.calibration.drawing.fetching import sequence_line
 from quantgate.calibration.drawing.rendering import rendered_text
 from quantgate.calibration.shelf.sealing import iterate_sequences
+from quantgate.flows.build.corpora.finding import find_corpus
 from quantgate.flows.build.corpora.sources import chat_of
-from quantgate.flows.cli.corpus.corpora import find_corpus
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InputError

@@ -13,7 +13,7 @@ from quantgate.calibration.shelf.sealing import (
     read_card,
     sealed_versions,
 )
-from quantgate.flows.cli.corpus.corpora import find_corpus
+from quantgate.flows.build.corpora.finding import find_corpus
 from quantgate.flows.cli.views.corpus import card_sections, list_sections
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.rendering import show

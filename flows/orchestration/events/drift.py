@@ -1,88 +1,71 @@
-"""Drift as a Prefect event: sent once to a server that is configured or runs, for flows that wait for it."""
+"""Drift told: recorded in MLflow beside each variant, and sent to a Prefect server that is there."""
 
-import asyncio
-import json
-import os
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import Mapping
 
-from quantgate.calibration.drift.sealing import DriftEvent
-from quantgate.flows.orchestration.server.api import status
-from quantgate.flows.orchestration.server.state import client_environment, health_problem
+from quantgate.calibration.drift.results import DriftRecord
+from quantgate.calibration.drift.sealing import drift_folder, event_of
+from quantgate.flows.orchestration.events.happenings import drifted
+from quantgate.flows.orchestration.events.sending import emit
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.domain.errors import ServiceError
-from quantgate.pipelines.files.records import to_json, write_text
-
-RESOURCE = "quantgate.corpus."
-"""Begins the id of the resource that an event is about; the corpus's name follows."""
-
-
-def emit(event: DriftEvent, settings: Settings) -> str | None:
-    """Send an event to the Prefect server of PREFECT_API_URL, or the store's own where it runs.
-
-    Returns the server's address, None where there is none: then the sealed event is all there is. An event
-    that this server has had is not sent again.
-
-    Raises:
-        ServiceError: a configured server does not answer.
-    """
-    url = settings.prefect_api or status(settings.store.root).url
-    if url is None:
-        return None
-    receipt = _receipt(event, url, settings)
-    if receipt.is_file():
-        return url
-    if problem := health_problem(url):
-        raise ServiceError(
-            f"the Prefect API does not answer ({problem})",
-            where=url,
-            next_step="start it, or unset PREFECT_API_URL; then run the same command again",
-            transient=True,
-        )
-    send(event, url, settings)
-    write_text(receipt, json.dumps({"event": event.id, "url": url}) + "\n")
-    return url
+from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.files.sealed import MANIFEST
+from quantgate.registry import Tracking, record_drift
+from quantgate.registry.corpora.drift import NO_DRIFT, CorpusDrift
+from quantgate.registry.corpora.experiments import DRIFT
+from quantgate.registry.opening import open_mlflow
+from quantgate.registry.protocol import OpenRegistry
 
 
-def send(event: DriftEvent, url: str, settings: Settings) -> None:
-    """Hand an event to a Prefect API and wait until it is taken.
+def keep_drift(
+    record: DriftRecord,
+    corpus: Corpus,
+    settings: Settings,
+    *,
+    open_registry: OpenRegistry | None = None,
+) -> None:
+    """Record a comparison in MLflow, and send its event to a Prefect server that is configured or runs.
 
     Raises:
-        ServiceError: it was refused or the connection broke.
+        ServiceError: MLflow or Prefect did not answer; the same command again completes what is missing.
     """
-    os.environ.update(client_environment(settings.store.root, url, os.environ))
-    from prefect.events import Event
-    from prefect.events.clients import get_events_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    async def deliver() -> None:
-        async with get_events_client() as client:
-            await client.emit(Event.model_validate(document(event)))
-
-    try:
-        with temporary_settings({PREFECT_API_URL: url}):  # Prefect may have been imported before
-            asyncio.run(deliver())
-    except Exception as error:
-        raise ServiceError(
-            f"Prefect did not take the event: {error}", where=url, transient=True
-        ) from error
+    if event := event_of(record):
+        emit(drifted(event), settings)
+    folder = drift_folder(record.corpus, record.key, settings.store)
+    record_drift(
+        registered(record),
+        corpus,
+        metrics(record),
+        Tracking.resolve(settings.store, uri=settings.tracking_uri),
+        files=(folder / MANIFEST,),
+        open_registry=open_registry or open_mlflow,
+    )
 
 
-def document(event: DriftEvent) -> dict[str, object]:
-    """Return an event as Prefect has it: `calibration.drift` about `quantgate.corpus.<name>`."""
-    return {
-        "event": event.event,
-        "id": event.id,
-        "occurred": event.occurred,
-        "resource": {
-            "prefect.resource.id": f"{RESOURCE}{event.corpus_name}",
-            "prefect.resource.name": event.corpus,
-            "corpus_digest": event.corpus_digest,
-        },
-        "payload": to_json(event),
+def registered(record: DriftRecord) -> CorpusDrift:
+    """Return a comparison as the registry shows it beside each variant."""
+    comparison = record.comparison
+    return CorpusDrift(
+        corpus=record.corpus,
+        corpus_digest=record.corpus_digest,
+        traffic=record.traffic,
+        traffic_digest=record.traffic_digest,
+        key=record.key,
+        decision=DRIFT if comparison.drifted else NO_DRIFT,
+        distance=comparison.distance,
+        alarms=tuple(test.name for test in comparison.tests if test.alarm),
+        compared_at=record.compared_at,
+    )
+
+
+def metrics(record: DriftRecord) -> Mapping[str, float]:
+    """Return the numbers that a run in MLflow holds."""
+    comparison = record.comparison
+    numbers = {
+        "corpus_rows": float(comparison.corpus_rows.compared),
+        "traffic_rows": float(comparison.traffic_rows.compared),
     }
-
-
-def _receipt(event: DriftEvent, url: str, settings: Settings) -> Path:
-    where = sha256(url.encode()).hexdigest()[:8]
-    return settings.store.receipts() / f"{event.event}-{event.result[:16]}--{where}.json"
+    for test in comparison.tests:
+        numbers[f"{test.name}/effect"] = test.effect
+        numbers[f"{test.name}/threshold"] = test.threshold
+        numbers[f"{test.name}/adjusted_p"] = test.adjusted_p
+    return numbers

@@ -7,6 +7,9 @@ from quantgate.flows.build.errors import UnitError
 from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.registering import register_waiting
+from quantgate.flows.orchestration.events.happenings import of_release
+from quantgate.flows.orchestration.events.sending import told
+from quantgate.flows.orchestration.following.drifting import check_drift
 from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.progress.board import Board
 from quantgate.flows.releases.asked import asked_parts, spec_of
@@ -32,6 +35,7 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
     settings = Settings.from_environment()
     followed = load_watch_list(watch_list)
     register_waiting(settings, board.say)
+    check_drift(followed, settings, board)
     hub = HuggingFaceHub(settings.hub, settings.store)
     outcomes = watch_once(
         followed,
@@ -52,6 +56,7 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
 
 def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome:
     board.say(f"{release.followed.label}@{release.revision[:12]}: {release.news}")
+    told(of_release(release), settings, board.say)
     with in_use(settings.store) as use:
         plan = plan_build(spec_of(release.followed, release.model), settings, board.say)
         use.runs(plan.name)

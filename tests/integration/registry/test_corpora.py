@@ -20,7 +20,8 @@ from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.corpora.traces import ExportRecord, export_traces
 from quantgate.flows.cli.corpus.corpora import build_from_spec
 from quantgate.flows.cli.corpus.drift import DriftOptions, drift_command
-from quantgate.flows.orchestration.events.drift import emit
+from quantgate.flows.orchestration.events.happenings import drifted
+from quantgate.flows.orchestration.events.sending import emit
 from quantgate.flows.orchestration.server.api import down, prefect_api
 from quantgate.flows.orchestration.server.state import client_environment
 from quantgate.flows.settings import Settings
@@ -266,13 +267,13 @@ def test_the_event_reaches_the_stores_prefect_server_once(
         distance=3.0,
         alpha=0.01,
     )
-    assert emit(event, settings) is None  # nobody listens, and no server is started for it
+    assert emit(drifted(event), settings) is None  # nobody listens, and no server is started for it
     try:
         with prefect_api(settings.store.root) as url:
             for name, value in client_environment(settings.store.root, url, os.environ).items():
                 monkeypatch.setenv(name, value)  # and back, afterwards
-            assert emit(event, settings) == url
-            assert emit(event, settings) == url
+            assert emit(drifted(event), settings) == url
+            assert emit(drifted(event), settings) == url
             (found,) = _events(url)
     finally:
         down(settings.store.root)

@@ -27,11 +27,11 @@ from quantgate.flows.cli.corpus.drift import (
     DriftOptions,
     as_json,
     drift_command,
-    metrics,
-    registered,
 )
 from quantgate.flows.cli.views.drift import drift_lines
-from quantgate.flows.orchestration.events.drift import document, emit
+from quantgate.flows.orchestration.events.drift import metrics, registered
+from quantgate.flows.orchestration.events.happenings import drifted
+from quantgate.flows.orchestration.events.sending import emit
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence
 from quantgate.pipelines.domain.errors import InputError, ServiceError
@@ -199,8 +199,8 @@ def test_programs_read_the_decision_the_effects_and_the_whole_record(
 def test_an_event_is_prefects_and_carries_all_a_flow_needs(tmp_path: Path, store: Store) -> None:
     event = event_of(_moved(tmp_path, store))
     assert event is not None
-    sent = document(event)
-    assert sent["event"] == "calibration.drift"
+    sent = drifted(event).document
+    assert sent["event"] == "calibration.drifted"
     resource = sent["resource"]
     assert isinstance(resource, dict)
     assert resource["prefect.resource.id"] == "quantgate.corpus.support"
@@ -219,7 +219,7 @@ def test_without_a_prefect_server_the_sealed_event_is_all_there_is(
 ) -> None:
     event = event_of(_moved(tmp_path, store))
     assert event is not None
-    assert emit(event, _settings(store)) is None
+    assert emit(drifted(event), _settings(store)) is None
 
 
 def test_a_configured_server_that_does_not_answer_is_a_transient_error(
@@ -228,7 +228,7 @@ def test_a_configured_server_that_does_not_answer_is_a_transient_error(
     event = event_of(_moved(tmp_path, store))
     assert event is not None
     with pytest.raises(ServiceError, match="does not answer") as caught:
-        emit(event, _settings(store, PREFECT_API_URL="http://127.0.0.1:9/api"))
+        emit(drifted(event), _settings(store, PREFECT_API_URL="http://127.0.0.1:9/api"))
     assert caught.value.transient
 
 

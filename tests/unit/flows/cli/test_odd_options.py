@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quantgate.flows.cli.corpus.drift import DriftOptions, compare_traffic
+from quantgate.flows.build.corpora.traffic import TrafficOptions, compare_traffic
 from quantgate.flows.cli.main import main
 from quantgate.flows.releases.watch_list import load_watch_list
 from quantgate.flows.settings import Settings
@@ -80,7 +80,7 @@ def test_a_false_alarm_rate_that_is_none_is_refused(
 ) -> None:
     write_rows(tmp_path / "a.jsonl", chat_rows(60))
     corpus = build(tmp_path, store, one("a.jsonl").replace("1", "50", 1))
-    options = DriftOptions(corpus="demo", traffic=str(tmp_path / "a.jsonl"), alpha=alpha)
+    options = TrafficOptions(traffic=str(tmp_path / "a.jsonl"), alpha=alpha)
     settings = Settings.from_environment({STORE_VARIABLE: str(store.root)})
     with pytest.raises(InputError, match="alpha is a probability"):
         compare_traffic(corpus, options, settings)
