@@ -7,7 +7,6 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from quantgate.flows.build.corpora.traces import PREFIX
 from quantgate.flows.releases.contents import Part
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.reading import is_folder
@@ -15,6 +14,7 @@ from quantgate.pipelines.hub.source import HubSource, parse_hub_source
 from quantgate.pipelines.specs.foreign import ForeignPlace, PlaceText, foreign_places
 from quantgate.pipelines.specs.loading import Spec, load_yaml
 from quantgate.pipelines.specs.names import ModelName
+from quantgate.registry.traces import PREFIX
 
 _WILD = frozenset("*?[")
 _AUTHOR = re.compile(r"^[A-Za-z0-9][\w.-]*$", re.ASCII)

@@ -12,10 +12,10 @@ from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import produce_once, verify
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.registry.opening import open_mlflow_traces
+from quantgate.registry.traces import PREFIX
 from quantgate.registry.traces.conversations import TraceSource, TraceTally, export_rows
 from quantgate.registry.tracking import Tracking
 
-PREFIX = "mlflow:"
 ROWS = "rows.jsonl"
 _KEY_LENGTH = 16
 

@@ -19,7 +19,7 @@ from quantgate.calibration.drift.tokens import CheckpointTokens, TokenReader, Wo
 from quantgate.calibration.redaction.options import RedactionOptions
 from quantgate.calibration.redaction.redact import redact
 from quantgate.calibration.shelf.sealing import read_sequences
-from quantgate.flows.build.corpora.traces import PREFIX, experiment_named, export_traces
+from quantgate.flows.build.corpora.traces import experiment_named, export_traces
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import tools_to_look
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
@@ -28,6 +28,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.language.identify import languages_of
 from quantgate.pipelines.process.runner import run_worker
+from quantgate.registry.traces import PREFIX
 
 _MOST_REDACTED_ROWS = 4000
 """Finding personal data takes a few milliseconds a row."""

@@ -29,12 +29,16 @@ def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once 
     "--team",
     help="Whose list it is: names the deployment, for a Prefect server that several teams share.",
 )
+@click.option(
+    "--mlflow-port", type=click.IntRange(0, 65535), default=5000, show_default=True,
+    help="Where MLflow's pages are served, or another where that is taken; 0: nowhere.",
+)  # fmt: skip
 @in_store
-def serve(watch_list: Path | None, cron: str, team: str | None) -> int:
-    """Follow releases on a schedule, until interrupted."""
+def serve(watch_list: Path | None, cron: str, team: str | None, mlflow_port: int) -> int:
+    """Follow releases on a schedule, and serve Prefect's and MLflow's pages, until interrupted."""
     from quantgate.flows.orchestration.following.commands import serve_command
 
-    return serve_command(watch_list, cron, team)
+    return serve_command(watch_list, cron, team, mlflow_port)
 
 
 @click.command(short_help="List the releases that were noticed, or have one tried again.")

@@ -8,6 +8,7 @@ from quantgate.flows.orchestration.following.cron import require_cron
 from quantgate.flows.orchestration.following.deployments import Following
 from quantgate.flows.orchestration.following.look import look
 from quantgate.flows.orchestration.server.api import prefect_api
+from quantgate.flows.orchestration.server.registry_pages import NOWHERE, registry_pages
 from quantgate.flows.orchestration.server.state import client_environment
 from quantgate.flows.orchestration.server.trouble import prefect_errors
 from quantgate.flows.progress.board import open_board
@@ -15,6 +16,7 @@ from quantgate.flows.releases.watch_list import WATCH_LIST, load_watch_list
 from quantgate.flows.releases.webhook import Bell, receiver
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError, InterruptionError, QuantgateError
+from quantgate.registry import Tracking
 
 SECRET_VARIABLE = "QUANTGATE_WEBHOOK_SECRET"
 _WAIT_SECONDS = 60.0
@@ -27,8 +29,10 @@ def watch_command(watch_list: Path | None) -> int:
     return next((outcome.exit_code for outcome in outcomes if outcome.exit_code), 0)
 
 
-def serve_command(watch_list: Path | None, cron: str, team: str | None) -> int:
-    """Follow releases on a cron schedule until interrupted; the project's Prefect server stays meanwhile.
+def serve_command(
+    watch_list: Path | None, cron: str, team: str | None, mlflow_port: int = NOWHERE
+) -> int:
+    """Follow releases on a cron schedule until interrupted, and serve Prefect's and MLflow's pages meanwhile.
 
     Raises:
         InputError: where the releases file has problems, `cron` is no schedule, or somebody serves the same,
@@ -45,6 +49,9 @@ def serve_command(watch_list: Path | None, cron: str, team: str | None) -> int:
         open_board() as board,
         following.served_once(),
         prefect_api(settings.store.root, api_url=settings.prefect_api, on_news=board.say) as url,
+        registry_pages(
+            Tracking.resolve(settings.store, uri=settings.tracking_uri), mlflow_port, board.say
+        ) as registry,
     ):
         os.environ.update(client_environment(settings.store.root, url, os.environ))
         os.environ["QUANTGATE_STORE"] = str(settings.store.root)
@@ -56,6 +63,8 @@ def serve_command(watch_list: Path | None, cron: str, team: str | None) -> int:
         with prefect_errors(url, settings.store.root):
             refuse_taken_deployment(following)
             pages = url.removesuffix("/api")
+            if registry is not None:
+                board.say(f"verdicts and versions are shown at {registry} (MLflow)")
             board.say(
                 f"following {chosen} at '{cron}' as {following.name}; runs are shown at {pages}"
             )

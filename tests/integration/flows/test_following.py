@@ -115,7 +115,8 @@ def test_the_same_look_is_served_on_a_cron_schedule(tmp_path: Path) -> None:
     watch_list.write_text("follow: []\n")
     road = Road(folder=tmp_path, store=tmp_path / "store")
     serving = road.start(
-        "serve", "--list", str(watch_list), "--cron", "0 3 * * *", "--team", "acme"
+        *("serve", "--list", str(watch_list), "--cron", "0 3 * * *", "--team", "acme"),
+        *("--mlflow-port", "0"),
     )
     assert serving.stderr is not None
     try:

@@ -11,8 +11,9 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.states.verdict_changes import verdict_changes
 from quantgate.flows.orchestration.events.happenings import of_release, of_verdict
 from quantgate.flows.orchestration.events.sending import told
+from quantgate.flows.releases.claims import ReleaseKey
 from quantgate.flows.releases.contents import ReleaseContents
-from quantgate.flows.releases.looking import Release, ReleaseKey
+from quantgate.flows.releases.looking import Release
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.records import write_checked
