@@ -2,10 +2,12 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import dask
 from distributed import Client, LocalCluster, WorkerPlugin
 from prefect_dask import DaskTaskRunner
 from typing_extensions import override
@@ -25,15 +27,23 @@ def dask_runner(settings: Settings) -> Iterator[DaskTaskRunner]:
         require_answer(settings.cluster)
         yield DaskTaskRunner(address=_told(settings.cluster))
         return
-    with LocalCluster(
-        n_workers=settings.workers,
-        threads_per_worker=1,
-        memory_limit=0,  # units tell what they take, and their children are not counted by Dask
-        dashboard_address=None,
-        local_directory=str(settings.store.root / "cluster"),
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
-        yield DaskTaskRunner(cluster=cluster)
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="quantgate-dask-", ignore_cleanup_errors=True
+        ) as scratch,
+        dask.config.set({"temporary-directory": scratch}),
+        LocalCluster(
+            n_workers=settings.workers,
+            threads_per_worker=1,
+            memory_limit=0,  # units tell what they take, and their children are not counted by Dask
+            dashboard_address=None,
+            local_directory=scratch,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
+        yield DaskTaskRunner(
+            address=cluster.scheduler_address
+        )  # the runner is sent along with units
 
 
 def _told(address: str) -> str:

@@ -3,9 +3,9 @@
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from prefect.futures import PrefectFuture
@@ -19,6 +19,9 @@ from quantgate.flows.settings import Settings
 
 _SMALLEST_OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """What Ray takes at least; units send each other small manifests alone."""
+
+_waited_for: ContextVar[tuple[Any, ...]] = ContextVar("waited for", default=())
+"""What the unit that is being submitted waits for. Not in the runner: that is sent along with units."""
 
 
 @contextmanager
@@ -56,10 +59,6 @@ class _Runner(RayTaskRunner[Any]):  # type: ignore[misc]  # an optional package'
     worker; with one process for each waiting unit a machine is full before anything computes.
     """
 
-    def __init__(self, address: str | None = None, init_kwargs: dict[str, Any] | None = None):
-        super().__init__(address=address, init_kwargs=init_kwargs)
-        self._waited_for = threading.local()
-
     @override
     def submit(
         self,
@@ -77,10 +76,13 @@ class _Runner(RayTaskRunner[Any]):  # type: ignore[misc]  # an optional package'
             return each
 
         visit_collection(list(wait_for or ()), visit_fn=gather, return_data=False)
-        self._waited_for.references = waited_for
-        return super().submit(task, parameters, wait_for, dependencies)
+        token = _waited_for.set(tuple(waited_for))
+        try:
+            return super().submit(task, parameters, wait_for, dependencies)
+        finally:
+            _waited_for.reset(token)
 
     @override
     def _exchange_prefect_for_ray_futures(self, kwargs_prefect_futures: dict[str, Any]) -> Any:
         values, references = super()._exchange_prefect_for_ray_futures(kwargs_prefect_futures)
-        return values, [*references, *self._waited_for.references]
+        return values, [*references, *_waited_for.get()]
