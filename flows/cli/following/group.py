@@ -76,4 +76,18 @@ def webhook(watch_list: Path | None, host: str, port: int) -> int:
     return webhook_command(watch_list, host, port)
 
 
-COMMANDS = (watch, serve, releases, webhook)
+@click.command(short_help="Check a file of deployments, and give them to a Prefect server.")
+@click.argument("file", type=FOLDER, default="prefect.yaml")
+@in_store
+def deploy(file: Path) -> int:
+    """Check every deployment of FILE (default prefect.yaml), then deploy all of them.
+
+    Schedules, parameters and their types, files that they name, pools and the server's version are looked
+    at first: a deployment that cannot run is refused with one line, and nothing is deployed.
+    """
+    from quantgate.flows.orchestration.deploying.command import deploy_command
+
+    return deploy_command(file)
+
+
+COMMANDS = (watch, serve, releases, webhook, deploy)

@@ -62,7 +62,7 @@ def prefect_api(
     """
     named = api_url or os.environ.get("PREFECT_API_URL")
     if named:
-        _require_healthy(named)
+        require_healthy(named)
         yield named
         return
     with project_prefect_api(store_root, on_news=on_news) as url:
@@ -162,7 +162,12 @@ def status(store_root: Path) -> ServerStatus:
     )
 
 
-def _require_healthy(url: str) -> None:
+def require_healthy(url: str) -> None:
+    """See that a server answers.
+
+    Raises:
+        ServiceError: it does not.
+    """
     problem = health_problem(url)
     if problem:
         raise ServiceError(

@@ -1,0 +1,1 @@
+"""Deployments of a file, checked before a server gets them."""

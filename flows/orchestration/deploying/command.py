@@ -1,0 +1,106 @@
+"""`quantgate deploy`: a file of deployments is checked, then given to the server by Prefect's own command."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import quote
+
+from quantgate.flows.orchestration.deploying.files import DeploymentSpec, load_deployments
+from quantgate.flows.orchestration.running import QUIET
+from quantgate.flows.orchestration.server.api import require_healthy, status
+from quantgate.flows.orchestration.server.state import client_environment
+from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError, ServiceError
+
+_ANSWER_SECONDS = 10.0
+_DEPLOY_SECONDS = 300.0
+
+
+def deploy_command(file: Path) -> int:
+    """Check every deployment of a file, then deploy them all.
+
+    Raises:
+        InputError: with a line for each problem; nothing is deployed then.
+        ServiceError: no server is named and none runs, it does not answer, or it refused.
+    """
+    settings = Settings.from_environment()
+    deployments = load_deployments(file)
+    url = settings.prefect_api or status(settings.store.root).url
+    if url is None:
+        raise ServiceError(
+            "there is no Prefect server to deploy to",
+            next_step="set PREFECT_API_URL, or start the project's own: quantgate up",
+        )
+    require_healthy(url)
+    os.environ.update(client_environment(settings.store.root, url, os.environ) | QUIET)
+    from quantgate.flows.orchestration.deploying.checks import problems
+
+    environment = os.environ | {"PWD": str(Path.cwd())}
+    wrong = [*problems(deployments, environment), *server_problems(deployments, url)]
+    if wrong:
+        raise InputError(
+            "nothing was deployed:\n  " + "\n  ".join(wrong),
+            where=str(file),
+            next_step="mend the file, or the server, and run the same command again",
+        )
+    _deploy(file, environment)
+    names = ", ".join(spec.name for spec in deployments)
+    print(f"deployed to {url.removesuffix('/api')}: {names}")
+    return 0
+
+
+def server_problems(deployments: tuple[DeploymentSpec, ...], url: str) -> Iterator[str]:
+    """Yield what of these deployments a server cannot have.
+
+    Raises:
+        ServiceError: it does not answer.
+    """
+    there, here = str(_asked(url, "admin/version")), version("prefect")
+    if there.split(".")[:2] != here.split(".")[:2]:
+        yield f"the server is Prefect {there}, and this is {here}: upgrade one of them"
+    pools = dict.fromkeys(spec.work_pool.name for spec in deployments if spec.work_pool)
+    for pool in pools:
+        if _asked(url, f"work_pools/{quote(pool, safe='')}") is None:
+            yield f"there is no work pool '{pool}': prefect work-pool create {pool} --type process"
+
+
+def _asked(url: str, path: str) -> object:
+    """Return an answer of the server's API; None where it knows no such thing."""
+    try:
+        with urllib.request.urlopen(f"{url}/{path}", timeout=_ANSWER_SECONDS) as answer:
+            return json.load(answer)
+    except HTTPError as error:
+        if error.code == 404:
+            return None
+        raise ServiceError(f"Prefect answered {error.code}", where=f"{url}/{path}") from error
+    except (OSError, ValueError) as error:
+        raise ServiceError(
+            f"Prefect does not answer: {error}", where=url, transient=True
+        ) from error
+
+
+def _deploy(file: Path, environment: dict[str, str]) -> None:
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-m", "prefect", "--no-prompt"),
+            *("deploy", "--all", "--prefect-file", str(file.resolve())),
+        ],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_DEPLOY_SECONDS,
+        check=False,
+    )
+    if ran.returncode:
+        lines = [line.strip() for line in ran.stdout.splitlines() if line.strip()]
+        raise ServiceError(
+            f"Prefect did not deploy: {lines[-1] if lines else ran.returncode}", where=str(file)
+        )
