@@ -49,6 +49,13 @@ def progress_file(store: Store, build: str) -> Path:
     return store.root / "plans" / build / PROGRESS
 
 
+def recorded_units(store: Store, build: str) -> tuple[UnitProgress, ...]:
+    """Return the units of a build's latest run, of all processes, in the order in which they began."""
+    file = progress_file(store, build)
+    units = (*read_progress(file).units, *units_elsewhere(file.parent))
+    return tuple(sorted(units, key=lambda unit: unit.began_at))
+
+
 def store_state(store: Store, build: str | None = None) -> StoreState:
     """Return the state of all builds, or of those whose names begin with `build`; starts nothing.
 
@@ -73,12 +80,7 @@ def _state(store: Store, name: str, *, running: bool) -> BuildState:
     file, result = progress_file(store, name), _result(store, name)
     plan = file.parent / "plan.json"
     changed = max(each.stat().st_mtime for each in (file, plan) if each.exists())
-    units = tuple(
-        sorted(
-            (*read_progress(file).units, *units_elsewhere(file.parent)),
-            key=lambda unit: unit.began_at,
-        )
-    )
+    units = recorded_units(store, name)
     if running or result is None:
         state: Running = "running" if running else "stopped"
         return BuildState(name=name, state=state, changed_at=changed, units=units)

@@ -1,8 +1,10 @@
 """Commands that show what runs and ran, from any terminal."""
 
+from typing import Any
+
 import click
 
-from quantgate.flows.cli.options import in_store
+from quantgate.flows.cli.options import COUNT, in_store
 
 
 @click.command(short_help="Say which builds run, how far each is, and what became of others.")
@@ -34,4 +36,30 @@ def logs(unit: str, everything: bool) -> int:
     return logs_command(unit, everything=everything)
 
 
-COMMANDS = (status, logs)
+@click.command(short_help="Forecast how long many builds would take on how many workers.")
+@click.option("--models", type=COUNT, default=200, show_default=True, help="How many models.")
+@click.option("--variants", type=COUNT, default=20, show_default=True, help="Variants of each.")
+@click.option("--suites", type=COUNT, default=5, show_default=True, help="Suites of each.")
+@click.option("--workers", type=COUNT, default=8, show_default=True, help="Units side by side.")
+@click.option(
+    "--accelerators", type=click.IntRange(0, 10**6), default=0, show_default=True,
+    help="Of which each computes one unit at a time; without any, workers compute.",
+)  # fmt: skip
+@click.option(
+    "--times", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
+    help="How many times as long a unit takes as in this store.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@in_store
+def scale(as_json: bool, **fleet: Any) -> int:
+    """Schedule builds on paper by what units of this store's builds took, and say what limits.
+
+    Exit codes: 0, 12 the store holds no finished build, 2 an error.
+    """
+    from quantgate.flows.build.scaling.simulation import Fleet
+    from quantgate.flows.cli.scale import scale_command
+
+    return scale_command(Fleet(**fleet), as_json=as_json)
+
+
+COMMANDS = (status, logs, scale)

@@ -1,0 +1,140 @@
+"""What units of a store's builds took, as their progress tells, and what the registry came to hold."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+
+from quantgate.flows.build.outcome import COMPLETION, BuildResult
+from quantgate.flows.build.plan_files import plan_files
+from quantgate.flows.build.states.builds import recorded_units
+from quantgate.flows.progress.recorded import UnitProgress
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
+from quantgate.pipelines.files.records import read_checked
+from quantgate.pipelines.files.store import Store
+from quantgate.registry import Tracking
+
+_OF_A_BASE = "base in "
+_REFERENCE = "reference "
+_VARIANT_STEPS = ("build", "audit", "answer", "register")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeCost:
+    """Seconds that the steps of one recipe's variant took, the median over a store's builds."""
+
+    recipe: str
+    build: float
+    audit: float
+    answer: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredCosts:
+    """What builds of a store cost. Seconds; sizes in bytes.
+
+    `base` is all that is done with a base but asking it, `reference` all runs of it in one runtime,
+    `register` one registration. `pass_share` of the variants passed. `database_bytes` is the registry's for
+    each run in it, None where it is no file.
+    """
+
+    builds: int
+    base: float
+    reference: float
+    recipes: tuple[RecipeCost, ...]
+    register: float
+    pass_share: float
+    variant_bytes: float
+    database_bytes: float | None
+
+
+def measured_costs(store: Store) -> MeasuredCosts:
+    """Read what the finished builds of a store cost.
+
+    Raises:
+        NotFoundError: it has none whose units were all timed.
+    """
+    timed = [
+        (units, result)
+        for plan in plan_files(store)
+        if (result := _result(store, plan.parent.name)) is not None
+        and (units := [u for u in recorded_units(store, plan.parent.name) if _counts(u)])
+    ]
+    recipes = tuple(_recipes([unit for units, _ in timed for unit in units]))
+    if not recipes:
+        raise NotFoundError(
+            "holds no finished build whose units were timed",
+            where=str(store.root),
+            next_step="build something first: make quantize",
+        )
+    rows = [row for _, result in timed for row in result.rows]
+    runs = sum(len(result.rows) for _, result in timed)
+    database = Tracking.resolve(store).database
+    size = database.stat().st_size if database is not None and database.is_file() else None
+    sizes = [row.size_bytes for row in rows if row.size_bytes]
+    return MeasuredCosts(
+        builds=len(timed),
+        base=mean(_base_seconds(units) for units, _ in timed),
+        reference=mean(_reference_seconds(units) for units, _ in timed),
+        recipes=recipes,
+        register=_median(u for units, _ in timed for u in units if u.step == "register"),
+        pass_share=sum(row.decision == "pass" for row in rows) / max(1, len(rows)),
+        variant_bytes=mean(sizes) if sizes else 0.0,
+        database_bytes=size / runs if size is not None and runs else None,
+    )
+
+
+def _counts(unit: UnitProgress) -> bool:
+    return unit.ended_at is not None and not unit.failed
+
+
+def _seconds(unit: UnitProgress) -> float:
+    assert unit.ended_at is not None
+    return unit.ended_at - unit.began_at
+
+
+def _median(units: Iterator[UnitProgress]) -> float:
+    seconds = [_seconds(unit) for unit in units]
+    return median(seconds) if seconds else 0.0
+
+
+def _recipes(units: Sequence[UnitProgress]) -> Iterator[RecipeCost]:
+    """Yield the recipes of which every step was timed, by name."""
+    took: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for unit in units:
+        recipe = unit.unit.partition("--")[2]
+        if recipe and unit.step in _VARIANT_STEPS:
+            took[recipe][unit.step].append(_seconds(unit))
+    for recipe, steps in sorted(took.items()):
+        if {"build", "audit", "answer"} <= set(steps):
+            yield RecipeCost(
+                recipe=recipe,
+                build=median(steps["build"]),
+                audit=median(steps["audit"]),
+                answer=median(steps["answer"]),
+            )
+
+
+def _base_seconds(units: Sequence[UnitProgress]) -> float:
+    return sum(
+        _seconds(unit)
+        for unit in units
+        if unit.unit.startswith(_OF_A_BASE) and not unit.step.startswith(_REFERENCE)
+    )
+
+
+def _reference_seconds(units: Sequence[UnitProgress]) -> float:
+    """Return what asking the base took in one runtime, the mean over those in play."""
+    by_runtime: Mapping[str, list[float]] = defaultdict(list)
+    for unit in units:
+        if unit.step.startswith(_REFERENCE):
+            by_runtime[unit.unit].append(_seconds(unit))
+    return mean(map(sum, by_runtime.values())) if by_runtime else 0.0
+
+
+def _result(store: Store, name: str) -> BuildResult | None:
+    file = store.report(name) / COMPLETION
+    try:
+        return read_checked(BuildResult, file) if file.is_file() else None
+    except InputError:
+        return None
