@@ -22,7 +22,7 @@ def watch(watch_list: Path | None, once: bool) -> int:  # noqa: ARG001 - --once 
     return watch_command(watch_list)
 
 
-@click.command()
+@click.command(short_help="Follow releases on a schedule, until interrupted.")
 @_list_option
 @click.option("--cron", default="0 * * * *", show_default=True, help="When to look.")
 @click.option(

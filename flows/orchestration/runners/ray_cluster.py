@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import ray
 from prefect.futures import PrefectFuture
 from prefect.utilities.collections import visit_collection
 from prefect_ray import RayTaskRunner
@@ -16,9 +17,15 @@ from typing_extensions import override
 
 from quantgate.flows.orchestration.runners.clusters import carried_variables, require_answer
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import ServiceError, ToolchainError
 
 _SMALLEST_OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """What Ray takes at least; units send each other small manifests alone."""
+
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 
 _waited_for: ContextVar[tuple[Any, ...]] = ContextVar("waited for", default=())
 """What the unit that is being submitted waits for. Not in the runner: that is sent along with units."""
@@ -30,26 +37,61 @@ def ray_runner(settings: Settings) -> Iterator[RayTaskRunner[Any]]:
 
     Raises:
         ServiceError: a named cluster does not answer.
+        ToolchainError: none could be started here.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    shared = {
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    options: dict[str, Any] = {
+        "namespace": "prefect",
         "runtime_env": {"env_vars": carried_variables()},
         "log_to_driver": False,
         "logging_level": logging.CRITICAL,
     }
     if settings.cluster is not None:
         require_answer(settings.cluster)
-        yield _Runner(address=settings.cluster, init_kwargs=shared)
+        with _connected(settings.cluster, options):
+            yield _Runner()
         return
     with tempfile.TemporaryDirectory(prefix="quantgate-ray-", ignore_cleanup_errors=True) as folder:
-        here = {
+        options |= {
             "num_cpus": settings.workers,
             "include_dashboard": False,
             "object_store_memory": _SMALLEST_OBJECT_STORE_BYTES,
             "_temp_dir": folder,
         }
-        yield _Runner(init_kwargs=shared | here)
+        with _connected(None, options):
+            yield _Runner()
+
+
+@contextmanager
+def _connected(address: str | None, options: dict[str, Any]) -> Iterator[None]:
+    """Be Ray's driver for the time of a block; its runner takes what is there."""
+    try:
+        _start(address, options)
+    except Exception as error:  # Ray raises plain ones
+        what = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if address is not None:
+            raise ServiceError(
+                f"Ray's cluster did not take us: {what}", where=address, transient=True
+            ) from error
+        raise ToolchainError(
+            f"Ray did not start: {what}",
+            where="QUANTGATE_TASK_RUNNER=ray",
+            next_step="try again when the machine is less busy, or take another task runner",
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(address: str | None, options: dict[str, Any]) -> None:
+    """Connect, or start a cluster here; that has thirty seconds, which a busy machine may exceed once."""
+    try:
+        ray.init(address, **options)
+    except Exception:  # noqa: BLE001 - plain ones are what Ray raises
+        ray.shutdown()
+        ray.init(address, **options)
 
 
 class _Runner(RayTaskRunner[Any]):  # type: ignore[misc]  # an optional package's
