@@ -15,7 +15,7 @@ from quantgate.flows.build.registering import register_waiting
 from quantgate.flows.build.states.builds import progress_file
 from quantgate.flows.build.states.verdict_changes import verdict_changes
 from quantgate.flows.orchestration.events.happenings import of_verdict
-from quantgate.flows.orchestration.events.sending import told
+from quantgate.flows.orchestration.events.sending import tell
 from quantgate.flows.orchestration.server.api import prefect_api, project_prefect_api
 from quantgate.flows.orchestration.server.state import client_environment
 from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefect_errors
@@ -57,7 +57,7 @@ def run_build(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
         raise WorkerError("the flow ended without a report", where=plan.name)
     result = read_checked(BuildResult, result_file)
     changes = verdict_changes(plan, result, settings.store)
-    told((of_verdict(change) for change in changes), settings, board.say)
+    tell((of_verdict(change) for change in changes), settings, board.say)
     return result
 
 

@@ -18,6 +18,7 @@ from quantgate.flows.build.plan_files import read_plan
 from quantgate.flows.build.references import require_prospects, run_references
 from quantgate.flows.build.resources import needs
 from quantgate.flows.build.resources.machine import Machine, Memory
+from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, Chains, Step
 from quantgate.flows.build.sources import refuse_unlike_source
 from quantgate.flows.build.timing.speeds import speed_of, time_beside_base
 from quantgate.flows.build.verdicts import evidence
@@ -33,6 +34,7 @@ from quantgate.pipelines.files.sealed_values import required
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.memory import available_bytes
 from quantgate.pipelines.process.secrecy import hide_secrets
+from quantgate.pipelines.variants.variant import PlannedVariant
 
 _boards: list[Board] = []
 """The board of the command that runs this process, if any."""
@@ -82,6 +84,15 @@ def _machine() -> Machine:
     return Machine(memory, settings.tool_cache / "accelerator.lock")
 
 
+def _rank(plan_file: str, planned: PlannedVariant, step: Step) -> float:
+    return _chains(plan_file, Path(plan_file).stat().st_mtime_ns).seconds_left(planned, step)
+
+
+@lru_cache(maxsize=4)
+def _chains(plan_file: str, written_at: int) -> Chains:  # noqa: ARG001 - a worker outlives builds
+    return Chains.of(open_build(plan_file).settings.store)
+
+
 @contextmanager
 def _unit(plan_file: str, identifier: str, step: str) -> Iterator[LocalBuild]:
     """Open the build that a unit belongs to, for the time in which the unit is done."""
@@ -98,10 +109,10 @@ def base(plan_file: str, runtime: str) -> JsonObject:
     with _unit(plan_file, base_in(runtime), "compare") as build:
         checkpoint = build.plan.checkpoint
         if checkpoint.origin is not None:
-            with _machine().hold(needs.to_compare(build, runtime)):
+            with _machine().hold(needs.to_compare(build, runtime), EVERYTHING_WAITS):
                 refuse_unlike_source(build)
         if runtime not in build.plan.served:
-            with _machine().hold(needs.to_compare(build, runtime)):
+            with _machine().hold(needs.to_compare(build, runtime), EVERYTHING_WAITS):
                 refuse_base(build, runtime)
         return {"runtime": runtime}
 
@@ -109,7 +120,7 @@ def base(plan_file: str, runtime: str) -> JsonObject:
 def reference(plan_file: str, runtime: str) -> JsonObject:
     """Answer the suite with the base, as often as the policy asks, and see whether anything can pass."""
     with _unit(plan_file, base_in(runtime), "reference") as build:
-        with _machine().hold(needs.to_ask_the_base(build, runtime)):
+        with _machine().hold(needs.to_ask_the_base(build, runtime), EVERYTHING_WAITS):
             runs = run_references(build, runtime)
         require_prospects(build, runtime, runs)
         return {"runtime": runtime, "runs": [run.key for run in runs]}
@@ -121,7 +132,7 @@ def build(plan_file: str, identifier: str) -> JsonObject:
         planned = build.plan.variant(identifier)
         if is_refused(build.plan, planned, read_errors(build.plan, build.settings)):
             return {"variant": identifier, "key": None, "files": None}
-        with _machine().hold(needs.to_build(build, planned)):
+        with _machine().hold(needs.to_build(build, planned), _rank(plan_file, planned, "build")):
             variant = units.build_files(build, planned)
         return {"variant": identifier, "key": variant.key, "files": variant.files_digest}
 
@@ -133,7 +144,7 @@ def audit(plan_file: str, identifier: str) -> JsonObject:
         work = (
             units.audit_and_answer if planned.recipe.runtime in build.plan.served else units.audit
         )
-        with _machine().hold(needs.to_audit(build, planned)):
+        with _machine().hold(needs.to_audit(build, planned), _rank(plan_file, planned, "audit")):
             report = work(build, planned)
         return {"variant": identifier, "misses": [miss.check for miss in report.misses]}
 
@@ -144,7 +155,7 @@ def answer(plan_file: str, identifier: str) -> JsonObject:
         planned = build.plan.variant(identifier)
         if not required(units.sealed_audit(build, planned)).passed:
             return {"variant": identifier, "run": None}
-        with _machine().hold(needs.to_answer(build, planned)):
+        with _machine().hold(needs.to_answer(build, planned), _rank(plan_file, planned, "answer")):
             return {"variant": identifier, "run": units.answer(build, planned).key}
 
 

@@ -62,7 +62,7 @@ def units_elsewhere(build: Path) -> tuple[UnitProgress, ...]:
 @contextmanager
 def shown_elsewhere(build: Path, board: Board) -> Iterator[None]:
     """Show the units of other processes on a board for the time of a block."""
-    ended, watch = threading.Event(), _Watch(build, board)
+    ended, watch = threading.Event(), _UnitWatch(build, board)
 
     def look() -> None:
         while not ended.wait(_LOOK_SECONDS):
@@ -93,7 +93,7 @@ class _Shown:
     hear: OnProgress
 
 
-class _Watch:
+class _UnitWatch:
     """Begins, moves and ends units on a board as files say."""
 
     def __init__(self, build: Path, board: Board) -> None:

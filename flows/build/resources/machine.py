@@ -22,6 +22,14 @@ class Need:
     device: str
 
 
+@dataclass(eq=False, slots=True, kw_only=True)
+class _Waiter:
+    """A unit that waits for its place."""
+
+    size_bytes: int
+    rank: float
+
+
 class Memory:
     """Bytes that at most `side_by_side` units hold at once.
 
@@ -34,22 +42,34 @@ class Memory:
         self._changed = threading.Condition()
         self._capacity = 0
         self._held: list[int] = []
+        self._waiting: list[_Waiter] = []
 
     @contextmanager
-    def hold(self, size_bytes: int) -> Iterator[None]:
-        """Wait until this much fits beside what is held, and hold it.
+    def hold(self, size_bytes: int, rank: float = 0.0) -> Iterator[None]:
+        """Wait until this much fits beside what is held, and hold it; of what fits, the highest rank first.
 
         A unit larger than all there is runs alone: an estimate must not keep it from trying.
         """
+        waiter = _Waiter(size_bytes=size_bytes, rank=rank)
         with self._changed:
-            self._changed.wait_for(lambda: self._fits(size_bytes))
-            self._held.append(size_bytes)
+            self._waiting.append(waiter)
+            try:
+                self._changed.wait_for(lambda: self._is_next(waiter))
+                self._held.append(size_bytes)
+            finally:
+                self._waiting.remove(waiter)
+                self._changed.notify_all()  # another may fit beside it, or was only behind it
         try:
             yield
         finally:
             with self._changed:
                 self._held.remove(size_bytes)
                 self._changed.notify_all()
+
+    def _is_next(self, waiter: "_Waiter") -> bool:
+        """Whether this one fits, and none of those that came before it or rank higher does."""
+        fitting = [each for each in self._waiting if self._fits(each.size_bytes)]
+        return bool(fitting) and max(fitting, key=lambda each: each.rank) is waiter
 
     def _fits(self, size_bytes: int) -> bool:
         if not self._held:
@@ -68,10 +88,10 @@ class Machine:
         self._memory, self._turn = memory, turn
 
     @contextmanager
-    def hold(self, need: Need) -> Iterator[None]:
-        """Hold memory, and the accelerator too where one is needed."""
+    def hold(self, need: Need, rank: float = 0.0) -> Iterator[None]:
+        """Hold memory, and the accelerator too where one is needed; the highest rank goes first."""
         with ExitStack() as stack:
             if need.device != "cpu":
                 stack.enter_context(exclusive(self._turn))
-            stack.enter_context(self._memory.hold(need.size_bytes))
+            stack.enter_context(self._memory.hold(need.size_bytes, rank))
             yield

@@ -60,7 +60,7 @@ def measured_costs(store: Store) -> MeasuredCosts:
         if (result := _result(store, plan.parent.name)) is not None
         and (units := [u for u in recorded_units(store, plan.parent.name) if _counts(u)])
     ]
-    recipes = tuple(_recipes([unit for units, _ in timed for unit in units]))
+    recipes = tuple(timed_recipes([unit for units, _ in timed for unit in units]))
     if not recipes:
         raise NotFoundError(
             "holds no finished build whose units were timed",
@@ -98,10 +98,10 @@ def _median(units: Iterator[UnitProgress]) -> float:
     return median(seconds) if seconds else 0.0
 
 
-def _recipes(units: Sequence[UnitProgress]) -> Iterator[RecipeCost]:
+def timed_recipes(units: Sequence[UnitProgress]) -> Iterator[RecipeCost]:
     """Yield the recipes of which every step was timed, by name."""
     took: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for unit in units:
+    for unit in filter(_counts, units):
         recipe = unit.unit.partition("--")[2]
         if recipe and unit.step in _VARIANT_STEPS:
             took[recipe][unit.step].append(_seconds(unit))

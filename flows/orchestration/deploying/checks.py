@@ -60,10 +60,10 @@ def _of_one(spec: DeploymentSpec, environment: Mapping[str, str]) -> Iterator[st
 def _flow(entrypoint: str) -> Flow[Any, Any] | None:
     module, _, name = entrypoint.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        attribute = getattr(importlib.import_module(module), name, None)
     except ImportError:
         return None
-    return found if isinstance(found, Flow) else None
+    return attribute if isinstance(attribute, Flow) else None
 
 
 def _of_parameters(flow: Flow[Any, Any], parameters: dict[str, Any]) -> Iterator[str]:

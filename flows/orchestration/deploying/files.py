@@ -58,9 +58,9 @@ def load_deployments(path: Path) -> tuple[DeploymentSpec, ...]:
 def resolved(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """Return parameters with `{{ $NAME }}` replaced by variables of the environment, as Prefect does."""
 
-    def one(value: Any) -> Any:
+    def replaced(value: Any) -> Any:
         if not isinstance(value, str):
             return value
         return _VARIABLE.sub(lambda match: environment.get(match[1], ""), value)
 
-    return {name: one(value) for name, value in values.items()}
+    return {name: replaced(value) for name, value in values.items()}

@@ -42,7 +42,7 @@ def emit(event: Happening, settings: Settings) -> str | None:
     return url
 
 
-def told(events: Iterable[Happening], settings: Settings, say: Callable[[str], None]) -> None:
+def tell(events: Iterable[Happening], settings: Settings, say: Callable[[str], None]) -> None:
     """Send events; that one was not taken is said, and stops nothing."""
     for event in events:
         try:

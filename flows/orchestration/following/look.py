@@ -8,7 +8,7 @@ from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.registering import register_waiting
 from quantgate.flows.orchestration.events.happenings import of_release
-from quantgate.flows.orchestration.events.sending import told
+from quantgate.flows.orchestration.events.sending import tell
 from quantgate.flows.orchestration.following.drifting import check_drift
 from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.progress.board import Board
@@ -56,7 +56,7 @@ def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
 
 def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome:
     board.say(f"{release.followed.label}@{release.revision[:12]}: {release.news}")
-    told(of_release(release), settings, board.say)
+    tell(of_release(release), settings, board.say)
     with in_use(settings.store) as use:
         plan = plan_build(spec_of(release.followed, release.model), settings, board.say)
         use.runs(plan.name)

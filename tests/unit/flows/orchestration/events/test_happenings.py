@@ -10,7 +10,7 @@ from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.states.verdict_changes import verdict_changes
 from quantgate.flows.orchestration.events.happenings import of_release, of_verdict
-from quantgate.flows.orchestration.events.sending import told
+from quantgate.flows.orchestration.events.sending import tell
 from quantgate.flows.releases.claims import ReleaseKey
 from quantgate.flows.releases.contents import ReleaseContents
 from quantgate.flows.releases.looking import Release
@@ -92,7 +92,7 @@ def test_a_server_that_does_not_take_an_event_stops_nothing(tmp_path: Path) -> N
     settings = Settings.from_environment(
         {"QUANTGATE_STORE": str(tmp_path), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     )
-    told(of_release(RELEASE), settings, said.append)
+    tell(of_release(RELEASE), settings, said.append)
     assert [line.partition(" (")[0] for line in said] == [
         "model.released was not told: the Prefect API does not answer"
     ]
