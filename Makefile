@@ -15,7 +15,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-clusters setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow check types contracts unused format schemas demo-data docs bench models serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-clusters setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow faults check types contracts unused format schemas demo-data docs bench models serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -67,6 +67,9 @@ test: setup-oracles setup-archived  ## set up, then all checks, unit tests and i
 
 slow: setup-dev setup-clusters  ## the tests that take minutes each: simulated verdicts, the base judged against itself twenty times
 	@$(TESTS) -m slow
+
+faults: setup-dev  ## kill, signal and fill everything at every stage of a build, and print what happened (an hour)
+	@$(BIN)/pytest -q -m slow tests/integration/flows/test_faults.py
 
 unit: setup-dev  ## unit tests only (no tools, about two minutes)
 	@$(TESTS) -m 'not slow' tests/unit
