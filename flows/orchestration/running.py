@@ -14,8 +14,8 @@ from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.build.registering import register_waiting
 from quantgate.flows.build.states.builds import progress_file
 from quantgate.flows.build.states.verdict_changes import verdict_changes
-from quantgate.flows.orchestration.events.happenings import of_verdict
 from quantgate.flows.orchestration.events.sending import tell
+from quantgate.flows.orchestration.events.verdicts import of_verdict
 from quantgate.flows.orchestration.server.api import prefect_api, project_prefect_api
 from quantgate.flows.orchestration.server.state import client_environment
 from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefect_errors

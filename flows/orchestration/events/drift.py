@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from quantgate.calibration.drift.results import DriftRecord
-from quantgate.calibration.drift.sealing import drift_folder, event_of
-from quantgate.flows.orchestration.events.happenings import drifted
+from quantgate.calibration.drift.sealing import DriftEvent, drift_folder, event_of
+from quantgate.flows.orchestration.events.happenings import PREFIX, Happening
 from quantgate.flows.orchestration.events.sending import emit
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import MANIFEST
 from quantgate.registry import Tracking, record_drift
 from quantgate.registry.corpora.drift import NO_DRIFT, CorpusDrift
@@ -69,3 +70,18 @@ def metrics(record: DriftRecord) -> Mapping[str, float]:
         numbers[f"{test.name}/threshold"] = test.threshold
         numbers[f"{test.name}/adjusted_p"] = test.adjusted_p
     return numbers
+
+
+def drifted(event: DriftEvent) -> Happening:
+    """Return a corpus's drift."""
+    payload = to_json(event)
+    assert isinstance(payload, dict)
+    return Happening(
+        event=event.event,
+        id=event.id,
+        occurred=event.occurred,
+        resource=f"{PREFIX}.corpus.{event.corpus_name}",
+        name=event.corpus,
+        labels={"corpus_digest": event.corpus_digest},
+        payload=payload,
+    )

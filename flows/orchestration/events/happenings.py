@@ -13,13 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from quantgate.calibration.drift.sealing import DriftEvent
-from quantgate.flows.build.states.verdict_changes import VerdictChange
-from quantgate.flows.releases.looking import Release
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.files.records import to_json
 
-_PREFIX = "quantgate"
+PREFIX = "quantgate"
+"""Begins the id of every resource that an event is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,73 +51,11 @@ class Happening:
         }
 
 
-def drifted(event: DriftEvent) -> Happening:
-    """Return a corpus's drift."""
-    payload = to_json(event)
-    assert isinstance(payload, dict)
-    return Happening(
-        event=event.event,
-        id=event.id,
-        occurred=event.occurred,
-        resource=f"{_PREFIX}.corpus.{event.corpus_name}",
-        name=event.corpus,
-        labels={"corpus_digest": event.corpus_digest},
-        payload=payload,
-    )
-
-
-def of_release(release: Release) -> tuple[Happening, ...]:
-    """Return what a release that is about to be built means: the release, and a suite that changed."""
-    label, key = release.followed.label, release.key
-    payload: JsonObject = {
-        "entry": label,
-        "revision": release.revision,
-        "model": release.model,
-        "news": release.news,
-        "parts": dict(release.contents.parts),
-    }
-    released = Happening(
-        event="model.released",
-        id=_id("model.released", label, key.revision, key.asked),
-        occurred=_now(),
-        resource=f"{_PREFIX}.model.{label}",
-        name=label,
-        labels={"revision": release.revision},
-        payload=payload,
-    )
-    if not {"suite", "policy"} & set(release.changed):
-        return (released,)
-    suite = release.contents.parts["suite"]
-    changed = Happening(
-        event="suite.changed",
-        id=_id("suite.changed", label, suite, release.contents.parts["policy"]),
-        occurred=_now(),
-        resource=f"{_PREFIX}.suite.{label}",
-        name=f"the suite of {label}",
-        labels={"suite_digest": suite},
-        payload=payload,
-    )
-    return (released, changed)
-
-
-def of_verdict(change: VerdictChange) -> Happening:
-    """Return a verdict that differs from the one before."""
-    payload = to_json(change)
-    assert isinstance(payload, dict)
-    return Happening(
-        event="verdict.changed",
-        id=_id("verdict.changed", change.build, change.identifier, change.before, change.after),
-        occurred=_now(),
-        resource=f"{_PREFIX}.variant.{change.identifier}",
-        name=change.identifier,
-        labels={"before": change.before, "after": change.after},
-        payload=payload,
-    )
-
-
-def _id(*parts: str) -> str:
+def event_id(*parts: str) -> str:
+    """Return the id of an event that these parts tell from others."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, "\n".join(parts)))
 
 
-def _now() -> str:
+def moment() -> str:
+    """Return the time, as events have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,7 +7,7 @@ from quantgate.flows.build.errors import UnitError
 from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.registering import register_waiting
-from quantgate.flows.orchestration.events.happenings import of_release
+from quantgate.flows.orchestration.events.releases import of_release
 from quantgate.flows.orchestration.events.sending import tell
 from quantgate.flows.orchestration.following.drifting import check_drift
 from quantgate.flows.orchestration.running import run_build

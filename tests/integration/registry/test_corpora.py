@@ -20,7 +20,7 @@ from quantgate.calibration.specs.corpus_file import load_corpus_spec
 from quantgate.flows.build.corpora.traces import ExportRecord, export_traces
 from quantgate.flows.cli.corpus.corpora import build_from_spec
 from quantgate.flows.cli.corpus.drift import DriftOptions, drift_command
-from quantgate.flows.orchestration.events.happenings import drifted
+from quantgate.flows.orchestration.events.drift import drifted
 from quantgate.flows.orchestration.events.sending import emit
 from quantgate.flows.orchestration.server.api import down, prefect_api
 from quantgate.flows.orchestration.server.state import client_environment

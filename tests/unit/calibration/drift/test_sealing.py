@@ -29,8 +29,7 @@ from quantgate.flows.cli.corpus.drift import (
     drift_command,
 )
 from quantgate.flows.cli.views.drift import drift_lines
-from quantgate.flows.orchestration.events.drift import metrics, registered
-from quantgate.flows.orchestration.events.happenings import drifted
+from quantgate.flows.orchestration.events.drift import drifted, metrics, registered
 from quantgate.flows.orchestration.events.sending import emit
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.corpus import Corpus, CorpusSequence

@@ -1,4 +1,4 @@
-"""What `quantgate quantize` imports before it knows what is asked: a second run of a build does little else."""
+"""What `quantgate quantize` imports before it knows what is asked: a second run does little else."""
 
 import subprocess
 import sys

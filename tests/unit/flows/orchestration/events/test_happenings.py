@@ -9,8 +9,9 @@ import pytest
 from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.states.verdict_changes import verdict_changes
-from quantgate.flows.orchestration.events.happenings import of_release, of_verdict
+from quantgate.flows.orchestration.events.releases import of_release
 from quantgate.flows.orchestration.events.sending import tell
+from quantgate.flows.orchestration.events.verdicts import of_verdict
 from quantgate.flows.releases.claims import ReleaseKey
 from quantgate.flows.releases.contents import ReleaseContents
 from quantgate.flows.releases.looking import Release
