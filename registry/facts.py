@@ -192,7 +192,7 @@ class VersionFacts:
 VERSION_TAGS = (
     FactTag("identifier"),
     FactTag("scheme", parameter=True),
-    FactTag("algorithm", parameter=True),
+    FactTag("algorithm", parameter=True, gathered=True),
     FactTag("format", parameter=True),
     FactTag("recipe", parameter=True),
     FactTag("numerics", parameter=True),
@@ -201,11 +201,18 @@ VERSION_TAGS = (
     FactTag("file_bits_per_weight", spelling=OPTIONAL_NUMBER, absent=NONE),
     FactTag("verdict", of_a_suite=True, renewal=Renewal.NEWEST),
     FactTag("accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
-    FactTag("reference_accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
+    FactTag(
+        "reference_accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True, gathered=True
+    ),
     FactTag("tokens_per_second", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
     *(
         FactTag(
-            name, f"speed.{fact}", spelling=OPTIONAL_NUMBER, absent=NONE, renewal=Renewal.ONCE_SAID
+            name,
+            f"speed.{fact}",
+            spelling=OPTIONAL_NUMBER,
+            absent=NONE,
+            gathered=True,
+            renewal=Renewal.ONCE_SAID,
         )
         for name, fact in (
             ("generated_tokens_per_second", "generated_tokens_per_second"),
@@ -217,55 +224,57 @@ VERSION_TAGS = (
             ("memory_ratio", "memory_ratio"),
         )
     ),
-    FactTag("base_warning", spelling=OPTIONAL_TEXT, derived=True, of_a_suite=True),
+    FactTag("base_warning", spelling=OPTIONAL_TEXT, derived=True, of_a_suite=True, gathered=True),
     FactTag("source"),
     FactTag("suite_name", of_a_suite=True),
     FactTag("suite", parameter=True, of_a_suite=True),
     FactTag("corpus", parameter=True),
     FactTag("origin", "origin.made", absent=BUILT),
-    FactTag("origin_source", "origin.source", absent=NONE, renewal=Renewal.PLACE),
-    FactTag("origin_sha256", "origin.sha256", absent=NONE),
-    FactTag("origin_claims", "origin.claims", absent=NONE),
+    FactTag("origin_source", "origin.source", absent=NONE, renewal=Renewal.PLACE, gathered=True),
+    FactTag("origin_sha256", "origin.sha256", absent=NONE, gathered=True),
+    FactTag("origin_claims", "origin.claims", absent=NONE, gathered=True),
     FactTag("runtime_engine", "runtime.engine"),
-    FactTag("runtime_version", "runtime.version"),
-    FactTag("runtime_device", "runtime.device"),
+    FactTag("runtime_version", "runtime.version", gathered=True),
+    FactTag("runtime_device", "runtime.device", gathered=True),
     FactTag("runtime_kv_cache", "runtime.kv_cache"),
-    FactTag("runtime_compute_dtype", "runtime.compute_dtype"),
-    FactTag("runtime_kernels", "runtime.kernels"),
-    FactTag("location", renewal=Renewal.PLACE),
-    FactTag("artifact", renewal=Renewal.PLACE),
-    FactTag("place", absent=NONE, renewal=Renewal.ONCE_SAID),
+    FactTag("runtime_compute_dtype", "runtime.compute_dtype", gathered=True),
+    FactTag("runtime_kernels", "runtime.kernels", gathered=True),
+    FactTag("location", renewal=Renewal.PLACE, gathered=True),
+    FactTag("artifact", renewal=Renewal.PLACE, gathered=True),
+    FactTag("place", absent=NONE, renewal=Renewal.ONCE_SAID, gathered=True),
     FactTag("unproven_slices", spelling=NAMES, of_a_suite=True),
     FactTag("waiver", of_a_suite=True, renewal=Renewal.ONCE_SAID),
-    FactTag("waiver_until", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST),
-    FactTag("base_divergence", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST),
-    FactTag("architecture", absent=NONE, renewal=Renewal.NEWEST),
-    FactTag("architecture_review", absent=NONE, renewal=Renewal.NEWEST),
-    FactTag("base_loss", absent=NONE, renewal=Renewal.ONCE_SAID),
-    FactTag("decode", absent=NONE, of_a_suite=True),
+    FactTag("waiver_until", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST, gathered=True),
+    FactTag("base_divergence", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST, gathered=True),
+    FactTag("architecture", absent=NONE, renewal=Renewal.NEWEST, gathered=True),
+    FactTag("architecture_review", absent=NONE, renewal=Renewal.NEWEST, gathered=True),
+    FactTag("base_loss", absent=NONE, renewal=Renewal.ONCE_SAID, gathered=True),
+    FactTag("decode", absent=NONE, of_a_suite=True, gathered=True),
     FactTag("scope", of_a_suite=True),
     FactTag("subject_key", absent=NONE),
     FactTag("version_key", of_a_suite=True),
-    FactTag("evidence_key", of_a_suite=True),
-    FactTag("variant_key", "digests.variant_key"),
+    FactTag("evidence_key", of_a_suite=True, gathered=True),
+    FactTag("variant_key", "digests.variant_key", gathered=True),
     FactTag("files_digest", "digests.files"),
-    FactTag("manifest_digest", "digests.manifest", absent=NONE, renewal=Renewal.PLACE),
-    FactTag("base_weights_digest", "digests.weights"),
-    FactTag("base_tokenizer_digest", "digests.tokenizer"),
-    FactTag("base_chat_template_digest", "digests.chat_template"),
-    FactTag("base_config_digest", "digests.config"),
-    FactTag("corpus_digest", "digests.corpus"),
-    FactTag("recipe_digest", "digests.recipe"),
-    FactTag("toolchain_digest", "digests.toolchain"),
-    FactTag("suite_digest", "digests.suite", of_a_suite=True),
-    FactTag("policy_digest", "digests.policy", of_a_suite=True),
-    FactTag("runtime_digest", "digests.runtime", absent=NONE),
-    FactTag("references_digest", "digests.references", absent=NONE, of_a_suite=True),
-    FactTag("transcript_digest", "digests.transcript", absent=NONE, of_a_suite=True),
+    FactTag(
+        "manifest_digest", "digests.manifest", absent=NONE, renewal=Renewal.PLACE, gathered=True
+    ),
+    FactTag("base_weights_digest", "digests.weights", gathered=True),
+    FactTag("base_tokenizer_digest", "digests.tokenizer", gathered=True),
+    FactTag("base_chat_template_digest", "digests.chat_template", gathered=True),
+    FactTag("base_config_digest", "digests.config", gathered=True),
+    FactTag("corpus_digest", "digests.corpus", gathered=True),
+    FactTag("recipe_digest", "digests.recipe", gathered=True),
+    FactTag("toolchain_digest", "digests.toolchain", gathered=True),
+    FactTag("suite_digest", "digests.suite", of_a_suite=True, gathered=True),
+    FactTag("policy_digest", "digests.policy", of_a_suite=True, gathered=True),
+    FactTag("runtime_digest", "digests.runtime", absent=NONE, gathered=True),
+    FactTag("references_digest", "digests.references", absent=NONE, of_a_suite=True, gathered=True),
+    FactTag("transcript_digest", "digests.transcript", absent=NONE, of_a_suite=True, gathered=True),
 )
-"""Every tag of a version, and of the run that judged it: a new fact is a field above and a row here."""
+"""Every fact of a version, and tag of the run that judged it: a new fact is a field above and a row here."""
 
-_NAMES = frozenset(tag.name for tag in VERSION_TAGS)
+_ASKED_FOR = frozenset(tag.name for tag in VERSION_TAGS if not tag.gathered)
 
 
 def to_tags(facts: VersionFacts) -> dict[str, str]:
@@ -294,6 +303,6 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
 
 def filter_of(**texts: str) -> dict[str, str]:
     """Return the tags that a search asks for, each of them one of the table's."""
-    if unknown := texts.keys() - _NAMES:
-        raise ValueError(f"no version has these tags: {', '.join(sorted(unknown))}")
+    if unknown := texts.keys() - _ASKED_FOR:
+        raise ValueError(f"no version has tags of these names: {', '.join(sorted(unknown))}")
     return texts

@@ -50,7 +50,7 @@ class TaggedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedVersion:
-    """A version of a registered model as MLflow holds it.
+    """A version of a registered model as MLflow holds it, each tag by its own name (`lineage_tag.spread`).
 
     `created_ms` is when it was created, in milliseconds since 1970 (UTC), None where nobody asked. `aliases`
     are filled where a single version was asked for, `description` where it was read to be written anew.
@@ -163,6 +163,10 @@ class Registry(Protocol):
 
     def set_version_tag(self, model: str, number: str, key: str, value: str) -> None:
         """Set one tag of a version."""
+        ...
+
+    def delete_version_tag(self, model: str, number: str, key: str) -> None:
+        """Remove one tag of a version, if it is there."""
         ...
 
     def describe_version(self, model: str, number: str, text: str) -> None:

@@ -69,6 +69,8 @@ class FactTag:
     where an object from before this tag was written lacks it. A `derived` fact follows from others, and is
     never read back. A `parameter` is one of MLflow's parameters of the run, too, which its pages compare.
     One `of_a_suite` says what a verdict on one suite found: a version that several judged has one of each.
+    A `gathered` one is nothing that registries are asked for: a version has it, with others, in one tag
+    (`registry.lineage_tag`); a run has each as a tag.
     """
 
     name: str
@@ -79,6 +81,7 @@ class FactTag:
     derived: bool = False
     parameter: bool = False
     of_a_suite: bool = False
+    gathered: bool = False
     renewal: Renewal = Renewal.NEVER
 
     @property

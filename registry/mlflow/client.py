@@ -8,6 +8,7 @@ from time import time
 from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.registry.lineage_tag import spread
 from quantgate.registry.mlflow.connection import connected, translated
 from quantgate.registry.mlflow.logged_models import LoggedModels, input_of, metrics_of
 from quantgate.registry.mlflow.packaging import MODEL_MANIFEST, save_packaged
@@ -216,6 +217,11 @@ class MlflowRegistry(Registry):
             write(lambda: self._client.set_model_version_tag(model, number, key, value))
 
     @override
+    def delete_version_tag(self, model: str, number: str, key: str) -> None:
+        with translated(self._tracking), unless_absent():
+            self._client.delete_model_version_tag(model, number, key)
+
+    @override
     def describe_version(self, model: str, number: str, text: str) -> None:
         with translated(self._tracking):
             self._client.update_model_version(model, number, text)
@@ -287,7 +293,7 @@ def recorded(version: entities.model_registry.ModelVersion) -> RecordedVersion:
     return RecordedVersion(
         number=str(version.version),
         run_id=version.run_id or "",
-        tags=dict(version.tags),
+        tags=spread(version.tags),
         created_ms=version.creation_timestamp,
         aliases=tuple(sorted(version.aliases)),
         description=version.description or "",

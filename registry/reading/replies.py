@@ -6,6 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from quantgate.pipelines.domain.values import JsonObject
+from quantgate.registry.lineage_tag import spread
 from quantgate.registry.protocol import (
     AliasChange,
     RecordedVersion,
@@ -169,7 +170,7 @@ class RepliesReader(RegistryReader):
             return RecordedVersion(
                 number=str(held["version"]),
                 run_id=str(held.get("run_id") or ""),
-                tags=_tags(held),
+                tags=spread(_tags(held)),
                 created_ms=int(held["creation_timestamp"]),
                 aliases=tuple(sorted(map(str, held.get("aliases", [])))),
             )

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
+from quantgate.registry.lineage_tag import held_names, spread
 from quantgate.registry.protocol import (
     AliasChange,
     RecordedVersion,
@@ -174,7 +175,10 @@ class TablesReader(RegistryReader):
         tags = self._tags(model, [number for number, *_ in held], names)
         return tuple(
             RecordedVersion(
-                number=str(number), run_id=run_id or "", tags=tags[number], created_ms=created_ms
+                number=str(number),
+                run_id=run_id or "",
+                tags=spread(tags[number]),
+                created_ms=created_ms,
             )
             for number, run_id, created_ms in held
         )
@@ -185,11 +189,12 @@ class TablesReader(RegistryReader):
         tags: dict[int, dict[str, str]] = defaultdict(dict)
         if not numbers or names == ():
             return tags
+        asked = held_names(names or ())
         few = numbers if len(numbers) <= _FEW_VERSIONS else []
         query = _VERSION_TAGS
         query += f" AND version IN ({_marks(few)})" if few else ""
-        query += f" AND key IN ({_marks(names)})" if names else ""
-        for number, key, text in self._rows(query, model, *few, *(names or ())):
+        query += f" AND key IN ({_marks(asked)})" if asked else ""
+        for number, key, text in self._rows(query, model, *few, *asked):
             tags[number][key] = text
         return tags
 

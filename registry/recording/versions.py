@@ -16,6 +16,7 @@ from quantgate.registry.champions.settling import Alias, settle
 from quantgate.registry.evidence import Evidence
 from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import PASSED, VERSION_TAGS, filter_of, to_tags
+from quantgate.registry.lineage_tag import GATHERED, LINEAGE, gathered
 from quantgate.registry.protocol import AliasChange, RecordedVersion, Registry
 from quantgate.registry.seals import SEAL, seal_state, sealed
 from quantgate.registry.tags import JUDGED_IN, NONE, SCOPE_SINCE, Renewal
@@ -81,7 +82,7 @@ def _version(
     if not versions and not evidence.passed:
         return None
     if not versions:
-        registry.create_version(evidence.model, run_id, sealed(current))
+        registry.create_version(evidence.model, run_id, gathered(sealed(current)))
         versions = _versions(registry, evidence)
     # Locks are a store's: a build with another store may have registered the same at the same moment, and
     # whoever was killed in between left a second one.
@@ -144,7 +145,14 @@ def _unsaid(name: str, held: Mapping[str, str], current: Mapping[str, str]) -> b
 def _set_tags(
     registry: Registry, model: str, version: RecordedVersion, tags: Mapping[str, str]
 ) -> None:
-    """Set the tags that differ, the seal last: until then look-ups say that the version is altered."""
-    for key in sorted(tags, key=lambda name: name == SEAL):
-        if version.tags.get(key) != tags[key]:
-            registry.set_version_tag(model, version.number, key, tags[key])
+    """Set the tags that differ, the seal last: until then look-ups say that the version is altered.
+
+    Of a version from before tags were gathered, those that are now go.
+    """
+    held = gathered(tags)
+    for key in sorted(held, key=lambda name: name == SEAL):
+        if version.tags.get(key) != held[key]:
+            registry.set_version_tag(model, version.number, key, held[key])
+    if LINEAGE not in version.tags:
+        for key in sorted(version.tags.keys() & GATHERED):
+            registry.delete_version_tag(model, version.number, key)

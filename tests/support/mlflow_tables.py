@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from quantgate.pipelines.domain.values import digest_of
+from quantgate.registry.lineage_tag import gathered
 from quantgate.registry.seals import sealed
 
 REVISION = "dc11669786a5"
@@ -131,4 +132,4 @@ def _version_tags(
             "version_key": digest_of([name, number]),
             "evidence_key": digest_of([name, number, "evidence"]),
         }
-        yield from ((key, name, number, text) for key, text in sealed(varied).items())
+        yield from ((key, name, number, text) for key, text in gathered(sealed(varied)).items())

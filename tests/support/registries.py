@@ -40,6 +40,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.variants.variant import PlannedVariant, VariantRecord
 from quantgate.registry import Evidence, Tracking
 from quantgate.registry.evidence import JudgedTranscript
+from quantgate.registry.lineage_tag import GATHERED, LINEAGE, gathered, spread
 from quantgate.registry.protocol import (
     AliasChange,
     OpenReader,
@@ -385,7 +386,7 @@ class MemoryRegistry:
         self._enter("create_version")
         versions = self.models.setdefault(model, {})
         number = str(max(map(int, versions), default=0) + 1)
-        versions[number] = RecordedVersion(number=number, run_id=run_id, tags=dict(tags))
+        versions[number] = RecordedVersion(number=number, run_id=run_id, tags=spread(tags))
         return versions[number]
 
     def set_run_tag(self, run_id: str, key: str, value: str) -> None:
@@ -399,9 +400,18 @@ class MemoryRegistry:
         self.pointers[model] = {name: at for name, at in pointers.items() if at != number}
 
     def set_version_tag(self, model: str, number: str, key: str, value: str) -> None:
+        """Set it; one that is gathered is set inside the tag that gathers it, as by hand."""
         self._enter("set_version_tag")
         version = self.models[model][number]
-        tags = dict(version.tags) | {key: value}
+        tags = spread({**version.tags, key: value})
+        if key in GATHERED and LINEAGE in tags:
+            tags = spread(gathered({**tags, key: value}))
+        self.models[model][number] = replace(version, tags=tags)
+
+    def delete_version_tag(self, model: str, number: str, key: str) -> None:
+        self._enter("delete_version_tag")
+        version = self.models[model][number]
+        tags = {name: text for name, text in version.tags.items() if name != key}
         self.models[model][number] = replace(version, tags=tags)
 
     def describe_version(self, model: str, number: str, text: str) -> None:

@@ -1,5 +1,6 @@
 """The registry against the real MLflow: a SQLite database, and a server over HTTP."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.registry import Receipt, Tracking, lineage, lookup, record, still_recorded, verify
+from quantgate.registry.lineage_tag import GATHERED, LINEAGE
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.recording.suite_contents import registered_content
 from tests.support.project import PROJECT
@@ -118,6 +120,9 @@ def test_a_version_says_what_it_is_where_it_came_from_and_what_it_was_measured_o
     client = MlflowClient(tracking_uri=tracking.uri)
     version = client.get_model_version(receipt.model, "1")
     assert version.description.startswith("Passes support-desk@3 in llama-server")
+    assert len(version.tags) <= 26, "those that people filter by; the others are in one"
+    assert "policy_digest" not in version.tags
+    assert set(GATHERED) >= json.loads(version.tags[LINEAGE]).keys() > {"policy_digest"}
     assert f'load_model("models:/{receipt.model}/1")' in version.description
     assert "smallest version that passes" in client.get_registered_model(receipt.model).description
     (logged,) = client.search_logged_models([receipt.experiment_id])
@@ -129,6 +134,26 @@ def test_a_version_says_what_it_is_where_it_came_from_and_what_it_was_measured_o
     run = client.get_run(receipt.run_id)
     assert [model.model_id for model in run.outputs.model_outputs] == [logged.model_id]
     assert "**pass**" in run.data.tags["mlflow.note.content"]
+
+
+def test_a_version_whose_tags_were_all_apart_is_read_and_gathered_by_recording_it_again(
+    tmp_path: Path,
+) -> None:
+    tracking = tracking_in(tmp_path / "store")
+    evidence = evidence_of(SAMPLES[1], tracking.store)
+    receipt = record(evidence, tracking)
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracking.uri)
+    held = dict(client.get_model_version(receipt.model, "1").tags)
+    for key, text in json.loads(held[LINEAGE]).items():
+        client.set_model_version_tag(receipt.model, "1", key, text)
+    client.delete_model_version_tag(receipt.model, "1", LINEAGE)
+    older = lookup(receipt.model, tracking_uri=tracking.uri)
+    assert older.sealed and older.passed_over == ()
+    record(evidence, tracking)
+    assert client.get_model_version(receipt.model, "1").tags == held
 
 
 def test_a_receipt_holds_exactly_as_long_as_the_registry_does(tracking: Tracking) -> None:

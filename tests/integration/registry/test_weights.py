@@ -18,6 +18,7 @@ from quantgate.registry.remotes.remote import RemotePlace
 from quantgate.registry.remotes.sending import send_folder
 from tests.support.registries import Sample, evidence_of, tracking_in
 from tests.support.servers.mlflow_served import served_mlflow
+from tests.support.servers.s3 import BUCKET, object_store
 
 pytestmark = [
     pytest.mark.integration,
@@ -27,8 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:mlflow"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-BUCKET = "weights"
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +39,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An S3 server with a bucket; yields a folder's address."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    serving = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    serving.start()
-    host, port = serving.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
-    yield f"s3://{BUCKET}/shelf"
-    serving.stop()
+    with object_store() as held:
+        for name, value in held.variables.items():
+            monkeypatch.setenv(name, value)
+        yield held.folder
 
 
 def assert_travels(sending: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:

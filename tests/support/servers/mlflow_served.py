@@ -31,10 +31,10 @@ def free_port() -> int:
 @contextmanager
 def served_mlflow(
     folder: Path, *, database: str | None = None, options: tuple[str, ...] = (),
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None, port: int | None = None,
 ) -> Iterator[str]:  # fmt: skip
     """Run an MLflow server whose files (and database, unless one is named) lie in a folder."""
-    port = free_port()
+    port = port or free_port()
     uri = f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -62,7 +62,9 @@ def served_mlflow(
 
 
 @contextmanager
-def guarded_mlflow(folder: Path) -> Iterator[str]:
+def guarded_mlflow(
+    folder: Path, *, database: str | None = None, port: int | None = None
+) -> Iterator[str]:
     """Run an MLflow server that asks for user and password; others than `ADMIN` may read."""
     ini = folder / "auth.ini"
     ini.write_text(
@@ -73,7 +75,11 @@ def guarded_mlflow(folder: Path) -> Iterator[str]:
     )
     environment = {"MLFLOW_AUTH_CONFIG_PATH": str(ini), "MLFLOW_FLASK_SERVER_SECRET_KEY": "k" * 32}
     with served_mlflow(
-        folder, options=("--app-name", "basic-auth"), environment=environment
+        folder,
+        database=database,
+        options=("--app-name", "basic-auth"),
+        environment=environment,
+        port=port,
     ) as uri:
         yield uri
 

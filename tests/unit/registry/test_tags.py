@@ -75,5 +75,5 @@ def test_what_says_where_files_lie_is_renewed_and_identities_never_are() -> None
 
 def test_a_search_for_a_tag_that_no_version_has_is_refused() -> None:
     assert filter_of(verdict="pass", scope="s") == {"verdict": "pass", "scope": "s"}
-    with pytest.raises(ValueError, match="no version has these tags: verdikt"):
+    with pytest.raises(ValueError, match="no version has tags of these names: verdikt"):
         filter_of(verdikt="pass")

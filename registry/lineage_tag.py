@@ -1,0 +1,48 @@
+"""What nobody asks a registry for stands in one tag of a version, `lineage`: digests, paths, and the like.
+
+So MLflow's page of a version shows the tags that people filter by, and not thirty digests among them. Whoever
+reads a version gets them all by name; whoever asks for some names reads this tag with them.
+"""
+
+import json
+from collections.abc import Mapping
+
+from quantgate.pipelines.domain.values import canonical_json
+from quantgate.registry.facts import VERSION_TAGS
+from quantgate.registry.tags import JUDGED_IN, SCOPE_SINCE
+
+LINEAGE = "lineage"
+"""Name of the tag: a JSON object of texts."""
+
+GATHERED = frozenset((*(tag.name for tag in VERSION_TAGS if tag.gathered), SCOPE_SINCE, JUDGED_IN))
+"""Names of what stands in it."""
+
+
+def gathered(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return a version's tags as a registry is to hold them."""
+    inside = {name: text for name, text in tags.items() if name in GATHERED}
+    apart = {name: text for name, text in tags.items() if name not in GATHERED}
+    return {**apart, LINEAGE: canonical_json(inside)} if inside else apart
+
+
+def spread(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that a registry holds with each by its own name, the gathered tag itself among them.
+
+    Versions from before there was one have theirs apart. What stands in it counts, whatever tag of the same
+    name somebody added beside it; one that was damaged says nothing, and the seal does not hold.
+    """
+    try:
+        inside = json.loads(tags.get(LINEAGE, "{}"))
+    except ValueError:
+        inside = {}
+    if not isinstance(inside, dict):
+        inside = {}
+    return {
+        **tags,
+        **{n: text for n, text in inside.items() if n in GATHERED and isinstance(text, str)},
+    }
+
+
+def held_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the tags in which a registry holds these."""
+    return (*names, LINEAGE) if GATHERED & set(names) else names
