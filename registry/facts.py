@@ -190,21 +190,23 @@ class VersionFacts:
 
 
 VERSION_TAGS = (
-    FactTag("identifier"),
+    FactTag("identifier", gathered=True),
     FactTag("scheme", parameter=True),
     FactTag("algorithm", parameter=True, gathered=True),
     FactTag("format", parameter=True),
     FactTag("recipe", parameter=True),
     FactTag("numerics", parameter=True),
     FactTag("size_bytes", spelling=COUNT),
-    FactTag("bits_per_weight", spelling=NUMBER),
-    FactTag("file_bits_per_weight", spelling=OPTIONAL_NUMBER, absent=NONE),
+    FactTag("bits_per_weight", spelling=NUMBER, gathered=True),
+    FactTag("file_bits_per_weight", spelling=OPTIONAL_NUMBER, absent=NONE, gathered=True),
     FactTag("verdict", of_a_suite=True, renewal=Renewal.NEWEST),
     FactTag("accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
     FactTag(
         "reference_accuracy", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True, gathered=True
     ),
-    FactTag("tokens_per_second", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True),
+    FactTag(
+        "tokens_per_second", spelling=OPTIONAL_NUMBER, absent=NONE, of_a_suite=True, gathered=True
+    ),
     *(
         FactTag(
             name,
@@ -242,8 +244,8 @@ VERSION_TAGS = (
     FactTag("location", renewal=Renewal.PLACE, gathered=True),
     FactTag("artifact", renewal=Renewal.PLACE, gathered=True),
     FactTag("place", absent=NONE, renewal=Renewal.ONCE_SAID, gathered=True),
-    FactTag("unproven_slices", spelling=NAMES, of_a_suite=True),
-    FactTag("waiver", of_a_suite=True, renewal=Renewal.ONCE_SAID),
+    FactTag("unproven_slices", spelling=NAMES, of_a_suite=True, gathered=True),
+    FactTag("waiver", of_a_suite=True, renewal=Renewal.ONCE_SAID, gathered=True),
     FactTag("waiver_until", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST, gathered=True),
     FactTag("base_divergence", absent=NONE, of_a_suite=True, renewal=Renewal.NEWEST, gathered=True),
     FactTag("architecture", absent=NONE, renewal=Renewal.NEWEST, gathered=True),

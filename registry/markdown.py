@@ -33,9 +33,11 @@ def slices_table(verdict: Verdict) -> str:
     )
     policy = verdict.policy
     return (
-        f"{counted}\n\nEvery item that the base answers right reliably counts; *broke* are those that the "
-        f"variant gets wrong. The bound is exact (Clopper-Pearson) at {100 * policy.whole_confidence:.4g}% "
-        f"confidence; the policy allows {policy.max_break_rate:.0%}."
+        f"{counted}\n\nThe *base* is the full-precision model, the *variant* this one; a slice is a named "
+        "part of the suite's items. *Broke* counts items that the base answers right reliably and the "
+        "variant gets wrong, *fixed* those the other way round. The *break rate* is at most that, at "
+        f"{100 * policy.whole_confidence:.4g}% confidence (exact, Clopper-Pearson); the policy allows "
+        f"{policy.max_break_rate:.0%}. *Unproven*: too few items to say so of that slice alone."
     )
 
 

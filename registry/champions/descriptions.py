@@ -14,11 +14,15 @@ from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.registry.champions.decisions import retirement, waiver_of
 from quantgate.registry.champions.judged import on_suite, suites_of
 from quantgate.registry.facts import PASSED, VersionFacts, from_tags
+from quantgate.registry.lineage_tag import LINEAGE
 from quantgate.registry.markdown import flips_table, slices_table, table
 from quantgate.registry.protocol import RecordedVersion
+from quantgate.registry.seals import SEAL
 from quantgate.registry.serving import serving_command
 from quantgate.registry.tags import NONE
 
+_ROOM = "&nbsp;"
+"""A paragraph that is empty: MLflow's pages leave no room below tables."""
 _SECTION = re.compile(r"^## (?P<heading>.+)$", re.MULTILINE)
 
 
@@ -28,7 +32,7 @@ def version_description(
     """Return a version's text, where `verdict` was just made on `suite`; other sections stay."""
     sections = _sections(version.description)
     if verdict is not None:
-        tables = f"{slices_table(verdict)}\n\n{flips_table(verdict)}"
+        tables = f"{slices_table(verdict)}\n\n{flips_table(verdict)}\n\n{_ROOM}"
         sections[_heading(suite)] = _spaced(tables)
     facts = from_tags(version.tags, f"models:/{model}/{version.number}")
     headings = (
@@ -47,8 +51,10 @@ def model_description(facts: VersionFacts) -> str:
         f"**Which one to use:** the alias of your suite, such as `@{facts.suite_name}`. It points at the "
         "smallest version that passes, and moves by itself when newer evidence wins; every move is kept with "
         "its reason in the tags `alias_change.…`. An alias that is moved by hand is put back.\n\n"
-        "quantgate writes versions and tags, and seals them: a version that is edited here is not returned "
-        "by its look-ups any more."
+        "quantgate (`pip install quantgate`, then `quantgate lookup`) writes versions and tags, and seals "
+        "them: a version that is edited here is not returned by its look-ups any more. Of a version's tags, "
+        f"`{LINEAGE}` holds every digest of what it was made from and judged by, and `{SEAL}` is the seal; "
+        "its run has each of them as a tag of its own."
     )
 
 
@@ -91,7 +97,7 @@ def _head(facts: VersionFacts, version: RecordedVersion) -> str:
         ("recipe", f"{facts.recipe} ({facts.algorithm})"),
         ("calibrated on", "nothing" if facts.corpus == NONE else facts.corpus),
     ]
-    return "\n\n".join((*lines, _spaced(table(("", ""), rows))))
+    return "\n\n".join((*lines, _spaced(table(("", ""), rows)), _ROOM))
 
 
 def _judged(tags: Mapping[str, str], suite: str) -> str:
@@ -105,9 +111,9 @@ def _judged(tags: Mapping[str, str], suite: str) -> str:
         else ""
     )
     said = (
-        f"Passes {seen.suite} in {seen.runtime}."
+        f"Passes the test suite {seen.suite} in {seen.runtime}."
         if seen.verdict == PASSED
-        else f"Does **not** pass {seen.suite} ({seen.verdict}) in {seen.runtime}."
+        else f"Does **not** pass the test suite {seen.suite} ({seen.verdict}) in {seen.runtime}."
     )
     return said + (f"{share}." if share else "") + unproven + _waived(tags, seen, suite)
 
@@ -129,6 +135,6 @@ def _use(model: str, number: str, facts: VersionFacts) -> str:
         f'model = mlflow.pyfunc.load_model("{address}")\n'
         'model.predict([{"messages": [{"role": "user", "content": "Hello"}]}])\n```\n\n'
         f"Over HTTP: `mlflow models serve -m {address} --env-manager local`\n\n"
-        f"Its files, verified: `quantgate pull {model}/{number} --to models`, then "
+        f"Its files, verified: `pip install quantgate`, `quantgate pull {model}/{number} --to models`, then "
         f"`{serving_command(facts, Path(artifact.name))}`"
     )

@@ -92,12 +92,24 @@ class ServerRequests:
         """Put a stream of so many bytes to a route outside the interface; it is sent once.
 
         Raises:
-            ServiceError: as `get`.
+            ServiceError: as `get`; a server whose disk is full says nothing of that, and may hang up.
         """
         headers = {"Content-Length": str(size_bytes), "Content-Type": "application/octet-stream"}
         request = Request(f"{self._server}/{quote(route)}", content, headers, method="PUT")
-        for _ in self._pieces(request):
-            continue
+        try:
+            for _ in self._pieces(request):
+                continue
+        except ServiceError as error:
+            if not _was_broken_off(error.__cause__):
+                raise
+            raise ServiceError(
+                f"the artifact store did not take {route.rpartition('/')[2]}, {size_bytes:,} bytes "
+                f"({error.what})",
+                where=self._shown,
+                next_step="look at the MLflow server's log (is its disk full?), then run the same command "
+                "again: what arrived whole stays",
+                transient=True,
+            ) from error
 
     def pieces(self, route: str) -> Iterator[bytes]:
         """Yield the bytes that a route outside the interface serves, however many they are; as `get`."""
@@ -207,6 +219,14 @@ class ServerRequests:
             next_step=f"start the server, or correct {URI_VARIABLE}",
             transient=True,
         )
+
+
+def _was_broken_off(cause: BaseException | None) -> bool:
+    """Whether a server that was sent something failed, or hung up before it had all of it."""
+    if isinstance(cause, HTTPError):
+        return cause.code >= 500
+    reason = cause.reason if isinstance(cause, URLError) else cause
+    return isinstance(reason, ConnectionResetError | BrokenPipeError | TimeoutError)
 
 
 class _Said:

@@ -81,7 +81,7 @@ def test_what_is_read_is_what_mlflow_says(tracking: Tracking, reader: RegistryRe
     champion = reader.alias_version(MODEL, "support-desk")
     assert champion is not None
     same = through_mlflow.alias_version(MODEL, "support-desk")
-    assert same is not None and same.description.startswith("Passes support-desk@3")
+    assert same is not None and same.description.startswith("Passes the test suite support-desk@3")
     assert champion == replace(same, description=""), "look-ups do not show it"
     assert champion.aliases == ("support-desk",)
     first = through_mlflow.version(MODEL, "1")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.files.sealed import Manifest, produce_once, read_manifest
 from quantgate.registry import Tracking, pull, record
 from quantgate.registry.opening import open_mlflow
@@ -17,7 +17,7 @@ from quantgate.registry.remotes.opening import open_remote
 from quantgate.registry.remotes.remote import RemotePlace
 from quantgate.registry.remotes.sending import send_folder
 from tests.support.registries import Sample, evidence_of, tracking_in
-from tests.support.servers.mlflow_served import served_mlflow
+from tests.support.servers.mlflow_served import full_disk_of, served_mlflow
 from tests.support.servers.s3 import BUCKET, object_store
 
 pytestmark = [
@@ -116,6 +116,44 @@ def test_a_bucket_that_is_not_there_is_named_and_makes_no_version(s3: str, tmp_p
         record(evidence_of(Sample(), here.store), here)
     assert str(caught.value.where).startswith("s3://nobody/shelf/")
     assert open_mlflow(here).versions("support-llama", {}) == ()
+
+
+def test_a_full_disk_behind_the_server_is_one_line_and_leaves_nothing_half_registered(
+    server: str, tmp_path: Path
+) -> None:
+    store = tracking_in(tmp_path / "store").store
+    here = replace(Tracking.resolve(store, uri=server), weights="upload")
+    evidence = evidence_of(Sample(model=f"full-{tmp_path.name}", size_bytes=40_000_000), store)
+    with full_disk_of(server, 20_000_000), pytest.raises(ServiceError) as caught:
+        record(evidence, here)
+    said = str(caught.value)
+    assert "the artifact store did not take model.gguf, 40,000,000 bytes" in said, said
+    assert "is its disk full?" in said
+    assert open_mlflow(here).versions(evidence.model, {}) == ()
+    receipt = record(evidence, here)
+    assert receipt.version == "1"
+    pulled = pull(f"{evidence.model}/1", tmp_path / "pulled", tracking_uri=server)
+    assert pulled.artifact.stat().st_size == 40_000_000
+
+
+def test_weights_that_somebody_deleted_are_named_with_the_way_out(
+    server: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = tracking_in(tmp_path / "store").store
+    here = replace(Tracking.resolve(store, uri=server), weights="upload")
+    evidence = evidence_of(Sample(model=f"deleted-{tmp_path.name}"), store)
+    record(evidence, here)
+    shutil.rmtree(store.variants)
+    run_id = open_mlflow(here).versions(evidence.model, {})[0].run_id
+    served = tmp_path_factory.getbasetemp() / "server0" / "artifacts"
+    (kept,) = served.glob(f"*/{run_id}/artifacts/weights")
+    (kept / "model.gguf").unlink()
+    with pytest.raises(InputError, match=r"there is no file model\.gguf") as caught:
+        pull(f"{evidence.model}/1", tmp_path / "pulled", tracking_uri=server)
+    assert "run the same build again, which sends what is missing" in str(caught.value)
+    shutil.rmtree(kept)
+    with pytest.raises(InputError, match=r"there is no file manifest\.json"):
+        pull(f"{evidence.model}/1", tmp_path / "pulled", tracking_uri=server)
 
 
 @pytest.mark.slow

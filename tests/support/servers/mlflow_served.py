@@ -1,6 +1,7 @@
 """Real registries for tests: an MLflow server with or without logins, and a PostgreSQL cluster."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -59,6 +60,35 @@ def served_mlflow(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
+
+
+@contextmanager
+def full_disk_of(uri: str, largest_file_bytes: int) -> Iterator[None]:
+    """Let a served MLflow write no file beyond a size, as where its disk is full; then let it again."""
+    port = uri.rpartition(":")[2].strip("/")
+    sessions = {os.getsid(pid) for pid in _processes() if _is_server(pid, port)}
+    serving = [pid for pid in _processes() if os.getsid(pid) in sessions]
+    assert serving
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in serving}
+    for pid, (_, most) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest_file_bytes, most))
+    try:
+        yield
+    finally:
+        for pid, limits in before.items():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def _processes() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+
+
+def _is_server(pid: int, port: str) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:  # it ended
+        return False
+    return "mlflow" in words and "server" in words and port in words
 
 
 @contextmanager

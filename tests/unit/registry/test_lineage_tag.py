@@ -9,7 +9,7 @@ from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import filter_of, to_tags
 from quantgate.registry.lineage_tag import GATHERED, LINEAGE, gathered, held_names, spread
 from quantgate.registry.questions.lookups import find
-from quantgate.registry.questions.wishes import TRAIT_TAGS, LookupRequest
+from quantgate.registry.questions.wishes import LookupRequest
 from quantgate.registry.seals import sealed
 from tests.support.registries import MemoryRegistry, Sample, evidence_of
 
@@ -24,15 +24,16 @@ def tags(tracking: Tracking) -> dict[str, str]:
 
 def test_a_version_has_few_tags_and_every_fact(tags: dict[str, str]) -> None:
     held = gathered(tags)
-    assert len(held) <= 26
+    assert len(held) == 20
     assert "policy_digest" not in held
     assert json.loads(held[LINEAGE])["policy_digest"] == tags["policy_digest"]
     assert {name: spread(held)[name] for name in tags} == tags
     assert gathered(spread(held)) == held
 
 
-def test_what_look_ups_ask_for_and_sort_by_has_a_tag_of_its_own() -> None:
-    assert GATHERED & set(TRAIT_TAGS) == set()
+def test_what_registries_are_asked_for_has_a_tag_of_its_own() -> None:
+    wished = LookupRequest(model=MODEL, format="gguf", kv="q8_0").tags
+    assert GATHERED & {*wished, "verdict", "suite_name", "scope", "subject_key"} == set()
     with pytest.raises(ValueError, match="no version has tags of these names: policy_digest"):
         filter_of(policy_digest="0" * 64)
 

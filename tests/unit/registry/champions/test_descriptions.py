@@ -49,7 +49,9 @@ def test_a_page_has_the_verdict_the_slices_and_how_to_use_it(
 ) -> None:
     text = recorded(mlflow, tracking)
     first, *_ = text.splitlines()
-    assert first.startswith("Passes support-desk@3 in llama.cpp 0.3.36 on cpu, KV f16")
+    assert first.startswith(
+        "Passes the test suite support-desk@3 in llama.cpp 0.3.36 on cpu, KV f16"
+    )
     assert "It gets 95.0% of the items right, its base 95.0%." in first
     plain = text.replace(" &nbsp; ", " ")
     assert "| numeric copy | 403 | 95.0% | 95.0% | 0 of 378 | 0 | 2.0% | pass |" in plain
@@ -79,7 +81,7 @@ def test_a_newer_verdict_that_fails_takes_the_word_passes_away(
 ) -> None:
     recorded(mlflow, tracking)
     text = recorded(mlflow, tracking, suite=NEWER, decision=Decision.FAIL, broke=90)
-    assert text.startswith("Does **not** pass support-desk@4 (fail)")
+    assert text.startswith("Does **not** pass the test suite support-desk@4 (fail)")
     assert "Passes" not in text
     assert "90 of 378" in text
     assert "0 of 378" not in text.replace("90 of 378", "")
@@ -90,7 +92,9 @@ def test_every_suite_has_a_sentence_and_a_section(
 ) -> None:
     recorded(mlflow, tracking)
     text = recorded(mlflow, tracking, suite=OTHER, decision=Decision.FAIL, broke=90)
-    assert text.index("Passes support-desk@3") < text.index("Does **not** pass billing@1")
+    assert text.index("Passes the test suite support-desk@3") < text.index(
+        "Does **not** pass the test suite billing@1"
+    )
     assert (
         text.index("## Slices of support-desk")
         < text.index("## Slices of billing")

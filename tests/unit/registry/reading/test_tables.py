@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,13 @@ def test_a_version_has_its_tags_and_the_aliases_that_point_at_it(reader: Registr
 
 
 def test_versions_are_asked_for_by_their_tags_newest_first(reader: RegistryReader) -> None:
-    query = VersionQuery(model=MODEL, tags={"size_bytes": "2000"}, wanted=("identifier",))
+    query = VersionQuery(model=MODEL, tags={"size_bytes": "2000"}, wanted=("size_bytes",))
     versions = reader.versions(query)
     assert [version.number for version in versions] == [str(VARIANTS + 2), "2"]
-    assert versions[0].tags == {"identifier": f"{MODEL}--recipe-1"}
+    assert versions[0].tags == {"size_bytes": "2000"}
+    gathered = reader.versions(replace(query, wanted=("identifier",)))
+    assert gathered[0].tags["identifier"] == f"{MODEL}--recipe-1"
+    assert "size_bytes" not in gathered[0].tags
     every = VersionQuery(model=MODEL, tags={"verdict": "pass"}, limit=3)
     assert [len(version.tags) > 40 for version in reader.versions(every)] == [True, True, True]
     assert reader.versions(VersionQuery(model=MODEL, other_tags={"suite_name": (SUITE,)})) == ()
