@@ -7,7 +7,7 @@ reads a version gets them all by name; whoever asks for some names reads this ta
 import json
 from collections.abc import Mapping
 
-from quantgate.pipelines.domain.values import canonical_json
+from quantgate.pipelines.domain.values import JsonObject, canonical_json
 from quantgate.registry.facts import VERSION_TAGS
 from quantgate.registry.tags import JUDGED_IN, SCOPE_SINCE
 
@@ -20,7 +20,7 @@ GATHERED = frozenset((*(tag.name for tag in VERSION_TAGS if tag.gathered), SCOPE
 
 def gathered(tags: Mapping[str, str]) -> dict[str, str]:
     """Return a version's tags as a registry is to hold them."""
-    inside = {name: text for name, text in tags.items() if name in GATHERED}
+    inside: JsonObject = {name: text for name, text in tags.items() if name in GATHERED}
     apart = {name: text for name, text in tags.items() if name not in GATHERED}
     return {**apart, LINEAGE: canonical_json(inside)} if inside else apart
 

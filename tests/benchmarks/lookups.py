@@ -51,6 +51,8 @@ COMMANDS = {
     "compare": ("compare", f"{MODEL}/1", f"{MODEL}/2"),
     "verify --quick": ("verify", f"{MODEL}/1", "--quick"),
 }
+PROGRAM = f"from quantgate import lookup; print(lookup({MODEL!r}, suite={SUITE!r}).artifact)"
+"""A look-up from another program."""
 
 
 def run(store: Store) -> None:
@@ -74,8 +76,10 @@ def run(store: Store) -> None:
                 "MLFLOW_TRACKING_URI": uri,
                 "QUANTGATE_STORE": str(store.root),
             }
-            for name, command in COMMANDS.items():
-                taken = measured([sys.executable, "-m", "quantgate", *command], environment)
+            asked = {name: ["-m", "quantgate", *command] for name, command in COMMANDS.items()}
+            asked["import lookup"] = ["-c", PROGRAM]
+            for name, command in asked.items():
+                taken = measured([sys.executable, *command], environment)
                 verdict = "ok" if taken.wall_seconds < TARGETS[count] else "MISS"
                 print(
                     f"{count:>7,} versions, {kind:<10} {name:<18} {taken.wall_seconds:.3f} s "
@@ -135,11 +139,17 @@ class Taken:
 
 
 def measured(command: list[str], environment: Mapping[str, str]) -> Taken:
-    """Return a command's times, whatever it ends with; a first run is not counted."""
+    """Return a command's times; a first run is not counted.
+
+    Raises:
+        RuntimeError: it failed: how long that takes is no answer.
+    """
     walls, processors = [], []
     for _ in range(_ROUNDS + 1):
         started, before = time.monotonic(), _children_seconds()
-        subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False)
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)} failed: {done.stderr}")
         walls.append(time.monotonic() - started)
         processors.append(_children_seconds() - before)
     return Taken(wall_seconds=median(walls[1:]), processor_seconds=median(processors[1:]))
