@@ -16,6 +16,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -213,6 +214,8 @@ def _in_a_child(work: Callable[[], int]) -> int:
         code = 99
         try:
             code = work()
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)
