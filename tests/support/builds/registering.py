@@ -216,6 +216,7 @@ def _in_a_child(work: Callable[[], int]) -> int:
             code = work()
         except BaseException:
             traceback.print_exc()
+            raise
         finally:
             sys.stderr.flush()
             os._exit(code)
