@@ -118,9 +118,8 @@ class VersionFacts:
 
     `location` is the sealed folder of the variant and `artifact` the file or folder in it to load,
     both as paths on the machine (or shared file system) that registered it; a look-up resolves them in
-    the store that is open. `place` is the address of the same files elsewhere, `none` where they are nowhere
-    else (`registry.places`). `scope` is equal for
-    versions that compete for one alias: same base, suite digest and policy. `suite` and `corpus` are
+    the store that is open. `place` is the address of the same files elsewhere (`registry.places`), or `none`.
+    Versions that compete for one alias (same base, suite, policy) have one `scope`. `suite` and `corpus` are
     `name@version` (`none` where no corpus was used, `unknown` where somebody else made the files).
     `waiver_until` is the last day (ISO 8601) on which all that was waived holds, `none` where nothing was.
     `subject_key` is equal for verdicts of several suites on the same files in the same runtime: they share a
@@ -276,8 +275,6 @@ VERSION_TAGS = (
 )
 """Every fact of a version, and tag of the run that judged it: a new fact is a field above and a row here."""
 
-_ASKED_FOR = frozenset(tag.name for tag in VERSION_TAGS if not tag.gathered)
-
 
 def to_tags(facts: VersionFacts) -> dict[str, str]:
     """Return the facts as tags."""
@@ -301,10 +298,3 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
     runtime, digests = RuntimeFacts(**facts.pop("runtime")), Digests(**facts.pop("digests"))
     origin, speed = OriginFacts(**facts.pop("origin")), SpeedFacts(**facts.pop("speed"))
     return VersionFacts(**facts, runtime=runtime, digests=digests, origin=origin, speed=speed)
-
-
-def filter_of(**texts: str) -> dict[str, str]:
-    """Return the tags that a search asks for, each of them one of the table's."""
-    if unknown := texts.keys() - _ASKED_FOR:
-        raise ValueError(f"no version has tags of these names: {', '.join(sorted(unknown))}")
-    return texts

@@ -16,6 +16,7 @@ LINEAGE = "lineage"
 
 GATHERED = frozenset((*(tag.name for tag in VERSION_TAGS if tag.gathered), SCOPE_SINCE, JUDGED_IN))
 """Names of what stands in it."""
+_ASKED_FOR = frozenset(tag.name for tag in VERSION_TAGS) - GATHERED
 
 
 def gathered(tags: Mapping[str, str]) -> dict[str, str]:
@@ -46,3 +47,10 @@ def spread(tags: Mapping[str, str]) -> dict[str, str]:
 def held_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the tags in which a registry holds these."""
     return (*names, LINEAGE) if GATHERED & set(names) else names
+
+
+def filter_of(**texts: str) -> dict[str, str]:
+    """Return the tags that a search asks for, each of them one of the table's."""
+    if unknown := texts.keys() - _ASKED_FOR:
+        raise ValueError(f"no version has tags of these names: {', '.join(sorted(unknown))}")
+    return texts

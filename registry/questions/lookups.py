@@ -14,7 +14,8 @@ from quantgate.registry.champions.judged import (
     passes_tag,
     suites_of,
 )
-from quantgate.registry.facts import PASSED, filter_of, to_tags
+from quantgate.registry.facts import PASSED, to_tags
+from quantgate.registry.lineage_tag import filter_of
 from quantgate.registry.opening import open_reader
 from quantgate.registry.protocol import OpenReader, RecordedVersion, RegistryReader, VersionQuery
 from quantgate.registry.questions.passing import only_suite, passed_suites, passing_on

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.registry.champions.judged import as_judged, passes_tag, suites_of
-from quantgate.registry.facts import PASSED, filter_of
+from quantgate.registry.facts import PASSED
+from quantgate.registry.lineage_tag import filter_of
 from quantgate.registry.protocol import RecordedVersion, RegistryReader, VersionQuery
 from quantgate.registry.tags import NONE
 from quantgate.registry.tracking import Tracking

@@ -15,8 +15,8 @@ from quantgate.registry.champions.judged import (
 from quantgate.registry.champions.settling import Alias, settle
 from quantgate.registry.evidence import Evidence
 from quantgate.registry.evidence_facts import version_facts
-from quantgate.registry.facts import PASSED, VERSION_TAGS, filter_of, to_tags
-from quantgate.registry.lineage_tag import GATHERED, LINEAGE, gathered
+from quantgate.registry.facts import PASSED, VERSION_TAGS, to_tags
+from quantgate.registry.lineage_tag import GATHERED, LINEAGE, filter_of, gathered
 from quantgate.registry.protocol import AliasChange, RecordedVersion, Registry
 from quantgate.registry.seals import SEAL, seal_state, sealed
 from quantgate.registry.tags import JUDGED_IN, NONE, SCOPE_SINCE, Renewal

@@ -2,7 +2,7 @@
 
 from quantgate.pipelines.files.sealed import Manifest
 from quantgate.registry.evidence import Evidence
-from quantgate.registry.facts import filter_of
+from quantgate.registry.lineage_tag import filter_of
 from quantgate.registry.protocol import Registry
 from quantgate.registry.remotes.opening import open_remote
 from quantgate.registry.remotes.sending import send_folder

@@ -6,8 +6,15 @@ import pytest
 
 from quantgate.registry import Tracking, record
 from quantgate.registry.evidence_facts import version_facts
-from quantgate.registry.facts import filter_of, to_tags
-from quantgate.registry.lineage_tag import GATHERED, LINEAGE, gathered, held_names, spread
+from quantgate.registry.facts import to_tags
+from quantgate.registry.lineage_tag import (
+    GATHERED,
+    LINEAGE,
+    filter_of,
+    gathered,
+    held_names,
+    spread,
+)
 from quantgate.registry.questions.lookups import find
 from quantgate.registry.questions.wishes import LookupRequest
 from quantgate.registry.seals import sealed

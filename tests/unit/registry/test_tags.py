@@ -15,10 +15,10 @@ from quantgate.registry.facts import (
     RuntimeFacts,
     SpeedFacts,
     VersionFacts,
-    filter_of,
     from_tags,
     to_tags,
 )
+from quantgate.registry.lineage_tag import filter_of
 from quantgate.registry.tags import NONE, Renewal
 from tests.support.registries import Sample, evidence_of, tracking_in
 

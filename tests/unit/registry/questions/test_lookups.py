@@ -25,7 +25,8 @@ from quantgate.registry import (
     verify,
 )
 from quantgate.registry.evidence_facts import version_facts
-from quantgate.registry.facts import PASSED, filter_of, from_tags, to_tags
+from quantgate.registry.facts import PASSED, from_tags, to_tags
+from quantgate.registry.lineage_tag import filter_of
 from quantgate.registry.questions.lineages import trace
 from quantgate.registry.questions.lookups import find
 from quantgate.registry.questions.versions import RegisteredVersion
