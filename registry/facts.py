@@ -289,7 +289,7 @@ def from_tags(tags: Mapping[str, str], where: str) -> VersionFacts:
     """
     try:
         facts = facts_of(VERSION_TAGS, tags)
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise InputError(
             f"was not registered by quantgate, or its tags were altered ({error})",
             where=where,

@@ -22,6 +22,23 @@ def check_model_name(name: str) -> None:
         )
 
 
+def check_asked_name(name: str) -> None:
+    """Refuse a name that no registered model can have.
+
+    Raises:
+        InputError: naming the fault; where a whole reference stands for a name, what takes one.
+    """
+    if problem := model_name_problem(name):
+        model, _, alias = name.partition("@")
+        raise InputError(
+            problem,
+            where=f"model name {name!r}",
+            next_step=f"look it up by suite ({model} --suite {alias}); {name} is for lineage, verify, pull"
+            if alias
+            else "name a registered model; NAME@ALIAS and NAME/VERSION are for lineage, verify and pull",
+        )
+
+
 def check_suite_name(name: str) -> None:
     """Refuse a suite name that cannot be an MLflow alias (letters, digits, `_`, `-`; not `latest`, `v3`).
 

@@ -1,5 +1,6 @@
 """What there is instead of a model that nobody registered."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 from quantgate.pipelines.domain.errors import NotFoundError, ServiceError
@@ -21,15 +22,17 @@ def no_such_model(reader: RegistryReader, model: str, tracking: Tracking) -> Not
 def absent_model(model: str, names: tuple[str, ...], tracking: Tracking) -> NotFoundError:
     """Return the same error, where the names of registered models are known."""
     return NotFoundError(
-        f"no model '{model}' is registered; {_instead(model, names)}",
+        f"no model '{model}' is registered; {instead(model, names)}",
         where=tracking.shown,
         next_step=f"build it: quantgate quantize (registers what passes under '{model}')",
     )
 
 
-def _instead(model: str, names: tuple[str, ...]) -> str:
+def instead(asked: str, names: Iterable[str]) -> str:
+    """Return which of some names may be meant by one that is none of them, else which ones there are."""
+    names = tuple(names)
     folded = {name.casefold(): name for name in names}
-    near = get_close_matches(model.casefold(), folded, n=3, cutoff=0.6)
+    near = get_close_matches(asked.casefold(), folded, n=3, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(folded[name] for name in near)}?"
     if not names:

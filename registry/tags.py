@@ -97,9 +97,11 @@ class FactTag:
         """Read the fact.
 
         Raises:
-            KeyError, ValueError: the tag is missing, or says nothing of this kind.
+            ValueError: the tag is missing, or says nothing of this kind.
         """
-        text = tags[self.name] if self.absent is None else tags.get(self.name, self.absent)
+        text = tags.get(self.name, self.absent)
+        if text is None:
+            raise ValueError(f"there is no '{self.name}'")
         return self.spelling.read(text)
 
 
@@ -117,7 +119,7 @@ def facts_of(table: tuple[FactTag, ...], tags: Mapping[str, str]) -> dict[str, A
     """Return facts by their attribute; those of a part (`runtime.engine`) are gathered under the part's name.
 
     Raises:
-        KeyError, ValueError: a tag is missing, or says nothing of its kind.
+        ValueError: a tag is missing, or says nothing of its kind.
     """
     facts: dict[str, Any] = {}
     for tag in table:

@@ -47,10 +47,13 @@ def last_champion(
     for number in reversed(_reigns(changes, before)):
         if number != before and number in usable:
             return usable[number]
+    others = sorted(usable.keys() - {before}, key=int)
     raise NotFoundError(
         "has had no other champion that still passes",
         where=str(alias),
-        next_step=f"name a version: --to with one of {', '.join(sorted(usable, key=int)) or 'none'}",
+        next_step=f"name a version: --to with one of {', '.join(others)}"
+        if others
+        else "build another variant that passes: quantgate quantize",
     )
 
 

@@ -1,6 +1,6 @@
 """What people ask of a registry: another champion, a version out of use, a verdict waived for a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,11 +18,12 @@ from quantgate.registry.champions.descriptions import version_description
 from quantgate.registry.champions.judged import changes_on_suite, on_suite, suites_of
 from quantgate.registry.champions.reigns import last_champion, version_asked_for
 from quantgate.registry.champions.settling import Alias, candidates_of, settle
+from quantgate.registry.champions.tag_writing import set_tags
 from quantgate.registry.facts import PASSED
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.protocol import AliasChange, OpenRegistry, RecordedVersion, Registry
 from quantgate.registry.seals import SealState, seal_state, sealed
-from quantgate.registry.suggestions import absent_model
+from quantgate.registry.suggestions import absent_model, instead
 from quantgate.registry.tags import NONE, RETIRED, waiver_tag
 from quantgate.registry.tracking import Tracking
 
@@ -86,6 +87,8 @@ def rollback(
             raise absent_model(alias.model, registry.model_names(), tracking)
         versions = registry.versions(alias.model, {})
         candidates = candidates_of(versions, alias.suite)
+        if not candidates:
+            raise _no_such_suite(alias, versions)
         changes = recorded_changes(registry.model_tags(alias.model) or {}, alias.suite)
         before = aliases.get(alias.suite)
         target = (
@@ -182,8 +185,8 @@ def waive(
         if seal_state(tags).is_whole:
             waived = sealed(waived)
         changed = changes_on_suite(version.tags, suite, waived)
-        for key, text in {waiver_tag(suite): written(waiver), **changed}.items():
-            registry.set_version_tag(name.model, name.number, key, text)
+        tags = {**version.tags, waiver_tag(suite): written(waiver), **changed}
+        set_tags(registry, name.model, version, tags)
         _describe(registry, name)
         return settle(registry, Alias(model=name.model, suite=suite))
 
@@ -226,6 +229,14 @@ def _was_interrupted(tags: Mapping[str, str], suites: tuple[str, ...]) -> bool:
     return any(
         (seen := on_suite(tags, suite)) is not None and seal_state(seen) is SealState.BROKEN
         for suite in suites
+    )
+
+
+def _no_such_suite(alias: Alias, versions: Sequence[RecordedVersion]) -> NotFoundError:
+    suites = {suite for version in versions for suite in suites_of(version.tags)}
+    return NotFoundError(
+        f"no version was judged on a suite of that name; {instead(alias.suite, sorted(suites))}",
+        where=str(alias),
     )
 
 

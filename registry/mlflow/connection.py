@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from urllib.request import getproxies
 
 from quantgate.pipelines.domain.errors import ServiceError, ToolchainError
 from quantgate.registry.mlflow.database import database_trouble, opened_alone
+from quantgate.registry.readiness.revisions import refuse_other_schema
 from quantgate.registry.reading.login import LENT
 from quantgate.registry.reading.postgresql import driver_name, postgresql_rows
 from quantgate.registry.tracking import Tracking
@@ -42,6 +44,7 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 _CONNECT_SECONDS = 5.0
+_OTHER_SCHEMA = re.compile(r"out-of-date database schema \(found version (\w+)")
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "PERMISSION_DENIED", "UNAUTHENTICATED"}
 
 
@@ -94,6 +97,8 @@ def translated(tracking: Tracking) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
+        if held := _OTHER_SCHEMA.search(str(error)):
+            refuse_other_schema(held[1], where=tracking.shown, uri=tracking.shown)
         if trouble := database_trouble(error, tracking.database):
             raise trouble from error
         refused = error.error_code in _REFUSALS

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.store import open_store
 from quantgate.registry.facts import VersionFacts
-from quantgate.registry.names import check_model_name
+from quantgate.registry.names import check_asked_name
 from quantgate.registry.opening import open_reader
 from quantgate.registry.protocol import (
     AliasChange,
@@ -61,7 +61,7 @@ def history_of(
     model: str, newest: int | None, tracking: Tracking, *, open_reader: OpenReader = open_reader
 ) -> ModelHistory:
     """Return what `history` does, from the registry that `open_reader` opens."""
-    check_model_name(model)
+    check_asked_name(model)
     with open_reader(tracking) as reader:
         aliases = reader.aliases(model)
         if aliases is None:

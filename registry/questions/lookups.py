@@ -205,6 +205,10 @@ class _Search:
             leader = self.held_to(self._settled(champion))
             if leader is not None:
                 return leader
+        elif champion is not None:
+            uri = uri_of(self.request.model, champion.number)
+            reason = f"@{suite} points at it, and quantgate did not judge it on that suite"
+            self.passed_over.append(PassedOver(uri=uri, reason=reason, altered=False))
         query = VersionQuery(
             model=self.request.model,
             tags=filter_of(verdict=PASSED, suite_name=suite),
@@ -239,7 +243,7 @@ def _nothing_fits(search: _Search) -> InputError | NotFoundError:
     query = VersionQuery(
         model=request.model,
         tags=filter_of(verdict=PASSED),
-        wanted=("version_key", "identifier", "format", "runtime_engine", "size_bytes", "suite"),
+        wanted=(*TRAIT_TAGS, "identifier", "suite"),
         limit=_SHOWN_VERSIONS + 1,
     )
     passing = [v for v in reader.versions(query) if "version_key" in v.tags]
@@ -250,9 +254,11 @@ def _nothing_fits(search: _Search) -> InputError | NotFoundError:
     ]
     if len(passing) > _SHOWN_VERSIONS:
         lines.append(f"  and more: quantgate lookup {request.model} --all")
-    instead = "what passed is" if passing else "none of its variants passed so far"
+    read = [traits for v in passing if (traits := traits_of(v.number, v.tags)) is not None]
+    unknown = "".join(f" {wish};" for wish in request.unknown_to(read))
+    what = "what passed is" if passing else "none of its variants passed so far"
     return NotFoundError(
-        "\n".join([f"no variant of '{request.model}' fits ({request}); {instead}", *lines]),
+        "\n".join([f"no variant of '{request.model}' fits ({request});{unknown} {what}", *lines]),
         where=tracking.shown,
         next_step="ask for less, or build more recipes: quantgate quantize",
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.store import open_store
 from quantgate.registry.champions.judged import as_judged, suites_of
-from quantgate.registry.names import check_model_name
+from quantgate.registry.names import check_asked_name
 from quantgate.registry.opening import open_reader
 from quantgate.registry.protocol import RecordedVersion, RegistryReader, VersionQuery
 from quantgate.registry.questions.versions import RegisteredVersion, settled, trusted
-from quantgate.registry.suggestions import no_such_model
+from quantgate.registry.suggestions import instead, no_such_model
 from quantgate.registry.tracking import Tracking
 
 _SHOWN_VERSIONS = 10
@@ -50,7 +50,7 @@ def parse_reference(text: str) -> Reference:
             where=repr(text),
             next_step="write NAME, NAME@ALIAS or NAME/VERSION",
         )
-    check_model_name(name)
+    check_asked_name(name)
     return Reference(model=name, alias=alias, number=number)
 
 
@@ -115,6 +115,12 @@ def _no_such_version(
     shown = numbers[-_SHOWN_VERSIONS:]
     listed = ", ".join(map(str, shown)) or "none"
     pointers = ", ".join(f"@{alias} -> {number}" for alias, number in sorted(aliases.items()))
+    if reference.alias is not None and aliases:
+        return NotFoundError(
+            f"there is no such alias; {instead(reference.alias, aliases)} (versions: {listed}; aliases: "
+            f"{pointers})",
+            where=str(reference),
+        )
     return NotFoundError(
         f"there is no such version; versions: {'… ' if len(numbers) > len(shown) else ''}{listed}; "
         f"aliases: {pointers or 'none'}",

@@ -109,6 +109,12 @@ def trusted(
         ServiceError: the registry does not answer.
     """
     state, where = seal_state(version.tags), uri_of(model, version.number)
+    if state is SealState.NEWER:
+        raise InputError(
+            "was registered by a newer version of quantgate, which this one cannot check",
+            where=where,
+            next_step="install that version of quantgate, or a newer one",
+        )
     facts = from_tags(version.tags, where)
     if not state.is_whole and (problem := _problem(reader, version, state)):
         raise InputError(
@@ -143,8 +149,6 @@ def with_drift(version: RegisteredVersion, reader: RegistryReader) -> Registered
 
 def _problem(reader: RegistryReader, version: RecordedVersion, state: SealState) -> str:
     """Return why a version whose seal does not hold is not to be trusted; empty where it is."""
-    if state is SealState.NEWER:
-        return "was registered by a newer version of quantgate, which this one cannot check"
     altered = differing(version.tags, _run_tags(reader, version))
     if state is SealState.UNSEALED and not altered:
         return ""

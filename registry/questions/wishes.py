@@ -1,7 +1,7 @@
 """What a caller of a look-up can use: suite, runtime, format, size, bits, KV cache; and which fit is best."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
@@ -9,7 +9,8 @@ from typing import TypedDict
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import Format
-from quantgate.registry.names import check_model_name, check_suite_name
+from quantgate.registry.names import check_asked_name, check_suite_name
+from quantgate.registry.suggestions import instead
 from quantgate.registry.tags import NONE
 
 _CACHE_TYPE = re.compile(r"[A-Za-z0-9_.-]+")
@@ -63,7 +64,7 @@ class LookupRequest:
         Raises:
             InputError: naming what there is; also where a number of bits is none.
         """
-        check_model_name(self.model)
+        check_asked_name(self.model)
         if self.suite is not None:
             check_suite_name(self.suite)
         formats = [each.value for each in Format]
@@ -101,6 +102,17 @@ class LookupRequest:
             and (self.max_bits is None or traits.bits_per_weight <= self.max_bits)
             and (self.kv is None or traits.kv_cache == self.kv.lower())
         )
+
+    def unknown_to(self, held: Sequence["Traits"]) -> Iterator[str]:
+        """Say of each name that is wished for and that none of some versions has, which one may be meant."""
+        names = (
+            ("suite", self.suite, {traits.suite_name for traits in held}),
+            ("runtime", self.runtime, {traits.engine for traits in held}),
+            ("KV cache", self.kv, {traits.kv_cache for traits in held}),
+        )
+        for what, wished, there in names:
+            if wished is not None and there and plain(wished) not in map(plain, there):
+                yield f"no {what} '{wished}' among them: {instead(wished, sorted(there))}"
 
     def __str__(self) -> str:
         wishes = [

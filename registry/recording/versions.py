@@ -13,12 +13,13 @@ from quantgate.registry.champions.judged import (
     suites_of,
 )
 from quantgate.registry.champions.settling import Alias, settle
+from quantgate.registry.champions.tag_writing import set_tags
 from quantgate.registry.evidence import Evidence
 from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import PASSED, VERSION_TAGS, to_tags
-from quantgate.registry.lineage_tag import GATHERED, LINEAGE, filter_of, gathered
+from quantgate.registry.lineage_tag import filter_of, gathered
 from quantgate.registry.protocol import AliasChange, RecordedVersion, Registry
-from quantgate.registry.seals import SEAL, seal_state, sealed
+from quantgate.registry.seals import seal_state, sealed
 from quantgate.registry.tags import JUDGED_IN, NONE, SCOPE_SINCE, Renewal
 
 _PLACES = tuple(tag.name for tag in VERSION_TAGS if tag.renewal is Renewal.PLACE)
@@ -65,7 +66,7 @@ def put_version(
     if seen.get("verdict") != PASSED:
         losing = {version.number: f"does not pass {seen['suite']}: {seen['verdict']}"}
     lost = settle(registry, alias, losing) if losing else None
-    _set_tags(registry, model, version, renewed)
+    set_tags(registry, model, version, renewed)
     change = settle(registry, alias) or lost
     return Standing(
         version=version.number if evidence.passed else None,
@@ -140,19 +141,3 @@ def _newest(current: Mapping[str, str]) -> Iterator[str]:
 def _unsaid(name: str, held: Mapping[str, str], current: Mapping[str, str]) -> bool:
     """Whether a tag keeps what was said once, as the newest evidence says nothing."""
     return name in _SAID_ONCE and current[name] == NONE and name in held
-
-
-def _set_tags(
-    registry: Registry, model: str, version: RecordedVersion, tags: Mapping[str, str]
-) -> None:
-    """Set the tags that differ, the seal last: until then look-ups say that the version is altered.
-
-    Of a version from before tags were gathered, those that are now go.
-    """
-    held = gathered(tags)
-    for key in sorted(held, key=lambda name: name == SEAL):
-        if version.tags.get(key) != held[key]:
-            registry.set_version_tag(model, version.number, key, held[key])
-    if LINEAGE not in version.tags:
-        for key in sorted(version.tags.keys() & GATHERED):
-            registry.delete_version_tag(model, version.number, key)

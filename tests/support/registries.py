@@ -40,7 +40,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.variants.variant import PlannedVariant, VariantRecord
 from quantgate.registry import Evidence, Tracking
 from quantgate.registry.evidence import JudgedTranscript
-from quantgate.registry.lineage_tag import GATHERED, LINEAGE, gathered, spread
+from quantgate.registry.lineage_tag import GATHERED, gathered, spread
 from quantgate.registry.protocol import (
     AliasChange,
     OpenReader,
@@ -400,12 +400,16 @@ class MemoryRegistry:
         self.pointers[model] = {name: at for name, at in pointers.items() if at != number}
 
     def set_version_tag(self, model: str, number: str, key: str, value: str) -> None:
-        """Set it; one that is gathered is set inside the tag that gathers it, as by hand."""
         self._enter("set_version_tag")
+        assert key not in GATHERED, "it stands in the tag that gathers it"
         version = self.models[model][number]
         tags = spread({**version.tags, key: value})
-        if key in GATHERED and LINEAGE in tags:
-            tags = spread(gathered({**tags, key: value}))
+        self.models[model][number] = replace(version, tags=tags)
+
+    def edit_version(self, model: str, number: str, **texts: str) -> None:
+        """Alter tags as somebody does by hand, those in the tag that gathers them among them."""
+        version = self.models[model][number]
+        tags = spread(gathered({**version.tags, **texts}))
         self.models[model][number] = replace(version, tags=tags)
 
     def delete_version_tag(self, model: str, number: str, key: str) -> None:

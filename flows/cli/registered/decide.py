@@ -6,7 +6,7 @@ from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.store import open_store
 from quantgate.pipelines.specs.waivers import parse_day
 from quantgate.registry import Alias, Decider, Tracking, VersionName, retire, rollback, waive
-from quantgate.registry.names import check_model_name
+from quantgate.registry.names import check_asked_name
 from quantgate.registry.protocol import AliasChange
 
 
@@ -15,7 +15,7 @@ def rollback_command(reference: str, *, to: str | None, reason: str, who: str | 
     model, _, suite = reference.removeprefix("models:/").partition("@")
     if not suite:
         raise InputError("is not an alias", where=repr(reference), next_step="write MODEL@SUITE")
-    check_model_name(model)
+    check_asked_name(model)
     change = rollback(
         Alias(model=model, suite=suite),
         Tracking.resolve(open_store()),
@@ -65,5 +65,5 @@ def _version_named(reference: str) -> VersionName:
             where=repr(reference),
             next_step="write NAME/VERSION, e.g. support-llama/3",
         )
-    check_model_name(model)
+    check_asked_name(model)
     return VersionName(model=model, number=str(int(number)))

@@ -109,6 +109,8 @@ def verify(reference: str, quick: bool, key: Path | None, judge: bool, as_json: 
         from quantgate.flows.cli.proofs.verify import verify_bundle_command
 
         return verify_bundle_command(Path(reference), key, as_json=as_json)
+    if reference.startswith(("/", "./", "../", "~")) or Path(reference).suffix == ".bundle":
+        raise InputError("there is no such file", where=reference)
     if judge:
         from quantgate.flows.cli.proofs.bundle import verify_judged_command
 

@@ -146,8 +146,8 @@ def test_weights_that_somebody_deleted_are_named_with_the_way_out(
     record(evidence, here)
     shutil.rmtree(store.variants)
     run_id = open_mlflow(here).versions(evidence.model, {})[0].run_id
-    served = tmp_path_factory.getbasetemp() / "server0" / "artifacts"
-    (kept,) = served.glob(f"*/{run_id}/artifacts/weights")
+    weights = f"server[0-9]*/artifacts/*/{run_id}/artifacts/weights"
+    (kept,) = tmp_path_factory.getbasetemp().glob(weights)
     (kept / "model.gguf").unlink()
     with pytest.raises(InputError, match=r"there is no file model\.gguf") as caught:
         pull(f"{evidence.model}/1", tmp_path / "pulled", tracking_uri=server)

@@ -145,7 +145,7 @@ def test_an_artifact_tag_that_points_elsewhere_is_not_verified(
 ) -> None:
     tracking = registered(tmp_path / "store", mlflow)
     (tmp_path / "other.gguf").write_bytes(b"another model")
-    mlflow.set_version_tag(MODEL, "1", "artifact", str(tmp_path / "other.gguf"))
+    mlflow.edit_version(MODEL, "1", artifact=str(tmp_path / "other.gguf"))
     found = find(LookupRequest(model=MODEL), tracking, open_reader=mlflow.open_reader)
     with pytest.raises(InputError, match=r"other\.gguf: the registered artifact is not the one"):
         verify(found)

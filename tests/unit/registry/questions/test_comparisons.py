@@ -105,7 +105,7 @@ def test_facts_that_differ_are_named_and_paths_are_not(
 def test_where_files_lie_besides_the_store_is_no_difference(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
-    mlflow.set_version_tag(MODEL, "2", "place", "s3://bucket/folder")
+    mlflow.edit_version(MODEL, "2", place="s3://bucket/folder")
     found = compared(f"{MODEL}/1", f"{MODEL}/2", tracking, open_reader=mlflow.open_reader)
     assert found.second.facts.place == "s3://bucket/folder"
     assert "place" not in {fact.name for fact in found.facts}
