@@ -5,7 +5,11 @@ import time
 from pathlib import Path
 
 from quantgate.pipelines.process.calls import WorkerCall
+from quantgate.pipelines.process.forking.client import WorkerFamily
 from tests.support.workers import Order
+
+FAMILY = WorkerFamily(names=("tests.support.",), imports=("tests.support.workers",))
+"""What has the workers of tests forked."""
 
 
 def call(

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.process.accelerator import accelerator_name
@@ -19,11 +20,6 @@ from quantgate.pipelines.process.children import CHILDREN
 from quantgate.pipelines.process.forking.server import LARGEST_BYTES, Start
 from quantgate.pipelines.process.launch import PARENT_PID
 
-_FAMILIES = (
-    "quantgate.pipelines.engines.llmcompressor.workers.",
-    "quantgate.pipelines.engines.transformers.workers.",
-)
-"""Workers whose imports take seconds of processor time, most of them for what all of a family import."""
 _SERVER = "quantgate.pipelines.process.forking.server"
 _MOST_SERVERS = 3
 _LOOK_EVERY_SECONDS = 0.01
@@ -31,6 +27,14 @@ _GRACE_SECONDS = 3.0
 _OF_ONE_START = (PARENT_PID, "PYTEST_CURRENT_TEST")
 _OF_ONE_START_PREFIXES = ("PREFECT_", "QUANTGATE_")
 """Variables that nothing reads while it is imported: servers are shared by those who differ in them alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFamily:
+    """Workers whose names begin with one of `names`, and the modules that are imported for all of them."""
+
+    names: tuple[str, ...]
+    imports: tuple[str, ...]
 
 
 class ForkedChild:
@@ -82,12 +86,12 @@ class ForkedChild:
 class _ServerProcess:
     """One fork server. `environment` is what it imports in."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, imports: tuple[str, ...], environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = CHILDREN.kept(
                 subprocess.Popen(
-                    [sys.executable, "-m", _SERVER, str(theirs.fileno())],
+                    [sys.executable, "-m", _SERVER, str(theirs.fileno()), *imports],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -138,13 +142,13 @@ class _ServerProcess:
 class ForkServers:
     """This program's fork servers, by what was imported and in which environment; safe from any thread.
 
-    `families` are what the names of modules begin with that share a server.
+    Workers of one family, in one environment, share a server.
     """
 
-    def __init__(self, families: tuple[str, ...]) -> None:
+    def __init__(self, families: tuple[WorkerFamily, ...]) -> None:
         """Start with none."""
         self.families = families
-        self._servers: dict[tuple[str, frozenset[tuple[str, str]]], _ServerProcess] = {}
+        self._servers: dict[tuple[WorkerFamily, frozenset[tuple[str, str]]], _ServerProcess] = {}
         self._retired: list[_ServerProcess] = []
         self._lock = threading.Lock()
 
@@ -155,7 +159,7 @@ class ForkServers:
         process cannot use one that its parent looked at), and where a server ended: whoever asks starts an
         interpreter then.
         """
-        family = next(filter(asked.module.startswith, self.families), None)
+        family = next((each for each in self.families if asked.module.startswith(each.names)), None)
         if family is None or not can_fork():
             return None
         message = asked.message()
@@ -168,7 +172,7 @@ class ForkServers:
                 server.close()
                 server = None
             if server is None:
-                server = self._servers[key] = _ServerProcess(asked.environment)
+                server = self._servers[key] = _ServerProcess(family.imports, asked.environment)
                 self._retire_the_oldest()
         return server.start(message, log, progress)
 
@@ -194,7 +198,21 @@ class ForkServers:
             self._retired[-1].retire()
 
 
-FORK_SERVERS = ForkServers(_FAMILIES)
+_ENGINES = "quantgate.pipelines.engines"
+_USING_TRANSFORMERS = WorkerFamily(
+    names=(
+        f"{_ENGINES}.transformers.workers.",
+        f"{_ENGINES}.llamacpp.workers.building.convert",
+        f"{_ENGINES}.llamacpp.workers.building.vocabulary_trial",
+    ),
+    imports=(f"{_ENGINES}.transformers.workers.answer",),
+)
+"""llama.cpp's converter uses transformers to read tokenizers."""
+_USING_LLMCOMPRESSOR = WorkerFamily(
+    names=(f"{_ENGINES}.llmcompressor.workers.",),
+    imports=(f"{_ENGINES}.llmcompressor.workers.compress",),
+)
+FORK_SERVERS = ForkServers((_USING_TRANSFORMERS, _USING_LLMCOMPRESSOR))
 """This program's."""
 atexit.register(FORK_SERVERS.close)
 

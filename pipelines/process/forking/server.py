@@ -1,9 +1,10 @@
 """A fork server: it imports what a family of workers has in common once, and forks a child for each start.
 
-`python -m quantgate.pipelines.process.forking.server SOCKET` serves the one who holds the other end of the
-socket and ends with them. A start is one message: a JSON object (`Start`), with three descriptors: the log,
-the progress pipe's end, and the pipe to which the child's process id is written, and its exit code when it
-has ended. An empty object asks the server to go as soon as no child lives; so does a minute without any.
+`python -m quantgate.pipelines.process.forking.server SOCKET MODULE…` imports these modules, serves whoever
+holds the other end of the socket, and ends with them. A start is one message: a JSON object (`Start`), with
+three descriptors: the log, the progress pipe's end, and the pipe to which the child's process id is written,
+and its exit code when it has ended. An empty object asks the server to go as soon as no child lives; so does a
+minute without any.
 
 What is forked must have one thread: a lock that another one held would stay locked for ever, and OpenMP waits
 for threads that are gone. The server looks before it forks, and ends where there are others; whoever asked
@@ -65,8 +66,9 @@ class _Received:
 class _ForkServer:
     """Forks children and reports how they end."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, connection: socket.socket, variables: dict[str, str]) -> None:
+        """Serve a connection; `variables` are what was set while modules were imported."""
+        self._connection, self._variables = connection, variables
         self._selector = selectors.DefaultSelector()
         self._selector.register(connection, selectors.EVENT_READ)
         self._status: dict[int, tuple[int, int]] = {}
@@ -103,14 +105,13 @@ class _ForkServer:
 
     def _forked(self, received: _Received) -> bool:
         """Fork; return whether this is the child."""
-        _import(received)
         if not _may_fork():
             os._exit(1)
         server = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._leave()
-            _become(received, server)
+            _become(received, server, self._variables)
             return True
         with suppress(BrokenPipeError):
             os.write(received.status, f"{pid}\n".encode())
@@ -139,23 +140,16 @@ class _ForkServer:
             os.close(status)
 
 
-def _import(received: _Received) -> None:
-    """Import a worker's module, and with it all that it imports; what it prints goes to the worker's log.
-
-    One that cannot be imported fails in the child, where whoever asked hears of it.
-    """
-    module = received.start.module
-    if module in sys.modules:
-        return
-    _print_to(received.log)
-    leave_out_what_is_never_used(module)
-    with suppress(Exception):
-        importlib.import_module(module)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    _print_to_nowhere()
+def _import(modules: list[str]) -> dict[str, str]:
+    """Import modules, and return what variables that set. One that cannot be imported fails in each child."""
+    before = dict(os.environ)
+    for module in modules:
+        leave_out_what_is_never_used(module)
+        with suppress(Exception):
+            importlib.import_module(module)
     gc.collect()
     gc.freeze()  # children that collect do not touch, and so copy, what is shared
+    return {name: text for name, text in os.environ.items() if before.get(name) != text}
 
 
 def _may_fork() -> bool:
@@ -167,7 +161,7 @@ def _may_fork() -> bool:
     return all(name in _SAFE_THREADS for name in names)
 
 
-def _become(received: _Received, server: int) -> None:
+def _become(received: _Received, server: int, variables: dict[str, str]) -> None:
     """In a child: take on what a process of its own would have got."""
     start = received.start
     die_with_parent(server)
@@ -176,7 +170,7 @@ def _become(received: _Received, server: int) -> None:
     _print_to(received.log)
     os.close(received.log)
     os.environ.clear()
-    os.environ.update(start.environment)
+    os.environ.update(start.environment | variables)
     os.environ[PARENT_PID] = str(server)
     os.environ[start.progress_variable] = str(received.progress)
     os.chdir(start.folder)
@@ -188,12 +182,8 @@ def _print_to(descriptor: int) -> None:
     os.dup2(descriptor, 2)
 
 
-def _print_to_nowhere() -> None:
-    with Path(os.devnull).open("wb") as nowhere:
-        _print_to(nowhere.fileno())
-
-
 if __name__ == "__main__":
-    start = _ForkServer(socket.socket(fileno=int(sys.argv[1]))).next_start()
+    server = _ForkServer(socket.socket(fileno=int(sys.argv[1])), _import(sys.argv[2:]))
+    start = server.next_start()
     sys.modules.pop(start.module, None)  # its code runs as the program now
     runpy.run_module(start.module, run_name="__main__", alter_sys=True)

@@ -16,7 +16,7 @@ from quantgate.pipelines.process.forking.client import ForkServers
 from quantgate.pipelines.process.launch import leave_out_what_is_never_used
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.project import PROJECT
-from tests.support.worker_calls import call, gone, wait_for
+from tests.support.worker_calls import FAMILY, call, gone, wait_for
 from tests.support.workers import Done, Order
 
 
@@ -25,8 +25,7 @@ def servers(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ForkServers]:
     """Every worker of these tests is started in an interpreter of its own, and forked from one."""
-    forked = ("tests.support.workers",) if request.param == "forked" else ()
-    servers = ForkServers(families=forked)
+    servers = ForkServers(families=(FAMILY,) if request.param == "forked" else ())
     monkeypatch.setattr(runner, "FORK_SERVERS", servers)
     yield servers
     servers.close()
@@ -82,9 +81,8 @@ def test_a_worker_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
 def test_a_worker_dies_when_its_parent_is_killed(tmp_path: Path, servers: ForkServers) -> None:
     program = (
         "from pathlib import Path\n"
-        "from quantgate.pipelines.process import runner\n"
-        f"runner.FORK_SERVERS = runner.FORK_SERVERS.__class__({servers.families!r})\n"
-        "from tests.unit.pipelines.process.test_runner import call, run_worker, Done, ignore_progress\n"
+        "from tests.unit.pipelines.process.test_runner import *\n"
+        f"runner.FORK_SERVERS = ForkServers((FAMILY,) if {bool(servers.families)} else ())\n"
         f"run_worker(call(Path({str(tmp_path)!r}), 'sleep'), Done, ignore_progress)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=PROJECT)

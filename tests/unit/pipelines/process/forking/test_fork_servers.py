@@ -4,6 +4,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ from quantgate.pipelines.process.forking import client
 from quantgate.pipelines.process.forking.client import ForkedChild, ForkServers
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.project import PROJECT
-from tests.support.worker_calls import call, gone, wait_for
+from tests.support.worker_calls import FAMILY, call, gone, wait_for
 from tests.support.workers import Done
 
 
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServers]:
-    servers = ForkServers(families=("tests.support.",))
+    servers = ForkServers(families=(FAMILY,))
     monkeypatch.setattr(runner, "FORK_SERVERS", servers)
     yield servers
     servers.close()
@@ -105,11 +106,24 @@ def test_who_loses_the_server_loses_its_children_and_gets_a_new_one(
     assert run_worker(call(tmp_path, "work"), Done, ignore_progress).value.text == "passive1"
 
 
-def test_a_server_with_other_threads_does_not_fork(tmp_path: Path, servers: ForkServers) -> None:
-    threaded = call(tmp_path, "work", module="tests.support.threaded_worker")
-    assert run_worker(threaded, Done, ignore_progress).value.text == "passive1"
+def test_a_server_with_other_threads_does_not_fork(
+    tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threaded = replace(FAMILY, imports=("tests.support.imported.a_thread",))
+    monkeypatch.setattr(servers, "families", (threaded,))
+    assert run_worker(call(tmp_path, "work"), Done, ignore_progress).value.text == "passive1"
     (process,) = servers.processes()
     assert process.wait(timeout=10) == 1
+
+
+def test_what_imports_set_in_the_environment_children_have(
+    tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = replace(FAMILY, imports=("tests.support.imported.a_variable",))
+    monkeypatch.setattr(servers, "families", (setting,))
+    monkeypatch.delenv("QUANTGATE_MARK", raising=False)
+    seen = run_worker(call(tmp_path, "tell place"), Done, ignore_progress).value
+    assert seen.text.endswith(" set while imported")
 
 
 def test_one_whose_module_cannot_be_imported_says_so_itself(

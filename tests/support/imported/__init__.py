@@ -1,0 +1,1 @@
+"""What does something while it is imported, for tests of fork servers."""
