@@ -3,8 +3,8 @@
 `python -m quantgate.pipelines.process.forking.server SOCKET MODULE…` imports these modules, serves whoever
 holds the other end of the socket, and ends with them. A start is one message: a JSON object (`Start`), with
 three descriptors: the log, the progress pipe's end, and the pipe to which the child's process id is written,
-and its exit code when it has ended. An empty object asks the server to go as soon as no child lives; so does a
-minute without any.
+and its exit code when it has ended. An empty object asks the server to go as soon as no child lives; so does
+a minute without any.
 
 What is forked must have one thread: a lock that another one held would stay locked for ever, and OpenMP waits
 for threads that are gone. The server looks before it forks, and ends where there are others; whoever asked
