@@ -30,11 +30,12 @@ _ONLY_WORDS = frozenset(
     {
         "quantgate.pipelines.domain.errors",
         "quantgate.pipelines.files.validation_wording",
+        "quantgate.pipelines.process.forking.families",
         "quantgate.pipelines.process.secrecy",
     }
 )
-"""Every child process has these, to say what went wrong without a secret in it. They decide no byte, no
-answer and no verdict, so their edits make nothing anew."""
+"""Every child process has these, to say what went wrong without a secret in it, or is started by them. They
+decide no byte, no answer and no verdict, so their edits make nothing anew."""
 _KEY_LENGTH = 8
 _VERSION = 3
 """Of what is remembered: another reading of sources forgets it all."""

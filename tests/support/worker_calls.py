@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from quantgate.pipelines.process.calls import WorkerCall
-from quantgate.pipelines.process.forking.client import WorkerFamily
+from quantgate.pipelines.process.forking.families import WorkerFamily
 from tests.support.workers import Order
 
 FAMILY = WorkerFamily(names=("tests.support.",), imports=("tests.support.workers",))

@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.children import CHILDREN
+from quantgate.pipelines.process.forking.families import FAMILIES, WorkerFamily
 from quantgate.pipelines.process.forking.server import LARGEST_BYTES, Start
 from quantgate.pipelines.process.launch import PARENT_PID
 
@@ -27,14 +27,6 @@ _GRACE_SECONDS = 3.0
 _OF_ONE_START = (PARENT_PID, "PYTEST_CURRENT_TEST")
 _OF_ONE_START_PREFIXES = ("PREFECT_", "QUANTGATE_")
 """Variables that nothing reads while it is imported: servers are shared by those who differ in them alone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerFamily:
-    """Workers whose names begin with one of `names`, and the modules that are imported for all of them."""
-
-    names: tuple[str, ...]
-    imports: tuple[str, ...]
 
 
 class ForkedChild:
@@ -198,21 +190,7 @@ class ForkServers:
             self._retired[-1].retire()
 
 
-_ENGINES = "quantgate.pipelines.engines"
-_USING_TRANSFORMERS = WorkerFamily(
-    names=(
-        f"{_ENGINES}.transformers.workers.",
-        f"{_ENGINES}.llamacpp.workers.building.convert",
-        f"{_ENGINES}.llamacpp.workers.building.vocabulary_trial",
-    ),
-    imports=(f"{_ENGINES}.transformers.workers.answer",),
-)
-"""llama.cpp's converter uses transformers to read tokenizers."""
-_USING_LLMCOMPRESSOR = WorkerFamily(
-    names=(f"{_ENGINES}.llmcompressor.workers.",),
-    imports=(f"{_ENGINES}.llmcompressor.workers.compress",),
-)
-FORK_SERVERS = ForkServers((_USING_TRANSFORMERS, _USING_LLMCOMPRESSOR))
+FORK_SERVERS = ForkServers(FAMILIES)
 """This program's."""
 atexit.register(FORK_SERVERS.close)
 

@@ -1,0 +1,31 @@
+"""Which workers are forked from one interpreter, and what that imports beforehand.
+
+It decides when something is imported, and nothing that is computed: no key has it (`files/sources.py`).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFamily:
+    """Workers whose names begin with one of `names`, and the modules that are imported for all of them."""
+
+    names: tuple[str, ...]
+    imports: tuple[str, ...]
+
+
+_ENGINES = "quantgate.pipelines.engines"
+_USING_TRANSFORMERS = WorkerFamily(
+    names=(
+        f"{_ENGINES}.transformers.workers.",
+        f"{_ENGINES}.llamacpp.workers.building.convert",
+        f"{_ENGINES}.llamacpp.workers.building.vocabulary_trial",
+    ),
+    imports=(f"{_ENGINES}.transformers.workers.answer",),
+)
+"""llama.cpp's converter uses transformers to read tokenizers."""
+_USING_LLMCOMPRESSOR = WorkerFamily(
+    names=(f"{_ENGINES}.llmcompressor.workers.",),
+    imports=(f"{_ENGINES}.llmcompressor.workers.compress",),
+)
+FAMILIES = (_USING_TRANSFORMERS, _USING_LLMCOMPRESSOR)
