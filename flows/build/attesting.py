@@ -5,8 +5,6 @@ from quantgate.flows.settings import ATTEST_VARIABLE, Settings
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.specs.builds import BuildSpec
 from quantgate.registry import Receipt
-from quantgate.registry.attesting.attestation import attest
-from quantgate.registry.attesting.signing import public_key
 from quantgate.registry.champions.judged import as_judged
 from quantgate.registry.opening import open_reader
 from quantgate.registry.proofs.checking import this_version
@@ -21,6 +19,8 @@ def refuse_unusable_key(spec: BuildSpec, settings: Settings) -> None:
         InputError: the build asks for it and no key is set, or the key that is set is none.
     """
     if settings.attest_key is not None:
+        from quantgate.registry.attesting.signing import public_key
+
         public_key(settings.attest_key)
     elif spec.attest:
         raise InputError(
@@ -42,6 +42,8 @@ def attest_registered(
     """
     if settings.attest_key is None or receipt.version is None:
         return
+    from quantgate.registry.attesting.attestation import attest
+
     where = tracking(settings)
     with open_reader(where) as reader:
         recorded = reader.version(receipt.model, receipt.version)

@@ -1,7 +1,8 @@
 """Tables and numbers that stand as literals in another program's Python source, read without running it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 Literal = bool | int | float | str | None
@@ -17,11 +18,17 @@ def literal_table(file: Path, name: str) -> dict[str, str]:
         OSError, SyntaxError: where the file cannot be read, or is no Python.
         LookupError: where the module assigns no table to the name.
     """
-    for statement in ast.parse(file.read_bytes()).body:
+    for statement in _statements(file.read_bytes()):
         value = _assigned(statement, name)
         if value is not None:
             return dict(_pairs(value))
     raise LookupError(f"{file.name} assigns nothing to {name}")
+
+
+@lru_cache(maxsize=4)
+def _statements(source: bytes) -> Sequence[ast.stmt]:
+    """Return a module's statements: several tables are read from modules of thousands of lines."""
+    return ast.parse(source).body
 
 
 def scalar(node: ast.expr) -> Literal:

@@ -8,7 +8,16 @@ import sys
 import quantgate.flows.cli.quantize
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
-SELDOM_NEEDED = {"boto3", "httpx", "huggingface_hub", "model_signing", "requests", "sigstore"}
+SELDOM_NEEDED = {
+    "boto3",
+    "cryptography",
+    "cyclonedx",
+    "httpx",
+    "huggingface_hub",
+    "model_signing",
+    "requests",
+    "sigstore",
+}
 HEAVY = {"matplotlib", "mlflow", "pandas", "prefect", "pyarrow", "scipy", "torch", "transformers"}
 
 
