@@ -8,6 +8,12 @@ from pathlib import Path
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.files.records import from_json
 
+PROBED_TOKENS = 1024
+"""How much of the longest text a probe decodes: all of 4,000 tokens takes half of an audit of a small model.
+
+Logits are looked at again at every compared position, and wherever an item is answered.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeText:

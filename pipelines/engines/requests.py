@@ -101,8 +101,8 @@ class ProbeReport:
 
     `chat_template` is the template stored with the artifact ("" where none is).
     `mismatched_texts` are ids of texts whose token ids differ from the base's; `compared_texts` counts all.
-    `finite_logits` covers one decode of the longest text. `configuration` is config.json as the engine
-    understood it, defaults included; {} where it does not say.
+    `finite_logits` covers one decode of the longest text's beginning. `configuration` is config.json as
+    the engine understood it, defaults included; {} where it does not say.
     """
 
     loads: bool

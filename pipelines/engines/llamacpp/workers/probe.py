@@ -14,7 +14,7 @@ from quantgate.pipelines.engines.llamacpp.slots import Batch
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.llamacpp.workers.vocabulary import Vocabulary
-from quantgate.pipelines.engines.request_files import probe_texts
+from quantgate.pipelines.engines.request_files import PROBED_TOKENS, probe_texts
 from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
@@ -75,7 +75,7 @@ def _decode(
     settings: EngineSettings,
     log: LlamaLog,
 ) -> tuple[bool, str]:
-    """Decode as much as fits the context and return whether every logit is finite, with a remark.
+    """Decode a text's beginning, with room for all of it; return whether every logit is finite, and a remark.
 
     Raises:
         ToolchainError: where there is too little memory for it.
@@ -84,6 +84,7 @@ def _decode(
     readable = [token for token in token_ids if 0 <= token < vocabulary.size] or [0]
     readable = readable[: llama_cpp.llama_model_n_ctx_train(model)]
     layout = Layout(slots=1, shared=(), slot_tokens=len(readable), batch_tokens=_BATCH_TOKENS)
+    readable = readable[:PROBED_TOKENS]
     try:
         engine = LlamaEngine(model, layout, settings, log)
         for start in range(0, len(readable), _BATCH_TOKENS):

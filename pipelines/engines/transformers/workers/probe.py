@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from quantgate.pipelines.engines.request_files import ProbeText, probe_texts
+from quantgate.pipelines.engines.request_files import PROBED_TOKENS, ProbeText, probe_texts
 from quantgate.pipelines.engines.requests import ProbeReport, ProbeRequest
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.formats.tokenizers.folder import chat_template_text, special_token_ids
@@ -42,9 +42,10 @@ def probe(request: ProbeRequest, on_progress: OnProgress) -> ProbeReport:
 
 @torch.inference_mode()
 def _finite_logits(loaded: LoadedModel, texts: Sequence[ProbeText]) -> bool:
-    """Whether every logit of one pass over the longest text (cut to the context) is finite."""
+    """Whether every logit of one pass over the longest text's beginning is finite."""
     ids = max((text.token_ids for text in texts), key=len, default=()) or (0,)
-    window = torch.tensor([ids[: loaded.context_length_tokens]], device=loaded.device)
+    longest = min(PROBED_TOKENS, loaded.context_length_tokens)
+    window = torch.tensor([ids[:longest]], device=loaded.device)
     return bool(torch.isfinite(loaded.model(input_ids=window).logits).all())
 
 
