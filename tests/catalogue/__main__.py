@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from quantgate.flows.settings import Settings, cores_here
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.domain.errors import QuantgateError
+from quantgate.pipelines.process.runner import run_worker
 from tests.catalogue.kept import KeptOutcomes, tool_versions
 from tests.catalogue.table import catalogue_lines, shortened, write_into
 from tests.support.architectures.names import Architecture, known_to_all
 from tests.support.architectures.outcomes import Outcome
 from tests.support.project import PROJECT
-from tests.support.warm import run_warm
 
 _PAGE = PROJECT / "docs" / "models.md"
 
@@ -38,7 +38,7 @@ def main() -> None:
     if unlisted := set(asked.only) - {architecture.name for architecture in listed}:
         sys.exit(f"not known to both tools: {', '.join(sorted(unlisted))}")
     chosen = [each for each in listed if not asked.only or each.name in asked.only]
-    kept = KeptOutcomes(settings, run_warm)
+    kept = KeptOutcomes(settings, run_worker)
     for architecture in chosen if asked.again else ():
         kept.forget(architecture)
     try:

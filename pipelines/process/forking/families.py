@@ -20,10 +20,11 @@ _USING_TRANSFORMERS = WorkerFamily(
         f"{_ENGINES}.transformers.workers.",
         f"{_ENGINES}.llamacpp.workers.building.convert",
         f"{_ENGINES}.llamacpp.workers.building.vocabulary_trial",
+        f"{_ENGINES}.llamacpp.workers.unpacking.",
     ),
     imports=(f"{_ENGINES}.transformers.workers.answer",),
 )
-"""llama.cpp's converter uses transformers to read tokenizers."""
+"""llama.cpp's converter uses transformers to read tokenizers; what unpacks its files saves them by it."""
 _USING_LLMCOMPRESSOR = WorkerFamily(
     names=(f"{_ENGINES}.llmcompressor.workers.",),
     imports=(f"{_ENGINES}.llmcompressor.workers.compress",),

@@ -17,9 +17,9 @@ from quantgate.pipelines.engines.divergence.base_messages import CheckpointLogit
 from quantgate.pipelines.engines.requests import BaseDivergenceRequest, Loadable
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.support.llamacpp.checkpoints import backend, described, example_checkpoint, f16, runtime
 from tests.support.project import EXAMPLE
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +48,7 @@ def measured(folder: Path, config: JsonObject, changes: str = "") -> BaseDiverge
         threads=1,
         log=folder.parent / "log",
     )
-    found = runtime().base_divergence(request, run_warm, ignore_progress)
+    found = runtime().base_divergence(request, run_worker, ignore_progress)
     assert found is not None
     comparison = Comparison(passages=compared, found=found, compute_dtype="float32", unreached=())
     return summary(comparison, ROUNDING)
@@ -109,6 +109,6 @@ def test_a_byte_level_tokenizer_that_says_byte_fallback_is_refused_in_llamacpps_
     checkpoint = described(folder, {"model.layers.0.mlp.up_proj.weight": (768, 256)}, context=512)
     store = Store(root=tmp_path / "store")
     with pytest.raises(CheckpointError, match=r"llama\.cpp cannot have this tokenizer") as caught:
-        backend().converter.refuse_tokenizer(checkpoint, store, run_warm, ignore_progress)
+        backend().converter.refuse_tokenizer(checkpoint, store, run_worker, ignore_progress)
     assert "SPM vocabulary, but newline token not found" in caught.value.what
     assert caught.value.next_step and '"byte_fallback" to false' in caught.value.next_step

@@ -29,6 +29,7 @@ from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.engines.transformers.workers.resemblance import resemblance
 from quantgate.pipelines.engines.transformers.workers.rounding import rounded
 from quantgate.pipelines.process.calls import Reply, WorkerCall, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.checkpoints import CONTEXT, LAYERS, weights, write_checkpoint, write_safetensors
 from tests.support.llamacpp.checkpoints import (
@@ -41,7 +42,6 @@ from tests.support.llamacpp.checkpoints import (
     write_lines,
 )
 from tests.support.project import EXAMPLE
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -76,7 +76,7 @@ def tokens() -> Path:
 
 def _run(module: str, call: object, reply: type[Reply]) -> Reply:
     worker = WorkerCall(module=module, request=call, log=work_folder() / "log", threads=1)
-    return run_warm(worker, reply, ignore_progress).value
+    return run_worker(worker, reply, ignore_progress).value
 
 
 def gguf_divergence(
@@ -227,7 +227,7 @@ def folder_divergence(
         log=where / "log",
         base_logits=kept,
     )
-    return TransformersRuntime().divergence(request, run_warm, ignore_progress)
+    return TransformersRuntime().divergence(request, run_worker, ignore_progress)
 
 
 def test_a_folder_does_not_diverge_from_itself_and_is_cut_to_its_context(
@@ -252,7 +252,7 @@ def test_rulers_and_folders_share_the_logits_kept_of_their_base(tiny: Path, tmp_
         log=tmp_path / "rulers.log",
         base_logits=kept,
     )
-    (nothing,) = measure_rulers(call, run_warm, ignore_progress)
+    (nothing,) = measure_rulers(call, run_worker, ignore_progress)
 
     assert (nothing.mean_kl, nothing.tripwires) == (fresh.mean_kl, fresh.tripwires)
     assert (kept / "manifest.json").stat() == sealed
@@ -288,7 +288,7 @@ def test_rulers_of_fewer_bits_diverge_more_each_measured_on_its_own(tiny: Path) 
         log=work_folder() / "rulers.log",
     )
     nothing, eight, both, three, head, held = (
-        found.mean_kl for found in measure_rulers(call, run_warm, ignore_progress)
+        found.mean_kl for found in measure_rulers(call, run_worker, ignore_progress)
     )
     assert nothing == 0.0
     assert 0 < eight < both < three < head

@@ -23,10 +23,10 @@ from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.archived.environments import archived
 from tests.support.project import EXAMPLE
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -91,7 +91,7 @@ def build(
             log=folder / f"{name}.log",
             toolchain=backend.toolchain(threads=1),
         )
-        return said.use, backend.build(request, run_warm, ignore_progress).facts
+        return said.use, backend.build(request, run_worker, ignore_progress).facts
 
     return built
 

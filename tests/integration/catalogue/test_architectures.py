@@ -6,11 +6,11 @@ import pytest
 
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
+from quantgate.pipelines.process.runner import run_worker
 from tests.catalogue.table import UNTRIED, documented, verdicts
 from tests.support.architectures.building import Workplace, outcome_of
 from tests.support.architectures.names import Architecture, known_to_all
 from tests.support.project import PROJECT
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -55,5 +55,5 @@ def test_what_the_documents_say_of_an_architecture_is_so(
 ) -> None:
     said = documented(PAGE)[architecture.name]
     assert UNTRIED not in said, "nobody tried it with these tools yet: make models"
-    outcome = outcome_of(architecture, Workplace.at(tmp_path, run_warm))
+    outcome = outcome_of(architecture, Workplace.at(tmp_path, run_worker))
     assert verdicts(outcome) == said, outcome

@@ -18,6 +18,7 @@ from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.evaluation.graders.reading.strict_json import Parsed, parse_strictly
 from quantgate.pipelines.evaluation.graders.structures.schemas import violation
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.support.llamacpp.checkpoints import (
     BEGIN,
     END,
@@ -27,7 +28,6 @@ from tests.support.llamacpp.checkpoints import (
     write_lines,
 )
 from tests.support.project import EXAMPLE
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -122,7 +122,7 @@ def _answers(
         schedule=Schedule(slots=slots, threads=1),
         log=folder / "log",
     )
-    (engine or runtime()).answer(request, run_warm, ignore_progress)
+    (engine or runtime()).answer(request, run_worker, ignore_progress)
     return {
         row["item_id"]: row for row in map(json.loads, request.answers.read_text().splitlines())
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds.road import Road, orchestrated, warmed
+from tests.support.builds.road import Road, orchestrated
 from tests.support.project import EXAMPLE
 
 pytestmark = pytest.mark.integration
@@ -54,7 +54,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     """The finished build; its result is in `result.json` of the folder."""
     folder = tmp_path_factory.mktemp("loops")
     suite = _write(folder)
-    road = orchestrated(warmed(Road(folder=folder, store=folder / "store")))
+    road = orchestrated(Road(folder=folder, store=folder / "store"))
     options = ("--suite", str(suite), "--policy", str(folder / "policy.yaml"))
     finished = road.run(
         "quantize",

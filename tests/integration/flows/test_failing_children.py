@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds.road import Road, leftovers, make_road, orchestrated, warmed
+from tests.support.builds.road import Road, leftovers, make_road, orchestrated
 
 pytestmark = pytest.mark.integration
 
@@ -121,7 +121,7 @@ def test_a_smaller_cache_is_judged_on_the_same_files_and_registered_as_such(
 
 
 def test_items_that_no_context_holds_are_said_before_anything_is_built(tmp_path: Path) -> None:
-    road = orchestrated(warmed(make_road(tmp_path, ("Q8_0",), items_a_slice=1)))
+    road = orchestrated(make_road(tmp_path, ("Q8_0",), items_a_slice=1))
     suite = road.folder / "suite" / "suite.yaml"
     suite.write_text(suite.read_text().replace("max_tokens: 64", "max_tokens: 500"))
     finished = road.run(*road.build)
@@ -132,7 +132,7 @@ def test_items_that_no_context_holds_are_said_before_anything_is_built(tmp_path:
 
 
 def test_a_build_that_cannot_pass_ends_once_the_base_has_answered(tmp_path: Path) -> None:
-    road = orchestrated(warmed(make_road(tmp_path, ("Q8_0",), items_a_slice=1)))
+    road = orchestrated(make_road(tmp_path, ("Q8_0",), items_a_slice=1))
     finished = road.run(*road.build)
     assert finished.returncode == 11, finished.stderr
     assert "no variant can pass in llamacpp, so none was built" in finished.stdout

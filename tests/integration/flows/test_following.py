@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds.road import Road, make_road, warmed
+from tests.support.builds.road import Road, make_road
 from tests.support.project import EXAMPLE, PROJECT
 from tests.support.servers.hub import HubServer
 
@@ -26,7 +26,7 @@ def checkpoint_files() -> dict[str, bytes]:
 
 
 def follow(folder: Path) -> tuple[Road, Path]:
-    road = warmed(make_road(folder, ("Q8_0",), items_a_slice=4))
+    road = make_road(folder, ("Q8_0",), items_a_slice=4)
     watch_list = folder / "releases.yaml"
     watch_list.write_text("follow:\n  - model: acme/support-llama\n    build: build.yaml\n")
     return road, watch_list

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.builds.road import Road, make_road, orchestrated, warmed
+from tests.support.builds.road import Road, make_road, orchestrated
 from tests.support.project import EXAMPLE
-from tests.support.warm import LLMCOMPRESSOR, TRANSFORMERS
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +35,6 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
 def built_road(folder: Path, recipe: str) -> Road:
     """A store that holds one low-bit variant of the example; its result is in `result.json`."""
     road = orchestrated(make_road(folder, (recipe,), items_a_slice=2))
-    road = warmed(road, TRANSFORMERS, LLMCOMPRESSOR)
     built = road.run(*road.build, "--json", "--anyway")  # twenty items cannot pass
     assert built.returncode in (0, 10, 11), built.stderr
     (road.folder / "result.json").write_text(built.stdout)

@@ -11,11 +11,11 @@ import pytest
 
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
+from quantgate.pipelines.process.runner import run_worker
 from tests.support.architectures.low_bit import as_fp8_release, as_mxfp4_release
 from tests.support.architectures.made import random_checkpoint_of
 from tests.support.architectures.names import Architecture, known_to_all
 from tests.support.builds.short_build import audited_and_judged, short_build
-from tests.support.warm import run_warm
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -45,7 +45,7 @@ def architecture(name: str) -> Architecture:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_random_checkpoint_is_built_audited_asked_and_judged(name: str, tmp_path: Path) -> None:
-    model = random_checkpoint_of(architecture(name), tmp_path / "dense", run_warm)
+    model = random_checkpoint_of(architecture(name), tmp_path / "dense", run_worker)
     build = short_build(tmp_path / "build", model, "--recipes", ",".join(RECIPES[name]))
     audited_and_judged(build, {*RECIPES[name]})
     assert build.result["model"]["architecture_review"] == "unreviewed"
@@ -56,7 +56,7 @@ def test_a_low_bit_release_is_expanded_and_everything_made_of_it_says_so(
     name: str, tmp_path: Path
 ) -> None:
     stored_as, layout = RELEASES[name]
-    dense = random_checkpoint_of(architecture(name), tmp_path / "dense", run_warm)
+    dense = random_checkpoint_of(architecture(name), tmp_path / "dense", run_worker)
     model = layout(dense, tmp_path / "released", ())
     build = short_build(tmp_path / "build", model, "--recipes", ",".join(BOTH), "--expand", REASON)
     audited_and_judged(build, {*BOTH})

@@ -12,24 +12,17 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support.builds.road import RECIPES, Road, leftovers, make_road, warmed
+from tests.support.builds.road import RECIPES, Road, leftovers, make_road
 from tests.support.project import PROJECT
 from tests.support.servers.mlflow_served import free_port
-from tests.support.warm import LLMCOMPRESSOR, TRANSFORMERS
 
 pytestmark = pytest.mark.integration
 
 
-FORKED = "workers of torch forked"
-ANEW = "every worker started anew"
-
-
-@pytest.fixture(scope="module", params=[FORKED, pytest.param(ANEW, marks=pytest.mark.slow)])
-def road(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Road:
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     """The finished build of all six recipes; its result is in `result.json` of the folder."""
     road = make_road(tmp_path_factory.mktemp("road"), RECIPES, items_a_slice=6)
-    if request.param == FORKED:
-        road = warmed(road, TRANSFORMERS, LLMCOMPRESSOR)
     finished = road.run(*road.build, "--json")
     assert finished.returncode in (0, 11), finished.stderr
     (road.folder / "result.json").write_text(finished.stdout)

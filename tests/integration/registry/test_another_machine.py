@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support.builds.road import Road, make_road, orchestrated, warmed
+from tests.support.builds.road import Road, make_road, orchestrated
 from tests.support.llamacpp.oracles import oracle
 from tests.support.servers.mlflow_served import (
     ADMIN,
@@ -71,7 +71,7 @@ class Machines:
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Machines:
     port = free_port()
     road = make_road(tmp_path_factory.mktemp("first"), ("Q8_0", "Q2_K"), items_a_slice=6)
-    road = orchestrated(warmed(road))
+    road = orchestrated(road)
     first = with_variables(
         road, {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", "QUANTGATE_WEIGHTS": "upload"}
     )

@@ -5,10 +5,16 @@ from pathlib import Path
 
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import RunWorker, WorkerCall, ignore_progress
+from quantgate.pipelines.process.forking.client import FORK_SERVERS
+from quantgate.pipelines.process.forking.families import WorkerFamily
 from tests.support.architectures.names import Architecture
 
 _WORKER = "tests.support.architectures.writing"
 _FILES = "files"
+_WRITING = WorkerFamily(
+    names=(_WORKER,), imports=("quantgate.pipelines.engines.transformers.workers.answer",)
+)
+FORK_SERVERS.families += (_WRITING,)  # hundreds of checkpoints are written, each by a child
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

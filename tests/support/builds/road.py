@@ -14,7 +14,6 @@ from pathlib import Path
 
 from quantgate.flows.orchestration.server.api import project_prefect_api
 from tests.support.project import EXAMPLE, PROJECT
-from tests.support.warm import TRANSFORMERS, warm_environment
 
 RECIPES = ("Q8_0", "FP8_DYNAMIC", "Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "Q2_K")
 
@@ -98,11 +97,6 @@ def make_road(folder: Path, recipes: tuple[str, ...], items_a_slice: int) -> Roa
         f"policy: policy.yaml\nrecipes: [{', '.join(recipes)}]\n"
     )
     return Road(folder=folder, store=folder / "store")
-
-
-def warmed(road: Road, *prefixes: str) -> Road:
-    """Return the road with its workers of torch forked (`tests.support.warm`), for what looks elsewhere."""
-    return replace(road, variables=tuple(warm_environment(*prefixes or (TRANSFORMERS,)).items()))
 
 
 def orchestrated(road: Road) -> Road:

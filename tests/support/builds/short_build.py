@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.builds.road import Road, orchestrated, warmed
-from tests.support.warm import LLMCOMPRESSOR, TRANSFORMERS
+from tests.support.builds.road import Road, orchestrated
 
 ITEMS = 12
 _TOKENS = 4
@@ -35,7 +34,7 @@ def short_build(
     """
     _write_inputs(folder)
     road = Road(folder=folder, store=folder / "store", variables=variables)
-    road = orchestrated(warmed(road, TRANSFORMERS, LLMCOMPRESSOR))
+    road = orchestrated(road)
     finished = road.run(
         *("quantize", str(model), "--suite", str(folder / "suite")),
         *("--corpus", str(folder / "corpus.yaml"), "--policy", str(folder / "policy.yaml")),

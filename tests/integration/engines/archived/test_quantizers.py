@@ -27,11 +27,11 @@ from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import Progress
 from quantgate.pipelines.process.environments import LockedEnvironment
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.archived.environments import archived
 from tests.support.expectations import unexpected
 from tests.support.project import EXAMPLE
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -116,7 +116,7 @@ def _build(name: str, base: Checkpoint, tokens: CalibrationTokens, folder: Path)
         log=folder / f"{name}.log",
         toolchain=backend.toolchain(threads=1),
     )
-    return Result(case, backend.build(request, run_warm, progress.append), progress)
+    return Result(case, backend.build(request, run_worker, progress.append), progress)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_the_variant_loads_in_its_runtime_and_decodes_finite(
     request = ProbeRequest(
         loadable=loadable, texts=tmp_path / "texts.jsonl", threads=1, log=tmp_path / "log"
     )
-    report = TransformersRuntime().probe(request, run_warm, lambda _: None)
+    report = TransformersRuntime().probe(request, run_worker, lambda _: None)
     assert report.loads, report.detail
     assert report.finite_logits
 
@@ -226,7 +226,7 @@ def test_both_stay_close_to_the_base(
             log=tmp_path / "log",
             base_logits=tmp_path / "logits",
         )
-        value = TransformersRuntime().divergence(request, run_warm, lambda _: None)
+        value = TransformersRuntime().divergence(request, run_worker, lambda _: None)
         assert 0 < value.mean_kl < LARGEST_DIVERGENCE, (name, value)
         assert value.top1_agreement > LEAST_AGREEMENT, (name, value)
 

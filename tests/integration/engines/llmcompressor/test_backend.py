@@ -38,8 +38,8 @@ from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import Progress, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.support.checkpoints import LAYERS, weights, write_checkpoint, write_safetensors
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -124,7 +124,7 @@ def _build(
 ) -> Built:
     on_progress = progress.append if progress is not None else ignore_progress
     request = _request(base, recipe, folder)
-    return LlmCompressorBackend().build(request, run_warm, on_progress)
+    return LlmCompressorBackend().build(request, run_worker, on_progress)
 
 
 def _tokens(folder: Path) -> Path:
@@ -193,7 +193,7 @@ def test_the_variant_loads_in_its_runtime_and_decodes_finite(built: Result, tmp_
     request = ProbeRequest(
         loadable=loadable, texts=tmp_path / "texts.jsonl", threads=1, log=tmp_path / "log"
     )
-    report = TransformersRuntime().probe(request, run_warm, ignore_progress)
+    report = TransformersRuntime().probe(request, run_worker, ignore_progress)
     assert report.loads, report.detail
     assert report.finite_logits
 
@@ -243,7 +243,7 @@ def test_smoothing_that_destroys_a_model_stops_the_worker(base: Checkpoint, tmp_
     request = _request(replace(base, folder=folder), replace(LOOSE, options=options), tmp_path)
     call = call_of("quantgate.pipelines.engines.llmcompressor.workers.compress", request)
     with pytest.raises(CheckpointError, match="smoothing alone must change nothing"):
-        run_warm(call, WrittenFolder, ignore_progress)
+        run_worker(call, WrittenFolder, ignore_progress)
 
 
 def _write_gemma2(folder: Path) -> None:

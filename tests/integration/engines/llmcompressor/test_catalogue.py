@@ -27,11 +27,11 @@ from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.activations import rounded_values, what_is_multiplied
 from tests.support.expectations import unexpected
 from tests.support.project import EXAMPLE
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -113,7 +113,7 @@ def _build(base: Checkpoint, recipe: Recipe, corpus: CalibrationTokens, folder: 
         log=folder / "build.log",
         toolchain=backend.toolchain(threads=1),
     )
-    return backend.build(request, run_warm, ignore_progress)
+    return backend.build(request, run_worker, ignore_progress)
 
 
 def _probe(built: Built, corpus: CalibrationTokens, folder: Path) -> ProbeReport:
@@ -122,7 +122,7 @@ def _probe(built: Built, corpus: CalibrationTokens, folder: Path) -> ProbeReport
     texts.write_text("".join(json.dumps(row | {"text": ""}) + "\n" for row in rows))
     loadable = Loadable(path=built.artifact, format=Format.COMPRESSED_TENSORS)
     request = ProbeRequest(loadable=loadable, texts=texts, threads=1, log=folder / "probe.log")
-    return TransformersRuntime().probe(request, run_warm, ignore_progress)
+    return TransformersRuntime().probe(request, run_worker, ignore_progress)
 
 
 def _options(recipe: Recipe) -> CompressedTensorsOptions:

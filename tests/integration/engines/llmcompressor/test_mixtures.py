@@ -22,9 +22,9 @@ from quantgate.pipelines.engines.transformers.workers.resemblance import resembl
 from quantgate.pipelines.engines.workers.linear_experts import load_apart
 from quantgate.pipelines.formats.experts import experts_apart, routers
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.mixtures import EXPERTS, MIXTURES, VOCABULARY, write_mixture
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -84,7 +84,7 @@ def _build(base: Checkpoint, recipe: Recipe, folder: Path) -> Built:
         log=folder / f"{recipe.name}.log",
         toolchain=backend.toolchain(threads=1),
     )
-    return backend.build(request, run_warm, ignore_progress)
+    return backend.build(request, run_worker, ignore_progress)
 
 
 def _addressed(base: Checkpoint, recipe: Recipe) -> set[str]:

@@ -14,10 +14,10 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.checkpoints import write_checkpoint
 from tests.support.llamacpp.checkpoints import write_lines
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -58,7 +58,7 @@ def built(request: BuildRequest, recipe: Recipe, resident_bytes: int | None) -> 
     output = request.output / f"{recipe.name}-{resident_bytes}"
     output.mkdir()
     asked = replace(request, recipe=recipe, output=output, resident_bytes=resident_bytes)
-    LlmCompressorBackend().build(asked, run_warm, ignore_progress)
+    LlmCompressorBackend().build(asked, run_worker, ignore_progress)
     assert list(output.rglob("*offload*")) == [], "what lay on disk meanwhile is gone"
     return {
         tensor.name: f"{tensor.dtype} {tensor.shape} ".encode() + stored_bytes(tensor)

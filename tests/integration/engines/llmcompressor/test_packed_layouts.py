@@ -35,13 +35,13 @@ from quantgate.pipelines.process.calls import (
     WorkerReply,
     ignore_progress,
 )
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.archived.environments import archived
 from tests.support.archived.readers_call import READER, ReadCall, Weights
 from tests.support.checkpoints import edit_json
 from tests.support.expectations import unexpected
 from tests.support.project import EXAMPLE
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +66,7 @@ class KeepingWorkers:
     def __call__(
         self, call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
     ) -> WorkerReply[Reply]:
-        reply = run_warm(call, reply_type, on_progress)
+        reply = run_worker(call, reply_type, on_progress)
         if isinstance(call.request, BuildRequest):
             shutil.copytree(call.request.output, self.kept)
         return reply
@@ -166,7 +166,7 @@ def test_the_packages_whose_layouts_they_are_read_the_same_weights(
         threads=1,
         python=environment.python,
     )
-    assert run_warm(call, Weights, ignore_progress).value.count == MATRICES
+    assert run_worker(call, Weights, ignore_progress).value.count == MATRICES
     ours = dense_state(pair.built.artifact, layout, torch.float32)
     theirs = load_file(tmp_path / "weights.safetensors")
     assert [name for name in theirs if not torch.equal(theirs[name], ours[name])] == []
@@ -182,7 +182,7 @@ def test_the_runtime_loads_it_and_decodes_finite(pair: Pair, tmp_path: Path) -> 
         threads=1,
         log=tmp_path / "log",
     )
-    report = TransformersRuntime().probe(request, run_warm, ignore_progress)
+    report = TransformersRuntime().probe(request, run_worker, ignore_progress)
     assert report.loads, report.detail
     assert report.finite_logits
     assert report.chat_template

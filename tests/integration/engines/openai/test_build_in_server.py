@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.builds.road import Road, leftovers, make_road, orchestrated, warmed
+from tests.support.builds.road import Road, leftovers, make_road, orchestrated
 from tests.support.llamacpp.oracles import oracle
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,7 @@ servers:
 @pytest.fixture(scope="module")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     road = make_road(tmp_path_factory.mktemp("served"), ("Q8_0", "TQ2_0"), items_a_slice=4)
-    road = orchestrated(warmed(road))
+    road = orchestrated(road)
     with (road.folder / "build.yaml").open("a") as build:
         build.write(SERVERS.format(program=oracle("llama-server")))
     return road

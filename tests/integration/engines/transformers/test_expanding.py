@@ -19,13 +19,13 @@ from quantgate.pipelines.engines.transformers.expanding import FolderExpander
 from quantgate.pipelines.engines.transformers.workers.model import load
 from quantgate.pipelines.files.json_files import read_json_object
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.architectures.building import Trial, Workplace
 from tests.support.architectures.low_bit import as_fp8_release, as_mxfp4_release
 from tests.support.architectures.made import random_checkpoint_of
 from tests.support.architectures.names import Architecture, known_to_all
 from tests.support.checkpoints import edit_json
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +45,7 @@ def architecture(name: str) -> Architecture:
 
 def released(stored_as: str, folder: Path, whole: tuple[str, ...] = ()) -> Path:
     name, layout = RELEASES[stored_as]
-    base = random_checkpoint_of(architecture(name), folder / "dense", run_warm)
+    base = random_checkpoint_of(architecture(name), folder / "dense", run_worker)
     return layout(base, folder / f"{name}-released", whole)
 
 
@@ -53,7 +53,7 @@ def resolved(folder: Path, store: Store, reason: str | None = REASON) -> Checkpo
     settings = replace(Settings.from_environment(), store=store)
     tools = CheckpointTools(
         architectures=wire(settings).architectures,
-        expand_folder=FolderExpander(run_warm).expand,
+        expand_folder=FolderExpander(run_worker).expand,
         expansion=reason,
     )
     return resolve_checkpoint(str(folder), name=None, store=store, hub=settings.hub, tools=tools)
@@ -110,7 +110,7 @@ def test_without_a_reason_a_release_stays_its_own_reference(
 def test_an_expanded_release_is_built_like_any_other(
     stored_as: str, tmp_path: Path, store: Store
 ) -> None:
-    workplace = Workplace.at(tmp_path / "work", run_warm)
+    workplace = Workplace.at(tmp_path / "work", run_worker)
     trial = Trial(workplace=workplace, checkpoint=resolved(released(stored_as, tmp_path), store))
     answer = trial.base_answer()
     assert answer.answer == "equal", answer
@@ -136,8 +136,8 @@ def test_weights_that_are_not_what_their_layout_says_are_refused_by_name(
 def test_what_was_built_here_is_expanded_to_what_its_runtime_computes_with(
     recipe: str, tmp_path: Path, store: Store
 ) -> None:
-    base = random_checkpoint_of(architecture("LlamaForCausalLM"), tmp_path / "dense", run_warm)
-    workplace = Workplace.at(tmp_path / "work", run_warm)
+    base = random_checkpoint_of(architecture("LlamaForCausalLM"), tmp_path / "dense", run_worker)
+    workplace = Workplace.at(tmp_path / "work", run_worker)
     trial = Trial(workplace=workplace, checkpoint=resolved(base, store))
     (found,) = find_recipes((recipe,), Path())
     assert trial.attempt(found).built

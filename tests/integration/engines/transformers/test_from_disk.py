@@ -14,11 +14,11 @@ from quantgate.pipelines.engines.residence import Residence
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.support.checkpoints import write_checkpoint
 from tests.support.llamacpp.checkpoints import write_lines
 from tests.support.lone_build import build_alone
 from tests.support.random_llama import Shape, write_random_llama
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -70,6 +70,6 @@ def test_rulers_round_what_lies_on_the_disk(
         threads=1,
         log=tmp_path / "log",
     )
-    in_memory = measure_rulers(request, run_warm, ignore_progress)
-    on_disk = measure_rulers(replace(request, residence=residence), run_warm, ignore_progress)
+    in_memory = measure_rulers(request, run_worker, ignore_progress)
+    on_disk = measure_rulers(replace(request, residence=residence), run_worker, ignore_progress)
     assert on_disk == in_memory

@@ -13,9 +13,9 @@ from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, ProbeR
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import Progress, ignore_progress
+from quantgate.pipelines.process.runner import run_worker
 from tests.support.checkpoints import edit_json, weights, write_checkpoint, write_safetensors
 from tests.support.fakes import TEMPLATE
-from tests.support.warm import run_warm
 
 pytestmark = pytest.mark.integration
 
@@ -58,17 +58,17 @@ def test_an_interrupted_run_gives_the_very_answers_of_an_uninterrupted_one(
     runtime = TransformersRuntime()
     whole = _request(base, tmp_path / "whole")
     seen: list[Progress] = []
-    runtime.answer(whole, run_warm, seen.append)
+    runtime.answer(whole, run_worker, seen.append)
     assert len(_answers(whole)) == ITEMS
     assert seen[-1].done == seen[-1].total == ITEMS
     assert all(a.prompt_tokens == 5 + 3 * int(i[1:]) for i, a in _answers(whole).items())
     resumed = _request(base, tmp_path / "resumed")
     lines = whole.answers.read_bytes().splitlines(keepends=True)
     resumed.answers.write_bytes(b"".join(lines[:5]) + lines[5][:20])
-    runtime.answer(resumed, run_warm, ignore_progress)
+    runtime.answer(resumed, run_worker, ignore_progress)
     assert _answers(resumed) == _answers(whole)
     before = resumed.answers.stat().st_mtime_ns
-    runtime.answer(resumed, run_warm, ignore_progress)
+    runtime.answer(resumed, run_worker, ignore_progress)
     assert resumed.answers.stat().st_mtime_ns == before
 
 
@@ -81,7 +81,7 @@ def _probe(folder: Path, token_ids: list[int], where: Path) -> ProbeReport:
         threads=1,
         log=where / "log",
     )
-    return TransformersRuntime().probe(request, run_warm, ignore_progress)
+    return TransformersRuntime().probe(request, run_worker, ignore_progress)
 
 
 def test_a_probe_compares_token_ids_and_reads_what_the_folder_says(
