@@ -22,6 +22,7 @@ from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefe
 from quantgate.flows.progress.board import Board
 from quantgate.flows.progress.elsewhere import forget, shown_elsewhere
 from quantgate.flows.progress.recorded import RecordedBoard
+from quantgate.flows.progress.tracing import traced
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.values import JsonObject
@@ -77,25 +78,24 @@ def run_flow(
     root, say = settings.store.root, board.say
     file = progress_file(settings.store, plan.name)
     forget(file.parent)
-    shown, board = board, RecordedBoard(board, file)
-    try:
-        with (
-            shown_elsewhere(file.parent, shown),
-            prefect_api(root, api_url=settings.prefect_api, on_news=say) as url,
-            _flow_on(url, name, settings, board) as flow,
-        ):
-            flow(plan_file, plan.name)
-    except PrefectGoneError as gone:
-        if is_complete():
-            say(f"{gone.what}: the build is complete, its records there are not")
-            return
-        say(f"{gone.what}: the build goes on with a server of its own")
-        with (
-            shown_elsewhere(file.parent, shown),
-            project_prefect_api(root, on_news=say) as url,
-            _flow_on(url, name, settings, board) as flow,
-        ):
-            flow(plan_file, plan.name)
+    recorded = RecordedBoard(board, file)
+    with shown_elsewhere(file.parent, board), traced(recorded, Path(plan_file)) as traced_board:
+        try:
+            with (
+                prefect_api(root, api_url=settings.prefect_api, on_news=say) as url,
+                _flow_on(url, name, settings, traced_board) as flow,
+            ):
+                flow(plan_file, plan.name)
+        except PrefectGoneError as gone:
+            if is_complete():
+                say(f"{gone.what}: the build is complete, its records there are not")
+                return
+            say(f"{gone.what}: the build goes on with a server of its own")
+            with (
+                project_prefect_api(root, on_news=say) as url,
+                _flow_on(url, name, settings, traced_board) as flow,
+            ):
+                flow(plan_file, plan.name)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.progress.board import Board
 from quantgate.flows.progress.elsewhere import SilentBoard, file_of_this_process
 from quantgate.flows.progress.recorded import RecordedBoard
+from quantgate.flows.progress.tracing import SpanSender, TracedBoard
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
 from quantgate.pipelines.audit.bench.bench import base_in
@@ -71,7 +72,10 @@ def _opened(plan_file: str, written_at: int) -> LocalBuild:  # noqa: ARG001 - a 
 
 def _board_of_a_worker(plan_file: Path) -> Board:
     """Return where a process that no command runs writes down how far its units are."""
-    return RecordedBoard(SilentBoard(), file_of_this_process(plan_file.parent))
+    build = plan_file.parent
+    board: Board = RecordedBoard(SilentBoard(), file_of_this_process(build), build=build)
+    sender = SpanSender.of(board.say)
+    return TracedBoard(board, sender, plan_file) if sender else board
 
 
 @lru_cache(maxsize=1)

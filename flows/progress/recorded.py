@@ -1,5 +1,7 @@
 """A board that also writes down what is under way, so that any terminal can tell (`quantgate status`)."""
 
+import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +13,9 @@ from quantgate.flows.progress.board import Board
 from quantgate.flows.progress.counting import Pace
 from quantgate.pipelines.files.records import read_record, write_record
 from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.memory import tree_resident_bytes
 
+LOG = "log.jsonl"
 _WRITE_EVERY_SECONDS = 1.0
 
 
@@ -45,6 +49,8 @@ class BuildProgress:
     """All units of one run of a build, in the order in which they began."""
 
     units: tuple[UnitProgress, ...]
+    resident_bytes: int | None = None
+    """Memory that this process and its children hold, None where the system tells nothing."""
 
 
 def read_progress(file: Path) -> BuildProgress:
@@ -59,9 +65,16 @@ def read_progress(file: Path) -> BuildProgress:
 class RecordedBoard:
     """Shows units on another board, and keeps a file of how far each is, written once a second at most."""
 
-    def __init__(self, board: Board, file: Path, clock: Callable[[], float] = time.time) -> None:
-        """Begin anew: what an earlier run wrote down is over."""
+    def __init__(
+        self,
+        board: Board,
+        file: Path,
+        clock: Callable[[], float] = time.time,
+        build: Path | None = None,
+    ) -> None:
+        """Begin anew: what an earlier run wrote down is over; the log in the folder of the build goes on."""
         self._board, self._file, self._clock = board, file, clock
+        self._build = build or file.parent
         self._lock = threading.Lock()
         self._units: dict[tuple[str, str], UnitProgress] = {}
         self._written_at = 0.0
@@ -75,7 +88,9 @@ class RecordedBoard:
     def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
         """Show that a unit is under way until the block ends, and write it down."""
         key, pace = (step, identifier), Pace(self._clock)
-        self._note(key, UnitProgress(step=step, unit=identifier, began_at=self._clock()))
+        begun = UnitProgress(step=step, unit=identifier, began_at=self._clock())
+        self._note(key, begun)
+        self._log(begun)
         failed = True
         try:
             with self._board.unit(step, identifier) as show:
@@ -89,6 +104,7 @@ class RecordedBoard:
         finally:
             ended = replace(self._units[key], ended_at=self._clock(), failed=failed)
             self._note(key, replace(ended, left_seconds=None))
+            self._log(ended)
 
     def _heard(self, key: tuple[str, str], progress: Progress, left: float | None) -> None:
         with self._lock:
@@ -107,9 +123,25 @@ class RecordedBoard:
             self._units[key] = progress
             self._write()
 
+    def _log(self, unit: UnitProgress) -> None:
+        """Append a line to the log beside the file: what began or ended, of which build, for programs."""
+        line = {
+            "time": unit.began_at if unit.ended_at is None else unit.ended_at,
+            "event": "began" if unit.ended_at is None else "failed" if unit.failed else "done",
+            "build": self._build.name,
+            "step": unit.step,
+            "unit": unit.unit,
+            "process": os.getpid(),
+        }
+        if unit.ended_at is not None:
+            line["seconds"] = round(unit.ended_at - unit.began_at, 3)
+        with suppress(OSError), (self._build / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line, ensure_ascii=False) + "\n")  # one write: lines stay whole
+
     def _write(self) -> None:
         self._written_at = self._clock()
         with suppress(
             OSError
         ):  # a full disk stops units that need it, not one that only says how far it is
-            write_record(self._file, BuildProgress(units=tuple(self._units.values())))
+            units, resident = tuple(self._units.values()), tree_resident_bytes()
+            write_record(self._file, BuildProgress(units=units, resident_bytes=resident))

@@ -1,10 +1,13 @@
 """The memory that this process may use: the machine's, or its control group's if that is less."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from quantgate.pipelines.process.control_group import ControlGroups
 
 _MEMORY_INFORMATION = Path("/proc/meminfo")
+_PROCESSES = Path("/proc")
 _KIBI = 1024
 
 
@@ -26,6 +29,35 @@ def total_bytes(
     machine = _row(information, "MemTotal:")
     limit = (groups or ControlGroups()).memory_limit_bytes()
     return machine if limit is None else min(machine, limit)
+
+
+def tree_resident_bytes(process: int | None = None, processes: Path = _PROCESSES) -> int | None:
+    """Return the memory that a process (this one by default) and its descendants hold resident.
+
+    Pages that several of them map count for each. None where the system does not tell: not on macOS.
+    """
+    resident = _resident(processes / str(process or os.getpid()))
+    if resident is None:
+        return None
+    return resident + sum(
+        tree_resident_bytes(child, processes) or 0
+        for child in _children(processes / str(process or os.getpid()))
+    )
+
+
+def _resident(process: Path) -> int | None:
+    try:
+        return int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _children(process: Path) -> list[int]:
+    children: list[int] = []
+    for thread in process.glob("task/*/children"):
+        with suppress(OSError):
+            children += map(int, thread.read_text().split())
+    return children
 
 
 def _row(information: Path, name: str = "MemAvailable:") -> int:

@@ -23,6 +23,7 @@ Running = Literal["running", "done", "stopped"]
 class BuildState:
     """A build of a store. `state` is `stopped` where nobody runs it and it has no result.
 
+    `resident_bytes` is the memory that a running one was last seen to hold on the machine of its command.
     `exit_code`, `passed`, `variants` and `page` are those of its latest result, where there is one.
     """
 
@@ -30,6 +31,7 @@ class BuildState:
     state: Running
     changed_at: float
     units: tuple[UnitProgress, ...]
+    resident_bytes: int | None = None
     exit_code: int | None = None
     passed: int | None = None
     variants: int | None = None
@@ -83,7 +85,10 @@ def _state(store: Store, name: str, *, running: bool) -> BuildState:
     units = recorded_units(store, name)
     if running or result is None:
         state: Running = "running" if running else "stopped"
-        return BuildState(name=name, state=state, changed_at=changed, units=units)
+        resident = read_progress(file).resident_bytes if running else None
+        return BuildState(
+            name=name, state=state, changed_at=changed, units=units, resident_bytes=resident
+        )
     return BuildState(
         name=name,
         state="done",

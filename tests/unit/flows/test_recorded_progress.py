@@ -78,6 +78,31 @@ def test_it_is_written_once_a_second_at_most(
         assert read_progress(file).units[0].done == 11
 
 
+def test_what_begins_and_ends_is_a_line_each_for_programs(
+    board: RecordedBoard, file: Path, clock: Clock
+) -> None:
+    with board.unit("answer", "demo--Q8_0"):
+        clock.now += 30
+    with pytest.raises(ValueError), board.unit("build", "demo--Q4_0"):
+        raise ValueError
+    lines = [json.loads(line) for line in (file.parent / "log.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["step"]) for line in lines] == [
+        ("began", "answer"),
+        ("done", "answer"),
+        ("began", "build"),
+        ("failed", "build"),
+    ]
+    assert (lines[1]["seconds"], lines[1]["build"]) == (30.0, file.parent.name)
+
+
+def test_the_memory_of_a_build_is_that_of_its_process_and_its_children(
+    board: RecordedBoard, file: Path
+) -> None:
+    with board.unit("answer", "demo--Q8_0"):
+        resident = read_progress(file).resident_bytes
+    assert resident is not None and resident > 10_000_000
+
+
 def test_a_disk_that_is_full_stops_no_unit(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "a file").write_text("")
     board = RecordedBoard(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from quantgate.flows.build.states.builds import BuildState, StoreState
 from quantgate.flows.cli.views.plain import print_table
+from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.progress.counting import counted, time_left
 from quantgate.flows.progress.recorded import UnitProgress
 from quantgate.flows.releases.claims import Claim
@@ -39,7 +40,8 @@ def progress_lines(state: StoreState, now: float) -> Iterator[str]:
 def _outcome(build: BuildState) -> str:
     when = f"{datetime.fromtimestamp(build.changed_at, UTC):%Y-%m-%d %H:%M} UTC"
     if build.state != "done":
-        return f"{build.state}, {when}"
+        memory = f", {megabytes(build.resident_bytes)} of memory" if build.resident_bytes else ""
+        return f"{build.state}, {when}{memory}"
     return (
         f"{build.passed} of {build.variants} registered, exit code {build.exit_code}, {when}, "
         f"{build.page}"

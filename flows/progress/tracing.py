@@ -1,0 +1,169 @@
+"""Units as OpenTelemetry spans, sent where the standard variables say: OTLP over HTTP in its JSON form.
+
+`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, or `OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces` behind it, and
+`OTEL_EXPORTER_OTLP_HEADERS` are read as OpenTelemetry's specification of exporters has them.
+Spans of one run of a build have one trace, whichever process makes them: its id follows from the plan.
+"""
+
+import json
+import os
+import queue
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import unquote
+
+from quantgate.flows.progress.board import Board
+from quantgate.pipelines.domain.values import JsonObject, JsonValue
+from quantgate.pipelines.process.calls import OnProgress
+
+_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
+_SERVICE = "OTEL_SERVICE_NAME"
+_SEND_SECONDS = 5.0
+_INTERNAL, _OK, _ERROR = 1, 1, 2
+"""SpanKind and StatusCode of the protocol."""
+
+
+class SpanSender:
+    """Sends spans in a thread of its own; those that nobody takes are dropped, which is said once."""
+
+    def __init__(
+        self, endpoint: str, headers: Mapping[str, str], say: Callable[[str], None]
+    ) -> None:
+        """Send to an address."""
+        self._endpoint, self._say = endpoint, say
+        self._headers = {"Content-Type": "application/json", **headers}
+        self._waiting: queue.SimpleQueue[JsonObject | None] = queue.SimpleQueue()
+        self._silent = False
+        self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def of(
+        cls, say: Callable[[str], None], environment: Mapping[str, str] = os.environ
+    ) -> "SpanSender | None":
+        """Return a sender to where the environment says; None where it says nothing."""
+        endpoint = environment.get(_TRACES_ENDPOINT)
+        if not endpoint and (base := environment.get(_ENDPOINT)):
+            endpoint = f"{base.rstrip('/')}/v1/traces"
+        if not endpoint:
+            return None
+        pairs = (part.partition("=") for part in environment.get(_HEADERS, "").split(","))
+        headers = {name.strip(): unquote(value.strip()) for name, _, value in pairs if name.strip()}
+        return cls(endpoint, headers, say)
+
+    def send(self, span: JsonObject) -> None:
+        """Hand a span over; it is on its way when this returns."""
+        self._waiting.put(span)
+
+    def close(self) -> None:
+        """Wait until what was handed over is sent."""
+        self._waiting.put(None)
+        self._thread.join(2 * _SEND_SECONDS)
+
+    def _run(self) -> None:
+        while (span := self._waiting.get()) is not None:
+            request = urllib.request.Request(
+                self._endpoint, data=json.dumps(_envelope(span)).encode(), headers=self._headers
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=_SEND_SECONDS):
+                    pass
+            except (OSError, ValueError) as error:
+                if not self._silent:
+                    self._say(f"spans are not taken at {self._endpoint}: {error}")
+                self._silent = True
+
+
+class TracedBoard:
+    """Shows units on another board, and sends each as a span when it ends."""
+
+    def __init__(self, board: Board, sender: SpanSender, plan_file: Path) -> None:
+        """Belong to the run of a plan that was written just now."""
+        self._board, self._sender = board, sender
+        self._build = plan_file.parent.name
+        written_at = plan_file.stat().st_mtime_ns
+        digest = sha256(f"{self._build} {written_at}".encode()).hexdigest()
+        self._trace, self._root = digest[:32], digest[32:48]
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        self._board.say(text)
+
+    @contextmanager
+    def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
+        """Show that a unit is under way until the block ends, and send its span then."""
+        began = time.time_ns()
+        failed = True
+        try:
+            with self._board.unit(step, identifier) as hear:
+                yield hear
+            failed = False
+        finally:
+            span = sha256(f"{self._trace} {step} {identifier} {began}".encode()).hexdigest()[:16]
+            attributes = {"quantgate.step": step, "quantgate.unit": identifier}
+            self._send(step, span, began, failed=failed, attributes=attributes)
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Be the whole run for the time of a block: its span is the parent of all units'."""
+        began = time.time_ns()
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            self._send("build", self._root, began, failed=failed, attributes={})
+            self._sender.close()
+
+    def _send(
+        self, name: str, span: str, began: int, *, failed: bool, attributes: Mapping[str, str]
+    ) -> None:
+        parent: JsonObject = {} if span == self._root else {"parentSpanId": self._root}
+        self._sender.send(
+            {
+                "traceId": self._trace,
+                "spanId": span,
+                **parent,
+                "name": name,
+                "kind": _INTERNAL,
+                "startTimeUnixNano": str(began),
+                "endTimeUnixNano": str(time.time_ns()),
+                "attributes": _attributes({"quantgate.build": self._build, **attributes}),
+                "status": {"code": _ERROR if failed else _OK},
+            }
+        )
+
+
+@contextmanager
+def traced(board: Board, plan_file: Path) -> Iterator[Board]:
+    """Yield a board that sends spans for the run of a plan, or the board itself where nobody takes any."""
+    sender = SpanSender.of(board.say)
+    if sender is None:
+        yield board
+        return
+    traced_board = TracedBoard(board, sender, plan_file)
+    with traced_board.run():
+        yield traced_board
+
+
+def _envelope(span: JsonObject) -> JsonObject:
+    service = os.environ.get(_SERVICE) or "quantgate"
+    return {
+        "resourceSpans": [
+            {
+                "resource": {"attributes": _attributes({"service.name": service})},
+                "scopeSpans": [{"scope": {"name": "quantgate"}, "spans": [span]}],
+            }
+        ]
+    }
+
+
+def _attributes(values: Mapping[str, str]) -> list[JsonValue]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]
