@@ -35,7 +35,7 @@ def transcripts_command(build: str, folder: Path) -> int:
         InputError: where no run of the build is finished.
     """
     settings = Settings.from_environment()
-    plan = find_plan(build, settings)
+    plan = find_plan(build, settings.store)
     with open_board() as board:
         tools = wire(settings, plan.servers)
         opened = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)
@@ -97,7 +97,7 @@ def export_command(build: str, folder: Path) -> int:
     if importlib.util.find_spec("inspect_ai") is None:
         raise ToolchainError("inspect-ai is not installed", next_step="run `make setup-evals`")
     settings = Settings.from_environment()
-    plan = find_plan(build, settings)
+    plan = find_plan(build, settings.store)
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     with open_board() as board:

@@ -19,6 +19,7 @@ from quantgate.flows.cli.options import COUNT, FOLDER, FORMATS, FORMS, clean_exi
 from quantgate.flows.cli.progress import group as progress
 from quantgate.flows.cli.proofs import group as proofs
 from quantgate.flows.cli.registered import group as registered
+from quantgate.flows.cli.schemas import group as schemas
 from quantgate.flows.cli.starting import group as starting
 from quantgate.flows.cli.store.group import gc
 from quantgate.flows.cli.suite.group import suite
@@ -259,6 +260,6 @@ def down() -> int:
 main.add_command(suite)
 main.add_command(corpus)
 main.add_command(gc)
-for group in (starting, following, progress, registered, proofs):
+for group in (starting, following, progress, registered, proofs, schemas):
     for command in group.COMMANDS:
         main.add_command(command)

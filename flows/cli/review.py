@@ -24,6 +24,7 @@ from quantgate.pipelines.domain.suites.adjudication import Adjudication
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.report.label_sheet import label_sheet, sheet_lines
 from quantgate.pipelines.report.review_page import write_review_page
 from quantgate.pipelines.report.review_queue import ReviewEntry, review_queue
@@ -71,7 +72,7 @@ class OpenedBuild:
 def review_command(options: ReviewOptions) -> int:
     """Import decisions, write the form, or ask in the terminal; returns the exit code."""
     settings = Settings.from_environment()
-    plan = find_plan(options.build, settings)
+    plan = find_plan(options.build, settings.store)
     if options.import_file is not None:
         return _import(plan, options.import_file)
     opened = open_review(plan, settings)
@@ -94,14 +95,14 @@ def review_command(options: ReviewOptions) -> int:
     return _ask(opened.file, waiting, options.who or getpass.getuser())
 
 
-def find_plan(build: str, settings: Settings) -> BuildPlan:
+def find_plan(build: str, store: Store) -> BuildPlan:
     """Return a build's plan by its name, any unambiguous beginning of it, or its report folder.
 
     Raises:
         InputError: where none or several have that name.
     """
-    folder = settings.store.root / "plans"
-    builds = [path.parent.name for path in plan_files(settings.store)]
+    folder = store.root / "plans"
+    builds = [path.parent.name for path in plan_files(store)]
     name = Path(build).name
     matches = [name] if name in builds else [each for each in builds if each.startswith(name)]
     if len(matches) == 1:
@@ -112,7 +113,7 @@ def find_plan(build: str, settings: Settings) -> BuildPlan:
     near = did_you_mean(name, builds)
     raise InputError(
         f"no build is called '{name}'{near}",
-        where=str(settings.store.root),
+        where=str(store.root),
         next_step="`quantgate quantize` prints a build's name; QUANTGATE_STORE says where to look",
     )
 

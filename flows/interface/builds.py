@@ -40,6 +40,11 @@ class Build:
         return self.result.name
 
     @property
+    def store(self) -> Store:
+        """The store that it lies in."""
+        return Store(root=self.result.page.parents[2])
+
+    @property
     def page(self) -> Path:
         """The build's HTML page."""
         return self.result.page

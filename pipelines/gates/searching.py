@@ -1,15 +1,20 @@
 """What a search tries next, given what became of what it tried.
 
-It bisects the recipes by what they cost until one that passed stands beside a cheaper one that did not, and
-goes on with the mixes between the two, the largest first, until one does not pass. Which recipes it looks at
+It parts the recipes by what they cost until one that passed stands beside a cheaper one that did not, and
+goes on with the mixes between the two, the largest first, until one does not pass. Who fails is ended early
+and costs less than who passes, so it parts them below the middle. Which recipes it looks at
 depends on the answers; the error rate does not: there are as many sequences as recipes, fixed beforehand,
 each is tested at its equal share of the error (`Policy.error_shares`), and within a sequence nothing is
 tested behind what did not pass. docs/verdicts.md has the proof.
 """
 
 from collections.abc import Mapping
+from functools import cache
 
 from quantgate.pipelines.domain.search import Search, SearchCandidate
+
+_LOSER_COSTS = 0.39
+"""What is asked of a variant that fails, before it is ended, beside one that passes: 45 of 115 items."""
 
 
 def next_candidate(search: Search, passed: Mapping[str, bool]) -> SearchCandidate | None:
@@ -20,7 +25,7 @@ def next_candidate(search: Search, passed: Mapping[str, bool]) -> SearchCandidat
     recipes = [sequence[0] for sequence in search.sequences]
     passing, failing = -1, len(recipes)
     while failing - passing > 1:
-        middle = (passing + failing) // 2
+        middle = passing + 1 + parting(failing - passing - 1)
         outcome = passed.get(recipes[middle].identifier)
         if outcome is None:
             return recipes[middle]
@@ -31,6 +36,28 @@ def next_candidate(search: Search, passed: Mapping[str, bool]) -> SearchCandidat
     if passing < 0:
         return None
     return _next_mix(search.sequences[passing], passed)
+
+
+def parting(recipes: int) -> int:
+    """Return which of so many recipes, the largest first, to try next: the one with which least is expected.
+
+    How many of them pass, from none to all, is taken to be equally likely.
+    """
+    return _cheapest(recipes)[1]
+
+
+@cache
+def _cheapest(recipes: int) -> tuple[float, int]:
+    """Return what is expected to be asked of so many recipes, in runs of the suite, and the first to try."""
+    if recipes == 0:
+        return 0.0, 0
+    return min((_expected(recipes, first), first) for first in range(recipes))
+
+
+def _expected(recipes: int, first: int) -> float:
+    passes = (recipes - first) / (recipes + 1)
+    smaller, larger = _cheapest(recipes - first - 1)[0], _cheapest(first)[0]
+    return passes * (1.0 + smaller) + (1.0 - passes) * (_LOSER_COSTS + larger)
 
 
 def best_candidate(search: Search, passed: Mapping[str, bool]) -> SearchCandidate | None:

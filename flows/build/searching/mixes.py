@@ -15,7 +15,7 @@ from quantgate.pipelines.variants.variant import PlannedVariant, plan_variant
 
 _PATTERN = "mixed@2.7bpw"
 """The catalogue's mix whose candidates all mixes of a search have: they are measured once for all of them."""
-_STEPS = (0.25, 0.5, 0.75)
+_STEPS = (1 / 3, 2 / 3)
 """Where mixes stand between two sizes, by the logarithm."""
 _LEAST_GAP = 1.08
 """How much larger one size has to be than the next for mixes between them to be worth a run of the suite."""

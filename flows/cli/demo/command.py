@@ -1,5 +1,6 @@
 """`quantgate demo`: a verdict, a page and a look-up in seconds, without weights, compiler or network."""
 
+import json
 import sqlite3
 import textwrap
 from contextlib import closing
@@ -20,6 +21,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.report.build_report import BuildReport
 from quantgate.pipelines.report.page.rendering import write_page
 from quantgate.pipelines.report.result import result_json
+from quantgate.pipelines.report.stored.result_file import RESULT
 from quantgate.pipelines.report.summary import base_rows, reference_rows, variant_rows
 from quantgate.registry import Tracking, lookup
 
@@ -60,6 +62,8 @@ def write_demo_folder(demo: DemoBuild, store: Store) -> tuple[BuildReport, Build
     report = judged_report(demo)
     page = store.report(report.build) / PAGE
     write_page(report, page)
+    text = json.dumps(result_json(report), indent=1, ensure_ascii=False)
+    write_text(page.parent / RESULT, text + "\n")
     _write_registry(demo, store)
     _write_transcripts(demo, store)
     return report, _result(report, page)

@@ -125,7 +125,7 @@ def _counted(answer: Answer) -> Answer:
 def main() -> None:
     """Pack the build that the command line names, by default the only one of the open store."""
     settings = Settings.from_environment()
-    plan = find_plan(sys.argv[1] if len(sys.argv) > 1 else "support-llama", settings)
+    plan = find_plan(sys.argv[1] if len(sys.argv) > 1 else "support-llama", settings.store)
     build = LocalBuild(plan=plan, settings=settings, tools=wire(settings, plan.servers))
     write_demo(packed(build))
     print(f"{EXAMPLE}: {EXAMPLE.stat().st_size:,} bytes")

@@ -94,7 +94,7 @@ def _summaries(store: Store) -> list[BuildSummary]:
 
 
 def _draw(name: str, settings: Settings) -> int:
-    plan = find_plan(name, settings)
+    plan = find_plan(name, settings.store)
     with open_board() as board:
         tools = wire(settings, plan.servers)
         build = LocalBuild(plan=plan, settings=settings, tools=tools, show=board.unit)

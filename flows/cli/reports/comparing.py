@@ -12,13 +12,14 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed
+from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.report.between.builds import ComparedBuild, compare_builds
 
 
 def compare_builds_command(first: str, second: str, *, as_json: bool) -> int:
     """Print in what two builds differ, and what that did to every item."""
-    settings = Settings.from_environment()
-    compared = compare_builds(*(_opened(each, settings) for each in (first, second)))
+    store = Settings.from_environment().store
+    compared = compare_builds(opened(first, store), opened(second, store))
     if as_json:
         print_json(to_json(compared))
     else:
@@ -26,14 +27,19 @@ def compare_builds_command(first: str, second: str, *, as_json: bool) -> int:
     return 0
 
 
-def _opened(name: str, settings: Settings) -> ComparedBuild:
-    result = find_result(name, settings.store)
+def opened(name: str, store: Store) -> ComparedBuild:
+    """Return a build of a store as it is compared, by its name or how that begins.
+
+    Raises:
+        InputError: where none or several are called so, or what is kept of it cannot be read.
+    """
+    result = find_result(name, store)
 
     def answers(subject: str, key: Digest) -> Mapping[str, str] | None:
-        folder = settings.store.run(subject, key)
+        folder = store.run(subject, key)
         if not is_sealed(folder):
             return None
         return {answer.item_id: answer.text for answer in read_transcript(folder).answers}
 
-    suite = find_plan(result.build, settings).suite
+    suite = find_plan(result.build, store).suite
     return ComparedBuild(result=result, suite=suite, answers=answers)

@@ -7,7 +7,8 @@
 
     import quantgate as qg
     build = qg.quantize("build.yaml")    # or qg.open_build(NAME), or qg.demo()
-    build.to_frame(), build.changed("Q2_K"), qg.judge(run_a, run_b), qg.compare("name/1", "name/2")
+    build.to_frame(), build.changed("Q2_K"), qg.judge(run_a, run_b)
+    qg.compare("name/1", "name/2"), qg.compare(qg.open_build(A), qg.open_build(B))
 
 An installation brings this one import name. Below it stand the four houses `pipelines`, `calibration`,
 `registry` and `flows`; in a checkout they are links to the folders of these names. Importing this package
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from quantgate.flows.interface.builds import Build, demo, open_build, quantize
     from quantgate.flows.interface.changes import AnswerChange, AnswerChanges
+    from quantgate.flows.interface.comparing import compare
     from quantgate.flows.interface.judging import JudgedRun, JudgedSlice, judge
     from quantgate.pipelines.domain.errors import QuantgateError
     from quantgate.registry import (
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
         VersionComparison,
         VersionFacts,
         Wishes,
-        compare,
         history,
         lineage,
         lookup,
@@ -95,6 +96,7 @@ _INTERFACE = "quantgate.flows.interface"
 _HOMES = {
     "QuantgateError": "quantgate.pipelines.domain.errors",
     **dict.fromkeys(("Build", "demo", "open_build", "quantize"), f"{_INTERFACE}.builds"),
+    "compare": f"{_INTERFACE}.comparing",
     **dict.fromkeys(("AnswerChange", "AnswerChanges"), f"{_INTERFACE}.changes"),
     **dict.fromkeys(("JudgedSlice", "JudgedRun", "judge"), f"{_INTERFACE}.judging"),
 }

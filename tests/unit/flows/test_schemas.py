@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 import yaml
 
-from quantgate.flows.schemas import LINES, MODELS, SCHEMAS, schema_text
+from quantgate.flows.schemas import LINES, MODELS
+from quantgate.pipelines.specs.json_schemas import SCHEMAS, schema_text
 from quantgate.pipelines.specs.recipes import CATALOGUE
 from tests.support.project import PROJECT
 

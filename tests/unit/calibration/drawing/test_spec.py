@@ -11,8 +11,8 @@ import yaml
 from quantgate.calibration.drawing.mixing import shares_of
 from quantgate.calibration.specs.corpus import CorpusSpec
 from quantgate.calibration.specs.corpus_file import load_corpus_spec
-from quantgate.flows.schemas import SCHEMAS
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.specs.json_schemas import SCHEMAS
 from tests.support.project import PROJECT
 
 KEPT = PROJECT / "calibration" / "corpora"

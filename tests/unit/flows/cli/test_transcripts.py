@@ -14,12 +14,12 @@ from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.cli.export import export_command, transcripts_command, write_transcripts
 from quantgate.flows.cli.judge import JudgeOptions, judge_transcripts
 from quantgate.flows.cli.transcripts import exported_lines, read_transcript
-from quantgate.flows.schemas import SCHEMAS
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.verdict import Decision
+from quantgate.pipelines.specs.json_schemas import SCHEMAS
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import answered, judged
 from tests.support.fakes import FakeBackend, FakeRuntime

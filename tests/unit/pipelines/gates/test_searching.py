@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from quantgate.pipelines.domain.search import Search, SearchCandidate
-from quantgate.pipelines.gates.searching import best_candidate, next_candidate
+from quantgate.pipelines.gates.searching import best_candidate, next_candidate, parting
 
 
 def search_of(*sequences: str) -> Search:
@@ -35,28 +35,26 @@ def tried(search: Search, truth: Mapping[str, bool]) -> list[str]:
     return list(passed)
 
 
-def test_recipes_are_bisected_by_size_until_one_that_passed_stands_beside_one_that_did_not() -> (
-    None
-):
-    assert tried(EIGHT, dict.fromkeys("abcd", True)) == ["d", "f", "e", "d1"]
-    assert tried(EIGHT, dict.fromkeys("abcdefgh", True)) == ["d", "f", "g", "h"]
-    assert tried(EIGHT, {"a": True}) == ["d", "b", "a"]
+def test_recipes_are_parted_by_size_until_one_that_passed_stands_beside_one_that_did_not() -> None:
+    assert tried(EIGHT, dict.fromkeys("abcd", True)) == ["f", "d", "e", "d1"]
+    assert tried(EIGHT, dict.fromkeys("abcdefgh", True)) == ["f", "h"]
+    assert tried(EIGHT, {"a": True}) == ["f", "d", "c", "b", "a"]
 
 
 def test_where_nothing_passes_the_largest_is_tried_last_and_no_mix_at_all() -> None:
-    assert tried(search_of("a a1 a2", "b b1"), {}) == ["a"]
-    assert tried(EIGHT, {}) == ["d", "b", "a"]
+    assert tried(search_of("a a1 a2", "b b1"), {}) == ["b", "a"]
+    assert tried(EIGHT, {}) == ["f", "d", "c", "b", "a"]
 
 
 def test_mixes_below_what_passed_are_tried_in_order_until_one_does_not_pass() -> None:
     truth = dict.fromkeys(["a", "b", "c", "d", "d1", "d3"], True)
 
-    assert tried(EIGHT, truth) == ["d", "f", "e", "d1", "d2"]  # d3 stands behind a failure
+    assert tried(EIGHT, truth) == ["f", "d", "e", "d1", "d2"]  # d3 stands behind a failure
 
 
 def test_a_larger_recipe_that_fails_after_a_smaller_passed_is_never_asked_for() -> None:
     """Size does not order quality: what is found is a pass all the same, by its own verdict."""
-    assert tried(EIGHT, {"d": True, "e": False, "f": True}) == ["d", "f", "g"]
+    assert tried(EIGHT, {"d": True, "e": False, "f": True}) == ["f", "h", "g"]
 
 
 def test_the_best_is_the_cheapest_that_passed() -> None:
@@ -64,3 +62,17 @@ def test_the_best_is_the_cheapest_that_passed() -> None:
 
     assert best is not None and best.identifier == "d1"
     assert best_candidate(EIGHT, {"d": False}) is None
+
+
+def test_recipes_are_parted_below_the_middle_for_who_fails_costs_less() -> None:
+    assert [parting(recipes) for recipes in range(1, 9)] == [0, 1, 2, 2, 3, 3, 4, 5]
+
+
+def test_eight_recipes_and_two_mixes_are_asked_half_of_what_all_eight_would_be_where_six_pass() -> (
+    None
+):
+    passing = dict.fromkeys("abcdef", True)
+    order = tried(EIGHT, passing)
+    asked = sum(1.0 if name in passing else 45 / 115 for name in order)
+    assert order == ["f", "h", "g"]
+    assert asked + 2 <= len(EIGHT.sequences) / 2
