@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from quantgate.pipelines.domain.values import JsonValue
 
-SCHEMAS = Path(__file__).parent / "schemas"
+SCHEMAS = Path(__file__).resolve().parent / "schemas"
 """Where the schemas of files that people write are kept, for editors."""
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
