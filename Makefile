@@ -96,8 +96,9 @@ contracts:
 format: setup-dev  ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-schemas: setup  ## write the JSON schemas of recipe, build, policy, suite and corpus files anew
+schemas: setup  ## write the JSON schemas of files that people write, and docs/reference.md, anew
 	@$(BIN)/python -m quantgate.flows.schemas
+	@$(BIN)/python -m quantgate.flows.cli.reference.writing
 
 demo-data: setup  ## build the example and pack its answers for `quantgate demo` (flows/cli/demo/example.json.xz)
 	@QUANTGATE_STORE=.quantgate/demo $(BIN)/quantgate quantize --build examples/support-desk/build.yaml

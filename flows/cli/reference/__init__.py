@@ -1,0 +1,1 @@
+"""The reference page, made of commands and schemas."""
