@@ -23,10 +23,10 @@ _COMMON = ("help", "quiet", "verbose", "store")
 
 _HEAD = """# Reference
 
-Made of the program itself (`make schemas`); a test holds it to that. `--help` says the same of each command, and
-`quantgate schema NAME` of each file. Every command also takes `--help`, `--quiet` (results, warnings and errors
-only) and `--verbose`, and nearly all `--store PATH` (the store folder; else QUANTGATE_STORE, else the nearest
-`.quantgate` upwards).
+Made of the program itself (`make schemas`); a test holds it to that. `--help` says the same of each command,
+`quantgate schema NAME` of each file. Every command also takes `--help`, `--quiet` (results, warnings and
+errors only) and `--verbose`, and nearly all `--store PATH` (the store folder; else QUANTGATE_STORE, else the
+nearest `.quantgate` upwards).
 """
 
 
