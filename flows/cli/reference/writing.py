@@ -18,7 +18,7 @@ REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference.md"
 FILES = ("build", "suite", "item", "policy", "corpus", "recipe", "releases")
 """Schemas of files that are shown, in the order in which they are met."""
 
-_COMMON = ("help", "quiet", "verbose", "store")
+_COMMON = {"--help", "--quiet", "--verbose", "--store"}
 """Options that nearly every command has: said once."""
 
 _HEAD = """# Reference
@@ -54,7 +54,7 @@ def _commands(command: click.Command, path: str) -> Iterator[str]:
     records = [
         each.get_help_record(context)
         for each in command.get_params(context)
-        if each.name not in _COMMON
+        if _COMMON.isdisjoint(each.opts)
     ]
     rows = [(f"`{record[0]}`", record[1]) for record in records if record and record[1]]
     yield _table(("option", "does"), rows)

@@ -152,4 +152,4 @@ def test_every_command_takes_a_store_but_those_that_open_none() -> None:
     without = [
         one.name for one in commands(main) if "store" not in [option.name for option in one.params]
     ]
-    assert without == ["recipes", "demo", "completion", "key"]
+    assert without == ["recipes", "demo", "completion", "key", "schema"]
