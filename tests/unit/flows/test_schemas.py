@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
+from quantgate.flows.cli.reference.writing import REFERENCE, reference_text
 from quantgate.flows.schemas import LINES, MODELS
 from quantgate.pipelines.specs.json_schemas import SCHEMAS, schema_text
 from quantgate.pipelines.specs.recipes import CATALOGUE
@@ -66,3 +67,7 @@ def schema(name: str) -> dict[str, dict[str, dict[str, object]]]:
         (SCHEMAS / f"{name}.json").read_text()
     )
     return loaded
+
+
+def test_the_reference_page_is_what_commands_and_schemas_say_now() -> None:
+    assert REFERENCE.read_text(encoding="utf-8") == reference_text(), "run `make schemas`"
