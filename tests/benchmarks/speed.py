@@ -23,7 +23,8 @@ from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 from tests.benchmarks.measuring.ratios import ROUNDS
 from tests.support.llamacpp.oracles import oracle
 
-THREADS = 1  # llama-bench polls between two threads where our workers sleep: on busy cores that is another race
+THREADS = 1
+"""Of several, those of llama-bench poll where those of our workers sleep: on busy cores that is another race."""
 PROMPT_TOKENS, GENERATED_TOKENS = 128, 64
 WITHIN = 0.05
 _PASSES = "3"
