@@ -24,7 +24,7 @@ from tests.benchmarks.measuring.ratios import ROUNDS
 from tests.support.llamacpp.oracles import oracle
 
 THREADS = 1
-"""Of several, those of llama-bench poll where those of our workers sleep: on busy cores that is another race."""
+"""Of several, those of llama-bench poll where those of our workers sleep: on busy cores another race."""
 PROMPT_TOKENS, GENERATED_TOKENS = 128, 64
 WITHIN = 0.05
 _PASSES = "3"
