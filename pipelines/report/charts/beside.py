@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quantgate.pipelines.domain.speed import SpeedFigure
 from quantgate.pipelines.report.charts.canvas import drawn
 from quantgate.pipelines.report.charts.points import ChartPoint
-from quantgate.pipelines.report.charts.svg import CARD, INK, LINE, QUIET
+from quantgate.pipelines.report.charts.svg import CARD, INK, QUIET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,23 +36,23 @@ def beside_chart(points: Sequence[ChartPoint], beside: BesideBase) -> str:
         axes.axvline(1.0, color=QUIET, linestyle=":", linewidth=1.5, zorder=1)
         for row, (point, figure) in enumerate(rows):
             ratio = figure.ratio
-            axes.hlines([row], [ratio.low], [ratio.high], color=LINE, linewidth=4.0, zorder=2)
+            axes.hlines([row], [ratio.low], [ratio.high], color=QUIET, linewidth=2.0, zorder=2)
             shape, area = ("*", 200.0) if point.champion else ("o", 56.0)
             axes.scatter(
                 [ratio.median], [row], marker=shape, s=area, color=INK, edgecolors=CARD, zorder=3
             )
             axes.annotate(
                 beside.written(figure.variant.median),
-                (max(ratio.high, ratio.median), row),
-                xytext=(9, 0),
-                textcoords="offset points",
+                (1.0, row),
+                xycoords=axes.get_yaxis_transform(),
+                ha="right",
                 va="center",
                 color=QUIET,
             )
         axes.set_yticks(range(len(rows)), [point.name for point, _ in rows])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlim(0, 1.25 * max(1.0, *(figure.ratio.high for _, figure in rows)))
+        axes.set_xlim(0, 1.35 * max(1.0, *(figure.ratio.high for _, figure in rows)))
         axes.set_xlabel(beside.axis)
 
     return drawn(

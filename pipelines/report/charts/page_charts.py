@@ -86,7 +86,7 @@ _TIMED = (
     ),
 )
 _TIMED_CAPTIONS = (
-    "Generated one request at a time, base and variant by turns in processes of their own; the bar spans the"
+    "Generated one request at a time, base and variant by turns in processes of their own; the line spans the"
     " rounds. Variants judged in transformers are there for accuracy only: they have no row.",
     "The most that the process which answers had resident, the program included.",
 )

@@ -111,8 +111,11 @@ def _at_this_rate(needed: ItemsNeeded, rate: float) -> str:
     return f"{items} if they break as often as now ({percent(rate)})"
 
 
-def more_items(verdict: Verdict, policy: Policy) -> Iterator[Remedy]:
-    """Yield what would settle each open scope; what is open for another rule says so itself."""
+def more_items(verdict: Verdict, policy: Policy, model: str) -> Iterator[Remedy]:
+    """Yield what would settle each open scope; what is open for another rule says so itself.
+
+    `model` is where the base was found: its answers to traffic show which rows are likeliest to break.
+    """
     for scope in open_scopes(verdict) if verdict.decision is Decision.INCONCLUSIVE else ():
         needed = items_to_settle(scope, _limits(verdict, policy, scope))
         if needed is None:
@@ -124,5 +127,7 @@ def more_items(verdict: Verdict, policy: Policy) -> Iterator[Remedy]:
             basis=Basis.COMPUTED,
             text=f"{needed.scope}: {needed.unbroken} more reliable items{apart} settle it if none breaks,"
             f" {_at_this_rate(needed, counted.break_rate)}; the base gets {counted.reliable} of"
-            f" {counted.items} reliably right, so write about {needed.to_write}",
+            f" {counted.items} reliably right, so write about {needed.to_write}, from the rows"
+            " of your traffic that this proposes:",
+            command=f"quantgate suite mine TRAFFIC --model {model} --take {needed.to_write}",
         )

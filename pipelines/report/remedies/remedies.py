@@ -27,7 +27,7 @@ def remedies(report: BuildReport) -> Mapping[str, tuple[Remedy, ...]]:
 def _of(report: BuildReport, variant: VariantReport) -> Iterator[Remedy]:
     if variant.verdict is None:
         return
-    yield from more_items(variant.verdict, report.policy)
+    yield from more_items(variant.verdict, report.policy, report.checkpoint.source)
     for look in (
         better_corpus,
         better_cache,

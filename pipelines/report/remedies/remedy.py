@@ -16,7 +16,7 @@ class Basis(StrEnum):
 class Remedy:
     """Something to try for one variant that does not pass.
 
-    `command` are the options that ask for it, "" where there are none. `is_built`: what it names passes in
+    `command` asks for it, or holds the options that do; "" for none. `is_built`: what it names passes in
     this build already.
     """
 

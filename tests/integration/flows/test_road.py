@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 from urllib.request import Request, urlopen
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from tests.support.builds.road import RECIPES, Road, leftovers, make_road
@@ -88,6 +90,49 @@ def test_a_second_run_starts_nothing_and_prints_the_same(road: Road) -> None:
     assert time.monotonic() - started < 10, "a tenth of what any model, flow or server would take"
     assert json.loads(again.stdout) == result(road)
     assert "already" in again.stderr
+
+
+def test_ci_s_verdict_of_a_build_hands_on_its_files_and_its_exit_code(road: Road) -> None:
+    output = road.folder / "verdict"
+    finished = subprocess.run(
+        ["bash", str(PROJECT / ".ci" / "verdict")],
+        cwd=road.folder,
+        env=road.environment
+        | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "QUANTGATE_BUILD": "build.yaml",
+            "QUANTGATE_OUTPUT": str(output),
+            "GITHUB_OUTPUT": str(road.folder / "outputs"),
+            "GITHUB_STEP_SUMMARY": str(road.folder / "summary"),
+        },
+        capture_output=True,
+        text=True,
+    )
+    decision = result(road)["decision"]
+    assert finished.returncode == {"pass": 0, "inconclusive": 11}[str(decision)], finished.stderr
+    assert f"verdict={decision}\n" in (road.folder / "outputs").read_text()
+    assert json.loads((output / "result.json").read_text()) == result(road)
+    suites = ElementTree.parse(output / "junit.xml").getroot().findall("testsuite")
+    assert len(suites) == len(RECIPES)
+    assert (road.folder / "summary").read_text() == (output / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("verify", "support-llama/1", "--json"),
+        ("pull", "support-llama/1", "--to", "pulled", "--json"),
+        ("compare", "support-llama", "support-llama", "--json"),
+    ],
+)
+def test_what_asks_for_files_prints_json_that_fits_its_schema(
+    road: Road, arguments: tuple[str, ...]
+) -> None:
+    named = [str(road.folder / each) if each == "pulled" else each for each in arguments]
+    printed = road.run(*named)
+    assert printed.returncode == 0, printed.stderr
+    value = json.loads(printed.stdout)
+    jsonschema.validate(value, json.loads(road.run("schema", value["schema"]).stdout))
 
 
 def test_the_page_is_one_file_without_network(road: Road) -> None:

@@ -80,11 +80,13 @@ def test_only_what_keeps_a_verdict_open_is_asked_for() -> None:
     judged = verdict(Policy())
     assert judged.decision is Decision.INCONCLUSIVE
     assert [scope.name for scope in open_scopes(judged)] == ["open"]
-    (remedy,) = more_items(judged, Policy())
+    (remedy,) = more_items(judged, Policy(), "org/model")
     assert remedy.text == (
         "open: 21 more reliable items settle it if none breaks, 76 if they break as often as now (5.0 %);"
-        " the base gets 40 of 40 reliably right, so write about 76"
+        " the base gets 40 of 40 reliably right, so write about 76, from the rows of your traffic that this"
+        " proposes:"
     )
+    assert remedy.command == "quantgate suite mine TRAFFIC --model org/model --take 76"
     every = Policy(require_all_slices=True)
     assert [scope.name for scope in open_scopes(verdict(every))] == ["open", "small"]
 
@@ -102,7 +104,7 @@ def one_slice(right: int, broke: int, policy: Policy) -> Verdict:
 
 def test_a_rate_at_the_limit_is_said_to_be_settled_by_no_number() -> None:
     policy = Policy()
-    (remedy, *_) = more_items(one_slice(36, 4, policy), policy)
+    (remedy, *_) = more_items(one_slice(36, 4, policy), policy, "org/model")
     assert "no number does if they go on breaking as often as now (10.0 %)" in remedy.text
     assert "over" not in remedy.text
 
@@ -115,7 +117,7 @@ def test_a_pass_that_its_family_took_back_needs_items_at_the_familys_confidence(
     judged = within_family(alone, beside)
     assert (alone.decision, judged.decision) == (Decision.PASS, Decision.INCONCLUSIVE)
     assert judged.whole is not None
-    (remedy,) = more_items(judged, policy)
+    (remedy,) = more_items(judged, policy, "org/model")
     confidence = family_confidence(policy, 41)
     needed = items_to_settle(judged.whole, Limits(max_break_rate=0.10, confidence=confidence))
     assert needed is not None
