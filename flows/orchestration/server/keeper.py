@@ -7,6 +7,7 @@ behind the same listening socket, which the keeper holds: requests that come mea
 where an earlier keeper of the store listened, or 0: clients that it left behind find the new server there.
 """
 
+import asyncio
 import fcntl
 import importlib.util
 import os
@@ -18,11 +19,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from quantgate.flows.orchestration.server.state import ServerFolder, ServerRecord, health_problem
 from quantgate.pipelines.files.records import write_record
 from quantgate.pipelines.process.launch import PARENT_PID, launched
+
+if TYPE_CHECKING:
+    from prefect.server.utilities.messaging.memory import Subscription
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 5.0
@@ -39,7 +43,11 @@ _RECORDS_TOGETHER = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "250",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
 }
-"""Prefect writes each state of a unit in a transaction of its own, and drops what comes while 10,000 wait."""
+"""Prefect by itself writes each state of a unit in a transaction of its own."""
+
+_MOST_WAITING = 200_000
+"""Messages that may wait to be written: four a unit, of some kilobytes each. Prefect by itself drops what
+comes while 10,000 wait, and with it records of units (prefect/server/utilities/messaging/memory.py)."""
 
 _LOCK_TRIES = 20
 _LOCK_SECONDS = 0.05
@@ -64,7 +72,9 @@ def serve(descriptor: int) -> None:
     """Be the server: Prefect's own application on a socket that already listens."""
     import uvicorn
     from prefect.server.api.server import create_app
+    from prefect.server.utilities.messaging import memory
 
+    memory.Subscription = roomy(memory.Subscription)  # type: ignore[misc]
     config = uvicorn.Config(
         create_app(final=True),
         log_level="warning",
@@ -72,6 +82,17 @@ def serve(descriptor: int) -> None:
         timeout_graceful_shutdown=3,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+def roomy(subscription: "type[Subscription]") -> "type[Subscription]":
+    """Return a kind of subscription that drops nothing before `_MOST_WAITING` messages wait."""
+
+    class RoomySubscription(subscription):  # type: ignore[valid-type, misc]
+        def __init__(self, *values: Any, **options: Any) -> None:
+            super().__init__(*values, **options)
+            self._queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=_MOST_WAITING)
+
+    return RoomySubscription
 
 
 def server_environment(home: Path, url: str) -> dict[str, str]:
