@@ -1,14 +1,24 @@
-"""Versions of installed packages, which identities name again and again: each is read once a process."""
+"""Versions of installed packages, which identities name again and again.
 
-import importlib.metadata
-from functools import cache
+They are read anew each time: a program that follows releases runs for weeks, and its workers import what is
+installed by then.
+"""
+
+import re
+from importlib.metadata import distribution
+
+_VERSION = re.compile(r"^Version: *(\S+) *$", re.MULTILINE)
 
 
-@cache
 def installed_version(package: str) -> str:
     """Return a package's version, as its metadata has it.
+
+    `importlib.metadata.version` gives the same, and parses all of the metadata as an e-mail first: 1.5 ms
+    each time instead of 0.07, and planning a build of eight variants asks 148 times.
 
     Raises:
         PackageNotFoundError: it is not installed.
     """
-    return importlib.metadata.version(package)
+    installed = distribution(package)
+    named = _VERSION.search(installed.read_text("METADATA") or "")
+    return named[1] if named else installed.version
