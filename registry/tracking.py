@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urldefrag, urlsplit
 
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.domain.secrets import redacted, without_userinfo
@@ -51,16 +51,21 @@ class Tracking:
         """
         root = store.root.resolve()
         chosen = uri or environment.get(URI_VARIABLE) or f"{_SQLITE}{root / 'mlflow.db'}"
+        chosen = chosen.strip()
         _check_address(chosen)
         scheme = urlsplit(chosen).scheme.split("+")[0].lower()
         if scheme not in _SERVERS + _DATABASES and not chosen.startswith("databricks"):
             raise InputError(
                 "is not a tracking URI that holds a model registry",
-                where=redacted(chosen),
-                next_step="use sqlite:////absolute/path/mlflow.db or the http(s) address of a server",
+                where=_without_login(chosen),
+                next_step="write postgresql://…"
+                if scheme == "postgres"
+                else "use sqlite:////absolute/path/mlflow.db or the http(s) address of a server",
             )
         if scheme == "sqlite":
             chosen = _absolute_sqlite(chosen)
+        elif scheme in _SERVERS:  # one registry, also where its address is copied from a browser
+            chosen = scheme + urldefrag(chosen).url[len(scheme) :].rstrip("/")
         database = _database_file(chosen)
         local = (database.parent if database else root) / "mlflow-artifacts"
         return cls(
@@ -122,8 +127,8 @@ class Tracking:
 
     @property
     def key(self) -> str:
-        """A short name for this URI, for file names."""
-        return sha256(self.uri.encode()).hexdigest()[:8]
+        """A short name for this registry, whoever logs in, for file names."""
+        return sha256(without_userinfo(self.uri).encode()).hexdigest()[:8]
 
     def require_database(self) -> None:
         """Refuse to look into a SQLite database that does not exist: opening it would create it.
@@ -151,7 +156,14 @@ def _check_address(uri: str) -> None:
     if not problem and (not uri.isprintable() or " " in uri) and not uri.startswith(_SQLITE):
         problem = "is no address (there is space in it)"
     if problem:
-        raise InputError(problem, where=redacted(uri), next_step=f"correct {URI_VARIABLE}")
+        raise InputError(problem, where=_without_login(uri), next_step=f"correct {URI_VARIABLE}")
+
+
+def _without_login(uri: str) -> str:
+    """Return what is no address without what may be a password in it."""
+    scheme, found, rest = uri.partition("://")
+    _, login, host = rest.rpartition("@")
+    return redacted(f"{scheme}://***@{host}" if found and login else uri)
 
 
 def _absolute_sqlite(uri: str) -> str:

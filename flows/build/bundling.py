@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,6 +52,18 @@ def find_build(version: RegisteredVersion, store: Store) -> tuple[BuildPlan, Pla
     Raises:
         InputError: the store has none.
     """
+    for plan, planned in _alike(version, store):
+        if plan.checkpoint.name == version.model:  # others judged the same under another name
+            return plan, planned
+    raise InputError(
+        f"no build of this store judged {version.uri}",
+        where=str(store.root),
+        next_step=_BUILD_AGAIN,
+    )
+
+
+def _alike(version: RegisteredVersion, store: Store) -> Iterator[tuple[BuildPlan, PlannedVariant]]:
+    """Yield builds of the same variant, judged on the same suite by the same policy."""
     digests = version.facts.digests
     for path in plan_files(store):
         with suppress(InputError):  # of another version, or edited: others may have judged it
@@ -59,14 +72,7 @@ def find_build(version: RegisteredVersion, store: Store) -> tuple[BuildPlan, Pla
                 continue
             if not _asked_alike(plan.suite, version.facts.decode):
                 continue
-            for planned in plan.variants:
-                if planned.key == digests.variant_key:
-                    return plan, planned
-    raise InputError(
-        f"no build of this store judged {version.uri}",
-        where=str(store.root),
-        next_step=_BUILD_AGAIN,
-    )
+            yield from ((plan, each) for each in plan.variants if each.key == digests.variant_key)
 
 
 def _asked_alike(suite: Suite, decode: str) -> bool:

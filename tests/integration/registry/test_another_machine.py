@@ -70,7 +70,7 @@ class Machines:
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Machines:
     port = free_port()
-    road = make_road(tmp_path_factory.mktemp("first"), ("Q8_0", "Q2_K"), items_a_slice=6)
+    road = make_road(tmp_path_factory.mktemp("first"), ("Q8_0",), items_a_slice=6)
     road = orchestrated(road)
     first = with_variables(
         road, {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", "QUANTGATE_WEIGHTS": "upload"}
@@ -109,12 +109,12 @@ def registered(machines: Machines, served: None) -> None:
 def test_what_passed_while_nobody_answered_waits_and_is_not_called_failed(
     machines: Machines,
 ) -> None:
-    said = machines.build.stdout + machines.build.stderr
+    said = " ".join((machines.build.stdout + machines.build.stderr).split())
     assert machines.build.returncode == 13, said
     assert "Nothing passed" not in said
     assert "1 of them could not be registered: their evidence waits in the store" in said
     assert "Traceback" not in said
-    assert len(list((machines.first.store / "pending").iterdir())) == 2
+    assert len(list((machines.first.store / "pending").iterdir())) == 1
 
 
 @pytest.mark.usefixtures("served")
@@ -124,7 +124,7 @@ def test_a_wrong_login_registers_nothing_and_all_waits_on(machines: Machines) ->
     assert done.returncode == 13, done.stderr
     assert "still waits" in done.stdout and "401" in done.stdout
     assert "a-wrong-one" not in done.stdout + done.stderr
-    assert len(list((machines.first.store / "pending").iterdir())) == 2
+    assert len(list((machines.first.store / "pending").iterdir())) == 1
 
 
 @pytest.mark.usefixtures("registered")
@@ -141,7 +141,7 @@ def test_another_machine_finds_pulls_verifies_and_serves_it(machines: Machines) 
     item, said = transcribed(machines.first)
     with machines.without_the_first():
         found = json.loads(second.run("lookup", "support-llama", "--json").stdout)
-        assert not found["is_here"]
+        assert not Path(found["facts"]["artifact"]).exists()
         refused = second.run("verify", CHAMPION)
         assert refused.returncode == 2
         assert "quantgate pull support-llama/1 --to FOLDER" in refused.stderr

@@ -238,6 +238,19 @@ def test_a_version_of_another_store_is_named(build: LocalBuild, version: Registe
         find_build(other, build.settings.store)
 
 
+def test_a_build_of_the_same_variant_under_another_name_is_another_one(
+    build: LocalBuild, version: RegisteredVersion, tmp_path: Path
+) -> None:
+    store = Store(root=tmp_path / "store")
+    renamed = replace(build.plan, checkpoint=replace(build.plan.checkpoint, name="another"))
+    for plan in (renamed, build.plan):
+        write_plan(plan, store)
+    assert find_build(version, store)[0].checkpoint.name == "demo"
+    assert find_build(replace(version, model="another"), store)[0].checkpoint.name == "another"
+    with pytest.raises(InputError, match="no build of this store judged"):
+        find_build(replace(version, model="nobody's"), store)
+
+
 def test_a_build_that_asked_with_other_template_variables_is_another_one(
     build: LocalBuild, version: RegisteredVersion, tmp_path: Path
 ) -> None:

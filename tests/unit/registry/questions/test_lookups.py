@@ -346,6 +346,33 @@ def test_the_tracking_uri_is_taken_from_argument_then_environment_then_store(
     assert asked.artifact_root == tmp_path / "mlflow-artifacts"
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ["http://mlflow.test:5000/", " http://mlflow.test:5000 ", "http://mlflow.test:5000/#/models/a",
+     "http://ada:secret@mlflow.test:5000/", "HTTP://mlflow.test:5000//"],
+)  # fmt: skip
+def test_one_server_is_one_registry_however_its_address_is_written(
+    tmp_path: Path, spelling: str
+) -> None:
+    store = tracking_in(tmp_path).store
+    plain = Tracking.resolve(store, uri="http://mlflow.test:5000")
+    asked = Tracking.resolve(store, uri=spelling)
+    assert asked.is_server
+    assert (asked.address, asked.key) == (plain.address, plain.key)
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://ada:se cret@host", "http://ada:se#cret@h", "postgres://ada:se@h/x"]
+)
+def test_an_address_that_is_none_is_shown_without_what_may_be_a_password(
+    tmp_path: Path, uri: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        Tracking.resolve(tracking_in(tmp_path).store, uri=uri)
+    assert "ada" not in str(refused.value)
+    assert "***@h" in str(refused.value)
+
+
 def test_importing_the_look_up_imports_neither_mlflow_nor_pydantic() -> None:
     code = (
         "import sys; from quantgate import lookup, lineage; "
