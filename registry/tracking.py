@@ -161,9 +161,9 @@ def _check_address(uri: str) -> None:
 
 def _without_login(uri: str) -> str:
     """Return what is no address without what may be a password in it."""
-    scheme, found, rest = uri.partition("://")
+    scheme, _, rest = uri.partition("://")
     _, login, host = rest.rpartition("@")
-    return redacted(f"{scheme}://***@{host}" if found and login else uri)
+    return redacted(f"{scheme}://***@{host}" if login else uri)
 
 
 def _absolute_sqlite(uri: str) -> str:

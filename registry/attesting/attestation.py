@@ -3,42 +3,32 @@
 A sealed folder of the store, by evidence and key: `statement/` holds `provenance.json` and `mlbom.json`,
 `statement.sig` is the signature over these two, `files.sig` the one over the variant's own folder (with
 which `model_signing verify` checks a copy of the weights), and `key.pub` the key that both were made with.
+`registry/attesting/verification.py` checks it.
 """
 
-import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files import sealed
 from quantgate.pipelines.files.store import Store
 from quantgate.registry.attesting.mlbom import bill_of_materials
 from quantgate.registry.attesting.provenance import provenance_statement
-from quantgate.registry.attesting.signing import (
-    check_signature,
-    fingerprint,
-    public_key,
-    sign_folder,
-)
+from quantgate.registry.attesting.signing import fingerprint, public_key, sign_folder
 from quantgate.registry.attesting.subject import attested
-from quantgate.registry.proofs.bundle import ATTESTATIONS, SHORT_KEY
+from quantgate.registry.attesting.verification import (
+    PROVENANCE,
+    PUBLIC,
+    STATEMENT,
+    STATEMENT_SIGNATURE,
+    Attestation,
+    store_attestations,
+)
+from quantgate.registry.proofs.bundle import SHORT_KEY
 from quantgate.registry.questions.versions import RegisteredVersion
 
-STATEMENT, PROVENANCE, BILL = "statement", "provenance.json", "mlbom.json"
-_STATEMENT_SIGNATURE, _FILES_SIGNATURE, _PUBLIC = "statement.sig", "files.sig", "key.pub"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attestation:
-    """An attestation as its manifest has it: which version's, and by which key."""
-
-    uri: str
-    evidence_key: str
-    signer: str
+BILL = "mlbom.json"
+_FILES_SIGNATURE = "files.sig"
 
 
 def attest(version: RegisteredVersion, store: Store, key: Path, program: str) -> Path:
@@ -57,67 +47,13 @@ def attest(version: RegisteredVersion, store: Store, key: Path, program: str) ->
         statement.mkdir()
         _write(statement / PROVENANCE, provenance_statement(subject, program))
         _write(statement / BILL, bill_of_materials(subject))
-        sign_folder(statement, staging / _STATEMENT_SIGNATURE, key)
+        sign_folder(statement, staging / STATEMENT_SIGNATURE, key)
         sign_folder(version.folder, staging / _FILES_SIGNATURE, key)
-        (staging / _PUBLIC).write_bytes(public)
+        (staging / PUBLIC).write_bytes(public)
         return Attestation(uri=version.uri, evidence_key=version.facts.evidence_key, signer=signer)
 
     sealed.produce_once(folder, Attestation, produce)
     return folder
-
-
-def signers(
-    folder: Path, evidence_key: str, files: Mapping[str, Digest], trusted: Path | None = None
-) -> tuple[str, ...]:
-    """Check every attestation below a folder and return the fingerprints of the keys that signed them.
-
-    With a trusted public key, only those are looked at that name this key, and there has to be one.
-
-    Raises:
-        InputError: as `check_attestation`; or none is signed by the trusted key.
-    """
-    signed = sorted(path.parent for path in folder.glob(f"[!.]*/{sealed.MANIFEST}"))
-    if trusted is None:
-        return tuple(check_attestation(each, evidence_key, files) for each in signed)
-    trusted_name = fingerprint(_readable(trusted))
-    for each in signed:
-        if each.name == trusted_name[:SHORT_KEY]:
-            return (check_attestation(each, evidence_key, files, trusted),)
-    raise InputError(
-        f"no attestation by the key {trusted_name[:SHORT_KEY]}… is there",
-        where=str(folder),
-        next_step="attest it with that key: quantgate attest NAME@ALIAS --key FILE",
-    )
-
-
-def check_attestation(
-    folder: Path, evidence_key: str, files: Mapping[str, Digest], trusted: Path | None = None
-) -> str:
-    """Check an attestation's signature, and that it is about this evidence and these files (by sha256).
-
-    Returns the fingerprint of the key that signed it: the one in `trusted` where that is given, else the one
-    that lies beside it, which anybody can have put there.
-
-    Raises:
-        InputError: it was altered, is about something else, or another key signed it.
-    """
-    manifest = sealed.read_manifest(folder, Attestation)
-    sealed.verify(folder, manifest)
-    public = _readable(trusted) if trusted is not None else (folder / _PUBLIC).read_bytes()
-    signer = fingerprint(public)
-    with NamedTemporaryFile(suffix=".pub") as file:
-        file.write(public)
-        file.flush()
-        check_signature(folder / STATEMENT, folder / _STATEMENT_SIGNATURE, Path(file.name))
-    statement = json.loads((folder / STATEMENT / PROVENANCE).read_bytes())
-    named = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
-    facts = statement["predicate"]["buildDefinition"]["internalParameters"]
-    if named != files or facts.get("evidence_key") != evidence_key:
-        raise InputError(
-            "is signed, and about other files or another verdict",
-            where=str(folder / STATEMENT / PROVENANCE),
-        )
-    return signer
 
 
 def copy_attestation(folder: Path, target: Path) -> None:
@@ -131,17 +67,5 @@ def copy_attestation(folder: Path, target: Path) -> None:
     shutil.copytree(folder, target)
 
 
-def store_attestations(store: Store, evidence_key: str) -> Path:
-    """Return the folder of a store that holds the attestations of one piece of evidence."""
-    return store.root / ATTESTATIONS / evidence_key[:SHORT_KEY]
-
-
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-def _readable(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError("is no public key that can be read", where=str(path)) from error

@@ -1,6 +1,5 @@
 """The program as a wheel, and an environment that has it with what it declares and nothing else."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -8,9 +7,10 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from tests.support.project import PROJECT
 
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
 HOUSES = ("calibration", "flows", "pipelines", "registry")
 
 
@@ -59,12 +59,12 @@ def install_alone(wheel: Path, folder: Path, *, extra: str = "") -> Path:
 
 def _needed(of: Distribution, seen: set[str], extra: str = "") -> Iterator[Distribution]:
     """Yield the distributions that one needs, for an extra or for none, and what they need."""
-    for requirement in of.requires or ():
-        wish, _, marker = requirement.partition(";")
-        named = _NAME.match(wish)
-        name = named[0].rstrip(".-_") if named else wish
-        other_extra = "extra" in marker and not (extra and f'extra == "{extra}"' in marker)
-        if other_extra or "sys_platform" in marker or "python_version" in marker or name in seen:
+    for text in of.requires or ():
+        requirement = Requirement(text)
+        name = requirement.name
+        if name in seen or (
+            requirement.marker and not requirement.marker.evaluate({"extra": extra})
+        ):
             continue
         seen.add(name)
         needed = distribution(name)

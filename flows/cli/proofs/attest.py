@@ -6,14 +6,9 @@ from quantgate.flows.cli.views.plain import print_plain_json
 from quantgate.pipelines.files.reading import at_home
 from quantgate.pipelines.files.store import open_store
 from quantgate.registry import resolve_reference
-from quantgate.registry.attesting.attestation import (
-    BILL,
-    PROVENANCE,
-    STATEMENT,
-    attest,
-    copy_attestation,
-)
+from quantgate.registry.attesting.attestation import BILL, attest, copy_attestation
 from quantgate.registry.attesting.signing import create_key, fingerprint, public_key
+from quantgate.registry.attesting.verification import PROVENANCE, STATEMENT
 from quantgate.registry.proofs.checking import this_version
 
 

@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.pipelines.files.reading import at_home
 from quantgate.pipelines.files.records import from_json, write_text
 from quantgate.registry import RegisteredVersion, Tracking, verify
-from quantgate.registry.attesting.attestation import store_attestations
+from quantgate.registry.attesting.verification import store_attestations
 from quantgate.registry.cards.card import CardContent, evaluation_results, model_card
 from quantgate.registry.cards.publishing import (
     CARD,

@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.sealed import Manifest, read_manifest
 from quantgate.pipelines.files.store import open_store
 from quantgate.registry import resolve_reference, verify
-from quantgate.registry.attesting.attestation import signers, store_attestations
+from quantgate.registry.attesting.verification import signers, store_attestations
 from quantgate.registry.proofs.checking import check_bundle
 
 

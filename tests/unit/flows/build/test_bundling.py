@@ -18,8 +18,9 @@ from quantgate.pipelines.files.sealed import seal
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.suites.digest import suite_digest
 from quantgate.registry import RegisteredVersion
-from quantgate.registry.attesting.attestation import attest, signers
+from quantgate.registry.attesting.attestation import attest
 from quantgate.registry.attesting.signing import create_key, fingerprint
+from quantgate.registry.attesting.verification import signers
 from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.proofs.archive import unpack_archive, write_archive
 from quantgate.registry.proofs.bundle import EVIDENCE, REGISTERED, read_bundle_record

@@ -16,8 +16,8 @@ from quantgate.flows.build.tracking import tracking
 from quantgate.flows.cli.views.result import show_result
 from quantgate.pipelines.domain.errors import InputError, QuantgateError, ServiceError
 from quantgate.registry import Tracking
-from quantgate.registry.attesting.attestation import store_attestations
 from quantgate.registry.attesting.signing import create_key
+from quantgate.registry.attesting.verification import store_attestations
 from quantgate.registry.protocol import AliasChange
 from quantgate.registry.recording.pending import waiting
 from tests.support.builds.faked import faked_build

@@ -15,18 +15,14 @@ from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.sealed import Manifest, read_manifest
 from quantgate.pipelines.files.store import Store
 from quantgate.registry import RegisteredVersion
-from quantgate.registry.attesting.attestation import (
-    attest,
-    check_attestation,
-    signers,
-    store_attestations,
-)
+from quantgate.registry.attesting.attestation import attest
 from quantgate.registry.attesting.signing import (
     check_signature,
     create_key,
     fingerprint,
     public_key,
 )
+from quantgate.registry.attesting.verification import check_attestation, signers, store_attestations
 from quantgate.registry.evidence_facts import version_facts
 from tests.support.registries import Sample, evidence_of
 
