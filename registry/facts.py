@@ -189,7 +189,7 @@ class VersionFacts:
 
 
 VERSION_TAGS = (
-    FactTag("identifier", gathered=True),
+    FactTag("identifier"),
     FactTag("scheme", parameter=True),
     FactTag("algorithm", parameter=True, gathered=True),
     FactTag("format", parameter=True),

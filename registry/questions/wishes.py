@@ -106,12 +106,12 @@ class LookupRequest:
     def unknown_to(self, held: Sequence["Traits"]) -> Iterator[str]:
         """Say of each name that is wished for and that none of some versions has, which one may be meant."""
         names = (
-            ("suite", self.suite, {traits.suite_name for traits in held}),
-            ("runtime", self.runtime, {traits.engine for traits in held}),
-            ("KV cache", self.kv, {traits.kv_cache for traits in held}),
+            ("suite", self.suite, {traits.suite_name for traits in held}, str),
+            ("runtime", self.runtime, {traits.engine for traits in held}, plain),
+            ("KV cache", self.kv, {traits.kv_cache for traits in held}, str.lower),
         )
-        for what, wished, there in names:
-            if wished is not None and there and plain(wished) not in map(plain, there):
+        for what, wished, there, spelt in names:
+            if wished is not None and there and spelt(wished) not in map(spelt, there):
                 yield f"no {what} '{wished}' among them: {instead(wished, sorted(there))}"
 
     def __str__(self) -> str:

@@ -33,6 +33,7 @@ from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.process.signals import Ending, children_end_first
+from quantgate.registry.lineage_tag import LINEAGE, spread
 from quantgate.registry.opening import open_mlflow
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import evidence_of
@@ -229,6 +230,10 @@ def held(database: Path, model: str) -> Held:
         versions: dict[str, dict[str, str]] = {}
         for _, number, key, value in tables.execute(_VERSIONS, (model,)):
             versions.setdefault(str(number), {})[key] = value
+        plain = {
+            number: {key: text for key, text in spread(tags).items() if key != LINEAGE}
+            for number, tags in versions.items()
+        }
         runs: dict[str, dict[str, Any]] = {}
         for name, status, key, value in tables.execute(_RUNS, (model,)):
             run = runs.setdefault(name, {"status": status, "tags": {}})
@@ -241,7 +246,7 @@ def held(database: Path, model: str) -> Held:
         )
         return Held(
             runs=sorted(runs.values(), key=lambda run: str(run["tags"].get("identifier"))),
-            versions=versions,
+            versions=plain,
             aliases={alias: str(number) for alias, number in aliases},
         )
 

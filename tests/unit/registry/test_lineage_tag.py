@@ -31,7 +31,7 @@ def tags(tracking: Tracking) -> dict[str, str]:
 
 def test_a_version_has_few_tags_and_every_fact(tags: dict[str, str]) -> None:
     held = gathered(tags)
-    assert len(held) == 20
+    assert len(held) == 21
     assert "policy_digest" not in held
     assert json.loads(held[LINEAGE])["policy_digest"] == tags["policy_digest"]
     assert {name: spread(held)[name] for name in tags} == tags

@@ -180,6 +180,10 @@ def test_a_rollback_passes_over_what_does_not_pass_any_more(place: Place) -> Non
 def test_nothing_is_rolled_back_where_there_is_nothing(place: Place) -> None:
     with pytest.raises(NotFoundError, match="no model 'support-llama' is registered"):
         place.rollback()
+    two_revisions(place)
+    misspelt = replace(CHAMPION, suite="suport-desk")
+    with pytest.raises(NotFoundError, match=r"a suite of that name; did you mean support-desk\?"):
+        rollback(misspelt, place.tracking, by=BY, open_registry=place.mlflow.open)
 
 
 @pytest.mark.parametrize("operation", ["set_model_tag", "point_alias", "aliases"])

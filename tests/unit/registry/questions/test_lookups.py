@@ -115,6 +115,45 @@ def test_where_nothing_fits_it_says_what_there_is(
         find(wanted, tracking, open_reader=mlflow.open_reader)
 
 
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"suite": "supportdesk"}, "no suite 'supportdesk' among them: did you mean support-desk"),
+        ({"runtime": "lama.ccp"}, r"no runtime 'lama.ccp' among them: did you mean llama\.cpp"),
+        ({"kv": "q4_0"}, "no KV cache 'q4_0' among them: there are: f16"),
+    ],
+)
+def test_a_name_that_no_version_has_is_answered_with_the_one_that_may_be_meant(
+    tracking: Tracking, mlflow: MemoryRegistry, wish: dict[str, str], said: str
+) -> None:
+    wanted = replace(LookupRequest(model=MODEL), **wish)  # type: ignore[arg-type]
+    with pytest.raises(NotFoundError, match=said):
+        find(wanted, tracking, open_reader=mlflow.open_reader)
+    alias = f"{MODEL}@supportdesk"
+    with pytest.raises(NotFoundError, match=r"no such alias; did you mean support-desk\?"):
+        trace(alias, tracking, open_reader=mlflow.open_reader)
+
+
+def test_a_whole_reference_is_no_name_of_a_model(
+    tracking: Tracking, mlflow: MemoryRegistry
+) -> None:
+    with pytest.raises(InputError) as refused:
+        find(LookupRequest(model=f"{MODEL}@desk"), tracking, open_reader=mlflow.open_reader)
+    assert f"look it up by suite ({MODEL} --suite desk)" in str(refused.value.next_step)
+
+
+def test_an_alias_that_somebody_pointed_at_another_programs_version_is_said(
+    tracking: Tracking, mlflow: MemoryRegistry
+) -> None:
+    mlflow.create_version(MODEL, "run9", {"theirs": "yes"})
+    mlflow.point_alias(MODEL, "support-desk", "4")
+    found = find(LookupRequest(model=MODEL), tracking, open_reader=mlflow.open_reader)
+    assert found.version == "2"
+    (passed,) = found.passed_over
+    assert not passed.altered
+    assert str(passed).startswith(f"models:/{MODEL}/4 is not returned: @support-desk points at it")
+
+
 def test_an_unknown_model_is_answered_with_the_one_that_may_be_meant(
     tracking: Tracking, mlflow: MemoryRegistry
 ) -> None:
