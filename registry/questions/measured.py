@@ -13,7 +13,11 @@ _MOST_MODELS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredRecipe:
-    """One verdict on a recipe: `model` is what it was registered under, `suite` `name@version`."""
+    """One verdict on a recipe: `model` is what it was registered under, `suite` `name@version`.
+
+    `speed_ratio` is its share of its base's generated tokens a second on `device`, `none` where it was not
+    timed.
+    """
 
     recipe: str
     verdict: str
@@ -21,6 +25,8 @@ class MeasuredRecipe:
     suite: str
     accuracy: str
     reference_accuracy: str
+    speed_ratio: str = "none"
+    device: str = "none"
 
     @property
     def sentence(self) -> str:
@@ -30,7 +36,13 @@ class MeasuredRecipe:
         if self.accuracy != "none" and self.reference_accuracy != "none":
             before, after = float(self.reference_accuracy), float(self.accuracy)
             rates = f" ({before:.1%} -> {after:.1%})"
-        return f"{words.get(self.verdict, self.verdict)} here: {self.model} on {self.suite}{rates}"
+        speed = ""
+        if self.speed_ratio != "none":
+            speed = (
+                f", {float(self.speed_ratio):.2f} of its base's tokens a second on {self.device}"
+            )
+        said = words.get(self.verdict, self.verdict)
+        return f"{said} here: {self.model} on {self.suite}{rates}{speed}"
 
 
 def measured_of(
@@ -70,4 +82,6 @@ def _measured(model: str, run: TaggedRun) -> MeasuredRecipe:
         suite=tags.get("suite", ""),
         accuracy=tags.get("accuracy", "none"),
         reference_accuracy=tags.get("reference_accuracy", "none"),
+        speed_ratio=tags.get("speed_ratio", "none"),
+        device=tags.get("runtime_device", "none"),
     )

@@ -76,7 +76,7 @@ def recommend(
     options = [
         _option(checkpoint, recipe, asked, least, measured) for recipe in dict.fromkeys(listed)
     ]
-    options.sort(key=lambda option: _rank(option, measured))
+    options.sort(key=lambda option: _rank(option, measured, asked.device))
     fitting = (option for option in options if option.fits and not _failed(option.recipe, measured))
     first = next(fitting, None)
     base = _served(checkpoint, None, asked)
@@ -126,14 +126,22 @@ def _served(checkpoint: Checkpoint, recipe: Recipe | None, asked: Asked) -> Serv
     )
 
 
-def _rank(option: Option, measured: Sequence[MeasuredRecipe]) -> tuple[int, int]:
-    """Passed here, the smallest first; as the prior has it, below its floor last; failed here."""
+def _rank(
+    option: Option, measured: Sequence[MeasuredRecipe], device: Device
+) -> tuple[int, float, int]:
+    """Passed here, the fastest that was timed first, then the smallest; as the prior has it; failed here."""
     verdict = _newest(option.recipe, measured)
     if verdict is not None and verdict.verdict == "pass":
-        return 0, option.memory.size_bytes
+        return 0, -_speed(verdict, device), option.memory.size_bytes
     if verdict is not None and verdict.verdict == "fail":
-        return 3, 0
-    return (2 if option.below_floor else 1), 0
+        return 3, 0.0, 0
+    return (2 if option.below_floor else 1), 0.0, 0
+
+
+def _speed(verdict: MeasuredRecipe, device: Device) -> float:
+    """Return its share of its base's tokens a second on such a device; 0 where it was not timed there."""
+    timed_here = (verdict.device == Device.CPU.value) == (device is Device.CPU)
+    return float(verdict.speed_ratio) if timed_here and verdict.speed_ratio != "none" else 0.0
 
 
 def _failed(recipe: str, measured: Sequence[MeasuredRecipe]) -> bool:

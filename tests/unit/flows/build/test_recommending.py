@@ -98,3 +98,17 @@ def test_cards_with_fp8_units_begin_with_fp8_and_are_given_an_allowance() -> Non
     assert recommendation.first == "FP8_DYNAMIC"
     assert recommendation.options[0].memory.program_bytes == GPU_ALLOWANCE_BYTES
     assert not any(name.startswith(("NVFP4", "MXFP4")) for name in names(recommendation))
+
+
+def test_of_what_passed_here_the_fastest_comes_first_where_it_was_timed_on_such_a_device() -> None:
+    slow = replace(measured("Q2_K", "pass"), speed_ratio="1.1", device="cpu")
+    fast = replace(measured("Q8_0", "pass"), speed_ratio="1.4", device="cpu")
+    untimed = measured("Q4_K_M--imatrix", "pass")
+
+    listed = recommend(CHECKPOINT, ROOMY, (slow, fast, untimed)).options
+    assert [option.recipe for option in listed[:3]] == ["Q8_0", "Q2_K", "Q4_K_M--imatrix"]
+    assert listed[0].why.endswith("1.40 of its base's tokens a second on cpu")
+
+    elsewhere = replace(fast, device="NVIDIA H200")
+    listed = recommend(CHECKPOINT, ROOMY, (slow, elsewhere, untimed)).options
+    assert [option.recipe for option in listed[:2]] == ["Q2_K", "Q4_K_M--imatrix"]
