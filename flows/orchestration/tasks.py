@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import ParamSpec
 
 from prefect import Task, task
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from quantgate.flows.build import outcome, recorded_pages
@@ -64,5 +64,8 @@ def report(plan_file: str) -> JsonObject:
         key="verdicts",
         table=[asdict(row) for row in result.rows],
         description=f"Verdicts of {result.name}",
+    )
+    create_link_artifact(
+        key="page", link=result.page.absolute().as_uri(), link_text=f"The page of {result.name}"
     )
     return {"page": str(result.page), "exit_code": result.exit_code}
