@@ -17,6 +17,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan_files import read_plan
 from quantgate.flows.build.references import require_prospects, run_references
 from quantgate.flows.build.resources import needs
+from quantgate.flows.build.resources.host import HostMemory
 from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, Chains, Step
 from quantgate.flows.build.sources import refuse_unlike_source
@@ -85,7 +86,8 @@ def _machine() -> Machine:
     memory = Memory(
         lambda: min(available_bytes(), settings.memory_bytes), side_by_side=settings.workers
     )
-    return Machine(memory, settings.tool_cache / "accelerator.lock")
+    shared = None if _boards else HostMemory(settings.tool_cache / "memory", settings.memory_bytes)
+    return Machine(memory, settings.tool_cache / "accelerator.lock", shared)
 
 
 def _rank(plan_file: str, planned: PlannedVariant, step: Step) -> float:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantgate.flows.build.resources.host import HostMemory
 from quantgate.pipelines.files.locks import exclusive
 
 
@@ -81,11 +82,14 @@ class Memory:
 
 
 class Machine:
-    """Memory and the accelerator's turn; `turn` is the lock file of this machine's accelerator."""
+    """Memory and the accelerator's turn; `turn` is the lock file of this machine's accelerator.
 
-    def __init__(self, memory: Memory, turn: Path) -> None:
-        """Remember both."""
-        self._memory, self._turn = memory, turn
+    `shared` is the memory that units of other processes hold too, None where this process runs all of them.
+    """
+
+    def __init__(self, memory: Memory, turn: Path, shared: HostMemory | None = None) -> None:
+        """Remember all three."""
+        self._memory, self._turn, self._shared = memory, turn, shared
 
     @contextmanager
     def hold(self, need: Need, rank: float = 0.0) -> Iterator[None]:
@@ -94,4 +98,6 @@ class Machine:
             if need.device != "cpu":
                 stack.enter_context(exclusive(self._turn))
             stack.enter_context(self._memory.hold(need.size_bytes, rank))
+            if self._shared is not None:
+                stack.enter_context(self._shared.hold(need.size_bytes))
             yield
