@@ -1,4 +1,4 @@
-"""Memory that units of several processes of a machine hold together: each says in a locked file what it takes.
+"""Memory that units of several processes of a machine hold together: each says in a locked file how much.
 
 A file's lock is freed by the kernel when its process dies, however it dies; so nothing has to be cleared up.
 """
@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +24,7 @@ class HostMemory:
     """Bytes that units of all processes of this machine hold at once, by their own account."""
 
     def __init__(self, folder: Path, capacity_bytes: int) -> None:
-        """Keep account under a folder that this machine's processes share; other machines have their own in it."""
+        """Keep account in a folder that this machine's processes share; other machines have their own."""
         self._folder, self._capacity_bytes = folder / socket.gethostname(), capacity_bytes
 
     @contextmanager
@@ -62,12 +62,17 @@ class HostMemory:
         """Add up what living units hold; files of dead ones are removed."""
         held = 0
         for other in self._folder.glob(_HELD):
-            try:
-                with other.open("r+") as handle:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    other.unlink(missing_ok=True)
-            except BlockingIOError:
-                held += int(other.read_text())
-            except FileNotFoundError:
-                continue
+            with suppress(FileNotFoundError):  # its unit ended just now
+                held += _held_in(other)
         return held
+
+
+def _held_in(account: Path) -> int:
+    """Return what a unit holds; nothing where its process is dead, and its file goes."""
+    with account.open("r+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(handle.read())
+        account.unlink()
+        return 0
