@@ -15,7 +15,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-clusters setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow faults check types contracts unused format schemas demo-data docs bench models serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-clusters setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow faults check types contracts unused format schemas pictures demo-data docs bench models serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -95,6 +95,9 @@ contracts:
 
 format: setup-dev  ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+pictures: setup-dev  ## draw the pictures of the documents anew (needs Chromium)
+	@$(BIN)/python requirements/site/pictures.py
 
 schemas: setup  ## write the JSON schemas of files that people write, and docs/reference.md, anew
 	@$(BIN)/python -m quantgate.flows.schemas
