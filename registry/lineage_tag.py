@@ -16,7 +16,8 @@ LINEAGE = "lineage"
 
 GATHERED = frozenset((*(tag.name for tag in VERSION_TAGS if tag.gathered), SCOPE_SINCE, JUDGED_IN))
 """Names of what stands in it."""
-_ASKED_FOR = frozenset(tag.name for tag in VERSION_TAGS) - GATHERED
+_FACTS = frozenset(tag.name for tag in VERSION_TAGS) | GATHERED
+_ASKED_FOR = _FACTS - GATHERED
 
 
 def gathered(tags: Mapping[str, str]) -> dict[str, str]:
@@ -30,7 +31,8 @@ def spread(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags that a registry holds with each by its own name, the gathered tag itself among them.
 
     Versions from before there was one have theirs apart. What stands in it counts, whatever tag of the same
-    name somebody added beside it; one that was damaged says nothing, and the seal does not hold.
+    name somebody added beside it; one that was damaged says nothing, and the seal does not hold. Which facts
+    have a tag of their own may change: what an earlier release gathered is read as well.
     """
     try:
         inside = json.loads(tags.get(LINEAGE, "{}"))
@@ -38,10 +40,8 @@ def spread(tags: Mapping[str, str]) -> dict[str, str]:
         inside = {}
     if not isinstance(inside, dict):
         inside = {}
-    return {
-        **tags,
-        **{n: text for n, text in inside.items() if n in GATHERED and isinstance(text, str)},
-    }
+    facts = {n: text for n, text in inside.items() if n in _FACTS and isinstance(text, str)}
+    return {**facts, **tags, **{n: text for n, text in facts.items() if n in GATHERED}}
 
 
 def held_names(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ class LookupRequest:
         )
         for what, wished, there, spelt in names:
             if wished is not None and there and spelt(wished) not in map(spelt, there):
-                yield f"no {what} '{wished}' among them: {instead(wished, sorted(there))}"
+                yield f"no {what} '{wished}' among them ({instead(wished, sorted(there))})"
 
     def __str__(self) -> str:
         wishes = [

@@ -59,6 +59,13 @@ def test_a_version_from_before_there_was_one_is_read_as_it_is(tags: dict[str, st
     assert spread(tags) == tags
 
 
+def test_what_an_earlier_release_gathered_is_read(tags: dict[str, str]) -> None:
+    held = gathered(tags)
+    inside = json.loads(held[LINEAGE]) | {"identifier": held.pop("identifier")}
+    assert spread({**held, LINEAGE: json.dumps(inside)})["identifier"] == tags["identifier"]
+    assert spread({**held, LINEAGE: json.dumps({"theirs": "yes"})}).keys() == {*held, LINEAGE}
+
+
 def test_a_tag_that_somebody_adds_beside_it_changes_nothing(tags: dict[str, str]) -> None:
     held = {**gathered(tags), "policy_digest": "0" * 64}
     assert spread(held)["policy_digest"] == tags["policy_digest"]

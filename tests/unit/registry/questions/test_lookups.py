@@ -118,9 +118,12 @@ def test_where_nothing_fits_it_says_what_there_is(
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        ({"suite": "supportdesk"}, "no suite 'supportdesk' among them: did you mean support-desk"),
-        ({"runtime": "lama.ccp"}, r"no runtime 'lama.ccp' among them: did you mean llama\.cpp"),
-        ({"kv": "q4_0"}, "no KV cache 'q4_0' among them: there are: f16"),
+        (
+            {"suite": "supportdesk"},
+            "no suite 'supportdesk' among them \\(did you mean support-desk",
+        ),
+        ({"runtime": "lama.ccp"}, r"no runtime 'lama.ccp' among them \(did you mean llama\.cpp"),
+        ({"kv": "q4_0"}, "no KV cache 'q4_0' among them \\(there are: f16"),
     ],
 )
 def test_a_name_that_no_version_has_is_answered_with_the_one_that_may_be_meant(
