@@ -5,8 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quantgate.calibration.checks.report import CorpusReport
+from quantgate.calibration.shelf.card import DataCard
+from quantgate.calibration.shelf.model_tokens import ModelTokens
+from quantgate.calibration.shelf.sealing import CorpusRecord
+from quantgate.flows.build.clearing.removing import Kept, Removable
 from quantgate.flows.build.recommending.choosing import Recommendation
 from quantgate.flows.build.states.builds import StoreState
+from quantgate.flows.releases.claims import Claim
+from quantgate.pipelines.authoring.check import SuiteReport
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.pipelines.report.between.builds import BuildsCompared
@@ -19,6 +26,7 @@ from quantgate.registry import (
     RegisteredVersion,
     VersionComparison,
 )
+from quantgate.registry.proofs.checking import BundleProof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +59,92 @@ class VerifiedOutput:
     every_byte: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleVerifiedOutput:
+    """A bundle, checked: what it proves, and who signed it."""
+
+    file: Path
+    proof: BundleProof
+    signers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteCheckOutput(SuiteReport):
+    """What `suite check` found; `ok` is false where there are problems."""
+
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusCheckOutput(CorpusReport):
+    """What `corpus check` found; `ok` is false where there are problems."""
+
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCorpus(CorpusRecord):
+    """A sealed version; `state` says whether it is sound."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorporaOutput:
+    """Every sealed version of a store."""
+
+    corpora: tuple[ListedCorpus, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusOutput:
+    """A corpus: its record, its card (null where it has none), and its tokens as models count them."""
+
+    corpus: str
+    folder: Path
+    record: CorpusRecord
+    card: DataCard | None
+    tokens: tuple[ModelTokens, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasesOutput:
+    """The releases that were noticed."""
+
+    releases: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearingOutput:
+    """What may go of a store, or went; `registry_unasked` says why the registry could not be asked."""
+
+    store: Path
+    removed: bool
+    size_bytes: int
+    registry_unasked: str | None
+    removable: tuple[Removable, ...]
+    kept: tuple[Kept, ...]
+
+
 OUTPUTS: Mapping[str, Any] = {
     "quantgate.result/1": StoredResult,
     "quantgate.lookup/1": RegisteredVersion | VersionsOutput,
     "quantgate.lineage/1": Lineage,
     "quantgate.history/1": ModelHistory,
     "quantgate.compare/1": VersionComparison | BuildsCompared,
-    "quantgate.verify/1": VerifiedOutput,
+    "quantgate.verify/1": VerifiedOutput | BundleVerifiedOutput,
     "quantgate.pull/1": Pulled,
     "quantgate.report/1": BuildsOutput,
     "quantgate.status/1": StoreState,
     "quantgate.recipes/1": RecipesOutput,
     "quantgate.recommendation/1": Recommendation,
     "quantgate.verdict/1": Verdict,
+    "quantgate.suite-check/1": SuiteCheckOutput,
+    "quantgate.corpus-build/1": CorpusOutput,
+    "quantgate.corpus-check/1": CorpusCheckOutput,
+    "quantgate.corpus-list/1": CorporaOutput,
+    "quantgate.corpus-show/1": CorpusOutput,
+    "quantgate.releases/1": ReleasesOutput,
+    "quantgate.gc/1": ClearingOutput,
 }
 """By the name that stands under `schema` in what is printed."""

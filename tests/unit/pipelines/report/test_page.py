@@ -34,6 +34,7 @@ from tests.support.reports import (
     judged,
     recipe,
 )
+from tests.support.speeds import timed_twice_as_fast
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
 VOID = {"meta", "br", "input", "link", "img"}
@@ -455,3 +456,21 @@ def test_what_decided_beside_the_break_rate_is_on_the_page_and_in_the_result(
     (facet,) = told["facets"]
     assert facet["fell"] == 0
     assert facet["items"] == len(items)
+
+
+def test_what_was_timed_stands_beside_the_size_in_the_decision_and_with_its_spread() -> None:
+    report = example_report(SMALL)
+    chosen = report.smallest_passing
+    assert chosen is not None
+    timed = tuple(
+        replace(each, speed=timed_twice_as_fast()) if each is chosen else each
+        for each in report.variants
+    )
+    html = render_page(replace(report, variants=timed))
+    assert "40.0 MB resident at most" in html
+    assert (
+        "it generates 20.0 tokens a second, 2.00 of what the base does, in 0.50 of its memory"
+        in html
+    )
+    assert "2.00 of its base's, 1.90 to 2.10" in html
+    assert "resident at most" not in render_page(report)

@@ -15,6 +15,16 @@ from tests.support.project import EXAMPLE
 UNSEEN = {"quantgate.verify/1", "quantgate.pull/1"}
 """They ask for weights, which the demo has none of."""
 
+AUTHORING = {
+    *("quantgate.corpus-build/1", "quantgate.corpus-check/1", "quantgate.corpus-list/1"),
+    *(
+        "quantgate.corpus-show/1",
+        "quantgate.suite-check/1",
+        "quantgate.releases/1",
+        "quantgate.gc/1",
+    ),
+}
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -57,7 +67,26 @@ def test_every_output_of_a_store_and_its_registry_fits_its_schema(demo: Path) ->
         printed(demo, "recommend", str(EXAMPLE / "checkpoint"), "--memory", "1GB", "--json"),
         printed(demo, "judge", *both, "--suite", str(EXAMPLE / "suite"), "--json"),
     ]
-    assert {check(value) for value in values} == OUTPUTS.keys() - UNSEEN
+    assert {check(value) for value in values} == OUTPUTS.keys() - UNSEEN - AUTHORING
+
+
+def test_every_output_about_suites_corpora_and_stores_fits_its_schema(tmp_path: Path) -> None:
+    desk = EXAMPLE / "suite"
+    rows = (EXAMPLE / "traffic" / "messages.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "traffic.jsonl").write_text("\n".join(rows[:80]), encoding="utf-8")
+    spec = tmp_path / "corpus.yaml"
+    spec.write_text("name: desk\nsequences: 20\nsources: [{path: traffic.jsonl}]\n")
+    store = tmp_path / "store"
+    values = [
+        printed(store, "corpus", "build", str(spec), "--json"),
+        printed(store, "corpus", "list", "--json"),
+        printed(store, "corpus", "show", "desk", "--json"),
+        printed(store, "corpus", "check", "desk", "--suite", str(desk), "--json"),
+        printed(store, "suite", "check", str(desk), "--json"),
+        printed(store, "releases", "--json"),
+        printed(store, "gc", "--dry-run", "--json"),
+    ]
+    assert {check(value) for value in values} == AUTHORING
 
 
 def test_a_value_of_another_kind_does_not_fit(demo: Path) -> None:
