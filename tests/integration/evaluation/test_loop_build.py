@@ -5,7 +5,6 @@ the next message. These loops ask for no more, and that is enough to tell a soun
 """
 
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -87,11 +86,8 @@ def test_the_page_says_how_far_a_broken_loop_came(road: Road) -> None:
 
 
 def test_what_passed_is_registered_and_looked_up(road: Road) -> None:
-    with sqlite3.connect(road.store / "mlflow.db") as database:
-        versions = database.execute(
-            "select value from model_version_tags where key = 'identifier'"
-        ).fetchall()
-    assert [identifier.endswith("--Q8_0") for (identifier,) in versions] == [True]
-    name = versions[0][0].removesuffix("--Q8_0")
+    (identifier,) = road.identifiers.values()
+    assert identifier.endswith("--Q8_0")
+    name = identifier.removesuffix("--Q8_0")
     looked_up = road.run("lookup", name, "--suite", "desk-loops")
     assert looked_up.returncode == 0, looked_up.stderr

@@ -9,7 +9,6 @@ import os
 import re
 import resource
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -90,14 +89,10 @@ def struck(road: Road, fault: str, stage: str, strike: Callable[[int], None]) ->
 
 def completes(road: Road) -> None:
     """Run the same command to its end: everything is there once, and nothing is left behind."""
-    finished = road.run(*road.build, "--anyway")
+    finished = road.run(*road.build, "--anyway", "--json")
     assert finished.returncode in (0, 11), finished.stderr
     assert leftovers(road.store) == []
-    with sqlite3.connect(road.store / "mlflow.db") as database:
-        versions = database.execute(
-            "select value, count(*) from model_version_tags where key = 'identifier' group by value"
-        ).fetchall()
-    assert all(count == 1 for _, count in versions), versions
+    assert sorted(road.identifiers.values()) == road.passing(finished.stdout)
     deadline = time.monotonic() + ENDED_SECONDS
     while processes_of(road.store) and time.monotonic() < deadline:
         time.sleep(0.5)

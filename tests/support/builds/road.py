@@ -3,16 +3,18 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from atexit import register
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from quantgate.flows.orchestration.server.api import project_prefect_api
+from quantgate.registry.lineage_tag import spread
 from tests.support.project import EXAMPLE, PROJECT
 
 RECIPES = ("Q8_0", "FP8_DYNAMIC", "Q4_K_M--imatrix", "NVFP4", "W4A16--gptq", "Q2_K")
@@ -67,6 +69,22 @@ class Road:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """The variant of each registered version, by its number, as the registry's database has them."""
+        tags: dict[str, dict[str, str]] = {}
+        with closing(sqlite3.connect(self.store / "mlflow.db")) as database:
+            for version, key, text in database.execute(
+                "select version, key, value from model_version_tags"
+            ):
+                tags.setdefault(str(version), {})[key] = text
+        return {version: spread(held)["identifier"] for version, held in tags.items()}
+
+    def passing(self, result: str) -> list[str]:
+        """The variants that passed, sorted, as a build's `--json` output says."""
+        rows = json.loads(result)["variants"]
+        return sorted(row["identifier"] for row in rows if row["decision"] == "pass")
 
     @property
     def build(self) -> tuple[str, ...]:
