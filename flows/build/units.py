@@ -162,7 +162,7 @@ def _audit(build: LocalBuild, planned: PlannedVariant) -> VariantAudit:
         reading=build.reading,
         planned=planned,
         variant=build.open(planned),
-        reference_key=reference_plans(build, planned.recipe.runtime)[0].key,
+        answers_key=reference_plans(build, planned.recipe.runtime)[0].answers_key,
     )
 
 

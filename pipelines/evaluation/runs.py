@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from quantgate.pipelines.files.sealed import (
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress
 
+_ANY_SUITE = digest_of("any suite that asks the same")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
@@ -52,6 +55,12 @@ class RunPlan:
         """Identity of the run."""
         parts = [self.subject, self.subject_digest, to_json(self.contract), self.source_digest]
         return digest_of([*parts, self.ended_by] if self.ended_by else parts)
+
+    @property
+    def answers_key(self) -> Digest:
+        """Identity of the raw answers: what is expected of them, and how they are graded, is no part."""
+        contract = to_json(replace(self.contract, suite_digest=_ANY_SUITE))
+        return digest_of([self.subject, self.subject_digest, contract, self.source_digest])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,11 +190,14 @@ def run_suite(
 ) -> Run:
     """Return the graded run, asking only the items that no earlier attempt has answered.
 
+    Where a suite of other expectations or graders asked the very same, its answers are taken: nothing starts.
     Between portions (`Schedule.portions`) `ended` sees what is answered so far, and may end the run.
 
     Raises:
         WorkerError, ToolchainError: from the runtime; answers given so far are kept for the next try.
     """
+    if _is_taken_over(suite_runs, plan):
+        return suite_runs.read(plan)
     unfinished = suite_runs.store.run_in_progress(plan.subject, plan.key)
 
     def produce(staging: Path) -> RunRecord:
@@ -209,6 +221,30 @@ def run_suite(
         produce_once(suite_runs.folder(plan), RunRecord, produce)
     shutil.rmtree(unfinished, ignore_errors=True)  # who waited for the same run may do so too
     return suite_runs.read(plan)
+
+
+def _is_taken_over(suite_runs: SuiteRuns, plan: RunPlan) -> bool:
+    """Seal this run of another's answers, where one was asked the same under the same contract.
+
+    Loops are asked anew: what their tools say belongs to the suite. So are runs that may end early.
+    """
+    if suite_runs.loops is not None or plan.ended_by is not None or suite_runs.finished(plan):
+        return False
+    for manifest in (suite_runs.store.root / "runs").glob(f"{plan.subject}--*/{MANIFEST}"):
+        earlier, record = manifest.parent, _record(manifest.parent)
+        if record is None or record.plan.ended_by or record.plan.answers_key != plan.answers_key:
+            continue
+        produce_once(suite_runs.folder(plan), RunRecord, partial(_take_over, earlier, plan))
+        return True
+    return False
+
+
+def _take_over(earlier: Path, plan: RunPlan, staging: Path) -> RunRecord:
+    manifest = read_manifest(earlier, RunRecord)
+    verify(earlier, manifest)
+    for name in (TRANSCRIPT, PROMPTS):
+        shutil.copyfile(earlier / name, staging / name)
+    return replace(manifest.record, plan=plan)
 
 
 def _unfinished_run(

@@ -60,14 +60,14 @@ class Drift:
 class VariantAudit:
     """The audit of one built variant: what it depends on, where it is sealed, and how it is made.
 
-    `reference_key` is that of the base's run whose answers are part of it.
+    `answers_key` is that of the base's answers that are part of it (`RunPlan.answers_key`).
     """
 
     bench: AuditBench
     reading: BaseReading
     planned: PlannedVariant
     variant: Variant
-    reference_key: Digest
+    answers_key: Digest
 
     @property
     def runtime(self) -> Runtime:
@@ -87,7 +87,7 @@ class VariantAudit:
                 self.planned.key,
                 self.variant.files_digest,
                 self.reading.texts_digest,
-                self.reference_key,
+                self.answers_key,
                 self.runtime.source_digest(),
                 audit_digest(),
             ]

@@ -1,4 +1,4 @@
-"""A changed policy, and what people decided of answers, are judged on what is sealed: no model starts."""
+"""What changed a verdict but no question (policy, reviews, expectations) is judged on what is sealed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +11,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.pipelines.domain.suites.adjudication import Adjudication, Mark
 from quantgate.pipelines.domain.suites.anchor import answer_digest
+from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.evaluation.adjudications import item_digest
 from quantgate.pipelines.process.calls import start_nothing
@@ -43,9 +44,21 @@ def lenient(plan: BuildPlan) -> BuildPlan:
     return replace(plan, policy=replace(plan.policy, max_break_rate=0.6))
 
 
-@pytest.mark.parametrize("change", [decided, lenient])
+def expecting(plan: BuildPlan) -> BuildPlan:
+    """Return the plan with a suite that asks the same, and expects of some items what the variant said."""
+    items = tuple(
+        replace(item, expected="wrong") if item.id in sorted(WRONG)[:5] else item
+        for item in plan.suite.items
+    )
+    return replace(plan, suite=replace(plan.suite, version=2, digest=digest_of("2"), items=items))
+
+
+@pytest.mark.parametrize(
+    ("change", "decision"),
+    [(decided, Decision.PASS), (lenient, Decision.PASS), (expecting, Decision.FAIL)],
+)
 def test_it_is_judged_anew_and_nothing_is_asked(
-    change: Callable[[BuildPlan], BuildPlan], tmp_path: Path
+    change: Callable[[BuildPlan], BuildPlan], decision: Decision, tmp_path: Path
 ) -> None:
     backend, runtime = FakeBackend(), FakeRuntime(wrong={"Q2_K": set(WRONG)})
     before = faked_build(tmp_path, backend, runtime)
@@ -61,5 +74,5 @@ def test_it_is_judged_anew_and_nothing_is_asked(
     )
     assert after.plan.key != before.plan.key, "it is a build of its own"
     units.build_files(after, planned)
-    assert judged(after, planned).verdict.decision is Decision.PASS
+    assert judged(after, planned).verdict.decision is decision
     assert (runtime.asked, runtime.measured, backend.built) == (asked, measured, built)
