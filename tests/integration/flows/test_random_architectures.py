@@ -1,7 +1,7 @@
-"""Whole builds of small random checkpoints, from the command line to verdicts, with the real tools.
+"""Small random checkpoints from plan to verdict, with the real tools.
 
-What `tests.integration.catalogue` tries part by part is done here as users do it: the base is asked and held
-against the checkpoint, variants are built, audited, asked and judged, and all of it is recorded.
+What `tests.integration.catalogue` tries part by part is done here in the order of a build: the base is held
+against the checkpoint and asked, variants are built, audited, asked and judged.
 """
 
 from functools import cache
@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.flows.build import units
+from quantgate.flows.build.bases import refuse_base
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
+from quantgate.pipelines.domain.verdicts.decision import Decision
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.architectures.low_bit import as_fp8_release, as_mxfp4_release
 from tests.support.architectures.made import random_checkpoint_of
 from tests.support.architectures.names import Architecture, known_to_all
-from tests.support.builds.short_build import audited_and_judged, short_build
+from tests.support.builds.short_build import ITEMS, short_site
+from tests.support.builds.walking import judged
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -46,18 +51,32 @@ def architecture(name: str) -> Architecture:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_random_checkpoint_is_built_audited_asked_and_judged(name: str, tmp_path: Path) -> None:
     model = random_checkpoint_of(architecture(name), tmp_path / "dense", run_worker)
-    build = short_build(tmp_path / "build", model, "--recipes", ",".join(RECIPES[name]))
-    audited_and_judged(build, {*RECIPES[name]})
-    assert build.result["model"]["architecture_review"] == "unreviewed"
+    build = short_site(tmp_path / "build", model, RECIPES[name])
+    assert build.plan.checkpoint.architecture_review == "unreviewed"
+    _every_variant_is_judged(build)
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_a_low_bit_release_is_expanded_and_everything_made_of_it_says_so(
+def test_a_low_bit_release_is_expanded_built_audited_asked_and_judged(
     name: str, tmp_path: Path
 ) -> None:
     stored_as, layout = RELEASES[name]
     dense = random_checkpoint_of(architecture(name), tmp_path / "dense", run_worker)
     model = layout(dense, tmp_path / "released", ())
-    build = short_build(tmp_path / "build", model, "--recipes", ",".join(BOTH), "--expand", REASON)
-    audited_and_judged(build, {*BOTH})
-    assert build.result["model"]["losses"] == [f"expanded from {stored_as} ({REASON})"]
+    build = short_site(tmp_path / "build", model, BOTH, REASON)
+    assert build.plan.checkpoint.losses == (f"expanded from {stored_as} ({REASON})",)
+    _every_variant_is_judged(build)
+
+
+def _every_variant_is_judged(build: LocalBuild) -> None:
+    """Hold that no runtime refuses the base, every audit is passed, and every item is answered alike."""
+    for planned in build.plan.variants:
+        refuse_base(build, planned.recipe.runtime)
+        units.build_files(build, planned)
+        judgement = judged(build, planned)
+        assert judgement.audit.misses == (), planned.identifier
+        whole = judgement.verdict.whole
+        assert whole is not None
+        counts = whole.statistics
+        assert (counts.items, counts.reference_right, counts.variant_right) == (ITEMS,) * 3
+        assert judgement.verdict.decision is Decision.INCONCLUSIVE, "twelve items prove nothing"

@@ -1,62 +1,48 @@
-"""A whole build from the command line on a suite of short items, for checkpoints that can say nothing."""
+"""A build on a suite of short items, for checkpoints that can say nothing."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from tests.support.builds.road import Road, orchestrated
+from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.planning.plans import make_plan
+from quantgate.flows.settings import Settings
+from quantgate.flows.wiring import wire
+from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.specs.builds import BuildOverrides, load_build
+from tests.support.builds.site import silent
 
 ITEMS = 12
 _TOKENS = 4
 """Random checkpoints repeat themselves, and an audit looks for loops in longer answers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortBuild:
-    """What a build said: its result, and the road on which more can be asked of it."""
+def short_site(
+    folder: Path, model: Path, recipes: Sequence[str], expansion: str | None = None
+) -> LocalBuild:
+    """Return a planned build of a checkpoint on twelve items, whose workers of torch are forked.
 
-    road: Road
-    result: dict[str, Any]
-
-    @property
-    def rows(self) -> dict[str, dict[str, Any]]:
-        """The variants by recipe."""
-        return {str(row["recipe"]["name"]): row for row in self.result["variants"]}
-
-
-def short_build(
-    folder: Path, model: Path, *options: str, variables: tuple[tuple[str, str], ...] = ()
-) -> ShortBuild:
-    """Build, judge and record variants of a checkpoint on twelve items, which prove nothing.
-
-    Whatever is said is right. `variables` are added to the command's environment.
+    Whatever is said is right. `expansion` is why a low-bit checkpoint is expanded.
     """
-    _write_inputs(folder)
-    road = Road(folder=folder, store=folder / "store", variables=variables)
-    road = orchestrated(road)
-    finished = road.run(
-        *("quantize", str(model), "--suite", str(folder / "suite")),
-        *("--corpus", str(folder / "corpus.yaml"), "--policy", str(folder / "policy.yaml")),
-        *("--anyway", "--json", *options),
+    write_short_inputs(folder)
+    file = folder / "build.yaml"
+    expand = f"expand: {expansion}\n" if expansion else ""
+    file.write_text(
+        f"name: short\nmodel: {model}\nsuite: suite\ncorpus: corpus.yaml\npolicy: policy.yaml\n"
+        f"recipes: [{', '.join(recipes)}]\n{expand}"
     )
-    assert finished.returncode in (0, 11), finished.stderr
-    return ShortBuild(road=road, result=json.loads(finished.stdout))
+    settings = replace(
+        Settings.from_environment(), store=Store(root=folder / "store"), threads=1, workers=1
+    )
+    tools = wire(settings)
+    spec = replace(load_build(file, BuildOverrides(), ()), anyway=True)
+    plan = make_plan(spec, settings, tools, lambda _: None)
+    return LocalBuild(plan=plan, settings=settings, tools=tools, show=silent)
 
 
-def audited_and_judged(build: ShortBuild, names: set[str]) -> None:
-    """Hold that every variant passed its audit, answered every item, and has a verdict."""
-    assert build.result["base_failures"] == []
-    assert set(build.rows) == names
-    for name, row in build.rows.items():
-        assert row["failure"] is None, (name, row["failure"])
-        misses = [finding for finding in row["audit"]["findings"] if not finding["passed"]]
-        assert misses == [], (name, misses)
-        assert row["verdict"]["whole"]["items"] == ITEMS
-        assert row["decision"] in ("pass", "inconclusive"), (name, row["decision"])
-
-
-def _write_inputs(folder: Path) -> None:
+def write_short_inputs(folder: Path) -> None:
+    """Write twelve short items, a corpus of texts like them, and a policy of two reference runs."""
     suite = folder / "suite"
     suite.mkdir(parents=True)
     items = (
