@@ -9,6 +9,9 @@ from quantgate.pipelines.domain.run import RuntimeIdentity
 ACCURACY_ONLY = "accuracy only"
 """What is said of a variant whose runtime computes with expanded weights: its speed is nobody's."""
 
+NO_METER = "not timed: nothing here times servers yet"
+"""What is said of a variant that a server answers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedSample:

@@ -3,7 +3,7 @@
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.references import primary_reference
 from quantgate.flows.build.timing.variant_speed import VariantSpeed, timed_prompt
-from quantgate.pipelines.domain.speed import ACCURACY_ONLY, Speed, SpeedRecord
+from quantgate.pipelines.domain.speed import ACCURACY_ONLY, NO_METER, Speed, SpeedRecord
 from quantgate.pipelines.files.sealed_values import Missing, required
 from quantgate.pipelines.variants.variant import PlannedVariant
 
@@ -16,7 +16,7 @@ def speed_of(identifier: str) -> str:
 def time_beside_base(build: LocalBuild, planned: PlannedVariant) -> SpeedRecord:
     """Time a variant beside its base, unless that is sealed.
 
-    Where its runtime has no meter nothing is timed: what it computes is there for accuracy only.
+    Where its runtime has no meter nothing is timed, and the record says why.
 
     Raises:
         InputError: where its sealed files were altered since, or the base was not asked.
@@ -24,7 +24,7 @@ def time_beside_base(build: LocalBuild, planned: PlannedVariant) -> SpeedRecord:
     """
     timing = _timing(build, planned)
     if timing is None:
-        return SpeedRecord(speed=None, reason=ACCURACY_ONLY)
+        return SpeedRecord(speed=None, reason=_meterless(build, planned))
     return timing.made()
 
 
@@ -40,7 +40,11 @@ def untimed_because(build: LocalBuild, planned: PlannedVariant) -> str:
     if not build.plan.speed:
         return ""
     has_meter = planned.recipe.runtime in build.tools.speed_meters
-    return "not timed" if has_meter else ACCURACY_ONLY
+    return "not timed" if has_meter else _meterless(build, planned)
+
+
+def _meterless(build: LocalBuild, planned: PlannedVariant) -> str:
+    return NO_METER if planned.recipe.runtime in build.plan.served else ACCURACY_ONLY
 
 
 def _timing(build: LocalBuild, planned: PlannedVariant) -> VariantSpeed | None:

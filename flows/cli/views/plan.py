@@ -58,9 +58,13 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
         ("store", str(settings.store.root)),
         ("memory", _largest(needs, settings)),
         *(("", sentence) for sentence in _from_disk(plan, settings)),
+        *([("speed", _SPEED)] if plan.speed else []),
         ("disk", f"about {megabytes(size)} to be written" if size else "nothing to be written"),
     )
     show_facts(facts, console, indent=8)
+
+
+_SPEED = "each variant in llamacpp is timed beside its base by turns, once all are judged"
 
 
 def _search_sentences(plan: BuildPlan) -> Iterator[str]:
@@ -70,7 +74,7 @@ def _search_sentences(plan: BuildPlan) -> Iterator[str]:
         return
     recipes = len(search.sequences)
     yield (
-        f"by {search.goal}: {plural(recipes, 'recipe')} by bisection, then mixes below what passed; most "
+        f"by {search.goal}: {plural(recipes, 'recipe')} parted by it, then mixes below what passed; most "
         f"of the units above will not be built, each is judged at {100 * plan.policy.whole_confidence:.2f} %"
     )
     if search.beyond_budget:

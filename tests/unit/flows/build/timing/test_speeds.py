@@ -11,7 +11,9 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.timing.speeds import sealed_speed, time_beside_base, untimed_because
 from quantgate.flows.build.timing.variant_speed import processor_name, timed_prompt
 from quantgate.flows.build.verdicts import evidence
-from quantgate.pipelines.domain.speed import ACCURACY_ONLY, SpeedSample
+from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.domain.speed import ACCURACY_ONLY, NO_METER, SpeedSample
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.timing.meter import SpeedMeter, SpeedRequest
@@ -20,6 +22,8 @@ from quantgate.registry.evidence_facts import version_facts
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
+
+SERVER = Server(name="llamacpp", engine="llama-server", formats=(Format.GGUF,), version="1")
 
 
 @dataclass(kw_only=True)
@@ -126,3 +130,17 @@ def test_a_machine_is_known_by_its_processor(tmp_path: Path) -> None:
     file.write_text("processor\t: 0\nmodel name\t: Made Up 9000\n")
     assert processor_name(file) == "Made Up 9000"
     assert processor_name(tmp_path / "missing")
+
+
+def test_what_a_server_answers_is_not_called_accuracy_only(
+    timed: tuple[LocalBuild, FakeMeter],
+) -> None:
+    here, _ = timed
+    served = replace(
+        here,
+        plan=replace(here.plan, servers=(SERVER,)),
+        tools=replace(here.tools, speed_meters={}),
+    )
+    first = served.plan.variants[0]
+    assert untimed_because(served, first) == NO_METER
+    assert time_beside_base(served, first).reason == NO_METER
