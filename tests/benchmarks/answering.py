@@ -17,9 +17,9 @@ from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.benchmarks.asking import Questions, in_rounds
-from tests.benchmarks.building import THREADS, build, llamacpp
 from tests.benchmarks.measuring import llama_server
+from tests.benchmarks.measuring.asking import Questions, in_rounds
+from tests.benchmarks.measuring.building import THREADS, build, llamacpp
 from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 from tests.benchmarks.measuring.ratios import ROUNDS
 from tests.benchmarks.plain.one_by_one import OneByOne

@@ -14,8 +14,8 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from tests.benchmarks.answering import RANDOM_ITEMS, RANDOM_TOKENS, models
-from tests.benchmarks.asking import Questions
-from tests.benchmarks.building import THREADS, llamacpp
+from tests.benchmarks.measuring.asking import Questions
+from tests.benchmarks.measuring.building import THREADS, llamacpp
 from tests.benchmarks.measuring.processes import cost_of
 from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.files.store import Store
-from tests.benchmarks.building import THREADS, build, llamacpp
+from tests.benchmarks.measuring.building import THREADS, build, llamacpp
 from tests.benchmarks.measuring.processes import cost_of, cost_of_command
 from tests.benchmarks.measuring.random_llama import LARGE, random_llama
 from tests.benchmarks.measuring.ratios import ROUNDS, Comparison, Cost, one_after_another

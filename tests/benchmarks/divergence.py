@@ -19,7 +19,7 @@ from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import WAITING, run_worker
-from tests.benchmarks.building import THREADS, build, llamacpp, traffic
+from tests.benchmarks.measuring.building import THREADS, build, llamacpp, traffic
 from tests.benchmarks.measuring.processes import cost_of, cost_of_command
 from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 from tests.benchmarks.measuring.ratios import Comparison, Cost, in_turns

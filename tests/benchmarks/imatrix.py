@@ -11,7 +11,7 @@ from quantgate.pipelines.engines.llamacpp.workers.building.gguf import read_gguf
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import WAITING, run_worker
-from tests.benchmarks.building import THREADS, llamacpp, traffic, windows
+from tests.benchmarks.measuring.building import THREADS, llamacpp, traffic, windows
 from tests.benchmarks.measuring.processes import cost_of, cost_of_command
 from tests.benchmarks.measuring.random_llama import LARGE, random_llama
 from tests.benchmarks.measuring.ratios import Comparison, Cost, in_turns

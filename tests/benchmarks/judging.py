@@ -22,8 +22,8 @@ from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.suites.load import load_suite
-from tests.support.judging import run_of, suite_of
 from tests.support.project import EXAMPLE
+from tests.support.verdicts.judging import run_of, suite_of
 
 ITEMS, VARIANTS = 10_000, 10
 SECONDS = 5.0

@@ -19,9 +19,9 @@ from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import to_tags
 from quantgate.registry.mlflow.client import MlflowRegistry
 from quantgate.registry.tracking import Tracking
-from tests.support.mlflow_tables import SUITE, Extent, fill
 from tests.support.project import PROJECT
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.mlflow_tables import SUITE, Extent, fill
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 from tests.support.servers.mlflow_served import postgresql, served_mlflow
 
 _ROUNDS = 5

@@ -25,7 +25,7 @@ from quantgate.pipelines.process.calls import OnProgress, Reply, WorkerCall, Wor
 from quantgate.pipelines.process.runner import run_worker
 from tests.benchmarks.measuring.random_llama import LARGE, random_llama
 from tests.support.builds.site import make_site
-from tests.support.memory_watch import Peaks, peaks
+from tests.support.limits.watching import Peaks, peaks
 from tests.support.project import EXAMPLE
 
 RECIPES = ("Q8_0", "Q4_K_M", "Q4_K_M--imatrix", "FP8_DYNAMIC", "W4A16--gptq", "W4A16--awq", "NVFP4")

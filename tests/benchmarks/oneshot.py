@@ -15,7 +15,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.process.runner import WAITING
 from quantgate.pipelines.specs.recipes import find_recipes
-from tests.benchmarks.building import THREADS, build, windows
+from tests.benchmarks.measuring.building import THREADS, build, windows
 from tests.benchmarks.measuring.processes import cost_of, cost_of_command
 from tests.benchmarks.measuring.random_llama import SMALL, random_llama
 from tests.benchmarks.measuring.ratios import Comparison, Cost, in_turns

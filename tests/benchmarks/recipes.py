@@ -23,7 +23,6 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
-from tests.benchmarks.building import THREADS, build, llamacpp, traffic, windows
 from tests.benchmarks.conversion import converted_by_them
 from tests.benchmarks.imatrix import (
     WINDOW_TOKENS,
@@ -31,6 +30,7 @@ from tests.benchmarks.imatrix import (
     collected_by_them,
     collected_by_us,
 )
+from tests.benchmarks.measuring.building import THREADS, build, llamacpp, traffic, windows
 from tests.benchmarks.measuring.processes import cost_of, cost_of_command
 from tests.benchmarks.measuring.random_llama import LARGE, SMALL, random_llama
 from tests.benchmarks.measuring.ratios import Comparison, Cost

@@ -18,7 +18,7 @@ from quantgate.pipelines.engines.timing.meter import SpeedRequest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import WAITING, run_worker
-from tests.benchmarks.building import build, llamacpp
+from tests.benchmarks.measuring.building import build, llamacpp
 from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 from tests.benchmarks.measuring.ratios import ROUNDS
 from tests.support.llamacpp.oracles import oracle

@@ -11,8 +11,8 @@ from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.runner import worker_environment
-from tests.benchmarks.asking import Questions, in_rounds
-from tests.benchmarks.building import THREADS
+from tests.benchmarks.measuring.asking import Questions, in_rounds
+from tests.benchmarks.measuring.building import THREADS
 from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 from tests.benchmarks.measuring.ratios import ROUNDS
 from tests.support.project import EXAMPLE

@@ -37,12 +37,12 @@ from quantgate.pipelines.specs.recipes import CATALOGUE, load_recipe
 from quantgate.pipelines.suites.adjudications import load_adjudications
 from quantgate.pipelines.suites.anchors import load_anchor
 from tests.support import mutations
-from tests.support.checkpoints import write_checkpoint
 from tests.support.grading.items import expecting
-from tests.support.judging import suite_of
+from tests.support.limits.time_limits import _HangError, within
+from tests.support.models.checkpoints import write_checkpoint
 from tests.support.project import EXAMPLE, PROJECT
-from tests.support.time_limits import _HangError, within
-from tests.unit.flows.cli.test_judging import runs as judged_runs
+from tests.support.verdicts.judging import suite_of
+from tests.unit.flows.cli.judging.test_judging import runs as judged_runs
 
 SECONDS, SLOW_SECONDS = 0.7, 30.0
 LONGEST_SECONDS = 10.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.benchmarks.measuring.ratios import Cost
-from tests.support.memory_watch import peaks
+from tests.support.limits.watching import peaks
 
 
 def cost_of(work: Callable[[], object]) -> Cost:

@@ -4,7 +4,7 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.checkpoints.resolving import resolve_checkpoint
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.files.store import Store
-from tests.support.random_llama import Shape, write_random_llama
+from tests.support.models.random_llama import Shape, write_random_llama
 
 LARGE = Shape(hidden=1536, feed_forward=4096, layers=11)
 """277 million weights, 0.56 GB in bfloat16."""

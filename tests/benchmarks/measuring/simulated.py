@@ -19,8 +19,8 @@ from quantgate.pipelines.paired.family import holm
 from quantgate.pipelines.paired.interval import paired_difference_interval
 from quantgate.pipelines.paired.scores import limits_of_many
 from quantgate.pipelines.paired.statistics import statistics
-from tests.support.judging import paired_items
-from tests.support.newcombe import newcombe_interval
+from tests.support.verdicts.judging import paired_items
+from tests.support.verdicts.newcombe import newcombe_interval
 
 TRIALS = 20_000
 RESAMPLED_TRIALS = 10_000

@@ -31,7 +31,6 @@ from quantgate.pipelines.engines.transformers.workers.rounding import rounded
 from quantgate.pipelines.process.calls import Reply, WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
-from tests.support.checkpoints import CONTEXT, LAYERS, weights, write_checkpoint, write_safetensors
 from tests.support.llamacpp.checkpoints import (
     described,
     example_checkpoint,
@@ -40,6 +39,13 @@ from tests.support.llamacpp.checkpoints import (
     run_tool,
     work_folder,
     write_lines,
+)
+from tests.support.models.checkpoints import (
+    CONTEXT,
+    LAYERS,
+    weights,
+    write_checkpoint,
+    write_safetensors,
 )
 from tests.support.project import EXAMPLE
 

@@ -21,9 +21,9 @@ from quantgate.pipelines.domain.variant import Variant
 from tests.support.builds.planted import found, missed, planted_audit
 from tests.support.builds.site import make_site
 from tests.support.builds.walking import answered, audited
-from tests.support.foreign import quantize, write_quant
 from tests.support.llamacpp import damage as gguf_damage
 from tests.support.llamacpp.splitting import split_gguf
+from tests.support.models.foreign import quantize, write_quant
 from tests.support.project import EXAMPLE
 
 pytestmark = pytest.mark.integration

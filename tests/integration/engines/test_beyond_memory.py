@@ -8,11 +8,11 @@ import pytest
 
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import Progress
-from tests.support.lone_build import build_alone
-from tests.support.memory_limit import memory_limit
-from tests.support.memory_watch import peaks
+from tests.support.builds.lone_build import build_alone
+from tests.support.limits.memory import memory_limit
+from tests.support.limits.watching import peaks
+from tests.support.models.random_llama import Shape, write_random_llama
 from tests.support.project import PROJECT
-from tests.support.random_llama import Shape, write_random_llama
 
 pytestmark = pytest.mark.integration
 
@@ -49,7 +49,7 @@ def test_what_is_compressed_on_disk_does_not_stay_in_memory(tmp_path: Path) -> N
 def test_a_base_of_twice_the_memory_is_built(recipe: str, tmp_path: Path) -> None:
     checkpoint = write_random_llama(tmp_path / "base", TWICE_THE_MEMORY, files=8)
     assert sum(file.stat().st_size for file in checkpoint.iterdir()) > 2 * MEMORY_BYTES
-    command = [sys.executable, "-m", "tests.support.lone_build", str(checkpoint)]
+    command = [sys.executable, "-m", "tests.support.builds.lone_build", str(checkpoint)]
     command += [str(tmp_path / "store"), recipe, "1"]
     with memory_limit(MEMORY_BYTES) as enter:
         done = subprocess.run(

@@ -22,7 +22,7 @@ from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.report.inspect_messages import InspectCall, InspectWritten
 from quantgate.pipelines.suites.load import load_suite
-from tests.support.judging import run_of, suite_of
+from tests.support.verdicts.judging import run_of, suite_of
 
 pytestmark = pytest.mark.integration
 

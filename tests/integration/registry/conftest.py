@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.registry import Tracking
-from tests.support.registries import tracking_in
+from tests.support.registered.registries import tracking_in
 from tests.support.servers.mlflow_served import served_mlflow
 
 

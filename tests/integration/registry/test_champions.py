@@ -27,7 +27,13 @@ from quantgate.registry.champions.judged import on_suite
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.seals import SealState, seal_state
 from tests.support.project import PROJECT
-from tests.support.registries import SUITE, Sample, evidence_of, other_digest, tracking_in
+from tests.support.registered.registries import (
+    SUITE,
+    Sample,
+    evidence_of,
+    other_digest,
+    tracking_in,
+)
 
 pytestmark = [
     pytest.mark.integration,
@@ -97,7 +103,7 @@ from pathlib import Path
 from quantgate.pipelines.files.store import Store
 from quantgate.registry import Tracking, record
 from quantgate.registry.mlflow import client
-from tests.support.registries import Sample, evidence_of
+from tests.support.registered.registries import Sample, evidence_of
 tracking = Tracking.resolve(Store(root=Path(sys.argv[1])), uri=sys.argv[2])
 order = int(sys.argv[3])
 sizes = [5000, 4000, 3000, 2000]

@@ -31,7 +31,7 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.sealed import read_manifest
 from quantgate.registry import Tracking, lineage, lookup, record, record_corpus, still_recorded
 from quantgate.registry.evidence import Evidence
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 
 pytestmark = [
     pytest.mark.integration,

@@ -11,7 +11,7 @@ import pytest
 
 from quantgate.pipelines.files.store import Store
 from quantgate.registry import Tracking, record
-from tests.support.registries import Sample, evidence_of
+from tests.support.registered.registries import Sample, evidence_of
 from tests.support.servers.mlflow_served import served_mlflow
 from tests.support.wheels import build_wheel, install_alone
 

@@ -19,7 +19,13 @@ from quantgate.registry.lineage_tag import GATHERED, LINEAGE
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.recording.suite_contents import registered_content
 from tests.support.project import PROJECT
-from tests.support.registries import SUITE, Sample, evidence_of, other_digest, tracking_in
+from tests.support.registered.registries import (
+    SUITE,
+    Sample,
+    evidence_of,
+    other_digest,
+    tracking_in,
+)
 
 pytestmark = [
     pytest.mark.integration,
@@ -185,7 +191,7 @@ _RECORD_ONE = """
 import sys
 from pathlib import Path
 from quantgate.registry import record
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 tracking = tracking_in(Path(sys.argv[1]))
 sample = Sample(engine="llama-server")
 print(record(evidence_of(sample, tracking.store), tracking).version)
@@ -269,7 +275,7 @@ import os, signal, sys
 from pathlib import Path
 from quantgate.registry import record
 from quantgate.registry.opening import open_mlflow
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 
 class Dying:
     def __init__(self, tracking):

@@ -24,7 +24,7 @@ from tests.support.builds.faked import faked_build
 from tests.support.builds.faked import suite as exam
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 from tests.support.servers.hub import HubServer
 
 pytestmark = [

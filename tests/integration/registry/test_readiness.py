@@ -12,7 +12,7 @@ import pytest
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.registry import Tracking, record
 from quantgate.registry.opening import check_readiness, open_mlflow
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 from tests.support.servers.mlflow_served import (
     ADMIN,
     PASSWORD,

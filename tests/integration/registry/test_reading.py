@@ -19,9 +19,9 @@ from quantgate.registry.mlflow.reader import MlflowReader
 from quantgate.registry.opening import open_light_reader
 from quantgate.registry.protocol import RegistryReader, VersionQuery
 from quantgate.registry.reading.schema import KNOWN_REVISIONS
-from tests.support.mlflow_tables import SCHEMA
 from tests.support.project import PROJECT
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.mlflow_tables import SCHEMA
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 from tests.support.servers.mlflow_served import (
     ADMIN,
     PASSWORD,

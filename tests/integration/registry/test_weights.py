@@ -16,7 +16,7 @@ from quantgate.registry.opening import open_mlflow
 from quantgate.registry.remotes.opening import open_remote
 from quantgate.registry.remotes.remote import RemotePlace
 from quantgate.registry.remotes.sending import send_folder
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 from tests.support.servers.mlflow_served import full_disk_of, served_mlflow
 from tests.support.servers.s3 import BUCKET, object_store
 

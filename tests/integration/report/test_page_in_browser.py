@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from quantgate.pipelines.report.build_report import BuildReport
 from quantgate.pipelines.report.page.rendering import write_page
-from tests.support.reports import example_report
+from tests.support.verdicts.reports import example_report
 
 pytestmark = pytest.mark.integration
 

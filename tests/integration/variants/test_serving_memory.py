@@ -16,9 +16,9 @@ from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.variants.serving import serving_memory
 from tests.support.architectures.made import random_checkpoint_of
 from tests.support.architectures.names import known_to_all
-from tests.support.lone_build import build_alone
+from tests.support.builds.lone_build import build_alone
+from tests.support.models.random_llama import Shape, write_random_llama
 from tests.support.project import EXAMPLE, PROJECT
-from tests.support.random_llama import Shape, write_random_llama
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

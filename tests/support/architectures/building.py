@@ -44,7 +44,7 @@ from tests.support.architectures.refusals import (
     refusing,
 )
 from tests.support.architectures.sizes import CONTEXT
-from tests.support.expectations import unexpected
+from tests.support.builds.expectations import unexpected
 
 _SHOWN = 2
 _NEAR_TIES = 0.25

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.registry import Tracking
-from tests.support.registries import opened_tracking
+from tests.support.registered.registries import opened_tracking
 
 
 @pytest.fixture

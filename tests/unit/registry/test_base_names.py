@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from quantgate.registry import Tracking, record
 from quantgate.registry.recording.names import other_base
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,

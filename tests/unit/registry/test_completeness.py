@@ -14,7 +14,7 @@ from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.registry import Tracking, record
 from quantgate.registry.evidence import Evidence, JudgedTranscript
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,

@@ -15,7 +15,7 @@ from quantgate.registry.corpora.experiments import DRIFT, card_line, experiment_
 from quantgate.registry.questions.lineages import trace
 from quantgate.registry.questions.lookups import find
 from quantgate.registry.questions.wishes import LookupRequest
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryReader,
     MemoryRegistry,
     PowerCutError,

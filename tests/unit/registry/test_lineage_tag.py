@@ -18,7 +18,7 @@ from quantgate.registry.lineage_tag import (
 from quantgate.registry.questions.lookups import find
 from quantgate.registry.questions.wishes import LookupRequest
 from quantgate.registry.seals import sealed
-from tests.support.registries import MemoryRegistry, Sample, evidence_of
+from tests.support.registered.registries import MemoryRegistry, Sample, evidence_of
 
 MODEL = "support-llama"
 

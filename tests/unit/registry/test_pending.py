@@ -11,7 +11,7 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.store import Store
 from quantgate.registry import Tracking, record
 from quantgate.registry.recording.pending import forget, queue, waiting, waiting_elsewhere
-from tests.support.registries import MemoryRegistry, Sample, evidence_of, tracking_in
+from tests.support.registered.registries import MemoryRegistry, Sample, evidence_of, tracking_in
 
 DOWN = ServiceError("MLflow does not answer", transient=True)
 

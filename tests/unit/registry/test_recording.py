@@ -16,7 +16,7 @@ from quantgate.registry.evidence import Evidence
 from quantgate.registry.facts import from_tags
 from quantgate.registry.recording.content import run_content
 from quantgate.registry.recording.receipts import find_receipt
-from tests.support.registries import (
+from tests.support.registered.registries import (
     SUITE,
     MemoryRegistry,
     PowerCutError,

@@ -20,7 +20,7 @@ from quantgate.registry.facts import (
 )
 from quantgate.registry.lineage_tag import filter_of
 from quantgate.registry.tags import NONE, Renewal
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 
 
 def test_every_fact_of_a_version_stands_in_the_table_once() -> None:

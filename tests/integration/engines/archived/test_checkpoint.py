@@ -19,7 +19,7 @@ from quantgate.pipelines.engines.archived.workers.checkpoint import (
 )
 from quantgate.pipelines.engines.backend import CalibrationTokens
 from quantgate.pipelines.formats.safetensors import read_tensors
-from tests.support.checkpoints import write_checkpoint
+from tests.support.models.checkpoints import write_checkpoint
 
 pytestmark = pytest.mark.integration
 

@@ -30,7 +30,7 @@ from quantgate.pipelines.process.environments import LockedEnvironment
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.support.archived.environments import archived
-from tests.support.expectations import unexpected
+from tests.support.builds.expectations import unexpected
 from tests.support.project import EXAMPLE
 
 pytestmark = pytest.mark.integration

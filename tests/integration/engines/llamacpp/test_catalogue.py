@@ -22,7 +22,7 @@ from quantgate.pipelines.engines.requests import Loadable, ProbeReport, ProbeReq
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.expectations import unexpected
+from tests.support.builds.expectations import unexpected
 from tests.support.llamacpp.bench import RECIPES, Bench, gguf_options, make_bench
 from tests.support.llamacpp.checkpoints import backend, runtime, write_lines
 

@@ -39,7 +39,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import Progress, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.checkpoints import LAYERS, weights, write_checkpoint, write_safetensors
+from tests.support.models.checkpoints import LAYERS, weights, write_checkpoint, write_safetensors
 
 pytestmark = pytest.mark.integration
 

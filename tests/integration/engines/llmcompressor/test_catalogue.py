@@ -29,8 +29,8 @@ from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
-from tests.support.activations import rounded_values, what_is_multiplied
-from tests.support.expectations import unexpected
+from tests.support.builds.expectations import unexpected
+from tests.support.models.activations import rounded_values, what_is_multiplied
 from tests.support.project import EXAMPLE
 
 pytestmark = pytest.mark.integration

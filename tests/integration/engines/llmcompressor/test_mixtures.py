@@ -24,7 +24,7 @@ from quantgate.pipelines.formats.experts import experts_apart, routers
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
-from tests.support.mixtures import EXPERTS, MIXTURES, VOCABULARY, write_mixture
+from tests.support.models.mixtures import EXPERTS, MIXTURES, VOCABULARY, write_mixture
 
 pytestmark = pytest.mark.integration
 

@@ -16,8 +16,8 @@ from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
-from tests.support.checkpoints import write_checkpoint
 from tests.support.llamacpp.checkpoints import write_lines
+from tests.support.models.checkpoints import write_checkpoint
 
 pytestmark = pytest.mark.integration
 

@@ -39,8 +39,8 @@ from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.support.archived.environments import archived
 from tests.support.archived.readers_call import READER, ReadCall, Weights
-from tests.support.checkpoints import edit_json
-from tests.support.expectations import unexpected
+from tests.support.builds.expectations import unexpected
+from tests.support.models.checkpoints import edit_json
 from tests.support.project import EXAMPLE
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,7 @@ from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.transformers.workers.decode import PromptRow, decode_batch
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.engines.transformers.workers.opening import opening_of
-from tests.support.checkpoints import CONTEXT, write_checkpoint
+from tests.support.models.checkpoints import CONTEXT, write_checkpoint
 
 pytestmark = pytest.mark.integration
 

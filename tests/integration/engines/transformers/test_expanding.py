@@ -25,7 +25,7 @@ from tests.support.architectures.building import Trial, Workplace
 from tests.support.architectures.low_bit import as_fp8_release, as_mxfp4_release
 from tests.support.architectures.made import random_checkpoint_of
 from tests.support.architectures.names import Architecture, known_to_all
-from tests.support.checkpoints import edit_json
+from tests.support.models.checkpoints import edit_json
 
 pytestmark = pytest.mark.integration
 

@@ -15,10 +15,10 @@ from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, 
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.checkpoints import write_checkpoint
+from tests.support.builds.lone_build import build_alone
 from tests.support.llamacpp.checkpoints import write_lines
-from tests.support.lone_build import build_alone
-from tests.support.random_llama import Shape, write_random_llama
+from tests.support.models.checkpoints import write_checkpoint
+from tests.support.models.random_llama import Shape, write_random_llama
 
 pytestmark = pytest.mark.integration
 

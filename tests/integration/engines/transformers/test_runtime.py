@@ -14,8 +14,8 @@ from quantgate.pipelines.engines.transformers.runtime import TransformersRuntime
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import Progress, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.checkpoints import edit_json, weights, write_checkpoint, write_safetensors
 from tests.support.fakes import TEMPLATE
+from tests.support.models.checkpoints import edit_json, weights, write_checkpoint, write_safetensors
 
 pytestmark = pytest.mark.integration
 

@@ -35,10 +35,10 @@ from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.suites.load import load_suite
 from quantgate.registry.evidence_facts import version_facts
-from tests.support.checkpoints import write_checkpoint
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
-from tests.support.registries import Sample, evidence_of
-from tests.support.reports import example_report
+from tests.support.models.checkpoints import write_checkpoint
+from tests.support.registered.registries import Sample, evidence_of
+from tests.support.verdicts.reports import example_report
 
 QUESTION = "Which of the seven harbours of Port Amalia did the brig Dorothea leave on 14 March 1871 for Oslo?"
 OTHER = "How many barrels of tar did the cooper of Lindisvik sell to the king's yard in the winter of 1802?"

@@ -20,7 +20,7 @@ from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.specs.recipes import find_recipes
-from tests.support.checkpoints import write_checkpoint
+from tests.support.models.checkpoints import write_checkpoint
 
 SUPPLY = Supply(
     available=100,

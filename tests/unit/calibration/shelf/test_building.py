@@ -25,8 +25,8 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError, Worker
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import Progress
+from tests.support.children.in_process import InProcess
 from tests.support.corpora import SAID, chat_row, chat_rows, spec_of, write_rows
-from tests.support.in_process import InProcess
 from tests.unit.calibration.redaction.test_redaction import Finder
 
 PLAIN = "sequences: 40\nsources: [{path: a.jsonl}, {path: b.jsonl}]\n"

@@ -23,8 +23,8 @@ from quantgate.pipelines.hub.workers.table_rows import write_rows
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.specs.chat_messages import BrokenRowError
 from quantgate.pipelines.suites.messages import MessageSpec
-from tests.support.checkpoints import write_checkpoint
 from tests.support.corpora import sample, spec_of
+from tests.support.models.checkpoints import write_checkpoint
 
 SPEC = "sequences: 1\nsources: [{path: rows.jsonl}]\n"
 TWICE = '{"text": "a", "text": "b"}'

@@ -19,8 +19,8 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.files.hashing import DigestMemory
 from quantgate.pipelines.files.reading import LONGEST_LINE_BYTES
 from quantgate.pipelines.files.store import Store
+from tests.support.children.in_process import InProcess
 from tests.support.corpora import chat_rows, spec_of, write_rows
-from tests.support.in_process import InProcess
 
 
 def build(folder: Path, store: Store, text: str, part_bytes: int = 1 << 20) -> Corpus:

@@ -32,8 +32,8 @@ from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import from_tags, to_tags
 from quantgate.registry.tags import NONE
 from tests.support.fakes import fake_checkpoint
-from tests.support.registries import Sample, evidence_of
-from tests.support.reports import example_report
+from tests.support.registered.registries import Sample, evidence_of
+from tests.support.verdicts.reports import example_report
 
 WINDOWED = '{"sliding_window": 32, "max_position_embeddings": 512}'
 MEASURED = BaseDivergence(

@@ -24,8 +24,8 @@ from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import judged
+from tests.support.children.workers import Done, Order
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.support.workers import Done, Order
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Dying(FakeBackend):
         if request.recipe.name == "Q2_K" and self.act:
             order = Order(act=self.act, path=request.output / "model.gguf")
             call = WorkerCall(
-                module="tests.support.workers", request=order, log=request.log, threads=1
+                module="tests.support.children.workers", request=order, log=request.log, threads=1
             )
             run_worker(call, Done, on_progress)
         return super().build(request, run_worker, on_progress)

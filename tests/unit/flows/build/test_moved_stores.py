@@ -23,7 +23,7 @@ from quantgate.registry.questions.wishes import LookupRequest
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     empty_database,

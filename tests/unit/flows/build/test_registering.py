@@ -23,7 +23,7 @@ from quantgate.registry.recording.pending import waiting
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import evidence_of
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.support.registries import MemoryRegistry, empty_database
+from tests.support.registered.registries import MemoryRegistry, empty_database
 
 
 def nobody_answers(tracking: Tracking) -> MemoryRegistry:

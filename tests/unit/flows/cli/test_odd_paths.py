@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from quantgate.flows.cli.main import main
-from tests.support.checkpoints import write_checkpoint
-from tests.support.time_limits import within
+from tests.support.limits.time_limits import within
+from tests.support.models.checkpoints import write_checkpoint
 
 SUITE = "name: demo\nversion: 1\ngrader: exact\ndecode: {max_tokens: 8}\nslices: {a: {}}\n"
 SECONDS = 20.0

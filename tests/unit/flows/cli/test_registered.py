@@ -15,8 +15,8 @@ from quantgate.flows.cli.main import main
 from quantgate.pipelines.files.store import Store
 from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import to_tags
-from tests.support.mlflow_tables import SUITE, VARIANTS, Extent, write_tables
-from tests.support.registries import Sample, evidence_of
+from tests.support.registered.mlflow_tables import SUITE, VARIANTS, Extent, write_tables
+from tests.support.registered.registries import Sample, evidence_of
 
 MODEL = "model-0000"
 CHAMPION = VARIANTS + 1

@@ -16,8 +16,8 @@ from quantgate.flows.cli.quantize import QuantizeOptions, command_line
 from quantgate.flows.cli.reports.kinds import are_builds
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.store import STORE_VARIABLE, Store
-from tests.support.reports import example_report
-from tests.support.stored import stored
+from tests.support.builds.stored import stored
+from tests.support.verdicts.reports import example_report
 
 BUILD = "support-llama--support-desk--4be19c02aa17"
 OTHER = "support-llama--support-desk--77777702aa17"

@@ -23,7 +23,7 @@ from quantgate.pipelines.specs.json_schemas import SCHEMAS
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import answered, judged
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.unit.flows.cli.test_judging import COUNT, folder, runs, settings
+from tests.unit.flows.cli.judging.test_judging import COUNT, folder, runs, settings
 
 __all__ = ["folder"]
 

@@ -26,8 +26,8 @@ from quantgate.pipelines.domain.verdicts.ruler import Grid
 from quantgate.pipelines.engines.contents import Contents, gguf_contents
 from quantgate.pipelines.engines.written import written_tensors
 from quantgate.pipelines.files.store import Store
-from tests.support.foreign import SAID, planned, shapes, write_quant
 from tests.support.llamacpp.gguf_writing import Shapes, write_gguf
+from tests.support.models.foreign import SAID, planned, shapes, write_quant
 
 
 @pytest.fixture

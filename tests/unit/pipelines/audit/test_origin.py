@@ -15,7 +15,7 @@ from quantgate.pipelines.engines.contents import Contents, folder_contents
 from quantgate.pipelines.formats.gguf.header import read_gguf_header
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.specs.recipes import find_recipes
-from tests.support.checkpoints import Words, weights, write_checkpoint, write_safetensors
+from tests.support.models.checkpoints import Words, weights, write_checkpoint, write_safetensors
 
 NORM = "model.layers.0.input_layernorm.weight"
 EMBEDDING = "model.embed_tokens.weight"

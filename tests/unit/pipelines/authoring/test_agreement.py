@@ -7,7 +7,7 @@ import pytest
 from quantgate.pipelines.authoring.agreement import AgreementGrader
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import GraderSpec, Message
-from tests.support.judging import suite_of
+from tests.support.verdicts.judging import suite_of
 
 CONTAINS = GraderSpec(kind="contains")
 NUMBER = GraderSpec(kind="number")

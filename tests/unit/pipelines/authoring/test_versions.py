@@ -21,7 +21,7 @@ from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.suites.digest import digested_items
 from quantgate.pipelines.suites.load import load_suite
-from tests.support.mlflow_tables import REVISION, SCHEMA
+from tests.support.registered.mlflow_tables import REVISION, SCHEMA
 
 SUITE = (
     "name: demo\nversion: 1  # raise me\ngrader: exact\ndecode: {max_tokens: 8}\nslices: {a: {}}\n"

@@ -14,7 +14,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.configuration.language_config import NO_LIMIT_TOKENS
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
-from tests.support.checkpoints import (
+from tests.support.models.checkpoints import (
     CONFIG,
     Words,
     edit_json,

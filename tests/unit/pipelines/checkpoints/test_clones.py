@@ -12,8 +12,8 @@ from quantgate.pipelines.engines.llamacpp.pretypes import byte_fallback_hint
 from quantgate.pipelines.engines.loading_report import LoadingReport, Misshapen, refuse_incomplete
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
-from tests.support.checkpoints import write_checkpoint
 from tests.support.fakes import fake_checkpoint
+from tests.support.models.checkpoints import write_checkpoint
 
 POINTER = (
     "version https://git-lfs.github.com/spec/v1\n"

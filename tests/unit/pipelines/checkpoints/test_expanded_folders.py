@@ -21,7 +21,7 @@ from quantgate.pipelines.process.calls import (
     WorkerReply,
 )
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
-from tests.support.checkpoints import edit_json, weights, write_checkpoint, write_safetensors
+from tests.support.models.checkpoints import edit_json, weights, write_checkpoint, write_safetensors
 
 FP8 = {"quant_method": "fp8", "weight_block_size": [128, 128]}
 REASON = "no wider one is published"

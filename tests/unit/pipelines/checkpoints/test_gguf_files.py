@@ -14,7 +14,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import OnProgress
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
-from tests.support.checkpoints import write_checkpoint
+from tests.support.models.checkpoints import write_checkpoint
 
 
 def tools(folder: Path, asked: list[str | None]) -> CheckpointTools:

@@ -14,7 +14,7 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import OnProgress, ignore_progress
-from tests.support.checkpoints import write_checkpoint
+from tests.support.models.checkpoints import write_checkpoint
 from tests.support.servers.hub import HubServer
 
 NAME = "acme/Demo-GGUF"

@@ -24,7 +24,8 @@ from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from quantgate.pipelines.specs.recipes import parse_recipes
-from tests.support.checkpoints import (
+from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
+from tests.support.models.checkpoints import (
     FEED_FORWARD,
     HIDDEN,
     edit_json,
@@ -32,7 +33,6 @@ from tests.support.checkpoints import (
     write_checkpoint,
     write_safetensors,
 )
-from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
 
 LAYER = "model.layers.0.mlp.up_proj"
 SUITE = """\

@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
-from tests.support.checkpoints import (
+from tests.support.models.checkpoints import (
     VOCABULARY,
     edit_json,
     weights,

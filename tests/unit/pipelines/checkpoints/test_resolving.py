@@ -16,15 +16,15 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import Progress
-from tests.support.checkpoints import (
+from tests.support.models.checkpoints import (
     edit_json,
     weights,
     write_checkpoint,
     write_safetensors,
     write_shards,
 )
+from tests.support.models.random_llama import Shape, write_random_llama
 from tests.support.project import PROJECT
-from tests.support.random_llama import Shape, write_random_llama
 
 PARTS = ("weights", "tokenizer", "chat_template", "config")
 

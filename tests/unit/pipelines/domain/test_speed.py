@@ -1,7 +1,7 @@
 """Speeds are ratios round by round: what both rounds share, such as a busy machine, cancels out."""
 
 from quantgate.pipelines.domain.speed import Speed, SpeedSample
-from tests.support.speeds import CONDITIONS
+from tests.support.verdicts.speeds import CONDITIONS
 
 
 def sample(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.values import JsonObject, digest_of
 from quantgate.pipelines.engines.memory import sizes_of
-from tests.support.reports import CHECKPOINT
+from tests.support.verdicts.reports import CHECKPOINT
 
 LATENT: JsonObject = {
     "num_hidden_layers": 3,

@@ -25,7 +25,7 @@ from quantgate.pipelines.evaluation.sampling import sample_id, together
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
 from tests.support.grading.items import expecting, pure_grader
-from tests.support.judging import suite_of
+from tests.support.verdicts.judging import suite_of
 
 
 def answer(item_id: str, text: str) -> Answer:

@@ -25,7 +25,7 @@ from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.report.review_page import render_review_page
 from quantgate.pipelines.report.review_queue import EXPIRED, ReviewEntry, review_queue
 from quantgate.pipelines.suites.adjudications import append_adjudications, load_adjudications
-from tests.support.judging import PASSED_AUDIT, run_of, suite_of
+from tests.support.verdicts.judging import PASSED_AUDIT, run_of, suite_of
 
 SUITE = suite_of([("s",)] * 6)
 

@@ -22,7 +22,7 @@ from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.evaluation.thoughts import opened_mark, spoken_part
 from quantgate.pipelines.evaluation.workers.judge_observe import verdict
 from tests.support.grading.items import expecting, pure_grader
-from tests.support.judging import run_of, suite_of
+from tests.support.verdicts.judging import run_of, suite_of
 
 
 def answered(text: str, **changes: object) -> Answer:

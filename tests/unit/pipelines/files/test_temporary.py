@@ -12,8 +12,8 @@ import pytest
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.temporary import clear_staging, clear_temporary, temporary_folder
+from tests.support.children.workers import Done
 from tests.support.project import PROJECT
-from tests.support.workers import Done
 
 HOLDER = """
 import sys, time

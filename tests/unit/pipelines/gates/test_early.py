@@ -18,7 +18,7 @@ from quantgate.pipelines.domain.verdicts.policy import Policy, SlicePolicy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.gates.early import Examined, judge_stopped, settled
 from quantgate.pipelines.gates.judge import judge
-from tests.support.judging import PASSED_AUDIT, graded, repeat_of, run_of, suite_of
+from tests.support.verdicts.judging import PASSED_AUDIT, graded, repeat_of, run_of, suite_of
 
 MAX_TOKENS = 8
 SLICES = ("a", "b")

@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision, PairedItem, Sl
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.gates.slices import judge_slice, judge_whole
 from quantgate.pipelines.paired.statistics import statistics
-from tests.support.judging import PASSED_AUDIT, paired_items, run_of, suite_of
+from tests.support.verdicts.judging import PASSED_AUDIT, paired_items, run_of, suite_of
 
 LIMITS = Policy().limits()
 

@@ -13,7 +13,7 @@ from quantgate.pipelines.gates.judge import audit_failure, judge
 from quantgate.pipelines.gates.slices import judge_slice, judge_whole
 from quantgate.pipelines.gates.wording import percent_bound
 from quantgate.pipelines.paired.statistics import statistics
-from tests.support.judging import (
+from tests.support.verdicts.judging import (
     MISSED_AUDIT,
     PASSED_AUDIT,
     paired_items,

@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.gates.judged_by_model import RULE
-from tests.support.judging import PASSED_AUDIT, run_of, suite_of
+from tests.support.verdicts.judging import PASSED_AUDIT, run_of, suite_of
 
 PASS, FAIL, OPEN, UNPROVEN = (
     Decision.PASS,

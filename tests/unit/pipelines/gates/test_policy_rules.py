@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.files.records import from_json, to_json
 from quantgate.pipelines.gates.family import family_p, within_family
 from quantgate.pipelines.gates.judge import audit_failure, judge
-from tests.support.judging import MISSED_AUDIT, PASSED_AUDIT, run_of, suite_of
+from tests.support.verdicts.judging import MISSED_AUDIT, PASSED_AUDIT, run_of, suite_of
 
 PASS, FAIL, INCONCLUSIVE = Decision.PASS, Decision.FAIL, Decision.INCONCLUSIVE
 

@@ -20,8 +20,8 @@ from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_warnings, decision_word, reference_rows
 from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.support.judging import run_of, suite_of
-from tests.support.reports import example_report
+from tests.support.verdicts.judging import run_of, suite_of
+from tests.support.verdicts.reports import example_report
 
 POLICY = Policy(reference_runs=2)
 SMALL = {"flat": 32, "refusal": 30}

@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.errors import CheckpointError, InputError, Servi
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings, HubSource, parse_hub_source
 from quantgate.pipelines.process.calls import Progress
-from tests.support.checkpoints import write_checkpoint
+from tests.support.models.checkpoints import write_checkpoint
 from tests.support.servers.hub import Fault, HubServer
 
 REPOSITORY = "acme/support-llama"

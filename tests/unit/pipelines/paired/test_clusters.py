@@ -14,7 +14,7 @@ from quantgate.pipelines.paired.clusters import effective_items, with_more_items
 from quantgate.pipelines.paired.exact import break_rate_bound, largest_passing_breaks, mcnemar_p
 from quantgate.pipelines.paired.interval import paired_difference_interval
 from quantgate.pipelines.paired.statistics import statistics
-from tests.support.judging import PASSED_AUDIT, graded, paired_items, run_of, suite_of
+from tests.support.verdicts.judging import PASSED_AUDIT, graded, paired_items, run_of, suite_of
 
 
 def in_groups(items: tuple[PairedItem, ...], size: int) -> tuple[PairedItem, ...]:

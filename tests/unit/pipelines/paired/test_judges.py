@@ -19,7 +19,7 @@ from quantgate.pipelines.paired.prediction_powered import (
     drawn_alike,
     prediction_powered,
 )
-from tests.support.judging import paired_items
+from tests.support.verdicts.judging import paired_items
 
 Rows = list[tuple[bool, bool | None]]
 

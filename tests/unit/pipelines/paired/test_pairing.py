@@ -11,7 +11,7 @@ from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
 from quantgate.pipelines.paired.pairing import noise_floor, pair, pair_across_runtimes
 from quantgate.pipelines.paired.statistics import statistics
-from tests.support.judging import paired_items, repeat_of, run_of, suite_of
+from tests.support.verdicts.judging import paired_items, repeat_of, run_of, suite_of
 
 SUITE = suite_of([("a",), ("a", "b"), ("b",), ("b",), ()])
 BASE = run_of(SUITE, ["yes", "yes", "no", "no", "no"])

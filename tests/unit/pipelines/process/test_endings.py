@@ -37,10 +37,10 @@ from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.process.shortage import machine_trouble
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import audited
+from tests.support.children.worker_calls import call
+from tests.support.children.workers import Done
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.project import PROJECT
-from tests.support.worker_calls import call
-from tests.support.workers import Done
 
 ITS_OWN = {signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE}
 HARMLESS = {
@@ -78,11 +78,11 @@ import os, resource, sys
 from pathlib import Path
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.workers import Done, Order
+from tests.support.children.workers import Done, Order
 limit, most, folder = getattr(resource, sys.argv[1]), int(sys.argv[2]), Path(sys.argv[4])
 resource.setrlimit(limit, (most, most))
 order = Order(act=sys.argv[3], path=folder / "trace")
-call = WorkerCall(module="tests.support.workers", request=order, log=folder / "log", threads=1)
+call = WorkerCall(module="tests.support.children.workers", request=order, log=folder / "log", threads=1)
 try:
     run_worker(call, Done, ignore_progress)
 except Exception as error:

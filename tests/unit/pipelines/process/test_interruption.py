@@ -39,9 +39,9 @@ from quantgate.pipelines.process.children import Children
 from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import judged
+from tests.support.children.worker_calls import gone, wait_for
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_rulers
 from tests.support.project import PROJECT
-from tests.support.worker_calls import gone, wait_for
 
 POINTS = (
     "reference",
@@ -239,10 +239,10 @@ import sys
 from pathlib import Path
 from quantgate.pipelines.domain.errors import InterruptionError
 from quantgate.pipelines.process.signals import Ending, children_end_first
-from tests.support.worker_calls import call
+from tests.support.children.worker_calls import call
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.workers import Done
+from tests.support.children.workers import Done
 try:
     with children_end_first():
         run_worker(call(Path(sys.argv[1]), "sleep"), Done, ignore_progress)

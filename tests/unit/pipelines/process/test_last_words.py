@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.last_words import last_words
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.workers import Done, Order
+from tests.support.children.workers import Done, Order
 
 
 def test_complaints_are_told_and_chatter_is_not(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_worker_that_aborts_ends_the_sentence_with_its_last_words(
 ) -> None:
     (tmp_path / "log").write_text("error: of an earlier call\n")
     call = WorkerCall(
-        module="tests.support.workers",
+        module="tests.support.children.workers",
         request=Order(act=act, path=tmp_path / "trace"),
         log=tmp_path / "log",
         threads=1,

@@ -15,9 +15,9 @@ from quantgate.pipelines.process.calls import Progress, ignore_progress
 from quantgate.pipelines.process.forking.client import ForkServers
 from quantgate.pipelines.process.launch import leave_out_what_is_never_used
 from quantgate.pipelines.process.runner import run_worker
+from tests.support.children.worker_calls import FAMILY, call, gone, wait_for
+from tests.support.children.workers import Done, Order
 from tests.support.project import PROJECT
-from tests.support.worker_calls import FAMILY, call, gone, wait_for
-from tests.support.workers import Done, Order
 
 
 @pytest.fixture(autouse=True, params=["started", "forked"])

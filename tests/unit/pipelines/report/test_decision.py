@@ -7,7 +7,7 @@ from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, SliceVerdict
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.page.decision import decision_view
-from tests.support.reports import example_report
+from tests.support.verdicts.reports import example_report
 
 SIZES = {"flat": 60, "numeric": 60, "refusal": 40}
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 from quantgate.pipelines.report.page.environment import FOLDER
 from quantgate.pipelines.report.page.rendering import render_page
-from tests.support.reports import example_report
+from tests.support.verdicts.reports import example_report
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
 STYLE = (FOLDER / "page.css").read_text(encoding="utf-8")

@@ -24,9 +24,9 @@ from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport
 from quantgate.pipelines.report.ledger.flips import LISTED_ANSWERS, listed_pairs
 from quantgate.pipelines.report.page.rendering import render_page, write_page
 from quantgate.pipelines.report.result import result_json
-from tests.support.foreign import planned, write_quant
 from tests.support.llamacpp.gguf_writing import Value
-from tests.support.reports import (
+from tests.support.models.foreign import planned, write_quant
+from tests.support.verdicts.reports import (
     built,
     example_report,
     example_run,
@@ -34,7 +34,7 @@ from tests.support.reports import (
     judged,
     recipe,
 )
-from tests.support.speeds import timed_twice_as_fast
+from tests.support.verdicts.speeds import timed_twice_as_fast
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
 VOID = {"meta", "br", "input", "link", "img"}

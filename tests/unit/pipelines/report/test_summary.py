@@ -10,7 +10,7 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.report.build_report import BuildReport
 from quantgate.pipelines.report.result import SCHEMA, result_json
 from quantgate.pipelines.report.summary import reference_rows, variant_rows
-from tests.support.reports import example_report
+from tests.support.verdicts.reports import example_report
 
 SMALL = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
 

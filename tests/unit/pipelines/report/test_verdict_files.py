@@ -7,7 +7,7 @@ from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.gates.judge import audit_failure, judge
 from quantgate.pipelines.report.verdict_files import verdict_junit, verdict_markdown
-from tests.support.judging import MISSED_AUDIT, PASSED_AUDIT, run_of, suite_of
+from tests.support.verdicts.judging import MISSED_AUDIT, PASSED_AUDIT, run_of, suite_of
 
 
 def judged(items: int) -> Verdict:

@@ -13,7 +13,7 @@ from quantgate.pipelines.report.page.rendering import render_page
 from quantgate.pipelines.specs.builds import BuildOverrides, load_build
 from quantgate.pipelines.specs.corpora_axis import over_corpora, split_corpus, without_corpus
 from quantgate.pipelines.specs.recipes import find_recipes
-from tests.support.reports import example_report
+from tests.support.verdicts.reports import example_report
 
 BUILD = "model: model\nsuite: suite\n"
 

@@ -9,7 +9,7 @@ from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.policy import Policy, SlicePolicy
 from quantgate.pipelines.files.records import from_json, to_json
 from quantgate.pipelines.specs.policies import PolicySpec, SlicePolicySpec, load_policy
-from tests.support.judging import suite_of
+from tests.support.verdicts.judging import suite_of
 
 SUITE = suite_of([("tail",), ("refusal",), ("tail", "refusal")])
 

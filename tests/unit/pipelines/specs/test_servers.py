@@ -28,8 +28,8 @@ from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_bui
 from quantgate.pipelines.specs.kv_caches import over_kv_caches
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.specs.servers import judged_in
-from tests.support.checkpoints import write_checkpoint
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
+from tests.support.models.checkpoints import write_checkpoint
 
 GGUF = Server(
     name="desk",

@@ -24,7 +24,7 @@ from quantgate.registry.attesting.signing import (
 )
 from quantgate.registry.attesting.verification import check_attestation, signers, store_attestations
 from quantgate.registry.evidence_facts import version_facts
-from tests.support.registries import Sample, evidence_of
+from tests.support.registered.registries import Sample, evidence_of
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from quantgate.registry.cards.publishing import (
     published_artifact,
 )
 from quantgate.registry.evidence_facts import version_facts
-from tests.support.registries import Sample, evidence_of
+from tests.support.registered.registries import Sample, evidence_of
 from tests.support.servers.hub import HubServer
 
 REPOSITORY = "acme/support-llama-Q4_K_M"

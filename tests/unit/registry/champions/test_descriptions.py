@@ -17,7 +17,7 @@ from quantgate.registry.champions.decisions import VerdictWaiver, written
 from quantgate.registry.champions.descriptions import version_description
 from quantgate.registry.recording.model_manifest import write_model_manifest
 from quantgate.registry.tags import waiver_tag
-from tests.support.registries import (
+from tests.support.registered.registries import (
     SUITE,
     MemoryRegistry,
     Sample,

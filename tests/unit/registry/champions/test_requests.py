@@ -28,7 +28,7 @@ from quantgate.registry.champions.settling import candidates_of
 from quantgate.registry.protocol import AliasChange
 from quantgate.registry.seals import SealState, seal_state
 from quantgate.registry.tags import waiver_tag
-from tests.support.registries import (
+from tests.support.registered.registries import (
     SUITE,
     MemoryRegistry,
     PowerCutError,

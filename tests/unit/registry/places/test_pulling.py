@@ -17,7 +17,7 @@ from quantgate.registry.places.folder import FolderPlace
 from quantgate.registry.places.opening import open_place
 from quantgate.registry.places.pulling import Pulled, pull_version
 from quantgate.registry.serving import serving_command
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,

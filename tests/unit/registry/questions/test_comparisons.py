@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.values import Digest, digest_of, folder_digest
 from quantgate.registry import Tracking, record
 from quantgate.registry.questions.comparisons import compared
 from quantgate.registry.seals import sealed
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,

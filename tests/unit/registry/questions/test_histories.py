@@ -8,7 +8,7 @@ from quantgate.pipelines.domain.errors import NotFoundError
 from quantgate.registry import AliasChange, Tracking, record
 from quantgate.registry.champions.changes import write_change
 from quantgate.registry.questions.histories import history_of
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,

@@ -13,7 +13,7 @@ from quantgate.registry.champions.requests import retire, waive
 from quantgate.registry.questions.lineages import trace
 from quantgate.registry.questions.lookups import find, find_all
 from quantgate.registry.questions.wishes import LookupRequest
-from tests.support.registries import (
+from tests.support.registered.registries import (
     SUITE,
     MemoryRegistry,
     Sample,

@@ -31,8 +31,8 @@ from quantgate.registry.questions.lineages import trace
 from quantgate.registry.questions.lookups import find
 from quantgate.registry.questions.versions import RegisteredVersion
 from quantgate.registry.questions.wishes import LookupRequest
-from tests.support.foreign import planned, write_quant
-from tests.support.registries import (
+from tests.support.models.foreign import planned, write_quant
+from tests.support.registered.registries import (
     SUITE,
     MemoryRegistry,
     Sample,

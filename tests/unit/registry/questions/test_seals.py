@@ -13,7 +13,7 @@ from quantgate.registry.questions.lineages import trace
 from quantgate.registry.questions.lookups import find, find_all
 from quantgate.registry.questions.wishes import LookupRequest
 from quantgate.registry.seals import COVERED, SEAL, SealState, seal_state, sealed
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     evidence_of,

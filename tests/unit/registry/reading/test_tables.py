@@ -19,8 +19,8 @@ from quantgate.registry.questions.lookups import find, find_all
 from quantgate.registry.questions.wishes import LookupRequest
 from quantgate.registry.reading.sqlite import sqlite_rows
 from quantgate.registry.reading.tables import TablesReader
-from tests.support.mlflow_tables import SUITE, VARIANTS, Extent, write_tables
-from tests.support.registries import Sample, evidence_of, tracking_in
+from tests.support.registered.mlflow_tables import SUITE, VARIANTS, Extent, write_tables
+from tests.support.registered.registries import Sample, evidence_of, tracking_in
 
 EXTENT = Extent(models=3, versions=2 * VARIANTS)
 MODEL = "model-0001"

@@ -16,7 +16,7 @@ from quantgate.registry.remotes.parts import parts_of
 from quantgate.registry.remotes.remote import RemotePlace, manifest_name
 from quantgate.registry.remotes.sending import send_folder
 from quantgate.registry.weights import weights_setting
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     empty_database,

@@ -10,7 +10,7 @@ from quantgate.pipelines.engines.contents import gguf_contents
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
-from tests.support.expectations import unexpected
+from tests.support.builds.expectations import unexpected
 from tests.support.llamacpp.checkpoints import Sizes, backend, random_checkpoint
 
 pytestmark = pytest.mark.integration

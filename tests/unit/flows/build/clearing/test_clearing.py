@@ -29,7 +29,7 @@ from quantgate.registry.opening import open_reader
 from quantgate.registry.protocol import RegistryReader
 from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
-from tests.support.registries import (
+from tests.support.registered.registries import (
     MemoryRegistry,
     Sample,
     empty_database,

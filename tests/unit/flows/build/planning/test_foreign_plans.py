@@ -19,10 +19,10 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.builds import BuildOverrides, BuildSpec, load_build
 from quantgate.pipelines.specs.foreign import foreign_places
-from tests.support.checkpoints import write_checkpoint
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
-from tests.support.foreign import SAID, shapes, write_quant, write_quantized_folder
 from tests.support.llamacpp.gguf_writing import write_gguf
+from tests.support.models.checkpoints import write_checkpoint
+from tests.support.models.foreign import SAID, shapes, write_quant, write_quantized_folder
 
 SUITE = """\
 name: demo

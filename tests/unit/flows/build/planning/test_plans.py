@@ -26,8 +26,8 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.builds import BuildSpec
 from quantgate.pipelines.specs.recipes import CATALOGUE, find_recipes
-from tests.support.checkpoints import edit_json, write_checkpoint
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
+from tests.support.models.checkpoints import edit_json, write_checkpoint
 
 SUITE = """\
 name: demo

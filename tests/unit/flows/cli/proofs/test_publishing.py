@@ -14,7 +14,7 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.registry import Decider, Tracking, VersionName, record, retire, waive
 from quantgate.registry.cards.card import CardContent, model_card
 from quantgate.registry.cards.publishing import outcome
-from tests.support.registries import (
+from tests.support.registered.registries import (
     SUITE,
     MemoryRegistry,
     Sample,

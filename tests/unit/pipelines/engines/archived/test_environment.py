@@ -14,8 +14,8 @@ from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.process.environments import LockedEnvironment
 from quantgate.pipelines.process.runner import run_worker
+from tests.support.children.workers import Done, Order
 from tests.support.project import PROJECT
-from tests.support.workers import Done, Order
 
 
 def _environment(folder: Path) -> LockedEnvironment:
@@ -126,7 +126,7 @@ def test_a_worker_runs_under_the_interpreter_that_its_call_names(tmp_path: Path)
     python.write_text(f'#!/bin/sh\necho under another interpreter\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
     call = WorkerCall(
-        module="tests.support.workers",
+        module="tests.support.children.workers",
         request=Order(act="work", path=tmp_path / "trace"),
         log=tmp_path / "worker.log",
         threads=1,

@@ -18,9 +18,9 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.checkpoints import edit_json, weights, write_checkpoint, write_safetensors
-from tests.support.foreign import SAID, planned, shapes, write_quant, write_quantized_folder
 from tests.support.llamacpp.gguf_writing import write_gguf, write_parts
+from tests.support.models.checkpoints import edit_json, weights, write_checkpoint, write_safetensors
+from tests.support.models.foreign import SAID, planned, shapes, write_quant, write_quantized_folder
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from quantgate.pipelines.gates.wording import broke_in, counts
 from quantgate.pipelines.paired.statistics import statistics
 from tests.support.grading.items import expecting, pure_grader
 from tests.support.grading.observing import observed_grader
-from tests.support.judging import paired_items
 from tests.support.project import PROJECT
+from tests.support.verdicts.judging import paired_items
 
 INJECTED: JsonValue = {"answer": "8803.15", "markers": ["HACKED"]}
 CALL: JsonValue = {"name": "pay", "arguments": {"cents": 5}}

@@ -12,8 +12,8 @@ from quantgate.pipelines.domain.suites.turns import Turn
 from quantgate.pipelines.evaluation.adjudications import item_digest
 from quantgate.pipelines.evaluation.grading import grade_answers
 from quantgate.pipelines.gates.completions import best_completion, worst_completion
-from tests.support.judging import run_of
 from tests.support.loops.scripted import answers_of, refund, refunding, suite_with
+from tests.support.verdicts.judging import run_of
 
 FOUND, DONE = ('{"status": "sent"}',), ("done",)
 

@@ -14,8 +14,8 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.gguf.header import read_gguf_header
 from quantgate.pipelines.formats.safetensors import read_header
 from quantgate.pipelines.hub.source import HubSettings
-from tests.support.checkpoints import edit_json, write_checkpoint
-from tests.support.time_limits import within
+from tests.support.limits.time_limits import within
+from tests.support.models.checkpoints import edit_json, write_checkpoint
 from tests.unit.test_fuzzed_files import gguf
 
 SECONDS = 10.0

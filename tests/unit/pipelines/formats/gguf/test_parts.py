@@ -11,8 +11,8 @@ from quantgate.pipelines.formats.gguf.parts import (
     read_all_headers,
     read_part_name,
 )
-from tests.support.foreign import SAID, shapes
 from tests.support.llamacpp.gguf_writing import write_gguf, write_parts
+from tests.support.models.foreign import SAID, shapes
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from quantgate.pipelines.engines.written import written_tensors
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.packed.block_fp8 import stored_square
 from quantgate.pipelines.formats.safetensors import read_tensors
-from tests.support.checkpoints import weights, write_checkpoint, write_safetensors
-from tests.support.foreign import planned, quantize
+from tests.support.models.checkpoints import weights, write_checkpoint, write_safetensors
+from tests.support.models.foreign import planned, quantize
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from quantgate.pipelines.formats.packed.compressed import (
     unsound_tensors,
 )
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_header
-from tests.support.checkpoints import write_raw, write_safetensors
+from tests.support.models.checkpoints import write_raw, write_safetensors
 
 NAME = "model.layers.0.mlp.up_proj"
 ATTENTION = "model.layers.0.self_attn"

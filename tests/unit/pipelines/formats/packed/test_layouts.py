@@ -30,8 +30,8 @@ from quantgate.pipelines.formats.packed.weights import (
 from quantgate.pipelines.formats.safetensors import INDEX_FILE, read_tensors
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.specs.recipes import catalogue
-from tests.support.checkpoints import edit_json, weights, write_checkpoint
 from tests.support.fakes import fake_checkpoint
+from tests.support.models.checkpoints import edit_json, weights, write_checkpoint
 
 GROUP = 64
 

@@ -9,7 +9,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.formats.packed.mxfp4 import expanded_expert
 from quantgate.pipelines.formats.packed.mxfp4_layout import BLOCK, is_mxfp4
 from quantgate.pipelines.formats.safetensors import read_tensors
-from tests.support.checkpoints import edit_json, write_checkpoint, write_safetensors
+from tests.support.models.checkpoints import edit_json, write_checkpoint, write_safetensors
 
 
 def test_a_byte_holds_two_values_the_first_in_its_lower_half() -> None:

@@ -15,9 +15,9 @@ from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.forking import client
 from quantgate.pipelines.process.forking.client import ForkedChild, ForkServers
 from quantgate.pipelines.process.runner import run_worker
+from tests.support.children.worker_calls import FAMILY, call, gone, wait_for
+from tests.support.children.workers import Done
 from tests.support.project import PROJECT
-from tests.support.worker_calls import FAMILY, call, gone, wait_for
-from tests.support.workers import Done
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_who_loses_the_server_loses_its_children_and_gets_a_new_one(
 def test_a_server_with_other_threads_does_not_fork(
     tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threaded = replace(FAMILY, imports=("tests.support.imported.a_thread",))
+    threaded = replace(FAMILY, imports=("tests.support.children.imported.a_thread",))
     monkeypatch.setattr(servers, "families", (threaded,))
     assert run_worker(call(tmp_path, "work"), Done, ignore_progress).value.text == "passive1"
     (process,) = servers.processes()
@@ -119,7 +119,7 @@ def test_a_server_with_other_threads_does_not_fork(
 def test_what_imports_set_in_the_environment_children_have(
     tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setting = replace(FAMILY, imports=("tests.support.imported.a_variable",))
+    setting = replace(FAMILY, imports=("tests.support.children.imported.a_variable",))
     monkeypatch.setattr(servers, "families", (setting,))
     monkeypatch.delenv("QUANTGATE_MARK", raising=False)
     seen = run_worker(call(tmp_path, "tell place"), Done, ignore_progress).value

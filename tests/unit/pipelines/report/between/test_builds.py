@@ -13,8 +13,8 @@ from quantgate.pipelines.report.between.builds import (
     compare_builds,
 )
 from quantgate.pipelines.report.build_report import BuildReport
-from tests.support.reports import built, example_report, judged, recipe
-from tests.support.stored import stored
+from tests.support.builds.stored import stored
+from tests.support.verdicts.reports import built, example_report, judged, recipe
 
 SIZES = {"flat": 40, "numeric": 40, "refusal": 20}
 

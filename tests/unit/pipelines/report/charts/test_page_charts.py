@@ -11,8 +11,8 @@ from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.charts.page_charts import page_charts
 from quantgate.pipelines.report.charts.points import ChartPoint, chart_points, pareto_front
 from quantgate.pipelines.report.charts.tradeoff import BasePoint, size_chart
-from tests.support.reports import example_report
-from tests.support.speeds import timed_twice_as_fast
+from tests.support.verdicts.reports import example_report
+from tests.support.verdicts.speeds import timed_twice_as_fast
 
 
 def point(name: str, size_bytes: int, accuracy: float) -> ChartPoint:

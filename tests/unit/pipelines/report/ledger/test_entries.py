@@ -15,7 +15,7 @@ from quantgate.pipelines.report.ledger.alike import broken_alike
 from quantgate.pipelines.report.ledger.entries import KINDS, Ledger, ledger
 from quantgate.pipelines.report.ledger.flips import listed_pairs
 from quantgate.pipelines.report.page.rendering import write_page
-from tests.support.reports import built, example_report, judged, recipe
+from tests.support.verdicts.reports import built, example_report, judged, recipe
 
 SIZES = {"flat": 40, "numeric": 40, "refusal": 20}
 

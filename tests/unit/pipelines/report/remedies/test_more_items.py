@@ -16,7 +16,7 @@ from quantgate.pipelines.report.remedies.more_items import (
     more_items,
     open_scopes,
 )
-from tests.support.judging import PASSED_AUDIT, paired_items, run_of, suite_of
+from tests.support.verdicts.judging import PASSED_AUDIT, paired_items, run_of, suite_of
 
 LIMITS = Limits(max_break_rate=0.10, confidence=0.95)
 

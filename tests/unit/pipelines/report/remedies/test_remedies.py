@@ -12,7 +12,7 @@ from quantgate.pipelines.report.remedies.groups import raised_groups
 from quantgate.pipelines.report.remedies.remedies import remedies
 from quantgate.pipelines.report.remedies.remedy import Basis
 from quantgate.pipelines.specs.kv_caches import in_kv_cache
-from tests.support.reports import built, example_report, judged, recipe
+from tests.support.verdicts.reports import built, example_report, judged, recipe
 
 FOREIGN = ForeignOptions(
     source="org/theirs",

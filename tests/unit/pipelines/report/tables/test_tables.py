@@ -21,8 +21,8 @@ from quantgate.pipelines.report.tables.writing import (
     markdown_table,
     write_parquet,
 )
-from tests.support.reports import example_report
-from tests.support.stored import stored
+from tests.support.builds.stored import stored
+from tests.support.verdicts.reports import example_report
 
 SIZES = {"flat": 32, "numeric": 40, "refusal": 30, "tail": 6}
 

@@ -8,8 +8,8 @@ from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import Format, Recipe
 from quantgate.pipelines.files.store import Store
-from tests.support.foreign import SAID, planned, shapes, write_quant
 from tests.support.llamacpp.gguf_writing import Value, write_gguf, write_parts
+from tests.support.models.foreign import SAID, planned, shapes, write_quant
 
 
 def one(recipes: tuple[Recipe, ...]) -> tuple[Recipe, ForeignOptions]:

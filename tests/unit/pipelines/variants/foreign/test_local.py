@@ -8,8 +8,9 @@ from quantgate.pipelines.domain.errors import CheckpointError, InputError
 from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.files.store import Store
-from tests.support.checkpoints import edit_json, write_checkpoint
-from tests.support.foreign import (
+from tests.support.llamacpp.gguf_writing import write_parts
+from tests.support.models.checkpoints import edit_json, write_checkpoint
+from tests.support.models.foreign import (
     SAID,
     planned,
     quantize,
@@ -17,7 +18,6 @@ from tests.support.foreign import (
     write_quant,
     write_quantized_folder,
 )
-from tests.support.llamacpp.gguf_writing import write_parts
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.variants.foreign.on_hub import headers_alone
-from tests.support.checkpoints import write_checkpoint
-from tests.support.foreign import SAID, planned, shapes, write_quant, write_quantized_folder
 from tests.support.llamacpp.gguf_writing import write_gguf, write_parts
+from tests.support.models.checkpoints import write_checkpoint
+from tests.support.models.foreign import SAID, planned, shapes, write_quant, write_quantized_folder
 from tests.support.servers.hub import Fault, HubServer
 
 SHELF, FOLDER = "acme/Demo-GGUF", "acme/Demo-FP8"

@@ -11,7 +11,7 @@ from quantgate.pipelines.evaluation.sandbox import choose, kinds
 from quantgate.pipelines.evaluation.sandbox.kinds import SandboxLimits
 from tests.support.grading.items import expecting
 from tests.support.grading.observing import observed_grader
-from tests.support.judging import suite_of
+from tests.support.verdicts.judging import suite_of
 
 PROMPT = 'import math\n\ndef half(x):\n    """Halve."""\n'
 EXPECTED: JsonObject = {"tests": "assert half(4) == 2", "entry_point": "half", "prompt": PROMPT}

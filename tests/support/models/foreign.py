@@ -14,8 +14,8 @@ from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.specs.foreign import ForeignPlace
 from quantgate.pipelines.variants.foreign.on_hub import FetchFiles, whole_files
 from quantgate.pipelines.variants.foreign.recipes import foreign_recipes
-from tests.support.checkpoints import weights, write_safetensors
 from tests.support.llamacpp.gguf_writing import Shapes, Value, write_gguf
+from tests.support.models.checkpoints import weights, write_safetensors
 
 SAID: dict[str, Value] = {
     "general.architecture": "llama",

@@ -1,6 +1,6 @@
 """One build of a recipe as a process of its own, so that a test can bind what it may take.
 
-`python -m tests.support.lone_build CHECKPOINT STORE RECIPE RESIDENT_BYTES`: the variant stands in the store.
+`python -m tests.support.builds.lone_build CHECKPOINT STORE RECIPE RESIDENT_BYTES` makes the variant in STORE.
 """
 
 import sys
@@ -18,7 +18,7 @@ from quantgate.pipelines.process.calls import OnProgress, ignore_progress
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from quantgate.pipelines.variants.variant import PlannedVariant, build_request, build_variant
-from tests.benchmarks.building import llamacpp, windows
+from tests.benchmarks.measuring.building import llamacpp, windows
 
 THREADS, ROWS, ROW_TOKENS = 1, 4, 256
 _BACKENDS = {"llamacpp": llamacpp, "llmcompressor": LlmCompressorBackend}

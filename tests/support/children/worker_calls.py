@@ -1,4 +1,4 @@
-"""Calls of the worker of tests (`tests.support.workers`), and what became of its process."""
+"""Calls of the worker of tests (`tests.support.children.workers`), and what became of its process."""
 
 import os
 import time
@@ -6,14 +6,17 @@ from pathlib import Path
 
 from quantgate.pipelines.process.calls import WorkerCall
 from quantgate.pipelines.process.forking.families import WorkerFamily
-from tests.support.workers import Order
+from tests.support.children.workers import Order
 
-FAMILY = WorkerFamily(names=("tests.support.",), imports=("tests.support.workers",))
+FAMILY = WorkerFamily(names=("tests.support.",), imports=("tests.support.children.workers",))
 """What has the workers of tests forked."""
 
 
 def call(
-    tmp_path: Path, act: str, timeout_seconds: float = 30.0, module: str = "tests.support.workers"
+    tmp_path: Path,
+    act: str,
+    timeout_seconds: float = 30.0,
+    module: str = "tests.support.children.workers",
 ) -> WorkerCall:
     return WorkerCall(
         module=module,

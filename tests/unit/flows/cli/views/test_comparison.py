@@ -9,7 +9,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.report.wording import one_line
 from quantgate.registry import ItemDifference, RegisteredVersion, VersionComparison
 from quantgate.registry.evidence_facts import version_facts
-from tests.support.registries import Sample, evidence_of
+from tests.support.registered.registries import Sample, evidence_of
 
 
 def test_an_answer_is_one_line_in_which_nothing_hides() -> None:

@@ -1,7 +1,7 @@
 """Made-up speeds of variants beside their base."""
 
 from quantgate.pipelines.domain.speed import Speed, SpeedConditions, SpeedSample
-from tests.support.reports import LLAMACPP
+from tests.support.verdicts.reports import LLAMACPP
 
 CONDITIONS = SpeedConditions(
     runtime=LLAMACPP, processor="made up", threads=2, prompt_tokens=64, generated_tokens=16

@@ -1,0 +1,1 @@
+"""Workers of tests, and calls of them."""

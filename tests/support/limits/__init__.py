@@ -1,0 +1,1 @@
+"""Bounds on what tests and their children may take, and what they took."""

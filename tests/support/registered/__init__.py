@@ -1,0 +1,1 @@
+"""Made-up evidence, and registries full of it."""
