@@ -63,7 +63,7 @@ def test_a_low_bit_release_is_expanded_built_audited_asked_and_judged(
     stored_as, layout = RELEASES[name]
     dense = random_checkpoint_of(architecture(name), tmp_path / "dense", run_worker)
     model = layout(dense, tmp_path / "released", ())
-    build = short_site(tmp_path / "build", model, BOTH, REASON)
+    build = short_site(tmp_path / "build", model, BOTH, expansion=REASON)
     assert build.plan.checkpoint.losses == (f"expanded from {stored_as} ({REASON})",)
     _every_variant_is_judged(build)
 

@@ -19,18 +19,23 @@ _TOKENS = 4
 
 
 def short_site(
-    folder: Path, model: Path, recipes: Sequence[str], expansion: str | None = None
+    folder: Path,
+    model: Path,
+    recipes: Sequence[str] = (),
+    *,
+    expansion: str | None = None,
+    foreign: Sequence[str] = (),
 ) -> LocalBuild:
-    """Return a planned build of a checkpoint on twelve items, whose workers of torch are forked.
+    """Return a planned build of a checkpoint on twelve items, of which whatever is said is right.
 
-    Whatever is said is right. `expansion` is why a low-bit checkpoint is expanded.
+    `expansion` is why a low-bit checkpoint is expanded, `foreign` are places of quants that others made.
     """
-    write_short_inputs(folder)
+    _write_inputs(folder)
     file = folder / "build.yaml"
     expand = f"expand: {expansion}\n" if expansion else ""
     file.write_text(
         f"name: short\nmodel: {model}\nsuite: suite\ncorpus: corpus.yaml\npolicy: policy.yaml\n"
-        f"recipes: [{', '.join(recipes)}]\n{expand}"
+        f"recipes: [{', '.join(recipes)}]\nforeign: {json.dumps([*foreign])}\n{expand}"
     )
     settings = replace(
         Settings.from_environment(), store=Store(root=folder / "store"), threads=1, workers=1
@@ -41,7 +46,7 @@ def short_site(
     return LocalBuild(plan=plan, settings=settings, tools=tools, show=silent)
 
 
-def write_short_inputs(folder: Path) -> None:
+def _write_inputs(folder: Path) -> None:
     """Write twelve short items, a corpus of texts like them, and a policy of two reference runs."""
     suite = folder / "suite"
     suite.mkdir(parents=True)
