@@ -19,11 +19,14 @@ from quantgate.pipelines.process.children import CHILDREN
 from quantgate.pipelines.process.forking.families import FAMILIES, WorkerFamily
 from quantgate.pipelines.process.forking.server import LARGEST_BYTES, Start
 from quantgate.pipelines.process.launch import PARENT_PID
+from quantgate.pipelines.process.memory import available_bytes
 
 _SERVER = "quantgate.pipelines.process.forking.server"
 _MOST_SERVERS = 3
 _LOOK_EVERY_SECONDS = 0.01
 _GRACE_SECONDS = 3.0
+_LEAST_FREE_BYTES = 2 << 30
+"""A server holds half a gigabyte beside its children."""
 _OF_ONE_START = (PARENT_PID, "PYTEST_CURRENT_TEST")
 _OF_ONE_START_PREFIXES = ("PREFECT_", "QUANTGATE_")
 """Variables that nothing reads while it is imported: servers are shared by those who differ in them alone."""
@@ -147,9 +150,9 @@ class ForkServers:
     def start(self, asked: Start, log: int, progress: int) -> ForkedChild | None:
         """Start a child of a family of workers that import much in common; None where it cannot be forked.
 
-        That is so for other workers, on systems without what this needs, beside accelerators (a forked
-        process cannot use one that its parent looked at), and where a server ended: whoever asks starts an
-        interpreter then.
+        That is so for other workers, on systems without what this needs, where memory is short, beside
+        accelerators (a forked process cannot use one that its parent looked at), and where a server ended:
+        whoever asks starts an interpreter then.
         """
         family = next((each for each in self.families if asked.module.startswith(each.names)), None)
         if family is None or not can_fork():
@@ -196,11 +199,12 @@ atexit.register(FORK_SERVERS.close)
 
 
 def can_fork() -> bool:
-    """Whether workers may be forked here: on Linux, where no accelerator is used."""
+    """Whether workers may be forked here: on Linux, without an accelerator, with memory left for servers."""
     return (
         hasattr(os, "pidfd_open")
         and Path("/proc/self/task").is_dir()
         and accelerator_name() is None
+        and available_bytes() > _LEAST_FREE_BYTES
     )
 
 

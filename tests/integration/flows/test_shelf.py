@@ -10,7 +10,6 @@ import pytest
 from quantgate.flows.build import units
 from quantgate.flows.build.outcome import write_report
 from quantgate.pipelines.process.runner import run_worker
-
 from tests.support.architectures.made import random_checkpoint_of
 from tests.support.architectures.names import Architecture
 from tests.support.builds.short_build import ITEMS, short_site

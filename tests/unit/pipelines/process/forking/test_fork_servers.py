@@ -140,6 +140,11 @@ def test_nobody_is_forked_beside_an_accelerator(monkeypatch: pytest.MonkeyPatch)
     assert not client.can_fork()
 
 
+def test_nobody_is_forked_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "available_bytes", lambda: 1 << 30)
+    assert not client.can_fork()
+
+
 def test_a_child_is_looked_at_from_a_handler_that_cuts_in() -> None:
     status, theirs = os.pipe()
     child = ForkedChild(1, status, b"")
