@@ -9,6 +9,7 @@ printed when it is written.
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 from quantgate.pipelines.domain.secrets import redacted, without_values
@@ -42,30 +43,32 @@ def hide_secrets() -> None:
         sys.stdout = cast("TextIO", HidingStream(sys.stdout))
     if not isinstance(sys.stderr, HidingStream):
         sys.stderr = cast("TextIO", HidingStream(sys.stderr))
-    if logging.getLogRecordFactory() is not _record:
-        _inner.append(logging.getLogRecordFactory())
-        logging.setLogRecordFactory(_record)
+    factory = logging.getLogRecordFactory()
+    if not isinstance(factory, HidingFactory):
+        logging.setLogRecordFactory(HidingFactory(factory))
 
 
-_inner: list[Any] = []
-"""The factory that made records before, last."""
+class HidingFactory:
+    """Makes records whose message, and whose traceback, hold no secret; all else is as `inner` makes it.
 
+    Others wrap a factory as well (Ray does), with one of these inside: each keeps the one that it was given.
+    """
 
-def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-    """Make a record whose message, and whose traceback, hold no secret."""
-    record: logging.LogRecord = _inner[-1](*args, **kwargs)
-    try:
-        message = record.getMessage()
-    except (
-        TypeError,
-        ValueError,
-        KeyError,
-    ):  # logging itself says what is wrong with its arguments
+    def __init__(self, inner: Callable[..., logging.LogRecord]) -> None:
+        """Make what `inner` makes."""
+        self._inner = inner
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        """Make a record."""
+        record = self._inner(*args, **kwargs)
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            return record  # logging itself says what is wrong with its arguments
+        hidden = redacted(message)
+        if hidden != message:
+            record.msg, record.args = hidden, None
+        if record.exc_info:
+            text = "".join(traceback.format_exception(*cast("Any", record.exc_info))).rstrip("\n")
+            record.exc_text = redacted(text)
         return record
-    hidden = redacted(message)
-    if hidden != message:
-        record.msg, record.args = hidden, None
-    if record.exc_info:
-        text = "".join(traceback.format_exception(*cast("Any", record.exc_info))).rstrip("\n")
-        record.exc_text = redacted(text)
-    return record

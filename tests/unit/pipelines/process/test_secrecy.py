@@ -194,3 +194,22 @@ def test_what_is_printed_holds_no_value() -> None:
     inner = io.StringIO()
     print("key", "desk-k3y-value", file=HidingStream(inner))
     assert inner.getvalue() == "key ***\n"
+
+
+def test_who_wraps_the_factory_of_records_is_wrapped_once_more_and_nothing_calls_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = logging.getLogRecordFactory()
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    try:
+        hide_secrets()
+        hidden = logging.getLogRecordFactory()
+        hide_secrets()
+        assert logging.getLogRecordFactory() is hidden
+        logging.setLogRecordFactory(lambda *args, **named: hidden(*args, **named))  # as Ray does
+        hide_secrets()
+        logging.getLogger("ray").warning("said %s", PASSWORD)
+    finally:
+        logging.setLogRecordFactory(plain)
+    assert caplog.messages == ["said ***"]
