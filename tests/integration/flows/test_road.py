@@ -163,7 +163,9 @@ def test_lookup_and_lineage_answer_for_what_passed(road: Road) -> None:
 
 def test_a_server_that_nobody_asked_to_stay_is_gone(road: Road) -> None:
     for _ in range(60):
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+        )
         if str(road.store) not in listed.stdout:
             return
         time.sleep(0.5)

@@ -77,7 +77,7 @@ def text_of(address: str) -> str:
 
 def children_of(parent: int) -> list[str]:
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(parent)],
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent)],
         capture_output=True,
         text=True,
         check=False,
