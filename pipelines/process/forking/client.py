@@ -184,9 +184,10 @@ class ForkServers:
             self._retired.clear()
 
     def _retire_the_oldest(self) -> None:
-        for server in self._retired:
-            if server.process.poll() is not None:
-                server.close()
+        gone = [server for server in self._retired if server.process.poll() is not None]
+        for server in gone:
+            server.close()
+            self._retired.remove(server)
         while len(self._servers) > _MOST_SERVERS:
             oldest = min(self._servers, key=lambda key: self._servers[key].used)
             self._retired.append(self._servers.pop(oldest))
