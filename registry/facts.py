@@ -212,6 +212,7 @@ VERSION_TAGS = (
             f"speed.{fact}",
             spelling=OPTIONAL_NUMBER,
             absent=NONE,
+            of_a_suite=True,
             gathered=True,
             renewal=Renewal.ONCE_SAID,
         )

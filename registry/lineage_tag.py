@@ -27,6 +27,11 @@ def gathered(tags: Mapping[str, str]) -> dict[str, str]:
     return {**apart, LINEAGE: canonical_json(inside)} if inside else apart
 
 
+def gathered_names(tags: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of what stands in a version's `lineage`."""
+    return frozenset(_inside(tags))
+
+
 def spread(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags that a registry holds with each by its own name, the gathered tag itself among them.
 
@@ -34,14 +39,18 @@ def spread(tags: Mapping[str, str]) -> dict[str, str]:
     name somebody added beside it; one that was damaged says nothing, and the seal does not hold. Which facts
     have a tag of their own may change: what an earlier release gathered is read as well.
     """
+    facts = {name: text for name, text in _inside(tags).items() if name in _FACTS}
+    return {**facts, **tags, **{n: text for n, text in facts.items() if n in GATHERED}}
+
+
+def _inside(tags: Mapping[str, str]) -> dict[str, str]:
     try:
         inside = json.loads(tags.get(LINEAGE, "{}"))
     except ValueError:
-        inside = {}
+        return {}
     if not isinstance(inside, dict):
-        inside = {}
-    facts = {n: text for n, text in inside.items() if n in _FACTS and isinstance(text, str)}
-    return {**facts, **tags, **{n: text for n, text in facts.items() if n in GATHERED}}
+        return {}
+    return {name: text for name, text in inside.items() if isinstance(text, str)}
 
 
 def held_names(names: tuple[str, ...]) -> tuple[str, ...]:

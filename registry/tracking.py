@@ -161,9 +161,10 @@ def _check_address(uri: str) -> None:
 
 def _without_login(uri: str) -> str:
     """Return what is no address without what may be a password in it."""
-    scheme, _, rest = uri.partition("://")
-    _, login, host = rest.rpartition("@")
-    return redacted(f"{scheme}://***@{host}" if login else uri)
+    head, login, host = uri.rpartition("@")
+    scheme, separator, _ = head.partition("://")
+    shown = f"{scheme}{separator}***" if separator else "***"
+    return redacted(f"{shown}@{host}" if login else uri)
 
 
 def _absolute_sqlite(uri: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from quantgate.registry.lineage_tag import GATHERED, LINEAGE, gathered
+from quantgate.registry.lineage_tag import GATHERED, LINEAGE, gathered, gathered_names
 from quantgate.registry.protocol import RecordedVersion, Registry
 from quantgate.registry.seals import SEAL
 
@@ -12,11 +12,12 @@ def set_tags(
 ) -> None:
     """Let a version have these tags; until the seal is set, look-ups say that it is altered.
 
-    Of a version from before tags were gathered, those that are now go.
+    Of a version from before tags were gathered, those that are now go. One that an earlier release gathered,
+    and this one does not, is read with the others and gets a tag of its own.
     """
-    held = gathered(tags)
+    held, before = gathered(tags), gathered_names(version.tags)
     for key in sorted(held, key=lambda name: name == SEAL):
-        if version.tags.get(key) != held[key]:
+        if version.tags.get(key) != held[key] or key in before:
             registry.set_version_tag(model, version.number, key, held[key])
     if LINEAGE not in version.tags:
         for key in sorted(version.tags.keys() & GATHERED):

@@ -18,6 +18,8 @@ from quantgate.registry.questions.sealed_listings import sealed_listing
 def located(facts: VersionFacts, store: Store) -> VersionFacts:
     """Return facts whose paths, and whose manifest's digest, are those of the same content in `store`.
 
+    So in another folder than the registered one the files alone are held against what was registered.
+
     Where it holds none they stay as they are, and so does an artifact that lies outside its own folder:
     `verify` refuses it. A manifest also says how long building took, so each build has its own.
     """
@@ -27,6 +29,8 @@ def located(facts: VersionFacts, store: Store) -> VersionFacts:
     for folder in _candidates(facts, store):
         listing = sealed_listing(folder)
         if listing is not None and listing.files_digest == facts.digests.files:
+            if folder == registered:
+                return facts
             return replace(
                 facts,
                 location=str(folder),

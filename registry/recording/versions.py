@@ -100,15 +100,23 @@ def _versions(registry: Registry, evidence: Evidence) -> tuple[RecordedVersion, 
 
 
 def _renewed(tags: Mapping[str, str], current: Mapping[str, str], suite: str) -> Mapping[str, str]:
-    """Return the tags that a version is to have, where `current` are those of evidence on one suite."""
-    shared = {name: current[name] for name in (*_PLACES, _SUBJECT)}
-    renewed = {**tags, **shared}
-    moved = renewed != dict(tags)
+    """Return the tags that a version is to have, where `current` are those of evidence on one suite.
+
+    What all suites share may have changed by it: each that was whole is sealed as it is read from now on.
+    """
+    judged = _judged(tags, current, suite)
+    whole = {suite} if seal_state(judged).is_whole else set()
     for each in suites_of(tags):
         seen = on_suite(tags, each)
-        if seen is not None and each != suite and moved and seal_state(seen).is_whole:
-            renewed |= changes_on_suite(renewed, each, sealed({**seen, **shared}))
-    return {**renewed, **changes_on_suite(renewed, suite, _judged(tags, current, suite))}
+        if each != suite and seen is not None and seal_state(seen).is_whole:
+            whole.add(each)
+    renewed = {**tags, **{name: current[name] for name in (*_PLACES, _SUBJECT)}}
+    renewed |= changes_on_suite(renewed, suite, judged)
+    for each in sorted(whole):
+        seen = on_suite(renewed, each)
+        if seen is not None and not seal_state(seen).is_whole:
+            renewed |= changes_on_suite(renewed, each, sealed(seen))
+    return renewed
 
 
 def _judged(tags: Mapping[str, str], current: Mapping[str, str], suite: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from quantgate.flows.cli.views.plain import print_plain_json
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.pipelines.files.reading import at_home
 from quantgate.pipelines.files.records import from_json, write_text
@@ -103,8 +103,9 @@ def card_content(
         version = resolve(reader, reference, tracking)
         held = reader.version(version.model, version.version)
         text = reader.run_file(version.run_id, _VERDICT)
-    if held is not None:
-        check_publishable(held, version.facts.suite_name, version.uri)
+    if held is None:
+        raise NotFoundError("was deleted just now", where=version.uri)
+    check_publishable(held, version.facts.suite_name, version.uri)
     if text is None:
         raise InputError(
             f"its verdict cannot be read (run {version.run_id})",
