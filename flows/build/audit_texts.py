@@ -55,7 +55,9 @@ class AuditTexts:
         """Identity of all texts with the base's own token ids."""
         corpus = self.corpus.digest if self.corpus else ""
         rendering = rendering_digest(self.chat.variables)
-        return digest_of([self.suite_runs.prompts.digest, corpus, rendering, _code()])
+        runs = self.suite_runs
+        rehearsed = "" if runs.loops is None else runs.suite.digest  # texts that items' scripts say
+        return digest_of([runs.prompts.digest, rehearsed, corpus, rendering, _code()])
 
     def parity(self) -> Path:
         """Return every text of suite and corpus, rendered, with the base's own token ids."""

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
@@ -234,8 +235,9 @@ def _is_taken_over(suite_runs: SuiteRuns, plan: RunPlan) -> bool:
         earlier, record = manifest.parent, _record(manifest.parent)
         if record is None or record.plan.ended_by or record.plan.answers_key != plan.answers_key:
             continue
-        produce_once(suite_runs.folder(plan), RunRecord, partial(_take_over, earlier, plan))
-        return True
+        with suppress(InputError, OSError):  # damaged, or removed meanwhile: another one may do
+            produce_once(suite_runs.folder(plan), RunRecord, partial(_take_over, earlier, plan))
+            return True
     return False
 
 

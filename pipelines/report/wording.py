@@ -50,7 +50,7 @@ def speed_figure(figure: SpeedFigure) -> str:
         "generated_tokens_per_second": f"{value:,.1f} tokens generated a second",
         "first_token_seconds": f"{1000 * value:,.0f} ms to the first token",
         "peak_memory_bytes": f"{size(round(value))} resident at most",
-        "joules_per_token": f"{value:.3g} J a generated token, the whole machine",
+        "joules_per_token": f"{value:.3g} J a generated token, all processors",
     }[figure.name]
 
 

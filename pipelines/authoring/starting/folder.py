@@ -13,7 +13,7 @@ from quantgate.pipelines.authoring.starting.slicing import ProposedSlice
 from quantgate.pipelines.authoring.starting.splitting import provable_items
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.suites.suite import GraderSpec, Message
-from quantgate.pipelines.domain.values import JsonObject, canonical_json, text_or_json
+from quantgate.pipelines.domain.values import JsonObject, JsonValue, canonical_json, text_or_json
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.specs.chat_messages import plain_message
@@ -215,9 +215,13 @@ def _lines(rows: Iterable[JsonObject]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _quoted(text: str) -> str:
-    """Return a text as YAML, always in quotes: `no`, `on` and `null` would be read as something else."""
-    return json.dumps(text, ensure_ascii=False)
+def _quoted(value: JsonValue) -> str:
+    """Return a value as YAML, texts always in quotes: `no`, `on` and `null` would be read as something else.
+
+    What does not print (DEL, the other line ends) is escaped: YAML refuses it, or reads a space.
+    """
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if shown.isprintable() else json.dumps(value)
 
 
 def _key(choice: GraderChoice) -> str:
@@ -225,9 +229,7 @@ def _key(choice: GraderChoice) -> str:
 
 
 def _grader_text(spec: GraderSpec) -> str:
-    options = "".join(
-        f", {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in spec.options.items()
-    )
+    options = "".join(f", {name}: {_quoted(value)}" for name, value in spec.options.items())
     return f"{{kind: {spec.kind}{options}}}"
 
 

@@ -1,5 +1,6 @@
 """How many more items would settle what is open, computed as verdicts are."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
@@ -129,5 +130,5 @@ def more_items(verdict: Verdict, policy: Policy, model: str) -> Iterator[Remedy]
             f" {_at_this_rate(needed, counted.break_rate)}; the base gets {counted.reliable} of"
             f" {counted.items} reliably right, so write about {needed.to_write}, from the rows"
             " of your traffic that this proposes:",
-            command=f"quantgate suite mine TRAFFIC --model {model} --take {needed.to_write}",
+            command=f"quantgate suite mine TRAFFIC --model {shlex.quote(model)} --take {needed.to_write}",
         )

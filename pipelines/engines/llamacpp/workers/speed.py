@@ -12,7 +12,7 @@ from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, 
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.timing.meter import SpeedRequest
 from quantgate.pipelines.process.calls import OnProgress, Progress
-from quantgate.pipelines.process.energy import EnergyMeter, EnergyWatch, energy_meters
+from quantgate.pipelines.process.energy import EnergyWatch, ProcessorEnergy, energy_meters
 from quantgate.pipelines.process.harness import serve
 
 _LEAST_PASSES, _LEAST_SECONDS = 3, 0.5
@@ -46,7 +46,7 @@ def measure(request: SpeedRequest, on_progress: OnProgress) -> SpeedSample:
     )
     settings = EngineSettings(threads=request.threads, kv_cache=request.loadable.kv_cache)
     engine = LlamaEngine(model, layout, settings, log)
-    meters = energy_meters("cpu")
+    meters = energy_meters()
     _answer(engine, request, meters)
     passes: list[_Pass] = []
     started = time.perf_counter()
@@ -65,7 +65,9 @@ def measure(request: SpeedRequest, on_progress: OnProgress) -> SpeedSample:
     )
 
 
-def _answer(engine: LlamaEngine, request: SpeedRequest, meters: tuple[EnergyMeter, ...]) -> _Pass:
+def _answer(
+    engine: LlamaEngine, request: SpeedRequest, meters: tuple[ProcessorEnergy, ...]
+) -> _Pass:
     """Decode the prompt, then one token after the other, greedily; an end-of-sequence token ends nothing."""
     prompt, size = request.prompt, _BATCH_TOKENS
     started = time.perf_counter()
