@@ -4,6 +4,7 @@ These are functions of a module, and what they share stays in it: so a task that
 by its name, with two texts, and opens the plan there.
 """
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,7 +88,7 @@ def _machine() -> Machine:
         lambda: min(available_bytes(), settings.memory_bytes), side_by_side=settings.workers
     )
     shared = None if _boards else HostMemory(settings.tool_cache / "memory", settings.memory_bytes)
-    return Machine(memory, settings.tool_cache / "accelerator.lock", shared)
+    return Machine(memory, settings.tool_cache / f"accelerator-{socket.gethostname()}.lock", shared)
 
 
 def _rank(plan_file: str, planned: PlannedVariant, step: Step) -> float:

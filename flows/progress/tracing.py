@@ -5,6 +5,7 @@
 Spans of one run of a build have one trace, whichever process makes them: its id follows from the plan.
 """
 
+import http.client
 import json
 import os
 import queue
@@ -69,13 +70,13 @@ class SpanSender:
 
     def _run(self) -> None:
         while (span := self._waiting.get()) is not None:
-            request = urllib.request.Request(
-                self._endpoint, data=json.dumps(_envelope(span)).encode(), headers=self._headers
-            )
             try:
+                request = urllib.request.Request(
+                    self._endpoint, data=json.dumps(_envelope(span)).encode(), headers=self._headers
+                )
                 with urllib.request.urlopen(request, timeout=_SEND_SECONDS):
                     pass
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 if not self._silent:
                     self._say(f"spans are not taken at {self._endpoint}: {error}")
                 self._silent = True

@@ -6,7 +6,7 @@ from typing import Literal
 
 from quantgate.flows.build.plan_files import plan_files
 from quantgate.flows.build.scaling.costs import RecipeCost, timed_recipes
-from quantgate.flows.build.states.builds import recorded_units
+from quantgate.flows.build.states.builds import readable_units
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.variants.variant import PlannedVariant
@@ -32,7 +32,7 @@ class Chains:
     def of(cls, store: Store) -> "Chains":
         """Read what every build of a store wrote down of its units."""
         units = [
-            unit for plan in plan_files(store) for unit in recorded_units(store, plan.parent.name)
+            unit for plan in plan_files(store) for unit in readable_units(store, plan.parent.name)
         ]
         return cls(timed={cost.recipe: cost for cost in timed_recipes(units)})
 

@@ -7,7 +7,7 @@ from statistics import mean, median
 
 from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan_files import plan_files
-from quantgate.flows.build.states.builds import recorded_units
+from quantgate.flows.build.states.builds import readable_units
 from quantgate.flows.progress.recorded import UnitProgress
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.records import read_checked
@@ -58,7 +58,7 @@ def measured_costs(store: Store) -> MeasuredCosts:
         (units, result)
         for plan in plan_files(store)
         if (result := _result(store, plan.parent.name)) is not None
-        and (units := [u for u in recorded_units(store, plan.parent.name) if _counts(u)])
+        and (units := [u for u in readable_units(store, plan.parent.name) if _counts(u)])
     ]
     recipes = tuple(timed_recipes([unit for units, _ in timed for unit in units]))
     if not recipes:

@@ -52,10 +52,22 @@ def progress_file(store: Store, build: str) -> Path:
 
 
 def recorded_units(store: Store, build: str) -> tuple[UnitProgress, ...]:
-    """Return the units of a build's latest run, of all processes, in the order in which they began."""
+    """Return the units of a build's latest run, of all processes, in the order in which they began.
+
+    Raises:
+        InputError: what was written down is damaged, or another version's.
+    """
     file = progress_file(store, build)
     units = (*read_progress(file).units, *units_elsewhere(file.parent))
     return tuple(sorted(units, key=lambda unit: unit.began_at))
+
+
+def readable_units(store: Store, build: str) -> tuple[UnitProgress, ...]:
+    """Return what `recorded_units` does, or nothing where it cannot be read: for those who only estimate."""
+    try:
+        return recorded_units(store, build)
+    except (InputError, OSError):
+        return ()
 
 
 def store_state(store: Store, build: str | None = None) -> StoreState:

@@ -61,7 +61,7 @@ def _flow(entrypoint: str) -> Flow[Any, Any] | None:
     module, _, name = entrypoint.partition(":")
     try:
         attribute = getattr(importlib.import_module(module), name, None)
-    except ImportError:
+    except Exception:  # noqa: BLE001  # a module of theirs is run by it, and raises what it likes
         return None
     return attribute if isinstance(attribute, Flow) else None
 

@@ -11,6 +11,7 @@ from quantgate.flows.progress.board import Board
 from quantgate.flows.releases.asked import spec_of
 from quantgate.flows.releases.watch_list import Followed
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.corpus import Corpus
 from quantgate.pipelines.domain.errors import InterruptionError, NotFoundError, QuantgateError
 
 
@@ -32,11 +33,11 @@ def check_drift(followed: Iterable[Followed], settings: Settings, board: Board) 
 
 def _check(path: Path, traffic: str, settings: Settings, board: Board) -> None:
     try:
-        corpus = find_corpus(load_corpus_spec(path).name, settings)
+        corpus = _assembled(load_corpus_spec(path).name, settings)
+        if corpus is None:
+            return  # there is nothing yet that traffic could have moved away from
         record = compare_traffic(corpus, TrafficOptions(traffic=traffic), settings)
         keep_drift(record, corpus, settings)
-    except NotFoundError:
-        return  # it was never assembled: there is nothing yet that traffic could have moved away from
     except InterruptionError:
         raise
     except QuantgateError as error:
@@ -44,3 +45,10 @@ def _check(path: Path, traffic: str, settings: Settings, board: Board) -> None:
         return
     alarms = ", ".join(test.name for test in record.comparison.tests if test.alarm)
     board.say(f"{corpus.label}: {f'traffic has drifted ({alarms})' if alarms else 'no drift'}")
+
+
+def _assembled(name: str, settings: Settings) -> Corpus | None:
+    try:
+        return find_corpus(name, settings)
+    except NotFoundError:
+        return None

@@ -74,12 +74,15 @@ def test_a_build_is_a_trace_and_its_units_are_spans_below_it(
     assert lines[0] == "build: demo--Q8_0"
 
 
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:9/traces", "http://localhost:abc/traces", "collector"]
+)
 def test_without_an_address_nothing_is_sent_and_one_that_does_not_answer_is_said_once(
-    plan: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Path, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
     assert SpanSender.of(lines.append, {}) is None
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/traces")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", address)
     with traced(PlainBoard(lines.append), plan) as board:
         for name in ("a", "b"):
             with board.unit("build", name):

@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
+from quantgate.flows.build.plan_files import PLAN
 from quantgate.flows.build.scaling.chains import Chains
 from quantgate.flows.build.scaling.costs import RecipeCost
+from quantgate.flows.build.states.builds import progress_file, recorded_units
+from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.store import Store
 from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
@@ -20,3 +25,14 @@ def test_what_a_recipe_took_before_says_how_much_is_left(tmp_path: Path) -> None
 
 def test_a_store_without_builds_has_timed_nothing(tmp_path: Path) -> None:
     assert Chains.of(Store(root=tmp_path)).timed == {}
+
+
+def test_a_damaged_neighbour_is_a_build_of_which_nothing_is_known(tmp_path: Path) -> None:
+    store = Store(root=tmp_path)
+    file = progress_file(store, "other")
+    file.parent.mkdir(parents=True)
+    (file.parent / PLAN).write_text("{}")
+    file.write_text("{damaged")
+    with pytest.raises(InputError):
+        recorded_units(store, "other")
+    assert Chains.of(store).timed == {}
