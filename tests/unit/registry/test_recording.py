@@ -12,10 +12,12 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
 from quantgate.pipelines.files.store import Store
 from quantgate.registry import Tracking, record
+from quantgate.registry.champions.judged import on_suite, suites_of
 from quantgate.registry.evidence import Evidence
 from quantgate.registry.facts import from_tags
 from quantgate.registry.recording.content import run_content
 from quantgate.registry.recording.receipts import find_receipt
+from quantgate.registry.seals import seal_state
 from tests.support.registered.registries import (
     SUITE,
     MemoryRegistry,
@@ -25,6 +27,7 @@ from tests.support.registered.registries import (
     other_digest,
     tracking_in,
 )
+from tests.support.verdicts.speeds import timed_twice_as_fast
 
 MODEL = "support-llama"
 OPERATIONS = (
@@ -287,3 +290,27 @@ def test_receipts_of_two_registries_do_not_mix(tmp_path: Path) -> None:
     evidence = made(here)
     record(evidence, here, open_registry=MemoryRegistry().open)
     assert find_receipt(evidence.key, there) is None
+
+
+def test_each_suite_keeps_a_seal_that_holds_whatever_was_measured_for_another(
+    tracking: Tracking,
+) -> None:
+    mlflow = MemoryRegistry()
+    other = replace(SUITE, name="billing", digest=other_digest("billing"))
+    desk, billing = made(tracking), made(tracking, suite=other)
+    unreviewed = replace(billing, checkpoint=replace(billing.checkpoint, reviewed=False))
+    timed = timed_twice_as_fast()
+    for evidence in (
+        desk,
+        replace(billing, speed=timed),
+        replace(desk, speed=replace(timed, variant=timed.base)),
+        replace(unreviewed, speed=timed),
+    ):
+        record(evidence, tracking, open_registry=mlflow.open)
+        tags = mlflow.models[MODEL]["1"].tags
+        for suite in suites_of(tags):
+            seen = on_suite(tags, suite)
+            assert seen is not None
+            assert seal_state(seen).is_whole, (suite, evidence.suite.name)
+    ratios = {suite: (on_suite(tags, suite) or {})["speed_ratio"] for suite in suites_of(tags)}
+    assert len(ratios) == len(set(ratios.values())) == 2
