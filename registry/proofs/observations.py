@@ -52,15 +52,24 @@ class KeptObservations:
         )
 
     def _of_the_same(self, request: ObserveCall) -> Iterator[Path]:
-        """Yield folders whose observations are of these answers by this grader."""
+        """Yield folders whose observations are of these answers by this grader, that of this very name first.
+
+        A neighbour that cannot be read is passed over.
+        """
         name = request.questions.parent.name.removesuffix(_UNFINISHED)
         lines = request.questions.read_text(encoding="utf-8").split("\n")
         asked = digest_of([json.loads(line) for line in lines if line])
         grader = name.rpartition("--")[0]
-        for folder in sorted((self.root / _OBSERVATIONS).glob(f"{grader}--*")):
+        folders = (self.root / _OBSERVATIONS).glob(f"{grader}--*")
+        for folder in sorted(folders, key=lambda each: (each.name != name, each.name)):
             if not is_sealed(folder):
                 continue
-            manifest = read_manifest(folder, ObservationRecord)
+            try:
+                manifest = read_manifest(folder, ObservationRecord)
+            except InputError:
+                if folder.name == name:
+                    raise
+                continue
             if folder.name == name or manifest.record.questions_digest == asked:
                 verify(folder, manifest)
                 yield folder

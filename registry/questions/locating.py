@@ -6,8 +6,9 @@ they were made otherwise have another name: of those, folders whose files have t
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from quantgate.pipelines.files.store import MANIFEST, Store
@@ -53,16 +54,21 @@ def _candidates(facts: VersionFacts, store: Store) -> Iterator[Path]:
     if holds_content(facts):
         return  # where it was registered: nothing has to be searched
     try:
-        folders = sorted(store.variants.iterdir())
+        by_size = _folders_by_size(store.variants, store.variants.stat().st_mtime_ns)
     except OSError:
         return
-    for folder in folders:
-        if (
-            folder != named
-            and not folder.name.startswith(".")
-            and _size_of(folder) == facts.size_bytes
-        ):
-            yield folder
+    yield from (folder for folder in by_size.get(facts.size_bytes, ()) if folder != named)
+
+
+@lru_cache(maxsize=4)
+def _folders_by_size(variants: Path, _changed_ns: int) -> Mapping[int, tuple[Path, ...]]:
+    """Return the sealed folders of a store by size, looked at once until one is added or removed."""
+    folders: dict[int, tuple[Path, ...]] = {}
+    for folder in sorted(variants.iterdir()):
+        if not folder.name.startswith("."):
+            size = _size_of(folder)
+            folders[size] = (*folders.get(size, ()), folder)
+    return folders
 
 
 def _size_of(folder: Path) -> int:

@@ -255,7 +255,9 @@ def _nothing_fits(search: _Search) -> InputError | NotFoundError:
     if len(passing) > _SHOWN_VERSIONS:
         lines.append(f"  and more: quantgate lookup {request.model} --all")
     read = [traits for v in passing if (traits := traits_of(v.number, v.tags)) is not None]
-    unknown = "".join(f" {wish};" for wish in request.unknown_to(read))
+    whole = read if len(passing) <= _SHOWN_VERSIONS else ()  # older ones may have what these lack
+    suites = passed_suites(reader, request.model)
+    unknown = "".join(f" {wish};" for wish in request.unknown_to(whole, suites))
     what = "what passed is" if passing else "none of its variants passed so far"
     return NotFoundError(
         "\n".join([f"no variant of '{request.model}' fits ({request});{unknown} {what}", *lines]),

@@ -1,7 +1,7 @@
 """What a caller of a look-up can use: suite, runtime, format, size, bits, KV cache; and which fit is best."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
@@ -103,10 +103,13 @@ class LookupRequest:
             and (self.kv is None or traits.kv_cache == self.kv.lower())
         )
 
-    def unknown_to(self, held: Sequence["Traits"]) -> Iterator[str]:
-        """Say of each name that is wished for and that none of some versions has, which one may be meant."""
+    def unknown_to(self, held: Sequence["Traits"], suites: Collection[str]) -> Iterator[str]:
+        """Say of each name that is wished for and that none of some versions has, which one may be meant.
+
+        `suites` are all that versions of the model passed.
+        """
         names = (
-            ("suite", self.suite, {traits.suite_name for traits in held}, str),
+            ("suite", self.suite, suites, str),
             ("runtime", self.runtime, {traits.engine for traits in held}, plain),
             ("KV cache", self.kv, {traits.kv_cache for traits in held}, str.lower),
         )
