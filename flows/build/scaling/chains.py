@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantgate.flows.build.plan_files import plan_files
-from quantgate.flows.build.scaling.costs import RecipeCost, timed_recipes
-from quantgate.flows.build.states.builds import readable_units
+from quantgate.flows.build.scaling.costs import RecipeCost, timed_recipes, times_of
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.variants.variant import PlannedVariant
@@ -31,9 +30,7 @@ class Chains:
     @classmethod
     def of(cls, store: Store) -> "Chains":
         """Read what every build of a store wrote down of its units."""
-        units = [
-            unit for plan in plan_files(store) for unit in readable_units(store, plan.parent.name)
-        ]
+        units = [unit for plan in plan_files(store) for unit in times_of(store, plan.parent.name)]
         return cls(timed={cost.recipe: cost for cost in timed_recipes(units)})
 
     def seconds_left(self, planned: PlannedVariant, step: Step) -> float:

@@ -1,4 +1,4 @@
-"""What units of a store's builds took, as their progress tells, and what the registry came to hold."""
+"""What units of a store's builds took, as their logs tell, and what the registry came to hold."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,8 +7,8 @@ from statistics import mean, median
 
 from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan_files import plan_files
-from quantgate.flows.build.states.builds import readable_units
-from quantgate.flows.progress.recorded import UnitProgress
+from quantgate.flows.build.states.builds import progress_file
+from quantgate.flows.progress.times import UnitTime, unit_times
 from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.files.records import read_checked
 from quantgate.pipelines.files.store import Store
@@ -58,7 +58,7 @@ def measured_costs(store: Store) -> MeasuredCosts:
         (units, result)
         for plan in plan_files(store)
         if (result := _result(store, plan.parent.name)) is not None
-        and (units := [u for u in readable_units(store, plan.parent.name) if _counts(u)])
+        and (units := times_of(store, plan.parent.name))
     ]
     recipes = tuple(timed_recipes([unit for units, _ in timed for unit in units]))
     if not recipes:
@@ -84,27 +84,23 @@ def measured_costs(store: Store) -> MeasuredCosts:
     )
 
 
-def _counts(unit: UnitProgress) -> bool:
-    return unit.ended_at is not None and not unit.failed
+def times_of(store: Store, build: str) -> tuple[UnitTime, ...]:
+    """Return what the units of a build took that were ever done."""
+    return unit_times(progress_file(store, build).parent)
 
 
-def _seconds(unit: UnitProgress) -> float:
-    assert unit.ended_at is not None
-    return unit.ended_at - unit.began_at
-
-
-def _median(units: Iterator[UnitProgress]) -> float:
-    seconds = [_seconds(unit) for unit in units]
+def _median(units: Iterator[UnitTime]) -> float:
+    seconds = [unit.seconds for unit in units]
     return median(seconds) if seconds else 0.0
 
 
-def timed_recipes(units: Sequence[UnitProgress]) -> Iterator[RecipeCost]:
+def timed_recipes(units: Sequence[UnitTime]) -> Iterator[RecipeCost]:
     """Yield the recipes of which every step was timed, by name."""
     took: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for unit in filter(_counts, units):
+    for unit in units:
         recipe = unit.unit.partition("--")[2]
         if recipe and unit.step in _VARIANT_STEPS:
-            took[recipe][unit.step].append(_seconds(unit))
+            took[recipe][unit.step].append(unit.seconds)
     for recipe, steps in sorted(took.items()):
         if {"build", "audit", "answer"} <= set(steps):
             yield RecipeCost(
@@ -115,20 +111,20 @@ def timed_recipes(units: Sequence[UnitProgress]) -> Iterator[RecipeCost]:
             )
 
 
-def _base_seconds(units: Sequence[UnitProgress]) -> float:
+def _base_seconds(units: Sequence[UnitTime]) -> float:
     return sum(
-        _seconds(unit)
+        unit.seconds
         for unit in units
         if unit.unit.startswith(_OF_A_BASE) and not unit.step.startswith(_REFERENCE)
     )
 
 
-def _reference_seconds(units: Sequence[UnitProgress]) -> float:
+def _reference_seconds(units: Sequence[UnitTime]) -> float:
     """Return what asking the base took in one runtime, the mean over those in play."""
     by_runtime: Mapping[str, list[float]] = defaultdict(list)
     for unit in units:
         if unit.step.startswith(_REFERENCE):
-            by_runtime[unit.unit].append(_seconds(unit))
+            by_runtime[unit.unit].append(unit.seconds)
     return mean(map(sum, by_runtime.values())) if by_runtime else 0.0
 
 

@@ -62,14 +62,6 @@ def recorded_units(store: Store, build: str) -> tuple[UnitProgress, ...]:
     return tuple(sorted(units, key=lambda unit: unit.began_at))
 
 
-def readable_units(store: Store, build: str) -> tuple[UnitProgress, ...]:
-    """Return what `recorded_units` does, or nothing where it cannot be read: for those who only estimate."""
-    try:
-        return recorded_units(store, build)
-    except (InputError, OSError):
-        return ()
-
-
 def store_state(store: Store, build: str | None = None) -> StoreState:
     """Return the state of all builds, or of those whose names begin with `build`; starts nothing.
 

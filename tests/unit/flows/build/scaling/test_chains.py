@@ -8,6 +8,7 @@ from quantgate.flows.build.plan_files import PLAN
 from quantgate.flows.build.scaling.chains import Chains
 from quantgate.flows.build.scaling.costs import RecipeCost
 from quantgate.flows.build.states.builds import progress_file, recorded_units
+from quantgate.flows.progress.recorded import LOG
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.store import Store
 from tests.support.builds.faked import faked_build
@@ -33,6 +34,7 @@ def test_a_damaged_neighbour_is_a_build_of_which_nothing_is_known(tmp_path: Path
     file.parent.mkdir(parents=True)
     (file.parent / PLAN).write_text("{}")
     file.write_text("{damaged")
+    (file.parent / LOG).write_bytes(b"\xff\x00{damaged")
     with pytest.raises(InputError):
         recorded_units(store, "other")
     assert Chains.of(store).timed == {}

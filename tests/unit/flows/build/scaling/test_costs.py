@@ -11,9 +11,10 @@ from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.build.scaling.costs import measured_costs
 from quantgate.flows.build.states.builds import progress_file
 from quantgate.flows.cli.main import main
-from quantgate.flows.progress.recorded import BuildProgress, UnitProgress
+from quantgate.flows.progress.board import PlainBoard
+from quantgate.flows.progress.recorded import LOG, RecordedBoard
 from quantgate.pipelines.domain.errors import NotFoundError
-from quantgate.pipelines.files.records import write_checked, write_record
+from quantgate.pipelines.files.records import write_checked
 from quantgate.pipelines.files.store import Store
 from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
@@ -36,21 +37,29 @@ def store(tmp_path: Path) -> Store:
     return Store(root=tmp_path / "store")
 
 
-def build(store: Store, folder: Path) -> None:
-    """Leave a finished build behind; of Q2_K only the building was timed."""
+def build(store: Store, folder: Path) -> str:
+    """Leave a finished build behind, and return its name; of Q2_K only the building was timed."""
     plan = faked_build(folder, FakeBackend(), FakeRuntime()).plan
     write_plan(plan, store)
-    units = tuple(
-        UnitProgress(step=step, unit=unit, began_at=0.0, ended_at=seconds)
-        for step, unit, seconds in TOOK
-    )
-    write_record(progress_file(store, plan.name), BuildProgress(units=units))
+    run(store, plan.name, TOOK)
     folder = store.report(plan.name)
     result = BuildResult(
         name=plan.name, page=folder / "index.html", rows=(row("Q8_0"), row("Q2_K", "fail")),
         errors=(), receipts=(), details={},
     )  # fmt: skip
     write_checked(folder / COMPLETION, result)
+    return plan.name
+
+
+def run(store: Store, build: str, took: tuple[tuple[str, str, float], ...]) -> None:
+    """Do units once more: their progress is written down anew, their log goes on."""
+    now = 0.0
+    board = RecordedBoard(
+        PlainBoard(write=lambda _: None), progress_file(store, build), clock=lambda: now
+    )
+    for step, unit, seconds in took:
+        with board.unit(step, unit):
+            now += seconds
 
 
 def test_units_are_counted_by_what_they_are_of(store: Store, tmp_path: Path) -> None:
@@ -60,6 +69,21 @@ def test_units_are_counted_by_what_they_are_of(store: Store, tmp_path: Path) -> 
     (recipe,) = costs.recipes
     assert (recipe.recipe, recipe.build, recipe.audit, recipe.answer) == ("Q8_0", 4.0, 2.0, 8.0)
     assert (costs.pass_share, costs.database_bytes) == (0.5, None)
+
+
+def test_what_a_later_run_only_looks_up_changes_no_cost(store: Store, tmp_path: Path) -> None:
+    name = build(store, tmp_path)
+    before = measured_costs(store)
+    run(store, name, (("build", "llama--Q8_0", 0.02), ("register", "llama--Q8_0", 0.1)))
+    assert measured_costs(store) == before
+
+
+def test_lines_that_were_cut_off_are_passed_over(store: Store, tmp_path: Path) -> None:
+    name = build(store, tmp_path)
+    before = measured_costs(store)
+    with (progress_file(store, name).parent / LOG).open("a") as log:
+        log.write('{"event": "done", "step": "build"}\n[]\n{"event": "do')
+    assert measured_costs(store) == before
 
 
 def test_the_command_says_how_long_and_what_limits(store: Store, tmp_path: Path) -> None:
