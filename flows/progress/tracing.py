@@ -8,8 +8,6 @@ Spans of one run of a build have one trace, whichever process makes them: its id
 import http.client
 import json
 import os
-import queue
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -27,12 +25,16 @@ _TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 _HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 _SERVICE = "OTEL_SERVICE_NAME"
 _SEND_SECONDS = 5.0
+_PAUSE_SECONDS = 30.0
 _INTERNAL, _OK, _ERROR = 1, 1, 2
 """SpanKind and StatusCode of the protocol."""
 
 
 class SpanSender:
-    """Sends spans in a thread of its own; those that nobody takes are dropped, which is said once."""
+    """Sends each span at once, in the thread that has it: a worker may be gone right after a unit.
+
+    Where one is not taken, which is said once, those of the next half minute are dropped.
+    """
 
     def __init__(
         self, endpoint: str, headers: Mapping[str, str], say: Callable[[str], None]
@@ -40,10 +42,8 @@ class SpanSender:
         """Send to an address."""
         self._endpoint, self._say = endpoint, say
         self._headers = {"Content-Type": "application/json", **headers}
-        self._waiting: queue.SimpleQueue[JsonObject | None] = queue.SimpleQueue()
-        self._silent = False
-        self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
-        self._thread.start()
+        self._said = False
+        self._paused_until = 0.0
 
     @classmethod
     def of(
@@ -60,26 +60,20 @@ class SpanSender:
         return cls(endpoint, headers, say)
 
     def send(self, span: JsonObject) -> None:
-        """Hand a span over; it is on its way when this returns."""
-        self._waiting.put(span)
-
-    def close(self) -> None:
-        """Wait until what was handed over is sent."""
-        self._waiting.put(None)
-        self._thread.join(2 * _SEND_SECONDS)
-
-    def _run(self) -> None:
-        while (span := self._waiting.get()) is not None:
-            try:
-                request = urllib.request.Request(
-                    self._endpoint, data=json.dumps(_envelope(span)).encode(), headers=self._headers
-                )
-                with urllib.request.urlopen(request, timeout=_SEND_SECONDS):
-                    pass
-            except (OSError, ValueError, http.client.HTTPException) as error:
-                if not self._silent:
-                    self._say(f"spans are not taken at {self._endpoint}: {error}")
-                self._silent = True
+        """Send a span; it is taken, or dropped, when this returns."""
+        if time.monotonic() < self._paused_until:
+            return
+        try:
+            request = urllib.request.Request(
+                self._endpoint, data=json.dumps(_envelope(span)).encode(), headers=self._headers
+            )
+            with urllib.request.urlopen(request, timeout=_SEND_SECONDS):
+                pass
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            self._paused_until = time.monotonic() + _PAUSE_SECONDS
+            if not self._said:
+                self._say(f"spans are not taken at {self._endpoint}: {error}")
+            self._said = True
 
 
 class TracedBoard:
@@ -121,7 +115,6 @@ class TracedBoard:
             failed = False
         finally:
             self._send("build", self._root, began, failed=failed, attributes={})
-            self._sender.close()
 
     def _send(
         self, name: str, span: str, began: int, *, failed: bool, attributes: Mapping[str, str]

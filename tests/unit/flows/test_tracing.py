@@ -1,6 +1,9 @@
 """Units are spans of one trace, sent as OTLP's JSON to where the standard variables say."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,3 +92,30 @@ def test_without_an_address_nothing_is_sent_and_one_that_does_not_answer_is_said
                 pass
     told = [line for line in lines if "spans are not taken" in line]
     assert len(told) == 1
+
+
+FORKED_WORKER = """
+import os, sys
+from pathlib import Path
+from quantgate.flows.progress.elsewhere import SilentBoard
+from quantgate.flows.progress.tracing import SpanSender, TracedBoard
+
+board = TracedBoard(SilentBoard(), SpanSender.of(print), Path(sys.argv[1]))
+if os.fork() == 0:
+    with board.unit("build", "demo--Q8_0"):
+        pass
+    os._exit(0)
+os.wait()
+os._exit(0)
+"""
+
+
+def test_a_worker_that_is_gone_right_after_its_unit_has_sent_the_span(plan: Path) -> None:
+    with collector() as (address, received):
+        subprocess.run(
+            [sys.executable, "-c", FORKED_WORKER, str(plan)],
+            env=os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": address},
+            check=True,
+            timeout=60,
+        )
+    assert [span["name"] for _, _, span in received] == ["build"]
