@@ -3,7 +3,6 @@
 Prefect itself takes most of this and fails at the first run, hours later and on another machine.
 """
 
-import importlib
 import os
 import re
 from collections import Counter
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Flow
-from prefect.exceptions import ParameterTypeError, SignatureMismatchError
+from prefect.exceptions import MissingFlowError, ParameterTypeError, SignatureMismatchError
+from prefect.flows import load_flow_from_entrypoint
 
 from quantgate.flows.orchestration.deploying.files import DeploymentSpec, resolved
 from quantgate.flows.orchestration.following.cron import problem_of
@@ -44,8 +44,8 @@ def _of_one(spec: DeploymentSpec, environment: Mapping[str, str]) -> Iterator[st
         if problem is not None:
             yield f"'{schedule.cron}' {problem}"
     flow = _flow(spec.entrypoint)
-    if flow is None:
-        yield f"{spec.entrypoint} is no flow"
+    if isinstance(flow, str):
+        yield f"{spec.entrypoint} {flow}"
         return
     parameters = resolved(spec.parameters, environment)
     if wrong := list(_of_parameters(flow, parameters)):
@@ -57,13 +57,19 @@ def _of_one(spec: DeploymentSpec, environment: Mapping[str, str]) -> Iterator[st
             yield from _of_file(name, Path(value), read)
 
 
-def _flow(entrypoint: str) -> Flow[Any, Any] | None:
-    module, _, name = entrypoint.partition(":")
+def _flow(entrypoint: str) -> Flow[Any, Any] | str:
+    """Return what `module:name` or `file.py:name` stands for, as Prefect loads it; or why it is no flow."""
+    file, is_file, _ = entrypoint.rpartition(".py:")
+    if is_file and not Path(f"{file}.py").is_file():
+        return "is in a file that is not there"
     try:
-        attribute = getattr(importlib.import_module(module), name, None)
-    except Exception:  # noqa: BLE001  # a module of theirs is run by it, and raises what it likes
-        return None
-    return attribute if isinstance(attribute, Flow) else None
+        return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+    except (MissingFlowError, ModuleNotFoundError, ValueError):
+        return "is no flow"
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # code of theirs is run, and raises what it likes
+        cause = error.__cause__ or error
+        first = (str(cause).strip().splitlines() or [""])[0]
+        return f"cannot be loaded: {type(cause).__name__}: {first}".removesuffix(": ")
 
 
 def _of_parameters(flow: Flow[Any, Any], parameters: dict[str, Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from quantgate.flows.orchestration.deploying.files import DeploymentSpec, load_deployments
 from quantgate.flows.orchestration.running import QUIET
 from quantgate.flows.orchestration.server.api import require_healthy, status
-from quantgate.flows.orchestration.server.state import client_environment
+from quantgate.flows.orchestration.server.state import api_login, client_environment
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 
@@ -49,7 +49,7 @@ def deploy_command(file: Path) -> int:
             where=str(file),
             next_step="mend the file, or the server, and run the same command again",
         )
-    _deploy(file, environment)
+    deploy_all(file, environment)
     names = ", ".join(spec.name for spec in deployments)
     print(f"deployed to {url.removesuffix('/api')}: {names}")
     return 0
@@ -72,12 +72,19 @@ def server_problems(deployments: tuple[DeploymentSpec, ...], url: str) -> Iterat
 
 def _asked(url: str, path: str) -> object:
     """Return an answer of the server's API; None where it knows no such thing."""
+    request = urllib.request.Request(f"{url}/{path}", headers=api_login())
     try:
-        with urllib.request.urlopen(f"{url}/{path}", timeout=_ANSWER_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
             return json.load(answer)
     except HTTPError as error:
         if error.code == 404:
             return None
+        if error.code in (401, 403):
+            raise ServiceError(
+                f"Prefect's server wants another login ({error.code})",
+                where=url,
+                next_step="set PREFECT_API_AUTH_STRING (user:password) or PREFECT_API_KEY",
+            ) from error
         raise ServiceError(f"Prefect answered {error.code}", where=f"{url}/{path}") from error
     except (OSError, ValueError) as error:
         raise ServiceError(
@@ -85,20 +92,33 @@ def _asked(url: str, path: str) -> object:
         ) from error
 
 
-def _deploy(file: Path, environment: dict[str, str]) -> None:
-    ran = subprocess.run(
-        [
-            *(sys.executable, "-m", "prefect", "--no-prompt"),
-            *("deploy", "--all", "--prefect-file", str(file.resolve())),
-        ],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=_DEPLOY_SECONDS,
-        check=False,
-    )
+def deploy_all(
+    file: Path, environment: dict[str, str], most_seconds: float = _DEPLOY_SECONDS
+) -> None:
+    """Have Prefect's own command deploy everything in a file.
+
+    Raises:
+        ServiceError: it refused, or had not ended after so many seconds.
+    """
+    command = (sys.executable, "-m", "prefect", "--no-prompt")
+    try:
+        ran = subprocess.run(
+            [*command, "deploy", "--all", "--prefect-file", str(file.resolve())],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=most_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServiceError(
+            f"Prefect had not deployed after {most_seconds:.0f} s",
+            where=str(file),
+            next_step="see in its pages what it has by now, and run the same command again",
+            transient=True,
+        ) from error
     if ran.returncode:
         lines = [line.strip() for line in ran.stdout.splitlines() if line.strip()]
         raise ServiceError(

@@ -9,6 +9,7 @@ by the one keeper). Locks are flock's, so whoever dies lets go.
 import fcntl
 import os
 import uuid
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,6 +142,15 @@ def is_locked(path: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def api_login(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the header by which Prefect's own client logs in, nothing where no variable says how."""
+    if words := environment.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {b64encode(words.encode()).decode()}"}
+    if key := environment.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    return {}
 
 
 def health_problem(url: str) -> str | None:

@@ -76,6 +76,39 @@ def test_parameters_that_lack_and_flows_that_are_none(folder: Path) -> None:
     ]
 
 
+FLOW_FILE = """
+from prefect import flow
+
+@flow
+def nightly(depth: int) -> None:
+    pass
+
+def plain() -> None:
+    pass
+"""
+
+
+def test_flows_in_files_are_loaded_as_prefect_loads_them(folder: Path) -> None:
+    (folder / "mine.py").write_text(FLOW_FILE)
+    (folder / "broken.py").write_text("1 / 0\n")
+    (folder / "ending.py").write_text("raise SystemExit(3)\n")
+    file = {name: f"{folder / name}.py" for name in ("mine", "gone", "broken", "ending")}
+    good = {"name": "a", "entrypoint": f"{file['mine']}:nightly", "parameters": {"depth": 3}}
+    wrong = {"name": "b", "entrypoint": f"{file['mine']}:nightly", "parameters": {"depth": "deep"}}
+    others = [
+        {"name": name, "entrypoint": f"{file[name]}:flow"} for name in ("gone", "broken", "ending")
+    ]
+    plain = {"name": "p", "entrypoint": f"{file['mine']}:plain"}
+    said = told(folder, good, wrong, *others, plain)
+    assert said[0].startswith("b: depth: Input should be a valid integer")
+    assert said[1:] == [
+        f"gone: {file['gone']}:flow is in a file that is not there",
+        f"broken: {file['broken']}:flow cannot be loaded: ZeroDivisionError: division by zero",
+        f"ending: {file['ending']}:flow cannot be loaded: SystemExit: 3",
+        f"p: {file['mine']}:plain is no flow",
+    ]
+
+
 @pytest.mark.parametrize(
     ("cron", "why"),
     [("61 * * * *", "is no cron schedule"), ("0 0 31 2 *", "never comes"), ("daily", "is no cron")],

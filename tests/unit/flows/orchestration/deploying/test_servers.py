@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
-from quantgate.flows.orchestration.deploying.command import server_problems
+from quantgate.flows.orchestration.deploying.command import deploy_all, server_problems
 from quantgate.flows.orchestration.deploying.files import DeploymentSpec, WorkPoolSpec
 from quantgate.pipelines.domain.errors import ServiceError
 
@@ -16,14 +17,15 @@ SPEC = DeploymentSpec(name="build", entrypoint="a:b", work_pool=WorkPoolSpec(nam
 
 
 @contextmanager
-def server(prefect: str, pools: tuple[str, ...]) -> Iterator[str]:
-    """Yield the address of an API that has this version and these pools."""
+def server(prefect: str, pools: tuple[str, ...], login: str = "") -> Iterator[str]:
+    """Yield the address of an API that has this version and these pools, for who brings a login."""
     answers = {"/api/admin/version": f'"{prefect}"'} | {f"/api/work_pools/{p}": "{}" for p in pools}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer = answers.get(self.path)
-            self.send_response(200 if answer else 404)
+            may = self.headers.get("Authorization", "") == login
+            self.send_response((200 if answer else 404) if may else 401)
             self.end_headers()
             self.wfile.write((answer or "{}").encode())
 
@@ -48,6 +50,30 @@ def test_another_version_and_an_unknown_pool_are_a_line_each() -> None:
         other, pool = server_problems((SPEC,), url)
     assert other.startswith("the server is Prefect 2.20.1, and this is 3.")
     assert pool == "there is no work pool 'gpus': prefect work-pool create gpus --type process"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "login"),
+    [
+        ("PREFECT_API_KEY", "k3y", "Bearer k3y"),
+        ("PREFECT_API_AUTH_STRING", "me:s3cret", "Basic bWU6czNjcmV0"),
+    ],
+)
+def test_a_server_that_wants_a_login_gets_the_one_that_prefects_variables_name(
+    variable: str, value: str, login: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server(version("prefect"), ("gpus",), login) as url:
+        with pytest.raises(ServiceError, match="wants another login") as caught:
+            list(server_problems((SPEC,), url))
+        assert "PREFECT_API_AUTH_STRING" in str(caught.value.next_step)
+        monkeypatch.setenv(variable, value)
+        assert list(server_problems((SPEC,), url)) == []
+
+
+def test_a_deployment_that_takes_too_long_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(ServiceError, match="had not deployed after 0 s") as caught:
+        deploy_all(tmp_path / "prefect.yaml", {}, most_seconds=0.01)
+    assert caught.value.transient
 
 
 def test_a_server_that_went_away_is_a_transient_error() -> None:
