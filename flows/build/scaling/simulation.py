@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantgate.flows.build.scaling.costs import MeasuredCosts
+from quantgate.pipelines.domain.errors import InputError
 
 Resource = Literal["workers", "accelerators", "registrations"]
 Limit = Literal["workers", "accelerators", "registrations", "the longest chain", "the scheduler"]
+
+MOST_UNITS = 1_000_000
+"""Of which each takes 0.4 kB and seven microseconds."""
 
 SCHEDULER_SECONDS = 0.02
 """CPU seconds of Prefect's server and its client for each unit (docs/benchmarks.md, `units`)."""
@@ -33,6 +37,11 @@ class Fleet:
     workers: int
     accelerators: int = 0
     times: float = 1.0
+
+    @property
+    def units(self) -> int:
+        """How many units there are: a base, its references, and of each variant two and two a suite."""
+        return self.models * (1 + self.suites + self.variants * (2 + 2 * self.suites))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +73,17 @@ class _Unit:
 
 
 def forecast(fleet: Fleet, costs: MeasuredCosts) -> Forecast:
-    """Schedule a fleet's units by what units were measured to take."""
+    """Schedule a fleet's units by what units were measured to take.
+
+    Raises:
+        InputError: there are more of them than are scheduled here.
+    """
+    if fleet.units > MOST_UNITS:
+        raise InputError(
+            f"are {fleet.units:,} units, and at most {MOST_UNITS:,} are scheduled on paper",
+            where=f"{fleet.models:,} models x {fleet.variants:,} variants x {fleet.suites:,} suites",
+            next_step="forecast a part of them: time grows with models in proportion once all are busy",
+        )
     units = list(_units(fleet, costs))
     _measure_chains(units)
     places: dict[Resource, int] = {

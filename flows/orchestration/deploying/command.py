@@ -77,6 +77,7 @@ def _asked(url: str, path: str) -> object:
         with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
             return json.load(answer)
     except HTTPError as error:
+        error.close()
         if error.code == 404:
             return None
         if error.code in (401, 403):

@@ -16,20 +16,24 @@ from quantgate.registry.mlflow.pages import serving_environment
 NOWHERE = 0
 """The port that stands for no pages."""
 
+PAGES = "quantgate.registry.mlflow.pages"
+"""What is run as a child."""
+
 _MOST_SHORT_LIVES = 3
 _SHORT_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
 
 
 @contextmanager
 def registry_pages(
-    tracking: Tracking, port: int, on_news: Callable[[str], None]
+    tracking: Tracking, port: int, on_news: Callable[[str], None], module: str = PAGES
 ) -> Iterator[str | None]:
     """Yield the address of a registry's pages: a server's own, or those of a child that serves a database.
 
-    The child is started anew where it dies, and ends with this process however that ends. Where `port` is
-    taken, another is; with `NOWHERE` nothing is started. Its log is `<store>/mlflow.log`.
+    The child, `module`, is started anew where it dies, and ends with this process however that ends. Where
+    `port` is taken, another is; with `NOWHERE` nothing is started. Its log is `<store>/mlflow.log`. Nobody
+    listens any more where it died three times in a row soon after its start.
     """
     if tracking.is_server:
         yield tracking.shown
@@ -38,18 +42,24 @@ def registry_pages(
         yield None
         return
     with _listener(port) as listener:
-        child = _Child(tracking, listener, on_news)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        child = _Child(tracking, listener, on_news, module)
         with child.running():
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield address
 
 
 class _Child:
     """Starts, watches and ends MLflow's server on a socket that stays when it dies."""
 
     def __init__(
-        self, tracking: Tracking, listener: socket.socket, on_news: Callable[[str], None]
+        self,
+        tracking: Tracking,
+        listener: socket.socket,
+        on_news: Callable[[str], None],
+        module: str,
     ) -> None:
         self._tracking, self._listener, self._on_news = tracking, listener, on_news
+        self._module = module
         self._log = tracking.store.root / "mlflow.log"
         self._ended = threading.Event()
 
@@ -77,6 +87,7 @@ class _Child:
                 return
             short_lives = short_lives + 1 if time.monotonic() - began < _SHORT_SECONDS else 0
             if short_lives == _MOST_SHORT_LIVES:
+                self._listener.close()  # or whoever asks would wait for an answer for ever
                 self._on_news(f"MLflow's pages cannot be served, the work goes on: {self._log}")
                 return
             self._on_news("MLflow's server ended: starting it anew")
@@ -88,7 +99,7 @@ class _Child:
             return subprocess.Popen(
                 [
                     sys.executable,
-                    *launched("quantgate.registry.mlflow.pages"),
+                    *launched(self._module),
                     str(descriptor),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.process.accelerator import accelerator_name
@@ -27,6 +28,7 @@ _LOOK_EVERY_SECONDS = 0.01
 _GRACE_SECONDS = 3.0
 _LEAST_FREE_BYTES = 2 << 30
 """A server holds half a gigabyte beside its children."""
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _OF_ONE_START = (PARENT_PID, "PYTEST_CURRENT_TEST")
 _OF_ONE_START_PREFIXES = ("PREFECT_", "QUANTGATE_")
 """Variables that nothing reads while it is imported: servers are shared by those who differ in them alone."""
@@ -134,16 +136,44 @@ class _ServerProcess:
             self.process.wait(timeout=_GRACE_SECONDS)
 
 
+def _package_folders() -> tuple[Path, ...]:
+    return tuple(Path(path) for path in sys.path if path.endswith(_PACKAGE_FOLDERS))
+
+
+def _changed_at(folder: Path) -> int:
+    """Return when something was last put into a folder or removed from it, 0 where there is none."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ServerKey:
+    """What those who share a server have in common.
+
+    Whoever installs, upgrades or removes a package makes or removes its `.dist-info` beside it, which is
+    seen in when the folder of all packages changed: nanoseconds since 1970.
+    """
+
+    family: WorkerFamily
+    environment: frozenset[tuple[str, str]]
+    packages_changed_at: tuple[int, ...]
+
+
 class ForkServers:
     """This program's fork servers, by what was imported and in which environment; safe from any thread.
 
-    Workers of one family, in one environment, share a server.
+    Workers of one family, in one environment, share a server until a package is installed or removed.
     """
 
-    def __init__(self, families: tuple[WorkerFamily, ...]) -> None:
-        """Start with none."""
+    def __init__(
+        self, families: tuple[WorkerFamily, ...], packages: Sequence[Path] | None = None
+    ) -> None:
+        """Start with none. `packages` are folders of installed packages, by default those of this program."""
         self.families = families
-        self._servers: dict[tuple[WorkerFamily, frozenset[tuple[str, str]]], _ServerProcess] = {}
+        self._packages = _package_folders() if packages is None else tuple(packages)
+        self._servers: dict[_ServerKey, _ServerProcess] = {}
         self._retired: list[_ServerProcess] = []
         self._lock = threading.Lock()
 
@@ -160,7 +190,11 @@ class ForkServers:
         message = asked.message()
         if len(message) > LARGEST_BYTES:
             return None
-        key = (family, frozenset(_lasting(asked.environment).items()))
+        key = _ServerKey(
+            family=family,
+            environment=frozenset(_lasting(asked.environment).items()),
+            packages_changed_at=tuple(map(_changed_at, self._packages)),
+        )
         with self._lock:
             server = self._servers.get(key)
             if server is not None and server.process.poll() is not None:

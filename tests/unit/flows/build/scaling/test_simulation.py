@@ -6,6 +6,7 @@ import pytest
 
 from quantgate.flows.build.scaling.costs import MeasuredCosts, RecipeCost
 from quantgate.flows.build.scaling.simulation import Fleet, forecast
+from quantgate.pipelines.domain.errors import InputError
 
 COSTS = MeasuredCosts(
     builds=1,
@@ -51,6 +52,14 @@ def test_what_limits_is_named_and_no_schedule_is_shorter(
     assert made.limit == limit
     assert made.seconds >= max(made.bounds.values())
     assert all(0 < share <= 1 for share in made.busy.values())
+
+
+@pytest.mark.parametrize("name", ["models", "variants", "suites"])
+def test_a_fleet_that_would_take_all_memory_is_refused_before_it_does(name: str) -> None:
+    fleet = replace(ONE, models=20, variants=20, suites=5)
+    assert fleet.units == forecast(fleet, COSTS).units
+    with pytest.raises(InputError, match="at most 1,000,000 are scheduled"):
+        forecast(replace(fleet, **{name: 10**9}), COSTS)
 
 
 def test_the_registry_holds_a_run_for_each_variant_and_suite_and_a_version_where_it_passed() -> (

@@ -52,6 +52,23 @@ def test_another_environment_gets_a_server_of_its_own(
     assert len(servers.processes()) == 2
 
 
+def test_a_package_that_is_installed_gets_a_server_that_imports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    servers = ForkServers(families=(FAMILY,), packages=(packages, tmp_path / "none"))
+    monkeypatch.setattr(runner, "FORK_SERVERS", servers)
+    try:
+        for name, count in (("a-1.0", 1), ("a-1.1", 2), (None, 2)):
+            if name is not None:
+                (packages / f"{name}.dist-info").mkdir()
+            run_worker(call(tmp_path / "calls", "work"), Done, ignore_progress)
+            assert len(servers.processes()) == count
+    finally:
+        servers.close()
+
+
 def test_a_child_has_the_environment_and_the_folder_of_its_own_start(
     tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
