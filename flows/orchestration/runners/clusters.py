@@ -2,10 +2,13 @@
 
 import os
 import socket
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from quantgate.flows.orchestration.server.trouble import first_line, ungrouped
 from quantgate.flows.settings import CLUSTER_VARIABLE
-from quantgate.pipelines.domain.errors import InputError, ServiceError
+from quantgate.pipelines.domain.errors import InputError, QuantgateError, ServiceError
 
 _ANSWER_SECONDS = 5.0
 _OF_EACH_MACHINE = (
@@ -16,6 +19,7 @@ _OF_EACH_MACHINE = (
     "QUANTGATE_CLUSTER",
     "QUANTGATE_TASK_RUNNER",
 )
+_OF_PREFECT = ("prefect", "httpx", "httpcore")
 _CARRIED = ("QUANTGATE_", "MLFLOW_", "PREFECT_", "HF_")
 
 
@@ -54,3 +58,38 @@ def require_answer(address: str) -> None:
             next_step=f"start it, correct {CLUSTER_VARIABLE}, or unset it for workers of this machine",
             transient=True,
         ) from error
+
+
+@contextmanager
+def cluster_errors(name: str, packages: Sequence[str], address: str | None) -> Iterator[None]:
+    """Translate what a cluster's packages raise inside the block: they raise the same kinds as Prefect does.
+
+    `address` is None for workers of this machine.
+
+    Raises:
+        ServiceError: the cluster went away, or did not start; `transient`.
+    """
+    try:
+        yield
+    except QuantgateError:
+        raise
+    except Exception as error:
+        causes = tuple(ungrouped(error))
+        if not all(_raised_by(cause, packages) for cause in causes):
+            raise
+        raise ServiceError(
+            f"{name}'s cluster went away ({first_line(causes[0])})",
+            where=address or "workers of this machine",
+            next_step="run the same command again, with the cluster there: what is finished stays",
+            transient=True,
+        ) from error
+
+
+def _raised_by(error: Exception, packages: Sequence[str]) -> bool:
+    """Whether a cluster's package was the last on the way to an error: Prefect calls it, and is called."""
+    modules = [
+        str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    last = next((name for name in reversed(modules) if name in (*packages, *_OF_PREFECT)), None)
+    return last in packages

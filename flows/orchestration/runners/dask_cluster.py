@@ -12,7 +12,11 @@ from distributed import Client, LocalCluster, WorkerPlugin
 from prefect_dask import DaskTaskRunner
 from typing_extensions import override
 
-from quantgate.flows.orchestration.runners.clusters import carried_variables, require_answer
+from quantgate.flows.orchestration.runners.clusters import (
+    carried_variables,
+    cluster_errors,
+    require_answer,
+)
 from quantgate.flows.settings import Settings
 
 
@@ -21,12 +25,20 @@ def dask_runner(settings: Settings) -> Iterator[DaskTaskRunner]:
     """Yield a runner on the cluster of the settings, or on as many processes here as there are workers.
 
     Raises:
-        ServiceError: a named cluster does not answer.
+        ServiceError: a named cluster does not answer, or one goes away.
     """
-    if settings.cluster is not None:
-        require_answer(settings.cluster)
-        yield DaskTaskRunner(address=_told(settings.cluster))
-        return
+    with cluster_errors("Dask", ("dask", "distributed", "prefect_dask"), settings.cluster):
+        if settings.cluster is not None:
+            require_answer(settings.cluster)
+            yield DaskTaskRunner(address=_told(settings.cluster))
+        else:
+            with _workers_here(settings) as address:
+                yield DaskTaskRunner(address=address)
+
+
+@contextmanager
+def _workers_here(settings: Settings) -> Iterator[str]:
+    """Yield the address of a cluster of this machine, which ends with the block."""
     with (
         tempfile.TemporaryDirectory(
             prefix="quantgate-dask-", ignore_cleanup_errors=True
@@ -41,9 +53,7 @@ def dask_runner(settings: Settings) -> Iterator[DaskTaskRunner]:
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
-        yield DaskTaskRunner(
-            address=cluster.scheduler_address
-        )  # the runner is sent along with units
+        yield str(cluster.scheduler_address)  # no more: the runner is sent along with units
 
 
 def _told(address: str) -> str:

@@ -15,7 +15,11 @@ from prefect_ray import RayTaskRunner
 from prefect_ray.task_runners import PrefectRayFuture
 from typing_extensions import override
 
-from quantgate.flows.orchestration.runners.clusters import carried_variables, require_answer
+from quantgate.flows.orchestration.runners.clusters import (
+    carried_variables,
+    cluster_errors,
+    require_answer,
+)
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import ServiceError, ToolchainError
 
@@ -36,9 +40,16 @@ def ray_runner(settings: Settings) -> Iterator[RayTaskRunner[Any]]:
     """Yield a runner on the cluster of the settings, or on as many processes here as there are workers.
 
     Raises:
-        ServiceError: a named cluster does not answer.
+        ServiceError: a named cluster does not answer, or one goes away.
         ToolchainError: none could be started here.
     """
+    with cluster_errors("Ray", ("ray", "prefect_ray"), settings.cluster), _driver(settings):
+        yield _Runner()
+
+
+@contextmanager
+def _driver(settings: Settings) -> Iterator[None]:
+    """Be Ray's driver, on a cluster that is named or one of this machine, for the time of a block."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     options: dict[str, Any] = {
@@ -50,7 +61,7 @@ def ray_runner(settings: Settings) -> Iterator[RayTaskRunner[Any]]:
     if settings.cluster is not None:
         require_answer(settings.cluster)
         with _connected(settings.cluster, options):
-            yield _Runner()
+            yield
         return
     with tempfile.TemporaryDirectory(prefix="quantgate-ray-", ignore_cleanup_errors=True) as folder:
         options |= {
@@ -60,7 +71,7 @@ def ray_runner(settings: Settings) -> Iterator[RayTaskRunner[Any]]:
             "_temp_dir": folder,
         }
         with _connected(None, options):
-            yield _Runner()
+            yield
 
 
 @contextmanager

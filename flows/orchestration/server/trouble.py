@@ -31,7 +31,7 @@ def prefect_errors(url: str, store_root: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        causes = tuple(_ungrouped(error))
+        causes = tuple(ungrouped(error))
         kinds = (PrefectException, httpx.HTTPError, ConnectionError, TimeoutError)
         if not all(isinstance(cause, kinds) or _is_unreached(cause) for cause in causes):
             raise
@@ -39,11 +39,11 @@ def prefect_errors(url: str, store_root: Path) -> Iterator[None]:
         raise full_disk(gone, store_root) or gone from error
 
 
-def _ungrouped(error: Exception) -> Iterator[Exception]:
+def ungrouped(error: Exception) -> Iterator[Exception]:
     """Yield the errors of a group and of groups in it, or the error itself."""
     if isinstance(error, ExceptionGroup):
         for each in error.exceptions:
-            yield from _ungrouped(each)
+            yield from ungrouped(each)
     else:
         yield error
 
@@ -53,9 +53,10 @@ def _is_unreached(error: Exception) -> bool:
 
 
 def _gone(error: Exception, url: str) -> PrefectGoneError:
-    what = f"Prefect's server went away ({_first_line(error)})"
+    what = f"Prefect's server went away ({first_line(error)})"
     return PrefectGoneError(what, where=url, transient=True)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return how an error's text begins, or its kind where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:_LONGEST]

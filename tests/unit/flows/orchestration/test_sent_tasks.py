@@ -1,5 +1,6 @@
 """What another process runs is sent by its name, and Prefect's errors arrive as one of ours."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import cloudpickle
@@ -10,10 +11,14 @@ from prefect.exceptions import PrefectHTTPStatusError
 from quantgate.flows.orchestration import steps, tasks
 from quantgate.flows.orchestration.quantize import quantize, quantize_plan
 from quantgate.flows.orchestration.runners.choosing import task_runner
-from quantgate.flows.orchestration.runners.clusters import carried_variables, require_answer
+from quantgate.flows.orchestration.runners.clusters import (
+    carried_variables,
+    cluster_errors,
+    require_answer,
+)
 from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefect_errors
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.domain.errors import InputError, QuantgateError
+from quantgate.pipelines.domain.errors import InputError, QuantgateError, ServiceError
 
 UNITS = ("base", "reference", "build", "audit", "answer", "judge", "register")
 
@@ -120,3 +125,47 @@ def test_a_group_with_an_error_of_ours_stays_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(ExceptionGroup) as caught, prefect_errors("url", tmp_path):
         raise group
     assert caught.value is group
+
+
+def raised_through(packages: tuple[str, ...], error: Exception) -> None:
+    """Raise an error in code of the last package, which those before it called."""
+
+    def raise_it() -> None:
+        raise error
+
+    call = raise_it
+    for package in reversed(packages):
+        code = {"__name__": f"{package}.some.module", "call": call}
+        exec("def calling():\n    call()", code)  # frames of packages that are optional
+        call = code["calling"]  # type: ignore[assignment]
+    call()
+
+
+@pytest.mark.parametrize(
+    ("packages", "error", "is_the_clusters"),
+    [
+        (("prefect", "distributed"), TimeoutError("no scheduler"), True),
+        (("prefect_dask", "distributed", "tornado"), OSError("timed out"), True),
+        (("distributed", "prefect", "httpx"), httpx.ConnectError("refused"), False),
+        (("prefect",), ConnectionError("refused"), False),
+        (("distributed",), InputError("a unit's", where="x"), False),
+        (("distributed",), ExceptionGroup("several", [ValueError("x")]), False),
+    ],
+)
+def test_what_a_cluster_raises_is_told_as_the_clusters(
+    packages: tuple[str, ...], error: Exception, is_the_clusters: bool
+) -> None:
+    ours = ("dask", "distributed", "prefect_dask")
+    expected = ServiceError if is_the_clusters else type(error)
+    with (
+        pytest.raises(expected) as caught,
+        prefect_errors("http://127.0.0.1:4200/api", Path("/store"))
+        if is_the_clusters
+        else nullcontext(),
+        cluster_errors("Dask", ours, "tcp://head:8786"),
+    ):
+        raised_through(packages, error)
+    if isinstance(caught.value, ServiceError):
+        assert not isinstance(caught.value, PrefectGoneError)
+        assert str(caught.value.what) == f"Dask's cluster went away ({error})"
+        assert caught.value.transient

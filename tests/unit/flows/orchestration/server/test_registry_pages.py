@@ -19,7 +19,7 @@ def test_pages_that_cannot_be_served_refuse_who_asks(tmp_path: Path) -> None:
         deadline = time.monotonic() + 20
         while not (news and "cannot be served" in news[-1]) and time.monotonic() < deadline:
             time.sleep(0.05)
-        place = urlsplit(address)
+        place = urlsplit(str(address))
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((place.hostname, place.port), timeout=5)
     assert news == [
