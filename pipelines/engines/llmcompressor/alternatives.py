@@ -3,6 +3,7 @@
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Recipe
 from quantgate.pipelines.engines.llmcompressor import layouts as packed_layouts
+from quantgate.pipelines.engines.llmcompressor.architectures import uncalibrated
 from quantgate.pipelines.engines.llmcompressor.expected import layer_bits
 from quantgate.pipelines.engines.llmcompressor.shapes import misfits
 from quantgate.pipelines.specs.recipes import catalogue
@@ -22,6 +23,7 @@ def nearest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
         if isinstance(other.options, CompressedTensorsOptions)
         and other.options.scheme is not None
         and other.name != recipe.name
+        and not uncalibrated(checkpoint, other)
         and not misfits(checkpoint, other.options)
         and not packed_layouts.misfits(checkpoint, other)
     ]

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 
 from typing_extensions import override
 
-from quantgate.pipelines.domain.architectures import TRANSFORMERS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import Calibration, CompressedTensorsOptions, Format, Recipe
 from quantgate.pipelines.domain.variant import BuildFacts, Toolchain, ToolVersion
@@ -23,6 +22,7 @@ from quantgate.pipelines.engines.backend import (
 )
 from quantgate.pipelines.engines.llmcompressor import layouts as packed_layouts
 from quantgate.pipelines.engines.llmcompressor.alternatives import nearest
+from quantgate.pipelines.engines.llmcompressor.architectures import refusal, uncalibrated
 from quantgate.pipelines.engines.llmcompressor.schemes import mistakes
 from quantgate.pipelines.engines.llmcompressor.shapes import (
     addressed,
@@ -42,12 +42,6 @@ from quantgate.pipelines.process.versions import installed_version
 _WORKERS = "quantgate.pipelines.engines.llmcompressor.workers"
 _TOOL = "llm-compressor"
 _PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch")
-_LAYERS_OF_THEIR_OWN = {
-    "FalconForCausalLM": "FalconLinear",
-    "GPT2LMHeadModel": "Conv1D",
-    "OpenAIGPTLMHeadModel": "Conv1D",
-}
-"""Classes of transformers 5.17, and their layers, which the target `Linear` does not match by name."""
 _SOURCES = (f"{_WORKERS}.compress", f"{_WORKERS}.repack")
 
 
@@ -81,9 +75,13 @@ class LlmCompressorBackend(Backend):
         options = options_of(recipe, CompressedTensorsOptions, _TOOL)
         if wrong := mistakes(recipe, options):
             return wrong
-        if refusal := _refusal(checkpoint):
-            return (refusal,)
-        reasons = (*misfits(checkpoint, options), *packed_layouts.misfits(checkpoint, recipe))
+        if reason := refusal(checkpoint):
+            return (reason,)
+        reasons = (
+            *uncalibrated(checkpoint, recipe),
+            *misfits(checkpoint, options),
+            *packed_layouts.misfits(checkpoint, recipe),
+        )
         other = nearest(checkpoint, recipe) if reasons else None
         remedy = f"; the nearest recipe that fits is {other.name}" if other else ""
         return tuple(f"{reason}{remedy}" for reason in reasons)
@@ -91,7 +89,7 @@ class LlmCompressorBackend(Backend):
     @override
     def nearest(self, checkpoint: Checkpoint, recipe: Recipe) -> Recipe | None:
         wrong = mistakes(recipe, options_of(recipe, CompressedTensorsOptions, _TOOL))
-        return None if wrong or _refusal(checkpoint) else nearest(checkpoint, recipe)
+        return None if wrong or refusal(checkpoint) else nearest(checkpoint, recipe)
 
     @override
     def remarks(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:
@@ -121,16 +119,6 @@ class LlmCompressorBackend(Backend):
         else:
             facts = packed_layouts.build_packed(request, _compress, run_worker, on_progress)
         return Built(artifact=request.output, facts=facts)
-
-
-def _refusal(checkpoint: Checkpoint) -> str | None:
-    """Return why no recipe fits the architecture; None where one may."""
-    if layer := _LAYERS_OF_THEIR_OWN.get(checkpoint.architecture):
-        return (
-            f"{checkpoint.architecture} is made of layers of its own ({layer}), none of which "
-            "llm-compressor quantizes; GGUF recipes fit"
-        )
-    return checkpoint.refused_by(TRANSFORMERS)
 
 
 def _compress(request: BuildRequest, run_worker: RunWorker, on_progress: OnProgress) -> BuildFacts:

@@ -167,6 +167,10 @@ def test_a_recipe_that_does_not_fit_is_refused_before_any_worker(tmp_path: Path)
         ({"architecture": "GPT2LMHeadModel"}, "is made of layers of its own (Conv1D)"),
         ({"architecture": "FalconForCausalLM"}, "is made of layers of its own (FalconLinear)"),
         (
+            {"architecture": "HYV4ForCausalLM"},
+            "transformers saves the experts' gate_proj as linear_gate",
+        ),
+        (
             {"tool_refusals": (ToolRefusal(tool=TRANSFORMERS, why="transformers 5 has no X"),)},
             "transformers 5 has no X",
         ),
@@ -180,6 +184,28 @@ def test_an_architecture_that_it_cannot_load_or_quantize_fits_no_recipe(
     (reason,) = LlmCompressorBackend().misfits(checkpoint, recipe)
     assert why in reason
     assert LlmCompressorBackend().nearest(checkpoint, recipe) is None
+
+
+@pytest.mark.parametrize(
+    ("architecture", "why"),
+    [
+        ("MiniMaxM3SparseForConditionalGeneration", "asks for an image"),
+        ("JanusForConditionalGeneration", "has no forward pass"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_refused_while_planning_and_offered_what_needs_no_corpus(
+    architecture: str, why: str, tmp_path: Path
+) -> None:
+    checkpoint = replace(fake_checkpoint(tmp_path), architecture=architecture)
+    gptq, dynamic, rounded = find_recipes(("W4A16--gptq_g32", "FP8_DYNAMIC", "MXFP8"), tmp_path)
+    backend = LlmCompressorBackend()
+    (reason,) = backend.misfits(checkpoint, gptq)
+    nearest = backend.nearest(checkpoint, gptq)
+    assert nearest is not None
+    assert nearest.calibration is Calibration.NONE
+    assert why in reason
+    assert reason.endswith(f"; the nearest recipe that fits is {nearest.name}")
+    assert not [*backend.misfits(checkpoint, dynamic), *backend.misfits(checkpoint, rounded)]
 
 
 def test_a_recipe_for_another_backend_is_refused(tmp_path: Path) -> None:
