@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from quantgate.pipelines.checkpoints.once import once_per_checkpoint
+from quantgate.pipelines.domain.architectures import LLAMA_CPP, TRANSFORMERS
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.foreign import ForeignOptions
 from quantgate.pipelines.domain.recipe import (
@@ -19,6 +20,7 @@ from quantgate.pipelines.domain.recipe import (
     GgufOptions,
     Recipe,
 )
+from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.base_divergence import ComputeDtype
 from quantgate.pipelines.engines.expected import expected_size
 from quantgate.pipelines.formats.configuration.cache_layers import cache_layers
@@ -76,8 +78,8 @@ class Sizes:
     """Numbers of a checkpoint that memory hangs on.
 
     Weights are counted, not their bytes. `squared_inputs` is the sum of the squared widths of what a layer's
-    matrices multiply, the largest of all layers; `widest` the widest of these. `cached` numbers are kept of
-    every token, keys and values of all layers.
+    matrices multiply, the largest of all layers; `widest` the widest of these. `cached_in_…` numbers are
+    kept of every token by that tool, keys and values of all layers.
     """
 
     weights: int
@@ -87,7 +89,8 @@ class Sizes:
     widest: int
     hidden: int
     vocabulary: int
-    cached: int
+    cached_in_llamacpp: int
+    cached_in_transformers: int
 
     @property
     def in_16_bits(self) -> int:
@@ -116,8 +119,13 @@ def sizes_of(checkpoint: Checkpoint) -> Sizes:
         widest=widest,
         hidden=count_of(config, "hidden_size"),
         vocabulary=count_of(config, "vocab_size"),
-        cached=sum(layer.values for layer in cache_layers(config)),
+        cached_in_llamacpp=_cached(config, LLAMA_CPP),
+        cached_in_transformers=_cached(config, TRANSFORMERS),
     )
+
+
+def _cached(config: JsonObject, tool: str) -> int:
+    return sum(layer.values for layer in cache_layers(config, tool))
 
 
 def build_memory(checkpoint: Checkpoint, recipe: Recipe) -> MemoryNeed:
@@ -155,7 +163,7 @@ def _gguf_build(sizes: Sizes, recipe: Recipe, options: GgufOptions) -> MemoryNee
     quantized = MemoryNeed(held_bytes=_LIBRARIES["llamacpp"] + 5 * sizes.largest_tensor)
     if recipe.calibration is Calibration.NONE:
         return quantized
-    cache = 2 * _CALIBRATION_LENGTH_TOKENS * sizes.cached
+    cache = 2 * _CALIBRATION_LENGTH_TOKENS * sizes.cached_in_llamacpp
     computing = _LIBRARIES["llamacpp"] + cache + _batch_bytes(sizes)
     files = 1 if options.mix is None else 1 + len(options.mix.candidates)
     return highest(
@@ -208,11 +216,11 @@ def answer_memory(
     sizes = sizes_of(checkpoint)
     if in_llamacpp:
         slot = -(-longest_tokens // _SLOT_STEP) * _SLOT_STEP
-        kept = 2 * min(_CACHE_TOKENS, (_SLOTS + 1) * slot) * sizes.cached
+        kept = 2 * min(_CACHE_TOKENS, (_SLOTS + 1) * slot) * sizes.cached_in_llamacpp
         held = _LIBRARIES["llamacpp"] + kept + _batch_bytes(sizes)
         return MemoryNeed(held_bytes=held, weights_bytes=_file_bytes(checkpoint, recipe))
-    kept = 2 * _SLOTS * longest_tokens * sizes.cached + 4 * 2 * _SLOTS * sizes.vocabulary
-    return _in_transformers(checkpoint, recipe, kept)
+    cache = 2 * _SLOTS * longest_tokens * sizes.cached_in_transformers
+    return _in_transformers(checkpoint, recipe, cache + 4 * 2 * _SLOTS * sizes.vocabulary)
 
 
 def audit_memory(checkpoint: Checkpoint, recipe: Recipe | None, *, in_llamacpp: bool) -> MemoryNeed:

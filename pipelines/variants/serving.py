@@ -6,6 +6,7 @@ version, `swa_full` off as in llama-server): layers with a sliding window keep t
 
 from dataclasses import dataclass
 
+from quantgate.pipelines.domain.architectures import LLAMA_CPP
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.recipe import KvCacheType, Recipe
 from quantgate.pipelines.engines.expected import expected_size
@@ -45,7 +46,7 @@ def serving_memory(
     weights = (
         expected_size(checkpoint, recipe).size_bytes if recipe else 2 * checkpoint.parameter_count
     )
-    layers = cache_layers(language_config(checkpoint.folder))
+    layers = cache_layers(language_config(checkpoint.folder), LLAMA_CPP)
     return ServingMemory(
         weights_bytes=weights,
         cache_bytes=cache_bytes(layers, context_tokens, kv_cache),

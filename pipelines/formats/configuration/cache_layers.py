@@ -1,8 +1,9 @@
 """Which layers of a model keep keys and values, how many numbers of a token, and of how many tokens.
 
-As llama.cpp holds them (`llama_kv_cache` and `llama_kv_cache_iswa` of its pinned version), and transformers
-5.17 as well: layers without attention keep nothing that grows, multi-head latent attention (DeepSeek) one
-latent, and layers that share the cache of another (Gemma 3n) nothing.
+As llama.cpp holds them (`llama_kv_cache` and its kin in its pinned version), and transformers 5.17 as
+well: layers without attention keep nothing that grows, and those that share the cache of another (Gemma 3n)
+nothing. Of multi-head latent attention (DeepSeek) one tool may keep the latent and the other what is made of
+it. An indexer, which chooses the tokens that are looked at (DeepSeek V3.2), keeps a key of its own.
 """
 
 import re
@@ -11,6 +12,7 @@ from enum import Enum
 
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.formats.configuration.language_config import count_of
+from quantgate.pipelines.formats.configuration.latent_attention import keeps_expanded
 
 _WINDOWED_EVERY = {
     "gemma2": 2, "gemma3": 6, "gemma3_text": 6, "gemma3n_text": 5, "cohere2": 4, "gpt_oss": 2,
@@ -18,7 +20,9 @@ _WINDOWED_EVERY = {
 }  # fmt: skip
 """Which layer is the next without a window, by model type, where config.json does not list its layers: the
 defaults of llama.cpp's `load_swa_pattern`."""
-_GROWING = re.compile(r"full|global|^attention$")
+_NOT_GROWING = re.compile(r"linear|mamba|conv|recurrent|^(moe|mlp)$")
+"""Names in `layer_types` of layers that keep a state of one size or nothing; any other is attention, full,
+sparse, compressed or beside a state (`ALLOWED_ATTN_LAYER_TYPES` of transformers)."""
 _WINDOWED = re.compile(r"sliding|chunked|local")
 
 
@@ -30,9 +34,13 @@ class CacheLayer:
     window_tokens: int | None = None
 
 
-def cache_layers(config: JsonObject) -> tuple[CacheLayer, ...]:
-    """Return what each layer keeps, from a language model's configuration; () where it does not say."""
-    values = _values_a_token(config)
+def cache_layers(config: JsonObject, tool: str) -> tuple[CacheLayer, ...]:
+    """Return what each layer keeps in a tool, by a language model's configuration; () where it does not say.
+
+    Raises:
+        ToolchainError: where transformers' source is not as it was.
+    """
+    values = _values_a_token(config, tool) + _indexed(config)
     return tuple(
         CacheLayer(values=values, window_tokens=kind if isinstance(kind, int) else None)
         for kind in _kinds(config)
@@ -68,19 +76,28 @@ def _kinds(config: JsonObject) -> tuple[int | _Keeps, ...]:
 def _kind(name: str, window: int) -> int | _Keeps:
     if _WINDOWED.search(name):
         return window or _Keeps.EVERYTHING
-    return _Keeps.EVERYTHING if _GROWING.search(name) else _Keeps.NOTHING
+    return _Keeps.NOTHING if _NOT_GROWING.search(name) else _Keeps.EVERYTHING
 
 
 def _windowed_every(config: JsonObject) -> int:
     return _WINDOWED_EVERY.get(str(config.get("model_type")), 0)
 
 
-def _values_a_token(config: JsonObject) -> int:
+def _values_a_token(config: JsonObject, tool: str) -> int:
     """Return how many numbers a layer keeps of a token: keys and values, or the latent of both."""
-    latent = count_of(config, "kv_lora_rank")
-    if latent:
-        return latent + count_of(config, "qk_rope_head_dim")
     heads = count_of(config, "num_attention_heads")
+    latent, rotated = (count_of(config, name) for name in ("kv_lora_rank", "qk_rope_head_dim"))
+    if latent and keeps_expanded(str(config.get("model_type")), tool):
+        parts = (count_of(config, name) for name in ("qk_nope_head_dim", "v_head_dim"))
+        return heads * (rotated + sum(parts))
+    if latent:
+        return latent + rotated
     kept = count_of(config, "num_key_value_heads") or heads
     width = count_of(config, "head_dim") or count_of(config, "hidden_size") // max(1, heads)
     return 2 * kept * width
+
+
+def _indexed(config: JsonObject) -> int:
+    """Return what an indexer keeps of a token: a key, and where it pools keys a gate and a mark as well."""
+    key = count_of(config, "index_head_dim")
+    return 2 * key + 1 if count_of(config, "index_kpool") else key

@@ -24,6 +24,7 @@ _IMAGE_TEXT_TABLE = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
 _CAUSAL_CLASS, _IMAGE_TEXT_CLASS = "AutoModelForCausalLM", "AutoModelForImageTextToText"
 _AUTO = Path("models/auto")
 _MODELS = _AUTO / "modeling_auto.py"
+_MAPPINGS = _AUTO / "auto_mappings.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +93,10 @@ def config_class(model_type: str) -> ConfigClass | None:
         ToolchainError: as above.
     """
     root = _root()
-    if root is None:
+    name = _table(root / _MAPPINGS, "CONFIG_MAPPING_NAMES").get(model_type) if root else None
+    if root is None or name is None:
         return None
-    mappings = root / _AUTO / "auto_mappings.py"
-    name = _table(mappings, "CONFIG_MAPPING_NAMES").get(model_type)
-    if name is None:
-        return None
-    special = _table(mappings, "SPECIAL_MODEL_TYPE_TO_MODULE_NAME")
-    folder = root / "models" / special.get(model_type, model_type.replace("-", "_"))
-    for file in sorted(folder.glob("configuration_*.py")):
+    for file in sorted(_folder(root, model_type).glob("configuration_*.py")):
         classes = {
             node.name: node
             for node in ast.parse(file.read_bytes()).body
@@ -109,6 +105,24 @@ def config_class(model_type: str) -> ConfigClass | None:
         if name in classes:
             return _read(name, classes)
     return None
+
+
+@cache
+def modeling_files(model_type: str) -> tuple[Path, ...]:
+    """Return the files that hold the classes of a model type; () where transformers has none.
+
+    Raises:
+        ToolchainError: as above.
+    """
+    root = _root()
+    if root is None or model_type not in _table(root / _MAPPINGS, "CONFIG_MAPPING_NAMES"):
+        return ()
+    return tuple(sorted(_folder(root, model_type).glob("modeling_*.py")))
+
+
+def _folder(root: Path, model_type: str) -> Path:
+    special = _table(root / _MAPPINGS, "SPECIAL_MODEL_TYPE_TO_MODULE_NAME")
+    return root / "models" / special.get(model_type, model_type.replace("-", "_"))
 
 
 def _root() -> Path | None:

@@ -22,7 +22,7 @@ LATENT: JsonObject = {
 def cached(folder: Path, config: JsonObject) -> int:
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     digests = replace(CHECKPOINT.digests, config=digest_of(config))
-    return sizes_of(replace(CHECKPOINT, folder=folder, digests=digests)).cached
+    return sizes_of(replace(CHECKPOINT, folder=folder, digests=digests)).cached_in_llamacpp
 
 
 def test_latents_count_as_they_are(tmp_path: Path) -> None:
