@@ -40,8 +40,8 @@ class Evidence:
     the corpus would have been refused, `base_divergence_waiver` the one without which the runtime would have
     been; `base_divergence` is None where nothing could be measured. `tokens_per_second`: see `VersionFacts`.
     `references` are the base's transcripts, the primary one first; `transcript` is the variant's, None where
-    it was never asked. `speed` is how fast it is beside its base, None where it was not timed. `place` is
-    where its files lie besides the store, `none` for nowhere.
+    it was never asked, and `transcript_repeats` are its further ones. `speed` is how fast it is beside its
+    base, None where it was not timed. `place` is where its files lie besides the store, `none` for nowhere.
     """
 
     checkpoint: Checkpoint
@@ -56,6 +56,7 @@ class Evidence:
     tokens_per_second: float | None = None
     references: tuple[JudgedTranscript, ...] = ()
     transcript: JudgedTranscript | None = None
+    transcript_repeats: tuple[JudgedTranscript, ...] = ()
     speed: Speed | None = None
     place: str = NONE
 
@@ -127,7 +128,8 @@ class Evidence:
 
     @property
     def _transcripts(self) -> tuple[JudgedTranscript, ...]:
-        return (*self.references, *((self.transcript,) if self.transcript else ()))
+        asked = (self.transcript,) if self.transcript else ()
+        return (*self.references, *asked, *self.transcript_repeats)
 
     @property
     def subject_key(self) -> Digest:

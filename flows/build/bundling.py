@@ -105,7 +105,7 @@ def write_bundle(
         kept = build.settings.store.root / ATTESTATIONS / judged.key[:SHORT_KEY]
         if kept.is_dir():
             shutil.copytree(kept, folder / ATTESTATIONS, ignore=shutil.ignore_patterns(".*"))
-        references = _copy_runs(build, planned, folder)
+        references, asked = _copy_runs(build, planned, folder)
         record = BundleRecord(
             format=FORMAT,
             references=references,
@@ -113,6 +113,7 @@ def write_bundle(
             suite_variables=suite_variables,
             quantgate=this_version(),
             judging=judging_code(),
+            variant_runs=asked,
         )
         observed = KeptObservations(build.settings.store.root, "the store")
         proof = prove(folder, record, placeless(judged), read_registered(folder), observed)
@@ -137,13 +138,17 @@ def own_variables(suite: Suite, of_its_file: JsonObject) -> JsonObject:
     )
 
 
-def _copy_runs(build: LocalBuild, planned: PlannedVariant, folder: Path) -> int:
-    """Copy the runs that a verdict rests on, and the tokenizer where thoughts are told by it."""
+def _copy_runs(build: LocalBuild, planned: PlannedVariant, folder: Path) -> tuple[int, int]:
+    """Copy the runs that a verdict rests on, and the tokenizer where thoughts are told by it.
+
+    Returns how many are the base's, and how many the variant's.
+    """
     references = reference_plans(build, planned.recipe.runtime)
+    asked = required(asking_plan(build, planned)).runs
     runs = build.suite_runs
     copies = [
         *((runs.folder(plan), reference_run(folder, n)) for n, plan in enumerate(references, 1)),
-        (runs.folder(required(asking_plan(build, planned)).run), variant_run(folder)),
+        *((runs.folder(plan), variant_run(folder, n)) for n, plan in enumerate(asked, 1)),
     ]
     for source, target in copies:
         shutil.copytree(source, target)
@@ -152,4 +157,4 @@ def _copy_runs(build: LocalBuild, planned: PlannedVariant, folder: Path) -> int:
         answers = [answer for _, run in copies for answer in read_answers(run / TRANSCRIPT)]
         if any(reader.read(answer) is not None for answer in answers):
             (folder / TOKENIZER).write_text(reader.tokenizer.to_str(), encoding="utf-8")
-    return len(references)
+    return len(references), len(asked)

@@ -97,15 +97,13 @@ def reference_plans(build: LocalBuild, runtime_name: str) -> tuple[RunPlan, ...]
         subject_digest=checkpoint.digests.combined,
         schedule=runtime.schedule(build.settings.threads),
     )
-    return tuple(
-        replace(
-            primary,
-            contract=replace(
-                primary.contract, schedule=replace(primary.contract.schedule, order_seed=seed)
-            ),
-        )
-        for seed in range(build.plan.policy.reference_runs)
-    )
+    return tuple(in_order(primary, seed) for seed in range(build.plan.policy.reference_runs))
+
+
+def in_order(run: RunPlan, order_seed: int) -> RunPlan:
+    """Return a run with its items shuffled by a seed; 0 keeps suite order."""
+    schedule = replace(run.contract.schedule, order_seed=order_seed)
+    return replace(run, contract=replace(run.contract, schedule=schedule))
 
 
 def _run(build: LocalBuild, runtime_name: str, number: int) -> Run:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from quantgate.calibration.shelf.tokens import calibration_tokens
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.references import (
+    in_order,
     primary_reference,
     reference_plans,
     sealed_references,
@@ -62,24 +63,19 @@ def audit(build: LocalBuild, planned: PlannedVariant) -> AuditReport:
 
 
 def answer(build: LocalBuild, planned: PlannedVariant) -> Run:
-    """Run the suite on a built variant in the runtime that will serve it.
+    """Run the suite on a built variant in the runtime that will serve it, as often as the policy asks for.
+
+    Returns its first run.
 
     Raises:
         InputError: where a run may end early, and neither its audit nor the base's runs are there.
         WorkerError, ToolchainError: from the runtime; answers given so far are kept.
     """
     asking = required(asking_plan(build, planned))
-    if build.suite_runs.finished(asking.run):
-        return build.read(asking.run)
-    with build.show("answer", planned.identifier) as progress:
-        return run_suite(
-            build.suite_runs,
-            asking.run,
-            runtime=build.tools.runtimes[planned.recipe.runtime],
-            loadable=build.bench.loadable(build.open(planned)),
-            on_progress=progress,
-            ended=asking.ended,
-        )
+    first = _answered(build, planned, asking, asking.run, "answer")
+    for number, run in enumerate(asking.repeats, start=2):
+        _answered(build, planned, asking, run, f"answer {number}/{len(asking.runs)}")
+    return first
 
 
 def audit_and_answer(build: LocalBuild, planned: PlannedVariant) -> AuditReport:
@@ -92,7 +88,11 @@ def audit_and_answer(build: LocalBuild, planned: PlannedVariant) -> AuditReport:
     with kept(build.tools.runtimes[planned.recipe.runtime], file):
         report = audit(build, planned)
         if report.passed:
-            answer(build, planned)
+            asking = required(asking_plan(build, planned))
+            _answered(build, planned, asking, asking.run, "answer")
+    if report.passed:
+        # A server is started anew for each repeat, as it is for those of the base.
+        answer(build, planned)
     return report
 
 
@@ -102,34 +102,46 @@ def sealed_audit(build: LocalBuild, planned: PlannedVariant) -> Sealed[AuditRepo
 
 
 def sealed_run(build: LocalBuild, planned: PlannedVariant) -> Sealed[Run] | Missing:
-    """Return a built variant's run, where it is sealed."""
+    """Return a built variant's first run, where it and its repeats are sealed."""
+    runs = sealed_runs(build, planned)
+    return runs if isinstance(runs, Missing) else Sealed(runs.value[0])
+
+
+def sealed_runs(build: LocalBuild, planned: PlannedVariant) -> Sealed[tuple[Run, ...]] | Missing:
+    """Return a built variant's runs, where all that the policy asks for are sealed."""
     asking = asking_plan(build, planned)
     if isinstance(asking, Missing):
         return asking
-    if not build.suite_runs.finished(asking.value.run):
+    if not all(map(build.suite_runs.finished, asking.value.runs)):
         return Missing(f"answer {planned.identifier}")
-    return Sealed(build.read(asking.value.run))
+    return Sealed(tuple(build.read(run) for run in asking.value.runs))
 
 
 def answered(build: LocalBuild, planned: PlannedVariant) -> bool:
-    """Whether a built variant's run is sealed."""
+    """Whether all of a built variant's runs are sealed."""
     asking = asking_plan(build, planned)
-    return isinstance(asking, Sealed) and build.suite_runs.finished(asking.value.run)
+    return isinstance(asking, Sealed) and all(map(build.suite_runs.finished, asking.value.runs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskingPlan:
-    """The run that is to be made of a variant, and what may end it before all items are asked."""
+    """The run that is to be made of a variant, what may end it before all items are asked, its repeats."""
 
     run: RunPlan
     ended: Callable[[Run], bool]
+    repeats: tuple[RunPlan, ...] = ()
+
+    @property
+    def runs(self) -> tuple[RunPlan, ...]:
+        """Every run, the first one first."""
+        return (self.run, *self.repeats)
 
 
 def asking_plan(build: LocalBuild, planned: PlannedVariant) -> Sealed[AskingPlan] | Missing:
     """Return what a variant is asked: where that may end early, audit and references decide when."""
     run = variant_run_plan(build, planned)
     if not stops_early(build.plan):
-        return Sealed(AskingPlan(run=run, ended=never))
+        return Sealed(AskingPlan(run=run, ended=never, repeats=_repeats(build, run)))
     report = sealed_audit(build, planned)
     if isinstance(report, Missing):
         return report
@@ -153,6 +165,29 @@ def variant_run_plan(build: LocalBuild, planned: PlannedVariant) -> RunPlan:
         subject=variant.identifier,
         subject_digest=variant.files_digest,
         schedule=runtime.schedule(build.settings.threads),
+    )
+
+
+def _answered(
+    build: LocalBuild, planned: PlannedVariant, asking: AskingPlan, run: RunPlan, step: str
+) -> Run:
+    if build.suite_runs.finished(run):
+        return build.read(run)
+    with build.show(step, planned.identifier) as progress:
+        return run_suite(
+            build.suite_runs,
+            run,
+            runtime=build.tools.runtimes[planned.recipe.runtime],
+            loadable=build.bench.loadable(build.open(planned)),
+            on_progress=progress,
+            ended=asking.ended,
+        )
+
+
+def _repeats(build: LocalBuild, run: RunPlan) -> tuple[RunPlan, ...]:
+    """Like those of the base: repeat number n is shuffled with seed n."""
+    return tuple(
+        in_order(run, order_seed) for order_seed in range(1, build.plan.policy.variant_runs)
     )
 
 

@@ -4,8 +4,9 @@ Judging runs nothing: what the units before it left is handed to it, sealed or m
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from quantgate.flows.build.bases import BaseFindings, sealed_base
 from quantgate.flows.build.errors import REGISTER, errors_of, read_errors
@@ -13,7 +14,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.references import sealed_references
 from quantgate.flows.build.timing.speeds import sealed_speed
-from quantgate.flows.build.units import sealed_audit, sealed_run, variant_run_plan
+from quantgate.flows.build.units import sealed_audit, sealed_runs, variant_run_plan
 from quantgate.pipelines.audit.behaviour import audit_behaviour
 from quantgate.pipelines.authoring.versions import remember
 from quantgate.pipelines.domain.architectures import TRANSFORMERS
@@ -36,14 +37,14 @@ _turn = threading.RLock()
 class VariantResults:
     """What the units of one variant, and those of its base, left.
 
-    `contract` is that of a run of every item; `run` is missing as well where the audit failed.
+    `contract` is that of a run of every item; `runs` are missing as well where the audit failed.
     """
 
     contract: RunContract
     base: Sealed[BaseFindings] | Missing
     references: Sealed[tuple[Run, ...]] | Missing
     audit: Sealed[AuditReport] | Missing
-    run: Sealed[Run] | Missing
+    runs: Sealed[tuple[Run, ...]] | Missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def results_of(build: LocalBuild, planned: PlannedVariant) -> VariantResults:
         base=sealed_base(build, runtime_name),
         references=sealed_references(build, runtime_name),
         audit=sealed_audit(build, planned),
-        run=sealed_run(build, planned),
+        runs=sealed_runs(build, planned),
     )
 
 
@@ -88,7 +89,7 @@ def verdict(plan: BuildPlan, planned: PlannedVariant, results: VariantResults) -
             reference_key=references[0].key,
         )
         return Judgement(audit=audit, verdict=failure)
-    run = required(results.run)
+    run, *repeats = required(results.runs)
     if len(run.answers) < len(suite.items):
         stopped = Examined(
             suite=suite, policy=policy, audit=audit, reference_runs=references, asked=run
@@ -96,7 +97,12 @@ def verdict(plan: BuildPlan, planned: PlannedVariant, results: VariantResults) -
         return Judgement(audit=audit, verdict=judge_stopped(stopped))
     audit = replace(audit, findings=(*audit.findings, *audit_behaviour(references[0], run)))
     judged = judge(
-        suite=suite, policy=policy, audit=audit, reference_runs=references, variant_run=run
+        suite=suite,
+        policy=policy,
+        audit=audit,
+        reference_runs=references,
+        variant_run=run,
+        variant_repeats=repeats,
     )
     return Judgement(audit=audit, verdict=judged)
 
@@ -121,7 +127,9 @@ def _alone(build: LocalBuild, planned: PlannedVariant) -> Evidence:
 def _evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
     results = results_of(build, planned)
     judgement, base = verdict(build.plan, planned, results), required(results.base)
-    run, store = results.run, build.settings.store
+    store = build.settings.store
+    runs = results.runs.value if isinstance(results.runs, Sealed) else ()
+    transcripts = tuple(transcript_of(run, store) for run in runs)
     remember(build.plan.suite, build.settings.store)
     return Evidence(
         checkpoint=build.plan.checkpoint,
@@ -131,9 +139,10 @@ def _evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
         verdict=judgement.verdict,
         base_divergence=base.divergence,
         base_divergence_waiver=base.waiver,
-        tokens_per_second=_tokens_per_second(judgement.verdict, results.run),
+        tokens_per_second=_tokens_per_second(judgement.verdict, runs),
         references=tuple(transcript_of(run, store) for run in required(results.references)),
-        transcript=transcript_of(run.value, store) if isinstance(run, Sealed) else None,
+        transcript=transcripts[0] if transcripts else None,
+        transcript_repeats=transcripts[1:],
         contamination_waivers=tuple(
             waiver
             for waiver in build.plan.contamination_waivers
@@ -142,18 +151,19 @@ def _evidence(build: LocalBuild, planned: PlannedVariant) -> Evidence:
     )
 
 
-def _tokens_per_second(verdict: Verdict, run: Sealed[Run] | Missing) -> float | None:
+def _tokens_per_second(verdict: Verdict, runs: Sequence[Run]) -> float | None:
     """Return how fast a variant answered; None where that was not measured, or says nothing of its speed.
 
     A run that an earlier try began has the seconds of its last try alone. transformers computes with
     dequantized weights, as no server would.
     """
     runtime = verdict.contract.runtime
-    if verdict.whole is None or isinstance(run, Missing) or run.value.resumed:
+    if verdict.whole is None or not runs or any(run.resumed for run in runs):
         return None
-    if runtime.kernels == "emulated" or runtime.engine == TRANSFORMERS or run.value.seconds <= 0:
+    seconds = fmean(run.seconds for run in runs)
+    if runtime.kernels == "emulated" or runtime.engine == TRANSFORMERS or seconds <= 0:
         return None
-    return verdict.whole.statistics.variant_tokens / run.value.seconds
+    return verdict.whole.statistics.variant_tokens / seconds
 
 
 def family(build: LocalBuild) -> Mapping[str, float]:

@@ -13,7 +13,7 @@ from quantgate.flows.build.references import (
     references_finished,
     reported_references,
 )
-from quantgate.flows.build.units import asking_plan, sealed_run
+from quantgate.flows.build.units import answered, asking_plan, sealed_run
 from quantgate.flows.cli.review import find_plan
 from quantgate.flows.cli.transcripts import exported_lines, read_transcript
 from quantgate.flows.progress.board import open_board
@@ -23,7 +23,7 @@ from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.evaluation.runs import RunPlan
 from quantgate.pipelines.files.records import write_text
-from quantgate.pipelines.files.sealed_values import Sealed
+from quantgate.pipelines.files.sealed_values import Missing, Sealed
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
 from quantgate.pipelines.report.inspect_messages import InspectCall, InspectWritten
 
@@ -71,8 +71,10 @@ def _named(build: LocalBuild) -> Iterator[tuple[str, RunPlan]]:
         if not planned.built(build.settings.store):
             continue
         asking = asking_plan(build, planned)
-        if isinstance(asking, Sealed) and build.suite_runs.finished(asking.value.run):
-            yield planned.identifier, asking.value.run
+        if isinstance(asking, Missing) or not answered(build, planned):
+            continue
+        for number, run in enumerate(asking.value.runs, start=1):
+            yield f"{run.subject}.repeat-{number}" if number > 1 else run.subject, run
 
 
 def _write_transcript(build: LocalBuild, plan: RunPlan, path: Path) -> Path:

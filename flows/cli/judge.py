@@ -38,7 +38,7 @@ from quantgate.pipelines.files.records import to_json, write_text
 from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from quantgate.pipelines.gates.judge import judge
-from quantgate.pipelines.gates.wording import percent, percent_bound
+from quantgate.pipelines.gates.wording import broken, percent, percent_bound
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.report.verdict_files import verdict_junit, verdict_markdown
 from quantgate.pipelines.specs.policies import load_policy
@@ -58,6 +58,7 @@ class JudgeOptions:
     policy: Path | None = None
     suite: Path | None = None
     repeat: tuple[Path, ...] = ()
+    variant_repeat: tuple[Path, ...] = ()
     agreement: bool = False
     junit: Path | None = None
     markdown: Path | None = None
@@ -95,7 +96,14 @@ def judge_runs(options: JudgeOptions, settings: Settings) -> JudgedTranscripts:
         QuantgateError: as `judge_transcripts` and `judge_logs`.
     """
     paths = (options.reference, *options.repeat, options.variant)
-    if all(map(is_transcript, paths)) and not options.agreement:
+    transcripts = all(map(is_transcript, (*paths, *options.variant_repeat)))
+    if options.variant_repeat and not (transcripts and not options.agreement):
+        raise InputError(
+            "further runs of a variant are read from transcripts alone, and judged by a suite's graders",
+            where=str(options.variant_repeat[0]),
+            next_step="leave --variant-repeat and the policy's variant_runs out",
+        )
+    if transcripts and not options.agreement:
         verdict = judge_transcripts(options, settings)
         return JudgedTranscripts(
             verdict=verdict, graded_by="the suite's graders", repeats=len(options.repeat)
@@ -115,18 +123,21 @@ def judge_transcripts(options: JudgeOptions, settings: Settings) -> Verdict:
         InputError: where a run cannot be read, belongs to another suite, or the two are not comparable.
         ToolchainError, ServiceError, WorkerError: from a grader that has to observe answers first.
     """
-    paths = (options.reference, *options.repeat, options.variant)
-    transcripts = [read_transcript(path) for path in paths]
+    transcripts = [read_transcript(path) for path in (options.reference, *options.repeat)]
+    asked = [read_transcript(path) for path in (options.variant, *options.variant_repeat)]
     suite = _suite(options.suite, transcripts[0], settings)
     policy = load_policy(options.policy, suite)
     grades: KnownGrades = {}
-    *references, variant = (_graded(each, suite, settings, grades) for each in transcripts)
+    references, (variant, *repeats) = (
+        [_graded(each, suite, settings, grades) for each in runs] for runs in (transcripts, asked)
+    )
     return judge(
         suite=suite,
         policy=policy,
         audit=AuditReport(findings=audit_behaviour(references[0], variant)),
         reference_runs=references,
         variant_run=variant,
+        variant_repeats=repeats,
     )
 
 
@@ -255,7 +266,7 @@ def _lines(judged: JudgedTranscripts) -> Iterator[str]:
                 str(counted.items),
                 percent(counted.reference_accuracy),
                 percent(counted.variant_accuracy),
-                f"{counted.broke}/{counted.reliable}",
+                f"{broken(counted)}/{counted.reliable}",
                 str(counted.fixed),
                 percent_bound(counted.break_rate_bound),
                 scope.decision.value,

@@ -209,6 +209,12 @@ def report(**options: object) -> int:
     help="Another run of RUN_A's model, for the noise floor.",
 )
 @click.option(
+    "--variant-repeat",
+    multiple=True,
+    type=FOLDER,
+    help="Another run of RUN_B's model, where the policy asks for several (variant_runs).",
+)
+@click.option(
     "--agreement",
     is_flag=True,
     help="Ask whether RUN_B answers as RUN_A does, where nobody wrote what is right.",

@@ -85,7 +85,7 @@ class JudgedRun:
 
 def judge(
     reference: str | Path,
-    variant: str | Path,
+    variant: str | Path | Sequence[str | Path],
     *,
     suite: str | Path | None = None,
     policy: str | Path | None = None,
@@ -94,18 +94,21 @@ def judge(
 ) -> JudgedRun:
     """Pair one run with a reference and judge it, as `quantgate judge` does, logs of other tools included.
 
-    `repeats` are further runs of the reference, for the noise floor. `agreement` asks whether the variant
-    answers as the reference does, where nobody wrote what is right.
+    `repeats` are further runs of the reference, for the noise floor; of the variant all runs are named where
+    the policy asks for several. `agreement` asks whether the variant answers as the reference does, where
+    nobody wrote what is right.
 
     Raises:
         QuantgateError: a run cannot be read, or the two are not comparable.
     """
+    first, *others = [variant] if isinstance(variant, str | Path) else variant
     options = JudgeOptions(
         reference=Path(reference),
-        variant=Path(variant),
+        variant=Path(first),
         suite=None if suite is None else Path(suite),
         policy=None if policy is None else Path(policy),
         repeat=tuple(Path(path) for path in repeats),
+        variant_repeat=tuple(Path(path) for path in others),
         agreement=agreement,
     )
     judged = judge_runs(options, Settings.from_environment())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.run import Run, RunContract
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
@@ -25,16 +26,25 @@ def judge(
     audit: AuditReport,
     reference_runs: Sequence[Run],
     variant_run: Run,
+    variant_repeats: Sequence[Run] = (),
 ) -> Verdict:
     """Pair a variant with the reference and judge it; see `overall` for what its parts come to.
 
-    Family-wise control over several variants comes after, see `pipelines.gates.family`.
+    `variant_repeats` are its runs besides the first, as many as the policy asks for. Family-wise control over
+    several variants comes after, see `pipelines.gates.family`.
 
     Raises:
-        InputError: where the runs are not comparable, or the policy does not fit the suite.
+        InputError: where the runs are not comparable, too few or too many, or the policy does not fit the
+            suite.
     """
     require_named_slices(policy, suite)
-    items = pair(suite=suite, reference_runs=reference_runs, variant=variant_run)
+    _require_variant_runs(policy, variant_run, variant_repeats)
+    items = pair(
+        suite=suite,
+        reference_runs=reference_runs,
+        variant=variant_run,
+        variant_repeats=variant_repeats,
+    )
     scopes = judge_scopes(suite, policy, items)
     decisions = [judged.decision for judged in scopes.slices]
     return Verdict(
@@ -45,12 +55,24 @@ def judge(
         contract=variant_run.contract,
         reference_key=reference_runs[0].key,
         run_key=variant_run.key,
+        repeat_keys=tuple(run.key for run in variant_repeats),
         suite_digest=suite.digest,
         whole=scopes.whole,
         slices=scopes.slices,
         items=items,
         judge=scopes.judge,
     )
+
+
+def _require_variant_runs(policy: Policy, run: Run, repeats: Sequence[Run]) -> None:
+    given = 1 + len(repeats)
+    if given != policy.variant_runs:
+        raise InputError(
+            f"the policy asks for {policy.variant_runs} runs of a variant (variant_runs), and there "
+            f"{'is' if given == 1 else 'are'} {given}",
+            where=run.subject,
+            next_step="name as many, the others with --variant-repeat",
+        )
 
 
 def audit_failure(

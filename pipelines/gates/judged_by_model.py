@@ -55,13 +55,24 @@ def by_a_judge(item: PairedItem) -> bool:
     return item.variant.grade.grader.startswith(JUDGE)
 
 
-def refuse_family(policy: Policy, items: Sequence[PairedItem]) -> None:
-    """Refuse family-wise control where a judge grades: what it adjusts is an exact test of counts.
+def refuse_counting(policy: Policy, items: Sequence[PairedItem]) -> None:
+    """Refuse rules that count breaks where a judge grades, whose verdicts are corrected instead.
+
+    Family-wise control adjusts an exact test of counts; people's labels are of one run of a variant.
 
     Raises:
-        InputError: where the policy asks for it all the same.
+        InputError: where the policy asks for one all the same.
     """
-    if policy.family_wise != "none" and any(map(by_a_judge, items)):
+    if not any(map(by_a_judge, items)):
+        return
+    if policy.variant_runs > 1:
+        raise InputError(
+            f"variant_runs: {policy.variant_runs} counts breaks at their rate, and a judge model's "
+            "verdicts are corrected by labels of a variant's one run, not counted",
+            where="policy",
+            next_step="leave variant_runs out, or grade these items without a judge model",
+        )
+    if policy.family_wise != "none":
         raise InputError(
             f"family_wise: {policy.family_wise} adjusts the exact test of a count of breaks, and a judge "
             "model's verdicts are corrected, not counted",

@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.verdicts.verdict import (
     PairedStatistics,
     SliceVerdict,
 )
-from quantgate.pipelines.gates.judged_by_model import refuse_family, with_judge
+from quantgate.pipelines.gates.judged_by_model import refuse_counting, with_judge
 from quantgate.pipelines.gates.rules import critical_items
 from quantgate.pipelines.gates.slices import judge_slice, judge_whole
 from quantgate.pipelines.paired.statistics import statistics
@@ -42,7 +42,7 @@ def judge_scopes(
         InputError: where the policy does not fit the suite, or a rate is not one.
     """
     require_named_slices(policy, suite)
-    refuse_family(policy, items)
+    refuse_counting(policy, items)
     limits = policy.limits()
     judged = []
     for spec in suite.slices:

@@ -1,6 +1,7 @@
 """Reasons in plain sentences, with their numbers."""
 
 from math import ceil, floor
+from statistics import fmean
 
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding
 from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
@@ -36,16 +37,28 @@ def counts(name: str, statistics: PairedStatistics) -> str:
     """Say what broke and how: `tail: 3 of 41 reliably right items broke (7.3 %, bound 17.9 %; 3 truncated)`.
 
     Where items share groups the bound is that of as many groups: `(7.3 %, bound 31.9 % over 12 groups)`.
+    Where the variant answered more than once, the rate is the mean of its runs: `4, 2 and 3 in its runs`.
     """
     if not statistics.reliable:
         return f"{name}: the reference gets no item reliably right, so nothing can break"
     groups = f" over {statistics.clusters.groups} groups" if statistics.clusters else ""
     together = ", all of one group" if statistics.broke > statistics.broke_apart == 1 else ""
+    single = ""
+    if statistics.runs is not None:
+        *first, last = statistics.runs.broke
+        single = f", {', '.join(map(str, first))} and {last} in its runs"
     return (
-        f"{name}: {statistics.broke} of {statistics.reliable} reliably right items broke{together}"
+        f"{name}: {broken(statistics)} of {statistics.reliable} reliably right items broke{together}{single}"
         f" ({percent(statistics.break_rate)}, bound {percent_bound(statistics.break_rate_bound)}"
         f"{groups}{f'; {ways}' if (ways := broke_in(statistics)) else ''})"
     )
+
+
+def broken(statistics: PairedStatistics) -> str:
+    """Write how many items broke; the mean where the variant answered more than once: `2.3`."""
+    if statistics.runs is None:
+        return str(statistics.broke)
+    return f"{fmean(statistics.runs.broke):.1f}".removesuffix(".0")
 
 
 def broke_in(statistics: PairedStatistics, *, most: int = 3) -> str:

@@ -8,6 +8,7 @@ from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.suites.suite import Suite
 
 _NAMED_AT_MOST = 3
+_ASKED = {"the reference": "the base"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,35 +84,38 @@ def require_same_questions(reference: Run, other: Run) -> None:
     _refuse(question_differences(reference, other), reference=reference, other=other)
 
 
-def require_repeats(reference_runs: Sequence[Run]) -> None:
-    """Refuse reference runs that are not repeats of the first one, or none at all.
+def require_repeats(runs: Sequence[Run], *, of: str = "the reference") -> None:
+    """Refuse runs that are not repeats of the first one, or none at all; `of` says whose they are.
 
     Raises:
         InputError: where there is no run, one differs in more than its order, or one comes twice.
     """
-    if not reference_runs:
-        raise InputError("there is no reference run", next_step="run the suite on the base first")
-    primary = reference_runs[0]
-    for position, repeat in enumerate(reference_runs[1:], start=1):
+    if not runs:
+        raise InputError(
+            f"there is no run of {of}", next_step=f"run the suite on {_ASKED.get(of, of)} first"
+        )
+    primary = runs[0]
+    again = f"run the suite on {_ASKED.get(of, of)} again"
+    for position, repeat in enumerate(runs[1:], start=1):
         require_comparable(primary, repeat)
         if repeat.contract.runtime != primary.contract.runtime:
             raise InputError(
-                f"repeat {position} of the reference was computed another way "
+                f"repeat {position} of {of} was computed another way "
                 f"({primary.contract.runtime.kv_cache} cache and {primary.contract.runtime.kernels} "
                 f"kernels in the first, {repeat.contract.runtime.kv_cache} and "
                 f"{repeat.contract.runtime.kernels} in this one)",
                 where=repeat.subject,
-                next_step="run the suite on the base again",
+                next_step=again,
             )
         if repeat.subject_digest != primary.subject_digest:
             raise InputError(
-                f"repeat {position} of the reference was answered by other weights",
+                f"repeat {position} of {of} was answered by other weights",
                 where=repeat.subject,
-                next_step="run the suite on the base again",
+                next_step=again,
             )
-    if len({run.key for run in reference_runs}) != len(reference_runs):
+    if len({run.key for run in runs}) != len(runs):
         # The same transcript twice agrees with itself perfectly: a noise floor of nothing.
-        raise InputError("a reference run is listed twice", where=primary.subject)
+        raise InputError(f"a run of {of} is listed twice", where=primary.subject)
 
 
 def require_suite(run: Run, suite: Suite) -> None:

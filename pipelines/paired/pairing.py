@@ -1,7 +1,7 @@
 """Pairing: one outcome an item, from the reference's answer and the variant's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quantgate.pipelines.domain.run import GradedAnswer, Run
 from quantgate.pipelines.domain.suites.suite import Suite
@@ -29,19 +29,30 @@ class NoiseFloor:
     flips_per_repeat: tuple[int, ...]
 
 
-def pair(*, suite: Suite, reference_runs: Sequence[Run], variant: Run) -> tuple[PairedItem, ...]:
-    """Pair a variant's run with the reference, item by item in suite order.
+def pair(
+    *,
+    suite: Suite,
+    reference_runs: Sequence[Run],
+    variant: Run,
+    variant_repeats: Sequence[Run] = (),
+) -> tuple[PairedItem, ...]:
+    """Pair a variant's run, and its repeats, with the reference, item by item in suite order.
 
     The first reference run is the primary one, with which the variant is paired; the others are A/A
     repeats that differ from it only in `schedule.order_seed`. An item is stable when its correctness
-    is the same in all of them.
+    is the same in all of them. What broke in any run of the variant broke: its answer there is shown.
 
     Raises:
         InputError: where contracts are not comparable, naming every field that differs.
     """
     require_repeats(reference_runs)
     require_comparable(reference_runs[0], variant)
-    return _paired(suite, reference_runs, variant)
+    once = _paired(suite, reference_runs, variant)
+    if not variant_repeats:
+        return once
+    require_repeats((variant, *variant_repeats), of="the variant")
+    answers = zip(*(run.answers for run in (variant, *variant_repeats)), strict=True)
+    return tuple(_with_runs(item, runs) for item, runs in zip(once, answers, strict=True))
 
 
 def pair_across_runtimes(
@@ -84,7 +95,7 @@ def _paired(suite: Suite, reference_runs: Sequence[Run], other: Run) -> tuple[Pa
         PairedItem(
             item_id=item.id,
             slices=item.slices,
-            outcome=_outcome(reference, variant),
+            outcome=outcome_of(reference, variant),
             stable=item.id not in unstable,
             reference=reference,
             variant=variant,
@@ -97,7 +108,14 @@ def _paired(suite: Suite, reference_runs: Sequence[Run], other: Run) -> tuple[Pa
     )
 
 
-def _outcome(reference: GradedAnswer, variant: GradedAnswer) -> PairOutcome:
+def _with_runs(item: PairedItem, runs: tuple[GradedAnswer, ...]) -> PairedItem:
+    outcomes = [outcome_of(item.reference, graded) for graded in runs]
+    shown = outcomes.index(PairOutcome.BROKE) if PairOutcome.BROKE in outcomes else 0
+    return replace(item, variant=runs[shown], outcome=outcomes[shown], variant_runs=runs)
+
+
+def outcome_of(reference: GradedAnswer, variant: GradedAnswer) -> PairOutcome:
+    """Return what became of an item between two answers to it."""
     match reference.grade.correct, variant.grade.correct:
         case True, True:
             return PairOutcome.BOTH_RIGHT

@@ -25,6 +25,7 @@ from quantgate.pipelines.paired.exact import (
 )
 from quantgate.pipelines.paired.interval import difference_lower_bound, paired_difference_interval
 from quantgate.pipelines.paired.refusals import refusal_statistics
+from quantgate.pipelines.paired.repeated import over_runs, single_runs
 from quantgate.pipelines.paired.scores import mean_difference_limits
 
 _REFERENCE_RIGHT = (PairOutcome.BOTH_RIGHT, PairOutcome.BROKE)
@@ -40,15 +41,27 @@ def statistics(
 ) -> PairedStatistics:
     """Count outcomes and infer; see `PairedStatistics` for what each number means.
 
-    The delta, its interval and McNemar's p are over all items, unstable ones included. Bounds are
-    one-sided at `confidence`, intervals two-sided at the same. `by_scores` asks for mean scores also
-    where every grade is 0 or 1.
+    Where the variant answered more than once, each run is counted by itself first. The delta, its interval
+    and McNemar's p are over all items, unstable ones included. Bounds are one-sided at `confidence`,
+    intervals two-sided at the same. `by_scores` asks for mean scores also where every grade is 0 or 1.
 
     Raises:
         InputError: where a rate or confidence is not strictly between 0 and 1.
     """
     _require_fraction("max_break_rate", max_break_rate)
     _require_fraction("confidence", confidence)
+    runs = [
+        _of_one_run(run, confidence, max_break_rate, by_scores=by_scores)
+        for run in single_runs(items)
+    ]
+    if len(runs) == 1:
+        return runs[0]
+    return over_runs(runs, unstable=sum(not item.variant_stable for item in items))
+
+
+def _of_one_run(
+    items: Sequence[PairedItem], confidence: float, max_break_rate: float, *, by_scores: bool
+) -> PairedStatistics:
     every = Counter([item.outcome for item in items])
     stable = Counter([item.outcome for item in items if item.stable])
     reliable, broke = (

@@ -214,6 +214,7 @@ def _verdict(verdict: Verdict) -> JsonValue:
         "contract": to_json(verdict.contract),
         "reference_key": verdict.reference_key,
         "run_key": verdict.run_key,
+        "repeat_keys": list(verdict.repeat_keys),
         "whole": _slice(verdict.whole) if verdict.whole else None,
         "slices": [_slice(judged) for judged in verdict.slices],
         "unproven_slices": list(verdict.unproven_slices),
@@ -258,4 +259,5 @@ def _changed(pair: PairedItem) -> JsonValue:
             "reason": pair.variant.grade.reason,
             "way": pair.variant.grade.way,
         },
+        "variant_runs_right": [graded.grade.correct for graded in pair.variant_runs],
     }

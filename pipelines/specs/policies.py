@@ -50,6 +50,8 @@ class PolicySpec(RulesSpec):
     """Whether slices too small to prove themselves block as well."""
     reference_runs: int = Field(default=3, ge=1, le=50)
     """How often the base answers the suite; items it disagrees on with itself do not count."""
+    variant_runs: int = Field(default=1, ge=1, le=50)
+    """How often each variant answers the suite; what breaks in some of its runs counts at its rate."""
     family_wise: FamilyWise = "none"
     """`holm` holds all variants of a build to the confidence together: many tries pass less by luck."""
     early_stopping: bool = False
@@ -63,6 +65,15 @@ class PolicySpec(RulesSpec):
             raise ValueError(
                 "early_stopping and family_wise: holm exclude each other, because Holm's adjustment "
                 "of one variant needs the finished runs of all others"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _stops_a_single_run(self) -> "PolicySpec":
+        if self.early_stopping and self.variant_runs > 1:
+            raise ValueError(
+                "early_stopping and variant_runs exclude each other: what is settled in one run of a "
+                "variant is not settled in the others"
             )
         return self
 

@@ -30,10 +30,11 @@ _ASKED = "runs"
 class BundleRecord:
     """What a bundle says of itself.
 
-    `references` is how many runs of the base are in it, the primary one first. `family` has the p-values of
-    all variants of the build, where the policy asks for family-wise control. `suite_variables` are the
-    suite's own template variables, without those of a build. `quantgate` is the version of this program that
-    wrote it, and `judging` the digest of its code that turns transcripts into verdicts.
+    `references` is how many runs of the base are in it, the primary one first, `variant_runs` how many of the
+    variant. `family` has the p-values of all variants of the build, where the policy asks for family-wise
+    control. `suite_variables` are the suite's own template variables, without those of a build. `quantgate`
+    is the version of this program that wrote it, and `judging` the digest of its code that turns transcripts
+    into verdicts.
     """
 
     format: int
@@ -42,6 +43,7 @@ class BundleRecord:
     suite_variables: JsonObject
     quantgate: str
     judging: Digest
+    variant_runs: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +61,9 @@ def reference_run(folder: Path, number: int) -> Path:
     return folder / _ASKED / f"reference-{number}"
 
 
-def variant_run(folder: Path) -> Path:
-    """Return where the variant's run lies in a bundle."""
-    return folder / _ASKED / "variant"
+def variant_run(folder: Path, number: int = 1) -> Path:
+    """Return where the variant's run of this number (from 1) lies in a bundle."""
+    return folder / _ASKED / ("variant" if number == 1 else f"variant-{number}")
 
 
 def placeless(evidence: Evidence) -> Evidence:
@@ -81,6 +83,10 @@ def placeless(evidence: Evidence) -> Evidence:
         transcript=replace(evidence.transcript, folder=variant_run(Path()))
         if evidence.transcript is not None
         else None,
+        transcript_repeats=tuple(
+            replace(transcript, folder=variant_run(Path(), number))
+            for number, transcript in enumerate(evidence.transcript_repeats, start=2)
+        ),
         place=NONE,
     )
 

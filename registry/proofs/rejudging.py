@@ -67,10 +67,12 @@ def rejudged(
     observing = ObservationRunner(store=Store(root=folder), run_worker=run_worker)
     folders = [reference_run(folder, number) for number in range(1, record.references + 1)]
     grades: KnownGrades = {}
-    *references, run = (
-        _run(path, evidence, observing, grades) for path in (*folders, variant_run(folder))
+    asked = [variant_run(folder, number) for number in range(1, record.variant_runs + 1)]
+    references, (run, *repeats) = (
+        tuple(_run(path, evidence, observing, grades) for path in paths)
+        for paths in (folders, asked)
     )
-    _require_same_runs(evidence, references, run)
+    _require_same_runs(evidence, references, (run, *repeats))
     behaviour = audit_behaviour(references[0], run)
     before = evidence.audit.findings[: len(evidence.audit.findings) - len(behaviour)]
     audit = replace(evidence.audit, findings=(*before, *behaviour))
@@ -80,6 +82,7 @@ def rejudged(
         audit=audit,
         reference_runs=references,
         variant_run=run,
+        variant_repeats=repeats,
     )
     if verdict.policy.family_wise != "none":
         verdict = within_family(verdict, record.family)
@@ -88,9 +91,12 @@ def rejudged(
         audit=audit,
         verdict=verdict,
         references=tuple(_transcript(path, folder) for path in folders),
-        transcript=_transcript(variant_run(folder), folder),
+        transcript=_transcript(asked[0], folder),
+        transcript_repeats=tuple(_transcript(path, folder) for path in asked[1:]),
     )
-    return Judged(evidence=judged, items=len(suite.items), runs=len(references) + 1)
+    return Judged(
+        evidence=judged, items=len(suite.items), runs=len(references) + record.variant_runs
+    )
 
 
 def differences(recorded: Evidence, judged: Evidence) -> tuple[str, ...]:
@@ -138,18 +144,21 @@ def _tokenizer(path: Path) -> Tokenizer | None:
     return Tokenizer.from_file(str(path)) if path.is_file() else None
 
 
-def _require_same_runs(evidence: Evidence, references: Sequence[Run], run: Run) -> None:
+def _require_same_runs(evidence: Evidence, references: Sequence[Run], runs: Sequence[Run]) -> None:
     """The runs are those that the verdict names, and answered by what the evidence is about."""
     verdict, base = evidence.verdict, evidence.checkpoint.digests.combined
     checks = (
-        ("the variant's run is not the one that was judged", run.key == verdict.run_key),
+        (
+            "the variant's run is not the one that was judged",
+            [run.key for run in runs] == [verdict.run_key, *verdict.repeat_keys],
+        ),
         (
             "the base's run is not the one that was judged",
             references[0].key == verdict.reference_key,
         ),
         (
             "the variant's run was answered by other files",
-            run.subject_digest == evidence.variant.files_digest,
+            all(run.subject_digest == evidence.variant.files_digest for run in runs),
         ),
         (
             "a run of the base was answered by another base",

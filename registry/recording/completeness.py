@@ -111,12 +111,15 @@ def _differing_runs(evidence: Evidence) -> Iterator[str]:
         yield "the verdict was made against another transcript of the base"
     for reference in evidence.references:
         yield from _differing_run(reference, verdict.contract, "the base's transcript", same=False)
-    if evidence.transcript is not None:
-        if evidence.transcript.key != verdict.run_key:
-            yield "the verdict was made from another transcript of the variant"
-        yield from _differing_run(
-            evidence.transcript, verdict.contract, "the variant's transcript", same=True
-        )
+    if evidence.transcript is None:
+        return
+    asked = (evidence.transcript, *evidence.transcript_repeats)
+    if [transcript.key for transcript in asked] != [verdict.run_key, *verdict.repeat_keys]:
+        yield "the verdict was made from another transcript of the variant"
+    for order_seed, transcript in enumerate(asked):
+        schedule = replace(verdict.contract.schedule, order_seed=order_seed)
+        contract = replace(verdict.contract, schedule=schedule)
+        yield from _differing_run(transcript, contract, "the variant's transcript", same=True)
 
 
 def _differing_run(

@@ -35,9 +35,16 @@ def search_plan(build: LocalBuild, request: SearchRequest) -> BuildPlan:
     Recipes above the budget are named and left out.
 
     Raises:
-        InputError: where there is no recipe, or none within the budget.
+        InputError: where there is no recipe, or none within the budget; the policy asks variants again.
     """
     plan, tools = build.plan, build.tools
+    if plan.policy.variant_runs > 1:
+        raise InputError(
+            f"a search ends a variant's run as soon as it is settled, and the policy asks for "
+            f"{plan.policy.variant_runs} runs of each (variant_runs)",
+            where="policy",
+            next_step="search with variant_runs: 1, then judge what it found with more",
+        )
     longest_tokens = build.suite_runs.longest_sequence_tokens
     ladder = sorted(
         (_rung(plan, variant, longest_tokens) for variant in plan.variants),

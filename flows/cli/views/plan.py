@@ -35,7 +35,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     suite, checkpoint, policy = plan.suite, plan.checkpoint, plan.policy
     slices = proofs(suite, policy)
     weak = [f"{proof.name} ({proof.size})" for proof in slices if not proof.can_pass]
-    runs = len(plan.variants) + policy.reference_runs * len(plan.runtimes)
+    runs = policy.variant_runs * len(plan.variants) + policy.reference_runs * len(plan.runtimes)
     seconds = seconds_a_run(suite, settings)
     took = f", {seconds:.0f} s each so far" if seconds else ", not timed on this machine yet"
     size = needed_bytes(plan, settings)

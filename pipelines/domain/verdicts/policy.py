@@ -48,7 +48,8 @@ class Policy:
     The whole suite, and every slice large enough to be able to pass, must show an exact one-sided
     upper bound of at most `max_break_rate` at the given `confidence`. `critical_slices` tolerate no
     break. `require_all_slices` makes slices too small to prove themselves block as well.
-    `reference_runs` is how often the reference answers the suite (A/A noise floor), at least 1.
+    `reference_runs` is how often the reference answers the suite (A/A noise floor), `variant_runs` how often
+    each variant does; both at least 1.
 
     The rules from `non_inferiority` to `max_refusal_rate_increase` are the whole suite's; see `Limits`.
     `family_wise` `holm` holds the variants of one build to the confidence together. With `early_stopping`
@@ -69,6 +70,7 @@ class Policy:
     early_stopping: bool = False
     slices: tuple[SlicePolicy, ...] = ()
     error_shares: int = 1
+    variant_runs: int = 1
 
     @property
     def named_slices(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 
 from quantgate.pipelines.domain.run import GradedAnswer, RunContract, Way
 from quantgate.pipelines.domain.values import Digest
@@ -21,6 +22,7 @@ __all__ = [
     "RuleVerdict",
     "ScoreStatistics",
     "SliceVerdict",
+    "VariantRuns",
     "Verdict",
     "WayCount",
 ]
@@ -41,6 +43,9 @@ class PairedItem:
     """One item answered by both. `stable` is False where the reference disagrees with itself (A/A).
 
     Unstable items are listed and kept out of the break rate. `critical` and `group` are the item's.
+    `variant_runs` are the variant's answers in all its runs where it answered more than once, else empty:
+    `variant` is then the first of them that broke the item (the first of all where none did), and `outcome`
+    says what became of it there.
     """
 
     item_id: str
@@ -51,6 +56,12 @@ class PairedItem:
     variant: GradedAnswer
     critical: bool = False
     group: str | None = None
+    variant_runs: tuple[GradedAnswer, ...] = ()
+
+    @property
+    def variant_stable(self) -> bool:
+        """Whether the variant agrees with itself on this item, as far as it was asked again."""
+        return len({graded.grade.correct for graded in self.variant_runs}) <= 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +121,19 @@ class WayCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VariantRuns:
+    """What the single runs of a variant came to, a number each in their order.
+
+    `broke` counts reliable items that broke, `right` all items that are right; `unstable` are items on which
+    the variant disagrees with itself.
+    """
+
+    broke: tuple[int, ...]
+    right: tuple[int, ...]
+    unstable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairedStatistics:
     """Counts and inference for one slice, or for the whole suite.
 
@@ -126,6 +150,10 @@ class PairedStatistics:
     most frequent way first. Tokens of thoughts are among those of the answers. `lost_groups` are groups
     with an item, stable or not, that only the reference gets right, `wrong_groups` those with one that the
     variant gets wrong; an item of no group is one by itself.
+
+    Where a variant answered more than once, `runs` has what its runs came to: rates, means and differences
+    are then means over them, tokens too; counts are those of the run in which most broke; and each bound and
+    p-value is the least favourable of all (`pipelines.paired.repeated`).
     """
 
     items: int
@@ -154,6 +182,7 @@ class PairedStatistics:
     variant_thought_tokens: int = 0
     lost_groups: int = 0
     wrong_groups: int = 0
+    runs: VariantRuns | None = None
 
     @property
     def reference_accuracy(self) -> float:
@@ -163,12 +192,14 @@ class PairedStatistics:
     @property
     def variant_accuracy(self) -> float:
         """Share of items the variant gets right; 0 without items."""
-        return self.variant_right / self.items if self.items else 0.0
+        right = fmean(self.runs.right) if self.runs else self.variant_right
+        return right / self.items if self.items else 0.0
 
     @property
     def break_rate(self) -> float:
         """Observed share of reliably right items that broke; 0 without such items."""
-        return self.broke / self.reliable if self.reliable else 0.0
+        broke = fmean(self.runs.broke) if self.runs else self.broke
+        return broke / self.reliable if self.reliable else 0.0
 
     @property
     def flip_rate(self) -> float:
@@ -235,12 +266,12 @@ class Verdict:
     """What may be said of a variant on a suite, in a runtime, with these decode settings.
 
     `reasons` says in plain sentences why the decision is what it is (audit misses first).
-    `contract` is the variant's run's. A variant that failed its audit before any item was asked has
-    no run: then `run_key` and `whole` are None, `slices` and `items` empty, and `contract` is the
-    one under which it would have been asked. `not_asked` lists the items of a variant that was stopped
-    because nothing they could answer would have changed the decision; statistics are then of the others.
-    `family` is None where the policy does not ask for family-wise control, `judge` where no answer was
-    graded by a judge model.
+    `contract` is the variant's run's, `repeat_keys` name its further ones. A variant that failed its audit
+    before any item was asked has no run: then `run_key` and `whole` are None, `slices` and `items` empty, and
+    `contract` is the one under which it would have been asked. `not_asked` lists the items of a variant that
+    was stopped because nothing they could answer would have changed the decision; statistics are then of the
+    others. `family` is None where the policy does not ask for family-wise control, `judge` where no answer
+    was graded by a judge model.
     """
 
     subject: str
@@ -257,6 +288,7 @@ class Verdict:
     not_asked: tuple[str, ...] = ()
     family: FamilyAdjustment | None = None
     judge: JudgeEvidence | None = None
+    repeat_keys: tuple[str, ...] = ()
 
     @property
     def unproven_slices(self) -> tuple[str, ...]:

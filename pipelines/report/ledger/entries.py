@@ -14,7 +14,12 @@ from quantgate.pipelines.domain.suites.suite import Item
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
 from quantgate.pipelines.report.build_report import BuildReport
-from quantgate.pipelines.report.ledger.flips import LISTED_OUTCOMES, expected_text, listed_pairs
+from quantgate.pipelines.report.ledger.flips import (
+    LISTED_OUTCOMES,
+    broken_runs,
+    expected_text,
+    listed_pairs,
+)
 from quantgate.pipelines.report.naming import short_name
 from quantgate.pipelines.report.wording import visible
 
@@ -131,5 +136,5 @@ def _answers(pairs: Sequence[tuple[int, PairedItem]], texts: _Texts) -> Iterator
             texts.number(reference.grade.reason),
             texts.number(answer.shown),
             texts.number(answer.grade.reason),
-            texts.number(answer.grade.way or ""),
+            texts.number(", ".join(filter(None, (answer.grade.way, broken_runs(pair))))),
         ]

@@ -45,6 +45,14 @@ def listed_pairs(items: Sequence[PairedItem]) -> tuple[PairedItem, ...]:
     return tuple(item for outcome in LISTED_OUTCOMES for item in items if item.outcome is outcome)
 
 
+def broken_runs(pair: PairedItem) -> str:
+    """Say in how many of its runs a variant broke an item it does not always break; "" otherwise."""
+    if pair.outcome is not PairOutcome.BROKE or pair.variant_stable:
+        return ""
+    wrong = sum(not graded.grade.correct for graded in pair.variant_runs)
+    return f"in {wrong} of {len(pair.variant_runs)} runs"
+
+
 def changed_items(report: BuildReport) -> tuple[ChangedItem, ...]:
     """Group all variants' changed answers by item: those that break most variants first.
 
@@ -109,5 +117,5 @@ def changed_answer(name: str, item: PairedItem) -> ChangedAnswer:
         reference=reference,
         reference_reason=visible(item.reference.grade.reason),
         answer=answer,
-        reason=visible(item.variant.grade.reason),
+        reason=visible("; ".join(filter(None, (item.variant.grade.reason, broken_runs(item))))),
     )

@@ -221,7 +221,7 @@ def test_a_verdict_runs_nothing_and_says_what_is_missing(tmp_path: Path) -> None
     units.build_files(here, planned)
     before = results_of(here, planned)
     assert (before.base, before.references) == (Missing("base in llamacpp"),) * 2
-    assert (before.audit, before.run) == (
+    assert (before.audit, before.runs) == (
         Missing(f"audit {planned.identifier}"),
         Missing(f"answer {planned.identifier}"),
     )

@@ -141,7 +141,7 @@ def test_kernels_kv_cache_and_item_order_may_differ() -> None:
 def test_repeats_have_to_be_repeats() -> None:
     other_weights = replace(repeat_of(BASE, seed=1), subject_digest=Digest("0" * 64))
     for runs, message in (
-        ([], "no reference run"),
+        ([], "no run of the reference"),
         ([BASE, other_weights], "other weights"),
         ([BASE, with_runtime(repeat_of(BASE, seed=1), device="cuda")], "runtime device"),
         ([BASE, with_runtime(repeat_of(BASE, seed=1), kv_cache="q8_0")], "q8_0 and native"),
