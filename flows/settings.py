@@ -15,17 +15,33 @@ from quantgate.pipelines.files.tool_cache import tool_cache
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.control_group import ControlGroups
 from quantgate.pipelines.process.memory import total_bytes
+from quantgate.pipelines.sharing.kinds import SharedKinds
+from quantgate.pipelines.sharing.opening import SHARED_VARIABLE
 
 MEMORY_VARIABLE = "QUANTGATE_MEMORY"
 ATTEST_VARIABLE = "QUANTGATE_ATTEST_WITH"
 RUNNER_VARIABLE = "QUANTGATE_TASK_RUNNER"
 CLUSTER_VARIABLE = "QUANTGATE_CLUSTER"
+SHARED_LEASE_VARIABLE = "QUANTGATE_SHARED_LEASE"
+SHARED_LIMIT_VARIABLE = "QUANTGATE_SHARED_LIMIT"
+SHARED_BASES_VARIABLE = "QUANTGATE_SHARED_BASES"
 TaskRunnerName = Literal["threads", "processes", "dask", "ray"]
 """Where units run: threads of the command's process, processes beside it, or the workers of a cluster."""
 
+_LEASE_SECONDS, _SHORTEST_LEASE_SECONDS = 120, 4
+_SHARED_LIMIT_BYTES = int(50e9)
 _GIGABYTES = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?(?:GB?)?", re.IGNORECASE)
 LLAMA_CPP_SOURCE = "llama-cpp-python-0.3.36"
 """Name of the unpacked source distribution in the tool cache; `requirements/setup` puts it there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedStoreSettings:
+    """A store that hosts share (docs/shared-store.md): where, how long leases hold, what is sent."""
+
+    address: str = field(repr=False)
+    lease_seconds: float
+    kinds: SharedKinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +52,8 @@ class Settings:
     within the machine's cores. `memory_bytes` is what all of them may hold together. `tracking_uri` and
     `prefect_api` are None for the local default. `attest_key` is the private key by which every version that
     is registered is attested, None for none. `task_runner` says where units run; `cluster` is the address of
-    a Dask or Ray cluster that runs, None for worker processes of this machine.
+    a Dask or Ray cluster that runs, None for worker processes of this machine. `shared` is the store that
+    this one shares with other hosts, None for none.
     """
 
     store: Store
@@ -50,12 +67,13 @@ class Settings:
     attest_key: Path | None = None
     task_runner: TaskRunnerName = "threads"
     cluster: str | None = None
+    shared: SharedStoreSettings | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read QUANTGATE_STORE, QUANTGATE_CACHE, QUANTGATE_THREADS, QUANTGATE_WORKERS, QUANTGATE_MEMORY,
-        QUANTGATE_TASK_RUNNER, QUANTGATE_CLUSTER, MLFLOW_TRACKING_URI, PREFECT_API_URL, HF_ENDPOINT and
-        QUANTGATE_ATTEST_WITH.
+        QUANTGATE_TASK_RUNNER, QUANTGATE_CLUSTER, MLFLOW_TRACKING_URI, PREFECT_API_URL, HF_ENDPOINT,
+        QUANTGATE_ATTEST_WITH, and QUANTGATE_SHARED_STORE with _LEASE, _LIMIT and _BASES.
 
         Raises:
             InputError: where a number is not one, or workers side by side would outnumber the cores.
@@ -82,6 +100,7 @@ class Settings:
             attest_key=_attest_key(environment),
             task_runner=runner,
             cluster=_cluster(environment, runner),
+            shared=_shared(environment),
         )
 
     @property
@@ -125,6 +144,28 @@ def _cluster(environment: Mapping[str, str], runner: TaskRunnerName) -> str | No
     return address or None
 
 
+def _shared(environment: Mapping[str, str]) -> SharedStoreSettings | None:
+    address = environment.get(SHARED_VARIABLE, "").strip()
+    if not address:
+        return None
+    lease_seconds = _count(environment, SHARED_LEASE_VARIABLE, default=_LEASE_SECONDS)
+    if lease_seconds < _SHORTEST_LEASE_SECONDS:
+        raise InputError(
+            f"leases of {lease_seconds} s would expire between two renewals",
+            where=SHARED_LEASE_VARIABLE,
+            next_step=f"set it to {_SHORTEST_LEASE_SECONDS} or more, or leave it out",
+        )
+    limit = _gigabytes(environment, SHARED_LIMIT_VARIABLE)
+    return SharedStoreSettings(
+        address=address,
+        lease_seconds=lease_seconds,
+        kinds=SharedKinds(
+            largest_bytes=_SHARED_LIMIT_BYTES if limit is None else limit,
+            bases=environment.get(SHARED_BASES_VARIABLE, "") not in ("", "0", "no"),
+        ),
+    )
+
+
 def _hub(environment: Mapping[str, str]) -> HubSettings:
     endpoint = environment.get("HF_ENDPOINT")
     return HubSettings(endpoint=endpoint) if endpoint else HubSettings()
@@ -140,14 +181,20 @@ def _memory(environment: Mapping[str, str]) -> int:
 
     Where the system tells nothing of its memory, nothing is refused for want of it.
     """
-    text = environment.get(MEMORY_VARIABLE, "")
+    size = _gigabytes(environment, MEMORY_VARIABLE)
+    return (total_bytes() or sys.maxsize) if size is None else size
+
+
+def _gigabytes(environment: Mapping[str, str], name: str) -> int | None:
+    """Return a size in bytes, None where the environment names none."""
+    text = environment.get(name, "")
     if not text:
-        return total_bytes() or sys.maxsize
+        return None
     written = _GIGABYTES.fullmatch(text)
     if written is None or float(written[1]) <= 0:
         raise InputError(
             f"'{text}' is not a size in gigabytes",
-            where=MEMORY_VARIABLE,
+            where=name,
             next_step="write it like 16 or 7.5G, or leave it out",
         )
     return int(float(written[1]) * 1e9)

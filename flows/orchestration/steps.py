@@ -21,6 +21,7 @@ from quantgate.flows.build.resources import needs
 from quantgate.flows.build.resources.host import HostMemory
 from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, Chains, Step
+from quantgate.flows.build.shared import attach_shared_store
 from quantgate.flows.build.sources import refuse_unlike_source
 from quantgate.flows.build.timing.speeds import speed_of, time_beside_base
 from quantgate.flows.build.verdicts import evidence
@@ -64,11 +65,10 @@ def _opened(plan_file: str, written_at: int) -> LocalBuild:  # noqa: ARG001 - a 
     file = Path(plan_file)
     settings = replace(Settings.from_environment(), store=Store(root=file.absolute().parents[2]))
     plan = read_plan(file)
+    board = _boards[0] if _boards else _board_of_a_worker(file)
+    attach_shared_store(settings, board.say)
     return LocalBuild(
-        plan=plan,
-        settings=settings,
-        tools=wire(settings, plan.servers),
-        show=(_boards[0] if _boards else _board_of_a_worker(file)).unit,
+        plan=plan, settings=settings, tools=wire(settings, plan.servers), show=board.unit
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from quantgate.flows.progress.board import Board
 from quantgate.flows.progress.counting import Pace
 from quantgate.pipelines.files.records import read_record, write_record
+from quantgate.pipelines.files.second_level import hearing_waits
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.memory import tree_resident_bytes
 
@@ -99,7 +100,8 @@ class RecordedBoard:
                     show(progress)
                     self._heard(key, progress, pace.seconds_left(progress))
 
-                yield hear
+                with hearing_waits(lambda reason: hear(Progress(done=0, total=0, what=reason))):
+                    yield hear
             failed = False
         finally:
             ended = replace(self._units[key], ended_at=self._clock(), failed=failed)

@@ -3,7 +3,7 @@
 import fcntl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from quantgate.pipelines.files.interruption import INTERRUPTION, Interruption
@@ -16,8 +16,11 @@ def exclusive(
     path: Path,
     on_wait: Callable[[], None] | None = None,
     interruption: Interruption = INTERRUPTION,
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[None]:
     """Hold an exclusive lock on `path`, waiting for it; `on_wait` is called once if there is a wait.
+
+    `waiting` is entered while this waits.
 
     Raises:
         InterruptionError: the program is being ended while this waits.
@@ -27,9 +30,10 @@ def exclusive(
         if not _taken(handle.fileno()):
             if on_wait:
                 on_wait()
-            while not _taken(handle.fileno()):
-                interruption.check(where=str(path))
-                time.sleep(_LOOK_EVERY_SECONDS)
+            with waiting():
+                while not _taken(handle.fileno()):
+                    interruption.check(where=str(path))
+                    time.sleep(_LOOK_EVERY_SECONDS)
         yield
 
 

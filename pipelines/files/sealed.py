@@ -12,7 +12,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -29,11 +29,12 @@ from quantgate.pipelines.files.records import (
     to_json,
     write_record,
 )
+from quantgate.pipelines.files.second_level import turn_of, while_waiting
 from quantgate.pipelines.files.store import MANIFEST
 
 __all__ = [
-    "MANIFEST", "Manifest", "SealedFile", "check_listing", "is_sealed", "produce_once", "read_manifest",
-    "read_sealed", "seal", "staged", "verify",
+    "MANIFEST", "Manifest", "SealedFile", "check_listing", "held", "is_sealed", "produce_once",
+    "put_in_place", "read_manifest", "read_sealed", "seal", "staged", "verify",
 ]  # fmt: skip
 
 Record = TypeVar("Record")
@@ -139,7 +140,7 @@ def staged(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[
     if is_sealed(folder):
         yield None
         return
-    with exclusive(folder.parent / f".{folder.name}.lock", on_wait):
+    with turn_of(folder) as keep, held(folder, on_wait):
         if is_sealed(folder):
             yield None
             return
@@ -148,13 +149,20 @@ def staged(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[
         staging.mkdir(parents=True)
         try:
             yield staging
-            _rename(staging, folder)
+            put_in_place(staging, folder)
         except BaseException as error:
             full = full_disk(error, staging)
             shutil.rmtree(staging, ignore_errors=True)
             if full is not None:
                 raise full from error
             raise
+        keep()
+
+
+def held(folder: Path, on_wait: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+    """Return the lock that whoever makes a folder holds; who waits for it gives its place back."""
+    lock = folder.parent / f".{folder.name}.lock"
+    return exclusive(lock, on_wait, waiting=while_waiting)
 
 
 def seal(folder: Path, record: object) -> None:
@@ -245,7 +253,8 @@ def _remove_leftovers(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _rename(staging: Path, folder: Path) -> None:
+def put_in_place(staging: Path, folder: Path) -> None:
+    """Give a complete folder its name, durably; its lock has to be held."""
     staging.rename(folder)
     _sync(folder.parent)
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.registry.file_places import FilePlace
-from quantgate.registry.remotes.parts import Part, joined
+from quantgate.pipelines.sharing.parts import Part, joined
 
 
 def manifest_name(digest: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.sealed import Manifest
 from quantgate.pipelines.files.store import MANIFEST
-from quantgate.registry.remotes.parts import PART_BYTES, Part, Slice, parts_of
+from quantgate.pipelines.sharing.parts import PART_BYTES, Part, Slice, parts_of
 from quantgate.registry.remotes.remote import RemoteFolder, manifest_name
 
 

@@ -7,12 +7,13 @@ accelerator has it to itself.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.build.resources.host import HostMemory
 from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.second_level import giving_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,34 @@ class Memory:
         return sum(self._held) + size_bytes <= self._capacity
 
 
+class _Place:
+    """What one unit holds, which it can give back and have again."""
+
+    def __init__(self, hold: Callable[[], AbstractContextManager[None]]) -> None:
+        """Hold nothing yet."""
+        self._hold, self._held = hold, ExitStack()
+        self._taken = False
+
+    def take(self) -> None:
+        """Wait for it, and hold it."""
+        self._held.enter_context(self._hold())
+        self._taken = True
+
+    def close(self) -> None:
+        """Hold it no longer, if at all."""
+        self._taken = False
+        self._held.close()
+
+    @contextmanager
+    def given_back(self) -> Iterator[None]:
+        """Let others have it until the block ends; one that fails does not have it again."""
+        before = self._taken
+        self.close()
+        yield
+        if before:
+            self.take()
+
+
 class Machine:
     """Memory and the accelerator's turn; `turn` is the lock file of this machine's accelerator.
 
@@ -93,7 +122,17 @@ class Machine:
 
     @contextmanager
     def hold(self, need: Need, rank: float = 0.0) -> Iterator[None]:
-        """Hold memory, and the accelerator too where one is needed; the highest rank goes first."""
+        """Hold memory, and the accelerator too where one is needed; the highest rank goes first.
+
+        A unit that waits for what others make gives all of it back meanwhile.
+        """
+        place = _Place(lambda: self._hold(need, rank))
+        with closing(place), giving_back(place.given_back):
+            place.take()
+            yield
+
+    @contextmanager
+    def _hold(self, need: Need, rank: float) -> Iterator[None]:
         with ExitStack() as stack:
             if need.device != "cpu":
                 stack.enter_context(exclusive(self._turn))

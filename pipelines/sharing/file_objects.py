@@ -1,0 +1,102 @@
+"""Objects in a folder of a file system that hosts share (`file:///srv/quantgate`): no lock of its is needed.
+
+A file is written beside its name first. `os.link` gives it the name and fails where that is taken, also
+over NFS, whose reply may be lost: then the link count tells (link(2), open(2) on O_EXCL and NFS). Times of
+files are those of the server.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from typing_extensions import override
+
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.sharing.objects import SharedObjects, StoredObject
+
+_BESIDE = ".writing-"
+_NAMES_OF_A_LINKED_FILE = 2
+
+
+class FileObjects(SharedObjects):
+    """A folder by its path."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is looked at yet."""
+        self._folder = folder
+
+    @property
+    @override
+    def address(self) -> str:
+        return f"file://{self._folder}"
+
+    @override
+    def read(self, name: str) -> bytes | None:
+        with self._translated():
+            try:
+                return (self._folder / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    @override
+    def write(self, name: str, content: bytes) -> None:
+        with self._translated(), self._beside(name, content) as beside:
+            beside.replace(self._folder / name)
+
+    @override
+    def create(self, name: str, content: bytes) -> bool:
+        with self._translated(), self._beside(name, content) as beside:
+            with suppress(FileExistsError):
+                os.link(beside, self._folder / name)
+            return beside.stat().st_nlink == _NAMES_OF_A_LINKED_FILE
+
+    @override
+    def remove(self, name: str) -> None:
+        with self._translated():
+            (self._folder / name).unlink(missing_ok=True)
+
+    @override
+    def listed(self, prefix: str) -> Mapping[str, StoredObject]:
+        listed: dict[str, StoredObject] = {}
+        with self._translated():
+            for place, _, names in os.walk(self._folder / prefix):
+                for path in (Path(place, name) for name in names if not name.startswith(_BESIDE)):
+                    with suppress(FileNotFoundError):  # removed just now
+                        stat = path.stat()
+                        listed[path.relative_to(self._folder).as_posix()] = StoredObject(
+                            size_bytes=stat.st_size, modified_at=stat.st_mtime
+                        )
+        return listed
+
+    @contextmanager
+    def _beside(self, name: str, content: bytes) -> Iterator[Path]:
+        """Yield a durable file beside the name that it is to have; whatever is left of it goes."""
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.parent / f"{_BESIDE}{uuid.uuid4().hex}"
+        try:
+            with beside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            yield beside
+        finally:
+            beside.unlink(missing_ok=True)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what a file system says into a ServiceError that names the folder."""
+        try:
+            yield
+        except OSError as error:
+            refused = isinstance(error, PermissionError)
+            raise ServiceError(
+                f"the shared store cannot be used ({error.strerror or error})",
+                where=self.address,
+                next_step="have its owner let you read and write there"
+                if refused
+                else "see that it is mounted and has room",
+                transient=not refused,
+            ) from error

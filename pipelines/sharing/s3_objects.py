@@ -1,0 +1,135 @@
+"""Objects in a bucket (`s3://bucket/prefix`), through fsspec's s3fs.
+
+Logins are the usual AWS_… variables and files, AWS_ENDPOINT_URL included (https://s3fs.readthedocs.io).
+Creation is a PUT with `If-None-Match: *`, which S3 answers with 412 where the object exists, and with 409
+where two were at it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from s3fs import S3FileSystem
+from typing_extensions import override
+
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.secrets import redacted
+from quantgate.pipelines.sharing.objects import SharedObjects, StoredObject
+
+_SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 5, 60
+_TRIES = 2
+_EXISTS = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+_NOT_A_BUCKET = ("NoSuchBucket", "InvalidBucketName")
+
+
+class S3Objects(SharedObjects):
+    """A prefix of a bucket."""
+
+    def __init__(self, address: str) -> None:
+        """Nothing is asked yet; `address` is `s3://bucket` or `s3://bucket/prefix`."""
+        self._address = address.rstrip("/")
+        self._root = self._address.removeprefix("s3://")
+        self._files: Any = S3FileSystem(
+            use_listings_cache=False,
+            skip_instance_cache=True,
+            config_kwargs={
+                "connect_timeout": _SECONDS_TO_CONNECT,
+                "read_timeout": _SECONDS_TO_ANSWER,
+                "retries": {"max_attempts": _TRIES},
+            },
+        )
+        self._files.retries = _TRIES
+
+    @property
+    @override
+    def address(self) -> str:
+        return redacted(self._address)
+
+    @override
+    def read(self, name: str) -> bytes | None:
+        with self._translated():
+            try:
+                content: bytes = self._files.cat_file(self._path(name))
+            except FileNotFoundError as error:
+                if _code(error) in _NOT_A_BUCKET:
+                    raise
+                return None
+            return content
+
+    @override
+    def write(self, name: str, content: bytes) -> None:
+        with self._translated():
+            self._files.pipe_file(self._path(name), content, chunksize=_whole(content))
+
+    @override
+    def create(self, name: str, content: bytes) -> bool:
+        with self._translated():
+            try:
+                self._files.pipe_file(
+                    self._path(name), content, chunksize=_whole(content), mode="create"
+                )
+            except OSError as error:
+                if isinstance(error, FileExistsError) or _code(error) in _EXISTS:
+                    return False
+                raise
+            return True
+
+    @override
+    def remove(self, name: str) -> None:
+        with self._translated():
+            try:
+                self._files.rm_file(self._path(name))
+            except FileNotFoundError:
+                return
+
+    @override
+    def listed(self, prefix: str) -> Mapping[str, StoredObject]:
+        with self._translated():
+            try:
+                entries = self._files.find(self._path(prefix), detail=True)
+            except FileNotFoundError as error:
+                if _code(error) in _NOT_A_BUCKET:
+                    raise
+                return {}
+        return {
+            path.removeprefix(f"{self._root}/"): StoredObject(
+                size_bytes=int(entry["size"]), modified_at=entry["LastModified"].timestamp()
+            )
+            for path, entry in entries.items()
+            if path.startswith(self._path(prefix))
+        }
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what s3fs and botocore raise into a ServiceError that names the address."""
+        try:
+            yield
+        except (OSError, BotoCoreError, ClientError) as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            refused = isinstance(error, PermissionError | NoCredentialsError)
+            no_bucket = isinstance(error, FileNotFoundError)
+            raise ServiceError(
+                f"the shared store {'refuses us' if refused else 'cannot be used'} ({said[:300]})",
+                where=self.address,
+                next_step="correct the login (AWS_… variables or files) or its rights"
+                if refused
+                else "correct the bucket's name or make the bucket"
+                if no_bucket
+                else "look at that service and its address (AWS_ENDPOINT_URL)",
+                transient=not (refused or no_bucket),
+            ) from error
+
+
+def _whole(content: bytes) -> int:
+    """Return a chunk size with which s3fs sends all in one request: a condition holds for one request."""
+    return len(content) + 1
+
+
+def _code(error: OSError) -> str:
+    """Return the code with which S3 refused, '' where it was something else."""
+    cause = error.__cause__
+    return str(cause.response["Error"].get("Code", "")) if isinstance(cause, ClientError) else ""
