@@ -1,7 +1,6 @@
 """Which shared store an address names, and whether hosts can share it: one creation of two has to fail."""
 
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -49,12 +48,9 @@ def require_shareable(objects: SharedObjects) -> None:
         ServiceError: it does not answer (`transient`), refuses us, or creates an object twice.
     """
     name = f"{_PROBES}/{uuid.uuid4().hex}"
-    try:
-        sound = objects.create(name, b"1") and not objects.create(name, b"2")
-        sound = sound and objects.read(name) == b"1"
-    finally:
-        with suppress(ServiceError):
-            objects.remove(name)
+    sound = objects.create(name, b"1") and not objects.create(name, b"2")
+    sound = sound and objects.read(name) == b"1"
+    objects.remove(name)
     if not sound:
         raise ServiceError(
             "creates an object that exists already (no If-None-Match): two hosts would make the same twice",

@@ -1,4 +1,4 @@
-"""A shared store's place in memory that obeys the real protocol, with a clock of its own and faults on demand."""
+"""A shared store's place in memory that obeys the protocol, with a clock of its own, and faults."""
 
 import random
 import threading
@@ -13,7 +13,7 @@ from quantgate.pipelines.sharing.objects import SharedObjects, StoredObject
 
 @dataclass(eq=False)
 class MemoryObjects(SharedObjects):
-    """Objects of one process. `now` is the place's clock; `before` is called before, `after` after each request."""
+    """`now` is the place's clock; `before` is called before each request, `after` after it."""
 
     now: float = 1_000_000.0
     contents: dict[str, bytes] = field(default_factory=dict)
@@ -81,7 +81,7 @@ def away(_verb: str, _name: str) -> None:
 
 
 class Interleaving:
-    """Lets one of several threads do its next request, chosen by a seed; threads that it does not know go on."""
+    """Lets one of several threads do its next request, chosen by a seed; other threads go on."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Leases: one of many has it, it expires by the place's clock, and a host that comes back late does no harm."""
+"""Leases: one of many has it, it expires by the place's clock, and who comes back late does no harm."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ def test_no_order_of_requests_gives_it_to_two(seed: int) -> None:
     objects.before = order.step
     taken: list[HeldLease | LeasedElsewhere] = []
     hosts = [leases(objects, f"host {n}") for n in range(3)]
-    order.run(*(lambda host=host: taken.append(host.take(RUN)) for host in hosts))  # type: ignore[misc]
+    order.run(*(lambda host=host: taken.append(host.take(RUN)) for host in hosts))
     assert sum(isinstance(each, HeldLease) for each in taken) == 1
 
 
@@ -48,7 +48,7 @@ def test_of_hosts_that_take_over_an_expired_one_one_has_it(seed: int) -> None:
     objects.before = order.step
     taken: list[HeldLease | LeasedElsewhere] = []
     hosts = [leases(objects, f"host {n}") for n in range(3)]
-    order.run(*(lambda host=host: taken.append(host.take(RUN)) for host in hosts))  # type: ignore[misc]
+    order.run(*(lambda host=host: taken.append(host.take(RUN)) for host in hosts))
     assert sum(isinstance(each, HeldLease) for each in taken) == 1
 
 

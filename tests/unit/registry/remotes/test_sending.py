@@ -9,10 +9,10 @@ import pytest
 
 from quantgate.pipelines.domain.errors import InputError, ServiceError, ToolchainError
 from quantgate.pipelines.files.sealed import MANIFEST, Manifest, read_manifest
+from quantgate.pipelines.sharing.parts import parts_of
 from quantgate.registry import Tracking, record
 from quantgate.registry.places.pulling import Pulled, pull_version
 from quantgate.registry.remotes.objects import ObjectFolder
-from quantgate.pipelines.sharing.parts import parts_of
 from quantgate.registry.remotes.remote import RemotePlace, manifest_name
 from quantgate.registry.remotes.sending import send_folder
 from quantgate.registry.weights import weights_setting
