@@ -21,7 +21,7 @@ from quantgate.flows.cli.proofs import group as proofs
 from quantgate.flows.cli.registered import group as registered
 from quantgate.flows.cli.schemas import group as schemas
 from quantgate.flows.cli.starting import group as starting
-from quantgate.flows.cli.store.group import gc
+from quantgate.flows.cli.store.group import gc, store
 from quantgate.flows.cli.suite.group import suite
 from quantgate.pipelines.domain.recipe import Format
 
@@ -266,6 +266,7 @@ def down() -> int:
 main.add_command(suite)
 main.add_command(corpus)
 main.add_command(gc)
+main.add_command(store)
 for group in (starting, following, progress, registered, proofs, schemas):
     for command in group.COMMANDS:
         main.add_command(command)

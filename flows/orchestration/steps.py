@@ -21,7 +21,7 @@ from quantgate.flows.build.resources import needs
 from quantgate.flows.build.resources.host import HostMemory
 from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, Chains, Step
-from quantgate.flows.build.shared import attach_shared_store
+from quantgate.flows.build.sharing.opening import attach_shared_store
 from quantgate.flows.build.sources import refuse_unlike_source
 from quantgate.flows.build.timing.speeds import speed_of, time_beside_base
 from quantgate.flows.build.verdicts import evidence

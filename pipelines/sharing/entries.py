@@ -204,10 +204,9 @@ class Entries:
         return parts_of(file.sha256, file.size_bytes, self._part_bytes)
 
 
-def folder_of(name: str) -> str | None:
-    """Return the folder that an object belongs to, by its path in a store; None where it is no entry's."""
-    first, _, rest = name.partition("/")
-    return rest.rpartition("/")[0] if first == ENTRIES and "/" in rest else None
+def folder_of(name: str) -> str:
+    """Return the folder that an object of an entry belongs to, by its path in a store."""
+    return name.removeprefix(f"{ENTRIES}/").rpartition("/")[0]
 
 
 def _place(folder: str) -> str:

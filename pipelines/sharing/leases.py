@@ -154,6 +154,15 @@ class Leases:
                 self._objects.remove(lower)
         return HeldLease(folder=folder, name=name, lease=lease, objects=self._objects)
 
+    def holder(self, folder: str) -> str | None:
+        """Return who has the lease of a folder, None where nobody has.
+
+        Raises:
+            ServiceError: the place does not answer.
+        """
+        latest = _latest(self._objects, folder)
+        return None if latest is None else self._living_owner(folder, latest)
+
     def now(self) -> float:
         """Return the time by the clock of the place, in seconds since 1970."""
         self._objects.write(f"{self._clock}now", b"")

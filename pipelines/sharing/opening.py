@@ -10,7 +10,7 @@ from quantgate.pipelines.sharing.file_objects import FileObjects
 from quantgate.pipelines.sharing.objects import SharedObjects
 
 SHARED_VARIABLE = "QUANTGATE_SHARED_STORE"
-_PROBES = "probes"
+PROBES = "probes"
 
 
 def open_objects(address: str) -> SharedObjects:
@@ -47,7 +47,7 @@ def require_shareable(objects: SharedObjects) -> None:
     Raises:
         ServiceError: it does not answer (`transient`), refuses us, or creates an object twice.
     """
-    name = f"{_PROBES}/{uuid.uuid4().hex}"
+    name = f"{PROBES}/{uuid.uuid4().hex}"
     sound = objects.create(name, b"1") and not objects.create(name, b"2")
     sound = sound and objects.read(name) == b"1"
     objects.remove(name)

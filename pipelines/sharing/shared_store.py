@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
 from quantgate.pipelines.files.sealed import is_sealed, read_manifest
 from quantgate.pipelines.files.second_level import Keep, SecondLevel, while_waiting
+from quantgate.pipelines.files.store import MANIFEST
 from quantgate.pipelines.sharing.entries import DamagedEntryError, Entries
 from quantgate.pipelines.sharing.kinds import SharedKinds
 from quantgate.pipelines.sharing.leases import HeldLease, LeasedElsewhere, Leases
@@ -59,10 +60,10 @@ class SharedStore(SecondLevel):
         say: Callable[[str], None],
     ) -> None:
         """Nothing is asked yet."""
-        self._root, self._objects, self._kinds, self._say = root, objects, kinds, say
+        self._root, self.objects, self._kinds, self._say = root, objects, kinds, say
         self.entries = Entries(objects, root)
         owner = f"{socket.gethostname()} (process {os.getpid()})"
-        self._leases = Leases(objects, owner=owner, seconds=lease_seconds)
+        self.leases = Leases(objects, owner=owner, seconds=lease_seconds)
         self._poll_seconds = min(_LONGEST_POLL_SECONDS, lease_seconds / _POLLS_A_LEASE)
         self._away_until = 0.0
         self._gate = threading.Lock()
@@ -111,7 +112,7 @@ class SharedStore(SecondLevel):
         damaged = not self._fetch(folder)
         if is_sealed(self._root / folder):
             return None
-        taken = self._leases.take(folder)
+        taken = self.leases.take(folder)
         if isinstance(taken, LeasedElsewhere):
             return taken
         taken.start_renewing()
@@ -126,7 +127,7 @@ class SharedStore(SecondLevel):
         """Fetch a folder where it is there; False where what is there is damaged."""
         try:
             if self.entries.holds(folder):
-                with while_waiting(f"fetching it from {self._objects.address}"):
+                with while_waiting(f"fetching it from {self.objects.address}"):
                     self.entries.fetch(folder)
         except DamagedEntryError as error:
             self._say(str(error))
@@ -148,7 +149,7 @@ class SharedStore(SecondLevel):
             self._queue(folder, "the shared store did not answer")
             return False
         try:
-            with while_waiting(f"sending it to {self._objects.address}"):
+            with while_waiting(f"sending it to {self.objects.address}"):
                 self._send(folder)
         except ServiceError as error:
             self._queue(folder, error.what)
@@ -174,21 +175,27 @@ class SharedStore(SecondLevel):
         self._say(f"{folder} is above the limit of the shared store and stays on this host")
         return True
 
-    def waiting(self) -> tuple[WaitingFolder, ...]:
-        """Return what waits to be sent."""
-        return waiting_folders(self._root)
-
-    def send_missing(self, folders: Iterator[str]) -> Iterator[tuple[str, int]]:
+    def send_missing(self, folders: Iterable[str]) -> Iterator[tuple[str, int]]:
         """Send folders that are sealed here, and yield each with the bytes that went; 0 where it was there.
 
         Raises:
             ServiceError: the shared store does not answer, or refuses.
         """
         for folder in folders:
-            if not self._kinds.include(folder) or self._too_large(folder):
-                continue
-            yield folder, self._send(folder)
-            _waiting_file(self._root, folder).unlink(missing_ok=True)
+            waits = _waiting_file(self._root, folder)
+            if not is_sealed(self._root / folder):  # removed meanwhile
+                waits.unlink(missing_ok=True)
+            elif self._kinds.include(folder) and not self._too_large(folder):
+                sent_bytes = self._send(folder)
+                waits.unlink(missing_ok=True)
+                yield folder, sent_bytes
+
+    def sealed_here(self) -> Iterator[str]:
+        """Yield the folders of the local store that are shared, by name."""
+        for manifest in sorted(self._root.rglob(MANIFEST)):
+            folder = manifest.parent.relative_to(self._root).as_posix()
+            if self._kinds.include(folder):
+                yield folder
 
     def _queue(self, folder: str, reason: str) -> None:
         write_record(_waiting_file(self._root, folder), WaitingFolder(folder=folder, reason=reason))

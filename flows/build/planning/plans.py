@@ -28,7 +28,7 @@ from quantgate.flows.build.preflight.checkpoint import looking_inside
 from quantgate.flows.build.preflight.prompts import PlanningInputs, preflight_prompts
 from quantgate.flows.build.preflight.registry import refuse_taken_name, refuse_unready_registry
 from quantgate.flows.build.preflight.suite_contents import refuse_other_content
-from quantgate.flows.build.shared import refuse_unusable_shared_store
+from quantgate.flows.build.sharing.opening import refuse_unusable_shared_store
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools, servers_in_use, table_reader, wire
 from quantgate.pipelines.authoring.lm_eval import suite_folder

@@ -12,6 +12,7 @@ from quantgate.calibration.shelf.sealing import CorpusRecord
 from quantgate.flows.build.clearing.removing import Kept, Removable
 from quantgate.flows.build.recommending.choosing import Recommendation
 from quantgate.flows.build.states.builds import StoreState
+from quantgate.flows.cli.store.sharing import SharedListing, SharedTransfer
 from quantgate.flows.releases.claims import Claim
 from quantgate.pipelines.authoring.check import SuiteReport
 from quantgate.pipelines.domain.recipe import Recipe
@@ -146,5 +147,9 @@ OUTPUTS: Mapping[str, Any] = {
     "quantgate.corpus-show/1": CorpusOutput,
     "quantgate.releases/1": ReleasesOutput,
     "quantgate.gc/1": ClearingOutput,
+    "quantgate.store-list/1": SharedListing,
+    "quantgate.store-push/1": SharedTransfer,
+    "quantgate.store-pull/1": SharedTransfer,
+    "quantgate.store-clean/1": SharedTransfer,
 }
 """By the name that stands under `schema` in what is printed."""

@@ -1,1 +1,1 @@
-"""What a store holds: `quantgate gc`."""
+"""What a store holds: `quantgate gc`; and the one that hosts share: `quantgate store`."""

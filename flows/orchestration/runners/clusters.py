@@ -20,7 +20,7 @@ _OF_EACH_MACHINE = (
     "QUANTGATE_TASK_RUNNER",
 )
 _OF_PREFECT = ("prefect", "httpx", "httpcore")
-_CARRIED = ("QUANTGATE_", "MLFLOW_", "PREFECT_", "HF_")
+_CARRIED = ("QUANTGATE_", "MLFLOW_", "PREFECT_", "HF_", "AWS_")
 
 
 def carried_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

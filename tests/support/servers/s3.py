@@ -19,12 +19,12 @@ class ObjectStore:
 
 
 @contextmanager
-def object_store() -> Iterator[ObjectStore]:
-    """Run it in a thread."""
-    serving = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+def object_store(listens_on: str = "127.0.0.1") -> Iterator[ObjectStore]:
+    """Run it in a thread; its clients here reach it as 127.0.0.1."""
+    serving = ThreadedMotoServer(ip_address=listens_on, port=0, verbose=False)
     serving.start()
-    host, port = serving.get_host_and_port()
-    address, region = f"http://{host}:{port}", "us-east-1"
+    _, port = serving.get_host_and_port()
+    address, region = f"http://127.0.0.1:{port}", "us-east-1"
     variables = {
         "AWS_ENDPOINT_URL": address,
         "AWS_ACCESS_KEY_ID": "key",

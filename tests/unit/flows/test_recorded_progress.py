@@ -14,6 +14,7 @@ from quantgate.flows.cli.main import main
 from quantgate.flows.cli.views.running.activity import progress_lines
 from quantgate.flows.progress.board import PlainBoard
 from quantgate.flows.progress.recorded import RecordedBoard, read_progress
+from quantgate.pipelines.files.second_level import while_waiting
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import Progress
 from tests.support.builds.faked import faked_build
@@ -42,6 +43,21 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def board(file: Path, clock: Clock) -> RecordedBoard:
     return RecordedBoard(PlainBoard(write=lambda _: None), file, clock)
+
+
+def test_what_a_unit_waits_for_is_written_down(
+    board: RecordedBoard, file: Path, clock: Clock
+) -> None:
+    with board.unit("answer", "demo--Q8_0"):
+        clock.now += 10
+        with while_waiting("waiting for desk (process 7), which makes runs/a--1"):
+            (unit,) = read_progress(file).units
+            assert unit.phase == "waiting for desk (process 7), which makes runs/a--1"
+        clock.now += 10
+        with while_waiting("fetching it"):
+            pass
+    (unit,) = read_progress(file).units
+    assert unit.phase == ""
 
 
 def test_a_unit_is_written_down_from_its_beginning_to_its_end(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build.resources.machine import Machine, Memory, Need
+from quantgate.pipelines.files.second_level import while_waiting
 from quantgate.pipelines.process.control_group import ControlGroups
 from quantgate.pipelines.process.memory import available_bytes
 
@@ -147,6 +148,33 @@ def test_one_unit_at_a_time_computes_on_an_accelerator(tmp_path: Path) -> None:
     assert second.entered()
     second.go()
     on_cpu.go()
+
+
+def test_who_waits_for_what_others_make_gives_its_place_back_and_has_it_again(
+    tmp_path: Path,
+) -> None:
+    machine = Machine(Memory(Meter(100), side_by_side=1), tmp_path / "accelerator.lock")
+    need = Need(size_bytes=100, device="NVIDIA H200")
+    with machine.hold(need):
+        with while_waiting():
+            other = taker(machine, need)
+            assert other.entered()
+            with while_waiting():  # nothing is held that could be given back again
+                pass
+            other.go()
+        third = taker(machine, need)
+        assert third.waits()
+    assert third.entered()
+    third.go()
+
+
+def test_a_wait_that_fails_leaves_the_place_to_others(tmp_path: Path) -> None:
+    machine = Machine(Memory(Meter(100), side_by_side=1), tmp_path / "accelerator.lock")
+    need = Need(size_bytes=100, device="cpu")
+    with pytest.raises(ZeroDivisionError), machine.hold(need), while_waiting():
+        raise ZeroDivisionError
+    with machine.hold(need):
+        pass
 
 
 def test_memory_is_the_machines_or_the_containers_if_that_is_less(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_creation_whose_reply_was_lost_is_known_as_ones_own() -> None:
             objects.create(name, content)
             return objects.create(name, content)  # the client tried again
 
-        read, listed, write = objects.read, objects.listed, objects.write  # type: ignore[assignment]
+        read, listed, write = objects.read, objects.listed, objects.write
 
     assert isinstance(leases(Forgetful()).take(RUN), HeldLease)
 

@@ -1,0 +1,1 @@
+"""The store that a build shares with other hosts, if it does."""
