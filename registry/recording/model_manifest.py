@@ -10,11 +10,11 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.files.sealed import Manifest
+from quantgate.pipelines.sharing.parts import parts_of
 from quantgate.registry.champions.judged import on_suite, suites_of
 from quantgate.registry.evidence import Evidence
 from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import PASSED, VERSION_TAGS, from_tags, to_tags
-from quantgate.pipelines.sharing.parts import parts_of
 from quantgate.registry.serving import serving_command
 from quantgate.registry.tags import NONE, SCOPE_SINCE
 

@@ -7,8 +7,8 @@ from typing import BinaryIO, Protocol
 from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import InputError
-from quantgate.registry.file_places import FilePlace
 from quantgate.pipelines.sharing.parts import Part, joined
+from quantgate.registry.file_places import FilePlace
 
 
 def manifest_name(digest: str) -> str:

@@ -37,12 +37,12 @@ def gc(**options: object) -> int:
 def store() -> None:
     """List, send, fetch and remove folders of the store that QUANTGATE_SHARED_STORE names.
 
-    Exit codes: 0, 2 no shared store is named, its address is none or something in it is damaged, 4 what reaches it is not installed,
-    6 it does not answer or refuses, 12 nothing there is called so.
+    Exit codes: 0, 2 no shared store is named, its address is none or something in it is damaged, 4 what
+    reaches it is not installed, 6 it does not answer or refuses, 12 nothing there is called so.
     """
 
 
-@store.command("list")
+@store.command("list", short_help="List folders there, and who makes one.")
 @_json
 @in_store
 def store_list(as_json: bool) -> int:
@@ -52,7 +52,7 @@ def store_list(as_json: bool) -> int:
     return list_command(as_json=as_json)
 
 
-@store.command("push")
+@store.command("push", short_help="Send what waits to be sent.")
 @click.option(
     "--all", "everything", is_flag=True, help="Send whatever is sealed here, not only what waits."
 )
@@ -65,7 +65,7 @@ def store_push(everything: bool, as_json: bool) -> int:
     return push_command(everything=everything, as_json=as_json)
 
 
-@store.command("pull")
+@store.command("pull", short_help="Fetch folders by their names.")
 @click.argument("pattern")
 @_json
 @in_store
@@ -76,7 +76,7 @@ def store_pull(pattern: str, as_json: bool) -> int:
     return pull_command(pattern, as_json=as_json)
 
 
-@store.command("clean")
+@store.command("clean", short_help="Remove folders sent long ago.")
 @click.option(
     "--older-than",
     default="90d",

@@ -1,4 +1,4 @@
-"""Two hosts with stores and networks of their own build the same at once: through a bucket it is made once."""
+"""Two hosts with stores and networks of their own build the same at once: by a bucket it is made once."""
 
 import json
 import subprocess
