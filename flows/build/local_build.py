@@ -25,6 +25,7 @@ from quantgate.pipelines.evaluation.runs import RunPlan, SuiteRuns
 from quantgate.pipelines.files.sealed_values import Once
 from quantgate.pipelines.formats.tokenizers.folder import special_token_ids
 from quantgate.pipelines.process.calls import OnProgress, ignore_progress
+from quantgate.pipelines.report.stored.experience import Experience
 from quantgate.pipelines.variants.variant import PlannedVariant, open_variant
 from quantgate.registry import Evidence
 
@@ -40,7 +41,7 @@ class LocalBuild:
     """A plan, with the settings and tools of this machine.
 
     `judged` are the verdicts of this process and `causes` why the base differs from its checkpoint, by the
-    variant's key and by runtime.
+    variant's key and by runtime. `experience` is what earlier builds showed.
     """
 
     plan: BuildPlan
@@ -49,6 +50,7 @@ class LocalBuild:
     show: ShowUnit = unseen
     judged: Once[Evidence] = field(default_factory=Once, init=False, repr=False)
     causes: Once[DivergenceCause] = field(default_factory=Once, init=False, repr=False)
+    experience: Once[Experience] = field(default_factory=Once, init=False, repr=False)
     _opened: Once[Variant] = field(default_factory=Once, init=False, repr=False)
     _runs: Once[Run] = field(default_factory=Once, init=False, repr=False)
 

@@ -20,10 +20,12 @@ from quantgate.flows.build.references import reported_references
 from quantgate.flows.build.registering import names_files
 from quantgate.flows.build.timing.speeds import untimed_because
 from quantgate.flows.build.tracking import tracking
+from quantgate.flows.build.units import predicted
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import InputError, UnprovableError
+from quantgate.pipelines.domain.prediction import Prediction
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.files.records import read_checked, write_checked, write_text
@@ -145,6 +147,7 @@ def _build_report(
                 receipts.get(planned.identifier),
                 errors_of(plan, planned, errors),
                 untimed_because(build, planned),
+                predicted(build, planned) if planned.identifier in judged else None,
             )
             for planned in plan.variants
         ),
@@ -218,6 +221,7 @@ def _variant_report(
     receipt: Receipt | None,
     errors: tuple[UnitError, ...],
     untimed: str,
+    prediction: Prediction | None,
 ) -> VariantReport:
     texts = [error.text for error in errors]
     return VariantReport(
@@ -232,4 +236,5 @@ def _variant_report(
         tokens_per_second=judged.tokens_per_second if judged else None,
         speed=judged.speed if judged else None,
         untimed="" if judged and judged.speed else untimed,
+        prediction=prediction,
     )

@@ -5,11 +5,11 @@ sealed is read, what is missing is made. What a unit needs of the units before i
 orders them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from quantgate.calibration.shelf.tokens import calibration_tokens
 from quantgate.flows.build.local_build import LocalBuild
+from quantgate.flows.build.predicting.predictions import predict, sealed_prediction
 from quantgate.flows.build.references import (
     in_order,
     primary_reference,
@@ -20,13 +20,15 @@ from quantgate.flows.build.resources.needs import resident_bytes
 from quantgate.flows.build.stopping import PORTIONS, early_stop, stops_early
 from quantgate.pipelines.audit.bench.rulers import MeasuredRulers
 from quantgate.pipelines.audit.bench.variant import Drift, VariantAudit
+from quantgate.pipelines.domain.prediction import Prediction
 from quantgate.pipelines.domain.recipe import Calibration
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.variant import Variant
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
 from quantgate.pipelines.engines.backend import CalibrationTokens
 from quantgate.pipelines.engines.runtime import kept
-from quantgate.pipelines.evaluation.runs import RunPlan, never, run_suite
+from quantgate.pipelines.evaluation.order import NO_EARLY_END, EarlyEnd, likeliest_to_break
+from quantgate.pipelines.evaluation.runs import RunPlan, run_suite
 from quantgate.pipelines.files.sealed_values import Missing, Sealed, required
 from quantgate.pipelines.variants.variant import PlannedVariant, build_request, build_variant
 
@@ -72,6 +74,8 @@ def answer(build: LocalBuild, planned: PlannedVariant) -> Run:
         WorkerError, ToolchainError: from the runtime; answers given so far are kept.
     """
     asking = required(asking_plan(build, planned))
+    if not build.suite_runs.finished(asking.run):
+        predict(build, planned, asking.run.key)
     first = _answered(build, planned, asking, asking.run, "answer")
     for number, run in enumerate(asking.repeats, start=2):
         _answered(build, planned, asking, run, f"answer {number}/{len(asking.runs)}")
@@ -117,6 +121,14 @@ def sealed_runs(build: LocalBuild, planned: PlannedVariant) -> Sealed[tuple[Run,
     return Sealed(tuple(build.read(run) for run in asking.value.runs))
 
 
+def predicted(build: LocalBuild, planned: PlannedVariant) -> Prediction | None:
+    """Return which items were said to break before a built variant was asked, where that was said."""
+    asking = asking_plan(build, planned)
+    if isinstance(asking, Missing):
+        return None
+    return sealed_prediction(build, planned, asking.value.run.key)
+
+
 def answered(build: LocalBuild, planned: PlannedVariant) -> bool:
     """Whether all of a built variant's runs are sealed."""
     asking = asking_plan(build, planned)
@@ -128,7 +140,7 @@ class AskingPlan:
     """The run that is to be made of a variant, what may end it before all items are asked, its repeats."""
 
     run: RunPlan
-    ended: Callable[[Run], bool]
+    early: EarlyEnd
     repeats: tuple[RunPlan, ...] = ()
 
     @property
@@ -141,7 +153,7 @@ def asking_plan(build: LocalBuild, planned: PlannedVariant) -> Sealed[AskingPlan
     """Return what a variant is asked: where that may end early, audit and references decide when."""
     run = variant_run_plan(build, planned)
     if not stops_early(build.plan):
-        return Sealed(AskingPlan(run=run, ended=never, repeats=_repeats(build, run)))
+        return Sealed(AskingPlan(run=run, early=NO_EARLY_END, repeats=_repeats(build, run)))
     report = sealed_audit(build, planned)
     if isinstance(report, Missing):
         return report
@@ -152,7 +164,9 @@ def asking_plan(build: LocalBuild, planned: PlannedVariant) -> Sealed[AskingPlan
     schedule = replace(run.contract.schedule, portions=PORTIONS)
     contract = replace(run.contract, schedule=schedule)
     run = replace(run, contract=contract, ended_by=stop.identity)
-    return Sealed(AskingPlan(run=run, ended=stop))
+    return Sealed(
+        AskingPlan(run=run, early=EarlyEnd(ended=stop, first=likeliest_to_break(references.value)))
+    )
 
 
 def variant_run_plan(build: LocalBuild, planned: PlannedVariant) -> RunPlan:
@@ -180,7 +194,7 @@ def _answered(
             runtime=build.tools.runtimes[planned.recipe.runtime],
             loadable=build.bench.loadable(build.open(planned)),
             on_progress=progress,
-            ended=asking.ended,
+            early=asking.early,
         )
 
 

@@ -1,6 +1,6 @@
 """An evaluation run: who answered which prompts under which contract, and what was said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
@@ -95,6 +95,9 @@ class Answer:
     Where a server does not tell its token ids they are empty, and `generated_tokens` is its own count.
     `reasoning` is what a server told apart from the text as the model's thoughts; its tokens count as
     generated ones.
+    `margin` is how much higher the chosen token's logit was than the runner-up's, in nats, where the two were
+    closest, the token that ends the answer included. It is None where tokens are drawn, where a schema binds
+    them, and where a server answers. It says nothing of what was said, so it is not compared.
     """
 
     item_id: str
@@ -105,6 +108,7 @@ class Answer:
     generated_tokens: int | None = None
     reasoning: str = ""
     tool_results: tuple[str, ...] = ()
+    margin: float | None = field(default=None, compare=False)
 
     @property
     def length_tokens(self) -> int:
@@ -192,6 +196,15 @@ class GradedAnswer:
         if self.samples:
             return tuple(answer for sample in self.samples for answer in sample.raw_answers)
         return tuple(step.answer for step in self.steps) or (self.answer,)
+
+    @property
+    def margin(self) -> float | None:
+        """The closest decision in any of its answers, see `Answer`; None where one has none."""
+        margins = [
+            answer.margin for answer in self.raw_answers if answer.finish_reason != "context"
+        ]
+        known = [margin for margin in margins if margin is not None]
+        return min(known) if known and len(known) == len(margins) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

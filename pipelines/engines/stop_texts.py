@@ -18,6 +18,7 @@ Finish = Literal["stop", "length", "error"]
 
 # Tokens without text of their own (special ones) may stand among those of a stop text.
 _SPARE_TOKENS = 8
+_MARGIN_DIGITS = 4
 
 
 def reaches_stop(token_ids: Sequence[int], stops: Sequence[str], text_of: TextOf) -> bool:
@@ -46,9 +47,13 @@ def before_stop(
 
 
 def answer_of(
-    prompt: Prompt, generated: Sequence[int], finish: Finish | None, text_of: TextOf
+    prompt: Prompt,
+    generated: Sequence[int],
+    finish: Finish | None,
+    text_of: TextOf,
+    margin: float | None = None,
 ) -> Answer:
-    """Return the answer that was generated to a prompt, up to the first of its stop texts."""
+    """Return the answer that was generated to a prompt, up to the first of its stop texts; see `Answer`."""
     reason = finish or "error"
     token_ids, text, stopped = before_stop(generated, prompt.stop, text_of)
     return Answer(
@@ -57,6 +62,7 @@ def answer_of(
         token_ids=token_ids,
         finish_reason="stop" if stopped and reason != "error" else reason,
         prompt_tokens=len(prompt.token_ids),
+        margin=None if margin is None else round(margin, _MARGIN_DIGITS),
     )
 
 

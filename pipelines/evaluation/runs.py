@@ -2,11 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError
@@ -14,7 +13,7 @@ from quantgate.pipelines.domain.run import Answer, Run, RunContract, RuntimeIden
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.engines.prompt_lengths import longest
-from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, Prompt
+from quantgate.pipelines.engines.requests import AnswerRequest, Loadable
 from quantgate.pipelines.engines.runtime import Runtime, kept
 from quantgate.pipelines.evaluation.answer_reading import AnswerReader
 from quantgate.pipelines.evaluation.asking import PROMPTS, TRANSCRIPT, UnfinishedRun, read_answers
@@ -22,6 +21,7 @@ from quantgate.pipelines.evaluation.graders.table import KnownGrades
 from quantgate.pipelines.evaluation.grading import asked, grade_answers
 from quantgate.pipelines.evaluation.loops.waves import Loops
 from quantgate.pipelines.evaluation.observing import ObservationRunner
+from quantgate.pipelines.evaluation.order import NO_EARLY_END, EarlyEnd, portions
 from quantgate.pipelines.evaluation.prompts import SuitePrompts
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import (
@@ -175,11 +175,6 @@ class SuiteRuns:
         )
 
 
-def never(_so_far: Run) -> bool:
-    """Let a run go on to its end."""
-    return False
-
-
 def run_suite(
     suite_runs: SuiteRuns,
     plan: RunPlan,
@@ -187,12 +182,12 @@ def run_suite(
     runtime: Runtime,
     loadable: Loadable,
     on_progress: OnProgress,
-    ended: Callable[[Run], bool] = never,
+    early: EarlyEnd = NO_EARLY_END,
 ) -> Run:
     """Return the graded run, asking only the items that no earlier attempt has answered.
 
     Where a suite of other expectations or graders asked the very same, its answers are taken: nothing starts.
-    Between portions (`Schedule.portions`) `ended` sees what is answered so far, and may end the run.
+    Between portions (`Schedule.portions`) `early.ended` sees what is answered so far, and may end the run.
 
     Raises:
         WorkerError, ToolchainError: from the runtime; answers given so far are kept for the next try.
@@ -207,11 +202,11 @@ def run_suite(
         unfinished.mkdir(parents=True, exist_ok=True)
         ordered = suite_runs.prompts.in_order(plan.contract.schedule.order_seed)
         run = _unfinished_run(suite_runs, plan, runtime, loadable, on_progress)
-        portions = _portions(ordered, plan.contract.schedule.portions)
-        for number, portion in enumerate(portions, start=1):
-            run.ask(number - 1, portion)
+        pieces = portions(ordered, plan.contract.schedule.portions, early.first)
+        for number, piece in enumerate(pieces, start=1):
+            run.ask(number - 1, piece)
             seconds = time.monotonic() - started
-            if number < len(portions) and ended(
+            if number < len(pieces) and early.ended(
                 suite_runs.graded(plan, tuple(run.answered.values()), seconds=seconds)
             ):
                 break
@@ -277,12 +272,6 @@ def _unfinished_run(
         subject=plan.subject,
         total=len(suite_runs.prompts.prompts),
     )
-
-
-def _portions(ordered: Sequence[Prompt], count: int) -> list[Sequence[Prompt]]:
-    """Return what each portion asks: its batches, and so its answers, depend on no other portion."""
-    size = max(1, ceil(len(ordered) / count))
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
 def seconds_so_far(store: Store, suite_digest: Digest) -> tuple[float, ...]:

@@ -72,6 +72,10 @@ class Store:
         """One sealed timing of a variant beside its base."""
         return self.root / "speeds" / f"{identifier}--{key[:_KEY_LENGTH]}"
 
+    def prediction(self, identifier: str, key: Digest) -> Path:
+        """What was said of one variant before it was asked; sealed."""
+        return self.root / "predictions" / f"{identifier}--{key[:_KEY_LENGTH]}"
+
     def report(self, build: str) -> Path:
         """One build's pages and results."""
         return self.root / "reports" / build

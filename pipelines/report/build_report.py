@@ -6,6 +6,7 @@ from datetime import datetime
 from quantgate.pipelines.audit.served import kernels_of
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.prediction import Prediction
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.run import Kernels, Run
 from quantgate.pipelines.domain.search import Search
@@ -64,6 +65,7 @@ class VariantReport:
     `unprovable`: it was not built, for nothing can pass on what the base gets right. `tokens_per_second` is
     how fast it answered, None where that was not measured or its runtime serves nobody. `speed` is how fast
     it is beside its base, None where it was not timed; `untimed` then says why, "" where nobody asked for it.
+    `prediction` says which items would break, None where its answers were there before it could be made.
     """
 
     identifier: str
@@ -77,6 +79,7 @@ class VariantReport:
     tokens_per_second: float | None = None
     speed: Speed | None = None
     untimed: str = ""
+    prediction: Prediction | None = None
 
     @property
     def passed(self) -> bool:

@@ -1,11 +1,12 @@
 """What the base does by itself: accuracy and noise in each runtime, and what a runtime alone changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
+from quantgate.pipelines.paired.margins import reliable_margins
 from quantgate.pipelines.paired.pairing import NoiseFloor, noise_floor, pair_across_runtimes
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport
 from quantgate.pipelines.report.ledger.flips import changed_item
@@ -41,11 +42,15 @@ class WrongItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceSummary:
-    """The base in one runtime; `slices` and the items it gets `wrong` are in suite order."""
+    """The base in one runtime; `slices` and the items it gets `wrong` are in suite order.
+
+    `margins` are its closest decisions in what it gets reliably right, by item, as far as its runtime tells.
+    """
 
     run: Run
     accuracy: float
     noise: NoiseFloor
+    margins: Mapping[str, float]
     slices: tuple[SliceAccuracy, ...]
     wrong: tuple[WrongItem, ...]
 
@@ -74,6 +79,7 @@ def _summary(suite: Suite, reference: ReferenceReport) -> ReferenceSummary:
         run=reference.primary,
         accuracy=reference.accuracy,
         noise=noise,
+        margins=reliable_margins(reference.runs),
         slices=tuple(
             _slice(spec.name, suite, reference.primary, frozenset(noise.unstable))
             for spec in suite.slices

@@ -18,6 +18,7 @@ from quantgate.pipelines.report.build_report import BaseReport, BuildReport, Var
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.corpus_comparison import corpus_comparisons
 from quantgate.pipelines.report.facets import facet_rows
+from quantgate.pipelines.report.foretold import foretold_breaks
 from quantgate.pipelines.report.ledger.flips import listed_pairs
 from quantgate.pipelines.report.references import (
     ReferenceSummary,
@@ -38,7 +39,7 @@ def result_json(report: BuildReport) -> JsonObject:
     but raw answers that did not change, which stand in the transcripts that `run_key` names.
     """
     smallest = report.smallest_passing
-    search = search_summary(report)
+    search, foretold = search_summary(report), foretold_breaks(report)
     return {
         "schema": SCHEMA,
         "build": report.build,
@@ -53,6 +54,7 @@ def result_json(report: BuildReport) -> JsonObject:
         "suite": _suite(report),
         "policy": to_json(report.policy),
         "search": asdict(search) if search else None,
+        "foretold": asdict(foretold) if foretold else None,
         "references": [_reference(summary) for summary in reference_summaries(report)],
         "runtime_differences": [_difference(d) for d in runtime_differences(report)],
         "variants": [_variant(variant) for variant in report.variants],
@@ -119,6 +121,7 @@ def _reference(summary: ReferenceSummary) -> JsonValue:
         "noise_floor": to_json(summary.noise),
         "slices": [{**asdict(part), "accuracy": part.accuracy} for part in summary.slices],
         "wrong_items": [asdict(item) for item in summary.wrong],
+        "margins": dict(summary.margins),
     }
 
 
@@ -169,6 +172,7 @@ def _variant(report: VariantReport) -> JsonValue:
         "files": _files(report),
         "audit": to_json(report.audit) if report.audit else None,
         "verdict": _verdict(report.verdict) if report.verdict else None,
+        "prediction": to_json(report.prediction) if report.prediction else None,
     }
 
 
@@ -249,6 +253,7 @@ def _changed(pair: PairedItem) -> JsonValue:
         "slices": list(pair.slices),
         "outcome": pair.outcome.value,
         "stable": pair.stable,
+        "margin": pair.reference.margin,
         "reference": {
             "text": pair.reference.answer.text,
             "reason": pair.reference.grade.reason,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Protocol
 
 import numpy
@@ -29,6 +30,7 @@ class Grammar(Protocol):
         ...
 
 
+Tokens = NDArray[numpy.intp]
 BeginGrammar = Callable[[str], Grammar]
 """Returns the beginning of the grammar of a JSON schema (as JSON text)."""
 
@@ -40,6 +42,35 @@ def chooser(
 ) -> Choose:
     """Return how tokens are chosen; a prompt's own temperature and schema come before `settings`."""
     return _TokenChooser(settings, begin, stop_token_ids)
+
+
+def two_likeliest(logits: Logits) -> tuple[Tokens, Tokens]:
+    """Return each row's likeliest token, of equals the one with the lower id, and its runner-up.
+
+    Rows are written to and then as they were: a copy of all logits costs more than looking at them twice.
+    """
+    rows = numpy.arange(len(logits))
+    first = logits.argmax(axis=1)
+    highest = logits[rows, first]
+    logits[rows, first] = -numpy.inf
+    second = logits.argmax(axis=1)
+    logits[rows, first] = highest
+    return first, second
+
+
+def _note_margins(
+    logits: Logits,
+    first: Tokens,
+    second: Tokens,
+    asking: Sequence[Answering],
+    temperatures: Sequence[float],
+) -> None:
+    """Let answers that take the likeliest token remember their closest decision; see `Answer.margin`."""
+    rows = numpy.arange(len(logits))
+    gaps = (logits[rows, first] - logits[rows, second]).tolist()
+    for gap, temperature, sequence in zip(gaps, temperatures, asking, strict=True):
+        if temperature <= 0 and sequence.prompt.schema is None and isfinite(gap):
+            sequence.margin = gap if sequence.margin is None else min(gap, sequence.margin)
 
 
 class _TokenChooser:
@@ -64,7 +95,9 @@ class _TokenChooser:
         if all(temperature > 0 for temperature in temperatures):
             chosen = [0] * len(asking)
         else:
-            chosen = logits.argmax(axis=1).tolist()
+            first, second = two_likeliest(logits)
+            _note_margins(logits, first, second, asking, temperatures)
+            chosen = first.tolist()
         for at, sequence in enumerate(asking):
             if temperatures[at] > 0:
                 if not sequence.generated:

@@ -67,7 +67,7 @@ class Engine(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Answering:
-    """A prompt in a slot: what of it was decoded, and what was generated."""
+    """A prompt in a slot: what of it was decoded, what was generated, and by what margin; see `Answer`."""
 
     prompt: Prompt
     slot: int
@@ -75,6 +75,7 @@ class Answering:
     decoded: int
     generated: list[int] = field(default_factory=list)
     finish: Finish | None = None
+    margin: float | None = None
 
     @property
     def pending(self) -> tuple[int, ...]:

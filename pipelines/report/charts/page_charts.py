@@ -7,9 +7,11 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.charts.beside import BesideBase, beside_chart
 from quantgate.pipelines.report.charts.points import ChartPoint, chart_points
+from quantgate.pipelines.report.charts.reliability import reliability_chart
 from quantgate.pipelines.report.charts.slices import SliceSeries, slices_chart
 from quantgate.pipelines.report.charts.speed import speed_chart
 from quantgate.pipelines.report.charts.tradeoff import BasePoint, divergence_chart, size_chart
+from quantgate.pipelines.report.foretold import foretold_breaks
 from quantgate.pipelines.report.naming import short_name
 from quantgate.pipelines.report.wording import size
 
@@ -57,6 +59,14 @@ def _charts(report: BuildReport, points: Sequence[ChartPoint]) -> Iterator[PageC
             svg=divergence_chart(points, base),
             caption="A tripwire, not a gate: it finds what was corrupted on the way, and decides nothing"
             " about tasks. Marks as on the left.",
+        )
+    foretold = foretold_breaks(report)
+    if foretold is not None and foretold.score.broke:
+        yield PageChart(
+            title="Breaks foretold and breaks seen",
+            svg=reliability_chart(foretold.score),
+            caption=f"{foretold.verdict} Points on the dotted line were right; a line is the exact 95 %"
+            " interval, the number above it how many items were given such a chance.",
         )
     if any(point.speed for point in points):
         yield from _timed_charts(points)

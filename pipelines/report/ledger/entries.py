@@ -126,7 +126,10 @@ def _row(
 
 
 def _answers(pairs: Sequence[tuple[int, PairedItem]], texts: _Texts) -> Iterator[JsonValue]:
-    """Yield `[variant, kind, base said, its reason, variant said, its reason, way]` of every answer."""
+    """Yield `[variant, kind, base said, its reason, variant said, its reason, way, margin]` of every answer.
+
+    The margin is the base's in the runtime that judged the variant, in nats; null where that told none.
+    """
     for number, pair in pairs:
         reference, answer = pair.reference, pair.variant
         yield [
@@ -137,4 +140,5 @@ def _answers(pairs: Sequence[tuple[int, PairedItem]], texts: _Texts) -> Iterator
             texts.number(answer.shown),
             texts.number(answer.grade.reason),
             texts.number(", ".join(filter(None, (answer.grade.way, broken_runs(pair))))),
+            reference.margin,
         ]

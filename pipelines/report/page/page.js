@@ -27,7 +27,7 @@
       question: text(question),
       expected: text(expected),
       grader: content.graders[grader],
-      answers: answers.map(([variant, kind, base, baseReason, said, reason, way]) => ({
+      answers: answers.map(([variant, kind, base, baseReason, said, reason, way, margin]) => ({
         variant: content.variants[variant],
         kind: content.kinds[kind],
         base: text(base),
@@ -35,6 +35,7 @@
         said: text(said),
         reason: text(reason),
         way: text(way),
+        margin,
       })),
     }));
     for (const item of items) item.breaks = item.answers.filter((a) => a.kind === "broke").length;
@@ -135,7 +136,7 @@
   const alike = (answers) => {
     const groups = new Map();
     for (const answer of answers) {
-      const key = JSON.stringify([answer.kind, answer.base, answer.said, answer.reason]);
+      const key = JSON.stringify([answer.kind, answer.base, answer.said, answer.reason, answer.margin]);
       if (groups.has(key)) groups.get(key).names.push(answer.variant);
       else groups.set(key, { ...answer, names: [answer.variant] });
     }
@@ -150,6 +151,7 @@
     if (answer.kind === "unstable") who.append(why("the base disagrees with itself here, so this does not count"));
     const base = make("div", {}, make("span", { className: "side" }, "base"), said(left));
     if (answer.kind !== "broke") base.append(why(answer.baseReason));
+    if (answer.margin !== null) base.append(why(`closest decision by ${answer.margin.toFixed(2)} nats`));
     const variant = make("div", { className: "variant-said" },
       make("span", { className: "side" }, "variant"), said(right), why(answer.reason), ...differences(answer));
     return make("section", { className: "answer" }, who, base, variant);
@@ -251,7 +253,7 @@
 
   const lines = () => matching.flatMap(([item, answers]) => answers.map((a) => JSON.stringify({
     item_id: item.id, slices: item.slices, grader: item.grader, question: item.question, expected: item.expected,
-    variant: a.variant, kind: a.kind, stable: a.kind !== "unstable", way: a.way || null,
+    variant: a.variant, kind: a.kind, stable: a.kind !== "unstable", way: a.way || null, margin: a.margin,
     reference: { text: a.base, reason: a.baseReason }, answer: { text: a.said, reason: a.reason },
   })).map((line) => `${line}\n`)).join("");
 

@@ -15,6 +15,7 @@ from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.corpus_comparison import CorpusComparison, corpus_comparisons
 from quantgate.pipelines.report.facets import FacetRow, facet_rows
+from quantgate.pipelines.report.foretold import ForetoldBreaks, foretold_breaks
 from quantgate.pipelines.report.ledger.alike import BrokenAlike, broken_alike
 from quantgate.pipelines.report.ledger.entries import Ledger, ledger
 from quantgate.pipelines.report.ledger.flips import (
@@ -106,6 +107,7 @@ class PageView:
     base_warnings: tuple[str, ...]
     notes: tuple[str, ...]
     decision: DecisionView | None
+    foretold: ForetoldBreaks | None
 
 
 def page_view(report: BuildReport) -> PageView:
@@ -142,6 +144,7 @@ def page_view(report: BuildReport) -> PageView:
         comparisons=corpus_comparisons(report),
         base_warnings=base_warnings(reference_rows(report)),
         notes=checkpoint_notes(report.checkpoint),
+        foretold=foretold_breaks(report),
     )
 
 

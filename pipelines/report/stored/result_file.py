@@ -3,7 +3,8 @@
 Only the keys that they need are here; a result of a later version has more, and is read as well.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quantgate.pipelines.domain.run import RuntimeIdentity
@@ -49,7 +50,7 @@ class StoredText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChange:
-    """A changed answer; `outcome` is a `PairOutcome`'s word."""
+    """A changed answer; `outcome` is a `PairOutcome`'s word, `margin` the base's in nats (None: unknown)."""
 
     item_id: str
     slices: tuple[str, ...]
@@ -57,6 +58,7 @@ class StoredChange:
     stable: bool
     reference: StoredText
     variant: StoredText
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +132,14 @@ class StoredWrongItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReference:
-    """The base in one runtime."""
+    """The base in one runtime. `margins`: see `ReferenceSummary`; results of before have none."""
 
     key: Digest
     subject: str
     contract: StoredContract
     accuracy: float
     wrong_items: tuple[StoredWrongItem, ...]
+    margins: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

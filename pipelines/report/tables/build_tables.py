@@ -37,7 +37,7 @@ _VARIANT_COLUMNS = (
 )
 _CHANGE_COLUMNS = (
     *("variant", "item", "slices", "outcome", "stable", "way", "base_said", "base_reason"),
-    *("variant_said", "variant_reason"),
+    *("variant_said", "variant_reason", "base_margin_nats"),
 )
 _AUDIT_COLUMNS = ("variant", "check", "passed", "promised", "found")
 _BASE_COLUMNS = ("runtime", "version", "device", "kv_cache", "accuracy", "wrong_items", "run")
@@ -114,6 +114,7 @@ def _changes(result: StoredResult) -> Iterator[tuple[Cell, ...]]:
                 change.reference.reason,
                 change.variant.text,
                 change.variant.reason,
+                change.margin,
             )
 
 

@@ -38,6 +38,9 @@ from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
 from quantgate.pipelines.gates.judge import audit_failure, judge
+from quantgate.pipelines.paired.margins import reliable_margins
+from quantgate.pipelines.paired.predicting.divergence import ExpectedDivergence
+from quantgate.pipelines.paired.predicting.predicted import Learned, predicted
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
 from tests.support.grading.items import expecting
 
@@ -154,6 +157,7 @@ def example_run(
                     token_ids=tuple(range(len(text) // 4)),
                     finish_reason="stop",
                     prompt_tokens=90,
+                    margin=round(random.Random(item.id).expovariate(0.2), 3),
                 ),
                 item,
             )
@@ -355,6 +359,11 @@ def judged(
         audit=audit(),
         verdict=verdict,
         registered_version=version,
+        prediction=predicted(
+            reliable_margins(reference.runs),
+            ExpectedDivergence(divergence=0.01, taken_from="a test"),
+            Learned(),
+        ),
     )
 
 

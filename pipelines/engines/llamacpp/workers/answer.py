@@ -108,7 +108,11 @@ class _Recorder:
 
     def _answer(self, sequence: Answering) -> Answer:
         return answer_of(
-            sequence.prompt, sequence.generated, sequence.finish, self._vocabulary.text
+            sequence.prompt,
+            sequence.generated,
+            sequence.finish,
+            self._vocabulary.text,
+            sequence.margin,
         )
 
 

@@ -7,6 +7,7 @@ import llama_cpp
 import numpy
 
 from quantgate.pipelines.engines.llamacpp.layout import groups, lay_out
+from quantgate.pipelines.engines.llamacpp.sampling import two_likeliest
 from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, Logits, run_group
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
@@ -62,12 +63,8 @@ class _Watch:
         self.closest: dict[str, tuple[float, int, int, int]] = {}
 
     def __call__(self, logits: Logits, asking: Sequence[Answering]) -> Sequence[int]:
-        # Ties go to the lower id, as in the answers that verdicts rest on.
-        first = logits.argmax(axis=1)
+        first, second = two_likeliest(logits)
         rows = numpy.arange(len(first))
-        others = logits.copy()
-        others[rows, first] = -numpy.inf
-        second = others.argmax(axis=1)
         gaps = logits[rows, first] - logits[rows, second]
         for index, sequence in enumerate(asking):
             decision = (

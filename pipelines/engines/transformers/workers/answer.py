@@ -43,7 +43,8 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
         for batch in missing:
             rows = decode_batch(loaded, batch, request.decode, stops, begin)
             log.append(
-                answer_of(row.prompt, row.generated, row.finish, loaded.text_of) for row in rows
+                answer_of(row.prompt, row.generated, row.finish, loaded.text_of, row.margin)
+                for row in rows
             )
             on_progress(Progress(done=len(log.answered), total=len(prompts), what="answering"))
     return AnswerTally(answered=len(log.answered) - before, resumed=before)

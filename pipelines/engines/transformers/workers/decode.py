@@ -6,6 +6,7 @@ What all prompts of a batch begin with is computed once (see `opening`); padding
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 
 import torch
 
@@ -23,7 +24,10 @@ COMPLETE = -1
 
 @dataclass(slots=True, kw_only=True)
 class PromptRow:
-    """One prompt being answered; `finish` is None while it runs, and `bound` where no schema binds it."""
+    """One prompt being answered; `finish` is None while it runs, and `bound` where no schema binds it.
+
+    `margin`: see `Answer`.
+    """
 
     prompt: Prompt
     room_tokens: int
@@ -32,6 +36,7 @@ class PromptRow:
     temperature: float = 0.0
     generated: list[int] = field(default_factory=list)
     finish: Finish | None = None
+    margin: float | None = None
 
     def take(self, token: int, stop_ids: frozenset[int], text_of: TextOf, *, finite: bool) -> None:
         """Add one decoded token, or finish: on NaN logits, a stop token or text, or no room left.
@@ -90,6 +95,7 @@ def decode_batch(
         logits = output.logits[:, -1].float()
         finite = torch.isfinite(logits).all(dim=1).tolist()
         chosen = _choose(logits, running)
+        _note_margins(logits, running)
         for at, row in enumerate(running):
             if row.bound is not None and finite[at]:
                 chosen[at] = _bound(int(chosen[at]), logits[at], row, row.bound, stop_ids)
@@ -142,6 +148,19 @@ def _choose(logits: torch.Tensor, running: Sequence[PromptRow]) -> torch.Tensor:
     if all(row.generator is None for row in running):
         return logits.argmax(dim=1)
     return torch.cat([_pick(logits[at], row) for at, row in enumerate(running)])
+
+
+def _note_margins(logits: torch.Tensor, running: Sequence[PromptRow]) -> None:
+    """Let rows that take the likeliest token remember their closest decision; see `Answer.margin`."""
+    greedy = [at for at, row in enumerate(running) if row.generator is None and row.bound is None]
+    if not greedy:
+        return
+    two = logits.topk(2, dim=1).values
+    gaps = (two[:, 0] - two[:, 1]).tolist()
+    for at in greedy:
+        row = running[at]
+        if isfinite(gaps[at]):
+            row.margin = gaps[at] if row.margin is None else min(gaps[at], row.margin)
 
 
 def _pick(logits: torch.Tensor, row: PromptRow) -> torch.Tensor:

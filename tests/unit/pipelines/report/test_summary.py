@@ -157,6 +157,7 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
         "suite",
         "policy",
         "search",
+        "foretold",
         "references",
         "runtime_differences",
         "variants",
@@ -182,6 +183,7 @@ def test_the_results_keys_are_the_same_whatever_happened(result: JsonObject) -> 
             "files",
             "audit",
             "verdict",
+            "prediction",
         ]
     assert at(variants, 4, "verdict") is at(variants, 4, "files") is None
     assert at(variants, 5, "verdict", "whole") is None

@@ -165,3 +165,27 @@ def test_broken_logits_of_a_bound_answer_are_an_error() -> None:
         [Prompt(item_id="a", token_ids=(3,), schema="{}")], engine, layout, rules, ended.extend
     )
     assert [one.finish for one in ended] == ["error"]
+
+
+def test_the_closest_decision_of_a_greedy_answer_is_noted_and_of_others_none() -> None:
+    ended: list[Answering] = []
+    settings = DecodeSettings(max_tokens=3)
+    asked = [
+        Prompt(item_id="greedy", token_ids=(3,)),
+        Prompt(item_id="drawn", token_ids=(3,), temperature=0.5),
+        Prompt(item_id="bound", token_ids=(3,), schema="{}"),
+    ]
+    sequences = [
+        Answering(prompt=each, slot=at, room=3, decoded=1) for at, each in enumerate(asked)
+    ]
+    choose = chooser(settings, lambda _schema: OnlyEven(), frozenset({STOP}))
+    for gap in (2.0, 0.25, 1.5):
+        logits = numpy.zeros((3, VOCABULARY), dtype=numpy.float32)
+        logits[:, 4], logits[:, 6] = 5.0, 5.0 - gap
+        before = logits.copy()
+        choose(logits, sequences)
+        assert (logits == before).all(), "logits are the engine's"
+        for sequence in sequences:
+            sequence.generated.append(4)
+    ended.extend(sequences)
+    assert [sequence.margin for sequence in ended] == [0.25, None, None]

@@ -23,6 +23,7 @@ from quantgate.pipelines.evaluation.loops.functions import ToolFunctions
 from quantgate.pipelines.evaluation.loops.history import HistoryForm, history_form
 from quantgate.pipelines.evaluation.loops.rehearsal import rehearsed_texts
 from quantgate.pipelines.evaluation.observing import ObserveCall
+from quantgate.pipelines.evaluation.order import EarlyEnd
 from quantgate.pipelines.evaluation.runs import run_suite
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import (
@@ -207,7 +208,7 @@ def test_portions_ask_their_loops_to_the_end(tmp_path: Path) -> None:
         runtime=runtime,
         loadable=Loadable(path=tmp_path, format=None),
         on_progress=ignore_progress,
-        ended=ended,
+        early=EarlyEnd(ended=ended),
     )
     assert seen == [2]
     assert [graded.answer.item_id for graded in run.answers] == ["loop-1", "loop-2"]

@@ -36,7 +36,11 @@ def test_every_changed_answer_is_there_with_both_texts_and_reasons(report: Build
     content = unpacked(packed)
     texts = content["texts"]
     rows = {
-        (item[0], content["variants"][a[0]]): (content["kinds"][a[1]], *(texts[n] for n in a[2:]))
+        (item[0], content["variants"][a[0]]): (
+            content["kinds"][a[1]],
+            *(texts[n] for n in a[2:7]),
+            a[7],
+        )
         for item in content["items"]
         for a in item[5]
     }
@@ -49,11 +53,12 @@ def test_every_changed_answer_is_there_with_both_texts_and_reasons(report: Build
     assert len(rows) == len(pairs) == packed.answers
     assert packed.most is None
     for pair, name in pairs:
-        kind, base, base_reason, said, reason, way = rows[pair.item_id, name]
+        kind, base, base_reason, said, reason, way, margin = rows[pair.item_id, name]
         assert (base, said) == (pair.reference.shown, pair.variant.shown)
         assert (base_reason, reason) == (pair.reference.grade.reason, pair.variant.grade.reason)
         assert way == (pair.variant.grade.way or "")
         assert kind in KINDS
+        assert margin == pair.reference.margin is not None
     assert packed == ledger(report)
 
 

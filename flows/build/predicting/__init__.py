@@ -1,0 +1,1 @@
+"""What will break, said before a variant is asked, from what the store's earlier builds showed."""
