@@ -7,6 +7,7 @@ from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
 from quantgate.pipelines.paired.predicting.scoring import Foretold, PredictionScore, score
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.naming import short_name
+from quantgate.pipelines.report.wording import percent
 
 _WORTH_NAMING = 0.02
 """The least share of the base rate's Brier score that is called a gain."""
@@ -91,7 +92,8 @@ def _verdict(score: PredictionScore) -> str:
         return f"Nothing broke, where {score.expected:.1f} breaks were expected: there is nothing to hit."
     hit = (
         f"Of the {score.broke} items that broke, {score.hits} had been called the likeliest, where"
-        f" {score.hits_by_chance:.0f} would have been by chance."
+        f" {score.hits_by_chance:.0f} would have been by chance; a broken item had been called likelier than an"
+        f" unbroken one in {percent(score.ranked)} of pairs."
     )
     brier = (
         f"The Brier score is {score.brier:.4f}, and {score.base_rate_brier:.4f} for who knows each"

@@ -1,5 +1,6 @@
 """Predictions held against what broke: Brier score, hit rate, and how often what was called likely came."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,7 +40,8 @@ class PredictionScore:
     `brier` is the mean squared distance between chance and outcome (Brier, 1950), `base_rate_brier` that of
     somebody who knew each variant's break rate, and not which items. Of the items that were called the
     likeliest of their variant, as many as broke there, `hits` broke; `hits_by_chance` would have, had they
-    been drawn.
+    been drawn. `ranked` is the share of pairs of a broken and an unbroken item of a variant in which the broken
+    one was called the likelier (the area under the ROC curve); 0.5 by chance, and where nothing can be paired.
     """
 
     items: int
@@ -49,6 +51,7 @@ class PredictionScore:
     base_rate_brier: float
     hits: int
     hits_by_chance: float
+    ranked: float
     bins: tuple[ReliabilityBin, ...]
 
     @property
@@ -63,6 +66,7 @@ def score(foretold: Sequence[Foretold]) -> PredictionScore | None:
     """Score all predictions of a build together; None where no item that they name was asked."""
     pairs: list[tuple[float, bool]] = []
     base_rate_loss, hits, hits_by_chance = 0.0, 0, 0.0
+    paired, in_order = 0, 0.0
     for each in foretold:
         asked = [
             (item.chance, each.broke[item.item_id])
@@ -77,6 +81,8 @@ def score(foretold: Sequence[Foretold]) -> PredictionScore | None:
         hits += sum(came for _, came in likeliest)
         hits_by_chance += broke * rate
         base_rate_loss += sum((rate - came) ** 2 for _, came in asked)
+        paired += broke * (len(asked) - broke)
+        in_order += _in_order(asked)
         pairs += asked
     if not pairs:
         return None
@@ -88,8 +94,16 @@ def score(foretold: Sequence[Foretold]) -> PredictionScore | None:
         base_rate_brier=base_rate_loss / len(pairs),
         hits=hits,
         hits_by_chance=hits_by_chance,
+        ranked=in_order / paired if paired else 0.5,
         bins=_bins(pairs),
     )
+
+
+def _in_order(asked: Sequence[tuple[float, bool]]) -> float:
+    """Count pairs of a broken and an unbroken item in which the broken one has the higher chance; ties half."""
+    unbroken = sorted(chance for chance, came in asked if not came)
+    broken = [chance for chance, came in asked if came]
+    return sum((bisect_left(unbroken, c) + bisect_right(unbroken, c)) / 2 for c in broken)
 
 
 def _bins(pairs: Sequence[tuple[float, bool]]) -> tuple[ReliabilityBin, ...]:

@@ -91,6 +91,7 @@ def test_the_score_is_brier_s_against_each_variants_own_break_rate() -> None:
     assert scored.base_rate_brier == 0.25
     assert scored.skill == pytest.approx(1 - 0.185 / 0.25)
     assert (scored.hits, scored.hits_by_chance) == (1, 1.0)
+    assert scored.ranked == 0.75
     assert [(each.items, each.broke) for each in scored.bins] == [(1, 0), (1, 1), (1, 0), (1, 1)]
 
 
@@ -102,6 +103,7 @@ def test_a_prediction_that_knows_no_item_is_no_better_than_the_base_rate() -> No
     scored = score([same])
     assert scored is not None
     assert scored.skill == 0.0
+    assert scored.ranked == 0.5
     assert score([]) is None
 
 
