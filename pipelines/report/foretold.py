@@ -92,8 +92,8 @@ def _verdict(score: PredictionScore) -> str:
         return f"Nothing broke, where {score.expected:.1f} breaks were expected: there is nothing to hit."
     hit = (
         f"Of the {score.broke} items that broke, {score.hits} had been called the likeliest, where"
-        f" {score.hits_by_chance:.0f} would have been by chance; a broken item had been called likelier than an"
-        f" unbroken one in {percent(score.ranked)} of pairs."
+        f" {score.hits_by_chance:.0f} would have been by chance; a broken item had been called likelier than"
+        f" an unbroken one in {percent(score.ranked)} of pairs."
     )
     brier = (
         f"The Brier score is {score.brier:.4f}, and {score.base_rate_brier:.4f} for who knows each"

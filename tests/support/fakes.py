@@ -150,7 +150,7 @@ class FakeBackend:
 class FakeRuntime:
     """Answers every item `right`; `wrong` maps an artifact's text to the item ids it gets wrong.
 
-    `stop_after` makes it crash after that many new answers, once.
+    `stop_after` makes it crash after that many new answers, once. `margins` are told with the answers.
     """
 
     wrong: dict[str, set[str]] = field(default_factory=dict)
@@ -164,6 +164,7 @@ class FakeRuntime:
     measured_by: str = "fake 1"
     measured: list[DivergenceRequest] = field(default_factory=list)
     base_kl: float | None = 1e-6
+    margins: dict[str, float] = field(default_factory=dict)
 
     def missing(self) -> str | None:
         """Nothing is missing."""
@@ -278,6 +279,7 @@ class FakeRuntime:
                     token_ids=(1, 2),
                     finish_reason="stop",
                     prompt_tokens=3,
+                    margin=self.margins.get(item_id),
                 )
                 file.write(json.dumps(to_json(answer)) + "\n")
 

@@ -40,8 +40,8 @@ class PredictionScore:
     `brier` is the mean squared distance between chance and outcome (Brier, 1950), `base_rate_brier` that of
     somebody who knew each variant's break rate, and not which items. Of the items that were called the
     likeliest of their variant, as many as broke there, `hits` broke; `hits_by_chance` would have, had they
-    been drawn. `ranked` is the share of pairs of a broken and an unbroken item of a variant in which the broken
-    one was called the likelier (the area under the ROC curve); 0.5 by chance, and where nothing can be paired.
+    been drawn. `ranked` is the share of pairs of a broken and an unbroken item of a variant in which the
+    broken one was called the likelier (the area under the ROC curve); 0.5 by chance, or where none is.
     """
 
     items: int
@@ -100,7 +100,7 @@ def score(foretold: Sequence[Foretold]) -> PredictionScore | None:
 
 
 def _in_order(asked: Sequence[tuple[float, bool]]) -> float:
-    """Count pairs of a broken and an unbroken item in which the broken one has the higher chance; ties half."""
+    """Count pairs of a broken and an unbroken item in which the broken one was likelier; ties are half."""
     unbroken = sorted(chance for chance, came in asked if not came)
     broken = [chance for chance, came in asked if came]
     return sum((bisect_left(unbroken, c) + bisect_right(unbroken, c)) / 2 for c in broken)
