@@ -84,7 +84,7 @@ def test_earlier_builds_teach_margins_and_divergences_and_the_build_itself_does_
 
     experience = experience_of(store, beside="this")
 
-    reliable = {reference.key: len(reference.margins) for reference in result.references}
+    reliable = {str(each.key): len(each.margins) for each in result.references}
     assert experience.learned.builds == 1
     assert experience.learned.answers == sum(
         reliable[v.verdict.reference_key] for v in drifted if v.verdict
