@@ -203,8 +203,8 @@ class GradedAnswer:
         margins = [
             answer.margin for answer in self.raw_answers if answer.finish_reason != "context"
         ]
-        known = [margin for margin in margins if margin is not None]
-        return min(known) if known and len(known) == len(margins) else None
+        measured = [margin for margin in margins if margin is not None]
+        return min(measured) if measured and len(measured) == len(margins) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil
 
-from quantgate.pipelines.domain.run import GradedAnswer, Run
+from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.evaluation.sampling import item_of, sample_of
 
@@ -25,21 +25,29 @@ class EarlyEnd:
 NO_EARLY_END = EarlyEnd()
 
 
-def likeliest_to_break(references: Sequence[Run]) -> tuple[str, ...]:
-    """Return the base's items by how closely it decided its answers, those that cannot break last.
+def reliable_margins(references: Sequence[Run]) -> dict[str, float]:
+    """Return the margin of every item that all of the base's runs get right, where the first one told it.
 
-    What the base does not get reliably right cannot break. Items without a margin keep their order, behind
-    those with one. Which order it is changes no decision: see `pipelines.gates.early`.
+    Runs are the primary one and its repeats, all of the same items; see `Answer.margin`.
     """
-    reliable = [all(graded.grade.correct for graded in each) for each in _by_item(references)]
-    margins = [graded.margin for graded in references[0].answers]
-    ids = [graded.answer.item_id for graded in references[0].answers]
+    reliable = (
+        all(graded.grade.correct for graded in answers)
+        for answers in zip(*(run.answers for run in references), strict=True)
+    )
+    return {
+        graded.answer.item_id: graded.margin
+        for graded, is_reliable in zip(references[0].answers, reliable, strict=True)
+        if is_reliable and graded.margin is not None
+    }
 
-    def rank(at: int) -> tuple[bool, float]:
-        margin = margins[at]
-        return not reliable[at], inf if margin is None else margin
 
-    return tuple(ids[at] for at in sorted(range(len(ids)), key=rank))
+def likeliest_to_break(references: Sequence[Run]) -> tuple[str, ...]:
+    """Return the items that can break by how closely the base decided its answers, the closest first.
+
+    In which order items are asked changes no decision: see `pipelines.gates.early`.
+    """
+    margins = reliable_margins(references)
+    return tuple(sorted(margins, key=margins.__getitem__))
 
 
 def portions(
@@ -58,7 +66,3 @@ def portions(
     ordered = sorted(prompts, key=place)
     size = max(1, ceil(len(ordered) / count))
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
-
-
-def _by_item(references: Sequence[Run]) -> list[tuple[GradedAnswer, ...]]:
-    return list(zip(*(run.answers for run in references), strict=True))

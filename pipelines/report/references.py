@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.run import Run
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.domain.verdicts.verdict import PairedItem, PairOutcome
-from quantgate.pipelines.paired.margins import reliable_margins
+from quantgate.pipelines.evaluation.order import reliable_margins
 from quantgate.pipelines.paired.pairing import NoiseFloor, noise_floor, pair_across_runtimes
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport
 from quantgate.pipelines.report.ledger.flips import changed_item

@@ -18,8 +18,8 @@ from quantgate.pipelines.report.build_report import BaseReport, BuildReport, Var
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.corpus_comparison import corpus_comparisons
 from quantgate.pipelines.report.facets import facet_rows
-from quantgate.pipelines.report.foretold import foretold_breaks
 from quantgate.pipelines.report.ledger.flips import listed_pairs
+from quantgate.pipelines.report.predictions.foretold import foretold_breaks
 from quantgate.pipelines.report.references import (
     ReferenceSummary,
     RuntimeDifference,

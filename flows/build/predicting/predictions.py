@@ -7,11 +7,11 @@ from quantgate.flows.build.references import sealed_references
 from quantgate.pipelines.domain.prediction import Prediction
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.engines.expected import expected_size
+from quantgate.pipelines.evaluation.order import reliable_margins
 from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_sealed
 from quantgate.pipelines.files.sealed_values import Missing
-from quantgate.pipelines.paired.margins import reliable_margins
-from quantgate.pipelines.paired.predicting.divergence import expected_divergence
-from quantgate.pipelines.paired.predicting.predicted import predicted
+from quantgate.pipelines.report.predictions.divergence import expected_divergence
+from quantgate.pipelines.report.predictions.predicted import predicted
 from quantgate.pipelines.report.stored.experience import experience_of
 from quantgate.pipelines.variants.variant import PlannedVariant
 

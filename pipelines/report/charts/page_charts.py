@@ -11,8 +11,8 @@ from quantgate.pipelines.report.charts.reliability import reliability_chart
 from quantgate.pipelines.report.charts.slices import SliceSeries, slices_chart
 from quantgate.pipelines.report.charts.speed import speed_chart
 from quantgate.pipelines.report.charts.tradeoff import BasePoint, divergence_chart, size_chart
-from quantgate.pipelines.report.foretold import foretold_breaks
 from quantgate.pipelines.report.naming import short_name
+from quantgate.pipelines.report.predictions.foretold import foretold_breaks
 from quantgate.pipelines.report.wording import size
 
 

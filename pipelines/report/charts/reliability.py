@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from quantgate.pipelines.paired.exact import break_rate_bound, share_lower_bound
-from quantgate.pipelines.paired.predicting.scoring import PredictionScore, ReliabilityBin
 from quantgate.pipelines.report.charts.canvas import drawn
 from quantgate.pipelines.report.charts.svg import CARD, INK, LINE, PASS, QUIET
+from quantgate.pipelines.report.predictions.scoring import PredictionScore, ReliabilityBin
 from quantgate.pipelines.report.wording import percent, plural
 
 if TYPE_CHECKING:

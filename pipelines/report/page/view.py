@@ -15,7 +15,6 @@ from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
 from quantgate.pipelines.report.corpus_comparison import CorpusComparison, corpus_comparisons
 from quantgate.pipelines.report.facets import FacetRow, facet_rows
-from quantgate.pipelines.report.foretold import ForetoldBreaks, foretold_breaks
 from quantgate.pipelines.report.ledger.alike import BrokenAlike, broken_alike
 from quantgate.pipelines.report.ledger.entries import Ledger, ledger
 from quantgate.pipelines.report.ledger.flips import (
@@ -25,6 +24,7 @@ from quantgate.pipelines.report.ledger.flips import (
 )
 from quantgate.pipelines.report.naming import short_name
 from quantgate.pipelines.report.page.decision import DecisionView, decision_view
+from quantgate.pipelines.report.predictions.foretold import ForetoldBreaks, foretold_breaks
 from quantgate.pipelines.report.references import (
     ReferenceSummary,
     RuntimeDifference,

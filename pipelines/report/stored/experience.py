@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.paired.predicting.breaking import SeenAnswer, fitted
-from quantgate.pipelines.paired.predicting.divergence import SeenDivergence
-from quantgate.pipelines.paired.predicting.predicted import Learned
+from quantgate.pipelines.report.predictions.breaking import SeenAnswer, fitted
+from quantgate.pipelines.report.predictions.divergence import SeenDivergence
+from quantgate.pipelines.report.predictions.predicted import Learned
 from quantgate.pipelines.report.stored.result_file import (
     RESULT,
     StoredResult,

@@ -37,11 +37,11 @@ from quantgate.pipelines.domain.variant import (
 from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.evaluation.graders.table import grade_answer, grader_for
+from quantgate.pipelines.evaluation.order import reliable_margins
 from quantgate.pipelines.gates.judge import audit_failure, judge
-from quantgate.pipelines.paired.margins import reliable_margins
-from quantgate.pipelines.paired.predicting.divergence import ExpectedDivergence
-from quantgate.pipelines.paired.predicting.predicted import Learned, predicted
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
+from quantgate.pipelines.report.predictions.divergence import ExpectedDivergence
+from quantgate.pipelines.report.predictions.predicted import Learned, predicted
 from tests.support.grading.items import expecting
 
 POLICY = Policy(critical_slices=("refusal",))

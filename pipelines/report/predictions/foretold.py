@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
-from quantgate.pipelines.paired.predicting.scoring import Foretold, PredictionScore, score
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.naming import short_name
+from quantgate.pipelines.report.predictions.scoring import Foretold, PredictionScore, score
 from quantgate.pipelines.report.wording import percent
 
 _WORTH_NAMING = 0.02

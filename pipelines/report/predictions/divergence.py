@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import exp, log
 from statistics import median
 
-from quantgate.pipelines.paired.predicting.breaking import LEAST_DIVERGENCE
+from quantgate.pipelines.report.predictions.breaking import LEAST_DIVERGENCE
 
 _NATS_AT_FOUR_BITS = 0.03
 """What the bundled example showed of its five GGUF variants: the middle one, brought to four bits."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.prediction import ItemChance, Prediction
-from quantgate.pipelines.paired.predicting.breaking import PRIOR, BreakModel
-from quantgate.pipelines.paired.predicting.divergence import ExpectedDivergence
+from quantgate.pipelines.report.predictions.breaking import PRIOR, BreakModel
+from quantgate.pipelines.report.predictions.divergence import ExpectedDivergence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

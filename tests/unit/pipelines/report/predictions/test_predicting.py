@@ -6,10 +6,10 @@ from math import exp, log
 import pytest
 
 from quantgate.pipelines.domain.prediction import ItemChance, Prediction
-from quantgate.pipelines.paired.predicting.breaking import PRIOR, BreakModel, SeenAnswer, fitted
-from quantgate.pipelines.paired.predicting.divergence import SeenDivergence, expected_divergence
-from quantgate.pipelines.paired.predicting.predicted import Learned, predicted
-from quantgate.pipelines.paired.predicting.scoring import Foretold, score
+from quantgate.pipelines.report.predictions.breaking import PRIOR, BreakModel, SeenAnswer, fitted
+from quantgate.pipelines.report.predictions.divergence import SeenDivergence, expected_divergence
+from quantgate.pipelines.report.predictions.predicted import Learned, predicted
+from quantgate.pipelines.report.predictions.scoring import Foretold, score
 
 
 def drawn(model: BreakModel, count: int, *, seed: int = 1) -> list[SeenAnswer]:
