@@ -60,14 +60,6 @@ def _charts(report: BuildReport, points: Sequence[ChartPoint]) -> Iterator[PageC
             caption="A tripwire, not a gate: it finds what was corrupted on the way, and decides nothing"
             " about tasks. Marks as on the left.",
         )
-    foretold = foretold_breaks(report)
-    if foretold is not None and foretold.score.broke:
-        yield PageChart(
-            title="Breaks foretold and breaks seen",
-            svg=reliability_chart(foretold.score),
-            caption=f"{foretold.verdict} Points on the dotted line were right; a line is the exact 95 %"
-            " interval, the number above it how many items were given such a chance.",
-        )
     if any(point.speed for point in points):
         yield from _timed_charts(points)
     elif sum(1 for point in points if point.tokens_per_second) > 1:
@@ -76,6 +68,20 @@ def _charts(report: BuildReport, points: Sequence[ChartPoint]) -> Iterator[PageC
             svg=speed_chart(points),
             caption="Measured once, while the suite was asked, in runtimes that serve. Variants judged in"
             " transformers have none: they are computed with expanded weights there, as no server would.",
+        )
+    yield from _foretold_charts(report)
+
+
+def _foretold_charts(report: BuildReport) -> Iterator[PageChart]:
+    """Yield the calibration plot of predictions, where anything broke that could be held against them."""
+    foretold = foretold_breaks(report)
+    if foretold is not None and foretold.score.broke:
+        yield PageChart(
+            title="Breaks foretold and breaks seen",
+            svg=reliability_chart(foretold.score),
+            caption="Each point: items that were given about the same chance of breaking before their"
+            " variant was asked, their number, and the exact 95 % interval of the share that broke. Right ones lie on the"
+            " dotted line.",
         )
 
 
