@@ -80,8 +80,8 @@ def _foretold_charts(report: BuildReport) -> Iterator[PageChart]:
             title="Breaks foretold and breaks seen",
             svg=reliability_chart(foretold.score),
             caption="Each point: items that were given about the same chance of breaking before their"
-            " variant was asked, their number, and the exact 95 % interval of the share that broke. Right ones lie on the"
-            " dotted line.",
+            " variant was asked, their number, and the exact 95 % interval of the share that broke. Right"
+            " ones lie on the dotted line.",
         )
 
 
