@@ -86,6 +86,23 @@ def test_in_no_order_of_requests_is_it_made_twice(host: Callable[..., Host], see
     assert len(hosts[0].made + hosts[1].made) == 1
 
 
+def test_what_was_made_between_the_look_and_the_lease_is_not_made_again(
+    host: Callable[..., Host],
+) -> None:
+    objects = MemoryObjects()
+    first, second = host(objects), host(objects)
+
+    def make_meanwhile(_verb: str, name: str) -> None:
+        if name.startswith("leases/"):
+            objects.before = lambda _verb, _name: None
+            first.make()
+
+    objects.before = make_meanwhile
+    assert second.make() == "host0"
+    assert (first.made, second.made) == ([RUN], [])
+    assert not [name for name in objects.contents if name.startswith("leases/")]
+
+
 def test_who_waits_gives_its_place_back_and_says_for_whom(host: Callable[..., Host]) -> None:
     objects = MemoryObjects()
     other = Leases(objects, owner="desk (process 7)", seconds=60).take(RUN)
