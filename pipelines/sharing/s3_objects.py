@@ -36,7 +36,7 @@ class S3Objects(SharedObjects):
             config_kwargs={
                 "connect_timeout": _SECONDS_TO_CONNECT,
                 "read_timeout": _SECONDS_TO_ANSWER,
-                "retries": {"max_attempts": _TRIES},
+                "retries": {"mode": "standard", "total_max_attempts": _TRIES},
             },
         )
         self._files.retries = _TRIES
@@ -50,7 +50,9 @@ class S3Objects(SharedObjects):
     def read(self, name: str) -> bytes | None:
         with self._translated():
             try:
-                content: bytes = self._files.cat_file(self._path(name))
+                content: bytes = self._files.cat_file(
+                    self._path(name), max_concurrency=1
+                )  # more would ask for the size first
             except FileNotFoundError as error:
                 if _code(error) in _NOT_A_BUCKET:
                     raise
