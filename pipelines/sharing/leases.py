@@ -147,11 +147,11 @@ class Leases:
         lease = Lease(owner=self._owner, token=uuid.uuid4().hex, seconds=self._seconds)
         if not self._objects.create(name, lease.encoded()) and not self._is_ours(name, lease):
             return LeasedElsewhere(owner=self._owner_of(name))
-        if (highest := _latest(self._objects, folder)) != name:
-            return LeasedElsewhere(owner=self._owner_of(highest) if highest else "")
-        for lower in self._objects.listed(f"{LEASES}/{folder}/"):
-            if lower < name:
-                self._objects.remove(lower)
+        *lower, highest = sorted({*self._objects.listed(f"{LEASES}/{folder}/"), name})
+        if highest != name:
+            return LeasedElsewhere(owner=self._owner_of(highest))
+        for each in lower:
+            self._objects.remove(each)
         return HeldLease(folder=folder, name=name, lease=lease, objects=self._objects)
 
     def holder(self, folder: str) -> str | None:

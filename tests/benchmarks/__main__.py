@@ -24,6 +24,7 @@ from tests.benchmarks import (
     memory,
     oneshot,
     recipes,
+    sharing,
     speed,
     start_up,
     transformers_answering,
@@ -50,6 +51,7 @@ BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "contamination": contamination.run,
     "drift": drift.run,
     "corpora": corpora.run,
+    "sharing": sharing.run,
 }
 
 

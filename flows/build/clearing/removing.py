@@ -14,12 +14,13 @@ from quantgate.flows.build.clearing.usage import UsedPlans, is_made, nobody_begi
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.sharing.entries import ARRIVING
 
 _AGE = re.compile(r"(\d{1,6}) ?([hdw])")
 _SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 VARIANT, LOGITS, DOWNLOAD, UNPACKED = "variant", "logits", "download", "unpacked checkpoint"
-LOG, ANSWERS = "log", "unfinished answers"
+LOG, ANSWERS, HALF_FETCHED = "log", "unfinished answers", "half-fetched folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ class _Candidate:
             return needs.of_variant(self.path)
         if self.kind in (LOGITS, DOWNLOAD, UNPACKED) and needs.champions_unknown:
             return "a champion may have been made from it"
-        if self.kind in (LOG, ANSWERS) and needs.running:
+        if self.kind in (LOG, ANSWERS, HALF_FETCHED) and needs.running:
             return "a build is running"
         return needs.of(self.path)
 
@@ -156,6 +157,7 @@ def _candidates(store: Store) -> Iterator[_Candidate]:
         (DOWNLOAD, root / "downloads", "*/*", "downloaded again when asked for"),
         (UNPACKED, root / "unpacked", "*", "made again of its GGUF file"),
         (ANSWERS, root / "unfinished", "*", "of a run or corpus that nobody goes on with"),
+        (HALF_FETCHED, root / ARRIVING, "*", "fetched again from the shared store when needed"),
         (LOG, root / "logs", "*", "no build is running"),
     )
     for kind, folder, pattern, reason in kinds:

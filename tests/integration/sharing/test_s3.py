@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from moto.s3.models import s3_backends
 
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.sealed import produce_once
@@ -17,7 +18,7 @@ from quantgate.pipelines.sharing.objects import SharedObjects
 from quantgate.pipelines.sharing.opening import open_objects, require_shareable
 from quantgate.pipelines.sharing.shared_store import SharedStore, waiting_folders
 from tests.support.servers.mlflow_served import free_port
-from tests.support.servers.s3 import ObjectStore, object_store
+from tests.support.servers.s3 import BUCKET, ObjectStore, object_store
 
 pytestmark = [
     pytest.mark.integration,
@@ -55,6 +56,10 @@ def test_objects_are_created_once_listed_read_and_removed(place: SharedObjects) 
     place.remove("a/b")
     assert place.read("a/b") is None
     assert place.listed("a/") == {}
+    bucket = s3_backends["123456789012"]["aws"]  # of moto, in this process
+    for number in range(1003):  # a page of a listing holds a thousand
+        bucket.put_object(BUCKET, f"shelf/many/{number}", b"")
+    assert len(place.listed("many/")) == 1003
     place.write("large/part", bytes(33 << 20))
     assert place.listed("large/")["large/part"].size_bytes == 33 << 20
     place.remove("large/part")

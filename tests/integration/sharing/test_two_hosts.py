@@ -77,7 +77,7 @@ def verdicts(result: str) -> dict[str, str]:
 def test_every_unit_is_made_once_and_both_hosts_come_to_the_same_verdicts(
     tmp_path: Path, bucket: ObjectStore, networks: tuple[HostNetwork, ...]
 ) -> None:
-    road = make_road(tmp_path, ("Q8_0", "Q4_K_M"), items_a_slice=3)
+    road = make_road(tmp_path, ("Q8_0", "Q4_K_M"), items_a_slice=6)
     hosts = [host(road, f"host{n}", bucket, network) for n, network in enumerate(networks)]
     running = [start(each, network) for each, network in zip(hosts, networks, strict=True)]
     said = [each.communicate(timeout=900) for each in running]

@@ -102,11 +102,12 @@ def test_logits_downloads_logs_and_answers_may_go_and_evidence_never_does(
     write(
         tracking, "checkpoints/aa/logits-1/part", "checkpoints/aa/model.gguf", "unpacked/m--1/w",
         "downloads/org--m/0123/w.safetensors", "logs/build.log", "unfinished/r--1/transcript.jsonl",
+        "arriving/0123/files/w",
         "runs/r--1/transcript.jsonl", "audits/a--1/manifest.json", "reports/b/index.html",
     )  # fmt: skip
     assert names(clearing(tracking, mlflow)) == [
         "variant Q2_K", "logits logits-1", "download 0123", "unpacked checkpoint m--1",
-        "unfinished answers r--1", "log build.log",
+        "unfinished answers r--1", "half-fetched folder 0123", "log build.log",
     ]  # fmt: skip
 
 
