@@ -1,4 +1,4 @@
-"""What a store that hosts share costs and saves: folders, second runs, whole builds, against a store alone."""
+"""What a store that hosts share costs and saves: folders, second runs and whole builds, against one alone."""
 
 import os
 import resource
