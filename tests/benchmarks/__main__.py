@@ -24,13 +24,13 @@ from tests.benchmarks import (
     memory,
     oneshot,
     recipes,
-    sharing,
     speed,
     start_up,
     transformers_answering,
     units,
     verdicts,
 )
+from tests.benchmarks.hosts import sharing
 
 BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "start_up": start_up.run,

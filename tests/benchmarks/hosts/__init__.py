@@ -1,0 +1,1 @@
+"""What several hosts cost and save each other."""
