@@ -69,7 +69,7 @@ slow: setup-dev setup-clusters  ## the tests that take minutes each: simulated v
 	@$(TESTS) -m slow
 
 faults: setup-dev  ## kill, signal and fill everything at every stage of a build, and print what happened (an hour)
-	@$(BIN)/pytest -q -m slow tests/integration/flows/test_faults.py
+	@$(BIN)/pytest -q -m slow tests/integration/flows/faults
 
 unit: setup-dev  ## unit tests only (no tools, about two minutes)
 	@$(TESTS) -m 'not slow' tests/unit

@@ -127,9 +127,57 @@ def _wait_until_ready(uri: str, process: "subprocess.Popen[bytes]", log: Path) -
     pytest.fail(f"the MLflow server did not start:\n{log.read_text()[-2000:]}")
 
 
+class PostgresCluster:
+    """A PostgreSQL server with an empty database at `uri`, which can be killed and started again."""
+
+    def __init__(self, server: str, folder: Path, user: str | None) -> None:
+        """Start it on files that `initdb` made in `folder / "data"`."""
+        self._user, self._folder = user, folder
+        self.port = free_port()
+        self.uri = f"postgresql://mlflow@127.0.0.1:{self.port}/postgres"
+        self._command = [
+            *(server, "-D", str(folder / "data"), "-p", str(self.port)),
+            *("-k", str(folder / "sockets"), "-h", "127.0.0.1", "-F"),
+        ]
+        self._process = self._started()
+
+    def kill(self) -> None:
+        """Send SIGKILL to its first process, whose others end then, and start it again."""
+        self._process.kill()
+        self._process.wait(timeout=30)
+        self._process = self._started()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=30)
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        """Start it; while those of a killed one still end, it refuses to."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            process = subprocess.Popen(
+                self._command,
+                user=self._user,
+                cwd=self._folder / "data",
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            if _answers(self.uri, process, deadline):
+                return process
+        pytest.fail("PostgreSQL did not start")
+
+
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """Run a PostgreSQL cluster of its own; yield the URI of an empty database.
+    """Run a PostgreSQL cluster of its own; yield the URI of an empty database; skips as the next one."""
+    with postgres_cluster() as cluster:
+        yield cluster.uri
+
+
+@contextmanager
+def postgres_cluster() -> Iterator[PostgresCluster]:
+    """Run a PostgreSQL cluster of its own.
 
     Skips where PostgreSQL or its driver is not installed. It refuses to run as root: there it runs as its
     own user (`postgres`, else `nobody`), who may not enter folders of tests.
@@ -139,29 +187,19 @@ def postgresql() -> Iterator[str]:
     if initdb is None or server is None:
         pytest.skip("PostgreSQL (initdb, postgres) is not installed")
     user = _user() if os.getuid() == 0 else None
-    folder, port = Path(tempfile.mkdtemp(prefix="quantgate-postgresql-")), free_port()
+    folder = Path(tempfile.mkdtemp(prefix="quantgate-postgresql-"))
     folder.chmod(0o755)
-    data, sockets = folder / "data", folder / "sockets"
-    for made in (data, sockets):
+    for made in (folder / "data", folder / "sockets"):
         made.mkdir()
         if user is not None:
             shutil.chown(made, user)
-    _run([initdb, "-D", str(data), "-U", "mlflow", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"],
-         user)  # fmt: skip
-    process = subprocess.Popen(
-        [server, "-D", str(data), "-p", str(port), "-k", str(sockets), "-h", "127.0.0.1", "-F"],
-        user=user,
-        cwd=data,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    uri = f"postgresql://mlflow@127.0.0.1:{port}/postgres"
+    _run([initdb, "-D", str(folder / "data"), "-U", "mlflow", "--auth=trust", "-E", "UTF8",
+          "--locale=C.UTF-8"], user)  # fmt: skip
+    cluster = PostgresCluster(server, folder, user)
     try:
-        _wait_for_connection(uri, process)
-        yield uri
+        yield cluster
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -176,14 +214,14 @@ def _run(command: list[str], user: str | None) -> None:
     subprocess.run(command, user=user, check=True, capture_output=True, cwd="/")
 
 
-def _wait_for_connection(uri: str, process: "subprocess.Popen[bytes]") -> None:
+def _answers(uri: str, process: "subprocess.Popen[bytes]", deadline: float) -> bool:
+    """Wait until a server takes connections; False where it ended instead."""
     import psycopg2
 
-    deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             psycopg2.connect(uri).close()
-            return
+            return True
         except psycopg2.OperationalError:
             time.sleep(0.2)
-    pytest.fail("PostgreSQL did not start")
+    return False

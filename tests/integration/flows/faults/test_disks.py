@@ -1,0 +1,104 @@
+"""Disks that are full at several places and sizes, and a command that may write no large file."""
+
+import resource
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.builds.road import Road, orchestrated
+from tests.support.builds.strikes import COMPLETE, completes, note, nothing_held, sealed, small_road
+from tests.support.project import PROJECT
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+REFUSED = (4, 5, 6, 13)
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Road:
+    """A small build."""
+    return orchestrated(small_road(tmp_path))
+
+
+@contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    """Mount a file system of this size on a folder, which begins empty, for the time of a block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def struck(road: Road, fault: str, size: str) -> int:
+    """Run the build, which finds no room, and see that it says so and spoils nothing."""
+    before = sealed(road)
+    ended = road.run(*road.build)
+    assert "Traceback" not in ended.stderr, ended.stderr
+    assert ended.returncode in (*REFUSED, *COMPLETE), ended.stderr
+    assert before.items() <= sealed(road).items()
+    nothing_held(road)
+    note(fault, size, ended.returncode)
+    return ended.returncode
+
+
+def test_the_stores_disk_is_full_at_several_sizes(road: Road) -> None:
+    codes = []
+    for kilobytes in (64, 1024, 10_000, 24_000):
+        with small_disk(road.store, kilobytes):
+            codes.append(struck(road, "store's disk is full", f"{kilobytes} kB"))
+    assert set(codes[:-1]) <= set(REFUSED), codes
+    completes(road)
+
+
+def test_the_temporary_folders_disk_is_full_at_several_sizes(road: Road) -> None:
+    codes = []
+    for kilobytes in (4, 64, 512):
+        with small_disk(road.folder / "tmp", kilobytes):
+            codes.append(struck(road, "temporary folder's disk is full", f"{kilobytes} kB"))
+    completes(road)
+
+
+def test_the_artifact_roots_disk_is_full(road: Road) -> None:
+    for kilobytes in (4, 32):
+        with small_disk(road.store / "mlflow-artifacts", kilobytes):
+            struck(road, "artifact root's disk is full", f"{kilobytes} kB")
+    completes(road)
+
+
+def test_files_of_a_command_may_only_be_so_large(road: Road) -> None:
+    for kilobytes in (64, 512, 4096):
+        limited = limit_to(kilobytes)
+        before = sealed(road)
+        ended = subprocess.run(
+            road.command(*road.build),
+            cwd=PROJECT,
+            env=road.environment,
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            check=False,
+            preexec_fn=limited,
+        )
+        assert "Traceback" not in ended.stderr, ended.stderr
+        assert ended.returncode in (*REFUSED, *COMPLETE), ended.stderr
+        assert before.items() <= sealed(road).items()
+        note("files limited in size", f"{kilobytes} kB", ended.returncode)
+    completes(road)
+
+
+def limit_to(kilobytes: int) -> Callable[[], None]:
+    """Return what limits the size of files of a process: writing beyond it fails as on a full disk."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, resource.RLIM_INFINITY))
+
+    return limit
