@@ -4,11 +4,13 @@ These are functions of a module, and what they share stays in it: so a task that
 by its name, with two texts, and opens the plan there.
 """
 
+import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from quantgate.flows.build import registering, units
@@ -18,6 +20,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan_files import read_plan
 from quantgate.flows.build.references import require_prospects, run_references
 from quantgate.flows.build.resources import needs
+from quantgate.flows.build.resources.devices import Accelerators
 from quantgate.flows.build.resources.host import HostMemory
 from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, Chains, Step
@@ -36,6 +39,7 @@ from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed_values import required
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.accelerator import accelerators_here
 from quantgate.pipelines.process.memory import available_bytes
 from quantgate.pipelines.process.secrecy import hide_secrets
 from quantgate.pipelines.variants.variant import PlannedVariant
@@ -87,8 +91,27 @@ def _machine() -> Machine:
     memory = Memory(
         lambda: min(available_bytes(), settings.memory_bytes), side_by_side=settings.workers
     )
-    shared = None if _boards else HostMemory(settings.tool_cache / "memory", settings.memory_bytes)
-    return Machine(memory, settings.tool_cache / f"accelerator-{socket.gethostname()}.lock", shared)
+    cache, disk = settings.tool_cache, partial(_free_bytes, settings.store.root)
+    alone = bool(_boards)
+    return Machine(
+        memory=memory,
+        disk=Memory(disk, side_by_side=settings.workers),
+        accelerators=Accelerators(
+            cache / "accelerators" / socket.gethostname(), accelerators_here()
+        ),
+        memory_of_all=None
+        if alone
+        else HostMemory(cache / "memory", lambda: settings.memory_bytes),
+        disk_of_all=None if alone else HostMemory(cache / "disk", disk),
+    )
+
+
+def _free_bytes(folder: Path) -> int:
+    """Return what is free on a folder's disk; how much there is of one that tells nothing is not asked."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return sys.maxsize
 
 
 def _rank(plan_file: str, planned: PlannedVariant, step: Step) -> float:

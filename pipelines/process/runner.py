@@ -24,6 +24,7 @@ from quantgate.pipelines.domain.errors import (
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.files.records import from_json, write_record
 from quantgate.pipelines.files.temporary import temporary_folder
+from quantgate.pipelines.process.accelerator import device_variables
 from quantgate.pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
 from quantgate.pipelines.process.children import CHILDREN, Child
 from quantgate.pipelines.process.endings import brought_upon_itself, killed_by, signal_of
@@ -136,6 +137,7 @@ def worker_environment(threads: int) -> dict[str, str]:
             "PYTHONPATH": python_path(),
             PARENT_PID: str(os.getpid()),
         }
+        | device_variables()
     )
 
 

@@ -1,4 +1,4 @@
-"""Memory that units of several processes of a machine hold together: each says in a locked file how much.
+"""What units of several processes of a machine hold together: each says in a locked file how much.
 
 A file's lock is freed by the kernel when its process dies, however it dies; so nothing has to be cleared up.
 """
@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -21,10 +21,13 @@ _HELD = "*.held"
 
 
 class HostMemory:
-    """Bytes that units of all processes of this machine hold at once, by their own account."""
+    """Bytes of memory, or of a disk, that units of all processes of this machine say they hold."""
 
-    def __init__(self, folder: Path, capacity_bytes: int) -> None:
-        """Keep account in a folder that this machine's processes share; other machines have their own."""
+    def __init__(self, folder: Path, capacity_bytes: Callable[[], int]) -> None:
+        """Keep account in a folder that this machine's processes share; other machines have their own.
+
+        `capacity_bytes` tells how much there is, or is left.
+        """
         self._folder, self._capacity_bytes = folder / socket.gethostname(), capacity_bytes
 
     @contextmanager
@@ -38,7 +41,7 @@ class HostMemory:
         """
         path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.held"
         while (account := self._entered(path, size_bytes)) is None:
-            INTERRUPTION.check("waiting for memory")
+            INTERRUPTION.check("waiting for memory or disk")
             time.sleep(_LOOK_SECONDS)
         with account:
             try:
@@ -50,7 +53,7 @@ class HostMemory:
         """Write down what is taken, where it fits, and return the locked file; one process at a time."""
         with exclusive(self._folder / "gate.lock"):
             held = self._held_by_others()
-            if held and held + size_bytes > self._capacity_bytes:
+            if held and held + size_bytes > self._capacity_bytes():
                 return None
             account = path.open("w")
             fcntl.flock(account, fcntl.LOCK_EX)

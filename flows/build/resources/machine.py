@@ -1,27 +1,31 @@
-"""What the units of this process share: the machine's cores and memory, and the accelerator's turn.
+"""What the units of this process share: the machine's cores, memory, disk and accelerators.
 
 Every unit has a thread of Prefect's, also while it waits for others. As many as there are workers are under
-way side by side; one that would not fit into memory beside those waits here, and one that computes on an
-accelerator has it to itself.
+way side by side; one that would not fit into memory or on the disk beside those waits here, and one that
+computes on an accelerator has it to itself.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+from quantgate.flows.build.resources.devices import Accelerators
 from quantgate.flows.build.resources.host import HostMemory
-from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.second_level import giving_back
+from quantgate.pipelines.process.accelerator import computing_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What a unit takes while it is under way; `device` is `cpu` or an accelerator's name."""
+    """What a unit takes while it is under way; `device` is `cpu` or an accelerator's name.
+
+    `size_bytes` are of memory, `disk_bytes` of the store's disk.
+    """
 
     size_bytes: int
     device: str
+    disk_bytes: int = 0
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -110,19 +114,23 @@ class _Place:
             self.take()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Memory and the accelerator's turn; `turn` is the lock file of this machine's accelerator.
+    """What units of this process hold of the machine.
 
-    `shared` is the memory that units of other processes hold too, None where this process runs all of them.
+    `memory_of_all` and `disk_of_all` are what units of other processes hold too, None where this process runs
+    all of them.
     """
 
-    def __init__(self, memory: Memory, turn: Path, shared: HostMemory | None = None) -> None:
-        """Remember all three."""
-        self._memory, self._turn, self._shared = memory, turn, shared
+    memory: Memory
+    disk: Memory
+    accelerators: Accelerators
+    memory_of_all: HostMemory | None = None
+    disk_of_all: HostMemory | None = None
 
     @contextmanager
     def hold(self, need: Need, rank: float = 0.0) -> Iterator[None]:
-        """Hold memory, and the accelerator too where one is needed; the highest rank goes first.
+        """Hold all that a unit needs; the highest rank goes first, and children compute on the device held.
 
         A unit that waits for what others make gives all of it back meanwhile.
         """
@@ -133,10 +141,16 @@ class Machine:
 
     @contextmanager
     def _hold(self, need: Need, rank: float) -> Iterator[None]:
+        """Everybody takes what is needed in this order, so that nobody waits for who waits for them."""
         with ExitStack() as stack:
             if need.device != "cpu":
-                stack.enter_context(exclusive(self._turn))
-            stack.enter_context(self._memory.hold(need.size_bytes, rank))
-            if self._shared is not None:
-                stack.enter_context(self._shared.hold(need.size_bytes))
+                device = stack.enter_context(self.accelerators.hold(rank))
+                stack.enter_context(computing_on(device))
+            stack.enter_context(self.memory.hold(need.size_bytes, rank))
+            if self.memory_of_all is not None:
+                stack.enter_context(self.memory_of_all.hold(need.size_bytes))
+            if need.disk_bytes:
+                stack.enter_context(self.disk.hold(need.disk_bytes, rank))
+                if self.disk_of_all is not None:
+                    stack.enter_context(self.disk_of_all.hold(need.disk_bytes))
             yield

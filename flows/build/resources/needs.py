@@ -9,6 +9,7 @@ from quantgate.flows.build.resources.machine import Need
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.audit.bench.computing import computable
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format
+from quantgate.pipelines.engines.expected import expected_size, scratch_bytes
 from quantgate.pipelines.engines.memory import (
     MemoryNeed,
     answer_memory,
@@ -57,7 +58,8 @@ def to_build(build: LocalBuild, planned: PlannedVariant) -> Need:
     if _may_offload(build, planned):
         least = offloaded_build_memory(checkpoint, recipe).size_bytes
         size = min(size, max(least, build.settings.memory_bytes))
-    return Need(size_bytes=size, device=planned.toolchain.device)
+    written = expected_size(checkpoint, recipe).size_bytes + scratch_bytes(checkpoint, [recipe])
+    return Need(size_bytes=size, device=planned.toolchain.device, disk_bytes=written)
 
 
 def resident_bytes(build: LocalBuild, planned: PlannedVariant) -> int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.flows.build.resources.devices import Accelerators
 from quantgate.flows.build.resources.machine import Machine, Memory, Need
 from quantgate.pipelines.files.second_level import while_waiting
 from quantgate.pipelines.process.control_group import ControlGroups
@@ -138,7 +139,11 @@ def test_an_error_gives_the_memory_back() -> None:
 
 
 def test_one_unit_at_a_time_computes_on_an_accelerator(tmp_path: Path) -> None:
-    machine = Machine(Memory(Meter(100), side_by_side=3), tmp_path / "accelerator.lock")
+    machine = Machine(
+        memory=Memory(Meter(100), side_by_side=3),
+        disk=Memory(Meter(100), side_by_side=3),
+        accelerators=Accelerators(tmp_path, ("0",)),
+    )
     first = taker(machine, Need(size_bytes=1, device="NVIDIA H200"))
     assert first.entered()
     second, on_cpu = (taker(machine, Need(size_bytes=1, device=d)) for d in ("NVIDIA H200", "cpu"))

@@ -13,7 +13,7 @@ HOLDING = """
 import sys, time
 from pathlib import Path
 from quantgate.flows.build.resources.host import HostMemory
-with HostMemory(Path(sys.argv[1]), 100).hold(80):
+with HostMemory(Path(sys.argv[1]), lambda: 100).hold(80):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -28,10 +28,10 @@ def test_what_fits_is_held_together_and_what_does_not_waits(tmp_path: Path) -> N
     entered = threading.Event()
 
     def large() -> None:
-        with HostMemory(tmp_path, 100).hold(70):
+        with HostMemory(tmp_path, lambda: 100).hold(70):
             entered.set()
 
-    with HostMemory(tmp_path, 100).hold(40), HostMemory(tmp_path, 100).hold(60):
+    with HostMemory(tmp_path, lambda: 100).hold(40), HostMemory(tmp_path, lambda: 100).hold(60):
         thread = threading.Thread(target=large)
         thread.start()
         assert not entered.wait(0.1)
@@ -41,7 +41,7 @@ def test_what_fits_is_held_together_and_what_does_not_waits(tmp_path: Path) -> N
 
 
 def test_one_larger_than_all_there_is_runs_alone(tmp_path: Path) -> None:
-    with HostMemory(tmp_path, 100).hold(1000):
+    with HostMemory(tmp_path, lambda: 100).hold(1000):
         pass
 
 
@@ -53,5 +53,5 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
         assert holder.stdout.readline() == "held\n"
         assert len(list(tmp_path.rglob("*.held"))) == 1
         holder.kill()
-    with HostMemory(tmp_path, 100).hold(80):
+    with HostMemory(tmp_path, lambda: 100).hold(80):
         assert len(list(tmp_path.rglob("*.held"))) == 1
