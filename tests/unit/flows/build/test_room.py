@@ -138,12 +138,14 @@ def test_an_error_gives_the_memory_back() -> None:
         pass
 
 
+def machine_of(folder: Path, memory: Memory) -> Machine:
+    """A machine with one accelerator."""
+    disk = Memory(Meter(100), side_by_side=3)
+    return Machine(memory=memory, disk=disk, accelerators=Accelerators(folder, ("0",)))
+
+
 def test_one_unit_at_a_time_computes_on_an_accelerator(tmp_path: Path) -> None:
-    machine = Machine(
-        memory=Memory(Meter(100), side_by_side=3),
-        disk=Memory(Meter(100), side_by_side=3),
-        accelerators=Accelerators(tmp_path, ("0",)),
-    )
+    machine = machine_of(tmp_path, Memory(Meter(100), side_by_side=3))
     first = taker(machine, Need(size_bytes=1, device="NVIDIA H200"))
     assert first.entered()
     second, on_cpu = (taker(machine, Need(size_bytes=1, device=d)) for d in ("NVIDIA H200", "cpu"))
@@ -158,7 +160,7 @@ def test_one_unit_at_a_time_computes_on_an_accelerator(tmp_path: Path) -> None:
 def test_who_waits_for_what_others_make_gives_its_place_back_and_has_it_again(
     tmp_path: Path,
 ) -> None:
-    machine = Machine(Memory(Meter(100), side_by_side=1), tmp_path / "accelerator.lock")
+    machine = machine_of(tmp_path, Memory(Meter(100), side_by_side=1))
     need = Need(size_bytes=100, device="NVIDIA H200")
     with machine.hold(need):
         with while_waiting():
@@ -174,7 +176,7 @@ def test_who_waits_for_what_others_make_gives_its_place_back_and_has_it_again(
 
 
 def test_a_wait_that_fails_leaves_the_place_to_others(tmp_path: Path) -> None:
-    machine = Machine(Memory(Meter(100), side_by_side=1), tmp_path / "accelerator.lock")
+    machine = machine_of(tmp_path, Memory(Meter(100), side_by_side=1))
     need = Need(size_bytes=100, device="cpu")
     with pytest.raises(ZeroDivisionError), machine.hold(need), while_waiting():
         raise ZeroDivisionError
