@@ -1,5 +1,6 @@
 """Rulers of a build: measured together, once for a base and its tokens, and sealed each on its own."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,8 @@ from quantgate.pipelines.domain.verdicts.audit import Divergence
 from quantgate.pipelines.domain.verdicts.ruler import Ruler
 from quantgate.pipelines.engines.divergence.rulers import RulersRequest
 from quantgate.pipelines.engines.requests import Loadable
-from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.records import to_json
-from quantgate.pipelines.files.sealed import is_sealed, produce_once, read_manifest
+from quantgate.pipelines.files.sealed import read_manifest, seal, staged
 from quantgate.pipelines.files.sources import source_digest
 
 _RUNTIME = "transformers"
@@ -65,14 +65,16 @@ class MeasuredRulers:
                 if r.runtime == runtime_name
             },
         }
-        with exclusive(self.bench.scratch / f".rulers-{tokens.digest[:16]}.lock"):
-            missing = tuple(r for r in together if not is_sealed(self._folder(r, tokens)))
-            for each, divergence in zip(missing, self._measure(missing, tokens), strict=True):
-                self._seal(RulerRecord(ruler=each, divergence=divergence), tokens)
+        by_folder = {self._folder(each, tokens): each for each in together}
+        with ExitStack() as stack:
+            missing: dict[Ruler, Path] = {}
+            for folder in sorted(by_folder):  # in one order, so that nobody has what another waits for
+                if staging := stack.enter_context(staged(folder)):
+                    missing[by_folder[folder]] = staging
+            divergences = self._measure(tuple(missing), tokens)
+            for (each, staging), divergence in zip(missing.items(), divergences, strict=True):
+                seal(staging, RulerRecord(ruler=each, divergence=divergence))
         return read_manifest(self._folder(ruler, tokens), RulerRecord).record.divergence
-
-    def _seal(self, record: RulerRecord, tokens: DivergenceTokens) -> None:
-        produce_once(self._folder(record.ruler, tokens), RulerRecord, lambda _: record)
 
     def _measure(
         self, rulers: tuple[Ruler, ...], tokens: DivergenceTokens
