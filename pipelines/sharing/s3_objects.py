@@ -7,9 +7,17 @@ where two were at it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/cond
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    ProfileNotFound,
+)
+from botocore.exceptions import ConnectionError as NetworkError
 from s3fs import S3FileSystem
 from typing_extensions import override
 
@@ -20,6 +28,7 @@ from quantgate.pipelines.sharing.objects import SharedObjects, StoredObject
 _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 5, 60
 _TRIES = 2
 _EXISTS = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+_LATER = ("SlowDown", "RequestTimeout", "TooManyRequests")
 _NOT_A_BUCKET = ("NoSuchBucket", "InvalidBucketName")
 
 
@@ -114,9 +123,9 @@ class S3Objects(SharedObjects):
         """Turn what s3fs and botocore raise into a ServiceError that names the address."""
         try:
             yield
-        except (OSError, BotoCoreError, ClientError) as error:
+        except (OSError, BotoCoreError, ClientError, ValueError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
-            refused = isinstance(error, PermissionError | NoCredentialsError)
+            refused = isinstance(error, PermissionError | NoCredentialsError | ProfileNotFound)
             no_bucket = isinstance(error, FileNotFoundError)
             raise ServiceError(
                 f"the shared store {'refuses us' if refused else 'cannot be used'} ({said[:300]})",
@@ -126,7 +135,7 @@ class S3Objects(SharedObjects):
                 else "correct the bucket's name or make the bucket"
                 if no_bucket
                 else "look at that service and its address (AWS_ENDPOINT_URL)",
-                transient=not (refused or no_bucket),
+                transient=not (refused or no_bucket) and _may_pass(error),
             ) from error
 
 
@@ -135,7 +144,19 @@ def _whole(content: bytes) -> int:
     return len(content) + 1
 
 
-def _code(error: OSError) -> str:
+def _code(error: Exception) -> str:
     """Return the code with which S3 refused, '' where it was something else."""
-    cause = error.__cause__
+    cause = error if isinstance(error, ClientError) else error.__cause__
     return str(cause.response["Error"].get("Code", "")) if isinstance(cause, ClientError) else ""
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may succeed later: the network's trouble, or the server's own."""
+    cause = error if isinstance(error, ClientError) else error.__cause__
+    if isinstance(cause, ClientError):
+        status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        served_badly = (
+            status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+        )
+        return bool(served_badly or _code(error) in _LATER)
+    return isinstance(error, OSError | NetworkError | HTTPClientError)

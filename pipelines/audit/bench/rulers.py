@@ -68,7 +68,9 @@ class MeasuredRulers:
         by_folder = {self._folder(each, tokens): each for each in together}
         with ExitStack() as stack:
             missing: dict[Ruler, Path] = {}
-            for folder in sorted(by_folder):  # in one order, so that nobody has what another waits for
+            for folder in sorted(
+                by_folder
+            ):  # in one order, so that nobody has what another waits for
                 if staging := stack.enter_context(staged(folder)):
                     missing[by_folder[folder]] = staging
             divergences = self._measure(tuple(missing), tokens)

@@ -88,6 +88,21 @@ def test_what_will_never_work_is_told_at_once() -> None:
     assert "bucket" in str(caught.value.next_step)
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [("AWS_ENDPOINT_URL", "nonsense"), ("AWS_PROFILE", "nobody")],
+    ids=lambda v: str(v[0]),
+)
+@pytest.mark.usefixtures("place")
+def test_variables_that_cannot_be_right_are_no_transient_trouble(
+    monkeypatch: pytest.MonkeyPatch, variable: tuple[str, str]
+) -> None:
+    monkeypatch.setenv(*variable)
+    with pytest.raises(ServiceError) as caught:
+        require_shareable(open_objects("s3://weights/shelf"))
+    assert not caught.value.transient
+
+
 @contextmanager
 def asking_for_logins(server: ObjectStore) -> Iterator[None]:
     """Have moto refuse requests whose login it does not know; it takes any otherwise."""
