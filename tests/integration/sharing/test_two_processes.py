@@ -1,6 +1,7 @@
 """Hosts as processes with stores of their own, and a real server that speaks S3: kills, and lost servers."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -101,3 +102,22 @@ def test_a_server_that_is_gone_lets_every_host_finish_alone(tmp_path: Path) -> N
     assert said[-1] == "done"
     assert len([line for line in said if "goes on alone" in line]) == 1
     assert len(list((tmp_path / "host" / "sending").iterdir())) == 3
+
+
+def test_a_full_disk_ends_a_fetch_and_leaves_nothing(tmp_path: Path) -> None:
+    variables = {"QUANTGATE_SHARED_STORE": f"file://{tmp_path}/shelf"}
+    first = {**os.environ, **variables, "QUANTGATE_STORE": str(tmp_path / "first")}
+    made = [sys.executable, "-m", "tests.support.children.sharing_host", "0", "runs/f--1"]
+    subprocess.run(made, cwd=PROJECT, env=first, check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "quantgate", "store", "pull", "*"],
+        env=first | {"QUANTGATE_STORE": str(tmp_path / "second")},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "the disk is full" in done.stderr and "Traceback" not in done.stderr
+    left = [path for path in (tmp_path / "second").rglob("*") if path.is_file()]
+    assert [path.suffix for path in left] == [".lock"]
