@@ -89,11 +89,14 @@ def main() -> None:
 )
 @click.option(
     "--search",
-    type=click.Choice(["size", "memory"]),
-    help="Find the passing variant of the least size or serving memory without asking every recipe.",
+    type=click.Choice(["size", "memory", "speed"]),
+    help="Find the passing variant of the least size or serving memory, or the fastest, without asking"
+    " every recipe.",
 )
 @click.option(
-    "--budget", metavar="SIZE", help="The most that it may come to, e.g. 6GB (with --search)."
+    "--budget",
+    metavar="SIZE",
+    help="The most size, or serving memory, that it may come to, e.g. 6GB (with --search).",
 )
 @click.option("--only", metavar="ID", help="Run a single unit, by identifier or recipe name.")
 @click.option(

@@ -89,7 +89,7 @@ def _search_request(options: QuantizeOptions) -> SearchRequest | None:
             raise InputError(
                 "is what a search may come to",
                 where="--budget",
-                next_step="add --search size or --search memory",
+                next_step="add --search size, memory or speed",
             )
         return None
     if options.only is not None:

@@ -1,10 +1,10 @@
 """The flow of a search: one variant after the other is built, asked and judged until none is left to try."""
 
 from prefect import flow
-from prefect.futures import wait
+from prefect.futures import PrefectFuture, wait
 
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.searching.trying import progress
+from quantgate.flows.build.searching.trying import SearchProgress, progress
 from quantgate.flows.orchestration import steps, tasks
 from quantgate.flows.orchestration.runners.processes import pool_ends_too
 from quantgate.pipelines.domain.values import JsonObject
@@ -21,20 +21,42 @@ def search_plan(plan_file: str, build: str) -> JsonObject:  # noqa: ARG001 - `bu
 
 def _search(local: LocalBuild, plan_file: str) -> JsonObject:
     _ = local.suite_runs  # what no context holds is said before anything is built
-    before: PlannedVariant | None = None
-    while (upcoming := progress(local).upcoming) is not None and upcoming is not before:
+    before = SearchProgress(passed={}, upcoming=None)
+    while (after := progress(local)).upcoming is not None and not _is_stuck(before, after):
+        upcoming = after.upcoming
         INTERRUPTION.check(upcoming.identifier)
-        _try(plan_file, local.plan.builder(upcoming), upcoming)
-        before = upcoming  # a unit that left neither a result nor an error is not tried for ever
+        work = _time if after.to_time else _try
+        work(plan_file, local.plan.builder(upcoming), upcoming)
+        before = after
     return {"passed": dict(progress(local).passed)}
 
 
-def _try(plan_file: str, builder: PlannedVariant, variant: PlannedVariant) -> None:
-    """Build, audit, ask and judge one variant; the base in its runtime before it, unless that is done."""
-    runtime, unit = variant.recipe.runtime, (plan_file, variant.identifier)
+def _is_stuck(before: SearchProgress, after: SearchProgress) -> bool:
+    """Whether a unit left neither a result nor an error: it is not tried for ever."""
+    return (after.upcoming, after.to_time) == (before.upcoming, before.to_time)
+
+
+def _built(
+    plan_file: str, builder: PlannedVariant, variant: PlannedVariant
+) -> PrefectFuture[JsonObject]:
+    """Build a variant, and ask the base in its runtime before, unless that is done."""
+    runtime = variant.recipe.runtime
     based = tasks.base.submit(plan_file, runtime)
     asked = tasks.reference.submit(plan_file, runtime, wait_for=[based], return_state=False)
-    built = tasks.build.submit(plan_file, builder.identifier, wait_for=[asked], return_state=False)
+    return tasks.build.submit(plan_file, builder.identifier, wait_for=[asked], return_state=False)
+
+
+def _time(plan_file: str, builder: PlannedVariant, variant: PlannedVariant) -> None:
+    """Build one variant and time it beside its base; nothing else is under way."""
+    built = _built(plan_file, builder, variant)
+    unit = (plan_file, variant.identifier)
+    wait([tasks.time_variant.submit(*unit, wait_for=[built], return_state=False)])
+
+
+def _try(plan_file: str, builder: PlannedVariant, variant: PlannedVariant) -> None:
+    """Build, audit, ask and judge one variant."""
+    unit = (plan_file, variant.identifier)
+    built = _built(plan_file, builder, variant)
     audited = tasks.audit.submit(*unit, wait_for=[built], return_state=False)
     answered = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
     wait([tasks.judge.submit(*unit, wait_for=[answered], return_state=False)])

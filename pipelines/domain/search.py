@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-SearchGoal = Literal["size", "memory"]
-"""What is to be as small as possible: the files, or what serving them takes."""
+SearchGoal = Literal["size", "memory", "speed"]
+"""What is to be as small as possible, the files or what serving them takes; or as fast as possible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class SearchCandidate:
     memory_bytes: int
 
     def cost_bytes(self, goal: SearchGoal) -> int:
-        """Return what a search for this goal wants less of."""
+        """Return what a search for this goal wants less of; a budget of one for speed is of memory."""
         return self.size_bytes if goal == "size" else self.memory_bytes
 
 
@@ -28,7 +28,8 @@ class Search:
     """All that a search may try, as sequences: each starts with a recipe, behind which come smaller mixes.
 
     Sequences stand in the order of what their recipes cost, the most first. Within one, the next candidate is
-    tried only where all before it passed. `beyond_budget` holds recipes that cost more than `budget_bytes`,
+    tried only where all before it passed. A search for speed has no mixes, and is led by measured speeds.
+    `beyond_budget` holds recipes that cost more than `budget_bytes`,
     none of which is ever tried.
     """
 

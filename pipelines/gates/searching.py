@@ -6,6 +6,8 @@ and costs less than who passes, so it parts them below the middle. Which recipes
 depends on the answers; the error rate does not: there are as many sequences as recipes, fixed beforehand,
 each is tested at its equal share of the error (`Policy.error_shares`), and within a sequence nothing is
 tested behind what did not pass. docs/verdicts.md has the proof.
+
+Speed orders quality still less than size does: there it asks the fastest first, until one passes.
 """
 
 from collections.abc import Mapping
@@ -36,6 +38,19 @@ def next_candidate(search: Search, passed: Mapping[str, bool]) -> SearchCandidat
     if passing < 0:
         return None
     return _next_mix(search.sequences[passing], passed)
+
+
+def fastest_candidate(
+    search: Search, passed: Mapping[str, bool], speeds: Mapping[str, float]
+) -> SearchCandidate | None:
+    """Return the fastest that was not tried, by tokens a second; None where one passed or none is left.
+
+    Candidates without a speed are never tried.
+    """
+    if any(passed.values()):
+        return None
+    left = [c for c in search.candidates if c.identifier in speeds and c.identifier not in passed]
+    return max(left, key=lambda candidate: speeds[candidate.identifier], default=None)
 
 
 def parting(recipes: int) -> int:

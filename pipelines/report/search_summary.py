@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from quantgate.pipelines.domain.search import Search, SearchCandidate
 from quantgate.pipelines.gates.searching import best_candidate
-from quantgate.pipelines.report.build_report import BuildReport
+from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.summary import decision_word
 
 BEYOND_BUDGET = "is above the budget"
@@ -13,13 +13,17 @@ NOT_NEEDED = "was not needed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """A candidate that was built and judged; `asked` counts the items it was asked."""
+    """A candidate that was built and judged; `asked` counts the items it was asked.
+
+    `speed_ratio` is its tokens a second over its base's, None where it was not timed.
+    """
 
     identifier: str
     size_bytes: int
     memory_bytes: int
     decision: str
     asked: int
+    speed_ratio: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +92,16 @@ def _tried(report: BuildReport, search: Search) -> tuple[Tried, ...]:
             memory_bytes=candidate.memory_bytes,
             decision=decision_word(variant),
             asked=len(variant.verdict.items) if variant.verdict else 0,
+            speed_ratio=_speed_ratio(variant),
         )
         for candidate in search.candidates
         if (variant := variants.get(candidate.identifier)) is not None
     )
+
+
+def _speed_ratio(variant: VariantReport) -> float | None:
+    figure = variant.speed.figure("generated_tokens_per_second") if variant.speed else None
+    return figure.ratio.median if figure else None
 
 
 def _untried(candidate: SearchCandidate, why: str) -> Untried:

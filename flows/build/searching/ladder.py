@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.searching.metering import require_meters
 from quantgate.flows.build.searching.mixes import MixPlanner, mix_planner
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import Format
@@ -35,16 +36,14 @@ def search_plan(build: LocalBuild, request: SearchRequest) -> BuildPlan:
     Recipes above the budget are named and left out.
 
     Raises:
-        InputError: where there is no recipe, or none within the budget; the policy asks variants again.
+        InputError: where there is no recipe, or none within the budget; the policy asks variants again; or
+            speed is searched for, and nothing here times one of the recipes.
     """
     plan, tools = build.plan, build.tools
-    if plan.policy.variant_runs > 1:
-        raise InputError(
-            f"a search ends a variant's run as soon as it is settled, and the policy asks for "
-            f"{plan.policy.variant_runs} runs of each (variant_runs)",
-            where="policy",
-            next_step="search with variant_runs: 1, then judge what it found with more",
-        )
+    _require_one_run(plan.policy)
+    by_speed = request.goal == "speed"
+    if by_speed:
+        require_meters(build)
     longest_tokens = build.suite_runs.longest_sequence_tokens
     ladder = sorted(
         (_rung(plan, variant, longest_tokens) for variant in plan.variants),
@@ -53,7 +52,7 @@ def search_plan(build: LocalBuild, request: SearchRequest) -> BuildPlan:
     within = [rung for rung in ladder if _affordable(rung, request)]
     if not within:
         raise _nothing_within(ladder, request)
-    planner = mix_planner(plan, tools)
+    planner = None if by_speed else mix_planner(plan, tools)
     taken = {variant.identifier for variant in plan.variants}
     sequences: list[tuple[_Rung, ...]] = []
     for rung, cheaper in zip(within, [*within[1:], None], strict=True):
@@ -72,7 +71,18 @@ def search_plan(build: LocalBuild, request: SearchRequest) -> BuildPlan:
         variants=tuple(rung.variant for each in sequences for rung in each),
         policy=shared_policy(plan.policy, len(sequences)),
         search=search,
+        speed=plan.speed or by_speed,
     )
+
+
+def _require_one_run(policy: Policy) -> None:
+    if policy.variant_runs > 1:
+        raise InputError(
+            f"a search ends a variant's run as soon as it is settled, and the policy asks for "
+            f"{policy.variant_runs} runs of each (variant_runs)",
+            where="policy",
+            next_step="search with variant_runs: 1, then judge what it found with more",
+        )
 
 
 def shared_policy(policy: Policy, sequences: int) -> Policy:

@@ -1,27 +1,34 @@
 """How far a search is: what became of what it tried, read from what is sealed, and what it tries next."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from quantgate.flows.build.bases import sealed_base
 from quantgate.flows.build.errors import REGISTER, errors_of, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.references import sealed_references
+from quantgate.flows.build.searching.metering import could_not_be_timed, measured_speed
 from quantgate.flows.build.units import sealed_audit, sealed_run
 from quantgate.flows.build.verdicts import evidence
+from quantgate.pipelines.domain.search import Search, SearchCandidate
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.files.sealed_values import Missing
-from quantgate.pipelines.gates.searching import next_candidate
+from quantgate.pipelines.gates.searching import fastest_candidate, next_candidate
 from quantgate.pipelines.variants.variant import PlannedVariant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchProgress:
-    """How far a search is: what passed, in the order of trying, and what comes next, if anything."""
+    """How far a search is: what passed, in the order of trying, and what comes next, if anything.
+
+    `to_time`: what comes next is timed, and not asked yet.
+    """
 
     passed: Mapping[str, bool]
     upcoming: PlannedVariant | None
+    to_time: bool = False
 
 
 def progress(build: LocalBuild) -> SearchProgress:
@@ -34,8 +41,29 @@ def progress(build: LocalBuild) -> SearchProgress:
     search = build.plan.search
     if search is None:
         raise ValueError(f"{build.plan.name} is no search")
+    if search.goal == "speed":
+        return _by_speed(build, search)
+    return _tried(build, partial(next_candidate, search))
+
+
+def _by_speed(build: LocalBuild, search: Search) -> SearchProgress:
+    """All that was built is timed before the first is asked; what fails to be is out of the race."""
+    speeds: dict[str, float] = {}
+    for candidate in search.candidates:
+        planned = build.plan.variant(candidate.identifier)
+        speed = measured_speed(build, planned)
+        if speed is not None:
+            speeds[candidate.identifier] = speed
+        elif not could_not_be_timed(build, planned) and _outcome(build, planned) is None:
+            return SearchProgress(passed={}, upcoming=planned, to_time=True)
+    return _tried(build, lambda passed: fastest_candidate(search, passed, speeds))
+
+
+def _tried(
+    build: LocalBuild, upcoming: Callable[[Mapping[str, bool]], SearchCandidate | None]
+) -> SearchProgress:
     passed: dict[str, bool] = {}
-    while (candidate := next_candidate(search, passed)) is not None:
+    while (candidate := upcoming(passed)) is not None:
         planned = build.plan.variant(candidate.identifier)
         outcome = _outcome(build, planned)
         if outcome is None:

@@ -73,10 +73,13 @@ def _search_sentences(plan: BuildPlan) -> Iterator[str]:
     if search is None:
         return
     recipes = len(search.sequences)
-    yield (
-        f"by {search.goal}: {plural(recipes, 'recipe')} parted by it, then mixes below what passed; most "
-        f"of the units above will not be built, each is judged at {100 * plan.policy.whole_confidence:.2f} %"
+    way = (
+        "built and timed, then asked from the fastest until one passes; most of them will not be asked"
+        if search.goal == "speed"
+        else "parted by it, then mixes below what passed; most of the units above will not be built"
     )
+    confidence = f"{100 * plan.policy.whole_confidence:.2f} %"
+    yield f"by {search.goal}: {plural(recipes, 'recipe')} {way}, each is judged at {confidence}"
     if search.beyond_budget:
         names = ", ".join(candidate.identifier for candidate in search.beyond_budget)
         yield f"above the budget: {names}"

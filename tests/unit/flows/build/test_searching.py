@@ -9,12 +9,15 @@ from quantgate.flows.build import units
 from quantgate.flows.build.errors import record_error
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan_files import read_command, write_command
+from quantgate.flows.build.references import run_references
 from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
 from quantgate.flows.build.searching.trying import progress, tried_plan
+from quantgate.flows.build.timing.speeds import speed_of, time_beside_base
 from quantgate.flows.orchestration.searching import tried_build
 from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from tests.support.builds.faked import faked_build
+from tests.support.builds.metered import FakeMeter
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 
@@ -108,3 +111,66 @@ def test_what_a_search_tried_is_by_the_command_that_asked_for_the_search(tmp_pat
     tried = tried_build(build.plan, progress(build), store)
     assert tried == tried_plan(build.plan, progress(build))
     assert read_command(tried.name, store) == "quantgate quantize --search size"
+
+
+def by_speed(
+    tmp_path: Path, runtime: FakeRuntime, times: dict[str, float] | None = None
+) -> LocalBuild:
+    build = faked_build(tmp_path, FakeBackend(), runtime)
+    meter = FakeMeter(base=build.bench.base("llamacpp").path, times=times or {})
+    build = replace(build, tools=replace(build.tools, speed_meters={"llamacpp": meter}))
+    return replace(build, plan=search_plan(build, SearchRequest(goal="speed")))
+
+
+def raced(build: LocalBuild) -> list[str]:
+    """Do what a search for speed asks for; return what it timed and asked, in that order."""
+    steps = []
+    while (after := progress(build)).upcoming is not None:
+        upcoming = after.upcoming
+        steps.append(f"{'time' if after.to_time else 'ask'} {upcoming.recipe.name}")
+        units.build_files(build, upcoming)
+        if after.to_time:
+            run_references(build, upcoming.recipe.runtime)
+            time_beside_base(build, upcoming)
+        else:
+            judged(build, upcoming)
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("times", "asked"),
+    [
+        ({"Q8_0": 1.5, "Q2_K": 3.0}, ["ask Q2_K"]),
+        ({"Q8_0": 3.0, "Q2_K": 1.5}, ["ask Q8_0"]),
+    ],
+)
+def test_for_speed_all_are_timed_and_the_fastest_is_asked_first(
+    tmp_path: Path, times: dict[str, float], asked: list[str]
+) -> None:
+    build = by_speed(tmp_path, FakeRuntime(), times)
+    assert raced(build) == ["time Q8_0", "time Q2_K", *asked]
+    assert build.plan.speed
+
+
+def test_for_speed_the_next_fastest_is_asked_where_the_fastest_breaks_too_much(
+    tmp_path: Path,
+) -> None:
+    broken = {"Q2_K": {f"i{n}" for n in range(20)}}
+    build = by_speed(tmp_path, FakeRuntime(wrong=broken), {"Q8_0": 1.1, "Q2_K": 4.0})
+    assert raced(build) == ["time Q8_0", "time Q2_K", "ask Q2_K", "ask Q8_0"]
+    assert dict(progress(build).passed) == {"demo--Q2_K": False, "demo--Q8_0": True}
+
+
+def test_what_cannot_be_timed_is_out_of_the_race(tmp_path: Path) -> None:
+    build = by_speed(tmp_path, FakeRuntime())
+    record_error(build, speed_of("demo--Q8_0"), "time", WorkerError("was ended"))
+    assert raced(build) == ["time Q2_K", "ask Q2_K"]
+
+
+def test_a_runtime_that_serves_nobody_is_refused_in_one_line(tmp_path: Path) -> None:
+    build = faked_build(tmp_path, FakeBackend(), FakeRuntime())
+    build = replace(
+        build, tools=replace(build.tools, speed_meters={"other": FakeMeter(base=tmp_path)})
+    )
+    with pytest.raises(InputError, match="Q2_K, Q8_0 cannot be timed in llamacpp"):
+        search_plan(build, SearchRequest(goal="speed"))

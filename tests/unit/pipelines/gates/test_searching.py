@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 
 from quantgate.pipelines.domain.search import Search, SearchCandidate
-from quantgate.pipelines.gates.searching import best_candidate, next_candidate, parting
+from quantgate.pipelines.gates.searching import (
+    best_candidate,
+    fastest_candidate,
+    next_candidate,
+    parting,
+)
 
 
 def search_of(*sequences: str) -> Search:
@@ -76,3 +81,12 @@ def test_eight_recipes_and_two_mixes_are_asked_half_of_what_all_eight_would_be_w
     asked = sum(1.0 if name in passing else 45 / 115 for name in order)
     assert order == ["f", "h", "g"]
     assert asked + 2 <= len(EIGHT.sequences) / 2
+
+
+def test_the_fastest_is_tried_until_one_passes_and_what_has_no_speed_never() -> None:
+    search = search_of("a", "b", "c")
+    speeds = {"a": 1.0, "c": 3.0}
+    assert fastest_candidate(search, {}, speeds) == search.candidates[2]
+    assert fastest_candidate(search, {"c": False}, speeds) == search.candidates[0]
+    assert fastest_candidate(search, {"c": False, "a": False}, speeds) is None
+    assert fastest_candidate(search, {"c": True}, speeds) is None

@@ -1,10 +1,9 @@
 """Variants are timed by turns with their base, once; what has no server's speed says so."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typing_extensions import override
 
 from quantgate.flows.build import units
 from quantgate.flows.build.local_build import LocalBuild
@@ -13,42 +12,15 @@ from quantgate.flows.build.timing.variant_speed import processor_name, timed_pro
 from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
-from quantgate.pipelines.domain.speed import ACCURACY_ONLY, NO_METER, SpeedSample
-from quantgate.pipelines.domain.values import Digest, digest_of
+from quantgate.pipelines.domain.speed import ACCURACY_ONLY, NO_METER
 from quantgate.pipelines.engines.requests import Prompt
-from quantgate.pipelines.engines.timing.meter import SpeedMeter, SpeedRequest
-from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.registry.evidence_facts import version_facts
 from tests.support.builds.faked import faked_build
+from tests.support.builds.metered import FakeMeter
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 
 SERVER = Server(name="llamacpp", engine="llama-server", formats=(Format.GGUF,), version="1")
-
-
-@dataclass(kw_only=True)
-class FakeMeter(SpeedMeter):
-    """Every model is half as large and twice as fast as the base."""
-
-    base: Path
-    asked: list[SpeedRequest] = field(default_factory=list)
-
-    @override
-    def source_digest(self) -> Digest:
-        return digest_of("fake")
-
-    @override
-    def sample(
-        self, request: SpeedRequest, run_worker: RunWorker, on_progress: OnProgress
-    ) -> SpeedSample:
-        self.asked.append(request)
-        times = 1.0 if request.loadable.path == self.base else 2.0
-        return SpeedSample(
-            prompt_tokens_per_second=100.0 * times,
-            generated_tokens_per_second=10.0 * times,
-            first_token_seconds=0.5 / times,
-            peak_memory_bytes=round(1000 / times),
-        )
 
 
 @pytest.fixture
