@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from quantgate.calibration.checks.report import CorpusReport
+from quantgate.calibration.drift.results import DriftRecord
 from quantgate.calibration.shelf.card import DataCard
+from quantgate.calibration.shelf.comparison import CorpusDifference
 from quantgate.calibration.shelf.model_tokens import ModelTokens
 from quantgate.calibration.shelf.sealing import CorpusRecord
 from quantgate.flows.build.clearing.removing import Kept, Removable
 from quantgate.flows.build.recommending.choosing import Recommendation
+from quantgate.flows.build.scaling.costs import MeasuredCosts
+from quantgate.flows.build.scaling.simulation import Fleet, Forecast
 from quantgate.flows.build.states.builds import StoreState
 from quantgate.flows.cli.store.sharing import SharedListing, SharedTransfer
+from quantgate.flows.cli.views.corpus import TokenChange
 from quantgate.flows.releases.claims import Claim
 from quantgate.pipelines.authoring.check import SuiteReport
 from quantgate.pipelines.domain.recipe import Recipe
@@ -20,6 +25,7 @@ from quantgate.pipelines.domain.verdicts.verdict import Verdict
 from quantgate.pipelines.report.between.builds import BuildsCompared
 from quantgate.pipelines.report.page.store_page import BuildSummary
 from quantgate.pipelines.report.stored.result_file import StoredResult
+from quantgate.pipelines.report.tables.table import Cell
 from quantgate.registry import (
     Lineage,
     ModelHistory,
@@ -28,6 +34,8 @@ from quantgate.registry import (
     VersionComparison,
 )
 from quantgate.registry.proofs.checking import BundleProof
+
+TableRow: TypeAlias = dict[str, Cell]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +78,53 @@ class BundleVerifiedOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOutput:
+    """A version whose every byte is as registered, attested by a key that was named."""
+
+    uri: str
+    folder: Path
+    every_byte: bool
+    signers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedAgainOutput:
+    """A version whose every byte is as registered, and what its transcripts prove, judged again."""
+
+    uri: str
+    every_byte: bool
+    proof: BundleProof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleOutput:
+    """A bundle that was written, and what it proves."""
+
+    file: Path
+    size_bytes: int
+    proof: BundleProof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestedOutput:
+    """Where the attestation of a version lies, and the fingerprint of the key that signed it."""
+
+    uri: str
+    folder: Path
+    signer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedOutput:
+    """What was published; `published` is its address, null where nothing was."""
+
+    repository: str
+    published: str | None
+    size_bytes: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteCheckOutput(SuiteReport):
     """What `suite check` found; `ok` is false where there are problems."""
 
@@ -109,6 +164,43 @@ class CorpusOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusDiffOutput(CorpusDifference):
+    """What changed from one corpus to another; `tokens` as each model counts them that counted both."""
+
+    tokens: tuple[TokenChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusDriftOutput(DriftRecord):
+    """Today's traffic against a corpus: the decision, how far apart they are, and each test's effect."""
+
+    drift: bool
+    distance: float
+    effects: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleOutput:
+    """How long a fleet of builds would take, from what the builds of a store cost."""
+
+    fleet: Fleet
+    costs: MeasuredCosts
+    forecast: Forecast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTablesOutput:
+    """Every table of a build, its rows by the names of their columns."""
+
+    build: str
+    variants: tuple[TableRow, ...]
+    slices: tuple[TableRow, ...]
+    changed_answers: tuple[TableRow, ...]
+    audits: tuple[TableRow, ...]
+    base: tuple[TableRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasesOutput:
     """The releases that were noticed."""
 
@@ -133,7 +225,7 @@ OUTPUTS: Mapping[str, Any] = {
     "quantgate.lineage/1": Lineage,
     "quantgate.history/1": ModelHistory,
     "quantgate.compare/1": VersionComparison | BuildsCompared,
-    "quantgate.verify/1": VerifiedOutput | BundleVerifiedOutput,
+    "quantgate.verify/1": VerifiedOutput | BundleVerifiedOutput | SignedOutput | JudgedAgainOutput,
     "quantgate.pull/1": Pulled,
     "quantgate.report/1": BuildsOutput,
     "quantgate.status/1": StoreState,
@@ -145,6 +237,13 @@ OUTPUTS: Mapping[str, Any] = {
     "quantgate.corpus-check/1": CorpusCheckOutput,
     "quantgate.corpus-list/1": CorporaOutput,
     "quantgate.corpus-show/1": CorpusOutput,
+    "quantgate.corpus-diff/1": CorpusDiffOutput,
+    "quantgate.corpus-drift/1": CorpusDriftOutput,
+    "quantgate.bundle/1": BundleOutput,
+    "quantgate.attest/1": AttestedOutput,
+    "quantgate.publish/1": PublishedOutput,
+    "quantgate.report-tables/1": ReportTablesOutput,
+    "quantgate.scale/1": ScaleOutput,
     "quantgate.releases/1": ReleasesOutput,
     "quantgate.gc/1": ClearingOutput,
     "quantgate.store-list/1": SharedListing,

@@ -120,12 +120,14 @@ def test_ci_s_verdict_of_a_build_hands_on_its_files_and_its_exit_code(road: Road
         ("verify", "support-llama/1", "--json"),
         ("pull", "support-llama/1", "--to", "pulled", "--json"),
         ("compare", "support-llama", "support-llama", "--json"),
+        ("bundle", "support-llama/1", "--to", "pulled.bundle", "--json"),
+        ("scale", "--models", "2", "--variants", "2", "--workers", "2", "--json"),
     ],
 )
 def test_what_asks_for_files_prints_json_that_fits_its_schema(
     road: Road, arguments: tuple[str, ...]
 ) -> None:
-    named = [str(road.folder / each) if each == "pulled" else each for each in arguments]
+    named = [str(road.folder / each) if each.startswith("pulled") else each for each in arguments]
     printed = road.run(*named)
     assert printed.returncode == 0, printed.stderr
     value = json.loads(printed.stdout)

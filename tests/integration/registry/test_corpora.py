@@ -32,6 +32,7 @@ from quantgate.pipelines.files.sealed import read_manifest
 from quantgate.registry import Tracking, lineage, lookup, record, record_corpus, still_recorded
 from quantgate.registry.evidence import Evidence
 from tests.support.registered.registries import Sample, evidence_of, tracking_in
+from tests.support.schemas import require_schema
 
 pytestmark = [
     pytest.mark.integration,
@@ -213,6 +214,7 @@ def test_drift_of_traced_traffic_is_recorded_and_shown_with_the_variant(
     options = DriftOptions(corpus="support", traffic=f"mlflow:{experiment}", as_json=True)
     assert drift_command(options) == 10
     printed = json.loads(capsys.readouterr().out)
+    require_schema(printed, "corpus-drift")
     assert printed["drift"]
     assert drift_command(options) == 10  # nothing is compared or recorded anew
     assert json.loads(capsys.readouterr().out) == printed

@@ -25,6 +25,7 @@ from tests.support.builds.faked import suite as exam
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 from tests.support.registered.registries import Sample, evidence_of, tracking_in
+from tests.support.schemas import require_schema
 from tests.support.servers.hub import HubServer
 
 pytestmark = [
@@ -70,6 +71,7 @@ def test_an_attested_version_is_verified_by_the_key_that_is_trusted(
     said = quantgate(store, "verify", REFERENCE, "--key", f"{key}.pub", code=2)
     assert "no attestation by the key" in said
     made = json.loads(quantgate(store, "attest", REFERENCE, "--key", str(key), "--json"))
+    assert require_schema(made) == "quantgate.attest/1"
     statement = json.loads((Path(made["folder"]) / "statement" / "provenance.json").read_bytes())
     assert statement["predicate"]["runDetails"]["metadata"]["invocationId"]
     said = quantgate(store, "verify", REFERENCE, "--key", f"{key}.pub")
@@ -86,7 +88,8 @@ def test_nothing_is_published_unless_it_was_agreed_to(store: Path, hub: HubServe
     publish = ("publish", REFERENCE, "--to", REPOSITORY)
     said = quantgate(store, *publish, endpoint=hub.endpoint)
     assert "nothing was published: --yes publishes it without a question" in said
-    quantgate(store, *publish, "--json", endpoint=hub.endpoint)
+    listed = json.loads(quantgate(store, *publish, "--json", endpoint=hub.endpoint))
+    assert require_schema(listed) == "quantgate.publish/1"
     quantgate(store, *publish, "--yes", "--dry-run", endpoint=hub.endpoint)
     assert hub.requests == []
     said = quantgate(store, *publish, "--yes", endpoint=hub.endpoint)

@@ -1,8 +1,10 @@
 """What commands print as JSON fits the schema that `quantgate schema` prints of it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 from click.testing import CliRunner
@@ -11,6 +13,7 @@ from quantgate.flows.cli.main import main
 from quantgate.flows.cli.schemas.outputs import OUTPUTS
 from quantgate.pipelines.specs.json_schemas import SCHEMAS
 from tests.support.project import EXAMPLE
+from tests.support.schemas import require_schema
 
 UNSEEN = {"quantgate.verify/1", "quantgate.pull/1"}
 """They ask for weights, which the demo has none of."""
@@ -18,8 +21,15 @@ UNSEEN = {"quantgate.verify/1", "quantgate.pull/1"}
 OF_A_SHARED_STORE = {f"quantgate.store-{name}/1" for name in ("list", "push", "pull", "clean")}
 """Checked in `test_shared_store.py`, where there is one."""
 
+OF_A_REGISTRY = {f"quantgate.{name}/1" for name in ("attest", "bundle", "publish", "corpus-drift")}
+"""Checked in integration tests of the registry, which has what they are about."""
+
+OF_A_BUILT_STORE = {"quantgate.scale/1"}
+"""Checked in `test_road.py`, where something was built."""
+
 AUTHORING = {
     *("quantgate.corpus-build/1", "quantgate.corpus-check/1", "quantgate.corpus-list/1"),
+    "quantgate.corpus-diff/1",
     *(
         "quantgate.corpus-show/1",
         "quantgate.suite-check/1",
@@ -44,15 +54,6 @@ def printed(store: Path, *arguments: str) -> object:
     return json.loads(result.stdout)
 
 
-def check(value: object) -> str:
-    assert isinstance(value, dict)
-    name = str(value["schema"])
-    shown = CliRunner().invoke(main, ["schema", name])
-    assert shown.exit_code == 0, shown.output
-    jsonschema.validate(value, json.loads(shown.stdout))
-    return name
-
-
 def test_every_output_of_a_store_and_its_registry_fits_its_schema(demo: Path) -> None:
     build = next(demo.glob("reports/*/result.json"))
     runs = demo / "transcripts"
@@ -70,9 +71,17 @@ def test_every_output_of_a_store_and_its_registry_fits_its_schema(demo: Path) ->
         printed(demo, "recommend", str(EXAMPLE / "checkpoint"), "--memory", "1GB", "--json"),
         printed(demo, "judge", *both, "--suite", str(EXAMPLE / "suite"), "--json"),
     ]
-    assert {
-        check(value) for value in values
-    } == OUTPUTS.keys() - UNSEEN - AUTHORING - OF_A_SHARED_STORE
+    assert {require_schema(value) for value in values} == (
+        OUTPUTS.keys()
+        - UNSEEN
+        - AUTHORING
+        - OF_A_SHARED_STORE
+        - OF_A_REGISTRY
+        - OF_A_BUILT_STORE
+        - {"quantgate.report-tables/1"}
+    )
+    tables = printed(demo, "report", "support-llama", "--as", "json")
+    assert require_schema(tables) == "quantgate.report-tables/1"
 
 
 def test_every_output_about_suites_corpora_and_stores_fits_its_schema(tmp_path: Path) -> None:
@@ -82,8 +91,12 @@ def test_every_output_about_suites_corpora_and_stores_fits_its_schema(tmp_path: 
     spec = tmp_path / "corpus.yaml"
     spec.write_text("name: desk\nsequences: 20\nsources: [{path: traffic.jsonl}]\n")
     store = tmp_path / "store"
+    first = printed(store, "corpus", "build", str(spec), "--json")
+    spec.write_text(spec.read_text().replace("20", "21"))
     values = [
+        first,
         printed(store, "corpus", "build", str(spec), "--json"),
+        printed(store, "corpus", "diff", "desk@1", "desk@2", "--json"),
         printed(store, "corpus", "list", "--json"),
         printed(store, "corpus", "show", "desk", "--json"),
         printed(store, "corpus", "check", "desk", "--suite", str(desk), "--json"),
@@ -91,7 +104,34 @@ def test_every_output_about_suites_corpora_and_stores_fits_its_schema(tmp_path: 
         printed(store, "releases", "--json"),
         printed(store, "gc", "--dry-run", "--json"),
     ]
-    assert {check(value) for value in values} == AUTHORING
+    assert {require_schema(value) for value in values} == AUTHORING
+
+
+OF_ANOTHER_NAME = {"judge": "verdict", "quantize": "result", "recommend": "recommendation"}
+"""Commands whose JSON says what it is, and not by which command it was printed."""
+
+
+def commands(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command below one, by its path with dashes, as the names of schemas have it."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for part in command.list_commands(context):
+            below = command.get_command(context, part)
+            assert below is not None
+            yield from commands(below, f"{name}-{part}".strip("-"))
+    else:
+        yield name, command
+
+
+def test_every_command_that_prints_json_has_a_schema_of_it() -> None:
+    with_json = {
+        name
+        for name, command in commands(main)
+        if any("--json" in option.opts for option in command.params)
+    }
+    named = {f"quantgate.{OF_ANOTHER_NAME.get(name, name)}/1" for name in with_json}
+    assert "quantgate.lookup/1" in named
+    assert named - OUTPUTS.keys() == set()
 
 
 def test_a_value_of_another_kind_does_not_fit(demo: Path) -> None:
@@ -99,7 +139,7 @@ def test_a_value_of_another_kind_does_not_fit(demo: Path) -> None:
     assert isinstance(value, dict)
     value["facts"]["size_bytes"] = "many"
     with pytest.raises(jsonschema.ValidationError):
-        check(value)
+        require_schema(value)
 
 
 def test_schemas_of_files_are_printed_as_they_are_kept_and_short_names_do(demo: Path) -> None:
