@@ -12,6 +12,7 @@ from pathlib import Path
 
 from quantgate.flows.build.bases import measured_bases
 from quantgate.flows.build.corpora.describing import corpora_notes
+from quantgate.flows.build.corpora.rows_to_write import rows_to_write
 from quantgate.flows.build.errors import REGISTER, UnitError, errors_of, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
@@ -159,6 +160,7 @@ def _build_report(
         search=plan.search,
         corpus_notes=corpora_notes(build),
         command=read_command(plan.name, build.settings.store),
+        rows_to_write=rows_to_write(build, {name: each.verdict for name, each in judged.items()}),
     )
 
 

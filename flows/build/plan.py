@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
@@ -50,6 +51,8 @@ class BuildPlan:
     """What a search may try, where these variants are all of it, or what it came to try."""
     speed: bool = False
     """Whether every variant is timed beside its base."""
+    traffic: tuple[Path, ...] = ()
+    """Files that the corpora draw from, as far as they lie on this machine: no part of the key."""
     anyway: bool = False
     """Whether to build also where nothing can pass: no part of the key, for it changes no verdict."""
 

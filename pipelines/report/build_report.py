@@ -1,6 +1,7 @@
 """One build, finished: everything its page, its table and its JSON result are drawn from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from quantgate.pipelines.audit.served import kernels_of
@@ -18,7 +19,7 @@ from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
 from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
-from quantgate.pipelines.report.corpus_notes import CorpusNotes
+from quantgate.pipelines.report.corpus_notes import CorpusNotes, RowsToWrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class BuildReport:
     `contamination_waivers` are those without which the corpus would have been refused. `bases` are of every
     runtime in which the base could be audited. `search` is what chose the variants, None where somebody did.
     `corpus_notes` describe the corpora; `command` is the one that started the build, "" where another program
-    did.
+    did. `rows_to_write` are rows of traffic for items, by variant and the name of the open scope.
     """
 
     build: str
@@ -124,6 +125,7 @@ class BuildReport:
     search: Search | None = None
     corpus_notes: tuple[CorpusNotes, ...] = ()
     command: str = ""
+    rows_to_write: Mapping[tuple[str, str], RowsToWrite] = field(default_factory=dict)
 
     @property
     def decision(self) -> Decision | None:

@@ -58,3 +58,22 @@ class CorpusNotes:
     copies: tuple[str, ...]
     lacks: tuple[str, ...]
     drifts: tuple[TrafficNote, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficRow:
+    """A row of traffic that an item may be written from, by its id or number, and what is asked in it.
+
+    `text` is "" where the traffic is redacted for its corpora, as the row itself is not.
+    """
+
+    row: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsToWrite:
+    """The first rows of a file to write items from, the most promising first; none where nothing fits."""
+
+    file: str
+    rows: tuple[TrafficRow, ...]

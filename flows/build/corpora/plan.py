@@ -30,6 +30,13 @@ class CorporaSpecs:
     by_name: Mapping[str, CorpusSpec | None]
     waivers: tuple[ContaminationWaiver, ...]
 
+    @property
+    def traffic(self) -> tuple[Path, ...]:
+        """Files of JSON lines that corpora draw from, each once."""
+        sources = [source for spec in self.by_name.values() if spec for source in spec.sources]
+        paths = [source.path.absolute() for source in sources if source.path]
+        return tuple(dict.fromkeys(path for path in paths if path.suffix == ".jsonl"))
+
     def recipes(self, recipes: Sequence[Recipe], say: Callable[[str], None]) -> tuple[Recipe, ...]:
         """Return recipes once for each corpus; says which cannot do without one."""
         placed, left_out = over_corpora(recipes, tuple(self.by_name))

@@ -128,6 +128,7 @@ def make_plan(
         offload=spec.offload,
         anyway=spec.anyway,
         speed=spec.speed,
+        traffic=specs.traffic,
     )
     refuse_full_disk(plan, settings)
     refuse_beyond_memory(LocalBuild(plan=plan, settings=settings, tools=tools))

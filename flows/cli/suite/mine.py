@@ -65,6 +65,8 @@ def mine_command(options: MineOptions) -> int:
     for ranking in mined.rankings:
         count = sum(item.slices[0] == ranking.slice for item in mined.chosen)
         print(f"{ranking.slice}: {plural(count, 'item')}, {ranking.description}")
+    if len(mined.chosen) < options.take:
+        print(f"{options.take} were asked for: the traffic has no more")
     print(f"{options.out}: {plural(len(mined.chosen), 'item')} without expectations")
     print(f"next: write them, then `quantgate suite check {options.out}`")
     return 0

@@ -100,5 +100,5 @@ def _verdict(score: PredictionScore) -> str:
     )
     brier += " variant's break rate, and not which items"
     if score.skill < _WORTH_NAMING:
-        return f"{hit} {brier}: these predictions are no better than the base rate."
+        return f"{hit} {brier}: as chances these are no better than the base rate."
     return f"{hit} {brier}: {100 * score.skill:.0f} % of that error is saved."

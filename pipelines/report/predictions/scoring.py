@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from quantgate.pipelines.domain.prediction import Prediction
 
-_EDGES = (0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8)
+_EDGES = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8)
 """Where bins of chances begin and end: most items have small ones."""
 
 

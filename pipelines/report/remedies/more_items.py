@@ -1,9 +1,10 @@
 """How many more items would settle what is open, computed as verdicts are."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
+from types import MappingProxyType
 
 from quantgate.pipelines.domain.verdicts.policy import Limits, Policy
 from quantgate.pipelines.domain.verdicts.verdict import (
@@ -15,10 +16,14 @@ from quantgate.pipelines.domain.verdicts.verdict import (
 from quantgate.pipelines.gates.family import family_confidence
 from quantgate.pipelines.gates.slices import WHOLE
 from quantgate.pipelines.paired.exact import items_needed
+from quantgate.pipelines.report.corpus_notes import RowsToWrite
 from quantgate.pipelines.report.remedies.remedy import Basis, Remedy
 from quantgate.pipelines.report.wording import percent
 
 _MOST_BREAKS = 200
+LOOKED_AT = 2000
+"""How many rows `suite mine` has the base answer unless it is told otherwise: fewer than twice what is taken
+would leave it nothing to choose among."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,23 +117,45 @@ def _at_this_rate(needed: ItemsNeeded, rate: float) -> str:
     return f"{items} if they break as often as now ({percent(rate)})"
 
 
-def more_items(verdict: Verdict, policy: Policy, model: str) -> Iterator[Remedy]:
+def more_items(
+    verdict: Verdict,
+    policy: Policy,
+    model: str,
+    rows_to_write: Mapping[str, RowsToWrite] = MappingProxyType({}),
+) -> Iterator[Remedy]:
     """Yield what would settle each open scope; what is open for another rule says so itself.
 
     `model` is where the base was found: its answers to traffic show which rows are likeliest to break.
+    `rows_to_write` are rows of the build's own traffic that nobody used, by scope.
     """
     for scope in open_scopes(verdict) if verdict.decision is Decision.INCONCLUSIVE else ():
         needed = items_to_settle(scope, _limits(verdict, policy, scope))
         if needed is None:
             yield Remedy(basis=Basis.COMPUTED, text=scope.reason)
             continue
-        apart = ", each of a group of its own," if needed.grouped else ""
-        counted = scope.statistics
+        traffic = rows_to_write.get(scope.name)
+        rows = traffic.rows if traffic else ()
         yield Remedy(
             basis=Basis.COMPUTED,
-            text=f"{needed.scope}: {needed.unbroken} more reliable items{apart} settle it if none breaks,"
-            f" {_at_this_rate(needed, counted.break_rate)}; the base gets {counted.reliable} of"
-            f" {counted.items} reliably right, so write about {needed.to_write}, from the rows"
-            " of your traffic that this proposes:",
-            command=f"quantgate suite mine TRAFFIC --model {shlex.quote(model)} --take {needed.to_write}",
+            text=_sentence(needed, scope.statistics, begun=bool(rows)),
+            command=_mining(needed, model, traffic.file if traffic else "TRAFFIC"),
+            rows=rows,
         )
+
+
+def _sentence(needed: ItemsNeeded, counted: PairedStatistics, *, begun: bool) -> str:
+    apart = ", each of a group of its own," if needed.grouped else ""
+    where = "such as those below, and from what this proposes:" if begun else "that this proposes:"
+    return (
+        f"{needed.scope}: {needed.unbroken} more reliable items{apart} settle it if none breaks,"
+        f" {_at_this_rate(needed, counted.break_rate)}; the base gets {counted.reliable} of"
+        f" {counted.items} reliably right, so write about {needed.to_write}, from the rows of your"
+        f" traffic {where}"
+    )
+
+
+def _mining(needed: ItemsNeeded, model: str, traffic: str) -> str:
+    """Return the command that proposes rows: by the base's margins on as many as are looked at."""
+    file = traffic if traffic == "TRAFFIC" else shlex.quote(traffic)
+    looked_at = f" --look-at {2 * needed.to_write}" if 2 * needed.to_write > LOOKED_AT else ""
+    return f"quantgate suite mine {file} --model {shlex.quote(model)} --take {needed.to_write}{looked_at}"

@@ -27,7 +27,12 @@ def remedies(report: BuildReport) -> Mapping[str, tuple[Remedy, ...]]:
 def _of(report: BuildReport, variant: VariantReport) -> Iterator[Remedy]:
     if variant.verdict is None:
         return
-    yield from more_items(variant.verdict, report.policy, report.checkpoint.source)
+    rows = {
+        scope: rows
+        for (identifier, scope), rows in report.rows_to_write.items()
+        if identifier == variant.identifier
+    }
+    yield from more_items(variant.verdict, report.policy, report.checkpoint.source, rows)
     for look in (
         better_corpus,
         better_cache,

@@ -11,7 +11,9 @@ from quantgate.pipelines.gates.judge import judge
 from quantgate.pipelines.gates.slices import judge_whole
 from quantgate.pipelines.paired.exact import break_rate_bound
 from quantgate.pipelines.paired.statistics import statistics
+from quantgate.pipelines.report.corpus_notes import RowsToWrite, TrafficRow
 from quantgate.pipelines.report.remedies.more_items import (
+    LOOKED_AT,
     items_to_settle,
     more_items,
     open_scopes,
@@ -124,3 +126,24 @@ def test_a_pass_that_its_family_took_back_needs_items_at_the_familys_confidence(
     assert needed.unbroken == judged.whole.unbroken_items_needed
     assert needed.expected is not None and needed.expected >= needed.unbroken > 0
     assert f" {needed.expected} if they break as often as now" in remedy.text
+
+
+def test_rows_of_the_build_s_own_traffic_stand_beside_the_command_that_proposes_more() -> None:
+    judged = verdict(Policy())
+    rows = RowsToWrite(
+        file="my traffic/chats.jsonl", rows=(TrafficRow(row="t-0007", text="where is it?"),)
+    )
+    (plain,) = more_items(judged, Policy(), "org/model")
+    (remedy,) = more_items(judged, Policy(), "org/model", {"open": rows})
+    assert [row.row for row in remedy.rows] == ["t-0007"]
+    assert "such as those below" in remedy.text
+    assert "'my traffic/chats.jsonl' --model" in remedy.command
+    assert not plain.rows and "TRAFFIC" in plain.command
+
+
+def test_where_more_is_to_be_written_than_is_looked_at_the_command_looks_at_more() -> None:
+    policy = Policy(max_break_rate=0.001)
+    (remedy, *_) = more_items(one_slice(36, 0, policy), policy, "org/model")
+    written = int(remedy.command.split("--take ")[1].split()[0])
+    assert written > LOOKED_AT / 2
+    assert f"--look-at {2 * written}" in remedy.command
