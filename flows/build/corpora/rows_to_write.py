@@ -32,13 +32,13 @@ def rows_to_write(
     They resemble the scope's items that broke more than its others, or where none broke, its items more than
     the suite's others.
     """
-    wanted = {
+    scopes = {
         (identifier, scope.name): _alike(build.plan.suite.items, verdict, scope.name)
         for identifier, verdict in verdicts.items()
         if verdict.decision is Decision.INCONCLUSIVE
         for scope in open_scopes(verdict)
     }
-    traffic = _fresh(build) if wanted else None
+    traffic = _fresh(build) if scopes else None
     if traffic is None:
         return {}
     file, candidates = traffic
@@ -51,7 +51,7 @@ def rows_to_write(
                 for each in resembling(candidates, alike, _SHOWN)
             ),
         )
-        for key, alike in wanted.items()
+        for key, alike in scopes.items()
     }
 
 

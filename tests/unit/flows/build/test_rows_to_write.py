@@ -39,9 +39,9 @@ def test_rows_of_the_traffic_that_no_suite_asks_yet_are_named_for_every_open_sco
     build, verdicts = open_build(tmp_path, [])
     question = build.plan.suite.items[0].messages[-1].content
     build, verdicts = open_build(tmp_path / "again", [question, f"{question} again", "zzz"])
-    found = rows_to_write(build, verdicts)
-    assert found
-    for (variant, _), rows in found.items():
+    rows_by_scope = rows_to_write(build, verdicts)
+    assert rows_by_scope
+    for (variant, _), rows in rows_by_scope.items():
         assert variant in verdicts
         assert rows.file == str(build.plan.traffic[0])
         assert question not in [row.text for row in rows.rows]
