@@ -41,6 +41,7 @@ from quantgate.pipelines.formats.configuration.transformers_source import transf
 from quantgate.pipelines.hub.table_source import ReadTable
 from quantgate.pipelines.hub.tables import TableReader
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.devices.engines import chosen_devices
 from quantgate.pipelines.process.environments import LockedEnvironment
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.builds import BuildSpec
@@ -80,7 +81,13 @@ class Tools:
 
 
 def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
-    """Wire the real tools, and a build's servers, whose versions are known."""
+    """Wire the real tools, and a build's servers, whose versions are known.
+
+    Raises:
+        InputError: where QUANTGATE_DEVICE names what there is not.
+        ToolchainError: where the driver's own tool fails.
+    """
+    chosen_devices()
     llamacpp = LlamaCppBackend(converter=settings.converter)
     archived = archived_environment(settings)
     native: dict[str, Runtime] = {

@@ -10,6 +10,7 @@ from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import archived_environment, wire
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.secrets import redacted
+from quantgate.pipelines.process.devices.engines import llamacpp_device, torch_device
 
 _PACKAGES = (
     "torch",
@@ -118,6 +119,10 @@ def _machine(settings: Settings) -> tuple[Diagnosis, ...]:
         Diagnosis(
             name="cores",
             state=f"{os.cpu_count()}: {settings.workers} workers x {settings.threads} threads",
+        ),
+        Diagnosis(
+            name="device",
+            state=f"torch on {torch_device()}; llama.cpp on {llamacpp_device()}",
         ),
         Diagnosis(
             name="registry",

@@ -39,7 +39,7 @@ from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed_values import required
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.process.accelerator import accelerators_here
+from quantgate.pipelines.process.devices.engines import chosen_devices
 from quantgate.pipelines.process.memory import available_bytes
 from quantgate.pipelines.process.secrecy import hide_secrets
 from quantgate.pipelines.variants.variant import PlannedVariant
@@ -97,7 +97,7 @@ def _machine() -> Machine:
         memory=memory,
         disk=Memory(disk, side_by_side=settings.workers),
         accelerators=Accelerators(
-            cache / "accelerators" / socket.gethostname(), accelerators_here()
+            cache / "accelerators" / socket.gethostname(), chosen_devices().uuids
         ),
         memory_of_all=None
         if alone

@@ -24,9 +24,9 @@ from quantgate.pipelines.domain.errors import (
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.files.records import from_json, write_record
 from quantgate.pipelines.files.temporary import temporary_folder
-from quantgate.pipelines.process.accelerator import device_variables
 from quantgate.pipelines.process.calls import OnProgress, Progress, Reply, WorkerCall, WorkerReply
 from quantgate.pipelines.process.children import CHILDREN, Child
+from quantgate.pipelines.process.devices.placement import device_environment
 from quantgate.pipelines.process.endings import brought_upon_itself, killed_by, signal_of
 from quantgate.pipelines.process.forking.client import FORK_SERVERS, ForkedChild
 from quantgate.pipelines.process.forking.server import Start
@@ -118,7 +118,7 @@ def _started(
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Return the environment every worker gets: few threads, `WAITING`, no network, no telemetry."""
+    """Return the environment every worker gets: few threads, `WAITING`, GPUs, no network, no telemetry."""
     count = str(threads)
     return (
         os.environ
@@ -137,7 +137,7 @@ def worker_environment(threads: int) -> dict[str, str]:
             "PYTHONPATH": python_path(),
             PARENT_PID: str(os.getpid()),
         }
-        | device_variables()
+        | device_environment()
     )
 
 

@@ -1,64 +1,61 @@
 """Accelerators of this machine: each computes one unit at a time, whichever process runs it."""
 
-import fcntl
-import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
 
 from quantgate.pipelines.files.interruption import INTERRUPTION
+from quantgate.pipelines.files.locks import unless_held
 
 _LOOK_SECONDS = 0.1
-_NOT_IN_NAMES = re.compile(r"[^\w.-]")
+_NAMELESS = "device"
+"""The lock of units of which nothing is known but that they do not compute on the CPU."""
 
 
 class Accelerators:
-    """Devices and whose turn they are: a locked file each, which the kernel frees when its process dies."""
+    """Whose turn it is on each device: a locked file each, which the kernel frees when its process dies."""
 
-    def __init__(self, folder: Path, devices: Sequence[str]) -> None:
-        """Keep the files in a folder that all processes of this machine share; name one device at least."""
-        self._files = {
-            device: folder / f"{_NOT_IN_NAMES.sub('_', device)}.lock" for device in devices
-        }
+    def __init__(self, folder: Path, groups: Sequence[tuple[str, ...]]) -> None:
+        """Keep the files in a folder that all processes of this machine share.
+
+        A unit gets all devices of one group. Without groups, units take turns at what there may be.
+        """
+        self._folder, self._groups = folder, tuple(groups) or ((),)
         self._changed = threading.Condition()
         self._waiting: list[tuple[float, object]] = []
 
     @contextmanager
-    def hold(self, rank: float = 0.0) -> Iterator[str]:
-        """Wait for a device and hold it; of those that wait in this process the highest rank goes first.
+    def hold(self, rank: float = 0.0) -> Iterator[tuple[str, ...]]:
+        """Wait for a group and hold it; of those that wait in this process the highest rank goes first.
 
         Raises:
             InterruptionError: the program is being ended.
         """
         waiter = (rank, object())
-        with self._changed:
-            self._waiting.append(waiter)
-            try:
-                while (taken := self._taken(waiter)) is None:
-                    INTERRUPTION.check("waiting for an accelerator")
-                    self._changed.wait(_LOOK_SECONDS)
-            finally:
-                self._waiting.remove(waiter)
-                self._changed.notify_all()
-        device, handle = taken
-        with handle:
-            yield device
+        with ExitStack() as held:
+            with self._changed:
+                self._waiting.append(waiter)
+                try:
+                    while (group := self._taken(waiter, held)) is None:
+                        INTERRUPTION.check("waiting for an accelerator")
+                        self._changed.wait(_LOOK_SECONDS)
+                finally:
+                    self._waiting.remove(waiter)
+                    self._changed.notify_all()
+            yield group
         with self._changed:
             self._changed.notify_all()
 
-    def _taken(self, waiter: tuple[float, object]) -> tuple[str, IO[str]] | None:
-        """Return a free device with its locked file, where this one is the next to get any."""
+    def _taken(self, waiter: tuple[float, object], held: ExitStack) -> tuple[str, ...] | None:
+        """Lock a free group's files and return it, where this one is the next to get any."""
         if max(self._waiting, key=lambda each: each[0]) is not waiter:
             return None
-        for device, file in self._files.items():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            handle = file.open("a")
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                handle.close()
-            else:
-                return device, handle
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for group in self._groups:
+            with ExitStack() as tried:
+                files = [self._folder / f"{name}.lock" for name in sorted(group) or [_NAMELESS]]
+                if all(tried.enter_context(unless_held(file)) for file in files):
+                    held.push(tried.pop_all())
+                    return group
         return None

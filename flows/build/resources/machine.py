@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from quantgate.flows.build.resources.devices import Accelerators
 from quantgate.flows.build.resources.host import HostMemory
 from quantgate.pipelines.files.second_level import giving_back
-from quantgate.pipelines.process.accelerator import computing_on
+from quantgate.pipelines.process.devices.placement import placed_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +143,10 @@ class Machine:
     def _hold(self, need: Need, rank: float) -> Iterator[None]:
         """Everybody takes what is needed in this order, so that nobody waits for who waits for them."""
         with ExitStack() as stack:
+            held: tuple[str, ...] = ()
             if need.device != "cpu":
-                device = stack.enter_context(self.accelerators.hold(rank))
-                stack.enter_context(computing_on(device))
+                held = stack.enter_context(self.accelerators.hold(rank))
+            stack.enter_context(placed_on(held))
             stack.enter_context(self.memory.hold(need.size_bytes, rank))
             if self.memory_of_all is not None:
                 stack.enter_context(self.memory_of_all.hold(need.size_bytes))

@@ -20,6 +20,7 @@ from quantgate.pipelines.engines.memory import (
     offloaded_build_memory,
     rulers_memory,
 )
+from quantgate.pipelines.process.devices.engines import torch_device
 from quantgate.pipelines.variants.variant import PlannedVariant
 
 COMPARE, ANSWER, BUILD, AUDIT = "compare", "answer", "build", "audit"
@@ -77,15 +78,16 @@ def resident_bytes(build: LocalBuild, planned: PlannedVariant) -> int | None:
 def to_compare(build: LocalBuild, runtime: str) -> Need:
     """Estimate what holding the base in a runtime against the checkpoint itself takes.
 
-    The checkpoint is computed on the CPU, before the base is loaded.
+    The checkpoint is computed on the CPU, before the base is loaded where the runtime computes.
     """
+    device = build.tools.runtimes[runtime].identity(build.plan.checkpoint.numerics).device
     checkpoint, in_llamacpp = build.plan.checkpoint, _in_llamacpp(build, runtime)
     steps = [audit_memory(checkpoint, None, in_llamacpp=in_llamacpp)]
     if in_llamacpp:
         steps.append(conversion_memory(checkpoint))
     if computed := computable(checkpoint, build.bench.memory):
         steps.append(computed.need)
-    return _need(build, highest(*steps), "cpu")
+    return _need(build, highest(*steps), device)
 
 
 def to_ask_the_base(build: LocalBuild, runtime: str) -> Need:
@@ -111,6 +113,8 @@ def to_audit(build: LocalBuild, planned: PlannedVariant) -> Need:
     checkpoint, recipe = build.plan.checkpoint, planned.recipe
     looked = audit_memory(checkpoint, recipe, in_llamacpp=recipe.format is Format.GGUF)
     device = build.tools.runtimes[recipe.runtime].identity(recipe).device
+    if device == "cpu":
+        device = torch_device()  # which emulates rulers, and looks at what a server is to load
     return _need(build, highest(looked, rulers_memory(checkpoint)), device)
 
 

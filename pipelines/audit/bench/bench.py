@@ -20,7 +20,6 @@ from quantgate.pipelines.engines.residence import Residence
 from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.files.sealed_values import Missing, Once, Sealed
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import (
     NothingStartsError,
     OnProgress,
@@ -28,6 +27,7 @@ from quantgate.pipelines.process.calls import (
     ignore_progress,
     start_nothing,
 )
+from quantgate.pipelines.process.devices.engines import torch_device
 
 ShowUnit = Callable[[str, str], AbstractContextManager[OnProgress]]
 """Shows that a unit (step, identifier) is under way; yields what hears its progress."""
@@ -86,7 +86,7 @@ class AuditBench:
         checkpoint, bound = self.checkpoint, self.memory.size_bytes
         if not (self.memory.offload and is_read_from_disk(checkpoint, recipe)):
             return None
-        if accelerator_name() is not None:
+        if torch_device() != "cpu":
             return None
         need = (
             rulers_memory(checkpoint)

@@ -40,6 +40,11 @@ from quantgate.pipelines.files.records import write_record
 from quantgate.pipelines.files.sealed import produce_once, read_manifest
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.devices.engines import (
+    llamacpp_device,
+    llamacpp_kernels,
+    llamacpp_lacks,
+)
 
 _MODEL, _IMATRIX, _MIX = "model.gguf", "imatrix.gguf", "mix.json"
 _KEY_LENGTH = 16
@@ -56,19 +61,21 @@ class LlamaCppBackend(Backend):
     def missing(self) -> str | None:
         if importlib.util.find_spec("llama_cpp") is None:
             return f"{PACKAGE} is not installed: run `make setup`"
-        return self.converter.missing()
+        return self.converter.missing() or llamacpp_lacks()
 
     @override
     def toolchain(self, threads: int) -> Toolchain:
         """Return package versions, the converter's digest and that of our own workers' sources."""
         building = [f"{WORKERS}.{name}" for name in ("convert", "imatrix", "quantize")]
         workers = source_digest(*building, *MIX_SOURCES, alone=(__name__, *CONVERSION_SOURCES))
+        kernels = llamacpp_kernels()
         return Toolchain(
             tools=(
                 *self.converter.tools(),
                 ToolVersion(name="quantgate-llamacpp-workers", version=workers),
+                *((ToolVersion(name="ggml-cuda", version=kernels),) if kernels else ()),
             ),
-            device="cpu",
+            device=llamacpp_device(),
             threads=threads,
         )
 
@@ -128,6 +135,7 @@ def _imatrix(
     tokens: CalibrationTokens, base: Path, request: BuildRequest, workers: BuildWorkers
 ) -> tuple[Path, ImatrixFacts]:
     """Return the importance matrix of these very tokens, shared by all recipes that ask for them."""
+    device = request.toolchain.device
     key = digest_of(
         [
             base.parent.name,
@@ -135,6 +143,7 @@ def _imatrix(
             tokens.max_length_tokens,
             request.toolchain.threads,
             source_digest(f"{WORKERS}.imatrix"),
+            *([] if device == "cpu" else [device]),
         ]
     )
     folder = request.scratch / f"imatrix-{key[:_KEY_LENGTH]}"

@@ -24,6 +24,7 @@ from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.formats.gguf.header import read_gguf_header
+from quantgate.pipelines.process.devices.placement import placed_on
 
 MIX_SOURCES = (__name__, f"{WORKERS}.sensitivity")
 _MOST_TOKENS = 2048
@@ -146,7 +147,8 @@ def _sensitivities(
             max_tokens=_MOST_TOKENS,
             threads=basis.threads,
         )
-        sensitivities = workers.run("sensitivity", call, Sensitivities, threads=call.threads)
+        with placed_on(()):  # weights are swapped in main memory
+            sensitivities = workers.run("sensitivity", call, Sensitivities, threads=call.threads)
         for file in files:
             file.path.unlink()
         return sensitivities

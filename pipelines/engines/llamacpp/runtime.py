@@ -1,4 +1,4 @@
-"""Runtime: llama.cpp on the CPU through llama-cpp-python's low-level API, for GGUF files."""
+"""Runtime: llama.cpp through llama-cpp-python's low-level API, for GGUF files."""
 
 import importlib.util
 from collections.abc import Callable
@@ -20,6 +20,11 @@ from quantgate.pipelines.engines.requests import (
     ProbeRequest,
 )
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.devices.engines import (
+    llamacpp_device,
+    llamacpp_kernels,
+    llamacpp_lacks,
+)
 from quantgate.pipelines.process.versions import installed_version
 
 ConvertToGguf = Callable[[Checkpoint, Path, RunWorker, OnProgress], Path]
@@ -41,7 +46,7 @@ class LlamaCppRuntime(NativeRuntime):
     def missing(self) -> str | None:
         if importlib.util.find_spec("llama_cpp") is None:
             return f"{_PACKAGE} is not installed: run `make setup`"
-        return None
+        return llamacpp_lacks()
 
     @override
     def identity(self, subject: Recipe | Numerics | None) -> RuntimeIdentity:
@@ -51,10 +56,12 @@ class LlamaCppRuntime(NativeRuntime):
         multiplied by native kernels of their own types (which quantize activations to 8-bit blocks as
         they go).
         """
+        kernels = llamacpp_kernels()
         return RuntimeIdentity(
             engine="llama.cpp",
-            version=f"{_PACKAGE} {installed_version(_PACKAGE)}",
-            device="cpu",
+            version=f"{_PACKAGE} {installed_version(_PACKAGE)}"
+            + (f" ({kernels})" if kernels else ""),
+            device=llamacpp_device(),
             kv_cache=subject.kv_cache if isinstance(subject, Recipe) else "f16",
             compute_dtype="f32",
             kernels="native",

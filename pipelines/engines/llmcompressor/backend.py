@@ -35,8 +35,8 @@ from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.formats.experts import experts_apart, routers
 from quantgate.pipelines.formats.whole_layers import step_projections
-from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.devices.engines import torch_device, torch_lacks
 from quantgate.pipelines.process.versions import installed_version
 
 _WORKERS = "quantgate.pipelines.engines.llmcompressor.workers"
@@ -54,7 +54,7 @@ class LlmCompressorBackend(Backend):
         modules = [name.replace("-", "_") for name in _PACKAGES]
         lacking = [name for name in modules if importlib.util.find_spec(name) is None]
         if not lacking:
-            return None
+            return torch_lacks()
         return f"the llm-compressor backend lacks {', '.join(lacking)}: run `make setup`"
 
     @override
@@ -65,9 +65,7 @@ class LlmCompressorBackend(Backend):
             name="quantgate-llmcompressor-worker",
             version=source_digest(*_SOURCES, alone=(__name__,)),
         )
-        return Toolchain(
-            tools=(*tools, worker), device=accelerator_name() or "cpu", threads=threads
-        )
+        return Toolchain(tools=(*tools, worker), device=torch_device(), threads=threads)
 
     @override
     def misfits(self, checkpoint: Checkpoint, recipe: Recipe) -> tuple[str, ...]:

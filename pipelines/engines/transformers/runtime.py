@@ -23,8 +23,8 @@ from quantgate.pipelines.engines.requests import (
     ProbeReport,
     ProbeRequest,
 )
-from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
+from quantgate.pipelines.process.devices.engines import torch_device, torch_lacks
 from quantgate.pipelines.process.versions import installed_version
 
 _PACKAGES = ("torch", "transformers", "compressed_tensors", "tokenizers", "accelerate")
@@ -40,7 +40,7 @@ class TransformersRuntime(NativeRuntime):
     def missing(self) -> str | None:
         lacking = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
         if not lacking:
-            return None
+            return torch_lacks()
         return f"the transformers runtime lacks {', '.join(lacking)}: run `make setup`"
 
     @override
@@ -54,7 +54,7 @@ class TransformersRuntime(NativeRuntime):
         return RuntimeIdentity(
             engine="transformers",
             version=f"{installed_version('transformers')} ({beside})",
-            device=accelerator_name() or "cpu",
+            device=torch_device(),
             kv_cache=_kv_cache(subject),
             compute_dtype="bfloat16",
             kernels=_kernels(numerics),

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.children import CHILDREN
+from quantgate.pipelines.process.devices.engines import computes_on_gpus
 from quantgate.pipelines.process.forking.families import FAMILIES, WorkerFamily
 from quantgate.pipelines.process.forking.server import LARGEST_BYTES, Start
 from quantgate.pipelines.process.launch import PARENT_PID
@@ -238,7 +238,7 @@ def can_fork() -> bool:
     return (
         hasattr(os, "pidfd_open")
         and Path("/proc/self/task").is_dir()
-        and accelerator_name() is None
+        and not computes_on_gpus()
         and available_bytes() > _LEAST_FREE_BYTES
     )
 

@@ -13,6 +13,7 @@ import llama_cpp
 
 from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import KvCacheType
+from quantgate.pipelines.engines.llamacpp.workers.devices import gpus_for_llamacpp
 from quantgate.pipelines.formats.gguf.types import GGML_TYPES
 from quantgate.pipelines.process.shortage import machine_trouble
 
@@ -20,6 +21,9 @@ from quantgate.pipelines.process.shortage import machine_trouble
 _DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5
 # Before the reason, on the line that has it.
 _FAILURES = ("error loading model: ", "failed to quantize: ")
+_HIDDEN_GPUS = "ggml_cuda_init: failed to initialize"
+"""What a build with CUDA logs as an error where GPUs are hidden from it, or there is none."""
+ALL_LAYERS = -1
 
 # An abort would attach a debugger to print a backtrace, for many seconds.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
@@ -61,7 +65,7 @@ class LlamaLog:
 
     def _finish(self, line: str) -> None:
         level, self._pending, self._pending_level = self._pending_level, "", 0
-        if level == _DEBUG or not line.strip():
+        if level == _DEBUG or not line.strip() or line.startswith(_HIDDEN_GPUS):
             return
         print(line, file=sys.stderr)
         self.lines.append(line.strip())
@@ -74,21 +78,24 @@ class LlamaLog:
 def open_model(
     path: Path, log: LlamaLog, *, layout: Literal["fastest", "plain"] = "fastest"
 ) -> ctypes.c_void_p:
-    """Load a GGUF into memory on the CPU, every tensor validated.
+    """Load a GGUF, every tensor validated, with all its layers on the GPUs that this process was placed on.
 
-    llama.cpp may repack weights for this CPU's matrix instructions (`fastest`); in the `plain` layout
-    they lie in memory as they do in the file.
+    On several each gets consecutive layers, by its memory. For the CPU, llama.cpp may repack weights to suit
+    matrix instructions (`fastest`); in the `plain` layout they lie in memory as they do in the file.
 
     Raises:
         CheckpointError: with llama.cpp's reason, where it does not load.
-        ToolchainError: where it gets too little memory for that, or may not read the file: neither says
-            anything of it.
+        ToolchainError: where it gets too little memory for that, or may not read the file, or cannot use
+            those GPUs: none of it says anything of the file.
     """
+    llama_cpp.llama_backend_init()
+    gpus = gpus_for_llamacpp()
     parameters = llama_cpp.llama_model_default_params()
-    parameters.n_gpu_layers = 0
+    parameters.n_gpu_layers = ALL_LAYERS if gpus else 0
+    if gpus == 1:
+        parameters.split_mode = llama_cpp.LLAMA_SPLIT_MODE_NONE
     parameters.check_tensors = True
     parameters.use_extra_bufts = layout == "fastest"
-    llama_cpp.llama_backend_init()
     model: ctypes.c_void_p | None = llama_cpp.llama_model_load_from_file(
         str(path).encode(), parameters
     )

@@ -10,7 +10,6 @@ from llmcompressor.modifiers import Modifier
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.recipe import CompressedTensorsOptions
 from quantgate.pipelines.engines.backend import (
     BuildRequest,
@@ -31,6 +30,7 @@ from quantgate.pipelines.engines.llmcompressor.workers.smoothing import smoothin
 from quantgate.pipelines.engines.llmcompressor.workers.warnings import collected_warnings
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.engines.workers.classes import auto_model
+from quantgate.pipelines.engines.workers.gpus import gpus_for_torch
 from quantgate.pipelines.engines.workers.linear_experts import load_apart
 from quantgate.pipelines.formats.packed.compressed import (
     stored_scheme,
@@ -50,9 +50,8 @@ _LARGEST_FILE_BYTES = 4_000_000_000
 
 def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     """Compress, save, copy the tokenizer byte for byte, and report what the files hold."""
-    device, base = request.toolchain.device, request.checkpoint.folder
-    if device != "cpu" and not torch.cuda.is_available():
-        raise ToolchainError(f"torch cannot use {device}", next_step="check nvidia-smi")
+    base = request.checkpoint.folder
+    gpus_for_torch()
     torch.manual_seed(_SEED)
     give_back_large_blocks()
     multiply_bfloat16_in_float32()

@@ -92,7 +92,7 @@ def decode_batch(
             use_cache=True,
             logits_to_keep=1,
         )
-        logits = output.logits[:, -1].float()
+        logits = output.logits[:, -1].to(loaded.device).float()
         finite = torch.isfinite(logits).all(dim=1).tolist()
         chosen = _choose(logits, running)
         _note_margins(logits, running)
@@ -106,7 +106,9 @@ def decode_batch(
             return rows
         positions = positions[:, -1:] + 1
         if len(keep) < len(running):
-            kept = torch.tensor(keep, device=loaded.device)
+            kept = torch.tensor(
+                keep
+            )  # from here it selects on any device: layers may lie on several
             cache.batch_select_indices(kept)
             chosen, mask, positions = chosen[kept], mask[kept], positions[kept]
             running = [running[at] for at in keep]

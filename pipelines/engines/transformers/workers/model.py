@@ -8,17 +8,17 @@ from tempfile import mkdtemp
 from weakref import finalize
 
 import torch
-from compressed_tensors.offload import from_accelerate
+from compressed_tensors.offload import dispatch_model, from_accelerate
 from tokenizers import Tokenizer
 from transformers import AutoConfig, PreTrainedModel
 
-from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.engines.residence import Residence
 from quantgate.pipelines.engines.transformers.workers.expansion import expanded_state
 from quantgate.pipelines.engines.transformers.workers.packed_checkpoint import dense_state
 from quantgate.pipelines.engines.workers.bfloat16 import multiply_bfloat16_in_float32
 from quantgate.pipelines.engines.workers.classes import auto_model, model_class
+from quantgate.pipelines.engines.workers.gpus import gpus_for_torch
 from quantgate.pipelines.engines.workers.packed_layers import initialized_packed
 from quantgate.pipelines.engines.workers.strict_loading import REFUSED, require_clean
 from quantgate.pipelines.files.json_files import read_json_object
@@ -30,7 +30,6 @@ from quantgate.pipelines.formats.packed.config import stored_layout
 from quantgate.pipelines.formats.packed.mxfp4_layout import is_mxfp4
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
-from quantgate.pipelines.process.accelerator import accelerator_name
 from quantgate.pipelines.process.allocation import give_back_large_blocks
 
 COMPUTE_DTYPE = torch.bfloat16
@@ -57,24 +56,24 @@ def load(folder: Path, residence: Residence | None = None) -> LoadedModel:
 
     What may not stay in memory of the first two is read from the disk, layer by layer, each time.
 
-    It goes to the device that the runtime's identity names: both ask the same function.
+    It goes to the GPUs that this process was placed on, layer after layer where they are several.
 
     transformers fills tensors that a checkpoint lacks with random numbers; here that is an error.
 
     Raises:
         CheckpointError: where tensors are missing or of another shape than the configuration says, or
             packed weights are not what their layout says.
-        ToolchainError: where the machine's accelerator cannot be used.
+        ToolchainError: where those GPUs cannot be used.
     """
     multiply_bfloat16_in_float32()
     if residence is not None:
         with initialized_packed():
             return _read_by_layers(folder, residence)
-    device = _device(accelerator_name())
+    gpus = gpus_for_torch()
     expanded = _expanded(folder)
     with initialized_packed():
         model = _read(folder) if expanded is None else _read_expanded(folder, expanded)
-    model.eval().to(device)
+    device = _placed(model.eval(), gpus)
     return LoadedModel(
         model=model,
         tokenizer=read_tokenizer(folder).tokenizer,
@@ -171,12 +170,10 @@ def _read_expanded(folder: Path, state: dict[str, torch.Tensor]) -> PreTrainedMo
     return model
 
 
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise ToolchainError(
-            f"torch cannot use {name}",
-            next_step="check the driver with nvidia-smi, or hide it with CUDA_VISIBLE_DEVICES=''",
-        )
-    return torch.device("cuda")
+def _placed(model: PreTrainedModel, gpus: int) -> torch.device:
+    """Move a model to where it is computed; return where its inputs go, and its logits come to."""
+    if gpus > 1:
+        dispatch_model(model)
+    elif gpus:
+        model.to("cuda")
+    return torch.device("cuda" if gpus else "cpu")

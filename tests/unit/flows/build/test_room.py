@@ -141,7 +141,7 @@ def test_an_error_gives_the_memory_back() -> None:
 def machine_of(folder: Path, memory: Memory) -> Machine:
     """A machine with one accelerator."""
     disk = Memory(Meter(100), side_by_side=3)
-    return Machine(memory=memory, disk=disk, accelerators=Accelerators(folder, ("0",)))
+    return Machine(memory=memory, disk=disk, accelerators=Accelerators(folder, (("0",),)))
 
 
 def test_one_unit_at_a_time_computes_on_an_accelerator(tmp_path: Path) -> None:

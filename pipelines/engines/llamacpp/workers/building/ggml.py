@@ -59,6 +59,7 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "ggml_mul_mat_id": (c_void_p, (c_void_p, c_void_p, c_void_p, c_void_p)),
     "ggml_validate_row_data": (c_bool, (c_int, c_void_p, c_size_t)),
     "ggml_backend_buffer_is_host": (c_bool, (c_void_p,)),
+    "ggml_backend_tensor_get": (None, (c_void_p, c_void_p, c_size_t, c_size_t)),
     "gguf_init_empty": (c_void_p, ()),
     "gguf_free": (None, (c_void_p,)),
     "gguf_set_val_str": (None, (c_void_p, c_char_p, c_char_p)),

@@ -162,9 +162,9 @@ def _weight_name(tensor: Tensor) -> str:
 
 
 def _rows(tensor: Tensor) -> FloatArray:
-    """Return an F32 tensor's values, outermost dimension first, as a view."""
-    if tensor.type != F32 or not ggml.ggml_backend_buffer_is_host(tensor.buffer):
-        raise WorkerError(f"activations of {tensor.name!r} are not F32 in main memory")
+    """Return an F32 tensor's values, outermost dimension first: a view, or a copy of what a GPU holds."""
+    if tensor.type != F32:
+        raise WorkerError(f"activations of {tensor.name!r} are not F32")
     rows: FloatArray = numpy.ndarray(
         _shape(tensor), dtype=numpy.float32, buffer=_memory(tensor), strides=_strides(tensor)
     )
@@ -192,8 +192,21 @@ def _strides(tensor: Tensor) -> tuple[int, ...]:
 
 def _memory(tensor: Tensor) -> memoryview:
     """Return the bytes from a tensor's first to its last element; both types read here have four each."""
-    last = sum((n - 1) * stride for n, stride in zip(tensor.ne, tensor.nb, strict=True))
-    return memoryview((ctypes.c_uint8 * (last + 4)).from_address(tensor.data))
+    if not ggml.ggml_backend_buffer_is_host(tensor.buffer):
+        return copied(tensor)
+    return memoryview((ctypes.c_uint8 * _span_bytes(tensor)).from_address(tensor.data))
+
+
+def copied(tensor: Tensor) -> memoryview:
+    """Return a copy of these bytes in main memory, wherever they lie."""
+    copy = (ctypes.c_uint8 * _span_bytes(tensor))()
+    ggml.ggml_backend_tensor_get(ctypes.addressof(tensor), copy, 0, len(copy))
+    return memoryview(copy)
+
+
+def _span_bytes(tensor: Tensor) -> int:
+    steps = sum((n - 1) * stride for n, stride in zip(tensor.ne, tensor.nb, strict=True))
+    return int(steps) + 4
 
 
 def _write(call: ImatrixCall, collector: Collector, sequences: int, tokens: int) -> ImatrixFacts:

@@ -153,7 +153,7 @@ def test_one_whose_module_cannot_be_imported_says_so_itself(
 
 def test_nobody_is_forked_beside_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.can_fork()
-    monkeypatch.setattr(client, "accelerator_name", lambda: "NVIDIA H200")
+    monkeypatch.setattr(client, "computes_on_gpus", lambda: True)
     assert not client.can_fork()
 
 
