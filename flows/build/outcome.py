@@ -33,7 +33,7 @@ from quantgate.pipelines.files.records import read_checked, write_checked, write
 from quantgate.pipelines.files.sealed import read_sealed
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
-from quantgate.pipelines.report.page.rendering import write_page
+from quantgate.pipelines.report.page.rendering import CHARTS, write_page_and_charts
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import (
     BaseRow,
@@ -64,6 +64,11 @@ class BuildResult:
     references: tuple[ReferenceRow, ...] = ()
     bases: tuple[BaseRow, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def charts(self) -> tuple[Path, ...]:
+        """Files of the page's charts, by name."""
+        return tuple(sorted((self.page.parent / CHARTS).glob("*.svg")))
 
     @property
     def unregistered(self) -> tuple[VariantRow, ...]:
@@ -106,7 +111,7 @@ def write_report(build: LocalBuild) -> BuildResult:
     receipts = _receipts(build, judged)
     report = _build_report(build, errors, judged, receipts)
     folder = build.settings.store.report(build.plan.name)
-    write_page(report, folder / PAGE)
+    write_page_and_charts(report, folder / PAGE)
     result = BuildResult(
         name=build.plan.name,
         page=folder / PAGE,

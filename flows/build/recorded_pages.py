@@ -1,6 +1,7 @@
 """What MLflow's runs keep for people: the decision page, and a model card where a version was made."""
 
 import shutil
+from urllib.parse import urlencode
 
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.outcome import BuildResult
@@ -45,6 +46,15 @@ def keep_pages(
     except UNREACHABLE:
         return False
     return True
+
+
+def page_address(build: LocalBuild, result: BuildResult) -> str | None:
+    """Return where a browser gets the page from MLflow's server; None where there is none, or no run yet."""
+    where = tracking(build.settings)
+    if not where.is_server or not result.receipts:
+        return None
+    asked = urlencode({"path": _PAGE, "run_uuid": result.receipts[0].run_id})
+    return f"{where.address.rstrip('/')}/get-artifact?{asked}"
 
 
 def _card(judged: Evidence, receipt: Receipt) -> str:

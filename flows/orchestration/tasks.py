@@ -5,12 +5,17 @@ the store: a task that runs again finds its unit sealed. What fails for good is 
 that the report can say it even when Prefect's own records are gone.
 """
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import ParamSpec
 
 from prefect import Task, task
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_table_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 
 from quantgate.flows.build import outcome, recorded_pages
@@ -66,6 +71,16 @@ def report(plan_file: str) -> JsonObject:
         description=f"Verdicts of {result.name}",
     )
     create_link_artifact(
-        key="page", link=result.page.absolute().as_uri(), link_text=f"The page of {result.name}"
+        key="page",
+        link=recorded_pages.page_address(build, result) or result.page.absolute().as_uri(),
+        link_text=f"The page of {result.name}",
+        description=f"On the machine that built: {result.page.absolute()}",
     )
+    for chart in result.charts:
+        drawn = b64encode(chart.read_bytes()).decode()
+        create_image_artifact(
+            key=chart.stem,
+            image_url=f"data:image/svg+xml;base64,{drawn}",
+            description=f"{chart.stem.replace('-', ' ').capitalize()}: {result.name}",
+        )
     return {"page": str(result.page), "exit_code": result.exit_code}

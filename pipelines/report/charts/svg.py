@@ -42,3 +42,11 @@ def page_svg(written: str, *, name: str, title: str, description: str) -> str:
         f'<title id="{name}-title">{escape(title)}</title>'
         f'<desc id="{name}-description">{escape(description)}</desc>{body.strip()}'
     )
+
+
+def standalone_svg(element: str, colours: str) -> str:
+    """Return a page's element as a file of its own; `colours` is the rule that says what they are."""
+    style = f"<style>{colours} text {{ font-family: var(--sans); }}</style>"
+    named = element.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    head, separator, body = named.partition(">")
+    return f"{head}{separator}{style}{body}\n"
