@@ -119,7 +119,7 @@ def completes(road: Road, *more: str) -> None:
     assert sorted(road.identifiers.values()) == road.passing(finished.stdout) != []
     nothing_held(road)
     left = [path.name for path in (road.folder / "tmp").iterdir()]
-    assert left == [], "left in the temporary folder"
+    assert left == [], f"left in the temporary folder: {left}"
 
 
 def nothing_held(road: Road) -> None:
@@ -127,13 +127,13 @@ def nothing_held(road: Road) -> None:
     deadline = time.monotonic() + _ENDED_SECONDS
     while working_in(road) and time.monotonic() < deadline:
         time.sleep(0.3)
-    assert working_in(road) == [], "left running"
+    assert working_in(road) == [], f"left running: {working_in(road)}"
     held = [
         path
         for path in road.store.rglob("*.lock")
         if path.parent != ServerFolder.of(road.store).root and is_locked(path)
     ]
-    assert held == [], "locks that nobody holds who lives"
+    assert held == [], f"locks that nobody holds who lives: {held}"
 
 
 def working_in(road: Road) -> list[str]:
