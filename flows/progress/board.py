@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from quantgate.flows.progress.counting import Pace, counted, time_left
+from quantgate.flows.progress.counting import Pace, counted, time_left, token_rate
 from quantgate.flows.progress.ends import timed
 from quantgate.flows.progress.live_board import live_board
 from quantgate.flows.progress.loudness import Loudness, loudness
@@ -65,8 +65,12 @@ class PlainBoard:
             if not progress.total or self._clock() - said < _SAY_EVERY_SECONDS:
                 return
             said = self._clock()
-            rest = f", {left}" if left else ""
-            self.say(f"{unit}: {counted(progress.done, progress.total)}{rest}")
+            parts = (
+                counted(progress.done, progress.total),
+                token_rate(pace.tokens_per_second),
+                left,
+            )
+            self.say(f"{unit}: {', '.join(filter(None, parts))}")
 
         return hear
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from quantgate.pipelines.process.calls import Progress
 
 _MILLION = 1_000_000
+_FIRST_RATE_SECONDS = 1.0
 _FIRST_GUESS_SECONDS = 5.0
 """Before that, a rate says nothing: models are still being loaded, caches filled."""
 
@@ -27,6 +28,11 @@ def time_left(seconds: float | None) -> str:
     return f"about {minutes} min left" if minutes < 120 else f"about {minutes / 60:.0f} h left"
 
 
+def token_rate(tokens_per_second: float | None) -> str:
+    """Return how fast tokens are generated; nothing where that is not known."""
+    return "" if tokens_per_second is None else f"{tokens_per_second:,.0f} tokens a second"
+
+
 class Pace:
     """How fast one phase of a unit goes; a new phase (another total, or another name) starts anew."""
 
@@ -34,7 +40,9 @@ class Pace:
         """Start with no phase."""
         self._clock = clock
         self._phase: tuple[str, int] | None = None
-        self._started, self._done_before = 0.0, 0
+        self._started, self._done_before, self._tokens_before = 0.0, 0, 0
+        self.tokens_per_second: float | None = None
+        """Tokens generated a second in the phase, since the first answers of it; None where nobody tells."""
 
     def seconds_left(self, progress: Progress) -> float | None:
         """Return the rest at the pace so far; None where there is no total, or too little to go by.
@@ -43,8 +51,13 @@ class Pace:
         """
         phase = (progress.what, progress.total)
         if phase != self._phase:
-            self._phase, self._started, self._done_before = phase, self._clock(), progress.done
+            self._phase, self._started = phase, self._clock()
+            self._done_before, self._tokens_before = progress.done, progress.tokens
+            self.tokens_per_second = None
         spent, done = self._clock() - self._started, progress.done - self._done_before
+        tokens = progress.tokens - self._tokens_before
+        if tokens > 0 and spent >= _FIRST_RATE_SECONDS:
+            self.tokens_per_second = tokens / spent
         if not progress.total or done <= 0 or spent < _FIRST_GUESS_SECONDS:
             return None
         return spent / done * (progress.total - progress.done)

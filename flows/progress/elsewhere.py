@@ -108,7 +108,9 @@ class _UnitWatch:
             if key in self._ended:
                 continue
             shown = self._under_way.get(key) or self._begin(key)
-            shown.hear(Progress(done=unit.done, total=unit.total, what=unit.phase))
+            shown.hear(
+                Progress(done=unit.done, total=unit.total, what=unit.phase, tokens=unit.tokens)
+            )
             if unit.ended_at is not None:
                 self._end(key, failed=unit.failed)
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from quantgate.flows.progress.counting import Pace, counted, time_left
+from quantgate.flows.progress.counting import Pace, counted, time_left, token_rate
 from quantgate.flows.progress.ends import UnitEnd, timed
 from quantgate.pipelines.process.calls import OnProgress, Progress
 
@@ -73,13 +73,15 @@ class _Bar:
                 self._bars.remove_task(self._task)
                 self._task = self._add()
             self._total = progress.total or None
+            left = time_left(self._pace.seconds_left(progress))
+            phase = (progress.what, token_rate(self._pace.tokens_per_second))
             self._bars.update(
                 self._task,
                 completed=progress.done,
                 total=self._total,
                 count=counted(progress.done, self._total),
-                phase=escape(progress.what),
-                left=time_left(self._pace.seconds_left(progress)),
+                phase=escape(", ".join(filter(None, phase))),
+                left=left,
             )
 
     def remove(self) -> None:

@@ -24,7 +24,8 @@ _WRITE_EVERY_SECONDS = 1.0
 class UnitProgress:
     """How far a step of a unit is. Moments are seconds since 1970; `ended_at` is None while it is under way.
 
-    `done` of `total` of whatever `phase` counts; `left_seconds` is a guess from the pace so far.
+    `done` of `total` of whatever `phase` counts; `left_seconds` is a guess from the pace so far, and
+    `tokens_per_second` that of what generates `tokens`.
     """
 
     step: str
@@ -36,6 +37,8 @@ class UnitProgress:
     done: int = 0
     total: int = 0
     left_seconds: float | None = None
+    tokens: int = 0
+    tokens_per_second: float | None = None
 
     @property
     def percent(self) -> float | None:
@@ -98,7 +101,7 @@ class RecordedBoard:
 
                 def hear(progress: Progress) -> None:
                     show(progress)
-                    self._heard(key, progress, pace.seconds_left(progress))
+                    self._heard(key, progress, pace)
 
                 with hearing_waits(lambda reason: hear(Progress(done=0, total=0, what=reason))):
                     yield hear
@@ -108,14 +111,17 @@ class RecordedBoard:
             self._note(key, replace(ended, left_seconds=None))
             self._log(ended)
 
-    def _heard(self, key: tuple[str, str], progress: Progress, left: float | None) -> None:
+    def _heard(self, key: tuple[str, str], progress: Progress, pace: Pace) -> None:
         with self._lock:
+            left = pace.seconds_left(progress)
             self._units[key] = replace(
                 self._units[key],
                 phase=progress.what,
                 done=progress.done,
                 total=progress.total,
                 left_seconds=left,
+                tokens=progress.tokens,
+                tokens_per_second=pace.tokens_per_second,
             )
             if self._clock() - self._written_at >= _WRITE_EVERY_SECONDS:
                 self._write()

@@ -19,6 +19,8 @@ class AnswerLog:
         self._file = file
         file.parent.mkdir(parents=True, exist_ok=True)
         self._answered: set[str] = set()
+        self.tokens = 0
+        """How many tokens the answers have that were added since it was opened."""
         whole_bytes = 0
         content = file.read_bytes() if file.exists() else b""
         for line in content.splitlines(keepends=True):
@@ -44,6 +46,7 @@ class AnswerLog:
             file.flush()
             os.fsync(file.fileno())
         self._answered.update(answer.item_id for answer in new)
+        self.tokens += sum(answer.length_tokens for answer in new)
 
 
 def _parsed(line: bytes) -> Answer | None:

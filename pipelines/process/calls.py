@@ -12,11 +12,12 @@ Reply = TypeVar("Reply")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a worker is; `total` 0 means unknown."""
+    """How far a worker is; `total` 0 means unknown. `tokens` are those that it has generated so far."""
 
     done: int
     total: int
     what: str
+    tokens: int = 0
 
 
 OnProgress = Callable[[Progress], None]

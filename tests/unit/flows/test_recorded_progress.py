@@ -94,6 +94,18 @@ def test_it_is_written_once_a_second_at_most(
         assert read_progress(file).units[0].done == 11
 
 
+def test_tokens_a_second_are_those_of_the_answers_since_the_first(
+    board: RecordedBoard, file: Path, clock: Clock
+) -> None:
+    with board.unit("answer", "demo--Q8_0") as hear:
+        for seconds, done, tokens in ((20, 0, 0), (0, 8, 400), (2, 16, 900), (2, 24, 1200)):
+            clock.now += seconds
+            what = "answering" if tokens else "loading the model"
+            hear(Progress(done=done, total=120, what=what, tokens=tokens))
+        (unit,) = read_progress(file).units
+    assert (unit.tokens, unit.tokens_per_second) == (1200, 200.0)
+
+
 def test_what_begins_and_ends_is_a_line_each_for_programs(
     board: RecordedBoard, file: Path, clock: Clock
 ) -> None:
@@ -146,11 +158,13 @@ def test_a_build_runs_while_somebody_runs_it_and_has_stopped_afterwards(
         use.runs(name)
         clock.now += 10
         hear(Progress(done=30, total=120, what="items"))
+        clock.now += 10
+        hear(Progress(done=60, total=120, what="items", tokens=1500))
         state = store_state(store)
         assert [build.state for build in state.builds] == ["running"]
         assert (
-            "  answer: demo--Q8_0  items, 30 of 120, 25%, 3.0 a second, 10 s so far"
-            in progress_lines(state, clock.now)
+            "  answer: demo--Q8_0  items, 60 of 120, 50%, 3.0 a second, 150 tokens a second, "
+            "under a minute left, 20 s so far" in progress_lines(state, clock.now)
         )
     assert [build.state for build in store_state(store, name[:8]).builds] == ["stopped"]
 

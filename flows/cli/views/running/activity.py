@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from quantgate.flows.build.states.builds import BuildState, StoreState
 from quantgate.flows.cli.views.plain import print_table
 from quantgate.flows.cli.views.sizes import megabytes
-from quantgate.flows.progress.counting import counted, time_left
+from quantgate.flows.progress.counting import counted, time_left, token_rate
 from quantgate.flows.progress.recorded import UnitProgress
 from quantgate.flows.releases.claims import Claim
 
@@ -61,6 +61,7 @@ def _unit(unit: UnitProgress, now: float, running: bool) -> str:
         counted(unit.done, unit.total or None),
         f"{unit.percent:.0f}%" if unit.percent is not None else "",
         pace,
+        token_rate(unit.tokens_per_second),
         time_left(unit.left_seconds),
         f"{spent:.0f} s so far",
     )

@@ -104,7 +104,10 @@ class _Recorder:
         with self._turn:
             self._answers.append(self._answer(sequence) for sequence in ended)
             done = len(self._answers.answered)
-            self._on_progress(Progress(done=done, total=self._total, what="answering"))
+            tokens = self._answers.tokens
+            self._on_progress(
+                Progress(done=done, total=self._total, what="answering", tokens=tokens)
+            )
 
     def _answer(self, sequence: Answering) -> Answer:
         return answer_of(

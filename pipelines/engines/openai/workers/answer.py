@@ -63,7 +63,10 @@ def _ask_all(
                     first_error = first_error or error
                     _cancel(pending)
                     continue
-                on_progress(Progress(done=len(log.answered), total=total, what="answering"))
+                answered = len(log.answered)
+                on_progress(
+                    Progress(done=answered, total=total, what="answering", tokens=log.tokens)
+                )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

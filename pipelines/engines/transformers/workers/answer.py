@@ -46,7 +46,8 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
                 answer_of(row.prompt, row.generated, row.finish, loaded.text_of, row.margin)
                 for row in rows
             )
-            on_progress(Progress(done=len(log.answered), total=len(prompts), what="answering"))
+            done, total = len(log.answered), len(prompts)
+            on_progress(Progress(done=done, total=total, what="answering", tokens=log.tokens))
     return AnswerTally(answered=len(log.answered) - before, resumed=before)
 
 
