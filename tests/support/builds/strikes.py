@@ -33,7 +33,7 @@ WITH_CHILDREN = (
 )  # fmt: skip
 COMPLETE = (0, 11)
 _CACHE_OF_TORCH = "torchinductor_"
-"""The folder that torch makes when it is imported, one for each user of a machine; nothing is ever in it here."""
+"""The folder that torch makes when it is imported, one for each user of a machine; it stays empty here."""
 _DELAY_SECONDS = 0.2
 _ENDED_SECONDS = 60.0
 _SERVERS = ("orchestration.server.keeper",)
