@@ -78,8 +78,14 @@ def hearing_waits(hear: Callable[[str], None]) -> Iterator[None]:
 @contextmanager
 def while_waiting(reason: str = "waiting for who makes it here") -> Iterator[None]:
     """Wait for others in this block: the thread's place is given back, and had again when it ends."""
+    with saying(reason), _give_back.get()():
+        yield
+
+
+@contextmanager
+def saying(reason: str) -> Iterator[None]:
+    """Say what this thread does in this block that is no work of its unit."""
     hear = _hear.get()
     hear(reason)
-    with _give_back.get()():
-        yield
+    yield
     hear("")

@@ -47,13 +47,15 @@ class Entries:
         """Nothing is asked yet."""
         self._objects, self._root, self._part_bytes = objects, root, part_bytes
 
-    def holds(self, folder: str) -> bool:
-        """Whether a folder lies there.
+    def size_bytes(self, folder: str) -> int | None:
+        """Return what fetching a folder takes, None where it does not lie there.
 
         Raises:
             ServiceError: the place does not answer.
         """
-        return f"{_place(folder)}{MANIFEST}" in self._objects.listed(_place(folder))
+        there = self._objects.listed(_place(folder))
+        complete = f"{_place(folder)}{MANIFEST}" in there
+        return sum(stored.size_bytes for stored in there.values()) if complete else None
 
     def send(self, folder: str) -> int:
         """Send a folder that is sealed here, unless one lies there; go on where an earlier try ended.

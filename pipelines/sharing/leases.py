@@ -47,8 +47,9 @@ class Lease:
     def decoded(cls, content: bytes) -> "Lease":
         """Read it; one that is damaged is one that nobody holds."""
         try:
-            return cls(**json.loads(content))
-        except (ValueError, TypeError):
+            written = json.loads(content)
+            return cls(**{name: written[name] for name in cls.__dataclass_fields__})
+        except (ValueError, TypeError, KeyError):
             return cls(owner="", token="", seconds=0.0, released=True)
 
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
 from quantgate.pipelines.files.sealed import is_sealed, read_manifest
-from quantgate.pipelines.files.second_level import Keep, SecondLevel, while_waiting
+from quantgate.pipelines.files.second_level import Keep, SecondLevel, saying, while_waiting
 from quantgate.pipelines.files.store import MANIFEST
 from quantgate.pipelines.sharing.entries import DamagedEntryError, Entries
 from quantgate.pipelines.sharing.kinds import SharedKinds
@@ -35,6 +35,7 @@ _LOOK_AGAIN_SECONDS = 60.0
 """After a shared store did not answer, this host goes on alone for so long."""
 _POLLS_A_LEASE = 12
 _LONGEST_POLL_SECONDS = 5.0
+_LARGE_BYTES = 1 << 30
 _SEND_TRIES = 3
 _SECONDS_BETWEEN_TRIES = 1.0
 
@@ -116,18 +117,22 @@ class SharedStore(SecondLevel):
         if isinstance(taken, LeasedElsewhere):
             return taken
         taken.start_renewing()
-        if damaged:
-            self.entries.remove(folder)
-        elif self._fetch(folder) and is_sealed(self._root / folder):  # made since we looked
-            taken.give_up(made=True)
-            return None
+        try:
+            if damaged:
+                self.entries.remove(folder)
+            elif self._fetch(folder) and is_sealed(self._root / folder):  # made since we looked
+                taken.give_up(made=True)
+                return None
+        except BaseException:
+            taken.give_up(made=False)
+            raise
         return taken
 
     def _fetch(self, folder: str) -> bool:
         """Fetch a folder where it is there; False where what is there is damaged."""
         try:
-            if self.entries.holds(folder):
-                with while_waiting(f"fetching it from {self.objects.address}"):
+            if (size_bytes := self.entries.size_bytes(folder)) is not None:
+                with _travelling(f"fetching it from {self.objects.address}", size_bytes):
                     self.entries.fetch(folder)
         except DamagedEntryError as error:
             self._say(str(error))
@@ -143,13 +148,14 @@ class SharedStore(SecondLevel):
 
     def _keep(self, folder: str) -> bool:
         """Send a folder that was sealed just now; whether it lies there. What cannot be sent waits."""
-        if self._too_large(folder):
+        size_bytes = read_manifest(self._root / folder, object).size_bytes
+        if self._too_large(folder, size_bytes):
             return False
         if self._is_away():
             self._queue(folder, "the shared store did not answer")
             return False
         try:
-            with while_waiting(f"sending it to {self.objects.address}"):
+            with _travelling(f"sending it to {self.objects.address}", size_bytes):
                 self._send(folder)
         except ServiceError as error:
             self._queue(folder, error.what)
@@ -168,9 +174,8 @@ class SharedStore(SecondLevel):
                 time.sleep(_SECONDS_BETWEEN_TRIES)
         raise AssertionError("the last try raises")
 
-    def _too_large(self, folder: str) -> bool:
-        manifest = read_manifest(self._root / folder, object)
-        if manifest.size_bytes <= self._kinds.largest_bytes:
+    def _too_large(self, folder: str, size_bytes: int) -> bool:
+        if size_bytes <= self._kinds.largest_bytes:
             return False
         self._say(f"{folder} is above the limit of the shared store and stays on this host")
         return True
@@ -185,7 +190,9 @@ class SharedStore(SecondLevel):
             waits = _waiting_file(self._root, folder)
             if not is_sealed(self._root / folder):  # removed meanwhile
                 waits.unlink(missing_ok=True)
-            elif self._kinds.include(folder) and not self._too_large(folder):
+                continue
+            size_bytes = read_manifest(self._root / folder, object).size_bytes
+            if self._kinds.include(folder) and not self._too_large(folder, size_bytes):
                 sent_bytes = self._send(folder)
                 waits.unlink(missing_ok=True)
                 yield folder, sent_bytes
@@ -211,6 +218,11 @@ class SharedStore(SecondLevel):
                     f"{_LOOK_AGAIN_SECONDS:.0f} s (`quantgate store push` sends what waits)"
                 )
             self._away_until = time.monotonic() + _LOOK_AGAIN_SECONDS
+
+
+def _travelling(reason: str, size_bytes: int) -> AbstractContextManager[None]:
+    """Say that a folder is on its way; while a large one is, another unit may have this one's place."""
+    return while_waiting(reason) if size_bytes >= _LARGE_BYTES else saying(reason)
 
 
 def waiting_folders(root: Path) -> tuple[WaitingFolder, ...]:

@@ -141,6 +141,25 @@ def test_a_dead_hosts_lease_is_taken_over_when_it_has_expired(host: Callable[...
     assert mine.said == []
 
 
+def test_a_place_that_goes_away_after_the_lease_was_taken_keeps_nobody_waiting(
+    host: Callable[..., Host],
+) -> None:
+    objects = MemoryObjects()
+    mine, creations = host(objects), list[str]()
+
+    def gone_after_the_lease(verb: str, name: str) -> None:
+        if creations and name.startswith("entries/"):
+            away(verb, name)
+        if verb == "create":
+            creations.append(name)
+
+    objects.before = gone_after_the_lease
+    assert mine.make() == "host0"
+    objects.before = lambda _verb, _name: None
+    assert not [each for each in threading.enumerate() if each.name == f"lease {RUN}"]
+    assert host(objects).make() == "host1"
+
+
 def test_a_failing_maker_lets_the_next_one_try_at_once(host: Callable[..., Host]) -> None:
     objects = MemoryObjects()
     first, second = host(objects), host(objects)
