@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -65,9 +64,15 @@ def start(road: Road, network: HostNetwork) -> "subprocess.Popen[str]":
     )
 
 
-def made(road: Road) -> Counter[str]:
-    """What child processes of a host made: a log each, of variants and runs."""
-    return Counter(path.name for path in (road.store / "logs").glob("*.log"))
+def made(road: Road) -> set[str]:
+    """The variants, runs and audits that child processes of a host made: each leaves a log."""
+    logs = {path.stem for path in (road.store / "logs").glob("*.log")}
+    runs = {path.name for path in (road.store / "runs").iterdir()}
+    return (logs & runs) | {name for name in logs if name.startswith(("build-", "audit-"))}
+
+
+def sealed(road: Road, kind: str) -> set[str]:
+    return {path.name for path in (road.store / kind).iterdir() if not path.name.startswith(".")}
 
 
 def verdicts(result: str) -> dict[str, str]:
@@ -84,6 +89,16 @@ def test_every_unit_is_made_once_and_both_hosts_come_to_the_same_verdicts(
     assert [each.returncode for each in running] == [0, 0], said
     first, second = (verdicts(out) for out, _ in said)
     assert first == second and len(first) == 2
-    logs = [made(each) for each in hosts]
-    print(logs, [err for _, err in said])
-    assert not logs[0] & logs[1]
+    here, there = (made(each) for each in hosts)
+    print(here, there, *(err for _, err in said), sep="\n")
+    assert here & there == set()
+    assert {f"build-{name}" for name in sealed(hosts[0], "variants")} <= here | there
+    assert sealed(hosts[0], "runs") <= here | there
+    for kind in ("variants", "runs", "audits"):
+        assert sealed(hosts[0], kind) == sealed(hosts[1], kind)
+    third = host(road, "host2", bucket, networks[0])  # comes late, and finds everything
+    late = start(third, networks[0])
+    out, err = late.communicate(timeout=900)
+    assert late.returncode == 0, err
+    assert verdicts(out) == first
+    assert made(third) == set(), err
