@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from quantgate.pipelines.domain.verdicts.audit import Divergence, Resemblance, Tripwires
 from quantgate.pipelines.engines.divergence.base_logits import BaseLogits, Logits
 
-_BLOCK_ELEMENTS = 1 << 21
+_BLOCK_ELEMENTS = 1 << 18
+"""Two megabytes in double precision: what stays in a core's cache takes two fifths of the time (measured)."""
 
 
 class DivergenceSums:
