@@ -1,9 +1,14 @@
-"""The smollm2 example as `make example-smollm2` runs it: all of it."""
+"""The smollm2 example as `make example-smollm2` runs it: all of it.
+
+With QUANTGATE_EXAMPLE_STORE, the store that such a run left, what is sealed there is read and not made again.
+"""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +30,7 @@ LEAST_ACCURACY = 0.9
 
 @pytest.fixture(scope="module")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
-    """A copy of the example, its base made, in a store of its own."""
+    """A copy of the example, its base made, in a store of its own or in the one that is named."""
     root = tmp_path_factory.mktemp("smollm2")
     folder = root / "examples" / "smollm2"
     shutil.copytree(SMOLLM2, folder, ignore=shutil.ignore_patterns("made", "__pycache__"))
@@ -34,7 +39,8 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     made.mkdir()
     gguf = smollm2_q4_1()
     (made / gguf.name).symlink_to(gguf)
-    road = Road(folder=folder, store=root / "store")
+    store = Path(os.environ.get("QUANTGATE_EXAMPLE_STORE", root / "store"))
+    road = Road(folder=folder, store=store)
     script = str(SMOLLM2 / "train" / "prepare.py")
     subprocess.run(
         [sys.executable, script, "--output", str(made)], check=True, env=road.environment

@@ -53,6 +53,7 @@ def peak_bytes(model: Path, context_tokens: int, kv_cache: str) -> int:
         "llama of 96 million",
         "Gemma3ForCausalLM",  # five layers of six keep a window
         "DeepseekV2ForCausalLM",  # keeps a latent
+        "MiniCPM3ForCausalLM",  # keeps the keys made of one
         "Qwen3MoeForCausalLM",
     ],
 )
