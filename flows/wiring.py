@@ -30,6 +30,7 @@ from quantgate.pipelines.engines.llmcompressor.backend import LlmCompressorBacke
 from quantgate.pipelines.engines.loading_report import ReportLoading
 from quantgate.pipelines.engines.openai.dialects import dialect_of
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
+from quantgate.pipelines.engines.openai.speed import ServerSpeedMeter
 from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.engines.timing.meter import SpeedMeter
@@ -114,7 +115,14 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
         open_gguf=GgufOpener(settings.converter, run_worker).open,
         expand_folder=FolderExpander(run_worker).expand,
         source_runtime=LlamaCppRuntime(convert=gguf_itself),
-        speed_meters={"llamacpp": LlamaCppSpeedMeter()},
+        speed_meters={
+            "llamacpp": LlamaCppSpeedMeter(),
+            **{
+                name: ServerSpeedMeter(runtime)
+                for name, runtime in served.items()
+                if runtime.server.prompts == "ids"
+            },
+        },
         servers=tuple(servers),
         architectures=tuple(
             architectures

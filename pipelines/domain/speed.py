@@ -9,8 +9,8 @@ from quantgate.pipelines.domain.run import RuntimeIdentity
 ACCURACY_ONLY = "accuracy only"
 """What is said of a variant whose runtime computes with expanded weights: its speed is nobody's."""
 
-NO_METER = "not timed: nothing here times servers yet"
-"""What is said of a variant that a server answers."""
+NO_METER = "not timed: only servers that are sent token ids are (prompts: ids)"
+"""What is said of a variant that another server answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,22 @@ def tree_resident_bytes(process: int | None = None, processes: Path = _PROCESSES
     )
 
 
+def tree_peak_bytes(process: int, processes: Path = _PROCESSES) -> int | None:
+    """Return the sum of the most that a process and each of its descendants ever held resident.
+
+    Those that have ended are not in it. None where the system does not tell.
+    """
+    try:
+        status = (processes / str(process) / "status").read_text()
+    except OSError:
+        return None
+    peaks = [int(row.split()[1]) * _KIBI for row in status.splitlines() if row.startswith("VmHWM:")]
+    if not peaks:
+        return None
+    children = _children(processes / str(process))
+    return peaks[0] + sum(tree_peak_bytes(child, processes) or 0 for child in children)
+
+
 def _resident(process: Path) -> int | None:
     try:
         return int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

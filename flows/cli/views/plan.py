@@ -64,7 +64,7 @@ def show_plan(plan: BuildPlan, settings: Settings, console: Console) -> None:
     show_facts(facts, console, indent=8)
 
 
-_SPEED = "each variant in llamacpp is timed beside its base by turns, once all are judged"
+_SPEED = "each variant whose runtime serves is timed beside its base by turns, once all are judged"
 
 
 def _search_sentences(plan: BuildPlan) -> Iterator[str]:

@@ -8,6 +8,7 @@ elsewhere.
 
 import asyncio
 import threading
+import time
 import zlib
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -27,12 +28,16 @@ class UnboundedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply:
-    """A whole reply; names of headers are in small letters."""
+    """A whole reply; names of headers are in small letters.
+
+    `arrivals` say after how many seconds how many bytes of it had come, as they came.
+    """
 
     status: int
     reason: str
     headers: Mapping[str, str]
     body: bytes
+    arrivals: tuple[tuple[float, int], ...] = ()
 
     @property
     def is_success(self) -> bool:
@@ -75,10 +80,13 @@ class BoundedHttp:
 
     async def _exchange(self, method: str, path: str, body: bytes | None) -> HttpReply:
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        asked = time.perf_counter()
+        arrivals: list[tuple[float, int]] = []
         async with self._http.stream(method, path, content=body, headers=headers) as response:
             received = bytearray()
             async for chunk in response.aiter_raw():
                 received += chunk
+                arrivals.append((time.perf_counter() - asked, len(received)))
                 if len(received) > self._most_bytes:
                     raise UnboundedError(f"the reply is larger than {self._most_bytes:,} bytes")
             return HttpReply(
@@ -86,6 +94,7 @@ class BoundedHttp:
                 reason=response.reason_phrase,
                 headers=dict(response.headers),
                 body=self._unpacked(bytes(received), response.headers.get("content-encoding", "")),
+                arrivals=tuple(arrivals),
             )
 
     def _unpacked(self, body: bytes, encoding: str) -> bytes:

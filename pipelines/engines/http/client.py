@@ -129,10 +129,18 @@ class ServerClient:
                 one that is not a JSON object.
             QuantgateError: what `died` tells, where the server has ended.
         """
+        return self._parsed(self.post_streamed(path, body, what), what)
+
+    def post_streamed(self, path: str, body: Mapping[str, JsonValue], what: str) -> HttpReply:
+        """Return the whole reply as it came, whatever is in it.
+
+        Raises:
+            QuantgateError: as for `post`.
+        """
         response = self._ask("POST", path, body, what)
         if not response.is_success:
             raise self._error(what, _said(response))
-        return self._parsed(response, what)
+        return response
 
     def _ask(
         self, method: str, path: str, body: Mapping[str, JsonValue] | None, what: str

@@ -12,8 +12,9 @@ from quantgate.pipelines.engines.requests import (
     Loadable,
     ProbeRequest,
 )
+from quantgate.pipelines.engines.timing.meter import SpeedRequest
 
-Request = TypeVar("Request", AnswerRequest, BaseDivergenceRequest, ProbeRequest)
+Request = TypeVar("Request", AnswerRequest, BaseDivergenceRequest, ProbeRequest, SpeedRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ class StartedServer:
     """A server that was started, as any process may look at it.
 
     `log` is where its output is added, from `log_start_bytes` on. `status` is locked as long as its guard
-    lives and then holds the exit code; see `pipelines.process.guard`.
+    lives and then holds the exit code; see `pipelines.process.guard`, which is process `guard`.
     """
 
     engine: str
@@ -54,6 +54,7 @@ class StartedServer:
     log: Path
     log_start_bytes: int
     status: Path
+    guard: int
 
     def died(self) -> WorkerError | None:
         """Return why the server is no more, with the reason its output gives; None while it runs."""
@@ -137,6 +138,7 @@ def started(launch: Launch) -> Iterator[StartedServer]:
                 log=launch.log,
                 log_start_bytes=start_bytes,
                 status=status,
+                guard=guard.pid,
             )
         finally:
             _stop(guard)

@@ -185,7 +185,7 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
         self, request: ProbeRequest, run_worker: RunWorker, on_progress: OnProgress
     ) -> ServedProbeReport:
         context_tokens = request.context_tokens or _PROBE_CONTEXT_TOKENS
-        with self._served(request, request.loadable, context_tokens) as served:
+        with self.served(request, request.loadable, context_tokens) as served:
             call = call_of(f"{_WORKERS}.probe", served)
             return run_worker(call, ServedProbeReport, on_progress).value
 
@@ -231,7 +231,7 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
         if not any(asked_positions(request.checkpoint_logits.passages, request.context_tokens)):
             return None
         compute_logits(request, run_worker, on_progress)
-        with self._served(request, request.base, request.context_tokens) as served:
+        with self.served(request, request.base, request.context_tokens) as served:
             call = call_of(f"{_WORKERS}.base_divergence", served)
             divergences = run_worker(call, PositionDivergences, on_progress).value
         return divergences if divergences.kl else None
@@ -243,11 +243,11 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
         context_tokens = request.context_tokens or longest_sequence(
             request.prompts, request.decode.max_tokens
         )
-        with self._served(request, request.loadable, context_tokens) as served:
+        with self.served(request, request.loadable, context_tokens) as served:
             run_worker(call_of(f"{_WORKERS}.answer", served), AnswerTally, on_progress)
 
     @contextmanager
-    def _served(
+    def served(
         self, request: Request, loadable: Loadable, context_tokens: int
     ) -> Iterator[Served[Request]]:
         """Start the server, unless one runs somewhere or is kept for this file."""

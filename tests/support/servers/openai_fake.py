@@ -45,6 +45,8 @@ class FakeEngine:
     version: str = "b1"
     faults: list[Fault] = field(default_factory=list)
     seconds: float = 0.0
+    token_seconds: float = 0.0
+    streams: bool = True
     added_tokens: int = 0
     tells_ids: bool = True
     tokens: dict[str, list[int]] = field(default_factory=dict)
@@ -153,6 +155,9 @@ def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:
                 self.connection.close()
                 self.close_connection = True
                 return
+            if body.get("stream") and engine.streams:
+                self.stream(body)
+                return
             reply = engine.completion(body) | fault.patch
             raw = json.dumps(reply).encode() if fault.body is None else fault.body
             self.send_response(fault.status)
@@ -165,6 +170,22 @@ def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             self.wfile.write(raw)
+
+        def stream(self, body: dict[str, Any]) -> None:
+            """One event a token, a pause before each, then the count of them."""
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            events: list[dict[str, Any]] = [
+                {"choices": [{"index": 0, "text": "x"}]} for _ in range(body["max_tokens"])
+            ]
+            usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": len(events)}
+            for event in (*events, {"choices": [], "usage": usage}):
+                time.sleep(engine.token_seconds)
+                self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+                self.wfile.flush()
+            self.wfile.write(b"data: [DONE]\n\n")
+            self.close_connection = True
 
         def reply(self, status: int, value: dict[str, Any]) -> None:
             raw = json.dumps(value).encode()

@@ -24,6 +24,7 @@ from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, ProbeRequest, Prompt
 from quantgate.pipelines.engines.runtime import Runtime
+from quantgate.pipelines.engines.timing.meter import SpeedRequest
 from quantgate.pipelines.evaluation.chat import ChatFormat
 from quantgate.pipelines.evaluation.prompts import suite_prompts
 from quantgate.pipelines.files.records import to_json
@@ -191,6 +192,26 @@ def test_llama_server_gives_our_llama_cpps_answers(desk: Desk) -> None:
         same = ("text", "finish_reason", "prompt_tokens")
         assert [ours[name][key] for key in same] == [theirs[name][key] for key in same]
     assert all(row["generated_tokens"] is None for row in theirs.values())
+
+
+def test_llama_server_is_timed_by_its_stream_as_llama_cpp_is_by_a_clock(desk: Desk) -> None:
+    """How fast it is says the machine; that all figures are there and of one order is what is tested."""
+    request = SpeedRequest(
+        loadable=desk.base,
+        prompt=desk.prompts[0].token_ids,
+        generated_tokens=16,
+        threads=THREADS,
+        log=desk.folder / "speed.log",
+    )
+    meters = desk.tools.speed_meters
+    served, ours = (
+        meters[name].sample(request, run_worker, ignore_progress) for name in ("served", "llamacpp")
+    )
+    for sample in (served, ours):
+        assert sample.peak_memory_bytes is not None
+        assert sample.peak_memory_bytes > desk.base.path.stat().st_size
+        assert sample.first_token_seconds > 0
+        assert sample.generated_tokens_per_second > 0
 
 
 def test_llama_server_killed_with_its_worker_leaves_nothing_and_the_run_goes_on(desk: Desk) -> None:

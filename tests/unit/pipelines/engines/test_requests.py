@@ -82,6 +82,7 @@ SERVING = Serving(
         log=LOG,
         log_start_bytes=3,
         status=Path("/status"),
+        guard=7,
     ),
 )
 

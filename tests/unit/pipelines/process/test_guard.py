@@ -129,7 +129,7 @@ def elsewhere(process: StartedServer) -> str:
         from pathlib import Path
         from quantgate.pipelines.engines.openai.process import StartedServer
         print(StartedServer(engine="fake", url="", log=Path({str(process.log)!r}),
-            log_start_bytes=0, status=Path({str(process.status)!r})).died())
+            log_start_bytes=0, status=Path({str(process.status)!r}), guard=0).died())
     """
     command = [sys.executable, "-c", textwrap.dedent(look)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
