@@ -29,7 +29,7 @@ _STREAMING: JsonObject = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Pass:
+class _TimedAnswer:
     stream: Streamed
     joules_per_token: float | None
 
@@ -47,7 +47,7 @@ def measure(call: Served[SpeedRequest], on_progress: OnProgress) -> SpeedSample:
     on_progress(Progress(done=0, total=0, what="waiting for the server"))
     with session(call.serving) as served:
         _ask(served, request, 0, is_ours=running is not None)
-        passes: list[_Pass] = []
+        passes: list[_TimedAnswer] = []
         started = time.perf_counter()
         while len(passes) < _LEAST_PASSES or time.perf_counter() - started < _LEAST_SECONDS:
             number = len(passes) + 1
@@ -74,7 +74,7 @@ def rotated(prompt: tuple[int, ...], number: int) -> tuple[int, ...]:
     return prompt[start:] + prompt[:start]
 
 
-def _ask(served: Session, request: SpeedRequest, number: int, *, is_ours: bool) -> _Pass:
+def _ask(served: Session, request: SpeedRequest, number: int, *, is_ours: bool) -> _TimedAnswer:
     completions = Completions(
         server=served.server,
         served_name=served.served_name,
@@ -89,7 +89,7 @@ def _ask(served: Session, request: SpeedRequest, number: int, *, is_ours: bool) 
     stream = streamed(reply)
     if stream is None:
         raise ServiceError("it does not stream its answer", where=f"server {served.server.name}")
-    return _Pass(stream=stream, joules_per_token=joules / stream.tokens if joules else None)
+    return _TimedAnswer(stream=stream, joules_per_token=joules / stream.tokens if joules else None)
 
 
 if __name__ == "__main__":
