@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from quantgate.flows.cli.main import main
+from quantgate.flows.cli.reference.variables import VARIABLES
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.specs.json_schemas import SCHEMAS
@@ -30,12 +31,21 @@ nearest `.quantgate` upwards).
 """
 
 
+_SETTINGS = "What differs between machines comes from the environment; no file of settings is read."
+
+
 def reference_text() -> str:
     """Return the whole page."""
     parts = [_HEAD, "## Commands\n", *_commands(main, "quantgate"), "## Files\n"]
     for name in FILES:
         parts += _file(name)
+    parts += ["## Settings\n", f"{_SETTINGS}\n", _variables()]
     return "\n".join(parts)
+
+
+def _variables() -> str:
+    rows = [(f"`{each.name}`", each.default, each.says) for each in VARIABLES]
+    return _table(("environment variable", "where it is not set", "says"), rows)
 
 
 def _commands(command: click.Command, path: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from quantgate.flows.cli.transcripts import read_transcript
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.rendering import show
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sealed import is_sealed
@@ -41,5 +42,11 @@ def opened(name: str, store: Store) -> ComparedBuild:
             return None
         return {answer.item_id: answer.text for answer in read_transcript(folder).answers}
 
+    if not (store.root / "plans" / result.build).is_dir():
+        raise InputError(
+            "has its result and no plan, which says what was asked: a demo's, or one that was cleared",
+            where=result.build,
+            next_step="compare builds that `quantgate quantize` made",
+        )
     suite = find_plan(result.build, store).suite
     return ComparedBuild(result=result, suite=suite, answers=answers)

@@ -12,13 +12,19 @@ from rich.console import Console
 
 import quantgate as qg
 from quantgate.flows.build.outcome import COMPLETION, BuildResult
+from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.interface.builds import Build, asked_for
 from quantgate.flows.interface.changes import AnswerChange, AnswerChanges
 from quantgate.flows.interface.tables import html_table
 from quantgate.pipelines.files.records import write_checked
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.report.build_report import BuildReport
 from quantgate.pipelines.report.summary import VariantRow
+from tests.support.builds.faked import faked_build
+from tests.support.builds.stored import stored
+from tests.support.fakes import FakeBackend, FakeRuntime
+from tests.support.verdicts.reports import example_report
 
 
 def row(recipe: str, decision: str = "pass") -> VariantRow:
@@ -109,3 +115,31 @@ def test_a_model_whose_name_holds_dashes_keeps_them(tmp_path: Path) -> None:
     shown = io.StringIO()
     show_result(result, Console(file=shown, width=200))
     assert any(line.startswith("Q2_K ") for line in shown.getvalue().splitlines())
+
+
+def planned_build(folder: Path, report: BuildReport, monkeypatch: pytest.MonkeyPatch) -> Build:
+    """A finished build of this report, with the plan that asked its suite."""
+    build = faked_build(folder, FakeBackend(), FakeRuntime())
+    plan = replace(build.plan, suite=report.suite)
+    store = build.settings.store
+    write_plan(plan, store)
+    finished(store.root, plan.name)
+    stored(replace(report, build=plan.name), store.report(plan.name))
+    monkeypatch.setenv("QUANTGATE_STORE", str(store.root))
+    return qg.open_build(plan.name)
+
+
+def test_two_builds_are_compared_item_by_item_and_a_build_with_a_version_never(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = example_report({"flat": 40, "refusal": 20})
+    first, second = (planned_build(tmp_path / name, report, monkeypatch) for name in ("a", "b"))
+
+    compared = qg.compare(first, second)
+
+    assert (compared.same_items, compared.unlike_items) == (60, 0)
+    assert (compared.only_first, compared.only_second) == ((), ())
+    assert {"Q8_0", "Q2_K"} <= {run.name for run in compared.runs}
+    assert all(run.delta == 0 and not run.unlike for run in compared.runs)
+    with pytest.raises(qg.QuantgateError, match="cannot be held against a registered version"):
+        qg.compare(first, "support-llama/1")  # type: ignore[call-overload]  # it is refused

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import quantgate as qg
 from tests.support.project import PROJECT
 
 EXAMPLES = PROJECT / "examples"
@@ -46,3 +47,5 @@ def test_every_cell_runs_and_shows_something(
     assert version[1:] == ("support-llama--Q2_K", "pass")
     whole = build.details["variants"][-1]["verdict"]["changed_answers"]
     assert len(build.changed("IQ1_M--imatrix")) == len(whole)
+    with pytest.raises(qg.QuantgateError, match="has its result and no plan"):
+        qg.compare(build, build)
