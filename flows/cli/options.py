@@ -15,8 +15,7 @@ from quantgate.flows.progress.loudness import Loudness, as_loud_as, loudness
 from quantgate.pipelines.domain.errors import InputError, InterruptionError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.secrets import redacted
-from quantgate.pipelines.files.reading import at_home
-from quantgate.pipelines.files.store import STORE_FOLDER, STORE_VARIABLE
+from quantgate.pipelines.files.store import STORE_FOLDER, STORE_VARIABLE, store_folder
 from quantgate.pipelines.process.secrecy import hide_secrets
 from quantgate.pipelines.process.signals import Ending, children_end_first
 
@@ -81,7 +80,7 @@ def _use_store(_context: click.Context, _option: click.Parameter, folder: Path |
     """Let this process and its children open the store that `--store` names."""
     if folder is not None:
         try:
-            os.environ[STORE_VARIABLE] = str(at_home(folder).resolve())
+            os.environ[STORE_VARIABLE] = str(store_folder(str(folder)))
         except InputError as error:
             raise click.BadParameter(str(error)) from error
 

@@ -1,6 +1,7 @@
 """Where everything lives: the content-addressed folder tree of one machine or shared file system."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.reading import at_home
 
 _KEY_LENGTH = 16
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""`s3://bucket/folder`, also as paths write it: with one slash."""
 
 STORE_VARIABLE = "QUANTGATE_STORE"
 STORE_FOLDER = ".quantgate"
@@ -104,6 +108,21 @@ class Store:
         return self.root / "offloaded"
 
 
+def store_folder(named: str) -> Path:
+    """Return the folder that is named as a store.
+
+    Raises:
+        InputError: it is an address, or begins with a `~` that is nobody's home.
+    """
+    if _ADDRESS.match(named) and not Path(named).exists():
+        raise InputError(
+            "is an address, and a store is a folder",
+            where=named,
+            next_step="set QUANTGATE_SHARED_STORE to it: the store of this host stays a folder",
+        )
+    return at_home(named).resolve()
+
+
 def open_store(
     environment: Mapping[str, str] = os.environ, working_directory: Path | None = None
 ) -> Store:
@@ -113,10 +132,10 @@ def open_store(
     a folder above it, else a new one in the working directory.
 
     Raises:
-        InputError: where the name begins with a `~` that is nobody's home, or leads to a file.
+        InputError: as `store_folder`, or where the name leads to a file.
     """
     if named := environment.get(STORE_VARIABLE):
-        root = at_home(named).resolve()
+        root = store_folder(named)
         if root.is_file():
             raise InputError(
                 "is a file, no folder",

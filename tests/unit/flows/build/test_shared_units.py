@@ -27,7 +27,7 @@ class Host:
         self.said: list[str] = []
         self.root = self.build.settings.store.root
         kinds = SharedKinds(largest_bytes=1 << 30)
-        level = SharedStore(self.root, objects, kinds, lease_seconds=2, say=self.said.append)
+        level = SharedStore(self.root, objects, kinds, lease_seconds=0.6, say=self.said.append)
         attach(self.root, level)
 
     def walk(self) -> None:

@@ -122,3 +122,12 @@ def test_without_a_shared_store_the_way_to_one_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["store", "list"], env=environment)
     assert result.exit_code == 2
     assert "set QUANTGATE_SHARED_STORE to s3://bucket/folder" in result.output
+
+
+@pytest.mark.parametrize("named", [["--store", "s3://bucket/folder"], []])
+def test_an_address_is_no_store_of_a_host(named: list[str]) -> None:
+    environment = {"QUANTGATE_STORE": "s3://bucket/folder"}
+    result = CliRunner().invoke(main, ["gc", *named], env={} if named else environment)
+    assert result.exit_code == 2
+    assert "is an address, and a store is a folder" in result.output
+    assert "QUANTGATE_SHARED_STORE" in result.output
