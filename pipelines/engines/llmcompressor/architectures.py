@@ -35,8 +35,8 @@ def refusal(checkpoint: Checkpoint) -> str | None:
         )
     if misnamed := _MISNAMED.get(name):
         return (
-            f"{name} comes out unreadable: transformers saves {misnamed}, where nothing looks for it; "
-            "GGUF recipes may fit"
+            f"{name} would be stored under names that the checkpoint does not have: transformers saves "
+            f"{misnamed}; GGUF recipes may fit"
         )
     return checkpoint.refused_by(TRANSFORMERS)
 
