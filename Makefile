@@ -24,7 +24,7 @@ help:  ## this list
 	@echo
 	@echo "  variables: MODEL=folder|org/name[@revision] SUITE=folder CORPUS=file RECIPES=a,b KV=f16,q8_0 POLICY=file, or BUILD=file.yaml"
 
-setup:  ## everything the main job needs, pinned, into .venv (the other targets do this by themselves)
+setup:  ## everything the main job needs, pinned, into .venv (the other targets do this by themselves); CUDA=1 [CUDA_ARCH=90 TORCH_INDEX=url]: for GPUs
 	@PYTHON=$(PYTHON) requirements/setup main
 
 setup-dev:  ## the same plus what checks and tests need
