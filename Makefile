@@ -15,7 +15,7 @@ BIN     := .venv/bin
 TESTS   := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-evals setup-redaction setup-clusters setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow faults check types contracts unused format schemas pictures demo-data docs bench models serve watch up down doctor clean
+.PHONY: help setup setup-dev setup-evals setup-redaction setup-clusters setup-archived setup-vllm setup-oracles quantize example-smollm2 plan test unit integration slow faults check types contracts unused format schemas pictures demo-data docs bench gpu-check models serve watch up down doctor clean
 
 help:  ## this list
 	@echo "quantgate: quantize a checkpoint, run your own tasks on every variant, register only what passes."
@@ -111,6 +111,9 @@ docs:  ## the documents as a site, with search, in .site; fails where a link is 
 	@[ "$$(cat .venv-docs/.lock 2>/dev/null)" = "$$(cat requirements/docs.lock)" ] || { rm -rf .venv-docs && $(PYTHON) -m venv .venv-docs \
 	  && .venv-docs/bin/python -m pip install -qq --no-deps -r requirements/docs.lock && cp requirements/docs.lock .venv-docs/.lock; }
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file requirements/site/mkdocs.yml
+
+gpu-check: setup-oracles  ## on a GPU, ten minutes at most: five formats beside the CPU and bare tools, as JSON (docs/gpus.md)
+	@$(BIN)/python -m tests.benchmarks.gpu $(if $(DEVICE),--device $(DEVICE)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: setup-oracles  ## benchmarks: ratios measured in one run; BENCH='imatrix conversion' runs those (docs/benchmarks.md)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)

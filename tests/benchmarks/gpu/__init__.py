@@ -1,0 +1,1 @@
+"""`make gpu-check`: what an accelerator does, beside the CPU and bare tools, in ten minutes at most."""
