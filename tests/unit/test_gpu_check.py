@@ -1,4 +1,4 @@
-"""The check of a GPU: what was measured stands in its file however the rest ends, and it keeps to its time."""
+"""The check of a GPU: what was measured stands in its file however it ends, and it keeps to its time."""
 
 import json
 import sys
