@@ -97,7 +97,7 @@ def test_without_a_program_of_vllm_the_step_says_so(tmp_path: Path) -> None:
 
 def sealed(store: Path, device: str, seconds: float, texts: tuple[str, ...], kl: float) -> Path:
     """A store with one judged variant, in the form in which builds seal them."""
-    contract = {"runtime": {"device": device}, "schedule": {"order_seed": 0}}
+    contract: JsonObject = {"runtime": {"device": device}, "schedule": {"order_seed": 0}}
     _seal(
         store / "runs" / "base--Q8_0--1",
         {"plan": {"subject": "base--Q8_0", "contract": contract}, "seconds": seconds},
@@ -106,7 +106,7 @@ def sealed(store: Path, device: str, seconds: float, texts: tuple[str, ...], kl:
     transcript = store / "runs" / "base--Q8_0--1" / "transcript.jsonl"
     transcript.write_text("\n".join(map(json.dumps, rows)))
     _seal(store / "audits" / "base--Q8_0--2", {"report": {"divergence": {"mean_kl": kl}}})
-    plan = {"identifier": "base--Q8_0"}
+    plan: JsonObject = {"identifier": "base--Q8_0"}
     _seal(
         store / "variants" / "base--Q8_0--3",
         {"plan": plan, "facts": {"seconds": 4.0}, "artifact": "files/model.gguf"},
