@@ -7,6 +7,7 @@ from quantgate.pipelines.domain.verdicts.audit import AuditFinding, AuditReport
 from quantgate.pipelines.engines.requests import ServedProbeReport
 
 KERNELS = "kernels of the server"
+START_UP = "start-up of the server"
 _SHOWN = 5
 _WEIGHT_ONLY = re.compile(
     r"w[n\d]+a16|marlin|machete|exllama|weightonly|bitblas|conch|allspark|gptq|awq|cpufp8(?:block|pertensor)",
@@ -31,7 +32,7 @@ def audit_served(probe: ServedProbeReport | None) -> tuple[AuditFinding, ...]:
     )
     if not probe.loads:
         return (loads,)
-    return (loads, _finite(probe), *_parity(probe), *_kernels(probe))
+    return (loads, _finite(probe), *_parity(probe), *_kernels(probe), *_start_up(probe))
 
 
 def kernels_of(audit: AuditReport, stated: Kernels) -> Kernels:
@@ -84,6 +85,20 @@ def _kernels(probe: ServedProbeReport) -> tuple[AuditFinding, ...]:
             passed=True,
             promised="said in its output",
             found=f"{kind}: {', '.join(probe.kernels)}",
+        ),
+    )
+
+
+def _start_up(probe: ServedProbeReport) -> tuple[AuditFinding, ...]:
+    """How long it loads is no promise either, and no part of the time that answers take."""
+    if probe.startup_seconds is None:
+        return ()
+    return (
+        AuditFinding(
+            check=START_UP,
+            passed=True,
+            promised="apart from answering",
+            found=f"{probe.startup_seconds:.1f} s until it could be asked",
         ),
     )
 

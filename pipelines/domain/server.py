@@ -12,6 +12,8 @@ PromptForm = Literal["ids", "text", "chat"]
 """What stands in a request: our token ids, the text we rendered, or the messages themselves."""
 
 UNKNOWN = "unknown"
+GPU = "gpu"
+"""Stated of a started server that computes on the GPUs which this machine chose; a plan has their kind."""
 
 _DECIDES_TOKENS = (
     "VLLM_", "SGLANG_", "SGL_", "LLAMA_", "GGML_", "CUDA_", "CUBLAS_", "CUDNN_", "NVIDIA_", "NCCL_", "HIP_",

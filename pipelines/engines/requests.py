@@ -139,6 +139,7 @@ class ServedProbeReport:
     `loads` is False where the server ended, its output blames the file, and it does start with the base.
     `finite` is False where it gave a log probability that is no number, None where it gives none.
     `kernels` are lines of a started server's output that name what computes; a running one tells none.
+    `startup_seconds` is how long it took until it could be asked, None where it ran already.
     """
 
     engine: str
@@ -148,6 +149,7 @@ class ServedProbeReport:
     mismatched_texts: tuple[str, ...]
     kernels: tuple[str, ...]
     detail: str
+    startup_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

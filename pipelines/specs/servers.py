@@ -12,7 +12,7 @@ from pydantic import Field, HttpUrl, model_validator
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import Format, Recipe
 from quantgate.pipelines.domain.secrets import option_is_secret, variable_is_secret
-from quantgate.pipelines.domain.server import UNKNOWN, PromptForm, Server
+from quantgate.pipelines.domain.server import GPU, UNKNOWN, PromptForm, Server
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.reading import at_home
 from quantgate.pipelines.specs.loading import Spec, did_you_mean
@@ -49,7 +49,7 @@ class ServerFile(Spec):
     version: str | None = None
     """Its version, where neither `PROGRAM --version` nor the server itself tells it."""
     device: str = UNKNOWN
-    """What it computes on: cpu, or the accelerator's name."""
+    """What it computes on: cpu, gpu (those that QUANTGATE_DEVICE chooses), or the accelerator's name."""
     compute_dtype: str = UNKNOWN
     """In what it computes."""
     kv_cache: str = UNKNOWN
@@ -66,6 +66,8 @@ class ServerFile(Spec):
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:
         problems = [*self._command_problems(), *self._model_name_problems(), *self._secrets()]
+        if self.device == GPU and self.command is None:
+            problems.append("device: state the name of what a running server computes on")
         if self.environment and self.command is None:
             problems.append("environment: only a started server gets one")
         if Format.GGUF in self.formats and len(set(self.formats)) > 1:

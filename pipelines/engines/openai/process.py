@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import WorkerError
@@ -47,6 +47,7 @@ class StartedServer:
 
     `log` is where its output is added, from `log_start_bytes` on. `status` is locked as long as its guard
     lives and then holds the exit code; see `pipelines.process.guard`, which is process `guard`.
+    `started_at` is in seconds since 1970.
     """
 
     engine: str
@@ -55,6 +56,7 @@ class StartedServer:
     log_start_bytes: int
     status: Path
     guard: int
+    started_at: float = field(default_factory=time.time)
 
     def died(self) -> WorkerError | None:
         """Return why the server is no more, with the reason its output gives; None while it runs."""
@@ -73,14 +75,17 @@ class StartedServer:
         number = None if code is None or code == NOT_STARTED else signal_of(code)
         return number is not None and not brought_upon_itself(number)
 
-    def wait_until_ready(self, ready: Callable[[], bool], timeout_seconds: float) -> None:
-        """Return once the server says that it can be asked.
+    def wait_until_ready(self, ready: Callable[[], bool], timeout_seconds: float) -> float | None:
+        """Return once the server says that it can be asked: with the seconds since its start.
+
+        None where nobody had to wait for it, since it could be asked already.
 
         Raises:
             WorkerError: where it ends before, or takes too long.
         """
-        deadline = time.monotonic() + timeout_seconds
+        deadline, waited = time.monotonic() + timeout_seconds, False
         while not ready():
+            waited = True
             if error := self.died():
                 raise error
             if time.monotonic() > deadline:
@@ -93,6 +98,7 @@ class StartedServer:
             time.sleep(_LOOK_EVERY_SECONDS)
         if error := self.died():  # somebody else answers at this port
             raise error
+        return time.time() - self.started_at if waited else None
 
     def output(self) -> str:
         """Return all that it wrote since it was started."""

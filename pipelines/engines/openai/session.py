@@ -22,11 +22,15 @@ _SHOWN, _LONGEST_NAME = 5, 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A client of a server, and what the server calls the model."""
+    """A client of a server, and what the server calls the model.
+
+    `startup_seconds` is how long a started one took until it could be asked, None where nobody waited.
+    """
 
     client: ServerClient
     served_name: str
     server: Server
+    startup_seconds: float | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -77,12 +81,18 @@ def session(serving: Serving) -> Iterator[Session]:
         ),
         died=running.died if running else nobody_died,
     )
+    startup_seconds = None
     try:
         if running:
-            running.wait_until_ready(client.ready, server.startup_timeout_seconds)
+            startup_seconds = running.wait_until_ready(client.ready, server.startup_timeout_seconds)
         else:
             _require_version(client, server)
-        yield Session(client=client, served_name=_served(client, serving), server=server)
+        yield Session(
+            client=client,
+            served_name=_served(client, serving),
+            server=server,
+            startup_seconds=startup_seconds,
+        )
     finally:
         client.close()
 

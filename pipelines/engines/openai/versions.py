@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
-from quantgate.pipelines.domain.server import Server, decides_tokens
+from quantgate.pipelines.domain.server import GPU, Server, decides_tokens
 from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
 from quantgate.pipelines.engines.openai.session import api_key, reported_version
 from quantgate.pipelines.files.records import write_text
+from quantgate.pipelines.process.devices.engines import chosen_devices
 from quantgate.pipelines.process.launch import NOT_STARTED, bound, parent_here
 
 _TIMEOUT_SECONDS = 120.0
@@ -34,14 +35,17 @@ def identified(
 
     A command that is not there keeps what is stated: `missing` says so in one sentence. What `--version`
     printed is remembered in the file `memory` by the program's path, size and time: vLLM takes ten seconds
-    to say it. A started one also gets its environment: of `outer` what may change tokens, and what is stated.
+    to say it. A started one also gets its environment: of `outer` what may change tokens, and what is stated;
+    and one that is stated to compute on a `gpu` the kind of those that this machine chose.
 
     Raises:
         ServiceError: where a running server cannot be reached.
-        InputError: where nothing tells the version.
+        InputError: where nothing tells the version, or it computes on a GPU and none is chosen.
     """
     if server.url:
         return replace(server, version=_reported(server) or _stated(server))
+    if server.device == GPU:
+        server = replace(server, device=_gpus(server))
     inherited = {name: value for name, value in outer.items() if decides_tokens(name)}
     server = replace(server, environment=dict(sorted((inherited | server.environment).items())))
     program = shutil.which(server.command[0])
@@ -50,6 +54,17 @@ def identified(
     if _INTERPRETER.fullmatch(Path(program).name):
         raise _untold(server, f"{server.command[0]} would tell its own")
     return replace(server, version=_remembered(server, Path(program), memory))
+
+
+def _gpus(server: Server) -> str:
+    devices = chosen_devices()
+    if devices.groups:
+        return devices.name
+    raise InputError(
+        "is to compute on a GPU, and none is used here",
+        where=f"server {server.name}",
+        next_step="see what `nvidia-smi` and QUANTGATE_DEVICE say, or state another device",
+    )
 
 
 def _remembered(server: Server, program: Path, memory: Path | None) -> str:

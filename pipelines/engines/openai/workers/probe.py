@@ -67,6 +67,7 @@ def probe(call: Served[ProbeRequest], on_progress: OnProgress) -> ServedProbeRep
         compared_texts=compared,
         mismatched_texts=mismatched,
         kernels=kernels_in(serving.running.output()) if serving.running else (),
+        startup_seconds=served.startup_seconds,
         detail=f"{engine} answers, and reads {compared} texts as we do"
         if compared
         else f"{engine} answers",

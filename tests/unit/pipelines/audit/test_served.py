@@ -1,7 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
-from quantgate.pipelines.audit.served import KERNELS, audit_served, kernels_of
+from quantgate.pipelines.audit.served import KERNELS, START_UP, audit_served, kernels_of
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
 from quantgate.pipelines.engines.requests import ServedProbeReport
 
@@ -32,6 +32,11 @@ def test_a_sound_file_passes_all_that_its_server_showed() -> None:
         "token ids of vllm equal the base's": (True, "3 of 3 texts"),
         KERNELS: (True, "weight-only: CPUWNA16LinearKernel for CompressedTensorsWNA16"),
     }
+
+
+def test_how_long_a_started_server_loads_is_told_apart_from_answering() -> None:
+    assert START_UP not in findings()  # it ran already
+    assert findings(startup_seconds=12.34)[START_UP] == (True, "12.3 s until it could be asked")
 
 
 def test_a_file_that_does_not_load_has_one_finding_with_the_servers_reason() -> None:

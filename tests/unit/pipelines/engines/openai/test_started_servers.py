@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quantgate.pipelines.domain.errors import WorkerError
+from quantgate.pipelines.domain.errors import InputError, WorkerError
 from quantgate.pipelines.domain.server import Server, decides_tokens
 from quantgate.pipelines.engines.openai.messages import Served
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
@@ -18,7 +18,9 @@ from quantgate.pipelines.engines.openai.workers.probe import probe
 from quantgate.pipelines.engines.requests import AnswerRequest, Loadable, ProbeRequest
 from quantgate.pipelines.engines.runtime import kept
 from quantgate.pipelines.process.calls import OnProgress, WorkerCall, WorkerReply, ignore_progress
+from quantgate.pipelines.process.devices.placement import device_environment
 from tests.support.fakes import FakeRuntime
+from tests.support.graphics import H200, machine_with
 from tests.support.servers.served import COMMAND, Site, all_gone
 
 
@@ -67,6 +69,8 @@ def test_one_server_serves_the_look_and_every_portion_of_the_run(site: Site) -> 
             portion = replace(request, answers=site.folder / f"{number}.jsonl")
             served.answer(portion, in_this_process, ignore_progress)
     assert look.loads
+    assert look.startup_seconds is not None
+    assert 0 < look.startup_seconds < 60
     assert starts(site) == 1
 
 
@@ -170,6 +174,18 @@ def test_another_environment_is_another_contract(site: Site) -> None:
     assert version(PATH="/a") == version(PATH="/b", CUDA_VISIBLE_DEVICES="1")
     assert version(VLLM_USE_V2="1") != version(VLLM_USE_V2="0")
     assert not decides_tokens("VLLM_API_KEY")
+
+
+def test_a_server_on_a_gpu_is_named_by_what_this_machine_chose(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = site.server(command=COMMAND, device="gpu")
+    machine_with(monkeypatch, site.folder / "without", [])
+    with pytest.raises(InputError, match="none is used here"):
+        identified(stated)
+    machine_with(monkeypatch, site.folder / "with", [H200])
+    assert identified(stated).device == H200.kind
+    assert device_environment()["CUDA_VISIBLE_DEVICES"] == H200.uuid  # what it will see
 
 
 def test_a_version_is_remembered_until_the_program_changes(site: Site) -> None:
