@@ -13,6 +13,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.corpus import Corpus
+from quantgate.pipelines.domain.prediction import Prediction
 from quantgate.pipelines.domain.recipe import Recipe
 from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.suites.suite import Suite
@@ -53,6 +54,7 @@ class DemoVariant:
     audit: AuditReport
     run: DemoRun
     registered_version: str | None
+    prediction: Prediction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

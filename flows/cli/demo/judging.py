@@ -59,6 +59,7 @@ def _judged(demo: DemoBuild, variant: DemoVariant, graded: _Graded) -> VariantRe
             variant_run=run,
         ),
         registered_version=variant.registered_version,
+        prediction=variant.prediction,
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from quantgate.flows.build.bases import measured_bases
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.references import reference_plans
-from quantgate.flows.build.units import asking_plan, sealed_audit
+from quantgate.flows.build.units import asking_plan, predicted, sealed_audit
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.cli.demo.contents import (
     EXAMPLE,
@@ -106,6 +106,7 @@ def _variant(build: LocalBuild, planned: PlannedVariant, version: str | None) ->
         audit=required(sealed_audit(build, planned)),
         run=_run(build, required(asking_plan(build, planned)).run),
         registered_version=version,
+        prediction=predicted(build, planned),
     )
 
 
