@@ -1,7 +1,7 @@
 """How many more items would settle what is open, computed as verdicts are."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from quantgate.pipelines.domain.verdicts.verdict import (
 from quantgate.pipelines.gates.family import family_confidence
 from quantgate.pipelines.gates.slices import WHOLE
 from quantgate.pipelines.paired.exact import items_needed
-from quantgate.pipelines.report.corpus_notes import RowsToWrite
+from quantgate.pipelines.report.corpus_notes import RowsToWrite, TrafficRow
 from quantgate.pipelines.report.remedies.remedy import Basis, Remedy
 from quantgate.pipelines.report.wording import percent
 
@@ -137,20 +137,20 @@ def more_items(
         rows = traffic.rows if traffic else ()
         yield Remedy(
             basis=Basis.COMPUTED,
-            text=_sentence(needed, scope.statistics, begun=bool(rows)),
+            text=_sentence(needed, scope.statistics, rows),
             command=_mining(needed, model, traffic.file if traffic else "TRAFFIC"),
             rows=rows,
         )
 
 
-def _sentence(needed: ItemsNeeded, counted: PairedStatistics, *, begun: bool) -> str:
+def _sentence(needed: ItemsNeeded, counted: PairedStatistics, rows: Sequence[TrafficRow]) -> str:
     apart = ", each of a group of its own," if needed.grouped else ""
-    where = "such as those below, and from what this proposes:" if begun else "that this proposes:"
+    first = f"such as {', '.join(row.row for row in rows)}, and those " if rows else ""
     return (
         f"{needed.scope}: {needed.unbroken} more reliable items{apart} settle it if none breaks,"
         f" {_at_this_rate(needed, counted.break_rate)}; the base gets {counted.reliable} of"
         f" {counted.items} reliably right, so write about {needed.to_write}, from the rows of your"
-        f" traffic {where}"
+        f" traffic {first}that this proposes:"
     )
 
 

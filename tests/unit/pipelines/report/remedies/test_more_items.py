@@ -136,7 +136,7 @@ def test_rows_of_the_build_s_own_traffic_stand_beside_the_command_that_proposes_
     (plain,) = more_items(judged, Policy(), "org/model")
     (remedy,) = more_items(judged, Policy(), "org/model", {"open": rows})
     assert [row.row for row in remedy.rows] == ["t-0007"]
-    assert "such as those below" in remedy.text
+    assert "rows of your traffic such as t-0007, and those that this proposes" in remedy.text
     assert "'my traffic/chats.jsonl' --model" in remedy.command
     assert not plain.rows and "TRAFFIC" in plain.command
 
