@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.pipelines.domain.errors import WorkerError
@@ -47,7 +47,7 @@ class StartedServer:
 
     `log` is where its output is added, from `log_start_bytes` on. `status` is locked as long as its guard
     lives and then holds the exit code; see `pipelines.process.guard`, which is process `guard`.
-    `started_at` is in seconds since 1970.
+    `started_at` is in seconds since 1970, None where others asked it before.
     """
 
     engine: str
@@ -56,7 +56,7 @@ class StartedServer:
     log_start_bytes: int
     status: Path
     guard: int
-    started_at: float = field(default_factory=time.time)
+    started_at: float | None = None
 
     def died(self) -> WorkerError | None:
         """Return why the server is no more, with the reason its output gives; None while it runs."""
@@ -78,14 +78,13 @@ class StartedServer:
     def wait_until_ready(self, ready: Callable[[], bool], timeout_seconds: float) -> float | None:
         """Return once the server says that it can be asked: with the seconds since its start.
 
-        None where nobody had to wait for it, since it could be asked already.
+        None where others asked it before.
 
         Raises:
             WorkerError: where it ends before, or takes too long.
         """
-        deadline, waited = time.monotonic() + timeout_seconds, False
+        deadline = time.monotonic() + timeout_seconds
         while not ready():
-            waited = True
             if error := self.died():
                 raise error
             if time.monotonic() > deadline:
@@ -98,7 +97,7 @@ class StartedServer:
             time.sleep(_LOOK_EVERY_SECONDS)
         if error := self.died():  # somebody else answers at this port
             raise error
-        return time.time() - self.started_at if waited else None
+        return None if self.started_at is None else time.time() - self.started_at
 
     def output(self) -> str:
         """Return all that it wrote since it was started."""
@@ -127,7 +126,7 @@ def started(launch: Launch) -> Iterator[StartedServer]:
         status = folder / "status"
         with status.open("wb") as lock, launch.log.open("ab") as output:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            start_bytes = output.tell()
+            start_bytes, started_at = output.tell(), time.time()
             guard = subprocess.Popen(
                 [sys.executable, "-m", _GUARD, str(lock.fileno()), *launch.command],
                 stdin=subprocess.PIPE,
@@ -145,6 +144,7 @@ def started(launch: Launch) -> Iterator[StartedServer]:
                 log_start_bytes=start_bytes,
                 status=status,
                 guard=guard.pid,
+                started_at=started_at,
             )
         finally:
             _stop(guard)

@@ -74,9 +74,10 @@ class StartedServers:
             asked = replace(serving, server_log=Path())  # another log is no other server
             if kept.running is None or kept.serving != asked or kept.running.died():
                 kept.ending.close()
-                kept.running = kept.ending.enter_context(started(_launch(serving)))
-                kept.serving = asked
-            running = kept.running
+                running = kept.ending.enter_context(started(_launch(serving)))
+                kept.running, kept.serving = replace(running, started_at=None), asked
+            else:
+                running = kept.running
         yield running
 
 
