@@ -2,6 +2,9 @@
 
 docs/bound.svg: how few breaks a suite of so many items may have, and what its upper bound is then.
 docs/pairing.svg: why answers are paired: how far two accuracies have to be apart to be told apart.
+docs/groups.svg: what items that share groups are worth.
+docs/mcnemar.svg: how lopsided changed answers have to be to tell two variants apart.
+docs/detectable.svg: the smallest true break rate that so many items notice.
 docs/page.png: the top of a decision page, that of `quantgate demo`, as a browser shows it.
 """
 
@@ -19,13 +22,19 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from quantgate.pipelines.domain.verdicts.policy import Policy
-from quantgate.pipelines.paired.exact import break_rate_bound, items_needed
+from quantgate.pipelines.paired.exact import (
+    break_rate_bound,
+    detectable_break_rate,
+    items_needed,
+    mcnemar_p,
+)
 from quantgate.pipelines.paired.interval import paired_difference_interval
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 POLICY = Policy()
 LIMIT, CONFIDENCE = POLICY.max_break_rate, POLICY.confidence
 SIZE, DPI = (7.2, 3.6), 100
+_P = 0.05
 CHANGED = 0.05
 """Share of items on which base and variant differ in the second picture: 2 % fixed and 3 % broken."""
 
@@ -72,6 +81,56 @@ def pairing() -> None:
     _write(figure, "pairing.svg")
 
 
+def groups() -> None:
+    """Draw the bound by the number of items, alone and in groups that break as one; nothing broke."""
+    figure, axes = _sheet()
+    for size, style in zip((1, 2, 5, 10), ("-", "--", "-.", ":"), strict=True):
+        items = range(max(10, size), 301, size)
+        bounds = [100 * break_rate_bound(0, count, CONFIDENCE, count / size) for count in items]
+        label = "each by itself" if size == 1 else f"in groups of {size}"
+        axes.plot(items, bounds, style, color="#333333", label=label)
+    axes.axhline(100 * LIMIT, color="#999999", linewidth=1)
+    axes.set(xlabel="items that the base gets reliably right, none broken")
+    axes.set(ylabel="break rate at most, %", ylim=(0, 40), xlim=(10, 300))
+    axes.legend(frameon=False)
+    _write(figure, "groups.svg")
+
+
+def mcnemar() -> None:
+    """Draw the fewest of the changed answers that have to be broken for McNemar's p to be at most 5 %."""
+    figure, axes = _sheet()
+    changed = range(6, 61)
+    fewest = [
+        next(
+            broke
+            for broke in range(count + 1)
+            if 2 * broke > count and mcnemar_p(broke, count - broke) <= _P
+        )
+        for count in changed
+    ]
+    axes.plot(changed, [count / 2 for count in changed], ":", color="#333333", label="half of them")
+    axes.step(changed, fewest, "-", where="mid", color="#333333", label="p at most 5 %")
+    axes.set(
+        xlabel="answers that changed between right and wrong", ylabel="of these broken, at least"
+    )
+    axes.set(ylim=(0, None), xlim=(6, 60))
+    axes.legend(frameon=False)
+    _write(figure, "mcnemar.svg")
+
+
+def detectable() -> None:
+    """Draw the smallest true break rate that is noticed four times in five, by the number of items."""
+    figure, axes = _sheet()
+    items = range(10, 401)
+    rates = [100 * detectable_break_rate(count, LIMIT, CONFIDENCE) for count in items]
+    axes.plot(items, rates, "-", color="#333333", label="noticed four times in five")
+    axes.axhline(100 * LIMIT, color="#999999", linewidth=1)
+    axes.set(xlabel="items that the base gets reliably right", ylabel="true break rate, %")
+    axes.set(ylim=(0, 40), xlim=(10, 400))
+    axes.legend(frameon=False)
+    _write(figure, "detectable.svg")
+
+
 def page() -> None:
     """Take the top of the page that `quantgate demo` writes."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -104,4 +163,7 @@ def _write(figure: Figure, name: str) -> None:
 if __name__ == "__main__":
     bound()
     pairing()
+    groups()
+    mcnemar()
+    detectable()
     page()
