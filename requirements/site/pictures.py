@@ -100,14 +100,7 @@ def mcnemar() -> None:
     """Draw the fewest of the changed answers that have to be broken for McNemar's p to be at most 5 %."""
     figure, axes = _sheet()
     changed = range(6, 61)
-    fewest = [
-        next(
-            broke
-            for broke in range(count + 1)
-            if 2 * broke > count and mcnemar_p(broke, count - broke) <= _P
-        )
-        for count in changed
-    ]
+    fewest = [_fewest_broken(count) for count in changed]
     axes.plot(changed, [count / 2 for count in changed], ":", color="#333333", label="half of them")
     axes.step(changed, fewest, "-", where="mid", color="#333333", label="p at most 5 %")
     axes.set(
@@ -116,6 +109,11 @@ def mcnemar() -> None:
     axes.set(ylim=(0, None), xlim=(6, 60))
     axes.legend(frameon=False)
     _write(figure, "mcnemar.svg")
+
+
+def _fewest_broken(changed: int) -> int:
+    more_than_half = range(changed // 2 + 1, changed + 1)
+    return next(broke for broke in more_than_half if mcnemar_p(broke, changed - broke) <= _P)
 
 
 def detectable() -> None:
