@@ -34,10 +34,10 @@ def breaks(_: Check) -> JsonObject:
 def test_a_part_that_fails_is_told_and_fails_nothing_else(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "check.json", {"device": "cpu"})
     steps = [
-        Step(name="refused", least_seconds=1, work=says_why_not),
-        Step(name="broken", least_seconds=1, work=breaks),
-        Step(name="long", least_seconds=10_000, work=works),
-        Step(name="good", least_seconds=1, work=works),
+        Step(name="refused", least_seconds=1, most_seconds=60, work=says_why_not),
+        Step(name="broken", least_seconds=1, most_seconds=60, work=breaks),
+        Step(name="long", least_seconds=10_000, most_seconds=60, work=works),
+        Step(name="good", least_seconds=1, most_seconds=60, work=works),
     ]
     run_steps(steps, check(tmp_path), journal)
     written = json.loads(journal.file.read_text())
@@ -56,8 +56,8 @@ def test_what_was_measured_is_written_before_the_next_step_begins(tmp_path: Path
         raise KeyboardInterrupt
 
     steps = [
-        Step(name="first", least_seconds=0, work=works),
-        Step(name="next", least_seconds=0, work=cut_off),
+        Step(name="first", least_seconds=0, most_seconds=60, work=works),
+        Step(name="next", least_seconds=0, most_seconds=60, work=cut_off),
     ]
     with pytest.raises(KeyboardInterrupt):
         run_steps(steps, check(tmp_path), journal)
@@ -67,6 +67,7 @@ def test_what_was_measured_is_written_before_the_next_step_begins(tmp_path: Path
 def test_steps_have_names_of_their_own_and_fit_into_ten_minutes() -> None:
     assert len({step.name for step in STEPS}) == len(STEPS)
     assert sum(step.least_seconds for step in STEPS) <= 600
+    assert all(step.least_seconds <= step.most_seconds for step in STEPS)
 
 
 def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:

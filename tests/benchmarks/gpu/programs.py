@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,9 +17,13 @@ _LAST_LINES = 3
 
 
 def run_within(
-    command: Sequence[str], seconds: float, log: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    seconds: float,
+    log: Path,
+    environment: Mapping[str, str],
+    good: Collection[int] = (0,),
 ) -> float:
-    """Run a program and return how long it took; its output is added to `log`.
+    """Run a program and return how long it took; its output is added to `log`, `good` are its exit codes.
 
     Raises:
         LeftOutError: where it takes longer (it is interrupted then, and ended soon after), or fails.
@@ -43,7 +47,7 @@ def run_within(
     except BaseException:
         _end(child)
         raise
-    if code:
+    if code not in good:
         lines = log.read_text(errors="replace").strip().splitlines()[-_LAST_LINES:]
         raise LeftOutError(f"ended with exit code {code}: {' / '.join(lines)}")
     return time.monotonic() - began
