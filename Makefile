@@ -68,8 +68,9 @@ test: setup-oracles setup-archived  ## set up, then all checks, unit tests and i
 slow: setup-dev setup-clusters  ## the tests that take minutes each: simulated verdicts, the base judged against itself twenty times
 	@$(TESTS) -m slow
 
-faults: setup-dev  ## kill, signal and fill everything at every stage of a build, and print what happened (an hour)
-	@$(BIN)/pytest -q -m slow tests/integration/flows/faults
+faults: setup-dev  ## kill, signal and fill everything at every stage of a build, and write what happened into docs/faults.md (an hour)
+	@rm -f .venv/faults; QUANTGATE_FAULTS_FILE=$(CURDIR)/.venv/faults $(BIN)/pytest -q -m slow tests/integration/flows/faults; code=$$?; \
+	  $(BIN)/python -m tests.support.builds.strikes .venv/faults docs/faults.md; exit $$code
 
 unit: setup-dev  ## unit tests only (no tools, about two minutes)
 	@$(TESTS) -m 'not slow' tests/unit

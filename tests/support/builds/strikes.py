@@ -1,7 +1,8 @@
 """Faults that strike a command at a stage, what has to hold afterwards, and the table of all of them.
 
 Each stage of a command is struck once on one store: the next try goes on where the last one was struck, and
-the last one completes. `python -m tests.support.builds.strikes FILE` writes the table of a file of strikes.
+the last one completes. `python -m tests.support.builds.strikes FILE… DOCUMENT` writes the table of files of
+strikes into a document, in place of the one that stands there.
 """
 
 import json
@@ -11,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ WITH_CHILDREN = (
 COMPLETE = (0, 11)
 _CACHE_OF_TORCH = "torchinductor_"
 """The folder that torch makes when it is imported, one for each user of a machine; it stays empty here."""
+_TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 _DELAY_SECONDS = 0.2
 _ENDED_SECONDS = 60.0
 _SERVERS = ("orchestration.server.keeper",)
@@ -207,6 +209,13 @@ def table(strikes: list[Strike]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def write_table(files: Sequence[Path], document: Path) -> None:
+    """Write the table of files of strikes into a document."""
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    written = table([Strike(**json.loads(line)) for line in lines])
+    document.write_text(_TABLE.sub(lambda _: written, document.read_text(), count=1))
+
+
 if __name__ == "__main__":
-    lines = Path(sys.argv[1]).read_text().splitlines()
-    print(table([Strike(**json.loads(line)) for line in lines]), end="")
+    *files, document = map(Path, sys.argv[1:])
+    write_table(files, document)
