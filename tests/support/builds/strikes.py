@@ -37,6 +37,7 @@ _CACHE_OF_TORCH = "torchinductor_"
 """The folder that torch makes when it is imported, one for each user of a machine; it stays empty here."""
 _TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 _DELAY_SECONDS = 0.2
+_CHILD_SECONDS = 2.0
 _ENDED_SECONDS = 60.0
 _SERVERS = ("orchestration.server.keeper",)
 """The project's Prefect server, which `quantgate up` had stay between commands."""
@@ -52,6 +53,8 @@ class Strike:
 
 
 STRIKES: list[Strike] = []
+StrikeAt = Callable[[int], bool]
+"""Strikes a command's process, or something beside it; False where there was nothing to strike."""
 
 
 def note(fault: str, stage: str, code: int) -> None:
@@ -80,37 +83,42 @@ def sealed(road: Road) -> dict[str, int]:
     }
 
 
-def struck(
-    road: Road,
-    fault: str,
-    stage: str,
-    strike: Callable[[int], None],
-    delay_seconds: float = _DELAY_SECONDS,
-) -> int | None:
-    """Run the build and strike its process when the line of a stage comes; return the exit code.
+def struck(road: Road, fault: str, stage: str, strike: StrikeAt) -> int | None:
+    """Run the build and strike when the line of a stage comes; return the exit code.
 
-    None where that line never came: its work is sealed. Nothing that was sealed is made again, no process and
-    no lock is left, and what is said is no traceback.
+    None where nothing was struck: that line never came, for its work is sealed, or nobody was there.
     """
-    before, said, came = sealed(road), [], False
+    code, stages = struck_at_each(road, fault, (stage,), strike)
+    return code if stages else None
+
+
+def struck_at_each(
+    road: Road, fault: str, stages: Sequence[str], strike: StrikeAt
+) -> tuple[int, tuple[str, ...]]:
+    """Run the build once and strike when the line of each stage comes; return its exit code and those stages.
+
+    Nothing that was sealed is made again, no process and no lock is left, and what is said is no traceback.
+    """
+    before, said, hit = sealed(road), [], []
     with road.start(*road.build) as process:
         assert process.stderr is not None and process.stdout is not None
         for line in process.stderr:
             said.append(line)
-            if not came and line.startswith(stage) and " done in " not in line:
-                came = True
-                time.sleep(delay_seconds)
-                strike(process.pid)
+            stage = next((each for each in stages if line.startswith(each)), None)
+            if stage is None or stage in hit or " done in " in line:
+                continue
+            time.sleep(_DELAY_SECONDS)
+            if strike(process.pid):
+                hit.append(stage)
         said.append(process.stdout.read())
         code = process.wait()
     text = "".join(said)
     assert "Traceback" not in text, text
     assert before.items() <= sealed(road).items(), f"sealed work was done again:\n{text}"
     nothing_held(road)
-    if not came:
-        return None
-    note(fault, stage, code)
-    return code
+    for stage in hit:
+        note(fault, stage, code)
+    return code, tuple(hit)
 
 
 def completes(road: Road, *more: str) -> None:
@@ -153,42 +161,48 @@ def working_in(road: Road) -> list[str]:
     ]
 
 
-def signalled(number: signal.Signals) -> Callable[[int], None]:
+def signalled(number: signal.Signals) -> StrikeAt:
     """Return what sends a signal to the command."""
-    return lambda pid: os.kill(pid, number)
 
-
-def child_signalled(
-    road: Road, number: signal.Signals, what: str = ".workers."
-) -> Callable[[int], None]:
-    """Return what sends a signal to the youngest process of a store whose command line holds a text.
-
-    It waits two seconds for one: a stage's line comes before its child.
-    """
-
-    def strike(_command: int) -> None:
-        deadline = time.monotonic() + 2.0
-        while time.monotonic() < deadline:
-            if pids := pids_of(road, what):
-                os.kill(max(pids), number)
-                return
-            time.sleep(0.02)
+    def strike(command: int) -> bool:
+        os.kill(command, number)
+        return True
 
     return strike
 
 
-def child_starved(road: Road) -> Callable[[int], None]:
+def child_signalled(road: Road, number: signal.Signals, what: str = ".workers.") -> StrikeAt:
+    """Return what sends a signal to the youngest process of a store whose command line holds a text."""
+
+    def strike(_command: int) -> bool:
+        child = youngest(road, what)
+        if child is not None:
+            os.kill(child, number)
+        return child is not None
+
+    return strike
+
+
+def child_starved(road: Road) -> StrikeAt:
     """Return what lets the youngest child of a store have no more memory than it has."""
 
-    def strike(_command: int) -> None:
-        deadline = time.monotonic() + 2.0
-        while time.monotonic() < deadline:
-            if pids := pids_of(road, ".workers."):
-                resource.prlimit(max(pids), resource.RLIMIT_AS, (1 << 20, 1 << 20))
-                return
-            time.sleep(0.02)
+    def strike(_command: int) -> bool:
+        child = youngest(road, ".workers.")
+        if child is not None:
+            resource.prlimit(child, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+        return child is not None
 
     return strike
+
+
+def youngest(road: Road, what: str) -> int | None:
+    """Return the youngest process of a store whose command line holds a text, once there is one."""
+    deadline = time.monotonic() + _CHILD_SECONDS
+    while time.monotonic() < deadline:
+        if pids := pids_of(road, what):
+            return max(pids)
+        time.sleep(0.02)
+    return None
 
 
 def pids_of(road: Road, what: str) -> list[int]:

@@ -53,9 +53,10 @@ def test_a_child_is_killed_at_every_stage_that_has_one(road: Road) -> None:
 def test_a_child_that_hangs_ends_with_its_command(road: Road) -> None:
     hang = child_signalled(road, signal.SIGSTOP)
 
-    def strike(command: int) -> None:
-        hang(command)
+    def strike(command: int) -> bool:
+        hung = hang(command)
         os.kill(command, signal.SIGTERM)
+        return hung
 
     for stage in ("reference 1/", "audit: 1 ruler"):
         assert struck(road, "hung child, SIGTERM", stage, strike) in (143, None)

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-POINTS = (0, 1, 4, 12, 30)
+POINTS = (0, 1, 5, 25)
 """With which message the fault comes: before the first, while the plan looks, while it registers."""
 
 
