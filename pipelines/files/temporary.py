@@ -52,8 +52,7 @@ def clear_temporary(within: Path | None = None) -> int:
             if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.geteuid():
                 continue
             if _is_left(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                cleared += 1
+                cleared += _removed(folder)
     return cleared
 
 
@@ -66,6 +65,19 @@ def clear_staging(store: Path) -> int:
                 shutil.rmtree(staging, ignore_errors=True)
                 cleared += 1
     return cleared
+
+
+def _removed(folder: Path) -> bool:
+    """Remove a folder, its owner's file last, and return whether it is gone.
+
+    Something that was killed with its owner may still write into it: then the next run finds it as left.
+    """
+    content = folder / _CONTENT
+    shutil.rmtree(content, ignore_errors=True)
+    if content.exists():
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def _is_left(folder: Path) -> bool:

@@ -103,3 +103,16 @@ def test_a_maker_in_this_process_keeps_its_staging(tmp_path: Path) -> None:
 
 def test_a_store_that_is_not_there_has_nothing_to_clear(tmp_path: Path) -> None:
     assert clear_staging(tmp_path / "absent") == 0
+
+
+def test_a_folder_that_cannot_be_emptied_yet_is_found_again_by_the_next_run(tmp_path: Path) -> None:
+    """As where a child of a killed program writes into it while it is removed; here, a link that stays."""
+    left = tmp_path / "quantgate-left"
+    left.mkdir()
+    (left / ".owner").touch()
+    (left / "content").symlink_to(tmp_path)
+    assert clear_temporary(tmp_path) == 0
+    assert (left / ".owner").exists(), "or nobody would know for a day that it is left"
+    (left / "content").unlink()
+    assert clear_temporary(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
