@@ -128,7 +128,9 @@ def test_a_judged_version_is_bundled_and_proved_where_nothing_else_is(
     def tools(settings: Settings, servers: Sequence[Server]) -> Tools:
         return here.tools
 
-    assert bundle_command("demo@exam", file, as_json=False, wire_tools=tools) == 0
+    assert bundle_command("demo@exam", file, as_json=True, wire_tools=tools) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert require_schema({"schema": "quantgate.bundle/1", **written}) == "quantgate.bundle/1"
     assert verify_judged_command("demo@exam", as_json=False, wire_tools=tools) == 0
     assert "pass on exam@1, judged again from 3 transcripts of 60 items" in capsys.readouterr().out
     said = quantgate(tmp_path / "nothing", "verify", str(file))

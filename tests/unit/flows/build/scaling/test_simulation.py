@@ -7,6 +7,8 @@ import pytest
 from quantgate.flows.build.scaling.costs import MeasuredCosts, RecipeCost
 from quantgate.flows.build.scaling.simulation import Fleet, forecast
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.records import to_json
+from tests.support.schemas import require_schema
 
 COSTS = MeasuredCosts(
     builds=1,
@@ -72,3 +74,9 @@ def test_the_registry_holds_a_run_for_each_variant_and_suite_and_a_version_where
 
 def test_larger_models_take_longer_and_registering_them_does_not() -> None:
     assert forecast(replace(ONE, times=10.0), COSTS).seconds == 10 * 44 + 1
+
+
+def test_what_the_command_prints_fits_its_schema() -> None:
+    made = forecast(ONE, COSTS)
+    parts = {"fleet": to_json(ONE), "costs": to_json(COSTS), "forecast": to_json(made)}
+    assert require_schema({"schema": "quantgate.scale/1", **parts}) == "quantgate.scale/1"
