@@ -19,8 +19,9 @@ class SpeedSample:
 
     `first_token_seconds` runs from the prompt's arrival to its answer's first token, loading not included.
     `generated_tokens_per_second` counts the tokens after that one. `peak_memory_bytes` is the most that the
-    process had resident, the program included; None where it runs elsewhere. `joules_per_token` is what the
-    processors took while tokens were generated; None where no meter can be read.
+    process had resident, the program included, or on GPUs what it took of their memory; None where it runs
+    elsewhere. `joules_per_token` is what the processors took while tokens were generated; None where no meter
+    can be read, and where GPUs compute.
     """
 
     prompt_tokens_per_second: float

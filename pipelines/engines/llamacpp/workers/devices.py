@@ -22,7 +22,7 @@ def gpus_for_llamacpp() -> int:
     """
     if not _built_for("CUDA"):
         return 0
-    require_gpus("llama.cpp", _gpus())
+    require_gpus("llama.cpp", len(_gpus()))
     return placed_gpus()
 
 
@@ -32,7 +32,19 @@ def _built_for(backend: str) -> bool:
     return bool(find(backend.encode()))
 
 
-def _gpus() -> int:
+def held_gpu_bytes() -> int:
+    """Return how much memory of the GPUs that this process sees is taken: by it alone, as units hold them."""
+    free, total, held = ctypes.c_size_t(), ctypes.c_size_t(), 0
+    memory = llama_cpp._ggml.libggml.ggml_backend_dev_memory
+    memory.restype, memory.argtypes = None, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    for device in _gpus():
+        memory(device, ctypes.byref(free), ctypes.byref(total))
+        held += total.value - free.value
+    return held
+
+
+def _gpus() -> tuple[int, ...]:
+    """Return the addresses of all GPUs that ggml sees."""
     library = llama_cpp._ggml.libggml
     count, device, kind = (
         library.ggml_backend_dev_count,
@@ -42,4 +54,5 @@ def _gpus() -> int:
     count.restype, count.argtypes = ctypes.c_size_t, ()
     device.restype, device.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
     kind.restype, kind.argtypes = ctypes.c_int, (ctypes.c_void_p,)
-    return sum(kind(device(at)) in (_GPU, _INTEGRATED_GPU) for at in range(count()))
+    devices = [device(at) for at in range(count())]
+    return tuple(each for each in devices if kind(each) in (_GPU, _INTEGRATED_GPU))

@@ -8,6 +8,7 @@ from statistics import median
 from quantgate.pipelines.domain.speed import SpeedSample
 from quantgate.pipelines.engines.llamacpp.layout import Layout
 from quantgate.pipelines.engines.llamacpp.slots import Batch
+from quantgate.pipelines.engines.llamacpp.workers.devices import gpus_for_llamacpp, held_gpu_bytes
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_model
 from quantgate.pipelines.engines.timing.meter import SpeedRequest
@@ -46,7 +47,8 @@ def measure(request: SpeedRequest, on_progress: OnProgress) -> SpeedSample:
     )
     settings = EngineSettings(threads=request.threads, kv_cache=request.loadable.kv_cache)
     engine = LlamaEngine(model, layout, settings, log)
-    meters = energy_meters()
+    placed = gpus_for_llamacpp()
+    meters = () if placed else energy_meters()  # which count processors
     _answer(engine, request, meters)
     passes: list[_Pass] = []
     started = time.perf_counter()
@@ -60,7 +62,7 @@ def measure(request: SpeedRequest, on_progress: OnProgress) -> SpeedSample:
         prompt_tokens_per_second=len(request.prompt) / first,
         generated_tokens_per_second=request.generated_tokens / generating,
         first_token_seconds=first,
-        peak_memory_bytes=_peak_memory_bytes(),
+        peak_memory_bytes=held_gpu_bytes() if placed else _peak_memory_bytes(),
         joules_per_token=median(joules) / request.generated_tokens if joules else None,
     )
 

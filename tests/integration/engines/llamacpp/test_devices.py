@@ -13,7 +13,7 @@ from quantgate.pipelines.engines.llamacpp.workers.building.packing import (
     pack,
     packed_context,
 )
-from quantgate.pipelines.engines.llamacpp.workers.devices import gpus_for_llamacpp
+from quantgate.pipelines.engines.llamacpp.workers.devices import gpus_for_llamacpp, held_gpu_bytes
 from quantgate.pipelines.engines.llamacpp.workers.opening import LlamaLog, open_context, open_model
 from tests.support.llamacpp.checkpoints import f16, real_checkpoint
 
@@ -53,3 +53,4 @@ def test_a_build_without_cuda_uses_no_gpu_wherever_it_is_placed(
     llama_cpp.llama_backend_init()
     monkeypatch.setenv("QUANTGATE_PLACED_GPUS", "1")
     assert gpus_for_llamacpp() == 0
+    assert held_gpu_bytes() == 0
