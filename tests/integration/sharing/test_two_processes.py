@@ -30,13 +30,18 @@ def bucket() -> Iterator[ObjectStore]:
 
 
 def start(
-    store: Path, bucket: ObjectStore, seconds: float, *folders: str, prefix: str = ""
+    store: Path,
+    bucket: ObjectStore,
+    seconds: float,
+    *folders: str,
+    prefix: str = "",
+    lease_seconds: int = 4,
 ) -> "subprocess.Popen[str]":
     variables = {
         **bucket.variables,
         "QUANTGATE_STORE": str(store),
         "QUANTGATE_SHARED_STORE": bucket.folder + prefix,
-        "QUANTGATE_SHARED_LEASE": "4",
+        "QUANTGATE_SHARED_LEASE": str(lease_seconds),
     }
     return subprocess.Popen(
         [sys.executable, "-m", "tests.support.children.sharing_host", str(seconds), *folders],
@@ -84,10 +89,23 @@ def test_what_a_killed_host_was_making_another_makes_when_its_lease_has_expired(
     assert time.monotonic() - began > 2
 
 
+def test_a_host_that_is_told_to_end_gives_its_lease_up_at_once(
+    tmp_path: Path, bucket: ObjectStore
+) -> None:
+    ended = start(tmp_path / "ended", bucket, 600, "runs/e--1", prefix="/ended", lease_seconds=600)
+    assert ended.stdout is not None and ended.stdout.readline() == "makes runs/e--1\n"
+    ended.send_signal(signal.SIGTERM)
+    ended.communicate(timeout=30)
+    assert ended.returncode != 0
+    said = lines(start(tmp_path / "second", bucket, 0, "runs/e--1", prefix="/ended"))
+    assert said == ["makes runs/e--1", "done"]
+    assert not list((tmp_path / "ended" / "runs").glob(".*staging*"))
+
+
 def test_a_host_that_lives_keeps_its_lease_beyond_its_time(
     tmp_path: Path, bucket: ObjectStore
 ) -> None:
-    slow = start(tmp_path / "slow", bucket, 9, "runs/c--1", prefix="/slow")
+    slow = start(tmp_path / "slow", bucket, 6.5, "runs/c--1", prefix="/slow")
     assert slow.stdout is not None and slow.stdout.readline() == "makes runs/c--1\n"
     second = lines(start(tmp_path / "second", bucket, 0, "runs/c--1", prefix="/slow"))
     assert [line for line in second if line.startswith("makes")] == []

@@ -11,6 +11,7 @@ from pathlib import Path
 from quantgate.flows.build.sharing.opening import attach_shared_store
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.files.sealed import produce_once
+from quantgate.pipelines.process.signals import children_end_first
 
 
 def make(folder: str, seconds: float, staging: Path) -> str:
@@ -27,8 +28,9 @@ def say(text: str) -> None:
 def work(seconds: float, folders: list[str]) -> None:
     settings = Settings.from_environment()
     attach_shared_store(settings, say)
-    for folder in folders:
-        produce_once(settings.store.root / folder, str, partial(make, folder, seconds))
+    with children_end_first():  # as every command does
+        for folder in folders:
+            produce_once(settings.store.root / folder, str, partial(make, folder, seconds))
     say("done")
 
 
