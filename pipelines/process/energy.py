@@ -7,6 +7,7 @@ Source: Documentation/power/powercap of the Linux kernel (`energy_uj` counts mic
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 _POWERCAP = Path("/sys/class/powercap")
 
@@ -48,10 +49,22 @@ def _name(folder: Path) -> str:
         return ""
 
 
+class EnergyMeter(Protocol):
+    """What counts joules."""
+
+    def joules(self) -> float | None:
+        """Return what it says now; None where it cannot be read."""
+        ...
+
+    def between(self, start_joules: float, end_joules: float) -> float:
+        """Return what was taken between two readings."""
+        ...
+
+
 class EnergyWatch:
     """Adds up what all meters say was taken since it was made."""
 
-    def __init__(self, meters: Sequence[ProcessorEnergy]) -> None:
+    def __init__(self, meters: Sequence[EnergyMeter]) -> None:
         """Read every meter."""
         self._starts = [(meter, meter.joules()) for meter in meters]
 

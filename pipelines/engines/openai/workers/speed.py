@@ -1,10 +1,12 @@
 """Child process: how fast a server answers one request at a time, told by when its stream's events come."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.domain.server import UNKNOWN
 from quantgate.pipelines.domain.speed import SpeedSample
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.domain.values import JsonObject
@@ -14,8 +16,9 @@ from quantgate.pipelines.engines.openai.session import Session, session
 from quantgate.pipelines.engines.openai.streams import Streamed, streamed
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.pipelines.engines.timing.meter import SpeedRequest
+from quantgate.pipelines.process.accelerator_energy import accelerator_meters
 from quantgate.pipelines.process.calls import OnProgress, Progress
-from quantgate.pipelines.process.energy import EnergyWatch, energy_meters
+from quantgate.pipelines.process.energy import EnergyMeter, EnergyWatch, energy_meters
 from quantgate.pipelines.process.harness import serve
 from quantgate.pipelines.process.memory import tree_peak_bytes
 
@@ -37,7 +40,8 @@ class _TimedAnswer:
 def measure(call: Served[SpeedRequest], on_progress: OnProgress) -> SpeedSample:
     """Ask once to warm up, then three times or for half a second, and take the middle figures.
 
-    Energy is that of the machine's processors, over the whole answer, where the server was started here.
+    Energy is that of the machine's processors, and of its accelerators where the server is said to compute on
+    one, over the whole answer, where the server was started here.
 
     Raises:
         ServiceError: where the server refuses, or its reply is no stream of tokens.
@@ -46,12 +50,13 @@ def measure(call: Served[SpeedRequest], on_progress: OnProgress) -> SpeedSample:
     request, running = call.request, call.serving.running
     on_progress(Progress(done=0, total=0, what="waiting for the server"))
     with session(call.serving) as served:
-        _ask(served, request, 0, is_ours=running is not None)
+        meters = _meters(call)
+        _ask(served, request, 0, meters)
         passes: list[_TimedAnswer] = []
         started = time.perf_counter()
         while len(passes) < _LEAST_PASSES or time.perf_counter() - started < _LEAST_SECONDS:
             number = len(passes) + 1
-            passes.append(_ask(served, request, number, is_ours=running is not None))
+            passes.append(_ask(served, request, number, meters))
             on_progress(Progress(done=len(passes), total=0, what="timing"))
         peak = tree_peak_bytes(running.guard) if running else None
     speeds = [speed for each in passes if (speed := each.stream.tokens_per_second) is not None]
@@ -74,7 +79,19 @@ def rotated(prompt: tuple[int, ...], number: int) -> tuple[int, ...]:
     return prompt[start:] + prompt[:start]
 
 
-def _ask(served: Session, request: SpeedRequest, number: int, *, is_ours: bool) -> _TimedAnswer:
+def _meters(call: Served[SpeedRequest]) -> tuple[EnergyMeter, ...]:
+    """Return what counts the energy of a server that was started here; processors alone are none of a GPU's."""
+    if call.serving.running is None:
+        return ()
+    if call.serving.server.device in ("cpu", UNKNOWN):
+        return energy_meters()
+    accelerators = accelerator_meters()
+    return (*energy_meters(), *accelerators) if accelerators else ()
+
+
+def _ask(
+    served: Session, request: SpeedRequest, number: int, meters: Sequence[EnergyMeter]
+) -> _TimedAnswer:
     completions = Completions(
         server=served.server,
         served_name=served.served_name,
@@ -83,7 +100,7 @@ def _ask(served: Session, request: SpeedRequest, number: int, *, is_ours: bool) 
     )
     prompt = Prompt(item_id="speed", token_ids=rotated(request.prompt, number))
     body = completions.body(prompt) | _STREAMING
-    energy = EnergyWatch(energy_meters() if is_ours else ())
+    energy = EnergyWatch(meters)
     reply = served.client.post_streamed(completions.path, body, f"timed answer {number}")
     joules = energy.joules()
     stream = streamed(reply)
