@@ -80,7 +80,7 @@ def rotated(prompt: tuple[int, ...], number: int) -> tuple[int, ...]:
 
 
 def _meters(call: Served[SpeedRequest]) -> tuple[EnergyMeter, ...]:
-    """Return what counts the energy of a server that was started here; processors alone are none of a GPU's."""
+    """Return what counts the energy of a server that was started here; processors do not stand for GPUs."""
     if call.serving.running is None:
         return ()
     if call.serving.server.device in ("cpu", UNKNOWN):
