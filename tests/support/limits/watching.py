@@ -59,13 +59,13 @@ class _Watch(threading.Thread):
 
 
 def _descendants(process: int, without: frozenset[int] = frozenset()) -> Iterator[int]:
-    """Yield children and theirs, but for those of `without` with all that they start."""
+    """Yield children and theirs, but for those of `without`: a fork server's new children count."""
     for file in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
             for child in map(int, file.read_text().split()):
                 if child not in without:
                     yield child
-                    yield from _descendants(child, without)
+                yield from _descendants(child, without)
 
 
 def _held(process: int) -> Peaks:
