@@ -13,6 +13,7 @@ from tests.benchmarks.gpu.journal import Budget, Journal, LeftOutError
 from tests.benchmarks.gpu.programs import run_within
 from tests.benchmarks.gpu.sealed import artifact, build_seconds, compared, divergences, summary
 from tests.benchmarks.gpu.steps import STEPS, Check, Step, beside_plain_vllm
+from tests.support.graphics import H200, SECOND_H200, machine_with
 
 
 def check(folder: Path, seconds: float = 600) -> Check:
@@ -89,6 +90,14 @@ def test_a_program_that_fails_is_told_with_its_last_words(tmp_path: Path) -> Non
             tmp_path / "log",
             {},
         )
+
+
+def test_bare_programs_see_the_gpu_that_was_chosen_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine_with(monkeypatch, tmp_path, [H200, SECOND_H200])
+    monkeypatch.setenv("QUANTGATE_DEVICE", "cuda:1")
+    assert check(tmp_path).bare_environment["CUDA_VISIBLE_DEVICES"] == SECOND_H200.uuid
 
 
 def test_without_a_program_of_vllm_the_step_says_so(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from quantgate.pipelines.engines.timing.meter import SpeedRequest
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.devices.engines import llamacpp_lacks, torch_lacks
+from quantgate.pipelines.process.devices.placement import device_environment
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.benchmarks.gpu.journal import Budget, LeftOutError
@@ -56,6 +57,11 @@ class Check:
     def environment(self, device: str) -> dict[str, str]:
         """Return what a child gets that computes on a device."""
         return {"QUANTGATE_DEVICE": device, "PYTHONPATH": str(PROJECT)}
+
+    @property
+    def bare_environment(self) -> dict[str, str]:
+        """Return what a program of others gets: it sees the device that was chosen, and no other."""
+        return {"PYTHONPATH": str(PROJECT), **device_environment()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +185,7 @@ def _tokens_a_second(command: list[str], check: Check) -> float:
         text=True,
         check=False,
         timeout=max(1.0, check.budget.left_seconds),
-        env=os.environ | check.environment(check.device),
+        env=os.environ | check.bare_environment,
     )
     if done.returncode:
         raise LeftOutError(f"llama-bench: {' / '.join(done.stderr.strip().splitlines()[-2:])}")
@@ -204,7 +210,7 @@ def beside_bare_oneshot(check: Check) -> JsonObject:
         command,
         check.budget.left_seconds,
         check.folder / "oneshot.log",
-        check.environment(check.device) | {"OMP_NUM_THREADS": str(_THREADS)},
+        check.bare_environment | {"OMP_NUM_THREADS": str(_THREADS)},
     )
     return {
         "ours_seconds": ours,
@@ -238,7 +244,7 @@ def beside_plain_vllm(check: Check) -> JsonObject:
                 command,
                 check.budget.left_seconds,
                 check.folder / "vllm.log",
-                check.environment(check.device),
+                check.bare_environment,
             )
         except LeftOutError as reason:
             rows[recipe] = str(reason)
