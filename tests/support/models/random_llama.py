@@ -29,6 +29,17 @@ class Shape:
     feed_forward: int
     layers: int
 
+    @property
+    def heads(self) -> int:
+        """Heads that ask."""
+        return self.hidden // HEAD
+
+    @property
+    def key_heads(self) -> int:
+        """Heads that are asked: a third of the others, or the next fewer that divide them."""
+        most = max(1, self.heads // 3)
+        return next(count for count in range(most, 0, -1) if self.heads % count == 0)
+
 
 Described = tuple[str, tuple[int, ...]]
 """A tensor's name and shape."""
@@ -40,13 +51,12 @@ def write_random_llama(folder: Path, shape: Shape, files: int = 1) -> Path:
     for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
         shutil.copy(EXAMPLE / "checkpoint" / name, folder / name)
     config = json.loads((EXAMPLE / "checkpoint" / "config.json").read_text())
-    heads = shape.hidden // HEAD
     config |= {
         "hidden_size": shape.hidden,
         "intermediate_size": shape.feed_forward,
         "num_hidden_layers": shape.layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": max(1, heads // 3),
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.key_heads,
         "head_dim": HEAD,
         "dtype": "bfloat16",
     }
@@ -93,7 +103,7 @@ def _values(size: tuple[int, ...], random: numpy.random.Generator) -> NDArray[nu
 
 def _tensors(shape: Shape, vocabulary: int) -> Iterator[Described]:
     hidden, inner = shape.hidden, shape.feed_forward
-    cached = max(1, hidden // HEAD // 3) * HEAD
+    cached = shape.key_heads * HEAD
     yield "model.embed_tokens.weight", (vocabulary, hidden)
     yield "model.norm.weight", (hidden,)
     for layer in range(shape.layers):
