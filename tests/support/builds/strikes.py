@@ -130,6 +130,11 @@ def completes(road: Road, *more: str) -> None:
     assert leftovers(road.store) == []
     assert sorted(road.identifiers.values()) == road.passing(finished.stdout) != []
     nothing_held(road)
+    nothing_left(road)
+
+
+def nothing_left(road: Road) -> None:
+    """See that the temporary folder is empty."""
     left = [
         path.name
         for path in (road.folder / "tmp").iterdir()

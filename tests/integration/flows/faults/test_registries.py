@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds.road import Road, orchestrated
-from tests.support.builds.strikes import COMPLETE, note, nothing_held, sealed, small_road
+from tests.support.builds.strikes import (
+    COMPLETE,
+    note,
+    nothing_held,
+    nothing_left,
+    sealed,
+    small_road,
+)
 from tests.support.servers.forking_mlflow import killable_mlflow
 from tests.support.servers.gate import Gate
 from tests.support.servers.mlflow_served import free_port, postgres_cluster
@@ -104,7 +111,7 @@ def test_each_is_struck_at_one_message_after_another(
             versions = [row["registered_version"] for row in json.loads(again.stdout)["variants"]]
             assert versions == ["1"], f"after {struck}: {versions}"
             nothing_held(road)
-        assert list((road.folder / "tmp").iterdir()) == []
+        nothing_left(road)
 
 
 def strike(road: Road, service: Service, message: int, name: str) -> int:
