@@ -10,6 +10,7 @@ import os
 import re
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -144,17 +145,22 @@ def nothing_left(road: Road) -> None:
 
 
 def nothing_held(road: Road) -> None:
-    """See that no process works in the store any more, and that no lock in it is held."""
+    """See that within a minute no process works in the store any more, and that no lock in it is held."""
     deadline = time.monotonic() + _ENDED_SECONDS
-    while working_in(road) and time.monotonic() < deadline:
+    while (working_in(road) or locks_in(road)) and time.monotonic() < deadline:
         time.sleep(0.3)
     assert working_in(road) == [], f"left running: {working_in(road)}"
-    held = [
+    assert locks_in(road) == [], f"locks that nobody holds who lives: {locks_in(road)}"
+
+
+def locks_in(road: Road) -> list[Path]:
+    """Return the locks of a store that are held, without those of its Prefect server."""
+    of_the_server = ServerFolder.of(road.store).root
+    return [
         path
         for path in road.store.rglob("*.lock")
-        if path.parent != ServerFolder.of(road.store).root and is_locked(path)
+        if path.parent != of_the_server and is_locked(path)
     ]
-    assert held == [], f"locks that nobody holds who lives: {held}"
 
 
 def working_in(road: Road) -> list[str]:
@@ -176,16 +182,30 @@ def signalled(number: signal.Signals) -> StrikeAt:
     return strike
 
 
-def child_signalled(road: Road, number: signal.Signals, what: str = ".workers.") -> StrikeAt:
-    """Return what sends a signal to the youngest process of a store whose command line holds a text."""
+def child_signalled(road: Road, number: signal.Signals) -> StrikeAt:
+    """Return what sends a signal to the youngest child that works for a command."""
 
     def strike(_command: int) -> bool:
-        child = youngest(road, what)
+        child = youngest(road, ".workers.")
         if child is not None:
             os.kill(child, number)
         return child is not None
 
     return strike
+
+
+def worker_killed(command: int) -> bool:
+    """Kill one of the processes in which a command's units run."""
+    listed = subprocess.run(
+        ["ps", "-ww", "--ppid", str(command), "-o", "pid=,args="],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    workers = [line for line in listed.stdout.splitlines() if "multiprocessing.spawn" in line]
+    if workers:
+        os.kill(int(workers[-1].split()[0]), signal.SIGKILL)
+    return bool(workers)
 
 
 def child_starved(road: Road) -> StrikeAt:
