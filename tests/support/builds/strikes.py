@@ -241,7 +241,9 @@ def table(strikes: list[Strike]) -> str:
     rows = ["| fault | points | at | the command ended with |", "|---|---|---|---|"]
     for fault in dict.fromkeys(strike.fault for strike in strikes):
         of_fault = [strike for strike in strikes if strike.fault == fault]
-        stages = ", ".join(dict.fromkeys(strike.stage.rstrip(" :/1") for strike in of_fault))
+        stages = ", ".join(
+            dict.fromkeys(strike.stage.removesuffix(" 1/").rstrip(":") for strike in of_fault)
+        )
         codes = ", ".join(map(str, sorted({strike.code for strike in of_fault})))
         rows.append(f"| {fault} | {len(of_fault)} | {stages} | {codes} |")
     rows.append(f"| **all** | **{len(strikes)}** | | |")
