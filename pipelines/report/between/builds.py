@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.suites.suite import Item, Suite
-from quantgate.pipelines.domain.values import Digest
+from quantgate.pipelines.domain.values import Digest, JsonObject, text_or_json
 from quantgate.pipelines.domain.verdicts.decision import Interval
+from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
 from quantgate.pipelines.evaluation.adjudications import item_digest
+from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.paired.exact import mcnemar_p
 from quantgate.pipelines.paired.interval import paired_difference_interval
 from quantgate.pipelines.report.stored.result_file import (
@@ -156,6 +158,20 @@ def _differences(first: StoredResult, second: StoredResult) -> Iterator[BuildDif
     for what, fact in facts(first).items():
         if fact != others[what]:
             yield BuildDifference(what=what, first=fact, second=others[what])
+    policies = _rules(first.policy), _rules(second.policy)
+    unlike = [rule for rule in policies[0] if policies[0][rule] != policies[1][rule]]
+    if unlike:
+        was, is_now = (
+            ", ".join(f"{rule} {text_or_json(policy[rule])}" for rule in unlike)
+            for policy in policies
+        )
+        yield BuildDifference(what="policy", first=was, second=is_now)
+
+
+def _rules(policy: Policy) -> JsonObject:
+    rules = to_json(policy)
+    assert isinstance(rules, dict)
+    return rules
 
 
 def _by_name(result: StoredResult) -> dict[str, StoredVariant]:

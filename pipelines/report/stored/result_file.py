@@ -11,6 +11,7 @@ from quantgate.pipelines.domain.run import RuntimeIdentity
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.domain.verdicts.audit import AuditReport
 from quantgate.pipelines.domain.verdicts.decision import Interval
+from quantgate.pipelines.domain.verdicts.policy import Policy
 from quantgate.pipelines.files.records import read_record
 from quantgate.pipelines.files.store import Store
 
@@ -181,6 +182,7 @@ class StoredResult:
     smallest_passing: str | None
     model: StoredModel
     suite: StoredSuite
+    policy: Policy
     corpora: tuple[StoredCorpus, ...]
     references: tuple[StoredReference, ...]
     variants: tuple[StoredVariant, ...]

@@ -59,6 +59,16 @@ def right(report: BuildReport, number: int) -> dict[str, bool]:
     return {item.item_id: item.variant.grade.correct for item in verdict.items}
 
 
+def test_what_the_policies_ask_differently_is_said(report: BuildReport, tmp_path: Path) -> None:
+    first = with_variants(report, "first", Q4=0.3)
+    policy = replace(first.policy, max_break_rate=0.05, variant_runs=3)
+    result = compared(first, replace(first, build="second", policy=policy), tmp_path)
+    policies = {each.what: (each.first, each.second) for each in result.differences}["policy"]
+    assert policies == ("max_break_rate 0.1, variant_runs 1", "max_break_rate 0.05, variant_runs 3")
+    same = compared(first, replace(first, build="third"), tmp_path)
+    assert "policy" not in {each.what for each in same.differences}
+
+
 def test_variants_of_one_name_are_paired_item_by_item(report: BuildReport, tmp_path: Path) -> None:
     first = with_variants(report, "first", Q4=0.3, Q2=0.9)
     second = with_variants(report, "second", Q4=0.6, Q3=0.5)
