@@ -53,7 +53,8 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
     base = request.checkpoint.folder
     gpus_for_torch()
     torch.manual_seed(_SEED)
-    give_back_large_blocks()
+    if request.calibration is None or request.resident_bytes is not None:
+        give_back_large_blocks()  # not while calibrating: fresh pages for each activation take time
     multiply_bfloat16_in_float32()
     with collected_warnings() as warnings:
         on_progress(Progress(done=0, total=0, what="loading the base"))
@@ -63,6 +64,7 @@ def compress(request: BuildRequest, on_progress: OnProgress) -> WrittenFolder:
         recipe = modifiers(options, matched.targets, matched.ignore)
         experts = count_experts(model, matched, recipe)
         consumption, notes = _quantize(request, model, matched, recipe, on_progress)
+        give_back_large_blocks()  # weights are compressed one after the other
         on_progress(Progress(done=0, total=0, what="saving"))
         model.save_pretrained(
             request.output, save_compressed=True, max_shard_size=_LARGEST_FILE_BYTES
