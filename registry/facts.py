@@ -30,9 +30,8 @@ BUILT, FOREIGN = "built", "foreign"
 class Digests:
     """The chain of identities behind a version; all sha256.
 
-    `corpus` is `none` where none was used; `manifest`, `runtime` and the transcripts for versions from before
-    these had a digest. `runtime` is the engine with its version, device and types; `references` are the
-    base's transcripts, `transcript` is the variant's.
+    `corpus` is `none` where none was used; `manifest`, `runtime` (engine, version, device, types),
+    `references` (the base's transcripts) and `transcript` for versions from before these had a digest.
     """
 
     weights: str

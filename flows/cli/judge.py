@@ -38,7 +38,7 @@ from quantgate.pipelines.files.records import to_json, write_text
 from quantgate.pipelines.files.sealed import is_sealed
 from quantgate.pipelines.formats.tokenizers.checkpoint import read_tokenizer
 from quantgate.pipelines.gates.judge import judge
-from quantgate.pipelines.gates.wording import broken, percent, percent_bound
+from quantgate.pipelines.gates.wording import percent, percent_bound
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.report.verdict_files import verdict_junit, verdict_markdown
 from quantgate.pipelines.specs.policies import load_policy
@@ -266,7 +266,7 @@ def _lines(judged: JudgedTranscripts) -> Iterator[str]:
                 str(counted.items),
                 percent(counted.reference_accuracy),
                 percent(counted.variant_accuracy),
-                f"{broken(counted)}/{counted.reliable}",
+                f"{counted.broke}/{counted.reliable}",
                 str(counted.fixed),
                 percent_bound(counted.break_rate_bound),
                 scope.decision.value,

@@ -9,6 +9,7 @@ from quantgate.flows.cli.judge import JudgeOptions, judge_runs
 from quantgate.flows.interface.changes import AnswerChanges, changes_of
 from quantgate.flows.interface.tables import frame_of, html_table
 from quantgate.flows.settings import Settings
+from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.verdicts.verdict import SliceVerdict, Verdict
 from quantgate.pipelines.report.ledger.flips import listed_pairs
 
@@ -101,7 +102,10 @@ def judge(
     Raises:
         QuantgateError: a run cannot be read, or the two are not comparable.
     """
-    first, *others = [variant] if isinstance(variant, str | Path) else variant
+    asked = [variant] if isinstance(variant, str | Path) else list(variant)
+    if not asked:
+        raise InputError("no run of the variant is named", next_step="name at least one")
+    first, *others = asked
     options = JudgeOptions(
         reference=Path(reference),
         variant=Path(first),

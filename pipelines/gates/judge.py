@@ -68,10 +68,10 @@ def _require_variant_runs(policy: Policy, run: Run, repeats: Sequence[Run]) -> N
     given = 1 + len(repeats)
     if given != policy.variant_runs:
         raise InputError(
-            f"the policy asks for {policy.variant_runs} runs of a variant (variant_runs), and there "
-            f"{'is' if given == 1 else 'are'} {given}",
+            f"variant_runs of the policy is {policy.variant_runs}, and runs of the variant are {given}",
             where=run.subject,
-            next_step="name as many, the others with --variant-repeat",
+            next_step="name that many transcripts, the others with --variant-repeat, or set variant_runs to "
+            f"{given}",
         )
 
 

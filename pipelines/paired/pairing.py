@@ -55,6 +55,12 @@ def pair(
     return tuple(_with_runs(item, runs) for item, runs in zip(once, answers, strict=True))
 
 
+def first_outcome(item: PairedItem) -> PairOutcome:
+    """Return what became of an item in the variant's first run, whatever its others did."""
+    first = item.variant_runs[0] if item.variant_runs else item.variant
+    return outcome_of(item.reference, first)
+
+
 def pair_across_runtimes(
     *, suite: Suite, reference_runs: Sequence[Run], other: Run
 ) -> tuple[PairedItem, ...]:

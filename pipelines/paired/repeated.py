@@ -13,6 +13,7 @@ from math import ceil
 from statistics import fmean
 
 from quantgate.pipelines.domain.verdicts.verdict import (
+    Interval,
     PairedItem,
     PairedStatistics,
     RefusalStatistics,
@@ -53,6 +54,11 @@ def over_runs(runs: Sequence[PairedStatistics], *, unstable: int) -> PairedStati
     return replace(
         most_broke,
         delta=fmean(counted.delta for counted in runs),
+        delta_interval=Interval(
+            low=min(counted.delta_interval.low for counted in runs),
+            high=max(counted.delta_interval.high for counted in runs),
+        ),
+        mcnemar_p=max(counted.mcnemar_p for counted in runs),
         break_rate_bound=max(counted.break_rate_bound for counted in runs),
         break_rate_p=max(counted.break_rate_p for counted in runs),
         delta_lower_bound=min(counted.delta_lower_bound for counted in runs),
@@ -83,6 +89,10 @@ def _scores(runs: Sequence[ScoreStatistics]) -> ScoreStatistics | None:
         min(runs, key=lambda scores: scores.delta_lower_bound),
         variant_mean=fmean(scores.variant_mean for scores in runs),
         delta=fmean(scores.delta for scores in runs),
+        delta_interval=Interval(
+            low=min(scores.delta_interval.low for scores in runs),
+            high=max(scores.delta_interval.high for scores in runs),
+        ),
         lost_groups=max(scores.lost_groups for scores in runs),
     )
 

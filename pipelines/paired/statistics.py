@@ -50,6 +50,10 @@ def statistics(
     """
     _require_fraction("max_break_rate", max_break_rate)
     _require_fraction("confidence", confidence)
+    answers = [
+        each for item in items for each in (item.reference, item.variant, *item.variant_runs)
+    ]
+    by_scores = by_scores or any(each.grade.score not in (0.0, 1.0) for each in answers)
     runs = [
         _of_one_run(run, confidence, max_break_rate, by_scores=by_scores)
         for run in single_runs(items)

@@ -116,8 +116,10 @@ def _differing_runs(evidence: Evidence) -> Iterator[str]:
     asked = (evidence.transcript, *evidence.transcript_repeats)
     if [transcript.key for transcript in asked] != [verdict.run_key, *verdict.repeat_keys]:
         yield "the verdict was made from another transcript of the variant"
-    for order_seed, transcript in enumerate(asked):
-        schedule = replace(verdict.contract.schedule, order_seed=order_seed)
+    for number, transcript in enumerate(asked):
+        schedule = verdict.contract.schedule
+        if number:
+            schedule = replace(schedule, order_seed=number)
         contract = replace(verdict.contract, schedule=schedule)
         yield from _differing_run(transcript, contract, "the variant's transcript", same=True)
 

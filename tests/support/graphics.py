@@ -1,6 +1,7 @@
 """Machines with GPUs, as `nvidia-smi` would tell of them: a stand-in on PATH, and nothing else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,7 @@ H200 = Gpu(
     driver="570.124.06",
     compute_capability="9.0",
 )
-SECOND_H200 = Gpu(
-    uuid="GPU-bbbbbbbb-0000",
-    name="NVIDIA H200",
-    memory_mebibytes=143771,
-    driver="570.124.06",
-    compute_capability="9.0",
-)
+SECOND_H200 = replace(H200, uuid="GPU-bbbbbbbb-0000")
 T4 = Gpu(
     uuid="GPU-cccccccc-0000",
     name="Tesla T4",

@@ -20,8 +20,8 @@ LOCKED = frozenset(
 @pytest.mark.parametrize("release", ["3.11.0", "3.11.2", "3.11.14"])
 def test_what_a_locked_package_needs_in_some_release_of_python_is_locked(release: str) -> None:
     """Debian 12 has 3.11.2, for which `redis` needs a package that 3.11.3 brings itself."""
-    python = {"python_full_version": release, "python_version": "3.11", "extra": ""}
-    environment = dict(default_environment()) | python
+    environment = {name: str(text) for name, text in default_environment().items()}
+    environment |= {"python_full_version": release, "python_version": "3.11", "extra": ""}
     missing = [
         f"{name} needs {needed}"
         for name in sorted(LOCKED & INSTALLED.keys())

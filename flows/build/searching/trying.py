@@ -54,7 +54,7 @@ def _by_speed(build: LocalBuild, search: Search) -> SearchProgress:
         speed = measured_speed(build, planned)
         if speed is not None:
             speeds[candidate.identifier] = speed
-        elif not could_not_be_timed(build, planned) and _outcome(build, planned) is None:
+        elif not could_not_be_timed(build, planned) and _outcome(build, planned) is not False:
             return SearchProgress(passed={}, upcoming=planned, to_time=True)
     return _tried(build, lambda passed: fastest_candidate(search, passed, speeds))
 

@@ -138,7 +138,7 @@ def _answers(pairs: Sequence[tuple[int, PairedItem]], texts: _Texts) -> Iterator
             texts.number(reference.shown),
             texts.number(reference.grade.reason),
             texts.number(answer.shown),
-            texts.number(answer.grade.reason),
-            texts.number(", ".join(filter(None, (answer.grade.way, broken_runs(pair))))),
+            texts.number("; ".join(filter(None, (answer.grade.reason, broken_runs(pair))))),
+            texts.number(answer.grade.way or ""),
             reference.margin,
         ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from quantgate.pipelines.domain.verdicts.verdict import PairOutcome
+from quantgate.pipelines.paired.pairing import first_outcome
 from quantgate.pipelines.report.build_report import BuildReport, VariantReport
 from quantgate.pipelines.report.naming import short_name
 from quantgate.pipelines.report.predictions.scoring import Foretold, PredictionScore, score
@@ -64,7 +65,7 @@ def foretold_breaks(report: BuildReport) -> ForetoldBreaks | None:
 def _held(variant: VariantReport) -> Iterator[Foretold]:
     if variant.prediction is not None and variant.verdict is not None:
         broke = {
-            pair.item_id: pair.stable and pair.outcome is PairOutcome.BROKE
+            pair.item_id: pair.stable and first_outcome(pair) is PairOutcome.BROKE
             for pair in variant.verdict.items
         }
         yield Foretold(prediction=variant.prediction, broke=broke)

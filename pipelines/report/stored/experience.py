@@ -57,7 +57,11 @@ def _answers(result: StoredResult) -> Iterator[SeenAnswer]:
         if variant.verdict is None or variant.verdict.whole is None or divergence is None:
             continue
         verdict = variant.verdict
-        broke = {c.item_id for c in verdict.changed_answers if c.outcome == PairOutcome.BROKE}
+        broke = {
+            change.item_id
+            for change in verdict.changed_answers
+            if change.outcome == PairOutcome.BROKE and not any(change.variant_runs_right[:1])
+        }
         not_asked = frozenset(verdict.not_asked)
         for item_id, margin in margins.get(verdict.reference_key, {}).items():
             if item_id not in not_asked:

@@ -60,6 +60,7 @@ class StoredChange:
     reference: StoredText
     variant: StoredText
     margin: float | None = None
+    variant_runs_right: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,7 @@ def test_a_critical_slice_tolerates_a_break_in_no_run() -> None:
 
 @pytest.mark.parametrize("asked", [1, 3])
 def test_another_number_of_runs_than_the_policy_asks_for_is_refused(asked: int) -> None:
-    with pytest.raises(InputError, match=rf"asks for {asked} runs .* and there are 2"):
+    with pytest.raises(InputError, match=rf"variant_runs of the policy is {asked}, .* are 2"):
         verdict([0], [1], policy=Policy(variant_runs=asked))
 
 
@@ -151,3 +151,21 @@ def test_the_bound_is_below_the_true_rate_in_at_most_a_twentieth_of_suites(noise
     bounds = {int(count): break_rate_bound(int(count), items, 0.95) for count in numpy.unique(most)}
     missed = numpy.mean([bounds[int(count)] < rate for count in most])
     assert missed <= 0.05
+
+
+def test_a_run_whose_scores_are_all_whole_is_not_left_out_beside_a_graded_one() -> None:
+    """Its lower bound is the worst of all, and a rule on scores has to see it."""
+    first, second = runs_of([0], range(20))
+    answers = list(first.answers)
+    answers[0] = replace(answers[0], grade=replace(answers[0].grade, score=0.5))
+    graded = replace(first, answers=tuple(answers))
+    items = pair(suite=SUITE, reference_runs=[BASE], variant=graded, variant_repeats=[second])
+    both = statistics(items, confidence=0.95, max_break_rate=0.1)
+    assert both.scores is not None
+    assert both.scores.delta == pytest.approx((-0.5 / 60 - 20 / 60) / 2)
+    assert both.scores.delta_lower_bound < -20 / 60
+
+
+def test_the_interval_holds_the_mean_change() -> None:
+    both = counted(range(20), [], [])
+    assert both.delta_interval.low < both.delta < both.delta_interval.high
