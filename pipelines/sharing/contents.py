@@ -89,8 +89,13 @@ def remove_entries(entries: Entries, leases: Leases, folders: Iterable[str]) -> 
         taken = leases.take(folder)
         if isinstance(taken, LeasedElsewhere):
             continue
-        entries.remove(folder)
-        taken.give_up(made=True)
+        taken.start_renewing()
+        removed = False
+        try:
+            entries.remove(folder)
+            removed = True
+        finally:
+            taken.give_up(made=removed)
         yield folder
 
 

@@ -24,6 +24,7 @@ from quantgate.pipelines.files.sealed import (
     verify,
 )
 from quantgate.pipelines.files.store import MANIFEST
+from quantgate.pipelines.sharing.kinds import is_result
 from quantgate.pipelines.sharing.objects import SharedObjects
 from quantgate.pipelines.sharing.parts import Part, parts_of
 
@@ -80,6 +81,7 @@ class Entries:
         ]
 
         def send_part(each: tuple[SealedFile, Part]) -> int:
+            INTERRUPTION.check(where=folder)
             file, part = each
             content = _bytes_of(source / file.path, part)
             self._objects.write(place + part.name, content)
@@ -100,6 +102,12 @@ class Entries:
             ServiceError: the place does not answer.
             ToolchainError: this machine's disk is full.
         """
+        if not is_result(folder):
+            raise DamagedEntryError(
+                f"'{folder}' is no name of a result",
+                where=self._objects.address,
+                next_step="remove it there",
+            )
         written = self._objects.read(f"{_place(folder)}{MANIFEST}")
         if written is None:
             return None

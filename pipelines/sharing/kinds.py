@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 _RESULTS = re.compile(
     r"(?:variants|runs|audits|observations)/[^/.][^/]*"
-    r"|checkpoints/[^/]+/(?:imatrix|ruler|sensitivities)-[^/]+"
+    r"|checkpoints/[^/.][^/]*/(?:imatrix|ruler|sensitivities)-[^/]+"
 )
-_BASES = re.compile(r"checkpoints/[^/]+/gguf-f16-[^/]+")
+_BASES = re.compile(r"checkpoints/[^/.][^/]*/gguf-f16-[^/]+")
 """A base's weights as a GGUF file: as large as the base, and made in minutes from what every host has."""
 
 
@@ -25,3 +25,8 @@ class SharedKinds:
     def include(self, folder: str) -> bool:
         """Whether a folder of the store, by its path in it, is looked up and sent."""
         return bool(_RESULTS.fullmatch(folder) or (self.bases and _BASES.fullmatch(folder)))
+
+
+def is_result(folder: str) -> bool:
+    """Whether a name is that of a folder which may be shared at all: what others wrote may say anything."""
+    return bool(_RESULTS.fullmatch(folder) or _BASES.fullmatch(folder))

@@ -70,6 +70,7 @@ class HeldLease:
     objects: SharedObjects
     clock: Callable[[], float] = time.monotonic
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
+    _writing: threading.Lock = field(default_factory=threading.Lock, init=False)
     _taken_over: bool = field(default=False, init=False)
     _renewed_at: float = field(default=0.0, init=False)
 
@@ -94,27 +95,31 @@ class HeldLease:
         Raises:
             ServiceError: the place does not answer.
         """
-        asked_at = self.clock()
-        if _latest(self.objects, self.folder) != self.name:
-            self._taken_over = True
-            return
-        self.lease = replace(self.lease, renewals=self.lease.renewals + 1)
-        self.objects.write(self.name, self.lease.encoded())
-        self._renewed_at = asked_at
+        with self._writing:
+            if self._ended.is_set():
+                return
+            asked_at = self.clock()
+            if _latest(self.objects, self.folder) != self.name:
+                self._taken_over = True
+                return
+            self.lease = replace(self.lease, renewals=self.lease.renewals + 1)
+            self.objects.write(self.name, self.lease.encoded())
+            self._renewed_at = asked_at
 
     def give_up(self, *, made: bool) -> None:
         """Let others have it; `made`: the folder lies in the shared store, and nobody needs a lease."""
         self._ended.set()
-        if self.lost:
-            return
-        try:
-            if made:
-                for name in self.objects.listed(f"{LEASES}/{self.folder}/"):
-                    self.objects.remove(name)
-            else:
-                self.objects.write(self.name, replace(self.lease, released=True).encoded())
-        except ServiceError:
-            return  # it expires
+        with self._writing:  # a renewal that is under way would write it once more
+            if self.lost:
+                return
+            try:
+                if made:
+                    for name in self.objects.listed(f"{LEASES}/{self.folder}/"):
+                        self.objects.remove(name)
+                else:
+                    self.objects.write(self.name, replace(self.lease, released=True).encoded())
+            except ServiceError:
+                return  # it expires
 
     def _keep_renewing(self) -> None:
         while not self._ended.wait(self.lease.seconds / _RENEWALS_A_LEASE):

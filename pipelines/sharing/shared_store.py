@@ -110,7 +110,9 @@ class SharedStore(SecondLevel):
 
     def _look(self, folder: str) -> HeldLease | LeasedElsewhere | None:
         """Fetch a folder, or take its lease, or say who has it; None where it is sealed here by now."""
-        damaged = not self._fetch(folder)
+        self._fetch(
+            folder
+        )  # damage is judged and said by who has the lease: another may mend it meanwhile
         if is_sealed(self._root / folder):
             return None
         taken = self.leases.take(folder)
@@ -118,9 +120,10 @@ class SharedStore(SecondLevel):
             return taken
         taken.start_renewing()
         try:
-            if damaged:
+            if damage := self._fetch(folder):
+                self._say(damage)
                 self.entries.remove(folder)
-            elif self._fetch(folder) and is_sealed(self._root / folder):  # made since we looked
+            elif is_sealed(self._root / folder):  # made since we looked
                 taken.give_up(made=True)
                 return None
         except BaseException:
@@ -128,16 +131,15 @@ class SharedStore(SecondLevel):
             raise
         return taken
 
-    def _fetch(self, folder: str) -> bool:
-        """Fetch a folder where it is there; False where what is there is damaged."""
+    def _fetch(self, folder: str) -> str | None:
+        """Fetch a folder where it is there; return what is wrong where what is there is damaged."""
         try:
             if (size_bytes := self.entries.size_bytes(folder)) is not None:
                 with _travelling(f"fetching it from {self.objects.address}", size_bytes):
                     self.entries.fetch(folder)
         except DamagedEntryError as error:
-            self._say(str(error))
-            return False
-        return True
+            return str(error)
+        return None
 
     def _wait(self, folder: str) -> None:
         """Wait a while, or until it is sealed here: another process of this host may be who makes it."""
@@ -154,6 +156,7 @@ class SharedStore(SecondLevel):
         if self._is_away():
             self._queue(folder, "the shared store did not answer")
             return False
+        self._queue(folder, "it was not sent to its end")
         try:
             with _travelling(f"sending it to {self.objects.address}", size_bytes):
                 self._send(folder)
@@ -161,6 +164,7 @@ class SharedStore(SecondLevel):
             self._queue(folder, error.what)
             self._went_away(error)
             return False
+        _waiting_file(self._root, folder).unlink(missing_ok=True)
         return True
 
     def _send(self, folder: str) -> int:
@@ -196,6 +200,8 @@ class SharedStore(SecondLevel):
                 sent_bytes = self._send(folder)
                 waits.unlink(missing_ok=True)
                 yield folder, sent_bytes
+            else:
+                waits.unlink(missing_ok=True)  # it is not to be sent any more
 
     def sealed_here(self) -> Iterator[str]:
         """Yield the folders of the local store that are shared, by name."""

@@ -20,6 +20,7 @@ from quantgate.pipelines.sharing.contents import (
     shared_leases,
 )
 from quantgate.pipelines.sharing.entries import DamagedEntryError
+from quantgate.pipelines.sharing.kinds import is_result
 from quantgate.pipelines.sharing.shared_store import SharedStore, WaitingFolder, waiting_folders
 
 _SECONDS_AN_HOUR = 3600.0
@@ -149,7 +150,7 @@ def _say(text: str) -> None:
 
 
 def _fits(entry: SharedEntry, pattern: str) -> bool:
-    return entry.complete and fnmatchcase(entry.folder, pattern)
+    return entry.complete and is_result(entry.folder) and fnmatchcase(entry.folder, pattern)
 
 
 def _told(done: SharedTransfer, verb: str, *, as_json: bool) -> None:
