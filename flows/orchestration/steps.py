@@ -102,8 +102,16 @@ def _machine() -> Machine:
         memory_of_all=None
         if alone
         else HostMemory(cache / "memory", lambda: settings.memory_bytes),
-        disk_of_all=None if alone else HostMemory(cache / "disk", disk),
+        disk_of_all=None
+        if alone
+        else HostMemory(cache / "disk" / _disk_of(settings.store.root), disk),
     )
+
+
+def _disk_of(folder: Path) -> str:
+    """Name the disk that a folder is on, or will be: builds on other disks share no account of it."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return str(there.stat().st_dev)
 
 
 def _free_bytes(folder: Path) -> int:

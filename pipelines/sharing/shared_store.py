@@ -110,9 +110,8 @@ class SharedStore(SecondLevel):
 
     def _look(self, folder: str) -> HeldLease | LeasedElsewhere | None:
         """Fetch a folder, or take its lease, or say who has it; None where it is sealed here by now."""
-        self._fetch(
-            folder
-        )  # damage is judged and said by who has the lease: another may mend it meanwhile
+        # Damage is judged and said by who has the lease: another may mend it meanwhile.
+        self._fetch(folder)
         if is_sealed(self._root / folder):
             return None
         taken = self.leases.take(folder)

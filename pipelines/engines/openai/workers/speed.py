@@ -58,7 +58,8 @@ def measure(call: Served[SpeedRequest], on_progress: OnProgress) -> SpeedSample:
             number = len(passes) + 1
             passes.append(_ask(served, request, number, meters))
             on_progress(Progress(done=len(passes), total=0, what="timing"))
-        peak = tree_peak_bytes(running.guard) if running else None
+        # On a GPU its memory is what counts, and what a server takes of that nothing tells here.
+        peak = tree_peak_bytes(running.guard) if running and _on_processors(call) else None
     speeds = [speed for each in passes if (speed := each.stream.tokens_per_second) is not None]
     if not speeds:
         raise ServiceError("its streams hold no second token", where=f"server {served.server.name}")
@@ -83,10 +84,15 @@ def _meters(call: Served[SpeedRequest]) -> tuple[EnergyMeter, ...]:
     """Return what counts the energy of a server that was started here; processors do not stand for GPUs."""
     if call.serving.running is None:
         return ()
-    if call.serving.server.device in ("cpu", UNKNOWN):
+    if _on_processors(call):
         return energy_meters()
     accelerators = accelerator_meters()
-    return (*energy_meters(), *accelerators) if accelerators else ()
+    # Of several, all are read, and those that others compute on cannot be told apart.
+    return (*energy_meters(), *accelerators) if len(accelerators) == 1 else ()
+
+
+def _on_processors(call: Served[SpeedRequest]) -> bool:
+    return call.serving.server.device in ("cpu", UNKNOWN)
 
 
 def _ask(

@@ -12,7 +12,7 @@ import pytest
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.files.sealed import produce_once, read_sealed, verify
 from quantgate.pipelines.files.second_level import attach, giving_back
-from quantgate.pipelines.sharing.entries import ARRIVING, Entries
+from quantgate.pipelines.sharing.entries import ARRIVING, DamagedEntryError, Entries
 from quantgate.pipelines.sharing.kinds import SharedKinds
 from quantgate.pipelines.sharing.leases import LeasedElsewhere, Leases
 from quantgate.pipelines.sharing.shared_store import SharedStore, waiting_folders
@@ -207,6 +207,24 @@ def test_a_place_that_goes_away_while_it_is_sent_to_loses_nothing(
     assert dict(mine.level.send_missing(iter([RUN]))) == {RUN: 0}  # its files lie there already
     assert [verb for verb, _ in objects.requests].count("write") == 0
     assert host(objects).make() == "host0"
+
+
+@pytest.mark.parametrize(
+    "folder", ["", "variants", "runs/../..", "checkpoints/../ruler-x", "corpora/a"]
+)
+def test_a_name_that_is_no_results_removes_nothing_here(
+    host: Callable[..., Host], folder: str
+) -> None:
+    """Whoever may write into a shared store could name any folder of those who fetch from it."""
+    objects = MemoryObjects()
+    maker = host(objects)
+    maker.make()
+    written = objects.contents[f"entries/{RUN}/manifest.json"]
+    objects.contents[f"entries/{folder}/manifest.json"] = written
+    before = sorted(maker.root.rglob("*"))
+    with pytest.raises(DamagedEntryError, match="is no name of a result"):
+        maker.level.entries.fetch(folder)
+    assert sorted(maker.root.rglob("*")) == before
 
 
 @pytest.mark.parametrize("how", ["altered", "missing", "manifest", "elsewhere"])
