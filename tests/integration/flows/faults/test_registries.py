@@ -101,26 +101,33 @@ def test_each_is_struck_at_one_message_after_another(
 ) -> None:
     with kind(tmp_path) as service:
         road = replace(built, variables=(*built.variables, *service.variables.items()))
+        strikes = 0
         for message in POINTS:
             name = f"{kind.__name__.replace('_', '-')}-{message}"
-            struck = strike(road, service, message, name)
+            broke, code = strike(road, service, message, name)
+            strikes += broke
             before = sealed(road)
             again = road.run(*road.build, "--name", name, "--json")
             assert again.returncode in COMPLETE, again.stderr
             assert before.items() <= sealed(road).items()
             versions = [row["registered_version"] for row in json.loads(again.stdout)["variants"]]
-            assert versions == ["1"], f"after {struck}: {versions}"
+            assert versions == ["1"], f"after {code}: {versions}"
             nothing_held(road)
+        assert strikes >= min(3, len(POINTS)), strikes
         nothing_left(road)
 
 
-def strike(road: Road, service: Service, message: int, name: str) -> int:
-    """Run the build and kill the service with a message; it is there again afterwards."""
+def strike(road: Road, service: Service, message: int, name: str) -> tuple[bool, int]:
+    """Run the build and kill the service with a message; whether it came to that, and the exit code.
+
+    The service is there again afterwards.
+    """
     service.gate.break_at(message, service.kill)
     ended = road.run(*road.build, "--name", name)
     assert "Traceback" not in ended.stderr, ended.stderr
-    if service.gate.is_broken:
+    broke = service.gate.is_broken
+    if broke:
         assert ended.returncode not in (0, 1), ended.stderr
         note(service.fault, f"message {message}", ended.returncode)
     service.gate.mend()
-    return ended.returncode
+    return broke, ended.returncode
