@@ -3,13 +3,13 @@
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantgate.flows.progress.board import Board
+from quantgate.flows.progress.clocks import Clock, SteadyClock
 from quantgate.flows.progress.counting import Pace
 from quantgate.pipelines.files.records import read_record, write_record
 from quantgate.pipelines.files.second_level import hearing_waits
@@ -73,11 +73,14 @@ class RecordedBoard:
         self,
         board: Board,
         file: Path,
-        clock: Callable[[], float] = time.time,
+        clocks: Callable[[], Clock] = SteadyClock,
         build: Path | None = None,
     ) -> None:
-        """Begin anew: what an earlier run wrote down is over; the log in the folder of the build goes on."""
-        self._board, self._file, self._clock = board, file, clock
+        """Begin anew: what an earlier run wrote down is over; the log in the folder of the build goes on.
+
+        Each unit has a clock of its own from `clocks`: the time of day when it began is right for each.
+        """
+        self._board, self._file, self._clocks, self._clock = board, file, clocks, clocks()
         self._build = build or file.parent
         self._lock = threading.Lock()
         self._units: dict[tuple[str, str], UnitProgress] = {}
@@ -91,8 +94,8 @@ class RecordedBoard:
     @contextmanager
     def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
         """Show that a unit is under way until the block ends, and write it down."""
-        key, pace = (step, identifier), Pace(self._clock)
-        begun = UnitProgress(step=step, unit=identifier, began_at=self._clock())
+        key, clock = (step, identifier), self._clocks()
+        pace, begun = Pace(clock), UnitProgress(step=step, unit=identifier, began_at=clock())
         self._note(key, begun)
         self._log(begun)
         failed = True
@@ -107,7 +110,7 @@ class RecordedBoard:
                     yield hear
             failed = False
         finally:
-            ended = replace(self._units[key], ended_at=self._clock(), failed=failed)
+            ended = replace(self._units[key], ended_at=clock(), failed=failed)
             self._note(key, replace(ended, left_seconds=None))
             self._log(ended)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from quantgate.flows.progress.board import Board
+from quantgate.flows.progress.clocks import SteadyClock
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.process.calls import OnProgress
 
@@ -26,6 +27,7 @@ _HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 _SERVICE = "OTEL_SERVICE_NAME"
 _SEND_SECONDS = 5.0
 _PAUSE_SECONDS = 30.0
+_NANOSECONDS = 1e9
 _INTERNAL, _OK, _ERROR = 1, 1, 2
 """SpanKind and StatusCode of the protocol."""
 
@@ -94,8 +96,8 @@ class TracedBoard:
     @contextmanager
     def unit(self, step: str, identifier: str) -> Iterator[OnProgress]:
         """Show that a unit is under way until the block ends, and send its span then."""
-        began = time.time_ns()
-        failed = True
+        clock = SteadyClock()
+        began, failed = clock(), True
         try:
             with self._board.unit(step, identifier) as hear:
                 yield hear
@@ -103,22 +105,29 @@ class TracedBoard:
         finally:
             span = sha256(f"{self._trace} {step} {identifier} {began}".encode()).hexdigest()[:16]
             attributes = {"quantgate.step": step, "quantgate.unit": identifier}
-            self._send(step, span, began, failed=failed, attributes=attributes)
+            self._send(step, span, (began, clock()), failed=failed, attributes=attributes)
 
     @contextmanager
     def run(self) -> Iterator[None]:
         """Be the whole run for the time of a block: its span is the parent of all units'."""
-        began = time.time_ns()
-        failed = True
+        clock = SteadyClock()
+        began, failed = clock(), True
         try:
             yield
             failed = False
         finally:
-            self._send("build", self._root, began, failed=failed, attributes={})
+            self._send("build", self._root, (began, clock()), failed=failed, attributes={})
 
     def _send(
-        self, name: str, span: str, began: int, *, failed: bool, attributes: Mapping[str, str]
+        self,
+        name: str,
+        span: str,
+        moments: tuple[float, float],
+        *,
+        failed: bool,
+        attributes: Mapping[str, str],
     ) -> None:
+        began, ended = (str(round(moment * _NANOSECONDS)) for moment in moments)
         parent: JsonObject = {} if span == self._root else {"parentSpanId": self._root}
         self._sender.send(
             {
@@ -127,8 +136,8 @@ class TracedBoard:
                 **parent,
                 "name": name,
                 "kind": _INTERNAL,
-                "startTimeUnixNano": str(began),
-                "endTimeUnixNano": str(time.time_ns()),
+                "startTimeUnixNano": began,
+                "endTimeUnixNano": ended,
                 "attributes": _attributes({"quantgate.build": self._build, **attributes}),
                 "status": {"code": _ERROR if failed else _OK},
             }

@@ -83,7 +83,7 @@ def _removed(folder: Path) -> bool:
 def _is_left(folder: Path) -> bool:
     owner = folder / _OWNER
     if not owner.exists():
-        return time.time() - folder.stat().st_mtime > _FORGOTTEN_SECONDS
+        return time.time() - folder.stat().st_mtime > _FORGOTTEN_SECONDS  # noqa: TID251 - files bear the time of day
     with unless_held(owner) as free:
         return free
 

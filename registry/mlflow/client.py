@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from time import time
+from time import time  # noqa: TID251 - MLflow takes the time of day
 
 from typing_extensions import override
 

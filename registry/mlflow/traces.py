@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from time import time
+from time import time  # noqa: TID251 - MLflow takes the time of day
 from typing import Any
 
 from typing_extensions import override

@@ -76,7 +76,7 @@ def find_removable(store: Store, needs: Needs, *, older_than_seconds: float) -> 
 
     What was changed within `older_than_seconds` stays, and so does what somebody makes just now.
     """
-    before = time.time() - older_than_seconds
+    before = time.time() - older_than_seconds  # noqa: TID251 - files bear the time of day
     removable, kept = list[Removable](), list[Kept]()
     for candidate in _candidates(store):
         size_bytes, changed_at = _extent(candidate.path)

@@ -27,7 +27,7 @@ def status_command(build: str | None, *, follow: bool, as_json: bool) -> int:
             print_json(state)
         else:
             print(_CLEAR if follow and sys.stdout.isatty() else "", end="")
-            print("\n".join(progress_lines(state, time.time())), flush=True)
+            print("\n".join(progress_lines(state, time.time())), flush=True)  # noqa: TID251 - of another process
         runs = state.planning or any(each.state == "running" for each in state.builds)
         if not (follow and runs):
             return 0

@@ -47,7 +47,8 @@ class StartedServer:
 
     `log` is where its output is added, from `log_start_bytes` on. `status` is locked as long as its guard
     lives and then holds the exit code; see `pipelines.process.guard`, which is process `guard`.
-    `started_at` is in seconds since 1970, None where others asked it before.
+    `started_at` is by the steady clock of the machine, which all its processes share; None where others asked
+    it before.
     """
 
     engine: str
@@ -97,7 +98,7 @@ class StartedServer:
             time.sleep(_LOOK_EVERY_SECONDS)
         if error := self.died():  # somebody else answers at this port
             raise error
-        return None if self.started_at is None else time.time() - self.started_at
+        return None if self.started_at is None else time.monotonic() - self.started_at
 
     def output(self) -> str:
         """Return all that it wrote since it was started."""
@@ -126,7 +127,7 @@ def started(launch: Launch) -> Iterator[StartedServer]:
         status = folder / "status"
         with status.open("wb") as lock, launch.log.open("ab") as output:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            start_bytes, started_at = output.tell(), time.time()
+            start_bytes, started_at = output.tell(), time.monotonic()
             guard = subprocess.Popen(
                 [sys.executable, "-m", _GUARD, str(lock.fileno()), *launch.command],
                 stdin=subprocess.PIPE,

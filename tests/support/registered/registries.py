@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import time
+from time import time  # noqa: TID251 - MLflow takes the time of day
 
 from quantgate.pipelines.domain.checkpoint import Checkpoint, CheckpointDigests
 from quantgate.pipelines.domain.recipe import (

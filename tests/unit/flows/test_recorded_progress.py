@@ -13,6 +13,7 @@ from quantgate.flows.build.states.builds import progress_file, store_state
 from quantgate.flows.cli.main import main
 from quantgate.flows.cli.views.running.activity import progress_lines
 from quantgate.flows.progress.board import PlainBoard
+from quantgate.flows.progress.clocks import SteadyClock
 from quantgate.flows.progress.recorded import RecordedBoard, read_progress
 from quantgate.pipelines.files.second_level import while_waiting
 from quantgate.pipelines.files.store import Store
@@ -42,7 +43,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def board(file: Path, clock: Clock) -> RecordedBoard:
-    return RecordedBoard(PlainBoard(write=lambda _: None), file, clock)
+    return RecordedBoard(PlainBoard(write=lambda _: None), file, lambda: clock)
 
 
 def test_what_a_unit_waits_for_is_written_down(
@@ -73,6 +74,14 @@ def test_a_unit_is_written_down_from_its_beginning_to_its_end(
         clock.now += 30
     (unit,) = read_progress(file).units
     assert (unit.ended_at, unit.failed, unit.percent) == (1050.0, False, 100.0)
+
+
+def test_a_time_of_day_that_is_set_back_makes_no_duration_shorter() -> None:
+    days, steady = iter((5000.0, 1400.0)), iter((70.0, 71.0, 101.0, 102.0, 102.0))
+    clock = SteadyClock(lambda: next(days), lambda: next(steady))
+    assert (clock(), clock()) == (5001.0, 5031.0)
+    later = SteadyClock(lambda: next(days), lambda: next(steady))
+    assert later() == 1400.0
 
 
 def test_a_unit_that_fails_is_written_down_as_failed(board: RecordedBoard, file: Path) -> None:
@@ -134,7 +143,7 @@ def test_the_memory_of_a_build_is_that_of_its_process_and_its_children(
 def test_a_disk_that_is_full_stops_no_unit(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "a file").write_text("")
     board = RecordedBoard(
-        PlainBoard(write=lambda _: None), tmp_path / "a file" / "progress.json", clock
+        PlainBoard(write=lambda _: None), tmp_path / "a file" / "progress.json", lambda: clock
     )
     with board.unit("answer", "demo--Q8_0") as hear:
         hear(Progress(done=1, total=2, what="items"))
@@ -152,7 +161,9 @@ def test_a_build_runs_while_somebody_runs_it_and_has_stopped_afterwards(
     planned: tuple[Store, str], clock: Clock
 ) -> None:
     store, name = planned
-    board = RecordedBoard(PlainBoard(write=lambda _: None), progress_file(store, name), clock)
+    board = RecordedBoard(
+        PlainBoard(write=lambda _: None), progress_file(store, name), lambda: clock
+    )
     with in_use(store) as use, board.unit("answer", "demo--Q8_0") as hear:
         assert store_state(store).planning == 1
         use.runs(name)

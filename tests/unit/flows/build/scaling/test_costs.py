@@ -55,7 +55,7 @@ def run(store: Store, build: str, took: tuple[tuple[str, str, float], ...]) -> N
     """Do units once more: their progress is written down anew, their log goes on."""
     now = 0.0
     board = RecordedBoard(
-        PlainBoard(write=lambda _: None), progress_file(store, build), clock=lambda: now
+        PlainBoard(write=lambda _: None), progress_file(store, build), clocks=lambda: lambda: now
     )
     for step, unit, seconds in took:
         with board.unit(step, unit):
