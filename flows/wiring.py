@@ -47,11 +47,11 @@ from quantgate.pipelines.process.environments import LockedEnvironment
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.builds import BuildSpec
 
-RefuseTokenizer = Callable[[Checkpoint, Store, RunWorker, OnProgress], None]
-"""Refuses a checkpoint whose tokenizer llama.cpp cannot have."""
+RehearseConversion = Callable[[Checkpoint, Store, RunWorker, OnProgress], None]
+"""Refuses a checkpoint that cannot be converted to GGUF, or whose conversion llama.cpp cannot have."""
 
 
-def take_any_tokenizer(
+def take_any_checkpoint(
     _checkpoint: Checkpoint, _store: Store, _run_worker: RunWorker, _on_progress: OnProgress
 ) -> None:
     """Refuse none: nothing here asks llama.cpp."""
@@ -73,7 +73,7 @@ class Tools:
     measure_rulers: MeasureRulers = measure_rulers
     servers: tuple[Server, ...] = ()
     report_loading: ReportLoading = report_loading
-    refuse_tokenizer: RefuseTokenizer = take_any_tokenizer
+    rehearse_conversion: RehearseConversion = take_any_checkpoint
     architectures: tuple[ToolArchitectures, ...] = ()
     open_gguf: OpenGguf = refuse_gguf
     expand_folder: ExpandFolder | None = None
@@ -111,7 +111,7 @@ def wire(settings: Settings, servers: Sequence[Server] = ()) -> Tools:
         },
         runtimes={**native, **served},
         run_worker=run_worker,
-        refuse_tokenizer=llamacpp.converter.refuse_tokenizer,
+        rehearse_conversion=llamacpp.converter.rehearse,
         open_gguf=GgufOpener(settings.converter, run_worker).open,
         expand_folder=FolderExpander(run_worker).expand,
         source_runtime=LlamaCppRuntime(convert=gguf_itself),

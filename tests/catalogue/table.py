@@ -13,7 +13,11 @@ REVIEWED = " *"
 _BUILT, _REFUSED, _UNMEASURED, UNTRIED = "built", "no", "–", "?"
 _ENGINE = "in llama.cpp"
 _LONGEST_REASON = 240
-_CONVERTER = "llama.cpp's converter refuses it: "
+_SAID_ALREADY = (
+    "llama.cpp's converter refuses it: ",
+    "llama.cpp cannot compute what its converter makes of this checkpoint: ",
+)
+"""How refusals of a tool begin whose name stands before them."""
 """Who refuses is said before."""
 _BUILT_IN = re.compile(r"/\S+/(?=(src|ggml)/)")
 """Where llama.cpp was compiled, in what it says of itself."""
@@ -107,7 +111,9 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
 def shortened(reason: str) -> str:
     """Return the first line of a reason, without folders of this machine and what would end a cell."""
     line = " ".join((reason.splitlines() or [""])[0].split()).replace("|", "/")
-    line = _BUILT_IN.sub("", line.removeprefix(_CONVERTER))
+    for beginning in _SAID_ALREADY:
+        line = line.removeprefix(beginning)
+    line = _BUILT_IN.sub("", line)
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON].rstrip()} …"
 
 

@@ -96,7 +96,7 @@ def make_plan(
         refuse_taken_name(checkpoint, spec, settings, say)
     recipes = fitting_recipes(recipes, checkpoint, tools, spec, say)
     refuse_unloadable(checkpoint, recipes, source_runtime, tools)
-    with looking_inside(checkpoint, recipes, settings, tools, say):
+    with looking_inside(checkpoint, recipes, settings, tools, say, chosen=not spec.bundled) as look:
         inputs = PlanningInputs(
             suite=suite,
             checkpoint=checkpoint,
@@ -108,6 +108,7 @@ def make_plan(
         calibrated = assemble(specs, inputs, recipes, say)
         variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
         variants = _rendered(variants, rendering_digest(suite.template_variables))
+    variants = look.convertible(variants, say)
     if only is not None:
         variants = _only(variants, only)
     plan = BuildPlan(

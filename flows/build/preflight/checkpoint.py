@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools
@@ -12,6 +13,31 @@ from quantgate.pipelines.domain.errors import CheckpointError, QuantgateError
 from quantgate.pipelines.domain.recipe import Format, Recipe
 from quantgate.pipelines.engines.loading_report import LoadingReport, refuse_incomplete
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.variants.variant import PlannedVariant
+
+
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """What looking found that may be lived with: why GGUF recipes that nobody chose cannot be built."""
+
+    unconvertible: CheckpointError | None = None
+
+    def convertible(
+        self, variants: Sequence[PlannedVariant], say: Callable[[str], None]
+    ) -> tuple[PlannedVariant, ...]:
+        """Return the variants that can be built, and say which are left out.
+
+        Raises:
+            CheckpointError: where none is left.
+        """
+        if self.unconvertible is None:
+            return tuple(variants)
+        kept = tuple(v for v in variants if v.recipe.format is not Format.GGUF)
+        if not kept:
+            raise self.unconvertible
+        left_out = ", ".join(v.recipe.name for v in variants if v not in kept)
+        say(f"{left_out}: left out, for {self.unconvertible.what}")
+        return kept
 
 
 @contextmanager
@@ -21,16 +47,18 @@ def looking_inside(
     settings: Settings,
     tools: Tools,
     say: Callable[[str], None],
-) -> Iterator[None]:
+    *,
+    chosen: bool = True,
+) -> Iterator[Look]:
     """Refuse a checkpoint whose weights are not those that its configuration describes; say what is odd.
 
     The child processes that look take seconds each. They do so side by side, while the block runs; what they
     find is said, or raised, at its end. Where the block fails as well, what is wrong with the checkpoint
-    itself is raised: the rest may follow from it.
+    itself is raised: the rest may follow from it. Recipes that nobody chose (`chosen`) may be left out.
 
     Raises:
-        CheckpointError: naming weights that are missing or have another shape; for GGUF recipes, where
-            llama.cpp cannot have the tokenizer.
+        CheckpointError: naming weights that are missing or have another shape; for GGUF recipes that were
+            chosen, where it cannot be converted or llama.cpp cannot have its tokenizer or its tensors.
         WorkerError, ToolchainError: from the child processes that look.
     """
     gguf = [recipe.name for recipe in recipes if recipe.format is Format.GGUF]
@@ -38,21 +66,29 @@ def looking_inside(
         report = side_by_side.submit(
             tools.report_loading, checkpoint, settings.store, tools.run_worker, ignore_progress
         )
-        tokenizer = (
-            side_by_side.submit(_refuse_tokenizer, checkpoint, gguf, settings, tools)
+        conversion = (
+            side_by_side.submit(_rehearse_conversion, checkpoint, gguf, settings, tools)
             if gguf
             else None
         )
+        look = Look()
 
         def conclude() -> None:
             for note in refuse_incomplete(report.result(), checkpoint):
                 say(note)
-            if tokenizer is not None:
-                tokenizer.result()
+            if conversion is None:
+                return
+            try:
+                conversion.result()
+            except CheckpointError as error:
+                if chosen:
+                    raise
+                look.unconvertible = error
+            else:
                 _say_dropped(report.result(), checkpoint, say)
 
         try:
-            yield
+            yield look
         except QuantgateError:
             conclude()
             raise
@@ -68,12 +104,12 @@ def _say_dropped(report: LoadingReport, checkpoint: Checkpoint, say: Callable[[s
         )
 
 
-def _refuse_tokenizer(
+def _rehearse_conversion(
     checkpoint: Checkpoint, gguf: Sequence[str], settings: Settings, tools: Tools
 ) -> None:
     """Add to a refusal which recipes it is about."""
     try:
-        tools.refuse_tokenizer(checkpoint, settings.store, tools.run_worker, ignore_progress)
+        tools.rehearse_conversion(checkpoint, settings.store, tools.run_worker, ignore_progress)
     except CheckpointError as error:
         steps = [error.next_step or "", f"leave out {', '.join(gguf)}"]
         error.next_step = "; or ".join(s for s in steps if s and not s.startswith("leave GGUF"))

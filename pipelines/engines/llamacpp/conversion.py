@@ -5,13 +5,13 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.architectures import ToolArchitectures
 from quantgate.pipelines.domain.checkpoint import Checkpoint
-from quantgate.pipelines.domain.errors import CheckpointError, ChildAbortError
+from quantgate.pipelines.domain.errors import ChildAbortError
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of, folder_digest
 from quantgate.pipelines.domain.variant import ToolVersion
 from quantgate.pipelines.engines.llamacpp.architectures import TABLE_FILE, converter_architectures
 from quantgate.pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
 from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildWorkers
-from quantgate.pipelines.engines.llamacpp.pretypes import byte_fallback_hint
+from quantgate.pipelines.engines.llamacpp.dry_run import CONVERTING, LastStep, unreadable
 from quantgate.pipelines.files.hashing import file_digest
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
@@ -24,12 +24,12 @@ CONVERSION_SOURCES = (__name__,)
 PACKAGE = "llama-cpp-python"
 _PARTS = ("convert_hf_to_gguf.py", TABLE_FILE, "conversion/base.py", "gguf-py/gguf/__init__.py")
 _MODEL = "model.gguf"
-_TRIAL = "vocabulary_trial"
+_DRY_RUN = "dry_run"
 _KEY_LENGTH = 16
 
 
 class Converter:
-    """Converts checkpoints, and tries what llama.cpp makes of their tokenizers."""
+    """Converts checkpoints, and rehearses that before anything is paid for."""
 
     def __init__(self, folder: Path) -> None:
         """Remember where the scripts were unpacked from the source distribution."""
@@ -70,30 +70,37 @@ class Converter:
             BuildWorkers(run_worker=run_worker, on_progress=on_progress, log=log),
         )
 
-    def refuse_tokenizer(
+    def rehearse(
         self, checkpoint: Checkpoint, store: Store, run_worker: RunWorker, on_progress: OnProgress
     ) -> None:
-        """Refuse a tokenizer that llama.cpp cannot have; tried once and remembered.
+        """Refuse what cannot be converted, or read by llama.cpp; tried once and remembered.
+
+        Tensors are mapped, named and shaped as in a conversion, and none of their numbers is read.
 
         Raises:
             CheckpointError: with the converter's or llama.cpp's own reason.
             ToolchainError, WorkerError: from the child process.
         """
         tools: list[JsonValue] = [[tool.name, tool.version] for tool in self.tools()]
-        sources = source_digest(f"{WORKERS}.convert", f"{WORKERS}.{_TRIAL}")
+        sources = source_digest(f"{WORKERS}.convert", f"{WORKERS}.{_DRY_RUN}")
         key = digest_of([checkpoint.digests.combined, tools, sources])
-        folder = store.checkpoint(checkpoint.digests.combined) / f"vocabulary-{key[:_KEY_LENGTH]}"
+        folder = store.checkpoint(checkpoint.digests.combined) / f"dry-run-{key[:_KEY_LENGTH]}"
 
         def produce(staging: Path) -> ConvertFacts:
-            log = store.logs / f"vocabulary-{key[:_KEY_LENGTH]}.log"
+            log = store.logs / f"dry-run-{key[:_KEY_LENGTH]}.log"
             request = ConvertCall(
                 converter=self._folder, checkpoint=checkpoint.folder, output=staging / _MODEL
             )
-            call = WorkerCall(module=f"{WORKERS}.{_TRIAL}", request=request, log=log, threads=1)
+            call = WorkerCall(module=f"{WORKERS}.{_DRY_RUN}", request=request, log=log, threads=1)
+            step = LastStep(on_progress)
             try:
-                return run_confirmed(run_worker, call, ConvertFacts, on_progress)
+                return run_confirmed(run_worker, call, ConvertFacts, step)
             except ChildAbortError as error:
-                raise _unreadable(error, checkpoint) from error
+                # What llama.cpp aborts over, it says it cannot have.
+                if step.what == CONVERTING:
+                    raise
+                reason = f"it {error.what}"
+                raise unreadable(step.what, reason, checkpoint.folder, error.log) from error
 
         produce_once(folder, ConvertFacts, produce)
 
@@ -141,14 +148,4 @@ def _scripts_digest(converter: Path) -> Digest:
 def _digest_of_files(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> Digest:
     return folder_digest(
         (path.relative_to(folder).as_posix(), file_digest(path)) for path, _, _ in files
-    )
-
-
-def _unreadable(error: ChildAbortError, checkpoint: Checkpoint) -> CheckpointError:
-    """An engine that aborts over a vocabulary says that it cannot have it."""
-    return CheckpointError(
-        f"llama.cpp cannot have this tokenizer: it {error.what}",
-        where=str(checkpoint.folder / "tokenizer.json"),
-        next_step=byte_fallback_hint(checkpoint.folder),
-        log=error.log,
     )

@@ -19,7 +19,7 @@ _USING_TRANSFORMERS = WorkerFamily(
     names=(
         f"{_ENGINES}.transformers.workers.",
         f"{_ENGINES}.llamacpp.workers.building.convert",
-        f"{_ENGINES}.llamacpp.workers.building.vocabulary_trial",
+        f"{_ENGINES}.llamacpp.workers.building.dry_run",
         f"{_ENGINES}.llamacpp.workers.unpacking.",
     ),
     imports=(f"{_ENGINES}.transformers.workers.answer",),

@@ -1,4 +1,4 @@
-"""The real engines on checkpoints that llama.cpp cannot compute, or whose tokenizer it cannot have."""
+"""The real engines on checkpoints that llama.cpp computes otherwise."""
 
 import json
 import shutil
@@ -9,16 +9,14 @@ import pytest
 from quantgate.pipelines.audit.base_divergence import ROUNDING, Comparison, refusal, summary
 from quantgate.pipelines.audit.divergence_causes import Trial, cause_of, suspects
 from quantgate.pipelines.audit.reach import passages, reach
-from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence
 from quantgate.pipelines.engines.divergence.base_messages import CheckpointLogitsCall
 from quantgate.pipelines.engines.requests import BaseDivergenceRequest, Loadable
-from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
 from quantgate.pipelines.process.runner import run_worker
-from tests.support.llamacpp.checkpoints import backend, described, example_checkpoint, f16, runtime
+from tests.support.llamacpp.checkpoints import example_checkpoint, f16, runtime
 from tests.support.project import EXAMPLE
 
 pytestmark = pytest.mark.integration
@@ -94,21 +92,3 @@ def test_a_setting_that_changes_little_is_no_rounding_either(
 ) -> None:
     config = relabelled(tmp_path / "other", **dropped)
     assert not measured(tmp_path / "other", config).is_rounding
-
-
-def test_a_byte_level_tokenizer_that_says_byte_fallback_is_refused_in_llamacpps_own_words(
-    tmp_path: Path,
-) -> None:
-    folder = tmp_path / "model"
-    relabelled(folder)
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
-    tokenizer["model"]["byte_fallback"] = True
-    steps = [{"type": "ByteFallback"}, {"type": "Fuse"}, tokenizer["decoder"]]
-    tokenizer["decoder"] = {"type": "Sequence", "decoders": steps}
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    checkpoint = described(folder, {"model.layers.0.mlp.up_proj.weight": (768, 256)}, context=512)
-    store = Store(root=tmp_path / "store")
-    with pytest.raises(CheckpointError, match=r"llama\.cpp cannot have this tokenizer") as caught:
-        backend().converter.refuse_tokenizer(checkpoint, store, run_worker, ignore_progress)
-    assert "SPM vocabulary, but newline token not found" in caught.value.what
-    assert caught.value.next_step and '"byte_fallback" to false' in caught.value.next_step

@@ -38,6 +38,7 @@ from tests.support.architectures.refusals import (
     AUDIT,
     CONVERTER,
     PROGRAM,
+    REHEARSAL,
     TOOLS,
     TRANSFORMERS,
     Refused,
@@ -169,8 +170,8 @@ class Trial:
         with refusing(PROGRAM):
             refuse_incomplete(loading, self.checkpoint)
         if recipe.format is Format.GGUF:
-            with refusing(CONVERTER):
-                tools.refuse_tokenizer(self.checkpoint, store, tools.run_worker, ignore_progress)
+            with refusing(REHEARSAL):
+                tools.rehearse_conversion(self.checkpoint, store, tools.run_worker, ignore_progress)
         backend = tools.backends[recipe.options.backend]
         if misfits := backend.misfits(self.checkpoint, recipe):
             raise Refused(PROGRAM, misfits[0])

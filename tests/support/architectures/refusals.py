@@ -7,6 +7,8 @@ from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError,
 
 PROGRAM, AUDIT = "quantgate", "the audit"
 CONVERTER, TRANSFORMERS = "llama.cpp's converter", "transformers"
+REHEARSAL = "llama.cpp, while planning"
+"""Its converter, or what loads what that makes, before anything is converted."""
 TOOLS = {"llamacpp": "llama.cpp", "llmcompressor": "llm-compressor", "transformers": TRANSFORMERS}
 """By the names of backends and runtimes."""
 

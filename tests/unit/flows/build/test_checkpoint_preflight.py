@@ -17,6 +17,7 @@ from quantgate.flows.wiring import Tools
 from quantgate.pipelines.audit.base_divergence import ROUNDING, audit_base_divergence
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import CheckpointError, InputError, QuantgateError
+from quantgate.pipelines.domain.variant import Toolchain
 from quantgate.pipelines.domain.verdicts.base_divergence import BaseDivergence, Stretch
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
 from quantgate.pipelines.engines.loading_report import LoadingReport, ReportLoading
@@ -28,6 +29,7 @@ from quantgate.pipelines.report.page.rendering import write_page
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import base_rows
 from quantgate.pipelines.specs.recipes import find_recipes
+from quantgate.pipelines.variants.variant import PlannedVariant
 from quantgate.registry.evidence_facts import version_facts
 from quantgate.registry.facts import from_tags, to_tags
 from quantgate.registry.tags import NONE
@@ -99,11 +101,44 @@ def test_a_tokenizer_that_llamacpp_cannot_have_names_the_recipes_to_leave_out(
     def refuse(*_: object) -> None:
         raise CheckpointError("llama.cpp cannot have this tokenizer", next_step="mend it")
 
-    tools = replace(equipment(loading("{}")), refuse_tokenizer=refuse)
+    tools = replace(equipment(loading("{}")), rehearse_conversion=refuse)
     with pytest.raises(CheckpointError) as caught:
         look(tmp_path, tools, "Q8_0", "Q2_K", "FP8_DYNAMIC")
     assert caught.value.next_step == "mend it; or leave out Q8_0, Q2_K"
     assert look(tmp_path, tools, "FP8_DYNAMIC") == []
+
+
+@pytest.mark.parametrize("others", [("FP8_DYNAMIC",), ()])
+def test_ggufs_that_nobody_chose_are_left_out_where_others_are_left(
+    tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise CheckpointError("llama.cpp's converter refuses it: no such setting")
+
+    said: list[str] = []
+    tools = replace(equipment(loading("{}")), rehearse_conversion=refuse)
+    checkpoint = fake_checkpoint(tmp_path / "model")
+    settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
+    recipes = find_recipes(("Q8_0", *others), Path())
+    with looking_inside(checkpoint, recipes, settings, tools, said.append, chosen=False) as found:
+        pass
+    variants = [
+        PlannedVariant(
+            identifier=recipe.name,
+            base=checkpoint.digests,
+            corpus_label=None,
+            recipe=recipe,
+            corpus_digest=None,
+            toolchain=Toolchain(tools=(), device="cpu", threads=1),
+        )
+        for recipe in recipes
+    ]
+    if not others:
+        with pytest.raises(CheckpointError, match="no such setting"):
+            found.convertible(variants, said.append)
+        return
+    assert [v.recipe.name for v in found.convertible(variants, said.append)] == list(others)
+    assert said == ["Q8_0: left out, for llama.cpp's converter refuses it: no such setting"]
 
 
 def test_what_is_wrong_with_the_checkpoint_is_said_rather_than_what_may_follow_from_it(
@@ -131,7 +166,7 @@ def test_children_look_side_by_side_while_the_rest_is_planned(tmp_path: Path) ->
         together.wait()
         return LoadingReport(config_json="{}", missing=(), misshapen=(), unused=())
 
-    tools = replace(equipment(report), refuse_tokenizer=wait)
+    tools = replace(equipment(report), rehearse_conversion=wait)
     checkpoint = fake_checkpoint(tmp_path / "model")
     settings = replace(Settings.from_environment({}), store=Store(root=tmp_path / "store"))
     recipes = find_recipes(("Q8_0",), Path())

@@ -144,8 +144,12 @@ def _templates(checkpoint: Path) -> JsonValue:
     return [{"name": name, "template": text} for name, text in named.items()]
 
 
-def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
-    """Show the checkpoint to the converter and run it.
+def as_it_is() -> None:
+    """Leave the converter's writer as it is."""
+
+
+def run_converter(call: ConvertCall, wrap_writer: Callable[[], None] = as_it_is) -> ConvertFacts:
+    """Show the checkpoint to the converter and run it; `wrap_writer` may change its `gguf` package before.
 
     Raises:
         CheckpointError: where llama.cpp does not know the architecture or the tokenizer's rules, or the
@@ -154,6 +158,7 @@ def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
         ToolchainError: where something else failed on this machine.
     """
     script, detected = _open(call.converter), _Detected()
+    wrap_writer()
     _wrap_detection(detected, call.checkpoint)
     _wrap_settings()
     _expect_no_draft(script, call.checkpoint)
@@ -162,7 +167,7 @@ def run_converter(call: ConvertCall, *options: str) -> ConvertFacts:
         view = temporary / _FOLDER_NAME
         _show(call.checkpoint, view)
         sys.argv = ["convert_hf_to_gguf.py", str(view), "--outtype", "f16"]
-        sys.argv += ["--outfile", str(call.output), *options]
+        sys.argv += ["--outfile", str(call.output)]
         try:
             script.main()
         except SystemExit as error:
