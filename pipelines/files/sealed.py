@@ -29,12 +29,12 @@ from quantgate.pipelines.files.records import (
     to_json,
     write_record,
 )
-from quantgate.pipelines.files.second_level import turn_of, while_waiting
+from quantgate.pipelines.files.second_level import look, turn_of, while_waiting
 from quantgate.pipelines.files.store import MANIFEST
 
 __all__ = [
-    "MANIFEST", "Manifest", "SealedFile", "check_listing", "held", "is_sealed", "produce_once",
-    "put_in_place", "read_manifest", "read_sealed", "seal", "staged", "verify",
+    "MANIFEST", "Manifest", "SealedFile", "check_listing", "held", "is_sealed", "is_sealed_anywhere",
+    "produce_once", "put_in_place", "read_manifest", "read_sealed", "seal", "staged", "verify",
 ]  # fmt: skip
 
 Record = TypeVar("Record")
@@ -71,6 +71,17 @@ class Manifest(Generic[Record]):
 def is_sealed(folder: Path) -> bool:
     """Whether the folder is complete."""
     return (folder / MANIFEST).is_file()
+
+
+def is_sealed_anywhere(folder: Path) -> bool:
+    """Whether the folder is complete, here or on another host that shares it: then it is fetched.
+
+    Raises:
+        ToolchainError: this machine's disk is full.
+    """
+    if not is_sealed(folder):
+        look(folder)
+    return is_sealed(folder)
 
 
 def read_manifest(folder: Path, record_type: type[Record]) -> Manifest[Record]:

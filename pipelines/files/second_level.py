@@ -26,6 +26,14 @@ class SecondLevel(Protocol):
         """
         ...
 
+    def look(self, folder: Path) -> None:
+        """Fetch a folder where it lies there; nobody is waited for.
+
+        Raises:
+            ToolchainError: this machine's disk is full.
+        """
+        ...
+
 
 _levels: dict[Path, SecondLevel] = {}
 
@@ -43,6 +51,17 @@ def turn_of(folder: Path) -> AbstractContextManager[Keep]:
         if folder.is_relative_to(root):
             return level.turn(folder)
     return nullcontext(_nothing)
+
+
+def look(folder: Path) -> None:
+    """Fetch a folder from the second level, where there is one and it lies there; nobody is waited for.
+
+    Raises:
+        ToolchainError: this machine's disk is full.
+    """
+    for root, level in _levels.items():
+        if folder.is_relative_to(root):
+            level.look(folder)
 
 
 def _nothing() -> None:

@@ -2,7 +2,8 @@
 
 A file is written beside its name first. `os.link` gives it the name and fails where that is taken, also
 over NFS, whose reply may be lost: then the link count tells (link(2), open(2) on O_EXCL and NFS). Times of
-files are those of the server.
+files are those of the server. A file that marks the folder lies in it: where a file system is not mounted,
+there is none, and nothing is read or written.
 """
 
 import os
@@ -18,6 +19,7 @@ from quantgate.pipelines.sharing.objects import SharedObjects, StoredObject
 
 _BESIDE = ".writing-"
 _NAMES_OF_A_LINKED_FILE = 2
+_MARK = "quantgate-shared-store"
 
 
 class FileObjects(SharedObjects):
@@ -33,8 +35,14 @@ class FileObjects(SharedObjects):
         return f"file://{self._folder}"
 
     @override
+    def prepare(self) -> None:
+        with _translated(self.address):
+            self._folder.mkdir(exist_ok=True)
+            (self._folder / _MARK).touch()
+
+    @override
     def read(self, name: str) -> bytes | None:
-        with self._translated():
+        with self._mounted():
             try:
                 return (self._folder / name).read_bytes()
             except FileNotFoundError:
@@ -42,25 +50,25 @@ class FileObjects(SharedObjects):
 
     @override
     def write(self, name: str, content: bytes) -> None:
-        with self._translated(), self._beside(name, content) as beside:
+        with self._mounted(), self._beside(name, content) as beside:
             beside.replace(self._folder / name)
 
     @override
     def create(self, name: str, content: bytes) -> bool:
-        with self._translated(), self._beside(name, content) as beside:
+        with self._mounted(), self._beside(name, content) as beside:
             with suppress(FileExistsError):
                 os.link(beside, self._folder / name)
             return beside.stat().st_nlink == _NAMES_OF_A_LINKED_FILE
 
     @override
     def remove(self, name: str) -> None:
-        with self._translated():
+        with self._mounted():
             (self._folder / name).unlink(missing_ok=True)
 
     @override
     def listed(self, prefix: str) -> Mapping[str, StoredObject]:
         listed: dict[str, StoredObject] = {}
-        with self._translated():
+        with self._mounted():
             for place, _, names in os.walk(self._folder / prefix):
                 for path in (Path(place, name) for name in names if not name.startswith(_BESIDE)):
                     with suppress(FileNotFoundError):  # removed just now
@@ -86,17 +94,34 @@ class FileObjects(SharedObjects):
             beside.unlink(missing_ok=True)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn what a file system says into a ServiceError that names the folder."""
-        try:
+    def _mounted(self) -> Iterator[None]:
+        """Have a file system used only where it is there.
+
+        Raises:
+            ServiceError: it is not, or what it says.
+        """
+        with _translated(self.address):
+            if not (self._folder / _MARK).is_file():
+                raise ServiceError(
+                    "is not mounted, or was never made a shared store (`quantgate store init` does, once)",
+                    where=self.address,
+                    transient=True,
+                )
             yield
-        except OSError as error:
-            refused = isinstance(error, PermissionError)
-            raise ServiceError(
-                f"the shared store cannot be used ({error.strerror or error})",
-                where=self.address,
-                next_step="have its owner let you read and write there"
-                if refused
-                else "see that it is mounted and has room",
-                transient=not refused,
-            ) from error
+
+
+@contextmanager
+def _translated(address: str) -> Iterator[None]:
+    """Turn what a file system says into a ServiceError that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        refused = isinstance(error, PermissionError)
+        raise ServiceError(
+            f"the shared store cannot be used ({error.strerror or error})",
+            where=address,
+            next_step="have its owner let you read and write there"
+            if refused
+            else "see that it is mounted and has room",
+            transient=not refused,
+        ) from error

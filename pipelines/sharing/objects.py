@@ -21,6 +21,10 @@ class SharedObjects(Protocol):
         """Where they lie, as it is shown."""
         ...
 
+    def prepare(self) -> None:
+        """Make the place one that hosts share, where that takes more than its being there."""
+        ...
+
     def read(self, name: str) -> bytes | None:
         """Return an object's bytes, None where there is no such object."""
         ...

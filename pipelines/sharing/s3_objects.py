@@ -56,6 +56,10 @@ class S3Objects(SharedObjects):
         return redacted(self._address)
 
     @override
+    def prepare(self) -> None:
+        """A bucket is there or not: no mark is needed."""
+
+    @override
     def read(self, name: str) -> bytes | None:
         with self._translated():
             try:

@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.values import digest_of
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
-from quantgate.pipelines.files.sealed import is_sealed, read_manifest
+from quantgate.pipelines.files.sealed import is_sealed, read_manifest, verify
 from quantgate.pipelines.files.second_level import Keep, SecondLevel, saying, while_waiting
 from quantgate.pipelines.files.store import MANIFEST
 from quantgate.pipelines.sharing.entries import DamagedEntryError, Entries
@@ -89,26 +89,46 @@ class SharedStore(SecondLevel):
             if lease is not None:
                 lease.give_up(made=sent)
 
-    def _fetched_or_leased(self, folder: str) -> HeldLease | None:
-        """Return the lease with which to make a folder; None where it is sealed here, or nobody answers."""
-        waited_for: str | None = None
-        while not is_sealed(self._root / folder) and not self._is_away():
+    @override
+    def look(self, folder: Path) -> None:
+        name = folder.relative_to(self._root).as_posix()
+        if self._kinds.include(name) and not self._is_away():
             try:
-                taken = self._look(folder)
+                self._fetch(name)  # whoever makes it says what is damaged
             except ServiceError as error:
                 self._went_away(error)
-                return None
-            if not isinstance(taken, LeasedElsewhere):
-                return taken
-            reason = f"waiting for {taken.owner or 'another host'}, which makes {folder}"
-            if taken.owner != waited_for:
-                self._say(reason)
-                waited_for = taken.owner
-            with while_waiting(reason):
-                self._wait(folder)
+
+    def _fetched_or_leased(self, folder: str) -> HeldLease | None:
+        """Return the lease with which to make a folder; None where it is sealed here, or nobody answers."""
+        while not is_sealed(self._root / folder) and not self._is_away():
+            try:
+                taken = self._taken(folder)
+                if not isinstance(taken, LeasedElsewhere):
+                    return taken
+                self._wait_for(folder, taken.owner)
+            except ServiceError as error:
+                self._went_away(error)
         return None
 
-    def _look(self, folder: str) -> HeldLease | LeasedElsewhere | None:
+    def _wait_for(self, folder: str, owner: str | None) -> None:
+        """Wait until a folder is sealed here or nobody makes it elsewhere; no place is held meanwhile."""
+        with while_waiting():
+            while owner is not None:
+                reason = f"waiting for {owner or 'another host'}, which makes {folder}"
+                self._say(reason)
+                with saying(reason):
+                    owner = self._next_owner(folder, owner)
+
+    def _next_owner(self, folder: str, owner: str) -> str | None:
+        """Wait until somebody else than `owner` makes a folder, and return who; None where nobody does."""
+        holder: str | None = owner
+        while holder == owner or holder == "":  # "" is not known just now
+            self._pause(folder)
+            self._fetch(folder)
+            holder = None if is_sealed(self._root / folder) else self.leases.holder(folder)
+        return holder
+
+    def _taken(self, folder: str) -> HeldLease | LeasedElsewhere | None:
         """Fetch a folder, or take its lease, or say who has it; None where it is sealed here by now."""
         # Damage is judged and said by who has the lease: another may mend it meanwhile.
         self._fetch(folder)
@@ -140,7 +160,7 @@ class SharedStore(SecondLevel):
             return str(error)
         return None
 
-    def _wait(self, folder: str) -> None:
+    def _pause(self, folder: str) -> None:
         """Wait a while, or until it is sealed here: another process of this host may be who makes it."""
         until = time.monotonic() + self._poll_seconds
         while time.monotonic() < until and not is_sealed(self._root / folder):
@@ -183,24 +203,27 @@ class SharedStore(SecondLevel):
         self._say(f"{folder} is above the limit of the shared store and stays on this host")
         return True
 
-    def send_missing(self, folders: Iterable[str]) -> Iterator[tuple[str, int]]:
-        """Send folders that are sealed here, and yield each with the bytes that went; 0 where it was there.
+    def send_missing(self, folder: str) -> int:
+        """Send a folder that is sealed here, and return the bytes that went; 0 where none had to.
 
         Raises:
+            InputError: it was altered since it was sealed, or cannot be read: it goes on waiting.
             ServiceError: the shared store does not answer, or refuses.
         """
-        for folder in folders:
-            waits = _waiting_file(self._root, folder)
-            if not is_sealed(self._root / folder):  # removed meanwhile
-                waits.unlink(missing_ok=True)
-                continue
-            size_bytes = read_manifest(self._root / folder, object).size_bytes
-            if self._kinds.include(folder) and not self._too_large(folder, size_bytes):
-                sent_bytes = self._send(folder)
-                waits.unlink(missing_ok=True)
-                yield folder, sent_bytes
-            else:
-                waits.unlink(missing_ok=True)  # it is not to be sent any more
+        sent_bytes, place = 0, self._root / folder
+        try:
+            if is_sealed(place):  # not removed meanwhile
+                manifest = read_manifest(place, object)
+                if self._kinds.include(folder) and not self._too_large(folder, manifest.size_bytes):
+                    if self.entries.size_bytes(folder) is None:
+                        verify(place, manifest)
+                    sent_bytes = self._send(folder)
+        except OSError as error:
+            raise InputError(
+                f"cannot be read ({error.strerror or error})", where=str(place)
+            ) from error
+        _waiting_file(self._root, folder).unlink(missing_ok=True)
+        return sent_bytes
 
     def sealed_here(self) -> Iterator[str]:
         """Yield the folders of the local store that are shared, by name."""

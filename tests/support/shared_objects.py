@@ -29,6 +29,10 @@ class MemoryObjects(SharedObjects):
         return "memory://shelf"
 
     @override
+    def prepare(self) -> None:
+        pass
+
+    @override
     def read(self, name: str) -> bytes | None:
         with _Request(self, "read", name):
             return self.contents.get(name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from quantgate.flows.build.resources.devices import Accelerators
 from quantgate.flows.build.resources.host import HostMemory
+from quantgate.pipelines.domain.errors import InterruptionError
 from quantgate.pipelines.files.second_level import giving_back
 from quantgate.pipelines.process.devices.placement import placed_on
 
@@ -106,12 +107,24 @@ class _Place:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Let others have it until the block ends; one that fails does not have it again."""
-        before = self._taken
+        """Let others have it until the block ends, also where it fails: some go on without what they wanted.
+
+        Who is interrupted does not have it again.
+        """
+        again = self._taken
         self.close()
-        yield
-        if before:
-            self.take()
+        try:
+            yield
+        except BaseException as error:
+            again = again and _may_go_on(error)
+            raise
+        finally:
+            if again:
+                self.take()
+
+
+def _may_go_on(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, InterruptionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,19 @@ def attach_shared_store(settings: Settings, say: Callable[[str], None]) -> None:
     attach(settings.store.root, None if shared is None else _opened(shared, settings.store, say))
 
 
+def prepare_shared_store(settings: Settings) -> str:
+    """Make the place that settings name one that hosts share, unless it is; return its address.
+
+    Raises:
+        InputError: the settings name none.
+        ServiceError, ToolchainError: it cannot be used, or does not answer.
+    """
+    objects = open_objects(_required(settings).address)
+    objects.prepare()
+    require_shareable(objects)
+    return objects.address
+
+
 def open_shared_store(settings: Settings, say: Callable[[str], None]) -> SharedStore:
     """Return the shared store, after a look whether it can be used.
 
@@ -41,14 +54,19 @@ def open_shared_store(settings: Settings, say: Callable[[str], None]) -> SharedS
         InputError: the settings name none.
         ServiceError, ToolchainError: it cannot be used, or does not answer.
     """
+    shared = _required(settings)
+    require_shareable(open_objects(shared.address))
+    return _opened(shared, settings.store, say)
+
+
+def _required(settings: Settings) -> SharedStoreSettings:
     if settings.shared is None:
         raise InputError(
             "this store is shared with no other host",
             where=str(settings.store.root),
             next_step=f"set {SHARED_VARIABLE} to s3://bucket/folder or file:///folder",
         )
-    require_shareable(open_objects(settings.shared.address))
-    return _opened(settings.shared, settings.store, say)
+    return settings.shared
 
 
 def _opened(shared: SharedStoreSettings, store: Store, say: Callable[[str], None]) -> SharedStore:

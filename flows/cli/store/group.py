@@ -33,13 +33,26 @@ def gc(**options: object) -> int:
     return gc_command(GcOptions(**options))  # type: ignore[arg-type]  # click's keywords are the fields
 
 
-@click.group(short_help="What lies in the store that hosts share: list, push, pull, clean.")
+@click.group(short_help="What lies in the store that hosts share: init, list, push, pull, clean.")
 def store() -> None:
-    """List, send, fetch and remove folders of the store that QUANTGATE_SHARED_STORE names.
+    """Prepare the store that QUANTGATE_SHARED_STORE names; list, send, fetch and remove folders of it.
 
     Exit codes: 0, 2 no shared store is named, its address is none or something in it is damaged, 4 what
     reaches it is not installed, 6 it does not answer or refuses, 12 nothing there is called so.
     """
+
+
+@store.command("init", short_help="Make a folder one that hosts share, once.")
+@in_store
+def store_init() -> int:
+    """Mark the folder that QUANTGATE_SHARED_STORE names, once, from any host.
+
+    A folder without the mark is taken for a file system that is not mounted: nothing is written there. The
+    folder above it has to exist. Of a bucket, this only sees whether it can be shared.
+    """
+    from quantgate.flows.cli.store.sharing import init_command
+
+    return init_command()
 
 
 @store.command("list", short_help="List folders there, and who makes one.")

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from quantgate.flows.build.clearing.removing import parse_age
-from quantgate.flows.build.sharing.opening import open_shared_store
+from quantgate.flows.build.sharing.opening import open_shared_store, prepare_shared_store
 from quantgate.flows.cli.views.plain import print_table
 from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.sizes import megabytes
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.domain.errors import NotFoundError
+from quantgate.pipelines.domain.errors import InputError, NotFoundError
 from quantgate.pipelines.sharing.contents import (
     SharedEntry,
     SharedLease,
@@ -53,6 +53,13 @@ class SharedTransfer:
     untouched: tuple[str, ...]
 
 
+def init_command() -> int:
+    """Make a place one that hosts share, unless it is; what lies there stays."""
+    settings = Settings.from_environment()
+    print(f"{prepare_shared_store(settings)} can be shared")
+    return 0
+
+
 def list_command(*, as_json: bool) -> int:
     """List folders and leases of the shared store, and what waits to be sent."""
     settings, shared = _opened()
@@ -72,18 +79,24 @@ def list_command(*, as_json: bool) -> int:
 
 
 def push_command(*, everything: bool, as_json: bool) -> int:
-    """Send what waits, or all that is sealed here and not there."""
+    """Send what waits, or all that is sealed here and not there; damaged folders are told and left."""
     settings, shared = _opened()
     waiting = [each.folder for each in waiting_folders(settings.store.root)]
     folders = [*shared.sealed_here()] if everything else waiting
-    sent = dict(shared.send_missing(folders))
+    sent, code = dict[str, int](), 0
+    for folder in folders:
+        try:
+            sent[folder] = shared.send_missing(folder)
+        except InputError as error:
+            _say(f"{folder} is not sent: {error}")
+            code = error.exit_code
     done = SharedTransfer(
         address=shared.objects.address,
         folders=tuple(SharedFolder(folder=f, size_bytes=n) for f, n in sent.items() if n),
         untouched=tuple(folder for folder in folders if not sent.get(folder)),
     )
     _told(done, "sent", as_json=as_json)
-    return 0
+    return code
 
 
 def pull_command(pattern: str, *, as_json: bool) -> int:

@@ -5,6 +5,7 @@ Prefect itself takes most of this and fails at the first run, hours later and on
 
 import os
 import re
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -64,12 +65,23 @@ def _flow(entrypoint: str) -> Flow[Any, Any] | str:
         return "is in a file that is not there"
     try:
         return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
-    except (MissingFlowError, ModuleNotFoundError, ValueError):
-        return "is no flow"
     except (Exception, SystemExit) as error:  # noqa: BLE001  # code of theirs is run, and raises what it likes
         cause = error.__cause__ or error
+        if _names_nothing(cause, entrypoint):
+            return "is no flow"
         first = (str(cause).strip().splitlines() or [""])[0]
         return f"cannot be loaded: {type(cause).__name__}: {first}".removesuffix(": ")
+
+
+def _names_nothing(error: BaseException, entrypoint: str) -> bool:
+    """Whether it is the entrypoint itself that is wrong, and not what its module does when it is imported."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{entrypoint.partition(':')[0]}.".startswith(f"{error.name}.")
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    looking = str(frame.f_globals.get("__name__", "")).startswith("prefect.")
+    return isinstance(error, MissingFlowError) or (
+        looking and isinstance(error, AttributeError | ValueError)
+    )
 
 
 def _of_parameters(flow: Flow[Any, Any], parameters: dict[str, Any]) -> Iterator[str]:

@@ -5,10 +5,16 @@ import socket
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from quantgate.flows.orchestration.server.trouble import first_line, ungrouped
 from quantgate.flows.settings import CLUSTER_VARIABLE
-from quantgate.pipelines.domain.errors import InputError, QuantgateError, ServiceError
+from quantgate.pipelines.domain.errors import (
+    InputError,
+    QuantgateError,
+    ServiceError,
+    ToolchainError,
+)
 
 _ANSWER_SECONDS = 5.0
 _OF_EACH_MACHINE = (
@@ -22,6 +28,15 @@ _OF_EACH_MACHINE = (
 )
 _OF_PREFECT = ("prefect", "httpx", "httpcore")
 _CARRIED = ("QUANTGATE_", "MLFLOW_", "PREFECT_", "HF_", "AWS_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterKind:
+    """A kind of cluster: the packages that speak to it, and what they raise where it or a worker is lost."""
+
+    name: str
+    packages: tuple[str, ...]
+    losses: tuple[type[Exception], ...]
 
 
 def carried_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -62,13 +77,14 @@ def require_answer(address: str) -> None:
 
 
 @contextmanager
-def cluster_errors(name: str, packages: Sequence[str], address: str | None) -> Iterator[None]:
+def cluster_errors(cluster: ClusterKind, address: str | None) -> Iterator[None]:
     """Translate what a cluster's packages raise inside the block: they raise the same kinds as Prefect does.
 
     `address` is None for workers of this machine.
 
     Raises:
         ServiceError: the cluster went away, or did not start; `transient`.
+        ToolchainError: its packages failed otherwise, in their own words.
     """
     try:
         yield
@@ -76,11 +92,20 @@ def cluster_errors(name: str, packages: Sequence[str], address: str | None) -> I
         raise
     except Exception as error:
         causes = tuple(ungrouped(error))
-        if not all(_raised_by(cause, packages) for cause in causes):
+        if not all(_raised_by(cause, cluster.packages) for cause in causes):
             raise
+        where = address or "workers of this machine"
+        for cause in causes:
+            if not isinstance(cause, cluster.losses):
+                raise ToolchainError(
+                    f"{cluster.name} failed: {type(cause).__name__}: {first_line(cause)}",
+                    where=where,
+                    next_step="see what its logs say, or take another task runner (QUANTGATE_TASK_RUNNER); "
+                    "what is finished stays",
+                ) from error
         raise ServiceError(
-            f"{name}'s cluster went away ({first_line(causes[0])})",
-            where=address or "workers of this machine",
+            f"{cluster.name}'s cluster went away ({first_line(causes[0])})",
+            where=where,
             next_step="run the same command again, with the cluster there: what is finished stays",
             transient=True,
         ) from error

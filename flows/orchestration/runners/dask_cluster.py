@@ -4,20 +4,30 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin
+from distributed.scheduler import KilledWorker
 from prefect_dask import DaskTaskRunner
 from typing_extensions import override
 
 from quantgate.flows.orchestration.runners.clusters import (
+    ClusterKind,
     carried_variables,
     cluster_errors,
     require_answer,
 )
 from quantgate.flows.settings import Settings
+
+_DASK = ClusterKind(
+    name="Dask",
+    packages=("dask", "distributed", "prefect_dask"),
+    losses=(OSError, CancelledError, KilledWorker),
+)
+"""Comms that closed, and time limits, are OSErrors; what a lost scheduler had is cancelled."""
 
 
 @contextmanager
@@ -26,8 +36,9 @@ def dask_runner(settings: Settings) -> Iterator[DaskTaskRunner]:
 
     Raises:
         ServiceError: a named cluster does not answer, or one goes away.
+        ToolchainError: Dask failed otherwise.
     """
-    with cluster_errors("Dask", ("dask", "distributed", "prefect_dask"), settings.cluster):
+    with cluster_errors(_DASK, settings.cluster):
         if settings.cluster is not None:
             require_answer(settings.cluster)
             yield DaskTaskRunner(address=_told(settings.cluster))

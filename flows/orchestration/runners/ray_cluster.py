@@ -13,9 +13,19 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.collections import visit_collection
 from prefect_ray import RayTaskRunner
 from prefect_ray.task_runners import PrefectRayFuture
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RaySystemError,
+    RpcError,
+    WorkerCrashedError,
+)
 from typing_extensions import override
 
 from quantgate.flows.orchestration.runners.clusters import (
+    ClusterKind,
     carried_variables,
     cluster_errors,
     require_answer,
@@ -31,6 +41,21 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
+_RAY = ClusterKind(
+    name="Ray",
+    packages=("ray", "prefect_ray"),
+    losses=(
+        OSError,
+        LocalRayletDiedError,
+        NodeDiedError,
+        ObjectLostError,
+        RayActorError,
+        RaySystemError,
+        RpcError,
+        WorkerCrashedError,
+    ),
+)
+
 _waited_for: ContextVar[tuple[Any, ...]] = ContextVar("waited for", default=())
 """What the unit that is being submitted waits for. Not in the runner: that is sent along with units."""
 
@@ -41,9 +66,9 @@ def ray_runner(settings: Settings) -> Iterator[RayTaskRunner[Any]]:
 
     Raises:
         ServiceError: a named cluster does not answer, or one goes away.
-        ToolchainError: none could be started here.
+        ToolchainError: none could be started here, or Ray failed otherwise.
     """
-    with cluster_errors("Ray", ("ray", "prefect_ray"), settings.cluster), _driver(settings):
+    with cluster_errors(_RAY, settings.cluster), _driver(settings):
         yield _Runner()
 
 

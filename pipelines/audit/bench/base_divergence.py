@@ -1,6 +1,6 @@
 """The base in each runtime held against the checkpoint itself: once a checkpoint and runtime, and sealed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from quantgate.pipelines.engines.loading_report import LoadingReport
 from quantgate.pipelines.engines.requests import BaseDivergenceRequest, Loadable
 from quantgate.pipelines.engines.runtime import Runtime
 from quantgate.pipelines.files.records import to_json
-from quantgate.pipelines.files.sealed import is_sealed, produce_once
+from quantgate.pipelines.files.sealed import is_sealed, is_sealed_anywhere, produce_once
 from quantgate.pipelines.files.sealed_values import Missing, Sealed, sealed_record
 from quantgate.pipelines.process.calls import (
     NothingStartsError,
@@ -60,9 +60,9 @@ class BaseComparison:
             CheckpointError, ToolchainError, WorkerError: from the child processes that load either.
         """
         loading = _loading(bench, bench.run_worker)
-        return cls._planned(
-            bench, runtime_name, longest_sequence_tokens, bench.base(runtime_name), loading
-        )
+        base = bench.base(runtime_name)
+        planned = cls._planned(bench, runtime_name, longest_sequence_tokens, base, loading)
+        return planned._widened(is_sealed_anywhere)
 
     @classmethod
     def from_sealed(
@@ -76,9 +76,8 @@ class BaseComparison:
             loading = _loading(bench, start_nothing)
         except NothingStartsError:
             return Missing(base_in(runtime_name))
-        return Sealed(
-            cls._planned(bench, runtime_name, longest_sequence_tokens, base.value, loading)
-        )
+        planned = cls._planned(bench, runtime_name, longest_sequence_tokens, base.value, loading)
+        return Sealed(planned._widened(is_sealed))
 
     @classmethod
     def _planned(
@@ -89,8 +88,8 @@ class BaseComparison:
         base: Loadable,
         loading: LoadingReport,
     ) -> "BaseComparison":
-        """Plan within this machine's memory, unless one with more has compared already."""
-        comparison = cls(
+        """Plan within this machine's memory."""
+        return cls(
             bench=bench,
             runtime_name=runtime_name,
             longest_sequence_tokens=longest_sequence_tokens,
@@ -98,9 +97,12 @@ class BaseComparison:
             loading=loading,
             plan=computing_plan(bench.checkpoint, loading.config, bench.memory),
         )
-        unbound = computing_plan(bench.checkpoint, loading.config, UNBOUND)
-        wider = replace(comparison, plan=unbound)
-        return wider if is_sealed(wider.folder) else comparison
+
+    def _widened(self, is_there: Callable[[Path], bool]) -> "BaseComparison":
+        """Return the comparison of a machine with more memory, where one has compared already."""
+        unbound = computing_plan(self.checkpoint, self.loading.config, UNBOUND)
+        wider = replace(self, plan=unbound)
+        return wider if unbound != self.plan and is_there(wider.folder) else self
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -169,7 +171,7 @@ class BaseComparison:
         access = self.runtime.server_access()
         if access is None or self.plan.reason or not access.compares(self.base):
             return
-        if is_sealed(self.folder):
+        if is_sealed_anywhere(self.folder):
             return
         with self.bench.show(
             "compute the checkpoint itself", base_in(self.runtime_name)

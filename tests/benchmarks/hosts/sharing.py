@@ -15,6 +15,7 @@ from quantgate.flows.build.sharing.opening import attach_shared_store
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.sharing.file_objects import FileObjects
 from tests.support.builds.road import Road, make_road, orchestrated
 from tests.support.servers.mlflow_served import free_port
 
@@ -37,6 +38,7 @@ def folders(root: Path, variables: dict[str, str]) -> None:
     print(
         f"{FOLDERS} folders of 1 MB, milliseconds each: made {alone[0]:.1f}, found {alone[1]:.2f}"
     )
+    FileObjects(root / "shelf").prepare()
     for name, address in (("file", f"file://{root}/shelf"), ("s3", BUCKET)):
         made, again = (_timed(root / name, address) for _ in range(2))
         fetched = _timed(root / f"{name}-second", address)

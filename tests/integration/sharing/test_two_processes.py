@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.pipelines.sharing.file_objects import FileObjects
 from tests.support.project import PROJECT
 from tests.support.servers.s3 import ObjectStore, object_store
 
@@ -123,6 +124,7 @@ def test_a_server_that_is_gone_lets_every_host_finish_alone(tmp_path: Path) -> N
 
 
 def test_a_full_disk_ends_a_fetch_and_leaves_nothing(tmp_path: Path) -> None:
+    FileObjects(tmp_path / "shelf").prepare()
     variables = {"QUANTGATE_SHARED_STORE": f"file://{tmp_path}/shelf"}
     first = {**os.environ, **variables, "QUANTGATE_STORE": str(tmp_path / "first")}
     made = [sys.executable, "-m", "tests.support.children.sharing_host", "0", "runs/f--1"]

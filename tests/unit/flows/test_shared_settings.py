@@ -7,6 +7,7 @@ import pytest
 from quantgate.flows.build.sharing.opening import (
     attach_shared_store,
     open_shared_store,
+    prepare_shared_store,
     refuse_unusable_shared_store,
 )
 from quantgate.flows.settings import Settings
@@ -58,7 +59,6 @@ def test_an_unknown_scheme_is_refused_before_a_build(tmp_path: Path) -> None:
 
 
 def test_one_that_is_away_stops_no_build(tmp_path: Path) -> None:
-    (tmp_path / "shelf").write_text("a file")
     said: list[str] = []
     refuse_unusable_shared_store(
         settings(tmp_path, SHARED_STORE=f"file://{tmp_path}/shelf"), said.append
@@ -70,6 +70,7 @@ def test_one_that_is_away_stops_no_build(tmp_path: Path) -> None:
 
 def test_what_a_process_makes_in_its_store_goes_to_the_shared_one(tmp_path: Path) -> None:
     here = settings(tmp_path, SHARED_STORE=f"file://{tmp_path}/shelf")
+    prepare_shared_store(here)
     refuse_unusable_shared_store(here, print)
     attach_shared_store(here, print)
     produce_once(here.store.root / "runs" / "a--1", str, lambda _staging: "made")

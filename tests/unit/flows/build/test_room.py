@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from quantgate.flows.build.resources.devices import Accelerators
 from quantgate.flows.build.resources.machine import Machine, Memory, Need
+from quantgate.pipelines.domain.errors import InterruptionError, ServiceError
 from quantgate.pipelines.files.second_level import while_waiting
 from quantgate.pipelines.process.control_group import ControlGroups
 from quantgate.pipelines.process.memory import available_bytes
@@ -173,6 +175,28 @@ def test_who_waits_for_what_others_make_gives_its_place_back_and_has_it_again(
         assert third.waits()
     assert third.entered()
     third.go()
+
+
+def test_who_goes_on_after_a_wait_that_failed_has_its_place_again(tmp_path: Path) -> None:
+    machine = machine_of(tmp_path, Memory(Meter(100), side_by_side=1))
+    need = Need(size_bytes=100, device="cpu")
+    with machine.hold(need):
+        with suppress(ServiceError), while_waiting():
+            raise ServiceError("the shared store is gone")
+        other = taker(machine, need)
+        assert other.waits()
+    assert other.entered()
+    other.go()
+
+
+def test_who_is_interrupted_in_a_wait_waits_for_no_place(tmp_path: Path) -> None:
+    machine = machine_of(tmp_path, Memory(Meter(100), side_by_side=1))
+    need = Need(size_bytes=100, device="cpu")
+    with pytest.raises(InterruptionError), machine.hold(need), while_waiting():
+        other = taker(machine, need)
+        assert other.entered()
+        raise InterruptionError("the program is being ended")
+    other.go()
 
 
 def test_a_wait_that_fails_leaves_the_place_to_others(tmp_path: Path) -> None:

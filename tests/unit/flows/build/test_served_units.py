@@ -9,6 +9,7 @@ import pytest
 
 from quantgate.flows.build import units
 from quantgate.flows.build.bases import measured_bases
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.references import run_references
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.domain.errors import WorkerError
@@ -27,10 +28,14 @@ from quantgate.pipelines.engines.requests import (
     ServedProbeReport,
 )
 from quantgate.pipelines.engines.runtime import ServerAccess
+from quantgate.pipelines.files.second_level import attach
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
+from quantgate.pipelines.sharing.kinds import SharedKinds
+from quantgate.pipelines.sharing.shared_store import SharedStore
 from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime, fake_loading
+from tests.support.shared_objects import MemoryObjects
 
 SOUND = ServedProbeReport(
     engine="vllm",
@@ -169,7 +174,36 @@ def test_the_checkpoint_is_computed_before_a_server_takes_memory_and_what_it_nev
     tmp_path: Path,
 ) -> None:
     runtime = ServedFakeRuntime(asked_positions=(10, 30))
-    here = faked_build(tmp_path, FakeBackend(), runtime)
+    here = computing(faked_build(tmp_path, FakeBackend(), runtime), runtime)
+    here = replace(here, tools=replace(here.tools, report_loading=windowed))
+    run_references(here, "llamacpp")
+    look = f"look {here.suite_runs.longest_sequence_tokens}"
+    assert runtime.events[:4] == ["compute", "(", look, "compare"]
+    (report,) = measured_bases(here.plan, here.settings.store)
+    assert report.finding.found.endswith("not reached: sliding_window 40")
+    runtime.events.clear()
+    run_references(here, "llamacpp")
+    assert runtime.events == [], "sealed: nothing is computed or started again"
+
+
+def test_the_checkpoint_is_not_computed_where_another_host_has_compared(tmp_path: Path) -> None:
+    objects, events = MemoryObjects(), list[list[str]]()
+    for host in ("first", "second"):
+        runtime = ServedFakeRuntime(asked_positions=(10, 30))
+        (tmp_path / host).mkdir()
+        here = computing(faked_build(tmp_path / host, FakeBackend(), runtime), runtime)
+        root = here.settings.store.root
+        kinds = SharedKinds(largest_bytes=1 << 30)
+        attach(root, SharedStore(root, objects, kinds, lease_seconds=4, say=print))
+        run_references(here, "llamacpp")
+        attach(root, None)
+        events.append(runtime.events)
+    assert events[0].count("compute") == 1
+    assert "compute" not in events[1] and "compare" not in events[1]
+
+
+def computing(here: LocalBuild, runtime: ServedFakeRuntime) -> LocalBuild:
+    """Have a build's workers note that they compute the checkpoint."""
 
     def compute(
         call: WorkerCall, reply_type: type[Reply], on_progress: OnProgress
@@ -179,13 +213,4 @@ def test_the_checkpoint_is_computed_before_a_server_takes_memory_and_what_it_nev
         assert isinstance(value, reply_type)
         return WorkerReply(value=value, seconds=0.0, peak_memory_bytes=0)
 
-    tools = replace(here.tools, run_worker=compute, report_loading=windowed)
-    here = replace(here, tools=tools)
-    run_references(here, "llamacpp")
-    look = f"look {here.suite_runs.longest_sequence_tokens}"
-    assert runtime.events[:4] == ["compute", "(", look, "compare"]
-    (report,) = measured_bases(here.plan, here.settings.store)
-    assert report.finding.found.endswith("not reached: sliding_window 40")
-    runtime.events.clear()
-    run_references(here, "llamacpp")
-    assert runtime.events == [], "sealed: nothing is computed or started again"
+    return replace(here, tools=replace(here.tools, run_worker=compute))

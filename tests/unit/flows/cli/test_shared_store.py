@@ -32,6 +32,8 @@ def seal(store: Path, folder: str) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
+    FileObjects(tmp_path / "shelf").prepare()
+
     def run(*arguments: str, store: str = "store", code: int = 0) -> Result:
         environment = {
             "QUANTGATE_STORE": str(tmp_path / store),
@@ -76,6 +78,55 @@ def test_what_waits_is_listed_and_sent(tmp_path: Path, run: Run) -> None:
     assert "waits to be sent: runs/a--1 (the shared store did not answer)" in run("list").output
     assert "sent runs/a--1  0.00 MB" in run("push").output
     assert as_json(run("list", "--json"))["waiting"] == []
+
+
+@pytest.mark.parametrize("how", ["manifest", "file", "gone"])
+def test_a_damaged_folder_keeps_no_other_from_being_sent(
+    tmp_path: Path, run: Run, how: str
+) -> None:
+    root = tmp_path / "store"
+    gone = SharedStore(
+        root,
+        MemoryObjects(before=away),
+        SharedKinds(largest_bytes=1 << 20),
+        lease_seconds=4,
+        say=lambda _: None,
+    )
+    attach(root, gone)
+    for folder in ("runs/a--1", "runs/b--2", "runs/c--3"):
+        seal(root, folder)
+    attach(root, None)
+    damaged = root / "runs" / "b--2"
+    if how == "manifest":
+        (damaged / "manifest.json").write_text("{")
+    elif how == "file":
+        (damaged / "answers").write_text("b" * 1000)
+    else:
+        (damaged / "answers").unlink()
+    said = run("push", "--json", code=2)
+    assert [each["folder"] for each in json.loads(said.stdout)["folders"]] == [
+        "runs/a--1",
+        "runs/c--3",
+    ]
+    assert said.stderr.count("is not sent") == 1 and "runs/b--2 is not sent: " in said.stderr
+    listed = as_json(run("list", "--json"))
+    assert [each["folder"] for each in listed["waiting"]] == ["runs/b--2"]
+    assert [each["folder"] for each in listed["entries"]] == ["runs/a--1", "runs/c--3"]
+
+
+def test_a_share_is_made_once_and_not_by_accident(tmp_path: Path) -> None:
+    environment = {
+        "QUANTGATE_STORE": str(tmp_path / "store"),
+        "QUANTGATE_SHARED_STORE": f"file://{tmp_path}/new",
+    }
+    before = CliRunner().invoke(main, ["store", "list"], env=environment)
+    assert before.exit_code == 6
+    assert "is not mounted, or was never made a shared store" in before.output
+    assert not (tmp_path / "new").exists()
+    for _ in range(2):
+        made = CliRunner().invoke(main, ["store", "init"], env=environment)
+        assert (made.exit_code, made.output) == (0, f"file://{tmp_path}/new can be shared\n")
+    assert CliRunner().invoke(main, ["store", "list"], env=environment).exit_code == 0
 
 
 def test_damaged_folders_are_told_and_left(tmp_path: Path, run: Run) -> None:

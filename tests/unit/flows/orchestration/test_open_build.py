@@ -10,6 +10,7 @@ from quantgate.flows.orchestration import steps
 from quantgate.flows.progress.board import PlainBoard
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.sharing.file_objects import FileObjects
 from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
 
@@ -36,6 +37,7 @@ def test_a_process_that_opens_a_build_shares_what_it_makes(
         Store(root=tmp_path / "store"),
     )
     file = str(write_plan(plan, store))
+    FileObjects(tmp_path / "shelf").prepare()
     for address, arrives in ((f"file://{tmp_path}/shelf", True), ("", False)):
         monkeypatch.setenv("QUANTGATE_SHARED_STORE", address)
         steps.begin_anew(PlainBoard())

@@ -1,6 +1,7 @@
 """What another process runs is sent by its name, and Prefect's errors arrive as one of ours."""
 
-from contextlib import nullcontext
+from concurrent.futures import CancelledError
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import cloudpickle
@@ -12,13 +13,19 @@ from quantgate.flows.orchestration import steps, tasks
 from quantgate.flows.orchestration.quantize import quantize, quantize_plan
 from quantgate.flows.orchestration.runners.choosing import task_runner
 from quantgate.flows.orchestration.runners.clusters import (
+    ClusterKind,
     carried_variables,
     cluster_errors,
     require_answer,
 )
 from quantgate.flows.orchestration.server.trouble import PrefectGoneError, prefect_errors
 from quantgate.flows.settings import Settings
-from quantgate.pipelines.domain.errors import InputError, QuantgateError, ServiceError
+from quantgate.pipelines.domain.errors import (
+    InputError,
+    QuantgateError,
+    ServiceError,
+    ToolchainError,
+)
 
 UNITS = ("base", "reference", "build", "audit", "answer", "judge", "register")
 
@@ -130,6 +137,32 @@ def test_a_group_with_an_error_of_ours_stays_what_it_is(tmp_path: Path) -> None:
     assert caught.value is group
 
 
+DASK = ClusterKind(
+    name="Dask",
+    packages=("dask", "distributed", "prefect_dask"),
+    losses=(OSError, CancelledError),
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("cannot pickle '_thread.lock' object"),
+        RuntimeError("a fault of Dask's"),
+        ExceptionGroup("several", [TimeoutError("late"), TypeError("cannot pickle x")]),
+    ],
+)
+def test_what_is_no_loss_of_a_cluster_is_told_in_its_own_words(error: Exception) -> None:
+    causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+    for each in causes:
+        with suppress(Exception):
+            raised_through(("prefect", "distributed", "tornado"), each)
+    with pytest.raises(ToolchainError) as caught, cluster_errors(DASK, None):
+        raise error
+    assert caught.value.what == f"Dask failed: {type(causes[-1]).__name__}: {causes[-1]}"
+    assert caught.value.where == "workers of this machine"
+
+
 def raised_through(packages: tuple[str, ...], error: Exception) -> None:
     """Raise an error in code of the last package, which those before it called."""
 
@@ -152,20 +185,20 @@ def raised_through(packages: tuple[str, ...], error: Exception) -> None:
         (("distributed", "prefect", "httpx"), httpx.ConnectError("refused"), False),
         (("prefect",), ConnectionError("refused"), False),
         (("distributed",), InputError("a unit's", where="x"), False),
+        (("prefect_dask", "distributed"), CancelledError("finalize"), True),
         (("distributed",), ExceptionGroup("several", [ValueError("x")]), False),
     ],
 )
 def test_what_a_cluster_raises_is_told_as_the_clusters(
     packages: tuple[str, ...], error: Exception, is_the_clusters: bool
 ) -> None:
-    ours = ("dask", "distributed", "prefect_dask")
     expected = ServiceError if is_the_clusters else type(error)
     with (
         pytest.raises(expected) as caught,
         prefect_errors("http://127.0.0.1:4200/api", Path("/store"))
         if is_the_clusters
         else nullcontext(),
-        cluster_errors("Dask", ours, "tcp://head:8786"),
+        cluster_errors(DASK, "tcp://head:8786"),
     ):
         raised_through(packages, error)
     if isinstance(caught.value, ServiceError):

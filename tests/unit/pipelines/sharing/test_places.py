@@ -1,5 +1,6 @@
 """Folders of shared file systems as places, and what is refused as one."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.support.shared_objects import MemoryObjects
 
 def test_of_many_who_create_one_file_one_succeeds_and_it_is_whole(tmp_path: Path) -> None:
     places = [FileObjects(tmp_path) for _ in range(16)]
+    places[0].prepare()
     with ThreadPoolExecutor(16) as pool:
         for attempt in range(20):
             contents = [f"{n}".encode() * 1000 for n in range(16)]
@@ -24,6 +26,7 @@ def test_of_many_who_create_one_file_one_succeeds_and_it_is_whole(tmp_path: Path
 
 def test_files_are_listed_read_replaced_and_removed(tmp_path: Path) -> None:
     place = open_objects(f"file://{tmp_path}/with%20space")
+    place.prepare()
     require_shareable(place)
     assert place.address == f"file://{tmp_path}/with space"
     place.write("a/b/c", b"1")
@@ -39,11 +42,44 @@ def test_files_are_listed_read_replaced_and_removed(tmp_path: Path) -> None:
     assert place.listed("a/") == {}
 
 
-def test_a_folder_that_is_a_file_is_told_with_its_address(tmp_path: Path) -> None:
-    (tmp_path / "shelf").write_text("no folder")
-    with pytest.raises(ServiceError, match="the shared store cannot be used") as caught:
-        require_shareable(open_objects(f"file://{tmp_path}/shelf"))
-    assert caught.value.where == f"file://{tmp_path}/shelf"
+@pytest.mark.parametrize("what", ["nothing", "file", "empty mount point"])
+def test_a_folder_that_is_not_mounted_is_told_and_nothing_is_written_there(
+    tmp_path: Path, what: str
+) -> None:
+    shelf = tmp_path / "shelf"
+    if what == "file":
+        shelf.write_text("no folder")
+    elif what == "empty mount point":
+        shelf.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    place = open_objects(f"file://{shelf}")
+    asked: list[Callable[[], object]] = [
+        lambda: require_shareable(place),
+        lambda: place.read("a"),
+        lambda: place.write("a", b""),
+        lambda: place.create("a", b""),
+        lambda: place.remove("a"),
+        lambda: place.listed("a/"),
+    ]
+    for ask in asked:
+        with pytest.raises(ServiceError, match="is not mounted, or was never made") as caught:
+            ask()
+        assert caught.value.where == f"file://{shelf}"
+        assert caught.value.transient
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_is_made_a_shared_one_once_and_never_together_with_a_mount_point(
+    tmp_path: Path,
+) -> None:
+    place = FileObjects(tmp_path / "shelf")
+    place.prepare()
+    place.write("a", b"1")
+    place.prepare()
+    assert place.read("a") == b"1"
+    with pytest.raises(ServiceError, match="the shared store cannot be used"):
+        FileObjects(tmp_path / "mnt" / "shelf").prepare()
+    assert not (tmp_path / "mnt").exists()
 
 
 @pytest.mark.parametrize(

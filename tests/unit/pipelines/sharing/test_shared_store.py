@@ -2,15 +2,16 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from quantgate.pipelines.domain.errors import ServiceError
-from quantgate.pipelines.files.sealed import produce_once, read_sealed, verify
+from quantgate.pipelines.files.sealed import is_sealed_anywhere, produce_once, read_sealed, verify
 from quantgate.pipelines.files.second_level import attach, giving_back
 from quantgate.pipelines.sharing.entries import ARRIVING, DamagedEntryError, Entries
 from quantgate.pipelines.sharing.kinds import SharedKinds
@@ -125,11 +126,76 @@ def test_who_waits_gives_its_place_back_and_says_for_whom(host: Callable[..., Ho
     thread = threading.Thread(target=run)
     thread.start()
     assert waiting.wait(5)
+    looks = len(objects.requests)
+    while len(objects.requests) < looks + 30:  # it looks many times
+        time.sleep(0.01)
+    assert events == ["back"]
     other.give_up(made=False)
     thread.join(timeout=5)
     assert mine.made == [RUN]
     assert mine.said == [f"waiting for desk (process 7), which makes {RUN}"]
-    assert events[:2] == ["back", "again"]
+    assert events == ["back", "again"]
+
+
+def test_who_waits_says_whom_for_when_another_takes_over_and_goes_on_alone_when_nobody_answers(
+    host: Callable[..., Host],
+) -> None:
+    objects = MemoryObjects()
+    first = Leases(objects, owner="desk (process 7)", seconds=60).take(RUN)
+    assert not isinstance(first, LeasedElsewhere)
+    mine, events = host(objects), list[str]()
+    made: list[str] = []
+
+    @contextmanager
+    def given_back() -> Iterator[None]:
+        events.append("back")
+        yield
+        events.append("again")
+
+    def run() -> None:
+        with giving_back(given_back):
+            made.append(mine.make())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not mine.said:
+        time.sleep(0.01)
+    first.give_up(made=False)
+    later = Leases(objects, owner="bench (process 9)", seconds=60)
+    objects.contents[first.name] = first.lease.encoded()  # it is not seen to be free in between
+    objects.contents[f"{first.name.rpartition('/')[0]}/00000002.json"] = replace(
+        first.lease, owner="bench (process 9)"
+    ).encoded()
+    objects.written_at[f"{first.name.rpartition('/')[0]}/00000002.json"] = objects.now
+    assert later.holder(RUN) == "bench (process 9)"
+    while len(mine.said) < 2:
+        time.sleep(0.01)
+    assert events == ["back"]
+    objects.before = away
+    thread.join(timeout=5)
+    assert made == ["host0"]
+    assert mine.said[:2] == [
+        f"waiting for desk (process 7), which makes {RUN}",
+        f"waiting for bench (process 9), which makes {RUN}",
+    ]
+    assert "goes on alone" in mine.said[2]
+
+
+def test_a_look_fetches_what_lies_there_and_waits_for_nobody(host: Callable[..., Host]) -> None:
+    objects = MemoryObjects()
+    first, second = host(objects), host(objects)
+    assert not is_sealed_anywhere(second.root / RUN)
+    lease = Leases(objects, owner="desk (process 7)", seconds=60).take(RUN)
+    assert not isinstance(lease, LeasedElsewhere)
+    assert not is_sealed_anywhere(second.root / RUN)
+    lease.give_up(made=False)
+    first.make()
+    first.make("speeds/a--1")
+    assert is_sealed_anywhere(second.root / RUN)
+    assert not is_sealed_anywhere(second.root / "speeds/a--1")
+    objects.before = away
+    assert not is_sealed_anywhere(second.root / "runs/b--2")
+    assert len(second.said) == 1 and "goes on alone" in second.said[0]
 
 
 def test_a_dead_hosts_lease_is_taken_over_when_it_has_expired(host: Callable[..., Host]) -> None:
@@ -183,7 +249,7 @@ def test_a_place_that_is_away_stops_nothing_and_what_is_made_waits(
     assert {each.folder for each in waiting_folders(mine.root)} == {RUN, "audits/b--2"}
     objects.before = lambda _verb, _name: None
     names = [each.folder for each in waiting_folders(mine.root)]
-    sent = dict(mine.level.send_missing(iter(names)))
+    sent = {name: mine.level.send_missing(name) for name in names}
     assert sent == {RUN: 100, "audits/b--2": 100}
     assert waiting_folders(mine.root) == ()
     assert host(objects).make() == "host0"
@@ -204,7 +270,7 @@ def test_a_place_that_goes_away_while_it_is_sent_to_loses_nothing(
     assert [each.reason for each in waiting_folders(mine.root)] == ["refuses us"]
     objects.before = lambda _verb, _name: None
     objects.requests.clear()
-    assert dict(mine.level.send_missing(iter([RUN]))) == {RUN: 0}  # its files lie there already
+    assert mine.level.send_missing(RUN) == 0  # its files lie there already
     assert [verb for verb, _ in objects.requests].count("write") == 0
     assert host(objects).make() == "host0"
 
@@ -259,7 +325,7 @@ def test_the_manifest_that_was_first_stays(host: Callable[..., Host]) -> None:
     late.make(content=b"l" * 100)
     objects.before = lambda _verb, _name: None
     first.make()
-    assert dict(late.level.send_missing(iter([RUN]))) == {RUN: 0}
+    assert late.level.send_missing(RUN) == 0
     assert host(objects).make() == "host0"
 
 

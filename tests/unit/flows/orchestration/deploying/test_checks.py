@@ -76,6 +76,41 @@ def test_parameters_that_lack_and_flows_that_are_none(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
+        ("from os import no_such_name", "ImportError: cannot import name 'no_such_name' from 'os'"),
+        ("raise ValueError('depth is odd\\nor even')", "ValueError: depth is odd"),
+        (
+            "import os; os.no_such_name",
+            "AttributeError: module 'os' has no attribute 'no_such_name'",
+        ),
+        ("def (", "SyntaxError: invalid syntax"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+@pytest.mark.parametrize("as_file", [False, True])
+def test_what_a_module_raises_when_it_is_imported_is_said(
+    body: str, error: str, as_file: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = folder.name  # each has its own: Python keeps modules by name
+    file = folder / f"{name}.py"
+    file.write_text(f"{body}\n")
+    monkeypatch.syspath_prepend(folder)
+    entrypoint = f"{file if as_file else name}:flow"
+    (said,) = told(folder, {"name": "a", "entrypoint": entrypoint})
+    assert said.startswith(f"a: {entrypoint} cannot be loaded: {error}")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "entrypoint", ["nothing", "json:flow", "json.tool:flow", "no_such.mine:flow"]
+)
+def test_an_entrypoint_that_names_nothing_is_no_flow(entrypoint: str, folder: Path) -> None:
+    assert told(folder, {"name": "a", "entrypoint": entrypoint}) == [f"a: {entrypoint} is no flow"]
+
+
 FLOW_FILE = """
 from prefect import flow
 
