@@ -13,6 +13,7 @@ from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError,
 from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
+from quantgate.pipelines.process.exceptions import words_of
 from quantgate.pipelines.variants.variant import PlannedVariant
 
 BUILD = "build"
@@ -51,7 +52,7 @@ def guarded(build: LocalBuild, identifier: str, step: str) -> Iterator[None]:
         raise
     except Exception as error:
         unexpected = full_disk(error, build.settings.store.root) or QuantgateError(
-            f"unexpected {type(error).__name__}: {error}", where=identifier
+            f"unexpected {words_of(error)}", where=identifier
         )
         record_error(build, identifier, step, unexpected)
         raise unexpected from error  # whose text holds no secret: Prefect keeps it

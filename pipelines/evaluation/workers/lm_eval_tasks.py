@@ -7,6 +7,7 @@ from lm_eval.tasks import TaskManager
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.evaluation.lm_eval_messages import LmEvalTask
+from quantgate.pipelines.process.exceptions import words_of
 
 _SHOT_SEED = 1234
 """The harness's own default, so that the examples in a prompt are those of published runs."""
@@ -30,7 +31,7 @@ def load_tasks(spec: LmEvalTask) -> dict[str, Any]:
         tasks = dict(_leaves(manager.load_task_or_group([spec.name])))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(
-            f"the task cannot be loaded ({type(error).__name__}: {error})",
+            f"the task cannot be loaded ({words_of(error)})",
             where=f"lm-eval:{spec.name}",
             next_step="check that its dataset can be reached, or is in the datasets cache",
         ) from error

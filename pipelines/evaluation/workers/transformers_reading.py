@@ -11,6 +11,7 @@ from quantgate.pipelines.evaluation.transformers_reading import (
 )
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.exceptions import words_of
 from quantgate.pipelines.process.harness import serve
 
 _LONGEST_PROBLEM = 300
@@ -23,7 +24,7 @@ def compare(call: ReadingCall, _on_progress: OnProgress) -> TransformersReading:
             call.folder, local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # noqa: BLE001 - whatever keeps transformers from loading it is the answer
-        problem = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_PROBLEM]
+        problem = words_of(error)[:_LONGEST_PROBLEM]
         return TransformersReading(tokenizer_class="", compared=0, mismatched=(), problem=problem)
     lines = call.texts.read_bytes().splitlines()
     texts = [from_json(ReadText, json.loads(line)) for line in lines]

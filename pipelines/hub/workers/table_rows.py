@@ -18,6 +18,7 @@ from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.formats.arrow_columns import refuse_columns_twice
 from quantgate.pipelines.hub.table_messages import HubDataset, TableRows, TableRowsCall
 from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.exceptions import words_of
 from quantgate.pipelines.process.harness import serve
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _from_hub(hub: HubDataset) -> "tuple[tuple[str, ...], Iterator[RecordBatch]]
         ) from error
     except (HfHubHTTPError, httpx.HTTPError, ConnectionError) as error:
         raise ServiceError(
-            f"the hub at {hub.endpoint} did not give it ({type(error).__name__}: {error})",
+            f"the hub at {hub.endpoint} did not give it ({words_of(error)})",
             where=where,
             next_step="check the network; for a private dataset set HF_TOKEN",
             transient=True,

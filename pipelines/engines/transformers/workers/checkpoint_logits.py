@@ -25,6 +25,7 @@ from quantgate.pipelines.engines.workers.classes import auto_model
 from quantgate.pipelines.engines.workers.strict_loading import require_clean
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.exceptions import words_of
 from quantgate.pipelines.process.harness import serve
 from quantgate.pipelines.process.shortage import machine_trouble
 
@@ -79,7 +80,7 @@ def _load(call: CheckpointLogitsCall) -> PreTrainedModel:
         raise
     # Whatever a class makes of settings that were not made for each other.
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = words_of(error)
         raise machine_trouble(reason) or CheckpointError(
             f"makes no model with {call.changes}: {reason}", where=str(call.checkpoint)
         ) from error

@@ -30,6 +30,7 @@ from quantgate.pipelines.formats.configuration.language_config import count_of, 
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.formats.tokenizers.chat_templates import DEFAULT, read_chat_templates
 from quantgate.pipelines.formats.tokenizers.checkpoint import LEFTOVERS
+from quantgate.pipelines.process.exceptions import words_of
 from quantgate.pipelines.process.shortage import machine_trouble
 
 # The converter copies model cards, folder names and the like into the file's metadata. What is not in the
@@ -180,7 +181,7 @@ def run_converter(call: ConvertCall, wrap_writer: Callable[[], None] = as_it_is)
         ) as error:  # foreign code, another for each architecture: it raises what it likes
             if isinstance(error, OSError) and full_disk(error, call.output) is not None:
                 raise
-            reason = f"{type(error).__name__}: {error}".replace(f"{view}/", "")
+            reason = words_of(error).replace(f"{view}/", "")
             raise machine_trouble(reason) or _refusal(call, reason) from error
     return ConvertFacts(pre_tokenizer=detected.name, pre_tokenizer_source=detected.source)
 

@@ -28,6 +28,7 @@ from quantgate.pipelines.formats.gguf.header import GgufHeader
 from quantgate.pipelines.formats.gguf.parts import read_all_headers
 from quantgate.pipelines.formats.sharded import write_sharded
 from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.exceptions import words_of
 from quantgate.pipelines.process.harness import serve
 
 
@@ -70,7 +71,7 @@ def _outline(settings: JsonObject, where: str) -> tuple[Any, ModelOutline]:
             model = AutoModelForCausalLM.from_config(config)
     except Exception as error:  # whatever a configuration makes its class raise
         raise CheckpointError(
-            f"transformers makes no model of its keys: {type(error).__name__}: {error}", where=where
+            f"transformers makes no model of its keys: {words_of(error)}", where=where
         ) from error
     config.architectures = [type(model).__name__]
     heads = config.num_attention_heads
