@@ -4,7 +4,7 @@ import traceback
 
 
 def words_of(error: BaseException) -> str:
-    """Return "Kind: words" on one line; without words, the line of source that raised it, as assertions do."""
+    """Return "Kind: words" on one line; without words, the line of source that raised it (assertions)."""
     words = " ".join(str(error).split())
     if not words and (frames := traceback.extract_tb(error.__traceback__)):
         words = f"{frames[-1].line} ({frames[-1].name})"
