@@ -1,6 +1,7 @@
-"""What a program said before it died: the reason stands in its log, and seldom on the very last line."""
+"""What a program said before it died, in its log but seldom on its last line; what an exception says."""
 
 import re
+import traceback
 from pathlib import Path
 
 _TAIL_BYTES = 65536
@@ -24,6 +25,14 @@ def last_words(log: Path, begin: int) -> str:
     spoken = [line for line in dict.fromkeys(lines) if line]
     complaints = [line for line in spoken if _COMPLAINT.search(line)]
     return "; ".join(_short(line) for line in (complaints or spoken[-1:])[-_SHOWN:])
+
+
+def words_of(error: BaseException) -> str:
+    """Return "Kind: words" on one line; without words, the line of source that raised it (assertions)."""
+    words = " ".join(str(error).split())
+    if not words and (frames := traceback.extract_tb(error.__traceback__)):
+        words = f"{frames[-1].line} ({frames[-1].name})"
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _short(line: str) -> str:

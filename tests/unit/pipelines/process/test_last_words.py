@@ -6,7 +6,7 @@ import pytest
 
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
-from quantgate.pipelines.process.last_words import last_words
+from quantgate.pipelines.process.last_words import last_words, words_of
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.children.workers import Done, Order
 
@@ -62,3 +62,23 @@ def test_a_worker_that_aborts_ends_the_sentence_with_its_last_words(
     with pytest.raises(WorkerError) as caught:
         run_worker(call, Done, ignore_progress)
     assert caught.value.what == told
+
+
+def check(vocabulary: int, rows: int) -> None:
+    if vocabulary > rows:
+        raise AssertionError  # as a plain `assert` does
+
+
+def test_kind_and_words_stand_on_one_line() -> None:
+    assert words_of(ValueError("no\n  such tensor")) == "ValueError: no such tensor"
+
+
+def test_without_words_the_line_that_raised_it_tells() -> None:
+    with pytest.raises(AssertionError) as caught:
+        check(3, 2)
+    said = words_of(caught.value)
+    assert said == "AssertionError: raise AssertionError  # as a plain `assert` does (check)"
+
+
+def test_one_that_was_never_raised_says_its_kind() -> None:
+    assert words_of(KeyError()) == "KeyError"
