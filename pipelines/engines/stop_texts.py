@@ -34,15 +34,20 @@ def reaches_stop(token_ids: Sequence[int], stops: Sequence[str], text_of: TextOf
     return any(stop and stop in tail for stop in stops)
 
 
+def text_before_stop(text: str, stops: Sequence[str]) -> str:
+    """Return a text up to the first stop text in it."""
+    places = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+    return text[: min(places)] if places else text
+
+
 def before_stop(
     token_ids: Sequence[int], stops: Sequence[str], text_of: TextOf
 ) -> tuple[tuple[int, ...], str, bool]:
     """Return the token ids and the text before the first stop text, and whether there was one."""
     text = text_of(token_ids)
-    places = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
-    if not places:
+    kept = text_before_stop(text, stops)
+    if kept == text:
         return tuple(token_ids), text, False
-    kept = text[: min(places)]
     return tuple(token_ids[: _fewest(token_ids, kept, text_of)]), kept, True
 
 

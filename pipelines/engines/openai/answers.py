@@ -10,10 +10,10 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.engines.openai.dialects import Dialect, Ids, chat_schema, dialect_of
+from quantgate.pipelines.engines.openai.dialects import Dialect, Ids, dialect_of
 from quantgate.pipelines.engines.openai.replies import Choice, Usage, broken, parsed_reply
 from quantgate.pipelines.engines.requests import Prompt
-from quantgate.pipelines.engines.stop_texts import TextOf, before_stop
+from quantgate.pipelines.engines.stop_texts import TextOf, before_stop, text_before_stop
 
 _CHAT, _COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 _SEED_BITS = 0x7FFFFFFF  # what every server takes
@@ -62,12 +62,11 @@ class Completions:
             "stream": False,
             **dialect.sampling,
             **dialect.asking,
+            **dialect.ends(self.stop_token_ids),
             **self._question(prompt),
         }
         if prompt.stop:
             body["stop"] = list(prompt.stop)
-        if dialect.stop_token_ids:
-            body["stop_token_ids"] = list(self.stop_token_ids)
         if prompt.schema is not None:
             body |= self._bound(prompt, json.loads(prompt.schema))
         return body | self.server.body
@@ -80,8 +79,9 @@ class Completions:
                 is, or was given to another prompt.
         """
         parsed = parsed_reply(prompt, reply)
-        if parsed.model is not None and parsed.model != self.served_name:
-            raise broken(prompt, f"it was answered by {parsed.model}, not by {self.served_name}")
+        expected = self.dialect.replied_name(self.served_name)
+        if parsed.model is not None and parsed.model != expected:
+            raise broken(prompt, f"it was answered by {parsed.model}, not by {expected}")
         if len(parsed.choices) != 1:
             count = len(parsed.choices) or "no"
             raise broken(prompt, f"the reply has {count} choices where one was asked for")
@@ -92,7 +92,7 @@ class Completions:
         count = _count(prompt, usage, ids, self._most_tokens(prompt))
         return Answer(
             item_id=prompt.item_id,
-            text=_text(prompt, choice, count if ids is None else count + 1),
+            text=self._text(prompt, choice, count if ids is None else count + 1),
             token_ids=ids or (),
             finish_reason=_FINISHES.get(choice.finish_reason or "", "error"),
             prompt_tokens=len(prompt.token_ids),
@@ -109,20 +109,31 @@ class Completions:
     def _question(self, prompt: Prompt) -> JsonObject:
         if self._is_chat(prompt):
             return dict(prompt.chat or {})
-        if self.server.prompts == "text":
+        if self.server.prompts == "text" or "ids" not in self.dialect.prompt_forms:
             return {"prompt": prompt.text, **({} if prompt.chat else self.dialect.plain_text)}
         return {"prompt": list(prompt.token_ids)}
 
     def _bound(self, prompt: Prompt, schema: JsonObject) -> JsonObject:
-        if self._is_chat(prompt):
-            return chat_schema(schema)
-        if self.dialect.schema is None:
-            raise InputError(
-                f"completions of '{self.server.engine}' cannot be bound to a JSON schema",
-                where=f"server {self.server.name}",
-                next_step="set constrained: false in the suite, or prompts: chat for this server",
+        chat = self._is_chat(prompt)
+        binding = self.dialect.chat_schema if chat else self.dialect.schema
+        if binding is None:
+            bound, way = (
+                ("chats", "") if chat else ("completions", ", or prompts: chat for this server")
             )
-        return self.dialect.schema(schema)
+            raise InputError(
+                f"{bound} of '{self.server.engine}' cannot be bound to a JSON schema",
+                where=f"server {self.server.name}",
+                next_step=f"set constrained: false in the suite{way}",
+            )
+        return binding(schema)
+
+    def _text(self, prompt: Prompt, choice: Choice, count: int) -> str:
+        """The answer's text; none is nothing said where only an end was generated, which `count` includes."""
+        said = choice.said()
+        if said is None and not choice.thought() and count > 1:
+            raise broken(prompt, f"the reply holds no text, and {count} tokens")
+        stops = prompt.stop if self.dialect.leaves_stop_texts else ()
+        return text_before_stop(said or "", stops)
 
     def _require_prompt(self, prompt: Prompt, usage: Usage | None) -> None:
         """The server's count is the witness that it read the prompt as we did."""
@@ -171,14 +182,6 @@ def _count(prompt: Prompt, usage: Usage | None, ids: Ids | None, most: int) -> i
             prompt, f"the server counts {counted} tokens where at most {most} were asked for"
         )
     return counted
-
-
-def _text(prompt: Prompt, choice: Choice, count: int) -> str:
-    """The answer's text; none is nothing said where only an end was generated, which `count` includes."""
-    said = choice.said()
-    if said is None and not choice.thought() and count > 1:
-        raise broken(prompt, f"the reply holds no text, and {count} tokens")
-    return said or ""
 
 
 _FINISHES: dict[str, Literal["stop", "length"]] = {

@@ -1,14 +1,15 @@
 """What servers add to OpenAI's interface: a literal table by engine.
 
 Sources: tools/server of llama.cpp (README.md, server-schema.cpp), vllm/entrypoints/openai of vLLM
-(completion/protocol.py) and python/sglang/srt/entrypoints of SGLang. An engine that is not in the table
-is sent only what OpenAI's own interface has.
+(completion/protocol.py), python/sglang/srt/entrypoints of SGLang, and cli/serving of transformers 5.17. An
+engine that is not in the table is sent only what OpenAI's own interface has.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from quantgate.pipelines.domain.server import PromptForm
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.engines.openai.refusals import (
     NOTHING_REFUSED,
@@ -20,44 +21,64 @@ from quantgate.pipelines.engines.openai.refusals import (
 Ids = tuple[int, ...]
 
 
+def _response_format(schema: JsonObject) -> JsonObject:
+    """Return OpenAI's own field for a JSON schema, which chat endpoints have."""
+    wrapped: JsonObject = {"name": "answer", "schema": schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": wrapped}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How one engine is spoken to.
-
-    `sampling` is sent always: it takes back defaults that a server, or a model's generation_config.json,
-    would put between the softmax and the draw. `asking` makes replies hold token ids, which `token_ids`
-    finds. `plain_text` goes with text that is no conversation: it asks for what the tokenizer puts around
-    it, where a server leaves that out. `schema` returns the fields that bind a completion to a JSON schema.
-    `version` and `model_path` are where the server tells them: a path and the keys below it. `tokenize` and
-    `detokenize` return the bodies of POST /tokenize and /detokenize, and `detokenized` is the latter's key of
-    the text. `template_variables`: chats may hold `chat_template_kwargs`. `refuses` is what requests may not.
-    """
+    """How one engine is spoken to."""
 
     sampling: JsonObject
+    """Sent always: takes back what a server, or a model's generation_config.json, would put between the
+    softmax and the draw."""
     asking: JsonObject = field(default_factory=dict)
+    """Makes replies hold token ids, which `token_ids` finds."""
     token_ids: Callable[[JsonObject], Ids | None] = lambda _reply: None
     plain_text: JsonObject = field(default_factory=dict)
-    stop_token_ids: bool = False
+    """Goes with text that is no conversation: asks for what the tokenizer puts around it, where a server
+    leaves that out."""
+    ends: Callable[[Sequence[int]], JsonObject] = lambda _ids: {}
+    """Fields that make token ids end an answer."""
+    endless: JsonObject = field(default_factory=dict)
+    """Fields that let nothing end an answer before its limit."""
     schema: Callable[[JsonObject], JsonObject] | None = None
+    """Fields that bind a completion to a JSON schema; None where nothing does."""
+    chat_schema: Callable[[JsonObject], JsonObject] | None = _response_format
+    """The same for a chat."""
     version: tuple[str, str] | None = None
+    """Where the server tells it: a path, and the key below it."""
     model_path: tuple[str, str] | None = None
+    """Likewise."""
+    asking_version: tuple[str, ...] = ("--version",)
+    """Arguments with which its program tells its version."""
     tokenize: Callable[[str, str], JsonObject] | None = None
+    """The body of POST /tokenize."""
     detokenize: Callable[[str, Sequence[int]], JsonObject] | None = None
+    """The body of POST /detokenize; `detokenized` is its reply's key of the text."""
     detokenized: str = ""
     logprobs: bool = False
     template_variables: bool = False
+    """Chats may hold `chat_template_kwargs`."""
     refuses: EngineRefusals = NOTHING_REFUSED
+    """What requests may not hold."""
+    prompt_forms: tuple[PromptForm, ...] = ("ids", "text", "chat")
+    """Those that it takes."""
+    most_requests: int | None = None
+    """How many it answers at a time, None where any number."""
+    lists_models: bool = True
+    """Whether GET /v1/models names what it loaded."""
+    replied_name: Callable[[str], str] = lambda name: name
+    """What its replies call a model that was asked for by a name."""
+    leaves_stop_texts: bool = False
+    """Whether an answer holds the stop text that ended it."""
 
 
 def dialect_of(engine: str) -> Dialect:
     """Return how an engine is spoken to; OpenAI's own interface where it is not known."""
     return DIALECTS.get(engine, OPENAI)
-
-
-def chat_schema(schema: JsonObject) -> JsonObject:
-    """Return OpenAI's own field for a JSON schema, which chat endpoints have."""
-    wrapped: JsonObject = {"name": "answer", "schema": schema, "strict": True}
-    return {"response_format": {"type": "json_schema", "json_schema": wrapped}}
 
 
 def first_choice(reply: JsonObject) -> JsonObject:
@@ -83,6 +104,17 @@ def _ids(value: JsonValue) -> Ids | None:
     return tuple(ids) if len(ids) == len(value) else None
 
 
+def _stop_token_ids(ids: Sequence[int]) -> JsonObject:
+    return {"stop_token_ids": list(ids)}
+
+
+def _generation_config(ids: Sequence[int]) -> JsonObject:
+    """All settings of an answer, in place of the checkpoint's; `temperature` 0 switches the draw off."""
+    plain: JsonObject = {"do_sample": True, "top_k": 0}
+    ending: JsonObject = {"eos_token_id": list(ids), "pad_token_id": ids[0]} if ids else {}
+    return {"generation_config": json.dumps(plain | ending)}
+
+
 OPENAI = Dialect(
     sampling={"top_p": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0},
     refuses=OPENAI_REFUSALS,
@@ -103,6 +135,7 @@ DIALECTS: Mapping[str, Dialect] = {
         sampling={"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0},
         asking={"return_tokens": True, "verbose": True},
         token_ids=_llama_server_ids,
+        endless={"ignore_eos": True},
         # Its completions endpoint takes no notice of response_format.
         schema=lambda schema: {"json_schema": schema},
         version=("/props", "build_info"),
@@ -122,8 +155,9 @@ DIALECTS: Mapping[str, Dialect] = {
         asking={"return_token_ids": True},
         token_ids=_vllm_ids,
         plain_text={"add_special_tokens": True},
-        stop_token_ids=True,
-        schema=chat_schema,
+        ends=_stop_token_ids,
+        endless={"ignore_eos": True},
+        schema=_response_format,
         version=("/version", "version"),
         tokenize=lambda model, text: {
             "model": model,
@@ -138,11 +172,25 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "sglang": Dialect(
         sampling=_PLAIN_SAMPLING,
-        stop_token_ids=True,
+        ends=_stop_token_ids,
+        endless={"ignore_eos": True},
         schema=lambda schema: {"json_schema": json.dumps(schema)},
         version=("/get_server_info", "version"),
         model_path=("/get_model_info", "model_path"),
         logprobs=True,
         template_variables=True,
+    ),
+    # `transformers serve`. It answers one request after the other, and calls a model `PATH@main`.
+    "transformers-serve": Dialect(
+        sampling={"top_p": 1.0, "frequency_penalty": 0.0},
+        ends=_generation_config,
+        asking_version=("version",),
+        template_variables=True,
+        chat_schema=None,
+        prompt_forms=("text", "chat"),
+        most_requests=1,
+        lists_models=False,
+        replied_name=lambda name: name if "@" in name else f"{name}@main",
+        leaves_stop_texts=True,
     ),
 }

@@ -80,12 +80,29 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
             )
         if server.api_key_env and not os.environ.get(server.api_key_env):
             return f"server {server.name} needs the environment variable {server.api_key_env}"
+        return self._cannot_be_asked()
+
+    def _cannot_be_asked(self) -> str | None:
+        """What of the build file this engine has no way to do."""
+        server, dialect = self.server, dialect_of(self.server.engine)
+        if server.prompts not in dialect.prompt_forms:
+            return (
+                f"{server.engine} takes no prompts as {server.prompts}: give server {server.name} "
+                f"`prompts: {dialect.prompt_forms[-1]}`"
+            )
+        if dialect.most_requests is not None and server.concurrency > dialect.most_requests:
+            return (
+                f"{server.engine} answers {dialect.most_requests} request at a time: give server "
+                f"{server.name} `concurrency: {dialect.most_requests}`"
+            )
         return None
 
     @override
     def constrains(self) -> bool:
         """Say whether the engine has a way to bind answers to JSON schemas in this form of prompts."""
-        return self.server.prompts == "chat" or dialect_of(self.server.engine).schema is not None
+        dialect = dialect_of(self.server.engine)
+        binding = dialect.chat_schema if self.server.prompts == "chat" else dialect.schema
+        return binding is not None
 
     @override
     def server_access(self) -> ServerAccess:

@@ -137,13 +137,14 @@ def _require_version(client: ServerClient, server: Server) -> None:
 def _served(client: ServerClient, serving: Serving) -> str:
     """Return what the server calls our model, after checking that it has it."""
     server, path = serving.server, serving.loadable.path.resolve()
-    listed = _models(client, server)
     folder = path if path.is_dir() else path.parent
+    name = filled((server.model_name or "{model}",), {"model": path, "folder": folder.name})[0]
+    if not dialect_of(server.engine).lists_models:
+        return name  # it loads what it is asked for, and its replies say what that was
+    listed = _models(client, server)
     if server.model_name:
-        name = filled((server.model_name,), {"model": path, "folder": folder.name})[0]
         served = name if name in listed else None
     else:
-        name = str(path)
         served = next(
             (listing for listing, root in listed.items() if name in (listing, root)), None
         )

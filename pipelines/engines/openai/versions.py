@@ -13,6 +13,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 from quantgate.pipelines.domain.server import GPU, Server, decides_tokens
 from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
+from quantgate.pipelines.engines.openai.dialects import dialect_of
 from quantgate.pipelines.engines.openai.session import api_key, reported_version
 from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.process.devices.engines import chosen_devices
@@ -31,7 +32,8 @@ _INTERPRETER = re.compile(r"python[\d.]*|bash|sh|env|uv|docker|podman|srun|ssh")
 def identified(
     server: Server, memory: Path | None = None, outer: Mapping[str, str] = os.environ
 ) -> Server:
-    """Return a server with its version: its own report at a URL, else what is stated, else `--version`.
+    """Return a server with its version: its own report at a URL, else what is stated, else what its
+    program prints (`--version`, mostly).
 
     A command that is not there keeps what is stated: `missing` says so in one sentence. What `--version`
     printed is remembered in the file `memory` by the program's path, size and time: vLLM takes ten seconds
@@ -117,16 +119,22 @@ def _reported(server: Server) -> str | None:
     )
     client = ServerClient(endpoint)
     try:
-        client.get("/v1/models", f"the models of {server.name}")  # unreachable is told here
+        # Unreachable is told here.
+        if dialect_of(server.engine).lists_models:
+            client.get("/v1/models", f"the models of {server.name}")
+        else:
+            client.get("/health", f"the state of {server.name}")
         return reported_version(client, server)
     finally:
         client.close()
 
 
 def _asked(server: Server, program: str) -> str:
+    arguments = dialect_of(server.engine).asking_version
+    asked = " ".join([program, *arguments])
     try:
         done = subprocess.run(
-            [sys.executable, *bound([program, "--version"])],
+            [sys.executable, *bound([program, *arguments])],
             env=os.environ | parent_here(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -136,17 +144,15 @@ def _asked(server: Server, program: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolchainError(
-            f"{program} --version does not work ({error})", where=f"server {server.name}"
+            f"{asked} does not work ({error})", where=f"server {server.name}"
         ) from error
     if done.returncode == NOT_STARTED:
         why = done.stdout.decode(errors="replace").strip()
-        raise ToolchainError(
-            f"{program} --version does not work ({why})", where=f"server {server.name}"
-        )
+        raise ToolchainError(f"{asked} does not work ({why})", where=f"server {server.name}")
     lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
     printed = _version_in([line.strip() for line in lines])
     if printed is None:
-        raise _untold(server, f"{server.command[0]} --version tells none")
+        raise _untold(server, f"{asked} tells none")
     return printed.removeprefix("version:").strip()
 
 

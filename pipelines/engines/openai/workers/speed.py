@@ -23,12 +23,7 @@ from quantgate.pipelines.process.harness import serve
 from quantgate.pipelines.process.memory import tree_peak_bytes
 
 _LEAST_PASSES, _LEAST_SECONDS = 3, 0.5
-_STREAMING: JsonObject = {
-    "stream": True,
-    "stream_options": {"include_usage": True},
-    "ignore_eos": True,
-}
-"""`ignore_eos` is what llama-server, vLLM and SGLang call it; others end where they end."""
+_STREAMING: JsonObject = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +100,7 @@ def _ask(
         stop_token_ids=(),
     )
     prompt = Prompt(item_id="speed", token_ids=rotated(request.prompt, number))
-    body = completions.body(prompt) | _STREAMING
+    body = completions.body(prompt) | _STREAMING | served.dialect.endless
     energy = EnergyWatch(meters)
     reply = served.client.post_streamed(completions.path, body, f"timed answer {number}")
     joules = energy.joules()

@@ -118,6 +118,41 @@ def test_a_schema_that_would_silently_not_bind_is_refused() -> None:
         asking("my-server").body(replace(PROMPT, schema="{}"))
 
 
+def test_transformers_serve_is_told_in_one_field_how_answers_are_drawn_and_what_ends_them() -> None:
+    body = asking("transformers-serve", prompts="chat").body(PROMPT)
+    settings = json.loads(str(body["generation_config"]))
+    assert (settings["do_sample"], settings["top_k"], settings["eos_token_id"]) == (True, 0, [2, 9])
+    assert set(body) == {
+        "model", "messages", "max_tokens", "temperature", "seed", "stream", "top_p", "frequency_penalty",
+        "generation_config",
+    }  # fmt: skip  # what else it is sent is HTTP 422
+
+
+def test_plain_text_goes_as_text_to_an_engine_that_takes_no_ids() -> None:
+    plain = replace(PROMPT, chat=None)
+    assert asking("transformers-serve", prompts="chat").body(plain)["prompt"] == "five six seven"
+
+
+def test_a_schema_is_not_sent_to_an_engine_that_would_ignore_it() -> None:
+    bound = replace(PROMPT, schema="{}")
+    with pytest.raises(InputError, match="chats of 'transformers-serve' cannot be bound"):
+        asking("transformers-serve", prompts="chat").body(bound)
+
+
+def test_a_stop_text_that_an_engine_leaves_in_an_answer_is_cut_there() -> None:
+    stopped = replace(PROMPT, stop=("x", "ix"))
+    said = reply(model="served@main")
+    assert asking("transformers-serve", prompts="chat").answer(stopped, said).text == "s"
+    assert (
+        asking("other").answer(stopped, reply()).text == "six"
+    )  # OpenAI's interface leaves it out
+
+
+def test_replies_may_call_a_model_otherwise_than_it_was_asked_for() -> None:
+    with pytest.raises(ServiceError, match="answered by served, not by served@main"):
+        asking("transformers-serve", prompts="chat").answer(PROMPT, reply())
+
+
 def test_samples_of_an_item_have_seeds_of_their_own_and_keep_them() -> None:
     first, second = (asking().body(replace(PROMPT, item_id=name)) for name in ("one", "one#2"))
     assert first["seed"] != second["seed"]

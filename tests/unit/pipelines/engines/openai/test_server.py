@@ -108,6 +108,16 @@ def test_a_name_alone_is_not_guessed(site: Site) -> None:
     assert "model_name" in str(caught.value)
 
 
+def test_a_server_that_lists_no_models_is_asked_by_path_and_held_to_its_replies(site: Site) -> None:
+    path = str(site.model.resolve())
+    engine = site.engine(engine="transformers-serve", served_name=f"{path}@main")
+    with fake_server(engine) as url:
+        server = site.server(url=url, engine="transformers-serve", prompts="text", concurrency=1)
+        site.ask(server)
+        assert {request["model"] for request in engine.requests} == {path}
+        assert identified(replace(server, version="5")).version == "5"
+
+
 def test_a_server_replaced_since_the_plan_is_refused(site: Site) -> None:
     with (
         fake_server(site.engine(version="b2")) as url,
@@ -346,6 +356,18 @@ def test_a_command_or_a_key_that_is_not_there_is_one_sentence(site: Site) -> Non
     keyed = site.server(command=COMMAND, api_key_env="NO_SUCH_KEY_HERE")
     assert "NO_SUCH_KEY_HERE" in (OpenAiServerRuntime(keyed, FakeRuntime()).missing() or "")
     assert OpenAiServerRuntime(site.server(command=COMMAND), FakeRuntime()).missing() is None
+
+
+def test_what_an_engine_has_no_way_to_do_is_one_sentence_while_planning(site: Site) -> None:
+    def missing(**fields: Any) -> str:
+        server = site.server(command=COMMAND, engine="transformers-serve", **fields)
+        return OpenAiServerRuntime(server, FakeRuntime()).missing() or ""
+
+    assert "takes no prompts as ids: give server here `prompts: chat`" in missing()
+    assert "1 request at a time: give server here `concurrency: 1`" in missing(prompts="chat")
+    assert missing(prompts="chat", concurrency=1) == ""
+    chat = site.server(command=COMMAND, engine="transformers-serve", prompts="chat")
+    assert not OpenAiServerRuntime(chat, FakeRuntime()).constrains()
 
 
 def test_a_version_is_asked_of_the_server_or_its_program_or_stated(site: Site) -> None:
