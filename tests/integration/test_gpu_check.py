@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.gpu.steps import RECIPES, REDUCED_STEPS
+from tests.benchmarks.gpu.builds import RECIPES
+from tests.benchmarks.gpu.steps import REDUCED_STEPS
 from tests.support.project import PROJECT
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

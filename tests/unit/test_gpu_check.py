@@ -1,18 +1,21 @@
 """The check of a GPU: what was measured stands in its file however it ends, and it keeps to its time."""
 
 import json
+import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from quantgate.pipelines.domain.values import JsonObject
 from tests.benchmarks.gpu.__main__ import run_steps
+from tests.benchmarks.gpu.check import Check, Step
 from tests.benchmarks.gpu.journal import Budget, Journal, LeftOutError
 from tests.benchmarks.gpu.programs import run_within
 from tests.benchmarks.gpu.sealed import artifact, build_seconds, compared, divergences, summary
-from tests.benchmarks.gpu.steps import STEPS, Check, Step, beside_plain_vllm
+from tests.benchmarks.gpu.steps import STEPS, beside_plain_vllm
 from tests.support.graphics import H200, SECOND_H200, machine_with
 
 
@@ -103,6 +106,26 @@ def test_bare_programs_see_the_gpu_that_was_chosen_and_no_other(
 def test_without_a_program_of_vllm_the_step_says_so(tmp_path: Path) -> None:
     with pytest.raises(LeftOutError, match="--vllm"):
         beside_plain_vllm(check(tmp_path))
+
+
+def test_a_recipe_that_vllm_does_not_load_is_told_and_the_next_is_asked(tmp_path: Path) -> None:
+    store = sealed(tmp_path / "example", "cpu", 2.0, ("a",), 0.5)
+    for recipe in ("FP8_DYNAMIC", "GPTQ"):
+        for kind, number in (("runs", 1), ("variants", 3)):
+            copied = store / kind / f"base--{recipe}--{number}"
+            shutil.copytree(store / kind / f"base--Q8_0--{number}", copied)
+            manifest = copied / "manifest.json"
+            manifest.write_text(manifest.read_text().replace("Q8_0", recipe))
+        (store / "runs" / f"base--{recipe}--1" / "prompts.jsonl").touch()
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho no kernel for $2; exit 3\n")
+    python.chmod(0o755)
+    rows = beside_plain_vllm(replace(check(tmp_path), vllm=str(python.with_name("vllm"))))
+    for recipe in ("FP8_DYNAMIC", "GPTQ"):
+        assert str(rows[recipe]).startswith("ended with exit code 3: no kernel for /")
+        assert recipe in str(rows[recipe])
+    assert rows["NVFP4"] == "it was not judged"
 
 
 def sealed(store: Path, device: str, seconds: float, texts: tuple[str, ...], kl: float) -> Path:

@@ -29,8 +29,9 @@ from quantgate.pipelines.process.devices.engines import (
     torch_version,
 )
 from quantgate.pipelines.process.versions import installed_version
+from tests.benchmarks.gpu.check import Check, Step
 from tests.benchmarks.gpu.journal import Budget, Journal, LeftOutError
-from tests.benchmarks.gpu.steps import REDUCED_STEPS, STEPS, Check, Step
+from tests.benchmarks.gpu.steps import REDUCED_STEPS, STEPS
 
 _PLANNED_SECONDS = 600.0
 """What the steps' shares add up to more than: those that come last have what is left."""
@@ -39,6 +40,7 @@ _PLANNED_SECONDS = 600.0
 def main() -> None:
     """Run the steps and print where the file is."""
     asked = _arguments()
+    budget = Budget(asked.minutes * 60)
     os.environ[DEVICE_VARIABLE] = asked.device
     try:
         facts = _facts(asked)
@@ -48,12 +50,12 @@ def main() -> None:
     journal.write()
     stands_in = asked.device == "cpu"
     items = asked.items if asked.items else 2 if stands_in else None
-    steps = REDUCED_STEPS if stands_in else STEPS
+    steps = _chosen(asked.only, REDUCED_STEPS if stands_in else STEPS)
     with tempfile.TemporaryDirectory(prefix="quantgate-gpu-check-") as folder:
         check = Check(
             folder=Path(asked.keep or folder),
             device=asked.device,
-            budget=Budget(asked.minutes * 60),
+            budget=budget,
             items_a_slice=items,
             vllm=asked.vllm or shutil.which("vllm"),
         )
@@ -84,12 +86,20 @@ def run_steps(steps: Sequence[Step], check: Check, journal: Journal) -> None:
         print(f"  {journal.left_out.get(step.name) or journal.steps[step.name]}", flush=True)
 
 
+def _chosen(names: Sequence[str], usual: Sequence[Step]) -> list[Step]:
+    unknown = sorted(set(names) - {step.name for step in STEPS})
+    if unknown:
+        sys.exit(f"there is no step {', '.join(unknown)}: {', '.join(step.name for step in STEPS)}")
+    return [step for step in STEPS if step.name in names] if names else list(usual)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda:0", help="cpu: the CPU stands in, reduced")
     parser.add_argument("--minutes", type=float, default=10.0, help="all of it takes no longer")
     parser.add_argument("--output", type=Path, default=Path("gpu-check.json"))
     parser.add_argument("--items", type=int, default=0, help="of each slice of the example; 0: all")
+    parser.add_argument("--only", nargs="+", default=(), help="these steps and no others")
     parser.add_argument("--vllm", help="the program of a vLLM for this device")
     parser.add_argument("--keep", type=Path, help="keep stores and logs in this folder")
     return parser.parse_args()

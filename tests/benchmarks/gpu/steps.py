@@ -5,146 +5,48 @@ import os
 import shutil
 import statistics
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from quantgate.flows.build.outcome import ALL_FAILED, OPEN, PASSED
-from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.engines.llamacpp.speed import LlamaCppSpeedMeter
-from quantgate.pipelines.engines.requests import Loadable
-from quantgate.pipelines.engines.timing.meter import SpeedRequest
 from quantgate.pipelines.files.records import to_json
-from quantgate.pipelines.process.calls import ignore_progress
-from quantgate.pipelines.process.devices.engines import llamacpp_lacks, torch_lacks
-from quantgate.pipelines.process.devices.placement import device_environment
-from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import find_recipes
+from tests.benchmarks.gpu.builds import RECIPES, build_example, build_smollm2
+from tests.benchmarks.gpu.check import Check, Step
 from tests.benchmarks.gpu.journal import Budget, LeftOutError
 from tests.benchmarks.gpu.programs import module, run_within
-from tests.benchmarks.gpu.sealed import artifact, build_seconds, compared, runs, summary
-from tests.support.builds.road import make_road
+from tests.benchmarks.gpu.sealed import artifact, build_seconds, compared, runs
 from tests.support.llamacpp.oracles import oracle
 from tests.support.project import EXAMPLE, PROJECT
 
-RECIPES = ("Q4_K_M--imatrix", "AWQ", "GPTQ", "FP8_DYNAMIC", "NVFP4")
-SMOLLM2_RECIPES = ("Q4_K_M--imatrix", "AWQ--g64", "GPTQ--g64", "FP8_DYNAMIC", "NVFP4")
-SMOLLM2 = PROJECT / "examples" / "smollm2"
 _PROMPT_TOKENS, _GENERATED_TOKENS, _THREADS = 128, 64, 1
-_JUDGED = (PASSED, ALL_FAILED, OPEN)
-"""Verdicts are values, whatever they say."""
 _VLLM_RECIPES = ("FP8_DYNAMIC", "GPTQ", "NVFP4")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What all steps share: a folder for stores and logs, the device that is looked at, the time left.
-
-    `items_a_slice` reduces the example to so many items of each slice; None asks all of them.
-    """
-
-    folder: Path
-    device: str
-    budget: Budget
-    items_a_slice: int | None = None
-    vllm: str | None = None
-
-    def store(self, name: str) -> Path:
-        """Return where a build keeps what it makes."""
-        return self.folder / name
-
-    def environment(self, device: str) -> dict[str, str]:
-        """Return what a child gets that computes on a device."""
-        return {"QUANTGATE_DEVICE": device, "PYTHONPATH": str(PROJECT)}
-
-    @property
-    def bare_environment(self) -> dict[str, str]:
-        """Return what a program of others gets: it sees the device that was chosen, and no other."""
-        return {"PYTHONPATH": str(PROJECT), **device_environment()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One part of the check: not begun below `least_seconds`, and given `most_seconds` of ten minutes."""
-
-    name: str
-    least_seconds: float
-    most_seconds: float
-    work: Callable[[Check], JsonObject]
+_VLLM_ON_CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+_LEAST_VLLM_SECONDS = 20.0
 
 
 def example_on_device(check: Check) -> JsonObject:
     """Build and judge the example's five variants on the device."""
-    return _build(check, "example", _example(check), RECIPES, check.device)
+    return build_example(check, "example", check.device)
 
 
 def example_on_cpu(check: Check) -> JsonObject:
     """Do the same on the CPU, and hold answers, divergence and time of both against each other."""
-    built = _build(check, "example-cpu", _example(check), RECIPES, "cpu")
+    built = build_example(check, "example-cpu", "cpu")
     beside = compared(check.store("example"), check.store("example-cpu"))
     return {**built, "device_beside_cpu": beside}
 
 
 def smollm2_on_device(check: Check) -> JsonObject:
     """Build and judge variants of the 135-million model on the device."""
-    return _build(check, "smollm2", _smollm2(), SMOLLM2_RECIPES, check.device)
+    return build_smollm2(check, "smollm2", check.device)
 
 
 def smollm2_on_cpu(check: Check) -> JsonObject:
     """Do the same on the CPU, as far as time goes."""
-    built = _build(check, "smollm2-cpu", _smollm2(), SMOLLM2_RECIPES, "cpu")
+    built = build_smollm2(check, "smollm2-cpu", "cpu")
     beside = compared(check.store("smollm2"), check.store("smollm2-cpu"))
     return {**built, "device_beside_cpu": beside}
-
-
-def _example(check: Check) -> Path:
-    if check.items_a_slice is None:
-        return EXAMPLE / "build.yaml"
-    reduced = check.folder / "reduced"
-    if not reduced.exists():
-        make_road(reduced, RECIPES, check.items_a_slice)
-    return reduced / "build.yaml"
-
-
-def _smollm2() -> Path:
-    if not (SMOLLM2 / "made" / "base").is_dir():
-        raise LeftOutError("its base was not made: run examples/smollm2/train/prepare.py before")
-    return SMOLLM2 / "build.yaml"
-
-
-def _build(
-    check: Check, name: str, build: Path, recipes: tuple[str, ...], device: str
-) -> JsonObject:
-    """Run one build in a store of its own; what it sealed counts, also where it is cut off."""
-    store, log = check.store(name), check.folder / f"{name}.log"
-    command = module("quantgate", "quantize", "--build", str(build), "--anyway")
-    command += ["--recipes", ",".join(_usable(recipes, device)), "--quiet"]
-    environment = check.environment(device) | {"QUANTGATE_STORE": str(store)}
-    ending: JsonObject = {}
-    try:
-        ending["wall_seconds"] = round(
-            run_within(command, check.budget.left_seconds, log, environment, _JUDGED), 1
-        )
-    except LeftOutError as reason:
-        ending["ended"] = str(reason)
-    rows = summary(store)
-    if not rows:
-        raise LeftOutError(str(ending.get("ended", "nothing was sealed")))
-    return {**ending, "variants": rows}
-
-
-def _usable(recipes: tuple[str, ...], device: str) -> tuple[str, ...]:
-    """Leave out what the engine of cannot use the device: the others are worth measuring."""
-    lacks = (None, None) if device == "cpu" else (llamacpp_lacks(), torch_lacks())
-    names = tuple(
-        recipe.name
-        for recipe in find_recipes(recipes, Path())
-        if lacks[recipe.format is not Format.GGUF] is None
-    )
-    if not names:
-        raise LeftOutError("; ".join(lack for lack in lacks if lack))
-    return names
 
 
 def beside_llama_bench(check: Check) -> JsonObject:
@@ -156,14 +58,7 @@ def beside_llama_bench(check: Check) -> JsonObject:
         program = oracle("llama-bench")
     except FileNotFoundError as error:
         raise LeftOutError(str(error)) from error
-    request = SpeedRequest(
-        loadable=Loadable(path=file, format=Format.GGUF),
-        prompt=tuple(1 + place % 100 for place in range(_PROMPT_TOKENS)),
-        generated_tokens=_GENERATED_TOKENS,
-        threads=_THREADS,
-        log=check.folder / "speed.log",
-    )
-    ours = LlamaCppSpeedMeter().sample(request, run_worker, ignore_progress)
+    prompt_speed, answer_speed = _our_speeds(file, check)
     layers = "0" if check.device == "cpu" else "99"
     common = [str(program), "-m", str(file), "-t", str(_THREADS), "-ngl", layers, "-o", "json"]
     prompt = _tokens_a_second([*common, "-p", str(_PROMPT_TOKENS), "-n", "0"], check)
@@ -171,11 +66,23 @@ def beside_llama_bench(check: Check) -> JsonObject:
         [*common, "-p", "0", "-n", str(_GENERATED_TOKENS), "-d", str(_PROMPT_TOKENS)], check
     )
     return {
-        "prompt_tokens_per_second": ours.prompt_tokens_per_second,
-        "generated_tokens_per_second": ours.generated_tokens_per_second,
-        "prompt_ratio": round(ours.prompt_tokens_per_second / prompt, 3),
-        "generated_ratio": round(ours.generated_tokens_per_second / answer, 3),
+        "prompt_tokens_per_second": prompt_speed,
+        "generated_tokens_per_second": answer_speed,
+        "prompt_ratio": round(prompt_speed / prompt, 3),
+        "generated_ratio": round(answer_speed / answer, 3),
     }
+
+
+def _our_speeds(file: Path, check: Check) -> tuple[float, float]:
+    """Prompt and generated tokens a second, by our meter."""
+    output = check.folder / "speed.json"
+    command = module("tests.benchmarks.gpu.our_speed", str(file))
+    command += [str(count) for count in (_PROMPT_TOKENS, _GENERATED_TOKENS, _THREADS)]
+    command += [str(check.folder / "speed-worker.log"), str(output)]
+    environment = check.environment(check.device)
+    run_within(command, check.budget.left_seconds, check.folder / "speed.log", environment)
+    sample = json.loads(output.read_bytes())
+    return sample["prompt_tokens_per_second"], sample["generated_tokens_per_second"]
 
 
 def _tokens_a_second(command: list[str], check: Check) -> float:
@@ -223,41 +130,43 @@ def beside_plain_vllm(check: Check) -> JsonObject:
     """Ask the example's prompts in plain vLLM, and hold its texts and time against our runs."""
     if check.vllm is None:
         raise LeftOutError("no program `vllm` is on PATH, and --vllm names none")
-    python = Path(check.vllm).resolve().parent / "python"
     rows: JsonObject = {}
-    for recipe in _VLLM_RECIPES:
-        folder, run = (
-            artifact(check.store("example"), recipe),
-            runs(check.store("example")).get(recipe),
-        )
-        prompts = next(
-            iter(check.store("example").glob(f"runs/*--{recipe}--*/prompts.jsonl")), None
-        )
-        if folder is None or run is None or prompts is None:
-            rows[recipe] = "it was not judged"
-            continue
-        output = check.folder / f"vllm-{recipe}.json"
-        script = PROJECT / "tests" / "benchmarks" / "plain" / "in_vllm.py"
-        command = [str(python), str(script), str(folder), str(prompts), str(output)]
+    for place, recipe in enumerate(_VLLM_RECIPES):
+        # One that hangs takes no other's share.
+        share = check.budget.left_seconds / (len(_VLLM_RECIPES) - place)
         try:
-            run_within(
-                command,
-                check.budget.left_seconds,
-                check.folder / "vllm.log",
-                check.bare_environment,
-            )
+            rows[recipe] = _in_vllm(recipe, replace(check, budget=Budget(share)))
         except LeftOutError as reason:
             rows[recipe] = str(reason)
-            continue
-        said = json.loads(output.read_bytes())
-        same = sum(run.texts.get(item) == text for item, text in said["texts"].items())
-        rows[recipe] = {
-            "items": len(said["texts"]),
-            "equal_answers": same,
-            "vllm_seconds": said["seconds"],
-            "transformers_over_vllm": round(run.seconds / said["seconds"], 2),
-        }
     return rows
+
+
+def _in_vllm(recipe: str, check: Check) -> JsonObject:
+    store, program = check.store("example"), Path(check.vllm or "")
+    folder, run = artifact(store, recipe), runs(store).get(recipe)
+    prompts = next(iter(store.glob(f"runs/*--{recipe}--*/prompts.jsonl")), None)
+    if folder is None or run is None or prompts is None:
+        raise LeftOutError("it was not judged")
+    if check.budget.left_seconds < _LEAST_VLLM_SECONDS:
+        raise LeftOutError(f"{check.budget.left_seconds:.0f} s were left for it")
+    output = check.folder / f"vllm-{recipe}.json"
+    script = PROJECT / "tests" / "benchmarks" / "plain" / "in_vllm.py"
+    command = [str(program.resolve().parent / "python"), str(script)]
+    environment = check.bare_environment | (_VLLM_ON_CPU if check.device == "cpu" else {})
+    run_within(
+        [*command, str(folder), str(prompts), str(output)],
+        check.budget.left_seconds,
+        check.folder / f"vllm-{recipe}.log",
+        environment,
+    )
+    said = json.loads(output.read_bytes())
+    same = sum(run.texts.get(item) == text for item, text in said["texts"].items())
+    return {
+        "items": len(said["texts"]),
+        "equal_answers": same,
+        "vllm_seconds": said["seconds"],
+        "transformers_over_vllm": round(run.seconds / said["seconds"], 2),
+    }
 
 
 STEPS = (

@@ -95,16 +95,7 @@ class Road:
 def make_road(folder: Path, recipes: tuple[str, ...], items_a_slice: int) -> Road:
     """Copy the example with its first items of every slice, 96 sequences and two reference runs."""
     shutil.copytree(EXAMPLE / "suite", folder / "suite")
-    items_file = folder / "suite" / "items.jsonl"
-    taken: dict[str, int] = {}
-    kept = []
-    for line in items_file.read_text().splitlines():
-        slices = json.loads(line)["slices"]
-        if any(taken.get(name, 0) < items_a_slice for name in slices):
-            kept.append(line)
-            for name in slices:
-                taken[name] = taken.get(name, 0) + 1
-    items_file.write_text("\n".join(kept) + "\n")
+    first_items(folder / "suite" / "items.jsonl", items_a_slice)
     (folder / "corpus.yaml").write_text(
         "name: support-traffic\nsequences: 96\nsources:\n"
         f"  - path: {EXAMPLE / 'traffic' / 'messages.jsonl'}\n"
@@ -115,6 +106,19 @@ def make_road(folder: Path, recipes: tuple[str, ...], items_a_slice: int) -> Roa
         f"policy: policy.yaml\nrecipes: [{', '.join(recipes)}]\n"
     )
     return Road(folder=folder, store=folder / "store")
+
+
+def first_items(file: Path, a_slice: int) -> None:
+    """Leave so many items of each slice in a suite's file."""
+    taken: dict[str, int] = {}
+    kept = []
+    for line in file.read_text().splitlines():
+        slices = json.loads(line)["slices"]
+        if any(taken.get(name, 0) < a_slice for name in slices):
+            kept.append(line)
+            for name in slices:
+                taken[name] = taken.get(name, 0) + 1
+    file.write_text("\n".join(kept) + "\n")
 
 
 def orchestrated(road: Road) -> Road:
