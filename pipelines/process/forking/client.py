@@ -85,15 +85,18 @@ class _ServerProcess:
 
     def __init__(self, imports: tuple[str, ...], environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        their_life, our_life = os.pipe()
+        self._life = os.fdopen(our_life, "wb", buffering=0)
+        with theirs, os.fdopen(their_life, "rb", buffering=0):
+            passed = (theirs.fileno(), their_life)
             self.process = CHILDREN.kept(
                 subprocess.Popen(
-                    [sys.executable, "-m", _SERVER, str(theirs.fileno()), *imports],
+                    [sys.executable, "-m", _SERVER, *map(str, passed), *imports],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     env=dict(environment),
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=passed,
                     start_new_session=True,
                 )
             )
@@ -132,6 +135,7 @@ class _ServerProcess:
     def close(self) -> None:
         """End it and its children."""
         self._connection.close()
+        self._life.close()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=_GRACE_SECONDS)
 

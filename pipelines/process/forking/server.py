@@ -1,10 +1,11 @@
 """A fork server: it imports what a family of workers has in common once, and forks a child for each start.
 
-`python -m quantgate.pipelines.process.forking.server SOCKET MODULE…` imports these modules, serves whoever
-holds the other end of the socket, and ends with them. A start is one message: a JSON object (`Start`), with
-three descriptors: the log, the progress pipe's end, and the pipe to which the child's process id is written,
-and its exit code when it has ended. An empty object asks the server to go as soon as no child lives; so does
-a minute without any.
+`python -m quantgate.pipelines.process.forking.server SOCKET LIFE MODULE…` imports these modules, serves
+whoever holds the other end of the socket, and ends with them: LIFE is a pipe whose other end they hold, and
+the kernel kills this process when that is closed, also while it imports. A start is one message: a JSON
+object (`Start`), with three descriptors: the log, the progress pipe's end, and the pipe to which the child's
+process id is written, and its exit code when it has ended. An empty object asks the server to go as soon as
+no child lives; so does a minute without any.
 
 What is forked must have one thread: a lock that another one held would stay locked for ever, and OpenMP waits
 for threads that are gone. The server looks before it forks, and ends where there are others; whoever asked
@@ -12,12 +13,15 @@ then starts an interpreter as ever. Threads of jemalloc do not count: it makes t
 """
 
 import array
+import fcntl
 import gc
 import importlib
 import json
 import os
 import runpy
+import select
 import selectors
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -66,9 +70,9 @@ class _Received:
 class _ForkServer:
     """Forks children and reports how they end."""
 
-    def __init__(self, connection: socket.socket, variables: dict[str, str]) -> None:
+    def __init__(self, connection: socket.socket, life: int, variables: dict[str, str]) -> None:
         """Serve a connection; `variables` are what was set while modules were imported."""
-        self._connection, self._variables = connection, variables
+        self._connection, self._life, self._variables = connection, life, variables
         self._selector = selectors.DefaultSelector()
         self._selector.register(connection, selectors.EVENT_READ)
         self._status: dict[int, tuple[int, int]] = {}
@@ -135,9 +139,23 @@ class _ForkServer:
         """In a child: close what is the server's, other children's pipes with it."""
         self._selector.close()
         self._connection.close()
+        os.close(self._life)
         for handle, (_pid, status) in self._status.items():
             os.close(handle)
             os.close(status)
+
+
+def _end_with(life: int) -> None:
+    """Have the kernel kill this process when the other end of a pipe is closed, in which nobody writes.
+
+    Not by PR_SET_PDEATHSIG: that comes when the thread ends that started this process (prctl(2)). A pipe
+    tells its reader's owner of a hang-up by the signal that F_SETSIG names (fcntl(2), `O_ASYNC`).
+    """
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([life], [], [], 0)[0]:
+        os._exit(1)  # it was closed before the kernel was asked
 
 
 def _import(modules: list[str]) -> dict[str, str]:
@@ -183,7 +201,9 @@ def _print_to(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    server = _ForkServer(socket.socket(fileno=int(sys.argv[1])), _import(sys.argv[2:]))
+    connection, life = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    _end_with(life)
+    server = _ForkServer(connection, life, _import(sys.argv[3:]))
     start = server.next_start()
     sys.modules.pop(start.module, None)  # its code runs as the program now
     runpy.run_module(start.module, run_name="__main__", alter_sys=True)

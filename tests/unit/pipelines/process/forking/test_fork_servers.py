@@ -1,6 +1,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -121,6 +122,31 @@ def test_who_loses_the_server_loses_its_children_and_gets_a_new_one(
     assert gone(worker)
     assert trouble == ["was killed (SIGKILL)"] or "SIGKILL" in trouble[0]
     assert run_worker(call(tmp_path, "work"), Done, ignore_progress).value.text == "passive1"
+
+
+def test_a_server_that_still_imports_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, threading\n"
+        "from tests.unit.pipelines.process.forking.test_fork_servers import *\n"
+        "long = replace(FAMILY, imports=('tests.support.children.imported.taking_long',))\n"
+        "runner.FORK_SERVERS = ForkServers(families=(long,))\n"
+        f"asked = call(Path({str(tmp_path)!r}), 'sleep')\n"
+        "threading.Thread(target=run_worker, args=(asked, Done, ignore_progress), daemon=True).start()\n"
+        "while not runner.FORK_SERVERS.processes():\n"
+        "    time.sleep(0.01)\n"
+        "time.sleep(0.5)\n"
+        "print(runner.FORK_SERVERS.processes()[0].pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    parent = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert parent.returncode == -signal.SIGKILL, parent.stderr
+    deadline = time.monotonic() + 2
+    while not (ended := gone(int(parent.stdout))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert ended, "the server goes on importing, to fork a child of nobody's"
+    assert not (tmp_path / "trace").exists()
 
 
 def test_a_server_with_other_threads_does_not_fork(
