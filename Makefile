@@ -70,7 +70,7 @@ slow: setup-dev setup-clusters  ## the tests that take minutes each: simulated v
 
 faults: setup-dev  ## kill, signal and fill everything at every stage of a build, and write what happened into docs/faults.md (an hour)
 	@rm -f .venv/faults; QUANTGATE_FAULTS_FILE=$(CURDIR)/.venv/faults $(BIN)/pytest -q -m slow tests/integration/flows/faults; code=$$?; \
-	  [ $$code -ne 0 ] || $(BIN)/python -m tests.support.builds.strikes .venv/faults docs/faults.md; exit $$code
+	  [ $$code -ne 0 ] || $(BIN)/python -m tests.support.faults.table .venv/faults docs/faults.md; exit $$code
 
 unit: setup-dev  ## unit tests only (no tools, about two minutes)
 	@$(TESTS) -m 'not slow' tests/unit

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds.processes import processes_of
+from tests.support.builds.processes import all_in, workers_in
 from tests.support.builds.road import Road, leftovers, make_road
 
 # In CI: tests/unit/pipelines/process/test_interruption.py.
@@ -58,9 +58,9 @@ def judged(road: Road) -> list[tuple[object, ...]]:
 
 def children_of(road: Road) -> str:
     return "\n".join(
-        line
-        for line in processes_of(road.store).splitlines()
-        if ".workers." in line or " -m quantgate " in line
+        str(process)
+        for process in all_in(road.store)
+        if process in workers_in(road.store) or " -m quantgate " in process.command
     )
 
 

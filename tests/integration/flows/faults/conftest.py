@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.builds.strikes import STRIKES, table
+from tests.support.faults.table import STRIKES, table
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

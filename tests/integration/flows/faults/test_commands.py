@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds.road import Road
-from tests.support.builds.strikes import (
-    COMPLETE,
+from tests.support.faults.afterwards import COMPLETE, completes
+from tests.support.faults.strikes import (
     STAGES,
     WITH_CHILDREN,
     child_signalled,
-    completes,
     signalled,
     small_road,
     struck,

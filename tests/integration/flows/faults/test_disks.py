@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds.road import Road, orchestrated
-from tests.support.builds.strikes import COMPLETE, completes, note, nothing_held, sealed, small_road
+from tests.support.faults.afterwards import COMPLETE, completes, nothing_held, sealed
+from tests.support.faults.strikes import small_road
+from tests.support.faults.table import note
 from tests.support.project import PROJECT
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

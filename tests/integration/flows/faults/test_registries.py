@@ -12,14 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds.road import Road, orchestrated
-from tests.support.builds.strikes import (
-    COMPLETE,
-    note,
-    nothing_held,
-    nothing_left,
-    sealed,
-    small_road,
-)
+from tests.support.faults.afterwards import COMPLETE, nothing_held, nothing_left, sealed
+from tests.support.faults.strikes import small_road
+from tests.support.faults.table import note
 from tests.support.servers.forking_mlflow import killable_mlflow
 from tests.support.servers.gate import Gate
 from tests.support.servers.mlflow_served import free_port, postgres_cluster

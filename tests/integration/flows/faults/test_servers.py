@@ -10,15 +10,8 @@ import pytest
 
 from quantgate.flows.orchestration.server.state import ServerFolder
 from tests.support.builds.road import Road
-from tests.support.builds.strikes import (
-    COMPLETE,
-    StrikeAt,
-    completes,
-    small_road,
-    struck,
-    struck_at_each,
-    worker_killed,
-)
+from tests.support.faults.afterwards import COMPLETE, completes
+from tests.support.faults.strikes import StrikeAt, small_road, struck, struck_at_each, worker_killed
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

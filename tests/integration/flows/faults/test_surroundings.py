@@ -6,19 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds.clock import JumpingClock
 from tests.support.builds.road import Road, orchestrated
-from tests.support.builds.strikes import (
-    COMPLETE,
-    child_starved,
-    completes,
-    note,
-    nothing_held,
-    sealed,
-    small_road,
-    struck,
-    struck_at_each,
-)
+from tests.support.faults.afterwards import COMPLETE, completes, nothing_held, sealed
+from tests.support.faults.clock import JumpingClock
+from tests.support.faults.strikes import child_starved, small_road, struck, struck_at_each
+from tests.support.faults.table import note
 from tests.support.project import EXAMPLE
 from tests.support.servers.hub import Fault, HubServer
 

@@ -1,6 +1,7 @@
 """Units in processes of their own, and a Prefect server that is too busy to answer."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -79,5 +80,8 @@ def test_a_build_ends_alike_with_units_on_a_cluster_of_two_workers(
         assert f"{step}: support-llama--Q8_0 done" in ended.stderr
     hosts = {path.name for path in road.store.glob("plans/*/elsewhere/*.json")}
     assert len(hosts) == 2, "both workers ran units"
+    deadline = time.monotonic() + 30
+    while processes_of(road.store) and time.monotonic() < deadline:
+        time.sleep(0.5)
     assert processes_of(road.store) == ""
     assert "registered already" in road.run(*road.build, "--anyway").stderr
