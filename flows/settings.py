@@ -14,6 +14,7 @@ from quantgate.pipelines.files.store import Store, open_store
 from quantgate.pipelines.files.tool_cache import tool_cache
 from quantgate.pipelines.hub.source import HubSettings
 from quantgate.pipelines.process.control_group import ControlGroups
+from quantgate.pipelines.process.endings.watching import hung_seconds
 from quantgate.pipelines.process.memory import total_bytes
 from quantgate.pipelines.sharing.kinds import SharedKinds
 from quantgate.pipelines.sharing.opening import SHARED_VARIABLE
@@ -73,7 +74,8 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read QUANTGATE_STORE, QUANTGATE_CACHE, QUANTGATE_THREADS, QUANTGATE_WORKERS, QUANTGATE_MEMORY,
         QUANTGATE_TASK_RUNNER, QUANTGATE_CLUSTER, MLFLOW_TRACKING_URI, PREFECT_API_URL, HF_ENDPOINT,
-        QUANTGATE_ATTEST_WITH, and QUANTGATE_SHARED_STORE with _LEASE, _LIMIT and _BASES.
+        QUANTGATE_ATTEST_WITH, and QUANTGATE_SHARED_STORE with _LEASE, _LIMIT and _BASES; check
+        QUANTGATE_HUNG_MINUTES, which is read where children are.
 
         Raises:
             InputError: where a number is not one, or workers side by side would outnumber the cores.
@@ -88,6 +90,7 @@ class Settings:
                 next_step=f"set it to at most {max(1, cores // threads)}, or leave it out",
             )
         runner = _task_runner(environment)
+        hung_seconds(environment)
         return cls(
             store=open_store(environment),
             tool_cache=tool_cache(environment),

@@ -13,7 +13,7 @@ from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError,
 from quantgate.pipelines.files.disk.full import full_disk
 from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
-from quantgate.pipelines.process.last_words import words_of
+from quantgate.pipelines.process.endings.last_words import words_of
 from quantgate.pipelines.variants.variant import PlannedVariant
 
 BUILD = "build"

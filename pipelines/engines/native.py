@@ -25,7 +25,7 @@ from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
-from quantgate.pipelines.process.endings import run_confirmed
+from quantgate.pipelines.process.endings.causes import run_confirmed
 
 _PROBE_TIMEOUT_SECONDS = 1800.0
 # In llama.cpp a token costs a seventh less than with 16 slots, each with a cache of its own.

@@ -128,8 +128,15 @@ class ObservationRunner:
                 options=grader.options,
             ),
             log=self.store.logs / f"{folder.stem}.log",
+            waits_seconds=2 * _seconds(grader.options),
             threads=self.threads,
         )
+
+
+def _seconds(options: JsonObject) -> float:
+    """Return for how long a program may sleep, or a judge think, over one answer."""
+    seconds = options.get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
 def _lines(rows: Sequence[JsonValue]) -> str:

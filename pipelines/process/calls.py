@@ -28,7 +28,8 @@ class WorkerCall:
     """One call of a worker module. `request` is a dataclass the worker parses; `log` takes all its output.
 
     `threads` sets OMP_NUM_THREADS and MKL_NUM_THREADS for the child. `python` is the interpreter that runs
-    it, None for the parent's own.
+    it, None for the parent's own. `waits_seconds` is for how long it may rightly wait for somebody else, such
+    as a server, neither computing nor telling progress.
     """
 
     module: str
@@ -36,6 +37,7 @@ class WorkerCall:
     log: Path
     threads: int
     timeout_seconds: float = 6 * 3600.0
+    waits_seconds: float = 0.0
     python: Path | None = None
 
 
@@ -58,7 +60,7 @@ class RunWorker(Protocol):
 
         Raises:
             QuantgateError: the very error the worker raised, with the log's path added.
-            WorkerError: where it crashed, was killed, timed out or left no reply.
+            WorkerError: where it crashed, was killed, hung, timed out or left no reply.
         """
         ...
 

@@ -36,13 +36,12 @@ def tree_resident_bytes(process: int | None = None, processes: Path = _PROCESSES
 
     Pages that several of them map count for each. None where the system does not tell: not on macOS.
     """
-    resident = _resident(processes / str(process or os.getpid()))
+    top = process or os.getpid()
+    resident = _resident(processes / str(top))
     if resident is None:
         return None
-    return resident + sum(
-        tree_resident_bytes(child, processes) or 0
-        for child in _children(processes / str(process or os.getpid()))
-    )
+    below = descendants(top, processes)
+    return resident + sum(_resident(processes / str(each)) or 0 for each in below)
 
 
 def tree_peak_bytes(process: int, processes: Path = _PROCESSES) -> int | None:
@@ -50,15 +49,27 @@ def tree_peak_bytes(process: int, processes: Path = _PROCESSES) -> int | None:
 
     Those that have ended are not in it. None where the system does not tell.
     """
+    peak = peak_resident_bytes(processes / str(process))
+    if peak is None:
+        return None
+    below = descendants(process, processes)
+    return peak + sum(peak_resident_bytes(processes / str(each)) or 0 for each in below)
+
+
+def peak_resident_bytes(process: Path) -> int | None:
+    """Return the most that a process (its folder in /proc) ever held; None where that is not told."""
     try:
-        status = (processes / str(process) / "status").read_text()
+        status = (process / "status").read_text()
     except OSError:
         return None
     peaks = [int(row.split()[1]) * _KIBI for row in status.splitlines() if row.startswith("VmHWM:")]
-    if not peaks:
-        return None
+    return peaks[0] if peaks else None
+
+
+def descendants(process: int, processes: Path = _PROCESSES) -> tuple[int, ...]:
+    """Return the processes that a process started, and those that these started, as far as they live."""
     children = _children(processes / str(process))
-    return peaks[0] + sum(tree_peak_bytes(child, processes) or 0 for child in children)
+    return (*children, *(each for child in children for each in descendants(child, processes)))
 
 
 def _resident(process: Path) -> int | None:

@@ -39,6 +39,11 @@ VARIABLES = (
         says="Gigabytes that all units may hold together.",
     ),
     Variable(
+        name="QUANTGATE_HUNG_MINUTES",
+        default="30",
+        says="Minutes after which a child that neither computes nor says anything is ended; 0 for never.",
+    ),
+    Variable(
         name="QUANTGATE_DEVICE",
         default="`auto`",
         says="Where engines compute ([GPUs](gpus.md)).",

@@ -29,8 +29,9 @@ AUDITING = (
     "quantgate.pipelines.engines.native",
     "quantgate.pipelines.engines.openai.runtime",
     "quantgate.pipelines.engines.transformers.runtime",
-    "quantgate.pipelines.process.endings",
-    "quantgate.pipelines.process.last_words",
+    "quantgate.pipelines.process.endings.causes",
+    "quantgate.pipelines.process.endings.errors",
+    "quantgate.pipelines.process.endings.last_words",
     "quantgate.pipelines.process.runner",
     "quantgate.pipelines.variants.variant",
 )

@@ -17,7 +17,7 @@ from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import OnProgress, RunWorker, WorkerCall
-from quantgate.pipelines.process.endings import run_confirmed
+from quantgate.pipelines.process.endings.causes import run_confirmed
 from quantgate.pipelines.process.versions import installed_version
 
 CONVERSION_SOURCES = (__name__,)

@@ -1,6 +1,6 @@
 """What the server runtime and its workers say to each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -13,6 +13,8 @@ from quantgate.pipelines.engines.requests import (
     ProbeRequest,
 )
 from quantgate.pipelines.engines.timing.meter import SpeedRequest
+from quantgate.pipelines.engines.worker_calls import call_of
+from quantgate.pipelines.process.calls import WorkerCall
 
 Request = TypeVar("Request", AnswerRequest, BaseDivergenceRequest, ProbeRequest, SpeedRequest)
 
@@ -49,3 +51,9 @@ class Served(Generic[Request]):
     def threads(self) -> int:
         """How many threads the worker may use."""
         return self.request.threads
+
+    def call(self, worker: str) -> WorkerCall:
+        """Return the call that hands it to a worker, which may wait as long as the server may take."""
+        server = self.serving.server
+        waits = max(server.answer_timeout_seconds, server.startup_timeout_seconds)
+        return replace(call_of(worker, self), waits_seconds=2 * waits)

@@ -15,7 +15,7 @@ from pathlib import Path
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.engines.openai.log import log_since, reason_in
 from quantgate.pipelines.files.temporary import temporary_folder
-from quantgate.pipelines.process.endings import brought_upon_itself, killed_by, signal_of
+from quantgate.pipelines.process.endings.causes import brought_upon_itself, killed_by, signal_of
 from quantgate.pipelines.process.guard import GRACE_SECONDS, NOT_STARTED
 
 _GUARD = "quantgate.pipelines.process.guard"

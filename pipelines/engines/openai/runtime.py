@@ -42,7 +42,6 @@ from quantgate.pipelines.engines.requests import (
     ServedProbeReport,
 )
 from quantgate.pipelines.engines.runtime import Runtime, ServerAccess
-from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
@@ -203,7 +202,7 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
     ) -> ServedProbeReport:
         context_tokens = request.context_tokens or _PROBE_CONTEXT_TOKENS
         with self.served(request, request.loadable, context_tokens) as served:
-            call = call_of(f"{_WORKERS}.probe", served)
+            call = served.call(f"{_WORKERS}.probe")
             return run_worker(call, ServedProbeReport, on_progress).value
 
     @override
@@ -249,7 +248,7 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
             return None
         compute_logits(request, run_worker, on_progress)
         with self.served(request, request.base, request.context_tokens) as served:
-            call = call_of(f"{_WORKERS}.base_divergence", served)
+            call = served.call(f"{_WORKERS}.base_divergence")
             divergences = run_worker(call, PositionDivergences, on_progress).value
         return divergences if divergences.kl else None
 
@@ -261,7 +260,7 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
             request.prompts, request.decode.max_tokens
         )
         with self.served(request, request.loadable, context_tokens) as served:
-            run_worker(call_of(f"{_WORKERS}.answer", served), AnswerTally, on_progress)
+            run_worker(served.call(f"{_WORKERS}.answer"), AnswerTally, on_progress)
 
     @contextmanager
     def served(

@@ -8,7 +8,6 @@ from quantgate.pipelines.domain.speed import SpeedSample
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.timing.meter import SpeedMeter, SpeedRequest
-from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.process.calls import OnProgress, RunWorker
 
@@ -31,4 +30,4 @@ class ServerSpeedMeter(SpeedMeter):
     ) -> SpeedSample:
         context_tokens = len(request.prompt) + request.generated_tokens + 1
         with self.runtime.served(request, request.loadable, context_tokens) as served:
-            return run_worker(call_of(_WORKER, served), SpeedSample, on_progress).value
+            return run_worker(served.call(_WORKER), SpeedSample, on_progress).value

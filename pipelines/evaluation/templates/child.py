@@ -18,7 +18,7 @@ from typing import IO
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.evaluation.templates.calls import RenderCall, RenderReply, TemplateLimits
-from quantgate.pipelines.process.endings import killed_by
+from quantgate.pipelines.process.endings.causes import killed_by
 from quantgate.pipelines.process.runner import worker_environment
 
 _PROCESS = "quantgate.pipelines.evaluation.templates.process"

@@ -7,7 +7,7 @@ from lm_eval.tasks import TaskManager
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.evaluation.lm_eval_messages import LmEvalTask
-from quantgate.pipelines.process.last_words import words_of
+from quantgate.pipelines.process.endings.last_words import words_of
 
 _SHOT_SEED = 1234
 """The harness's own default, so that the examples in a prompt are those of published runs."""

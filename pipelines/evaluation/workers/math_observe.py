@@ -24,7 +24,7 @@ from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
 from quantgate.pipelines.evaluation.workers.observations import observe_each
 from quantgate.pipelines.process.calls import OnProgress
-from quantgate.pipelines.process.endings import brought_upon_itself, signal_of
+from quantgate.pipelines.process.endings.causes import brought_upon_itself, signal_of
 from quantgate.pipelines.process.harness import serve
 
 Compare = Callable[[JsonObject, JsonObject], JsonObject]

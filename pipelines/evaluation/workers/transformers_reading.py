@@ -11,8 +11,8 @@ from quantgate.pipelines.evaluation.transformers_reading import (
 )
 from quantgate.pipelines.files.records import from_json
 from quantgate.pipelines.process.calls import OnProgress
+from quantgate.pipelines.process.endings.last_words import words_of
 from quantgate.pipelines.process.harness import serve
-from quantgate.pipelines.process.last_words import words_of
 
 _LONGEST_PROBLEM = 300
 

@@ -18,8 +18,8 @@ from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.formats.arrow_columns import refuse_columns_twice
 from quantgate.pipelines.hub.table_messages import HubDataset, TableRows, TableRowsCall
 from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.endings.last_words import words_of
 from quantgate.pipelines.process.harness import serve
-from quantgate.pipelines.process.last_words import words_of
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import CheckpointError, WorkerError
 from quantgate.pipelines.process.calls import OnProgress, Progress
-from quantgate.pipelines.process.harness import serve
+from quantgate.pipelines.process.harness import PROGRESS_FD, serve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +64,16 @@ def work(order: Order, on_progress: OnProgress) -> Done:
         order.path.write_bytes(b"x" * 100_000)
     if order.act == "take memory":
         bytearray(4 << 30)
+    if order.act == "fill memory":
+        bytes(b"x" * (4 << 30))
     if order.act == "full disk":
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         order.path.write_bytes(b"x" * 100_000)
     if order.act == "sleep":
         order.path.write_text(str(os.getpid()))
+        time.sleep(60)
+    if order.act == "hang at exit":
+        os.close(int(os.environ[PROGRESS_FD]))
         time.sleep(60)
     if order.act == "wait for end":
         order.path.write_text(str(os.getpid()))

@@ -3,6 +3,7 @@
 import os
 import resource
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,29 +20,45 @@ def memory_limit(size_bytes: int) -> Iterator[Callable[[], None]]:
     In a control group, cached files count as well and go when memory is wanted. Where none can be made,
     the data segment is limited (`RLIMIT_DATA`): what belongs to no file.
     """
+    with memory_group(size_bytes) as group:
+        if group is None:
+            yield lambda: resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
+        else:
+            yield lambda: enter(group, os.getpid())
+
+
+@contextmanager
+def memory_group(size_bytes: int) -> Iterator[Path | None]:
+    """Yield a new control group that may hold so much; None where the system lets nobody make one.
+
+    Where a process in it wants more, the kernel kills one of them.
+    """
     group = _new_group(size_bytes)
-    if group is None:
-        yield lambda: resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
-        return
     try:
-        yield lambda: _enter(group)
+        yield group
     finally:
-        for _ in range(100):  # the last child may be on its way out
-            try:
-                group.rmdir()
-                break
-            except OSError:
-                time.sleep(0.1)
+        if group is not None:
+            _remove(group)
 
 
-def _enter(group: Path) -> None:
-    (group / "cgroup.procs").write_text(str(os.getpid()))
+def enter(group: Path, process: int) -> None:
+    """Put a process into a group: what it takes from now on counts there."""
+    (group / "cgroup.procs").write_text(str(process))
+
+
+def _remove(group: Path) -> None:
+    for _ in range(100):  # the last child may be on its way out
+        try:
+            group.rmdir()
+            break
+        except OSError:
+            time.sleep(0.1)
 
 
 def _new_group(size_bytes: int) -> Path | None:
     """Make a group in the tree of memory; None where the system does not let us."""
     for tree, name in ((_ROOT / "memory", _LIMITS[0]), (_ROOT, _LIMITS[1])):
-        group = tree / f"quantgate-test-{os.getpid()}"
+        group = tree / f"quantgate-test-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         with suppress(OSError):
             group.mkdir()
             try:

@@ -15,7 +15,7 @@ from quantgate.pipelines.domain.errors import CheckpointError
 from quantgate.pipelines.domain.recipe import KvCacheType
 from quantgate.pipelines.engines.llamacpp.workers.devices import gpus_for_llamacpp
 from quantgate.pipelines.formats.gguf.types import GGML_TYPES
-from quantgate.pipelines.process.shortage import machine_trouble
+from quantgate.pipelines.process.endings.shortage import machine_trouble
 
 # ggml_log_level in ggml/include/ggml.h
 _DEBUG, _WARN, _ERROR, _CONTINUED = 1, 3, 4, 5

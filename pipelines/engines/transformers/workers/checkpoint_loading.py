@@ -17,8 +17,8 @@ from quantgate.pipelines.engines.loading_report import LoadingReport, Misshapen
 from quantgate.pipelines.engines.transformers.checkpoint_loading import LoadingCall
 from quantgate.pipelines.engines.workers.classes import auto_model, model_class
 from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.endings.shortage import machine_trouble
 from quantgate.pipelines.process.harness import serve
-from quantgate.pipelines.process.shortage import machine_trouble
 
 _SIZES = re.compile(
     r"(size|_heads?|_layers?|experts|dim|rank|embeddings|positions|embd|d_model|inner|multiple_of)$"

@@ -25,9 +25,9 @@ from quantgate.pipelines.engines.workers.classes import auto_model
 from quantgate.pipelines.engines.workers.strict_loading import require_clean
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.endings.last_words import words_of
+from quantgate.pipelines.process.endings.shortage import machine_trouble
 from quantgate.pipelines.process.harness import serve
-from quantgate.pipelines.process.last_words import words_of
-from quantgate.pipelines.process.shortage import machine_trouble
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

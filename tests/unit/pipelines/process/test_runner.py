@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,25 @@ def test_a_worker_that_exits_without_a_reply_is_an_error(tmp_path: Path) -> None
         run_worker(call(tmp_path, "silent exit"), Done, ignore_progress)
 
 
-def test_a_worker_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+def test_a_worker_that_takes_too_long_is_stopped_and_none_hangs_that_waits_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTGATE_HUNG_MINUTES", "0.02")
+    asked = replace(call(tmp_path, "sleep", timeout_seconds=3.0), waits_seconds=60.0)
     with pytest.raises(WorkerError, match="longer than"):
-        run_worker(call(tmp_path, "sleep", timeout_seconds=3.0), Done, ignore_progress)
+        run_worker(asked, Done, ignore_progress)
     assert gone(wait_for(tmp_path / "trace"))
+
+
+@pytest.mark.parametrize("act", ["sleep", "hang at exit"])
+def test_a_worker_that_hangs_is_stopped_and_the_error_says_how_to_give_it_longer(
+    tmp_path: Path, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTGATE_HUNG_MINUTES", "0.02")
+    with pytest.raises(WorkerError, match="it neither computed nor said anything") as caught:
+        run_worker(call(tmp_path, act), Done, ignore_progress)
+    assert caught.value.next_step is not None
+    assert "QUANTGATE_HUNG_MINUTES" in caught.value.next_step
 
 
 def test_a_worker_dies_when_its_parent_is_killed(tmp_path: Path, servers: ForkServers) -> None:

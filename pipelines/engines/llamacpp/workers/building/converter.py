@@ -30,8 +30,8 @@ from quantgate.pipelines.formats.configuration.language_config import count_of, 
 from quantgate.pipelines.formats.safetensors import read_tensors
 from quantgate.pipelines.formats.tokenizers.chat_templates import DEFAULT, read_chat_templates
 from quantgate.pipelines.formats.tokenizers.checkpoint import LEFTOVERS
-from quantgate.pipelines.process.last_words import words_of
-from quantgate.pipelines.process.shortage import machine_trouble
+from quantgate.pipelines.process.endings.last_words import words_of
+from quantgate.pipelines.process.endings.shortage import machine_trouble
 
 # The converter copies model cards, folder names and the like into the file's metadata. What is not in the
 # checkpoint's digests must not influence the bytes, so it is shown only what is, under one folder name.

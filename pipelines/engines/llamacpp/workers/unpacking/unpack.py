@@ -28,8 +28,8 @@ from quantgate.pipelines.formats.gguf.header import GgufHeader
 from quantgate.pipelines.formats.gguf.parts import read_all_headers
 from quantgate.pipelines.formats.sharded import write_sharded
 from quantgate.pipelines.process.calls import OnProgress, Progress
+from quantgate.pipelines.process.endings.last_words import words_of
 from quantgate.pipelines.process.harness import serve
-from quantgate.pipelines.process.last_words import words_of
 
 
 def unpack(call: UnpackCall, on_progress: OnProgress) -> UnpackedFacts:

@@ -1,5 +1,7 @@
 """How a child ended: what a process brings upon itself is told from what a machine or a person does to it."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,19 +29,20 @@ from quantgate.pipelines.process.calls import (
     WorkerReply,
     ignore_progress,
 )
-from quantgate.pipelines.process.endings import (
+from quantgate.pipelines.process.endings.causes import (
     brought_upon_itself,
     killed_by,
     run_confirmed,
     signal_of,
 )
+from quantgate.pipelines.process.endings.shortage import machine_trouble
 from quantgate.pipelines.process.runner import run_worker
-from quantgate.pipelines.process.shortage import machine_trouble
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import audited
 from tests.support.children.worker_calls import call
 from tests.support.children.workers import Done
 from tests.support.fakes import FakeBackend, FakeRuntime
+from tests.support.limits.memory import enter, memory_group
 from tests.support.project import PROJECT
 
 ITS_OWN = {signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE}
@@ -110,6 +113,23 @@ def test_limits_of_this_machine_are_no_crash_of_the_child(
         check=False,
     )
     assert finished.stdout.startswith(told), finished
+
+
+def test_a_child_that_the_kernel_kills_for_memory_is_told_with_what_it_held(tmp_path: Path) -> None:
+    with memory_group(200 << 20) as group:
+        if group is None:
+            pytest.skip("no control group can be made here")
+        finished = subprocess.run(
+            [sys.executable, "-c", LIMITED, "RLIMIT_CORE", "0", "fill memory", str(tmp_path)],
+            cwd=PROJECT,
+            preexec_fn=lambda: enter(group, os.getpid()),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    told = r"ToolchainError ran out of memory: the kernel killed it( \(it held 0\.\d GB\))?\n"
+    assert re.fullmatch(told, finished.stdout), finished
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.process.calls import WorkerCall, ignore_progress
-from quantgate.pipelines.process.last_words import last_words, words_of
+from quantgate.pipelines.process.endings.last_words import last_words, words_of
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.children.workers import Done, Order
 

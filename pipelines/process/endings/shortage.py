@@ -1,6 +1,8 @@
 """Telling a machine's shortages from a program's failure by its last words: they say nothing of its input."""
 
 import re
+import signal
+from pathlib import Path
 
 from quantgate.pipelines.domain.errors import ToolchainError
 
@@ -25,6 +27,7 @@ _OF_THE_ENVIRONMENT = re.compile(
 )
 """The assertion is ggml's on a thread that it could not create (ggml/src/ggml-cpu/ggml-cpu.c)."""
 _EXCEPTION = re.compile(r"^(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
+_COUNTS = Path("/proc/vmstat")
 NEXT_STEP = (
     "end other programs, set QUANTGATE_WORKERS=1, or take a machine with more memory; "
     "then run the same command again"
@@ -36,6 +39,33 @@ _AGAIN = "see to it, and run the same command again"
 def short_of_memory(words: str) -> bool:
     """Whether a program's last words (or an engine's reason) say that it got no more memory."""
     return _SHORT_OF_MEMORY.search(words) is not None
+
+
+def out_of_memory(
+    words: str, peak_bytes: int, *, where: str | None = None, log: Path | None = None
+) -> ToolchainError:
+    """Return what to raise for a child that got no more; `peak_bytes` is the most it was seen to hold."""
+    held = f" (it held {peak_bytes / 1e9:.1f} GB)" if peak_bytes else ""
+    return ToolchainError(
+        f"ran out of memory: {words}{held}", where=where, next_step=NEXT_STEP, log=log
+    )
+
+
+def kernels_kills(counts: Path = _COUNTS) -> int | None:
+    """Return how many processes the kernel has killed for want of memory, in whatever control group.
+
+    `oom_kill` of /proc/vmstat, since Linux 4.13; None where that is not told.
+    """
+    try:
+        lines = counts.read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+
+
+def killed_for_memory(number: int, *, kernel_killed: bool) -> bool:
+    """Whether a signal was the kernel's for want of memory: a SIGKILL while it killed somebody for that."""
+    return number == signal.SIGKILL and kernel_killed
 
 
 def of_the_environment(words: str) -> bool:
