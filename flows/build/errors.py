@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.results.unit_error import BUILD, UnitError
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError, ServiceError
@@ -15,23 +15,6 @@ from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.files.records import read_record, write_record
 from quantgate.pipelines.process.endings.last_words import words_of
 from quantgate.pipelines.variants.variant import PlannedVariant
-
-BUILD = "build"
-REGISTER = "register"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitError:
-    """Why a unit has no verdict: the error's text and the exit code of its kind.
-
-    `transient`: a service did not answer, and the same call may succeed later.
-    """
-
-    identifier: str
-    step: str
-    text: str
-    exit_code: int
-    transient: bool = False
 
 
 @contextmanager

@@ -6,19 +6,19 @@ there is no error and every receipt still holds, a second run of the same build 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from quantgate.flows.build.bases import measured_bases
 from quantgate.flows.build.corpora.describing import corpora_notes
 from quantgate.flows.build.corpora.rows_to_write import rows_to_write
-from quantgate.flows.build.errors import REGISTER, UnitError, errors_of, read_errors
+from quantgate.flows.build.errors import errors_of, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import read_command
 from quantgate.flows.build.references import reported_references
 from quantgate.flows.build.registering import names_files
+from quantgate.flows.build.results.build_result import COMPLETION, PAGE, BuildResult
+from quantgate.flows.build.results.unit_error import REGISTER, UnitError
 from quantgate.flows.build.timing.speeds import untimed_because
 from quantgate.flows.build.tracking import tracking
 from quantgate.flows.build.units import predicted
@@ -27,81 +27,19 @@ from quantgate.flows.settings import Settings
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import InputError, UnprovableError
 from quantgate.pipelines.domain.prediction import Prediction
-from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.files.records import read_checked, write_checked, write_text
 from quantgate.pipelines.files.sealed import read_sealed
 from quantgate.pipelines.report.build_report import BuildReport, ReferenceReport, VariantReport
 from quantgate.pipelines.report.checkpoint_notes import checkpoint_notes
-from quantgate.pipelines.report.page.rendering import CHARTS, write_page_and_charts
+from quantgate.pipelines.report.page.rendering import write_page_and_charts
 from quantgate.pipelines.report.result import result_json
 from quantgate.pipelines.report.summary import (
-    BaseRow,
-    ReferenceRow,
-    VariantRow,
     base_rows,
     reference_rows,
     variant_rows,
 )
 from quantgate.pipelines.variants.variant import PlannedVariant, VariantRecord
 from quantgate.registry import Evidence, Receipt, find_receipt, still_recorded
-
-PASSED, ALL_FAILED, OPEN, UNREGISTERED = 0, 10, 11, 13
-COMPLETION = "complete.json"
-PAGE = "index.html"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildResult:
-    """A build's outcome as a command prints it. `details` is the documented JSON result."""
-
-    name: str
-    page: Path
-    rows: tuple[VariantRow, ...]
-    errors: tuple[UnitError, ...]
-    receipts: tuple[Receipt, ...]
-    details: JsonObject
-    references: tuple[ReferenceRow, ...] = ()
-    bases: tuple[BaseRow, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def charts(self) -> tuple[Path, ...]:
-        """Files of the page's charts, by name."""
-        return tuple(sorted((self.page.parent / CHARTS).glob("*.svg")))
-
-    @property
-    def unregistered(self) -> tuple[VariantRow, ...]:
-        """Variants that passed and are in no registry."""
-        return tuple(
-            row for row in self.rows if row.decision == Decision.PASS and not row.registered_version
-        )
-
-    def recipe_name(self, row: VariantRow) -> str:
-        """Return what a variant is called beside others of its model, whose name may hold dashes, too."""
-        model = self.details.get("model")
-        if isinstance(model, dict):
-            return row.identifier.removeprefix(f"{model.get('name')}--")
-        return row.identifier.partition("--")[2] or row.identifier
-
-    @property
-    def exit_code(self) -> int:
-        """0: something passed and is registered; else an error's own; 11: something is open; 10.
-
-        13: something passed and could not be registered, whatever else was.
-        A build without variants did what it was asked once its base is judged: 0, or an error's own.
-        """
-        if not self.rows:
-            return self.errors[0].exit_code if self.errors else PASSED
-        if self.unregistered:
-            return UNREGISTERED
-        if any(row.registered_version for row in self.rows):
-            return PASSED
-        if self.errors:
-            return self.errors[0].exit_code
-        return (
-            OPEN if any(row.decision == Decision.INCONCLUSIVE for row in self.rows) else ALL_FAILED
-        )
 
 
 def write_report(build: LocalBuild) -> BuildResult:

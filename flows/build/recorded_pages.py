@@ -4,7 +4,7 @@ import shutil
 from urllib.parse import urlencode
 
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.flows.build.tracking import UNREACHABLE, tracking
 from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.files.temporary import temporary_folder

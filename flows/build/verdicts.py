@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from quantgate.flows.build.bases import BaseFindings, sealed_base
-from quantgate.flows.build.errors import REGISTER, errors_of, read_errors
+from quantgate.flows.build.errors import errors_of, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.references import sealed_references
+from quantgate.flows.build.results.unit_error import REGISTER
 from quantgate.flows.build.timing.speeds import sealed_speed
 from quantgate.flows.build.units import sealed_audit, sealed_runs, variant_run_plan
 from quantgate.pipelines.audit.behaviour import audit_behaviour

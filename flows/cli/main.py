@@ -126,9 +126,14 @@ def quantize(model: str | None, **options: object) -> int:
     10 all failed, 11 nothing passed and something was inconclusive (or nothing can pass, and nothing
     was built), 13 something passed and could not be registered, 2-6 an error.
     """
-    from quantgate.flows.cli.quantize import QuantizeOptions, quantize_command
+    from quantgate.flows.cli.quantizing.again import asked, told_again
 
-    return quantize_command(QuantizeOptions(model=model, **options))  # type: ignore[arg-type]  # click's keywords are the fields
+    command = asked({"model": model, **options})
+    if (code := told_again(command, as_json=bool(options["as_json"]))) is not None:
+        return code
+    from quantgate.flows.cli.quantizing.command import QuantizeOptions, quantize_command
+
+    return quantize_command(QuantizeOptions(model=model, **options), command)  # type: ignore[arg-type]  # click's keywords are the fields
 
 
 @main.command(short_help="List the bundled recipes and whether they can be built here.")

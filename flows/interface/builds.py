@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from quantgate.flows.build.outcome import COMPLETION, BuildResult
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
 from quantgate.flows.cli.demo.command import write_demo_folder
 from quantgate.flows.cli.demo.contents import read_demo
 from quantgate.flows.interface.changes import AnswerChange, AnswerChanges
@@ -23,7 +23,7 @@ from quantgate.pipelines.specs.recipes import NO_RECIPES
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from quantgate.flows.cli.quantize import QuantizeOptions
+    from quantgate.flows.cli.quantizing.command import QuantizeOptions
 
 _REPORTS = "reports"
 
@@ -162,7 +162,7 @@ def quantize(
     Raises:
         QuantgateError: bad input, a refused checkpoint, a missing tool, a service that does not answer.
     """
-    from quantgate.flows.cli.quantize import built
+    from quantgate.flows.cli.quantizing.command import built
     from quantgate.flows.progress.board import open_board
 
     settings, asked = Settings.from_environment(), asked_for(build_file, model, options)
@@ -176,7 +176,7 @@ def asked_for(
     build_file: str | Path | None, model: str | None, options: BuildOptions
 ) -> "QuantizeOptions":
     """Return what the command line would be; no recipes at all are `none`, which judges the base alone."""
-    from quantgate.flows.cli.quantize import QuantizeOptions
+    from quantgate.flows.cli.quantizing.command import QuantizeOptions
 
     return QuantizeOptions(
         model=model,

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from quantgate.flows.build.errors import forget_errors
-from quantgate.flows.build.outcome import COMPLETION, BuildResult, read_complete
+from quantgate.flows.build.outcome import read_complete
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.build.registering import register_waiting
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
 from quantgate.flows.build.states.builds import progress_file
 from quantgate.flows.build.states.verdict_changes import verdict_changes
 from quantgate.flows.orchestration.events.sending import tell

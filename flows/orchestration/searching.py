@@ -2,9 +2,9 @@
 
 from quantgate.flows.build.errors import forget_errors
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import read_command, write_command
+from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.flows.build.searching.trying import SearchProgress, progress, tried_plan
 from quantgate.flows.orchestration.running import run_build, run_flow
 from quantgate.flows.orchestration.server.api import prefect_api

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from quantgate.flows.build import registering, units
 from quantgate.flows.build.bases import refuse_base
-from quantgate.flows.build.errors import BUILD, REGISTER, guarded, is_refused, read_errors
+from quantgate.flows.build.errors import guarded, is_refused, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan_files import read_plan
 from quantgate.flows.build.references import require_prospects, run_references
@@ -23,6 +23,7 @@ from quantgate.flows.build.resources import needs
 from quantgate.flows.build.resources.devices import Accelerators
 from quantgate.flows.build.resources.host import HostMemory
 from quantgate.flows.build.resources.machine import Machine, Memory
+from quantgate.flows.build.results.unit_error import BUILD, REGISTER
 from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, Chains, Step
 from quantgate.flows.build.sharing.opening import attach_shared_store
 from quantgate.flows.build.sources import refuse_unlike_source

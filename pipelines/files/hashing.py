@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 from quantgate.pipelines.domain.values import Digest
@@ -10,6 +11,8 @@ from quantgate.pipelines.files.records import write_text
 _WINDOW_BYTES = 1 << 20
 """Read into again and again: it stays in the processor's cache, as a new buffer each time does not."""
 _REMEMBERED_FROM_BYTES = 1 << 20
+LOOKED_AT = "quantgate.looked_at"
+"""The audit event of a file whose content counts, and which nobody opens where its digest is remembered."""
 
 
 def file_digest(path: Path) -> Digest:
@@ -38,6 +41,7 @@ class DigestMemory:
 
     def digest(self, path: Path) -> Digest:
         """Return the sha256 of a file, hashing it only when it is small, new or changed."""
+        sys.audit(LOOKED_AT, str(path))
         stat = path.stat()
         if stat.st_size < _REMEMBERED_FROM_BYTES:
             return file_digest(path)

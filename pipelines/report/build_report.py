@@ -21,6 +21,9 @@ from quantgate.pipelines.domain.verdicts.verdict import Decision, Verdict
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver, ContaminationWaiver
 from quantgate.pipelines.report.corpus_notes import CorpusNotes, RowsToWrite
 
+CHARTS = "charts"
+"""The folder beside a build's page with its charts, a file each."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceReport:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan_files import plan_files
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
 from quantgate.flows.build.states.builds import progress_file
 from quantgate.flows.progress.times import UnitTime, unit_times
 from quantgate.pipelines.domain.errors import InputError, NotFoundError

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from quantgate.flows.build.bases import sealed_base
-from quantgate.flows.build.errors import REGISTER, errors_of, read_errors
+from quantgate.flows.build.errors import errors_of, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.references import sealed_references
+from quantgate.flows.build.results.unit_error import REGISTER
 from quantgate.flows.build.searching.metering import could_not_be_timed, measured_speed
 from quantgate.flows.build.units import sealed_audit, sealed_run
 from quantgate.flows.build.verdicts import evidence

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from quantgate.flows.build.clearing.usage import plans_in_use
-from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan_files import plan_files
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
 from quantgate.flows.progress.elsewhere import units_elsewhere
 from quantgate.flows.progress.recorded import UnitProgress, read_progress
 from quantgate.pipelines.domain.errors import InputError, NotFoundError

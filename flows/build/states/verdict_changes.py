@@ -4,8 +4,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.records import read_checked
 from quantgate.pipelines.files.store import Store

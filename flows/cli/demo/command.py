@@ -6,7 +6,7 @@ import textwrap
 from contextlib import closing
 from pathlib import Path
 
-from quantgate.flows.build.outcome import PAGE, BuildResult
+from quantgate.flows.build.results.build_result import PAGE, BuildResult
 from quantgate.flows.cli.demo.contents import STORE, DemoBuild, read_demo
 from quantgate.flows.cli.demo.judging import judged_report
 from quantgate.flows.cli.transcripts import Transcript, exported_lines

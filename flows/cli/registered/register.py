@@ -1,9 +1,9 @@
 """`quantgate register --pending`: what waits for its registry is registered."""
 
 from quantgate.flows.build.clearing.usage import in_use
-from quantgate.flows.build.outcome import PASSED, UNREGISTERED
 from quantgate.flows.build.planning.preparing import prepare
 from quantgate.flows.build.registering import register_waiting
+from quantgate.flows.build.results.build_result import PASSED, UNREGISTERED
 from quantgate.flows.build.tracking import tracking
 from quantgate.flows.settings import Settings
 from quantgate.registry.recording.pending import waiting_elsewhere

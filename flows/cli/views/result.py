@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from quantgate.flows.build.errors import REGISTER
-from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.results.build_result import BuildResult
+from quantgate.flows.build.results.unit_error import REGISTER
 from quantgate.flows.build.tracking import UNREACHABLE
 from quantgate.flows.cli.views.choosing.search import search_lines
 from quantgate.flows.cli.views.folding import Column, folded

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from quantgate.flows.build.clearing.usage import in_use
-from quantgate.flows.build.errors import UnitError
-from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.registering import register_waiting
+from quantgate.flows.build.results.build_result import BuildResult
+from quantgate.flows.build.results.unit_error import UnitError
 from quantgate.flows.orchestration.events.releases import of_release
 from quantgate.flows.orchestration.events.sending import tell
 from quantgate.flows.orchestration.following.drifting import check_drift

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quantgate.pipelines.files.records import write_text
-from quantgate.pipelines.report.build_report import BuildReport
+from quantgate.pipelines.report.build_report import CHARTS, BuildReport
 from quantgate.pipelines.report.charts.page_charts import PageChart, page_charts
 from quantgate.pipelines.report.charts.svg import standalone_svg
 from quantgate.pipelines.report.page.environment import page_environment, read_part, script_hash
 from quantgate.pipelines.report.page.view import SYMBOLS, page_view
-
-CHARTS = "charts"
-"""The folder beside a page with its charts, a file each."""
 
 _COLOURS = re.compile(r":root \{[^}]*\}")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from quantgate.flows.build.outcome import ALL_FAILED, OPEN, PASSED
+from quantgate.flows.build.results.build_result import ALL_FAILED, OPEN, PASSED
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.process.devices.engines import llamacpp_lacks, torch_lacks

@@ -81,12 +81,24 @@ def test_transcripts_hold_raw_answers_with_token_ids(road: Road) -> None:
         assert all(answer["token_ids"] for answer in answers if answer["text"])
 
 
-def test_a_second_run_starts_nothing_and_prints_the_same(road: Road) -> None:
+def test_a_second_run_plans_nothing_and_prints_the_same(road: Road) -> None:
     started = time.monotonic()
     again = road.run(*road.build, "--json")
     assert time.monotonic() - started < 10, "a tenth of what any model, flow or server would take"
     assert json.loads(again.stdout) == result(road)
     assert "already" in again.stderr
+    assert "resolving" not in again.stderr, "the command's end was noted with all that it read"
+
+
+def test_an_input_that_may_have_changed_is_planned_once(road: Road) -> None:
+    items = road.folder / "suite" / "items.jsonl"
+    facts = items.stat()
+    items.write_bytes(items.read_bytes())
+    os.utime(items, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    once, then = (road.run(*road.build, "--json") for _ in range(2))
+    for again in (once, then):
+        assert json.loads(again.stdout) == result(road)
+    assert ("resolving" in once.stderr, "resolving" in then.stderr) == (True, False)
 
 
 def test_ci_s_verdict_of_a_build_hands_on_its_files_and_its_exit_code(road: Road) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.pipelines.report.wording import plural
 
 _NAMED_AT_MOST = 12

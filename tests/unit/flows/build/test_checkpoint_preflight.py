@@ -9,8 +9,8 @@ from threading import Barrier
 import pytest
 from rich.console import Console
 
-from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.preflight.checkpoint import looking_inside
+from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import Tools

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.outcome import COMPLETION, PAGE, BuildResult, read_complete
+from quantgate.flows.build.outcome import read_complete
 from quantgate.flows.build.plan_files import read_plan, write_plan
 from quantgate.flows.build.references import run_references
+from quantgate.flows.build.results.build_result import COMPLETION, PAGE, BuildResult
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.records import write_checked
 from quantgate.pipelines.files.sealed import MANIFEST, read_manifest, read_sealed, seal

@@ -9,9 +9,11 @@ from rich.console import Console
 
 from quantgate.flows.build import outcome, units
 from quantgate.flows.build.attesting import attest_registered
-from quantgate.flows.build.errors import REGISTER, guarded
+from quantgate.flows.build.errors import guarded
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.registering import register, register_waiting
+from quantgate.flows.build.results.build_result import PASSED, UNREGISTERED, BuildResult
+from quantgate.flows.build.results.unit_error import REGISTER
 from quantgate.flows.build.tracking import tracking
 from quantgate.flows.cli.views.result import show_result
 from quantgate.pipelines.domain.errors import InputError, QuantgateError, ServiceError
@@ -46,7 +48,7 @@ def build(tmp_path: Path) -> LocalBuild:
     return here
 
 
-def walk(build: LocalBuild, open_registry: object) -> outcome.BuildResult:
+def walk(build: LocalBuild, open_registry: object) -> BuildResult:
     for planned in build.plan.variants:
         try:
             with guarded(build, planned.identifier, REGISTER):
@@ -56,7 +58,7 @@ def walk(build: LocalBuild, open_registry: object) -> outcome.BuildResult:
     return outcome.write_report(build)
 
 
-def shown(result: outcome.BuildResult) -> str:
+def shown(result: BuildResult) -> str:
     written = StringIO()
     show_result(result, Console(file=written, width=300))
     return written.getvalue()
@@ -66,7 +68,7 @@ def test_a_build_whose_registry_is_away_says_that_something_passed_and_waits(
     build: LocalBuild,
 ) -> None:
     result = walk(build, nobody_answers)
-    assert result.exit_code == outcome.UNREGISTERED
+    assert result.exit_code == UNREGISTERED
     text = shown(result)
     assert "Nothing passed" not in text
     assert (
@@ -79,7 +81,7 @@ def test_a_build_whose_registry_is_away_says_that_something_passed_and_waits(
 
 def test_what_waits_is_registered_later_as_the_build_would_have(build: LocalBuild) -> None:
     walk(build, nobody_answers)
-    assert walk(build, nobody_answers).exit_code == outcome.UNREGISTERED
+    assert walk(build, nobody_answers).exit_code == UNREGISTERED
     mlflow, heard = MemoryRegistry(), list[str]()
     done = register_waiting(build.settings, heard.append, open_registry=mlflow.open)
     assert [each.error for each in done] == [None, None]
@@ -87,7 +89,7 @@ def test_what_waits_is_registered_later_as_the_build_would_have(build: LocalBuil
     assert list(waiting(tracking(build.settings))) == []
     assert register_waiting(build.settings, heard.append, open_registry=mlflow.open) == ()
     result = walk(build, mlflow.open)
-    assert result.exit_code == outcome.PASSED
+    assert result.exit_code == PASSED
     (name,) = mlflow.models
     assert list(mlflow.models[name]) == ["1"]
     assert len(mlflow.runs) == 2
@@ -95,7 +97,7 @@ def test_what_waits_is_registered_later_as_the_build_would_have(build: LocalBuil
 
 def test_the_next_build_registers_its_own_and_forgets_what_waited(build: LocalBuild) -> None:
     walk(build, nobody_answers)
-    assert walk(build, MemoryRegistry().open).exit_code == outcome.PASSED
+    assert walk(build, MemoryRegistry().open).exit_code == PASSED
     assert list(waiting(tracking(build.settings))) == []
 
 
@@ -108,7 +110,7 @@ def test_while_nobody_answers_all_waits_on_and_one_try_is_enough(build: LocalBui
 
 def test_what_is_refused_for_good_does_not_wait(build: LocalBuild) -> None:
     result = walk(build, refuses)
-    assert result.exit_code == outcome.UNREGISTERED
+    assert result.exit_code == UNREGISTERED
     assert "could not be registered." in shown(result)
     assert list(waiting(tracking(build.settings))) == []
 

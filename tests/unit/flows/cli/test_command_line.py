@@ -5,8 +5,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from quantgate.flows.build.errors import UnitError
-from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.results.build_result import BuildResult
+from quantgate.flows.build.results.unit_error import UnitError
 from quantgate.flows.cli.main import main
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain import errors

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 import quantgate as qg
-from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan_files import write_plan
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
 from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.interface.builds import Build, asked_for
 from quantgate.flows.interface.changes import AnswerChange, AnswerChanges

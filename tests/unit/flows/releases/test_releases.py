@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build.errors import UnitError
-from quantgate.flows.build.outcome import BuildResult
+from quantgate.flows.build.results.build_result import BuildResult
+from quantgate.flows.build.results.unit_error import UnitError
 from quantgate.flows.orchestration.following.look import outcome_of
 from quantgate.flows.releases.asked import spec_of
 from quantgate.flows.releases.claims import Claim, Claims, ReleaseKey

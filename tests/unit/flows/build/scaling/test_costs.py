@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan_files import write_plan
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
 from quantgate.flows.build.scaling.costs import measured_costs
 from quantgate.flows.build.states.builds import progress_file
 from quantgate.flows.cli.main import main

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build.outcome import COMPLETION, BuildResult
 from quantgate.flows.build.plan import BuildPlan
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
 from quantgate.flows.build.states.verdict_changes import verdict_changes
 from quantgate.flows.orchestration.events.releases import of_release
 from quantgate.flows.orchestration.events.sending import tell

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from quantgate.pipelines.report.page.rendering import CHARTS, write_page_and_charts
+from quantgate.pipelines.report.build_report import CHARTS
+from quantgate.pipelines.report.page.rendering import write_page_and_charts
 from tests.support.verdicts.reports import example_report
 
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 from quantgate.flows.build.clearing.usage import in_use
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.outcome import BuildResult
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_command
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.planning.preparing import prepare
+from quantgate.flows.build.repeating.finished import AskedCommand
+from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
+from quantgate.flows.cli.quantizing.noting import end_is_noted, seen_plan
+from quantgate.flows.cli.quantizing.telling import tell_result
 from quantgate.flows.cli.views.plan import show_plan
-from quantgate.flows.cli.views.printing import print_json
 from quantgate.flows.cli.views.rendering import open_console
-from quantgate.flows.cli.views.result import show_result
 from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.orchestration.searching import run_search
 from quantgate.flows.progress.board import Board, open_board
@@ -63,19 +64,15 @@ class QuantizeOptions:
     budget: str | None = None
 
 
-def quantize_command(options: QuantizeOptions) -> int:
+def quantize_command(options: QuantizeOptions, command: AskedCommand) -> int:
     """Plan, and unless all is done already, run the flow; print the result and return its exit code."""
     settings = Settings.from_environment()
     console = open_console(to_stderr=options.as_json)
     with open_board() as board:
-        result = built(options, settings, board, lambda plan: show_plan(plan, settings, console))
-    if result is None:
-        return 0
-    if options.as_json:
-        print_json(result.details)
-    else:
-        show_result(result, console)
-    return result.exit_code
+        result = built(
+            options, settings, board, lambda plan: show_plan(plan, settings, console), command
+        )
+    return 0 if result is None else tell_result(result, as_json=options.as_json)
 
 
 def _search_request(options: QuantizeOptions) -> SearchRequest | None:
@@ -107,18 +104,25 @@ def built(
     settings: Settings,
     board: Board,
     show: Callable[[BuildPlan], None],
+    command: AskedCommand | None = None,
 ) -> BuildResult | None:
     """Plan and run a build or a search; where only a plan is asked for, `show` it and return None.
+
+    How `command` ends is noted for who asks it again.
 
     Raises:
         QuantgateError: whatever planning or running refuses.
     """
     prepare(settings.store)
     search = _search_request(options)
-    spec = _build_spec(options)
+
+    def make(say: Callable[[str], None]) -> BuildPlan:
+        return plan_build(_build_spec(options), settings, say, options.only)
+
     with in_use(settings.store) as use:
         board.say(f"store {settings.store.root}")
-        plan = plan_build(spec, settings, board.say, options.only)
+        planned = seen_plan(make, board.say, settings)
+        plan = planned.plan
         if search is not None:
             tools = wire(settings, plan.servers)
             plan = search_plan(LocalBuild(plan=plan, settings=settings, tools=tools), search)
@@ -126,10 +130,13 @@ def built(
             show(plan)
             return None
         write_command(plan.name, command_line(options), settings.store)
-        if search is None:
-            use.runs(plan.name)
+        if search is not None:
+            return run_search(plan, settings, board)  # which has a second plan, not known yet
+        use.runs(plan.name)
+        if command is None:
             return run_build(plan, settings, board)
-        return run_search(plan, settings, board)  # which has a second plan, that is not known yet
+        with end_is_noted(command, planned, make, settings):
+            return run_build(plan, settings, board)
 
 
 def command_line(options: QuantizeOptions) -> str:

@@ -1,0 +1,1 @@
+"""What a build came to, in nouns that cost little to import."""
