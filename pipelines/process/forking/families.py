@@ -29,4 +29,13 @@ _USING_LLMCOMPRESSOR = WorkerFamily(
     names=(f"{_ENGINES}.llmcompressor.workers.",),
     imports=(f"{_ENGINES}.llmcompressor.workers.compress",),
 )
-FAMILIES = (_USING_TRANSFORMERS, _USING_LLMCOMPRESSOR)
+_LLAMACPP = f"{_ENGINES}.llamacpp.workers"
+_USING_LLAMACPP = WorkerFamily(
+    names=(f"{_LLAMACPP}.",),
+    imports=tuple(
+        f"{_LLAMACPP}.{name}"
+        for name in ("answer", "divergence", "building.imatrix", "building.quantize")
+    ),
+)
+"""All of llama.cpp's that use no transformers: those are of the first family."""
+FAMILIES = (_USING_TRANSFORMERS, _USING_LLMCOMPRESSOR, _USING_LLAMACPP)
