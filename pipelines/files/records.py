@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,12 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.files.temporary import half_written
 from quantgate.pipelines.files.validation_wording import sentence
 
 Record = TypeVar("Record")
 
 _SHARED_MODE = 0o644
-"""Temporary files are private; what is kept may be read by everybody who may enter the folder."""
+"""Whatever a process's umask is, what is kept may be read by everybody who may enter the folder."""
 
 
 def to_json(record: object) -> JsonValue:
@@ -135,15 +135,9 @@ def _adapter(record_type: Any) -> TypeAdapter[Any]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically and durably."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), _SHARED_MODE)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with half_written(path.parent) as (beside, file):
+        os.fchmod(file.fileno(), _SHARED_MODE)
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+        beside.replace(path)

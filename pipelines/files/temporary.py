@@ -2,7 +2,8 @@
 
 A folder's owner holds a lock on a file in it, which the kernel frees when the owner dies, however it dies and
 in whatever container: a lock that can be had means that nobody works there any more. Staging folders of the
-store (`pipelines.files.sealed`) are told from live ones by the lock of what they were to become.
+store (`pipelines.files.sealed`) are told from live ones by the lock of what they were to become, files that
+have not got their names yet by their writer's lock on themselves.
 """
 
 import fcntl
@@ -11,17 +12,21 @@ import re
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from quantgate.pipelines.files.locks import unless_held
 
 PREFIX = "quantgate-"
+HALF_WRITTEN = ".writing-"
+"""How the names of files begin that are not whole yet."""
 _OWNER = ".owner"
 _CONTENT = "content"
 _STAGING = re.compile(r"\.(?P<name>.+)\.staging-[0-9a-f]{8}")
-_STAGING_DEPTH = 3
+_OPEN_DEPTH = 4
 _FORGOTTEN_SECONDS = 24 * 3600.0
 """After how long a folder without an owner's file (made by a sandbox, or by an older version) is cleared."""
 
@@ -56,13 +61,52 @@ def clear_temporary(within: Path | None = None) -> int:
     return cleared
 
 
-def clear_staging(store: Path) -> int:
-    """Remove staging folders of a store whose makers died; return how many."""
+def clear_unfinished(store: Path) -> int:
+    """Remove what dead makers left in a store, staging folders and files without names; return how many."""
     cleared = 0
-    for staging, name in tuple(_staged(store)):
-        with suppress(OSError), unless_held(staging.parent / f".{name}.lock") as free:
-            if free:
-                shutil.rmtree(staging, ignore_errors=True)
+    for folder in tuple(_open_folders(store)):
+        cleared += clear_half_written(folder)
+        for staging, name in _staged(folder):
+            with suppress(OSError), unless_held(folder / f".{name}.lock") as free:
+                if free:
+                    shutil.rmtree(staging, ignore_errors=True)
+                    cleared += 1
+    return cleared
+
+
+@contextmanager
+def half_written(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Yield a new file in a folder, open and locked; it goes unless it gets another name in the block."""
+    while True:
+        path = folder / f"{HALF_WRITTEN}{uuid.uuid4().hex}"
+        try:
+            with path.open("xb") as file:
+                with suppress(OSError):  # there are file systems without locks
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file.fileno()).st_nlink:  # else it was cleared before it was locked
+                    yield path, file
+                    return
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def clear_half_written(folder: Path, oldest_seconds: float = 0.0) -> int:
+    """Remove what killed writers left in a folder; return how many files.
+
+    Only what nobody has written to for `oldest_seconds`, by the clock of the file system, goes: where locks
+    hold on one host alone, a file of another host looks as if its writer were dead.
+    """
+    cleared = 0
+    left = [path for path in _entries(folder) if path.name.startswith(HALF_WRITTEN)]
+    if not left:
+        return 0
+    with half_written(folder) as (mine, _):
+        now = mine.stat().st_mtime
+    for path in left:
+        with suppress(OSError), path.open("rb") as file:  # its writer ended just now, or lives
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if now - os.fstat(file.fileno()).st_mtime >= oldest_seconds:
+                path.unlink()
                 cleared += 1
     return cleared
 
@@ -88,12 +132,27 @@ def _is_left(folder: Path) -> bool:
         return free
 
 
-def _staged(folder: Path, depth: int = 1) -> Iterator[tuple[Path, str]]:
-    """Yield staging folders with the names of what they were to become; sealed folders hold none."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if not path.is_dir() or path.is_symlink():
-            continue
-        if staging := _STAGING.fullmatch(path.name):
+def _staged(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield staging folders in a folder with the names of what they were to become."""
+    for path in _entries(folder):
+        staging = _STAGING.fullmatch(path.name)
+        if staging and path.is_dir() and not path.is_symlink():
             yield path, staging["name"]
-        elif depth < _STAGING_DEPTH and not (path / "manifest.json").exists():
-            yield from _staged(path, depth + 1)
+
+
+def _open_folders(folder: Path, depth: int = 1) -> Iterator[Path]:
+    """Yield the folders of a store in which something may be under way, itself first; no sealed ones."""
+    if not folder.is_dir() or folder.is_symlink() or (folder / "manifest.json").exists():
+        return
+    yield folder
+    if depth < _OPEN_DEPTH:
+        for below in _entries(folder):
+            if not _STAGING.fullmatch(below.name):
+                yield from _open_folders(below, depth + 1)
+
+
+def _entries(folder: Path) -> tuple[Path, ...]:
+    """Return what is in a folder, nothing of one that was removed just now."""
+    with suppress(FileNotFoundError):
+        return tuple(folder.iterdir())
+    return ()

@@ -1,13 +1,12 @@
 """Objects in a folder of a file system that hosts share (`file:///srv/quantgate`): no lock of its is needed.
 
-A file is written beside its name first. `os.link` gives it the name and fails where that is taken, also
-over NFS, whose reply may be lost: then the link count tells (link(2), open(2) on O_EXCL and NFS). Times of
-files are those of the server. A file that marks the folder lies in it: where a file system is not mounted,
-there is none, and nothing is read or written.
+A file is written in `.writing` of the same folder first. `os.link` gives it the name and fails where that is
+taken, also over NFS, whose reply may be lost: then the link count tells (link(2), open(2) on O_EXCL and NFS).
+Times of files are those of the server. A file that marks the folder lies in it: where a file system is not
+mounted, there is none, and nothing is read or written.
 """
 
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,9 +14,12 @@ from pathlib import Path
 from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.files.temporary import clear_half_written, half_written
 from quantgate.pipelines.sharing.objects import SharedObjects, StoredObject
 
-_BESIDE = ".writing-"
+_WRITING = ".writing"
+_ABANDONED_SECONDS = 60.0
+"""How long nobody has written to a file that is cleared: locks may hold on one host alone."""
 _NAMES_OF_A_LINKED_FILE = 2
 _MARK = "quantgate-shared-store"
 
@@ -41,6 +43,11 @@ class FileObjects(SharedObjects):
             (self._folder / _MARK).touch()
 
     @override
+    def clear_left(self) -> None:
+        with self._mounted():
+            clear_half_written(self._folder / _WRITING, _ABANDONED_SECONDS)
+
+    @override
     def read(self, name: str) -> bytes | None:
         with self._mounted():
             try:
@@ -50,15 +57,15 @@ class FileObjects(SharedObjects):
 
     @override
     def write(self, name: str, content: bytes) -> None:
-        with self._mounted(), self._beside(name, content) as beside:
-            beside.replace(self._folder / name)
+        with self._mounted(), self._written(name, content) as written:
+            written.replace(self._folder / name)
 
     @override
     def create(self, name: str, content: bytes) -> bool:
-        with self._mounted(), self._beside(name, content) as beside:
+        with self._mounted(), self._written(name, content) as written:
             with suppress(FileExistsError):
-                os.link(beside, self._folder / name)
-            return beside.stat().st_nlink == _NAMES_OF_A_LINKED_FILE
+                os.link(written, self._folder / name)
+            return written.stat().st_nlink == _NAMES_OF_A_LINKED_FILE
 
     @override
     def remove(self, name: str) -> None:
@@ -70,7 +77,7 @@ class FileObjects(SharedObjects):
         listed: dict[str, StoredObject] = {}
         with self._mounted():
             for place, _, names in os.walk(self._folder / prefix):
-                for path in (Path(place, name) for name in names if not name.startswith(_BESIDE)):
+                for path in (Path(place, name) for name in names):
                     with suppress(FileNotFoundError):  # removed just now
                         stat = path.stat()
                         listed[path.relative_to(self._folder).as_posix()] = StoredObject(
@@ -79,19 +86,16 @@ class FileObjects(SharedObjects):
         return listed
 
     @contextmanager
-    def _beside(self, name: str, content: bytes) -> Iterator[Path]:
-        """Yield a durable file beside the name that it is to have; whatever is left of it goes."""
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.parent / f"{_BESIDE}{uuid.uuid4().hex}"
-        try:
-            with beside.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            yield beside
-        finally:
-            beside.unlink(missing_ok=True)
+    def _written(self, name: str, content: bytes) -> Iterator[Path]:
+        """Yield a durable file for the name that it is to have; whatever is left of it goes."""
+        writing = self._folder / _WRITING
+        for folder in ((self._folder / name).parent, writing):
+            folder.mkdir(parents=True, exist_ok=True)
+        with half_written(writing) as (path, file):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            yield path
 
     @contextmanager
     def _mounted(self) -> Iterator[None]:

@@ -25,6 +25,10 @@ class SharedObjects(Protocol):
         """Make the place one that hosts share, where that takes more than its being there."""
         ...
 
+    def clear_left(self) -> None:
+        """Remove what writers left that were killed."""
+        ...
+
     def read(self, name: str) -> bytes | None:
         """Return an object's bytes, None where there is no such object."""
         ...

@@ -42,7 +42,7 @@ def open_objects(address: str) -> SharedObjects:
 
 
 def require_shareable(objects: SharedObjects) -> None:
-    """See that a place can be written to and read, and refuses to create what exists.
+    """See that a place can be written to and read, and refuses to create what exists; clear what was left.
 
     Raises:
         ServiceError: it does not answer (`transient`), refuses us, or creates an object twice.
@@ -57,3 +57,4 @@ def require_shareable(objects: SharedObjects) -> None:
             where=objects.address,
             next_step="take a service that honours conditional writes, or no shared store",
         )
+    objects.clear_left()

@@ -60,6 +60,10 @@ class S3Objects(SharedObjects):
         """A bucket is there or not: no mark is needed."""
 
     @override
+    def clear_left(self) -> None:
+        """Nothing: an object is there whole or not at all."""
+
+    @override
     def read(self, name: str) -> bytes | None:
         with self._translated():
             try:

@@ -33,6 +33,10 @@ class MemoryObjects(SharedObjects):
         pass
 
     @override
+    def clear_left(self) -> None:
+        pass
+
+    @override
     def read(self, name: str) -> bytes | None:
         with _Request(self, "read", name):
             return self.contents.get(name)

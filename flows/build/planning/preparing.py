@@ -2,7 +2,7 @@
 
 from quantgate.pipelines.files.disk.trouble import require_writable
 from quantgate.pipelines.files.store import Store
-from quantgate.pipelines.files.temporary import clear_staging, clear_temporary
+from quantgate.pipelines.files.temporary import clear_temporary, clear_unfinished
 
 
 def prepare(store: Store) -> None:
@@ -15,4 +15,4 @@ def prepare(store: Store) -> None:
     clear_temporary()
     clear_temporary(store.root / "traffic")
     clear_temporary(store.offloaded)
-    clear_staging(store.root)
+    clear_unfinished(store.root)

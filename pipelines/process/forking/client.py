@@ -17,6 +17,7 @@ from pathlib import Path
 
 from quantgate.pipelines.process.children import CHILDREN
 from quantgate.pipelines.process.devices.engines import computes_on_gpus
+from quantgate.pipelines.process.endings.watching import ChildWatch, hung_seconds
 from quantgate.pipelines.process.forking.families import FAMILIES, WorkerFamily
 from quantgate.pipelines.process.forking.server import LARGEST_BYTES, Start
 from quantgate.pipelines.process.launch import PARENT_PID
@@ -25,6 +26,7 @@ from quantgate.pipelines.process.memory import available_bytes
 _SERVER = "quantgate.pipelines.process.forking.server"
 _MOST_SERVERS = 3
 _LOOK_EVERY_SECONDS = 0.01
+_HEAR_EVERY_SECONDS = 0.2
 _GRACE_SECONDS = 3.0
 _LEAST_FREE_BYTES = 2 << 30
 """A server holds half a gigabyte beside its children."""
@@ -104,7 +106,7 @@ class _ServerProcess:
         self.used = time.monotonic()
 
     def start(self, message: bytes, log: int, progress: int) -> ForkedChild | None:
-        """Have a child started; None where the server is gone."""
+        """Have a child started; None where the server is gone, or hung."""
         self.used = time.monotonic()
         status, their_status = os.pipe()
         descriptors = array.array("i", [log, progress, their_status])
@@ -117,15 +119,25 @@ class _ServerProcess:
             return None
         finally:
             os.close(their_status)
-        written = b""
-        while b"\n" not in written:
-            chunk = os.read(status, 64)
-            if not chunk:
-                os.close(status)
-                return None
-            written += chunk
-        pid, _, rest = written.partition(b"\n")
+        pid, end, rest = self._first_line(status).partition(b"\n")
+        if not end:
+            os.close(status)
+            return None
         return ForkedChild(int(pid), status, rest)
+
+    def _first_line(self, status: int) -> bytes:
+        """Read a child's number and what follows; no line where the server ended, or hung and was killed."""
+        written, watch = b"", ChildWatch(self.process.pid, hung_seconds())
+        while b"\n" not in written:
+            watch.look()
+            if watch.hangs:
+                self.process.kill()
+            if select.select([status], [], [], _HEAR_EVERY_SECONDS)[0]:
+                chunk = os.read(status, 64)
+                if not chunk:
+                    break
+                written += chunk
+        return written
 
     def retire(self) -> None:
         """Ask it to go when no child of it lives; it is not used again."""

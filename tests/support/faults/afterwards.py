@@ -1,11 +1,11 @@
 """What has to hold after a strike, and when the same command has completed."""
 
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from quantgate.flows.orchestration.server.state import ServerFolder, is_locked
+from quantgate.pipelines.files.temporary import HALF_WRITTEN
 from tests.support.builds.processes import all_in
 from tests.support.builds.road import Road, leftovers
 
@@ -18,8 +18,6 @@ _LOCKED = ("*.lock", "*.held", "*.lease", "in-use/*")
 Prefect's server, plans in use."""
 _SERVERS = ("orchestration.server.keeper",)
 """The project's Prefect server, which `quantgate up` had stay between commands."""
-_HALF_WRITTEN = re.compile(r"\.writing-[0-9a-f]{32}|\..+\.[a-z0-9_]{8}")
-"""Files beside the name that they were to get."""
 
 
 def sealed(road: Road) -> dict[str, int]:
@@ -47,7 +45,7 @@ def completes(road: Road, *more: str) -> None:
 
 def half_written(store: Path) -> list[Path]:
     """Return files of a store that never got their names."""
-    return [path for path in store.rglob(".*") if _HALF_WRITTEN.fullmatch(path.name)]
+    return list(store.rglob(f"{HALF_WRITTEN}*"))
 
 
 def nothing_left(road: Road) -> None:

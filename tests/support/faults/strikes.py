@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.support.builds.processes import workers_in
 from tests.support.builds.road import Road, make_road
 from tests.support.faults.afterwards import nothing_held, sealed
 from tests.support.faults.table import note
+from tests.support.limits.memory import enter
 
 STAGES = (
     "resolving", "assembling corpus", "load base:", "audit: base", "compare with the checkpoint:",
@@ -46,9 +48,17 @@ def small_road(folder: Path, *variables: tuple[str, str]) -> Road:
 def struck(road: Road, fault: str, stage: str, strike: StrikeAt) -> int | None:
     """Run the build and strike when the line of a stage comes; return the exit code.
 
-    None where nothing was struck: that line never came, for its work is sealed, or nobody was there.
+    None where nothing was struck: that line never came, for its work is sealed, or nobody was there. Then the
+    command is killed, so that the stages after this one are still to be done.
     """
-    code, stages = struck_at_each(road, fault, (stage,), strike)
+
+    def strike_or_end(command: int) -> bool:
+        hit = strike(command)
+        if not hit:
+            os.kill(command, signal.SIGKILL)
+        return hit
+
+    code, stages = struck_at_each(road, fault, (stage,), strike_or_end)
     return code if stages else None
 
 
@@ -93,14 +103,7 @@ def signalled(number: signal.Signals) -> StrikeAt:
 
 def child_signalled(road: Road, number: signal.Signals) -> StrikeAt:
     """Return what sends a signal to the youngest child that works for a command."""
-
-    def strike(_command: int) -> bool:
-        child = youngest(road)
-        if child is not None:
-            os.kill(child, number)
-        return child is not None
-
-    return strike
+    return _at_the_youngest(road, lambda child: os.kill(child, number))
 
 
 def worker_killed(command: int) -> bool:
@@ -118,15 +121,29 @@ def worker_killed(command: int) -> bool:
 
 
 def child_starved(road: Road) -> StrikeAt:
-    """Return what lets the youngest child of a store have no more memory than it has."""
+    """Return what lets the youngest child of a store have no more memory than it has: it is refused more."""
 
-    def strike(_command: int) -> bool:
+    def starve(child: int) -> None:
+        resource.prlimit(child, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+
+    return _at_the_youngest(road, starve)
+
+
+def child_confined(road: Road, group: Path) -> StrikeAt:
+    """Return what puts the youngest child into a control group of hardly any memory: the kernel kills it."""
+    return _at_the_youngest(road, lambda child: enter(group, child))
+
+
+def _at_the_youngest(road: Road, strike: Callable[[int], None]) -> StrikeAt:
+    def at(_command: int) -> bool:
         child = youngest(road)
-        if child is not None:
-            resource.prlimit(child, resource.RLIMIT_AS, (1 << 20, 1 << 20))
-        return child is not None
+        with suppress(ProcessLookupError):  # it ended just now
+            if child is not None:
+                strike(child)
+                return True
+        return False
 
-    return strike
+    return at
 
 
 def youngest(road: Road) -> int | None:

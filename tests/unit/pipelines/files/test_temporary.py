@@ -5,13 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from quantgate.pipelines.files.locks import exclusive
+from quantgate.pipelines.files.records import write_text
 from quantgate.pipelines.files.sealed import produce_once
-from quantgate.pipelines.files.temporary import clear_staging, clear_temporary, temporary_folder
+from quantgate.pipelines.files.temporary import (
+    clear_half_written,
+    clear_temporary,
+    clear_unfinished,
+    temporary_folder,
+)
+from quantgate.pipelines.sharing.file_objects import FileObjects
+from quantgate.pipelines.sharing.opening import require_shareable
 from tests.support.children.workers import Done
 from tests.support.project import PROJECT
 
@@ -24,6 +33,56 @@ with temporary_folder(Path(sys.argv[1])) as folder:
     print(folder, flush=True)
     time.sleep(60)
 """
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from quantgate.pipelines.files.temporary import half_written
+with half_written(Path(sys.argv[1])) as (path, file):
+    file.write(b"half")
+    file.flush()
+    print(path, flush=True)
+    time.sleep(60)
+"""
+
+
+def killed_while_it_writes(folder: Path, clear: Callable[[], int]) -> Path:
+    """Start a writer, see that nothing of it is cleared while it lives, and kill it; what it left."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder)], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    left = Path(writer.stdout.readline().strip())
+    assert clear() == 0 and left.exists(), "its writer lives"
+    writer.kill()
+    writer.communicate()
+    assert left.read_text() == "half"
+    return left
+
+
+def test_a_file_that_a_killed_writer_left_goes_and_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "plans" / "p" / "elsewhere"
+    folder.mkdir(parents=True)
+    write_text(folder / "host.json", "whole")
+    left = killed_while_it_writes(folder, lambda: clear_unfinished(tmp_path))
+    assert clear_unfinished(tmp_path) == 1
+    assert not left.exists()
+    assert [path.name for path in folder.iterdir()] == ["host.json"]
+
+
+def test_one_of_another_host_goes_when_nobody_wrote_to_it_for_a_while(tmp_path: Path) -> None:
+    place = FileObjects(tmp_path / "shelf")
+    place.prepare()
+    place.write("entries/a", b"whole")
+    writing = tmp_path / "shelf" / ".writing"
+    left = killed_while_it_writes(writing, lambda: clear_half_written(writing, 60))
+    require_shareable(place)
+    assert left.exists(), "its lock says nothing of another host"
+    long_ago = left.stat().st_mtime - 61
+    os.utime(left, (long_ago, long_ago))
+    require_shareable(place)
+    assert list(writing.iterdir()) == []
+    assert place.read("entries/a") == b"whole"
 
 
 def test_a_folder_is_empty_and_goes_with_its_block(tmp_path: Path) -> None:
@@ -86,15 +145,15 @@ def test_staging_of_a_dead_maker_is_cleared_and_of_a_live_one_is_not(
         folder.mkdir(parents=True)
         (folder / "half").write_text("half")
     with exclusive(tmp_path / place / ".live.lock"):
-        assert clear_staging(tmp_path) == 1
+        assert clear_unfinished(tmp_path) == 1
         assert (live / "half").is_file()
         assert not dead.exists()
-    assert clear_staging(tmp_path) == 1
+    assert clear_unfinished(tmp_path) == 1
 
 
 def test_a_maker_in_this_process_keeps_its_staging(tmp_path: Path) -> None:
     def produce(staging: Path) -> Done:
-        assert clear_staging(tmp_path) == 0
+        assert clear_unfinished(tmp_path) == 0
         assert staging.is_dir()
         return Done(text="made")
 
@@ -102,7 +161,7 @@ def test_a_maker_in_this_process_keeps_its_staging(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_not_there_has_nothing_to_clear(tmp_path: Path) -> None:
-    assert clear_staging(tmp_path / "absent") == 0
+    assert clear_unfinished(tmp_path / "absent") == 0
 
 
 def test_a_folder_that_cannot_be_emptied_yet_is_found_again_by_the_next_run(tmp_path: Path) -> None:

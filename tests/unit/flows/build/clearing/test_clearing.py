@@ -23,7 +23,7 @@ from quantgate.flows.build.plan_files import write_plan
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.pipelines.files.locks import exclusive
-from quantgate.pipelines.files.temporary import clear_staging
+from quantgate.pipelines.files.temporary import clear_unfinished
 from quantgate.registry import Tracking, record
 from quantgate.registry.opening import open_reader
 from quantgate.registry.protocol import RegistryReader
@@ -292,7 +292,7 @@ def test_what_somebody_is_making_stays(tracking: Tracking, mlflow: MemoryRegistr
 
 def test_what_a_killed_one_had_moved_aside_goes_with_the_next_build(tracking: Tracking) -> None:
     write(tracking, ".gc.staging-0123abcd/0/w")
-    assert clear_staging(tracking.store.root) == 1
+    assert clear_unfinished(tracking.store.root) == 1
     assert [*tracking.store.root.glob(".gc.staging-*")] == []
 
 

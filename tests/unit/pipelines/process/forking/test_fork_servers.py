@@ -149,6 +149,17 @@ def test_a_server_that_still_imports_ends_with_whoever_started_it(tmp_path: Path
     assert not (tmp_path / "trace").exists()
 
 
+def test_a_server_that_hangs_while_it_imports_is_killed_and_the_worker_runs_all_the_same(
+    tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = replace(FAMILY, imports=("tests.support.children.imported.taking_long",))
+    monkeypatch.setattr(servers, "families", (long,))
+    monkeypatch.setenv("QUANTGATE_HUNG_MINUTES", "0.03")
+    assert run_worker(call(tmp_path, "work"), Done, ignore_progress).value.text == "passive1"
+    (process,) = servers.processes()
+    assert process.wait(timeout=10) == -signal.SIGKILL
+
+
 def test_a_server_with_other_threads_does_not_fork(
     tmp_path: Path, servers: ForkServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
