@@ -39,7 +39,7 @@ class Server:
     path. `api_key_env` names the environment variable with the key, which is stored nowhere. `body` is
     added to every request. `environment` is what it gets beside what all programs get: what the build file
     states, and what this machine's environment had when the build was planned. What nobody states
-    (`device`, `compute_dtype`, `kv_cache`) is unknown.
+    (`device`, `compute_dtype`, `kv_cache`) is unknown. `memory_gigabytes` is what one that is started takes.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Server:
     kv_cache: str = UNKNOWN
     startup_timeout_seconds: float = 600.0
     answer_timeout_seconds: float = 600.0
+    memory_gigabytes: float | None = None
     body: JsonObject = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 

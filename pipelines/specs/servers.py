@@ -58,6 +58,8 @@ class ServerFile(Spec):
     """How long a started one may take until it answers."""
     answer_timeout_seconds: float = Field(default=600.0, gt=0)
     """How long one answer may take."""
+    memory_gigabytes: float | None = Field(default=None, gt=0)
+    """What a started one takes of this machine's memory; as many are up side by side as fit."""
     body: JsonObject = Field(default_factory=dict)
     """Fields added to every request."""
     environment: dict[str, str] = Field(default_factory=dict)
@@ -68,6 +70,10 @@ class ServerFile(Spec):
         problems = [*self._command_problems(), *self._model_name_problems(), *self._secrets()]
         if self.device == GPU and self.command is None:
             problems.append("device: state the name of what a running server computes on")
+        if self.memory_gigabytes and self.command is None:
+            problems.append(
+                "memory_gigabytes: a running server takes none of what a build plans with"
+            )
         if self.environment and self.command is None:
             problems.append("environment: only a started server gets one")
         if Format.GGUF in self.formats and len(set(self.formats)) > 1:

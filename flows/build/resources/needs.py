@@ -8,7 +8,7 @@ from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.resources.machine import Need
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.audit.bench.computing import computable
-from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format
+from quantgate.pipelines.domain.recipe import CompressedTensorsOptions, Format, Recipe
 from quantgate.pipelines.engines.expected import expected_size, scratch_bytes
 from quantgate.pipelines.engines.memory import (
     MemoryNeed,
@@ -37,7 +37,10 @@ class UnitNeed:
 
 
 def unit_needs(build: LocalBuild) -> Iterator[UnitNeed]:
-    """Yield each step that takes memory here; what a server answers may take another machine's."""
+    """Yield each step that takes memory here; a server that runs already takes another's.
+
+    One that is started answers in the step that audits, or holds the base against the checkpoint.
+    """
     plan = build.plan
     for name in plan.runtimes:
         yield UnitNeed(unit=base_in(name), step=COMPARE, need=to_compare(build, name))
@@ -82,7 +85,10 @@ def to_compare(build: LocalBuild, runtime: str) -> Need:
     """
     device = build.tools.runtimes[runtime].identity(build.plan.checkpoint.numerics).device
     checkpoint, in_llamacpp = build.plan.checkpoint, _in_llamacpp(build, runtime)
-    steps = [audit_memory(checkpoint, None, in_llamacpp=in_llamacpp)]
+    steps = [
+        audit_memory(checkpoint, None, in_llamacpp=in_llamacpp),
+        *_started(build, runtime, None, in_llamacpp=in_llamacpp),
+    ]
     if in_llamacpp:
         steps.append(conversion_memory(checkpoint))
     if computed := computable(checkpoint, build.bench.memory):
@@ -109,13 +115,15 @@ def to_ask_the_base(build: LocalBuild, runtime: str) -> Need:
 
 
 def to_audit(build: LocalBuild, planned: PlannedVariant) -> Need:
-    """Estimate what an audit takes: the variant in its own runtime, whoever answers, and rulers before it."""
+    """Estimate what an audit takes: the variant in its own runtime, rulers before it, a server after it."""
     checkpoint, recipe = build.plan.checkpoint, planned.recipe
-    looked = audit_memory(checkpoint, recipe, in_llamacpp=recipe.format is Format.GGUF)
+    in_llamacpp = recipe.format is Format.GGUF
+    looked = audit_memory(checkpoint, recipe, in_llamacpp=in_llamacpp)
+    served = _started(build, recipe.runtime, recipe, in_llamacpp=in_llamacpp)
     device = build.tools.runtimes[recipe.runtime].identity(recipe).device
     if device == "cpu":
         device = torch_device()  # which emulates rulers, and looks at what a server is to load
-    return _need(build, highest(looked, rulers_memory(checkpoint)), device)
+    return _need(build, highest(looked, rulers_memory(checkpoint), *served), device)
 
 
 def to_answer(build: LocalBuild, planned: PlannedVariant) -> Need:
@@ -135,6 +143,24 @@ def to_time(build: LocalBuild, planned: PlannedVariant) -> Need:
     """Ask for all there is: nothing else is under way while a variant is timed."""
     device = build.tools.runtimes[planned.recipe.runtime].identity(planned.recipe).device
     return Need(size_bytes=sys.maxsize, device=device)
+
+
+def _started(
+    build: LocalBuild, runtime: str, recipe: Recipe | None, *, in_llamacpp: bool
+) -> Iterator[MemoryNeed]:
+    """Yield what a server takes that is started here: as its entry states, else as our own runtime would."""
+    for server in build.plan.servers:
+        if server.name != runtime or not server.command:
+            continue
+        if server.memory_gigabytes is not None:
+            yield MemoryNeed(held_bytes=int(server.memory_gigabytes * 1e9))
+            continue
+        yield answer_memory(
+            build.plan.checkpoint,
+            recipe,
+            in_llamacpp=in_llamacpp,
+            longest_tokens=build.suite_runs.longest_sequence_tokens,
+        )
 
 
 def _need(build: LocalBuild, taken: MemoryNeed, device: str) -> Need:

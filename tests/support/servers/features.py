@@ -47,7 +47,7 @@ def forms_agree(desk: Desk, forms: tuple[PromptForm, ...]) -> None:
 def samples_come_again(desk: Desk, prompt: Prompt) -> None:
     """Samples of a prompt differ, and come again with their seed."""
     prompts = tuple(
-        replace(prompt, item_id=name, temperature=1.5, max_tokens=24)
+        replace(prompt, item_id=name, temperature=prompt.temperature or 1.5, max_tokens=24)
         for name in ("one", "one#2", "one#3")
     )
     texts = [
@@ -85,13 +85,14 @@ def a_schema_binds(desk: Desk, **changes: Any) -> None:
     assert json.loads(answers["bound"]["text"])["kind"] in ("cat", "dog")
 
 
-def tools_and_variables_reach_the_template(desk: Desk, **changes: Any) -> None:
+def tools_and_variables_reach_the_template(desk: Desk) -> dict[str, Any]:
     """Its own chat template writes out what ours does: the server's count of tokens is the witness."""
     prompts = desk.with_tools()
     plain = {prompt.item_id: prompt for prompt in desk.prompts}
     assert all("refund_order" in prompt.text and "polite" in prompt.text for prompt in prompts)
     assert not any("polite" in prompt.text for prompt in plain.values())
-    answers = desk.ask_otherwise("tools", prompts, prompts="chat", **changes)
+    answers = desk.ask_otherwise("tools", prompts, prompts="chat")
     assert {row["prompt_tokens"] for row in answers.values()} == {
         len(prompt.token_ids) for prompt in prompts
     }
+    return answers

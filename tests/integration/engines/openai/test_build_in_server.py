@@ -1,6 +1,11 @@
 """A whole build whose variants are judged in llama-server: what ships is asked where it is served."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +28,34 @@ servers:
 """
 
 
+@contextmanager
+def ports_in_use(folder: Path) -> Iterator[set[frozenset[str]]]:
+    """Look every moment which ports servers of files in a folder have; yields all that was seen."""
+    seen, done = {frozenset[str]()}, threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.05):
+            seen.add(frozenset(_ports(str(folder))))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+
+
+def _ports(folder: str) -> Iterator[str]:
+    for process in Path("/proc").iterdir():
+        try:
+            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # no process, or one that has ended
+            continue
+        if Path(words[0]).name == "llama-server" and any(word.startswith(folder) for word in words):
+            yield words[words.index("--port") + 1]
+
+
 @pytest.fixture(scope="module")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     road = make_road(tmp_path_factory.mktemp("served"), ("Q8_0", "TQ2_0"), items_a_slice=4)
@@ -33,8 +66,15 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
 
 
 def test_a_build_judged_in_a_server_says_so_and_is_found_by_it(road: Road) -> None:
-    finished = road.run(*road.build, "--json")
+    with ports_in_use(road.store / "variants") as ports:
+        two_at_once = replace(
+            road, variables=(("QUANTGATE_WORKERS", "2"), ("QUANTGATE_THREADS", "1"))
+        )
+        finished = two_at_once.run(*road.build, "--json")
     assert finished.returncode in (0, 11), finished.stderr
+    assert max(map(len, ports)) == 2, (
+        "the servers of both variants were up at once, each at its port"
+    )
     rows = {row["identifier"]: row for row in json.loads(finished.stdout)["variants"]}
     assert rows["support-llama--Q8_0"]["decision"] == "pass"
     assert rows["support-llama--TQ2_0"]["decision"] == "fail"

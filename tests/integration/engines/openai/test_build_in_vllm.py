@@ -16,23 +16,15 @@ from typing import Any
 
 import pytest
 
-from quantgate.flows.settings import Settings
-from quantgate.pipelines.process.environments import LockedEnvironment
 from tests.support.builds.road import Road, leftovers, make_road
-from tests.support.project import PROJECT
-from tests.support.servers.served import parent_of
+from tests.support.project import EXAMPLE, PROJECT
+from tests.support.servers.gateway import Gateway, gateway
+from tests.support.servers.vllm import NO_VLLM, VLLM, engines_of, running_vllm
 
-ENVIRONMENT = LockedEnvironment(
-    name="vllm",
-    lock=PROJECT / "requirements" / "vllm.lock",
-    tool_cache=Settings.from_environment().tool_cache,
-    command="make setup-vllm",
-)
-VLLM = os.environ.get("QUANTGATE_VLLM") or str(ENVIRONMENT.folder / "bin" / "vllm")
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.skipif(not Path(VLLM).is_file(), reason=f"no vLLM: `{ENVIRONMENT.command}`"),
+    pytest.mark.skipif(NO_VLLM is not None, reason=str(NO_VLLM)),
 ]
 
 SERVERS = """judge_in: vllm
@@ -150,6 +142,40 @@ def test_one_server_serves_audit_and_run_of_a_file(road: Road, judged: dict[str,
     assert starts == 1
 
 
+def test_a_build_is_judged_alike_in_servers_that_run_behind_one_faulty_proxy(
+    road: Road, judged: dict[str, Any]
+) -> None:
+    base = EXAMPLE / "checkpoint"
+    (config,) = road.store.glob("variants/*--W8A8--*/**/config.json")
+    log = road.folder / "running.log"
+    with running_vllm(base, log) as of_base, running_vllm(config.parent, log) as of_variant:
+        state = Gateway({"": of_base, str(config.parent): of_variant}, fault_every=9)
+        with gateway(state) as url:
+            begins, _, _ = SERVERS.partition("    startup_timeout_seconds")
+            build = variation(
+                road,
+                "running.yaml",
+                (SERVERS.replace("PROGRAM", VLLM), f"{begins}    url: {url}\n"),
+                (", ".join(RECIPES), "W8A8"),
+            )
+            row = rows(road, build)["W8A8"]
+    assert row["decision"] == judged["W8A8"]["decision"]
+    assert findings(row)["token ids of vllm equal the base's"][0]
+    assert all(count >= 2 for count in state.faults.values()), state.faults
+    said = [texts for subject, texts in answers(road) if subject.endswith("W8A8")]
+    assert len(said) == 2
+    changed = [name for name in said[0] if said[0][name] != said[1][name]]
+    assert len(changed) <= 1  # as other batches turn a near tie
+
+
+def answers(road: Road) -> Iterator[tuple[str, dict[str, str]]]:
+    """The texts of every sealed run, by its subject."""
+    for manifest in (road.store / "runs").glob("*/manifest.json"):
+        subject = json.loads(manifest.read_text())["record"]["plan"]["subject"]
+        transcript = (manifest.parent / "transcript.jsonl").read_text().splitlines()
+        yield subject, {row["item_id"]: row["text"] for row in map(json.loads, transcript)}
+
+
 def test_a_setting_that_the_command_alters_makes_another_model_and_is_refused(road: Road) -> None:
     rope = '{"rope_parameters": {"rope_type": "default", "rope_theta": 100}}'
     build = variation(
@@ -239,20 +265,3 @@ def killed(road: Road, build: Path, line: str) -> str:
     assert process.returncode not in (0, 10, 11), said
     assert "Traceback" not in said, said
     return said
-
-
-def engines_of(ancestor: int) -> list[int]:
-    """The engine processes that a command's server has started."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if not folder.name.isdigit() or b"EngineCore" not in (folder / "cmdline").read_bytes():
-                continue
-            pid = int(folder.name)
-            while pid > 1 and pid != ancestor:
-                pid = parent_of(pid)
-        except OSError:  # it has ended
-            continue
-        if pid == ancestor:
-            found.append(int(folder.name))
-    return found

@@ -76,13 +76,30 @@ def test_every_unit_says_what_it_needs(tmp_path: Path) -> None:
     ]
 
 
-def test_a_server_takes_no_memory_for_its_answers_but_its_variants_are_audited_here(
+def test_a_running_server_takes_no_memory_for_its_answers_but_its_variants_are_audited_here(
     tmp_path: Path,
 ) -> None:
     build = faked_build(tmp_path, FakeBackend(), FakeRuntime())
     served = replace(build, plan=replace(build.plan, servers=(SERVER,)))
     steps = {each.step for each in unit_needs(served)}
     assert steps == {COMPARE, BUILD, AUDIT}
+
+
+def test_a_started_server_takes_what_is_stated_else_what_our_own_runtime_would(
+    tmp_path: Path,
+) -> None:
+    build, _ = large(tmp_path, recipe="Q8_0")
+
+    def needs(server: Server) -> tuple[float, float]:
+        served = replace(build, plan=replace(build.plan, servers=(server,)))
+        return gigabytes(served, COMPARE), gigabytes(served, AUDIT)
+
+    started = replace(SERVER, command=("llama-server", "{model}"))
+    running, guessed = needs(SERVER), needs(started)
+    answering = gigabytes(build, ANSWER)
+    assert guessed == (max(running[0], answering), max(running[1], answering))
+    stated = needs(replace(started, memory_gigabytes=500.0))
+    assert stated == (500.0, 500.0)
 
 
 def test_gguf_recipes_take_a_tensor_at_a_time_and_others_all_weights(tmp_path: Path) -> None:
