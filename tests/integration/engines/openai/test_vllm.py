@@ -49,7 +49,7 @@ ITEMS = 24
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
     checkpoint = checkpoint_that_shows_tools(folder)
-    parsing = ("--enable-auto-tool-choice", "--tool-call-parser", "llama3_json")
+    parsing = ("--enable-auto-tool-choice", "--tool-call-parser", "xlam")
     with running_vllm(checkpoint, folder / "vllm.log", *parsing) as url:
         server = Server(
             name="served",
@@ -86,9 +86,9 @@ def test_a_schema_binds_completions_and_chats(desk: Desk) -> None:
     a_schema_binds(desk, prompts="chat")
 
 
-def test_tools_and_variables_reach_the_chat_template_and_calls_are_read_as_text(desk: Desk) -> None:
+def test_tools_and_variables_reach_the_chat_template(desk: Desk) -> None:
     answers = tools_and_variables_reach_the_template(desk)
-    assert all(row["text"].startswith('{"name": "') for row in answers.values()), answers
+    assert all(row["text"].startswith('{"name"') for row in answers.values()), answers
 
 
 def test_a_look_compares_token_ids_and_log_probabilities(desk: Desk) -> None:
