@@ -25,6 +25,7 @@ from tests.benchmarks import (
     memory,
     oneshot,
     recipes,
+    road,
     speed,
     start_up,
     transformers_answering,
@@ -36,6 +37,7 @@ from tests.benchmarks.hosts import sharing
 BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "start_up": start_up.run,
     "lookups": lookups.run,
+    "road": road.run,
     "units": units.run,
     "answering": answering.run,
     "answering_memory": answering_memory.run,
@@ -61,7 +63,7 @@ def main() -> None:
     names = sys.argv[1:] or list(BENCHMARKS)
     if unknown := [name for name in names if name not in BENCHMARKS]:
         sys.exit(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    # Children of a fork server are not this process's, and cost neither start nor memory of their own.
+    # What forked workers share is started once a build: what is compared by itself pays for its own start.
     FORK_SERVERS.families = ()
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"quantgate-bench-{name}-") as scratch:

@@ -8,8 +8,9 @@ from pathlib import Path
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.checkpoint import Checkpoint
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.forking.families import USING_LLAMACPP
 from tests.benchmarks.measuring.building import THREADS, build, llamacpp
-from tests.benchmarks.measuring.processes import cost_of, cost_of_command
+from tests.benchmarks.measuring.processes import cost_of, cost_of_command, forked
 from tests.benchmarks.measuring.random_llama import LARGE, random_llama
 from tests.benchmarks.measuring.ratios import ROUNDS, Comparison, Cost, one_after_another
 from tests.support.llamacpp.oracles import oracle
@@ -60,7 +61,8 @@ def run(store: Store) -> None:
 def _round(checkpoint: Checkpoint, folder: Path) -> _Round:
     store, other = Store(root=folder / "ours"), folder / "theirs"
     other.mkdir(parents=True)
-    ours = [_ours(checkpoint, kind, store) for kind in TYPES]
+    with forked(USING_LLAMACPP):
+        ours = [_ours(checkpoint, kind, store) for kind in TYPES]
     f16 = other / "f16.gguf"
     converted = converted_by_them(checkpoint, f16)
     quantized = [_quantize(f16, kind) for kind in TYPES]

@@ -18,9 +18,10 @@ from quantgate.pipelines.engines.requests import DivergenceRequest, Loadable
 from quantgate.pipelines.engines.worker_calls import call_of
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.forking.families import USING_LLAMACPP
 from quantgate.pipelines.process.runner import WAITING, run_worker
 from tests.benchmarks.measuring.building import THREADS, build, llamacpp, traffic
-from tests.benchmarks.measuring.processes import cost_of, cost_of_command
+from tests.benchmarks.measuring.processes import cost_of, cost_of_command, forked
 from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 from tests.benchmarks.measuring.ratios import Comparison, Cost, in_turns
 from tests.support.llamacpp.oracles import oracle
@@ -55,21 +56,22 @@ def run(store: Store) -> None:
     (store.root / "traffic.txt").write_text(traffic())
     _theirs(files, 0)  # it cuts the windows
     windows = _windows(store.root, WINDOW_TOKENS)
-    _refuse_other_digits(files)
-    both = in_turns(partial(_ours, files, windows), partial(_theirs, files))
-    _show("base and variant", both)
-    kept = store.root / "logits"
-    _measured(files, windows, kept)
-    _show(
-        "another variant, the base's logits kept",
-        in_turns(partial(_ours, files, windows, kept=kept), partial(_their_variant, files)),
-    )
+    with forked(USING_LLAMACPP):
+        _refuse_other_digits(files)  # from here on there is a server to fork from, as in a build
+        both = in_turns(partial(_ours, files, windows), partial(_theirs, files))
+        _show("base and variant", both)
+        kept = store.root / "logits"
+        _measured(files, windows, kept)
+        _show(
+            "another variant, the base's logits kept",
+            in_turns(partial(_ours, files, windows, kept=kept), partial(_their_variant, files)),
+        )
 
 
 def _show(what: str, both: tuple[list[Cost], list[Cost]]) -> None:
     ours, theirs = both
     windows = f"divergence, {WINDOWS} windows of {WINDOW_TOKENS}, {what}"
-    Comparison(what=windows, ours=ours, theirs=theirs, most_time=None).show()
+    Comparison(what=windows, ours=ours, theirs=theirs, most_time=MOST_TIME).show()
     Comparison(
         what=f"{windows}, 1,000 compared positions",
         ours=[_by_thousand(cost, OURS_COMPARED) for cost in ours],

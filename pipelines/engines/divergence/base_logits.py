@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
+from threading import Lock
 from typing import BinaryIO
 
 import numpy
@@ -90,6 +91,7 @@ class BaseLogits:
         self.vocabulary_size, self.windows = vocabulary_size, windows
         self.next_tokens = numpy.array(next_tokens(windows)) if windows else None
         self._file = file
+        self._lock = Lock()
 
     def add(self, logits: Logits) -> None:
         """Append positions.
@@ -100,7 +102,7 @@ class BaseLogits:
         """
         if not numpy.isfinite(logits).all():
             raise CheckpointError("the base's own logits are not finite")
-        self._file.write(numpy.ascontiguousarray(logits, dtype=numpy.float32).tobytes())
+        self._file.write(numpy.ascontiguousarray(logits, dtype=numpy.float32).data)
         self._file.flush()
 
     def refuse_other(self, vocabulary_size: int) -> None:
@@ -116,9 +118,10 @@ class BaseLogits:
             )
 
     def read(self, start: int, count: int) -> Logits:
-        """Return `count` positions from `start` on."""
-        self._file.seek(4 * start * self.vocabulary_size)
-        raw = self._file.read(4 * count * self.vocabulary_size)
+        """Return `count` positions from `start` on; safe from several threads at once."""
+        with self._lock:
+            self._file.seek(4 * start * self.vocabulary_size)
+            raw = self._file.read(4 * count * self.vocabulary_size)
         return numpy.frombuffer(raw, dtype=numpy.float32).reshape(count, self.vocabulary_size)
 
 

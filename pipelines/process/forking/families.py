@@ -30,7 +30,7 @@ _USING_LLMCOMPRESSOR = WorkerFamily(
     imports=(f"{_ENGINES}.llmcompressor.workers.compress",),
 )
 _LLAMACPP = f"{_ENGINES}.llamacpp.workers"
-_USING_LLAMACPP = WorkerFamily(
+USING_LLAMACPP = WorkerFamily(
     names=(f"{_LLAMACPP}.",),
     imports=tuple(
         f"{_LLAMACPP}.{name}"
@@ -38,4 +38,4 @@ _USING_LLAMACPP = WorkerFamily(
     ),
 )
 """All of llama.cpp's that use no transformers: those are of the first family."""
-FAMILIES = (_USING_TRANSFORMERS, _USING_LLMCOMPRESSOR, _USING_LLAMACPP)
+FAMILIES = (_USING_TRANSFORMERS, _USING_LLMCOMPRESSOR, USING_LLAMACPP)

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from quantgate.pipelines.process.forking.client import FORK_SERVERS
+from quantgate.pipelines.process.forking.families import WorkerFamily
 from tests.benchmarks.measuring.ratios import Cost
 from tests.support.limits.watching import peaks
 
@@ -39,7 +42,34 @@ def cost_of_command(command: list[str], log: Path, environment: Mapping[str, str
     return cost_of(run)
 
 
+@contextmanager
+def forked(*families: WorkerFamily) -> Iterator[None]:
+    """Have workers of these families forked until the block ends, as in a build; no server lives before."""
+    FORK_SERVERS.close()
+    FORK_SERVERS.families = families
+    try:
+        yield
+    finally:
+        FORK_SERVERS.close()
+        FORK_SERVERS.families = ()
+
+
+def used_by(process: int, *, ended_children: bool) -> float:
+    """Return the processor time of a living process, and of its children that ended; 0 where it is gone.
+
+    These are the fields 14 and 15, and 16 and 17, of `proc(5)`.
+    """
+    try:
+        text = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return 0.0
+    fields = text.rpartition(")")[2].split()[11:15]
+    return sum(map(int, fields if ended_children else fields[:2])) / os.sysconf("SC_CLK_TCK")
+
+
 def _cpu_seconds() -> float:
-    """Return the processor time of this process and of its children that ended."""
+    """Return the processor time of this process and of its children that ended, fork servers' included."""
     now = os.times()
-    return now.user + now.system + now.children_user + now.children_system
+    ended = now.user + now.system + now.children_user + now.children_system
+    servers = FORK_SERVERS.processes()
+    return ended + sum(used_by(server.pid, ended_children=True) for server in servers)

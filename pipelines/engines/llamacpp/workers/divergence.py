@@ -75,8 +75,8 @@ def _base(request: DivergenceRequest, log: LlamaLog, counter: "_Counter") -> Ite
 def _compare(
     base: BaseLogits, request: DivergenceRequest, log: LlamaLog, counter: "_Counter"
 ) -> Divergence:
-    sums, windows = DivergenceSums(base), base.windows
     variant, threads = request.variant, request.threads
+    sums, windows = DivergenceSums(base, threads), base.windows
     with _opened(variant, log) as model:
         base.refuse_other(_vocabulary_size(model))  # before it is asked for tokens that it lacks
         with closing(_logits(model, windows, variant.kv_cache, threads, log)) as logits:
@@ -118,7 +118,9 @@ def _logits(
 ) -> Generator[Logits, None, None]:
     """Yield the logits after every token but the last of each window, in batches.
 
-    The arrays are llama.cpp's own memory, valid until the next one is asked for.
+    The last one is decoded where it rounds a batch up: of 512 tokens each takes 3 % less than of 511
+    (measured), whose kernels work in tiles. The arrays are llama.cpp's own memory, valid until the next one
+    is asked for.
     """
     size = batch_tokens(_vocabulary_size(model))
     longest = max(len(window) for window in windows)
@@ -129,26 +131,30 @@ def _logits(
         for window in windows:
             llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
             for start in range(0, len(window) - 1, size):
-                part = window[start : min(start + size, len(window) - 1)]
-                _fill(batch, part, start)
+                part = window[start : start + size]
+                count = min(len(part), len(window) - 1 - start)
+                _fill(batch, part, start, count)
                 if code := llama_cpp.llama_decode(context, batch):
                     refuse_machine_trouble(log)
                     raise WorkerError(f"llama_decode failed with {code}: {log.reason}")
                 pointer = llama_cpp.llama_get_logits(context)
-                yield numpy.ctypeslib.as_array(pointer, shape=(len(part), _vocabulary_size(model)))
+                yield numpy.ctypeslib.as_array(pointer, shape=(count, _vocabulary_size(model)))
     finally:
         llama_cpp.llama_batch_free(batch)
         llama_cpp.llama_free(context)
 
 
-def _fill(batch: llama_cpp.llama_batch, token_ids: Sequence[int], position: int) -> None:
+def _fill(
+    batch: llama_cpp.llama_batch, token_ids: Sequence[int], position: int, compared: int
+) -> None:
+    """Fill a batch; logits are asked for after the first `compared` tokens."""
     batch.n_tokens = len(token_ids)
     for index, token in enumerate(token_ids):
         batch.token[index] = token
         batch.pos[index] = position + index
         batch.n_seq_id[index] = 1
         batch.seq_id[index][0] = 0
-        batch.logits[index] = 1
+        batch.logits[index] = index < compared
 
 
 def _parameters(

@@ -81,7 +81,7 @@ def divergence(
     Raises:
         CheckpointError: where its vocabulary is not the base's.
     """
-    sums = DivergenceSums(base)
+    sums = DivergenceSums(base, torch.get_num_threads())
     for logits in _logits(loaded, base.windows, new_cache):
         sums.add(logits)
     return sums.result()

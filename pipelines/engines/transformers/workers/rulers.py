@@ -23,7 +23,6 @@ from quantgate.pipelines.engines.transformers.workers.divergence import (
 from quantgate.pipelines.engines.transformers.workers.model import LoadedModel, load
 from quantgate.pipelines.engines.transformers.workers.rounding import rounded
 from quantgate.pipelines.engines.workers.stored_names import stored_layers, whole_layers
-from quantgate.pipelines.process.allocation import give_back_large_blocks
 from quantgate.pipelines.process.calls import OnProgress, Progress
 from quantgate.pipelines.process.harness import serve
 
@@ -37,7 +36,6 @@ def measure(request: RulersRequest, on_progress: OnProgress) -> RulerDivergences
         CheckpointError: where the base does not load, or a ruler finds nothing to round.
         InputError: where there is no position to compare.
     """
-    give_back_large_blocks()
     folder, sequences, max_tokens = request.base, request.sequences, request.max_tokens
     divergences: list[Divergence] = []
     total, what = 1 + len(request.rulers), "measuring round-to-nearest"

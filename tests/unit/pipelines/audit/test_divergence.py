@@ -111,6 +111,21 @@ def test_a_large_vocabulary_is_taken_in_pieces_with_the_same_result() -> None:
     assert sums.result().mean_kl == pytest.approx(expected, rel=1e-12)
 
 
+def test_threads_change_no_digit() -> None:
+    random = numpy.random.default_rng(1)
+    rows = random.standard_normal((300, 5000)).astype(numpy.float32)
+    noise = rows + 0.01 * random.standard_normal(rows.shape, dtype=numpy.float32)
+    windows = [tuple(int(token) for token in random.integers(0, 5000, len(rows) + 1))]
+    results = []
+    for threads in (1, 3):
+        logits = BaseLogits(rows.shape[1], BytesIO(), windows)
+        logits.add(rows)
+        sums = DivergenceSums(logits, threads)
+        sums.add(noise)
+        results.append(sums.result())
+    assert results[0] == results[1]
+
+
 def test_perplexities_and_margins_are_the_ones_computed_by_hand() -> None:
     """Tokens 1 and 0 came: the base gives them 3/4 and 1/2, the other 1/2 and 1/4."""
     logits = BaseLogits(2, BytesIO(), [(9, 1), (9, 0)])
