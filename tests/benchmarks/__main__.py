@@ -25,13 +25,12 @@ from tests.benchmarks import (
     memory,
     oneshot,
     recipes,
-    road,
     speed,
-    start_up,
     transformers_answering,
     units,
     verdicts,
 )
+from tests.benchmarks.commands import road, start_up
 from tests.benchmarks.hosts import sharing
 
 BENCHMARKS: Mapping[str, Callable[[Store], None]] = {

@@ -32,7 +32,7 @@ class DivergenceSums:
         """Begin at the base's first position."""
         self._base, self._threads = base, threads
         self._tokens = 0
-        self._sums = _Sums()
+        self._sums = _BlockSums()
 
     def add(self, logits: Logits) -> None:
         """Take the other's logits of the next positions; logits that are not finite diverge infinitely.
@@ -44,14 +44,14 @@ class DivergenceSums:
         step = max(1, _BLOCK_ELEMENTS // self._base.vocabulary_size)
         first = self._tokens
 
-        def compared(start: int) -> _Sums:
+        def compared(start: int) -> _BlockSums:
             return self._compared(first + start, logits[start : start + step])
 
         for sums in _mapped(compared, range(0, len(logits), step), self._threads):
             self._sums = self._sums.plus(sums)
         self._tokens += len(logits)
 
-    def _compared(self, position: int, block: Logits) -> "_Sums":
+    def _compared(self, position: int, block: Logits) -> "_BlockSums":
         base = self._base.read(position, len(block))
         came = self._base.next_tokens
         return compared(base, block, None if came is None else came[position:][: len(block)])
@@ -78,7 +78,7 @@ class DivergenceSums:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sums:
+class _BlockSums:
     """Sums over positions: divergence, agreements, and of both models the loss at the tokens that came next
     and the margin between the two likeliest, in nats."""
 
@@ -89,8 +89,8 @@ class _Sums:
     base_margin: float = 0.0
     margin: float = 0.0
 
-    def plus(self, other: "_Sums") -> "_Sums":
-        return _Sums(
+    def plus(self, other: "_BlockSums") -> "_BlockSums":
+        return _BlockSums(
             divergence=self.divergence + other.divergence,
             agreed=self.agreed + other.agreed,
             base_loss=self.base_loss + other.base_loss,
@@ -100,7 +100,7 @@ class _Sums:
         )
 
 
-def compared(base: Logits, other: Logits, came: NDArray[numpy.int64] | None) -> _Sums:
+def compared(base: Logits, other: Logits, came: NDArray[numpy.int64] | None) -> _BlockSums:
     """Return the sums over a block of positions, a row each; `came` are the tokens that came next, if known.
 
     With a and b the logits below their largest, p the base's probabilities and A and B the sums of exp a and
@@ -108,7 +108,7 @@ def compared(base: Logits, other: Logits, came: NDArray[numpy.int64] | None) -> 
     exponentiated once, and the smallest divergences lose no digit that double precision has.
     """
     if not numpy.isfinite(other.min()) or not numpy.isfinite(other.max()):
-        return _Sums(divergence=math.inf, loss=math.inf)
+        return _BlockSums(divergence=math.inf, loss=math.inf)
     likeliest, others = base.argmax(axis=1), other.argmax(axis=1)
     below, other_below = _below_largest(base, likeliest), _below_largest(other, others)
     weights = numpy.exp(below)
@@ -120,9 +120,9 @@ def compared(base: Logits, other: Logits, came: NDArray[numpy.int64] | None) -> 
     divergences = numpy.einsum("ij,ij->i", weights, scratch) / sums - logs + other_logs
     agreed = int((likeliest == others).sum())
     if came is None:
-        return _Sums(divergence=float(divergences.sum()), agreed=agreed)
+        return _BlockSums(divergence=float(divergences.sum()), agreed=agreed)
     rows = numpy.arange(len(base))
-    return _Sums(
+    return _BlockSums(
         divergence=float(divergences.sum()),
         agreed=agreed,
         base_loss=float((logs - below[rows, came]).sum()),
@@ -145,7 +145,9 @@ def _margin(below: Doubles, likeliest: NDArray[numpy.int64]) -> float:
     return float(-below.max(axis=1).sum())
 
 
-def _mapped(work: Callable[[int], _Sums], starts: Iterable[int], threads: int) -> Iterable[_Sums]:
+def _mapped(
+    work: Callable[[int], _BlockSums], starts: Iterable[int], threads: int
+) -> Iterable[_BlockSums]:
     """Do work for each start, in threads where there are several: numpy leaves the interpreter to them."""
     if threads == 1:
         return map(work, starts)
