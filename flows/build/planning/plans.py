@@ -55,9 +55,16 @@ from quantgate.registry.names import check_model_name
 
 
 def plan_build(
-    spec: BuildSpec, settings: Settings, say: Callable[[str], None], only: str | None = None
+    spec: BuildSpec,
+    settings: Settings,
+    say: Callable[[str], None],
+    only: str | None = None,
+    on_accepted: Callable[[], None] | None = None,
 ) -> BuildPlan:
     """Resolve and check a build with the tools of this machine, in a store that is made ready for it.
+
+    `on_accepted` is called before child processes look into the checkpoint: what is refused after that is
+    seldom.
 
     Raises:
         QuantgateError: for whatever is wrong, before anything expensive was done.
@@ -65,7 +72,7 @@ def plan_build(
     prepare(settings.store)
     refuse_unusable_shared_store(settings, say)
     tools = wire(settings, servers_in_use(spec, settings.server_versions))
-    return make_plan(spec, settings, tools, say, only)
+    return make_plan(spec, settings, tools, say, only, on_accepted)
 
 
 def make_plan(
@@ -74,8 +81,11 @@ def make_plan(
     tools: Tools,
     say: Callable[[str], None],
     only: str | None = None,
+    on_accepted: Callable[[], None] | None = None,
 ) -> BuildPlan:
     """Resolve and check a build; `say` hears what is being done, `only` keeps a single unit.
+
+    See `plan_build` for `on_accepted`.
 
     Raises:
         QuantgateError: for whatever is wrong, before anything expensive was done.
@@ -96,6 +106,8 @@ def make_plan(
         refuse_taken_name(checkpoint, spec, settings, say)
     recipes = fitting_recipes(recipes, checkpoint, tools, spec, say)
     refuse_unloadable(checkpoint, recipes, source_runtime, tools)
+    if on_accepted is not None:
+        on_accepted()
     with looking_inside(checkpoint, recipes, settings, tools, say, chosen=not spec.bundled) as look:
         inputs = PlanningInputs(
             suite=suite,

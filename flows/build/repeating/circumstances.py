@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from quantgate.flows.build.repeating.stamps import stamp_of, stamps_below
+from quantgate.flows.build.repeating.stamps import package_stamp_of, stamps_below
 from quantgate.flows.settings import cores_here
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
 from quantgate.pipelines.files.sources import HOUSES, ROOT
@@ -33,8 +33,8 @@ def circumstances(environment: Mapping[str, str] = os.environ) -> Digest:
             str(Path.cwd()),
             str(datetime.now(UTC).date()),
             sys.version,
-            *((place, *stamp_of(place)) for place in (sys.executable, *sys.path)),
-            *((place, *stamp) for house in HOUSES for place, stamp in _sources(house)),
+            *((place, *package_stamp_of(place)) for place in (sys.executable, *sys.path)),
+            *((place, *package_stamp_of(place)) for house in HOUSES for place in _sources(house)),
             _boot(),
             cores_here(),
             total_bytes() or 0,
@@ -43,8 +43,8 @@ def circumstances(environment: Mapping[str, str] = os.environ) -> Digest:
     )
 
 
-def _sources(house: str) -> list[tuple[str, tuple[int, ...]]]:
-    return list(stamps_below(ROOT / house, _WRITTEN_BY_PYTHON))
+def _sources(house: str) -> list[str]:
+    return [place for place, _ in stamps_below(ROOT / house, _WRITTEN_BY_PYTHON)]
 
 
 def _boot() -> str:

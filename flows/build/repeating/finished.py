@@ -14,7 +14,12 @@ from pathlib import Path
 
 from quantgate.flows.build.repeating.circumstances import circumstances
 from quantgate.flows.build.repeating.reads import Reads
-from quantgate.flows.build.repeating.stamps import Stamp, stamp_of, stamps_below
+from quantgate.flows.build.repeating.stamps import (
+    Stamp,
+    is_as_stamped,
+    stamp_of,
+    stamps_below,
+)
 from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.flows.build.tracking import tracking
 from quantgate.flows.settings import Settings
@@ -60,6 +65,11 @@ class AskedCommand:
         )
 
 
+def ended_before(command: AskedCommand, store: Store) -> bool:
+    """Whether this command has ended with a finished build in this store, whatever has changed since."""
+    return _path(command, store).is_file()
+
+
 def note_finished(
     command: AskedCommand,
     result_file: Path,
@@ -103,7 +113,7 @@ def finished_result(command: AskedCommand, settings: Settings) -> BuildResult | 
 
 
 def _hold(stamps: Mapping[str, Stamp]) -> bool:
-    return all(stamp_of(path) == stamp for path, stamp in stamps.items())
+    return all(is_as_stamped(path, stamp) for path, stamp in stamps.items())
 
 
 def _path(command: AskedCommand, store: Store) -> Path:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from quantgate.flows.build.repeating.stamps import Stamp, stamp_of
+from quantgate.flows.build.repeating.stamps import Stamp, package_stamp_of, stamp_of
 from quantgate.pipelines.files.hashing import LOOKED_AT
 from quantgate.pipelines.files.temporary import PREFIX
 
@@ -58,13 +58,14 @@ class Reads:
     _folders: set[str] = field(default_factory=set, init=False)
     _ignored: tuple[str, ...] = field(default=(), init=False)
     _alone: tuple[str, ...] = field(default=(), init=False)
+    _installed: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         """Write places as paths begin."""
         temporary = os.path.join(tempfile.gettempdir(), PREFIX)  # noqa: PTH118 - the beginning of names
         self._ignored = (*_below(self.ignored), *_NO_FILES, temporary)
-        installed = (Path(sys.prefix), Path(sys.base_prefix))
-        self._alone = (*_below((*self.alone, *installed)), *_OF_THE_SYSTEM)
+        self._installed = _below((Path(sys.prefix), Path(sys.base_prefix)))
+        self._alone = (*_below(self.alone), *self._installed, *_OF_THE_SYSTEM)
 
     @property
     def connected(self) -> bool:
@@ -103,7 +104,8 @@ class Reads:
 
     def _note(self, path: str) -> None:
         if path not in self.stamps:
-            self.stamps[path] = stamp_of(path)
+            stamp = package_stamp_of if path.startswith(self._installed) else stamp_of
+            self.stamps[path] = stamp(path)
 
     def _look_beside(self, folder: str) -> None:
         if folder in self._folders:
@@ -131,6 +133,16 @@ def reading_is_seen(reads: Reads) -> Iterator[Reads]:
         yield reads
     finally:
         _LISTENING.remove(reads)
+
+
+@contextmanager
+def beside_the_plan() -> Iterator[None]:
+    """Have nothing noted that this thread does until the block ends: it is done for something else."""
+    _hook.busy = True
+    try:
+        yield
+    finally:
+        _hook.busy = False
 
 
 _LISTENING: list[Reads] = []

@@ -10,6 +10,9 @@ Stamp = tuple[int, ...]
 there is nothing. The time of change cannot be set by a program: a copy that keeps the time of its content
 (`cp -p`, `touch -r`) still has another stamp."""
 GONE: Stamp = ()
+_WITHOUT_LINKS = 4
+"""How much of a stamp says nothing of links: installers link packages' files into other environments as well,
+which changes the last of its times."""
 
 
 def stamp_of(path: str | os.PathLike[str]) -> Stamp:
@@ -20,6 +23,17 @@ def stamp_of(path: str | os.PathLike[str]) -> Stamp:
         return GONE
     size = 0 if stat.S_ISDIR(facts.st_mode) else facts.st_size
     return (facts.st_dev, facts.st_ino, size, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+def package_stamp_of(path: str | os.PathLike[str]) -> Stamp:
+    """Return the stamp of what is installed, without the time at which anything but its content changed."""
+    return stamp_of(path)[:_WITHOUT_LINKS]
+
+
+def is_as_stamped(path: str, stamp: Stamp) -> bool:
+    """Whether a path is as it was when it got a stamp of either kind."""
+    now = stamp_of(path)
+    return now[: len(stamp)] == stamp if stamp else now == GONE
 
 
 def stamps_below(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[tuple[str, Stamp]]:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_command
 from quantgate.flows.build.planning.plans import plan_build
 from quantgate.flows.build.planning.preparing import prepare
-from quantgate.flows.build.repeating.finished import AskedCommand
+from quantgate.flows.build.repeating.finished import AskedCommand, ended_before
 from quantgate.flows.build.results.build_result import BuildResult
 from quantgate.flows.build.searching.ladder import SearchRequest, search_plan
 from quantgate.flows.cli.quantizing.noting import end_is_noted, seen_plan
@@ -20,6 +21,7 @@ from quantgate.flows.cli.views.plan import show_plan
 from quantgate.flows.cli.views.rendering import open_console
 from quantgate.flows.orchestration.running import run_build
 from quantgate.flows.orchestration.searching import run_search
+from quantgate.flows.orchestration.server.api import server_ahead
 from quantgate.flows.progress.board import Board, open_board
 from quantgate.flows.settings import Settings
 from quantgate.flows.wiring import wire
@@ -116,12 +118,24 @@ def built(
     prepare(settings.store)
     search = _search_request(options)
 
-    def make(say: Callable[[str], None]) -> BuildPlan:
-        return plan_build(_build_spec(options), settings, say, options.only)
+    def make(
+        say: Callable[[str], None], on_accepted: Callable[[], None] | None = None
+    ) -> BuildPlan:
+        return plan_build(_build_spec(options), settings, say, options.only, on_accepted)
 
-    with in_use(settings.store) as use:
+    with ExitStack() as stack:
+        use = stack.enter_context(in_use(settings.store))
         board.say(f"store {settings.store.root}")
-        planned = seen_plan(make, board.say, settings)
+        on_accepted = None
+        if (
+            command is not None
+            and not options.plan_only
+            and not ended_before(command, settings.store)
+        ):
+            on_accepted = stack.enter_context(
+                server_ahead(settings.store.root, api_url=settings.prefect_api, on_news=board.say)
+            )
+        planned = seen_plan(lambda say: make(say, on_accepted), board.say, settings)
         plan = planned.plan
         if search is not None:
             tools = wire(settings, plan.servers)

@@ -12,10 +12,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantgate.flows.build.repeating.reads import beside_the_plan
 from quantgate.flows.orchestration.server.state import ServerFolder, ServerRecord, health_problem
 from quantgate.pipelines.domain.errors import QuantgateError, ServiceError
 from quantgate.pipelines.files.disk.full import full_disk
@@ -82,6 +83,31 @@ def project_prefect_api(store_root: Path, *, on_news: OnNews = say_nothing) -> I
         url = _ensure_server(folder, on_news)
         with _kept_alive(folder, on_news):
             yield url
+
+
+@contextmanager
+def server_ahead(
+    store_root: Path, *, api_url: str | None = None, on_news: OnNews = say_nothing
+) -> Iterator[Callable[[], None]]:
+    """Yield what starts the store's own server beside planning; it is kept until the block ends.
+
+    None is started where another server is named. Whoever needs one that does not start is told by
+    `prefect_api`.
+    """
+    folder, named = ServerFolder.of(store_root), api_url or os.environ.get("PREFECT_API_URL")
+
+    def start() -> None:
+        with suppress(QuantgateError, OSError), beside_the_plan():
+            _ensure_server(folder, on_news)
+
+    with ExitStack() as leases:
+
+        def start_beside() -> None:
+            if not named:
+                leases.enter_context(folder.lease())
+                threading.Thread(target=start, name="prefect-server-start", daemon=True).start()
+
+        yield start_beside
 
 
 @contextmanager
@@ -185,7 +211,7 @@ def _ensure_server(folder: ServerFolder, on_news: OnNews) -> str:
     waiting = spawned = False
 
     def on_wait() -> None:
-        on_news("waiting for the Prefect server that another command is starting")
+        on_news("waiting for the Prefect server, which is starting")
 
     with exclusive(folder.start_lock, on_wait):
         while time.monotonic() - started < READY_SECONDS:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.orchestration.server.api import down, prefect_api, status, up
+from quantgate.flows.orchestration.server.api import down, prefect_api, server_ahead, status, up
 from quantgate.flows.orchestration.server.state import (
     ServerFolder,
     client_environment,
@@ -107,16 +107,25 @@ def test_a_flow_runs_against_it_and_leaves_its_records(store: Path, tmp_path: Pa
         "def small(): return [double(x) for x in range(3)]\n"
         "print(small())\n"
     )
-    with prefect_api(store) as url:
-        environment = os.environ | client_environment(store, url, os.environ)
-        ran = subprocess.run(
-            [sys.executable, str(script)], env=environment, capture_output=True, text=True
-        )
-        assert ran.stdout.strip().endswith("[0, 2, 4]"), ran.stderr
-        count = subprocess.run(
-            [sys.executable, "-c", COUNT_RUNS], env=environment, capture_output=True, text=True
-        )
+    with server_ahead(store) as start_beside:
+        start_beside()  # while something else is done
+        with prefect_api(store) as url:
+            ran, count = run_and_count(script, store, url)
+    assert ran.stdout.strip().endswith("[0, 2, 4]"), ran.stderr
     assert count.stdout.strip() == "1", count.stderr
+
+
+def run_and_count(
+    script: Path, store: Path, url: str
+) -> tuple["subprocess.CompletedProcess[str]", ...]:
+    """Run a flow against a server, and count what it knows of flows."""
+    environment = os.environ | client_environment(store, url, os.environ)
+    return tuple(
+        subprocess.run(
+            [sys.executable, *arguments], env=environment, capture_output=True, text=True
+        )
+        for arguments in ((str(script),), ("-c", COUNT_RUNS))
+    )
 
 
 COUNT_RUNS = """

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
-from quantgate.flows.build.repeating.reads import Reads, reading_is_seen
+from quantgate.flows.build.repeating.reads import Reads, beside_the_plan, reading_is_seen
 from quantgate.flows.build.repeating.stamps import GONE, stamp_of
 from quantgate.pipelines.files.hashing import DigestMemory
 
@@ -101,6 +101,22 @@ def test_a_child_that_renders_templates_reads_nothing() -> None:
     assert not reads.unseen
     reads.hear("socket.connect", (None, ("127.0.0.1", 5000)))
     assert reads.connected
+
+
+def test_what_a_thread_does_beside_the_plan_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("")
+
+    def other() -> None:
+        with beside_the_plan():
+            (tmp_path / "log.txt").read_text()
+            subprocess.run([sys.executable, "-c", ""], check=True)
+
+    thread = Thread(target=other)
+    with reading_is_seen(Reads()) as reads:
+        thread.start()
+        thread.join()
+    assert not reads.unseen
+    assert not names(reads, tmp_path)
 
 
 def test_nothing_is_heard_after_the_block(tmp_path: Path) -> None:

@@ -3,7 +3,13 @@
 import os
 from pathlib import Path
 
-from quantgate.flows.build.repeating.stamps import GONE, stamp_of, stamps_below
+from quantgate.flows.build.repeating.stamps import (
+    GONE,
+    is_as_stamped,
+    package_stamp_of,
+    stamp_of,
+    stamps_below,
+)
 
 
 def test_other_content_of_the_same_size_and_time_has_another_stamp(tmp_path: Path) -> None:
@@ -23,6 +29,24 @@ def test_a_file_that_was_put_in_the_place_of_another_has_another_stamp(tmp_path:
     before = stamp_of(file)
     other.replace(file)
     assert stamp_of(file) != before
+
+
+def test_a_package_s_file_that_another_environment_links_is_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text("a")
+    packaged, plain = package_stamp_of(file), stamp_of(file)
+    os.link(file, tmp_path / "link")
+    assert is_as_stamped(str(file), packaged)
+    assert not is_as_stamped(str(file), plain)
+    file.write_text("b")
+    assert not is_as_stamped(str(file), packaged)
+
+
+def test_what_was_missing_is_as_it_was_while_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "adjudications.jsonl"
+    assert is_as_stamped(str(file), GONE)
+    file.write_text("")
+    assert not is_as_stamped(str(file), GONE)
 
 
 def test_what_is_not_there_has_none(tmp_path: Path) -> None:
