@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.builds.processes import all_in, workers_in
 from tests.support.builds.road import Road, leftovers
-from tests.support.faults.afterwards import half_written, locks_in, nothing_left, working_in
+from tests.support.faults.afterwards import half_written, locks_in, nothing_left, sealed, working_in
 
 LAUNCHED = "quantgate.pipelines.process.launch quantgate.pipelines.some.answer"
 FORK_SERVER = "quantgate.pipelines.process.forking.server"
@@ -93,3 +93,13 @@ def test_what_is_left_in_the_temporary_folder_is_seen(road: Road) -> None:
     (road.folder / "tmp" / "quantgate-abc").mkdir()
     with pytest.raises(AssertionError, match="quantgate-abc"):
         nothing_left(road)
+
+
+def test_a_unit_that_is_made_again_is_seen(road: Road) -> None:
+    manifest = road.store / "variants" / "q" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    before = sealed(road)
+    assert list(before) == ["variants/q/manifest.json"]
+    os.utime(manifest, ns=(0, manifest.stat().st_mtime_ns + 1))
+    assert not before.items() <= sealed(road).items()
