@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.builds.processes import workers_in
 from tests.support.builds.road import Road, make_road
-from tests.support.faults.afterwards import nothing_held, sealed
+from tests.support.faults.afterwards import nothing_held, remade, sealed
 from tests.support.faults.table import note
 from tests.support.limits.memory import enter
 
@@ -84,7 +84,7 @@ def struck_at_each(
         code = process.wait()
     text = "".join(said)
     assert "Traceback" not in text, text
-    assert before.items() <= sealed(road).items(), f"sealed work was done again:\n{text}"
+    assert remade(before, road) == [], f"sealed work was done again:\n{text}"
     nothing_held(road)
     for stage in hit:
         note(fault, stage, code)

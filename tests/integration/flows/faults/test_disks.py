@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds.road import Road, orchestrated
-from tests.support.faults.afterwards import COMPLETE, completes, nothing_held, sealed
+from tests.support.faults.afterwards import COMPLETE, completes, nothing_held, remade, sealed
 from tests.support.faults.strikes import small_road
 from tests.support.faults.table import note
 from tests.support.project import PROJECT
@@ -56,7 +56,7 @@ def struck(
     )
     assert "Traceback" not in ended.stderr, ended.stderr
     assert ended.returncode in (*REFUSED, *COMPLETE), ended.stderr
-    assert before.items() <= sealed(road).items()
+    assert remade(before, road) == []
     nothing_held(road)
     note(fault, size, ended.returncode)
     return ended.returncode
