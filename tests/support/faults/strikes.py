@@ -30,8 +30,8 @@ WITH_CHILDREN = (
     "answer:",
 )  # fmt: skip
 _DELAY_SECONDS = 0.2
-_CHILD_SECONDS = 10.0
-"""How long a child is waited for: a fork server imports for some seconds before its first one."""
+_CHILD_SECONDS = 30.0
+"""How long a child is waited for: on busy cores a fork server imports for long before its first one."""
 
 StrikeAt = Callable[[int], bool]
 """Strikes a command's process, or something beside it; False where there was nothing to strike."""
@@ -87,7 +87,7 @@ def struck_at_each(
     assert remade(before, road) == [], f"sealed work was done again:\n{text}"
     nothing_held(road)
     for stage in hit:
-        note(fault, stage, code)
+        note(fault, stage, code, text)
     return code, tuple(hit)
 
 
@@ -152,5 +152,5 @@ def youngest(road: Road) -> int | None:
     while time.monotonic() < deadline:
         if workers := workers_in(road.store):
             return workers[-1].pid
-        time.sleep(0.02)
+        time.sleep(0.05)
     return None

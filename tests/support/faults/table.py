@@ -15,24 +15,29 @@ from pathlib import Path
 FILE_VARIABLE = "QUANTGATE_FAULTS_FILE"
 """Names the file that strikes are appended to, a line of JSON each."""
 
+_SAID_CHARACTERS = 1500
 _TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """A fault at a stage; `code` is the command's exit code, negative for a signal's number."""
+    """A fault at a stage; `code` is the command's exit code, negative for a signal's number.
+
+    `said` is how what the command said ends.
+    """
 
     fault: str
     stage: str
     code: int
+    said: str = ""
 
 
 STRIKES: list[Strike] = []
 
 
-def note(fault: str, stage: str, code: int) -> None:
+def note(fault: str, stage: str, code: int, said: str = "") -> None:
     """Remember a strike, and write it down where a file is named."""
-    STRIKES.append(Strike(fault=fault, stage=stage, code=code))
+    STRIKES.append(Strike(fault=fault, stage=stage, code=code, said=said[-_SAID_CHARACTERS:]))
     if file := os.environ.get(FILE_VARIABLE):
         with Path(file).open("a") as lines:
             lines.write(json.dumps(asdict(STRIKES[-1])) + "\n")

@@ -21,7 +21,7 @@ from tests.support.limits.memory import memory_group
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 KILLED, STARVED = 5, 4
-"""Of a child that was killed or hung, and of one that got no more memory."""
+"""Of a child that was killed or hung, and of one that ran out of memory."""
 _GROUP_BYTES = 8 << 20
 
 
@@ -59,6 +59,6 @@ def test_a_child_is_struck_at_every_stage_that_has_one(road: Road) -> None:
     assert len(hit["SIGKILL child"]) >= 5 and set(hit["SIGKILL child"]) == {KILLED}, codes
     assert len(hit["hung child"]) >= 2 and set(hit["hung child"]) == {KILLED}, codes
     assert set(hit["hung child, SIGTERM command"]) == {143}, codes
-    for fault in ("child gets no more memory", "kernel kills child for memory"):
-        assert fault not in hit or set(hit[fault]) == {STARVED}, codes
+    assert set(hit["child gets no more memory"]) <= {STARVED, KILLED}, "a library may abort instead"
+    assert set(hit.get("kernel kills child for memory", (STARVED,))) == {STARVED}, codes
     completes(road)
