@@ -47,18 +47,17 @@ def test_a_child_is_struck_at_every_stage_that_has_one(road: Road) -> None:
     with memory_group(_GROUP_BYTES) as group:
         for stage in WITH_CHILDREN:
             strike(stage, "SIGKILL child", kill)
-            if stage in ("load base:", "reference 1/", "audit: 1 ruler"):
+            if stage in ("load base:", "reference 1/", "build:"):
                 strike(stage, "child gets no more memory", child_starved(road))
                 if group is not None:
                     strike(stage, "kernel kills child for memory", child_confined(road, group))
-            if stage in ("compare with the checkpoint:", "build:", "answer:"):
+            if stage in ("reference 1/", "build:"):
                 strike(stage, "hung child", hang)
-            if stage == "audit: 1 ruler":
                 strike(stage, "hung child, SIGTERM command", and_the_command_ends(hang))
     hit = {fault: [code for code in each if code is not None] for fault, each in codes.items()}
     assert len(hit["SIGKILL child"]) >= 5 and set(hit["SIGKILL child"]) == {KILLED}, codes
-    assert len(hit["hung child"]) >= 2 and set(hit["hung child"]) == {KILLED}, codes
+    assert set(hit["hung child"]) == {KILLED}, codes
     assert set(hit["hung child, SIGTERM command"]) == {143}, codes
     assert set(hit["child gets no more memory"]) <= {STARVED, KILLED}, "a library may abort instead"
-    assert set(hit.get("kernel kills child for memory", (STARVED,))) == {STARVED}, codes
+    assert set(hit.get("kernel kills child for memory", [STARVED])) == {STARVED}, codes
     completes(road)
