@@ -49,6 +49,10 @@ _MOST_WAITING = 200_000
 """Messages that may wait to be written: four a unit, of some kilobytes each. Prefect by itself drops what
 comes while 10,000 wait, and with it records of units (prefect/server/utilities/messaging/memory.py)."""
 
+_LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+"""Where it stands until when slots are held. Prefect by itself keeps that in memory: a server that is started
+anew knows nothing of it then, and a slot whose holder died is held for ever."""
+
 _LOCK_TRIES = 20
 _LOCK_SECONDS = 0.05
 """Whoever asks whether there is a keeper holds its lock for a moment: that is no other keeper."""
@@ -111,6 +115,7 @@ def server_environment(home: Path, url: str) -> dict[str, str]:
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
             "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
             "DO_NOT_TRACK": "true",
             **_RECORDS_TOGETHER,
             PARENT_PID: str(os.getpid()),

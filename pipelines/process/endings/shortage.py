@@ -46,9 +46,8 @@ def out_of_memory(
 ) -> ToolchainError:
     """Return what to raise for a child that got no more; `peak_bytes` is the most it was seen to hold."""
     held = f" (it held {peak_bytes / 1e9:.1f} GB)" if peak_bytes else ""
-    return ToolchainError(
-        f"ran out of memory: {words}{held}", where=where, next_step=NEXT_STEP, log=log
-    )
+    what = f"ran out of memory: {words.rstrip(': ')}{held}"
+    return ToolchainError(what, where=where, next_step=NEXT_STEP, log=log)
 
 
 def kernels_kills(counts: Path = _COUNTS) -> int | None:

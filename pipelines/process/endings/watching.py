@@ -47,7 +47,7 @@ def hung_seconds(environment: Mapping[str, str] = os.environ) -> float:
 
 
 class ChildWatch:
-    """One child, looked at once a second.
+    """One child, looked at again and again.
 
     Time counts as far as this process saw it go by: a child was not idle while both were stopped.
     """
@@ -76,15 +76,14 @@ class ChildWatch:
         self.silent_seconds = 0.0
 
     def look(self) -> None:
-        """See whether it works, at most once a second; on systems that do not tell, it always does."""
+        """See what it holds and, once a second, whether it works; where that is not told, it always does."""
+        folder = self._processes / str(self._pid)
+        self.peak_bytes = max(self.peak_bytes, peak_resident_bytes(folder) or 0)
         passed = self._clock() - self._looked_at
         if passed < _LOOK_EVERY_SECONDS:
             return
         self._looked_at += passed
         used = self._processor_seconds()
-        self.peak_bytes = max(
-            self.peak_bytes, peak_resident_bytes(self._processes / str(self._pid)) or 0
-        )
         if used is None:
             return
         self.silent_seconds += min(passed, 2 * _LOOK_EVERY_SECONDS)

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import httpx
 import pytest
 
 from quantgate.flows.orchestration.server.state import ServerFolder
@@ -37,9 +40,12 @@ def prefect_killed(road: Road, victim: Victim) -> StrikeAt:
 
     def strike(_command: int) -> bool:
         record = ServerFolder.of(road.store).record()
-        if record is not None:
-            os.kill(record.server_pid if victim == "server" else record.keeper_pid, signal.SIGKILL)
-        return record is not None
+        with suppress(ProcessLookupError):  # it died with the strike before this one
+            if record is not None:
+                pid = record.server_pid if victim == "server" else record.keeper_pid
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
 
     return strike
 
@@ -76,3 +82,35 @@ def test_a_worker_process_is_killed_at_several_stages(road: Road) -> None:
     ]
     assert codes[0] is not None, codes
     completes(road)
+
+
+def test_a_slot_whose_holder_died_is_free_again_though_the_server_was_killed_too(
+    road: Road,
+) -> None:
+    folder = ServerFolder.of(road.store)
+    assert road.run("up").returncode == 0
+    try:
+        record = folder.record()
+        assert record is not None
+        asked = {"names": ["one"], "slots": 1, "mode": "concurrency", "lease_duration": 60}
+        with httpx.Client(base_url=record.url, trust_env=False, timeout=20) as prefect:
+            prefect.post("/v2/concurrency_limits/", json={"name": "one", "limit": 1})
+            taken = prefect.post("/v2/concurrency_limits/increment-with-lease", json=asked)
+            assert taken.status_code == 200, taken.text
+            assert slots_held(prefect) == 1
+            os.kill(record.server_pid, signal.SIGKILL)
+            deadline = time.monotonic() + 240
+            while slots_held(prefect) != 0 and time.monotonic() < deadline:
+                time.sleep(3)
+            assert slots_held(prefect) == 0
+    finally:
+        assert road.run("down").returncode == 0
+
+
+def slots_held(prefect: httpx.Client) -> int | None:
+    """Return how many slots of the limit are held, None while the server is started anew."""
+    with suppress(httpx.HTTPError):
+        answer = prefect.get("/v2/concurrency_limits/one")
+        if answer.status_code == 200:
+            return int(answer.json()["active_slots"])
+    return None
