@@ -29,6 +29,7 @@ from tests.benchmarks import (
     transformers_answering,
     units,
     verdicts,
+    vllm_speed,
 )
 from tests.benchmarks.commands import road, start_up
 from tests.benchmarks.hosts import sharing
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "oneshot": oneshot.run,
     "recipes": recipes.run,
     "speed": speed.run,
+    "vllm_speed": vllm_speed.run,
     "memory": memory.run,
     "judging": judging.run,
     "verdicts": verdicts.run,

@@ -8,6 +8,7 @@ import json
 import os
 import statistics
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from quantgate.pipelines.domain.recipe import Format
@@ -36,16 +37,25 @@ def run(store: Store) -> None:
     for recipe in ("Q8_0", "Q4_K_M"):
         file = build(checkpoint, recipe, llamacpp(), store).artifact
         rounds = [(_ours(file, store), _theirs(file)) for _ in range(ROUNDS)]
-        for name, number in (("prompt", 0), ("generated", 1)):
-            ours = statistics.median(mine[number] for mine, _ in rounds)
-            theirs = statistics.median(other[number] for _, other in rounds)
-            ratio = statistics.median(mine[number] / other[number] for mine, other in rounds)
-            verdict = "ok" if abs(ratio - 1) <= WITHIN else "MISS"
-            print(
-                f"{recipe}, {name} tokens a second: ours {ours:,.1f}  llama-bench {theirs:,.1f}"
-                f"  ratio {ratio:.3f}  target {1 - WITHIN:.2f} to {1 + WITHIN:.2f}  {verdict}",
-                flush=True,
-            )
+        show_rounds(recipe, "llama-bench", rounds)
+
+
+def show_rounds(
+    what: str, other: str, rounds: Sequence[tuple[tuple[float, float], tuple[float, float]]]
+) -> None:
+    """Print a line for prompt and one for generated tokens a second: of each round ours, and the other's."""
+    for name, number in (("prompt", 0), ("generated", 1)):
+        ours = statistics.median(mine[number] for mine, _ in rounds)
+        theirs = statistics.median(their[number] for _, their in rounds)
+        ratios = [mine[number] / their[number] for mine, their in rounds]
+        ratio = statistics.median(ratios)
+        verdict = "ok" if abs(ratio - 1) <= WITHIN else "MISS"
+        print(
+            f"{what}, {name} tokens a second: ours {ours:,.1f}  {other} {theirs:,.1f}"
+            f"  ratio {ratio:.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+            f"  target {1 - WITHIN:.2f} to {1 + WITHIN:.2f}  {verdict}",
+            flush=True,
+        )
 
 
 def _ours(file: Path, store: Store) -> tuple[float, float]:
