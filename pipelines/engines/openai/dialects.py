@@ -74,6 +74,8 @@ class Dialect:
     """What its replies call a model that was asked for by a name."""
     leaves_stop_texts: bool = False
     """Whether an answer holds the stop text that ended it."""
+    refused_options: Mapping[str, str] = field(default_factory=dict)
+    """Options of its command with which answers would be none to our requests, and why."""
 
 
 def dialect_of(engine: str) -> Dialect:
@@ -192,5 +194,8 @@ DIALECTS: Mapping[str, Dialect] = {
         lists_models=False,
         replied_name=lambda name: name if "@" in name else f"{name}@main",
         leaves_stop_texts=True,
+        refused_options={
+            "--continuous-batching": "gives all requests the first one's temperature, and no stop text"
+        },
     ),
 }

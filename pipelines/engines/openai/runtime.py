@@ -94,6 +94,9 @@ class OpenAiServerRuntime(Runtime, ServerAccess):
                 f"{server.engine} answers {dialect.most_requests} request at a time: give server "
                 f"{server.name} `concurrency: {dialect.most_requests}`"
             )
+        for option, why in dialect.refused_options.items():
+            if option in server.command:
+                return f"leave {option} out of server {server.name}'s command: {server.engine} then {why}"
         return None
 
     @override

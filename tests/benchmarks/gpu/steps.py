@@ -22,6 +22,12 @@ from tests.support.project import EXAMPLE, PROJECT
 _PROMPT_TOKENS, _GENERATED_TOKENS, _THREADS = 128, 64, 1
 _VLLM_RECIPES = ("FP8_DYNAMIC", "GPTQ", "NVFP4")
 _VLLM_ON_CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+_VLLM_ON_GPU = {
+    "VLLM_USE_FLASHINFER_SAMPLER": "0",
+    "VLLM_USE_DEEP_GEMM": "0",
+    "VLLM_DEEP_GEMM_WARMUP": "skip",
+}
+"""Else it compiles kernels as it starts, which greedy answers and these schemes do not use."""
 _LEAST_VLLM_SECONDS = 20.0
 
 
@@ -152,7 +158,7 @@ def _in_vllm(recipe: str, check: Check) -> JsonObject:
     output = check.folder / f"vllm-{recipe}.json"
     script = PROJECT / "tests" / "benchmarks" / "plain" / "in_vllm.py"
     command = [str(program.resolve().parent / "python"), str(script)]
-    environment = check.bare_environment | (_VLLM_ON_CPU if check.device == "cpu" else {})
+    environment = check.bare_environment | (_VLLM_ON_CPU if check.device == "cpu" else _VLLM_ON_GPU)
     run_within(
         [*command, str(folder), str(prompts), str(output)],
         check.budget.left_seconds,

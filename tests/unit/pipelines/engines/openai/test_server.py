@@ -366,6 +366,12 @@ def test_what_an_engine_has_no_way_to_do_is_one_sentence_while_planning(site: Si
     assert "takes no prompts as ids: give server here `prompts: chat`" in missing()
     assert "1 request at a time: give server here `concurrency: 1`" in missing(prompts="chat")
     assert missing(prompts="chat", concurrency=1) == ""
+    batched = site.server(
+        command=(*COMMAND, "--continuous-batching"), engine="transformers-serve", prompts="chat",
+        concurrency=1,
+    )  # fmt: skip
+    refused = OpenAiServerRuntime(batched, FakeRuntime()).missing() or ""
+    assert refused.startswith("leave --continuous-batching out of server here's command")
     chat = site.server(command=COMMAND, engine="transformers-serve", prompts="chat")
     assert not OpenAiServerRuntime(chat, FakeRuntime()).constrains()
 
