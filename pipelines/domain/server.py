@@ -33,10 +33,10 @@ class Server:
     """One server: a `command` that starts it, or the `url` of one that runs already.
 
     `command` holds {model}, {port} and, as wanted, {threads}, {slots}, {context}, {total_context}, {kv}.
-    `engine` is what verdicts call it; `llama-server`, `vllm` and `sglang` are also spoken to in their
-    own extensions. `concurrency` is how many requests are under way at once. `model_name` is what the
-    server calls a model, with {model} for the path and {folder} for its folder's name; None finds it by
-    path. `api_key_env` names the environment variable with the key, which is stored nowhere. `body` is
+    `engine` is what verdicts call it; `llama-server`, `vllm`, `sglang` and `transformers-serve` are
+    spoken to in their own words. `concurrency` is how many requests are under way at once. `model_name` is
+    what the server calls a model, with {model} for the path and {folder} for its folder's name; None finds
+    it by path. `api_key_env` names the environment variable with the key, which is stored nowhere. `body` is
     added to every request. `environment` is what it gets beside what all programs get: what the build file
     states, and what this machine's environment had when the build was planned. What nobody states
     (`device`, `compute_dtype`, `kv_cache`) is unknown. `memory_gigabytes` is what one that is started takes.

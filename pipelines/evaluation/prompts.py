@@ -136,7 +136,8 @@ def _in_order(schema: JsonObject | None) -> str:
 def _chat(suite: Suite, item: Item) -> JsonObject:
     """What OpenAI's chat interface is sent; fields that a message does not have are left out.
 
-    `chat_template_kwargs` is how llama-server, vLLM and SGLang call a template's variables.
+    `chat_template_kwargs` is how servers call a template's variables (llama-server, vLLM, SGLang,
+    `transformers serve`).
     """
     chat: JsonObject = {"messages": [_sent(message) for message in item.messages]}
     if item.tools:

@@ -31,7 +31,7 @@ class ServerFile(Spec):
     """A server that speaks OpenAI's interface: started for each run by `command`, or running at `url`."""
 
     engine: str = Field(min_length=1)
-    """What verdicts call it. `llama-server`, `vllm` and `sglang` are also spoken to in their extensions."""
+    """What verdicts call it; llama-server, vllm, sglang, transformers-serve are spoken to in their words."""
     formats: tuple[Format, ...] = Field(min_length=1)
     """Formats it serves: gguf alone, or any of the folder formats (then full precision too, for the base)."""
     command: str | tuple[str, ...] | None = None
