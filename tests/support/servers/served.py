@@ -140,7 +140,7 @@ def gone(pid: int) -> bool:
     """Whether a process has ended, buried or not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # before it was opened, or read
         return True
 
 
