@@ -1,7 +1,7 @@
 """What servers add to OpenAI's interface: a literal table by engine.
 
 Sources: tools/server of llama.cpp (README.md, server-schema.cpp), vllm/entrypoints/openai of vLLM
-(completion/protocol.py), python/sglang/srt/entrypoints of SGLang, and cli/serving of transformers 5.17. An
+(completion/protocol.py), sglang/srt/entrypoints of SGLang 0.5.23, and cli/serving of transformers 5.17. An
 engine that is not in the table is sent only what OpenAI's own interface has.
 """
 
@@ -19,6 +19,8 @@ from quantgate.pipelines.engines.openai.refusals import (
 )
 
 Ids = tuple[int, ...]
+Place = tuple[str, str]
+"""A path, and a key of what GET gives there."""
 
 
 def _response_format(schema: JsonObject) -> JsonObject:
@@ -48,9 +50,9 @@ class Dialect:
     """Fields that bind a completion to a JSON schema; None where nothing does."""
     chat_schema: Callable[[JsonObject], JsonObject] | None = _response_format
     """The same for a chat."""
-    version: tuple[str, str] | None = None
-    """Where the server tells it: a path, and the key below it."""
-    model_path: tuple[str, str] | None = None
+    version: tuple[Place, ...] = ()
+    """Where the server tells it: the first path that it has."""
+    model_path: tuple[Place, ...] = ()
     """Likewise."""
     asking_version: tuple[str, ...] = ("--version",)
     """Arguments with which its program tells its version."""
@@ -95,7 +97,7 @@ def _llama_server_ids(reply: JsonObject) -> Ids | None:
     return _ids(verbose.get("tokens")) if isinstance(verbose, dict) else None
 
 
-def _vllm_ids(reply: JsonObject) -> Ids | None:
+def _choice_ids(reply: JsonObject) -> Ids | None:
     return _ids(first_choice(reply).get("token_ids"))
 
 
@@ -104,6 +106,14 @@ def _ids(value: JsonValue) -> Ids | None:
         return None
     ids = [token for token in value if isinstance(token, int) and not isinstance(token, bool)]
     return tuple(ids) if len(ids) == len(value) else None
+
+
+def _tokenize(model: str, text: str) -> JsonObject:
+    return {"model": model, "prompt": text, "add_special_tokens": False}
+
+
+def _detokenize(model: str, ids: Sequence[int]) -> JsonObject:
+    return {"model": model, "tokens": list(ids)}
 
 
 def _stop_token_ids(ids: Sequence[int]) -> JsonObject:
@@ -140,8 +150,8 @@ DIALECTS: Mapping[str, Dialect] = {
         endless={"ignore_eos": True},
         # Its completions endpoint takes no notice of response_format.
         schema=lambda schema: {"json_schema": schema},
-        version=("/props", "build_info"),
-        model_path=("/props", "model_path"),
+        version=(("/props", "build_info"),),
+        model_path=(("/props", "model_path"),),
         tokenize=lambda _model, text: {
             "content": text,
             "add_special": False,
@@ -155,18 +165,14 @@ DIALECTS: Mapping[str, Dialect] = {
     "vllm": Dialect(
         sampling=_PLAIN_SAMPLING | {"add_special_tokens": False},
         asking={"return_token_ids": True},
-        token_ids=_vllm_ids,
+        token_ids=_choice_ids,
         plain_text={"add_special_tokens": True},
         ends=_stop_token_ids,
         endless={"ignore_eos": True},
         schema=_response_format,
-        version=("/version", "version"),
-        tokenize=lambda model, text: {
-            "model": model,
-            "prompt": text,
-            "add_special_tokens": False,
-        },
-        detokenize=lambda model, ids: {"model": model, "tokens": list(ids)},
+        version=(("/version", "version"),),
+        tokenize=_tokenize,
+        detokenize=_detokenize,
         detokenized="prompt",
         logprobs=True,
         template_variables=True,
@@ -174,11 +180,16 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "sglang": Dialect(
         sampling=_PLAIN_SAMPLING,
+        asking={"return_token_ids": True},
+        token_ids=_choice_ids,
         ends=_stop_token_ids,
         endless={"ignore_eos": True},
         schema=lambda schema: {"json_schema": json.dumps(schema)},
-        version=("/get_server_info", "version"),
-        model_path=("/get_model_info", "model_path"),
+        version=(("/server_info", "version"), ("/get_server_info", "version")),  # newer, older
+        model_path=(("/model_info", "model_path"), ("/get_model_info", "model_path")),
+        tokenize=_tokenize,
+        detokenize=_detokenize,
+        detokenized="text",
         logprobs=True,
         template_variables=True,
     ),

@@ -12,7 +12,7 @@ from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.engines.http.api_key import header_secret
 from quantgate.pipelines.engines.http.client import Endpoint, ServerClient, nobody_died
-from quantgate.pipelines.engines.openai.dialects import Dialect, dialect_of
+from quantgate.pipelines.engines.openai.dialects import Dialect, Place, dialect_of
 from quantgate.pipelines.engines.openai.messages import Serving
 from quantgate.pipelines.engines.openai.process import filled
 from quantgate.pipelines.engines.stop_texts import TextOf
@@ -117,10 +117,8 @@ def api_key(server: Server) -> Secret | None:
 
 def reported_version(client: ServerClient, server: Server) -> str | None:
     """Return the version that a server tells of itself, None where it tells none."""
-    place = dialect_of(server.engine).version
-    if place is None:
-        return None
-    return _text(client.get(place[0], f"the version of {server.name}"), place[1])
+    places = dialect_of(server.engine).version
+    return _told(client, places, f"the version of {server.name}")
 
 
 def _require_version(client: ServerClient, server: Server) -> None:
@@ -184,10 +182,17 @@ def _same_place(path: str, model: Path) -> bool:
 
 
 def _reported_path(client: ServerClient, server: Server) -> str | None:
-    place = dialect_of(server.engine).model_path
-    if place is None:
-        return None
-    return _text(client.get(place[0], f"the model of {server.name}"), place[1])
+    places = dialect_of(server.engine).model_path
+    return _told(client, places, f"the model of {server.name}")
+
+
+def _told(client: ServerClient, places: Sequence[Place], what: str) -> str | None:
+    """Return what the first of these paths says that the server has."""
+    for path, key in places:
+        reply = client.get(path, what)
+        if reply is not None:
+            return _text(reply, key)
+    return None
 
 
 def _some(names: Mapping[str, object]) -> str:

@@ -71,6 +71,9 @@ class FakeEngine:
             told["/props"] = {"build_info": self.version, "model_path": self.model_path}
         if self.engine == "vllm":
             told["/version"] = {"version": self.version}
+        if prefix := {"sglang": "/", "sglang-0.4": "/get_"}.get(self.engine):
+            told[f"{prefix}server_info"] = {"version": self.version}
+            told[f"{prefix}model_info"] = {"model_path": self.model_path}
         return told
 
     def completion(self, body: dict[str, Any]) -> dict[str, Any]:

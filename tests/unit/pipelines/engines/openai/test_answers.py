@@ -170,8 +170,11 @@ def test_ids_come_from_where_each_engine_tells_them_without_the_end() -> None:
     assert (answer.text, answer.token_ids, answer.finish_reason) == ("six", (41, 42), "stop")
     assert answer.prompt_tokens == 3
     choice = {"text": "six", "finish_reason": "length", "token_ids": [41, 42]}
-    answer = asking("vllm").answer(PROMPT, reply(choices=[choice]))
-    assert (answer.token_ids, answer.finish_reason, answer.length_tokens) == ((41, 42), "length", 2)
+    for engine in ("vllm", "sglang"):
+        assert asking(engine).body(PROMPT)["return_token_ids"] is True
+        answer = asking(engine).answer(PROMPT, reply(choices=[choice]))
+        assert (answer.token_ids, answer.finish_reason) == ((41, 42), "length")
+        assert answer.length_tokens == 2
 
 
 def test_where_ids_are_unknown_the_servers_count_is_the_length() -> None:

@@ -108,6 +108,21 @@ def test_a_name_alone_is_not_guessed(site: Site) -> None:
     assert "model_name" in str(caught.value)
 
 
+@pytest.mark.parametrize("release", ["sglang", "sglang-0.4"])
+def test_an_sglang_tells_version_and_model_where_its_release_has_them(
+    site: Site, release: str
+) -> None:
+    engine = site.engine(engine=release, version="0.5.23")
+    with fake_server(engine) as url:
+        server = site.server(url=url, engine="sglang")
+        assert identified(server).version == "0.5.23"
+        site.ask(replace(server, version="0.5.23"))
+        engine.model_path = "/another.gguf"
+        (site.folder / "answers.jsonl").unlink()
+        with pytest.raises(ServiceError, match=r"it loaded /another\.gguf"):
+            site.ask(replace(server, version="0.5.23"))
+
+
 def test_a_server_that_lists_no_models_is_asked_by_path_and_held_to_its_replies(site: Site) -> None:
     path = str(site.model.resolve())
     engine = site.engine(engine="transformers-serve", served_name=f"{path}@main")
