@@ -19,6 +19,14 @@ from quantgate.pipelines.variants.variant import PlannedVariant
 
 @contextmanager
 def guarded(build: LocalBuild, identifier: str, step: str) -> Iterator[None]:
+    """As `failures_kept`; and where the block succeeds, forget what an earlier try of the unit left."""
+    with failures_kept(build, identifier, step):
+        yield
+    forget_error(build, identifier)
+
+
+@contextmanager
+def failures_kept(build: LocalBuild, identifier: str, step: str) -> Iterator[None]:
     """Let a block do a unit's work; keep the reason of a final failure where the report finds it.
 
     Raises:
@@ -39,7 +47,6 @@ def guarded(build: LocalBuild, identifier: str, step: str) -> Iterator[None]:
         )
         record_error(build, identifier, step, unexpected)
         raise unexpected from error  # whose text holds no secret: Prefect keeps it
-    forget_error(build, identifier)  # an earlier try of this very unit may have left one
 
 
 def errors_folder(plan: BuildPlan, settings: Settings) -> Path:

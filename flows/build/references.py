@@ -35,6 +35,20 @@ def run_references(build: LocalBuild, runtime_name: str) -> tuple[Run, ...]:
     return (primary, *repeats)
 
 
+def run_reference(build: LocalBuild, runtime_name: str, number: int) -> Run | None:
+    """Return one of the base's runs in a runtime that may judge, the primary one or a repeat.
+
+    None for a repeat of a primary run that shows by now that nothing can pass.
+
+    Raises:
+        WorkerError, ToolchainError: from the runtime.
+    """
+    primary = primary_reference(build, runtime_name) if number > 1 else None
+    if isinstance(primary, Sealed) and hopeless(build.plan, (primary.value,)):
+        return None
+    return _run(build, runtime_name, number)
+
+
 def require_prospects(build: LocalBuild, runtime_name: str, references: tuple[Run, ...]) -> None:
     """Refuse to build where the base, which has answered, leaves no variant a way to pass.
 
@@ -108,10 +122,13 @@ def in_order(run: RunPlan, order_seed: int) -> RunPlan:
 
 def _run(build: LocalBuild, runtime_name: str, number: int) -> Run:
     plans = reference_plans(build, runtime_name)
+    run = plans[number - 1]
+    if build.suite_runs.finished(run):
+        return build.read(run)
     with build.show(f"reference {number}/{len(plans)}", base_in(runtime_name)) as progress:
         return run_suite(
             build.suite_runs,
-            plans[number - 1],
+            run,
             runtime=build.tools.runtimes[runtime_name],
             loadable=build.bench.base(runtime_name),
             on_progress=progress,

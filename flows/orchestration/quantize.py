@@ -9,6 +9,7 @@ from prefect.futures import PrefectFuture, wait
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.orchestration import steps, tasks
+from quantgate.flows.orchestration.asking import base_asked
 from quantgate.flows.orchestration.runners.processes import pool_ends_too
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.process.signals import children_end_first
@@ -27,10 +28,7 @@ def submit_units(local: LocalBuild, plan_file: str) -> None:
     plan = local.plan
     _ = local.suite_runs  # what no context holds is said before anything is built
     bases = {name: tasks.base.submit(plan_file, name) for name in plan.runtimes}
-    references = {
-        name: tasks.reference.submit(plan_file, name, wait_for=[bases[name]], return_state=False)
-        for name in plan.runtimes
-    }
+    references = {name: base_asked(local, plan_file, name, bases[name]) for name in plan.runtimes}
     built = {
         variant.identifier: tasks.build.submit(
             plan_file,

@@ -6,6 +6,7 @@ from prefect.futures import PrefectFuture, wait
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.searching.trying import SearchProgress, progress
 from quantgate.flows.orchestration import steps, tasks
+from quantgate.flows.orchestration.asking import base_asked
 from quantgate.flows.orchestration.runners.processes import pool_ends_too
 from quantgate.pipelines.domain.values import JsonObject
 from quantgate.pipelines.files.interruption import INTERRUPTION
@@ -26,7 +27,7 @@ def _search(local: LocalBuild, plan_file: str) -> JsonObject:
         upcoming = after.upcoming
         INTERRUPTION.check(upcoming.identifier)
         work = _time if after.to_time else _try
-        work(plan_file, local.plan.builder(upcoming), upcoming)
+        work(local, plan_file, local.plan.builder(upcoming), upcoming)
         before = after
     return {"passed": dict(progress(local).passed)}
 
@@ -37,26 +38,30 @@ def _is_stuck(before: SearchProgress, after: SearchProgress) -> bool:
 
 
 def _built(
-    plan_file: str, builder: PlannedVariant, variant: PlannedVariant
+    local: LocalBuild, plan_file: str, builder: PlannedVariant, variant: PlannedVariant
 ) -> PrefectFuture[JsonObject]:
     """Build a variant, and ask the base in its runtime before, unless that is done."""
     runtime = variant.recipe.runtime
     based = tasks.base.submit(plan_file, runtime)
-    asked = tasks.reference.submit(plan_file, runtime, wait_for=[based], return_state=False)
+    asked = base_asked(local, plan_file, runtime, based)
     return tasks.build.submit(plan_file, builder.identifier, wait_for=[asked], return_state=False)
 
 
-def _time(plan_file: str, builder: PlannedVariant, variant: PlannedVariant) -> None:
+def _time(
+    local: LocalBuild, plan_file: str, builder: PlannedVariant, variant: PlannedVariant
+) -> None:
     """Build one variant and time it beside its base; nothing else is under way."""
-    built = _built(plan_file, builder, variant)
+    built = _built(local, plan_file, builder, variant)
     unit = (plan_file, variant.identifier)
     wait([tasks.time_variant.submit(*unit, wait_for=[built], return_state=False)])
 
 
-def _try(plan_file: str, builder: PlannedVariant, variant: PlannedVariant) -> None:
+def _try(
+    local: LocalBuild, plan_file: str, builder: PlannedVariant, variant: PlannedVariant
+) -> None:
     """Build, audit, ask and judge one variant."""
     unit = (plan_file, variant.identifier)
-    built = _built(plan_file, builder, variant)
+    built = _built(local, plan_file, builder, variant)
     audited = tasks.audit.submit(*unit, wait_for=[built], return_state=False)
     answered = tasks.answer.submit(*unit, wait_for=[audited], return_state=False)
     wait([tasks.judge.submit(*unit, wait_for=[answered], return_state=False)])

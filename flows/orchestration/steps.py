@@ -15,16 +15,16 @@ from pathlib import Path
 
 from quantgate.flows.build import registering, units
 from quantgate.flows.build.bases import refuse_base
-from quantgate.flows.build.errors import guarded, is_refused, read_errors
+from quantgate.flows.build.errors import failures_kept, guarded, is_refused, read_errors
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan_files import read_plan
-from quantgate.flows.build.references import require_prospects, run_references
+from quantgate.flows.build.references import require_prospects, run_reference, run_references
 from quantgate.flows.build.resources import needs
 from quantgate.flows.build.resources.devices import Accelerators
 from quantgate.flows.build.resources.host import HostMemory
 from quantgate.flows.build.resources.machine import Machine, Memory
 from quantgate.flows.build.results.unit_error import BUILD, REGISTER
-from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, Chains, Step
+from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, REPEATS_COME_FIRST, Chains, Step
 from quantgate.flows.build.sharing.opening import attach_shared_store
 from quantgate.flows.build.sources import refuse_unlike_source
 from quantgate.flows.build.timing.speeds import speed_of, time_beside_base
@@ -154,6 +154,19 @@ def base(plan_file: str, runtime: str) -> JsonObject:
             with _machine().hold(needs.to_compare(build, runtime), EVERYTHING_WAITS):
                 refuse_base(build, runtime)
         return {"runtime": runtime}
+
+
+def ask(plan_file: str, runtime: str, number: int) -> JsonObject:
+    """Answer the suite with the base once, unless its first run shows already that nothing can pass.
+
+    The unit `reference` waits for all of them, and forgets what went wrong where another try did not fail.
+    """
+    build = open_build(plan_file)
+    with failures_kept(build, base_in(runtime), "reference"):
+        rank = EVERYTHING_WAITS if number == 1 else REPEATS_COME_FIRST
+        with _machine().hold(needs.to_ask_the_base(build, runtime), rank):
+            asked = run_reference(build, runtime, number)
+        return {"runtime": runtime, "run": asked.key if asked else None}
 
 
 def reference(plan_file: str, runtime: str) -> JsonObject:

@@ -50,6 +50,7 @@ def unit_task(run_name: str) -> Callable[[Callable[Inputs, JsonObject]], Task[In
 
 # A task that another process runs is sent by name: its function has to be what its module calls so.
 base = unit_task("base {runtime}")(steps.base)
+ask = unit_task("ask {runtime} {number}")(steps.ask)
 reference = unit_task("reference {runtime}")(steps.reference)
 build = unit_task("build {identifier}")(steps.build)
 audit = unit_task("audit {identifier}")(steps.audit)

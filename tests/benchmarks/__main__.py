@@ -32,7 +32,7 @@ from tests.benchmarks import (
     vllm_speed,
 )
 from tests.benchmarks.commands import road, start_up
-from tests.benchmarks.hosts import sharing
+from tests.benchmarks.hosts import sharing, workers
 
 BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "start_up": start_up.run,
@@ -56,6 +56,7 @@ BENCHMARKS: Mapping[str, Callable[[Store], None]] = {
     "drift": drift.run,
     "corpora": corpora.run,
     "sharing": sharing.run,
+    "workers": workers.run,
 }
 
 

@@ -1,5 +1,6 @@
 """How much of a variant's work is still to come at each of its steps: the longest is begun first."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,8 @@ Step = Literal["build", "audit", "answer"]
 
 EVERYTHING_WAITS = float("inf")
 """The rank of the base's units: all variants wait for them."""
+REPEATS_COME_FIRST = sys.float_info.max
+"""The rank of the base's further runs: before any variant, after the run that may show that none can pass."""
 
 _GGUF = RecipeCost(recipe="gguf", build=2.0, audit=4.0, answer=20.0)
 _FOLDER = RecipeCost(recipe="folder", build=45.0, audit=45.0, answer=60.0)

@@ -33,14 +33,15 @@ class RecipeCost:
 class MeasuredCosts:
     """What builds of a store cost. Seconds; sizes in bytes.
 
-    `base` is all that is done with a base but asking it, `reference` all runs of it in one runtime,
-    `register` one registration. `pass_share` of the variants passed. `database_bytes` is the registry's for
-    each run in it, None where it is no file.
+    `base` is all that is done with a base but asking it, `reference` all of the `reference_runs` in one
+    runtime, `register` one registration. `pass_share` of the variants passed. `database_bytes` is the
+    registry's for each run in it, None where it is no file.
     """
 
     builds: int
     base: float
     reference: float
+    reference_runs: int
     recipes: tuple[RecipeCost, ...]
     register: float
     pass_share: float
@@ -76,6 +77,7 @@ def measured_costs(store: Store) -> MeasuredCosts:
         builds=len(timed),
         base=mean(_base_seconds(units) for units, _ in timed),
         reference=mean(_reference_seconds(units) for units, _ in timed),
+        reference_runs=max(_reference_runs(units) for units, _ in timed),
         recipes=recipes,
         register=_median(u for units, _ in timed for u in units if u.step == "register"),
         pass_share=sum(row.decision == "pass" for row in rows) / max(1, len(rows)),
@@ -126,6 +128,11 @@ def _reference_seconds(units: Sequence[UnitTime]) -> float:
         if unit.step.startswith(_REFERENCE):
             by_runtime[unit.unit].append(unit.seconds)
     return mean(map(sum, by_runtime.values())) if by_runtime else 0.0
+
+
+def _reference_runs(units: Sequence[UnitTime]) -> int:
+    """Return how often the base was asked in a runtime."""
+    return len({unit.step for unit in units if unit.step.startswith(_REFERENCE)})
 
 
 def _result(store: Store, name: str) -> BuildResult | None:

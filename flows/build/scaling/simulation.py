@@ -38,10 +38,10 @@ class Fleet:
     accelerators: int = 0
     times: float = 1.0
 
-    @property
-    def units(self) -> int:
-        """How many units there are: a base, its references, and of each variant two and two a suite."""
-        return self.models * (1 + self.suites + self.variants * (2 + 2 * self.suites))
+    def units(self, reference_runs: int) -> int:
+        """How many units there are: a base, its runs, and of each variant two and two a suite."""
+        asked = 1 if self.workers == 1 else max(1, reference_runs)
+        return self.models * (1 + self.suites * asked + self.variants * (2 + 2 * self.suites))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,10 @@ def forecast(fleet: Fleet, costs: MeasuredCosts) -> Forecast:
     Raises:
         InputError: there are more of them than are scheduled here.
     """
-    if fleet.units > MOST_UNITS:
+    count = fleet.units(costs.reference_runs)
+    if count > MOST_UNITS:
         raise InputError(
-            f"are {fleet.units:,} units, and at most {MOST_UNITS:,} are scheduled on paper",
+            f"are {count:,} units, and at most {MOST_UNITS:,} are scheduled on paper",
             where=f"{fleet.models:,} models x {fleet.variants:,} variants x {fleet.suites:,} suites",
             next_step="forecast a part of them: time grows with models in proportion once all are busy",
         )
@@ -119,17 +120,19 @@ def _units(fleet: Fleet, costs: MeasuredCosts) -> Iterator[_Unit]:
     for _ in range(fleet.models):
         base = _Unit(costs.base * fleet.times, computing, [])
         yield base
-        references = []
-        for _ in range(fleet.suites):
-            references.append(_after([base], costs.reference * fleet.times, computing))
-            yield references[-1]
+        runs = 1 if fleet.workers == 1 else max(1, costs.reference_runs)
+        each = costs.reference * fleet.times / runs
+        references = [
+            [_after([base], each, computing) for _ in range(runs)] for _ in range(fleet.suites)
+        ]
+        yield from (run for asked in references for run in asked)
         for number in range(fleet.variants):
             recipe = costs.recipes[number % len(costs.recipes)]
-            built = _after(references[:1], recipe.build * fleet.times, computing)
+            built = _after(references[0], recipe.build * fleet.times, computing)
             audited = _after([built], recipe.audit * fleet.times, computing)
             yield from (built, audited)
             for reference in references:
-                answered = _after([audited, reference], recipe.answer * fleet.times, computing)
+                answered = _after([audited, *reference], recipe.answer * fleet.times, computing)
                 yield answered
                 yield _after([answered], costs.register, "registrations")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from quantgate.flows.build.errors import guarded, read_errors, record_error
+from quantgate.flows.build.errors import failures_kept, guarded, read_errors, record_error
 from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError, WorkerError
 from tests.support.builds.faked import faked_build
 from tests.support.fakes import FakeBackend, FakeRuntime
@@ -34,6 +34,15 @@ def test_an_interruption_is_nothing_that_was_found_out(tmp_path: Path) -> None:
     with pytest.raises(InterruptionError), guarded(here, "demo--Q8_0", "build"):
         raise InterruptionError("was interrupted")
     assert read_errors(here.plan, here.settings) == ()
+
+
+def test_of_several_that_keep_failures_of_one_unit_none_forgets_anothers(tmp_path: Path) -> None:
+    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
+    with pytest.raises(WorkerError), failures_kept(here, "base in llamacpp", "reference"):
+        raise WorkerError("crashed")
+    with failures_kept(here, "base in llamacpp", "reference"):
+        pass
+    assert len(read_errors(here.plan, here.settings)) == 1
 
 
 def test_a_unit_that_succeeds_forgets_what_an_earlier_try_left(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from quantgate.pipelines.domain.errors import (
     ToolchainError,
 )
 
-UNITS = ("base", "reference", "build", "audit", "answer", "judge", "register")
+UNITS = ("base", "ask", "reference", "build", "audit", "answer", "judge", "register")
 
 
 @pytest.mark.parametrize("unit", UNITS)

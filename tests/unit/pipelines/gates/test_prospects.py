@@ -8,7 +8,12 @@ import pytest
 
 from quantgate.flows.build.errors import record_error
 from quantgate.flows.build.outcome import write_report
-from quantgate.flows.build.references import reported_references, require_prospects, run_references
+from quantgate.flows.build.references import (
+    reported_references,
+    require_prospects,
+    run_reference,
+    run_references,
+)
 from quantgate.pipelines.audit.bench.bench import base_in
 from quantgate.pipelines.domain.errors import UnprovableError
 from quantgate.pipelines.domain.verdicts.policy import Policy
@@ -94,6 +99,25 @@ def test_a_base_that_is_right_too_rarely_stops_the_build_unless_told(
     result = write_report(here)
     assert result.page.is_file()
     assert sum(not graded.grade.correct for graded in primary.answers) == 15
+
+
+def test_a_run_of_the_base_that_no_longer_helps_is_not_made_and_others_are_made_in_any_order(
+    tmp_path: Path,
+) -> None:
+    for name in ("sound", "hopeless"):
+        (tmp_path / name).mkdir()
+    sound = faked_build(tmp_path / "sound", FakeBackend(), runtime := FakeRuntime())
+    repeat = run_reference(sound, "llamacpp", 2)
+    primary = run_reference(sound, "llamacpp", 1)
+    assert run_references(sound, "llamacpp") == (primary, repeat)
+    assert len(runtime.asked) == 2 * 40
+    hopeless = faked_build(tmp_path / "hopeless", FakeBackend(), runtime := FakeRuntime())
+    items = tuple(replace(item, expected="other") for item in hopeless.plan.suite.items[:15])
+    suite = replace(hopeless.plan.suite, items=(*items, *hopeless.plan.suite.items[15:]))
+    hopeless = replace(hopeless, plan=replace(hopeless.plan, suite=suite))
+    assert run_reference(hopeless, "llamacpp", 1) is not None
+    assert run_reference(hopeless, "llamacpp", 2) is None
+    assert len(runtime.asked) == 40
 
 
 def test_a_checkpoint_judged_on_its_own_has_nothing_to_pass(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_units_are_counted_by_what_they_are_of(store: Store, tmp_path: Path) -> 
     build(store, tmp_path)
     costs = measured_costs(store)
     assert (costs.base, costs.reference, costs.register) == (3.0, 12.0, 1.0)
+    assert costs.reference_runs == 2
     (recipe,) = costs.recipes
     assert (recipe.recipe, recipe.build, recipe.audit, recipe.answer) == ("Q8_0", 4.0, 2.0, 8.0)
     assert (costs.pass_share, costs.database_bytes) == (0.5, None)

@@ -14,6 +14,7 @@ COSTS = MeasuredCosts(
     builds=1,
     base=10.0,
     reference=20.0,
+    reference_runs=1,
     recipes=(RecipeCost(recipe="Q8_0", build=4.0, audit=2.0, answer=8.0),),
     register=1.0,
     pass_share=0.5,
@@ -35,6 +36,14 @@ def test_a_second_worker_does_not_idle() -> None:
     # 30 s of base and reference are alone; 8 variants of 14 s share two workers.
     assert one == 30 + 8 * 14 + 1
     assert two == pytest.approx(30 + 4 * 14 + 2, abs=2)
+
+
+def test_two_workers_ask_the_base_side_by_side() -> None:
+    costs = replace(COSTS, reference=30.0, reference_runs=3)
+    one, two = (forecast(replace(ONE, variants=8, workers=n), costs) for n in (1, 2))
+    assert one.seconds == 10 + 30 + 8 * 14 + 1
+    assert two.seconds == pytest.approx(10 + 20 + 4 * 14 + 2, abs=2)
+    assert (one.units, two.units) == (2 + 8 * 4, 4 + 8 * 4)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +68,7 @@ def test_what_limits_is_named_and_no_schedule_is_shorter(
 @pytest.mark.parametrize("name", ["models", "variants", "suites"])
 def test_a_fleet_that_would_take_all_memory_is_refused_before_it_does(name: str) -> None:
     fleet = replace(ONE, models=20, variants=20, suites=5)
-    assert fleet.units == forecast(fleet, COSTS).units
+    assert fleet.units(COSTS.reference_runs) == forecast(fleet, COSTS).units
     with pytest.raises(InputError, match="at most 1,000,000 are scheduled"):
         forecast(replace(fleet, **{name: 10**9}), COSTS)
 
