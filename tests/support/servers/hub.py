@@ -1,6 +1,6 @@
 """A stand-in for a Hugging Face hub on 127.0.0.1: what huggingface-hub asks for, and faults on demand.
 
-Speaks `GET /api/models[?author]`, `GET /api/models/{id}[/revision/{rev}]`, `HEAD` and `GET
+Speaks `GET /api/models[?author]` (in pages), `GET /api/models/{id}[/revision/{rev}]`, `HEAD` and `GET
 /{id}/resolve/{rev}/{path}` with ranges, `ETag`, `X-Repo-Commit`, `X-Linked-*`, `X-Error-Code`; uploads: see
 `hub_uploads`.
 """
@@ -11,8 +11,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from tests.support.servers.hub_uploads import LARGE_BYTES, Uploads, git_blob, upload_modes
 
@@ -45,6 +46,7 @@ class HubServer:
         self.repositories: dict[str, Repository] = {}
         self.faults: dict[str, Fault] = {}
         self.status: int | None = None
+        self.page_size = 1000
         self.requests: list[str] = []
         self.served_bytes: dict[str, int] = {}
         self.uploads = Uploads()
@@ -138,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         parts = path.strip("/").split("/")
         if parts == ["api", "models"]:
-            return self._json(self._listing(), with_body)
+            return self._page(self._listing(), with_body)
         name = "/".join(parts[2:4] if parts[:2] == ["api", "models"] else parts[:2])
         repository = self.hub.repositories.get(name)
         if repository is None:
@@ -165,6 +167,15 @@ class _Handler(BaseHTTPRequestHandler):
             for name, repository in self.hub.repositories.items()
             if not author or name.startswith(f"{author}/")
         ]
+
+    def _page(self, models: list[dict[str, Any]], with_body: bool) -> None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        begin, size = int(query.get("cursor", ["0"])[0]), self.hub.page_size
+        more = parts._replace(query=urlencode(query | {"cursor": begin + size}, doseq=True))
+        link = f'<{self.hub.endpoint}{more.geturl()}>; rel="next"'
+        headers = {"Link": link} if begin + size < len(models) else {}
+        return self._json(models[begin : begin + size], with_body, headers=headers)
 
     def _file(self, name: str, content: bytes, sha: str, with_body: bool) -> None:
         asked = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")
@@ -198,9 +209,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.served_bytes[name] = self.hub.served_bytes.get(name, 0) + len(content)
         self.wfile.write(content)
 
-    def _json(self, value: object, with_body: bool, status: int = 200) -> None:
+    def _json(
+        self,
+        value: object,
+        with_body: bool,
+        status: int = 200,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         body = json.dumps(value).encode()
         self.send_response(status)
+        for name, text in headers.items():
+            self.send_header(name, text)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -243,7 +243,7 @@ def test_a_gated_repository_says_how_to_get_access(
     assert "HF_TOKEN" in str(refusal.value.next_step)
 
 
-@pytest.mark.parametrize(("status", "transient"), [(500, True), (403, False)])
+@pytest.mark.parametrize(("status", "transient"), [(500, True), (429, True), (403, False)])
 def test_a_refusing_hub_is_transient_only_where_waiting_helps(
     status: int, transient: bool, hub: HubServer, store: Store
 ) -> None:
