@@ -18,6 +18,7 @@ from quantgate.flows.releases.watch_list import Followed
 from quantgate.pipelines.domain.errors import QuantgateError
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.hub.buckets import BucketFolder
 
 AskedParts = Callable[[Followed], Mapping[str, Digest]]
 """Returns the digests of what an entry asks for (`releases.asked`)."""
@@ -25,7 +26,8 @@ AskedParts = Callable[[Followed], Mapping[str, Digest]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A revision that is to be built. `model` is what to build: a folder, or `org/name@<commit>`.
+    """A revision that is to be built. `model` is what to build: a folder, or `org/name@<commit>`. That of a
+    bucket's folder is there once it was fetched.
 
     `news` says what is new about it, and `changed` which parts differ from what was seen last. `same_as` is
     the settled claim that makes building it needless.
@@ -133,6 +135,15 @@ class Looker:
         return _key(followed, self._head(followed), self.asked(followed))
 
     def _head(self, followed: Followed) -> "_Head":
+        if followed.bucket is not None:
+            bucket = BucketFolder(followed.bucket, self.store)
+            listed = bucket.listing()
+            return _Head(
+                revision=listed.revision,
+                model=str(bucket.folder(listed.revision)),
+                contents=lambda: parts_of_repository(listed.files),
+                too_large=lambda: False,
+            )
         if followed.hub is None:
             digests = folder_digests(followed.folder, self.store)
             return _Head(

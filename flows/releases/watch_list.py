@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from quantgate.flows.releases.contents import Part
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.reading import is_folder
+from quantgate.pipelines.hub.buckets import SCHEME, require_bucket_folder
 from quantgate.pipelines.hub.source import HubSource, parse_hub_source
 from quantgate.pipelines.specs.foreign import ForeignPlace, PlaceText, foreign_places
 from quantgate.pipelines.specs.loading import Spec, load_yaml
@@ -74,6 +75,10 @@ class FollowedSpec(Spec):
         is_pattern = bool(set(self.model) & _WILD)
         if is_pattern and self.name is not None:
             raise ValueError("a pattern means many models, which have no `name` in common")
+        if self.model.startswith(SCHEME) and self.name is None:
+            raise ValueError(
+                "a folder of a bucket needs a `name`: its variants are registered under it"
+            )
         if self.only is not None and not is_pattern:
             raise ValueError("`only` narrows a pattern such as org/*")
         return self
@@ -88,7 +93,7 @@ class WatchListSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """One followed source: a hub branch, or a folder where `hub` is None. None leaves the build file's word.
+    """One followed source: a hub branch, a `bucket`'s folder, or a local one. None is left to the build file.
 
     With a `pattern` it stands for every repository that fits it and `limits`. `traffic` is what its corpora
     are held against at each look.
@@ -111,6 +116,7 @@ class Followed:
     limits: ModelLimits = ModelLimits()
     pattern: str | None = None
     traffic: str | None = None
+    bucket: str | None = None
 
 
 def load_watch_list(path: Path = WATCH_LIST) -> tuple[Followed, ...]:
@@ -133,6 +139,9 @@ def load_watch_list(path: Path = WATCH_LIST) -> tuple[Followed, ...]:
 def _followed(spec: FollowedSpec, folder: Path) -> Followed:
     if set(spec.model) & _WILD:
         return _pattern(spec, folder)
+    if spec.model.startswith(SCHEME):
+        require_bucket_folder(spec.model)
+        return replace(_entry(spec, folder, hub=None, local=folder), bucket=spec.model)
     local = folder / spec.model
     hub = (
         None

@@ -28,7 +28,7 @@ def lay_held_files(files: Sequence[RemoteFile], store: Store, folder: Path) -> N
     for sha256, held in _held(store):
         file = missing.pop(sha256, None)
         if file is not None:
-            _second_name(held, folder / file.name)
+            second_name(held, folder / file.name)
         if not missing:
             return
 
@@ -46,7 +46,8 @@ def _held(store: Store) -> Iterator[tuple[str, Path]]:
                 yield file.sha256, manifest.parent / file.path
 
 
-def _second_name(held: Path, target: Path) -> None:
+def second_name(held: Path, target: Path) -> None:
+    """Give a file another name; where the file system has no second names, copy it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(held, target)

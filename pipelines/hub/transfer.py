@@ -24,11 +24,12 @@ class RemoteFile:
     size_bytes: int
     sha256: str | None
     git_blob: str | None
+    entity_tag: str | None = None
 
     @property
     def checksum(self) -> str:
         """What tells this content from another, as far as the hub says."""
-        return self.sha256 or self.git_blob or f"{self.size_bytes} bytes"
+        return self.sha256 or self.git_blob or self.entity_tag or f"{self.size_bytes} bytes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object of a listing; `modified_at` is in seconds since 1970 by the clock of the place."""
+    """An object of a listing; `modified_at` is in seconds since 1970 by the clock of the place.
+
+    `entity_tag` tells one content from another, '' where the place has none (RFC 9110, section 8.8.3).
+    """
 
     size_bytes: int
     modified_at: float
+    entity_tag: str = ""
 
 
 class SharedObjects(Protocol):

@@ -8,6 +8,7 @@ where two were at it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/cond
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import (
@@ -23,10 +24,12 @@ from typing_extensions import override
 
 from quantgate.pipelines.domain.errors import ServiceError
 from quantgate.pipelines.domain.secrets import redacted
+from quantgate.pipelines.files.interruption import INTERRUPTION
 from quantgate.pipelines.sharing.objects import SharedObjects, StoredObject
 
 _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 5, 60
 _TRIES = 2
+_PIECE_BYTES = 8 << 20
 _EXISTS = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 _LATER = ("SlowDown", "RequestTimeout", "TooManyRequests")
 _NOT_A_BUCKET = ("NoSuchBucket", "InvalidBucketName")
@@ -35,9 +38,9 @@ _NOT_A_BUCKET = ("NoSuchBucket", "InvalidBucketName")
 class S3Objects(SharedObjects):
     """A prefix of a bucket."""
 
-    def __init__(self, address: str) -> None:
-        """Nothing is asked yet; `address` is `s3://bucket` or `s3://bucket/prefix`."""
-        self._address = address.rstrip("/")
+    def __init__(self, address: str, called: str = "the shared store") -> None:
+        """Nothing is asked yet; `address` is `s3://bucket[/prefix]`, `called` is what errors call it."""
+        self._address, self._called = address.rstrip("/"), called
         self._root = self._address.removeprefix("s3://")
         self._files: Any = S3FileSystem(
             use_listings_cache=False,
@@ -108,10 +111,33 @@ class S3Objects(SharedObjects):
         with self._translated():
             return {
                 entry["Key"].removeprefix(root): StoredObject(
-                    size_bytes=int(entry["Size"]), modified_at=entry["LastModified"].timestamp()
+                    size_bytes=int(entry["Size"]),
+                    modified_at=entry["LastModified"].timestamp(),
+                    entity_tag=str(entry.get("ETag", "")).strip('"'),
                 )
                 for entry in self._entries(bucket, root + prefix)
             }
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Write an object into a new file, in pieces.
+
+        Raises:
+            InterruptionError: the program is being ended.
+            ServiceError: it is gone, or the place does not answer.
+            OSError: this machine's disk is full.
+        """
+        with target.open("xb") as file:
+            with self._translated():
+                source = self._files.open(self._path(name), "rb", cache_type="readahead")
+            with source:
+                while content := self._piece(source):
+                    INTERRUPTION.check(where=name)
+                    file.write(content)
+
+    def _piece(self, source: Any) -> bytes:
+        with self._translated():
+            content: bytes = source.read(_PIECE_BYTES)
+            return content
 
     def _entries(self, bucket: str, prefix: str) -> Iterator[Any]:
         """Yield a listing, page by page: s3fs's own takes three requests where there is nothing."""
@@ -136,7 +162,7 @@ class S3Objects(SharedObjects):
             refused = isinstance(error, PermissionError | NoCredentialsError | ProfileNotFound)
             no_bucket = isinstance(error, FileNotFoundError)
             raise ServiceError(
-                f"the shared store {'refuses us' if refused else 'cannot be used'} ({said[:300]})",
+                f"{self._called} {'refuses us' if refused else 'cannot be used'} ({said[:300]})",
                 where=self.address,
                 next_step="correct the login (AWS_… variables or files) or its rights"
                 if refused

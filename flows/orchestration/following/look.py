@@ -24,6 +24,7 @@ from quantgate.flows.releases.sources import HuggingFaceHub
 from quantgate.flows.releases.watch_list import load_watch_list
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import UnprovableError
+from quantgate.pipelines.hub.buckets import BucketFolder
 
 
 def look(watch_list: Path, board: Board) -> tuple[ReleaseOutcome, ...]:
@@ -58,6 +59,9 @@ def _build(release: Release, settings: Settings, board: Board) -> ReleaseOutcome
     board.say(f"{release.followed.label}@{release.revision[:12]}: {release.news}")
     tell(of_release(release), settings, board.say)
     with in_use(settings.store) as use:
+        if release.followed.bucket is not None:
+            with board.unit("download", release.followed.label):
+                BucketFolder(release.followed.bucket, settings.store).fetch(release.revision)
         plan = plan_build(spec_of(release.followed, release.model), settings, board.say)
         use.runs(plan.name)
         return outcome_of(release, run_build(plan, settings, board))
