@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds.processes import processes_of
+from tests.support.builds.processes import require_ended
 from tests.support.builds.road import Road, leftovers, make_road
 
 pytestmark = pytest.mark.integration
@@ -66,11 +66,7 @@ def test_killed_at_many_points_the_same_command_completes_what_is_missing(
     assert leftovers(road.store) == []
     assert sorted(road.identifiers.values()) == road.passing(finished.stdout)
 
-    for _ in range(60):
-        if not processes_of(road.store):
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"left running:\n{processes_of(road.store)}")
+    require_ended(road.store)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Processes that work in a store: those whose command line names it, or whose environment does."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ _PROCESSES = Path("/proc")
 _FORK_SERVER = "quantgate.pipelines.process.forking.server"
 _LAUNCHED = "quantgate.pipelines.process.launch quantgate."
 _PREFECT_SERVER = "orchestration.server.keeper"
+_SECONDS_TO_END = 30.0
+_LOOK_EVERY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +69,11 @@ def _running(store: Path) -> Iterator[StoreProcess]:
 
 def _variables(folder: Path) -> list[bytes]:
     return (folder / "environ").read_bytes().split(b"\0")
+
+
+def require_ended(store: Path) -> None:
+    """Fail where something still works in a store after a while: a keeper ends once its clients have."""
+    until = time.monotonic() + _SECONDS_TO_END
+    while (left := processes_of(store)) and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY_SECONDS)
+    assert left == "", f"left running:\n{left}"

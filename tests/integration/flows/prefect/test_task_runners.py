@@ -1,7 +1,6 @@
 """Units in processes of their own, and a Prefect server that is too busy to answer."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds.processes import processes_of
+from tests.support.builds.processes import require_ended
 from tests.support.builds.road import make_road
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -78,10 +77,9 @@ def test_a_build_ends_alike_with_units_on_a_cluster_of_two_workers(
     assert "Traceback" not in ended.stderr and "Warning" not in ended.stderr, ended.stderr
     for step in ("build", "audit", "answer", "register"):
         assert f"{step}: support-llama--Q8_0 done" in ended.stderr
+    for number in (1, 2):  # units of their own, where there are two workers
+        assert ended.stderr.count(f"reference {number}/2: base in llamacpp done") == 1
     hosts = {path.name for path in road.store.glob("plans/*/elsewhere/*.json")}
     assert len(hosts) == 2, "both workers ran units"
-    deadline = time.monotonic() + 30
-    while processes_of(road.store) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert processes_of(road.store) == ""
+    require_ended(road.store)
     assert "registered already" in road.run(*road.build, "--anyway").stderr
