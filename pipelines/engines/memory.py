@@ -38,7 +38,9 @@ _LOGITS_BYTES = 4 * (64 << 20)
 """Logits of the positions that are compared at once, their softmax, the other's, and what is between them."""
 _CACHE_TOKENS = 32_768
 """How many tokens llama.cpp's slots hold together (`engines/llamacpp/layout.py`)."""
-_SLOTS, _SLOT_STEP = 32, 256
+_SLOTS, _SLOT_STEP = 64, 256
+_SEQUENCES = 32
+"""How many answers transformers decodes at once."""
 _CALIBRATION_LENGTH_TOKENS = 2_048
 _COMPUTING = 160 * _MB
 """Activations of a passage of 512 tokens."""
@@ -219,8 +221,8 @@ def answer_memory(
         kept = 2 * min(_CACHE_TOKENS, (_SLOTS + 1) * slot) * sizes.cached_in_llamacpp
         held = _LIBRARIES["llamacpp"] + kept + _batch_bytes(sizes)
         return MemoryNeed(held_bytes=held, weights_bytes=_file_bytes(checkpoint, recipe))
-    cache = 2 * _SLOTS * longest_tokens * sizes.cached_in_transformers
-    return _in_transformers(checkpoint, recipe, cache + 4 * 2 * _SLOTS * sizes.vocabulary)
+    cache = 2 * _SEQUENCES * longest_tokens * sizes.cached_in_transformers
+    return _in_transformers(checkpoint, recipe, cache + 4 * 2 * _SEQUENCES * sizes.vocabulary)
 
 
 def audit_memory(checkpoint: Checkpoint, recipe: Recipe | None, *, in_llamacpp: bool) -> MemoryNeed:

@@ -28,8 +28,6 @@ from quantgate.pipelines.process.calls import OnProgress, RunWorker
 from quantgate.pipelines.process.endings.causes import run_confirmed
 
 _PROBE_TIMEOUT_SECONDS = 1800.0
-# In llama.cpp a token costs a seventh less than with 16 slots, each with a cache of its own.
-_DEFAULT_SLOTS = 32
 
 
 class NativeRuntime(Runtime):
@@ -37,6 +35,8 @@ class NativeRuntime(Runtime):
 
     workers: ClassVar[str]
     """The package that its workers stand in."""
+    slots: ClassVar[int] = 32
+    """How many answers are decoded at once."""
 
     @override
     def constrains(self) -> bool:
@@ -49,8 +49,7 @@ class NativeRuntime(Runtime):
 
     @override
     def schedule(self, threads: int) -> Schedule:
-        """Return 32 slots."""
-        return Schedule(slots=_DEFAULT_SLOTS, threads=threads)
+        return Schedule(slots=self.slots, threads=threads)
 
     @override
     def server_access(self) -> None:

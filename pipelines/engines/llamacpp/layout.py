@@ -29,15 +29,17 @@ _SMALL_SLOTS = 16
 # against the most that any slot holds, so one prompt of 300 tokens makes an answer's token cost half as much
 # again in the slots beside it that hold 60 (measured).
 _SLOT_STEP = 256
-# Fewer than a quarter of the slots filled waste more than they save.
-_WORTH_ITS_OWN = 4
+# Fewer than a quarter of the slots filled waste more than they save; eight long prompts beside short ones
+# cost more than slots left empty, however many there are.
+_WORTH_ITS_OWN, _WORTH_ITS_OWN_PROMPTS = 4, 8
 # 4 GiB of F16 keys and values for Llama 3 8B (128 KiB a token).
 _CACHE_TOKENS = 32768
 _BATCH_TOKENS = 512
-# On a CPU flash attention walks over the tokens a slot holds; without it over all that a slot can hold, at a
-# sixth of the time each, and prompts take a tenth more (measured). At 300 tokens in slots of 512 an answer's
-# token costs two thirds without it, at 2,000 one third.
-_WELL_FILLED = 4
+# On a CPU flash attention walks over the tokens a slot holds; without it over all that a slot can hold, and
+# prompts take a tenth more (measured). Which is cheaper hangs on the machine: with a cache of 480 MB a token
+# of an answer cost two thirds without it at 300 tokens in slots of 512; with one of 32 MB it costs a sixth more
+# there, and as much at three quarters of a slot of any size. Half full is between the two.
+_WELL_FILLED = 2
 # Scores of every token of a batch over a whole slot: 0.25 GiB for 32 heads.
 _SCORED_TOKENS = 4096
 
@@ -74,13 +76,14 @@ def lay_out(prompts: Sequence[Prompt], room: AnswerTokens, slots: int) -> Layout
     slot_tokens = max(needs, default=1)
     affordable = _CACHE_TOKENS // slot_tokens - bool(shared)
     filled = sum(needs) - sum(map(room, answerable)) // 2
+    held_tokens = -(-slot_tokens // _SLOT_STEP) * _SLOT_STEP
     return Layout(
         slots=max(1, min(slots, len(answerable), affordable)),
         shared=shared,
         slot_tokens=slot_tokens,
         batch_tokens=_BATCH_TOKENS,
         flash_attention=slot_tokens > _SCORED_TOKENS
-        or _WELL_FILLED * filled < slot_tokens * len(needs),
+        or _WELL_FILLED * filled < held_tokens * len(needs),
     )
 
 
@@ -105,7 +108,8 @@ def groups(
     tokens of their prompts and of their longest answers.
     """
     cut: list[Sequence[Prompt]] = []
-    for alike in _alike(prompts, room, least=engines * slots // _WORTH_ITS_OWN):
+    least = min(engines * slots // _WORTH_ITS_OWN, _WORTH_ITS_OWN_PROMPTS)
+    for alike in _alike(prompts, room, least=least):
         rounds = -(-len(alike) // (slots * _GROUP_ROUNDS))
         count = -(-rounds // engines) * engines
         cut += _of_equal_cost(alike, room, count)

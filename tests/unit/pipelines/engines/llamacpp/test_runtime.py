@@ -134,7 +134,7 @@ def test_the_schedule_reaches_the_worker_and_its_threads(tmp_path: Path) -> None
     RUNTIME.answer(request, worker, ignore_progress)
     (call,) = worker.calls
     assert call.request == request
-    assert (request.schedule.slots, request.schedule.threads) == (32, 3)
+    assert (request.schedule.slots, request.schedule.threads) == (64, 3)
     assert call.threads == 3
 
 
