@@ -36,9 +36,9 @@ _WORTH_ITS_OWN, _WORTH_ITS_OWN_PROMPTS = 4, 8
 _CACHE_TOKENS = 32768
 _BATCH_TOKENS = 512
 # On a CPU flash attention walks over the tokens a slot holds; without it over all that a slot can hold, and
-# prompts take a tenth more (measured). Which is cheaper hangs on the machine: with a cache of 480 MB a token
-# of an answer cost two thirds without it at 300 tokens in slots of 512; with one of 32 MB it costs a sixth more
-# there, and as much at three quarters of a slot of any size. Half full is between the two.
+# prompts take a tenth more (measured). Which is cheaper hangs on the machine. With a cache of 480 MB a
+# token of an answer cost two thirds without it at 300 tokens in slots of 512; with one of 32 MB it costs a
+# sixth more there, and as much at three quarters of a slot of any size. Half full is between the two.
 _WELL_FILLED = 2
 # Scores of every token of a batch over a whole slot: 0.25 GiB for 32 heads.
 _SCORED_TOKENS = 4096
