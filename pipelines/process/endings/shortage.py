@@ -9,9 +9,11 @@ from quantgate.pipelines.domain.errors import ToolchainError
 _SHORT_OF_MEMORY = re.compile(
     r"out of memory|memoryerror|bad_alloc|unable to mmap|cannot allocate|can't allocate"
     r"|failed to (?:allocate|reserve)|(?:unable|could not|cannot) (?:to )?(?:allocate|reserve)"
-    r"|(?:not enough|insufficient) memory|errno 12\b|\benomem\b",
+    r"|(?:not enough|insufficient) memory|errno 12\b|\benomem\b"
+    r"|memory allocation of \d+ bytes failed",
     re.IGNORECASE,
 )
+"""The last is how Rust's standard library aborts (`handle_alloc_error`), and so what reads tokenizers."""
 _OF_THE_ENVIRONMENT = re.compile(
     # the disk and its files
     r"no space left|disk quota exceeded|too many open files|input/output error|stale file handle"
@@ -28,6 +30,8 @@ _OF_THE_ENVIRONMENT = re.compile(
 """The assertion is ggml's on a thread that it could not create (ggml/src/ggml-cpu/ggml-cpu.c)."""
 _EXCEPTION = re.compile(r"^(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
 _COUNTS = Path("/proc/vmstat")
+_LEAST_TOLD_BYTES = 50e6
+"""A child that was seen with less was seen before it did anything."""
 NEXT_STEP = (
     "end other programs, set QUANTGATE_WORKERS=1, or take a machine with more memory; "
     "then run the same command again"
@@ -45,7 +49,7 @@ def out_of_memory(
     words: str, peak_bytes: int, *, where: str | None = None, log: Path | None = None
 ) -> ToolchainError:
     """Return what to raise for a child that got no more; `peak_bytes` is the most it was seen to hold."""
-    held = f" (it held {peak_bytes / 1e9:.1f} GB)" if peak_bytes else ""
+    held = f" (it held {peak_bytes / 1e9:.1f} GB or more)" if peak_bytes > _LEAST_TOLD_BYTES else ""
     what = f"ran out of memory: {words.rstrip(': ')}{held}"
     return ToolchainError(what, where=where, next_step=NEXT_STEP, log=log)
 

@@ -35,7 +35,7 @@ from quantgate.pipelines.process.endings.causes import (
     run_confirmed,
     signal_of,
 )
-from quantgate.pipelines.process.endings.shortage import machine_trouble
+from quantgate.pipelines.process.endings.shortage import machine_trouble, out_of_memory
 from quantgate.pipelines.process.runner import run_worker
 from tests.support.builds.faked import faked_build
 from tests.support.builds.walking import audited
@@ -115,6 +115,12 @@ def test_limits_of_this_machine_are_no_crash_of_the_child(
     assert finished.stdout.startswith(told), finished
 
 
+def test_the_memory_that_a_child_was_seen_with_is_told_where_it_had_begun() -> None:
+    told = out_of_memory("MemoryError: ", 740_000_000).what
+    assert told == "ran out of memory: MemoryError (it held 0.7 GB or more)"
+    assert out_of_memory("MemoryError", 20_000_000).what == "ran out of memory: MemoryError"
+
+
 def test_a_child_that_the_kernel_kills_for_memory_is_told_with_what_it_held(tmp_path: Path) -> None:
     with memory_group(200 << 20) as group:
         if group is None:
@@ -128,7 +134,9 @@ def test_a_child_that_the_kernel_kills_for_memory_is_told_with_what_it_held(tmp_
             timeout=60,
             check=False,
         )
-    told = r"ToolchainError ran out of memory: the kernel killed it( \(it held 0\.\d GB\))?\n"
+    told = (
+        r"ToolchainError ran out of memory: the kernel killed it( \(it held 0\.\d GB or more\))?\n"
+    )
     assert re.fullmatch(told, finished.stdout), finished
 
 
@@ -138,6 +146,7 @@ def test_a_child_that_the_kernel_kills_for_memory_is_told_with_what_it_held(tmp_
         "ggml_aligned_malloc: insufficient memory (attempted to allocate 9000.00 MB)",
         "decode: could not reserve space for batch with 1 outputs",
         "terminate called after throwing an instance of 'std::bad_alloc'",
+        "memory allocation of 262144 bytes failed",
         "OSError: [Errno 5] Input/output error",
         "OSError: [Errno 116] Stale file handle",
         "PermissionError: [Errno 13] Permission denied: '/store/model.gguf'",
