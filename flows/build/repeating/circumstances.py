@@ -1,6 +1,7 @@
 """What a plan depends on beside the files that it is made of."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from quantgate.pipelines.files.sources import HOUSES, ROOT
 from quantgate.pipelines.process.memory import total_bytes
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_DRIVER_S_TOOL = "nvidia-smi"
+"""Where there is one, planning asks it which GPUs there are (`pipelines.process.devices.gpus`)."""
 _OF_A_SHELL = frozenset({"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "PYTEST_CURRENT_TEST"})
 """Variables that differ from one command to the next and say nothing."""
 _WRITTEN_BY_PYTHON = ("__pycache__",)
@@ -36,6 +39,7 @@ def circumstances(environment: Mapping[str, str] = os.environ) -> Digest:
             *((place, *package_stamp_of(place)) for place in (sys.executable, *sys.path)),
             *((place, *package_stamp_of(place)) for house in HOUSES for place in _sources(house)),
             _boot(),
+            shutil.which(_DRIVER_S_TOOL) or "",
             cores_here(),
             total_bytes() or 0,
             os.geteuid(),

@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from quantgate.flows.build.repeating.stamps import Stamp, package_stamp_of, stamp_of
 from quantgate.pipelines.files.hashing import LOOKED_AT
 from quantgate.pipelines.files.temporary import PREFIX
 
 _OPENED = ("open", LOOKED_AT)
+_DATABASE = "sqlite3.connect"
+_LOG_BESIDE = "-wal"
+"""Where SQLite writes what is not in the database's own file yet (`sqlite.org/fileformat2.html`, 4)."""
 _LISTED = ("os.listdir", "os.scandir")
 _OTHERS_READ = (
     "os.exec",
@@ -90,6 +94,9 @@ class Reads:
             if not _reads_no_file(arguments):
                 self.unseen.add(event)
             return
+        if event == _DATABASE:
+            self._note_database(arguments[0])
+            return
         path = _path_of(arguments[0]) if arguments else None
         if path is None or path.startswith(self._ignored) or _writes(event, arguments):
             return
@@ -101,6 +108,14 @@ class Reads:
         if not is_alone:
             self._look_beside(os.path.dirname(path))  # noqa: PTH120 - for every file of a plan
         self._note(path)
+
+    def _note_database(self, named: object) -> None:
+        """Note a registry's database: whoever registers anything changes it."""
+        address = urlsplit(named) if isinstance(named, str) else None
+        path = _path_of(unquote(address.path) if address and address.scheme == "file" else named)
+        if path is not None:
+            self._note(path)
+            self._note(path + _LOG_BESIDE)
 
     def _note(self, path: str) -> None:
         if path not in self.stamps:
@@ -171,7 +186,7 @@ def _hear(event: str, arguments: tuple[object, ...]) -> None:
         _hook.busy = False
 
 
-_EVENTS = frozenset((*_OPENED, *_LISTED, *_OTHERS_READ))
+_EVENTS = frozenset((*_OPENED, _DATABASE, *_LISTED, *_OTHERS_READ))
 
 
 def _path_of(named: object) -> str | None:

@@ -50,7 +50,7 @@ def run(store: Store) -> None:
     _show(f"the same, each of {units} units", overhead / units, "CPU-s", UNIT_CPU_SECONDS)
     print(f"  of these our process {built.parent:.1f} and the server {built.server:.1f} CPU-s")
     for seconds in _READY.findall(built.said):
-        _show("waiting for Prefect's server", float(seconds), "s", SERVER_SECONDS)
+        _show("start of Prefect's server, beside planning", float(seconds), "s", SERVER_SECONDS)
     again = [_again(store.root) for _ in range(AGAIN)]
     _show("the same command again", _median(again, 0), "s", AGAIN_SECONDS)
     _show("the same command again, processor time", _median(again, 1), "CPU-s", None)

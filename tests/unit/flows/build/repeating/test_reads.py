@@ -1,9 +1,10 @@
 """What a process reads is seen, in whatever thread and package, with what lies beside it."""
 
 import os
+import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -66,6 +67,17 @@ def test_a_file_whose_digest_is_remembered_counts(tmp_path: Path) -> None:
     with reading_is_seen(Reads()) as reads:
         memory.digest(large)
     assert "rows.jsonl" in names(reads, tmp_path)
+
+
+def test_a_database_that_was_asked_counts_with_its_log(tmp_path: Path) -> None:
+    database = tmp_path / "a store" / "mlflow.db"
+    database.parent.mkdir()
+    with closing(sqlite3.connect(database)) as opened, opened:
+        opened.execute("create table versions (name)")
+    with reading_is_seen(Reads(alone=(database.parent,))) as reads:
+        sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True).close()
+    assert names(reads, tmp_path) == {"a store/mlflow.db", "a store/mlflow.db-wal"}
+    assert reads.stamps[str(database)] == stamp_of(database)
 
 
 def test_in_a_store_a_file_counts_alone_and_no_list_of_files(tmp_path: Path) -> None:
