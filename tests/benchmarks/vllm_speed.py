@@ -13,6 +13,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.server import Server
 from quantgate.pipelines.engines.openai.runtime import OpenAiServerRuntime
 from quantgate.pipelines.engines.openai.speed import ServerSpeedMeter
+from quantgate.pipelines.engines.openai.versions import identified
 from quantgate.pipelines.engines.requests import Loadable
 from quantgate.pipelines.engines.timing.meter import SpeedRequest
 from quantgate.pipelines.files.store import Store
@@ -42,7 +43,8 @@ def run(store: Store) -> None:
 
 
 def _ours(folder: Path, url: str, store: Store) -> tuple[float, float]:
-    server = Server(name="vllm", engine="vllm", formats=(Format.COMPRESSED_TENSORS,), url=url)
+    formats = (Format.COMPRESSED_TENSORS,)
+    server = identified(Server(name="vllm", engine="vllm", formats=formats, url=url))
     request = SpeedRequest(
         loadable=Loadable(path=folder, format=None),
         prompt=tuple(10 + place % 100 for place in range(PROMPT_TOKENS)),
