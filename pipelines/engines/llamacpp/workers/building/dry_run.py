@@ -8,6 +8,7 @@ not made for makes llama.cpp abort this very process, which is the answer then.
 
 import ctypes
 import importlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def rehearse(call: ConvertCall, on_progress: OnProgress) -> ConvertFacts:
         CheckpointError: where the converter, or llama.cpp, refuses the tokenizer, a tensor or a setting.
         ToolchainError: where something failed that says nothing of the checkpoint.
     """
+    # A conversion logs them again; here they would pass for what llama.cpp aborts over.
+    logging.disable(logging.WARNING)
     on_progress(Progress(done=0, total=0, what=CONVERTING))
     with temporary_folder() as temporary:
         file = temporary / call.output.name
