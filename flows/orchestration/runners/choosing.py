@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from quantgate.flows.orchestration.runners.processes import end_with
+from quantgate.flows.orchestration.runners.processes import end_with, process_errors
 from quantgate.flows.settings import Settings, TaskRunnerName
 from quantgate.pipelines.domain.errors import ToolchainError
 
@@ -37,9 +37,10 @@ def _threads(_settings: Settings) -> Iterator[Runner]:
 
 @contextmanager
 def _processes(settings: Settings) -> Iterator[Runner]:
-    yield ProcessPoolTaskRunner(
-        max_workers=settings.workers, initializer=end_with, initargs=(os.getpid(),)
-    )
+    with process_errors():
+        yield ProcessPoolTaskRunner(
+            max_workers=settings.workers, initializer=end_with, initargs=(os.getpid(),)
+        )
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def test_a_worker_process_is_killed_at_several_stages(road: Road) -> None:
         struck(road, "SIGKILL worker process", stage, worker_killed)
         for stage in ("load base:", "reference 1/", "audit: 1 ruler")
     ]
-    assert codes[0] is not None, codes
+    assert codes[0] is not None and set(codes) <= {5, None}, codes
     completes(road)
 
 
