@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from quantgate.pipelines.domain.values import JsonObject
+from quantgate.pipelines.engines.openai.log import reason_in
 from quantgate.pipelines.files.records import to_json
 from quantgate.pipelines.specs.recipes import find_recipes
 from tests.benchmarks.gpu.builds import RECIPES, build_example, build_smollm2
@@ -143,8 +144,17 @@ def beside_plain_vllm(check: Check) -> JsonObject:
         try:
             rows[recipe] = _in_vllm(recipe, replace(check, budget=Budget(share)))
         except LeftOutError as reason:
-            rows[recipe] = str(reason)
+            rows[recipe] = f"{reason}{_told_by(_vllm_log(recipe, check))}"
     return rows
+
+
+def _vllm_log(recipe: str, check: Check) -> Path:
+    return check.folder / f"vllm-{recipe}.log"
+
+
+def _told_by(log: Path) -> str:
+    """Return what a vLLM's output says is the reason of its end, which stands far above its last lines."""
+    return f"; {reason_in(log.read_text(errors='replace'))}" if log.is_file() else ""
 
 
 def _in_vllm(recipe: str, check: Check) -> JsonObject:
@@ -162,7 +172,7 @@ def _in_vllm(recipe: str, check: Check) -> JsonObject:
     run_within(
         [*command, str(folder), str(prompts), str(output)],
         check.budget.left_seconds,
-        check.folder / f"vllm-{recipe}.log",
+        _vllm_log(recipe, check),
         environment,
     )
     said = json.loads(output.read_bytes())
