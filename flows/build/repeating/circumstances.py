@@ -11,6 +11,7 @@ from quantgate.flows.build.repeating.stamps import package_stamp_of, stamps_belo
 from quantgate.flows.settings import cores_here
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
 from quantgate.pipelines.files.sources import HOUSES, ROOT
+from quantgate.pipelines.process.forking.client import package_folders
 from quantgate.pipelines.process.memory import total_bytes
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -36,7 +37,8 @@ def circumstances(environment: Mapping[str, str] = os.environ) -> Digest:
             str(Path.cwd()),
             str(datetime.now(UTC).date()),
             sys.version,
-            *((place, *package_stamp_of(place)) for place in (sys.executable, *sys.path)),
+            *sys.path,
+            *((place, *package_stamp_of(place)) for place in (sys.executable, *package_folders())),
             *((place, *package_stamp_of(place)) for house in HOUSES for place in _sources(house)),
             _boot(),
             shutil.which(_DRIVER_S_TOOL) or "",

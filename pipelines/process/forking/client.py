@@ -22,6 +22,7 @@ from quantgate.pipelines.process.forking.families import FAMILIES, WorkerFamily
 from quantgate.pipelines.process.forking.server import LARGEST_BYTES, Start
 from quantgate.pipelines.process.launch import PARENT_PID
 from quantgate.pipelines.process.memory import available_bytes
+from quantgate.pipelines.process.versions import package_folders
 
 _SERVER = "quantgate.pipelines.process.forking.server"
 _MOST_SERVERS = 3
@@ -30,7 +31,6 @@ _HEAR_EVERY_SECONDS = 0.2
 _GRACE_SECONDS = 3.0
 _LEAST_FREE_BYTES = 2 << 30
 """A server holds half a gigabyte beside its children."""
-_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _OF_ONE_START = (PARENT_PID, "PYTEST_CURRENT_TEST")
 _OF_ONE_START_PREFIXES = ("PREFECT_", "QUANTGATE_")
 """Variables that nothing reads while it is imported: servers are shared by those who differ in them alone."""
@@ -152,10 +152,6 @@ class _ServerProcess:
             self.process.wait(timeout=_GRACE_SECONDS)
 
 
-def _package_folders() -> tuple[Path, ...]:
-    return tuple(Path(path) for path in sys.path if path.endswith(_PACKAGE_FOLDERS))
-
-
 def _changed_at(folder: Path) -> int:
     """Return when something was last put into a folder or removed from it, 0 where there is none."""
     try:
@@ -188,7 +184,7 @@ class ForkServers:
     ) -> None:
         """Start with none. `packages` are folders of installed packages, by default those of this program."""
         self.families = families
-        self._packages = _package_folders() if packages is None else tuple(packages)
+        self._packages = package_folders() if packages is None else tuple(packages)
         self._servers: dict[_ServerKey, _ServerProcess] = {}
         self._retired: list[_ServerProcess] = []
         self._lock = threading.Lock()
