@@ -5,8 +5,11 @@ installed by then.
 """
 
 import re
+import sys
 from importlib.metadata import distribution
+from pathlib import Path
 
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _VERSION = re.compile(r"^Version: *(\S+) *$", re.MULTILINE)
 
 
@@ -22,3 +25,8 @@ def installed_version(package: str) -> str:
     installed = distribution(package)
     named = _VERSION.search(installed.read_text("METADATA") or "")
     return named[1] if named else installed.version
+
+
+def package_folders() -> tuple[Path, ...]:
+    """Return the folders of this program's installed packages: whoever installs something changes them."""
+    return tuple(Path(path) for path in sys.path if path.endswith(_PACKAGE_FOLDERS))

@@ -11,8 +11,8 @@ from quantgate.flows.build.repeating.stamps import package_stamp_of, stamps_belo
 from quantgate.flows.settings import cores_here
 from quantgate.pipelines.domain.values import Digest, JsonValue, digest_of
 from quantgate.pipelines.files.sources import HOUSES, ROOT
-from quantgate.pipelines.process.forking.client import package_folders
 from quantgate.pipelines.process.memory import total_bytes
+from quantgate.pipelines.process.versions import package_folders
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _DRIVER_S_TOOL = "nvidia-smi"
@@ -38,7 +38,10 @@ def circumstances(environment: Mapping[str, str] = os.environ) -> Digest:
             str(datetime.now(UTC).date()),
             sys.version,
             *sys.path,
-            *((place, *package_stamp_of(place)) for place in (sys.executable, *package_folders())),
+            *(
+                (place, *package_stamp_of(place))
+                for place in (sys.executable, *map(str, package_folders()))
+            ),
             *((place, *package_stamp_of(place)) for house in HOUSES for place in _sources(house)),
             _boot(),
             shutil.which(_DRIVER_S_TOOL) or "",
