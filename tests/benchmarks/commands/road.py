@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,9 @@ def run(store: Store) -> None:
     again = [_again(store.root) for _ in range(AGAIN)]
     _show("the same command again", _median(again, 0), "s", AGAIN_SECONDS)
     _show("the same command again, processor time", _median(again, 1), "CPU-s", None)
+    seconds, used = _again(store.root, {"BENCHMARK": "another environment"}, planned=True)
+    _show("again in another environment, which is planned", seconds, "s", None)
+    _show("the same, processor time", used, "CPU-s", None)
 
 
 def _show(what: str, measured: float, unit: str, target: float | None) -> None:
@@ -92,11 +95,26 @@ def _server_used(store: Path) -> Iterator[float]:
         yield used_by(process, ended_children=False)
 
 
-def _again(store: Path) -> tuple[float, float]:
-    """Return what the same command takes once more: seconds by the clock, and of the processor."""
+def _again(
+    store: Path, variables: Mapping[str, str] | None = None, *, planned: bool = False
+) -> tuple[float, float]:
+    """Return what the same command takes once more: seconds by the clock, and of the processor.
+
+    Raises:
+        WorkerError: where it was planned and should not have been, or the other way round.
+    """
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(_COMMAND, cwd=PROJECT, env=_environment(store), check=True, capture_output=True)
+    ran = subprocess.run(
+        _COMMAND,
+        cwd=PROJECT,
+        env=_environment(store) | dict(variables or {}),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if ("resolving" in ran.stderr) != planned:
+        raise WorkerError(f"the command should{'' if planned else ' not'} plan: {ran.stderr}")
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return seconds, used
 
