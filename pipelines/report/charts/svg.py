@@ -45,8 +45,12 @@ def page_svg(written: str, *, name: str, title: str, description: str) -> str:
 
 
 def standalone_svg(element: str, colours: str) -> str:
-    """Return a page's element as a file of its own; `colours` is the rule that says what they are."""
-    style = f"<style>{colours} text {{ font-family: var(--sans); }}</style>"
+    """Return a page's element as a file of its own; `colours` is the rule that says what they are.
+
+    It has the paper that its ink is made for: who shows it may have dark pages, as Prefect's are.
+    """
+    rules = "svg { background: var(--card); } text { font-family: var(--sans); }"
+    style = f"<style>{colours} {rules}</style>"
     named = element.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     head, separator, body = named.partition(">")
     return f"{head}{separator}{style}{body}\n"

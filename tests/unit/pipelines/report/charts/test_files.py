@@ -27,3 +27,4 @@ def test_each_chart_is_a_picture_of_its_own_and_none_of_an_earlier_page_stays(
         assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
         used = set(re.findall(r"var\((--[a-z-]+)\)", text))
         assert used <= set(re.findall(r"(--[a-z-]+):", text)), "every colour is said"
+        assert "svg { background: var(--card); }" in text, "dark pages show it too"
