@@ -68,7 +68,10 @@ def report(plan_file: str) -> JsonObject:
     recorded_pages.keep_pages(build, result)
     create_table_artifact(
         key="verdicts",
-        table=[asdict(row) for row in result.rows],
+        table=[  # what was decided first: Prefect's pages cut columns off at the right
+            {"identifier": row.identifier, "decision": row.decision, **asdict(row)}
+            for row in result.rows
+        ],
         description=f"Verdicts of {result.name}",
     )
     create_link_artifact(
