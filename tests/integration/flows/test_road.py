@@ -23,16 +23,21 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
-    """The finished build of all six recipes; its result is in `result.json` of the folder."""
+    """The finished build of all six recipes; its result is in the file `told` beside the folder."""
     road = make_road(tmp_path_factory.mktemp("road"), RECIPES, items_a_slice=6)
     finished = road.run(*road.build, "--json")
     assert finished.returncode in (0, 11), finished.stderr
-    (road.folder / "result.json").write_text(finished.stdout)
+    told(road).write_text(finished.stdout)
     return road
 
 
+def told(road: Road) -> Path:
+    """Return where the result is kept: a new file beside the build file would be a reason to plan again."""
+    return road.folder.with_name(f"{road.folder.name}-told.json")
+
+
 def result(road: Road) -> dict[str, object]:
-    loaded: dict[str, object] = json.loads((road.folder / "result.json").read_text())
+    loaded: dict[str, object] = json.loads(told(road).read_text())
     return loaded
 
 
