@@ -16,17 +16,22 @@ FAULTS = {"Q2_K": "SIGABRT", "Q4_K_M": "SIGKILL"}
 """The file types whose quantizer kills itself, with half its output written, and by what."""
 
 SITE = f"""\
-import json, os, signal, sys
-if "quantgate.pipelines.engines.llamacpp.workers.building.quantize" in sys.orig_argv:
-    with open(sys.orig_argv[-2]) as file:
-        call = json.load(file)
-    fault = {FAULTS!r}.get(call["file_type"])
-    if fault:
-        with open(call["output"], "wb") as half:
-            half.write(b"half")
-        os.kill(os.getpid(), getattr(signal, fault))
+import json, os, runpy, signal, sys
+upstream = runpy.run_module
+def run_module(name, *arguments, **named):
+    if name == "quantgate.pipelines.engines.llamacpp.workers.building.quantize":
+        with open(sys.argv[1]) as file:
+            call = json.load(file)
+        fault = {FAULTS!r}.get(call["file_type"])
+        if fault:
+            with open(call["output"], "wb") as half:
+                half.write(b"half")
+            os.kill(os.getpid(), getattr(signal, fault))
+    return upstream(name, *arguments, **named)
+runpy.run_module = run_module
 """
-"""Python runs a module of this name first in every child that finds it on its path."""
+"""Python runs a module of this name first in every child that finds it on its path; children that are forked,
+and those that are started, run their worker by `runpy`."""
 
 
 @pytest.fixture(scope="module")

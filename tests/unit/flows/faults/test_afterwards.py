@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -48,9 +49,13 @@ def started(road: Road, *words: str) -> Iterator[list[int]]:
         try:
             assert process.stdout is not None
             child = max(int(process.stdout.readline()), int(process.stdout.readline()))
+            handle = os.pidfd_open(child)
             yield [process.pid, child]
         finally:
             os.killpg(process.pid, signal.SIGKILL)
+        # Nobody here waits for the forked one, which may take a moment to end.
+        assert select.select([handle], [], [], 10)[0]
+        os.close(handle)
 
 
 @pytest.mark.parametrize(("words", "workers"), [((FORK_SERVER,), 1), ((LAUNCHED,), 2), ((), 0)])
