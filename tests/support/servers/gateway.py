@@ -6,11 +6,13 @@ import json
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.servers.in_threads import served_in_threads
 
 _FAULTS = ("429", "502", "cut")
 _PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -54,19 +56,9 @@ class Gateway:
         return {"object": "list", "data": rows}
 
 
-@contextmanager
-def gateway(state: Gateway) -> Iterator[str]:
-    """Serve in threads; yields the URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def gateway(state: Gateway) -> AbstractContextManager[str]:
+    """Serve in threads; gives the URL."""
+    return served_in_threads(_handler(state))
 
 
 def _handler(state: Gateway) -> type[BaseHTTPRequestHandler]:

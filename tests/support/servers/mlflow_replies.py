@@ -1,13 +1,14 @@
 """A server that answers MLflow's REST routes from a table, and remembers what it was asked."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.servers.in_threads import served_in_threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +74,5 @@ def replying(routes: Mapping[str, Reply | list[Reply]]) -> Iterator[Replies]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    table.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with served_in_threads(Handler) as table.address:
         yield table
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,6 +1,6 @@
 """A small HTTP server that obeys OpenAI's interface, and breaks it on request. It computes nothing.
 
-In a test: `with fake_server(FakeEngine(...)) as (url, engine)`. As a program:
+In a test: `with fake_server(engine) as url`. As a program:
 `python -m tests.support.servers.openai_fake --port N --model PATH`, and `--behave` names a way to go wrong.
 """
 
@@ -13,12 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.support.servers.in_threads import served_in_threads
 
 END = 2
 
@@ -101,19 +102,9 @@ class FakeEngine:
         return reply
 
 
-@contextmanager
-def fake_server(engine: FakeEngine) -> Iterator[str]:
-    """Serve in threads; yields the URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(engine))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def fake_server(engine: FakeEngine) -> AbstractContextManager[str]:
+    """Serve in threads; gives the URL."""
+    return served_in_threads(_handler(engine))
 
 
 def _handler(engine: FakeEngine) -> type[BaseHTTPRequestHandler]:
