@@ -12,7 +12,7 @@ from quantgate.flows.build.outcome import read_complete
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import write_plan
 from quantgate.flows.build.registering import register_waiting
-from quantgate.flows.build.results.build_result import COMPLETION, BuildResult
+from quantgate.flows.build.results.build_result import COMPLETION, BuildResult, completed_at
 from quantgate.flows.build.states.builds import progress_file
 from quantgate.flows.build.states.verdict_changes import verdict_changes
 from quantgate.flows.orchestration.events.sending import tell
@@ -53,8 +53,8 @@ def run_build(plan: BuildPlan, settings: Settings, board: Board) -> BuildResult:
         return result
     forget_errors(plan, settings)
     result_file = settings.store.report(plan.name) / COMPLETION
-    before = _written_at(result_file)
-    run_flow("quantize", plan, settings, board, lambda: _written_at(result_file) != before)
+    before = completed_at(result_file)
+    run_flow("quantize", plan, settings, board, lambda: completed_at(result_file) != before)
     if not result_file.is_file():
         raise WorkerError("the flow ended without a report", where=plan.name)
     result = read_checked(BuildResult, result_file)
@@ -129,11 +129,6 @@ def _flow_on(
                 yield flow.with_options(task_runner=runner)
         except OSError as error:
             raise disk_trouble(error, settings.store.root) or error from None
-
-
-def _written_at(file: Path) -> int:
-    """Return when a file was written, 0 where there is none."""
-    return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.domain.values import Digest, JsonObject, JsonValue, digest_of
+from quantgate.pipelines.engines.http.patience import Patience
 from quantgate.pipelines.evaluation.graders.protocol import Observer
 from quantgate.pipelines.files.records import to_json, write_text
 from quantgate.pipelines.files.sealed import produce_once, read_manifest, verify
@@ -128,15 +129,19 @@ class ObservationRunner:
                 options=grader.options,
             ),
             log=self.store.logs / f"{folder.stem}.log",
-            waits_seconds=2 * _seconds(grader.options),
+            waits_seconds=_waits_seconds(grader.options),
             threads=self.threads,
         )
 
 
-def _seconds(options: JsonObject) -> float:
-    """Return for how long a program may sleep, or a judge think, over one answer."""
-    seconds = options.get("seconds")
-    return float(seconds) if isinstance(seconds, int | float) else 0.0
+def _waits_seconds(options: JsonObject) -> float:
+    """Return for how long a program may sleep, or a judge be asked, over one answer."""
+    seconds, retries = options.get("seconds"), options.get("retries")
+    if not isinstance(seconds, int | float):
+        return 0.0
+    if isinstance(retries, int):
+        return Patience(tries=retries + 1).longest_seconds(seconds)
+    return 2.0 * seconds
 
 
 def _lines(rows: Sequence[JsonValue]) -> str:

@@ -13,6 +13,18 @@ _WINDOW_BYTES = 1 << 20
 _REMEMBERED_FROM_BYTES = 1 << 20
 LOOKED_AT = "quantgate.looked_at"
 """The audit event of a file whose content counts, and which nobody opens where its digest is remembered."""
+OTHERS_ASKED = "quantgate.others_asked"
+"""The audit event of an answer that a child process gave, now or before in this process."""
+
+
+def look_at(path: Path) -> None:
+    """Tell whoever listens that a file's content counts, read or remembered."""
+    sys.audit(LOOKED_AT, str(path))
+
+
+def tell_asked(what: str) -> None:
+    """Tell whoever listens that what a child process said counts, asked or remembered."""
+    sys.audit(OTHERS_ASKED, what)
 
 
 def file_digest(path: Path) -> Digest:
@@ -41,7 +53,7 @@ class DigestMemory:
 
     def digest(self, path: Path) -> Digest:
         """Return the sha256 of a file, hashing it only when it is small, new or changed."""
-        sys.audit(LOOKED_AT, str(path))
+        look_at(path)
         stat = path.stat()
         if stat.st_size < _REMEMBERED_FROM_BYTES:
             return file_digest(path)

@@ -23,6 +23,8 @@ from quantgate.pipelines.files.locks import unless_held
 PREFIX = "quantgate-"
 HALF_WRITTEN = ".writing-"
 """How the names of files begin that are not whole yet."""
+_OURS = re.compile(r"quantgate-(unsandboxed-)?[a-z0-9_]{8}")
+"""What `tempfile` makes of names that begin so; folders that people call alike are theirs."""
 _OWNER = ".owner"
 _CONTENT = "content"
 _STAGING = re.compile(r"\.(?P<name>.+)\.staging-[0-9a-f]{8}")
@@ -54,11 +56,20 @@ def clear_temporary(within: Path | None = None) -> int:
     cleared = 0
     for folder in (within or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"):
         with suppress(OSError):  # somebody else clears it too
-            if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.geteuid():
-                continue
-            if _is_left(folder):
+            if _is_ours(folder) and _is_left(folder):
                 cleared += _removed(folder)
     return cleared
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a path lies in a folder of this program that goes with its owner, or has gone."""
+    place = Path(tempfile.gettempdir())
+    if not path.is_relative_to(place) or path == place:
+        return False
+    folder = place / path.relative_to(place).parts[0]
+    return _OURS.fullmatch(folder.name) is not None and (
+        not folder.exists() or (folder / _OWNER).exists()
+    )
 
 
 def clear_unfinished(store: Path) -> int:
@@ -103,7 +114,8 @@ def clear_half_written(folder: Path, oldest_seconds: float = 0.0) -> int:
     with half_written(folder) as (mine, _):
         now = mine.stat().st_mtime
     for path in left:
-        with suppress(OSError), path.open("rb") as file:  # its writer ended just now, or lives
+        # Its writer ended just now, or lives. NFS locks a file for one alone only if it is open for writing.
+        with suppress(OSError), path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if now - os.fstat(file.fileno()).st_mtime >= oldest_seconds:
                 path.unlink()
@@ -124,6 +136,14 @@ def _removed(folder: Path) -> bool:
     return not folder.exists()
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether this user's program made it: nobody else may enter what `tempfile` makes."""
+    if _OURS.fullmatch(folder.name) is None or folder.is_symlink() or not folder.is_dir():
+        return False
+    made = folder.stat()
+    return made.st_uid == os.geteuid() and not made.st_mode & 0o077
+
+
 def _is_left(folder: Path) -> bool:
     owner = folder / _OWNER
     if not owner.exists():
@@ -142,12 +162,12 @@ def _staged(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _open_folders(folder: Path, depth: int = 1) -> Iterator[Path]:
     """Yield the folders of a store in which something may be under way, itself first; no sealed ones."""
-    if not folder.is_dir() or folder.is_symlink() or (folder / "manifest.json").exists():
+    if not folder.is_dir() or (folder / "manifest.json").exists():
         return
     yield folder
     if depth < _OPEN_DEPTH:
         for below in _entries(folder):
-            if not _STAGING.fullmatch(below.name):
+            if not below.is_symlink() and not _STAGING.fullmatch(below.name):
                 yield from _open_folders(below, depth + 1)
 
 

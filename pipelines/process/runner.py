@@ -152,7 +152,7 @@ def _watch(child: Child, read_end: int, call: WorkerCall, on_progress: OnProgres
     """
     deadline = time.monotonic() + call.timeout_seconds
     watch = ChildWatch(child.pid, max(hung_seconds(), call.waits_seconds))
-    pending, ended = b"", False
+    ended, lines = False, _ProgressLines(on_progress)
     with selectors.DefaultSelector() as selector:
         selector.register(read_end, selectors.EVENT_READ)
         while child.poll() is None:
@@ -168,10 +168,25 @@ def _watch(child: Child, read_end: int, call: WorkerCall, on_progress: OnProgres
             chunk = os.read(read_end, 65536)
             ended = not chunk
             watch.heard()
-            *lines, pending = (pending + chunk).split(b"\n")
-            for line in lines:
-                on_progress(from_json(Progress, json.loads(line)))
+            lines.take(chunk)
+    # What it said last may tell what it ended over.
+    os.set_blocking(read_end, False)
+    with suppress(BlockingIOError):  # one that it started has the pipe still
+        while chunk := os.read(read_end, 65536):
+            lines.take(chunk)
     return watch.peak_bytes
+
+
+class _ProgressLines:
+    """Passes on what stands in whole lines of what a child wrote."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress, self._pending = on_progress, b""
+
+    def take(self, chunk: bytes) -> None:
+        *lines, self._pending = (self._pending + chunk).split(b"\n")
+        for line in lines:
+            self._on_progress(from_json(Progress, json.loads(line)))
 
 
 def _overdue(call: WorkerCall, watch: ChildWatch, deadline: float) -> WorkerError | None:

@@ -120,9 +120,9 @@ def make_plan(
         calibrated = assemble(specs, inputs, recipes, say)
         variants = _plan_variants(checkpoint, recipes, calibrated, settings, tools, say)
         variants = _rendered(variants, rendering_digest(suite.template_variables))
-    variants = look.convertible(variants, say)
     if only is not None:
         variants = _only(variants, only)
+    variants = look.convertible(variants, say)
     plan = BuildPlan(
         checkpoint=checkpoint,
         suite=suite,

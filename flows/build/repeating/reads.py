@@ -17,8 +17,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from quantgate.flows.build.repeating.stamps import Stamp, package_stamp_of, stamp_of
-from quantgate.pipelines.files.hashing import LOOKED_AT
-from quantgate.pipelines.files.temporary import PREFIX
+from quantgate.pipelines.files.hashing import LOOKED_AT, OTHERS_ASKED
+from quantgate.pipelines.files.temporary import is_temporary
 
 _OPENED = ("open", LOOKED_AT)
 _DATABASE = "sqlite3.connect"
@@ -26,6 +26,7 @@ _LOG_BESIDE = "-wal"
 """Where SQLite writes what is not in the database's own file yet (`sqlite.org/fileformat2.html`, 4)."""
 _LISTED = ("os.listdir", "os.scandir")
 _OTHERS_READ = (
+    OTHERS_ASKED,
     "os.exec",
     "os.fork",
     "os.forkpty",
@@ -40,14 +41,14 @@ _OTHERS_READ = (
 """What others read for this process nobody here sees: a child, a fork server that starts one, a server."""
 _FROM_WHAT_IT_IS_SENT = frozenset({"quantgate.pipelines.evaluation.templates.process"})
 """Children that read no file: chat templates are rendered from what this process sends."""
-_NO_FILES = ("/dev/", "/proc/", "/sys/")
+_NO_FILES = ("/dev/null", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/fd/", "/proc/", "/sys/")
 _OF_THE_SYSTEM = ("/etc/", "/usr/")
 _WRITING = os.O_WRONLY | os.O_RDWR
 _MOST_BESIDE = 2000
 """Entries of a folder of which something was read. Who keeps more beside a suite plans each time."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Reads:
     """Paths that were read, with their stamps; `unseen` says what others did, or where too much lies.
 
@@ -66,8 +67,7 @@ class Reads:
 
     def __post_init__(self) -> None:
         """Write places as paths begin."""
-        temporary = os.path.join(tempfile.gettempdir(), PREFIX)  # noqa: PTH118 - the beginning of names
-        self._ignored = (*_below(self.ignored), *_NO_FILES, temporary)
+        self._ignored = (*_below(self.ignored), *_NO_FILES)
         self._installed = _below((Path(sys.prefix), Path(sys.base_prefix)))
         self._alone = (*_below(self.alone), *self._installed, *_OF_THE_SYSTEM)
 
@@ -86,7 +86,8 @@ class Reads:
         before = {
             path: stamp for path, stamp in earlier.stamps.items() if not path.startswith(places)
         }
-        return replace(self, stamps={**self.stamps, **before})
+        crowded = earlier.unseen.difference(_OTHERS_READ)
+        return replace(self, stamps={**self.stamps, **before}, unseen=self.unseen | crowded)
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """Take an audit event."""
@@ -99,6 +100,8 @@ class Reads:
             return
         path = _path_of(arguments[0]) if arguments else None
         if path is None or path.startswith(self._ignored) or _writes(event, arguments):
+            return
+        if is_temporary(Path(path)):
             return
         is_alone = f"{path}{os.sep}".startswith(self._alone)
         if event in _LISTED:

@@ -15,6 +15,11 @@ COMPLETION = "complete.json"
 PAGE = "index.html"
 
 
+def completed_at(result_file: Path) -> int:
+    """Return when a finished build's result was written, in nanoseconds; 0 where there is none."""
+    return result_file.stat().st_mtime_ns if result_file.is_file() else 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
     """A build's outcome as a command prints it. `details` is the documented JSON result."""

@@ -130,13 +130,17 @@ def built(
         if (
             command is not None
             and not options.plan_only
+            and settings.shared
+            is None  # where hosts share, every command plans, and often that is all
             and not ended_before(command, settings.store)
         ):
             on_accepted = stack.enter_context(
                 server_ahead(settings.store.root, api_url=settings.prefect_api, on_news=board.say)
             )
-        planned = seen_plan(lambda say: make(say, on_accepted), board.say, settings)
-        plan = planned.plan
+        planned = None
+        if command is not None and search is None and not options.plan_only:
+            planned = seen_plan(lambda say: make(say, on_accepted), board.say, settings)
+        plan = planned.plan if planned is not None else make(board.say, on_accepted)
         if search is not None:
             tools = wire(settings, plan.servers)
             plan = search_plan(LocalBuild(plan=plan, settings=settings, tools=tools), search)
@@ -147,7 +151,7 @@ def built(
         if search is not None:
             return run_search(plan, settings, board)  # which has a second plan, not known yet
         use.runs(plan.name)
-        if command is None:
+        if command is None or planned is None:
             return run_build(plan, settings, board)
         with end_is_noted(command, planned, make, settings):
             return run_build(plan, settings, board)

@@ -9,7 +9,7 @@ from quantgate.flows.build.outcome import read_complete
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.repeating.finished import AskedCommand, note_finished
 from quantgate.flows.build.repeating.reads import Reads, reading_is_seen
-from quantgate.flows.build.results.build_result import COMPLETION
+from quantgate.flows.build.results.build_result import COMPLETION, completed_at
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.domain.errors import InterruptionError, QuantgateError
 from quantgate.pipelines.files.sources import HOUSES, ROOT
@@ -45,12 +45,12 @@ def end_is_noted(
     that all is sealed. Servers and a shared store may change by themselves, and are asked each time.
     """
     result_file = settings.store.report(planned.plan.name) / COMPLETION
-    before = _written_at(result_file)
+    before = completed_at(result_file)
     yield
     if planned.plan.servers or settings.shared is not None or planned.reads.connected:
         return
     reads = planned.reads
-    if _written_at(result_file) != before:
+    if completed_at(result_file) != before:
         try:
             again = seen_plan(make, _tell_nobody, settings)
             with reading_is_seen(again.reads):
@@ -64,11 +64,6 @@ def end_is_noted(
         reads = again.reads.after(planned.reads)
     folders = {variant.folder(settings.store) for variant in planned.plan.variants}
     note_finished(command, result_file, sorted(folders), reads, settings.store)
-
-
-def _written_at(file: Path) -> int:
-    """Return when a file was written, 0 where there is none."""
-    return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 def _tell_nobody(_text: str) -> None:

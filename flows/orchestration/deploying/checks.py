@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Flow
-from prefect.exceptions import MissingFlowError, ParameterTypeError, SignatureMismatchError
+from prefect.exceptions import (
+    MissingFlowError,
+    ParameterTypeError,
+    ScriptError,
+    SignatureMismatchError,
+)
 from prefect.flows import load_flow_from_entrypoint
 
 from quantgate.flows.orchestration.deploying.files import DeploymentSpec, resolved
@@ -66,7 +71,9 @@ def _flow(entrypoint: str) -> Flow[Any, Any] | str:
     try:
         return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # code of theirs is run, and raises what it likes
-        cause = error.__cause__ or error
+        cause = (
+            isinstance(error, ScriptError) and error.__cause__
+        ) or error  # Prefect's own wrapping
         if _names_nothing(cause, entrypoint):
             return "is no flow"
         first = (str(cause).strip().splitlines() or [""])[0]
@@ -77,11 +84,12 @@ def _names_nothing(error: BaseException, entrypoint: str) -> bool:
     """Whether it is the entrypoint itself that is wrong, and not what its module does when it is imported."""
     if isinstance(error, ModuleNotFoundError):
         return f"{entrypoint.partition(':')[0]}.".startswith(f"{error.name}.")
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    looking = str(frame.f_globals.get("__name__", "")).startswith("prefect.")
-    return isinstance(error, MissingFlowError) or (
-        looking and isinstance(error, AttributeError | ValueError)
-    )
+    if isinstance(error, MissingFlowError):
+        return True
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]  # none: a mere cause
+    names = (str(frame.f_globals.get("__name__", "")) for frame in frames[-1:])
+    looking = any(name.startswith("prefect.") for name in names)
+    return looking and isinstance(error, AttributeError | ValueError)
 
 
 def _of_parameters(flow: Flow[Any, Any], parameters: dict[str, Any]) -> Iterator[str]:

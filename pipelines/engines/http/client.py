@@ -17,6 +17,7 @@ from quantgate.pipelines.domain.errors import QuantgateError, ServiceError
 from quantgate.pipelines.domain.secrets import Secret, redacted
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.engines.http.bounded_http import BoundedHttp, HttpReply, UnboundedError
+from quantgate.pipelines.engines.http.patience import Patience
 from quantgate.pipelines.engines.http.reply_json import message_of, object_in
 
 _MAY_PASS = (408, 425, 429)
@@ -27,16 +28,6 @@ _READY_SECONDS = 5.0
 _LONGEST_MESSAGE = 400
 _LONGEST_NUMBER = 12
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How often and how long one request is tried: `tries` at most, `total_seconds` of pauses at most."""
-
-    tries: int = 6
-    first_pause_seconds: float = 0.5
-    longest_pause_seconds: float = 20.0
-    total_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +48,9 @@ def nobody_died() -> QuantgateError | None:
     return None
 
 
+_USUAL = Patience()
+
+
 class ServerClient:
     """Requests to one server, from any number of threads."""
 
@@ -64,7 +58,7 @@ class ServerClient:
         self,
         endpoint: Endpoint,
         *,
-        patience: Patience = Patience(),
+        patience: Patience = _USUAL,
         died: Callable[[], QuantgateError | None] = nobody_died,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:

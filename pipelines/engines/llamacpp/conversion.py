@@ -12,7 +12,7 @@ from quantgate.pipelines.engines.llamacpp.architectures import TABLE_FILE, conve
 from quantgate.pipelines.engines.llamacpp.build_messages import ConvertCall, ConvertFacts
 from quantgate.pipelines.engines.llamacpp.build_workers import WORKERS, BuildWorkers
 from quantgate.pipelines.engines.llamacpp.dry_run import CONVERTING, LastStep, unreadable
-from quantgate.pipelines.files.hashing import file_digest
+from quantgate.pipelines.files.hashing import file_digest, look_at
 from quantgate.pipelines.files.sealed import produce_once
 from quantgate.pipelines.files.sources import source_digest
 from quantgate.pipelines.files.store import Store
@@ -138,6 +138,8 @@ def _scripts_digest(converter: Path) -> Digest:
         *(converter / "conversion").glob("*.py"),
         *(converter / "gguf-py").rglob("*.py"),
     )
+    for place in {*scripts, *(script.parent for script in scripts)}:
+        look_at(place)
     written = ((path, path.stat()) for path in sorted(scripts))
     return _digest_of_files(
         converter, tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in written)

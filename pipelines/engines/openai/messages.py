@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from quantgate.pipelines.domain.server import Server
+from quantgate.pipelines.engines.http.patience import Patience
 from quantgate.pipelines.engines.openai.process import StartedServer
 from quantgate.pipelines.engines.requests import (
     AnswerRequest,
@@ -55,5 +56,6 @@ class Served(Generic[Request]):
     def call(self, worker: str) -> WorkerCall:
         """Return the call that hands it to a worker, which may wait as long as the server may take."""
         server = self.serving.server
-        waits = max(server.answer_timeout_seconds, server.startup_timeout_seconds)
-        return replace(call_of(worker, self), waits_seconds=2 * waits)
+        answering = Patience().longest_seconds(server.answer_timeout_seconds)
+        waits = max(answering, 2 * server.startup_timeout_seconds)
+        return replace(call_of(worker, self), waits_seconds=waits)

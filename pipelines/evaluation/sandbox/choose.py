@@ -9,6 +9,7 @@ from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.suites.suite import Suite
 from quantgate.pipelines.evaluation.sandbox.kinds import ALLOW_UNSANDBOXED, NEXT_STEP, SandboxKind
 from quantgate.pipelines.evaluation.sandbox.trial import contains
+from quantgate.pipelines.files.hashing import tell_asked
 
 
 def refuse_unsandboxed(suite: Suite) -> None:
@@ -35,6 +36,7 @@ def chosen_sandbox(*, allow_unsandboxed: bool) -> SandboxKind:
     Raises:
         ToolchainError: where there is none.
     """
+    tell_asked("sandboxes")
     kind = working_sandbox()
     if kind:
         return kind

@@ -7,7 +7,8 @@ from typing import cast
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.values import JsonObject, JsonValue
 from quantgate.pipelines.engines.http.api_key import header_secret
-from quantgate.pipelines.engines.http.client import Endpoint, Patience, ServerClient
+from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
+from quantgate.pipelines.engines.http.patience import Patience
 from quantgate.pipelines.evaluation.observing import ObserveCall, ObserveTally
 from quantgate.pipelines.evaluation.thoughts import spoken_part
 from quantgate.pipelines.evaluation.workers.observations import observe_each

@@ -4,11 +4,13 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
+from quantgate.pipelines.files.hashing import tell_asked
 from quantgate.pipelines.process.devices.choice import DEVICE_VARIABLE, DeviceChoice, Devices
-from quantgate.pipelines.process.devices.gpus import installed_gpus, visible_gpus
+from quantgate.pipelines.process.devices.gpus import DRIVERS_TOOL, installed_gpus, visible_gpus
 from quantgate.pipelines.process.versions import installed_version
 
 _DECIDING = (DEVICE_VARIABLE, "CUDA_VISIBLE_DEVICES", "PATH")
@@ -25,7 +27,10 @@ def chosen_devices() -> Devices:
         InputError: where a device is named that there is not.
         ToolchainError: where the driver's own tool fails.
     """
-    return _chosen(tuple((name, os.environ.get(name)) for name in _DECIDING))
+    chosen = _chosen(tuple((name, os.environ.get(name)) for name in _DECIDING))
+    if not chosen.cpu_alone and shutil.which(DRIVERS_TOOL) is not None:
+        tell_asked(DRIVERS_TOOL)
+    return chosen
 
 
 @lru_cache(maxsize=4)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError, ToolchainError
 
+DRIVERS_TOOL = "nvidia-smi"
 _DRIVER = Path("/proc/driver/nvidia/version")
 _FIELDS = ("uuid", "name", "memory.total", "driver_version", "compute_cap")
 _TIMEOUT_SECONDS = 60.0
@@ -43,7 +44,7 @@ def installed_gpus(driver: Path = _DRIVER) -> tuple[Gpu, ...]:
     Raises:
         ToolchainError: where a driver is loaded, and `nvidia-smi` fails or says something else.
     """
-    program = shutil.which("nvidia-smi")
+    program = shutil.which(DRIVERS_TOOL)
     if program is None:
         return ()
     command = [program, f"--query-gpu={','.join(_FIELDS)}", "--format=csv,noheader,nounits"]

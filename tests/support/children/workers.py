@@ -47,6 +47,11 @@ def work(order: Order, on_progress: OnProgress) -> Done:
     if order.act.startswith("complain then "):
         print("loading\nerror: no newline token\nsome chatter", flush=True)
         os.kill(os.getpid(), getattr(signal, order.act.removeprefix("complain then ")))
+    if order.act == "tell, then SIGABRT":
+        on_progress(Progress(done=0, total=0, what="beginning"))
+        time.sleep(0.2)
+        on_progress(Progress(done=0, total=0, what="ending"))
+        os.kill(os.getpid(), signal.SIGABRT)
     if order.act.startswith("half then "):
         order.path.write_text("half")
         os.kill(os.getpid(), getattr(signal, order.act.removeprefix("half then ")))

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,9 +114,7 @@ def test_a_live_ones_folder_stays_and_a_killed_ones_is_cleared(tmp_path: Path) -
 
 
 def test_a_folder_without_an_owner_is_cleared_after_a_day(tmp_path: Path) -> None:
-    young, old = tmp_path / "quantgate-young", tmp_path / "quantgate-old"
-    young.mkdir()
-    old.mkdir()
+    young, old = (Path(tempfile.mkdtemp(prefix="quantgate-", dir=tmp_path)) for _ in range(2))
     os.utime(old, (time.time() - 25 * 3600,) * 2)  # noqa: TID251 - files bear the time of day
     assert clear_temporary(tmp_path) == 1
     assert young.is_dir()
@@ -124,15 +123,17 @@ def test_a_folder_without_an_owner_is_cleared_after_a_day(tmp_path: Path) -> Non
 def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     (tmp_path / "another-tool").mkdir()
     (tmp_path / "target").mkdir()
-    (tmp_path / "quantgate-link").symlink_to(tmp_path / "target")
-    (tmp_path / "quantgate-file").write_text("")
+    (tmp_path / "quantgate-alinked0").symlink_to(tmp_path / "target")
+    (tmp_path / "quantgate-somefile").write_text("")
+    (tmp_path / "quantgate-suite").mkdir(mode=0o700)
+    (tmp_path / "quantgate-examples").mkdir(mode=0o755)
     for path in tmp_path.iterdir():
         os.utime(path, (0, 0))
     assert clear_temporary(tmp_path) == 0
     if os.geteuid() == 0:
-        (tmp_path / "quantgate-of-another").mkdir()
-        os.utime(tmp_path / "quantgate-of-another", (0, 0))
-        os.chown(tmp_path / "quantgate-of-another", 65534, 65534)
+        another = Path(tempfile.mkdtemp(prefix="quantgate-", dir=tmp_path))
+        os.utime(another, (0, 0))
+        os.chown(another, 65534, 65534)
         assert clear_temporary(tmp_path) == 0
 
 
@@ -160,14 +161,22 @@ def test_a_maker_in_this_process_keeps_its_staging(tmp_path: Path) -> None:
     produce_once(tmp_path / "runs" / "one", Done, produce)
 
 
+def test_a_store_that_is_a_link_is_cleared_and_what_it_links_to_is_not(tmp_path: Path) -> None:
+    for folder in (tmp_path / "disk" / "audits", tmp_path / "elsewhere"):
+        (folder / ".dead.staging-0badcafe").mkdir(parents=True)
+    (tmp_path / "disk" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "store").symlink_to(tmp_path / "disk")
+    assert clear_unfinished(tmp_path / "store") == 1
+    assert (tmp_path / "elsewhere" / ".dead.staging-0badcafe").is_dir()
+
+
 def test_a_store_that_is_not_there_has_nothing_to_clear(tmp_path: Path) -> None:
     assert clear_unfinished(tmp_path / "absent") == 0
 
 
 def test_a_folder_that_cannot_be_emptied_yet_is_found_again_by_the_next_run(tmp_path: Path) -> None:
     """As where a child of a killed program writes into it while it is removed; here, a link that stays."""
-    left = tmp_path / "quantgate-left"
-    left.mkdir()
+    left = Path(tempfile.mkdtemp(prefix="quantgate-", dir=tmp_path))
     (left / ".owner").touch()
     (left / "content").symlink_to(tmp_path)
     assert clear_temporary(tmp_path) == 0

@@ -68,6 +68,19 @@ def test_a_killed_worker_is_an_error_that_names_the_signal(tmp_path: Path, name:
         run_worker(call(tmp_path, name), Done, ignore_progress)
 
 
+def test_what_a_worker_said_last_is_heard_also_where_it_dies_at_once(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def listen(progress: Progress) -> None:
+        if not heard:
+            time.sleep(0.5)  # meanwhile it goes on, and dies
+        heard.append(progress.what)
+
+    with pytest.raises(WorkerError, match="SIGABRT"):
+        run_worker(call(tmp_path, "tell, then SIGABRT"), Done, listen)
+    assert heard == ["beginning", "ending"]
+
+
 def test_a_worker_that_exits_without_a_reply_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match="without a reply"):
         run_worker(call(tmp_path, "silent exit"), Done, ignore_progress)

@@ -81,6 +81,7 @@ def _read_with(file: Path, checkpoint: Path) -> None:
     parameters.n_gpu_layers = 0
     model = llama_cpp.llama_model_load_from_file(str(file).encode(), parameters)
     if not model:
+        refuse_machine_trouble(log)
         raise unreadable(READING_WORDS, log.reason, checkpoint)
     vocabulary = llama_cpp.llama_model_get_vocab(model)
     for line in _LINES:

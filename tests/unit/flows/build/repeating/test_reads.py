@@ -10,7 +10,8 @@ from threading import Thread
 
 from quantgate.flows.build.repeating.reads import Reads, beside_the_plan, reading_is_seen
 from quantgate.flows.build.repeating.stamps import GONE, stamp_of
-from quantgate.pipelines.files.hashing import DigestMemory
+from quantgate.pipelines.files.hashing import OTHERS_ASKED, DigestMemory, tell_asked
+from quantgate.pipelines.files.temporary import temporary_folder
 
 
 def names(reads: Reads, folder: Path) -> set[str]:
@@ -104,6 +105,28 @@ def test_what_a_child_read_is_unseen() -> None:
     with reading_is_seen(Reads()) as reads:
         subprocess.run([sys.executable, "-c", ""], check=True)
     assert "subprocess.Popen" in reads.unseen
+
+
+def test_what_a_child_said_before_is_unseen_as_well() -> None:
+    with reading_is_seen(Reads()) as reads:
+        tell_asked("nvidia-smi")
+    assert reads.unseen == {OTHERS_ASKED}
+
+
+def test_what_was_too_much_to_see_stays_so() -> None:
+    first = Reads(unseen={"/data/crowded", "subprocess.Popen"})
+    assert Reads().after(first).unseen == {"/data/crowded"}
+
+
+def test_files_in_memory_count_and_this_program_s_temporary_ones_do_not(tmp_path: Path) -> None:
+    with temporary_folder() as made, temporary_folder(Path("/dev/shm")) as in_memory:
+        for folder in (made, in_memory):
+            (folder / "items.jsonl").write_text("")
+        with reading_is_seen(Reads()) as reads:
+            (made / "items.jsonl").read_text()
+            (in_memory / "items.jsonl").read_text()
+        assert names(reads, in_memory) == {"items.jsonl"}
+        assert not names(reads, made)
 
 
 def test_a_child_that_renders_templates_reads_nothing() -> None:

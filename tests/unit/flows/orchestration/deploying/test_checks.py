@@ -88,6 +88,7 @@ def test_parameters_that_lack_and_flows_that_are_none(folder: Path) -> None:
         ),
         ("def (", "SyntaxError: invalid syntax"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise OSError('gone') from ValueError('no such setting')", "OSError: gone"),
     ],
 )
 @pytest.mark.parametrize("as_file", [False, True])

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from quantgate.pipelines.domain.errors import ServiceError
-from quantgate.pipelines.engines.http.client import Endpoint, Patience, ServerClient
+from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
+from quantgate.pipelines.engines.http.patience import Patience
 from tests.support.servers.misbehaving import OK, Send, server, trickling, whole
 
 

@@ -7,7 +7,8 @@ import pytest
 from quantgate.pipelines.domain.errors import ServiceError, WorkerError
 from quantgate.pipelines.domain.secrets import Secret
 from quantgate.pipelines.domain.values import JsonObject
-from quantgate.pipelines.engines.http.client import Endpoint, Patience, ServerClient
+from quantgate.pipelines.engines.http.client import Endpoint, ServerClient
+from quantgate.pipelines.engines.http.patience import Patience
 from tests.support.servers.openai_fake import FakeEngine, Fault, fake_server
 
 BODY: JsonObject = {"prompt": [5, 6]}
