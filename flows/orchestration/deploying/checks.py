@@ -72,7 +72,7 @@ def _flow(entrypoint: str) -> Flow[Any, Any] | str:
         return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # code of theirs is run, and raises what it likes
         cause = (
-            isinstance(error, ScriptError) and error.__cause__
+            isinstance(error, ScriptError | MissingFlowError) and error.__cause__
         ) or error  # Prefect's own wrapping
         if _names_nothing(cause, entrypoint):
             return "is no flow"
