@@ -1,5 +1,7 @@
 """Temporary and staging folders: gone with their makers, cleared after killed ones, never a live one's."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -8,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -84,6 +87,22 @@ def test_one_of_another_host_goes_when_nobody_wrote_to_it_for_a_while(tmp_path: 
     require_shareable(place)
     assert list(writing.iterdir()) == []
     assert place.read("entries/a") == b"whole"
+
+
+def test_a_file_that_a_killed_writer_left_goes_on_nfs_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def lock_as_nfs_does(file: IO[bytes], operation: int) -> None:
+        if operation & fcntl.LOCK_EX and not file.writable():
+            raise OSError(errno.EBADF, "an exclusive lock wants a file that is open for writing")
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_as_nfs_does)
+    left = killed_while_it_writes(tmp_path, lambda: clear_half_written(tmp_path))
+    assert clear_half_written(tmp_path) == 1
+    assert not left.exists()
 
 
 def test_a_folder_is_empty_and_goes_with_its_block(tmp_path: Path) -> None:

@@ -77,14 +77,17 @@ def spec(tmp_path: Path, *recipes: str) -> BuildSpec:
     )
 
 
-def plan(tmp_path: Path, wanted: BuildSpec, backend: Choosy | None = None) -> BuildPlan:
-    tools = Tools(
+def equipped(backend: Choosy | None = None) -> Tools:
+    return Tools(
         backends={"llamacpp": backend or Choosy(), "llmcompressor": Choosy()},
         runtimes={"llamacpp": FakeRuntime(), "transformers": FakeRuntime()},
         run_worker=run_worker,
         report_loading=fake_loading,
     )
-    return make_plan(wanted, settings(tmp_path), tools, lambda _: None)
+
+
+def plan(tmp_path: Path, wanted: BuildSpec, backend: Choosy | None = None) -> BuildPlan:
+    return make_plan(wanted, settings(tmp_path), equipped(backend), lambda _: None)
 
 
 def refused(tmp_path: Path, wanted: BuildSpec, backend: Choosy | None = None) -> QuantgateError:
@@ -121,6 +124,18 @@ def test_recipes_without_their_corpus_are_told_together(tmp_path: Path) -> None:
     error = refused(tmp_path, spec(tmp_path, "Q4_K_M--imatrix", "NVFP4", "Q8_0"))
     assert str(error).count("names no corpus") == 2
     assert error.next_step and error.next_step.startswith("give --corpus FILE")
+
+
+def test_the_only_unit_that_is_built_is_no_recipe_to_leave_out(tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise CheckpointError("llama.cpp's converter refuses it: no such setting")
+
+    tools = replace(equipped(), rehearse_conversion=refuse)
+    bundled = replace(spec(tmp_path, "Q8_0", "FP8_DYNAMIC"), bundled=True)
+    planned = make_plan(bundled, settings(tmp_path), tools, lambda _: None)
+    assert [variant.recipe.name for variant in planned.variants] == ["FP8_DYNAMIC"]
+    with pytest.raises(CheckpointError, match="no such setting"):
+        make_plan(bundled, settings(tmp_path), tools, lambda _: None, only="Q8_0")
 
 
 def test_all_that_is_not_installed_is_told_at_once(tmp_path: Path) -> None:

@@ -108,6 +108,17 @@ def test_tries_are_bounded_by_the_sum_of_pauses() -> None:
     assert asked.pauses == []
 
 
+@pytest.mark.parametrize(
+    "faults", [[Fault(status=503)] * 9, [Fault(status=429, headers={"Retry-After": "59"})] * 9]
+)
+def test_a_request_takes_no_longer_than_its_patience_says(faults: list[Fault]) -> None:
+    patience = Patience(tries=4, total_seconds=120.0)
+    asked = Asked(*faults, timeout=5.0)
+    asked.error(patience)
+    asking = len(asked.engine.requests) * asked.timeout
+    assert sum(asked.pauses) + asking <= patience.longest_seconds(asked.timeout) == 140.0
+
+
 @pytest.mark.parametrize("cut", ["reset", "half"])
 def test_a_broken_connection_or_half_a_reply_is_tried_again(cut: str) -> None:
     asked = Asked(Fault(cut=cut))
