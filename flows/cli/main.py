@@ -7,11 +7,11 @@ built), 12 a look-up found nothing, 13 something passed and could not be registe
 names), 130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP, 141 nobody read what was printed.
 """
 
-import io
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
+from typing_extensions import override
 
 from quantgate.flows.cli.corpus.group import corpus
 from quantgate.flows.cli.following import group as following
@@ -22,17 +22,29 @@ from quantgate.flows.cli.registered import group as registered
 from quantgate.flows.cli.schemas import group as schemas
 from quantgate.flows.cli.starting import group as starting
 from quantgate.flows.cli.store.group import gc, store
+from quantgate.flows.cli.streams import open_streams
 from quantgate.flows.cli.suite.group import suite
 from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.process.secrecy import hide_secrets
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Program(click.Group):
+    """All commands; also a wrong command line is told as far as there is somebody to tell."""
+
+    @override
+    def main(self, *args: Any, **options: Any) -> Any:
+        open_streams()
+        hide_secrets()
+        return super().main(*args, **options)
+
+
+@click.group(
+    cls=_Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="quantgate")
 def main() -> None:
     """Quantize a checkpoint, run your own tasks on every variant, register only what passes."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8
-            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command(short_help="Build, judge and register variants of a model.")

@@ -59,6 +59,7 @@ def clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None]
         try:
             with children_end_first():
                 code = command(*args, **kwargs)
+            sys.stdout.flush()  # at the very end Python would say that it failed, and end with 120
         except (KeyboardInterrupt, InterruptionError) as ending:
             click.echo("quantgate: interrupted; finished units are kept", err=True)
             code = ending.exit_code if isinstance(ending, Ending) else InterruptionError.exit_code

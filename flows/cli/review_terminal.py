@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from quantgate.flows.cli.views.rendering import open_console
 from quantgate.pipelines.domain.suites.adjudication import Mark
 from quantgate.pipelines.report.differences import Shown, side_by_side
 from quantgate.pipelines.report.review_queue import ReviewEntry
@@ -33,7 +34,7 @@ def ask(
     read: Callable[[str], str] = input,
 ) -> ReviewerChoice | None:
     """Show an answer beside the base's and ask; None where the person wants to stop."""
-    console = console or Console()
+    console = console or open_console()
     console.print(_panel(entry, number, total))
     while True:
         try:

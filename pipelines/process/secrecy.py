@@ -10,7 +10,10 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TextIO, cast
+
+from typing_extensions import override
 
 from quantgate.pipelines.domain.secrets import redacted, without_values
 
@@ -37,12 +40,31 @@ class HidingStream:
         return getattr(self._inner, name)
 
 
+class TellingStream(HidingStream):
+    """Standard error: what is told there is no result, so it is no failure that nobody can be told.
+
+    Its reader may have ended, its terminal be gone, the disk of its file be full.
+    """
+
+    @override
+    def write(self, text: str) -> int:
+        """Write a text without secret values, if that can be."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, if that can be."""
+        with suppress(OSError):
+            self._inner.flush()
+
+
 def hide_secrets() -> None:
     """Redact what this process logs and prints from now on; calling it again changes nothing."""
     if not isinstance(sys.stdout, HidingStream):
         sys.stdout = cast("TextIO", HidingStream(sys.stdout))
     if not isinstance(sys.stderr, HidingStream):
-        sys.stderr = cast("TextIO", HidingStream(sys.stderr))
+        sys.stderr = cast("TextIO", TellingStream(sys.stderr))
     factory = logging.getLogRecordFactory()
     if not isinstance(factory, HidingFactory):
         logging.setLogRecordFactory(HidingFactory(factory))

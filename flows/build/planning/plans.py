@@ -9,6 +9,7 @@ from quantgate.flows.build.corpora.plan import BuildCorpora, assemble, corpora_s
 from quantgate.flows.build.identity import build_digest
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import SOURCE_RUNTIME, BuildPlan, runtimes_of
+from quantgate.flows.build.planning.first_child import FirstChild
 from quantgate.flows.build.planning.fitting import (
     fitting_recipes,
     refuse_unloadable,
@@ -59,12 +60,12 @@ def plan_build(
     settings: Settings,
     say: Callable[[str], None],
     only: str | None = None,
-    on_accepted: Callable[[], None] | None = None,
+    on_first_child: Callable[[], None] | None = None,
 ) -> BuildPlan:
     """Resolve and check a build with the tools of this machine, in a store that is made ready for it.
 
-    `on_accepted` is called before child processes look into the checkpoint: what is refused after that is
-    seldom.
+    `on_first_child` is called before the first child process looks into the checkpoint, if any has to: one
+    that was looked into before is planned in a second. What is refused after that is seldom.
 
     Raises:
         QuantgateError: for whatever is wrong, before anything expensive was done.
@@ -72,7 +73,7 @@ def plan_build(
     prepare(settings.store)
     refuse_unusable_shared_store(settings, say)
     tools = wire(settings, servers_in_use(spec, settings.server_versions))
-    return make_plan(spec, settings, tools, say, only, on_accepted)
+    return make_plan(spec, settings, tools, say, only, on_first_child)
 
 
 def make_plan(
@@ -81,11 +82,11 @@ def make_plan(
     tools: Tools,
     say: Callable[[str], None],
     only: str | None = None,
-    on_accepted: Callable[[], None] | None = None,
+    on_first_child: Callable[[], None] | None = None,
 ) -> BuildPlan:
     """Resolve and check a build; `say` hears what is being done, `only` keeps a single unit.
 
-    See `plan_build` for `on_accepted`.
+    See `plan_build` for `on_first_child`.
 
     Raises:
         QuantgateError: for whatever is wrong, before anything expensive was done.
@@ -106,8 +107,8 @@ def make_plan(
         refuse_taken_name(checkpoint, spec, settings, say)
     recipes = fitting_recipes(recipes, checkpoint, tools, spec, say)
     refuse_unloadable(checkpoint, recipes, source_runtime, tools)
-    if on_accepted is not None:
-        on_accepted()
+    if on_first_child is not None:
+        tools = replace(tools, run_worker=FirstChild(tools.run_worker, on_first_child))
     with looking_inside(checkpoint, recipes, settings, tools, say, chosen=not spec.bundled) as look:
         inputs = PlanningInputs(
             suite=suite,

@@ -119,14 +119,14 @@ def built(
     search = _search_request(options)
 
     def make(
-        say: Callable[[str], None], on_accepted: Callable[[], None] | None = None
+        say: Callable[[str], None], on_first_child: Callable[[], None] | None = None
     ) -> BuildPlan:
-        return plan_build(_build_spec(options), settings, say, options.only, on_accepted)
+        return plan_build(_build_spec(options), settings, say, options.only, on_first_child)
 
     with ExitStack() as stack:
         use = stack.enter_context(in_use(settings.store))
         board.say(f"store {settings.store.root}")
-        on_accepted = None
+        on_first_child = None
         if (
             command is not None
             and not options.plan_only
@@ -134,13 +134,13 @@ def built(
             is None  # where hosts share, every command plans, and often that is all
             and not ended_before(command, settings.store)
         ):
-            on_accepted = stack.enter_context(
+            on_first_child = stack.enter_context(
                 server_ahead(settings.store.root, api_url=settings.prefect_api, on_news=board.say)
             )
         planned = None
         if command is not None and search is None and not options.plan_only:
-            planned = seen_plan(lambda say: make(say, on_accepted), board.say, settings)
-        plan = planned.plan if planned is not None else make(board.say, on_accepted)
+            planned = seen_plan(lambda say: make(say, on_first_child), board.say, settings)
+        plan = planned.plan if planned is not None else make(board.say, on_first_child)
         if search is not None:
             tools = wire(settings, plan.servers)
             plan = search_plan(LocalBuild(plan=plan, settings=settings, tools=tools), search)

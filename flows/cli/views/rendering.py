@@ -1,5 +1,7 @@
 """Shows what `flows.cli.views.blocks` describes: tables on a terminal, plain lines elsewhere."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -7,22 +9,31 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from quantgate.flows.cli.views.blocks import Block, Sentence, Styled, TableBlock
 
 _WIDTH_OF_A_FILE = 132
 
 
+class _Console(Console):
+    """A console that leaves it to `clean_exit` how to end where nobody reads on; rich ends with 1."""
+
+    @override
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def open_console(*, to_stderr: bool = False) -> Console:
     """Return a console; where output is not a terminal it is wide enough for every table."""
-    console = Console(stderr=to_stderr)
-    return console if console.is_terminal else Console(stderr=to_stderr, width=_WIDTH_OF_A_FILE)
+    console = _Console(stderr=to_stderr)
+    return console if console.is_terminal else _Console(stderr=to_stderr, width=_WIDTH_OF_A_FILE)
 
 
 def show(blocks: Iterable[Block]) -> None:
     """Print to standard output, as it suits what that is."""
     if sys.stdout.isatty():
-        show_on(Console(), blocks)
+        show_on(open_console(), blocks)
     else:
         for line in plain_lines(blocks):
             print(line)

@@ -9,6 +9,7 @@ import signal
 
 from quantgate.pipelines.domain.errors import ChildCrashError
 from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall
+from quantgate.pipelines.process.endings.shortage import NEXT_STEP
 
 _BY_COMPUTING = frozenset((signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE))
 _BY_SIGNAL = 128
@@ -20,6 +21,16 @@ _OFTEN: dict[int, str] = {
     signal.SIGXCPU: "its limit of processor time",
     signal.SIGXFSZ: "its limit of file sizes",
 }
+_NEXT: dict[int, str] = {
+    signal.SIGKILL: f"where memory was short, {NEXT_STEP}",
+    signal.SIGBUS: "see to the disk, and run the same command again",
+    signal.SIGILL: "set QUANTGATE_CACHE to a folder of this machine and run `make setup`; then run the same "
+    "command again",
+    signal.SIGSYS: "allow it (seccomp profiles of containers forbid such), and run the same command again",
+    signal.SIGXCPU: "raise that limit (ulimit -t), and run the same command again",
+    signal.SIGXFSZ: "raise that limit (ulimit -f), and run the same command again",
+}
+_AGAIN = "run the same command again: what is finished stays"
 
 
 def brought_upon_itself(number: int) -> bool:
@@ -34,6 +45,11 @@ def killed_by(number: int) -> str:
     except ValueError:
         name = f"signal {number}"
     return f"was killed by {name}" + (f" ({_OFTEN[number]})" if number in _OFTEN else "")
+
+
+def next_after(number: int) -> str:
+    """Return what to do where a signal from outside ended a process."""
+    return _NEXT.get(number, _AGAIN)
 
 
 def signal_of(code: int) -> int | None:

@@ -15,9 +15,15 @@ from quantgate.pipelines.domain.errors import (
 )
 from quantgate.pipelines.domain.values import JsonValue
 from quantgate.pipelines.process.calls import WorkerCall
-from quantgate.pipelines.process.endings.causes import brought_upon_itself, killed_by, signal_of
+from quantgate.pipelines.process.endings.causes import (
+    brought_upon_itself,
+    killed_by,
+    next_after,
+    signal_of,
+)
 from quantgate.pipelines.process.endings.last_words import last_words
 from quantgate.pipelines.process.endings.shortage import (
+    AGAIN,
     is_an_exception,
     killed_for_memory,
     of_the_environment,
@@ -59,14 +65,16 @@ def error_of_end(end: ChildEnd, call: WorkerCall) -> QuantgateError:
     if number is not None:
         by_computing = brought_upon_itself(number)
         said = last_words(call.log, end.written_before) if by_computing else ""
-        kind: type[WorkerError] = WorkerError
-        if by_computing and not of_the_environment(said):
-            kind = ChildAbortError
         what = killed_by(number) + (f": {said}" if said else "")
-        return kind(what, where=call.module, log=call.log)
+        if by_computing and not of_the_environment(said):
+            return ChildAbortError(what, where=call.module, log=call.log)
+        next_step = AGAIN if by_computing else next_after(number)
+        return WorkerError(what, where=call.module, next_step=next_step, log=call.log)
     reason = _telling(lines, is_an_exception) or (lines[-1] if lines else "it wrote nothing")
-    kind = WorkerError if of_the_environment(reason) else ChildCrashError
-    return kind(f"ended with exit code {end.code}: {reason}", where=call.module, log=call.log)
+    what = f"ended with exit code {end.code}: {reason}"
+    if of_the_environment(reason):
+        return WorkerError(what, where=call.module, next_step=AGAIN, log=call.log)
+    return ChildCrashError(what, where=call.module, log=call.log)
 
 
 def _telling(lines: list[str], tells: Callable[[str], bool]) -> str | None:

@@ -37,7 +37,7 @@ NEXT_STEP = (
     "then run the same command again"
 )
 
-_AGAIN = "see to it, and run the same command again"
+AGAIN = "see to it, and run the same command again"
 
 
 def short_of_memory(words: str) -> bool:
@@ -81,7 +81,7 @@ def machine_trouble(words: str) -> ToolchainError | None:
     if short_of_memory(words):
         return ToolchainError(f"ran out of memory: {words}", next_step=NEXT_STEP)
     if of_the_environment(words):
-        return ToolchainError(f"something failed on this machine: {words}", next_step=_AGAIN)
+        return ToolchainError(f"something failed on this machine: {words}", next_step=AGAIN)
     return None
 
 

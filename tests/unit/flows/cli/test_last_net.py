@@ -65,7 +65,7 @@ def test_each_kind_of_failure_has_its_exit_code(
 
 def test_every_command_stands_over_the_net() -> None:
     """Each command's callback is `clean_exit`'s wrapper; `--help` of a group has no body to fail."""
-    waiting = [main]
+    waiting: list[click.Group] = [main]
     while waiting:
         for command in waiting.pop().commands.values():
             if isinstance(command, click.Group):

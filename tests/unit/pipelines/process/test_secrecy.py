@@ -1,9 +1,11 @@
 import base64
 import io
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO, cast
 from urllib.parse import quote
 
 import pytest
@@ -20,7 +22,7 @@ from quantgate.pipelines.domain.secrets import (
 from quantgate.pipelines.engines.http.client import Endpoint
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.hub.source import HubSettings
-from quantgate.pipelines.process.secrecy import HidingStream, hide_secrets
+from quantgate.pipelines.process.secrecy import HidingStream, TellingStream, hide_secrets
 from quantgate.registry.tracking import Tracking
 
 PASSWORD = "p@ss/w:rd-1"
@@ -194,6 +196,19 @@ def test_what_is_printed_holds_no_value() -> None:
     inner = io.StringIO()
     print("key", "desk-k3y-value", file=HidingStream(inner))
     assert inner.getvalue() == "key ***\n"
+
+
+def test_it_is_no_failure_that_nobody_can_be_told() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed, Path("/dev/full").open("w") as full:
+        for stream in (closed, full):
+            telling = TellingStream(stream)
+            for _ in range(2):
+                print("answer: 3 of 4", file=cast("TextIO", telling), flush=True)
+            with pytest.raises(OSError):
+                print("a result", file=stream, flush=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def test_who_wraps_the_factory_of_records_is_wrapped_once_more_and_nothing_calls_itself(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -22,7 +23,9 @@ from quantgate.pipelines.domain.recipe import GgufOptions, Recipe
 from quantgate.pipelines.domain.variant import ExpectedSize
 from quantgate.pipelines.engines.expected import expected_tensors
 from quantgate.pipelines.engines.llamacpp.types.expected import single_type_bits
+from quantgate.pipelines.engines.loading_report import LoadingReport, ReportLoading
 from quantgate.pipelines.files.store import Store
+from quantgate.pipelines.process.calls import OnProgress, Reply, RunWorker, WorkerCall, WorkerReply
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.builds import BuildSpec
 from quantgate.pipelines.specs.recipes import CATALOGUE, find_recipes
@@ -247,3 +250,32 @@ def test_a_template_that_fails_on_an_item_ends_the_plan_in_one_line(tmp_path: Pa
     error = refused(tmp_path, wanted)
     assert "\n" not in error.what and error.exit_code == 2
     assert error.what.startswith("item '1': ") and "ZeroDivisionError" in error.what
+
+
+def test_what_is_done_beside_planning_begins_with_the_first_child_and_not_without_one(
+    tmp_path: Path,
+) -> None:
+    def look(
+        checkpoint: Checkpoint, store: Store, run_worker: RunWorker, on_progress: OnProgress
+    ) -> LoadingReport:
+        done.append("look")
+        call = WorkerCall(module="none", request=store, log=tmp_path / "log", threads=1)
+        for _ in range(2):
+            run_worker(call, Store, on_progress)
+        return fake_loading(checkpoint, store, run_worker, on_progress)
+
+    def run(
+        call: WorkerCall,
+        reply_type: type[Reply],
+        on_progress: OnProgress,
+    ) -> WorkerReply[Reply]:
+        done.append(f"child {call.module}")
+        return cast("WorkerReply[Reply]", None)
+
+    done: list[str] = []
+    wanted, here = spec(tmp_path, "FP8_DYNAMIC"), settings(tmp_path)
+    reports: tuple[ReportLoading, ...] = (fake_loading, look)
+    for report in reports:
+        tools = replace(equipped(), report_loading=report, run_worker=run)
+        make_plan(wanted, here, tools, lambda _: None, None, lambda: done.append("beside"))
+    assert done == ["look", "beside", "child none", "child none"]

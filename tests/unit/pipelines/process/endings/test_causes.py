@@ -65,6 +65,8 @@ def test_every_other_signal_is_an_error_and_no_crash_of_the_child(
     with pytest.raises(WorkerError, match=f"was killed by {sign.name}") as caught:
         run_worker(call(tmp_path, f"half then {sign.name}"), Done, ignore_progress)
     assert type(caught.value) is (ChildAbortError if sign in ITS_OWN else WorkerError)
+    if sign not in ITS_OWN:
+        assert caught.value.next_step and "run the same command again" in caught.value.next_step
 
 
 def test_exit_codes_of_shells_are_signals_too() -> None:
