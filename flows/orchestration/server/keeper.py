@@ -9,7 +9,6 @@ where an earlier keeper of the store listened, or 0: clients that it left behind
 
 import asyncio
 import fcntl
-import importlib.util
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
 from quantgate.flows.orchestration.server.state import ServerFolder, ServerRecord, health_problem
+from quantgate.flows.orchestration.server.tables import lay_tables, prefect_package
 from quantgate.pipelines.files.records import write_record
 from quantgate.pipelines.process.launch import PARENT_PID, launched
 
@@ -78,6 +78,7 @@ def serve(descriptor: int) -> None:
     from prefect.server.api.server import create_app
     from prefect.server.utilities.messaging import memory
 
+    lay_tables(Path(os.environ["PREFECT_HOME"]))
     memory.Subscription = roomy(memory.Subscription)  # type: ignore[misc]
     config = uvicorn.Config(
         create_app(final=True),
@@ -107,7 +108,7 @@ def server_environment(home: Path, url: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return (
         kept
-        | pages_folder(_package(), home)
+        | pages_folder(prefect_package(), home)
         | {
             "PREFECT_HOME": str(home),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -132,12 +133,6 @@ def pages_folder(package: Path, home: Path) -> dict[str, str]:
     if os.access(package / "server", os.W_OK):
         return {}
     return {"PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "pages")}
-
-
-def _package() -> Path:
-    specification = importlib.util.find_spec("prefect")
-    assert specification is not None and specification.origin is not None
-    return Path(specification.origin).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

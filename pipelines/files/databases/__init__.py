@@ -1,0 +1,1 @@
+"""Databases that tools keep: empty ones of a tool's version."""
