@@ -25,6 +25,7 @@ from quantgate.flows.cli.store.group import gc, store
 from quantgate.flows.cli.streams import open_streams
 from quantgate.flows.cli.suite.group import suite
 from quantgate.pipelines.domain.recipe import Format
+from quantgate.pipelines.process.collecting import collect_seldom
 from quantgate.pipelines.process.secrecy import hide_secrets
 
 
@@ -34,6 +35,7 @@ class _Program(click.Group):
     @override
     def main(self, *args: Any, **options: Any) -> Any:
         open_streams()
+        collect_seldom()
         hide_secrets()
         return super().main(*args, **options)
 

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 from quantgate.flows.orchestration.server.state import ServerFolder, ServerRecord, health_problem
 from quantgate.flows.orchestration.server.tables import lay_tables, prefect_package
 from quantgate.pipelines.files.records import write_record
+from quantgate.pipelines.process.collecting import collect_seldom, nothing_collected
 from quantgate.pipelines.process.launch import PARENT_PID, launched
 
 if TYPE_CHECKING:
@@ -74,9 +75,11 @@ def keep(folder: ServerFolder, port: int) -> int:
 
 def serve(descriptor: int) -> None:
     """Be the server: Prefect's own application on a socket that already listens."""
-    import uvicorn
-    from prefect.server.api.server import create_app
-    from prefect.server.utilities.messaging import memory
+    collect_seldom()
+    with nothing_collected():
+        import uvicorn
+        from prefect.server.api.server import create_app
+        from prefect.server.utilities.messaging import memory
 
     lay_tables(Path(os.environ["PREFECT_HOME"]))
     memory.Subscription = roomy(memory.Subscription)  # type: ignore[misc]
