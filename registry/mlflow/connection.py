@@ -12,6 +12,7 @@ from urllib.request import getproxies
 
 from quantgate.pipelines.domain.errors import ServiceError, ToolchainError
 from quantgate.registry.mlflow.database import database_trouble, opened_alone
+from quantgate.registry.mlflow.tables import lay_tables
 from quantgate.registry.readiness.revisions import refuse_other_schema
 from quantgate.registry.reading.login import LENT
 from quantgate.registry.reading.postgresql import driver_name, postgresql_rows
@@ -62,6 +63,8 @@ def connected(tracking: Tracking) -> MlflowClient:
             pass  # where it is down, MLflow itself would retry for minutes
     with translated(tracking), opened_alone(tracking.database):
         LENT.lend(tracking.login)
+        if tracking.database is not None:
+            lay_tables(tracking.database)
         client = MlflowClient(tracking_uri=tracking.address, registry_uri=tracking.address)
         client.search_registered_models(max_results=1)
         if tracking.database is not None and tracking.artifact_root is not None:

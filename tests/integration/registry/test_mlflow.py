@@ -16,6 +16,7 @@ from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.domain.verdicts.verdict import Decision
 from quantgate.registry import Receipt, Tracking, lineage, lookup, record, still_recorded, verify
 from quantgate.registry.lineage_tag import GATHERED, LINEAGE
+from quantgate.registry.mlflow.tables import mlflow_tables
 from quantgate.registry.opening import open_mlflow
 from quantgate.registry.recording.suite_contents import registered_content
 from tests.support.project import PROJECT
@@ -26,6 +27,7 @@ from tests.support.registered.registries import (
     other_digest,
     tracking_in,
 )
+from tests.support.sqlite_rows import rows_of
 
 pytestmark = [
     pytest.mark.integration,
@@ -274,6 +276,7 @@ _DIE_BEFORE = """
 import os, signal, sys
 from pathlib import Path
 from quantgate.registry import record
+from quantgate.registry.mlflow.tables import mlflow_tables
 from quantgate.registry.opening import open_mlflow
 from tests.support.registered.registries import Sample, evidence_of, tracking_in
 
@@ -390,3 +393,9 @@ def test_stores_that_open_a_fresh_database_at_once_do_not_break_each_other(tmp_p
         program.stdin.flush()
     ended = [program.communicate(timeout=300) for program in programs]
     assert [output.strip() for output, _ in ended] == ["opened", "opened"], ended
+    empty = rows_of(mlflow_tables().folder / "empty.db")
+    assert empty.keys() == {
+        "alembic_version",
+        "workspaces",
+    }  # the workspace is `default` everywhere
+    assert rows_of(tmp_path / "shared" / "mlflow.db")["alembic_version"] == empty["alembic_version"]

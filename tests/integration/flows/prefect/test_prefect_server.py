@@ -2,13 +2,11 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from quantgate.flows.orchestration.server.state import (
 from quantgate.flows.orchestration.server.tables import prefect_tables
 from quantgate.pipelines.domain.errors import ServiceError
 from tests.support.project import PROJECT
+from tests.support.sqlite_rows import rows_of
 
 pytestmark = pytest.mark.integration
 
@@ -122,14 +121,6 @@ def test_a_flow_runs_against_it_and_leaves_its_records(store: Path, tmp_path: Pa
     )
     assert rows_of(empty).keys() == {"alembic_version"}
     assert rows_of(of_store)["alembic_version"] == rows_of(empty)["alembic_version"]
-
-
-def rows_of(database: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Return the rows of every table that has any."""
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        rows = {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names}
-    return {name: held for name, held in rows.items() if held}
 
 
 def run_and_count(
