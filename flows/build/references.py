@@ -126,13 +126,14 @@ def _run(build: LocalBuild, runtime_name: str, number: int) -> Run:
     if build.suite_runs.finished(run):
         return build.read(run)
     with build.show(f"reference {number}/{len(plans)}", base_in(runtime_name)) as progress:
-        return run_suite(
+        graded = run_suite(
             build.suite_runs,
             run,
             runtime=build.tools.runtimes[runtime_name],
             loadable=build.bench.base(runtime_name),
             on_progress=progress,
         )
+    return build.keep(graded)
 
 
 def _may_judge(build: LocalBuild, runtime_name: str) -> bool:

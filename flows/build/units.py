@@ -188,7 +188,7 @@ def _answered(
     if build.suite_runs.finished(run):
         return build.read(run)
     with build.show(step, planned.identifier) as progress:
-        return run_suite(
+        graded = run_suite(
             build.suite_runs,
             run,
             runtime=build.tools.runtimes[planned.recipe.runtime],
@@ -196,6 +196,7 @@ def _answered(
             on_progress=progress,
             early=asking.early,
         )
+    return build.keep(graded)
 
 
 def _repeats(build: LocalBuild, run: RunPlan) -> tuple[RunPlan, ...]:

@@ -64,3 +64,8 @@ class Once(Generic[Value]):
         if key not in self._values:
             self._values[key] = work_out()
         return self._values[key]
+
+    def keep(self, key: str, value: Value) -> Value:
+        """Have this value from now on, which somebody has worked out just now; returns it."""
+        self._values[key] = value
+        return value

@@ -208,10 +208,14 @@ def test_a_variant_is_shown_as_audited_once(tmp_path: Path) -> None:
 
 def test_a_run_is_read_and_graded_once_a_process(tmp_path: Path) -> None:
     here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
-    run_references(here, "llamacpp")
-    first = run_references(here, "llamacpp")
-    assert required(primary_reference(here, "llamacpp")) is first[0]
-    assert all(a is b for a, b in zip(first, run_references(here, "llamacpp"), strict=True))
+    asked = run_references(here, "llamacpp")
+    assert required(primary_reference(here, "llamacpp")) is asked[0]
+    assert all(a is b for a, b in zip(asked, run_references(here, "llamacpp"), strict=True))
+    planned = here.plan.variants[0]
+    units.build_files(here, planned)
+    units.audit(here, planned)
+    answered = units.answer(here, planned)
+    assert required(units.sealed_run(here, planned)) is answered
 
 
 def test_a_verdict_runs_nothing_and_says_what_is_missing(tmp_path: Path) -> None:
