@@ -14,7 +14,6 @@ then starts an interpreter as ever. Threads of jemalloc do not count: it makes t
 
 import array
 import fcntl
-import gc
 import importlib
 import json
 import os
@@ -28,6 +27,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from quantgate.pipelines.process.collecting import nothing_collected
 from quantgate.pipelines.process.launch import (
     PARENT_PID,
     die_with_parent,
@@ -161,12 +161,11 @@ def _end_with(life: int) -> None:
 def _import(modules: list[str]) -> dict[str, str]:
     """Import modules, and return what variables that set. One that cannot be imported fails in each child."""
     before = dict(os.environ)
-    for module in modules:
-        leave_out_what_is_never_used(module)
-        with suppress(Exception):
-            importlib.import_module(module)
-    gc.collect()
-    gc.freeze()  # children that collect do not touch, and so copy, what is shared
+    with nothing_collected():  # children that collect do not touch, and so copy, what is shared
+        for module in modules:
+            leave_out_what_is_never_used(module)
+            with suppress(Exception):
+                importlib.import_module(module)
     return {name: text for name, text in os.environ.items() if before.get(name) != text}
 
 
