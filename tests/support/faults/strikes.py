@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from quantgate.flows.progress.elsewhere import FOLDER
+from quantgate.flows.progress.recorded import read_progress
 from tests.support.builds.processes import workers_in
 from tests.support.builds.road import Road, make_road
 from tests.support.faults.afterwards import nothing_held, remade, sealed
@@ -118,6 +120,21 @@ def worker_killed(command: int) -> bool:
     if workers:
         os.kill(int(workers[-1].split()[0]), signal.SIGKILL)
     return bool(workers)
+
+
+def unit_process_killed(road: Road) -> StrikeAt:
+    """Return what kills a process of a cluster, one in which a unit of a road's build is under way."""
+
+    def strike(_command: int) -> bool:
+        for file in road.store.glob(f"plans/*/{FOLDER}/*.json"):
+            pid = int(file.stem.rpartition("-")[2])
+            if any(unit.ended_at is None for unit in read_progress(file).units):
+                with suppress(ProcessLookupError):  # it was struck before
+                    os.kill(pid, signal.SIGKILL)
+                    return True
+        return False
+
+    return strike
 
 
 def child_starved(road: Road) -> StrikeAt:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from quantgate.flows.orchestration.server.state import ServerFolder
 from tests.support.builds.road import Road
 from tests.support.faults.afterwards import COMPLETE, completes
 from tests.support.faults.strikes import StrikeAt, small_road, struck, struck_at_each, worker_killed
+from tests.support.servers.slots import seconds_until_free, take_slot
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -92,25 +92,9 @@ def test_a_slot_whose_holder_died_is_free_again_though_the_server_was_killed_too
     try:
         record = folder.record()
         assert record is not None
-        asked = {"names": ["one"], "slots": 1, "mode": "concurrency", "lease_duration": 60}
         with httpx.Client(base_url=record.url, trust_env=False, timeout=20) as prefect:
-            prefect.post("/v2/concurrency_limits/", json={"name": "one", "limit": 1})
-            taken = prefect.post("/v2/concurrency_limits/increment-with-lease", json=asked)
-            assert taken.status_code == 200, taken.text
-            assert slots_held(prefect) == 1
+            take_slot(prefect, "one")
             os.kill(record.server_pid, signal.SIGKILL)
-            deadline = time.monotonic() + 240
-            while slots_held(prefect) != 0 and time.monotonic() < deadline:
-                time.sleep(3)
-            assert slots_held(prefect) == 0
+            seconds_until_free(prefect, "one")
     finally:
         assert road.run("down").returncode == 0
-
-
-def slots_held(prefect: httpx.Client) -> int | None:
-    """Return how many slots of the limit are held, None while the server is started anew."""
-    with suppress(httpx.HTTPError):
-        answer = prefect.get("/v2/concurrency_limits/one")
-        if answer.status_code == 200:
-            return int(answer.json()["active_slots"])
-    return None
