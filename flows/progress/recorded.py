@@ -96,6 +96,7 @@ class RecordedBoard:
         """Show that a unit is under way until the block ends, and write it down."""
         key, clock = (step, identifier), self._clocks()
         pace, begun = Pace(clock), UnitProgress(step=step, unit=identifier, began_at=clock())
+        waits = _Waits(clock)
         self._note(key, begun)
         self._log(begun)
         failed = True
@@ -106,13 +107,17 @@ class RecordedBoard:
                     show(progress)
                     self._heard(key, progress, pace)
 
-                with hearing_waits(lambda reason: hear(Progress(done=0, total=0, what=reason))):
+                def hear_wait(reason: str) -> None:
+                    waits.hear(reason)
+                    hear(Progress(done=0, total=0, what=reason))
+
+                with hearing_waits(hear_wait):
                     yield hear
             failed = False
         finally:
             ended = replace(self._units[key], ended_at=clock(), failed=failed)
             self._note(key, replace(ended, left_seconds=None))
-            self._log(ended)
+            self._log(ended, waits.seconds)
 
     def _heard(self, key: tuple[str, str], progress: Progress, pace: Pace) -> None:
         with self._lock:
@@ -134,8 +139,11 @@ class RecordedBoard:
             self._units[key] = progress
             self._write()
 
-    def _log(self, unit: UnitProgress) -> None:
-        """Append a line to the log beside the file: what began or ended, of which build, for programs."""
+    def _log(self, unit: UnitProgress, waited_seconds: float = 0.0) -> None:
+        """Append a line to the log beside the file: what began or ended, of which build, for programs.
+
+        What a unit took is without its waits: they are others' work, and another run may have none.
+        """
         line = {
             "time": unit.began_at if unit.ended_at is None else unit.ended_at,
             "event": "began" if unit.ended_at is None else "failed" if unit.failed else "done",
@@ -145,7 +153,7 @@ class RecordedBoard:
             "process": os.getpid(),
         }
         if unit.ended_at is not None:
-            line["seconds"] = round(unit.ended_at - unit.began_at, 3)
+            line["seconds"] = round(unit.ended_at - unit.began_at - waited_seconds, 3)
         with suppress(OSError), (self._build / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(line, ensure_ascii=False) + "\n")  # one write: lines stay whole
 
@@ -156,3 +164,20 @@ class RecordedBoard:
         ):  # a full disk stops units that need it, not one that only says how far it is
             units, resident = tuple(self._units.values()), tree_resident_bytes()
             write_record(self._file, BuildProgress(units=units, resident_bytes=resident))
+
+
+class _Waits:
+    """How long a unit has waited for others, by what it says of that."""
+
+    def __init__(self, clock: Clock) -> None:
+        """It waits for nobody."""
+        self._clock = clock
+        self._since: float | None = None
+        self.seconds = 0.0
+
+    def hear(self, reason: str) -> None:
+        """Begin to wait, for another reason where it does already; or go on, where there is none."""
+        now = self._clock()
+        if self._since is not None:
+            self.seconds += now - self._since
+        self._since = now if reason else None

@@ -15,6 +15,7 @@ from quantgate.flows.cli.views.running.activity import progress_lines
 from quantgate.flows.progress.board import PlainBoard
 from quantgate.flows.progress.clocks import SteadyClock
 from quantgate.flows.progress.recorded import RecordedBoard, read_progress
+from quantgate.flows.progress.times import unit_times
 from quantgate.pipelines.files.second_level import while_waiting
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import Progress
@@ -54,11 +55,14 @@ def test_what_a_unit_waits_for_is_written_down(
         with while_waiting("waiting for desk (process 7), which makes runs/a--1"):
             (unit,) = read_progress(file).units
             assert unit.phase == "waiting for desk (process 7), which makes runs/a--1"
+            clock.now += 100
         clock.now += 10
         with while_waiting("fetching it"):
-            pass
+            clock.now += 1000
     (unit,) = read_progress(file).units
     assert unit.phase == ""
+    (took,) = unit_times(file.parent)
+    assert took.seconds == 20.0, "waits are no work of the unit"
 
 
 def test_a_unit_is_written_down_from_its_beginning_to_its_end(
