@@ -19,13 +19,12 @@ def take_slot(prefect: httpx.Client, limit: str) -> None:
     assert _slots_held(prefect, limit) == 1
 
 
-def seconds_until_free(prefect: httpx.Client, limit: str) -> float:
-    """Return how long a limit's slot is still held; fails where it is not free within minutes."""
+def wait_until_free(prefect: httpx.Client, limit: str) -> None:
+    """Wait until a limit's slot is free; fail where it is not within minutes."""
     began = time.monotonic()
     while _slots_held(prefect, limit) != 0:
         assert time.monotonic() - began < _FREE_SECONDS, "the slot is held for ever"
         time.sleep(2)
-    return time.monotonic() - began
 
 
 def _slots_held(prefect: httpx.Client, limit: str) -> int | None:

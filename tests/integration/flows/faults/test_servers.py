@@ -14,7 +14,7 @@ from quantgate.flows.orchestration.server.state import ServerFolder
 from tests.support.builds.road import Road
 from tests.support.faults.afterwards import COMPLETE, completes
 from tests.support.faults.strikes import StrikeAt, small_road, struck, struck_at_each, worker_killed
-from tests.support.servers.slots import seconds_until_free, take_slot
+from tests.support.servers.slots import take_slot, wait_until_free
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -95,6 +95,6 @@ def test_a_slot_whose_holder_died_is_free_again_though_the_server_was_killed_too
         with httpx.Client(base_url=record.url, trust_env=False, timeout=20) as prefect:
             take_slot(prefect, "one")
             os.kill(record.server_pid, signal.SIGKILL)
-            seconds_until_free(prefect, "one")
+            wait_until_free(prefect, "one")
     finally:
         assert road.run("down").returncode == 0

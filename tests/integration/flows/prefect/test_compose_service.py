@@ -16,7 +16,7 @@ import yaml
 
 from tests.support.project import PROJECT
 from tests.support.servers.mlflow_served import free_port, postgres_cluster
-from tests.support.servers.slots import seconds_until_free, take_slot
+from tests.support.servers.slots import take_slot, wait_until_free
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -89,5 +89,4 @@ def test_a_slot_whose_holder_died_is_free_again_after_the_container_was_killed(
             served(variables, port, log) as url,
             httpx.Client(base_url=url, trust_env=False, timeout=20) as prefect,
         ):
-            took = seconds_until_free(prefect, "one")
-    print(f"free after {took:.0f} s")
+            wait_until_free(prefect, "one")
