@@ -31,9 +31,10 @@ _HEAR_EVERY_SECONDS = 0.2
 _GRACE_SECONDS = 3.0
 _LEAST_FREE_BYTES = 2 << 30
 """A server holds half a gigabyte beside its children."""
-_OF_ONE_START = (PARENT_PID, "PYTEST_CURRENT_TEST")
+_OF_ONE_START = (PARENT_PID, "PYTEST_CURRENT_TEST", "NO_PROXY", "no_proxy")
 _OF_ONE_START_PREFIXES = ("PREFECT_", "QUANTGATE_")
-"""Variables that nothing reads while it is imported: servers are shared by those who differ in them alone."""
+"""Variables that nothing reads while it is imported: servers are shared by those who differ in them alone.
+A flow sets the last two, which name a local Prefect server, so it differs in them from its planning."""
 
 
 class ForkedChild:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from quantgate.flows.orchestration.server.state import client_environment
 from quantgate.pipelines.domain.errors import WorkerError
 from quantgate.pipelines.process import runner
 from quantgate.pipelines.process.calls import ignore_progress
@@ -46,6 +47,10 @@ def test_another_environment_gets_a_server_of_its_own(
 ) -> None:
     run_worker(call(tmp_path, "work"), Done, ignore_progress)
     monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path))
+    of_a_flow = client_environment(tmp_path, "http://127.0.0.1:4200/api", os.environ)
+    assert "NO_PROXY" in of_a_flow
+    for name, text in of_a_flow.items():
+        monkeypatch.setenv(name, text)
     run_worker(call(tmp_path, "work"), Done, ignore_progress)
     assert len(servers.processes()) == 1
     monkeypatch.setenv("TORCH_LOGS", "all")
