@@ -32,9 +32,10 @@ _GRACE_SECONDS = 3.0
 _LEAST_FREE_BYTES = 2 << 30
 """A server holds half a gigabyte beside its children."""
 _OF_ONE_START = (PARENT_PID, "PYTEST_CURRENT_TEST", "NO_PROXY", "no_proxy")
-_OF_ONE_START_PREFIXES = ("PREFECT_", "QUANTGATE_")
+_OF_ONE_START_PREFIXES = ("MLFLOW_", "PREFECT_", "QUANTGATE_")
 """Variables that nothing reads while it is imported: servers are shared by those who differ in them alone.
-A flow sets the last two, which name a local Prefect server, so it differs in them from its planning."""
+A build sets some as it goes on: for Prefect's client when the flow begins, with NO_PROXY where the server is
+local, and for MLflow when it is imported."""
 
 
 class ForkedChild:

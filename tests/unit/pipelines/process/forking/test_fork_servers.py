@@ -49,7 +49,7 @@ def test_another_environment_gets_a_server_of_its_own(
     monkeypatch.setenv("QUANTGATE_STORE", str(tmp_path))
     of_a_flow = client_environment(tmp_path, "http://127.0.0.1:4200/api", os.environ)
     assert "NO_PROXY" in of_a_flow
-    for name, text in of_a_flow.items():
+    for name, text in (of_a_flow | {"MLFLOW_DISABLE_TELEMETRY": "true"}).items():
         monkeypatch.setenv(name, text)
     run_worker(call(tmp_path, "work"), Done, ignore_progress)
     assert len(servers.processes()) == 1
