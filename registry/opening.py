@@ -1,7 +1,9 @@
 """Opening a registry: to be read, without MLflow wherever that can be; to be written, through MLflow."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,18 @@ def open_mlflow(tracking: Tracking) -> Registry:
     from quantgate.registry.mlflow.client import MlflowRegistry
 
     return MlflowRegistry(tracking)
+
+
+def import_ahead(module: str = "quantgate.registry.mlflow.client") -> threading.Thread:
+    """Import in a thread what `open_mlflow` needs; what fails there fails again for whoever opens it."""
+
+    def load() -> None:
+        with suppress(Exception):
+            import_module(module)
+
+    thread = threading.Thread(target=load, name="registry-import", daemon=True)
+    thread.start()
+    return thread
 
 
 def open_mlflow_traces(tracking: Tracking) -> "TraceSource":

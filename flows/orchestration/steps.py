@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 from quantgate.flows.build import registering, units
@@ -27,6 +27,7 @@ from quantgate.flows.build.results.unit_error import BUILD, REGISTER
 from quantgate.flows.build.scaling.chains import EVERYTHING_WAITS, REPEATS_COME_FIRST, Chains, Step
 from quantgate.flows.build.sharing.opening import attach_shared_store
 from quantgate.flows.build.sources import refuse_unlike_source
+from quantgate.flows.build.stopping import hopeless
 from quantgate.flows.build.timing.speeds import speed_of, time_beside_base
 from quantgate.flows.build.verdicts import evidence
 from quantgate.flows.progress.board import Board
@@ -44,6 +45,7 @@ from quantgate.pipelines.process.devices.engines import chosen_devices
 from quantgate.pipelines.process.memory import available_bytes
 from quantgate.pipelines.process.secrecy import hide_secrets
 from quantgate.pipelines.variants.variant import PlannedVariant
+from quantgate.registry.opening import import_ahead
 
 _boards: list[Board] = []
 """The board of the command that runs this process, if any."""
@@ -166,7 +168,15 @@ def ask(plan_file: str, runtime: str, number: int) -> JsonObject:
         rank = EVERYTHING_WAITS if number == 1 else REPEATS_COME_FIRST
         with _machine().hold(needs.to_ask_the_base(build, runtime), rank):
             asked = run_reference(build, runtime, number)
+        if _boards and asked and not hopeless(build.plan, (asked,)):
+            _registry_ahead()  # a core idles where runs of the base are odd in number
         return {"runtime": runtime, "run": asked.key if asked else None}
+
+
+@cache
+def _registry_ahead() -> None:
+    """Import MLflow once a process, before verdicts wait for it; every variant that is judged is recorded."""
+    import_ahead()
 
 
 def reference(plan_file: str, runtime: str) -> JsonObject:
