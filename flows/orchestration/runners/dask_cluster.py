@@ -3,15 +3,19 @@
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin
-from distributed.scheduler import KilledWorker
+from distributed.client import ClosedClientError
+from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerError
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
 from prefect_dask import DaskTaskRunner
+from prefect_dask.task_runners import PrefectDaskFuture
 from typing_extensions import override
 
 from quantgate.flows.orchestration.runners.clusters import (
@@ -25,13 +29,20 @@ from quantgate.flows.settings import Settings
 _DASK = ClusterKind(
     name="Dask",
     packages=("dask", "distributed", "prefect_dask"),
-    losses=(OSError, CancelledError, KilledWorker),
+    losses=(
+        OSError,
+        CancelledError,
+        ClosedClientError,
+        KilledWorker,
+        NoValidWorkerError,
+        NoWorkerError,
+    ),
 )
 """Comms that closed, and time limits, are OSErrors; what a lost scheduler had is cancelled."""
 
 
 @contextmanager
-def dask_runner(settings: Settings) -> Iterator[DaskTaskRunner]:
+def dask_runner(settings: Settings) -> Iterator["_Runner"]:
     """Yield a runner on the cluster of the settings, or on as many processes here as there are workers.
 
     Raises:
@@ -41,10 +52,10 @@ def dask_runner(settings: Settings) -> Iterator[DaskTaskRunner]:
     with cluster_errors(_DASK, settings.cluster):
         if settings.cluster is not None:
             require_answer(settings.cluster)
-            yield DaskTaskRunner(address=_told(settings.cluster))
+            yield _Runner(address=_told(settings.cluster))
         else:
             with _workers_here(settings) as address:
-                yield DaskTaskRunner(address=address)
+                yield _Runner(address=address)
 
 
 @contextmanager
@@ -72,6 +83,42 @@ def _told(address: str) -> str:
     with Client(address, set_as_default=False) as client:
         client.register_plugin(_Variables(carried_variables()), name="quantgate-variables")
     return address
+
+
+class _Future(PrefectDaskFuture[Any]):  # type: ignore[misc]  # an optional package's
+    """A unit on the cluster; prefect-dask's own says nothing of one that was lost, as if it had ended."""
+
+    @override
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for the unit's end.
+
+        Raises:
+            Exception: of `_DASK.losses`, where the cluster lost it.
+        """
+        try:
+            state = self._wrapped_future.result(timeout=timeout)
+        except TimeoutError:
+            if timeout is None:  # of a connection
+                raise
+            return
+        if isinstance(state, State):
+            self._final_state = state
+
+
+class _Runner(DaskTaskRunner):  # type: ignore[misc]  # an optional package's
+    """Dask's runner, which tells what the cluster lost."""
+
+    @override
+    def submit(
+        self,
+        task: Any,
+        parameters: dict[str, Any],
+        wait_for: Iterable[PrefectFuture[Any]] | None = None,
+        dependencies: Any = None,
+    ) -> Any:
+        """Submit a unit with those that it waits for."""
+        future = super().submit(task, parameters, wait_for, dependencies)
+        return _Future(task_run_id=future.task_run_id, wrapped_future=future.wrapped_future)
 
 
 class _Variables(WorkerPlugin):  # type: ignore[misc]  # an optional package's

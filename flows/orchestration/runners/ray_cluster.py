@@ -4,16 +4,18 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
 import ray
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.utilities.collections import visit_collection
 from prefect_ray import RayTaskRunner
 from prefect_ray.task_runners import PrefectRayFuture
 from ray.exceptions import (
+    GetTimeoutError,
     LocalRayletDiedError,
     NodeDiedError,
     ObjectLostError,
@@ -35,6 +37,13 @@ from quantgate.pipelines.domain.errors import ServiceError, ToolchainError
 
 _SMALLEST_OBJECT_STORE_BYTES = 80 * 1024 * 1024
 """What Ray takes at least; units send each other small manifests alone."""
+
+_FOLDER = "quantgate-ray-"
+_RANDOM_CHARACTERS = 8
+_SOCKET = "/session_2026-12-01_22-58-28_375043_4194304/sockets/plasma_store"
+_LONGEST_SOCKET = 107
+"""Bytes that a socket's path may have (unix(7), `sun_path` without its last)."""
+_SHORT = "/tmp"
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -88,7 +97,9 @@ def _driver(settings: Settings) -> Iterator[None]:
         with _connected(settings.cluster, options):
             yield
         return
-    with tempfile.TemporaryDirectory(prefix="quantgate-ray-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix=_FOLDER, dir=_room_for_sockets(tempfile.gettempdir()), ignore_cleanup_errors=True
+    ) as folder:
         options |= {
             "num_cpus": settings.workers,
             "include_dashboard": False,
@@ -97,6 +108,12 @@ def _driver(settings: Settings) -> Iterator[None]:
         }
         with _connected(None, options):
             yield
+
+
+def _room_for_sockets(temporary: str) -> str:
+    """Return the temporary folder, or one with a shorter path where Ray could make no sockets in it."""
+    length = len(os.fsencode(temporary)) + len("/") + len(_FOLDER) + _RANDOM_CHARACTERS
+    return temporary if length + len(_SOCKET) <= _LONGEST_SOCKET else _SHORT
 
 
 @contextmanager
@@ -130,6 +147,22 @@ def _start(address: str | None, options: dict[str, Any]) -> None:
         ray.init(address, **options)
 
 
+class _Future(PrefectRayFuture[Any]):  # type: ignore[misc]  # an optional package's
+    """A unit on the cluster; prefect-ray's own takes one that was lost for one that ended."""
+
+    @override
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for the unit's end.
+
+        Raises:
+            Exception: of `_RAY.losses`, where the cluster lost it.
+        """
+        with suppress(GetTimeoutError):
+            state = ray.get(self.wrapped_future, timeout=timeout)
+            if isinstance(state, State):
+                self._final_state = state
+
+
 class _Runner(RayTaskRunner[Any]):  # type: ignore[misc]  # an optional package's
     """Ray's runner, whose units take no worker's place while they wait for others.
 
@@ -156,7 +189,8 @@ class _Runner(RayTaskRunner[Any]):  # type: ignore[misc]  # an optional package'
         visit_collection(list(wait_for or ()), visit_fn=gather, return_data=False)
         token = _waited_for.set(tuple(waited_for))
         try:
-            return super().submit(task, parameters, wait_for, dependencies)
+            future = super().submit(task, parameters, wait_for, dependencies)
+            return _Future(task_run_id=future.task_run_id, wrapped_future=future.wrapped_future)
         finally:
             _waited_for.reset(token)
 
