@@ -42,7 +42,7 @@ _DASK = ClusterKind(
 
 
 @contextmanager
-def dask_runner(settings: Settings) -> Iterator["_Runner"]:
+def dask_runner(settings: Settings) -> Iterator["_DaskRunner"]:
     """Yield a runner on the cluster of the settings, or on as many processes here as there are workers.
 
     Raises:
@@ -52,10 +52,10 @@ def dask_runner(settings: Settings) -> Iterator["_Runner"]:
     with cluster_errors(_DASK, settings.cluster):
         if settings.cluster is not None:
             require_answer(settings.cluster)
-            yield _Runner(address=_told(settings.cluster))
+            yield _DaskRunner(address=_told(settings.cluster))
         else:
             with _workers_here(settings) as address:
-                yield _Runner(address=address)
+                yield _DaskRunner(address=address)
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def _told(address: str) -> str:
     return address
 
 
-class _Future(PrefectDaskFuture[Any]):  # type: ignore[misc]  # an optional package's
+class _DaskFuture(PrefectDaskFuture[Any]):  # type: ignore[misc]  # an optional package's
     """A unit on the cluster; prefect-dask's own says nothing of one that was lost, as if it had ended."""
 
     @override
@@ -105,7 +105,7 @@ class _Future(PrefectDaskFuture[Any]):  # type: ignore[misc]  # an optional pack
             self._final_state = state
 
 
-class _Runner(DaskTaskRunner):  # type: ignore[misc]  # an optional package's
+class _DaskRunner(DaskTaskRunner):  # type: ignore[misc]  # an optional package's
     """Dask's runner, which tells what the cluster lost."""
 
     @override
@@ -118,7 +118,7 @@ class _Runner(DaskTaskRunner):  # type: ignore[misc]  # an optional package's
     ) -> Any:
         """Submit a unit with those that it waits for."""
         future = super().submit(task, parameters, wait_for, dependencies)
-        return _Future(task_run_id=future.task_run_id, wrapped_future=future.wrapped_future)
+        return _DaskFuture(task_run_id=future.task_run_id, wrapped_future=future.wrapped_future)
 
 
 class _Variables(WorkerPlugin):  # type: ignore[misc]  # an optional package's

@@ -78,7 +78,7 @@ def ray_runner(settings: Settings) -> Iterator[RayTaskRunner[Any]]:
         ToolchainError: none could be started here, or Ray failed otherwise.
     """
     with cluster_errors(_RAY, settings.cluster), _driver(settings):
-        yield _Runner()
+        yield _RayRunner()
 
 
 @contextmanager
@@ -147,7 +147,7 @@ def _start(address: str | None, options: dict[str, Any]) -> None:
         ray.init(address, **options)
 
 
-class _Future(PrefectRayFuture[Any]):  # type: ignore[misc]  # an optional package's
+class _RayFuture(PrefectRayFuture[Any]):  # type: ignore[misc]  # an optional package's
     """A unit on the cluster; prefect-ray's own takes one that was lost for one that ended."""
 
     @override
@@ -163,7 +163,7 @@ class _Future(PrefectRayFuture[Any]):  # type: ignore[misc]  # an optional packa
                 self._final_state = state
 
 
-class _Runner(RayTaskRunner[Any]):  # type: ignore[misc]  # an optional package's
+class _RayRunner(RayTaskRunner[Any]):  # type: ignore[misc]  # an optional package's
     """Ray's runner, whose units take no worker's place while they wait for others.
 
     prefect-ray has Ray wait for what is in a task's arguments, and the task itself for its `wait_for`, on a
@@ -190,7 +190,7 @@ class _Runner(RayTaskRunner[Any]):  # type: ignore[misc]  # an optional package'
         token = _waited_for.set(tuple(waited_for))
         try:
             future = super().submit(task, parameters, wait_for, dependencies)
-            return _Future(task_run_id=future.task_run_id, wrapped_future=future.wrapped_future)
+            return _RayFuture(task_run_id=future.task_run_id, wrapped_future=future.wrapped_future)
         finally:
             _waited_for.reset(token)
 
