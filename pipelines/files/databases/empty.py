@@ -82,12 +82,12 @@ class EmptyDatabase:
             OSError: the cache cannot be written.
             InterruptionError: the program is being ended while this waits for another to make it.
         """
+        if self._is_whole():  # also in another's cache, which may only be read
+            return
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(self.folder.with_name(f".{self.folder.name}.lock")):
-            if is_sealed(self.folder):
-                with suppress(InputError):
-                    verify(self.folder, read_manifest(self.folder, str))
-                    return
+            if self._is_whole():
+                return
             staging = self.folder.with_name(f".{self.folder.name}.making")
             for leftover in (staging, self.folder):
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -98,6 +98,15 @@ class EmptyDatabase:
                 put_in_place(staging, self.folder)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
+
+    def _is_whole(self) -> bool:
+        if not is_sealed(self.folder):
+            return False
+        try:
+            verify(self.folder, read_manifest(self.folder, str))
+        except InputError:
+            return False
+        return True
 
     def _fill(self, staging: Path) -> None:
         """Make it beside its place: what a tool leaves open, or writes later, is not in the copy."""

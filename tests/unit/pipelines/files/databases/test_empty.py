@@ -105,6 +105,15 @@ def test_a_cache_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
     assert not (tmp_path / "tool.db").exists()
 
 
+def test_one_of_a_cache_that_may_only_be_read_is_copied(tmp_path: Path) -> None:
+    database = empty(tmp_path, Tool())
+    database.keep()
+    lock = database.folder.with_name(f".{database.folder.name}.lock")
+    lock.unlink()
+    lock.mkdir()  # it cannot be taken
+    assert database.lay(tmp_path / "tool.db")
+
+
 def test_stores_that_begin_at_once_wait_for_the_first(tmp_path: Path) -> None:
     tool, together = Tool(), threading.Barrier(2)
     database = empty(tmp_path, tool)
