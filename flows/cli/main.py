@@ -22,7 +22,7 @@ from quantgate.flows.cli.registered import group as registered
 from quantgate.flows.cli.schemas import group as schemas
 from quantgate.flows.cli.starting import group as starting
 from quantgate.flows.cli.store.group import gc, store
-from quantgate.flows.cli.streams import open_streams
+from quantgate.flows.cli.streams import open_streams, told_to_nobody
 from quantgate.flows.cli.suite.group import suite
 from quantgate.pipelines.domain.recipe import Format
 from quantgate.pipelines.process.collecting import collect_seldom
@@ -37,7 +37,8 @@ class _Program(click.Group):
         open_streams()
         collect_seldom()
         hide_secrets()
-        return super().main(*args, **options)
+        with told_to_nobody():
+            return super().main(*args, **options)
 
 
 @click.group(

@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from quantgate.flows.cli.crashes import failure_of
+from quantgate.flows.cli.streams import UNREAD
 from quantgate.flows.progress.loudness import Loudness, as_loud_as, loudness
 from quantgate.pipelines.domain.errors import InputError, InterruptionError
 from quantgate.pipelines.domain.recipe import Format
@@ -22,7 +23,6 @@ from quantgate.pipelines.process.signals import Ending, children_end_first
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
 
-_UNREAD = 141  # what a shell says of a program that SIGPIPE ended
 FOLDER = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1, max=10**9)
 FORMATS = click.Choice([each.value for each in Format], case_sensitive=False)
@@ -65,7 +65,7 @@ def clean_exit(command: Callable[Parameters, int]) -> Callable[Parameters, None]
             code = ending.exit_code if isinstance(ending, Ending) else InterruptionError.exit_code
         except BrokenPipeError:  # `quantgate … | head`: nobody reads on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = _UNREAD
+            code = UNREAD
         except Exception as error:  # noqa: BLE001 - the last net: a sentence, never a traceback
             if loudness() is Loudness.VERBOSE:
                 click.echo(redacted(traceback.format_exc()), err=True)

@@ -3,6 +3,16 @@
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from quantgate.pipelines.domain.errors import ToolchainError
+from quantgate.pipelines.process.secrecy import ResultStream
+
+UNREAD = 141
+"""As shells tell SIGPIPE: nobody read what was printed."""
 
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
@@ -23,3 +33,22 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8
             stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def told_to_nobody() -> Iterator[None]:
+    """End as documented where help, or another text of click's own, cannot be printed.
+
+    Raises:
+        SystemExit: with 141 where nobody reads it (click's own is 1), with 4 where it cannot be written.
+    """
+    printed = sys.stdout
+    try:
+        yield
+    except SystemExit:
+        if isinstance(printed, ResultStream) and printed.unread:
+            sys.exit(UNREAD)
+        raise
+    except ToolchainError as error:
+        click.echo(f"quantgate: {error}", err=True)
+        sys.exit(error.exit_code)

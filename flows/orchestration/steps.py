@@ -241,7 +241,7 @@ def register(plan_file: str, identifier: str) -> JsonObject:
     """Record one judged variant; it becomes a version where it passed."""
     with (
         _unit(plan_file, identifier, REGISTER) as build,
-        # MLflow's first import and first schema creation do not like company.
+        # MLflow's first making of tables does not like company.
         exclusive(build.settings.store.root / "registering.lock"),
     ):
         receipt = registering.register(build, build.plan.variant(identifier))

@@ -72,6 +72,7 @@ _give_back: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar(
     "give_back", default=nullcontext
 )
 _hear: ContextVar[Callable[[str], None]] = ContextVar("hear", default=lambda _text: None)
+_said: ContextVar[str] = ContextVar("said", default="")
 
 
 @contextmanager
@@ -103,8 +104,12 @@ def while_waiting(reason: str = "waiting for who makes it here") -> Iterator[Non
 
 @contextmanager
 def saying(reason: str) -> Iterator[None]:
-    """Say what this thread does in this block that is no work of its unit."""
-    hear = _hear.get()
+    """Say what this thread does in this block that is no work of its unit; after it, what it did before."""
+    hear, before = _hear.get(), _said.get()
+    token = _said.set(reason)
     hear(reason)
-    yield
-    hear("")
+    try:
+        yield
+    finally:
+        _said.reset(token)
+        hear(before)

@@ -7,14 +7,16 @@ printed when it is written.
 """
 
 import logging
+import os
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
 from typing_extensions import override
 
+from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.domain.secrets import redacted, without_values
 
 
@@ -40,6 +42,49 @@ class HidingStream:
         return getattr(self._inner, name)
 
 
+class ResultStream(HidingStream):
+    """Standard output: a result that cannot be written is told as such, not as whatever was being done.
+
+    `unread` says that nobody read on.
+    """
+
+    unread = False
+
+    @override
+    def write(self, text: str) -> int:
+        """Write a text without secret values.
+
+        Raises:
+            BrokenPipeError: nobody reads it.
+            ToolchainError: it cannot be written.
+        """
+        with self._errors():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Hand on what was written; see `write`."""
+        with self._errors():
+            self._inner.flush()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            self.unread = True
+            raise
+        except OSError as error:
+            with suppress(
+                OSError
+            ):  # or Python says at its end that the rest cannot be written either
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._inner.fileno())
+            raise ToolchainError(
+                f"cannot be written ({error.strerror})",
+                where="standard output",
+                next_step="see to where it is sent, and run the same command again",
+            ) from error
+
+
 class TellingStream(HidingStream):
     """Standard error: what is told there is no result, so it is no failure that nobody can be told.
 
@@ -60,10 +105,13 @@ class TellingStream(HidingStream):
 
 
 def hide_secrets() -> None:
-    """Redact what this process logs and prints from now on; calling it again changes nothing."""
-    if not isinstance(sys.stdout, HidingStream):
-        sys.stdout = cast("TextIO", HidingStream(sys.stdout))
-    if not isinstance(sys.stderr, HidingStream):
+    """Redact what this process logs and prints from now on; calling it again changes nothing.
+
+    A stream that the process was started without stays None, to which Python prints nothing.
+    """
+    if sys.stdout is not None and not isinstance(sys.stdout, HidingStream):
+        sys.stdout = cast("TextIO", ResultStream(sys.stdout))
+    if sys.stderr is not None and not isinstance(sys.stderr, HidingStream):
         sys.stderr = cast("TextIO", TellingStream(sys.stderr))
     factory = logging.getLogRecordFactory()
     if not isinstance(factory, HidingFactory):

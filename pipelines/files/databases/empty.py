@@ -8,13 +8,17 @@ the tool's version and a digest of these changes.
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from quantgate.pipelines.domain.errors import InputError, InterruptionError, QuantgateError
+from typing_extensions import override
+
+from quantgate.pipelines.domain.errors import InputError, InterruptionError
+from quantgate.pipelines.files.interruption import INTERRUPTION, Interruption
 from quantgate.pipelines.files.locks import exclusive
 from quantgate.pipelines.files.sealed import (
     is_sealed,
@@ -27,6 +31,8 @@ from quantgate.pipelines.files.sealed import (
 _FOLDER, _FILE = "databases", "empty.db"
 _DIGEST_DIGITS = 12
 _BESIDE = ("-wal", "-shm", "-journal")
+_LONGEST_WAIT_SECONDS = 60.0
+"""Making one takes some seconds; whoever takes longer may have been stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,42 +56,47 @@ class EmptyDatabase:
     def lay(self, place: Path) -> bool:
         """Copy it to `place` unless something is there, and tell whether it was copied; first it may be made.
 
-        The caller keeps others from doing the same. Where there is no room for it, or the cache cannot be
-        written, nothing is left: the tool makes its tables itself, as ever.
+        Where it cannot be made (there is no room, the cache cannot be written, whoever makes it does not get
+        on, the tool itself fails), nothing is left: the tool makes its tables where it wants them, as ever.
+        A database that somebody else makes meanwhile stays.
 
         Raises:
             InterruptionError: the program is being ended while this waits for another to make it.
         """
+        place = place.resolve()  # a link to what is not there yet
         if place.exists():
             return False
         part = place.with_name(f".{place.name}.part")
         try:
-            self.keep()
+            self.keep(_Limit(_LONGEST_WAIT_SECONDS))
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.folder / _FILE, part)
             _sync(part)
-            for suffix in _BESIDE:  # of a file that is gone: SQLite would play it into this one
-                place.with_name(place.name + suffix).unlink(missing_ok=True)
-            part.rename(place)
+            if not place.exists():
+                for suffix in _BESIDE:  # of a file that is gone: SQLite would play it into this one
+                    place.with_name(place.name + suffix).unlink(missing_ok=True)
+            os.link(part, place)  # unlike a new name, it takes no other's place
         except InterruptionError:
             raise
-        except (OSError, QuantgateError):
+        except Exception:  # noqa: BLE001 - SQLite's errors, SQLAlchemy's, the tool's own
+            return False
+        finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-            return False
         return True
 
-    def keep(self) -> None:
-        """Make it unless it lies in the cache whole.
+    def keep(self, interruption: Interruption = INTERRUPTION) -> None:
+        """Make it unless it lies in the cache whole, which may be one that can be read alone.
 
         Raises:
             OSError: the cache cannot be written.
             InterruptionError: the program is being ended while this waits for another to make it.
         """
-        if self._is_whole():  # also in another's cache, which may only be read
+        if self._is_whole():
             return
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(self.folder.with_name(f".{self.folder.name}.lock")):
+        lock = self.folder.with_name(f".{self.folder.name}.lock")
+        with exclusive(lock, interruption=interruption):
             if self._is_whole():
                 return
             staging = self.folder.with_name(f".{self.folder.name}.making")
@@ -116,6 +127,26 @@ class EmptyDatabase:
         with closing(sqlite3.connect(made)) as connection:
             connection.execute("VACUUM INTO ?", (str(staging / _FILE),))
         shutil.rmtree(made.parent)
+
+
+class _Limit(Interruption):
+    """This program's end, or that of its patience."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._deadline = time.monotonic() + seconds
+
+    @override
+    def check(self, where: str | None = None) -> None:
+        """Go on while nobody asked for the end and there is time.
+
+        Raises:
+            InterruptionError: somebody did.
+            TimeoutError: there is none left.
+        """
+        INTERRUPTION.check(where)
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(where)
 
 
 def _sync(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from quantgate.flows.progress.board import PlainBoard
 from quantgate.flows.progress.clocks import SteadyClock
 from quantgate.flows.progress.recorded import RecordedBoard, read_progress
 from quantgate.flows.progress.times import unit_times
-from quantgate.pipelines.files.second_level import while_waiting
+from quantgate.pipelines.domain.errors import ServiceError
+from quantgate.pipelines.files.second_level import saying, while_waiting
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import Progress
 from tests.support.builds.faked import faked_build
@@ -45,6 +47,25 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def board(file: Path, clock: Clock) -> RecordedBoard:
     return RecordedBoard(PlainBoard(write=lambda _: None), file, lambda: clock)
+
+
+def test_work_after_a_wait_that_failed_is_work_and_a_wait_within_a_wait_ends_neither(
+    board: RecordedBoard, file: Path, clock: Clock
+) -> None:
+    with board.unit("build", "demo--Q8_0"):
+        with suppress(ServiceError), saying("fetching it"):
+            clock.now += 10
+            raise ServiceError("the shared store does not answer")
+        clock.now += 600
+        with while_waiting("waiting for a place"):
+            with saying("waiting for another host"):
+                clock.now += 50
+            (unit,) = read_progress(file).units
+            assert unit.phase == "waiting for a place"
+            clock.now += 300
+        clock.now += 5
+    line = json.loads((file.parent / "log.jsonl").read_text().splitlines()[-1])
+    assert line["seconds"] == 605.0
 
 
 def test_what_a_unit_waits_for_is_written_down(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-FOUND, NOT_FOUND, WRONG, UNREAD = 0, 12, 2, 141
+FOUND, NOT_FOUND, WRONG, UNWRITTEN, UNREAD = 0, 12, 2, 4, 141
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,10 @@ FOUND, NOT_FOUND, WRONG, UNREAD = 0, 12, 2, 141
         ("lookup none", "2> >(true)", NOT_FOUND),
         ("recipes", "<&- >&- 2>&-", FOUND),
         ("recipes", "> >(true)", UNREAD),
+        ("recipes", ">/dev/full", UNWRITTEN),
+        ("--help", "> >(true)", UNREAD),
+        ("--help", ">/dev/full", UNWRITTEN),
+        ("--version", ">/dev/full", UNWRITTEN),
         ("no-such-command", "2>/dev/full", WRONG),
     ],
 )

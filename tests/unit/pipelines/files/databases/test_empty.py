@@ -11,6 +11,7 @@ import pytest
 
 from quantgate.pipelines.domain.errors import InterruptionError
 from quantgate.pipelines.files.databases.empty import EmptyDatabase
+from quantgate.pipelines.files.locks import exclusive
 
 
 class Tool:
@@ -88,15 +89,59 @@ def test_one_that_was_altered_is_made_anew(tmp_path: Path) -> None:
         assert connection.execute("SELECT * FROM runs").fetchall() == []
 
 
-def test_where_there_is_no_room_the_tool_makes_its_tables_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        sqlite3.OperationalError("database or disk is full"),
+        RuntimeError("the tool's own"),
+    ],
+    ids=["disk", "sqlite", "tool"],
+)
+def test_where_it_cannot_be_made_the_tool_makes_its_tables_itself(
+    error: Exception, tmp_path: Path
+) -> None:
     def fail(_database: Path) -> None:
-        raise OSError(28, "No space left on device")
+        raise error
 
     database = empty(tmp_path, fail)
     assert not database.lay(tmp_path / "tool.db")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0001.py", "cache"]
     assert not database.folder.exists()
     assert not list(database.folder.parent.glob("*making"))
+
+
+def test_one_that_somebody_else_makes_meanwhile_stays(tmp_path: Path) -> None:
+    place, tool = tmp_path / "tool.db", Tool()
+
+    def slowly(database: Path) -> None:
+        tool(database)
+        place.write_bytes(b"somebody's rows")
+        (tmp_path / "tool.db-wal").write_bytes(b"and the latest")
+
+    assert not empty(tmp_path, slowly).lay(place)
+    assert place.read_bytes() == b"somebody's rows"
+    assert (tmp_path / "tool.db-wal").exists()
+    assert not (tmp_path / ".tool.db.part").exists()
+
+
+def test_a_link_to_another_disk_stays_one(tmp_path: Path) -> None:
+    place = tmp_path / "tool.db"
+    (tmp_path / "disk").mkdir()
+    place.symlink_to(tmp_path / "disk" / "tool.db")
+    assert empty(tmp_path, Tool()).lay(place)
+    assert place.is_symlink()
+    assert tables(tmp_path / "disk" / "tool.db") == ["runs"]
+
+
+def test_one_whose_maker_does_not_get_on_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quantgate.pipelines.files.databases.empty._LONGEST_WAIT_SECONDS", 0.0)
+    database = empty(tmp_path, Tool())
+    with exclusive(database.folder.with_name(f".{database.folder.name}.lock")):
+        assert not database.lay(tmp_path / "tool.db")
+    assert database.lay(tmp_path / "tool.db")
 
 
 def test_a_cache_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
