@@ -32,11 +32,15 @@ _CARRIED = ("QUANTGATE_", "MLFLOW_", "PREFECT_", "HF_", "AWS_")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterKind:
-    """A kind of cluster: the packages that speak to it, and what they raise where it or a worker is lost."""
+    """A kind of cluster: the packages that speak to it, and what they raise where it or a worker is lost.
+
+    `deaths` is what they raise where the cluster is there, and workers died each time that they tried a unit.
+    """
 
     name: str
     packages: tuple[str, ...]
     losses: tuple[type[Exception], ...]
+    deaths: tuple[type[Exception], ...]
 
 
 def carried_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -83,7 +87,7 @@ def cluster_errors(cluster: ClusterKind, address: str | None) -> Iterator[None]:
     `address` is None for workers of this machine.
 
     Raises:
-        ServiceError: the cluster went away, or did not start; `transient`.
+        ServiceError: the cluster went away, or did not start, or workers of it died; `transient`.
         ToolchainError: its packages failed otherwise, in their own words.
     """
     try:
@@ -96,6 +100,14 @@ def cluster_errors(cluster: ClusterKind, address: str | None) -> Iterator[None]:
             raise
         where = address or "workers of this machine"
         for cause in causes:
+            if isinstance(cause, cluster.deaths):
+                raise ServiceError(
+                    f"workers of {cluster.name}'s cluster died over a unit ({first_line(cause)})",
+                    where=where,
+                    next_step="give workers more memory, or run fewer units side by side, and run the same "
+                    "command again: what is finished stays",
+                    transient=True,
+                ) from error
             if not isinstance(cause, cluster.losses):
                 raise ToolchainError(
                     f"{cluster.name} failed: {type(cause).__name__}: {first_line(cause)}",

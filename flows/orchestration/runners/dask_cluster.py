@@ -33,10 +33,10 @@ _DASK = ClusterKind(
         OSError,
         CancelledError,
         ClosedClientError,
-        KilledWorker,
         NoValidWorkerError,
         NoWorkerError,
     ),
+    deaths=(KilledWorker,),
 )
 """Comms that closed, and time limits, are OSErrors; what a lost scheduler had is cancelled."""
 
@@ -93,7 +93,7 @@ class _DaskFuture(PrefectDaskFuture[Any]):  # type: ignore[misc]  # an optional 
         """Wait for the unit's end.
 
         Raises:
-            Exception: of `_DASK.losses`, where the cluster lost it.
+            Exception: of `_DASK.losses` or its `deaths`, where the cluster lost it.
         """
         try:
             state = self._wrapped_future.result(timeout=timeout)

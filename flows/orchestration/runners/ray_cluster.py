@@ -19,6 +19,7 @@ from ray.exceptions import (
     LocalRayletDiedError,
     NodeDiedError,
     ObjectLostError,
+    OutOfMemoryError,
     RayActorError,
     RaySystemError,
     RpcError,
@@ -61,8 +62,8 @@ _RAY = ClusterKind(
         RayActorError,
         RaySystemError,
         RpcError,
-        WorkerCrashedError,
     ),
+    deaths=(WorkerCrashedError, OutOfMemoryError),
 )
 
 _waited_for: ContextVar[tuple[Any, ...]] = ContextVar("waited for", default=())
@@ -155,7 +156,7 @@ class _RayFuture(PrefectRayFuture[Any]):  # type: ignore[misc]  # an optional pa
         """Wait for the unit's end.
 
         Raises:
-            Exception: of `_RAY.losses`, where the cluster lost it.
+            Exception: of `_RAY.losses` or its `deaths`, where the cluster lost it.
         """
         with suppress(GetTimeoutError):
             state = ray.get(self.wrapped_future, timeout=timeout)

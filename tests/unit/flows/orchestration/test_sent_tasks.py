@@ -141,6 +141,7 @@ DASK = ClusterKind(
     name="Dask",
     packages=("dask", "distributed", "prefect_dask"),
     losses=(OSError, CancelledError),
+    deaths=(ChildProcessError,),
 )
 
 
@@ -205,3 +206,13 @@ def test_what_a_cluster_raises_is_told_as_the_clusters(
         assert not isinstance(caught.value, PrefectGoneError)
         assert str(caught.value.what) == f"Dask's cluster went away ({error})"
         assert caught.value.transient
+
+
+def test_a_unit_over_which_workers_die_is_no_cluster_that_went_away() -> None:
+    with (
+        pytest.raises(ServiceError, match="workers of Dask's cluster died over a unit") as caught,
+        cluster_errors(DASK, "tcp://head:8786"),
+    ):
+        raised_through(("distributed",), ChildProcessError("build-1 was tried on 4 workers"))
+    assert caught.value.transient
+    assert "more memory" in str(caught.value.next_step)

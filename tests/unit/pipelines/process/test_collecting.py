@@ -57,7 +57,7 @@ def test_garbage_is_still_collected_but_seldom() -> None:
     collect_seldom()
     gc.collect()
     circle = weakref.ref(Circle())
-    kept = [[] for _ in range(10_000)]
+    kept: list[list[int]] = [[] for _ in range(10_000)]
     assert circle() is not None, "Python by itself looks after 700"
     kept += [[] for _ in range(60_000)]
     assert circle() is None
