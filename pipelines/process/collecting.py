@@ -10,14 +10,14 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_NEW_OBJECTS = 50_000
-_YOUNGER_COLLECTIONS = 20
-"""700 and 10 are Python's own (`gc.set_threshold`)."""
+_NEW_OBJECTS, _YOUNG, _MIDDLE = 50_000, 10, 2
+"""What `gc.set_threshold` takes: young ones are collected every 50,000 new objects (Python's own is 700), all
+that live every million, where a quarter of these is new. So little stays that is garbage."""
 
 
 def collect_seldom() -> None:
     """Let this process collect every 50,000 new objects, and nothing when it ends."""
-    gc.set_threshold(_NEW_OBJECTS, _YOUNGER_COLLECTIONS, _YOUNGER_COLLECTIONS)
+    gc.set_threshold(_NEW_OBJECTS, _YOUNG, _MIDDLE)
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
 
