@@ -110,7 +110,10 @@ def _our_share(checkpoint: Checkpoint, tokens: CalibrationTokens, store: Store) 
         made.append(llamacpp().converter.convert(checkpoint, scratch, run_worker, ignore_progress))
 
     converted = cost_of(convert)
-    collected = collected_by_us(made[0], tokens, 0)
+    beside = store.root / "ours" / "f16.gguf"  # the folder that it lies in is sealed
+    beside.parent.mkdir()
+    beside.hardlink_to(made[0])
+    collected = collected_by_us(beside, tokens, 0)
     build(checkpoint, _WITH_MATRIX, llamacpp(), store, tokens)
     shutil.rmtree(store.variants)
     return _Shared(f16=made[0], converted=converted, collected=collected)
