@@ -25,9 +25,8 @@ def open_streams() -> None:
     """
     for name, mode in _STREAMS:
         if getattr(sys, name) is None:
-            number = os.open(
-                os.devnull, os.O_RDWR
-            )  # the lowest that is free: as a rule the missing one
+            # The lowest number that is free is as a rule the missing one's.
+            number = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(number, True)
             setattr(sys, name, os.fdopen(number, mode))
     for stream in (sys.stdout, sys.stderr):

@@ -74,9 +74,8 @@ class ResultStream(HidingStream):
             self.unread = True
             raise
         except OSError as error:
-            with suppress(
-                OSError
-            ):  # or Python says at its end that the rest cannot be written either
+            with suppress(OSError):
+                # Else Python says at its end that the rest cannot be written either.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._inner.fileno())
             raise ToolchainError(
                 f"cannot be written ({error.strerror})",
