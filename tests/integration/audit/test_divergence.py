@@ -4,6 +4,7 @@ import json
 import math
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -51,7 +52,7 @@ from tests.support.project import EXAMPLE
 
 pytestmark = pytest.mark.integration
 
-WINDOW_TOKENS, CHUNKS = 128, 4
+WINDOW_TOKENS, CHUNKS, MAX_PRINTINGS = 128, 4, 50
 KL_FILE_HEADER_BYTES = 20
 """`_logits_`, then context size, vocabulary size and chunk count (tools/perplexity/perplexity.cpp)."""
 
@@ -165,16 +166,27 @@ def test_it_is_what_llama_perplexity_prints(tmp_path: Path) -> None:
     saved = ("--kl-divergence-base", tmp_path / "base.kld")
     run_tool("llama-perplexity", "-m", f16(example_checkpoint()), *common, *saved)
     model = ("-m", quantized("Q2_K"), "--kl-divergence")
-    printed = run_tool("llama-perplexity", *model, *common, *saved)
+    printed = _mean_divergence(lambda: run_tool("llama-perplexity", *model, *common, *saved))
     whole, first = (
         gguf_divergence(quantized("Q2_K"), _windows(tmp_path, length))
         for length in (WINDOW_TOKENS, WINDOW_TOKENS // 2 + 1)
     )
     positions = whole.tokens - first.tokens
     mean = (whole.mean_kl * whole.tokens - first.mean_kl * first.tokens) / positions
-    # its log may have got onto the same line
-    (told,) = re.findall(r"Mean {4}KLD: +(\d+\.\d+)", printed)
-    assert mean == pytest.approx(float(told), rel=2e-4)
+    assert mean == pytest.approx(printed, rel=2e-4)
+
+
+def _mean_divergence(run: Callable[[], str]) -> float:
+    """The mean that the tool prints last; it is asked again where its log lost its end.
+
+    The tool's log is written by a thread that its exit does not wait for (seen in 20 of 60 runs, three at a
+    time on two cores; in 2 of 60 alone).
+    """
+    for _ in range(MAX_PRINTINGS):
+        # its log may have got onto the same line
+        if mean := re.search(r"Mean {4}KLD: +(\d+\.\d+)", run()):
+            return float(mean.group(1))
+    raise AssertionError(f"no mean divergence was printed in {MAX_PRINTINGS} runs")
 
 
 def _windows(folder: Path, length: int) -> Path:
