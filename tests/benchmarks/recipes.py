@@ -1,13 +1,15 @@
 """Every recipe of the catalogue, from the checkpoint to the sealed variant, against its tool alone.
 
-What GGUF recipes share, the conversion and the importance matrix, is measured once on each side and counted
-for each recipe. What has no other side is named: measured mixes have no tool of their own, and the archived
-quantizers run in an environment of theirs.
+What GGUF recipes share, the conversion and the importance matrix, is measured apart, three times on each side
+in turns, and counted for each recipe; llama.cpp's workers are forked, as in a build. What has no other side
+is named: measured mixes have no tool of their own, and the archived quantizers run in an environment of
+theirs.
 """
 
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from quantgate.pipelines.domain.recipe import (
 from quantgate.pipelines.engines.backend import CalibrationTokens
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
+from quantgate.pipelines.process.forking.families import USING_LLAMACPP
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.benchmarks.conversion import converted_by_them
@@ -31,9 +34,9 @@ from tests.benchmarks.imatrix import (
     collected_by_us,
 )
 from tests.benchmarks.measuring.building import THREADS, build, llamacpp, traffic, windows
-from tests.benchmarks.measuring.processes import cost_of, cost_of_command
+from tests.benchmarks.measuring.processes import cost_of, cost_of_command, forked
 from tests.benchmarks.measuring.random_llama import LARGE, SMALL, random_llama
-from tests.benchmarks.measuring.ratios import Comparison, Cost
+from tests.benchmarks.measuring.ratios import Comparison, Cost, in_turns
 from tests.benchmarks.oneshot import ROW_TOKENS, ROWS, ours_alone, theirs_alone
 from tests.support.llamacpp.oracles import oracle
 
@@ -54,34 +57,40 @@ def run(store: Store) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shared:
-    """What GGUF recipes share on one side: the F16 file, and what it and the importance matrix cost."""
+    """What GGUF recipes share on one side: what the F16 file and the importance matrix cost in each round."""
 
-    f16: Path
-    converted: Cost
-    collected: Cost
+    converted: list[Cost]
+    collected: list[Cost]
 
-    def then(self, recipe: Recipe, quantized: Cost) -> Cost:
-        """Return what a recipe costs from the checkpoint on."""
+    def then(self, recipe: Recipe, quantized: Cost) -> list[Cost]:
+        """Return what a recipe costs from the checkpoint on, for each round of what is shared."""
+        rounds = zip(self.converted, self.collected, strict=True)
         if recipe.calibration is Calibration.NONE:
-            return self.converted.then(quantized)
-        return self.converted.then(self.collected).then(quantized)
+            return [converted.then(quantized) for converted, _ in rounds]
+        return [converted.then(collected).then(quantized) for converted, collected in rounds]
 
 
 def _gguf(store: Store) -> Iterator[Comparison]:
     checkpoint = random_llama(LARGE, store)
     tokens = windows(checkpoint, WINDOWS, WINDOW_TOKENS, store.root)
-    ours, theirs = _our_share(checkpoint, tokens, store), _their_share(checkpoint, store.root)
-    for recipe in catalogue():
-        if not isinstance(recipe.options, GgufOptions) or recipe.options.mix is not None:
-            continue
-        quantized = _built(checkpoint, recipe, tokens, store)
-        alone = _quantized_alone(theirs.f16, recipe, recipe.options)
-        yield Comparison(
-            what=recipe.name,
-            ours=[ours.then(recipe, quantized)],
-            theirs=[theirs.then(recipe, alone)],
-            most_time=MOST_TIME,
-        )
+    f16 = store.root / "theirs" / "f16.gguf"
+    with forked(USING_LLAMACPP):
+        ours, theirs = _shares(checkpoint, tokens, store, f16)
+        build(
+            checkpoint, _WITH_MATRIX, llamacpp(), store, tokens
+        )  # its matrix stays for the others
+        shutil.rmtree(store.variants)
+        for recipe in catalogue():
+            if not isinstance(recipe.options, GgufOptions) or recipe.options.mix is not None:
+                continue
+            quantized = _built(checkpoint, recipe, tokens, store)
+            alone = _quantized_alone(f16, recipe, recipe.options)
+            yield Comparison(
+                what=recipe.name,
+                ours=ours.then(recipe, quantized),
+                theirs=theirs.then(recipe, alone),
+                most_time=MOST_TIME,
+            )
 
 
 def _compressed(store: Store) -> Iterator[Comparison]:
@@ -101,30 +110,35 @@ def _compressed(store: Store) -> Iterator[Comparison]:
         shutil.rmtree(folder)
 
 
-def _our_share(checkpoint: Checkpoint, tokens: CalibrationTokens, store: Store) -> _Shared:
-    """Convert and collect apart from any recipe, and leave both in the store for all builds."""
-    scratch = store.checkpoint(checkpoint.digests.combined)
-    made: list[Path] = []
-
-    def convert() -> None:
-        made.append(llamacpp().converter.convert(checkpoint, scratch, run_worker, ignore_progress))
-
-    converted = cost_of(convert)
-    beside = store.root / "ours" / "f16.gguf"  # the folder that it lies in is sealed
-    beside.parent.mkdir()
-    beside.hardlink_to(made[0])
-    collected = collected_by_us(beside, tokens, 0)
-    build(checkpoint, _WITH_MATRIX, llamacpp(), store, tokens)
-    shutil.rmtree(store.variants)
-    return _Shared(f16=made[0], converted=converted, collected=collected)
-
-
-def _their_share(checkpoint: Checkpoint, folder: Path) -> _Shared:
-    f16, text = folder / "theirs" / "f16.gguf", folder / "traffic.txt"
+def _shares(
+    checkpoint: Checkpoint, tokens: CalibrationTokens, store: Store, f16: Path
+) -> tuple[_Shared, _Shared]:
+    """Convert and collect apart from any recipe; leaves our F16 file in the store and theirs as `f16`."""
     f16.parent.mkdir()
+    converted = in_turns(
+        partial(_converted_by_us, checkpoint, store),
+        lambda _turn: converted_by_them(checkpoint, f16),
+    )
+    text = f16.with_suffix(".txt")
     text.write_text(traffic())
-    converted = converted_by_them(checkpoint, f16)
-    return _Shared(f16=f16, converted=converted, collected=collected_by_them(f16, text, 0))
+    collected = in_turns(
+        partial(collected_by_us, f16, tokens), partial(collected_by_them, f16, text)
+    )
+    ours, theirs = (
+        _Shared(converted=made, collected=weighed)
+        for made, weighed in zip(converted, collected, strict=True)
+    )
+    return ours, theirs
+
+
+def _converted_by_us(checkpoint: Checkpoint, store: Store, _turn: int) -> Cost:
+    """Return what the sealed F16 file costs, one from before being thrown away."""
+    scratch = store.checkpoint(checkpoint.digests.combined)
+    if scratch.exists():
+        shutil.rmtree(scratch)
+    return cost_of(
+        lambda: llamacpp().converter.convert(checkpoint, scratch, run_worker, ignore_progress)
+    )
 
 
 def _built(checkpoint: Checkpoint, recipe: Recipe, tokens: CalibrationTokens, store: Store) -> Cost:
