@@ -1,10 +1,10 @@
 """Every recipe of the catalogue, from the checkpoint to the sealed variant, against its tool alone.
 
 What GGUF recipes share, the conversion and the importance matrix, is measured apart, three times on each side
-in turns, and counted for each recipe; llama.cpp's workers are forked, as in a build. Each recipe is built
-once, and a compressed-tensors recipe that takes too long is built three times more: eight seconds of which
-imports are half vary by more than the target. What has no other side is named: measured mixes have no tool
-of their own, and the archived quantizers run in an environment of theirs.
+in turns, and counted for each recipe. Our workers are forked, as in a build: who is first pays for the server.
+Each recipe is built once, and a compressed-tensors recipe that takes too long is built three times more:
+eight seconds of which imports are half vary by more than the target. What has no other side is named:
+measured mixes have no tool of their own, and the archived quantizers run in an environment of theirs.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from quantgate.pipelines.domain.recipe import (
 from quantgate.pipelines.engines.backend import CalibrationTokens
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.process.calls import ignore_progress
-from quantgate.pipelines.process.forking.families import USING_LLAMACPP
+from quantgate.pipelines.process.forking.families import FAMILIES
 from quantgate.pipelines.process.runner import run_worker
 from quantgate.pipelines.specs.recipes import catalogue
 from tests.benchmarks.conversion import converted_by_them
@@ -75,7 +75,7 @@ def _gguf(store: Store) -> Iterator[Comparison]:
     checkpoint = random_llama(LARGE, store)
     tokens = windows(checkpoint, WINDOWS, WINDOW_TOKENS, store.root)
     f16 = store.root / "theirs" / "f16.gguf"
-    with forked(USING_LLAMACPP):
+    with forked(*FAMILIES):
         ours, theirs = _shares(checkpoint, tokens, store, f16)
         build(
             checkpoint, _WITH_MATRIX, llamacpp(), store, tokens
@@ -97,19 +97,18 @@ def _gguf(store: Store) -> Iterator[Comparison]:
 def _compressed(store: Store) -> Iterator[Comparison]:
     checkpoint = random_llama(SMALL, store)
     tokens = windows(checkpoint, ROWS, ROW_TOKENS, store.root)
-    for recipe in catalogue():
-        if not isinstance(recipe.options, CompressedTensorsOptions):
-            continue
-        folder = store.root / recipe.name
-        used = None if recipe.calibration is Calibration.NONE else tokens
-        sides = (
-            partial(ours_alone, checkpoint, recipe, used),
-            partial(theirs_alone, checkpoint, recipe, used),
-        )
-        compared = _compared(recipe.name, *sides, folder, rounds=1)
-        if compared.time_ratio > MOST_TIME:
-            compared = _compared(recipe.name, *sides, folder, rounds=ROUNDS)
-        yield compared
+    with forked(*FAMILIES):
+        for recipe in catalogue():
+            if not isinstance(recipe.options, CompressedTensorsOptions):
+                continue
+            used = None if recipe.calibration is Calibration.NONE else tokens
+            asked = checkpoint, recipe, used
+            sides = partial(ours_alone, *asked), partial(theirs_alone, *asked)
+            folder = store.root / recipe.name
+            compared = _compared(recipe.name, *sides, folder, rounds=1)
+            if compared.time_ratio > MOST_TIME:
+                compared = _compared(recipe.name, *sides, folder, rounds=ROUNDS)
+            yield compared
 
 
 def _compared(
