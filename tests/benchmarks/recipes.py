@@ -1,9 +1,9 @@
 """Every recipe of the catalogue, from the checkpoint to the sealed variant, against its tool alone.
 
 What GGUF recipes share, the conversion and the importance matrix, is measured apart, three times on each side
-in turns, and counted for each recipe. Our workers are forked, as in a build: who is first pays for the server.
-Each recipe is built once, and a compressed-tensors recipe that takes too long is built three times more:
-eight seconds of which imports are half vary by more than the target. What has no other side is named:
+in turns, and counted for each recipe. Our workers are forked, as in a build: the first one pays for the
+server. Each recipe is built once, and a compressed-tensors recipe that takes too long is built three times
+more: eight seconds, half of them imports, vary by more than the target. What has no other side is named:
 measured mixes have no tool of their own, and the archived quantizers run in an environment of theirs.
 """
 
