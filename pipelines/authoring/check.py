@@ -109,7 +109,7 @@ def check_suite(
 def _unreadable(folder: Path, error: InputError) -> SuiteReport:
     """The suite file cannot be used; its items are looked at all the same, where they have the usual name."""
     first, *others = error.what.split("\n  ")
-    texts = others or [first]
+    texts = others or [f"{first}; {error.next_step}" if error.next_step else first]
     findings = [_of_a_sentence(error.where or str(folder), text) for text in texts]
     items = folder / ITEMS_FILE
     if items.is_file() and error.where != str(items):

@@ -22,6 +22,24 @@ def no_such_folder(source: str) -> InputError:
     return InputError(f"there is no such {kind}", where=source, next_step=hint)
 
 
+def refuse_hidden(path: Path) -> None:
+    """Refuse a path behind a folder that may not be looked into: it is no id of a hub for that.
+
+    Raises:
+        InputError: naming the path.
+    """
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise InputError(
+            f"cannot be looked at ({error.strerror})",
+            where=str(path),
+            next_step="have its owner let you in, or name another place",
+        ) from error
+    except OSError:
+        return
+
+
 def neighbours_of(source: str) -> list[str]:
     """Folders and GGUF files that exist and are spelled nearly like this one."""
     path = at_home(source)

@@ -18,7 +18,7 @@ from quantgate.pipelines.checkpoints.lfs_pointers import refuse_lfs_pointers
 from quantgate.pipelines.checkpoints.links import refuse_leaving_links
 from quantgate.pipelines.checkpoints.listing import refuse_listing, refuse_pipes
 from quantgate.pipelines.checkpoints.names import OWNER_MARK, folder_name, registrable_name
-from quantgate.pipelines.checkpoints.neighbours import neighbours_of, no_such_folder
+from quantgate.pipelines.checkpoints.neighbours import neighbours_of, no_such_folder, refuse_hidden
 from quantgate.pipelines.checkpoints.numerics import parameter_count
 from quantgate.pipelines.checkpoints.soundness import scan_weights
 from quantgate.pipelines.checkpoints.tools import GGUF_SUFFIX, CheckpointTools, LowBitFolder
@@ -143,6 +143,7 @@ def _from_hub(
     tools: Sequence[ToolArchitectures],
     on_progress: OnProgress,
 ) -> _Snapshot:
+    refuse_hidden(at_home(source))
     hub_source = parse_hub_source(source)
     if hub_source is None or is_there(Path(source)):
         raise no_such_folder(source)

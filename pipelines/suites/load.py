@@ -68,12 +68,7 @@ def examine_suite(folder: Path, read_table: ReadTable | None = None) -> Examined
     """
     path = folder / SUITE_FILE
     if not path.is_file():
-        raise InputError(
-            f"no {SUITE_FILE} in this folder",
-            where=str(folder),
-            next_step="a suite is a folder with suite.yaml and items.jsonl; "
-            "examples/support-desk/suite is one to copy",
-        )
+        raise _no_suite(folder)
     spec = load_yaml(path, SuiteSpec)
     placed, problems = read_items(spec.items, folder, read_table)
     items_at = place_of(spec.items, folder)
@@ -98,6 +93,21 @@ def examine_suite(folder: Path, read_table: ReadTable | None = None) -> Examined
         lines={item.id: entry.line for entry, item in zip(placed, items, strict=True)},
         drafts=frozenset(entry.row.id for entry in placed if entry.row.is_incomplete),
         problems=problems,
+    )
+
+
+def _no_suite(folder: Path) -> InputError:
+    if (folder / SUITE_FILE).exists():
+        what = f"its {SUITE_FILE} is no file"
+    elif folder.is_dir():
+        what = f"no {SUITE_FILE} in this folder"
+    else:
+        what = "is a file, not a folder" if folder.exists() else "there is no such folder"
+    return InputError(
+        what,
+        where=str(folder),
+        next_step="a suite is a folder with suite.yaml and items.jsonl; "
+        "examples/support-desk/suite is one to copy",
     )
 
 

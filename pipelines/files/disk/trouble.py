@@ -6,6 +6,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import ToolchainError
 from quantgate.pipelines.files.disk.full import full_disk
+from quantgate.pipelines.files.reading import is_folder
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NOT_A_FOLDER = (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
@@ -53,8 +54,11 @@ def require_writable(folder: Path) -> None:
 
 
 def folder_of(error: OSError) -> Path | None:
-    """Return the folder of the file that an error names, None where it names none."""
+    """Return the folder of the file that an error names, None where it names none.
+
+    What may not be looked at, or is too long for the system, is taken for a file.
+    """
     if not isinstance(error.filename, str):
         return None
     path = Path(error.filename)
-    return path if path.is_dir() else path.parent
+    return path if is_folder(path) else path.parent

@@ -46,7 +46,8 @@ def test_without_a_store_the_traceback_lies_in_the_temporary_folder(
     ("error", "code", "sentence"),
     [
         (InputError("is wrong", where="a.yaml"), 2, "a.yaml: is wrong"),
-        (PermissionError(13, "Permission denied", "/a"), 4, "/a: cannot be used (Permission denied)"),
+        (PermissionError(13, "Permission denied", "/a"), 4, "/a: cannot be used (Permission denied)\n  next"),
+        (OSError(36, "File name too long", "n" * 5000), 2, f"{'n' * 200}…: is longer than the system takes"),
         (OSError(28, "No space left on device"), 4, "the disk is full"),
         (MemoryError(), 4, "not enough memory"),
         (ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"), 4, "quantgate[build]"),
@@ -61,6 +62,29 @@ def test_each_kind_of_failure_has_its_exit_code(
     failure = failure_of(raised(error), tmp_path)
     assert failure.exit_code == code
     assert sentence in str(failure)
+
+
+def test_the_net_looks_at_nothing_that_may_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without rights, a name that is too long, a working directory that is gone: no traceback."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.delenv("QUANTGATE_STORE", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "stat", _refuse)
+    for error in (
+        PermissionError(13, "Permission denied", "/a/b"),
+        OSError(5, "Input/output error", "/a"),
+    ):
+        assert failure_of(raised(error)).exit_code == 4
+    assert failure_of(raised(OSError(5, "Input/output error"))).exit_code == 1
+
+
+def _refuse(path: Path, **_: bool) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
 
 
 def test_every_command_stands_over_the_net() -> None:

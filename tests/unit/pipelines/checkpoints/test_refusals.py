@@ -285,3 +285,14 @@ def test_a_file_is_not_a_checkpoint_folder(tmp_path: Path, store: Store) -> None
     folder = write_checkpoint(tmp_path / "model")
     with pytest.raises(InputError, match="is a file"):
         _resolve(folder / "config.json", store)
+
+
+def test_a_folder_behind_one_without_rights_is_no_id_of_a_hub(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: bool) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(InputError, match=r"team/model: cannot be looked at \(Permission denied\)"):
+        resolve_checkpoint("team/model", name=None, store=store, hub=HubSettings())
