@@ -73,6 +73,10 @@ def _refused_by_the_system(error: OSError, store: Path | None) -> QuantgateError
     folder = folder_of(error) or store or _store_root() or Path(tempfile.gettempdir())
     if full := full_disk(error, folder):
         return full
+    if isinstance(error, FileNotFoundError) and error.filename is None and not _works_in_a_folder():
+        return InputError(
+            "the working directory is gone", next_step="go to a folder that is there: cd PATH"
+        )
     if error.filename is None or not error.strerror:
         return None
     where = str(error.filename)
@@ -91,6 +95,14 @@ def _refused_by_the_system(error: OSError, store: Path | None) -> QuantgateError
 
 def _is_others(module: str) -> bool:
     return module.partition(".")[0] != "quantgate"
+
+
+def _works_in_a_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _fault(error: Exception, store: Path | None) -> CrashError:

@@ -83,6 +83,17 @@ def test_the_net_looks_at_nothing_that_may_fail(
     assert failure_of(raised(OSError(5, "Input/output error"))).exit_code == 1
 
 
+def test_a_working_directory_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QUANTGATE_STORE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    result = CliRunner().invoke(main, ["corpus", "list"])
+    assert result.exit_code == 2
+    assert result.output.startswith("quantgate: the working directory is gone\n  next: ")
+
+
 def _refuse(path: Path, **_: bool) -> None:
     raise PermissionError(13, "Permission denied", str(path))
 
