@@ -29,8 +29,9 @@ from tests.support.limits.watching import Peaks, peaks
 from tests.support.project import EXAMPLE
 
 RECIPES = ("Q8_0", "Q4_K_M", "Q4_K_M--imatrix", "FP8_DYNAMIC", "W4A16--gptq", "W4A16--awq", "NVFP4")
+_CHECKPOINT_LOGITS = "checkpoint_logits"
 READING_ONCE = (
-    "building.convert", "building.quantize", "compress", "checkpoint_logits", "rulers",
+    "building.convert", "building.quantize", "compress", _CHECKPOINT_LOGITS, "rulers",
 )  # fmt: skip
 """They go over their files once, or copy what they compute with: cached pages of these may go at any time."""
 LEAST, MOST = 0.8, 1.5
@@ -96,12 +97,17 @@ def _do(build: LocalBuild, asked: UnitNeed) -> None:
 
 
 def _lines(foretold: UnitNeed, measured: dict[str, Peaks]) -> Iterator[str]:
-    """Yield a line for each child process, and the ratio for the one that took the most."""
+    """Yield a line for each child process, and the ratio for the one that took the most.
+
+    The checkpoint's logits, which a comparison is foretold for, are computed once for both bases: the second
+    one has no ratio.
+    """
     taken = {name: _taken(name, highest) for name, highest in measured.items()}
+    shared = foretold.step == COMPARE and _CHECKPOINT_LOGITS not in taken
     most = max(taken, key=lambda name: taken[name], default="")
     for name, size in taken.items():
         line = f"{foretold.step:8} {foretold.unit:34} {name:20} {size / 1e6:6.0f} MB"
-        if name == most:
+        if name == most and not shared:
             need = foretold.need.size_bytes
             ratio = need / size
             verdict = "ok" if LEAST <= ratio <= MOST else "MISS"

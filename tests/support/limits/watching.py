@@ -35,18 +35,22 @@ def peaks() -> Iterator[Peaks]:
 
 
 class _Watch(threading.Thread):
-    """Looks fifty times a second at all descendants of this process that were not there before."""
+    """Looks fifty times a second at all descendants of this process that were not there before.
+
+    A child that does not run its own program yet has this process's memory, which is not counted.
+    """
 
     def __init__(self, highest: Peaks) -> None:
         super().__init__(daemon=True)
         self._highest = highest
         self._before = frozenset(_descendants(os.getpid()))
+        self._command = _command(os.getpid())
         self._over = threading.Event()
 
     def run(self) -> None:
         while not self._over.wait(_INTERVAL_SECONDS):
             started = _descendants(os.getpid(), without=self._before)
-            held = [_held(process) for process in started]
+            held = [_held(process) for process in started if _command(process) != self._command]
             resident = sum(each.resident_bytes for each in held)
             anonymous = sum(each.anonymous_bytes for each in held)
             highest = self._highest
@@ -66,6 +70,14 @@ def _descendants(process: int, without: frozenset[int] = frozenset()) -> Iterato
                 if child not in without:
                     yield child
                 yield from _descendants(child, without)
+
+
+def _command(process: int) -> bytes:
+    """Return a process's command line, nothing where it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _held(process: int) -> Peaks:
