@@ -39,6 +39,8 @@ _LOGITS_BYTES = 4 * (64 << 20)
 _CACHE_TOKENS = 32_768
 """How many tokens llama.cpp's slots hold together (`engines/llamacpp/layout.py`)."""
 _SLOTS, _SLOT_STEP = 64, 256
+_TWO_ENGINES = range(50_000_001, 150_000_001)
+"""With so many weights two of its engines answer at once, each with slots of its own (likewise)."""
 _SEQUENCES = 32
 """How many answers transformers decodes at once."""
 _CALIBRATION_LENGTH_TOKENS = 2_048
@@ -219,7 +221,8 @@ def answer_memory(
     if in_llamacpp:
         slot = -(-longest_tokens // _SLOT_STEP) * _SLOT_STEP
         kept = 2 * min(_CACHE_TOKENS, (_SLOTS + 1) * slot) * sizes.cached_in_llamacpp
-        held = _LIBRARIES["llamacpp"] + kept + _batch_bytes(sizes)
+        engines = 2 if sizes.weights in _TWO_ENGINES else 1
+        held = _LIBRARIES["llamacpp"] + engines * (kept + _batch_bytes(sizes))
         return MemoryNeed(held_bytes=held, weights_bytes=_file_bytes(checkpoint, recipe))
     cache = 2 * _SEQUENCES * longest_tokens * sizes.cached_in_transformers
     return _in_transformers(checkpoint, recipe, cache + 4 * 2 * _SEQUENCES * sizes.vocabulary)

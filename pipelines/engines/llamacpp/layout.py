@@ -25,6 +25,9 @@ _SMALL_WEIGHTS = 50_000_000
 # There, two engines of 16 slots take a tenth less time than two of 32, whose last rounds are emptier, and a
 # twentieth less than two of 8 (measured).
 _SMALL_SLOTS = 16
+# Up to here two engines with half of the threads each, for two groups at once, take 16 to 27 % less processor
+# time than all threads for one group after the other (measured with 96 and 135 million weights, two threads).
+_MIDDLE_WEIGHTS, _MIDDLE_ENGINES = 150_000_000, 2
 # What llama.cpp rounds a sequence's share of a cache up to. Without flash attention every token is held
 # against the most that any slot holds, so one prompt of 300 tokens makes an answer's token cost half as much
 # again in the slots beside it that hold 60 (measured).
@@ -64,6 +67,26 @@ class Layout:
         """Slots, and one more where there is something to share."""
         return self.slots + bool(self.shared)
 
+    @property
+    def same_with_any_threads(self) -> bool:
+        """Whether what is computed hangs on the number of threads in no digit.
+
+        Flash attention cuts what a slot holds into a part for each thread where a batch is one token and
+        there are 512 and more (`ggml_compute_forward_flash_attn_ext_f16` in ggml-cpu/ops.cpp).
+        """
+        return not self.flash_attention or self.slot_tokens <= _SLOT_STEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Groups, as indexes, of which `at_once` are answered at any time, by engines that share all threads.
+
+    So what an engine computes with how many threads hangs on no other engine's pace.
+    """
+
+    groups: tuple[int, ...]
+    at_once: int
+
 
 def lay_out(prompts: Sequence[Prompt], room: AnswerTokens, slots: int) -> Layout:
     """Return a group's layout: slots as long as its longest answer can need.
@@ -97,6 +120,30 @@ def side_by_side(prompts: int, slots: int, threads: int, weights: int) -> tuple[
         return 1, slots
     fewer = min(slots, _SMALL_SLOTS)
     return max(1, min(threads, prompts // fewer)), fewer
+
+
+def at_once(engines: int, threads: int, weights: int) -> int:
+    """Return how many groups are answered at once that were cut for so many engines.
+
+    What is cut for one may be answered by two: each has whole groups, whose batches stay what they are.
+    """
+    middle = _SMALL_WEIGHTS < weights <= _MIDDLE_WEIGHTS
+    return min(threads, _MIDDLE_ENGINES) if middle else engines
+
+
+def stages(layouts: Sequence[Layout], engines: int, most: int) -> list[Stage]:
+    """Return in which stages groups cut for `engines` are answered, `most` at once, what is left by fewer.
+
+    Where that is more than they were cut for, groups whose answers hang on threads have all of them.
+    """
+    apart = [
+        at for at, laid in enumerate(layouts) if most > engines and not laid.same_with_any_threads
+    ]
+    others = [at for at in range(len(layouts)) if at not in apart]
+    rest = len(others) % most
+    whole = len(others) - rest
+    cut = [(apart, 1), (others[:whole], most), (others[whole:], rest)]
+    return [Stage(groups=tuple(part), at_once=count) for part, count in cut if part]
 
 
 def groups(

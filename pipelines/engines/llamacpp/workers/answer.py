@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import llama_cpp
 
@@ -10,7 +11,14 @@ from quantgate.pipelines.domain.run import Answer
 from quantgate.pipelines.engines.answer_log import AnswerLog
 from quantgate.pipelines.engines.binding.answers import Binder
 from quantgate.pipelines.engines.binding.vocabularies import TokenBytes, vocabulary_of_pieces
-from quantgate.pipelines.engines.llamacpp.layout import AnswerTokens, groups, lay_out, side_by_side
+from quantgate.pipelines.engines.llamacpp.layout import (
+    AnswerTokens,
+    at_once,
+    groups,
+    lay_out,
+    side_by_side,
+    stages,
+)
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import Answering, DecodingRules, run_group
 from quantgate.pipelines.engines.llamacpp.workers.engine import EngineSettings, LlamaEngine
@@ -43,32 +51,30 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
     log = LlamaLog()
     model = open_model(request.loadable.path, log)
     schedule = request.schedule
-    engines, slots = side_by_side(
-        len(prompts), schedule.slots, schedule.threads, llama_cpp.llama_model_n_params(model)
-    )
+    weights = llama_cpp.llama_model_n_params(model)
+    engines, slots = side_by_side(len(prompts), schedule.slots, schedule.threads, weights)
     room = _room(request.decode.max_tokens, llama_cpp.llama_model_n_ctx_train(model))
-    settings = EngineSettings(
-        threads=schedule.threads // engines, kv_cache=request.loadable.kv_cache
-    )
+    cut = groups(prompts, room, slots, engines)
+    layouts = [lay_out(group, room, slots) for group in cut]
     vocabulary = Vocabulary(model)
     recorder = _Recorder(answers, vocabulary, len(prompts), on_progress)
     bound = any(prompt.schema is not None for prompt in prompts)
     binding = vocabulary_of_pieces(vocabulary.pieces()) if bound else None
 
-    def answer_groups(share: Sequence[Sequence[Prompt]]) -> None:
+    def answer_group(index: int, threads: int) -> None:
+        if all(prompt.item_id in earlier for prompt in cut[index]):
+            return
+        settings = EngineSettings(threads=threads, kv_cache=request.loadable.kv_cache)
+        engine = LlamaEngine(model, layouts[index], settings, log)
         rules = _rules(request, room, vocabulary, binding)
-        for group in share:
-            if all(prompt.item_id in earlier for prompt in group):
-                continue
-            layout = lay_out(group, room, slots)
-            engine = LlamaEngine(model, layout, settings, log)
-            run_group(group, engine, layout, rules, recorder.take)
-            engine.close()
+        run_group(cut[index], engine, layouts[index], rules, recorder.take)
+        engine.close()
 
-    cut = groups(prompts, room, slots, engines)
-    with ThreadPoolExecutor(engines) as pool:
-        shares = [cut[first::engines] for first in range(engines)]
-        list(pool.map(answer_groups, shares))  # raises what one of them raised
+    most = at_once(engines, schedule.threads, weights)
+    for stage in stages(layouts, engines, most):
+        share = partial(answer_group, threads=schedule.threads // stage.at_once)
+        with ThreadPoolExecutor(stage.at_once) as pool:
+            list(pool.map(share, stage.groups))  # raises what one of them raised
     return AnswerTally(answered=len(answers.answered) - len(earlier), resumed=len(earlier))
 
 

@@ -4,8 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from quantgate.pipelines.domain.values import JsonObject, digest_of
-from quantgate.pipelines.engines.memory import sizes_of
+from quantgate.pipelines.engines.llamacpp.layout import at_once
+from quantgate.pipelines.engines.memory import answer_memory, sizes_of
 from tests.support.verdicts.reports import CHECKPOINT
 
 LATENT: JsonObject = {
@@ -38,3 +41,23 @@ def test_layers_without_attention_and_those_that_share_count_for_nothing(tmp_pat
         "num_kv_shared_layers": 1,
     }
     assert cached(tmp_path, config) == 2 * 2 * 64
+
+
+@pytest.mark.parametrize("weights", [50_000_001, 135_000_000, 150_000_000, 150_000_001])
+def test_keys_and_values_are_foretold_for_every_engine_that_answers_at_once(
+    tmp_path: Path, weights: int
+) -> None:
+    config: JsonObject = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    digests = replace(CHECKPOINT.digests, config=digest_of(config), weights=digest_of(weights))
+    checkpoint = replace(
+        CHECKPOINT, folder=tmp_path, digests=digests, parameter_count=weights, size_bytes=1
+    )
+
+    def held(longest_tokens: int) -> int:
+        need = answer_memory(checkpoint, None, in_llamacpp=True, longest_tokens=longest_tokens)
+        return need.held_bytes
+
+    tokens = 32_768 - 65 * 256
+    bytes_a_token = 2 * sizes_of(checkpoint).cached_in_llamacpp
+    assert held(257) - held(256) == at_once(1, 2, weights) * tokens * bytes_a_token

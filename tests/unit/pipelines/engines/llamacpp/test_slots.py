@@ -1,15 +1,18 @@
 """Continuous batching, with an engine that is arithmetic instead of a model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy
 
 from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.llamacpp.layout import (
     Layout,
+    at_once,
     groups,
     lay_out,
     side_by_side,
+    stages,
 )
 from quantgate.pipelines.engines.llamacpp.sampling import chooser
 from quantgate.pipelines.engines.llamacpp.slots import (
@@ -166,6 +169,34 @@ def test_small_models_get_an_engine_for_each_thread_that_can_be_filled() -> None
     assert side_by_side(200, 32, 16, small) == (12, 16)
     assert side_by_side(200, 8, 2, small) == (2, 8)
     assert side_by_side(200, 32, 2, large) == (1, 32)
+
+
+def test_models_of_middle_size_have_two_groups_answered_at_once() -> None:
+    small, middle, large = 3_400_000, 135_000_000, 7_000_000_000
+    assert [at_once(1, 8, weights) for weights in (small, middle, large)] == [1, 2, 1]
+    assert at_once(1, 1, middle) == 1
+    assert at_once(5, 8, small) == 5, "as many as they were cut for"
+
+
+def staged(layouts: Sequence[Layout], engines: int, most: int) -> list[tuple[tuple[int, ...], int]]:
+    return [(stage.groups, stage.at_once) for stage in stages(layouts, engines, most)]
+
+
+def test_groups_left_over_share_all_threads() -> None:
+    assert staged([layout()] * 5, 1, 2) == [((0, 1, 2, 3), 2), ((4,), 1)]
+    assert staged([layout()] * 4, 2, 2) == [((0, 1, 2, 3), 2)]
+    assert staged([layout()] * 2, 4, 4) == [((0, 1), 2)]
+    assert staged([layout()] * 3, 1, 1) == [((0, 1, 2), 1)]
+    assert staged([], 1, 2) == []
+
+
+def test_groups_whose_digits_hang_on_threads_keep_all_of_them() -> None:
+    short = replace(layout(), slot_tokens=256)
+    long, plain = (
+        replace(layout(), slot_tokens=257, flash_attention=flash) for flash in (True, False)
+    )
+    assert staged([long, short, long, plain], 1, 2) == [((0, 2), 1), ((1, 3), 2)]
+    assert staged([long, short, long, plain], 2, 2) == [((0, 1, 2, 3), 2)], "cut for two anyway"
 
 
 def test_long_prompts_are_answered_apart_from_short_ones() -> None:
