@@ -10,7 +10,7 @@ from quantgate.flows.cli.views.plain import print_plain_json
 from quantgate.flows.settings import Settings
 from quantgate.pipelines.checkpoints.glancing import glance
 from quantgate.pipelines.checkpoints.hub_glancing import glanced_folder
-from quantgate.pipelines.checkpoints.neighbours import no_such_folder, refuse_hidden
+from quantgate.pipelines.checkpoints.neighbours import no_such_folder, refuse_unreachable
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.reading import at_home, is_folder, is_there
 from quantgate.pipelines.hub.source import parse_hub_source
@@ -65,7 +65,7 @@ def _folder(model: str, settings: Settings) -> Path:
     path = at_home(model)
     if is_folder(path):
         return path.resolve()
-    refuse_hidden(path)
+    refuse_unreachable(path)
     source = None if is_there(path) else parse_hub_source(model)
     if source is None:
         raise no_such_folder(model)

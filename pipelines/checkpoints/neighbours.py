@@ -1,6 +1,7 @@
 """What a user may have meant who named a checkpoint that is not there."""
 
 import difflib
+import errno
 from pathlib import Path
 
 from quantgate.pipelines.checkpoints.tools import GGUF_SUFFIX
@@ -22,11 +23,11 @@ def no_such_folder(source: str) -> InputError:
     return InputError(f"there is no such {kind}", where=source, next_step=hint)
 
 
-def refuse_hidden(path: Path) -> None:
-    """Refuse a path behind a folder that may not be looked into: it is no id of a hub for that.
+def refuse_unreachable(path: Path) -> None:
+    """Refuse what stands here and cannot be got at: it is no id of a hub for that.
 
     Raises:
-        InputError: naming the path.
+        InputError: it is behind a folder without rights, or a link that leads nowhere.
     """
     try:
         path.stat()
@@ -36,8 +37,14 @@ def refuse_hidden(path: Path) -> None:
             where=str(path),
             next_step="have its owner let you in, or name another place",
         ) from error
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG or not path.is_symlink():
+            return
+        raise InputError(
+            f"is a link that leads nowhere ({error.strerror})",
+            where=str(path),
+            next_step=f"it points at {path.readlink()}: fetch that again, or name another place",
+        ) from error
 
 
 def neighbours_of(source: str) -> list[str]:

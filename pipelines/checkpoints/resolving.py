@@ -18,7 +18,11 @@ from quantgate.pipelines.checkpoints.lfs_pointers import refuse_lfs_pointers
 from quantgate.pipelines.checkpoints.links import refuse_leaving_links
 from quantgate.pipelines.checkpoints.listing import refuse_listing, refuse_pipes
 from quantgate.pipelines.checkpoints.names import OWNER_MARK, folder_name, registrable_name
-from quantgate.pipelines.checkpoints.neighbours import neighbours_of, no_such_folder, refuse_hidden
+from quantgate.pipelines.checkpoints.neighbours import (
+    neighbours_of,
+    no_such_folder,
+    refuse_unreachable,
+)
 from quantgate.pipelines.checkpoints.numerics import parameter_count
 from quantgate.pipelines.checkpoints.soundness import scan_weights
 from quantgate.pipelines.checkpoints.tools import GGUF_SUFFIX, CheckpointTools, LowBitFolder
@@ -34,7 +38,7 @@ from quantgate.pipelines.domain.checkpoint import (
 from quantgate.pipelines.domain.errors import InputError, ServiceError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files.hashing import DigestMemory
-from quantgate.pipelines.files.reading import at_home, is_folder, is_there
+from quantgate.pipelines.files.reading import at_home, is_folder, is_there, refuse_other_than_file
 from quantgate.pipelines.files.sealed import verify
 from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.formats.safetensors import StoredTensor, read_tensors, weight_files
@@ -114,6 +118,7 @@ def _checks(tools: Sequence[ToolArchitectures]) -> CheckpointChecks:
 def _from_gguf(
     file: Path, store: Store, tools: CheckpointTools, on_progress: OnProgress
 ) -> _Snapshot:
+    refuse_other_than_file(file)
     opened = tools.open_gguf(file, tools.expansion, store, on_progress)
     return _Snapshot(
         folder=opened.folder,
@@ -143,7 +148,7 @@ def _from_hub(
     tools: Sequence[ToolArchitectures],
     on_progress: OnProgress,
 ) -> _Snapshot:
-    refuse_hidden(at_home(source))
+    refuse_unreachable(at_home(source))
     hub_source = parse_hub_source(source)
     if hub_source is None or is_there(Path(source)):
         raise no_such_folder(source)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Self, cast
+from typing import Annotated, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.recipe import KvCacheType
@@ -25,15 +25,18 @@ from quantgate.pipelines.specs.names import ModelName
 from quantgate.pipelines.specs.servers import ServerFile, refuse_names
 from quantgate.pipelines.specs.template_variables import TemplateVariables
 
+Statement = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""What stands in a lineage for ever: blanks alone say nothing."""
+
 
 class WaiverFile(Spec):
     """One item that may stand in the corpus all the same."""
 
-    item: str = Field(min_length=1)
+    item: Statement
     """Its id in the suite."""
-    reason: str = Field(min_length=1)
+    reason: Statement
     """Why this is no contamination, or bearable."""
-    who: str = Field(min_length=1)
+    who: Statement
     """Who says so."""
     expires: date
     """The last day on which this holds, e.g. 2026-12-31."""
@@ -49,9 +52,9 @@ class WaiverFile(Spec):
 class BaseDivergenceWaiverFile(Spec):
     """A base that computes something else than its checkpoint may judge all the same."""
 
-    reason: str = Field(min_length=1)
+    reason: Statement
     """Why this is meant, or bearable."""
-    who: str = Field(min_length=1)
+    who: Statement
     """Who says so."""
     expires: date
     """The last day on which this holds, e.g. 2026-12-31."""
@@ -69,7 +72,7 @@ class BuildFile(Spec):
     """What variants are registered under; without it the checkpoint's own name."""
     model: str
     """The checkpoint: a folder, a GGUF file, or `org/name[@revision]` on a model hub."""
-    expand: str | None = Field(default=None, min_length=1)
+    expand: Statement | None = None
     """Why a low-bit GGUF file is expanded to bfloat16 and taken as a base; whatever is made of it says so."""
     suite: str
     """Folder with suite.yaml and its items."""

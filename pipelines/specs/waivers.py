@@ -1,6 +1,6 @@
 """Waivers as the command line writes them."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.verdicts.waiver import BaseDivergenceWaiver
@@ -15,7 +15,7 @@ def parse_waiver(
     """Return the waiver that these options make, None without any.
 
     Raises:
-        InputError: where one of them is missing, empty or not what its name says.
+        InputError: where one of them is missing, empty or not what its name says, or the day is past.
     """
     if name is None and not (reason or who or until):
         return None
@@ -30,8 +30,24 @@ def parse_waiver(
         raise InputError(
             f"a waiver needs {' and '.join(missing)}", where="--waive", next_step=f"write {_WHOLE}"
         )
-    return BaseDivergenceWaiver(
-        reason=str(reason).strip(), who=str(who).strip(), expires=parse_day(str(until).strip())
+    expires = parse_day(str(until).strip())
+    if expires < datetime.now(UTC).date():
+        raise InputError(f"{expires} is past", where="--until", next_step="name a day to come")
+    return BaseDivergenceWaiver(reason=str(reason).strip(), who=str(who).strip(), expires=expires)
+
+
+def parse_expansion(reason: str | None) -> str | None:
+    """Return the reason that `--expand` gives, None without the option.
+
+    Raises:
+        InputError: it says nothing.
+    """
+    if reason is None or reason.strip():
+        return reason and reason.strip()
+    raise InputError(
+        "needs a reason, which everything that is made of it will say",
+        where="--expand",
+        next_step='write e.g. --expand "no wider one is published"',
     )
 
 

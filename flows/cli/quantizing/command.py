@@ -32,7 +32,7 @@ from quantgate.pipelines.specs.corpora_axis import NO_CORPUS
 from quantgate.pipelines.specs.foreign import foreign_places
 from quantgate.pipelines.specs.kv_caches import parse_kv_caches
 from quantgate.pipelines.specs.recipes import DEFAULT_RECIPES, SEARCHED_RECIPES, parse_recipes
-from quantgate.pipelines.specs.waivers import parse_waiver
+from quantgate.pipelines.specs.waivers import parse_expansion, parse_waiver
 from quantgate.registry import parse_size
 
 
@@ -194,7 +194,7 @@ def _build_spec(options: QuantizeOptions) -> BuildSpec:
             options.waive, reason=options.reason, who=options.who, until=options.until
         ),
         foreign=foreign_places(options.foreign, Path.cwd()),
-        expansion=options.expand,
+        expansion=parse_expansion(options.expand),
     )
     spec = load_build(
         options.build_file, overrides, SEARCHED_RECIPES if options.search else DEFAULT_RECIPES

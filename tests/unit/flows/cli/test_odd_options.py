@@ -172,3 +172,10 @@ def test_secrets_are_looked_for_in_linear_time(text: str) -> None:
     begun = time.process_time()
     assert redacted(f"{text} https://ann:geheim@host") == f"{text} https://ann:***@host"
     assert time.process_time() - begun < 2.0
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_an_expansion_needs_a_reason_that_says_something(tmp_path: Path, reason: str) -> None:
+    code, said = ended(tmp_path, "quantize", "m.gguf", "--suite", "s", "--expand", reason)
+    assert code == 2
+    assert "quantgate: --expand: needs a reason" in said

@@ -650,14 +650,15 @@ def test_a_waiver_is_part_of_what_a_plan_is(tmp_path: Path) -> None:
 
 def test_a_waiver_on_the_command_line_needs_all_its_parts() -> None:
     assert parse_waiver(None, reason=None, who=None, until=None) is None
-    waiver = parse_waiver("base-divergence", reason="known", who="Ada", until="2026-12-31")
-    assert waiver == BaseDivergenceWaiver(reason="known", who="Ada", expires=date(2026, 12, 31))
+    waiver = parse_waiver("base-divergence", reason="known", who="Ada", until="2099-12-31")
+    assert waiver == BaseDivergenceWaiver(reason="known", who="Ada", expires=date(2099, 12, 31))
     for name, reason, until, told in (
-        ("base-divergence", None, "2026-12-31", "a waiver needs --reason"),
+        ("base-divergence", None, "2099-12-31", "a waiver needs --reason"),
         ("base-divergence", " ", None, "a waiver needs --reason and --until"),
         ("base-divergence", "known", "soon", "'soon' is no date"),
-        ("everything", "known", "2026-12-31", "there is no waiver called 'everything'"),
-        (None, "known", "2026-12-31", "says nothing of what is waived"),
+        ("base-divergence", "known", "2020-01-01", "2020-01-01 is past"),
+        ("everything", "known", "2099-12-31", "there is no waiver called 'everything'"),
+        (None, "known", "2099-12-31", "says nothing of what is waived"),
     ):
         with pytest.raises(InputError, match=told):
             parse_waiver(name, reason=reason, who="Ada", until=until)

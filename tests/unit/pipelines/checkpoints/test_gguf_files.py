@@ -1,5 +1,6 @@
 """A GGUF file resolves to the checkpoint that it is made into, and says what it had lost."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,3 +76,23 @@ def test_a_gguf_file_that_is_not_there_is_named(tmp_path: Path, store: Store) ->
         )
     assert "did you mean" in str(refusal.value.next_step)
     assert "model-f16.gguf" in str(refusal.value.next_step)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (os.mkfifo, r"model\.gguf: is a pipe \(FIFO\), not a file"),
+        (lambda path: path.symlink_to("gone.gguf"), r"model\.gguf: is a link that leads nowhere"),
+        (lambda path: path.symlink_to(path.name), r"model\.gguf: is a link that leads nowhere"),
+    ],
+)  # fmt: skip
+def test_a_gguf_file_that_cannot_be_read_is_refused_before_it_is_opened(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, make: object, sentence: str
+) -> None:
+    """By a relative name, which might be one of a hub: nobody is asked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shelf").mkdir()
+    assert callable(make)
+    make(tmp_path / "shelf" / "model.gguf")
+    with pytest.raises(InputError, match=sentence):
+        resolve_checkpoint("shelf/model.gguf", name=None, store=store, hub=HubSettings())

@@ -254,7 +254,7 @@ def test_a_gguf_beside_a_build_file_is_found_and_may_be_expanded_for_a_reason(
     assert spec.model == str(tmp_path / "model.Q4_1.gguf")
     assert spec.expansion == "nothing wider is published"
     assert load_build(path, BuildOverrides(expansion="mine"), ()).expansion == "mine"
-    path.write_text("model: model.Q4_1.gguf\nsuite: s\nexpand: ''\n")
+    path.write_text("model: model.Q4_1.gguf\nsuite: s\nexpand: ' '\n")
     with pytest.raises(InputError, match="line 3"):
         load_build(path, BuildOverrides(), ())
 
