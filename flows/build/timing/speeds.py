@@ -3,9 +3,13 @@
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.references import primary_reference
 from quantgate.flows.build.timing.variant_speed import VariantSpeed, timed_prompt
+from quantgate.flows.build.units import sealed_audit
 from quantgate.pipelines.domain.speed import ACCURACY_ONLY, NO_METER, Speed, SpeedRecord
 from quantgate.pipelines.files.sealed_values import Missing, required
 from quantgate.pipelines.variants.variant import PlannedVariant
+
+FAILED_ITS_AUDIT = "not timed: it failed its audit"
+"""What is said of a variant that is asked nothing: it may not even load."""
 
 
 def speed_of(identifier: str) -> str:
@@ -16,7 +20,8 @@ def speed_of(identifier: str) -> str:
 def time_beside_base(build: LocalBuild, planned: PlannedVariant) -> SpeedRecord:
     """Time a variant beside its base, unless that is sealed.
 
-    Where its runtime has no meter nothing is timed, and the record says why.
+    Where its runtime has no meter, or it failed its audit (it may not even load), nothing is timed, and the
+    record says why.
 
     Raises:
         InputError: where its sealed files were altered since, or the base was not asked.
@@ -25,6 +30,8 @@ def time_beside_base(build: LocalBuild, planned: PlannedVariant) -> SpeedRecord:
     timing = _timing(build, planned)
     if timing is None:
         return SpeedRecord(speed=None, reason=_meterless(build, planned))
+    if _failed_its_audit(build, planned):
+        return SpeedRecord(speed=None, reason=FAILED_ITS_AUDIT)
     return timing.made()
 
 
@@ -39,8 +46,17 @@ def untimed_because(build: LocalBuild, planned: PlannedVariant) -> str:
     """Return why a variant that was not timed has no speed; "" where the plan asks for none."""
     if not build.plan.speed:
         return ""
-    has_meter = planned.recipe.runtime in build.tools.speed_meters
-    return "not timed" if has_meter else _meterless(build, planned)
+    if planned.recipe.runtime not in build.tools.speed_meters:
+        return _meterless(build, planned)
+    return FAILED_ITS_AUDIT if _failed_its_audit(build, planned) else "not timed"
+
+
+def _failed_its_audit(build: LocalBuild, planned: PlannedVariant) -> bool:
+    """Whether an audit found it out; a search for speed times what was not audited yet."""
+    if not planned.built(build.settings.store):
+        return False
+    report = sealed_audit(build, planned)
+    return not isinstance(report, Missing) and not report.value.passed
 
 
 def _meterless(build: LocalBuild, planned: PlannedVariant) -> str:

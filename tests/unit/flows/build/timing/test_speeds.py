@@ -7,7 +7,12 @@ import pytest
 
 from quantgate.flows.build import units
 from quantgate.flows.build.local_build import LocalBuild
-from quantgate.flows.build.timing.speeds import sealed_speed, time_beside_base, untimed_because
+from quantgate.flows.build.timing.speeds import (
+    FAILED_ITS_AUDIT,
+    sealed_speed,
+    time_beside_base,
+    untimed_because,
+)
 from quantgate.flows.build.timing.variant_speed import processor_name, timed_prompt
 from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.domain.recipe import Format
@@ -17,7 +22,7 @@ from quantgate.pipelines.engines.requests import Prompt
 from quantgate.registry.evidence_facts import version_facts
 from tests.support.builds.faked import faked_build
 from tests.support.builds.metered import FakeMeter
-from tests.support.builds.walking import judged
+from tests.support.builds.walking import audited, judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 
 SERVER = Server(name="llamacpp", engine="llama-server", formats=(Format.GGUF,), version="1")
@@ -116,3 +121,22 @@ def test_what_a_server_answers_is_not_called_accuracy_only(
     first = served.plan.variants[0]
     assert untimed_because(served, first) == NO_METER
     assert time_beside_base(served, first).reason == NO_METER
+
+
+def test_what_failed_its_audit_is_not_timed_as_it_may_not_even_load(tmp_path: Path) -> None:
+    here = faked_build(
+        tmp_path, FakeBackend(), FakeRuntime(probe_detail="tensor data is truncated")
+    )
+    meter = FakeMeter(base=here.bench.base("llamacpp").path)
+    here = replace(
+        here,
+        plan=replace(here.plan, speed=True),
+        tools=replace(here.tools, speed_meters={"llamacpp": meter}),
+    )
+    first = here.plan.variants[0]
+    assert untimed_because(here, first) == "not timed"
+    units.build_files(here, first)
+    assert not audited(here, first).passed
+    assert time_beside_base(here, first).reason == FAILED_ITS_AUDIT
+    assert untimed_because(here, first) == FAILED_ITS_AUDIT
+    assert meter.asked == []
