@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from quantgate.pipelines.domain.errors import InputError
+from quantgate.pipelines.files.reading import is_there, read_bytes
 
 _PRIVATE = 0o600
 
@@ -55,13 +56,13 @@ def public_key(key: Path) -> bytes:
     Raises:
         InputError: it is no such key.
     """
-    try:
-        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
-    except FileNotFoundError as error:
+    if not is_there(key):
         raise InputError(
             "there is no such key", where=str(key), next_step=f"make one: quantgate key {key}"
-        ) from error
-    except (ValueError, TypeError, OSError) as error:
+        )
+    try:
+        private = serialization.load_pem_private_key(read_bytes(key), password=None)
+    except (ValueError, TypeError) as error:
         raise InputError("is no private key that can be read", where=str(key)) from error
     return private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -12,6 +12,7 @@ from tempfile import NamedTemporaryFile
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.domain.values import Digest
 from quantgate.pipelines.files import sealed
+from quantgate.pipelines.files.reading import read_bytes
 from quantgate.pipelines.files.store import Store
 from quantgate.registry.attesting.signing import check_signature, fingerprint
 from quantgate.registry.proofs.bundle import ATTESTATIONS, SHORT_KEY
@@ -90,6 +91,8 @@ def store_attestations(store: Store, evidence_key: str) -> Path:
 
 def _readable(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError("is no public key that can be read", where=str(path)) from error
+        return read_bytes(path)
+    except InputError as error:
+        raise InputError(
+            f"is no public key that can be read: {error.what}", where=str(path)
+        ) from error

@@ -1,6 +1,7 @@
 """Attestations: what they say, in whose formats, and that a byte altered anywhere is noticed."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -177,6 +178,9 @@ def test_keys_are_private_and_never_replaced(key: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no key")
     with pytest.raises(InputError, match="no private key"):
         public_key(tmp_path / "text")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"is a pipe \(FIFO\), not a file"):
+        public_key(tmp_path / "pipe")
 
 
 def test_the_bill_obeys_the_official_schema(
