@@ -37,8 +37,10 @@ def show_version(version: RegisteredVersion) -> None:
 
 
 def show_versions(versions: Sequence[RegisteredVersion]) -> None:
-    """Print versions as a table, one a line."""
-    rows = [("version", "variant", "format", "runtime", "KV", "size", "bits", "accuracy", "suite")]
+    """Print versions as a table, one a line; how fast each is beside its base, where any was timed."""
+    timed = any(version.facts.speed.ratio is not None for version in versions)
+    heads = ("version", "variant", "format", "runtime", "KV", "size", "bits", "accuracy")
+    rows = [(*heads, *(["speed"] if timed else []), "suite")]
     for version in versions:
         facts, whole = version.facts, version.facts.file_bits_per_weight
         rows.append(
@@ -51,10 +53,15 @@ def show_versions(versions: Sequence[RegisteredVersion]) -> None:
                 megabytes(facts.size_bytes),
                 f"{facts.bits_per_weight if whole is None else whole:.2f}",
                 "–" if facts.accuracy is None else f"{facts.accuracy:.1%}",
+                *([_ratio_of(facts)] if timed else []),
                 facts.suite,
             )
         )
     print_table(rows)
+
+
+def _ratio_of(facts: VersionFacts) -> str:
+    return "–" if facts.speed.ratio is None else f"{facts.speed.ratio:.2f}×"
 
 
 def _bits_of(facts: VersionFacts) -> str:
