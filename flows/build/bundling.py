@@ -4,12 +4,14 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan import BuildPlan
 from quantgate.flows.build.plan_files import plan_files, read_plan
 from quantgate.flows.build.references import reference_plans
+from quantgate.flows.build.timing.speeds import every_timing
 from quantgate.flows.build.units import asking_plan
 from quantgate.flows.build.verdicts import evidence, family
 from quantgate.pipelines.domain.errors import InputError
@@ -23,7 +25,7 @@ from quantgate.pipelines.files.store import Store
 from quantgate.pipelines.files.temporary import temporary_folder
 from quantgate.pipelines.suites.digest import suite_digest
 from quantgate.pipelines.variants.variant import PlannedVariant
-from quantgate.registry import RegisteredVersion
+from quantgate.registry import Evidence, RegisteredVersion
 from quantgate.registry.proofs.archive import write_archive
 from quantgate.registry.proofs.bundle import (
     ATTESTATIONS,
@@ -96,7 +98,7 @@ def write_bundle(
         InputError: a transcript was altered, or the version was judged otherwise than its build is now.
         OSError: the file cannot be written.
     """
-    judged = evidence(build, planned)
+    judged = _as_registered(build, planned, version)
     with temporary_folder() as folder:
         write_facts(folder, judged, version)
         page = build.settings.store.report(build.plan.name) / "index.html"
@@ -122,6 +124,20 @@ def write_bundle(
         seal(folder, record)
         write_archive(folder, path)
     return proof
+
+
+def _as_registered(
+    build: LocalBuild, planned: PlannedVariant, version: RegisteredVersion
+) -> Evidence:
+    """Return a variant's evidence, with the timing that was registered.
+
+    A timing is known by its machine and threads, and those of today may be others than those that timed it.
+    """
+    judged, registered = evidence(build, planned), version.facts.evidence_key
+    if judged.key == registered or not build.plan.speed:
+        return judged
+    timed = (replace(judged, speed=speed) for speed in every_timing(build, planned))
+    return next((each for each in timed if each.key == registered), judged)
 
 
 def own_variables(suite: Suite, of_its_file: JsonObject) -> JsonObject:

@@ -1,11 +1,14 @@
 """How fast each variant is beside its base: timed once all are judged and nothing else is under way."""
 
+from collections.abc import Iterator
+from glob import escape
+
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.references import primary_reference
 from quantgate.flows.build.timing.variant_speed import VariantSpeed, timed_prompt
 from quantgate.flows.build.units import sealed_audit
 from quantgate.pipelines.domain.speed import ACCURACY_ONLY, NO_METER, Speed, SpeedRecord
-from quantgate.pipelines.files.sealed_values import Missing, required
+from quantgate.pipelines.files.sealed_values import Missing, required, sealed_record
 from quantgate.pipelines.variants.variant import PlannedVariant
 
 FAILED_ITS_AUDIT = "not timed: it failed its audit"
@@ -40,6 +43,15 @@ def sealed_speed(build: LocalBuild, planned: PlannedVariant) -> Speed | None:
     timing = _timing(build, planned) if build.plan.speed else None
     sealed = timing.sealed() if timing is not None else None
     return None if sealed is None or isinstance(sealed, Missing) else sealed.value.speed
+
+
+def every_timing(build: LocalBuild, planned: PlannedVariant) -> Iterator[Speed]:
+    """Yield every timing of a variant that the store has: of other machines, threads and code, too."""
+    timings = build.settings.store.root / "speeds"
+    for folder in sorted(timings.glob(f"{escape(planned.identifier)}--*")):
+        sealed = sealed_record(folder, SpeedRecord, folder.name)
+        if not isinstance(sealed, Missing) and sealed.value.speed is not None:
+            yield sealed.value.speed
 
 
 def untimed_because(build: LocalBuild, planned: PlannedVariant) -> str:

@@ -11,6 +11,7 @@ from quantgate.flows.build import units
 from quantgate.flows.build.bundling import find_build, own_variables, write_bundle
 from quantgate.flows.build.local_build import LocalBuild
 from quantgate.flows.build.plan_files import write_plan
+from quantgate.flows.build.timing.speeds import time_beside_base
 from quantgate.flows.build.verdicts import evidence
 from quantgate.pipelines.domain.errors import InputError
 from quantgate.pipelines.files.records import read_json
@@ -29,6 +30,7 @@ from quantgate.registry.proofs.checking import check_bundle as check_with
 from quantgate.registry.tags import NONE
 from tests.support.builds.faked import faked_build
 from tests.support.builds.faked import suite as exam
+from tests.support.builds.metered import FakeMeter
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 
@@ -106,6 +108,28 @@ def test_the_same_version_makes_the_same_bytes(
     again = tmp_path / "again.bundle"
     write_bundle(build, build.plan.variants[0], version, again, {})
     assert again.read_bytes() == bundle.read_bytes()
+
+
+def test_a_timed_version_is_proved_also_where_other_threads_are_set(
+    build: LocalBuild, version: RegisteredVersion, tmp_path: Path
+) -> None:
+    """As in another shell, or on another machine that shares the store: a timing is known by both."""
+    meter = FakeMeter(base=build.bench.base("llamacpp").path)
+    timed = replace(
+        build,
+        plan=replace(build.plan, speed=True),
+        tools=replace(build.tools, speed_meters={"llamacpp": meter}),
+    )
+    first = timed.plan.variants[0]
+    time_beside_base(timed, first)
+    registered = replace(version, facts=version_facts(evidence(timed, first)))
+    settings = replace(build.settings, workers=build.settings.workers + 3)
+    elsewhere = replace(timed, settings=settings)
+    assert evidence(elsewhere, first).speed is None
+    path = tmp_path / "timed.bundle"
+    proof = write_bundle(elsewhere, first, registered, path, {})
+    assert proof.evidence_key == registered.facts.evidence_key
+    assert check_bundle(path).decision == "pass"
 
 
 def test_no_path_of_the_machine_is_in_it(build: LocalBuild, bundle: Path) -> None:
