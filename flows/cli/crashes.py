@@ -12,7 +12,7 @@ from pathlib import Path
 
 from quantgate.pipelines.domain.errors import InputError, QuantgateError, ToolchainError
 from quantgate.pipelines.domain.secrets import redacted
-from quantgate.pipelines.files.disk.full import full_disk
+from quantgate.pipelines.files.disk.full import free_bytes, full_disk
 from quantgate.pipelines.files.disk.trouble import folder_of
 from quantgate.pipelines.files.reading import is_folder
 from quantgate.pipelines.files.store import open_store
@@ -21,6 +21,7 @@ CRASHED = 1
 """The exit code of a fault in this program."""
 
 _SHOWN_CHARACTERS = 200
+_NEXT_TO_NOTHING_BYTES = 1 << 20
 _NEXT_STEPS = dict.fromkeys(
     (errno.EACCES, errno.EPERM), "have its owner let you in, or name another place"
 )
@@ -72,6 +73,9 @@ def _refused_by_the_system(error: OSError, store: Path | None) -> QuantgateError
     """Return what to tell of a full disk, or of a file that an error names."""
     folder = folder_of(error) or store or _store_root() or Path(tempfile.gettempdir())
     if full := full_disk(error, folder):
+        if error.filename is None and not _is_full(folder):
+            full.where = None  # the disk of another folder, which the error does not name
+            full.next_step = "free some space where this command writes to, and run it again"
         return full
     if isinstance(error, FileNotFoundError) and error.filename is None and not _works_in_a_folder():
         return InputError(
@@ -95,6 +99,14 @@ def _refused_by_the_system(error: OSError, store: Path | None) -> QuantgateError
 
 def _is_others(module: str) -> bool:
     return module.partition(".")[0] != "quantgate"
+
+
+def _is_full(folder: Path) -> bool:
+    there = next((each for each in (folder, *folder.parents) if is_folder(each)), folder)
+    try:
+        return free_bytes(there) < _NEXT_TO_NOTHING_BYTES
+    except OSError:
+        return False
 
 
 def _works_in_a_folder() -> bool:

@@ -23,7 +23,7 @@ def create_key(path: Path) -> Path:
 
     Raises:
         InputError: there is one already.
-        OSError: the files cannot be written.
+        OSError: the files cannot be written; neither is left.
     """
     public = path.with_name(f"{path.name}.pub")
     for each in (path, public):
@@ -34,19 +34,24 @@ def create_key(path: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-    with os.fdopen(handle, "wb") as file:
-        file.write(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(
+                key.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
+            )
+        public.write_bytes(
+            key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             )
         )
-    public.write_bytes(
-        key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    )
+    except OSError:  # half a key would stand in the way of the next try
+        path.unlink(missing_ok=True)
+        public.unlink(missing_ok=True)
+        raise
     return public
 
 

@@ -57,9 +57,11 @@ def write_demo_folder(demo: DemoBuild, store: Store) -> tuple[BuildReport, Build
 
     Raises:
         InputError: the folder holds something else.
+        OSError: the disk is full; the next demo takes the folder up again.
     """
     _refuse_strangers(store.root)
     report = judged_report(demo)
+    write_text(store.root / _MARK, "quantgate demo wrote this folder; it may go.\n")
     page = store.report(report.build) / PAGE
     write_page(report, page)
     text = json.dumps(result_json(report), indent=1, ensure_ascii=False)
@@ -96,7 +98,6 @@ _MARK = "demo.txt"
 
 def _write_registry(demo: DemoBuild, store: Store) -> None:
     """Write the registry that the build filled, with its paths in this folder."""
-    (store.root / _MARK).write_text("quantgate demo wrote this folder; it may go.\n")
     path, root = store.root / _REGISTRY, str(store.root).replace("'", "''")
     path.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as database:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -131,7 +132,21 @@ def refuse_taken(folder: Path) -> None:
 
 
 def write_task(task: StartedTask, folder: Path) -> None:
-    """Write the files, the build file last."""
+    """Write the files, the build file last: all of them, or none that would stand in the way of the next try.
+
+    The folder held nothing before (`refuse_taken`).
+    """
+    was_there = folder.is_dir()
+    try:
+        _write_files(task, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        if was_there:
+            folder.mkdir(exist_ok=True)
+        raise
+
+
+def _write_files(task: StartedTask, folder: Path) -> None:
     usual = task.usual
     write_text(folder / SUITE_FOLDER / ITEMS_FILE, _lines(_item(task, row) for row in task.suite))
     write_text(

@@ -83,6 +83,16 @@ def test_the_net_looks_at_nothing_that_may_fail(
     assert failure_of(raised(OSError(5, "Input/output error"))).exit_code == 1
 
 
+def test_a_full_disk_that_no_error_names_is_not_said_to_be_the_stores(tmp_path: Path) -> None:
+    """As of `--to` on another disk: the error of a write has no file."""
+    failure = failure_of(raised(OSError(28, "No space left on device")), tmp_path)
+    assert (failure.where, failure.exit_code) == (None, 4)
+    named = failure_of(
+        raised(OSError(28, "No space left on device", str(tmp_path / "a"))), tmp_path
+    )
+    assert named.where == str(tmp_path)
+
+
 def test_a_working_directory_that_is_gone_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

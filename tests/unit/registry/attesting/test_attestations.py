@@ -183,6 +183,20 @@ def test_keys_are_private_and_never_replaced(key: Path, tmp_path: Path) -> None:
         public_key(tmp_path / "pipe")
 
 
+def test_half_a_key_does_not_stand_in_the_way_of_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "write_bytes", full)
+        create_key(tmp_path / "key")
+    assert [*tmp_path.iterdir()] == []
+    create_key(tmp_path / "key")
+
+
 def test_the_bill_obeys_the_official_schema(
     store: Store, version: RegisteredVersion, key: Path
 ) -> None:

@@ -54,3 +54,12 @@ def test_labels_beyond_the_first_plane_stay_what_they_are(tmp_path: Path) -> Non
 def test_the_policy_that_is_written_out_is_the_default(tmp_path: Path) -> None:
     write_task(task("mine", "s"), tmp_path)
     assert load_policy(tmp_path / POLICY_FILE, load_suite(tmp_path / "suite")) == Policy()
+
+
+def test_of_a_folder_that_cannot_be_written_whole_nothing_is_left(tmp_path: Path) -> None:
+    """Half a folder would be refused by the next try, since nothing is overwritten."""
+    folder = tmp_path / "mine"
+    (folder / POLICY_FILE).mkdir(parents=True)  # as a disk that is full by then
+    with pytest.raises(OSError, match=POLICY_FILE):
+        write_task(task("mine", "s"), folder)
+    assert [*folder.iterdir()] == []
