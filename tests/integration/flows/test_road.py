@@ -194,7 +194,7 @@ def test_a_server_that_nobody_asked_to_stay_is_gone(road: Road) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("quantize", "nowhere/at/all", "--suite", "nowhere"), 2, "no suite.yaml"),
+        (("quantize", "nowhere/at/all", "--suite", "nowhere"), 2, "no such folder"),
         (("quantize",), 2, "needs a model and a suite"),
         (("quantize", "--build", "missing.yaml"), 2, "missing.yaml"),
         (("lookup", "no-such-model"), 12, "no-such-model"),
