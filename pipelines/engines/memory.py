@@ -189,14 +189,19 @@ def _compressor(sizes: Sizes) -> int:
 
 
 def _working_bytes(sizes: Sizes, recipe: Recipe) -> int:
-    """Return what quantizing a layer takes beside its weights, and what goes from layer to layer."""
+    """Return what quantizing a layer takes beside its weights, and what goes from layer to layer.
+
+    AWQ quantizes each matrix again for every scale that it tries, beside the matrix as it was.
+    """
     copies = 10 * sizes.largest_tensor
     if recipe.calibration is Calibration.NONE:
         return copies
     states = 2 * 2 * recipe.calibration_tokens * sizes.hidden
     options = recipe.options
-    gptq = isinstance(options, CompressedTensorsOptions) and options.modifier == "GPTQModifier"
-    hessians = 4 * (sizes.squared_inputs + sizes.widest**2) if gptq else 0
+    modifier = options.modifier if isinstance(options, CompressedTensorsOptions) else None
+    if modifier == "AWQModifier":
+        return 2 * copies + states
+    hessians = 4 * (sizes.squared_inputs + sizes.widest**2) if modifier == "GPTQModifier" else 0
     return copies + states + hessians
 
 
@@ -248,12 +253,16 @@ def rulers_memory(checkpoint: Checkpoint) -> MemoryNeed:
 
 
 def _in_transformers(checkpoint: Checkpoint, recipe: Recipe | None, beside: int) -> MemoryNeed:
-    """Weights are computed with in bfloat16, expanded where they are packed."""
+    """Weights are computed with in bfloat16.
+
+    A variant's are packed: its files and a second copy lie in memory as well while they are expanded.
+    """
     sizes = sizes_of(checkpoint)
     held = _LIBRARIES["transformers"] + _tokenizer_bytes(sizes) + beside
+    packed = sizes.in_16_bits + _file_bytes(checkpoint, recipe) if recipe else 0
     if is_read_from_disk(checkpoint, recipe):
-        return MemoryNeed(held_bytes=held, weights_bytes=sizes.in_16_bits)
-    return MemoryNeed(held_bytes=held + sizes.in_16_bits)
+        return MemoryNeed(held_bytes=held, weights_bytes=sizes.in_16_bits + packed)
+    return MemoryNeed(held_bytes=held + sizes.in_16_bits + packed)
 
 
 def is_read_from_disk(checkpoint: Checkpoint, recipe: Recipe | None) -> bool:
