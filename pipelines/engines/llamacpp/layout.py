@@ -25,7 +25,7 @@ _SMALL_WEIGHTS = 50_000_000
 # There, two engines of 16 slots take a tenth less time than two of 32, whose last rounds are emptier, and a
 # twentieth less than two of 8 (measured).
 _SMALL_SLOTS = 16
-# Up to here two engines with half of the threads each, for two groups at once, take 16 to 27 % less processor
+# Up to here two engines with half of the threads each, for two groups at once, take 14 to 28 % less processor
 # time than all threads for one group after the other (measured with 96 and 135 million weights, two threads).
 _MIDDLE_WEIGHTS, _MIDDLE_ENGINES = 150_000_000, 2
 # What llama.cpp rounds a sequence's share of a cache up to. Without flash attention every token is held
