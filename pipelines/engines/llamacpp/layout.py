@@ -28,6 +28,9 @@ _SMALL_SLOTS = 16
 # Up to here two engines with half of the threads each, for two groups at once, take 14 to 28 % less processor
 # time than all threads for one group after the other (measured with 96 and 135 million weights, two threads).
 _MIDDLE_WEIGHTS, _MIDDLE_ENGINES = 150_000_000, 2
+# Of two groups at once the longer one ends on half of the threads: where the other is shorter by more than
+# this, that costs more time than waiting threads do.
+_AS_LONG = 0.8
 # What llama.cpp rounds a sequence's share of a cache up to. Without flash attention every token is held
 # against the most that any slot holds, so one prompt of 300 tokens makes an answer's token cost half as much
 # again in the slots beside it that hold 60 (measured).
@@ -131,19 +134,33 @@ def at_once(engines: int, threads: int, weights: int) -> int:
     return min(threads, _MIDDLE_ENGINES) if middle else engines
 
 
-def stages(layouts: Sequence[Layout], engines: int, most: int) -> list[Stage]:
+def stages(layouts: Sequence[Layout], costs: Sequence[int], engines: int, most: int) -> list[Stage]:
     """Return in which stages groups cut for `engines` are answered, `most` at once, what is left by fewer.
 
-    Where that is more than they were cut for, groups whose answers hang on threads have all of them.
+    `costs` are those of `cost_of`. Where that is more than they were cut for, groups whose answers hang on
+    threads have all of them, and so has one that no other is as long as: it would end on its thread alone.
     """
-    apart = [
-        at for at, laid in enumerate(layouts) if most > engines and not laid.same_with_any_threads
-    ]
-    others = [at for at in range(len(layouts)) if at not in apart]
-    rest = len(others) % most
-    whole = len(others) - rest
-    cut = [(apart, 1), (others[:whole], most), (others[whole:], rest)]
-    return [Stage(groups=tuple(part), at_once=count) for part, count in cut if part]
+    if most <= engines:
+        rest = len(layouts) % most
+        whole = len(layouts) - rest
+        cut = [(range(whole), most), (range(whole, len(layouts)), rest)]
+        return [Stage(groups=tuple(part), at_once=count) for part, count in cut if part]
+    fit = [at for at, laid in enumerate(layouts) if laid.same_with_any_threads]
+    beside: list[int] = []
+    by_cost = sorted(fit, key=lambda at: costs[at], reverse=True)
+    while len(by_cost) >= most:
+        longest, shortest = by_cost[0], by_cost[most - 1]
+        alike = costs[shortest] >= _AS_LONG * costs[longest]
+        beside += by_cost[:most] if alike else []
+        by_cost = by_cost[most if alike else 1 :]
+    apart = [at for at in range(len(layouts)) if at not in beside]
+    parts = [(apart, 1), (beside, most)]
+    return [Stage(groups=tuple(part), at_once=count) for part, count in parts if part]
+
+
+def cost_of(prompts: Sequence[Prompt], room: AnswerTokens) -> int:
+    """Return what a group costs at most: the tokens of its prompts and of their longest answers."""
+    return sum(max(1, len(prompt.token_ids) + room(prompt)) for prompt in prompts)
 
 
 def groups(
@@ -194,6 +211,6 @@ def _of_equal_cost(
 ) -> list[Sequence[Prompt]]:
     reached = [0]
     for prompt in prompts:
-        reached.append(reached[-1] + max(1, len(prompt.token_ids) + room(prompt)))
+        reached.append(reached[-1] + cost_of([prompt], room))
     cuts = [bisect_left(reached, part * reached[-1] / count) for part in range(1, count)]
     return [prompts[start:end] for start, end in pairwise([0, *cuts, len(prompts)]) if start < end]

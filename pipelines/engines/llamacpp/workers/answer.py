@@ -14,6 +14,7 @@ from quantgate.pipelines.engines.binding.vocabularies import TokenBytes, vocabul
 from quantgate.pipelines.engines.llamacpp.layout import (
     AnswerTokens,
     at_once,
+    cost_of,
     groups,
     lay_out,
     side_by_side,
@@ -71,7 +72,8 @@ def answer(request: AnswerRequest, on_progress: OnProgress) -> AnswerTally:
         engine.close()
 
     most = at_once(engines, schedule.threads, weights)
-    for stage in stages(layouts, engines, most):
+    costs = [cost_of(group, room) for group in cut]
+    for stage in stages(layouts, costs, engines, most):
         share = partial(answer_group, threads=schedule.threads // stage.at_once)
         with ThreadPoolExecutor(stage.at_once) as pool:
             list(pool.map(share, stage.groups))  # raises what one of them raised

@@ -9,6 +9,7 @@ from quantgate.pipelines.domain.suites.suite import DecodeSettings
 from quantgate.pipelines.engines.llamacpp.layout import (
     Layout,
     at_once,
+    cost_of,
     groups,
     lay_out,
     side_by_side,
@@ -178,16 +179,31 @@ def test_models_of_middle_size_have_two_groups_answered_at_once() -> None:
     assert at_once(5, 8, small) == 5, "as many as they were cut for"
 
 
-def staged(layouts: Sequence[Layout], engines: int, most: int) -> list[tuple[tuple[int, ...], int]]:
-    return [(stage.groups, stage.at_once) for stage in stages(layouts, engines, most)]
+def staged(
+    layouts: Sequence[Layout], engines: int, most: int, costs: Sequence[int] = ()
+) -> list[tuple[tuple[int, ...], int]]:
+    costs = costs or [1] * len(layouts)
+    return [(stage.groups, stage.at_once) for stage in stages(layouts, costs, engines, most)]
 
 
 def test_groups_left_over_share_all_threads() -> None:
-    assert staged([layout()] * 5, 1, 2) == [((0, 1, 2, 3), 2), ((4,), 1)]
+    assert staged([layout()] * 5, 1, 2) == [((4,), 1), ((0, 1, 2, 3), 2)]
+    assert staged([layout()] * 5, 2, 2) == [((0, 1, 2, 3), 2), ((4,), 1)]
     assert staged([layout()] * 4, 2, 2) == [((0, 1, 2, 3), 2)]
     assert staged([layout()] * 2, 4, 4) == [((0, 1), 2)]
     assert staged([layout()] * 3, 1, 1) == [((0, 1, 2), 1)]
     assert staged([], 1, 2) == []
+
+
+def test_only_groups_of_about_one_length_are_answered_at_once() -> None:
+    assert staged([layout()] * 2, 1, 2, [8, 56]) == [((0, 1), 1)]
+    assert staged([layout()] * 5, 1, 2, [56, 8, 60, 100, 7]) == [((3,), 1), ((2, 0, 1, 4), 2)]
+    assert staged([layout()] * 3, 1, 2, [10, 8, 6]) == [((2,), 1), ((0, 1), 2)]
+    assert staged([layout()] * 2, 2, 2, [8, 56]) == [((0, 1), 2)], "cut for two anyway"
+
+
+def test_a_group_costs_its_prompts_and_their_longest_answers() -> None:
+    assert cost_of([prompt("a", 1, 2, 3), prompt("b", 1)], lambda asked: 10) == 3 + 10 + 1 + 10
 
 
 def test_groups_whose_digits_hang_on_threads_keep_all_of_them() -> None:
