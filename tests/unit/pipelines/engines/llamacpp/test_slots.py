@@ -197,8 +197,8 @@ def test_groups_left_over_share_all_threads() -> None:
 
 def test_only_groups_of_about_one_length_are_answered_at_once() -> None:
     assert staged([layout()] * 2, 1, 2, [8, 56]) == [((0, 1), 1)]
-    assert staged([layout()] * 5, 1, 2, [56, 8, 60, 100, 7]) == [((3,), 1), ((2, 0, 1, 4), 2)]
-    assert staged([layout()] * 3, 1, 2, [10, 8, 6]) == [((2,), 1), ((0, 1), 2)]
+    assert staged([layout()] * 5, 1, 2, [56, 8, 60, 100, 7]) == [((0,), 1), ((3, 2, 1, 4), 2)]
+    assert staged([layout()] * 3, 1, 2, [10, 8, 5]) == [((2,), 1), ((0, 1), 2)]
     assert staged([layout()] * 2, 2, 2, [8, 56]) == [((0, 1), 2)], "cut for two anyway"
 
 
