@@ -72,9 +72,14 @@ class Store:
         """One sealed audit."""
         return self.root / "audits" / f"{identifier}--{key[:_KEY_LENGTH]}"
 
+    @property
+    def speeds(self) -> Path:
+        """Sealed timings of variants beside their bases."""
+        return self.root / "speeds"
+
     def speed(self, identifier: str, key: Digest) -> Path:
         """One sealed timing of a variant beside its base."""
-        return self.root / "speeds" / f"{identifier}--{key[:_KEY_LENGTH]}"
+        return self.speeds / f"{identifier}--{key[:_KEY_LENGTH]}"
 
     def prediction(self, identifier: str, key: Digest) -> Path:
         """What was said of one variant before it was asked; sealed."""

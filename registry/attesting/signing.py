@@ -23,7 +23,7 @@ def create_key(path: Path) -> Path:
 
     Raises:
         InputError: there is one already.
-        OSError: the files cannot be written; neither is left.
+        OSError: the files cannot be written; neither is left, nor where somebody interrupts it.
     """
     public = path.with_name(f"{path.name}.pub")
     for each in (path, public):
@@ -48,7 +48,7 @@ def create_key(path: Path) -> Path:
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             )
         )
-    except OSError:  # half a key would stand in the way of the next try
+    except BaseException:  # half a key would stand in the way of the next try
         path.unlink(missing_ok=True)
         public.unlink(missing_ok=True)
         raise

@@ -5,7 +5,6 @@ compared position takes is the speed; the whole time is printed as well.
 """
 
 import json
-import re
 import struct
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from tests.benchmarks.measuring.processes import cost_of, cost_of_command, forke
 from tests.benchmarks.measuring.random_llama import MIDDLE, random_llama
 from tests.benchmarks.measuring.ratios import Comparison, Cost, in_turns
 from tests.support.llamacpp.oracles import oracle
+from tests.support.llamacpp.perplexity import printed_divergence
 
 WINDOWS, WINDOW_TOKENS = 8, 512
 OURS_COMPARED = WINDOWS * (WINDOW_TOKENS - 1)
@@ -154,10 +154,10 @@ def _refuse_other_digits(files: _Files) -> None:
 
 
 def _their_mean(files: _Files) -> float:
-    """The mean it printed; it is run again where its log lost its end, which its exit does not wait for."""
+    """The mean that it printed; it is run again where its log lost its end."""
     for turn in range(_MAX_PRINTINGS):
         printed = (files.folder / "theirs-variant.log").read_text(errors="replace")
-        if mean := re.search(r"Mean {4}KLD: +(\d+\.\d+)", printed):
-            return float(mean.group(1))
+        if (mean := printed_divergence(printed)) is not None:
+            return mean
         _their_variant(files, turn)
     raise AssertionError(f"no mean divergence was printed in {_MAX_PRINTINGS} runs")

@@ -77,9 +77,8 @@ def _gguf(store: Store) -> Iterator[Comparison]:
     f16 = store.root / "theirs" / "f16.gguf"
     with forked(*FAMILIES):
         ours, theirs = _shares(checkpoint, tokens, store, f16)
-        build(
-            checkpoint, _WITH_MATRIX, llamacpp(), store, tokens
-        )  # its matrix stays for the others
+        # The matrix that this one collects stays in the store for the others.
+        build(checkpoint, _WITH_MATRIX, llamacpp(), store, tokens)
         shutil.rmtree(store.variants)
         for recipe in catalogue():
             if not isinstance(recipe.options, GgufOptions) or recipe.options.mix is not None:

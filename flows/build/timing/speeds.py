@@ -47,8 +47,7 @@ def sealed_speed(build: LocalBuild, planned: PlannedVariant) -> Speed | None:
 
 def every_timing(build: LocalBuild, planned: PlannedVariant) -> Iterator[Speed]:
     """Yield every timing of a variant that the store has: of other machines, threads and code, too."""
-    timings = build.settings.store.root / "speeds"
-    for folder in sorted(timings.glob(f"{escape(planned.identifier)}--*")):
+    for folder in sorted(build.settings.store.speeds.glob(f"{escape(planned.identifier)}--*")):
         sealed = sealed_record(folder, SpeedRecord, folder.name)
         if not isinstance(sealed, Missing) and sealed.value.speed is not None:
             yield sealed.value.speed

@@ -136,10 +136,11 @@ def at_once(engines: int, threads: int, weights: int) -> int:
 
 
 def stages(layouts: Sequence[Layout], costs: Sequence[int], engines: int, most: int) -> list[Stage]:
-    """Return in which stages groups cut for `engines` are answered, `most` at once, what is left by fewer.
+    """Return in which stages groups that were cut for `engines` are answered.
 
-    `costs` are those of `cost_of`. Where that is more than they were cut for, groups whose answers hang on
-    threads have all of them, and so has one that no other is as long as: it would end on its thread alone.
+    `most` are answered at once, and fewer where fewer are left. `costs` are those of `cost_of`. Where `most`
+    is more than `engines`, two kinds of groups are answered alone, with all threads: those whose digits hang
+    on the number of threads, and those that are much longer or shorter than every other.
     """
     if most <= engines:
         rest = len(layouts) % most

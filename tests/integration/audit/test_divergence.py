@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,6 +40,7 @@ from tests.support.llamacpp.checkpoints import (
     work_folder,
     write_lines,
 )
+from tests.support.llamacpp.perplexity import printed_divergence
 from tests.support.models.checkpoints import (
     CONTEXT,
     LAYERS,
@@ -177,15 +177,10 @@ def test_it_is_what_llama_perplexity_prints(tmp_path: Path) -> None:
 
 
 def _mean_divergence(run: Callable[[], str]) -> float:
-    """The mean that the tool prints last; it is asked again where its log lost its end.
-
-    The tool's log is written by a thread that its exit does not wait for (seen in 20 of 60 runs, three at a
-    time on two cores; in 2 of 60 alone).
-    """
+    """The mean that the tool prints last; it is asked again where its log lost its end."""
     for _ in range(MAX_PRINTINGS):
-        # its log may have got onto the same line
-        if mean := re.search(r"Mean {4}KLD: +(\d+\.\d+)", run()):
-            return float(mean.group(1))
+        if (mean := printed_divergence(run())) is not None:
+            return mean
     raise AssertionError(f"no mean divergence was printed in {MAX_PRINTINGS} runs")
 
 

@@ -1,10 +1,11 @@
-"""A meter that measures nothing."""
+"""A meter that measures nothing, and builds that time with it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from typing_extensions import override
 
+from quantgate.flows.build.local_build import LocalBuild
 from quantgate.pipelines.domain.speed import SpeedSample
 from quantgate.pipelines.domain.values import Digest, digest_of
 from quantgate.pipelines.engines.timing.meter import SpeedMeter, SpeedRequest
@@ -36,3 +37,10 @@ class FakeMeter(SpeedMeter):
             first_token_seconds=0.5 / times,
             peak_memory_bytes=round(1000 / times),
         )
+
+
+def metered(build: LocalBuild) -> tuple[LocalBuild, FakeMeter]:
+    """Return the build as one that times what answers in llama.cpp, and the meter that it times with."""
+    meter = FakeMeter(base=build.bench.base("llamacpp").path)
+    tools = replace(build.tools, speed_meters={"llamacpp": meter})
+    return replace(build, plan=replace(build.plan, speed=True), tools=tools), meter

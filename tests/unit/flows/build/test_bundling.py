@@ -30,7 +30,7 @@ from quantgate.registry.proofs.checking import check_bundle as check_with
 from quantgate.registry.tags import NONE
 from tests.support.builds.faked import faked_build
 from tests.support.builds.faked import suite as exam
-from tests.support.builds.metered import FakeMeter
+from tests.support.builds.metered import metered
 from tests.support.builds.walking import judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 
@@ -114,12 +114,7 @@ def test_a_timed_version_is_proved_also_where_other_threads_are_set(
     build: LocalBuild, version: RegisteredVersion, tmp_path: Path
 ) -> None:
     """As in another shell, or on another machine that shares the store: a timing is known by both."""
-    meter = FakeMeter(base=build.bench.base("llamacpp").path)
-    timed = replace(
-        build,
-        plan=replace(build.plan, speed=True),
-        tools=replace(build.tools, speed_meters={"llamacpp": meter}),
-    )
+    timed, _ = metered(build)
     first = timed.plan.variants[0]
     time_beside_base(timed, first)
     registered = replace(version, facts=version_facts(evidence(timed, first)))

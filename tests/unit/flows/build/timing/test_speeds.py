@@ -21,7 +21,7 @@ from quantgate.pipelines.domain.speed import ACCURACY_ONLY, NO_METER
 from quantgate.pipelines.engines.requests import Prompt
 from quantgate.registry.evidence_facts import version_facts
 from tests.support.builds.faked import faked_build
-from tests.support.builds.metered import FakeMeter
+from tests.support.builds.metered import FakeMeter, metered
 from tests.support.builds.walking import audited, judged
 from tests.support.fakes import FakeBackend, FakeRuntime
 
@@ -31,13 +31,7 @@ SERVER = Server(name="llamacpp", engine="llama-server", formats=(Format.GGUF,), 
 @pytest.fixture
 def timed(tmp_path: Path) -> tuple[LocalBuild, FakeMeter]:
     """A build whose first variant is judged, with a meter for its runtime."""
-    here = faked_build(tmp_path, FakeBackend(), FakeRuntime())
-    meter = FakeMeter(base=here.bench.base("llamacpp").path)
-    here = replace(
-        here,
-        plan=replace(here.plan, speed=True),
-        tools=replace(here.tools, speed_meters={"llamacpp": meter}),
-    )
+    here, meter = metered(faked_build(tmp_path, FakeBackend(), FakeRuntime()))
     units.build_files(here, here.plan.variants[0])
     judged(here, here.plan.variants[0])
     return here, meter
@@ -124,15 +118,8 @@ def test_what_a_server_answers_is_not_called_accuracy_only(
 
 
 def test_what_failed_its_audit_is_not_timed_as_it_may_not_even_load(tmp_path: Path) -> None:
-    here = faked_build(
-        tmp_path, FakeBackend(), FakeRuntime(probe_detail="tensor data is truncated")
-    )
-    meter = FakeMeter(base=here.bench.base("llamacpp").path)
-    here = replace(
-        here,
-        plan=replace(here.plan, speed=True),
-        tools=replace(here.tools, speed_meters={"llamacpp": meter}),
-    )
+    runtime = FakeRuntime(probe_detail="tensor data is truncated")
+    here, meter = metered(faked_build(tmp_path, FakeBackend(), runtime))
     first = here.plan.variants[0]
     assert untimed_because(here, first) == "not timed"
     units.build_files(here, first)
